@@ -1,0 +1,5 @@
+//! Callwright.
+
+pub mod id;
+pub mod limits;
+pub mod time;
