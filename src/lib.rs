@@ -1,5 +1,8 @@
 //! Callwright.
 
+pub mod conversation;
 pub mod id;
 pub mod limits;
+pub mod pipeline;
 pub mod time;
+pub mod turn;
