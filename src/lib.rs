@@ -3,6 +3,10 @@
 pub mod conversation;
 pub mod id;
 pub mod limits;
+pub mod media;
+pub mod os;
 pub mod pipeline;
+pub mod speech;
+pub mod telemetry;
 pub mod time;
 pub mod turn;
