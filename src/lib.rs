@@ -6,6 +6,7 @@ pub mod limits;
 pub mod media;
 pub mod os;
 pub mod pipeline;
+pub mod rtp;
 pub mod speech;
 pub mod telemetry;
 pub mod time;
