@@ -117,7 +117,6 @@ impl MediaPlane {
 
     /// Gives an order to the call's worker. Error: its ring is full (thousands of orders wait); the order is given back:
     /// refuse the call or try again later.
-    #[expect(clippy::result_large_err, reason = "the order itself is given back, without a heap allocation")]
     pub fn send(&self, order: MediaCommand) -> Result<(), MediaCommand> {
         let worker = &self.workers[self.worker_of(order.call())];
         // A panic of another control thread cannot leave a ring half-written.
