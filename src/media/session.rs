@@ -139,6 +139,9 @@ impl Session {
         received: Tick,
         datagram: &[u8],
     ) -> bool {
+        // No input makes a chain panic, so the test of what happens then has to ask for it.
+        #[cfg(test)]
+        assert_ne!(datagram, b"panic", "asked for by a test");
         let Ok(packet) = Packet::parse(datagram) else {
             self.stats.garbage += 1;
             pass.marks.rtp_garbage.count();
