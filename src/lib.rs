@@ -8,3 +8,4 @@ pub mod os;
 pub mod pipeline;
 pub mod store;
 pub mod time;
+pub mod turn;
