@@ -51,12 +51,58 @@ pub const SPEECH_JOBS_MAX: usize = 1024;
 pub const SPOKEN_TEXT_MAX: usize = 2000;
 /// Longest wait for the end of a turn.
 pub const ENDPOINT_MAX: Duration = Duration::from_secs(3);
+/// Longest turn of a caller; then it is cut (hold music and recordings never pause).
+pub const TURN_MAX: Duration = Duration::from_secs(30);
+/// Turn events waiting for the call actor.
+pub const TURN_EVENTS_MAX: usize = 16;
+/// Characters of one heard turn that are looked at.
+pub const HEARD_TEXT_MAX: usize = 2000;
+/// Turns kept of one conversation.
+pub const HISTORY_TURNS_MAX: usize = 400;
+/// Open points kept of one request.
+pub const OPEN_POINTS_MAX: usize = 12;
+/// Sentences that the recogniser's language model is made from.
+pub const DOMAIN_SENTENCES_MAX: usize = 8000;
 
 /// Builds waiting in the queue; beyond it `slow` is said (ledger N09).
 pub const BUILD_QUEUE_MAX: usize = 4;
 /// Bytes of one HTTP request body, control API and apps.
 pub const HTTP_BODY_MAX: usize = 1 << 20;
 
+/// Writes waiting for the store's one writer; beyond it `StoreError::Overloaded`.
+pub const STORE_WRITES_MAX: usize = 1024;
+/// Writes that share one transaction (and so one sync of the disk).
+pub const STORE_BATCH_MAX: usize = 64;
+/// Connections that read the store.
+pub const STORE_READERS: usize = 3;
+/// A write waits this long for a foreign lock on the database file.
+pub const STORE_LOCK_WAIT: Duration = Duration::from_secs(2);
+/// Rows on one page of a list.
+pub const PAGE_ROWS_MAX: usize = 200;
+/// Events kept for replay; older ones are pruned at start and while running.
+pub const EVENTS_KEPT_MAX: u64 = 200_000;
+/// Events that a slow live subscriber may lag before it is served from the store again.
+pub const BUS_LIVE_EVENTS_MAX: usize = 1024;
+/// Spoken build updates waiting for one listener.
+pub const BUILD_UPDATES_MAX: usize = 256;
+/// Threads that build; each owns one build at a time.
+pub const BUILD_THREADS: usize = 2;
+/// Attempts of one build stage before the build is parked.
+pub const BUILD_STAGE_ATTEMPTS_MAX: u32 = 3;
+/// Files and total octets of one generated bundle.
+pub const BUNDLE_FILES_MAX: usize = 2000;
+/// Octets of one generated bundle.
+pub const BUNDLE_BYTES_MAX: usize = 16 << 20;
+/// Connections open at once to one app's listener.
+pub const APP_CONNECTIONS_MAX: usize = 256;
+/// An app must answer a request within this.
+pub const APP_ANSWER_MAX: Duration = Duration::from_secs(30);
+/// Route templates counted per app; further ones count as `other`.
+pub const APP_ROUTES_MAX: usize = 64;
+/// Event-stream clients of the control API at once.
+pub const EVENT_STREAMS_MAX: usize = 64;
+
+const _: () = assert!(STORE_BATCH_MAX <= STORE_WRITES_MAX);
 const _: () = assert!(FRAME_SAMPLES * 50 == 8000);
 const _: () = assert!(SIP_BODY_MAX < SIP_MESSAGE_MAX);
 const _: () = assert!(SIP_LINE_MAX < SIP_MESSAGE_MAX);

@@ -1,0 +1,4 @@
+//! What the daemon asks of the kernel directly: clocks and scheduling classes.
+
+pub mod batch;
+pub mod clock;
