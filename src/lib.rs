@@ -7,5 +7,6 @@ pub mod limits;
 pub mod os;
 pub mod pipeline;
 pub mod store;
+pub mod sip;
 pub mod time;
 pub mod turn;

@@ -6,8 +6,10 @@
 //! [`CallEnd`]. Deliberately absent: signalling (the actor answers and ends the dialog) and audio.
 
 use crate::call::record::{CallEnd, EndClass};
-use crate::conversation::history::{HeardWord, heard_text};
-use crate::conversation::{AppFacts, BuildUpdate, Dialogue, Expectation, Heard, Intent, Reply};
+use crate::conversation::history::{WordTime, heard_words};
+use crate::conversation::{
+    AppFacts, BuildStage, BuildUpdate, Dialogue, Expectation, Heard, Intent, Outcome, Reply,
+};
 use crate::id::{Generation, UtteranceId};
 use crate::pipeline::manifest::BuildManifest;
 use crate::time::{MediaTime, Tick};
@@ -54,7 +56,7 @@ pub enum CallInput {
         /// Which utterance.
         utterance: UtteranceId,
         /// Its words and where they end.
-        words: Vec<HeardWord>,
+        words: Vec<WordTime>,
     },
     /// The first audible sample of an utterance is on the wire.
     FirstAudible(UtteranceId, Tick),
@@ -76,8 +78,8 @@ pub enum CallInput {
         /// When its last audible sample left.
         last_audible: Option<Tick>,
     },
-    /// A key, already de-duplicated.
-    Digit(char),
+    /// A key, already de-duplicated, and when it was pressed.
+    Digit(char, MediaTime),
     /// News of this caller's build.
     Build(BuildUpdate),
     /// The answer to [`CallAction::LookUp`].
@@ -170,7 +172,7 @@ pub enum CallAction {
 struct Saying {
     utterance: UtteranceId,
     text: String,
-    words: Vec<HeardWord>,
+    words: Vec<WordTime>,
     asked: Tick,
     started: Option<Tick>,
     audible: bool,
@@ -194,6 +196,8 @@ pub struct CallMachine {
     last_voiced: Tick,
     onset: Option<Tick>,
     end_of_turn: Option<Tick>,
+    /// Text of a turn whose end was decided too early.
+    carried: String,
     /// Last voiced sample of the turn that is being answered.
     answering: Option<Tick>,
     actions: VecDeque<CallAction>,
@@ -217,6 +221,7 @@ impl CallMachine {
             last_voiced: Tick(0),
             onset: None,
             end_of_turn: None,
+            carried: String::new(),
             answering: None,
             actions: VecDeque::new(),
         }
@@ -274,10 +279,15 @@ impl CallMachine {
             CallInput::Flushed { utterance, samples, last_audible } => {
                 self.handle_flushed(utterance, samples, last_audible);
             }
-            CallInput::Digit(digit) => {
-                self.turn.digit();
+            CallInput::Digit(digit, at) => {
+                self.turn.digit(at);
                 self.follow_turn(now);
                 self.cut_playout();
+                // A key gives up what was being said; its answer is no answer to speech.
+                self.caller_speaking = false;
+                self.onset = None;
+                self.end_of_turn = None;
+                self.carried.clear();
                 self.answering = None;
                 let reply = self.dialogue.key(digit);
                 self.perform(now, reply);
@@ -294,7 +304,13 @@ impl CallMachine {
                 self.perform(now, reply);
             }
             CallInput::BuildRefused(reason) => {
-                let reply = self.dialogue.build_refused(&reason);
+                let refused = BuildUpdate {
+                    build_id: String::new(),
+                    stage: BuildStage::Failed,
+                    say: None,
+                    outcome: Some(Outcome::Parked { say: reason }),
+                };
+                let reply = self.dialogue.build_update(&refused);
                 self.perform(now, reply);
             }
             CallInput::SpeechFailed(what) => {
@@ -309,9 +325,14 @@ impl CallMachine {
     }
 
     fn handle_final(&mut self, now: Tick, text: String, confidence: f32) {
+        if !self.carried.is_empty() && !text.is_empty() {
+            self.carried.push(' ');
+        }
+        self.carried.push_str(&text);
         let Some(decided) = self.end_of_turn.take() else {
-            return; // a final that nobody waits for: the turn was withdrawn
+            return; // the caller went on speaking: this is the first half of one turn
         };
+        let text = std::mem::take(&mut self.carried);
         self.measure(Mark::AsrFinal, now.since(decided));
         self.turn.handle_final();
         self.follow_turn(now);
@@ -324,7 +345,7 @@ impl CallMachine {
         let reply = self.dialogue.hear(&Heard { text, confidence });
         self.perform(now, reply);
         if self.saying.is_none() {
-            self.turn.agent_silent();
+            self.turn.nothing_to_say();
             self.follow_turn(now);
         }
     }
@@ -354,8 +375,10 @@ impl CallMachine {
         }
         let Some(cut) = self.cut.take() else { return };
         let samples = if utterance == Some(cut.utterance) { samples } else { 0 };
-        let heard = heard_text(&cut.words, samples, None);
-        self.note_agent(cut.text, Some(heard));
+        let heard = heard_words(&cut.words, samples, None);
+        self.dialogue.cut_off(heard);
+        let heard: Vec<&str> = cut.words.iter().take(heard).map(|w| w.word.as_str()).collect();
+        self.note_agent(cut.text, Some(heard.join(" ")));
     }
 
     fn handle_timeout(&mut self, now: Tick) {
@@ -402,7 +425,8 @@ impl CallMachine {
         match reply.intent {
             Some(Intent::Build(manifest)) => self.actions.push_back(CallAction::Submit(Box::new(manifest))),
             Some(Intent::Report { subject }) => self.actions.push_back(CallAction::LookUp(subject)),
-            None => {}
+            // Nobody is configured to take the call, and the dialogue has said so.
+            Some(Intent::Operator) | None => {}
         }
         self.turn.expect(reply.expect);
         self.actions.push_back(CallAction::Listen(reply.expect));
@@ -439,15 +463,15 @@ impl CallMachine {
     fn cut_playout(&mut self) {
         let Some(cut) = self.saying.take() else { return };
         self.generation.0 += 1;
+        self.turn.agent_silent(cut.utterance);
         self.cut = Some(cut);
-        self.turn.agent_silent();
         self.actions.push_back(CallAction::Flush(self.generation));
     }
 
     fn finish_saying(&mut self, now: Tick) {
         let Some(said) = self.saying.take() else { return };
+        self.turn.agent_silent(said.utterance);
         self.note_agent(said.text, None);
-        self.turn.agent_silent();
         self.follow_turn(now);
         if let Some(end) = self.hang_up_after.take() {
             self.hang_up(end);
