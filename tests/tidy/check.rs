@@ -8,19 +8,19 @@ use crate::rules::{self, May, Module, Name, Place, Word};
 use crate::source::{Source, line_at};
 
 /// A tracked file; `text` is `None` when it is not UTF-8.
-pub struct File {
-    pub path: String,
-    pub bytes: u64,
-    pub text: Option<String>,
+pub(crate) struct File {
+    pub(crate) path: String,
+    pub(crate) bytes: u64,
+    pub(crate) text: Option<String>,
 }
 
-pub struct Tree {
-    pub files: Vec<File>,
-    pub sources: Vec<Source>,
+pub(crate) struct Tree {
+    pub(crate) files: Vec<File>,
+    pub(crate) sources: Vec<Source>,
 }
 
 impl Tree {
-    pub fn new(files: Vec<File>) -> Self {
+    pub(crate) fn new(files: Vec<File>) -> Self {
         let sources = files
             .iter()
             .filter(|file| file.path.ends_with(".rs"))
@@ -42,11 +42,11 @@ impl Tree {
 }
 
 /// Prints as `file:line: rule` and, below it, the remedy.
-pub struct Violation {
-    pub path: String,
-    pub line: usize,
-    pub rule: String,
-    pub remedy: String,
+pub(crate) struct Violation {
+    pub(crate) path: String,
+    pub(crate) line: usize,
+    pub(crate) rule: String,
+    pub(crate) remedy: String,
 }
 
 impl fmt::Display for Violation {
@@ -81,7 +81,7 @@ fn shipped(tree: &Tree) -> impl Iterator<Item = &Source> {
 }
 
 /// The import table: every path of ours that shipped code names is allowed to the module that names it.
-pub fn imports(tree: &Tree) -> Vec<Violation> {
+pub(crate) fn imports(tree: &Tree) -> Vec<Violation> {
     let mut found = Vec::new();
     for source in shipped(tree).filter(|source| !source.module.is_empty()) {
         let Some(from) = row(&source.module) else {
@@ -115,7 +115,7 @@ pub fn imports(tree: &Tree) -> Vec<Violation> {
 }
 
 /// Foreign names that have one home, or none in some module.
-pub fn names(tree: &Tree) -> Vec<Violation> {
+pub(crate) fn names(tree: &Tree) -> Vec<Violation> {
     let mut found = Vec::new();
     for source in shipped(tree) {
         let forbidden = |name: &Name| match name.place {
@@ -140,7 +140,7 @@ pub fn names(tree: &Tree) -> Vec<Violation> {
 }
 
 /// `unsafe` stands only where the table says, and macros that print or give up nowhere else than there.
-pub fn words(tree: &Tree) -> Vec<Violation> {
+pub(crate) fn words(tree: &Tree) -> Vec<Violation> {
     let mut found = Vec::new();
     for source in &tree.sources {
         for (offset, word) in source.words() {
@@ -167,7 +167,7 @@ pub fn words(tree: &Tree) -> Vec<Violation> {
 }
 
 /// Words and addresses that no tracked text may hold.
-pub fn texts(tree: &Tree) -> Vec<Violation> {
+pub(crate) fn texts(tree: &Tree) -> Vec<Violation> {
     let mut found = Vec::new();
     for file in &tree.files {
         let Some(text) = file.text.as_deref().filter(|_| file.path != "Cargo.lock") else { continue };
@@ -219,7 +219,7 @@ fn hosts(text: &str) -> Vec<(usize, &str)> {
 }
 
 /// Size, names, docs: what a reader meets first.
-pub fn shape(tree: &Tree) -> Vec<Violation> {
+pub(crate) fn shape(tree: &Tree) -> Vec<Violation> {
     let mut found = Vec::new();
     for file in &tree.files {
         if file.bytes > rules::FILE_BYTES_MAX {
@@ -288,7 +288,7 @@ pub fn shape(tree: &Tree) -> Vec<Violation> {
 }
 
 /// The top level holds exactly what the design lists.
-pub fn top_level(tree: &Tree) -> Vec<Violation> {
+pub(crate) fn top_level(tree: &Tree) -> Vec<Violation> {
     let entries: BTreeSet<&str> = tree.files.iter().filter_map(|file| file.path.split('/').next()).collect();
     let unknown =
         entries.iter().filter(|entry| !entry.starts_with('.') && !rules::TOP_LEVEL.contains(entry)).map(|entry| {
@@ -302,7 +302,7 @@ pub fn top_level(tree: &Tree) -> Vec<Violation> {
 }
 
 /// A limit that nothing reads is a promise that nothing keeps.
-pub fn limits(tree: &Tree) -> Vec<Violation> {
+pub(crate) fn limits(tree: &Tree) -> Vec<Violation> {
     let path = "src/limits.rs";
     let mut read: BTreeSet<&str> = BTreeSet::new();
     for source in shipped(tree).filter(|source| source.path != path) {
@@ -325,7 +325,7 @@ pub fn limits(tree: &Tree) -> Vec<Violation> {
 }
 
 /// What the documents tell people to type and to open exists.
-pub fn promises(tree: &Tree) -> Vec<Violation> {
+pub(crate) fn promises(tree: &Tree) -> Vec<Violation> {
     let targets = make_targets(tree.text("Makefile"));
     let mut found = Vec::new();
     for path in ["README.md", "SECURITY.md", "src/lib.rs"] {

@@ -2,15 +2,15 @@
 //! To add a module, add its row to [`MODULES`]; the checks in `check.rs` read these tables and hold no names of their own.
 
 /// One module (longest prefix wins) and what it may import besides itself.
-pub struct Module {
-    pub path: &'static str,
-    pub layer: u8,
-    pub may: May,
+pub(crate) struct Module {
+    pub(crate) path: &'static str,
+    pub(crate) layer: u8,
+    pub(crate) may: May,
     /// The rule's sentence, printed with every violation.
-    pub rule: &'static str,
+    pub(crate) rule: &'static str,
 }
 
-pub enum May {
+pub(crate) enum May {
     /// Everything of a lower layer, and these of its own or a higher one.
     Below(&'static [&'static str]),
     /// These and nothing else of ours.
@@ -22,7 +22,7 @@ const ENGINE: &str = "layer 2 (engines) stands on layers 0 and 1, never on a she
 const SHELL: &str = "layer 3 (shells) stands on layers 0 to 2 and on its named neighbours";
 const TOP: &str = "layer 5 composes; nothing below may know it";
 
-pub const MODULES: &[Module] = &[
+pub(crate) const MODULES: &[Module] = &[
     // Layer 0: nothing of ours.
     Module { path: "dsp", layer: 0, may: May::Only(&[]), rule: "dsp is layer 0: it imports nothing of ours" },
     Module { path: "id", layer: 0, may: May::Only(&[]), rule: "id is layer 0: it imports nothing of ours" },
@@ -109,15 +109,15 @@ pub const MODULES: &[Module] = &[
 ];
 
 /// A foreign name and where it may be used.
-pub struct Name {
+pub(crate) struct Name {
     /// Path prefixes, by whole segments.
-    pub names: &'static [&'static str],
-    pub place: Place,
-    pub rule: &'static str,
-    pub remedy: &'static str,
+    pub(crate) names: &'static [&'static str],
+    pub(crate) place: Place,
+    pub(crate) rule: &'static str,
+    pub(crate) remedy: &'static str,
 }
 
-pub enum Place {
+pub(crate) enum Place {
     /// Only in these modules.
     Only(&'static [&'static str]),
     /// Never in these modules.
@@ -126,7 +126,7 @@ pub enum Place {
     NeverPure,
 }
 
-pub const NAMES: &[Name] = &[
+pub(crate) const NAMES: &[Name] = &[
     Name {
         names: &["ort", "libloading", "sherpa_onnx", "sherpa_rs", "pocketsphinx", "flite"],
         place: Place::Only(&["models"]),
@@ -216,17 +216,17 @@ pub const NAMES: &[Name] = &[
 ];
 
 /// Where `unsafe` may stand (test code apart: allocators and fault injection need it).
-pub const UNSAFE_IN: &[&str] = &["dsp::kernel", "media::socket", "os", "models::ffi"];
+pub(crate) const UNSAFE_IN: &[&str] = &["dsp::kernel", "media::socket", "os", "models::ffi"];
 
 /// A macro or word and where it may be used; words in comments count as well when `text` is set.
-pub struct Word {
-    pub words: &'static [&'static str],
-    pub only_in: &'static [&'static str],
-    pub in_tests: bool,
-    pub remedy: &'static str,
+pub(crate) struct Word {
+    pub(crate) words: &'static [&'static str],
+    pub(crate) only_in: &'static [&'static str],
+    pub(crate) in_tests: bool,
+    pub(crate) remedy: &'static str,
 }
 
-pub const MACROS: &[Word] = &[
+pub(crate) const MACROS: &[Word] = &[
     Word {
         words: &["dbg", "todo", "unimplemented"],
         only_in: &[],
@@ -249,7 +249,7 @@ pub const MACROS: &[Word] = &[
 
 /// Words that may stand nowhere in a tracked text file, comments included.
 /// They are put together here so that this file does not trip over itself.
-pub const BANNED_TEXT: &[(&str, &str)] = &[
+pub(crate) const BANNED_TEXT: &[(&str, &str)] = &[
     (concat!("FIX", "ME"), "mend it now; a note to oneself is not merged"),
     (concat!("XX", "X:"), "mend it now; a note to oneself is not merged"),
     (concat!("/wo", "rk/"), "no path of one machine: use a path relative to the root or a variable"),
@@ -258,7 +258,7 @@ pub const BANNED_TEXT: &[(&str, &str)] = &[
 ];
 
 /// Hosts that tracked files may name in a URL; any other may be a private one.
-pub const HOSTS: &[&str] = &[
+pub(crate) const HOSTS: &[&str] = &[
     "0.0.0.0",
     "127.0.0.1",
     "localhost",
@@ -296,13 +296,13 @@ pub const HOSTS: &[&str] = &[
 ];
 
 /// Names that say nothing, with what to do instead.
-pub const BANNED_MODULES: &[&str] = &["utils", "util", "common", "helpers", "helper", "manager", "misc"];
+pub(crate) const BANNED_MODULES: &[&str] = &["utils", "util", "common", "helpers", "helper", "manager", "misc"];
 /// Endings of a second version beside the first.
-pub const BANNED_ENDINGS: &[&str] =
+pub(crate) const BANNED_ENDINGS: &[&str] =
     &["_v2", "_v3", "_new", "_old", "_backup", "_tmp", "_manager", "_utils", "_helpers"];
 
 /// What the top level holds; dotfiles apart.
-pub const TOP_LEVEL: &[&str] = &[
+pub(crate) const TOP_LEVEL: &[&str] = &[
     "Cargo.toml",
     "Cargo.lock",
     "src",
@@ -320,7 +320,7 @@ pub const TOP_LEVEL: &[&str] = &[
     "deny.toml",
 ];
 /// Of these, the ones that every commit has.
-pub const TOP_LEVEL_ALWAYS: &[&str] = &[
+pub(crate) const TOP_LEVEL_ALWAYS: &[&str] = &[
     "Cargo.toml",
     "Cargo.lock",
     "src",
@@ -336,8 +336,8 @@ pub const TOP_LEVEL_ALWAYS: &[&str] = &[
     "deny.toml",
 ];
 
-pub const SHIPPED_LINES_MAX: usize = 800;
+pub(crate) const SHIPPED_LINES_MAX: usize = 800;
 /// `mod.rs` is a table of contents: docs, `mod`, `pub use`, a static table.
-pub const MOD_LINES_MAX: usize = 200;
-pub const MAIN_LINES_MAX: usize = 60;
-pub const FILE_BYTES_MAX: u64 = 500 * 1024;
+pub(crate) const MOD_LINES_MAX: usize = 200;
+pub(crate) const MAIN_LINES_MAX: usize = 60;
+pub(crate) const FILE_BYTES_MAX: u64 = 500 * 1024;

@@ -6,32 +6,32 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// One Rust file, read.
-pub struct Source {
+pub(crate) struct Source {
     /// Path from the root, with `/`.
-    pub path: String,
+    pub(crate) path: String,
     /// As it stands in the tree.
-    pub text: String,
+    pub(crate) text: String,
     /// Same length in lines and bytes; comments and the insides of literals are blanks.
-    pub code: String,
+    pub(crate) code: String,
     /// Byte ranges of `code` that only exist under `cfg(test)`.
     test_ranges: Vec<Range<usize>>,
     /// The whole file is test code (`tests/`, `benches/`, `fuzz/`, `build.rs`-like set-up, a `tests.rs` module).
-    pub is_test_file: bool,
+    pub(crate) is_test_file: bool,
     /// Crate and module path, e.g. `sip::transport::udp`, `dsp::codec::g711`; empty for the root of `callwright`.
-    pub module: String,
+    pub(crate) module: String,
 }
 
 /// A path as it is named in code.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Mention {
-    pub line: usize,
+pub(crate) struct Mention {
+    pub(crate) line: usize,
     /// Absolute: `crate`, `self`, `super` and aliases of this file resolved. Ours start with `crate::` (or with
     /// `dsp`/`models` for the member crates), foreign ones with the crate's name.
-    pub path: String,
+    pub(crate) path: String,
 }
 
 impl Source {
-    pub fn new(path: &str, text: &str) -> Self {
+    pub(crate) fn new(path: &str, text: &str) -> Self {
         let code = blank(text);
         let test_ranges = test_ranges(&code);
         Self {
@@ -45,7 +45,7 @@ impl Source {
     }
 
     /// Lines that are shipped: the file without its `cfg(test)` items.
-    pub fn shipped_lines(&self) -> usize {
+    pub(crate) fn shipped_lines(&self) -> usize {
         if self.is_test_file {
             return self.text.lines().count();
         }
@@ -57,16 +57,16 @@ impl Source {
         self.text.lines().count().saturating_sub(test_lines)
     }
 
-    pub fn in_test(&self, offset: usize) -> bool {
+    pub(crate) fn in_test(&self, offset: usize) -> bool {
         self.is_test_file || self.test_ranges.iter().any(|range| range.contains(&offset))
     }
 
-    pub fn line_at(&self, offset: usize) -> usize {
+    pub(crate) fn line_at(&self, offset: usize) -> usize {
         line_at(&self.code, offset)
     }
 
     /// Identifiers of shipped and test code with their offsets.
-    pub fn words(&self) -> impl Iterator<Item = (usize, &str)> {
+    pub(crate) fn words(&self) -> impl Iterator<Item = (usize, &str)> {
         tokens(&self.code).into_iter().filter_map(|token| match token {
             (offset, Token::Word(word)) => Some((offset, word)),
             _ => None,
@@ -74,7 +74,7 @@ impl Source {
     }
 
     /// Names of the modules that the file declares (`mod a;` and `mod a {`), with their line.
-    pub fn declared_modules(&self) -> Vec<(usize, String)> {
+    pub(crate) fn declared_modules(&self) -> Vec<(usize, String)> {
         let tokens = tokens(&self.code);
         tokens
             .windows(2)
@@ -88,7 +88,7 @@ impl Source {
     }
 
     /// Every path that shipped code names, resolved.
-    pub fn mentions(&self) -> Vec<Mention> {
+    pub(crate) fn mentions(&self) -> Vec<Mention> {
         let tokens = tokens(&self.code);
         let mut aliases: BTreeMap<String, String> = self
             .declared_modules()
@@ -185,7 +185,7 @@ fn join(base: &[&str], rest: &str) -> String {
     path
 }
 
-pub fn line_at(text: &str, offset: usize) -> usize {
+pub(crate) fn line_at(text: &str, offset: usize) -> usize {
     text.as_bytes()[..offset].iter().filter(|byte| **byte == b'\n').count() + 1
 }
 
