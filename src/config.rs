@@ -328,13 +328,13 @@ impl Config {
             return value("media.workers", "write a number from 1 to 64".to_owned());
         }
         if self.sip.max_calls > self.media.workers * crate::limits::CALLS_PER_WORKER_MAX {
-            return value(
-                "sip.max_calls",
-                format!("at most {} per media worker", crate::limits::CALLS_PER_WORKER_MAX),
-            );
+            return value("sip.max_calls", format!("at most {} per media worker", crate::limits::CALLS_PER_WORKER_MAX));
         }
         if self.speech.decoders > 64 {
-            return value("speech.decoders", "each recogniser takes up to 91 MB; write a number from 0 to 64".to_owned());
+            return value(
+                "speech.decoders",
+                "each recogniser takes up to 91 MB; write a number from 0 to 64".to_owned(),
+            );
         }
         if self.agents.is_empty() {
             self.agents.push(Agent { name: "grace".to_owned(), greeting: None });
@@ -347,7 +347,10 @@ impl Config {
             if let App::Agent(name) = &route.app
                 && !self.agents.iter().any(|a| &a.name == name)
             {
-                return value("routes.app", format!("agent:{name} is not among [[agents]]; add it or correct the name"));
+                return value(
+                    "routes.app",
+                    format!("agent:{name} is not among [[agents]]; add it or correct the name"),
+                );
             }
         }
         Ok(self)

@@ -1,12 +1,14 @@
 //! Callwright.
 
 pub mod bus;
+pub mod call;
+pub mod config;
 pub mod conversation;
 pub mod id;
 pub mod limits;
 pub mod os;
 pub mod pipeline;
-pub mod store;
 pub mod sip;
+pub mod store;
 pub mod time;
 pub mod turn;

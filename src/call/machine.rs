@@ -6,9 +6,9 @@
 //! [`CallEnd`]. Deliberately absent: signalling (the actor answers and ends the dialog) and audio.
 
 use crate::call::record::{CallEnd, EndClass};
-use crate::conversation::history::{WordTime, heard_words};
+
 use crate::conversation::{
-    AppFacts, BuildStage, BuildUpdate, Dialogue, Expectation, Heard, Intent, Outcome, Reply,
+    AppFacts, BuildStage, BuildUpdate, Dialogue, Expectation, Heard, Intent, Outcome, Reply, WordTime, heard_words,
 };
 use crate::id::{Generation, UtteranceId};
 use crate::pipeline::manifest::BuildManifest;
