@@ -4,3 +4,5 @@
 //! Deliberately absent: media (the agent carries SDP as octets), DNS, and anything that is said in a call.
 
 pub mod agent;
+pub mod message;
+pub mod sdp;
