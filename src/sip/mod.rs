@@ -4,3 +4,7 @@
 //! Deliberately absent: media (the agent carries SDP as octets), DNS, and anything that is said in a call.
 
 pub mod agent;
+pub mod dialog;
+pub mod message;
+pub mod sdp;
+pub mod transaction;
