@@ -63,7 +63,7 @@ pub(crate) const MODULES: &[Module] = &[
     Module {
         path: "pipeline::scheduler",
         layer: 1,
-        may: May::Below(&["pipeline::manifest", "pipeline::spec"]),
+        may: May::Below(&["pipeline::manifest", "pipeline::spec", "conversation"]),
         rule: PURE,
     },
     // Layer 2: engines.
