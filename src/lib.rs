@@ -88,6 +88,8 @@
 //!
 //! Who may import whom is data in `tests/tidy/rules.rs`; `tests/tidy.rs` fails with the rule's sentence.
 
+pub mod cli;
 pub mod id;
 pub mod limits;
+pub mod os;
 pub mod time;
