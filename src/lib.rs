@@ -88,13 +88,14 @@
 //!
 //! Who may import whom is data in `tests/tidy/rules.rs`; `tests/tidy.rs` fails with the rule's sentence.
 
-pub mod cli;
 pub mod id;
 pub mod limits;
-pub mod os;
-pub mod conversation;
-pub mod id;
-pub mod limits;
-pub mod pipeline;
 pub mod time;
+
+pub mod conversation;
+pub mod pipeline;
 pub mod turn;
+
+pub mod os;
+
+pub mod cli;
