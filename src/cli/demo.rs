@@ -201,7 +201,9 @@ impl Daemon {
         let machine = |source| DemoError::Machine { what: "the daemon cannot be started".to_owned(), source };
         let log = std::fs::File::create(place.file("demo-daemon.log")).map_err(machine)?;
         let errors = log.try_clone().map_err(machine)?;
-        let child = Command::new(program().map_err(machine)?)
+        let mut command = Command::new(program().map_err(machine)?);
+        crate::os::process::end_with_parent(command.as_std_mut());
+        let child = command
             .arg("serve")
             .envs(place.environment())
             .stdin(Stdio::null())
@@ -280,6 +282,7 @@ async fn call(
     for (key, value) in values {
         command.arg("--set").arg(format!("{key}={value}"));
     }
+    crate::os::process::end_with_parent(command.as_std_mut());
     let mut child = command.stdin(Stdio::null()).kill_on_drop(true).spawn().map_err(machine)?;
     let status = tokio::time::timeout(CALL_WITHIN, child.wait()).await;
     let failed = |status: String| DemoError::Call { call: name, status, recording: file("wav").display().to_string() };

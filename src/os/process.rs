@@ -1,7 +1,21 @@
-//! Signals to processes that we started ourselves. Any thread.
+//! Ends of processes that we started ourselves. Any thread.
 //! Deliberately absent: signals to anything else: the id must come from a child that has not been waited for yet.
 
 use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// The child is asked to end (SIGTERM) when the thread that starts it is gone, however that came: even by SIGKILL.
+pub fn end_with_parent(command: &mut Command) -> &mut Command {
+    // SAFETY: between fork and exec the closure makes one system call with integer arguments, which POSIX allows there;
+    // it neither allocates nor takes a lock.
+    unsafe {
+        command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        })
+    }
+}
 
 /// Asks a child of ours to end (SIGTERM). `id` is that of a child that was not waited for, so it cannot be another's.
 ///
@@ -20,7 +34,17 @@ pub fn terminate(id: u32) -> io::Result<()> {
 mod tests {
     use super::*;
     use std::os::unix::process::ExitStatusExt;
-    use std::process::Command;
+    use std::process::Stdio;
+
+    #[test]
+    fn a_child_ends_with_the_thread_that_started_it() {
+        let start = || {
+            let mut command = Command::new("sleep");
+            end_with_parent(command.arg("60").stdout(Stdio::null())).spawn().unwrap()
+        };
+        let mut child = std::thread::spawn(start).join().unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGTERM));
+    }
 
     #[test]
     fn a_child_ends_by_the_signal() {
