@@ -2,8 +2,9 @@
 
 SHELL := /bin/sh
 CALLWRIGHT := target/release/callwright
-bold := $(shell printf '\033[1m')
-plain := $(shell printf '\033[0m')
+# Bold on a terminal only: logs stay plain.
+bold := $(shell [ -t 2 ] && printf '\033[1m')
+plain := $(shell [ -t 2 ] && printf '\033[0m')
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test build run demo test fmt lint deny coverage deb clean
