@@ -48,7 +48,7 @@ lint: ## clippy and rustdoc, warnings are errors
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --document-private-items
 
 deny: ## licences, sources, bans; advisories where their database can be reached
-	cargo deny --log-level error --locked check --hide-inclusion-graph --allow license-not-encountered --allow duplicate licenses bans sources
+	cargo deny --log-level error --locked check --hide-inclusion-graph licenses bans sources
 	@if GIT_TERMINAL_PROMPT=0 timeout 15 git ls-remote --exit-code https://github.com/RustSec/advisory-db HEAD >/dev/null 2>&1; then \
 		cargo deny --log-level error --locked check --hide-inclusion-graph advisories; \
 	else \
