@@ -2,8 +2,9 @@
 
 SHELL := /bin/sh
 CALLWRIGHT := target/release/callwright
-bold := $(shell printf '\033[1m')
-plain := $(shell printf '\033[0m')
+# Bold on a terminal only: logs stay plain.
+bold := $(shell [ -t 2 ] && printf '\033[1m')
+plain := $(shell [ -t 2 ] && printf '\033[0m')
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test build run demo test fmt lint deny coverage deb clean
@@ -47,7 +48,7 @@ lint: ## clippy and rustdoc, warnings are errors
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --document-private-items
 
 deny: ## licences, sources, bans; advisories where their database can be reached
-	cargo deny --log-level error --locked check --hide-inclusion-graph --allow license-not-encountered --allow duplicate licenses bans sources
+	cargo deny --log-level error --locked check --hide-inclusion-graph licenses bans sources
 	@if GIT_TERMINAL_PROMPT=0 timeout 15 git ls-remote --exit-code https://github.com/RustSec/advisory-db HEAD >/dev/null 2>&1; then \
 		cargo deny --log-level error --locked check --hide-inclusion-graph advisories; \
 	else \

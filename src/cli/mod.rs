@@ -2,6 +2,7 @@
 //! Main thread. Deliberately absent: any work that a test could not call without a process.
 
 pub mod check;
+pub mod demo;
 pub mod doctor;
 pub mod serve;
 
@@ -27,6 +28,8 @@ enum Command {
     Serve(serve::Arguments),
     /// Read a configuration and say what it means.
     Check(check::Arguments),
+    /// Let a simulated caller order a CRM by phone, and show it.
+    Demo(demo::Args),
     /// Look at this machine: engines, real-time scheduling, ports, sandbox.
     Doctor(doctor::Arguments),
 }
@@ -37,6 +40,7 @@ pub fn run() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
     }
 }

@@ -93,6 +93,7 @@ pub(crate) fn imports(tree: &Tree) -> Vec<Violation> {
             ));
             continue;
         };
+        let mut seen = BTreeSet::new();
         for mention in source.mentions() {
             let Some(target) = ours(&mention.path) else { continue };
             let Some(to) = row(target) else { continue };
@@ -101,7 +102,7 @@ pub(crate) fn imports(tree: &Tree) -> Vec<Violation> {
                     May::Only(list) => list.iter().any(|path| lies_in(target, path)),
                     May::Below(also) => to.layer < from.layer || also.iter().any(|path| lies_in(target, path)),
                 };
-            if !allowed {
+            if !allowed && seen.insert((mention.line, to.path)) {
                 found.push(violation(
                     &source.path,
                     mention.line,

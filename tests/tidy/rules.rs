@@ -63,7 +63,7 @@ pub(crate) const MODULES: &[Module] = &[
     Module {
         path: "pipeline::scheduler",
         layer: 1,
-        may: May::Below(&["pipeline::manifest", "pipeline::spec"]),
+        may: May::Below(&["pipeline::manifest", "pipeline::spec", "conversation"]),
         rule: PURE,
     },
     // Layer 2: engines.
@@ -73,6 +73,12 @@ pub(crate) const MODULES: &[Module] = &[
     Module { path: "store", layer: 2, may: May::Below(&["telemetry"]), rule: ENGINE },
     Module { path: "bus", layer: 2, may: May::Below(&["store", "telemetry"]), rule: ENGINE },
     Module { path: "telemetry", layer: 2, may: May::Below(&[]), rule: ENGINE },
+    Module {
+        path: "config",
+        layer: 2,
+        may: May::Below(&[]),
+        rule: "config is plain data, read once: it knows no part that it configures",
+    },
     Module { path: "os", layer: 2, may: May::Below(&[]), rule: ENGINE },
     // Layer 3: shells.
     Module {
@@ -101,11 +107,10 @@ pub(crate) const MODULES: &[Module] = &[
     },
     // Layer 5.
     Module { path: "console", layer: 5, may: May::Only(&[]), rule: TOP },
-    Module { path: "config", layer: 5, may: May::Below(&[]), rule: TOP },
-    Module { path: "api", layer: 5, may: May::Below(&["config", "console"]), rule: TOP },
-    Module { path: "daemon", layer: 5, may: May::Below(&["config", "api", "console"]), rule: TOP },
-    Module { path: "cli", layer: 5, may: May::Below(&["config", "api", "daemon", "console"]), rule: TOP },
-    Module { path: "main", layer: 5, may: May::Below(&["config", "api", "daemon", "cli"]), rule: TOP },
+    Module { path: "api", layer: 5, may: May::Below(&["console"]), rule: TOP },
+    Module { path: "daemon", layer: 5, may: May::Below(&["api", "console"]), rule: TOP },
+    Module { path: "cli", layer: 5, may: May::Below(&["api", "daemon", "console"]), rule: TOP },
+    Module { path: "main", layer: 5, may: May::Below(&["api", "daemon", "cli"]), rule: TOP },
 ];
 
 /// A foreign name and where it may be used.
