@@ -47,7 +47,14 @@ impl Bus {
         // Joined live first, so that nothing falls between replay and live.
         let live = self.live.upgrade().map(|sender| sender.subscribe());
         let position = after.unwrap_or_else(|| *self.store.newest_event().borrow());
-        Subscription { store: self.store.clone(), live, position, replay: VecDeque::new(), replayed: false, consumer: None }
+        Subscription {
+            store: self.store.clone(),
+            live,
+            position,
+            replay: VecDeque::new(),
+            replayed: false,
+            consumer: None,
+        }
     }
 
     /// Goes on where the consumer of this name last acknowledged; a new one starts at the beginning of the outbox.

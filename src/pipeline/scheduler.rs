@@ -86,7 +86,10 @@ pub fn after_failure(job: Job, attempt: u32, error: &StageError) -> AfterFailure
             AfterFailure::Retry { after: Duration::from_millis(250) * 4_u32.pow(attempt.saturating_sub(1)) }
         }
         StageError::Fault { .. } => AfterFailure::Park {
-            say: format!("I tried {attempt} times, but {}. The people who look after this system must help.", words(job)),
+            say: format!(
+                "I tried {attempt} times, but {}. The people who look after this system must help.",
+                words(job)
+            ),
         },
     }
 }

@@ -122,7 +122,8 @@ impl RouteCounts {
         for (bucket, count) in self.latency.iter().enumerate() {
             seen += count;
             if seen >= rank {
-                let bound = LATENCY_BOUNDS_US.get(bucket).copied().unwrap_or(LATENCY_BOUNDS_US[LATENCY_BOUNDS_US.len() - 1]);
+                let bound =
+                    LATENCY_BOUNDS_US.get(bucket).copied().unwrap_or(LATENCY_BOUNDS_US[LATENCY_BOUNDS_US.len() - 1]);
                 #[expect(clippy::cast_precision_loss, reason = "bounds are small")]
                 return bound as f64 / 1000.0;
             }
@@ -210,7 +211,12 @@ mod tests {
     fn latency_and_classes_are_by_route() {
         let mut tracker = Tracker::default();
         for n in 0..100_u64 {
-            tracker.handle_answer(at(1), "/contacts/{id}", 200, Duration::from_micros(if n < 98 { 900 } else { 100_000 }));
+            tracker.handle_answer(
+                at(1),
+                "/contacts/{id}",
+                200,
+                Duration::from_micros(if n < 98 { 900 } else { 100_000 }),
+            );
         }
         tracker.handle_answer(at(1), "/contacts", 503, Duration::from_secs(100));
         let traffic = tracker.traffic(at(2));

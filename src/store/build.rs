@@ -280,7 +280,8 @@ const fn stage_name(stage: BuildStage) -> &'static str {
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Build> {
-    let at = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(|t| Wallclock(t.cast_unsigned())));
+    let at =
+        |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(|t| Wallclock(t.cast_unsigned())));
     let stage = serde_json::from_value(Value::String(row.get(6)?))
         .map_err(|e| rusqlite::Error::FromSqlConversionFailure(6, Type::Text, Box::new(e)))?;
     Ok(Build {

@@ -169,7 +169,8 @@ fn record(db: &Connection, call: &CallRecord) -> Result<(), StoreError> {
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<(i64, CallRecord)> {
-    let at = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(|t| Wallclock(t.cast_unsigned())));
+    let at =
+        |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(|t| Wallclock(t.cast_unsigned())));
     let outbound = row.get_ref(2)?.as_str()? == "outbound";
     let call = CallRecord {
         id: row.get(1)?,

@@ -12,7 +12,9 @@ pub enum StoreError {
     #[error("the database cannot be written ({0}); check owner and mount options of the data directory")]
     ReadOnly(String),
     /// Another program holds the database for longer than we wait.
-    #[error("another program holds a lock on the database; close it (for example a sqlite3 shell with an open transaction)")]
+    #[error(
+        "another program holds a lock on the database; close it (for example a sqlite3 shell with an open transaction)"
+    )]
     Locked,
     /// Another daemon runs on the same data directory.
     #[error("another callwright runs on the data directory {0}; stop it or give this one its own [data] dir")]

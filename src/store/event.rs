@@ -129,7 +129,8 @@ impl Events<'_> {
             let mut rows = db.prepare_cached(
                 "SELECT seq, id, type, time, subject, data FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2",
             )?;
-            let found = rows.query_map(params![seq.cast_signed(), i64::try_from(limit).unwrap_or(i64::MAX)], from_row)?;
+            let found =
+                rows.query_map(params![seq.cast_signed(), i64::try_from(limit).unwrap_or(i64::MAX)], from_row)?;
             found.map(|row| row.map_err(StoreError::from)).collect()
         })
     }
@@ -151,7 +152,8 @@ impl Events<'_> {
     /// The database cannot be read.
     pub fn cursor(&self, consumer: &str) -> Result<u64, StoreError> {
         self.0.read(|db| {
-            let found = db.query_row("SELECT seq FROM cursors WHERE consumer = ?1", [consumer], |row| row.get::<_, i64>(0));
+            let found =
+                db.query_row("SELECT seq FROM cursors WHERE consumer = ?1", [consumer], |row| row.get::<_, i64>(0));
             Ok(found.optional()?.unwrap_or(0).cast_unsigned())
         })
     }

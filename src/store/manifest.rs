@@ -16,7 +16,8 @@ impl Manifests<'_> {
     /// The database cannot be read, or the document does not parse.
     pub fn get(&self, id: &str) -> Result<Option<BuildManifest>, StoreError> {
         self.0.read(|db| {
-            let found = db.query_row("SELECT document FROM manifests WHERE id = ?1", [id], |row| row.get::<_, String>(0));
+            let found =
+                db.query_row("SELECT document FROM manifests WHERE id = ?1", [id], |row| row.get::<_, String>(0));
             found.optional()?.map(|text| serde_json::from_str(&text).map_err(StoreError::from)).transpose()
         })
     }

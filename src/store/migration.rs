@@ -53,7 +53,8 @@ mod tests {
             let mut db = Connection::open_in_memory().unwrap();
             forward_to(&mut db, older).unwrap();
             if older >= 1 {
-                db.execute("INSERT INTO events(id, type, time, subject, data) VALUES('e', 't', 1, 's', '{}')", []).unwrap();
+                db.execute("INSERT INTO events(id, type, time, subject, data) VALUES('e', 't', 1, 's', '{}')", [])
+                    .unwrap();
             }
             forward(&mut db).unwrap();
             assert_eq!(schema(&db), schema(&fresh), "from version {older}");

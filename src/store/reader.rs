@@ -75,8 +75,7 @@ impl Store {
     /// # Errors
     /// As [`Store::open`].
     pub fn open_with(data: &Path, options: &OpenOptions) -> Result<Self, StoreError> {
-        let unopenable =
-            |path: &Path, what: String| StoreError::Unopenable { path: path.display().to_string(), what };
+        let unopenable = |path: &Path, what: String| StoreError::Unopenable { path: path.display().to_string(), what };
         fs::create_dir_all(data).map_err(|e| unopenable(data, e.to_string()))?;
         let lock_path = data.join("callwright.lock");
         let lock = File::options().create(true).truncate(false).write(true).open(&lock_path);
