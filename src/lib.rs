@@ -88,14 +88,34 @@
 //!
 //! Who may import whom is data in `tests/tidy/rules.rs`; `tests/tidy.rs` fails with the rule's sentence.
 
-pub mod id;
-pub mod limits;
-pub mod time;
+pub mod cli;
+pub mod config;
+pub mod daemon;
+
+pub mod sip;
+
+pub mod call;
+
+pub mod media;
+pub mod rtp;
+
+pub mod speech;
+pub mod turn;
 
 pub mod conversation;
+
+pub mod apphost;
 pub mod pipeline;
-pub mod turn;
+
+pub mod bus;
+pub mod store;
+
+pub mod api;
+
+pub mod telemetry;
 
 pub mod os;
 
-pub mod cli;
+pub mod id;
+pub mod limits;
+pub mod time;

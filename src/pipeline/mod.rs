@@ -1,5 +1,11 @@
 //! From an approved request to running software.
 //!
-//! Pure parts here: [`manifest`] (what was asked), [`intent`] (how a sentence becomes a request).
+//! Pure: [`manifest`] (what was asked), [`spec`] (what will be generated), [`scheduler`] (which job is next), [`tracker`]
+//! (traffic counted). Shells: [`Pipeline`] with its queue in the store and its pool of threads, the stages, the kernels, the
+//! deployment of apps behind the gateway, and the report on them.
 
+pub mod intent;
 pub mod manifest;
+pub mod scheduler;
+pub mod spec;
+pub mod tracker;
