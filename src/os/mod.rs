@@ -1,8 +1,9 @@
-//! What the daemon asks of the kernel directly: clocks and scheduling classes.
+//! The operating system, one file per subject. Purpose: the few system calls that the standard library lacks, each
+//! behind a safe function with a plain name. Linux only. Deliberately absent: media sockets (`media::socket`).
 
 pub mod batch;
 pub mod clock;
-pub mod subnets;
-//! What only the operating system can do: the root crate's `unsafe` besides sockets lives here, behind safe functions.
-
-pub mod process;
+pub mod notify;
+pub mod random;
+pub mod realtime;
+pub mod wake;
