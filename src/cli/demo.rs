@@ -54,7 +54,7 @@ enum DemoError {
         "the {call} call failed: the caller's script was not followed to its end ({status}); recording {recording}"
     )]
     Call { call: &'static str, status: String, recording: String },
-    #[error("the caller heard that the app is live, but the control API lists none: {seen}")]
+    #[error("the caller heard that the app is live, but the newest build has no URL: {seen}")]
     NoApp { seen: String },
     #[error(transparent)]
     Request(#[from] RequestError),
@@ -155,7 +155,7 @@ async fn show(arguments: &Arguments, daemon: &mut Option<Daemon>) -> Result<(), 
     say(began, &format!("the caller has hung up ({:.1} s call)", live.as_secs_f64()));
 
     heading("The app, over HTTP");
-    let app = only_app(&place).await?;
+    let app = ordered_app(&place).await?;
     let page = client::get(&app.url).await?;
     if !page.content_type.starts_with("text/html") || !page.body.contains("<html") {
         return Err(DemoError::NoPage { url: app.url, content_type: page.content_type });
@@ -163,6 +163,7 @@ async fn show(arguments: &Arguments, daemon: &mut Option<Daemon>) -> Result<(), 
     say(began, &format!("{} answers with a page ({} bytes)", app.url, page.body.len()));
     let records = fill(&app).await?;
     say(began, &format!("{records} records made through {}api/contacts", app.url));
+    agrees(&place, &app, records).await?;
 
     heading("The caller asks how it is");
     call(&place, "report", REPORT, &[("RECORDS", records.to_string())]).await?;
@@ -302,9 +303,9 @@ async fn follow_builds(began: Instant, place: &Place) -> std::convert::Infallibl
         if let Ok(builds) = client::get_json(&url).await {
             for build in items(&builds) {
                 let text = |key: &str| build.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-                let now = (text("build_id"), text("stage"));
+                let now = (text("id"), text("stage"));
                 if !now.1.is_empty() && !seen.contains(&now) {
-                    say(began, &format!("build {}: {}", now.0, now.1));
+                    say(began, &format!("    {}: {}", text("slug"), now.1));
                     seen.push(now);
                 }
             }
@@ -330,6 +331,8 @@ async fn engines(began: Instant, place: &Place) {
 struct App {
     /// Ends with a slash.
     url: String,
+    /// Its name in the control API.
+    slug: String,
 }
 
 /// A page of a list, whatever else it carries.
@@ -337,12 +340,13 @@ fn items(page: &Value) -> &[Value] {
     page.get("items").unwrap_or(page).as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
-async fn only_app(place: &Place) -> Result<App, DemoError> {
-    let apps = client::get_json(&place.url("/v1/apps")).await?;
-    // Listed newest first; an older demonstration's app may be there as well.
-    let url = items(&apps).iter().find_map(|app| app.get("url").and_then(Value::as_str));
-    let url = url.ok_or_else(|| DemoError::NoApp { seen: apps.to_string() })?;
-    Ok(App { url: format!("{}/", url.trim_end_matches('/')) })
+/// The app of the newest build, which is the one that this caller ordered.
+async fn ordered_app(place: &Place) -> Result<App, DemoError> {
+    let builds = client::get_json(&place.url("/v1/builds")).await?;
+    let newest =
+        items(&builds).first().and_then(|build| Some((build.get("url")?.as_str()?, build.get("slug")?.as_str()?)));
+    let (url, slug) = newest.ok_or_else(|| DemoError::NoApp { seen: builds.to_string() })?;
+    Ok(App { url: format!("{}/", url.trim_end_matches('/')), slug: slug.to_owned() })
 }
 
 /// Makes a random number of contacts and counts them; the number is what the second call must hear.
@@ -350,7 +354,7 @@ async fn fill(app: &App) -> Result<u64, DemoError> {
     const NAMES: [&str; 6] =
         ["Ada Lovelace", "Alan Turing", "Grace Hopper", "Edsger Dijkstra", "Barbara Liskov", "Donald Knuth"];
     let list = format!("{}api/contacts", app.url);
-    let before = count(&client::get_json(&list).await?);
+    let before = count(&list).await?;
     let created = 3 + u64::from(getrandom::u32().unwrap_or(std::process::id()) % 17);
     for number in before..before + created {
         let index = usize::try_from(number).unwrap_or_default();
@@ -362,13 +366,29 @@ async fn fill(app: &App) -> Result<u64, DemoError> {
         });
         client::post_json(&list, &contact).await?;
     }
-    let found = count(&client::get_json(&list).await?);
+    let found = count(&list).await?;
     if found == before + created { Ok(found) } else { Err(DemoError::Count { created: before + created, found }) }
 }
 
-/// Records in a list: its total when it says so, else those on the page.
-fn count(list: &Value) -> u64 {
-    list.get("total").and_then(Value::as_u64).unwrap_or_else(|| items(list).len() as u64)
+/// Records of a list, page by page.
+async fn count(list: &str) -> Result<u64, DemoError> {
+    let mut found = 0;
+    let mut url = list.to_owned();
+    loop {
+        let page = client::get_json(&url).await?;
+        found += items(&page).len() as u64;
+        let Some(cursor) = page.get("next").and_then(Value::as_str) else { return Ok(found) };
+        url = format!("{list}?cursor={cursor}");
+    }
+}
+
+/// The control API must know the same number before the agent is asked for it.
+async fn agrees(place: &Place, app: &App, records: u64) -> Result<(), DemoError> {
+    let facts = client::get_json(&place.url(&format!("/v1/apps/{}/facts", app.slug))).await?;
+    match facts.get("records").and_then(Value::as_u64) {
+        Some(known) if known == records => Ok(()),
+        known => Err(DemoError::Count { created: records, found: known.unwrap_or_default() }),
+    }
 }
 
 /// What the caller measured on the wire.
@@ -413,8 +433,6 @@ mod tests {
         assert_eq!(items(&json!({"items": [1, 2], "next": null})).len(), 2);
         assert_eq!(items(&json!([1])).len(), 1);
         assert_eq!(items(&json!("no")).len(), 0);
-        assert_eq!(count(&json!({"items": [1], "total": 40})), 40);
-        assert_eq!(count(&json!([1, 2, 3])), 3);
     }
 
     #[test]

@@ -328,7 +328,7 @@ pub(crate) fn limits(tree: &Tree) -> Vec<Violation> {
 /// What the documents tell people to type and to open exists.
 pub(crate) fn promises(tree: &Tree) -> Vec<Violation> {
     let targets = make_targets(tree.text("Makefile"));
-    let mut found = Vec::new();
+    let mut found = requests(tree);
     for path in ["README.md", "SECURITY.md", "src/lib.rs"] {
         let text = tree.text(path);
         for (line, code) in code_spans(text) {
@@ -401,6 +401,43 @@ pub(crate) fn promises(tree: &Tree) -> Vec<Violation> {
         }
     }
     found
+}
+
+/// README's table of requests is the API's own description, row for row.
+fn requests(tree: &Tree) -> Vec<Violation> {
+    let path = "src/api/openapi.json";
+    let document: serde_json::Value = serde_json::from_str(tree.text(path)).unwrap_or_default();
+    let paths = document["paths"].as_object();
+    let answered: BTreeSet<String> = paths
+        .into_iter()
+        .flatten()
+        .flat_map(|(path, item)| {
+            item.as_object().into_iter().flat_map(|item| item.keys()).map(move |method| (method, path))
+        })
+        .map(|(method, path)| format!("{} {path}", method.to_uppercase()))
+        .collect();
+    let promised: Vec<(usize, &str)> = numbered(tree.text("README.md"))
+        .filter_map(|(line, text)| {
+            text.strip_prefix("| `").and_then(|rest| rest.split('`').next()).map(|code| (line, code))
+        })
+        .filter(|(_, code)| {
+            ["GET /", "POST /", "PUT /", "PATCH /", "DELETE /"].iter().any(|verb| code.starts_with(verb))
+        })
+        .collect();
+    let unanswered = promised.iter().filter(|(_, request)| !answered.contains(*request)).map(|(line, request)| {
+        violation(
+            "README.md",
+            *line,
+            format!("`{request}` is promised"),
+            format!("add it to {path} and its route, or mend the table"),
+        )
+    });
+    // The page at / brings its own style and script.
+    let told = |request: &String| request.starts_with("GET /page.") || promised.iter().any(|(_, told)| told == request);
+    let untold = answered.iter().filter(|request| !told(request)).map(|request| {
+        violation("README.md", 1, format!("`{request}` is answered and not in the table"), "add its row under HTTP")
+    });
+    unanswered.chain(untold).filter(|_| paths.is_some()).collect()
 }
 
 fn is_target(name: &str) -> bool {

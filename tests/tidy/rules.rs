@@ -94,7 +94,8 @@ pub(crate) const MODULES: &[Module] = &[
     Module {
         path: "pipeline",
         layer: 3,
-        may: May::Below(&["apphost::child", "apphost::scenario", "apphost::bundle"]),
+        // The child process and its data formats; what runs inside the sandbox stays there.
+        may: May::Below(&["apphost::child", "apphost::scenario", "apphost::bundle", "apphost::field"]),
         rule: SHELL,
     },
     Module { path: "apphost", layer: 3, may: May::Below(&[]), rule: SHELL },

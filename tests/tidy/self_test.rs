@@ -232,6 +232,11 @@ fn broken_promises_are_seen() {
         (".config/nextest.toml", "filter = 'binary(=gone) | binary(=tidy)'"),
         ("tests/tidy.rs", ""),
     ]));
+    let api = check::promises(&tree(&[
+        ("README.md", "| request |\n| `GET /a` | a |\n| `GET /b` | b |"),
+        ("src/api/openapi.json", r#"{"paths": {"/a": {"get": {}}, "/c": {"post": {}}}}"#),
+    ]));
+    finds(&api, &[("README.md", 3, "GET /b"), ("README.md", 1, "POST /c")]);
     finds(
         &found,
         &[
