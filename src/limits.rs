@@ -60,3 +60,7 @@ pub const HTTP_BODY_MAX: usize = 1 << 20;
 const _: () = assert!(FRAME_SAMPLES * 50 == 8000);
 const _: () = assert!(SIP_BODY_MAX < SIP_MESSAGE_MAX);
 const _: () = assert!(SIP_LINE_MAX < SIP_MESSAGE_MAX);
+/// Steps in one script of `callwright dial`.
+pub const DIAL_STEPS_MAX: usize = 500;
+/// Digits in one `press`.
+pub const DIAL_DIGITS_MAX: usize = 64;

@@ -1,0 +1,4 @@
+//! `callwright dial`.
+
+pub mod script;
+pub mod words;

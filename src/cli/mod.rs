@@ -1,0 +1,3 @@
+//! Subcommands: one file or folder each.
+
+pub mod dial;
