@@ -1,4 +1,8 @@
 //! `callwright dial`.
 
+pub mod capture;
+pub mod level;
+pub mod score;
 pub mod script;
+pub mod wave;
 pub mod words;
