@@ -1,5 +1,6 @@
 //! `callwright dial`.
 
+pub mod act;
 pub mod capture;
 pub mod level;
 pub mod score;

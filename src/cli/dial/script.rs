@@ -124,11 +124,11 @@ pub enum Action {
 /// When the caller starts to speak.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Entry {
-    /// After the agent was quiet for this long; at the latest after `patience`.
+    /// After the agent was quiet for this long.
     Quiet {
         /// Quiet needed.
         quiet: Duration,
-        /// Speaks anyway after this.
+        /// Fails when the agent is not quiet within this.
         patience: Duration,
     },
     /// This long after the agent began to speak: barge-in.
