@@ -1,6 +1,9 @@
 //! Callwright.
 
 pub mod cli;
+pub mod conversation;
 pub mod id;
 pub mod limits;
+pub mod pipeline;
 pub mod time;
+pub mod turn;

@@ -51,6 +51,18 @@ pub const SPEECH_JOBS_MAX: usize = 1024;
 pub const SPOKEN_TEXT_MAX: usize = 2000;
 /// Longest wait for the end of a turn.
 pub const ENDPOINT_MAX: Duration = Duration::from_secs(3);
+/// Longest turn of a caller; then it is cut (hold music and recordings never pause).
+pub const TURN_MAX: Duration = Duration::from_secs(30);
+/// Turn events waiting for the call actor.
+pub const TURN_EVENTS_MAX: usize = 16;
+/// Characters of one heard turn that are looked at.
+pub const HEARD_TEXT_MAX: usize = 2000;
+/// Turns kept of one conversation.
+pub const HISTORY_TURNS_MAX: usize = 400;
+/// Open points kept of one request.
+pub const OPEN_POINTS_MAX: usize = 12;
+/// Sentences that the recogniser's language model is made from.
+pub const DOMAIN_SENTENCES_MAX: usize = 8000;
 
 /// Builds waiting in the queue; beyond it `slow` is said (ledger N09).
 pub const BUILD_QUEUE_MAX: usize = 4;

@@ -1,0 +1,5 @@
+//! From an approved request to running software.
+//!
+//! Pure parts here: [`manifest`] (what was asked), [`intent`] (how a sentence becomes a request).
+
+pub mod manifest;
