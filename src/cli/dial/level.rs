@@ -1,15 +1,26 @@
-//! What counts as audible. Purpose: one threshold for both directions and for every figure. Pure.
-//! Deliberately absent: judging speech (that is a detector's); a figure needs something that anybody can recompute.
+//! What counts as audible. Purpose: the daemon's own definitions, so that its response times and ours mean the same.
+//! Pure. Deliberately absent: judging speech (that is a detector's); a figure needs something that anybody can recompute.
 
-/// Audible from this sample value on: −36 dBFS, above line noise and below the softest vowel.
-pub const VOICED: i16 = 512;
+use callwright_dsp::level;
 
-/// Index of the first audible sample.
-pub fn first_voiced(pcm: &[i16]) -> Option<usize> {
-    pcm.iter().position(|s| s.unsigned_abs() >= VOICED.unsigned_abs())
+use super::wave::RATE_HZ;
+
+/// Index of the first sample that a person would hear on a telephone.
+pub fn first_audible(pcm: &[i16]) -> Option<usize> {
+    level::first_voiced(pcm, RATE_HZ, level::AUDIBLE_DBFS)
 }
 
-/// Index of the last audible sample.
+/// Index of the last sample that a person would hear on a telephone.
+pub fn last_audible(pcm: &[i16]) -> Option<usize> {
+    level::last_voiced(pcm, RATE_HZ, level::AUDIBLE_DBFS)
+}
+
+/// Index of the first sample of the caller's voice.
+pub fn first_voiced(pcm: &[i16]) -> Option<usize> {
+    level::first_voiced(pcm, RATE_HZ, level::VOICED_DBFS)
+}
+
+/// Index of the last sample of the caller's voice: from here on the caller waits for an answer.
 pub fn last_voiced(pcm: &[i16]) -> Option<usize> {
-    pcm.iter().rposition(|s| s.unsigned_abs() >= VOICED.unsigned_abs())
+    level::last_voiced(pcm, RATE_HZ, level::VOICED_DBFS)
 }

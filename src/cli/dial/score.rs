@@ -1,8 +1,8 @@
 //! Figures from a capture. Purpose: how fast the agent answered, how it yielded, how even its packets came: all from what
 //! passed the wire, nothing from what anyone claims. Pure; runs once, after the call.
 //!
-//! Terms. *Audible*: a sample at or above [`level::VOICED`]. *Response*: last audible sample that we sent in a turn → first
-//! audible sample that came after it. *Lateness*: arrival against the 20 ms grid, whose origin is the soonest packet of
+//! Terms. *Voiced* (ours) and *audible* (the agent's): 5 ms windows above the thresholds of `callwright_dsp::level`.
+//! *Response*: last voiced sample that we sent in a turn → first audible sample that came after it. *Lateness*: arrival against the 20 ms grid, whose origin is the soonest packet of
 //! the seconds around ([`GRID_PACKETS`] to each side), so that two clocks may drift. *Gap*: a 20 ms slot whose audio came
 //! later than 20 (60) ms or never: what a phone with that much buffer would have had to conceal.
 //! Deliberately absent: judging (the script expects words; limits on figures are the reader's).
@@ -186,7 +186,7 @@ impl<'a> Agent<'a> {
     fn first_audible_after(&self, t: Tick) -> Option<Tick> {
         self.packets[self.index_from(t)..].iter().find_map(|(at, pcm)| {
             let skip = samples_before(*at, t).min(pcm.len());
-            level::first_voiced(&pcm[skip..]).map(|i| *at + sample_offset(skip + i))
+            level::first_audible(&pcm[skip..]).map(|i| *at + sample_offset(skip + i))
         })
     }
 
@@ -194,7 +194,7 @@ impl<'a> Agent<'a> {
         let upto = self.packets.partition_point(|(at, _)| *at < t);
         self.packets[..upto].iter().rev().find_map(|(at, pcm)| {
             let keep = samples_before(*at, t).min(pcm.len());
-            level::last_voiced(&pcm[..keep]).map(|i| *at + sample_offset(i))
+            level::last_audible(&pcm[..keep]).map(|i| *at + sample_offset(i))
         })
     }
 
@@ -228,7 +228,7 @@ impl<'a> Agent<'a> {
             }
             // The next audible sample after this run of packets: go on packet by packet.
             let Some(&(at, pcm)) = self.packets.get(self.index_from(next)) else { break };
-            last = last.max(level::last_voiced(pcm).map_or(next, |i| at + sample_offset(i)));
+            last = last.max(level::last_audible(pcm).map_or(next, |i| at + sample_offset(i)));
             from = at + sample_offset(pcm.len());
         }
         if stop.is_none() && self.packets.last().is_some_and(|(at, _)| at.since(last) >= STOPPED) {

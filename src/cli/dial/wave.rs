@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use callwright_dsp::resample::{DELAY_16K, Downsampler2};
+
 /// The rate of everything on the phone, Hz.
 pub const RATE_HZ: u32 = 8000;
 
@@ -43,12 +45,13 @@ pub fn read(path: &Path) -> Result<Vec<i16>, String> {
 
 /// 16 kHz → 8 kHz, whole signal, the filter's delay taken out.
 pub fn halve(pcm: &[i16]) -> Vec<i16> {
-    pcm.to_vec()
-}
-
-/// 8 kHz → 16 kHz, whole signal.
-pub fn double(pcm: &[i16]) -> Vec<i16> {
-    pcm.to_vec()
+    let delay = DELAY_16K.div_ceil(2);
+    let padded: Vec<i16> = pcm.iter().copied().chain(std::iter::repeat_n(0, 2 * delay)).collect();
+    let mut out = vec![0; padded.len().div_ceil(2)];
+    let written = Downsampler2::default().process(&padded, &mut out);
+    out.truncate(written);
+    out.drain(..delay.min(out.len()));
+    out
 }
 
 /// Writes 8 kHz 16-bit samples, interleaved when there are several channels.
@@ -64,4 +67,56 @@ pub fn write(path: &Path, channels: u16, samples: &[i16]) -> Result<(), String> 
         writer.write_sample(s).map_err(cannot)?;
     }
     writer.finalize().map_err(cannot)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write_spec(path: &Path, spec: hound::WavSpec, samples: &[i32]) {
+        let mut writer = hound::WavWriter::create(path, spec).unwrap();
+        for &s in samples {
+            writer.write_sample(s).unwrap();
+        }
+        writer.finalize().unwrap();
+    }
+
+    fn spec(channels: u16, sample_rate: u32, bits_per_sample: u16) -> hound::WavSpec {
+        hound::WavSpec { channels, sample_rate, bits_per_sample, sample_format: hound::SampleFormat::Int }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.wav");
+        write(&path, 1, &[1, -2, i16::MAX, i16::MIN]).unwrap();
+        assert_eq!(read(&path).unwrap(), [1, -2, i16::MAX, i16::MIN]);
+        write(&path, 2, &[10, 20, -10, -30]).unwrap();
+        assert_eq!(read(&path).unwrap(), [15, -20]);
+    }
+
+    #[test]
+    fn other_depths_and_rates_are_brought_down() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("b.wav");
+        write_spec(&path, spec(1, 8000, 24), &[256, -512]);
+        assert_eq!(read(&path).unwrap(), [1, -2]);
+        let tone: Vec<i32> = (0..16_000).map(|n| (8000.0 * (f64::from(n) * 0.1).sin()) as i32).collect();
+        write_spec(&path, spec(1, 16_000, 16), &tone);
+        let half = read(&path).unwrap();
+        assert_eq!(half.len(), 8000);
+        let worst = (100..7900).map(|n| (i32::from(half[n]) - tone[2 * n]).abs()).max().unwrap();
+        assert!(worst < 900, "in step to half a sample: {worst}");
+    }
+
+    #[test]
+    fn what_cannot_be_played_says_how_to_convert() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c.wav");
+        write_spec(&path, spec(1, 44_100, 16), &[1]);
+        assert!(read(&path).unwrap_err().contains("sox"));
+        std::fs::write(&path, b"no wave").unwrap();
+        assert!(read(&path).unwrap_err().contains("cannot be read as WAV"));
+        assert!(read(&dir.path().join("none.wav")).unwrap_err().contains("none.wav"));
+    }
 }
