@@ -397,14 +397,14 @@ mod tests {
     }
 
     #[test]
-    fn response_is_exact_to_the_sample() {
-        // Our sample 7999 left at 1005 ms + 999.875 ms; the agent's sample 12,345 came at 1000 ms + 1543.125 ms.
-        let score = Scene::new(200).caller(4000, 8000, false).agent(12_345, 20_000, 2000).score();
+    fn response_is_exact_to_the_window() {
+        // Our sample 7999 left at 1005 ms + 999.875 ms; the agent's sample 12,360 came at 1000 ms + 1545 ms.
+        let score = Scene::new(200).caller(4000, 8000, false).agent(12_360, 20_000, 2000).score();
         assert_eq!(score.turns.len(), 1);
-        assert_eq!(score.turns[0].response, Some(Duration::from_micros(1_543_125 - 5_000 - 999_875)));
+        assert_eq!(score.turns[0].response, Some(Duration::from_micros(1_545_000 - 5_000 - 999_875)));
         assert!(!score.turns[0].overlapped);
         assert_eq!(score.turns[0].yielded, None);
-        assert_eq!(score.greeting, Some(Duration::from_micros(1_543_125)));
+        assert_eq!(score.greeting, Some(Duration::from_micros(1_545_000)));
         assert_eq!(score.response.count, 1);
     }
 

@@ -45,7 +45,8 @@ pub fn read(path: &Path) -> Result<Vec<i16>, String> {
 
 /// 16 kHz → 8 kHz, whole signal, the filter's delay taken out.
 pub fn halve(pcm: &[i16]) -> Vec<i16> {
-    let delay = DELAY_16K.div_ceil(2);
+    // The filter stands on the second sample of a pair, so it lags an even number of samples.
+    let delay = DELAY_16K / 2;
     let padded: Vec<i16> = pcm.iter().copied().chain(std::iter::repeat_n(0, 2 * delay)).collect();
     let mut out = vec![0; padded.len().div_ceil(2)];
     let written = Downsampler2::default().process(&padded, &mut out);
