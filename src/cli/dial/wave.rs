@@ -107,7 +107,7 @@ mod tests {
         let half = read(&path).unwrap();
         assert_eq!(half.len(), 8000);
         let worst = (100..7900).map(|n| (i32::from(half[n]) - tone[2 * n]).abs()).max().unwrap();
-        assert!(worst < 900, "in step to half a sample: {worst}");
+        assert!(worst < 60, "in step: {worst}");
     }
 
     #[test]
