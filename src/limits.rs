@@ -36,10 +36,30 @@ pub const SIP_HEADERS_MAX: usize = 256;
 pub const SIP_LINE_MAX: usize = 8192;
 /// Octets in one SIP body.
 pub const SIP_BODY_MAX: usize = 32_768;
+/// Via header fields in one SIP message (hops).
+pub const SIP_VIAS_MAX: usize = 32;
+/// Contact, Route or Record-Route entries in one SIP message.
+pub const SIP_CONTACTS_MAX: usize = 64;
+/// Signalling legs (calls) alive at once in one agent.
+pub const SIP_LEGS_MAX: usize = 8192;
+/// SIP events waiting for the call side; above it new INVITEs get 503.
+pub const SIP_EVENTS_MAX: usize = 1024;
+/// SIP datagrams waiting for the socket; above it the oldest is dropped (UDP may lose it anyway).
+pub const SIP_TRANSMITS_MAX: usize = 4096;
+/// Commands waiting for the SIP transport.
+pub const SIP_COMMANDS_MAX: usize = 1024;
+/// Source addresses whose rate of new dialogs is remembered.
+pub const SIP_SOURCES_MAX: usize = 4096;
+/// Different 2xx responses (forks) to one INVITE that are acknowledged and hung up.
+pub const SIP_FORKS_MAX: usize = 8;
+/// Longest ringing, either way (RFC 3261 timer C: more than 3 minutes).
+pub const SIP_RINGING_MAX: Duration = Duration::from_secs(200);
 /// Server and client transactions alive at once.
 pub const SIP_TRANSACTIONS_MAX: usize = 16_384;
 /// m-lines in one SDP.
 pub const SDP_MEDIA_MAX: usize = 16;
+/// Attributes in one m-line, and in the session part.
+pub const SDP_ATTRIBUTES_MAX: usize = 128;
 /// Formats in one m-line.
 pub const SDP_FORMATS_MAX: usize = 64;
 
