@@ -67,6 +67,18 @@ pub const SDP_FORMATS_MAX: usize = 64;
 pub const CALL_EVENTS_MAX: usize = 256;
 /// Jobs waiting for one speech worker.
 pub const SPEECH_JOBS_MAX: usize = 1024;
+/// Calls attached to speech at once at most, whatever the configuration says.
+pub const SPEECH_LANES_MAX: usize = 512;
+/// Warm recognisers at most; each holds about 20 MB.
+pub const RECOGNISERS_MAX: usize = 64;
+/// Utterances of one call that wait to be spoken.
+pub const SPEECH_UTTERANCES_MAX: usize = 32;
+/// Synthesised audio kept for saying it again: 10 minutes at 8 kHz, 9.6 MB.
+pub const PROMPT_CACHE_SAMPLES: usize = 600 * 8000;
+/// Longest stretch that is recognised as one turn.
+pub const UTTERANCE_MAX: Duration = Duration::from_secs(30);
+/// A turn that nobody ends is ended this long after its last speech.
+pub const UTTERANCE_IDLE_MAX: Duration = Duration::from_secs(5);
 /// Characters in one spoken text.
 pub const SPOKEN_TEXT_MAX: usize = 2000;
 /// Longest wait for the end of a turn.
@@ -90,6 +102,7 @@ pub const BUILD_QUEUE_MAX: usize = 4;
 pub const HTTP_BODY_MAX: usize = 1 << 20;
 
 const _: () = assert!(FRAME_SAMPLES * 50 == 8000);
+const _: () = assert!(UTTERANCE_IDLE_MAX.as_nanos() > ENDPOINT_MAX.as_nanos());
 const _: () = assert!(SIP_BODY_MAX < SIP_MESSAGE_MAX);
 const _: () = assert!(SIP_LINE_MAX < SIP_MESSAGE_MAX);
 /// Steps in one script of `callwright dial`.
