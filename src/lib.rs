@@ -5,5 +5,6 @@ pub mod conversation;
 pub mod id;
 pub mod limits;
 pub mod pipeline;
+pub mod sip;
 pub mod time;
 pub mod turn;
