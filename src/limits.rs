@@ -108,4 +108,8 @@ const _: () = assert!(SIP_LINE_MAX < SIP_MESSAGE_MAX);
 /// Steps in one script of `callwright dial`.
 pub const DIAL_STEPS_MAX: usize = 500;
 /// Digits in one `press`.
-pub const DIAL_DIGITS_MAX: usize = 64;
+pub const DIAL_DIGITS_MAX: usize = 32;
+/// Utterances and digit strings of a dialled call that wait to be sent.
+pub const DIAL_JOBS_MAX: usize = 64;
+/// Frames that wait for the ear of a dialled call (2 minutes: it may think long, but not for ever).
+pub const DIAL_EAR_FRAMES_MAX: usize = 6000;
