@@ -107,7 +107,8 @@ fn branch() -> [f32; BRANCH] {
     for (n, tap) in taps.iter_mut().enumerate() {
         let distance = (2 * n) as f64 - half;
         let angle = std::f64::consts::FRAC_PI_2 * distance;
-        let window = bessel_i0(KAISER_BETA * (1.0 - (distance / half).powi(2)).max(0.0).sqrt()) / bessel_i0(KAISER_BETA);
+        let window =
+            bessel_i0(KAISER_BETA * (1.0 - (distance / half).powi(2)).max(0.0).sqrt()) / bessel_i0(KAISER_BETA);
         *tap = 0.5 * angle.sin() / angle * window;
     }
     let sum: f64 = taps.iter().sum();

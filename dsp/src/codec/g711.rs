@@ -82,8 +82,7 @@ const fn alaw_decode_table() -> [i16; 256] {
         let code = (octet as u8) ^ 0x55;
         let (segment, interval) = ((code >> 4) & 7, (code & 0x0f) as i16);
         // The first two segments have the same step; half a step puts the value in the middle of its interval.
-        let magnitude =
-            if segment == 0 { (interval << 4) + 8 } else { ((interval << 4) + 0x108) << (segment - 1) };
+        let magnitude = if segment == 0 { (interval << 4) + 8 } else { ((interval << 4) + 0x108) << (segment - 1) };
         table[octet] = if code & 0x80 == 0 { -magnitude } else { magnitude };
         octet += 1;
     }
@@ -222,7 +221,8 @@ mod tests {
             for sample in i16::MIN..=i16::MAX {
                 let chosen = i32::from(decode_one(decode, encode_one(encode, sample)));
                 let place = values.partition_point(|v| *v < chosen);
-                let step = values.get(place + 1).map_or(1024, |v| v - chosen).max(chosen - values[place.saturating_sub(1)]);
+                let step =
+                    values.get(place + 1).map_or(1024, |v| v - chosen).max(chosen - values[place.saturating_sub(1)]);
                 let error = (chosen - i32::from(sample)).abs();
                 let limit = if chosen.abs() >= *values.last().unwrap() { 1024 } else { step / 2 };
                 assert!(error <= limit.max(8), "{sample} → {chosen}: error {error}, step {step}");
