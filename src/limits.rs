@@ -162,3 +162,11 @@ pub const APP_REQUEST_MS_MAX: u32 = 30_000;
 pub const APP_SQL_STEPS_MAX: u64 = 200_000_000;
 pub const APP_ROWS_MAX: u32 = 5_000;
 pub const APP_DATABASE_MB_MAX: u32 = 1024;
+/// Steps in one script of `callwright dial`.
+pub const DIAL_STEPS_MAX: usize = 500;
+/// Digits in one `press`.
+pub const DIAL_DIGITS_MAX: usize = 32;
+/// Utterances and digit strings of a dialled call that wait to be sent.
+pub const DIAL_JOBS_MAX: usize = 64;
+/// Frames that wait for the ear of a dialled call (2 minutes: it may think long, but not for ever).
+pub const DIAL_EAR_FRAMES_MAX: usize = 6000;
