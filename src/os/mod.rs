@@ -8,3 +8,7 @@ pub mod random;
 pub mod realtime;
 pub mod wait;
 pub mod wake;
+//! What the daemon asks of the kernel directly.
+
+pub mod inherit;
+pub mod sandbox;

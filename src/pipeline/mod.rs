@@ -5,6 +5,7 @@
 //! deployment of apps behind the gateway, and the report on them.
 
 pub mod intent;
+pub mod kernel;
 pub mod manifest;
 pub mod scheduler;
 pub mod spec;
