@@ -28,6 +28,23 @@ pub const UNANSWERED_MEDIA_MAX: Duration = Duration::from_secs(2);
 /// A released RTP port is not given out again for this long (RTP of the old call must not be heard).
 pub const PORT_QUARANTINE: Duration = Duration::from_secs(2);
 
+/// Samples of one received RTP packet at most: 60 ms.
+pub const RTP_PACKET_SAMPLES_MAX: usize = 480;
+/// No valid RTP for this long, and not on hold: control is told.
+pub const MEDIA_TIMEOUT: Duration = Duration::from_secs(60);
+/// Caller audio is never further ahead of the wall clock than this; packets beyond are dropped.
+pub const AHEAD_MAX: Duration = Duration::from_millis(500);
+/// Datagrams read from one call's socket in one pass, so that a flood on one port cannot starve the other calls.
+pub const DATAGRAMS_PER_PASS_MAX: usize = 64;
+/// Datagrams read, or packets sent, by one system call.
+pub const DATAGRAM_BATCH: usize = 16;
+/// Commands carried out in one pass.
+pub const COMMANDS_PER_PASS_MAX: usize = 256;
+/// Sources that are considered at once while a call's source is not known yet.
+pub const LATCH_CANDIDATES_MAX: usize = 4;
+/// A source may move (NAT rebinding) only when the locked one was silent for this long.
+pub const RELATCH_SILENCE: Duration = Duration::from_secs(10);
+
 /// Largest SIP message, octets.
 pub const SIP_MESSAGE_MAX: usize = 65_535;
 /// Header fields in one SIP message.

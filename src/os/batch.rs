@@ -1,9 +1,21 @@
-//! Puts a thread behind everything else on the machine. Purpose: builds never take a cycle that a call could use.
+//! Scheduling of background work. Purpose: builds and other batch work get only what calls leave over. Acts on the
+//! calling thread and on what it starts later. Deliberately absent: cgroups, I/O classes.
 
-/// Moves the calling thread to SCHED_IDLE (Linux sched(7)); true when the kernel agreed.
-#[must_use]
-pub fn sched_idle() -> bool {
-    let parameter = libc::sched_param { sched_priority: 0 };
-    // SAFETY: `parameter` outlives the call and is a valid sched_param; 0 names the calling thread.
-    unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const parameter) == 0 }
+use std::io;
+
+/// SCHED_IDLE for the calling thread. Always allowed; error only on a kernel without it.
+pub fn sched_idle() -> io::Result<()> {
+    // SAFETY: all-zero is a valid sched_param, and the one that SCHED_IDLE asks for.
+    let param: libc::sched_param = unsafe { std::mem::zeroed() };
+    // SAFETY: `param` is valid for reading; 0 means the calling thread.
+    let result = unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const param) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn idle_is_granted() {
+        std::thread::spawn(|| assert!(super::sched_idle().is_ok())).join().unwrap();
+    }
 }

@@ -2,3 +2,12 @@
 
 pub mod batch;
 pub mod clock;
+//! The operating system, one file per subject. Purpose: the few system calls that the standard library lacks, each
+//! behind a safe function with a plain name. Linux only. Deliberately absent: media sockets (`media::socket`).
+
+pub mod batch;
+pub mod clock;
+pub mod notify;
+pub mod random;
+pub mod realtime;
+pub mod wake;

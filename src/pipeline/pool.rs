@@ -57,8 +57,8 @@ struct Worker {
 
 impl Worker {
     fn run(self) {
-        if !batch::sched_idle() {
-            tracing::warn!("builds run at normal priority: the kernel refused SCHED_IDLE");
+        if let Err(error) = batch::sched_idle() {
+            tracing::warn!(%error, "builds run at normal priority: the kernel refused SCHED_IDLE");
         }
         while let Some(build) = self.queue.take() {
             let id = build.id.clone();
