@@ -4,6 +4,7 @@
 //! (traffic counted). Shells: [`Pipeline`] with its queue in the store and its pool of threads, the stages, the kernels, the
 //! deployment of apps behind the gateway, and the report on them.
 
+pub mod intent;
 pub mod manifest;
 pub mod scheduler;
 pub mod spec;
