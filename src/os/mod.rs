@@ -1,7 +1,3 @@
-//! What the daemon asks of the kernel directly: clocks and scheduling classes.
-
-pub mod batch;
-pub mod clock;
 //! The operating system, one file per subject. Purpose: the few system calls that the standard library lacks, each
 //! behind a safe function with a plain name. Linux only. Deliberately absent: media sockets (`media::socket`).
 
