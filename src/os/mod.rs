@@ -3,12 +3,11 @@
 
 pub mod batch;
 pub mod clock;
+pub mod inherit;
 pub mod notify;
+pub mod process;
 pub mod random;
 pub mod realtime;
+pub mod sandbox;
 pub mod wait;
 pub mod wake;
-//! What the daemon asks of the kernel directly.
-
-pub mod inherit;
-pub mod sandbox;
