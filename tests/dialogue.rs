@@ -142,6 +142,7 @@ conversations!(
     unknown_app,
     parked,
     rejected,
+    small_talk,
 );
 
 /// A dialogue that has just read back contacts and deals.
@@ -264,6 +265,29 @@ fn the_state_is_explicit() {
     );
     d.key('1');
     assert!(d.slots().missing.is_empty());
+}
+
+#[test]
+fn updates_of_other_builds_are_not_told() {
+    let update = |id: &str, stage| BuildUpdate { build_id: id.into(), stage, say: None, outcome: None };
+    let mut d = read_back();
+    assert!(d.build_update(&update("mine", BuildStage::Tested)).say.is_empty(), "nothing was started yet");
+    d.key('1');
+    d.build_accepted("mine");
+    assert!(d.build_update(&update("other", BuildStage::Tested)).say.is_empty());
+    assert!(!d.build_update(&update("mine", BuildStage::Tested)).say.is_empty());
+    assert!(d.build_update(&update("mine", BuildStage::Tested)).say.is_empty(), "one line a stage");
+    assert!(d.build_update(&update("mine", BuildStage::Generated)).say.is_empty(), "never backwards");
+}
+
+#[test]
+fn a_refused_build_may_be_approved_again() {
+    let mut d = read_back();
+    d.key('1');
+    let reply = d.build_refused("Four builds are waiting already.");
+    assert_eq!(reply.expect, Expectation::YesNo);
+    assert!(reply.text().contains("Four builds are waiting already.") && !d.building());
+    assert!(built(&d.key('1')).is_some());
 }
 
 #[test]

@@ -69,7 +69,6 @@ const MAKE: &[&str] = &[
     "assemble",
     "arrange",
     "rebuild",
-    "built",
 ];
 /// Verbs that need a particle to mean making: "set up", "put together", "spin up".
 const MAKE_WITH: &[&str] =
@@ -229,6 +228,22 @@ const EMBEDS: &[&str] = &[
     "fantastic",
     "love",
 ];
+/// Ours, but not on whose behalf one calls.
+const NOT_US: &[&str] = &[
+    "competitor",
+    "competitors",
+    "neighbor",
+    "neighbour",
+    "neighbors",
+    "neighbours",
+    "friend",
+    "friends",
+    "rival",
+    "cousin",
+    "brother",
+    "sister",
+    "ex",
+];
 /// Those who may be asked to do it.
 const DOERS: &[&str] = &["you", "someone", "somebody", "me", "us", "guys", "folks", "team", "grace", "anyone"];
 /// Words that end the way from an artefact to its verb.
@@ -331,10 +346,18 @@ impl Clause<'_> {
             let before = self.before(at);
             // "put together a CRM" and "put a CRM together".
             let particle = PARTICLES.contains(&after)
+                || (matches!(after, "me" | "us") && PARTICLES.contains(&self.heard.at(at + 2)))
                 || PARTICLES.contains(&self.heard.at(mention.end))
                 || (at + 1..mention.start).any(|k| self.heard.at(k) == "together");
             let verb = match word {
                 "is" | "be" | "was" if self.cleft(at) => Some(Verb::Wish),
+                "built" | "made" | "created" if before == "you" && self.before(at - 1) == "if" => Some(Verb::Make),
+                "with" if before == "up" => {
+                    let set = (at.saturating_sub(4)..at)
+                        .rev()
+                        .find(|k| matches!(self.heard.at(*k), "set" | "hook" | "fix"))?;
+                    return Some((set, Verb::Make));
+                }
                 "for" if WISH_FOR.contains(&before) => return Some((at - 1, Verb::Wish)),
                 "for" if ASK.contains(&before) => return Some((at - 1, Verb::Ask)),
                 "about" if matches!(before, "how" | "what") => Some(Verb::Wish),
@@ -345,7 +368,6 @@ impl Clause<'_> {
                     matches!(before, "i'd" | "we'd" | "would" | "really" | "should" | "also" | "just")
                         .then_some(Verb::Wish)
                 }
-                "built" => None,
                 w if WISH.contains(&w) => Some(Verb::Wish),
                 w if WISH_OF_THIRD.contains(&w) => Some(Verb::WishOfThird),
                 w if MAKE.contains(&w) => Some(Verb::Make),
@@ -357,7 +379,10 @@ impl Clause<'_> {
             if let Some(verb) = verb {
                 return Some((at, verb));
             }
-            let kind = word == "of" && matches!(before, "kind" | "sort" | "type" | "version");
+            // "some kind of CRM", "something like a CRM", "make it a CRM".
+            let kind = (word == "of" && matches!(before, "kind" | "sort" | "type" | "version"))
+                || (word == "like" && before == "something")
+                || (word == "it" && before == "make");
             if (BLOCKERS.contains(&word) || word == "is") && !kind {
                 return None;
             }
@@ -369,11 +394,12 @@ impl Clause<'_> {
     /// "what I need is", "all we want is".
     fn cleft(&self, at: usize) -> bool {
         self.within(at, 8, &["what", "all", "thing"])
-            && self.within(at, 7, &["i", "we", "i'd", "we'd", "i'm", "we're"])
+            && self.within(at, 7, &["i", "we", "i'd", "we'd", "i'm", "we're", "me", "us"])
+            && !self.within(at, 6, &["last"])
             && self.within(
                 at,
                 5,
-                &["need", "want", "like", "love", "after", "require", "for", "wanted", "needed", "missing"],
+                &["help", "need", "want", "like", "love", "after", "require", "for", "wanted", "needed", "missing"],
             )
     }
 
@@ -468,6 +494,16 @@ impl Clause<'_> {
     fn noun_subject(&self, i: usize, at: usize, verb: Verb) -> f64 {
         let ours = self.within(i, 4, &["my", "our"]);
         let firm = ["company", "team", "office", "business", "boss", "shop", "department", "firm", "management"];
+        if ours && NOT_US.contains(&self.before(i)) {
+            return SOMEBODY_ELSE;
+        }
+        // "could your team build".
+        if matches!(verb, Verb::Make | Verb::Get)
+            && self.within(i, 3, &["your", "you"])
+            && self.within(i, 4, &["can", "could", "would", "will"])
+        {
+            return POLITE;
+        }
         match verb {
             Verb::Wish | Verb::WishOfThird | Verb::Ask if ours || firm.contains(&self.before(i)) => LIKELY,
             Verb::Make | Verb::Get if matches!(self.heard.at(at + 1), "me" | "us") => LIKELY,
@@ -519,6 +555,7 @@ impl Clause<'_> {
             }
             "not" | "never" => REFUSED,
             m if QUESTION_WORDS.contains(&m) || m == "what" => SUPPOSED,
+            "decided" | "agreed" if self.within(head, 3, &["i", "we", "i've", "we've"]) => LIKELY,
             "have" | "going" | "planning" => UNCLEAR,
             _ => 0.4,
         }
@@ -788,8 +825,12 @@ impl Clause<'_> {
             }
         }
         // Supposed, not asked.
-        if self.within(verb, 6, &["imagine", "suppose", "pretend", "hypothetically", "unless", "whenever"]) {
+        let supposing = self.within(verb, 6, &["suppose"]) && !heard.says(&["i suppose", "we suppose"]);
+        if supposing || self.within(verb, 6, &["imagine", "pretend", "hypothetically", "unless", "whenever"]) {
             most = most.min(SUPPOSED);
+        }
+        if self.within(verb, 4, &["way"]) && heard.says(&["no way"]) {
+            most = most.min(REFUSED);
         }
         if heard.says(&[
             "how much",
