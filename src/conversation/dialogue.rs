@@ -209,9 +209,13 @@ impl Dialogue {
         self.fail(&["Are you still there?"])
     }
 
-    /// The last reply was interrupted after this many whole words of [`Reply::text`] had been heard
-    /// ([`super::heard_words`]). A spoken yes to a question that was not heard is no approval.
-    pub fn cut_off(&mut self, words_heard: usize) {
+    /// The agent was interrupted while it said `said` ([`Reply::text`] of that reply), after this many whole words of it had
+    /// been heard ([`super::heard_words`]). A spoken yes to a question that was not heard is no approval. News of an older
+    /// reply, e.g. one that a key has already answered, changes nothing.
+    pub fn cut_off(&mut self, said: &str, words_heard: usize) {
+        if said != self.last_say.join(" ") {
+            return;
+        }
         let mut words = 0;
         for clause in &self.last_say {
             words += clause.split_whitespace().count();
