@@ -138,12 +138,10 @@ pub const BUILD_UPDATES_MAX: usize = 256;
 pub const BUILD_THREADS: usize = 2;
 /// Attempts of one build stage before the build is parked.
 pub const BUILD_STAGE_ATTEMPTS_MAX: u32 = 3;
-/// Files and total octets of one generated bundle.
-pub const BUNDLE_FILES_MAX: usize = 2000;
-/// Octets of one generated bundle.
-pub const BUNDLE_BYTES_MAX: usize = 16 << 20;
-/// Connections open at once to one app's listener.
-pub const APP_CONNECTIONS_MAX: usize = 256;
+/// Client connections open at once on one app's gateway listener; further ones wait in the kernel.
+pub const GATEWAY_CONNECTIONS_MAX: usize = 256;
+/// Requests under way at once from the gateway to one app; further ones get 503.
+pub const GATEWAY_REQUESTS_MAX: usize = 48;
 /// An app must answer a request within this.
 pub const APP_ANSWER_MAX: Duration = Duration::from_secs(30);
 /// Route templates counted per app; further ones count as `other`.
@@ -156,3 +154,19 @@ const _: () = assert!(FRAME_SAMPLES * 50 == 8000);
 const _: () = assert!(UTTERANCE_IDLE_MAX.as_nanos() > ENDPOINT_MAX.as_nanos());
 const _: () = assert!(SIP_BODY_MAX < SIP_MESSAGE_MAX);
 const _: () = assert!(SIP_LINE_MAX < SIP_MESSAGE_MAX);
+pub const BUNDLE_FILES_MAX: usize = 512;
+pub const BUNDLE_FILE_MAX: usize = 512 << 10;
+pub const BUNDLE_MAX: usize = 8 << 20;
+pub const APP_BODY_MAX: u32 = 1 << 20;
+pub const APP_REQUEST_MS_MAX: u32 = 30_000;
+pub const APP_SQL_STEPS_MAX: u64 = 200_000_000;
+pub const APP_ROWS_MAX: u32 = 5_000;
+pub const APP_DATABASE_MB_MAX: u32 = 1024;
+/// Steps in one script of `callwright dial`.
+pub const DIAL_STEPS_MAX: usize = 500;
+/// Digits in one `press`.
+pub const DIAL_DIGITS_MAX: usize = 32;
+/// Utterances and digit strings of a dialled call that wait to be sent.
+pub const DIAL_JOBS_MAX: usize = 64;
+/// Frames that wait for the ear of a dialled call (2 minutes: it may think long, but not for ever).
+pub const DIAL_EAR_FRAMES_MAX: usize = 6000;

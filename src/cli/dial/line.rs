@@ -1,0 +1,219 @@
+//! The line: one thread with the RTP socket and a real clock. Purpose: send on an absolute 20 ms schedule and take what
+//! has arrived with the kernel's receive stamps, so that figures depend on neither the script nor the recogniser.
+//! SCHED_FIFO where it is granted; the figure `own_lateness` tells how well the schedule was kept.
+//!
+//! Invariants: every channel is bounded; a slow ear loses frames (counted), never the line its schedule. The thread ends
+//! with [`Line::close`] or when the owner is gone. Deliberately absent: deciding what to say (`act`), figures (`score`).
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
+
+use super::act::LineView;
+use super::capture::Capture;
+use super::ear::Frame;
+use super::stream::{Agreed, Job, Origin, Stream, Strays};
+use crate::limits::{DIAL_EAR_FRAMES_MAX, DIAL_JOBS_MAX, FRAME, RTP_DATAGRAM_MAX};
+use crate::media::timed::TimedSocket;
+use crate::os::realtime::{Scheduling, fifo_or_nice};
+use crate::os::{clock, random};
+use crate::time::Tick;
+
+/// Below the daemon's media workers, should both run on one machine.
+const PRIORITY: i32 = 40;
+/// Slots that are sent in a burst after a late wake-up; beyond them the schedule starts anew.
+const BURST_MAX: u32 = 5;
+
+/// What the line is for.
+#[derive(Debug)]
+pub struct LinePlan {
+    /// Bound to the port in our SDP.
+    pub socket: UdpSocket,
+    /// Where the far end wants its audio.
+    pub remote: SocketAddr,
+    /// Codec and events.
+    pub agreed: Agreed,
+    /// How long the call may get.
+    pub length: Duration,
+}
+
+/// What came over the line, when it is closed.
+#[derive(Debug)]
+pub struct Recorded {
+    /// Both directions.
+    pub capture: Capture,
+    /// Packets that were not the agent's audio.
+    pub strays: Strays,
+    /// Packets from an address other than the agreed one.
+    pub forged: u64,
+    /// Frames that the ear was too slow for.
+    pub unheard: u64,
+    /// When the line was closed.
+    pub ended: Tick,
+}
+
+enum Order {
+    Send(u32, Job),
+    Close,
+}
+
+#[derive(Default)]
+struct Shared {
+    view: Mutex<LineView>,
+    unheard: AtomicU64,
+}
+
+/// A running line.
+#[derive(Debug)]
+pub struct Line {
+    orders: Sender<Order>,
+    shared: Arc<Shared>,
+    thread: JoinHandle<Recorded>,
+    scheduling: Scheduling,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Order {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Send(..) => "Send",
+            Self::Close => "Close",
+        })
+    }
+}
+
+impl Line {
+    /// Starts the thread; the receiver gets what the agent says, for the ear.
+    ///
+    /// # Errors
+    /// What the kernel says about the socket.
+    pub fn open(plan: LinePlan) -> io::Result<(Self, Receiver<Frame>)> {
+        let socket = TimedSocket::new(plan.socket)?;
+        let (orders, order_receiver) = bounded(DIAL_JOBS_MAX);
+        let (frames, frame_receiver) = bounded(DIAL_EAR_FRAMES_MAX);
+        let (granted, scheduling) = bounded(1);
+        let shared = Arc::new(Shared::default());
+        let origin = Origin {
+            ssrc: random::u32(),
+            // Both start in the lower half (RFC 3550 asks for random starts; SRTP will want no early wrap-around).
+            sequence: (random::u32() >> 17) as u16,
+            timestamp: random::u32() >> 1,
+        };
+        let stream = Stream::new(plan.agreed, origin, plan.length);
+        let mut runner = Runner {
+            socket,
+            remote: plan.remote,
+            stream,
+            orders: order_receiver,
+            frames,
+            shared: Arc::clone(&shared),
+            forged: 0,
+        };
+        let thread = std::thread::Builder::new().name("dial-line".into()).spawn(move || {
+            // The owner waits for this value, so it is there to take it.
+            drop(granted.send(fifo_or_nice(PRIORITY)));
+            runner.run();
+            let (capture, strays) = runner.stream.into_capture();
+            let unheard = runner.shared.unheard.load(Ordering::Relaxed);
+            Recorded { capture, strays, forged: runner.forged, unheard, ended: clock::monotonic() }
+        })?;
+        let scheduling = scheduling.recv().unwrap_or(Scheduling::Unasked);
+        Ok((Self { orders, shared, thread, scheduling }, frame_receiver))
+    }
+
+    /// How the thread is scheduled.
+    pub fn scheduling(&self) -> Scheduling {
+        self.scheduling
+    }
+
+    /// Sends `job` as part `part` after those that wait.
+    ///
+    /// # Errors
+    /// A sentence when too much waits already, or the line is down.
+    pub fn send(&self, part: u32, job: Job) -> Result<(), String> {
+        self.orders
+            .try_send(Order::Send(part, job))
+            .map_err(|_| format!("the line is down or {DIAL_JOBS_MAX} things wait to be said"))
+    }
+
+    /// What the line knows about the agent at this moment.
+    pub fn view(&self) -> LineView {
+        *self.shared.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stops sending and gives the recording.
+    ///
+    /// # Errors
+    /// A sentence when the thread failed: a fault of ours.
+    pub fn close(self) -> Result<Recorded, String> {
+        // A line that is down already has ended its thread: the join tells.
+        drop(self.orders.send(Order::Close));
+        self.thread.join().map_err(|_| "the line thread failed; please report this".to_owned())
+    }
+}
+
+struct Runner {
+    socket: TimedSocket,
+    remote: SocketAddr,
+    stream: Stream,
+    orders: Receiver<Order>,
+    frames: Sender<Frame>,
+    shared: Arc<Shared>,
+    forged: u64,
+}
+
+impl Runner {
+    fn run(&mut self) {
+        let mut packet = [0; RTP_DATAGRAM_MAX];
+        let mut due = clock::monotonic();
+        loop {
+            loop {
+                match self.orders.try_recv() {
+                    // Digits that the far end does not take were refused before the call was answered.
+                    Ok(Order::Send(part, job)) => drop(self.stream.handle_job(part, job)),
+                    Ok(Order::Close) | Err(TryRecvError::Disconnected) => {
+                        self.receive();
+                        return;
+                    }
+                    Err(TryRecvError::Empty) => break,
+                }
+            }
+            let len = self.stream.poll_packet(due, &mut packet);
+            self.socket.send(self.remote, &packet[..len]);
+            self.stream.handle_sent(clock::monotonic());
+            self.receive();
+            *self.shared.view.lock().unwrap_or_else(PoisonError::into_inner) = self.stream.view();
+            due = due + FRAME;
+            let now = clock::monotonic();
+            if now.since(due) > FRAME * BURST_MAX {
+                due = now;
+            }
+            clock::sleep_until(due);
+        }
+    }
+
+    fn receive(&mut self) {
+        let Self { socket, remote, stream, frames, shared, forged, .. } = self;
+        socket.receive(&mut |at, source, octets| {
+            if source.ip() != remote.ip() {
+                *forged += 1;
+                return;
+            }
+            stream.handle_datagram(at, octets, &mut |frame| {
+                if frames.try_send(frame).is_err() {
+                    shared.unheard.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        });
+    }
+}
