@@ -29,7 +29,7 @@ enum Command {
     /// Read a configuration and say what it means.
     Check(check::Arguments),
     /// Let a simulated caller order a CRM by phone, and show it.
-    Demo(demo::Args),
+    Demo(demo::Arguments),
     /// Look at this machine: engines, real-time scheduling, ports, sandbox.
     Doctor(doctor::Arguments),
 }
