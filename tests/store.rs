@@ -262,7 +262,9 @@ fn a_stale_worker_changes_nothing() {
     use callwright::conversation::BuildStage::{Approved, Requested, Specified};
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
-    let Submitted::New(build) = store.builds().submit(manifest("m1", "CRM"), Wallclock(1)).wait().unwrap() else { panic!() };
+    let Submitted::New(build) = store.builds().submit(manifest("m1", "CRM"), Wallclock(1)).wait().unwrap() else {
+        panic!()
+    };
     let advance = |from, to| store.builds().advance(&build.id, from, 0, to, Advance::default(), Wallclock(2)).wait();
     assert_eq!(advance(Requested, Approved).unwrap().approved, Some(Wallclock(2)));
     assert!(matches!(advance(Requested, Approved), Err(StoreError::Conflict(_))));
@@ -322,7 +324,11 @@ fn what_a_durable_consumer_did_not_acknowledge_comes_again_after_a_restart() {
             let store = Store::open(dir.path()).unwrap();
             let bus = Bus::start(store.clone());
             for n in restart * 10 + 1..=restart * 10 + 10_u64 {
-                store.events().append(EventKind::AppDown, "crm", &n.to_string(), Wallclock(n), json!({})).await.unwrap();
+                store
+                    .events()
+                    .append(EventKind::AppDown, "crm", &n.to_string(), Wallclock(n), json!({}))
+                    .await
+                    .unwrap();
             }
             let mut consumer = bus.subscribe_durable("nats").await.unwrap();
             for seq in expected {

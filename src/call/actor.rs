@@ -10,13 +10,14 @@ use super::media_leg::{MediaLeg, NoMedia, Offered};
 use super::record::{CallEnd, EndClass};
 use super::registry::{CallEvent, Registry};
 use crate::config::{App, Config};
-use crate::conversation::{BuildUpdate, Dialogue, Persona};
+use crate::conversation::{AppFacts, BuildUpdate, Dialogue, Persona};
 use crate::id::{CallId, Generation};
 use crate::media::{CloseCause, MediaCommand, MediaEvent, MediaPlane, PortPool, SessionStats};
 use crate::os::clock;
-use crate::pipeline::Pipeline;
-use crate::sip::agent::{EndedBy, LegId, SipEvent};
-use crate::sip::transport::udp::SipHandle;
+use crate::pipeline::manifest::BuildManifest;
+use crate::pipeline::{Pipeline, SubmitError};
+use crate::sip::agent::{AgentError, EndedBy, LegId, SipEvent};
+use crate::sip::transport::udp::{SipError, SipHandle};
 use crate::speech::{SpeechEvent, SpeechLane, SpeechPlane};
 use crate::store::{CallRecord, Commit, Conversation, Direction, Speaker, Store, Turn};
 use crate::telemetry::marks::Marks;
@@ -40,12 +41,12 @@ pub struct Planes {
     pub config: Config,
     /// Signalling.
     pub sip: SipHandle,
+    /// Ears and mouth. Dropped before the media plane, whose bells it listens to.
+    pub speech: SpeechPlane,
     /// Audio on the wire.
     pub media: MediaPlane,
     /// RTP ports.
     pub ports: Mutex<PortPool>,
-    /// Ears and mouth.
-    pub speech: SpeechPlane,
     /// Builds and apps.
     pub pipeline: Pipeline,
     /// The daemon's memory.
@@ -111,7 +112,7 @@ pub async fn run(planes: Arc<Planes>, call: CallId, invitation: Invitation, mail
         Err(refusal) => {
             warn!(%call, code = refusal.code, why = %refusal.why, "call refused");
             let extra: &[(&str, &str)] = if refusal.retry { &[("Retry-After", RETRY_AFTER_S)] } else { &[] };
-            planes.sip.reject(invitation.leg, refusal.code, refusal.phrase, extra);
+            told(planes.sip.reject(invitation.leg, refusal.code, refusal.phrase, extra).await);
             CallEnd::new(EndClass::Refused, format!("{} {}: {}", refusal.code, refusal.phrase, refusal.why))
         }
     };
@@ -130,6 +131,14 @@ fn keep<T: Send + 'static>(commit: Commit<T>, what: &'static str) {
             warn!(%error, "{what} was not written");
         }
     });
+}
+
+/// The other side may have ended the dialog at the same moment; anything else is a fault of ours.
+fn told(outcome: Result<(), SipError>) {
+    match outcome {
+        Ok(()) | Err(SipError::Agent(AgentError::UnknownLeg(_)) | SipError::Closed) => {}
+        Err(error) => warn!(%error, "signalling"),
+    }
 }
 
 struct Actor {
@@ -153,9 +162,22 @@ struct Talk {
     builds: HashSet<String>,
     conversation: String,
     turns: u32,
-    answers: mpsc::Sender<CallInput>,
-    answered: mpsc::Receiver<CallInput>,
+    answers: mpsc::Sender<Answer>,
+    answered: mpsc::Receiver<Answer>,
+    /// Builds handed over whose id is not known yet, and the news that may be theirs.
+    submitting: usize,
+    held: Vec<BuildUpdate>,
 }
+
+/// What comes back from the pipeline.
+enum Answer {
+    Input(CallInput),
+    Submitted(String),
+}
+
+/// News kept while a build's id is not known.
+const HELD_MAX: usize = 64;
+
 
 impl Actor {
     /// Takes everything that the call needs, then sends 200.
@@ -193,9 +215,10 @@ impl Actor {
             actor.media.release(&actor.planes);
             return Err(Refusal::new(503, "Service Unavailable", why));
         }
-        actor.planes.sip.accept(actor.leg, sdp);
+        told(actor.planes.sip.accept(actor.leg, sdp).await);
         record.answered = Some(clock::wall());
         record.conversation_id = actor.talk.as_ref().map(|t| t.conversation.clone());
+        actor.planes.registry.answered(call, &record.app, record.conversation_id.clone());
         keep(actor.planes.store.calls().record(record.clone()), "the call's record");
         Ok(actor)
     }
@@ -206,7 +229,7 @@ impl Actor {
         }
         let end = self.end.take().unwrap_or_else(|| CallEnd::new(EndClass::Failed, "ended without a reason"));
         if !self.signalled {
-            self.planes.sip.hang_up(self.leg, Some(&end.reason));
+            told(self.planes.sip.hang_up(self.leg, Some(&end.reason)).await);
         }
         record.media = self.close_media().await.map(|stats| media_json(&stats));
         let planes = Arc::clone(&self.planes);
@@ -228,7 +251,7 @@ impl Actor {
     async fn step(&mut self) {
         let Some(talk) = &mut self.talk else {
             match self.mailbox.recv().await {
-                Some(event) => self.handle_event(event),
+                Some(event) => self.handle_event(event).await,
                 None => self.end = Some(CallEnd::new(EndClass::Failed, "the call lost its mailbox")),
             }
             return;
@@ -238,16 +261,25 @@ impl Actor {
             biased;
             event = self.mailbox.recv() => {
                 match event {
-                    Some(event) => self.handle_event(event),
+                    Some(event) => self.handle_event(event).await,
                     None => self.end = Some(CallEnd::new(EndClass::Failed, "the call lost its mailbox")),
                 }
                 return;
             }
             Some(event) = talk.speech.recv() => speech_input(event),
-            Some(input) = talk.answered.recv() => Some(input),
+            Some(answer) = talk.answered.recv() => match answer {
+                Answer::Input(input) => Some(input),
+                Answer::Submitted(build) => {
+                    self.adopt(build);
+                    return;
+                }
+            },
             update = talk.updates.recv() => match update {
                 Ok(update) if talk.builds.contains(&update.build_id) => Some(CallInput::Build(update)),
-                Ok(_) => None,
+                Ok(update) => {
+                    talk.hold(update);
+                    None
+                }
                 Err(error) => {
                     warn!(call = %self.call, %error, "news of builds were missed");
                     None
@@ -260,16 +292,16 @@ impl Actor {
         }
     }
 
-    fn handle_event(&mut self, event: CallEvent) {
+    async fn handle_event(&mut self, event: CallEvent) {
         match event {
-            CallEvent::Sip(event) => self.handle_sip(event),
+            CallEvent::Sip(event) => self.handle_sip(event).await,
             CallEvent::Media(event) => self.handle_media(event),
             CallEvent::Drain if self.talk.is_some() => self.tell(CallInput::Drain),
             CallEvent::Drain => self.end = Some(CallEnd::new(EndClass::Drained, "the service is stopping")),
         }
     }
 
-    fn handle_sip(&mut self, event: SipEvent) {
+    async fn handle_sip(&mut self, event: SipEvent) {
         match event {
             SipEvent::Confirmed { answer, .. } => match self.media.confirm(&self.planes, answer.as_deref()) {
                 Ok(true) => self.tell(CallInput::Confirmed),
@@ -291,11 +323,11 @@ impl Actor {
                     ),
                 });
             }
-            SipEvent::Reinvite { unchanged: true, .. } => self.planes.sip.refresh(self.leg),
+            SipEvent::Reinvite { unchanged: true, .. } => told(self.planes.sip.refresh(self.leg).await),
             SipEvent::Reinvite { offer, .. } => match self.media.renegotiate(&self.planes, offer.as_deref()) {
-                Ok(sdp) => self.planes.sip.answer_reinvite(self.leg, sdp),
+                Ok(sdp) => told(self.planes.sip.answer_reinvite(self.leg, sdp).await),
                 // The session goes on as it was (RFC 3261 section 14.2).
-                Err(_) => self.planes.sip.reject(self.leg, 488, "Not Acceptable Here", &[]),
+                Err(_) => told(self.planes.sip.reject(self.leg, 488, "Not Acceptable Here", &[]).await),
             },
             SipEvent::InfoDigit { digit, .. } => self.tell(CallInput::Digit(digit, self.media.audio_time())),
             SipEvent::Incoming { .. }
@@ -357,6 +389,21 @@ impl Actor {
         }
     }
 
+    /// A build of this caller has its id: news that came before it are told now.
+    fn adopt(&mut self, build: String) {
+        let Some(talk) = &mut self.talk else { return };
+        talk.submitting = talk.submitting.saturating_sub(1);
+        talk.builds.insert(build);
+        let held = std::mem::take(&mut talk.held);
+        let (ours, others): (Vec<_>, Vec<_>) = held.into_iter().partition(|u| talk.builds.contains(&u.build_id));
+        if talk.submitting > 0 {
+            talk.held = others;
+        }
+        for update in ours {
+            self.tell(CallInput::Build(update));
+        }
+    }
+
     async fn close_media(&mut self) -> Option<SessionStats> {
         if let Some(stats) = self.media.stats() {
             return Some(stats);
@@ -412,28 +459,43 @@ impl Talk {
             turns: 0,
             answers,
             answered,
+            submitting: 0,
+            held: Vec::new(),
         })
     }
 
-    /// Hands the manifest over; the build belongs to this call from here, even before the pipeline has confirmed it.
-    fn submit(&mut self, planes: &Arc<Planes>, manifest: crate::pipeline::manifest::BuildManifest) {
-        let build = planes.pipeline.build_id(&manifest);
-        self.builds.insert(build);
+    /// Hands the manifest over; the build goes on whatever becomes of the call.
+    fn submit(&mut self, planes: &Arc<Planes>, manifest: BuildManifest) {
+        self.submitting += 1;
         let (planes, answers) = (Arc::clone(planes), self.answers.clone());
         tokio::spawn(async move {
-            if let Err(error) = planes.pipeline.submit(manifest).await {
-                warn!(%error, "a build was not taken");
-                let _ = answers.send(CallInput::BuildRefused(error.spoken())).await;
-            }
+            let answer = match planes.pipeline.submit(manifest).await {
+                Ok(build) => Answer::Submitted(build.id),
+                Err(error) => {
+                    warn!(%error, "a build was not taken");
+                    Answer::Input(CallInput::BuildRefused(spoken_refusal(&error)))
+                }
+            };
+            // A caller who hung up meanwhile needs no answer.
+            let _ = answers.send(answer).await;
         });
+    }
+
+    fn hold(&mut self, update: BuildUpdate) {
+        if self.submitting > 0 && self.held.len() < HELD_MAX {
+            self.held.push(update);
+        }
     }
 
     fn look_up(&self, planes: &Arc<Planes>, subject: String) {
         let (planes, answers) = (Arc::clone(planes), self.answers.clone());
         tokio::spawn(async move {
-            let facts = planes.pipeline.facts(&subject).await;
+            let facts = planes.pipeline.facts(&subject).await.unwrap_or_else(|error| {
+                warn!(%error, subject, "the state of an app is not known");
+                AppFacts { name: subject, unknown: Some(Vec::new()), ..AppFacts::default() }
+            });
             // A caller who hung up meanwhile needs no answer.
-            let _ = answers.send(CallInput::Facts(facts)).await;
+            let _ = answers.send(Answer::Input(CallInput::Facts(facts))).await;
         });
     }
 
@@ -475,6 +537,7 @@ fn measure(marks: &Marks, mark: Mark, took: Duration) {
         Mark::TtsFirstAudio => &marks.tts_first_audio,
         Mark::Playout => &marks.playout,
         Mark::BargeInStop => &marks.barge_in_stop,
+        Mark::Greeting => &marks.greeting,
     }
     .record(took);
 }
@@ -492,6 +555,14 @@ fn speech_input(event: SpeechEvent) -> Option<CallInput> {
         // The turn machine takes the onset from the voice judgements.
         SpeechEvent::Onset { .. } => return None,
     })
+}
+
+fn spoken_refusal(error: &SubmitError) -> String {
+    match error {
+        SubmitError::Slow { waiting } => format!("I have {waiting} builds waiting. Please ask me again in a minute."),
+        SubmitError::Invalid(_) => "I could not make a plan from that. Please tell me again what it should do.".to_owned(),
+        SubmitError::Store(_) => "I could not write your request down, so nothing was started. Please call again.".to_owned(),
+    }
 }
 
 async fn sleep_for(due: Option<Duration>) {

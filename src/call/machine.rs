@@ -113,6 +113,8 @@ pub enum Mark {
     Playout,
     /// Caller onset → last agent sample sent.
     BargeInStop,
+    /// ACK → first sample of the greeting on the wire.
+    Greeting,
 }
 
 /// Who said a turn.
@@ -195,6 +197,8 @@ pub struct CallMachine {
     caller_speaking: bool,
     last_voiced: Tick,
     onset: Option<Tick>,
+    /// When the ACK came, until the greeting is heard.
+    confirmed: Option<Tick>,
     end_of_turn: Option<Tick>,
     /// Text of a turn whose end was decided too early.
     carried: String,
@@ -220,6 +224,7 @@ impl CallMachine {
             caller_speaking: false,
             last_voiced: Tick(0),
             onset: None,
+            confirmed: None,
             end_of_turn: None,
             carried: String::new(),
             answering: None,
@@ -247,6 +252,7 @@ impl CallMachine {
         }
         match input {
             CallInput::Confirmed => {
+                self.confirmed = Some(now);
                 let reply = self.dialogue.greet();
                 self.perform(now, reply);
             }
@@ -362,6 +368,9 @@ impl CallMachine {
     fn handle_first_audible(&mut self, utterance: UtteranceId, at: Tick) {
         let Some(said) = self.saying.as_mut().filter(|s| s.utterance == utterance && !s.audible) else { return };
         said.audible = true;
+        if let Some(confirmed) = self.confirmed.take() {
+            self.actions.push_back(CallAction::Measure(Mark::Greeting, at.since(confirmed)));
+        }
         if let Some(last_voiced) = said.answers {
             let playout = at.since(said.started.unwrap_or(said.asked));
             self.measure(Mark::Playout, playout);

@@ -45,6 +45,10 @@ pub struct LiveCall {
     pub number: String,
     /// First INVITE.
     pub started: Wallclock,
+    /// What took it: `echo`, `agent:grace`; empty until it is answered.
+    pub app: String,
+    /// Its conversation, if there is one.
+    pub conversation_id: Option<String>,
 }
 
 #[derive(Debug)]
@@ -92,6 +96,14 @@ impl Registry {
         table.legs.insert(leg, live.call);
         table.calls.insert(live.call, Entry { live, leg, mailbox });
         Ok(events)
+    }
+
+    /// The call was answered by `app`.
+    pub fn answered(&self, call: CallId, app: &str, conversation_id: Option<String>) {
+        if let Some(entry) = self.lock().calls.get_mut(&call) {
+            app.clone_into(&mut entry.live.app);
+            entry.live.conversation_id = conversation_id;
+        }
     }
 
     /// The call is over; its events go nowhere from now on.
@@ -169,7 +181,14 @@ mod tests {
     use super::*;
 
     fn live(n: u64) -> LiveCall {
-        LiveCall { call: CallId(n), from: String::new(), number: String::new(), started: Wallclock(n) }
+        LiveCall {
+            call: CallId(n),
+            from: String::new(),
+            number: String::new(),
+            started: Wallclock(n),
+            app: String::new(),
+            conversation_id: None,
+        }
     }
 
     #[test]

@@ -57,8 +57,8 @@ struct Worker {
 
 impl Worker {
     fn run(self) {
-        if !batch::sched_idle() {
-            tracing::warn!("builds run at normal priority: the kernel refused SCHED_IDLE");
+        if let Err(error) = batch::sched_idle() {
+            tracing::warn!(%error, "builds run at normal priority: the kernel refused SCHED_IDLE");
         }
         while let Some(build) = self.queue.take() {
             let id = build.id.clone();
@@ -114,8 +114,8 @@ impl Worker {
     fn announce(&self, build: &Build, say: Option<String>) {
         let outcome = match build.stage {
             BuildStage::Live => {
-                if let (Some(approved), Some(live)) = (build.approved, build.live) {
-                    metric::build_live(Duration::from_millis(live.0.saturating_sub(approved.0)));
+                if let Some(live) = build.live {
+                    metric::build_live(Duration::from_millis(live.0.saturating_sub(build.requested.0)));
                 }
                 build.url.clone().map(|url| Outcome::Live { url, app: build.slug.clone() })
             }

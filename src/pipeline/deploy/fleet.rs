@@ -5,6 +5,7 @@
 use super::gateway::{Gateway, GatewayError};
 use super::supervise::{Instance, InstancePlan};
 use super::upstream::{self, UpstreamError};
+use crate::apphost::child::Meta;
 use crate::pipeline::repository::{Repository, RepositoryError};
 use crate::pipeline::scheduler::StageError;
 use crate::pipeline::tracker::Traffic;
@@ -12,13 +13,14 @@ use crate::store::{App, AppState, Store, StoreError};
 use http_body_util::Empty;
 use hyper::Request;
 use hyper::body::Bytes;
-use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tokio::sync::Mutex;
+use tokio::task::spawn_blocking;
 
 /// Where apps are reached; section `[apps]` of the configuration.
 #[derive(Debug, Clone)]
@@ -63,32 +65,6 @@ pub enum DeployError {
 impl From<DeployError> for StageError {
     fn from(e: DeployError) -> Self {
         Self::Fault { what: e.to_string() }
-    }
-}
-
-/// What an app says of itself at `/_/meta`; fields that we do not use are passed over.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Meta {
-    /// Paths of its JSON API.
-    pub apis: u32,
-    /// Rows in all its tables.
-    pub records: u64,
-    /// Rows by table.
-    #[serde(default)]
-    pub tables: BTreeMap<String, u64>,
-}
-
-impl Meta {
-    /// Asks the app that listens on `socket`.
-    ///
-    /// # Errors
-    /// It does not answer, or not as agreed.
-    pub async fn of(socket: &Path) -> Result<Self, UpstreamError> {
-        let (status, body) = upstream::get(socket, "/_/meta").await?;
-        if !status.is_success() {
-            return Err(UpstreamError::Meta(format!("{status}: {}", String::from_utf8_lossy(&body))));
-        }
-        serde_json::from_slice(&body).map_err(|e| UpstreamError::Meta(e.to_string()))
     }
 }
 
@@ -146,16 +122,14 @@ impl Fleet {
         self.app_dir(slug).join("data")
     }
 
-    /// A new, empty directory for throw-away data of an app; what was left in it is removed.
+    /// Directory for sockets and throw-away data; made if need be, for this user only.
     ///
     /// # Errors
     /// The file system refuses.
-    pub fn scratch_dir(&self, slug: &str, purpose: &str) -> io::Result<PathBuf> {
-        let dir = self.app_dir(slug).join(purpose);
-        if dir.exists() {
-            std::fs::remove_dir_all(&dir)?;
-        }
+    pub fn run_dir(&self) -> io::Result<PathBuf> {
+        let dir = self.data.join("run");
         std::fs::create_dir_all(&dir)?;
+        std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700))?;
         Ok(dir)
     }
 
@@ -170,12 +144,15 @@ impl Fleet {
     /// # Errors
     /// [`DeployError::Unwell`] in the app's words, or a fault of the box.
     pub async fn try_out(&self, slug: &str, bundle: &Path) -> Result<Meta, DeployError> {
-        let data = self.scratch_dir(slug, "try-out")?;
-        let instance = Instance::start(self.plan(slug, bundle, &data).await)?;
+        let data = self.run_dir()?.join(format!("{slug}.try-out"));
+        if data.exists() {
+            std::fs::remove_dir_all(&data)?;
+        }
+        let instance = Instance::start(self.plan(slug, bundle, &data, false).await);
         let looked = async {
             instance.ready().await.map_err(DeployError::Unwell)?;
             let socket = instance.upstream().socket;
-            let meta = Meta::of(&socket).await?;
+            let meta = upstream::meta(&socket).await?;
             let (status, _) = upstream::get(&socket, "/").await?;
             if !status.is_success() {
                 return Err(DeployError::Unwell(format!("its first page answers {status}")));
@@ -194,7 +171,7 @@ impl Fleet {
     /// # Errors
     /// As [`Fleet::try_out`], or no port is free; the version before then still serves.
     pub async fn go_live(&self, app: &App) -> Result<(u16, String), DeployError> {
-        let instance = Instance::start(self.plan(&app.slug, Path::new(&app.bundle), Path::new(&app.data)).await)?;
+        let instance = Instance::start(self.plan(&app.slug, Path::new(&app.bundle), Path::new(&app.data), true).await);
         if let Err(why) = instance.ready().await {
             instance.stop().await;
             return Err(DeployError::Unwell(why));
@@ -207,7 +184,11 @@ impl Fleet {
     /// # Errors
     /// The store cannot be read. An app that cannot be brought back is logged and does not stop the others.
     pub async fn redeploy(&self) -> Result<usize, DeployError> {
-        let live: Vec<App> = self.store.apps().list()?.into_iter().filter(|app| app.state == AppState::Live).collect();
+        let run = self.run_dir()?;
+        // Sockets and throw-away data of a daemon that was killed.
+        std::fs::remove_dir_all(&run)?;
+        self.run_dir()?;
+        let live: Vec<App> = self.apps().await?.into_iter().filter(|app| app.state == AppState::Live).collect();
         let mut back = 0;
         for app in &live {
             match self.bring_back(app).await {
@@ -224,7 +205,7 @@ impl Fleet {
     /// It is not on line or does not answer.
     pub async fn meta(&self, slug: &str) -> Result<Meta, DeployError> {
         let upstream = self.gateway.upstream(slug).ok_or_else(|| GatewayError::Unknown(slug.to_owned()))?;
-        Ok(Meta::of(&upstream.socket).await?)
+        Ok(upstream::meta(&upstream.socket).await?)
     }
 
     /// What was measured of the app.
@@ -260,12 +241,19 @@ impl Fleet {
         }
     }
 
+    async fn apps(&self) -> Result<Vec<App>, DeployError> {
+        let store = self.store.clone();
+        Ok(spawn_blocking(move || store.apps().list()).await.map_err(|e| DeployError::Files(e.into()))??)
+    }
+
     async fn bring_back(&self, app: &App) -> Result<(), DeployError> {
         let bundle = PathBuf::from(&app.bundle);
         if !bundle.exists() {
-            self.repository(&app.slug)?.export(&app.revision, &bundle)?;
+            let (home, revision, to) = (self.app_dir(&app.slug), app.revision.clone(), bundle.clone());
+            let written = spawn_blocking(move || Repository::open(&home)?.export(&revision, &to));
+            written.await.map_err(|e| DeployError::Files(e.into()))??;
         }
-        let instance = Instance::start(self.plan(&app.slug, &bundle, Path::new(&app.data)).await)?;
+        let instance = Instance::start(self.plan(&app.slug, &bundle, Path::new(&app.data), true).await);
         let (port, url) = self.put(app, instance).await?;
         if port != app.port {
             tracing::warn!(app = app.slug, from = app.port, to = port, "an app moved, its port is taken");
@@ -275,7 +263,7 @@ impl Fleet {
     }
 
     async fn put(&self, app: &App, instance: Instance) -> Result<(u16, String), DeployError> {
-        let others = self.store.apps().list()?;
+        let others = self.apps().await?;
         let reserved: Vec<u16> = others.iter().filter(|other| other.slug != app.slug).map(|other| other.port).collect();
         let wanted = (app.port != 0).then_some(app.port);
         let port = match self.gateway.put(&app.slug, &app.title, instance.upstream(), wanted, &reserved).await {
@@ -298,7 +286,7 @@ impl Fleet {
         Ok((port, self.url(port)))
     }
 
-    async fn plan(&self, slug: &str, bundle: &Path, data: &Path) -> InstancePlan {
+    async fn plan(&self, slug: &str, bundle: &Path, data: &Path, live: bool) -> InstancePlan {
         let mut instances = self.instances.lock().await;
         instances.started += 1;
         InstancePlan {
@@ -306,6 +294,8 @@ impl Fleet {
             program: self.program.clone(),
             bundle: bundle.to_owned(),
             data: data.to_owned(),
+            outages: live.then(|| self.store.clone()),
+            log: self.app_dir(slug).join("app.log"),
             socket: self.data.join("run").join(format!("{slug}.{}.sock", instances.started)),
         }
     }

@@ -6,7 +6,8 @@
 //! apps/SLUG/repository.git   every bundle that was generated
 //! apps/SLUG/releases/ID      bundles as they run, by commit
 //! apps/SLUG/data             its database
-//! run/SLUG.sock              its socket
+//! apps/SLUG/app.log          what its process said
+//! run/SLUG.N.sock            its socket
 //! ```
 //! Deliberately absent: running them on other machines.
 
@@ -16,7 +17,8 @@ mod page;
 mod supervise;
 mod upstream;
 
-pub use fleet::{AppsConfig, DeployError, Fleet, Meta};
+pub use crate::apphost::child::Meta;
+pub use fleet::{AppsConfig, DeployError, Fleet};
 pub use gateway::{AnswerBody, Gateway, GatewayError, Upstream, is_local_host};
 pub use supervise::{Health, Instance, InstancePlan};
 pub use upstream::UpstreamError;

@@ -1,21 +1,18 @@
 //! Keeps one app's process alive. Purpose: start, see that it is well, start again with growing pauses when it ends, stop.
-//! Owning thread: one tokio task per instance. Invariants: the listening socket is ours and outlives the process, so that no
-//! request meets a closed door while it is started again; `Health::Ready` only after it answered for itself; dropping the
+//! Owning thread: one tokio task per instance. Invariants: `Health::Ready` only after it answered for itself; dropping the
 //! instance ends the process. Deliberately absent: what the process may do (`os::sandbox`, in the child itself).
 
-use super::fleet::Meta;
 use super::upstream;
-use crate::apphost::child;
+use crate::apphost::child::{self, AppChild, Plan};
+use crate::apphost::service::Purpose;
+use crate::os::clock;
+use crate::store::{EventKind, Store};
 use crate::telemetry::metric;
-use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
-use std::process::Child;
-use std::sync::Arc;
+use serde_json::json;
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, timeout};
 
 /// How often a process is looked after.
@@ -30,8 +27,10 @@ const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// A process that lived this long has proven itself: the pauses begin anew.
 const PROVEN: Duration = Duration::from_secs(10);
-/// Longest path of a unix socket, octets (sun_path).
-const SOCKET_PATH_MAX: usize = 107;
+/// Requests under way get this long when an app is stopped.
+const GRACE: Duration = Duration::from_secs(2);
+/// An app's log is begun anew beyond this, octets.
+const LOG_MAX: u64 = 4 << 20;
 
 /// How an app does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +56,10 @@ pub struct InstancePlan {
     pub data: PathBuf,
     /// Where its socket shall be.
     pub socket: PathBuf,
+    /// File for its log.
+    pub log: PathBuf,
+    /// Where an end that nobody asked for is written down; None: nowhere (trials).
+    pub outages: Option<Store>,
 }
 
 /// One running app.
@@ -69,18 +72,14 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Opens the socket and starts the process; returns without waiting for it. Needs a tokio runtime.
-    ///
-    /// # Errors
-    /// The socket or the data directory cannot be made.
-    pub fn start(plan: InstancePlan) -> io::Result<Self> {
-        std::fs::create_dir_all(&plan.data)?;
-        let listener = listen(&plan.socket)?;
+    /// Starts the process; returns without waiting for it. Needs a tokio runtime.
+    #[must_use]
+    pub fn start(plan: InstancePlan) -> Self {
         let (health, watcher) = watch::channel(Health::Starting);
         let (stop, stopping) = watch::channel(false);
         let socket = plan.socket.clone();
-        let keeper = tokio::spawn(keep(plan, listener, health, stopping));
-        Ok(Self { socket, health: watcher, stop, keeper })
+        let keeper = tokio::spawn(keep(plan, health, stopping));
+        Self { socket, health: watcher, stop, keeper }
     }
 
     /// For the gateway.
@@ -114,46 +113,19 @@ impl Instance {
     }
 }
 
-fn listen(socket: &Path) -> io::Result<Arc<UnixListener>> {
-    if socket.as_os_str().len() > SOCKET_PATH_MAX {
-        let what = format!("the path {} is too long for a socket; give [data] dir a shorter path", socket.display());
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
-    }
-    if let Some(parent) = socket.parent() {
-        std::fs::create_dir_all(parent)?;
-        std::fs::set_permissions(parent, std::fs::Permissions::from_mode(0o700))?;
-    }
-    match std::fs::remove_file(socket) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => {}
-    }
-    Ok(Arc::new(UnixListener::bind(socket)?))
-}
-
-/// Ends the process when it is dropped, whatever happened.
-struct Guard(Child);
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        // Both fail only when it has ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-async fn keep(
-    plan: InstancePlan,
-    listener: Arc<UnixListener>,
-    health: watch::Sender<Health>,
-    mut stopping: watch::Receiver<bool>,
-) {
+async fn keep(plan: InstancePlan, health: watch::Sender<Health>, mut stopping: watch::Receiver<bool>) {
     let mut pause = PAUSE_FIRST;
     while !is_stopped(&stopping) {
         let began = Instant::now();
         metric::app_started(&plan.slug);
-        let why = match child::spawn(&plan.program, &plan.bundle, &plan.data, &listener) {
-            Ok(child) => watch_over(&plan, Guard(child), &health, &mut stopping).await,
-            Err(error) => error.to_string(),
+        let why = match start_process(&plan) {
+            Ok(mut process) => {
+                let why = watch_over(&mut process, &health, &mut stopping).await;
+                // Ends it if it lives. Should the runtime be ending too, dropping it does the same.
+                let _ = spawn_blocking(move || process.stop(GRACE)).await;
+                why
+            }
+            Err(why) => why,
         };
         if is_stopped(&stopping) {
             break;
@@ -162,6 +134,12 @@ async fn keep(
             pause = PAUSE_FIRST;
         }
         tracing::warn!(app = plan.slug, why, again_ms = pause.as_millis(), "an app ended and is started again");
+        if let Some(store) = &plan.outages {
+            let now = clock::wall();
+            let data = json!({"why": why, "again_ms": pause.as_millis()});
+            // Not waited for: the app comes first, and the log has it already.
+            drop(store.events().append(EventKind::AppDown, &plan.slug, &now.0.to_string(), now, data));
+        }
         health.send_replace(Health::Down(why));
         tokio::select! {
             () = sleep(pause) => {}
@@ -170,7 +148,6 @@ async fn keep(
         pause = (pause * 2).min(PAUSE_MAX);
         health.send_replace(Health::Starting);
     }
-    let _ = std::fs::remove_file(&plan.socket);
     health.send_replace(Health::Down("it was stopped".into()));
 }
 
@@ -183,22 +160,38 @@ async fn stopped(stopping: &mut watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stop| *stop).await;
 }
 
+fn start_process(plan: &InstancePlan) -> Result<AppChild, String> {
+    if std::fs::metadata(&plan.log).is_ok_and(|log| log.len() > LOG_MAX) {
+        // Nothing is lost that anybody could still want; a log that cannot be removed only stays long.
+        let _ = std::fs::remove_file(&plan.log);
+    }
+    let plan = Plan {
+        exe: plan.program.clone(),
+        bundle: plan.bundle.clone(),
+        data: plan.data.clone(),
+        socket: plan.socket.clone(),
+        log: plan.log.clone(),
+        purpose: Purpose::Serve,
+    };
+    child::spawn(&plan).map_err(|e| e.to_string())
+}
+
 /// Returns why the process is no more, once it is no more (or shall be).
 async fn watch_over(
-    plan: &InstancePlan,
-    mut guard: Guard,
+    process: &mut AppChild,
     health: &watch::Sender<Health>,
     stopping: &mut watch::Receiver<bool>,
 ) -> String {
     let began = Instant::now();
+    let socket = process.socket().to_owned();
     let mut ready = false;
     loop {
-        match guard.0.try_wait() {
-            Ok(None) => {}
-            Ok(Some(status)) => return format!("its process ended with {status}"),
-            Err(error) => return format!("its process cannot be watched: {error}"),
+        if !process.is_running() {
+            return format!("its process ended: {}", process.last_words());
         }
-        let probe = async { if ready { std::future::pending().await } else { Meta::of(&plan.socket).await } };
+        let probe = async {
+            if ready { std::future::pending().await } else { upstream::meta(&socket).await }
+        };
         tokio::select! {
             answer = probe => match answer {
                 Ok(_) => {
@@ -212,7 +205,7 @@ async fn watch_over(
             () = stopped(stopping) => return "it was stopped".into(),
         }
         if !ready && began.elapsed() > READY_MAX {
-            return "it did not get ready in time".into();
+            return format!("it did not get ready in time: {}", process.last_words());
         }
     }
 }

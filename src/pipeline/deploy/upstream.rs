@@ -1,6 +1,7 @@
 //! HTTP to an app over its unix socket. Purpose: one request, one connection (a local connect costs some 50 µs and a dead app
 //! cannot leave half-used connections behind). Owning thread: tokio tasks. Deliberately absent: retries, pools.
 
+use crate::apphost::child::Meta;
 use crate::limits::APP_ANSWER_MAX;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::{Body, Bytes, Incoming};
@@ -92,4 +93,16 @@ pub(super) async fn get(socket: &Path, path: &str) -> Result<(StatusCode, Bytes)
         Ok((head.status, body.to_bytes()))
     };
     timeout(META_WAIT, exchange).await.unwrap_or(Err(UpstreamError::Slow))
+}
+
+/// What the app says of itself.
+///
+/// # Errors
+/// See [`UpstreamError`].
+pub(super) async fn meta(socket: &Path) -> Result<Meta, UpstreamError> {
+    let (status, body) = get(socket, "/_/meta").await?;
+    if !status.is_success() {
+        return Err(UpstreamError::Meta(format!("{status}: {}", String::from_utf8_lossy(&body))));
+    }
+    serde_json::from_slice(&body).map_err(|e| UpstreamError::Meta(e.to_string()))
 }

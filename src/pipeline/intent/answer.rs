@@ -11,35 +11,88 @@ const STRONG: &[&str] = &["yes", "yeah", "yep", "yup", "yea", "absolutely", "def
 
 /// Phrases that say "do it".
 const GO: &[&str] = &[
-    "go ahead", "go for it", "do it", "do that", "build it", "build that", "build the crm", "please do", "let's do it",
-    "let's go", "make it so", "make it", "start it", "start building", "build away", "get going", "carry on and build",
+    "go ahead",
+    "go for it",
+    "do it",
+    "do that",
+    "build it",
+    "build that",
+    "build the crm",
+    "please do",
+    "let's do it",
+    "let's go",
+    "make it so",
+    "make it",
+    "start it",
+    "start building",
+    "build away",
+    "get going",
+    "carry on and build",
 ];
 
 /// Words that agree with something, but perhaps only with having heard it.
 const WEAK: &[&str] = &[
-    "okay", "sure", "right", "alright", "fine", "good", "correct", "great", "perfect", "cool", "exactly", "uhhuh", "mhm",
-    "lovely", "nice", "super", "wonderful", "excellent",
+    "okay",
+    "sure",
+    "right",
+    "alright",
+    "fine",
+    "good",
+    "correct",
+    "great",
+    "perfect",
+    "cool",
+    "exactly",
+    "uhhuh",
+    "mhm",
+    "lovely",
+    "nice",
+    "super",
+    "wonderful",
+    "excellent",
 ];
 
 /// Words that refuse, doubt, delay or attach a condition.
 const NEGATIVE: &[&str] = &[
-    "no", "nope", "nah", "not", "don't", "never", "stop", "wait", "hold", "cancel", "wrong", "isn't", "won't", "can't",
-    "doesn't", "didn't", "wouldn't", "shouldn't", "nothing", "nobody", "none", "negative", "neither", "without",
+    "no",
+    "nope",
+    "nah",
+    "not",
+    "don't",
+    "never",
+    "stop",
+    "wait",
+    "hold",
+    "cancel",
+    "wrong",
+    "isn't",
+    "won't",
+    "can't",
+    "doesn't",
+    "didn't",
+    "wouldn't",
+    "shouldn't",
+    "nothing",
+    "nobody",
+    "none",
+    "negative",
+    "neither",
+    "without",
 ];
 
 /// Words that leave a yes open.
 const HEDGES: &[&str] = &[
-    "but", "however", "except", "although", "though", "unless", "if", "maybe", "perhaps", "hmm", "hm", "later", "instead",
-    "actually", "think", "guess", "suppose", "probably", "almost", "nearly", "first", "before", "until", "only",
-    "change", "when", "what", "why", "how", "who", "which",
+    "but", "however", "except", "although", "though", "unless", "if", "maybe", "perhaps", "hmm", "hm", "later",
+    "instead", "actually", "think", "guess", "suppose", "probably", "almost", "nearly", "first", "before", "until",
+    "only", "change", "when", "what", "why", "how", "who", "which",
 ];
 
 /// Words that may stand beside a yes without changing it.
 const HARMLESS: &[&str] = &[
-    "please", "thanks", "thank", "that's", "that", "is", "it", "it's", "now", "then", "the", "a", "an", "and", "oh", "well",
-    "so", "just", "grace", "crm", "all", "sounds", "looks", "want", "i", "i'm", "very", "much", "right", "away", "me", "us",
-    "for", "this", "do", "build", "make", "start", "go", "going", "get", "ahead", "let's", "ready", "with", "on", "carry",
-    "happy",
+    "please", "thanks", "thank", "that's", "that", "is", "it", "it's", "now", "then", "the", "a", "an", "and", "oh",
+    "well", "so", "just", "grace", "crm", "all", "sounds", "looks", "want", "i", "i'm", "very", "much", "right",
+    "away", "me", "us", "for", "this", "do", "build", "make", "start", "go", "going", "get", "ahead", "let's", "ready",
+    "with", "on", "carry", "happy",
 ];
 
 /// How far a turn says yes and how far it says no.
@@ -103,9 +156,23 @@ mod tests {
     #[test]
     fn explicit_approvals() {
         for text in [
-            "yes", "Yes.", "yeah", "yes please", "yep, go ahead", "go ahead", "do it", "build it now please", "yes yes yes",
-            "yes, that's right", "okay go for it", "please do", "of course", "yes build the c r m", "yes, thank you Grace",
-            "absolutely", "yes that is what I want",
+            "yes",
+            "Yes.",
+            "yeah",
+            "yes please",
+            "yep, go ahead",
+            "go ahead",
+            "do it",
+            "build it now please",
+            "yes yes yes",
+            "yes, that's right",
+            "okay go for it",
+            "please do",
+            "of course",
+            "yes build the c r m",
+            "yes, thank you Grace",
+            "absolutely",
+            "yes that is what I want",
         ] {
             assert!(answer(text).approves(), "{text}");
         }
@@ -114,11 +181,41 @@ mod tests {
     #[test]
     fn everything_else_is_no_approval() {
         for text in [
-            "", "hmm", "um", "okay", "right", "sure", "mm-hm", "uh-huh", "no", "nope", "yes but", "yes, but without deals",
-            "yeah no", "no yes", "yes and add notes", "yes if it is free", "not yet", "yes wait", "don't do it", "maybe yes",
-            "do I have to say yes", "should I say yes", "yes to the contacts", "I guess yes", "yesterday", "stop",
-            "what happens if I say yes", "go ahead and call me tomorrow", "sounds good", "the yes men", "yes, hold on",
-            "build it later", "so you build it", "can you build it in blue", "yes when you have added search",
+            "",
+            "hmm",
+            "um",
+            "okay",
+            "right",
+            "sure",
+            "mm-hm",
+            "uh-huh",
+            "no",
+            "nope",
+            "yes but",
+            "yes, but without deals",
+            "yeah no",
+            "no yes",
+            "yes and add notes",
+            "yes if it is free",
+            "not yet",
+            "yes wait",
+            "don't do it",
+            "maybe yes",
+            "do I have to say yes",
+            "should I say yes",
+            "yes to the contacts",
+            "I guess yes",
+            "yesterday",
+            "stop",
+            "what happens if I say yes",
+            "go ahead and call me tomorrow",
+            "sounds good",
+            "the yes men",
+            "yes, hold on",
+            "build it later",
+            "so you build it",
+            "can you build it in blue",
+            "yes when you have added search",
         ] {
             assert!(!answer(text).approves(), "{text}");
         }

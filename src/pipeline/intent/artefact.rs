@@ -68,40 +68,142 @@ const OTHERS: &[(&str, &str)] = &[
 ];
 
 /// First words of a CRM described by a compound: "customer database".
-const WHOSE: &[&str] =
-    &["customer", "customers", "client", "clients", "lead", "leads", "contact", "contacts", "sales", "prospect", "deal"];
+const WHOSE: &[&str] = &[
+    "customer",
+    "customers",
+    "client",
+    "clients",
+    "lead",
+    "leads",
+    "contact",
+    "contacts",
+    "sales",
+    "prospect",
+    "deal",
+];
 /// Words that may stand inside such a compound.
-const INSIDE: &[&str] = &["relationship", "relations", "management", "managing", "tracking", "contact", "data", "and", "deal"];
+const INSIDE: &[&str] =
+    &["relationship", "relations", "management", "managing", "tracking", "contact", "data", "and", "deal"];
 /// Its last words.
 const HEADS: &[&str] = &[
-    "database", "software", "system", "app", "application", "tool", "tracker", "program", "platform", "manager", "management",
-    "organizer", "organiser",
+    "database",
+    "software",
+    "system",
+    "app",
+    "application",
+    "tool",
+    "tracker",
+    "program",
+    "platform",
+    "manager",
+    "management",
+    "organizer",
+    "organiser",
 ];
 
 /// Heads of a CRM described by what it does: "something to keep track of our clients".
 const VESSELS: &[&str] = &[
-    "something", "software", "app", "application", "program", "tool", "system", "database", "way", "thing", "place",
-    "solution", "platform", "website",
+    "something",
+    "software",
+    "app",
+    "application",
+    "program",
+    "tool",
+    "system",
+    "database",
+    "way",
+    "thing",
+    "place",
+    "solution",
+    "platform",
+    "website",
 ];
 /// Words between the head and what it does.
 const LINKS: &[&str] = &[
-    "to", "for", "that", "which", "where", "lets", "let", "us", "me", "helps", "help", "can", "could", "i", "we", "would",
-    "will", "simple", "little", "just", "you", "so", "my", "team", "our", "people",
+    "to", "for", "that", "which", "where", "lets", "let", "us", "me", "helps", "help", "can", "could", "i", "we",
+    "would", "will", "simple", "little", "just", "you", "so", "my", "team", "our", "people",
 ];
 const MANAGES: &[&str] = &[
-    "track", "tracks", "tracking", "manage", "manages", "managing", "organise", "organize", "organises", "organizes",
-    "organizing", "organising", "store", "stores", "storing", "handle", "handles", "handling", "record", "records",
-    "recording", "remember", "remembers", "follow", "follows", "keep", "keeps", "keeping", "look", "looks", "looking",
+    "track",
+    "tracks",
+    "tracking",
+    "manage",
+    "manages",
+    "managing",
+    "organise",
+    "organize",
+    "organises",
+    "organizes",
+    "organizing",
+    "organising",
+    "store",
+    "stores",
+    "storing",
+    "handle",
+    "handles",
+    "handling",
+    "record",
+    "records",
+    "recording",
+    "remember",
+    "remembers",
+    "follow",
+    "follows",
+    "keep",
+    "keeps",
+    "keeping",
+    "look",
+    "looks",
+    "looking",
 ];
 const MANAGED: &[&str] =
     &["customer", "customers", "client", "clients", "lead", "leads", "prospects", "deals", "contacts", "sales"];
 
 /// Nouns that make "CRM" the first half of another thing.
 const CRM_COMPOUNDS: &[&str] = &[
-    "password", "login", "company", "companies", "vendor", "vendors", "account", "person", "people", "guy", "expert",
-    "consultant", "training", "support", "data", "problem", "problems", "issue", "issues", "price", "prices", "contract",
-    "invoice", "conference", "market", "industry", "user", "users", "team", "license", "licence", "course", "book", "report",
-    "status", "update", "admin", "salesman", "demo", "stuff", "provider", "providers", "records",
+    "password",
+    "login",
+    "company",
+    "companies",
+    "vendor",
+    "vendors",
+    "account",
+    "person",
+    "people",
+    "guy",
+    "expert",
+    "consultant",
+    "training",
+    "support",
+    "data",
+    "problem",
+    "problems",
+    "issue",
+    "issues",
+    "price",
+    "prices",
+    "contract",
+    "invoice",
+    "conference",
+    "market",
+    "industry",
+    "user",
+    "users",
+    "team",
+    "license",
+    "licence",
+    "course",
+    "book",
+    "report",
+    "status",
+    "update",
+    "admin",
+    "salesman",
+    "demo",
+    "stuff",
+    "provider",
+    "providers",
+    "records",
 ];
 
 /// All mentions, left to right.
@@ -212,8 +314,14 @@ mod tests {
     #[test]
     fn a_crm_in_other_words() {
         for text in [
-            "a CRM", "two crms", "a customer database", "client management software", "a contact and deal tracker",
-            "something to keep track of our customers", "an app that helps us manage leads", "a place to store my contacts",
+            "a CRM",
+            "two crms",
+            "a customer database",
+            "client management software",
+            "a contact and deal tracker",
+            "something to keep track of our customers",
+            "an app that helps us manage leads",
+            "a place to store my contacts",
             "software where we can follow up on our deals",
         ] {
             assert!(crm(text), "{text}");
@@ -223,8 +331,16 @@ mod tests {
     #[test]
     fn not_a_crm() {
         for text in [
-            "a CRM vendor", "customer service", "the customer is king", "a website", "a contact list", "my account manager",
-            "something to eat", "a way to go", "software for weddings", "deal with it",
+            "a CRM vendor",
+            "customer service",
+            "the customer is king",
+            "a website",
+            "a contact list",
+            "my account manager",
+            "something to eat",
+            "a way to go",
+            "software for weddings",
+            "deal with it",
         ] {
             assert!(!crm(text), "{text}");
         }

@@ -5,7 +5,7 @@
 //! Deliberately absent: what to do about it (the dialogue).
 
 use super::artefact::{Artefact, mentions};
-use super::request::request;
+use super::request::{other_requests, request};
 use super::transcript::PAUSE;
 use super::{Answer, FIRES, FeatureEdit, Transcript, feature};
 
@@ -73,8 +73,8 @@ pub struct Understanding {
     pub name: Option<String>,
     /// "for my …": whom it is for, without the possessive.
     pub purpose: Option<String>,
-    /// Whether other things than a CRM are named too, e.g. in "a CRM and a website".
-    pub also: Option<&'static str>,
+    /// Things other than a CRM that are asked for beside it: "a CRM and a website".
+    pub also: Vec<&'static str>,
 }
 
 impl Understanding {
@@ -87,35 +87,142 @@ impl Understanding {
 
 /// Whole turns that greet.
 const GREETINGS: &[&str] = &[
-    "hello", "hi", "hey", "good morning", "good afternoon", "good evening", "hello there", "hi there", "hello grace", "hi grace",
-    "hello hello", "are you there", "hello are you there", "can you hear me", "hello can you hear me", "anybody there",
-    "is anybody there", "how are you", "how are you doing", "how are you today", "who is this", "who's this", "hello who is this",
-    "who am i speaking to", "how's it going", "good day", "is this grace", "hi how are you", "hello how are you",
+    "hello",
+    "hi",
+    "hey",
+    "good morning",
+    "good afternoon",
+    "good evening",
+    "hello there",
+    "hi there",
+    "hello grace",
+    "hi grace",
+    "hello hello",
+    "are you there",
+    "hello are you there",
+    "can you hear me",
+    "hello can you hear me",
+    "anybody there",
+    "is anybody there",
+    "how are you",
+    "how are you doing",
+    "how are you today",
+    "who is this",
+    "who's this",
+    "hello who is this",
+    "who am i speaking to",
+    "how's it going",
+    "good day",
+    "is this grace",
+    "hi how are you",
+    "hello how are you",
 ];
 const GOODBYES: &[&str] = &[
-    "goodbye", "good bye", "bye", "bye bye", "that's all", "that is all", "hang up", "see you later", "talk to you later",
-    "have a nice day", "have a good day", "have a good one", "nothing else", "i'm done", "we're done", "i am done", "good night",
-    "that will be all", "that'll be all", "wrong number", "i have to go", "i'll call back",
+    "goodbye",
+    "good bye",
+    "bye",
+    "bye bye",
+    "that's all",
+    "that is all",
+    "hang up",
+    "see you later",
+    "talk to you later",
+    "have a nice day",
+    "have a good day",
+    "have a good one",
+    "nothing else",
+    "i'm done",
+    "we're done",
+    "i am done",
+    "good night",
+    "that will be all",
+    "that'll be all",
+    "wrong number",
+    "i have to go",
+    "i'll call back",
 ];
 const REPEATS: &[&str] = &[
-    "repeat", "say that again", "say it again", "once more", "come again", "pardon", "i beg your pardon", "what did you say",
-    "didn't catch that", "didn't get that", "didn't hear that", "didn't hear you", "what was that", "one more time",
-    "didn't understand", "read it again", "tell me again", "read that back",
+    "repeat",
+    "say that again",
+    "say it again",
+    "once more",
+    "come again",
+    "pardon",
+    "i beg your pardon",
+    "what did you say",
+    "didn't catch that",
+    "didn't get that",
+    "didn't hear that",
+    "didn't hear you",
+    "what was that",
+    "one more time",
+    "didn't understand",
+    "read it again",
+    "tell me again",
+    "read that back",
 ];
 const HELPS: &[&str] = &[
-    "help", "what can you do", "what can i say", "what do you do", "what can you build", "how does this work", "my options",
-    "the options", "who are you", "what are you", "what can i do", "what can you make", "what else can you do",
+    "help",
+    "what can you do",
+    "what can i say",
+    "what do you do",
+    "what can you build",
+    "how does this work",
+    "my options",
+    "the options",
+    "who are you",
+    "what are you",
+    "what can i do",
+    "what can you make",
+    "what else can you do",
 ];
 const OPERATORS: &[&str] = &[
-    "operator", "real person", "human", "human being", "representative", "talk to someone", "speak to someone",
-    "talk to somebody", "speak to somebody", "speak to a person", "talk to a person", "speak with a person", "talk with a person",
-    "speak with someone", "live person", "your manager", "your supervisor", "customer service", "actual person",
+    "operator",
+    "real person",
+    "human",
+    "human being",
+    "representative",
+    "talk to someone",
+    "speak to someone",
+    "talk to somebody",
+    "speak to somebody",
+    "speak to a person",
+    "talk to a person",
+    "speak with a person",
+    "talk with a person",
+    "speak with someone",
+    "live person",
+    "your manager",
+    "your supervisor",
+    "customer service",
+    "actual person",
 ];
 const CANCELS: &[&str] = &[
-    "cancel", "never mind", "forget it", "forget about it", "abort", "scrap it", "scrap that", "scrap the whole thing",
-    "don't build", "do not build", "not build", "don't make", "changed my mind", "start over", "don't bother", "drop it",
-    "stop it", "stop that", "stop building", "stop the build", "don't start", "don't create", "don't want it",
-    "don't want anything", "i don't want that",
+    "cancel",
+    "never mind",
+    "forget it",
+    "forget about it",
+    "abort",
+    "scrap it",
+    "scrap that",
+    "scrap the whole thing",
+    "don't build",
+    "do not build",
+    "not build",
+    "don't make",
+    "changed my mind",
+    "start over",
+    "don't bother",
+    "drop it",
+    "stop it",
+    "stop that",
+    "stop building",
+    "stop the build",
+    "don't start",
+    "don't create",
+    "don't want it",
+    "don't want anything",
+    "i don't want that",
 ];
 
 /// Reads one turn.
@@ -125,10 +232,7 @@ pub fn understand(text: &str, context: Context) -> Understanding {
     let answer = Answer::of(&heard);
     let edit = feature::edit(&heard);
     let (act, confidence) = act(&heard, context, &answer, &edit);
-    let also = mentions(&heard).iter().find_map(|m| match m.what {
-        Artefact::Other(name) => Some(name),
-        Artefact::Crm => None,
-    });
+    let also = other_requests(&heard);
     Understanding { act, confidence, answer, edit, name: name(&heard), purpose: purpose(&heard), also }
 }
 
@@ -136,10 +240,10 @@ fn act(heard: &Transcript, context: Context, answer: &Answer, edit: &FeatureEdit
     if heard.is_empty() {
         return (Act::Nothing, 1.0);
     }
-    if context == Context::AskedApproval {
-        if let Some(found) = reply_to_read_back(heard, answer, edit) {
-            return found;
-        }
+    if context == Context::AskedApproval
+        && let Some(found) = reply_to_read_back(heard, answer, edit)
+    {
+        return found;
     }
     let request = request(heard, matches!(context, Context::AskedWhat | Context::AskedFeatures));
     let wanted = request.filter(|r| r.confidence > FIRES);
@@ -202,7 +306,9 @@ fn reply_to_read_back(heard: &Transcript, answer: &Answer, edit: &FeatureEdit) -
 
 fn way_out(heard: &Transcript) -> Option<Act> {
     let short = heard.len() <= 8;
-    if heard.says(REPEATS) || heard.is_any(&["again", "again please", "what", "sorry", "sorry what", "excuse me", "huh"]) {
+    if heard.says(REPEATS)
+        || heard.is_any(&["again", "again please", "what", "sorry", "sorry what", "excuse me", "huh"])
+    {
         return Some(Act::Repeat);
     }
     if heard.says(OPERATORS) && !heard.says(&["not human", "the human"]) {
@@ -219,17 +325,43 @@ fn way_out(heard: &Transcript) -> Option<Act> {
 
 /// Openings of a question about a build, and the words that must follow some of them.
 const ASKS_HOW: &[&str] = &[
-    "how is", "how's", "how are", "how does", "how do", "status", "what about", "what's happening with", "what is happening with",
-    "what's going on with", "what is going on with", "what's up with", "any news", "update on", "report on", "tell me about",
-    "how far", "how busy", "what's new with", "news about", "news on", "an update", "check on", "how did", "what happened to",
-    "how many", "a report", "progress", "how well",
+    "how is",
+    "how's",
+    "how are",
+    "how does",
+    "how do",
+    "status",
+    "what about",
+    "what's happening with",
+    "what is happening with",
+    "what's going on with",
+    "what is going on with",
+    "what's up with",
+    "any news",
+    "update on",
+    "report on",
+    "tell me about",
+    "how far",
+    "how busy",
+    "what's new with",
+    "news about",
+    "news on",
+    "an update",
+    "check on",
+    "how did",
+    "what happened to",
+    "how many",
+    "a report",
+    "progress",
+    "how well",
 ];
 const ASKS_WHETHER: &[&str] = &["is", "are", "isn't", "has", "did", "does", "was", "what's", "it"];
 const STATES_OF_A_BUILD: &[&str] = &[
-    "up", "ready", "live", "running", "done", "finished", "online", "deployed", "working", "built", "complete", "down", "broken",
-    "slow", "offline", "out", "dead", "crashed", "failing", "stuck", "alive", "there",
+    "up", "ready", "live", "running", "done", "finished", "online", "deployed", "working", "built", "complete", "down",
+    "broken", "slow", "offline", "out", "dead", "crashed", "failing", "stuck", "alive", "there",
 ];
-const COUNTED: &[&str] = &["records", "record", "calls", "requests", "api", "entries", "rows", "users", "contacts", "deals"];
+const COUNTED: &[&str] =
+    &["records", "record", "calls", "requests", "api", "entries", "rows", "users", "contacts", "deals"];
 /// "how do you", "how are you": not about a build.
 const NOT_A_SUBJECT: &[&str] = &["you", "i", "we", "they", "he", "she"];
 
@@ -250,7 +382,16 @@ fn report(heard: &Transcript) -> Option<Option<String>> {
     if asks_how && subject.is_some() {
         return Some(subject);
     }
-    if heard.is_any(&["status", "status please", "the status", "status report", "progress", "report", "any news", "the status please"]) {
+    if heard.is_any(&[
+        "status",
+        "status please",
+        "the status",
+        "status report",
+        "progress",
+        "report",
+        "any news",
+        "the status please",
+    ]) {
         return Some(None);
     }
     if asks_how && heard.says(&["how many"]) && words.iter().any(|w| COUNTED.contains(&w.as_str())) {
@@ -277,10 +418,13 @@ fn name(heard: &Transcript) -> Option<String> {
     let at = words.windows(2).position(|w| {
         matches!(
             (w[0].as_str(), w[1].as_str()),
-            ("call" | "name" | "title", "it") | ("crm", "called" | "named") | ("system" | "database" | "app" | "one", "called" | "named")
+            ("call" | "name" | "title", "it")
+                | ("crm", "called" | "named")
+                | ("system" | "database" | "app" | "one", "called" | "named")
         )
     })?;
-    let taken = take_phrase(heard, at + 2, 3, &["with", "and", "that", "please", "which", "for", "where", "so", "to", "when"]);
+    let taken =
+        take_phrase(heard, at + 2, 3, &["with", "and", "that", "please", "which", "for", "where", "so", "to", "when"]);
     (!taken.is_empty()).then(|| taken.join(" "))
 }
 
@@ -288,15 +432,16 @@ fn name(heard: &Transcript) -> Option<String> {
 fn purpose(heard: &Transcript) -> Option<String> {
     let words = heard.words();
     let ends = &[
-        "with", "and", "that", "please", "which", "where", "so", "to", "today", "now", "by", "from", "on", "in", "at", "this",
-        "because", "but", "is", "was", "we", "i", "it", "who", "for", "would", "can", "could", "of", "about",
+        "with", "and", "that", "please", "which", "where", "so", "to", "today", "now", "by", "from", "on", "in", "at",
+        "this", "because", "but", "is", "was", "we", "i", "it", "who", "for", "would", "can", "could", "of", "about",
     ];
     words.windows(2).enumerate().find_map(|(i, w)| {
         if w[0] != "for" || !matches!(w[1].as_str(), "my" | "our" | "a" | "an" | "the") {
             return None;
         }
         let taken = take_phrase(heard, i + 2, 4, ends);
-        let plain = ["moment", "minute", "second", "while", "crm", "long", "day", "start", "time", "website", "sake", "record"];
+        let plain =
+            ["moment", "minute", "second", "while", "crm", "long", "day", "start", "time", "website", "sake", "record"];
         let good = taken.iter().any(|t| t.len() > 2) && !taken.iter().any(|t| plain.contains(&t.as_str()));
         let article = match w[1].as_str() {
             "my" | "our" => "your",
@@ -330,8 +475,14 @@ mod tests {
     #[test]
     fn questions_about_a_build() {
         for text in [
-            "how's the CRM", "how is my see are em doing", "what's the status of the CRM", "how is our CRM coming along",
-            "our CRM is down", "is the crm up yet", "give me an update on the CRM", "how many records does the CRM have",
+            "how's the CRM",
+            "how is my see are em doing",
+            "what's the status of the CRM",
+            "how is our CRM coming along",
+            "our CRM is down",
+            "is the crm up yet",
+            "give me an update on the CRM",
+            "how many records does the CRM have",
         ] {
             assert_eq!(free(text), Act::Report(Some("crm".to_owned())), "{text}");
         }
@@ -343,7 +494,14 @@ mod tests {
 
     #[test]
     fn no_questions_about_a_build() {
-        for text in ["how is the weather", "how is your mother doing", "is it raining", "how do you do", "there is a dog", "is he ready"] {
+        for text in [
+            "how is the weather",
+            "how is your mother doing",
+            "is it raining",
+            "how do you do",
+            "there is a dog",
+            "is he ready",
+        ] {
             assert!(!matches!(free(text), Act::Report(_)), "{text}");
         }
     }
@@ -382,7 +540,8 @@ mod tests {
 
     #[test]
     fn name_and_purpose() {
-        let u = understand("build a CRM for my plumbing business with contacts, call it Pipe Dreams please", Context::Free);
+        let u =
+            understand("build a CRM for my plumbing business with contacts, call it Pipe Dreams please", Context::Free);
         assert_eq!(u.purpose.as_deref(), Some("your plumbing business"));
         assert_eq!(u.name.as_deref(), Some("pipe dreams"));
         assert!(u.fires());

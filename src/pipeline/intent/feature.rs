@@ -85,14 +85,41 @@ const FEATURES: &[Row] = &[
 
 /// Words after which the next features are refused.
 const REFUSE: &[&str] = &[
-    "without", "no", "not", "remove", "drop", "skip", "delete", "except", "minus", "lose", "scrap", "leave", "omit", "replace",
-    "swap", "change", "exclude", "forget", "don't", "never", "ditch", "cut", "neither", "nor", "isn't", "aren't",
+    "without", "no", "not", "remove", "drop", "skip", "delete", "except", "minus", "lose", "scrap", "leave", "omit",
+    "replace", "swap", "change", "exclude", "forget", "don't", "never", "ditch", "cut", "neither", "nor", "isn't",
+    "aren't",
 ];
 
 /// Words after which the next features are wanted again.
 const WANT: &[&str] = &[
-    "with", "add", "adding", "plus", "also", "include", "includes", "including", "want", "need", "keep", "have", "having", "but",
-    "yes", "yeah", "has", "for", "to", "give", "like", "put", "use", "need", "wants", "needs", "track", "store",
+    "with",
+    "add",
+    "adding",
+    "plus",
+    "also",
+    "include",
+    "includes",
+    "including",
+    "want",
+    "need",
+    "keep",
+    "have",
+    "having",
+    "but",
+    "yes",
+    "yeah",
+    "has",
+    "for",
+    "to",
+    "give",
+    "like",
+    "put",
+    "use",
+    "need",
+    "wants",
+    "needs",
+    "track",
+    "store",
 ];
 
 /// Verbs that a preceding "don't" refuses instead of being wanted.
@@ -173,12 +200,25 @@ pub(super) fn edit(heard: &Transcript) -> FeatureEdit {
         }
         i += 1;
     }
-    edit.all = heard.says(&["everything", "all of it", "all of them", "the lot", "all of that", "all of those", "all three"])
-        && !heard.says(&["not everything"]);
+    edit.all =
+        heard.says(&["everything", "all of it", "all of them", "the lot", "all of that", "all of those", "all three"])
+            && !heard.says(&["not everything"]);
     edit.both = heard.says(&["both", "the two"]);
     edit.whatever = heard.says(&[
-        "you choose", "you decide", "whatever", "don't mind", "don't care", "don't know", "not sure", "no idea", "up to you",
-        "the usual", "the default", "the standard", "either", "anything",
+        "you choose",
+        "you decide",
+        "whatever",
+        "don't mind",
+        "don't care",
+        "don't know",
+        "not sure",
+        "no idea",
+        "up to you",
+        "the usual",
+        "the default",
+        "the standard",
+        "either",
+        "anything",
     ]);
     edit
 }
@@ -195,7 +235,8 @@ fn known(heard: &Transcript, i: usize) -> Option<Feature> {
         return None;
     }
     // "deal stages" are stages; "contact notes" notes; "customer invoices" invoices.
-    if FEATURES.iter().any(|f| f.words.contains(&next)) && matches!(word, "contact" | "deal" | "customer" | "client" | "lead")
+    if FEATURES.iter().any(|f| f.words.contains(&next))
+        && matches!(word, "contact" | "deal" | "customer" | "client" | "lead")
     {
         return None;
     }
@@ -205,10 +246,52 @@ fn known(heard: &Transcript, i: usize) -> Option<Feature> {
 /// A plural that no table knows, standing where a list has its items: "with contacts and dragons".
 fn is_item(heard: &Transcript, i: usize) -> bool {
     const NOT_ITEMS: &[&str] = &[
-        "thanks", "yes", "this", "is", "was", "has", "does", "its", "his", "ours", "yours", "always", "perhaps", "us", "these",
-        "those", "as", "lots", "plus", "sometimes", "things", "features", "business", "across", "process", "less",
-        "access", "bells", "whistles", "days", "weeks", "months", "people", "boss", "employees", "users", "minus", "guys",
-        "crms", "apis", "sales", "tools", "options", "stuff", "names", "details",
+        "thanks",
+        "yes",
+        "this",
+        "is",
+        "was",
+        "has",
+        "does",
+        "its",
+        "his",
+        "ours",
+        "yours",
+        "always",
+        "perhaps",
+        "us",
+        "these",
+        "those",
+        "as",
+        "lots",
+        "plus",
+        "sometimes",
+        "things",
+        "features",
+        "business",
+        "across",
+        "process",
+        "less",
+        "access",
+        "bells",
+        "whistles",
+        "days",
+        "weeks",
+        "months",
+        "people",
+        "boss",
+        "employees",
+        "users",
+        "minus",
+        "guys",
+        "crms",
+        "apis",
+        "sales",
+        "tools",
+        "options",
+        "stuff",
+        "names",
+        "details",
     ];
     let word = heard.at(i);
     let before = heard.at(i.wrapping_sub(1));

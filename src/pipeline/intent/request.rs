@@ -48,52 +48,194 @@ enum Verb {
 }
 
 const MAKE: &[&str] = &[
-    "build", "make", "create", "develop", "generate", "design", "write", "code", "program", "produce", "construct", "craft",
-    "deploy", "launch", "implement", "prepare", "start", "do", "assemble", "arrange", "rebuild", "built",
+    "build",
+    "make",
+    "create",
+    "develop",
+    "generate",
+    "design",
+    "write",
+    "code",
+    "program",
+    "produce",
+    "construct",
+    "craft",
+    "deploy",
+    "launch",
+    "implement",
+    "prepare",
+    "start",
+    "do",
+    "assemble",
+    "arrange",
+    "rebuild",
+    "built",
 ];
 /// Verbs that need a particle to mean making: "set up", "put together", "spin up".
-const MAKE_WITH: &[&str] = &["set", "put", "spin", "stand", "whip", "knock", "throw", "rig", "cook", "rustle", "fire", "bring"];
+const MAKE_WITH: &[&str] =
+    &["set", "put", "spin", "stand", "whip", "knock", "throw", "rig", "cook", "rustle", "fire", "bring"];
 const PARTICLES: &[&str] = &["up", "together", "in", "out"];
-const GET: &[&str] = &["get", "give", "have", "send", "sell", "order", "buy", "provide", "deliver", "purchase", "commission"];
+const GET: &[&str] =
+    &["get", "give", "have", "send", "sell", "order", "buy", "provide", "deliver", "purchase", "commission", "add"];
 const GERUND: &[&str] = &[
-    "building", "making", "creating", "developing", "generating", "designing", "writing", "getting", "having", "setting",
-    "putting", "ordering", "buying", "programming",
+    "building",
+    "making",
+    "creating",
+    "developing",
+    "generating",
+    "designing",
+    "writing",
+    "getting",
+    "having",
+    "setting",
+    "putting",
+    "ordering",
+    "buying",
+    "programming",
 ];
 const WISH: &[&str] = &[
-    "want", "need", "require", "like", "love", "wanted", "needed", "fancy", "appreciate", "wish", "request", "prefer",
+    "want",
+    "need",
+    "require",
+    "like",
+    "love",
+    "wanted",
+    "needed",
+    "fancy",
+    "appreciate",
+    "wish",
+    "request",
+    "prefer",
 ];
 const WISH_OF_THIRD: &[&str] = &["wants", "needs", "requires"];
 /// Heads of "… for": "looking for", "asked for".
-const WISH_FOR: &[&str] = &["looking", "look", "hoping", "calling", "call", "ringing", "wish", "market", "hunting", "searching", "need"];
+const WISH_FOR: &[&str] =
+    &["looking", "look", "hoping", "calling", "call", "ringing", "wish", "market", "hunting", "searching", "need"];
 const ASK: &[&str] = &["asked", "ask", "asking", "told", "tell", "instructed", "begged"];
 
 const ADVERBS: &[&str] = &[
-    "please", "just", "now", "also", "kindly", "quickly", "really", "actually", "basically", "simply", "probably", "even",
-    "possibly", "only", "still", "then", "all", "help", "definitely", "maybe", "perhaps", "quite", "very", "much", "urgently",
-    "badly", "immediately", "currently", "desperately",
+    "please",
+    "just",
+    "now",
+    "also",
+    "kindly",
+    "quickly",
+    "really",
+    "actually",
+    "basically",
+    "simply",
+    "probably",
+    "even",
+    "possibly",
+    "only",
+    "still",
+    "then",
+    "all",
+    "help",
+    "definitely",
+    "maybe",
+    "perhaps",
+    "quite",
+    "very",
+    "much",
+    "urgently",
+    "badly",
+    "immediately",
+    "currently",
+    "desperately",
 ];
 const INTERJECTIONS: &[&str] = &[
-    "hi", "hello", "hey", "okay", "yes", "yeah", "yep", "no", "well", "so", "right", "alright", "grace", "listen", "look",
-    "good", "morning", "afternoon", "evening", "thanks", "sure", "first", "today", "oh", "there", "cool", "great", "fine", "and",
-    "but", "then", "because", "again", "you",
+    "hi",
+    "hello",
+    "hey",
+    "okay",
+    "yes",
+    "yeah",
+    "yep",
+    "no",
+    "well",
+    "so",
+    "right",
+    "alright",
+    "grace",
+    "listen",
+    "look",
+    "good",
+    "morning",
+    "afternoon",
+    "evening",
+    "thanks",
+    "sure",
+    "first",
+    "today",
+    "oh",
+    "there",
+    "cool",
+    "great",
+    "fine",
+    "and",
+    "but",
+    "then",
+    "because",
+    "again",
+    "you",
 ];
 const NEGATORS: &[&str] = &[
-    "don't", "not", "never", "won't", "didn't", "doesn't", "can't", "cannot", "couldn't", "wouldn't", "shouldn't", "isn't",
-    "haven't", "hardly", "without", "neither", "nobody", "dare", "ain't", "nor", "stop", "avoid", "against", "aren't",
+    "don't",
+    "not",
+    "never",
+    "won't",
+    "didn't",
+    "doesn't",
+    "can't",
+    "cannot",
+    "couldn't",
+    "wouldn't",
+    "shouldn't",
+    "isn't",
+    "haven't",
+    "hardly",
+    "without",
+    "neither",
+    "nobody",
+    "dare",
+    "ain't",
+    "nor",
+    "stop",
+    "avoid",
+    "against",
+    "aren't",
 ];
 const QUESTION_WORDS: &[&str] = &["how", "when", "why", "where", "who", "whom", "which", "whose"];
 /// Before "if you could": the question is a request.
 const EMBEDS: &[&str] = &[
-    "wondering", "wonder", "see", "ask", "asking", "know", "nice", "great", "good", "lovely", "grateful", "appreciate",
-    "happy", "glad", "check", "hoping", "brilliant", "fantastic", "love",
+    "wondering",
+    "wonder",
+    "see",
+    "ask",
+    "asking",
+    "know",
+    "nice",
+    "great",
+    "good",
+    "lovely",
+    "grateful",
+    "appreciate",
+    "happy",
+    "glad",
+    "check",
+    "hoping",
+    "brilliant",
+    "fantastic",
+    "love",
 ];
 /// Those who may be asked to do it.
 const DOERS: &[&str] = &["you", "someone", "somebody", "me", "us", "guys", "folks", "team", "grace", "anyone"];
 /// Words that end the way from an artefact to its verb.
 const BLOCKERS: &[&str] = &[
-    "about", "of", "on", "into", "from", "with", "without", "at", "by", "to", "rid", "who", "what", "where", "how", "are",
-    "was", "were", "i", "you", "he", "she", "they", "we", "it", "if", "because", "that's", "it's", "not", "no", "never", "than",
-    "has", "had", "does", "did", "called", "like", "through", "over", "after",
+    "about", "of", "on", "into", "from", "with", "without", "at", "by", "to", "rid", "who", "what", "where", "how",
+    "are", "was", "were", "i", "you", "he", "she", "they", "we", "it", "if", "because", "that's", "it's", "not", "no",
+    "never", "than", "has", "had", "does", "did", "called", "like", "through", "over", "after",
 ];
 
 /// The best request of a turn; `asked` when the agent has just asked what to build.
@@ -112,6 +254,22 @@ pub(super) fn request(heard: &Transcript, asked: bool) -> Option<Request> {
         }
     }
     best
+}
+
+/// Things other than a CRM that the turn asks for beside it.
+pub(super) fn other_requests(heard: &Transcript) -> Vec<&'static str> {
+    let clause = Clause { heard };
+    let mut names = Vec::new();
+    for mention in mentions(heard) {
+        if let Artefact::Other(name) = mention.what
+            && !matches!(name, "app" | "program" | "database" | "API")
+            && clause.confidence(&mention, false) > super::FIRES
+            && !names.contains(&name)
+        {
+            names.push(name);
+        }
+    }
+    names
 }
 
 /// The words of a turn, read right to left.
@@ -184,7 +342,8 @@ impl Clause<'_> {
                 "with" if before == "do" => return Some((at - 1, Verb::Wish)),
                 "use" if before == "could" => Some(Verb::Wish),
                 "like" | "love" | "appreciate" | "prefer" => {
-                    matches!(before, "i'd" | "we'd" | "would" | "really" | "should" | "also" | "just").then_some(Verb::Wish)
+                    matches!(before, "i'd" | "we'd" | "would" | "really" | "should" | "also" | "just")
+                        .then_some(Verb::Wish)
                 }
                 "built" => None,
                 w if WISH.contains(&w) => Some(Verb::Wish),
@@ -211,7 +370,11 @@ impl Clause<'_> {
     fn cleft(&self, at: usize) -> bool {
         self.within(at, 8, &["what", "all", "thing"])
             && self.within(at, 7, &["i", "we", "i'd", "we'd", "i'm", "we're"])
-            && self.within(at, 5, &["need", "want", "like", "love", "after", "require", "for", "wanted", "needed", "missing"])
+            && self.within(
+                at,
+                5,
+                &["need", "want", "like", "love", "after", "require", "for", "wanted", "needed", "missing"],
+            )
     }
 
     /// How much the words before index `i`, where a verb stands, make it a request.
@@ -238,9 +401,10 @@ impl Clause<'_> {
                 if self.before(i) == "go" {
                     i -= 1;
                 }
-            } else if p == "and" && (MAKE.contains(&self.before(i - 1)) || GET.contains(&self.before(i - 1))) {
-                i -= 2;
-            } else if matches!(p, "me" | "us") && matches!(self.before(i - 1), "help" | "let") {
+            } else if (p == "and" && (MAKE.contains(&self.before(i - 1)) || GET.contains(&self.before(i - 1))))
+                || (matches!(p, "me" | "us") && matches!(self.before(i - 1), "help" | "let"))
+            {
+                // "design and build", "help me build".
                 i -= 2;
             } else {
                 break;
@@ -278,13 +442,19 @@ impl Clause<'_> {
                 Verb::Wish | Verb::Get => LIKELY,
                 _ => SUPPOSED,
             },
-            "can" | "could" | "would" | "will" | "should" | "shall" | "might" | "may" | "must" => self.modal(p, i - 1, verb),
+            "can" | "could" | "would" | "will" | "should" | "shall" | "might" | "may" | "must" => {
+                self.modal(p, i - 1, verb)
+            }
             "he" | "she" | "they" | "people" | "everybody" | "everyone" | "he's" | "she's" | "they're" | "someone"
             | "somebody" | "anyone" | "it" | "who" | "that" | "which" => SOMEBODY_ELSE,
             "guys" | "folks" if r == "you" => self.you(i - 1, self.before(i - 2), verb),
             "in" if verb == Verb::Wish && self.heard.at(at) == "market" => LIKELY,
             _ if self.heard.at(at) == "market" => {
-                if self.within(i, 4, &["i'm", "we're", "are", "am"]) { POLITE } else { UNCLEAR }
+                if self.within(i, 4, &["i'm", "we're", "are", "am"]) {
+                    POLITE
+                } else {
+                    UNCLEAR
+                }
             }
             _ if INTERJECTIONS.contains(&p) => match verb {
                 Verb::Make | Verb::Get | Verb::Wish => POLITE,
@@ -322,19 +492,22 @@ impl Clause<'_> {
         let m = self.before(j);
         let head = j.saturating_sub(1);
         match m {
-            "want" | "need" | "wanted" | "needed" | "like" | "love" | "prefer" | "wish" | "hoping" | "hope" | "looking"
-            | "expect" | "trying" | "rather" | "require" => self.mood(head, Verb::Wish, depth + 1),
+            "want" | "need" | "wanted" | "needed" | "like" | "love" | "prefer" | "wish" | "hoping" | "hope"
+            | "looking" | "expect" | "trying" | "rather" | "require" => self.mood(head, Verb::Wish, depth + 1),
             "wants" | "needs" => self.mood(head, Verb::WishOfThird, depth + 1),
             m if ASK.contains(&m) => self.mood(head, Verb::Ask, depth + 1),
             "calling" | "call" | "called" | "ringing" | "phoning" | "here" | "phoned" | "rang" => {
                 if self.within(head, 3, &["they", "he", "she", "you", "someone"]) { SOMEBODY_ELSE } else { POLITE }
             }
             "get" => self.mood(head, Verb::Get, depth + 1),
-            "able" | "possible" | "great" | "nice" | "good" | "lovely" | "cool" | "helpful" | "useful" | "handy" | "ready"
-            | "keen" | "happy" | "time" | "glad" | "fantastic" | "brilliant" | "wonderful" | "interested" | "perfect" => {
+            "able" | "possible" | "great" | "nice" | "good" | "lovely" | "cool" | "helpful" | "useful" | "handy"
+            | "ready" | "keen" | "happy" | "time" | "glad" | "fantastic" | "brilliant" | "wonderful" | "interested"
+            | "perfect" => {
                 if self.within(head, 4, NEGATORS) {
                     REFUSED
-                } else if self.within(head, 4, QUESTION_WORDS) || self.within(head, 3, &["they", "he", "she", "was", "were"]) {
+                } else if self.within(head, 4, QUESTION_WORDS)
+                    || self.within(head, 3, &["they", "he", "she", "was", "were"])
+                {
                     SUPPOSED
                 } else {
                     LIKELY
@@ -364,6 +537,7 @@ impl Clause<'_> {
             }
             "don't" if self.before(left) == "why" => POLITE,
             "don't" => REFUSED,
+            "about" if matches!(self.before(left), "how" | "what") => POLITE,
             "if" | "whether" => self.conditional(left),
             "have" | "let" | "want" | "like" | "need" | "rather" | "hope" | "suggest" | "wish" => {
                 if self.within(left, 3, NEGATORS) { REFUSED } else { LIKELY }
@@ -383,14 +557,20 @@ impl Clause<'_> {
             "don't" if self.before(left) == "why" => LIKELY,
             "don't" => REFUSED,
             "can" | "could" | "may" => {
-                if self.within(left, 4, QUESTION_WORDS) { UNCLEAR } else { POLITE }
+                if self.within(left, 4, QUESTION_WORDS) {
+                    UNCLEAR
+                } else {
+                    POLITE
+                }
             }
             "shall" | "should" | "must" | "might" => UNCLEAR,
             "if" | "whether" if wish => SUPPOSED,
             "if" | "whether" => self.conditional(left),
             w if QUESTION_WORDS.contains(&w) => SUPPOSED,
             // "I don't think we need"; but not "I don't want a website I want".
-            "think" | "believe" | "sure" | "that" | "see" | "suppose" if wish && self.within(left + 1, 4, NEGATORS) => REFUSED,
+            "think" | "believe" | "sure" | "that" | "see" | "suppose" if wish && self.within(left + 1, 4, NEGATORS) => {
+                REFUSED
+            }
             _ if wish => CLEAR,
             _ => SOMEBODY_ELSE,
         }
@@ -427,7 +607,8 @@ impl Clause<'_> {
                 _ => 0.4,
             },
             "someone" | "somebody" | "anyone" | "who" | "that" => {
-                if self.within(left, 6, &["need", "want", "looking", "like"]) && self.within(left, 8, &["i", "we", "i'd", "i'm", "we're"])
+                if self.within(left, 6, &["need", "want", "looking", "like"])
+                    && self.within(left, 8, &["i", "we", "i'd", "i'm", "we're"])
                 {
                     0.8
                 } else {
@@ -442,9 +623,20 @@ impl Clause<'_> {
     fn conditional(&self, end: usize) -> f64 {
         let courteous = self.within(end, 6, EMBEDS)
             || self.heard.says(&[
-                "would be great", "would be nice", "would be good", "would be lovely", "that'd be great", "be wonderful",
-                "i'd appreciate", "i would appreciate", "be grateful", "be perfect", "i'd love it", "be fantastic",
-                "would help", "please",
+                "would be great",
+                "would be nice",
+                "would be good",
+                "would be lovely",
+                "that'd be great",
+                "be wonderful",
+                "i'd appreciate",
+                "i would appreciate",
+                "be grateful",
+                "be perfect",
+                "i'd love it",
+                "be fantastic",
+                "would help",
+                "please",
             ]);
         if courteous { 0.88 } else { 0.4 }
     }
@@ -455,8 +647,11 @@ impl Clause<'_> {
             "mind" if r == "you" => CLEAR,
             "about" => match r {
                 "how" | "what" => POLITE,
-                _ if self.within(i, 5, &["calling", "phoning", "ringing", "talk", "speak", "call", "enquire", "inquire", "ask"])
-                    && !self.within(i, 6, &["was", "were", "they", "he", "she"]) =>
+                _ if self.within(
+                    i,
+                    5,
+                    &["calling", "phoning", "ringing", "talk", "speak", "call", "enquire", "inquire", "ask"],
+                ) && !self.within(i, 6, &["was", "were", "they", "he", "she"]) =>
                 {
                     LIKELY
                 }
@@ -476,23 +671,53 @@ impl Clause<'_> {
     fn verbless(&self, mention: &Mention, asked: bool) -> f64 {
         let next = self.heard.at(mention.end);
         let rest: Vec<&str> = (mention.end..self.heard.words().len()).map(|k| self.heard.at(k)).collect();
-        let wanted = next == "is" && rest.windows(2).any(|w| matches!(w, ["what", "i" | "we" | "i'd" | "we'd" | "i'm" | "we're"]));
+        let wanted = next == "is"
+            && rest.windows(2).any(|w| matches!(w, ["what", "i" | "we" | "i'd" | "we'd" | "i'm" | "we're"]));
         let nice = matches!(next, "would" | "that'd")
-            && rest.iter().any(|w| matches!(*w, "great" | "nice" | "good" | "lovely" | "perfect" | "fine" | "wonderful"));
+            && rest
+                .iter()
+                .any(|w| matches!(*w, "great" | "nice" | "good" | "lovely" | "perfect" | "fine" | "wonderful"));
         if (wanted || nice) && !rest.iter().any(|w| NEGATORS.contains(w)) {
             return LIKELY;
         }
         let lead_in = (0..mention.start).map(|k| self.heard.at(k)).all(|w| {
             INTERJECTIONS.contains(&w) && w != "you" && w != "no"
                 || ADVERBS.contains(&w)
-                || matches!(w, "a" | "an" | "one" | "new" | "simple" | "small" | "little" | "basic" | "proper" | "i" | "think" | PAUSE | "it's" | "with")
+                || matches!(
+                    w,
+                    "a" | "an"
+                        | "one"
+                        | "new"
+                        | "simple"
+                        | "small"
+                        | "little"
+                        | "basic"
+                        | "proper"
+                        | "i"
+                        | "think"
+                        | PAUSE
+                        | "it's"
+                        | "with"
+                )
         });
         let verb_follows = matches!(
             next,
-            "is" | "was" | "are" | "has" | "does" | "isn't" | "keeps" | "won't" | "can't" | "doesn't" | "stopped" | "went" | "you"
+            "is" | "was"
+                | "are"
+                | "has"
+                | "does"
+                | "isn't"
+                | "keeps"
+                | "won't"
+                | "can't"
+                | "doesn't"
+                | "stopped"
+                | "went"
+                | "you"
         );
         let polite = self.heard.says(&["please"]);
-        match (lead_in && !verb_follows && !rest.iter().any(|w| NEGATORS.contains(w) && *w != "without"), asked, polite) {
+        match (lead_in && !verb_follows && !rest.iter().any(|w| NEGATORS.contains(w) && *w != "without"), asked, polite)
+        {
             (true, true, _) => 0.9,
             (true, false, true) => LIKELY,
             (true, false, false) => 0.6,
@@ -508,24 +733,54 @@ impl Clause<'_> {
         let tail: Vec<&str> = (mention.end..heard.words().len()).map(|k| heard.at(k)).collect();
         let tail = format!(" {} ", tail.join(" "));
         let tail_has = |phrases: &[&str]| phrases.iter().any(|p| tail.contains(&format!(" {p} ")));
-        if tail_has(&["never mind", "forget it", "scratch that", "or not", "actually no", "just kidding", "i'm kidding"]) {
+        if tail_has(&[
+            "never mind",
+            "forget it",
+            "scratch that",
+            "or not",
+            "actually no",
+            "just kidding",
+            "i'm kidding",
+        ]) {
             most = most.min(SUPPOSED);
         }
-        if tail_has(&["some day", "someday", "one day", "eventually", "not now", "not yet", "next year", "not today", "down the road"])
-            || self.within(verb, 6, &["someday", "eventually"])
+        if tail_has(&[
+            "some day",
+            "someday",
+            "one day",
+            "eventually",
+            "not now",
+            "not yet",
+            "next year",
+            "not today",
+            "down the road",
+        ]) || self.within(verb, 6, &["someday", "eventually"])
         {
             most = most.min(0.4);
         }
         // Over and done.
-        if tail_has(&["ago", "last year", "last month", "last week", "last time", "yesterday", "back then", "last summer"]) {
+        if tail_has(&[
+            "ago",
+            "last year",
+            "last month",
+            "last week",
+            "last time",
+            "yesterday",
+            "back then",
+            "last summer",
+        ]) {
             most = most.min(SOMEBODY_ELSE);
         }
         if self.within(verb, 4, &["already", "used"]) && !self.within(verb, 1, &["to"]) {
             most = most.min(SOMEBODY_ELSE);
         }
         // Somebody's words.
-        if let Some(k) = (verb.saturating_sub(8)..verb).rev().find(|k| matches!(heard.at(*k), "said" | "says" | "goes" | "told" | "tells" | "asked" | "wrote")) {
-            let mine = matches!(self.before(k), "i" | "we" | "was" | "been" | "i've" | "i'm") || self.within(k, 4, &["my", "our"]);
+        if let Some(k) = (verb.saturating_sub(8)..verb)
+            .rev()
+            .find(|k| matches!(heard.at(*k), "said" | "says" | "goes" | "told" | "tells" | "asked" | "wrote"))
+        {
+            let mine = matches!(self.before(k), "i" | "we" | "was" | "been" | "i've" | "i'm")
+                || self.within(k, 4, &["my", "our"]);
             if !mine && !matches!(heard.at(k), "asked") {
                 most = most.min(0.2);
             } else if !mine && !self.within(k, 2, &["i", "we"]) {
@@ -536,7 +791,16 @@ impl Clause<'_> {
         if self.within(verb, 6, &["imagine", "suppose", "pretend", "hypothetically", "unless", "whenever"]) {
             most = most.min(SUPPOSED);
         }
-        if heard.says(&["how much", "how long", "how hard", "how difficult", "how expensive", "how do i", "how do you", "how would"]) {
+        if heard.says(&[
+            "how much",
+            "how long",
+            "how hard",
+            "how difficult",
+            "how expensive",
+            "how do i",
+            "how do you",
+            "how would",
+        ]) {
             most = most.min(0.4);
         }
         most

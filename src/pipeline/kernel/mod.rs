@@ -2,6 +2,8 @@
 //! Adding a kernel is one file and one row of [`all`]. Invariant: nothing that a kernel says is trusted; the bundle's tests
 //! decide. Deliberately absent: processes and protocols of outside kernels.
 
+pub mod crm;
+
 use super::manifest::{BuildManifest, BuildType};
 use super::spec::Spec;
 use crate::apphost::bundle::Files;
@@ -44,14 +46,17 @@ pub fn all() -> Vec<Box<dyn Kernel>> {
 /// The CRM generator.
 #[derive(Debug, Clone, Copy)]
 struct Crm;
+
 impl Kernel for Crm {
     fn name(&self) -> &'static str {
         "crm"
     }
-    fn can(&self, b: BuildType, _: Capability) -> bool {
-        b == BuildType::BuildCrm
+
+    fn can(&self, build_type: BuildType, _: Capability) -> bool {
+        build_type == BuildType::BuildCrm
     }
-    fn generate(&self, _m: &BuildManifest, _s: &Spec) -> Result<Files, String> {
-        Err("temp".into())
+
+    fn generate(&self, manifest: &BuildManifest, spec: &Spec) -> Result<Files, String> {
+        Ok(crm::generate(spec, manifest))
     }
 }
