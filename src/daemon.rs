@@ -18,7 +18,7 @@ use crate::os::{clock, notify, random};
 use crate::pipeline::deploy::AppsConfig;
 use crate::pipeline::{Pipeline, PipelineConfig};
 use crate::sip::agent::{AgentConfig, LegId, SipEvent};
-use crate::sip::transport::udp::{UdpConfig, UdpTransport};
+use crate::sip::transport::{UdpConfig, UdpTransport};
 use crate::speech::{SpeechConfig, SpeechPlane};
 use crate::store::Store;
 use crate::telemetry::marks::Marks;
@@ -83,8 +83,7 @@ impl Daemon {
         let program = std::env::current_exe().map_err(|e| DaemonError::from("the path of this program", e))?;
         let mut build = PipelineConfig::new(config.data.dir.clone(), program);
         build.apps = AppsConfig { address: config.apps.address, ports: config.apps.ports.iter(), host: None };
-        let pipeline =
-            Pipeline::start(build, store.clone()).await.map_err(|e| DaemonError::from("the pipeline", e))?;
+        let pipeline = Pipeline::start(build, store.clone()).await.map_err(|e| DaemonError::from("the pipeline", e))?;
 
         let mut media = MediaPlane::start(
             &MediaConfig {
@@ -97,7 +96,8 @@ impl Daemon {
         )
         .map_err(|e| DaemonError::from("the media plane", e))?;
         info!(scheduling = %media.realtime(), "media workers run");
-        let media_events = media.take_events().ok_or_else(|| DaemonError("media reports were taken twice".to_owned()))?;
+        let media_events =
+            media.take_events().ok_or_else(|| DaemonError("media reports were taken twice".to_owned()))?;
 
         let speech = SpeechPlane::start(
             &SpeechConfig {
@@ -125,7 +125,7 @@ impl Daemon {
 
         let local = config.sip.udp;
         let public = config.sip.public_address;
-        let signalling_plane = UdpTransport::start(UdpConfig::new(local), |bound| AgentConfig {
+        let signalling_plane = UdpTransport::start(UdpConfig::new(local, clock::monotonic), |bound| AgentConfig {
             advertised: public.map(|address| SocketAddr::new(address, bound.port())),
             ..UdpTransport::agent_config(bound)
         })
@@ -300,8 +300,7 @@ async fn signalling(planes: Arc<Planes>, mut events: mpsc::Receiver<SipEvent>) {
         };
         match planes.registry.admit(leg, live) {
             Ok(mailbox) => {
-                let invitation =
-                    Invitation { leg, from, number: request_user, sip_call_id: call_id, source, offer };
+                let invitation = Invitation { leg, from, number: request_user, sip_call_id: call_id, source, offer };
                 let planes = Arc::clone(&planes);
                 tokio::spawn(async move {
                     let seat = Seat { planes: Arc::clone(&planes), call, leg };

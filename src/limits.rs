@@ -154,14 +154,6 @@ const _: () = assert!(FRAME_SAMPLES * 50 == 8000);
 const _: () = assert!(UTTERANCE_IDLE_MAX.as_nanos() > ENDPOINT_MAX.as_nanos());
 const _: () = assert!(SIP_BODY_MAX < SIP_MESSAGE_MAX);
 const _: () = assert!(SIP_LINE_MAX < SIP_MESSAGE_MAX);
-pub const BUNDLE_FILES_MAX: usize = 512;
-pub const BUNDLE_FILE_MAX: usize = 512 << 10;
-pub const BUNDLE_MAX: usize = 8 << 20;
-pub const APP_BODY_MAX: u32 = 1 << 20;
-pub const APP_REQUEST_MS_MAX: u32 = 30_000;
-pub const APP_SQL_STEPS_MAX: u64 = 200_000_000;
-pub const APP_ROWS_MAX: u32 = 5_000;
-pub const APP_DATABASE_MB_MAX: u32 = 1024;
 /// Steps in one script of `callwright dial`.
 pub const DIAL_STEPS_MAX: usize = 500;
 /// Digits in one `press`.

@@ -17,7 +17,7 @@ use crate::os::clock;
 use crate::pipeline::manifest::BuildManifest;
 use crate::pipeline::{Pipeline, SubmitError};
 use crate::sip::agent::{AgentError, EndedBy, LegId, SipEvent};
-use crate::sip::transport::udp::{SipError, SipHandle};
+use crate::sip::transport::{SipError, SipHandle};
 use crate::speech::{SpeechEvent, SpeechLane, SpeechPlane};
 use crate::store::{CallRecord, Commit, Conversation, Direction, Speaker, Store, Turn};
 use crate::telemetry::marks::Marks;
@@ -26,7 +26,7 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc};
 use tracing::{info, warn};
 
 /// The media worker answers a `Close` within a pass; this is for a worker that died.
@@ -178,7 +178,6 @@ enum Answer {
 /// News kept while a build's id is not known.
 const HELD_MAX: usize = 64;
 
-
 impl Actor {
     /// Takes everything that the call needs, then sends 200.
     async fn answer(
@@ -199,9 +198,9 @@ impl Actor {
             NoMedia::BadOffer(why) => Refusal::new(400, "Bad Request", why),
             NoMedia::NoCapacity(why) => Refusal::new(503, "Service Unavailable", why),
         })?;
-        let talk = match &app {
-            App::Echo => None,
-            App::Agent(name) => match Talk::begin(&planes, call, name, ends) {
+        let talk = match (&app, ends) {
+            (App::Echo, _) | (App::Agent(_), None) => None,
+            (App::Agent(name), Some(ends)) => match Talk::begin(&planes, call, name, ends) {
                 Ok(talk) => Some(talk),
                 Err(why) => {
                     media.release(&planes);
@@ -209,8 +208,7 @@ impl Actor {
                 }
             },
         };
-        let mut actor =
-            Self { planes, call, leg: invitation.leg, media, talk, mailbox, end: None, signalled: false };
+        let mut actor = Self { planes, call, leg: invitation.leg, media, talk, mailbox, end: None, signalled: false };
         if let Err(why) = actor.media.start(&actor.planes) {
             actor.media.release(&actor.planes);
             return Err(Refusal::new(503, "Service Unavailable", why));
@@ -422,12 +420,7 @@ impl Actor {
 }
 
 impl Talk {
-    fn begin(
-        planes: &Planes,
-        call: CallId,
-        agent: &str,
-        ends: crate::media::SpeechEnds,
-    ) -> Result<Self, String> {
+    fn begin(planes: &Planes, call: CallId, agent: &str, ends: crate::media::SpeechEnds) -> Result<Self, String> {
         let (events, speech) = mpsc::channel(crate::limits::CALL_EVENTS_MAX);
         let lane = planes.speech.attach(call, ends, events).map_err(|e| e.to_string())?;
         let conversation = format!("conv_{:016x}", call.0);
@@ -560,8 +553,12 @@ fn speech_input(event: SpeechEvent) -> Option<CallInput> {
 fn spoken_refusal(error: &SubmitError) -> String {
     match error {
         SubmitError::Slow { waiting } => format!("I have {waiting} builds waiting. Please ask me again in a minute."),
-        SubmitError::Invalid(_) => "I could not make a plan from that. Please tell me again what it should do.".to_owned(),
-        SubmitError::Store(_) => "I could not write your request down, so nothing was started. Please call again.".to_owned(),
+        SubmitError::Invalid(_) => {
+            "I could not make a plan from that. Please tell me again what it should do.".to_owned()
+        }
+        SubmitError::Store(_) => {
+            "I could not write your request down, so nothing was started. Please call again.".to_owned()
+        }
     }
 }
 

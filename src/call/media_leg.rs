@@ -11,8 +11,9 @@ use crate::media::{MediaCommand, PreparedSession, Role, SessionPlan, SessionStat
 use crate::os::{clock, random};
 use crate::rtp::Payload;
 use crate::sip::sdp::{Codec, Direction, LocalMedia, Negotiated, SdpError, SdpSession};
+use crate::sip::transport::local_address_towards;
 use crate::time::{MediaTime, Tick};
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::PoisonError;
 
 /// What the caller offered, and from where.
@@ -60,13 +61,13 @@ pub struct MediaLeg {
 }
 
 impl MediaLeg {
-    /// Negotiates, takes a port and allocates the session. Returns speech's ends and the SDP for the 2xx.
+    /// Negotiates, takes a port and allocates the session. Returns speech's ends (none for an echo) and the SDP for the 2xx.
     pub fn open(
         planes: &Planes,
         call: CallId,
         app: &App,
         offered: Offered<'_>,
-    ) -> Result<(Self, SpeechEnds, Vec<u8>), NoMedia> {
+    ) -> Result<(Self, Option<SpeechEnds>, Vec<u8>), NoMedia> {
         let address = local_address(planes, offered.source)?;
         let (socket, port) = planes
             .ports
@@ -101,13 +102,19 @@ impl MediaLeg {
             held: agreed.as_ref().is_some_and(|a| !a.direction.sends()),
             learn_source: true,
         };
-        let (prepared, ends) = prepare(plan);
+        let (prepared, ends) = match prepare(plan) {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                release(planes, port);
+                return Err(NoMedia::NoCapacity(error.to_string()));
+            }
+        };
         let leg = Self {
             call,
             port,
             sdp,
             opened: clock::monotonic(),
-            prepared: Some(Box::new(prepared)),
+            prepared: Some(prepared),
             running: false,
             answer_due: agreed.is_none(),
             confirmed: false,
@@ -235,13 +242,5 @@ fn local_address(planes: &Planes, source: SocketAddr) -> Result<IpAddr, NoMedia>
     if let Some(address) = planes.config.rtp.address.filter(|a| !a.is_unspecified()) {
         return Ok(address);
     }
-    route_to(source).map_err(|e| NoMedia::NoCapacity(format!("no route to {source}: {e}")))
-}
-
-/// Our address as `peer` sees it. Connecting a UDP socket sends nothing.
-pub fn route_to(peer: SocketAddr) -> std::io::Result<IpAddr> {
-    let any: SocketAddr = if peer.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
-    let socket = UdpSocket::bind(any)?;
-    socket.connect(peer)?;
-    Ok(socket.local_addr()?.ip())
+    local_address_towards(source.ip()).map_err(|e| NoMedia::NoCapacity(format!("no route to {source}: {e}")))
 }

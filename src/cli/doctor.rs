@@ -2,12 +2,16 @@
 //! Main thread; starts nothing that outlives it. Exit code 1 when something needed is missing.
 
 use crate::config::Config;
-use crate::os::{realtime, sandbox};
-use crate::speech;
+use crate::conversation::DomainText;
+use crate::os::realtime::{self, Scheduling};
+use crate::speech::{SpeechConfig, SpeechPlane};
+use crate::telemetry::marks::Marks;
+use callwright_models::assets::Assets;
 use std::io::IsTerminal;
 use std::net::{TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Arguments of `doctor`.
 #[derive(Debug, clap::Args)]
@@ -16,6 +20,9 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
+
+/// What was looked at, how it is, and what to know.
+type Finding = (String, Verdict, String);
 
 enum Verdict {
     Good,
@@ -51,28 +58,11 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     if missing { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-fn findings(config: &Config) -> Vec<(String, Verdict, String)> {
+fn findings(config: &Config) -> Vec<Finding> {
     let mut found = Vec::new();
-    for engine in speech::survey(&config.speech.voice) {
-        let verdict = match (engine.ready, engine.limited) {
-            (false, _) => Verdict::Missing,
-            (true, true) => Verdict::Limited,
-            (true, false) => Verdict::Good,
-        };
-        found.push((format!("speech: {}", engine.part.name()), verdict, format!("{} {}", engine.name, engine.note)));
-    }
-    found.push(match realtime::probe() {
-        Ok(()) => ("real-time threads".to_owned(), Verdict::Good, "SCHED_FIFO is granted".to_owned()),
-        Err(why) => (
-            "real-time threads".to_owned(),
-            Verdict::Limited,
-            format!("SCHED_FIFO is refused ({why}); grant LimitRTPRIO=20 or CAP_SYS_NICE"),
-        ),
-    });
-    found.push(match sandbox::survey() {
-        Ok(note) => ("app sandbox".to_owned(), Verdict::Good, note),
-        Err(why) => ("app sandbox".to_owned(), Verdict::Missing, why.to_string()),
-    });
+    found.extend(engines(config));
+    found.push(scheduling());
+    found.push(sandbox());
     found.push(port("SIP port", config.sip.udp.to_string(), UdpSocket::bind(config.sip.udp).err()));
     found.push(port("HTTP port", config.http.listen.to_string(), TcpListener::bind(config.http.listen).err()));
     found.push(match std::process::Command::new("git").arg("--version").output() {
@@ -84,7 +74,50 @@ fn findings(config: &Config) -> Vec<(String, Verdict, String)> {
     found
 }
 
-fn port(what: &str, address: String, error: Option<std::io::Error>) -> (String, Verdict, String) {
+/// Loads the engines as the daemon would, one recogniser only.
+fn engines(config: &Config) -> Vec<Finding> {
+    let speech =
+        SpeechConfig { voice: config.speech.voice.clone(), recognisers: 1, lanes: 1, ..SpeechConfig::default() };
+    let domain = DomainText { sentences: "yes\nno\n".to_owned(), ..DomainText::default() };
+    match SpeechPlane::start(&speech, &Assets::locate(), &domain, Vec::new(), Arc::new(Marks::new())) {
+        Ok(plane) => plane
+            .engines()
+            .iter()
+            .map(|engine| {
+                let verdict = match (engine.ready, engine.limited) {
+                    (false, _) => Verdict::Missing,
+                    (true, true) => Verdict::Limited,
+                    (true, false) => Verdict::Good,
+                };
+                (format!("speech: {}", engine.part.name()), verdict, format!("{}; {}", engine.name, engine.note))
+            })
+            .collect(),
+        Err(error) => vec![("speech".to_owned(), Verdict::Missing, error.to_string())],
+    }
+}
+
+/// Asks on a thread of its own, which then ends.
+fn scheduling() -> Finding {
+    let granted = std::thread::spawn(|| realtime::fifo_or_nice(1)).join().unwrap_or(Scheduling::Unasked);
+    let verdict = if matches!(granted, Scheduling::Fifo { .. }) { Verdict::Good } else { Verdict::Limited };
+    ("real-time threads".to_owned(), verdict, granted.to_string())
+}
+
+fn sandbox() -> Finding {
+    let has = |file: &str, word: &str| {
+        std::fs::read_to_string(file).is_ok_and(|text| text.split([',', ' ', '\n']).any(|w| w == word))
+    };
+    let (verdict, note) = if !has("/proc/sys/kernel/seccomp/actions_avail", "errno") {
+        (Verdict::Missing, "the kernel takes no seccomp filters: generated apps are refused")
+    } else if has("/sys/kernel/security/lsm", "landlock") {
+        (Verdict::Good, "Landlock and seccomp")
+    } else {
+        (Verdict::Limited, "seccomp; whether Landlock is on cannot be read from /sys/kernel/security/lsm")
+    };
+    ("app sandbox".to_owned(), verdict, note.to_owned())
+}
+
+fn port(what: &str, address: String, error: Option<std::io::Error>) -> Finding {
     match error {
         None => (what.to_owned(), Verdict::Good, format!("{address} is free")),
         Some(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
