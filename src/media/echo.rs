@@ -63,7 +63,7 @@ impl Echo {
     ) {
         let anchor =
             *self.anchor.get_or_insert(Anchor { sequence: extended, timestamp: packet.timestamp, ours: *next });
-        #[expect(clippy::cast_possible_truncation, reason = "sequence numbers are modulo 2^16")]
+        // Sequence numbers are modulo 2^16.
         let header = Header {
             marker,
             payload_type: packet.payload.payload_type(),
@@ -84,7 +84,7 @@ impl Echo {
         debug_assert!(pushed, "the outbox holds one answer for each packet of a batch");
         // Where a later sender's first packet would stand in our stream: after the furthest so far.
         let after = header.sequence.wrapping_add(1);
-        #[expect(clippy::cast_possible_wrap, reason = "signed distance on the 16-bit circle")]
+        // Signed distance on the 16-bit circle.
         if (after.wrapping_sub(next.sequence) as i16) > 0 {
             next.sequence = after;
             next.timestamp = header.timestamp.wrapping_add(packet.octets.len() as u32);

@@ -39,7 +39,7 @@ pub mod plane;
 mod playout;
 pub mod ports;
 mod session;
-mod socket;
+pub mod socket;
 mod wheel;
 mod worker;
 

@@ -78,21 +78,17 @@ impl Wheel {
     /// Takes out one entry whose time has come. Call until `None`.
     pub(super) fn poll_due(&mut self, now: Tick) -> Option<u32> {
         let now = now.0 / NANOS;
-        while self.position <= now {
-            let Some(ahead) = self.ahead() else {
-                self.position = now + 1;
-                break;
-            };
-            if self.position + ahead > now {
-                self.position = now + 1;
-                break;
-            }
-            self.position += ahead;
-            let head = self.heads[index(self.position % SLOTS)];
-            self.remove(head);
-            return Some(head);
+        if self.position > now {
+            return None;
         }
-        None
+        let Some(ahead) = self.ahead().filter(|ahead| self.position + ahead <= now) else {
+            self.position = now + 1;
+            return None;
+        };
+        self.position += ahead;
+        let head = self.heads[index(self.position % SLOTS)];
+        self.remove(head);
+        Some(head)
     }
 
     /// When the first entry is due; `None` when nobody waits.
