@@ -90,6 +90,15 @@ impl std::fmt::Display for Rule {
     }
 }
 
+/// How long data matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeping {
+    /// A record that was confirmed survives a power cut.
+    Durable,
+    /// Nobody will miss it.
+    ThrowAway,
+}
+
 /// What the SQL that is being prepared may do.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -130,11 +139,11 @@ impl Database {
     ///
     /// # Errors
     /// [`DatabaseError::Open`], [`DatabaseError::FromTheFuture`], [`DatabaseError::BadSql`].
-    pub fn open(path: &Path, bundle: &Bundle) -> Result<Self, DatabaseError> {
+    pub fn open(path: &Path, bundle: &Bundle, keeping: Keeping) -> Result<Self, DatabaseError> {
         let open = |e: rusqlite::Error| DatabaseError::Open { path: path.display().to_string(), what: e.to_string() };
         let mut connection = Connection::open(path).map_err(open)?;
         let limits = &bundle.app.limits;
-        settle(&connection, limits).map_err(open)?;
+        settle(&connection, limits, keeping).map_err(open)?;
         let fence = Arc::new(AtomicU8::new(Fence::Open as u8));
         let budget = Arc::new(Budget {
             start: Instant::now(),
@@ -214,7 +223,7 @@ impl Database {
                 _ => {}
             }
         }
-        *self = Self::open(path, bundle)?;
+        *self = Self::open(path, bundle, Keeping::ThrowAway)?;
         Ok(())
     }
 
@@ -359,12 +368,15 @@ impl Budget {
 }
 
 /// Durable, defensive, small.
-fn settle(connection: &Connection, limits: &Limits) -> rusqlite::Result<()> {
+fn settle(connection: &Connection, limits: &Limits, keeping: Keeping) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(256);
     connection.busy_timeout(Duration::from_secs(2))?;
-    // A record that was confirmed survives a power cut, hence FULL.
+    connection.execute_batch(match keeping {
+        Keeping::Durable => "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;",
+        Keeping::ThrowAway => "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;",
+    })?;
     connection.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;
+        "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;
          PRAGMA cache_size = -2000; PRAGMA mmap_size = 0; PRAGMA journal_size_limit = 4194304;",
     )?;
     let page_size: u32 = connection.query_row("PRAGMA page_size", [], |r| r.get(0))?;
