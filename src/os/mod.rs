@@ -6,4 +6,5 @@ pub mod clock;
 pub mod notify;
 pub mod random;
 pub mod realtime;
+pub mod wait;
 pub mod wake;

@@ -98,36 +98,43 @@ impl Line {
     /// # Errors
     /// What the kernel says about the socket.
     pub fn open(plan: LinePlan) -> io::Result<(Self, Receiver<Frame>)> {
-        let socket = TimedSocket::new(plan.socket)?;
         let (orders, order_receiver) = bounded(DIAL_JOBS_MAX);
         let (frames, frame_receiver) = bounded(DIAL_EAR_FRAMES_MAX);
-        let (granted, scheduling) = bounded(1);
+        let (ready, started) = bounded(1);
         let shared = Arc::new(Shared::default());
-        let origin = Origin {
-            ssrc: random::u32(),
-            // Both start in the lower half (RFC 3550 asks for random starts; SRTP will want no early wrap-around).
-            sequence: (random::u32() >> 17) as u16,
-            timestamp: random::u32() >> 1,
-        };
-        let stream = Stream::new(plan.agreed, origin, plan.length);
-        let mut runner = Runner {
-            socket,
-            remote: plan.remote,
-            stream,
-            orders: order_receiver,
-            frames,
-            shared: Arc::clone(&shared),
-            forged: 0,
-        };
+        let for_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("dial-line".into()).spawn(move || {
-            // The owner waits for this value, so it is there to take it.
-            drop(granted.send(fifo_or_nice(PRIORITY)));
-            runner.run();
-            let (capture, strays) = runner.stream.into_capture();
-            let unheard = runner.shared.unheard.load(Ordering::Relaxed);
-            Recorded { capture, strays, forged: runner.forged, unheard, ended: clock::monotonic() }
+            let origin = Origin {
+                ssrc: random::u32(),
+                // Both start in the lower half (RFC 3711 wants no early wrap-around).
+                sequence: (random::u32() >> 17) as u16,
+                timestamp: random::u32() >> 1,
+            };
+            let mut stream = Stream::new(plan.agreed, origin, plan.length);
+            let mut forged = 0;
+            // Its buffers hold pointers, so the socket is made where it is used.
+            match TimedSocket::new(plan.socket) {
+                Err(error) => drop(ready.send(Err(error))),
+                Ok(mut socket) => {
+                    // The owner waits for this value, so it is there to take it.
+                    drop(ready.send(Ok(fifo_or_nice(PRIORITY))));
+                    let mut runner = Runner {
+                        socket: &mut socket,
+                        remote: plan.remote,
+                        stream: &mut stream,
+                        orders: order_receiver,
+                        frames,
+                        shared: &for_thread,
+                        forged: &mut forged,
+                    };
+                    runner.run();
+                }
+            }
+            let (capture, strays) = stream.into_capture();
+            let unheard = for_thread.unheard.load(Ordering::Relaxed);
+            Recorded { capture, strays, forged, unheard, ended: clock::monotonic() }
         })?;
-        let scheduling = scheduling.recv().unwrap_or(Scheduling::Unasked);
+        let scheduling = started.recv().map_err(|_| io::Error::other("the line thread failed"))??;
         Ok((Self { orders, shared, thread, scheduling }, frame_receiver))
     }
 
@@ -162,17 +169,17 @@ impl Line {
     }
 }
 
-struct Runner {
-    socket: TimedSocket,
+struct Runner<'a> {
+    socket: &'a mut TimedSocket,
     remote: SocketAddr,
-    stream: Stream,
+    stream: &'a mut Stream,
     orders: Receiver<Order>,
     frames: Sender<Frame>,
-    shared: Arc<Shared>,
-    forged: u64,
+    shared: &'a Shared,
+    forged: &'a mut u64,
 }
 
-impl Runner {
+impl Runner<'_> {
     fn run(&mut self) {
         let mut packet = [0; RTP_DATAGRAM_MAX];
         let mut due = clock::monotonic();
@@ -206,7 +213,7 @@ impl Runner {
         let Self { socket, remote, stream, frames, shared, forged, .. } = self;
         socket.receive(&mut |at, source, octets| {
             if source.ip() != remote.ip() {
-                *forged += 1;
+                **forged += 1;
                 return;
             }
             stream.handle_datagram(at, octets, &mut |frame| {
