@@ -46,6 +46,7 @@ impl Reply {
 
 /// What the daemon shall do.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "at most one a turn; a box would only be in the way")]
 pub enum Intent {
     /// Build what was read back and approved. Submit it; progress comes back by `Dialogue::build_update`.
     Build(BuildManifest),

@@ -7,12 +7,14 @@
 
 mod dialogue;
 mod domain;
+mod draft;
 mod exchange;
 mod expectation;
 mod history;
+mod numbers;
 mod persona;
 
-pub use dialogue::Dialogue;
+pub use dialogue::{Dialogue, Question, Slot, Slots};
 pub use domain::{DomainText, domain};
 pub use exchange::{AppFacts, BuildStage, BuildUpdate, Heard, Intent, Outcome, Reply};
 pub use expectation::Expectation;

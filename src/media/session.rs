@@ -366,3 +366,6 @@ impl Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
