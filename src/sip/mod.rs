@@ -8,3 +8,4 @@ pub mod dialog;
 pub mod message;
 pub mod sdp;
 pub mod transaction;
+pub mod transport;
