@@ -1,5 +1,18 @@
-//! Entry point: arguments → subcommand → exit code.
+//! The `callwright` command.
 
-fn main() -> std::process::ExitCode {
-    callwright::cli::run()
+use std::process::ExitCode;
+
+use callwright::cli::dial;
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(name = "callwright", version, about)]
+enum Command {
+    Dial(Box<dial::Args>),
+}
+
+fn main() -> ExitCode {
+    match Command::parse() {
+        Command::Dial(args) => dial::run(*args),
+    }
 }
