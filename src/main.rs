@@ -1,18 +1,5 @@
-//! The `callwright` command.
+//! Entry point: arguments → subcommand → exit code.
 
-use std::process::ExitCode;
-
-use callwright::cli::dial;
-use clap::Parser;
-
-#[derive(Parser)]
-#[command(name = "callwright", version, about)]
-enum Command {
-    Dial(Box<dial::Args>),
-}
-
-fn main() -> ExitCode {
-    match Command::parse() {
-        Command::Dial(args) => dial::run(*args),
-    }
+fn main() -> std::process::ExitCode {
+    callwright::cli::run()
 }
