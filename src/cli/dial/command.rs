@@ -129,8 +129,9 @@ enum DialError {
 }
 
 /// Runs the subcommand.
-pub fn run(args: Args) -> ExitCode {
-    match dial(&args) {
+#[must_use]
+pub fn run(args: &Args) -> ExitCode {
+    match dial(args) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
