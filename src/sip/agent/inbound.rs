@@ -21,6 +21,9 @@ use crate::time::Tick;
 /// Seconds after which a refused caller may try again.
 const RETRY_AFTER_S: &str = "5";
 
+/// Header fields of a refusal.
+type Headers = Vec<(&'static str, String)>;
+
 impl Agent {
     /// A datagram came from `source`.
     pub fn handle_datagram(&mut self, now: Tick, source: SocketAddr, bytes: &[u8]) {
@@ -111,12 +114,7 @@ impl Agent {
     }
 
     /// The checks of §8.2 that hold for every request but ACK and CANCEL.
-    fn check_request(
-        &self,
-        request: &Message,
-        method: &Method,
-        uri: &[u8],
-    ) -> Result<(), (u16, Vec<(&'static str, String)>)> {
+    fn check_request(&self, request: &Message, method: &Method, uri: &[u8]) -> Result<(), (u16, Headers)> {
         match method {
             Method::Invite | Method::Bye | Method::Options | Method::Info => {}
             // No subscription, publication or notification is known here (RFC 6665 §4.1.3).
@@ -458,7 +456,7 @@ impl Agent {
 const REINVITE_ANSWER_MAX: Duration = Duration::from_secs(20);
 
 /// Headers of the answer to OPTIONS (§11.2).
-fn capabilities() -> Vec<(&'static str, String)> {
+fn capabilities() -> Headers {
     vec![
         ("Allow", ALLOW.to_owned()),
         ("Accept", sdp::CONTENT_TYPE.to_owned()),
@@ -468,7 +466,7 @@ fn capabilities() -> Vec<(&'static str, String)> {
 }
 
 /// The SDP in a message; an error carries the headers of the 415.
-pub(super) fn session_description(message: &Message) -> Result<Option<Vec<u8>>, Vec<(&'static str, String)>> {
+pub(super) fn session_description(message: &Message) -> Result<Option<Vec<u8>>, Headers> {
     if message.body.is_empty() {
         return Ok(None);
     }

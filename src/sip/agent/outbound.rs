@@ -156,13 +156,10 @@ impl Agent {
             acknowledged.push((tag.to_vec(), ack.clone()));
         }
         self.transmit(ack);
-        let calling = match self.legs.get_mut(&leg_id) {
-            Some(Leg { phase: Phase::Calling(calling), .. }) => calling,
-            _ => {
-                // A second dialog (fork), or the call was given up: nobody wants this one.
-                let bye = dialog.next_request(Method::Bye);
-                return self.send_bye_request(now, bye, destination, None, None);
-            }
+        let Some(Leg { phase: Phase::Calling(calling), .. }) = self.legs.get_mut(&leg_id) else {
+            // A second dialog (fork), or the call was given up: nobody wants this one.
+            let bye = dialog.next_request(Method::Bye);
+            return self.send_bye_request(now, bye, destination, None, None);
         };
         let early = calling.early_answer.take();
         let answer = session_description(response).ok().flatten().or(early);

@@ -187,6 +187,12 @@ impl Agent {
         self.events.pop_front()
     }
 
+    /// Whether `poll_event` has something.
+    #[must_use]
+    pub fn has_event(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// When to call [`Agent::handle_timeout`]; `None` = only after other input.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Tick> {
