@@ -326,6 +326,14 @@ fn reinvite_to_hold_then_refresh() {
     assert!(phone.received()[0].ends_with("v=0 held"));
     phone.send(in_dialog("ACK", 4, "rb", &tag, "", None));
     assert_eq!(phone.event(), SipEvent::Confirmed { leg, answer: None });
+    // In a confirmed dialog BYE need not wait for the ACK to a later 2xx.
+    phone.send(in_dialog("INVITE", 5, "r5", &tag, "", body));
+    phone.event();
+    phone.agent.refresh(phone.now, leg).unwrap();
+    phone.received();
+    phone.agent.hang_up(phone.now, leg, None).unwrap();
+    assert!(phone.received()[0].starts_with("BYE "));
+    assert!(phone.pass(ms(400)).is_empty());
 }
 
 #[test]
