@@ -1,5 +1,7 @@
 //! Callwright.
 
+pub mod api;
+pub mod apphost;
 pub mod bus;
 pub mod conversation;
 pub mod id;

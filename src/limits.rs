@@ -121,3 +121,34 @@ const _: () = assert!(STORE_BATCH_MAX <= STORE_WRITES_MAX);
 const _: () = assert!(FRAME_SAMPLES * 50 == 8000);
 const _: () = assert!(SIP_BODY_MAX < SIP_MESSAGE_MAX);
 const _: () = assert!(SIP_LINE_MAX < SIP_MESSAGE_MAX);
+
+/// Files in one app bundle.
+pub const BUNDLE_FILES_MAX: usize = 512;
+/// Octets of one file of a bundle.
+pub const BUNDLE_FILE_MAX: usize = 512 << 10;
+/// Octets of a whole bundle.
+pub const BUNDLE_MAX: usize = 8 << 20;
+/// Request bodies of an app, octets; a bundle may ask for less.
+pub const APP_BODY_MAX: u32 = 1 << 20;
+/// Time that one request to an app may take, milliseconds; a bundle may ask for less.
+pub const APP_REQUEST_MS_MAX: u32 = 30_000;
+/// Steps of SQLite's machine that one request may take; a bundle may ask for less.
+pub const APP_SQL_STEPS_MAX: u64 = 200_000_000;
+/// Rows that one query of an app may return; a bundle may ask for less.
+pub const APP_ROWS_MAX: u32 = 5_000;
+/// Size of an app's database, MiB; a bundle may ask for less.
+pub const APP_DATABASE_MB_MAX: u32 = 1024;
+/// Connections that one app serves at once.
+pub const APP_CONNECTIONS_MAX: usize = 64;
+/// Address space of one app process, octets.
+pub const APP_MEMORY_MAX: u64 = 512 << 20;
+/// Descriptors of one app process: connections, database files, the loop's own.
+pub const APP_FILES_MAX: u64 = 128;
+/// Instructions of the template machine for one page.
+pub const APP_TEMPLATE_FUEL: u64 = 2_000_000;
+/// Octets of an app's answer that the scenario runner reads.
+pub const SCENARIO_ANSWER_MAX: u64 = 4 << 20;
+/// Scenarios in one bundle.
+pub const SCENARIOS_MAX: usize = 200;
+
+const _: () = assert!(APP_CONNECTIONS_MAX as u64 + 32 < APP_FILES_MAX);

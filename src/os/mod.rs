@@ -3,7 +3,9 @@
 
 pub mod batch;
 pub mod clock;
+pub mod inherit;
 pub mod notify;
 pub mod random;
 pub mod realtime;
+pub mod sandbox;
 pub mod wake;

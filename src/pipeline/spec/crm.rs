@@ -141,7 +141,7 @@ fn test_names(deals: bool, notes: bool, companies: bool) -> Vec<&'static str> {
     let mut names = vec![
         "an empty app answers on every page",
         "a contact can be added, read, changed and deleted",
-        "contacts are found by any part of their text",
+        "contacts are found by name, company, address and number",
         "contacts are listed by name and paged",
         "a contact without a name or with a bad address is refused",
         "two contacts cannot share an e-mail address",
@@ -152,7 +152,7 @@ fn test_names(deals: bool, notes: bool, companies: bool) -> Vec<&'static str> {
     if deals {
         names.extend([
             "a deal can be added, moved and deleted",
-            "deals are found by any part of their title",
+            "deals are found by any word of their title",
             "the board and the overview add up",
             "a contact with deals is not deleted",
             "the database itself refuses bad deals",
