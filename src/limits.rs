@@ -53,10 +53,30 @@ pub const SIP_HEADERS_MAX: usize = 256;
 pub const SIP_LINE_MAX: usize = 8192;
 /// Octets in one SIP body.
 pub const SIP_BODY_MAX: usize = 32_768;
+/// Via header fields in one SIP message (hops).
+pub const SIP_VIAS_MAX: usize = 32;
+/// Contact, Route or Record-Route entries in one SIP message.
+pub const SIP_CONTACTS_MAX: usize = 64;
+/// Signalling legs (calls) alive at once in one agent.
+pub const SIP_LEGS_MAX: usize = 8192;
+/// SIP events waiting for the call side; above it new INVITEs get 503.
+pub const SIP_EVENTS_MAX: usize = 1024;
+/// SIP datagrams waiting for the socket; above it the oldest is dropped (UDP may lose it anyway).
+pub const SIP_TRANSMITS_MAX: usize = 4096;
+/// Commands waiting for the SIP transport.
+pub const SIP_COMMANDS_MAX: usize = 1024;
+/// Source addresses whose rate of new dialogs is remembered.
+pub const SIP_SOURCES_MAX: usize = 4096;
+/// Different 2xx responses (forks) to one INVITE that are acknowledged and hung up.
+pub const SIP_FORKS_MAX: usize = 8;
+/// Longest ringing, either way (RFC 3261 timer C: more than 3 minutes).
+pub const SIP_RINGING_MAX: Duration = Duration::from_secs(200);
 /// Server and client transactions alive at once.
 pub const SIP_TRANSACTIONS_MAX: usize = 16_384;
 /// m-lines in one SDP.
 pub const SDP_MEDIA_MAX: usize = 16;
+/// Attributes in one m-line, and in the session part.
+pub const SDP_ATTRIBUTES_MAX: usize = 128;
 /// Formats in one m-line.
 pub const SDP_FORMATS_MAX: usize = 64;
 
@@ -98,7 +118,82 @@ pub const BUILD_QUEUE_MAX: usize = 4;
 /// Bytes of one HTTP request body, control API and apps.
 pub const HTTP_BODY_MAX: usize = 1 << 20;
 
+/// Writes waiting for the store's one writer; beyond it `StoreError::Overloaded`.
+pub const STORE_WRITES_MAX: usize = 1024;
+/// Writes that share one transaction (and so one sync of the disk).
+pub const STORE_BATCH_MAX: usize = 64;
+/// Connections that read the store.
+pub const STORE_READERS: usize = 3;
+/// A write waits this long for a foreign lock on the database file.
+pub const STORE_LOCK_WAIT: Duration = Duration::from_secs(2);
+/// Rows on one page of a list.
+pub const PAGE_ROWS_MAX: usize = 200;
+/// Events kept for replay; older ones are pruned at start and while running.
+pub const EVENTS_KEPT_MAX: u64 = 200_000;
+/// Events that a slow live subscriber may lag before it is served from the store again.
+pub const BUS_LIVE_EVENTS_MAX: usize = 1024;
+/// Spoken build updates waiting for one listener.
+pub const BUILD_UPDATES_MAX: usize = 256;
+/// Threads that build; each owns one build at a time.
+pub const BUILD_THREADS: usize = 2;
+/// Attempts of one build stage before the build is parked.
+pub const BUILD_STAGE_ATTEMPTS_MAX: u32 = 3;
+/// Client connections open at once on one app's gateway listener; further ones wait in the kernel.
+pub const GATEWAY_CONNECTIONS_MAX: usize = 256;
+/// Requests under way at once from the gateway to one app; further ones get 503.
+pub const GATEWAY_REQUESTS_MAX: usize = 48;
+/// An app must answer a request within this.
+pub const APP_ANSWER_MAX: Duration = Duration::from_secs(30);
+/// Route templates counted per app; further ones count as `other`.
+pub const APP_ROUTES_MAX: usize = 64;
+/// Event-stream clients of the control API at once.
+pub const EVENT_STREAMS_MAX: usize = 64;
+
+const _: () = assert!(STORE_BATCH_MAX <= STORE_WRITES_MAX);
 const _: () = assert!(FRAME_SAMPLES * 50 == 8000);
 const _: () = assert!(UTTERANCE_IDLE_MAX.as_nanos() > ENDPOINT_MAX.as_nanos());
 const _: () = assert!(SIP_BODY_MAX < SIP_MESSAGE_MAX);
 const _: () = assert!(SIP_LINE_MAX < SIP_MESSAGE_MAX);
+/// Steps in one script of `callwright dial`.
+pub const DIAL_STEPS_MAX: usize = 500;
+/// Digits in one `press`.
+pub const DIAL_DIGITS_MAX: usize = 32;
+/// Utterances and digit strings of a dialled call that wait to be sent.
+pub const DIAL_JOBS_MAX: usize = 64;
+/// Frames that wait for the ear of a dialled call (2 minutes: it may think long, but not for ever).
+pub const DIAL_EAR_FRAMES_MAX: usize = 6000;
+/// Recognised pieces of speech that wait for the script of a dialled call.
+pub const DIAL_PIECES_MAX: usize = 1024;
+/// Octets of one script file.
+pub const DIAL_SCRIPT_OCTETS_MAX: u64 = 1 << 20;
+
+/// Files in one app bundle.
+pub const BUNDLE_FILES_MAX: usize = 512;
+/// Octets of one file of a bundle.
+pub const BUNDLE_FILE_MAX: usize = 512 << 10;
+/// Octets of a whole bundle.
+pub const BUNDLE_MAX: usize = 8 << 20;
+/// Request bodies of an app, octets; a bundle may ask for less.
+pub const APP_BODY_MAX: u32 = 1 << 20;
+/// Time that one request to an app may take, milliseconds; a bundle may ask for less.
+pub const APP_REQUEST_MS_MAX: u32 = 30_000;
+/// Steps of SQLite's machine that one request may take; a bundle may ask for less.
+pub const APP_SQL_STEPS_MAX: u64 = 200_000_000;
+/// Rows that one query of an app may return; a bundle may ask for less.
+pub const APP_ROWS_MAX: u32 = 5_000;
+/// Size of an app's database, MiB; a bundle may ask for less.
+pub const APP_DATABASE_MB_MAX: u32 = 1024;
+/// Connections that one app serves at once.
+pub const APP_CONNECTIONS_MAX: usize = 64;
+/// Address space of one app process, octets.
+pub const APP_MEMORY_MAX: u64 = 512 << 20;
+/// Descriptors of one app process: connections, database files, the loop's own.
+pub const APP_FILES_MAX: u64 = 128;
+/// Instructions of the template machine for one page.
+pub const APP_TEMPLATE_FUEL: u64 = 2_000_000;
+/// Octets of an app's answer that the scenario runner reads.
+pub const SCENARIO_ANSWER_MAX: u64 = 4 << 20;
+/// Scenarios in one bundle.
+pub const SCENARIOS_MAX: usize = 200;
+
+const _: () = assert!(APP_CONNECTIONS_MAX as u64 + 32 < APP_FILES_MAX);

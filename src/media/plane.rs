@@ -85,7 +85,8 @@ struct Handle {
 /// The running workers. Dropping it stops them.
 pub struct MediaPlane {
     workers: Vec<Handle>,
-    events: Option<MediaEvents>,
+    /// A lock only so that the plane can be shared; it is taken once, at start.
+    events: Mutex<Option<MediaEvents>>,
     memory_locked: Result<bool, io::Error>,
 }
 
@@ -105,14 +106,14 @@ impl MediaPlane {
         let failed = |worker| move |source| MediaError::Start { worker, source };
         let event_wake = Wake::new().map_err(failed(0))?;
         // From here on `plane` is dropped on an error, which stops the workers started so far.
-        let mut plane = Self { workers: Vec::new(), events: None, memory_locked };
+        let mut plane = Self { workers: Vec::new(), events: Mutex::new(None), memory_locked };
         let mut rings = Vec::new();
         for worker in 0..config.workers {
             let (handle, ring) = start_worker(worker, config, &marks, &event_wake)?;
             plane.workers.push(handle);
             rings.push(ring);
         }
-        plane.events = Some(MediaEvents { rings, wake: event_wake });
+        plane.events = Mutex::new(Some(MediaEvents { rings, wake: event_wake }));
         Ok(plane)
     }
 
@@ -128,7 +129,7 @@ impl MediaPlane {
 
     /// The reports of all workers. `None` when they were taken before.
     pub fn take_events(&mut self) -> Option<MediaEvents> {
-        self.events.take()
+        self.events.get_mut().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Number of workers.

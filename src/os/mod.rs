@@ -3,8 +3,11 @@
 
 pub mod batch;
 pub mod clock;
+pub mod inherit;
 pub mod notify;
+pub mod process;
 pub mod random;
 pub mod realtime;
+pub mod sandbox;
 pub mod wait;
 pub mod wake;

@@ -1,8 +1,10 @@
-//! What the daemon tells about itself. Purpose: `marks` are the counters and latency histograms that even a media worker
-//! may touch; logs and the wider metric set live beside them. Deliberately absent: alarms, storage.
+//! What the daemon tells about itself: [`marks`] on the audio path, [`metric`] on the control plane, [`log`] for people.
+//! Deliberately absent: serving it (`api`), alarms, storage.
 
 pub mod histogram;
+pub mod log;
 pub mod marks;
+pub mod metric;
 
 pub use histogram::Histogram;
 pub use marks::{Counter, Marks};
