@@ -80,24 +80,13 @@ impl Call {
     fn feed(&mut self, samples: &[i16]) -> u64 {
         let began = self.at;
         for part in samples.chunks(160) {
-            let mut pcm = [0; 160];
-            pcm[..part.len()].copy_from_slice(part);
-            let frame = InFrame {
-                at: MediaTime(self.at),
-                received: clock::monotonic(),
-                fed: false,
-                len: part.len() as u16,
-                pcm,
-            };
-            self.at += part.len() as u64;
             let deadline = Instant::now() + PATIENCE;
             while self.inbound.vacant_len() < 50 {
                 assert!(Instant::now() < deadline, "the ears do not read");
                 self.drain();
                 std::thread::yield_now();
             }
-            assert!(self.inbound.try_push(frame).is_ok());
-            self.wake.signal();
+            self.feed_frame(part);
         }
         let deadline = Instant::now() + PATIENCE;
         while !self.inbound.is_empty() {
@@ -106,6 +95,16 @@ impl Call {
             std::thread::yield_now();
         }
         began
+    }
+
+    fn feed_frame(&mut self, part: &[i16]) {
+        let mut pcm = [0; 160];
+        pcm[..part.len()].copy_from_slice(part);
+        let frame =
+            InFrame { at: MediaTime(self.at), received: clock::monotonic(), fed: false, len: part.len() as u16, pcm };
+        self.at += part.len() as u64;
+        assert!(self.inbound.try_push(frame).is_ok());
+        self.wake.signal();
     }
 
     fn drain(&mut self) {
@@ -523,4 +522,53 @@ fn without_engines_the_plane_starts_and_says_what_to_install() {
     let rig = Rig { plane, wake: Wake::new().unwrap() };
     let Err(error) = rig.try_call() else { panic!("attached without engines") };
     assert!(error.to_string().contains("make setup"), "{error}");
+}
+
+/// Prints what the plane takes in real time; run with `--run-ignored only --no-capture`.
+#[test]
+#[ignore = "a measurement, 20 s"]
+fn figures() {
+    let memory_kb = || {
+        let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+        statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4
+    };
+    let (began, before) = (Instant::now(), memory_kb());
+    let Some(rig) = start(&SpeechConfig { recognisers: 4, ..SpeechConfig::default() }) else { return };
+    eprintln!("start: {:?}, {} MB resident more", began.elapsed(), (memory_kb() - before) / 1024);
+    let mut call = rig.call();
+    for (n, text) in (1..).zip([
+        "Sure.",
+        "Hello, this is Grace. What shall I build for you?",
+        "I will build a small CRM with contacts and deals for your sales team. Shall I build it?",
+        "Deployed, 5 APIs live, 10 records.",
+    ]) {
+        call.lane.speak(UtteranceId(n), Generation(0), text);
+        call.play(UtteranceId(n));
+        let took = call.wait("start", |event| match event {
+            SpeechEvent::SpeakStarted { utterance, took } if *utterance == UtteranceId(n) => Some(*took),
+            _ => None,
+        });
+        eprintln!("first audio {took:?}: {text}");
+    }
+    for calls in [1, 4] {
+        let turns: Vec<Vec<i16>> =
+            (0..calls).map(|_| turn("rms", "i need a crm for my sales team with contacts and deals")).collect();
+        let mut lines: Vec<Call> = (0..calls).map(|_| rig.call()).collect();
+        let began = Instant::now();
+        for frame in 0..turns[0].len() / 160 {
+            for (line, samples) in lines.iter_mut().zip(&turns) {
+                line.feed_frame(&samples[frame * 160..][..160]);
+            }
+            let due = began + Duration::from_millis(20) * frame as u32;
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        }
+        for line in &mut lines {
+            line.lane.finalize();
+            let (text, took) = line.wait("final", |event| match event {
+                SpeechEvent::Final { text, took, .. } => Some((text.clone(), *took)),
+                _ => None,
+            });
+            eprintln!("{calls} calls at once: final after {took:?}: {text}");
+        }
+    }
 }

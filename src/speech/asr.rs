@@ -125,7 +125,7 @@ fn lease(
             events,
             SpeechEvent::Failed {
                 part: Part::Asr,
-                what: format!("all {pool_size} recognisers are in use; raise [speech] recognisers"),
+                what: format!("all {pool_size} recognisers are in use; raise speech.decoders"),
             },
         );
         return None;

@@ -32,6 +32,7 @@ struct Functions {
     add_word: unsafe extern "C" fn(Pointer, *const c_char, *const c_char, c_int) -> c_int,
     get_cmn: unsafe extern "C" fn(Pointer, c_int) -> *const c_char,
     set_cmn: unsafe extern "C" fn(Pointer, *const c_char) -> c_int,
+    start_stream: unsafe extern "C" fn(Pointer) -> c_int,
     start_utt: unsafe extern "C" fn(Pointer) -> c_int,
     process_raw: unsafe extern "C" fn(Pointer, *const i16, usize, c_int, c_int) -> c_int,
     end_utt: unsafe extern "C" fn(Pointer) -> c_int,
@@ -127,6 +128,7 @@ impl Library {
                     add_word: symbol(library, "ps_add_word", BLAME)?,
                     get_cmn: symbol(library, "ps_get_cmn", BLAME)?,
                     set_cmn: symbol(library, "ps_set_cmn", BLAME)?,
+                    start_stream: symbol(library, "ps_start_stream", BLAME)?,
                     start_utt: symbol(library, "ps_start_utt", BLAME)?,
                     process_raw: symbol(library, "ps_process_raw", BLAME)?,
                     end_utt: symbol(library, "ps_end_utt", BLAME)?,
@@ -233,9 +235,10 @@ impl RawDecoder {
         unsafe { (self.functions.set_cmn)(self.raw, c(mean).as_ptr()) == 0 }
     }
 
+    /// Starts an utterance of another line than the last: what was learnt of that one's noise is forgotten.
     pub(crate) fn start(&mut self) -> bool {
         // SAFETY: see above.
-        unsafe { (self.functions.start_utt)(self.raw) == 0 }
+        unsafe { (self.functions.start_stream)(self.raw) == 0 && (self.functions.start_utt)(self.raw) == 0 }
     }
 
     pub(crate) fn process(&mut self, samples: &[i16]) -> bool {
