@@ -1,1 +1,5 @@
-fn main() {}
+//! Entry point: arguments → subcommand → exit code.
+
+fn main() -> std::process::ExitCode {
+    callwright::cli::run()
+}

@@ -1,0 +1,505 @@
+//! One app's SQLite file. Purpose: bring it to the bundle's schema and run the bundle's SQL within a fence.
+//! Owner: the app process's only thread. Invariants: SQL of the bundle never attaches files, never sets pragmas, never
+//! loads code, never opens or ends transactions itself; no request takes more steps, rows or time than its limits; an
+//! action is one transaction: all of its statements or none.
+//! Deliberately absent: any SQL about the app's own tables: that is the bundle's.
+
+use super::bundle::{Bundle, Limits, SqlFile};
+use rusqlite::config::DbConfig;
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::limits::Limit;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, ErrorCode};
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Steps between two looks at the budget.
+const STEPS_PER_LOOK: i32 = 1_000;
+
+/// A row as JSON, columns in order.
+pub type Row = Map<String, Value>;
+/// Named parameters of a statement, without the colon.
+pub type Parameters = BTreeMap<String, Value>;
+
+/// Why SQL did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// The database file cannot be opened; the operator's.
+    #[error("cannot open the database {path}: {what}; check the data directory's owner and free space")]
+    Open {
+        /// The file.
+        path: String,
+        /// SQLite's words.
+        what: String,
+    },
+    /// The file was written by a newer bundle; deploy that one or restore a backup.
+    #[error("the database is at schema {found}, this bundle knows only {known}; deploy the newer version again")]
+    FromTheFuture {
+        /// `user_version` of the file.
+        found: u32,
+        /// Migrations of the bundle.
+        known: u32,
+    },
+    /// Bad SQL in the bundle; the generator's.
+    #[error("{path}: {what}")]
+    BadSql {
+        /// The file of the bundle.
+        path: String,
+        /// SQLite's words.
+        what: String,
+    },
+    /// A rule of the schema refused the data; the request's.
+    #[error("refused by the rule {0}")]
+    Rule(Rule),
+    /// Steps, time or rows used up; the request's. Retry makes no sense.
+    #[error("the request needed more than the app's limits allow")]
+    Budget,
+    /// The database reached its size limit or the disk is full; the operator's.
+    #[error("the app's database is full")]
+    Full,
+    /// Anything else SQLite says; see the log.
+    #[error("database: {0}")]
+    Other(String),
+}
+
+/// A rule of the schema that refused data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rule {
+    /// Named `CHECK`, or the message of a trigger.
+    Check(String),
+    /// A reference to or from another record.
+    ForeignKey,
+    /// Column that must be filled in, `table.column`.
+    NotNull(String),
+    /// Column whose values must differ, `table.column`.
+    Unique(String),
+}
+
+impl std::fmt::Display for Rule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Check(name) => f.write_str(name),
+            Self::ForeignKey => f.write_str("foreign key"),
+            Self::NotNull(column) => write!(f, "not null: {column}"),
+            Self::Unique(column) => write!(f, "unique: {column}"),
+        }
+    }
+}
+
+/// How long data matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeping {
+    /// A record that was confirmed survives a power cut.
+    Durable,
+    /// Nobody will miss it.
+    ThrowAway,
+}
+
+/// What the SQL that is being prepared may do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Fence {
+    /// Our own statements.
+    Open,
+    /// Migrations: schema changes, nothing outside of the file.
+    Schema,
+    /// Actions: rows only.
+    Rows,
+}
+
+/// The app's database.
+#[derive(Debug)]
+pub struct Database {
+    connection: Connection,
+    fence: Arc<AtomicU8>,
+    budget: Arc<Budget>,
+    actions: BTreeMap<String, Vec<String>>,
+    tables: Vec<String>,
+    rows_max: usize,
+    version: u32,
+}
+
+#[derive(Debug)]
+struct Budget {
+    start: Instant,
+    steps_max: u64,
+    time_max: Duration,
+    steps: AtomicU64,
+    /// Nanoseconds after `start`.
+    deadline: AtomicU64,
+}
+
+impl Database {
+    /// Opens (or creates) `path`, migrates it to the bundle's schema and prepares every action once, so that a bundle
+    /// with bad SQL never starts.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Open`], [`DatabaseError::FromTheFuture`], [`DatabaseError::BadSql`].
+    pub fn open(path: &Path, bundle: &Bundle, keeping: Keeping) -> Result<Self, DatabaseError> {
+        let open = |e: rusqlite::Error| DatabaseError::Open { path: path.display().to_string(), what: e.to_string() };
+        let mut connection = Connection::open(path).map_err(open)?;
+        let limits = &bundle.app.limits;
+        settle(&connection, limits, keeping).map_err(open)?;
+        let fence = Arc::new(AtomicU8::new(Fence::Open as u8));
+        let budget = Arc::new(Budget {
+            start: Instant::now(),
+            steps_max: limits.sql_steps,
+            time_max: Duration::from_millis(limits.request_ms.into()),
+            steps: AtomicU64::new(0),
+            deadline: AtomicU64::new(u64::MAX),
+        });
+        let (f, b) = (Arc::clone(&fence), Arc::clone(&budget));
+        connection
+            .authorizer(Some(move |context: AuthContext<'_>| judge(f.load(Ordering::Relaxed), &context)))
+            .map_err(open)?;
+        connection.progress_handler(STEPS_PER_LOOK, Some(move || b.spent())).map_err(open)?;
+        let mut database = Self {
+            connection,
+            fence,
+            budget,
+            actions: BTreeMap::new(),
+            tables: bundle.app.resources.iter().map(|r| r.name.clone()).collect(),
+            rows_max: limits.rows as usize,
+            version: 0,
+        };
+        database.migrate(&bundle.schema)?;
+        database.prepare_all(bundle)?;
+        Ok(database)
+    }
+
+    /// Runs the action called `name` as one transaction; returns the rows of its last statement.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Rule`], [`DatabaseError::Budget`], [`DatabaseError::Full`], [`DatabaseError::Other`].
+    pub fn run(&self, name: &str, parameters: &Parameters) -> Result<Vec<Row>, DatabaseError> {
+        let statements = self.actions.get(name).ok_or_else(|| DatabaseError::Other(format!("no action {name}")))?;
+        self.budget.refill();
+        if let [only] = statements.as_slice() {
+            return self.fenced(Fence::Rows, || self.query(only, parameters));
+        }
+        self.transaction(|| {
+            let mut rows = Vec::new();
+            for sql in statements {
+                rows = self.fenced(Fence::Rows, || self.query(sql, parameters))?;
+            }
+            Ok((rows, true))
+        })
+    }
+
+    /// Runs foreign SQL, as an action would, and undoes whatever it did unless it is to be kept; for scenarios.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn probe(&self, sql: &str, keep: bool) -> Result<Vec<Row>, DatabaseError> {
+        self.budget.refill();
+        self.transaction(|| {
+            let mut rows = Vec::new();
+            for sql in split(sql) {
+                rows = self.fenced(Fence::Rows, || self.query(&sql, &Parameters::new()))?;
+            }
+            Ok((rows, keep))
+        })
+    }
+
+    /// Throws all data away and opens an empty file again; for scenarios.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn forget(&mut self, path: &Path, bundle: &Bundle) -> Result<(), DatabaseError> {
+        // An in-memory database lets go of the file before it is removed.
+        let memory = Connection::open_in_memory().map_err(|e| explain(&e))?;
+        drop(std::mem::replace(&mut self.connection, memory));
+        for tail in ["", "-wal", "-shm"] {
+            let mut name = path.as_os_str().to_owned();
+            name.push(tail);
+            match std::fs::remove_file(&name) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(DatabaseError::Open { path: path.display().to_string(), what: e.to_string() });
+                }
+                _ => {}
+            }
+        }
+        *self = Self::open(path, bundle, Keeping::ThrowAway)?;
+        Ok(())
+    }
+
+    /// Rows per table of the app, in the bundle's order.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn counts(&self) -> Result<Vec<(String, u64)>, DatabaseError> {
+        self.budget.refill();
+        let count = |table: &String| {
+            // Table names are identifiers: `bundle::app` refuses anything else.
+            let sql = format!("SELECT count(*) FROM {table}");
+            let n = self.connection.prepare_cached(&sql).and_then(|mut s| s.query_row([], |r| r.get::<_, i64>(0)));
+            n.map(|n| (table.clone(), n.unsigned_abs())).map_err(|e| explain(&e))
+        };
+        self.tables.iter().map(count).collect()
+    }
+
+    /// SQLite's `user_version`: how many migrations the file has seen.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
+    fn migrate(&mut self, schema: &[SqlFile]) -> Result<(), DatabaseError> {
+        let known = u32::try_from(schema.len()).unwrap_or(u32::MAX);
+        let found = self.connection.query_row("PRAGMA user_version", [], |r| r.get::<_, u32>(0));
+        let found = found.map_err(|e| explain(&e))?;
+        if found > known {
+            return Err(DatabaseError::FromTheFuture { found, known });
+        }
+        for (index, file) in schema.iter().enumerate().skip(found as usize) {
+            let version = u32::try_from(index + 1).unwrap_or(u32::MAX);
+            self.budget.refill();
+            self.transaction(|| {
+                self.fenced(Fence::Schema, || {
+                    self.connection
+                        .execute_batch(&file.sql)
+                        .map_err(|e| DatabaseError::BadSql { path: file.path.clone(), what: e.to_string() })
+                })?;
+                self.connection.pragma_update(None, "user_version", version).map_err(|e| explain(&e))?;
+                Ok(((), true))
+            })?;
+        }
+        self.version = known;
+        Ok(())
+    }
+
+    fn prepare_all(&mut self, bundle: &Bundle) -> Result<(), DatabaseError> {
+        let mut known: BTreeSet<&str> =
+            ["id", "match", "limit", "parent", "after_key", "after_id"].into_iter().collect();
+        known.extend(bundle.app.resources.iter().flat_map(|r| r.fields.iter().map(|f| f.name.as_str())));
+        for (name, file) in &bundle.actions {
+            let bad = |what: String| DatabaseError::BadSql { path: file.path.clone(), what };
+            let statements = split(&file.sql);
+            if statements.is_empty() {
+                return Err(bad("holds no statement".to_owned()));
+            }
+            for sql in &statements {
+                self.fenced(Fence::Rows, || {
+                    let statement = self.connection.prepare_cached(sql).map_err(|e| bad(e.to_string()))?;
+                    for i in 1..=statement.parameter_count() {
+                        match statement.parameter_name(i).and_then(|n| n.strip_prefix(':')) {
+                            Some(n) if known.contains(n) => {}
+                            n => return Err(bad(format!("has the unknown parameter {}", n.unwrap_or("?")))),
+                        }
+                    }
+                    Ok(())
+                })?;
+            }
+            self.actions.insert(name.clone(), statements);
+        }
+        Ok(())
+    }
+
+    /// Runs `body` in a transaction that is kept if it returns `true` beside its value.
+    fn transaction<T>(&self, body: impl FnOnce() -> Result<(T, bool), DatabaseError>) -> Result<T, DatabaseError> {
+        self.connection.execute_batch("BEGIN IMMEDIATE").map_err(|e| explain(&e))?;
+        let result = body();
+        let end = if matches!(result, Ok((_, true))) { "COMMIT" } else { "ROLLBACK" };
+        // A spent budget must not keep the transaction open.
+        self.budget.refill();
+        let ended = self.connection.execute_batch(end);
+        match (result, ended) {
+            (Ok((value, _)), Ok(())) => Ok(value),
+            (Ok(_), Err(e)) => {
+                // A COMMIT that failed (disk full) leaves the transaction open.
+                _ = self.connection.execute_batch("ROLLBACK");
+                Err(explain(&e))
+            }
+            (Err(e), _) => Err(e),
+        }
+    }
+
+    fn fenced<T>(&self, fence: Fence, body: impl FnOnce() -> T) -> T {
+        self.fence.store(fence as u8, Ordering::Relaxed);
+        let value = body();
+        self.fence.store(Fence::Open as u8, Ordering::Relaxed);
+        value
+    }
+
+    fn query(&self, sql: &str, parameters: &Parameters) -> Result<Vec<Row>, DatabaseError> {
+        let run = || -> Result<Vec<Row>, rusqlite::Error> {
+            let mut statement = self.connection.prepare_cached(sql)?;
+            for i in 1..=statement.parameter_count() {
+                let name = statement.parameter_name(i).unwrap_or_default().trim_start_matches(':').to_owned();
+                match parameters.get(&name) {
+                    Some(Value::String(s)) => statement.raw_bind_parameter(i, s)?,
+                    Some(Value::Number(n)) => statement.raw_bind_parameter(i, n.as_i64())?,
+                    Some(Value::Bool(b)) => statement.raw_bind_parameter(i, b)?,
+                    _ => statement.raw_bind_parameter(i, rusqlite::types::Null)?,
+                }
+            }
+            let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+            let mut rows = statement.raw_query();
+            let mut out = Vec::new();
+            while let Some(row) = rows.next()? {
+                if out.len() == self.rows_max {
+                    break;
+                }
+                let cell = |(i, name): (usize, &String)| Ok((name.clone(), json(row.get_ref(i)?)));
+                out.push(names.iter().enumerate().map(cell).collect::<Result<Row, rusqlite::Error>>()?);
+            }
+            Ok(out)
+        };
+        run().map_err(|e| explain(&e))
+    }
+}
+
+impl Budget {
+    fn refill(&self) {
+        self.steps.store(0, Ordering::Relaxed);
+        let now = self.start.elapsed() + self.time_max;
+        self.deadline.store(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    fn spent(&self) -> bool {
+        let per_look = u64::from(STEPS_PER_LOOK.unsigned_abs());
+        let steps = self.steps.fetch_add(per_look, Ordering::Relaxed) + per_look;
+        steps > self.steps_max || self.start.elapsed().as_nanos() > u128::from(self.deadline.load(Ordering::Relaxed))
+    }
+}
+
+/// Durable, defensive, small.
+fn settle(connection: &Connection, limits: &Limits, keeping: Keeping) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(256);
+    connection.busy_timeout(Duration::from_secs(2))?;
+    connection.execute_batch(match keeping {
+        Keeping::Durable => "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;",
+        Keeping::ThrowAway => "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;",
+    })?;
+    connection.execute_batch(
+        "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;
+         PRAGMA cache_size = -2000; PRAGMA mmap_size = 0; PRAGMA journal_size_limit = 4194304;",
+    )?;
+    let page_size: u32 = connection.query_row("PRAGMA page_size", [], |r| r.get(0))?;
+    let pages = (u64::from(limits.database_mb) << 20) / u64::from(page_size.max(512));
+    // `max_page_count` answers with a row, so it is queried.
+    connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    for (limit, value) in [
+        (Limit::SQLITE_LIMIT_ATTACHED, 0),
+        (Limit::SQLITE_LIMIT_COLUMN, 200),
+        (Limit::SQLITE_LIMIT_COMPOUND_SELECT, 20),
+        (Limit::SQLITE_LIMIT_EXPR_DEPTH, 100),
+        (Limit::SQLITE_LIMIT_LENGTH, 4 << 20),
+        (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1_000),
+        (Limit::SQLITE_LIMIT_SQL_LENGTH, 512 << 10),
+        (Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 10),
+    ] {
+        connection.set_limit(limit, value)?;
+    }
+    Ok(())
+}
+
+/// SQLite asks this for every thing that a statement would do, when it is prepared.
+fn judge(fence: u8, context: &AuthContext<'_>) -> Authorization {
+    if fence == Fence::Open as u8 {
+        return Authorization::Allow;
+    }
+    let schema = fence == Fence::Schema as u8;
+    let allowed = match context.action {
+        AuthAction::Select
+        | AuthAction::Read { .. }
+        | AuthAction::Recursive
+        | AuthAction::Insert { .. }
+        | AuthAction::Update { .. }
+        | AuthAction::Delete { .. } => true,
+        AuthAction::Function { function_name } => {
+            !["load_extension", "fts3_tokenizer"].contains(&function_name.to_ascii_lowercase().as_str())
+        }
+        // FTS5 asks this of itself.
+        AuthAction::Pragma { pragma_name, pragma_value: None } => pragma_name.eq_ignore_ascii_case("data_version"),
+        AuthAction::CreateTable { .. }
+        | AuthAction::CreateIndex { .. }
+        | AuthAction::CreateTrigger { .. }
+        | AuthAction::CreateView { .. }
+        | AuthAction::DropTable { .. }
+        | AuthAction::DropIndex { .. }
+        | AuthAction::DropTrigger { .. }
+        | AuthAction::DropView { .. }
+        | AuthAction::AlterTable { .. }
+        | AuthAction::Reindex { .. } => schema,
+        AuthAction::CreateVtable { module_name, .. } | AuthAction::DropVtable { module_name, .. } => {
+            schema && module_name.eq_ignore_ascii_case("fts5")
+        }
+        _ => false,
+    };
+    if allowed { Authorization::Allow } else { Authorization::Deny }
+}
+
+fn explain(error: &rusqlite::Error) -> DatabaseError {
+    let rusqlite::Error::SqliteFailure(code, message) = error else {
+        return DatabaseError::Other(error.to_string());
+    };
+    let message = message.clone().unwrap_or_default();
+    match code.code {
+        ErrorCode::ConstraintViolation => DatabaseError::Rule(rule(code.extended_code, &message)),
+        ErrorCode::OperationInterrupted => DatabaseError::Budget,
+        ErrorCode::DiskFull => DatabaseError::Full,
+        _ => DatabaseError::Other(format!("{message} ({})", code.extended_code)),
+    }
+}
+
+fn rule(extended: i32, message: &str) -> Rule {
+    let subject = message.split_once("failed: ").map_or(message, |(_, s)| s).to_owned();
+    match extended {
+        rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY => Rule::ForeignKey,
+        // ON DELETE RESTRICT is a trigger to SQLite, which says so in the code only.
+        rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER if message.starts_with("FOREIGN KEY") => Rule::ForeignKey,
+        rusqlite::ffi::SQLITE_CONSTRAINT_NOTNULL => Rule::NotNull(subject),
+        rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE | rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY => Rule::Unique(subject),
+        _ => Rule::Check(subject),
+    }
+}
+
+fn json(value: ValueRef<'_>) -> Value {
+    match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(i) => i.into(),
+        ValueRef::Real(r) => r.into(),
+        ValueRef::Text(t) => String::from_utf8_lossy(t).into_owned().into(),
+        ValueRef::Blob(b) => format!("{} octets", b.len()).into(),
+    }
+}
+
+/// Cuts SQL into statements at semicolons outside of quotes and comments; comments are dropped.
+fn split(sql: &str) -> Vec<String> {
+    let mut statements = vec![String::new()];
+    let mut rest = sql.chars().peekable();
+    let mut quote: Option<char> = None;
+    while let Some(c) = rest.next() {
+        let current = statements.last_mut().expect("starts with one and only grows");
+        match (quote, c) {
+            (Some(q), _) => {
+                current.push(c);
+                if c == q {
+                    quote = None;
+                }
+            }
+            (None, '\'' | '"' | '`') => {
+                quote = Some(c);
+                current.push(c);
+            }
+            (None, '-') if rest.peek() == Some(&'-') => {
+                for c in rest.by_ref() {
+                    if c == '\n' {
+                        break;
+                    }
+                }
+                current.push('\n');
+            }
+            (None, ';') => statements.push(String::new()),
+            (None, c) => current.push(c),
+        }
+    }
+    statements.into_iter().map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect()
+}

@@ -1,0 +1,411 @@
+//! The HTML pages of a resource. Purpose: list, board, detail, form, export, over the bundle's SQL and views.
+//! Invariants: pages work without script; what a form refuses is shown beside the field with the person's own input
+//! kept; a sent form leads to another page, so that reloading repeats nothing.
+
+use super::api::{Listing, listing, save};
+use super::database::{Parameters, Row};
+use super::exchange::{Request, Response, percent_encode};
+use super::field::{self, Checked, show_money};
+use super::service::{Problem, Service, id_parameter};
+use super::token::Tokens;
+use crate::pipeline::spec::{Entity, Field, FieldKind};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// A page under construction: the context that every view gets.
+struct Draft<'a> {
+    service: &'a Service,
+    context: Map<String, Value>,
+    new_cookie: Option<String>,
+}
+
+impl<'a> Draft<'a> {
+    fn new(service: &'a Service, request: &Request) -> Self {
+        let cookie = request.cookie(service.tokens.cookie_name()).filter(|c| Tokens::is_cookie(c)).map(str::to_owned);
+        let new_cookie = if cookie.is_none() { Some(service.tokens.fresh()) } else { None };
+        let token = service.tokens.token(cookie.as_ref().or(new_cookie.as_ref()).map_or("", String::as_str));
+        let app = &service.bundle.app;
+        let inside = |path: &str| {
+            request.path == path
+                || (path != "/" && request.path.starts_with(&format!("{}/", path.trim_end_matches('/'))))
+        };
+        let menu: Vec<Value> =
+            app.menu.iter().map(|m| json!({ "path": m.path, "title": m.title, "current": inside(&m.path) })).collect();
+        let searchable = app.resources.iter().find(|r| !r.search.is_empty()).map(|r| service.page_path(&r.name));
+        let mut context = Map::new();
+        context.insert(
+            "app".to_owned(),
+            json!({ "title": app.title, "description": app.description, "menu": menu, "build": service.pages.build(),
+                    "search_path": searchable }),
+        );
+        context.insert("csrf".to_owned(), token.into());
+        let done = request.query.get("did").map_or("", String::as_str);
+        let notice = match done {
+            "added" => "Added.",
+            "saved" => "Saved.",
+            "deleted" => "Deleted.",
+            _ => "",
+        };
+        context.insert("notice".to_owned(), notice.into());
+        Self { service, context, new_cookie }
+    }
+
+    fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.context.insert(name.to_owned(), value.into());
+        self
+    }
+
+    fn resource(self, entity: &Entity) -> Self {
+        let described = describe(self.service, entity);
+        self.with("resource", described)
+    }
+
+    fn render(self, status: u16, view: &str) -> Result<Response, Problem> {
+        let html = self.service.pages.render(view, &self.context.into()).map_err(Problem::Broken)?;
+        let mut response = Response::html(status, html);
+        if let Some(cookie) = self.new_cookie {
+            let name = self.service.tokens.cookie_name();
+            response = response.with("set-cookie", format!("{name}={cookie}; Path=/; HttpOnly; SameSite=Strict"));
+        }
+        Ok(response)
+    }
+}
+
+/// A page of the app's own.
+pub(super) fn view(
+    service: &Service,
+    request: &Request,
+    view: &str,
+    data: &BTreeMap<String, String>,
+) -> Result<Response, Problem> {
+    let mut draft = Draft::new(service, request);
+    for (name, action) in data {
+        let rows = service.run(action, &Parameters::new(), None)?;
+        draft = draft.with(name, rows.into_iter().map(Value::Object).collect::<Vec<_>>());
+    }
+    let described: Vec<Value> = service.bundle.app.resources.iter().map(|r| describe(service, r)).collect();
+    draft.with("resources", described).render(200, view)
+}
+
+pub(super) fn list(service: &Service, entity: &Entity, request: &Request) -> Result<Response, Problem> {
+    let text = |name: &str| request.query.get(name).map_or("", String::as_str);
+    let q = text("q").trim();
+    let total = count(service, entity)?;
+    let draft = Draft::new(service, request).resource(entity).with("q", q).with("total", total);
+    if entity.board.is_some() && q.is_empty() && text("view") != "list" {
+        let rows = service.run(&format!("{}_board", entity.name), &Parameters::new(), Some(entity))?;
+        let columns = service.run(&format!("{}_columns", entity.name), &Parameters::new(), Some(entity))?;
+        return draft.with("rows", objects(rows)).with("columns", objects(columns)).render(200, "board");
+    }
+    let Listing { rows, next } = listing(service, entity, q, text("cursor"), service.bundle.app.limits.page_rows)?;
+    let next = next.map(|cursor| {
+        let path = service.page_path(&entity.name);
+        format!("{path}?view=list&q={}&cursor={cursor}", percent_encode(q))
+    });
+    let draft = draft.with("rows", objects(rows)).with("next", next).with("paged", !text("cursor").is_empty());
+    draft.render(200, &own_view(service, entity, "list"))
+}
+
+pub(super) fn detail(service: &Service, entity: &Entity, request: &Request, id: i64) -> Result<Response, Problem> {
+    let record = service.record(entity, id)?;
+    show(service, entity, request, &record, 200, "")
+}
+
+pub(super) fn new(service: &Service, entity: &Entity, request: &Request) -> Result<Response, Problem> {
+    form(service, entity, request, 200, None, &request.query, &BTreeMap::new(), "")
+}
+
+pub(super) fn edit(service: &Service, entity: &Entity, request: &Request, id: i64) -> Result<Response, Problem> {
+    let record = service.record(entity, id)?;
+    let input = entity.fields.iter().map(|f| (f.name.clone(), input_text(f, record.get(&f.name)))).collect();
+    form(service, entity, request, 200, Some(id), &input, &BTreeMap::new(), "")
+}
+
+pub(super) fn create(service: &Service, entity: &Entity, request: &Request) -> Result<Response, Problem> {
+    submit(service, entity, request, None)
+}
+
+pub(super) fn update(service: &Service, entity: &Entity, request: &Request, id: i64) -> Result<Response, Problem> {
+    service.record(entity, id)?;
+    submit(service, entity, request, Some(id))
+}
+
+pub(super) fn delete(service: &Service, entity: &Entity, request: &Request, id: i64) -> Result<Response, Problem> {
+    let record = service.record(entity, id)?;
+    _ = signed_form(service, request)?;
+    match service.run(&format!("{}_delete", entity.name), &id_parameter(id), Some(entity)) {
+        Ok(_) => Ok(Response::see_other(format!("{}did=deleted", home(service, entity, &record)))),
+        Err(Problem::Conflict(_, sentence)) => show(service, entity, request, &record, 409, &sentence),
+        Err(other) => Err(other),
+    }
+}
+
+/// A named action on one record, such as moving it to another column.
+pub(super) fn act(
+    service: &Service,
+    entity: &Entity,
+    request: &Request,
+    id: i64,
+    action: &str,
+    fields: &[String],
+    then: &str,
+) -> Result<Response, Problem> {
+    let submitted = signed_form(service, request)?;
+    let record = service.record(entity, id)?;
+    let wanted = entity.fields.iter().filter(|f| fields.contains(&f.name));
+    let Checked { mut values, errors } = field::from_form(wanted, &submitted);
+    if let Some(sentence) = errors.values().next() {
+        return show(service, entity, request, &record, 422, sentence);
+    }
+    values.insert("id".to_owned(), id.into());
+    match service.run(action, &values, Some(entity)) {
+        Ok(_) => Ok(Response::see_other(then.replace("{id}", &id.to_string()))),
+        Err(Problem::Conflict(_, sentence)) => show(service, entity, request, &record, 409, &sentence),
+        Err(other) => Err(other),
+    }
+}
+
+/// All records (or those that `q` finds) as CSV (RFC 4180).
+pub(super) fn export(service: &Service, entity: &Entity, request: &Request) -> Result<Response, Problem> {
+    let q = request.query.get("q").map_or("", String::as_str);
+    let mut head: Vec<String> = vec!["id".to_owned()];
+    head.extend(entity.fields.iter().map(|f| f.name.clone()));
+    head.extend(["created_at".to_owned(), "updated_at".to_owned()]);
+    let mut csv = head.join(",") + "\r\n";
+    let mut cursor = String::new();
+    loop {
+        let page = listing(service, entity, q, &cursor, service.bundle.app.limits.rows - 1)?;
+        for row in &page.rows {
+            let cells: Vec<String> = head.iter().map(|name| csv_cell(entity.field(name), row.get(name))).collect();
+            csv += &(cells.join(",") + "\r\n");
+        }
+        match page.next {
+            Some(next) => cursor = next,
+            None => break,
+        }
+    }
+    let name = format!("attachment; filename=\"{}.csv\"", entity.name);
+    Ok(Response::file("text/csv; charset=utf-8", csv.into_bytes()).with("content-disposition", name))
+}
+
+/// The page that says what went wrong.
+pub(super) fn problem(service: &Service, request: &Request, status: u16, message: &str) -> Response {
+    let draft = Draft::new(service, request).with("status", status).with("message", message);
+    draft.render(status, "problem").unwrap_or_else(|_| {
+        // The view itself is broken; the message is ours and holds no markup.
+        Response::html(status, format!("<!doctype html><title>{status}</title><p>{message}"))
+    })
+}
+
+fn submit(service: &Service, entity: &Entity, request: &Request, id: Option<i64>) -> Result<Response, Problem> {
+    let submitted = match signed_form(service, request) {
+        Ok(submitted) => submitted,
+        // Typed text is worth more than the rule that refused it: show it again, with a fresh token.
+        Err(Problem::Forged) if request.header("sec-fetch-site") != "cross-site" => {
+            let input = request.form();
+            let message = Problem::Forged.message();
+            return form(service, entity, request, 403, id, &input, &BTreeMap::new(), &message);
+        }
+        Err(other) => return Err(other),
+    };
+    let checked = field::from_form(entity.fields.iter(), &submitted);
+    match save(service, entity, checked, id) {
+        Ok(saved) if entity.within.is_some() => {
+            let record = service.record(entity, saved)?;
+            let did = if id.is_some() { "saved" } else { "added" };
+            Ok(Response::see_other(format!("{}did={did}", home(service, entity, &record))))
+        }
+        Ok(saved) => {
+            let did = if id.is_some() { "saved" } else { "added" };
+            Ok(Response::see_other(format!("{}/{saved}?did={did}", service.page_path(&entity.name))))
+        }
+        Err(Problem::Invalid(errors)) => form(service, entity, request, 422, id, &submitted, &errors, ""),
+        Err(Problem::Conflict(field, sentence)) if !field.is_empty() => {
+            form(service, entity, request, 409, id, &submitted, &BTreeMap::from([(field, sentence)]), "")
+        }
+        Err(Problem::Conflict(_, sentence)) => {
+            form(service, entity, request, 409, id, &submitted, &BTreeMap::new(), &sentence)
+        }
+        Err(other) => Err(other),
+    }
+}
+
+/// The submitted form, if it is one and was shown by this process.
+fn signed_form(service: &Service, request: &Request) -> Result<BTreeMap<String, String>, Problem> {
+    if !request.has_type("application/x-www-form-urlencoded") {
+        return Err(Problem::MediaType("application/x-www-form-urlencoded"));
+    }
+    let form = request.form();
+    let cookie = request.cookie(service.tokens.cookie_name());
+    if service.tokens.accepts(cookie, form.get("csrf").map(String::as_str)) { Ok(form) } else { Err(Problem::Forged) }
+}
+
+/// The detail page, with the records that belong to this one.
+fn show(
+    service: &Service,
+    entity: &Entity,
+    request: &Request,
+    record: &Row,
+    status: u16,
+    warning: &str,
+) -> Result<Response, Problem> {
+    let id = record.get("id").and_then(Value::as_i64).unwrap_or_default();
+    let mut children = Vec::new();
+    for (child, by) in service.bundle.app.children(&entity.name) {
+        let parameters = Parameters::from([("parent".to_owned(), id.into())]);
+        let rows = service.run(&format!("{}_by_{by}", child.name), &parameters, Some(child))?;
+        // Only records that live within this one are composed on its page.
+        let inputs = if child.within.as_deref() == Some(by) {
+            inputs(service, child, &BTreeMap::from([(by.to_owned(), id.to_string())]), &BTreeMap::new())?
+        } else {
+            Vec::new()
+        };
+        children.push(json!({ "resource": describe(service, child), "by": by, "rows": rows, "inputs": inputs }));
+    }
+    Draft::new(service, request)
+        .resource(entity)
+        .with("record", record.clone())
+        .with("children", children)
+        .with("warning", warning)
+        .render(status, &own_view(service, entity, "detail"))
+}
+
+#[expect(clippy::too_many_arguments, reason = "a form is its input and what is to be said about it")]
+fn form(
+    service: &Service,
+    entity: &Entity,
+    request: &Request,
+    status: u16,
+    id: Option<i64>,
+    input: &BTreeMap<String, String>,
+    errors: &BTreeMap<String, String>,
+    warning: &str,
+) -> Result<Response, Problem> {
+    Draft::new(service, request)
+        .resource(entity)
+        .with("inputs", inputs(service, entity, input, errors)?)
+        .with("errors", errors.len())
+        .with("warning", warning)
+        .with("id", id)
+        .render(status, &own_view(service, entity, "form"))
+}
+
+/// What a form shows for each field.
+fn inputs(
+    service: &Service,
+    entity: &Entity,
+    input: &BTreeMap<String, String>,
+    errors: &BTreeMap<String, String>,
+) -> Result<Vec<Value>, Problem> {
+    let mut inputs = Vec::new();
+    for field in &entity.fields {
+        let value = input.get(&field.name).cloned().unwrap_or_default();
+        let options = match (field.kind, &field.references) {
+            (FieldKind::Choice, _) => {
+                field.choices.iter().map(|c| json!({ "value": c.value, "label": c.label })).collect()
+            }
+            (FieldKind::Reference, Some(target)) => {
+                let rows = service.run(&format!("{target}_options"), &Parameters::new(), None)?;
+                let option = |r: &Row| json!({ "value": r["id"].to_string(), "label": r["label"] });
+                rows.iter().filter(|r| r.contains_key("id") && r.contains_key("label")).map(option).collect()
+            }
+            _ => Vec::new(),
+        };
+        let mut described = describe_field(service, field);
+        described["value"] = value.into();
+        described["error"] = errors.get(&field.name).cloned().unwrap_or_default().into();
+        described["options"] = options.into();
+        inputs.push(described);
+    }
+    Ok(inputs)
+}
+
+fn count(service: &Service, entity: &Entity) -> Result<Value, Problem> {
+    let rows = service.run(&format!("{}_count", entity.name), &Parameters::new(), Some(entity))?;
+    Ok(rows.first().and_then(|r| r.values().next()).cloned().unwrap_or(Value::Null))
+}
+
+/// Where one goes after a record of `entity` is gone: its parent's page, or its list. Ends with `?` or `&`.
+fn home(service: &Service, entity: &Entity, record: &Row) -> String {
+    let parent = entity.within.as_deref().and_then(|by| {
+        let target = entity.field(by)?.references.as_deref()?;
+        Some(format!("{}/{}?", service.page_path(target), record.get(by)?.as_i64()?))
+    });
+    parent.unwrap_or_else(|| format!("{}?", service.page_path(&entity.name)))
+}
+
+/// `{resource}_{view}` when the bundle has one, else the common `{view}`.
+fn own_view(service: &Service, entity: &Entity, view: &str) -> String {
+    let own = format!("{}_{view}", entity.name);
+    if service.pages.has(&own) { own } else { view.to_owned() }
+}
+
+/// What views may know about a resource; every key is always there.
+fn describe(service: &Service, entity: &Entity) -> Value {
+    json!({
+        "name": entity.name,
+        "singular": entity.singular,
+        "label": entity.label,
+        "label_one": entity.label_one,
+        "title_field": entity.title_field,
+        "searchable": !entity.search.is_empty(),
+        "board": entity.board,
+        "within": entity.within,
+        "path": service.page_path(&entity.name),
+        "fields": entity.fields.iter().map(|f| describe_field(service, f)).collect::<Vec<_>>(),
+    })
+}
+
+fn describe_field(service: &Service, field: &Field) -> Value {
+    json!({
+        "name": field.name,
+        "label": field.label,
+        "kind": field.kind,
+        "required": field.required,
+        "list": field.list,
+        "chars_max": field.chars_max,
+        "hint": field.hint,
+        "autocomplete": field.autocomplete,
+        "references": field.references,
+        "title_key": field.references.as_ref().map(|_| title_key(&field.name)),
+        "references_path": field.references.as_deref().map(|t| service.page_path(t)),
+        "choices": field.choices.iter().map(|c| json!({ "value": c.value, "label": c.label, "closed": c.closed }))
+            .collect::<Vec<_>>(),
+    })
+}
+
+/// Column that holds the title of the record that the reference `field` points to: `contact_id` → `contact_title`.
+pub(super) fn title_key(field: &str) -> String {
+    format!("{}_title", field.strip_suffix("_id").unwrap_or(field))
+}
+
+/// A stored value as a form shows it.
+fn input_text(field: &Field, value: Option<&Value>) -> String {
+    match value {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(n)) if field.kind == FieldKind::Money => show_money(n.as_i64().unwrap_or_default()),
+        Some(Value::Number(n)) => n.to_string(),
+        _ => String::new(),
+    }
+}
+
+fn csv_cell(field: Option<&Field>, value: Option<&Value>) -> String {
+    let text = match (value, field.map(|f| f.kind)) {
+        (Some(Value::Number(n)), Some(FieldKind::Money)) => {
+            let cents = n.as_i64().unwrap_or_default();
+            format!("{}.{:02}", cents / 100, cents % 100)
+        }
+        (Some(Value::String(text)), _) => text.clone(),
+        (Some(Value::Null) | None, _) => String::new(),
+        (Some(other), _) => other.to_string(),
+    };
+    // Spreadsheets run cells that look like formulas; a telephone number is none.
+    let starts_badly = text.starts_with(['=', '@', '\t', '\r'])
+        || (text.starts_with(['+', '-']) && !text.chars().all(|c| c.is_ascii_digit() || " +-().".contains(c)));
+    let text = if starts_badly { format!("'{text}") } else { text };
+    if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+}
+
+fn objects(rows: Vec<Row>) -> Vec<Value> {
+    rows.into_iter().map(Value::Object).collect()
+}

@@ -1,0 +1,136 @@
+//! Templates. Purpose: the bundle's views, compiled once, with the few filters that pages need.
+//! Invariants: everything is escaped for HTML unless a template says `safe` of its own text; a name that does not exist
+//! is an error; a page costs at most a fixed number of steps.
+
+use super::bundle::Bundle;
+use super::field::show_money;
+use crate::limits::APP_TEMPLATE_FUEL;
+use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+/// The compiled views.
+#[derive(Debug)]
+pub(super) struct Pages {
+    environment: Environment<'static>,
+    build: String,
+}
+
+impl Pages {
+    pub(super) fn new(bundle: &Bundle) -> Result<Self, String> {
+        let mut environment = Environment::new();
+        environment.set_auto_escape_callback(|_| AutoEscape::Html);
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_fuel(Some(APP_TEMPLATE_FUEL));
+        environment.set_recursion_limit(50);
+        let sign = currency_sign(&bundle.app.currency);
+        environment.add_filter("money", move |cents: Option<i64>| format!("{sign}{}", show_money(cents.unwrap_or(0))));
+        environment.add_filter("day", |text: Option<String>| text.map_or_else(String::new, |t| day(&t)));
+        environment.add_filter("moment", |text: Option<String>| text.map_or_else(String::new, |t| moment(&t)));
+        environment.add_filter("initials", |text: String| initials(&text));
+        environment.add_filter("shorten", |text: String, chars: usize| shorten(&text, chars));
+        // Error messages go to the log, which is no place for people's data.
+        environment.set_debug(false);
+        let mut digest = Sha256::new();
+        for (name, source) in &bundle.views {
+            digest.update(source);
+            environment
+                .add_template_owned(format!("{name}.html"), source.clone())
+                .map_err(|e| format!("{name}.html: {e:#}"))?;
+        }
+        for bytes in bundle.assets.values() {
+            digest.update(bytes);
+        }
+        let build = digest.finalize().iter().take(4).map(|b| format!("{b:02x}")).collect();
+        Ok(Self { environment, build })
+    }
+
+    /// Short name of this set of views and static files.
+    pub(super) fn build(&self) -> &str {
+        &self.build
+    }
+
+    /// Whether there is a view called `name`.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.environment.get_template(&format!("{name}.html")).is_ok()
+    }
+
+    pub(super) fn render(&self, name: &str, context: &Value) -> Result<String, String> {
+        let template = self.environment.get_template(&format!("{name}.html")).map_err(|e| e.to_string())?;
+        template.render(minijinja::value::Serde(context)).map_err(|e| e.to_string())
+    }
+}
+
+/// What stands before an amount of the currency `code` (ISO 4217).
+#[must_use]
+pub fn currency_sign(code: &str) -> String {
+    match code {
+        "EUR" => "€".to_owned(),
+        "GBP" => "£".to_owned(),
+        "JPY" => "¥".to_owned(),
+        "USD" => "$".to_owned(),
+        other => format!("{other}\u{a0}"),
+    }
+}
+
+/// "2026-11-20" → "20 Nov 2026"; anything else unchanged.
+fn day(text: &str) -> String {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let parts: Vec<&str> = text.split('-').collect();
+    let [year, month, day] = parts.as_slice() else { return text.to_owned() };
+    let name = month.parse::<usize>().ok().and_then(|m| MONTHS.get(m.wrapping_sub(1)));
+    name.map_or_else(|| text.to_owned(), |name| format!("{} {name} {year}", day.trim_start_matches('0')))
+}
+
+/// "2026-11-20T10:30:00Z" → "20 Nov 2026, 10:30 UTC".
+fn moment(text: &str) -> String {
+    match text.split_once('T') {
+        Some((date, time)) => format!("{}, {} UTC", day(date), time.get(..5).unwrap_or(time)),
+        None => day(text),
+    }
+}
+
+/// At most `chars` characters, the last one an ellipsis where more would follow.
+fn shorten(text: &str, chars: usize) -> String {
+    match text.char_indices().nth(chars) {
+        Some(_) => text.chars().take(chars.saturating_sub(1)).chain(['…']).collect(),
+        None => text.to_owned(),
+    }
+}
+
+/// "Ada King Lovelace" → "AL".
+fn initials(text: &str) -> String {
+    let firsts: Vec<char> = text.split_whitespace().filter_map(|w| w.chars().find(|c| c.is_alphanumeric())).collect();
+    let picked = match firsts.as_slice() {
+        [] => vec!['?'],
+        [only] => vec![*only],
+        [first, .., last] => vec![*first, *last],
+    };
+    picked.into_iter().flat_map(char::to_uppercase).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_and_moments_read_well() {
+        assert_eq!(day("2026-01-05"), "5 Jan 2026");
+        assert_eq!(day("soon"), "soon");
+        assert_eq!(day("2026-13-05"), "2026-13-05");
+        assert_eq!(moment("2026-11-20T10:30:59Z"), "20 Nov 2026, 10:30 UTC");
+    }
+
+    #[test]
+    fn long_texts_are_shortened() {
+        assert_eq!(shorten("äöü", 3), "äöü");
+        assert_eq!(shorten("äöüx", 3), "äö…");
+    }
+
+    #[test]
+    fn initials_take_first_and_last() {
+        assert_eq!(initials("ada king lovelace"), "AL");
+        assert_eq!(initials("Plato"), "P");
+        assert_eq!(initials(" - "), "?");
+    }
+}

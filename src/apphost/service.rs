@@ -1,0 +1,377 @@
+//! One app, answering. Purpose: request in, answer out, over a checked bundle and its database; no socket in sight, so
+//! that tests and scenarios ask it directly.
+//! Owner: the app process's only thread. Invariants: answers never show SQL or paths of the machine; what changes data
+//! needs either JSON (which a foreign page cannot send unasked) or a form token; `/_/` is the daemon's and refused by
+//! the gateway.
+
+use super::bundle::{Bundle, content_type};
+use super::database::{Database, DatabaseError, Keeping, Parameters, Row, Rule};
+use super::exchange::{Request, Response};
+use super::render::Pages;
+use super::route::{Found, Handler, Routes};
+use super::token::Tokens;
+use super::{api, page};
+use crate::pipeline::spec::Entity;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Name of the database file in the data directory.
+pub const DATABASE_FILE: &str = "app.db";
+
+/// What a process is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To serve people; `/_/probe` and `/_/reset` do not exist.
+    Serve,
+    /// To be tested on throw-away data.
+    Scenario,
+}
+
+/// Why an app cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// See [`DatabaseError`].
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// A template does not parse; the generator's fault.
+    #[error("views/{0}")]
+    Template(String),
+    /// The system gives no random numbers.
+    #[error("no random numbers from the system: {0}")]
+    Random(String),
+}
+
+/// One app.
+#[derive(Debug)]
+pub struct Service {
+    pub(super) bundle: Bundle,
+    pub(super) database: Database,
+    pub(super) pages: Pages,
+    pub(super) tokens: Tokens,
+    routes: Routes,
+    purpose: Purpose,
+    database_path: PathBuf,
+    started: Instant,
+}
+
+/// Why a request was not done.
+#[derive(Debug)]
+pub(super) enum Problem {
+    /// No such page or record.
+    NotFound,
+    /// The record is in the way of another one; field (or "") and sentence.
+    Conflict(String, String),
+    /// Values are wrong; field → sentence.
+    Invalid(BTreeMap<String, String>),
+    /// The request itself is malformed.
+    Malformed(String),
+    /// The body is neither of the types that this path takes.
+    MediaType(&'static str),
+    /// The form was not shown by this process, or was sent by another site.
+    Forged,
+    /// See [`DatabaseError::Budget`].
+    Budget,
+    /// See [`DatabaseError::Full`].
+    Full,
+    /// A defect; the text is for the log.
+    Broken(String),
+}
+
+impl Problem {
+    pub(super) const fn status(&self) -> u16 {
+        match self {
+            Self::NotFound => 404,
+            Self::Conflict(..) => 409,
+            Self::Invalid(_) => 422,
+            Self::Malformed(_) => 400,
+            Self::MediaType(_) => 415,
+            Self::Forged => 403,
+            Self::Budget => 503,
+            Self::Full => 507,
+            Self::Broken(_) => 500,
+        }
+    }
+
+    pub(super) fn message(&self) -> String {
+        match self {
+            Self::NotFound => "There is nothing at this address.".to_owned(),
+            Self::Conflict(_, sentence) => sentence.clone(),
+            Self::Invalid(_) => "Some values need another look.".to_owned(),
+            Self::Malformed(what) => what.clone(),
+            Self::MediaType(wanted) => format!("This address takes {wanted}."),
+            Self::Forged => "This form has expired. Nothing was changed; please send it again.".to_owned(),
+            Self::Budget => "That took too long and was stopped. Please ask for less.".to_owned(),
+            Self::Full => "The app has no room left. Nothing was saved.".to_owned(),
+            Self::Broken(_) => "Something in the app is broken. The fault has been written down.".to_owned(),
+        }
+    }
+
+    /// A database error in the light of the record that was worked on.
+    pub(super) fn from_database(error: DatabaseError, entity: Option<&Entity>) -> Self {
+        let rule = match error {
+            DatabaseError::Budget => return Self::Budget,
+            DatabaseError::Full => return Self::Full,
+            DatabaseError::Rule(rule) => rule,
+            other => return Self::Broken(other.to_string()),
+        };
+        let one = entity.map_or_else(|| "record".to_owned(), |e| e.label_one.to_lowercase());
+        let field = |column: &str| {
+            let name = column.rsplit('.').next().unwrap_or_default();
+            entity.and_then(|e| e.field(name)).map(|f| (f.name.clone(), f.label.clone()))
+        };
+        match rule {
+            Rule::Unique(column) => {
+                let (name, label) = field(&column).unwrap_or_else(|| (String::new(), "value".to_owned()));
+                Self::Conflict(name, format!("Another {one} already has this {}.", label.to_lowercase()))
+            }
+            Rule::NotNull(column) => match field(&column) {
+                Some((name, label)) => Self::Invalid(BTreeMap::from([(name, format!("{label} is needed."))])),
+                None => Self::Broken(format!("not null: {column}")),
+            },
+            Rule::ForeignKey => Self::Conflict(String::new(), format!("Other records still belong to this {one}.")),
+            Rule::Check(name) => Self::Conflict(String::new(), format!("Refused: {}.", name.replace('_', " "))),
+        }
+    }
+}
+
+impl Service {
+    /// Opens the app over `bundle` with its database in `data`.
+    ///
+    /// # Errors
+    /// See [`ServiceError`].
+    pub fn open(bundle: Bundle, data: &Path, purpose: Purpose) -> Result<Self, ServiceError> {
+        let database_path = data.join(DATABASE_FILE);
+        let keeping = if purpose == Purpose::Serve { Keeping::Durable } else { Keeping::ThrowAway };
+        Ok(Self {
+            database: Database::open(&database_path, &bundle, keeping)?,
+            pages: Pages::new(&bundle).map_err(ServiceError::Template)?,
+            tokens: Tokens::new(&bundle.app.slug).map_err(|e| ServiceError::Random(e.to_string()))?,
+            routes: Routes::new(&bundle.app),
+            bundle,
+            purpose,
+            database_path,
+            started: Instant::now(),
+        })
+    }
+
+    /// Answers one request. Never panics on what it holds.
+    pub fn respond(&mut self, request: &Request) -> Response {
+        let method = if request.method == "HEAD" { "GET" } else { request.method.as_str() };
+        if let Some(inner) = request.path.strip_prefix("/_/") {
+            return self.daemon(method, inner, request).finish("/_/");
+        }
+        if let Some(name) = request.path.strip_prefix("/static/") {
+            return self.asset(method, name, request).finish("/static/{file}");
+        }
+        if request.path == "/openapi.json" && method == "GET" {
+            return Response::file("application/json", self.bundle.openapi.clone()).finish("/openapi.json");
+        }
+        match self.routes.find(method, &request.path) {
+            Found::Nothing => self.problem(request, &Problem::NotFound).finish("(none)"),
+            Found::OtherMethods(methods) => {
+                let message = format!("This address does not know {}; it knows {methods}.", request.method);
+                self.refusal(request, 405, "method_not_allowed", &message).with("allow", methods).finish("(method)")
+            }
+            Found::Handler { template, handler, id } => {
+                let changes = !matches!(method, "GET");
+                let result = if changes && !same_origin(request) {
+                    Err(Problem::Forged)
+                } else {
+                    self.handle(handler, request, id.unwrap_or(0))
+                };
+                let response = result.unwrap_or_else(|p| self.problem(request, &p));
+                response.finish(template)
+            }
+        }
+    }
+
+    fn handle(&self, handler: &Handler, request: &Request, id: i64) -> Result<Response, Problem> {
+        let entity = |name: &str| {
+            self.bundle.app.resource(name).ok_or_else(|| Problem::Broken(format!("route to no resource {name}")))
+        };
+        match handler {
+            Handler::ApiCreate(name) => api::create(self, entity(name)?, request),
+            Handler::ApiDelete(name) => api::delete(self, entity(name)?, id),
+            Handler::ApiList(name) => api::list(self, entity(name)?, request),
+            Handler::ApiRead(name) => api::read(self, entity(name)?, id),
+            Handler::ApiUpdate(name, replace) => api::update(self, entity(name)?, request, id, *replace),
+            Handler::FormAction { action, resource, fields, then } => {
+                page::act(self, entity(resource)?, request, id, action, fields, then)
+            }
+            Handler::PageCreate(name) => page::create(self, entity(name)?, request),
+            Handler::PageDelete(name) => page::delete(self, entity(name)?, request, id),
+            Handler::PageDetail(name) => page::detail(self, entity(name)?, request, id),
+            Handler::PageEdit(name) => page::edit(self, entity(name)?, request, id),
+            Handler::PageExport(name) => page::export(self, entity(name)?, request),
+            Handler::PageList(name) => page::list(self, entity(name)?, request),
+            Handler::PageNew(name) => page::new(self, entity(name)?, request),
+            Handler::PageUpdate(name) => page::update(self, entity(name)?, request, id),
+            Handler::Query(action) => api::query(self, action),
+            Handler::View { view, data } => page::view(self, request, view, data),
+        }
+    }
+
+    /// Runs an action on behalf of `entity`.
+    pub(super) fn run(&self, action: &str, values: &Parameters, entity: Option<&Entity>) -> Result<Vec<Row>, Problem> {
+        self.database.run(action, values).map_err(|e| Problem::from_database(e, entity))
+    }
+
+    /// The record of `entity` with this id.
+    pub(super) fn record(&self, entity: &Entity, id: i64) -> Result<Row, Problem> {
+        let rows = self.run(&format!("{}_get", entity.name), &id_parameter(id), Some(entity))?;
+        rows.into_iter().next().ok_or(Problem::NotFound)
+    }
+
+    /// Checks that every reference among `values` names a record; returns field → sentence.
+    pub(super) fn dangling(&self, entity: &Entity, values: &Parameters) -> Result<BTreeMap<String, String>, Problem> {
+        let mut errors = BTreeMap::new();
+        for field in &entity.fields {
+            let target = field.references.as_deref().and_then(|t| self.bundle.app.resource(t));
+            if let (Some(target), Some(id)) = (target, values.get(&field.name).and_then(Value::as_i64)) {
+                match self.record(target, id) {
+                    Ok(_) => {}
+                    Err(Problem::NotFound) => {
+                        let sentence = format!("There is no {} with the number {id}.", target.label_one.to_lowercase());
+                        errors.insert(field.name.clone(), sentence);
+                    }
+                    Err(other) => return Err(other),
+                }
+            }
+        }
+        Ok(errors)
+    }
+
+    /// Path of the pages of the resource called `name`.
+    pub(super) fn page_path(&self, name: &str) -> String {
+        let is_its = |r: &&super::bundle::Route| r.target == super::bundle::Target::Resource(name.to_owned());
+        self.bundle.app.routes.iter().find(is_its).map_or_else(|| format!("/{name}"), |r| r.path.clone())
+    }
+
+    /// A problem in the form that the asker understands.
+    fn problem(&self, request: &Request, problem: &Problem) -> Response {
+        if let Problem::Broken(what) = problem {
+            super::log(&format!("{} {}: {what}", request.method, request.path));
+        }
+        let code = match problem {
+            Problem::NotFound => "not_found",
+            Problem::Conflict(..) => "conflict",
+            Problem::Invalid(_) => "invalid",
+            Problem::Malformed(_) => "malformed",
+            Problem::MediaType(_) => "unsupported_media_type",
+            Problem::Forged => "forbidden",
+            Problem::Budget => "too_expensive",
+            Problem::Full => "full",
+            Problem::Broken(_) => "broken",
+        };
+        let fields = match problem {
+            Problem::Invalid(fields) => fields.clone(),
+            Problem::Conflict(field, sentence) if !field.is_empty() => {
+                BTreeMap::from([(field.clone(), sentence.clone())])
+            }
+            _ => BTreeMap::new(),
+        };
+        if request.path.starts_with("/api/") {
+            return Response::error(problem.status(), code, &problem.message(), &fields);
+        }
+        self.refusal(request, problem.status(), code, &problem.message())
+    }
+
+    /// A refusal that needs no handler: what `serve` says of oversized bodies, timeouts and the like.
+    pub(super) fn refusal(&self, request: &Request, status: u16, code: &str, message: &str) -> Response {
+        if request.path.starts_with("/api/") || request.path.starts_with("/_/") {
+            return Response::error(status, code, message, &BTreeMap::new());
+        }
+        page::problem(self, request, status, message)
+    }
+
+    /// Octets that a request's body may have.
+    pub(super) fn body_max(&self) -> usize {
+        self.bundle.app.limits.body_bytes as usize
+    }
+
+    /// The answer to a body over [`Self::body_max`].
+    pub(super) fn too_large(&self, request: &Request) -> Response {
+        let message = format!("That is too much at once: {} octets at most.", self.body_max());
+        self.refusal(request, 413, "too_large", &message).with("connection", "close").finish("(body)")
+    }
+
+    /// The answer to a body that does not come.
+    pub(super) fn too_slow(&self, request: &Request) -> Response {
+        self.refusal(request, 408, "too_slow", "The request did not arrive in time.")
+            .with("connection", "close")
+            .finish("(body)")
+    }
+
+    fn asset(&self, method: &str, name: &str, request: &Request) -> Response {
+        match (method, self.bundle.assets.get(name), content_type(name)) {
+            // The page names the build in the query, so a new build is a new address.
+            ("GET", Some(bytes), Some(kind)) => {
+                let keep =
+                    if request.query.contains_key("v") { "public, max-age=31536000, immutable" } else { "no-cache" };
+                Response::file(kind, bytes.clone()).with("cache-control", keep)
+            }
+            ("GET", _, _) => self.problem(request, &Problem::NotFound),
+            _ => self.refusal(request, 405, "method_not_allowed", "Files can only be read.").with("allow", "GET, HEAD"),
+        }
+    }
+
+    /// What the daemon asks over the app's own socket.
+    fn daemon(&mut self, method: &str, inner: &str, request: &Request) -> Response {
+        let broken = |e: &DatabaseError| Response::error(500, "broken", &e.to_string(), &BTreeMap::new());
+        match (method, inner, self.purpose) {
+            ("GET", "health", _) => match self.database.counts() {
+                Ok(_) => Response::json(200, &json!({ "status": "ok" })),
+                Err(e) => broken(&e),
+            },
+            ("GET", "meta", _) => match self.database.counts() {
+                Ok(counts) => Response::json(200, &self.meta(&counts)),
+                Err(e) => broken(&e),
+            },
+            ("POST", "probe", Purpose::Scenario) => {
+                match self.database.probe(&String::from_utf8_lossy(&request.body), request.query.contains_key("keep")) {
+                    Ok(rows) => {
+                        let rows: Vec<Vec<&Value>> = rows.iter().map(|r| r.values().collect()).collect();
+                        Response::json(200, &json!({ "rows": rows }))
+                    }
+                    Err(e) => Response::json(200, &json!({ "refused": e.to_string() })),
+                }
+            }
+            ("POST", "reset", Purpose::Scenario) => match self.reset() {
+                Ok(()) => Response::json(200, &json!({ "status": "ok" })),
+                Err(e) => broken(&e),
+            },
+            _ => Response::error(404, "not_found", "There is nothing at this address.", &BTreeMap::new()),
+        }
+    }
+
+    fn meta(&self, counts: &[(String, u64)]) -> Value {
+        let app = &self.bundle.app;
+        json!({
+            "title": app.title,
+            "slug": app.slug,
+            "build": self.pages.build(),
+            "schema_version": self.database.version(),
+            "apis": self.bundle.endpoints.len(),
+            "operations": self.bundle.endpoints.iter().map(|e| e.methods.len()).sum::<usize>(),
+            "records": counts.iter().map(|(_, n)| n).sum::<u64>(),
+            "tables": counts.iter().cloned().collect::<BTreeMap<_, _>>(),
+            "uptime_ms": u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        })
+    }
+
+    /// Throws the data away and starts over.
+    fn reset(&mut self) -> Result<(), DatabaseError> {
+        self.database.forget(&self.database_path, &self.bundle)
+    }
+}
+
+pub(super) fn id_parameter(id: i64) -> Parameters {
+    Parameters::from([("id".to_owned(), id.into())])
+}
+
+/// Browsers say where a request comes from (Fetch Metadata); programs say nothing. Another port is "same-site".
+fn same_origin(request: &Request) -> bool {
+    matches!(request.header("sec-fetch-site"), "" | "same-origin" | "none")
+}
