@@ -121,6 +121,8 @@ pub struct Database {
     tables: Vec<String>,
     rows_max: usize,
     version: u32,
+    /// The file as it is right after the migrations; only made by [`Database::forget`].
+    empty: Option<Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -140,10 +142,7 @@ impl Database {
     /// # Errors
     /// [`DatabaseError::Open`], [`DatabaseError::FromTheFuture`], [`DatabaseError::BadSql`].
     pub fn open(path: &Path, bundle: &Bundle, keeping: Keeping) -> Result<Self, DatabaseError> {
-        let open = |e: rusqlite::Error| DatabaseError::Open { path: path.display().to_string(), what: e.to_string() };
-        let mut connection = Connection::open(path).map_err(open)?;
         let limits = &bundle.app.limits;
-        settle(&connection, limits, keeping).map_err(open)?;
         let fence = Arc::new(AtomicU8::new(Fence::Open as u8));
         let budget = Arc::new(Budget {
             start: Instant::now(),
@@ -152,11 +151,7 @@ impl Database {
             steps: AtomicU64::new(0),
             deadline: AtomicU64::new(u64::MAX),
         });
-        let (f, b) = (Arc::clone(&fence), Arc::clone(&budget));
-        connection
-            .authorizer(Some(move |context: AuthContext<'_>| judge(f.load(Ordering::Relaxed), &context)))
-            .map_err(open)?;
-        connection.progress_handler(STEPS_PER_LOOK, Some(move || b.spent())).map_err(open)?;
+        let connection = connect(path, limits, keeping, &fence, &budget)?;
         let mut database = Self {
             connection,
             fence,
@@ -165,6 +160,7 @@ impl Database {
             tables: bundle.app.resources.iter().map(|r| r.name.clone()).collect(),
             rows_max: limits.rows as usize,
             version: 0,
+            empty: None,
         };
         database.migrate(&bundle.schema)?;
         database.prepare_all(bundle)?;
@@ -205,11 +201,12 @@ impl Database {
         })
     }
 
-    /// Throws all data away and opens an empty file again; for scenarios.
+    /// Throws all data away and goes on with an empty file; for scenarios.
     ///
     /// # Errors
     /// As [`Self::open`].
     pub fn forget(&mut self, path: &Path, bundle: &Bundle) -> Result<(), DatabaseError> {
+        let failed = |e: std::io::Error| DatabaseError::Open { path: path.display().to_string(), what: e.to_string() };
         // An in-memory database lets go of the file before it is removed.
         let memory = Connection::open_in_memory().map_err(|e| explain(&e))?;
         drop(std::mem::replace(&mut self.connection, memory));
@@ -217,13 +214,19 @@ impl Database {
             let mut name = path.as_os_str().to_owned();
             name.push(tail);
             match std::fs::remove_file(&name) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(DatabaseError::Open { path: path.display().to_string(), what: e.to_string() });
-                }
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(failed(e)),
                 _ => {}
             }
         }
+        if let Some(empty) = &self.empty {
+            // Migrations and preparation have been checked; the copy of their result is as good and much faster.
+            std::fs::write(path, empty).map_err(failed)?;
+            self.connection = connect(path, &bundle.app.limits, Keeping::ThrowAway, &self.fence, &self.budget)?;
+            return Ok(());
+        }
         *self = Self::open(path, bundle, Keeping::ThrowAway)?;
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(|e| explain(&e))?;
+        self.empty = Some(std::fs::read(path).map_err(failed)?);
         Ok(())
     }
 
@@ -365,6 +368,25 @@ impl Budget {
         let steps = self.steps.fetch_add(per_look, Ordering::Relaxed) + per_look;
         steps > self.steps_max || self.start.elapsed().as_nanos() > u128::from(self.deadline.load(Ordering::Relaxed))
     }
+}
+
+/// A connection within the fence and the budget.
+fn connect(
+    path: &Path,
+    limits: &Limits,
+    keeping: Keeping,
+    fence: &Arc<AtomicU8>,
+    budget: &Arc<Budget>,
+) -> Result<Connection, DatabaseError> {
+    let open = || -> rusqlite::Result<Connection> {
+        let mut connection = Connection::open(path)?;
+        settle(&connection, limits, keeping)?;
+        let (fence, budget) = (Arc::clone(fence), Arc::clone(budget));
+        connection.authorizer(Some(move |context: AuthContext<'_>| judge(fence.load(Ordering::Relaxed), &context)))?;
+        connection.progress_handler(STEPS_PER_LOOK, Some(move || budget.spent()))?;
+        Ok(connection)
+    };
+    open().map_err(|e| DatabaseError::Open { path: path.display().to_string(), what: e.to_string() })
 }
 
 /// Durable, defensive, small.

@@ -5,14 +5,15 @@
 
 use crate::id::{Generation, UtteranceId};
 use crate::limits::{FRAME_SAMPLES, RTP_PACKET_SAMPLES_MAX};
-use crate::media::frame::{InFrame, InboundConsumer, InboundProducer, OutFrame, OutboundConsumer, OutboundProducer};
+use crate::media::frame::{
+    self, InFrame, InboundConsumer, InboundProducer, OutFrame, OutboundConsumer, OutboundProducer,
+};
 use crate::media::inbound::Arrived;
 use crate::media::pass::Pass;
 use crate::media::playout::Identity;
 use crate::rtp::Header;
 use crate::time::MediaTime;
-use ringbuf::HeapRb;
-use ringbuf::traits::{Consumer, Producer, Split};
+use ringbuf::traits::{Consumer, Producer};
 
 /// Frames in either ring: a packet is three at most.
 const RING_FRAMES: usize = RTP_PACKET_SAMPLES_MAX.div_ceil(FRAME_SAMPLES) + 1;
@@ -36,8 +37,8 @@ pub(super) struct Echo {
 impl Echo {
     pub(super) fn new() -> Self {
         Self {
-            caller: HeapRb::<InFrame>::new(RING_FRAMES).split(),
-            answer: HeapRb::<OutFrame>::new(RING_FRAMES).split(),
+            caller: frame::ring(RING_FRAMES, || InFrame::EMPTY),
+            answer: frame::ring(RING_FRAMES, || OutFrame::EMPTY),
             anchor: None,
             position: 0,
         }

@@ -6,14 +6,15 @@ use crate::id::CallId;
 use crate::limits::{CALLS_PER_WORKER_MAX, MEDIA_COMMANDS_MAX, MEDIA_EVENTS_MAX};
 use crate::media::command::MediaCommand;
 use crate::media::event::MediaEvent;
+use crate::media::frame;
 use crate::media::pass::Reports;
 use crate::media::worker::{Parts, Shared, Worker};
 use crate::os::realtime::{self, Scheduling};
 use crate::os::wake::Wake;
 use crate::telemetry::Marks;
 use crate::time::Tick;
-use ringbuf::traits::{Consumer, Producer, Split};
-use ringbuf::{HeapCons, HeapProd, HeapRb};
+use ringbuf::traits::{Consumer, Producer};
+use ringbuf::{HeapCons, HeapProd};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::Ordering::Relaxed;
@@ -219,8 +220,8 @@ fn start_worker(
     event_wake: &Wake,
 ) -> Result<(Handle, HeapCons<MediaEvent>), MediaError> {
     let failed = |source| MediaError::Start { worker, source };
-    let (orders_in, orders_out) = HeapRb::new(MEDIA_COMMANDS_MAX).split();
-    let (events_in, events_out) = HeapRb::new(MEDIA_EVENTS_MAX).split();
+    let (orders_in, orders_out) = frame::ring(MEDIA_COMMANDS_MAX, || MediaCommand::Close { call: CallId(0) });
+    let (events_in, events_out) = frame::ring(MEDIA_EVENTS_MAX, || MediaEvent::Opened { call: CallId(0) });
     let (wake, speech_wake) = (Wake::new().map_err(failed)?, Wake::new().map_err(failed)?);
     let shared = Arc::new(Shared::default());
     let parts = Parts {

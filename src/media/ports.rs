@@ -92,7 +92,7 @@ impl PortPool {
     /// Gives a port back; its socket must be closed by then or soon after. Foreign ports, and ports that nobody has, are
     /// ignored.
     pub fn release(&mut self, port: u16, now: Tick) {
-        let ours = port % 2 == 0 && self.range.contains(&port);
+        let ours = port.is_multiple_of(2) && self.range.contains(&port);
         if ours && !self.free.contains(&port) && !self.quarantine.iter().any(|(_, p)| *p == port) {
             self.quarantine.push_back((now + PORT_QUARANTINE, port));
         }
