@@ -52,7 +52,7 @@ pub fn run() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
-        Command::Dial(arguments) => dial::run(arguments),
+        Command::Dial(arguments) => dial::run(&arguments),
         Command::Apphost { arguments } => ExitCode::from(apphost::run(arguments)),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
