@@ -1,3 +1,5 @@
+//! Every timer of RFC 3261 table 4 in virtual time, and random orders of events.
+
 use proptest::prelude::*;
 
 use super::*;
