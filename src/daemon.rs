@@ -108,7 +108,10 @@ impl Daemon {
             },
             &Assets::locate(),
             &conversation::domain(),
-            (0..media.workers()).filter_map(|worker| media.speech_wake_fd(worker)).collect(),
+            (0..media.workers())
+                .map(|worker| media.speech_wake(worker))
+                .collect::<Result<_, _>>()
+                .map_err(|e| DaemonError::from("the speech plane", e))?,
             Arc::clone(&marks),
         )
         .map_err(|e| DaemonError::from("the speech plane", e))?;

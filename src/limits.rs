@@ -162,6 +162,10 @@ pub const DIAL_DIGITS_MAX: usize = 32;
 pub const DIAL_JOBS_MAX: usize = 64;
 /// Frames that wait for the ear of a dialled call (2 minutes: it may think long, but not for ever).
 pub const DIAL_EAR_FRAMES_MAX: usize = 6000;
+/// Recognised pieces of speech that wait for the script of a dialled call.
+pub const DIAL_PIECES_MAX: usize = 1024;
+/// Octets of one script file.
+pub const DIAL_SCRIPT_OCTETS_MAX: u64 = 1 << 20;
 
 /// Files in one app bundle.
 pub const BUNDLE_FILES_MAX: usize = 512;

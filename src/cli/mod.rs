@@ -3,6 +3,7 @@
 
 pub mod check;
 pub mod demo;
+pub mod dial;
 pub mod doctor;
 pub mod serve;
 
@@ -28,6 +29,8 @@ enum Command {
     Serve(serve::Arguments),
     /// Read a configuration and say what it means.
     Check(check::Arguments),
+    /// Call an agent as a person would: speak, listen, press keys, and measure what comes back.
+    Dial(Box<dial::Args>),
     /// Let a simulated caller order a CRM by phone, and show it.
     Demo(demo::Arguments),
     /// Look at this machine: engines, real-time scheduling, ports, sandbox.
@@ -40,6 +43,7 @@ pub fn run() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Dial(arguments) => dial::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
     }

@@ -133,14 +133,14 @@ mod tests {
         w.set(1, ms(1020), ms(1000));
         w.set(2, Tick(ms(1005).0 + 1), ms(1000));
         assert_eq!(w.poll_timeout(), Some(ms(1006)));
-        assert_eq!(due(&mut w, ms(1005)), []);
+        assert!(due(&mut w, ms(1005)).is_empty());
         assert_eq!(due(&mut w, ms(1006)), [2]);
         assert_eq!(w.poll_timeout(), Some(ms(1020)));
         w.set(0, ms(1030), ms(1006));
         assert_eq!(due(&mut w, ms(1025)), [1]);
         w.remove(0);
         assert_eq!(w.poll_timeout(), None);
-        assert_eq!(due(&mut w, ms(2000)), []);
+        assert!(due(&mut w, ms(2000)).is_empty());
     }
 
     #[test]

@@ -263,10 +263,10 @@ pub(super) fn run(
     mut silero: Silero,
     commands: &Receiver<EarsCommand>,
     own: &Arc<Wake>,
-    media: &[RawFd],
+    media: &[Wake],
     heard: impl Fn(u64),
 ) {
-    let wakes: Vec<RawFd> = std::iter::once(own.as_raw_fd()).chain(media.iter().copied()).collect();
+    let wakes: Vec<RawFd> = std::iter::once(own.as_raw_fd()).chain(media.iter().map(Wake::as_raw_fd)).collect();
     let mut ears: Vec<Box<Ear>> = Vec::new();
     loop {
         wait_any(&wakes, PATIENCE);

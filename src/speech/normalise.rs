@@ -56,15 +56,21 @@ pub fn normalise(text: &str) -> Vec<SpokenWord> {
 }
 
 fn say(written: &str) -> String {
-    let plain = ascii(written);
+    let plain = letters_apostrophes(&ascii(written));
     if let Some(spoken) = saying(&plain) {
+        return spoken;
+    }
+    if let Some(spoken) = dotted_letters(&plain).and_then(|letters| acronym(&letters)) {
         return spoken;
     }
     // A dash alone is a pause.
     if plain.chars().all(|c| matches!(c, '-' | ',')) {
         return String::new();
     }
-    let body = plain.trim_matches(|c: char| !c.is_ascii_alphanumeric() && !"$#@%+&=/".contains(c));
+    let edge = |c: char| !c.is_ascii_alphanumeric() && !"$#@%+&=/".contains(c);
+    let trimmed = plain.trim_matches(edge);
+    let negative = trimmed.starts_with(|c: char| c.is_ascii_digit()) && plain.starts_with('-');
+    let body = if negative { plain.trim_end_matches(edge) } else { trimmed };
     let mark = plain[plain.rfind(body).map_or(plain.len(), |at| at + body.len())..]
         .chars()
         .find(|c| ",.;:!?".contains(*c))
@@ -113,6 +119,9 @@ fn expand(body: &str) -> String {
         return parts.iter().map(|part| expand(part)).collect::<Vec<_>>().join(if and { " and " } else { " " });
     }
     let Some(part) = parts.first() else { return String::new() };
+    if *part != body {
+        return expand(part);
+    }
     if let Some(at) = part
         .char_indices()
         .zip(part.chars().skip(1))
@@ -198,19 +207,24 @@ fn digit_group(digits: &str) -> String {
     }
 }
 
-/// "CRM" → "C R M", "APIs" → "A P I's", "C.R.M." → "C R M".
+/// "C.R.M." → "CRM"; the last full stop may also end a sentence, which is said alike.
+fn dotted_letters(plain: &str) -> Option<String> {
+    let letters: Vec<&str> = plain.strip_suffix('.').unwrap_or(plain).split('.').collect();
+    let single = |label: &&str| label.len() == 1 && label.chars().all(|c| c.is_ascii_alphabetic());
+    (letters.len() >= 2 && letters.iter().all(single)).then(|| letters.concat().to_ascii_uppercase())
+}
+
+/// "CRM" → "C R M", "APIs" → "A P I's".
 fn acronym(body: &str) -> Option<String> {
-    let dotted = body.len() >= 3 && body.trim_end_matches('.').split('.').all(|l| l.len() == 1);
-    let letters: String = if dotted { body.replace('.', "") } else { body.to_owned() };
-    let (stem, plural) = match letters.strip_suffix("'s").or_else(|| letters.strip_suffix('s')) {
+    let (stem, plural) = match body.strip_suffix("'s").or_else(|| body.strip_suffix('s')) {
         Some(stem) => (stem, "'s"),
-        None => (letters.as_str(), ""),
+        None => (body, ""),
     };
-    let upper = (2..=5).contains(&stem.len()) && stem.chars().all(|c| c.is_ascii_uppercase());
-    if !upper || SAID_AS_WORDS.contains(&stem) {
-        return (SAID_AS_WORDS.contains(&stem) && stem.len() > 1).then(|| format!("{}{plural}", stem.to_lowercase()));
+    if SAID_AS_WORDS.contains(&stem) && stem.len() > 1 {
+        return Some(format!("{}{plural}", stem.to_lowercase()));
     }
-    Some(format!("{}{plural}", spell(stem)))
+    let upper = (2..=5).contains(&stem.len()) && stem.chars().all(|c| c.is_ascii_uppercase());
+    upper.then(|| format!("{}{plural}", spell(stem)))
 }
 
 fn spell(letters: &str) -> String {
@@ -334,6 +348,14 @@ fn ordinal(n: u64) -> String {
         other => format!("{other}th"),
     };
     if head.is_empty() { last } else { format!("{head} {last}") }
+}
+
+/// Drops apostrophes but those within a word ("it's", "APIs'" keeps none).
+fn letters_apostrophes(text: &str) -> String {
+    let chars: Vec<char> = text.chars().collect();
+    let letter = |at: Option<usize>| at.and_then(|at| chars.get(at)).is_some_and(char::is_ascii_alphabetic);
+    let kept = |at: usize| chars[at] != '\'' || (letter(at.checked_sub(1)) && letter(Some(at + 1)));
+    (0..chars.len()).filter(|at| kept(*at)).map(|at| chars[at]).collect()
 }
 
 /// Typographic characters to ASCII; letters with marks lose them; what has no spoken form becomes nothing.

@@ -24,7 +24,6 @@ use callwright_models::vad::Silero;
 use crossbeam_channel::{Sender, bounded};
 use std::fmt;
 use std::io;
-use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -95,8 +94,8 @@ impl fmt::Debug for SpeechPlane {
 }
 
 impl SpeechPlane {
-    /// Loads and warms everything; takes about a second. `wakes` are the media workers' bells
-    /// (`MediaPlane::speech_wake_fd`); they must outlive the plane. A missing engine is no error here.
+    /// Loads and warms everything; takes about a second. `wakes` are the media workers' (`MediaPlane::speech_wake`, one each).
+    /// A missing engine is no error here.
     ///
     /// # Errors
     /// [`SpeechError::System`] when threads cannot be started.
@@ -104,7 +103,7 @@ impl SpeechPlane {
         config: &SpeechConfig,
         assets: &Assets,
         domain: &DomainText,
-        wakes: Vec<RawFd>,
+        wakes: Vec<Wake>,
         marks: Arc<Marks>,
     ) -> Result<Self, SpeechError> {
         let mut plane = Self {
@@ -198,7 +197,7 @@ impl SpeechPlane {
         Ok(())
     }
 
-    fn start_ears(&mut self, assets: &Assets, wakes: Vec<RawFd>, marks: Arc<Marks>) -> Result<(), SpeechError> {
+    fn start_ears(&mut self, assets: &Assets, wakes: Vec<Wake>, marks: Arc<Marks>) -> Result<(), SpeechError> {
         let silero = match Silero::load(assets) {
             Ok(silero) => silero,
             Err(error) => {

@@ -335,7 +335,7 @@ mod tests {
             &EarPlan { expected: vec!["5 APIs live".into(), "7 records".into()], ..EarPlan::default() },
         )
         .unwrap();
-        println!("open {:?}", t.elapsed());
+
         let (mut good, mut total) = (0, 0);
         for n in [
             0u64, 1, 2, 3, 5, 7, 8, 9, 10, 11, 12, 13, 15, 17, 19, 20, 27, 33, 40, 44, 50, 58, 70, 71, 77, 90, 99, 100,

@@ -17,7 +17,7 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use super::act::LineView;
 use super::capture::Capture;
 use super::ear::Frame;
-use super::stream::{Agreed, Job, Origin, Stream, Strays};
+use super::stream::{Agreed, Job, Origin, Strays, Stream};
 use crate::limits::{DIAL_EAR_FRAMES_MAX, DIAL_JOBS_MAX, FRAME, RTP_DATAGRAM_MAX};
 use crate::media::timed::TimedSocket;
 use crate::os::realtime::{Scheduling, fifo_or_nice};
@@ -29,21 +29,8 @@ const PRIORITY: i32 = 40;
 /// Slots that are sent in a burst after a late wake-up; beyond them the schedule starts anew.
 const BURST_MAX: u32 = 5;
 
-/// What the line is for.
-#[derive(Debug)]
-pub struct LinePlan {
-    /// Bound to the port in our SDP.
-    pub socket: UdpSocket,
-    /// Where the far end wants its audio.
-    pub remote: SocketAddr,
-    /// Codec and events.
-    pub agreed: Agreed,
-    /// How long the call may get.
-    pub length: Duration,
-}
-
 /// What came over the line, when it is closed.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Recorded {
     /// Both directions.
     pub capture: Capture,
@@ -58,6 +45,7 @@ pub struct Recorded {
 }
 
 enum Order {
+    Connect(SocketAddr, Agreed),
     Send(u32, Job),
     Close,
 }
@@ -86,6 +74,7 @@ impl std::fmt::Debug for Shared {
 impl std::fmt::Debug for Order {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
+            Self::Connect(..) => "Connect",
             Self::Send(..) => "Send",
             Self::Close => "Close",
         })
@@ -93,42 +82,52 @@ impl std::fmt::Debug for Order {
 }
 
 impl Line {
-    /// Starts the thread; the receiver gets what the agent says, for the ear.
+    /// Starts the thread with the socket whose port goes into our SDP, and room for a call of `length`. Packets that come
+    /// before [`connect`](Self::connect) are kept with their times. The receiver gets what the agent says, for the ear.
     ///
     /// # Errors
     /// What the kernel says about the socket.
-    pub fn open(plan: LinePlan) -> io::Result<(Self, Receiver<Frame>)> {
-        let socket = TimedSocket::new(plan.socket)?;
+    pub fn open(socket: UdpSocket, length: Duration) -> io::Result<(Self, Receiver<Frame>)> {
         let (orders, order_receiver) = bounded(DIAL_JOBS_MAX);
         let (frames, frame_receiver) = bounded(DIAL_EAR_FRAMES_MAX);
-        let (granted, scheduling) = bounded(1);
+        let (ready, started) = bounded(1);
         let shared = Arc::new(Shared::default());
-        let origin = Origin {
-            ssrc: random::u32(),
-            // Both start in the lower half (RFC 3550 asks for random starts; SRTP will want no early wrap-around).
-            sequence: (random::u32() >> 17) as u16,
-            timestamp: random::u32() >> 1,
-        };
-        let stream = Stream::new(plan.agreed, origin, plan.length);
-        let mut runner = Runner {
-            socket,
-            remote: plan.remote,
-            stream,
-            orders: order_receiver,
-            frames,
-            shared: Arc::clone(&shared),
-            forged: 0,
-        };
+        let for_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("dial-line".into()).spawn(move || {
-            // The owner waits for this value, so it is there to take it.
-            drop(granted.send(fifo_or_nice(PRIORITY)));
-            runner.run();
-            let (capture, strays) = runner.stream.into_capture();
-            let unheard = runner.shared.unheard.load(Ordering::Relaxed);
-            Recorded { capture, strays, forged: runner.forged, unheard, ended: clock::monotonic() }
+            // Its buffers hold pointers, so the timed socket is made where it is used. The owner waits for the answer.
+            let socket = match TimedSocket::new(socket) {
+                Ok(socket) => socket,
+                Err(error) => {
+                    drop(ready.send(Err(error)));
+                    return Recorded::default();
+                }
+            };
+            drop(ready.send(Ok(fifo_or_nice(PRIORITY))));
+            match order_receiver.recv() {
+                Ok(Order::Connect(remote, agreed)) => {
+                    let origin = Origin {
+                        ssrc: random::u32(),
+                        // Both start in the lower half (RFC 3711 wants no early wrap-around).
+                        sequence: (random::u32() >> 17) as u16,
+                        timestamp: random::u32() >> 1,
+                    };
+                    let stream = Stream::new(agreed, origin, length);
+                    let orders = order_receiver;
+                    Runner { socket, remote, stream, orders, frames, shared: &for_thread, forged: 0 }.run()
+                }
+                _ => Recorded::default(),
+            }
         })?;
-        let scheduling = scheduling.recv().unwrap_or(Scheduling::Unasked);
+        let scheduling = started.recv().map_err(|_| io::Error::other("the line thread failed"))??;
         Ok((Self { orders, shared, thread, scheduling }, frame_receiver))
+    }
+
+    /// Starts to send to `remote` and to take what has come, or sends elsewhere from now on (then the codec stays).
+    ///
+    /// # Errors
+    /// A sentence when the line is down.
+    pub fn connect(&self, remote: SocketAddr, agreed: Agreed) -> Result<(), String> {
+        self.orders.try_send(Order::Connect(remote, agreed)).map_err(|_| "the line is down".to_owned())
     }
 
     /// How the thread is scheduled.
@@ -162,32 +161,21 @@ impl Line {
     }
 }
 
-struct Runner {
+struct Runner<'a> {
     socket: TimedSocket,
     remote: SocketAddr,
     stream: Stream,
     orders: Receiver<Order>,
     frames: Sender<Frame>,
-    shared: Arc<Shared>,
+    shared: &'a Shared,
     forged: u64,
 }
 
-impl Runner {
-    fn run(&mut self) {
+impl Runner<'_> {
+    fn run(mut self) -> Recorded {
         let mut packet = [0; RTP_DATAGRAM_MAX];
         let mut due = clock::monotonic();
-        loop {
-            loop {
-                match self.orders.try_recv() {
-                    // Digits that the far end does not take were refused before the call was answered.
-                    Ok(Order::Send(part, job)) => drop(self.stream.handle_job(part, job)),
-                    Ok(Order::Close) | Err(TryRecvError::Disconnected) => {
-                        self.receive();
-                        return;
-                    }
-                    Err(TryRecvError::Empty) => break,
-                }
-            }
+        while self.obey() {
             let len = self.stream.poll_packet(due, &mut packet);
             self.socket.send(self.remote, &packet[..len]);
             self.stream.handle_sent(clock::monotonic());
@@ -199,6 +187,23 @@ impl Runner {
                 due = now;
             }
             clock::sleep_until(due);
+        }
+        self.receive();
+        let (capture, strays) = self.stream.into_capture();
+        let unheard = self.shared.unheard.load(Ordering::Relaxed);
+        Recorded { capture, strays, forged: self.forged, unheard, ended: clock::monotonic() }
+    }
+
+    /// Takes what the owner wants; false when the line is to be closed.
+    fn obey(&mut self) -> bool {
+        loop {
+            match self.orders.try_recv() {
+                // Digits that the far end does not take were refused before they came here.
+                Ok(Order::Send(part, job)) => drop(self.stream.handle_job(part, job)),
+                Ok(Order::Connect(remote, _)) => self.remote = remote,
+                Ok(Order::Close) | Err(TryRecvError::Disconnected) => return false,
+                Err(TryRecvError::Empty) => return true,
+            }
         }
     }
 

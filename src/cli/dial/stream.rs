@@ -269,7 +269,8 @@ mod tests {
         let parsed: Vec<Packet<'_>> = packets.iter().map(|p| Packet::parse(p).unwrap()).collect();
         let sequences: Vec<u16> = parsed.iter().map(|p| p.header.sequence).collect();
         assert_eq!(sequences, [0xfffe, 0xffff, 0, 1]);
-        let steps: Vec<u32> = parsed.windows(2).map(|w| w[1].header.timestamp.wrapping_sub(w[0].header.timestamp)).collect();
+        let steps: Vec<u32> =
+            parsed.windows(2).map(|w| w[1].header.timestamp.wrapping_sub(w[0].header.timestamp)).collect();
         assert_eq!(steps, [160, 160, 160]);
         assert_eq!(parsed.iter().map(|p| p.header.marker).collect::<Vec<_>>(), [true, false, false, false]);
         assert!(parsed.iter().all(|p| p.header.payload_type == 0 && p.payload.len() == 160));
@@ -292,10 +293,7 @@ mod tests {
         let events: Vec<&[u8]> = packets.iter().filter(|p| p[1] & 0x7f == 101).map(|p| &p[..]).collect();
         assert_eq!(events.len(), 7);
         // Version 2, marker and payload type 101, sequence fffe, timestamp ffffff00, SSRC; event 5, volume 10, 160 samples.
-        assert_eq!(
-            events[0],
-            [0x80, 0xe5, 0xff, 0xfe, 0xff, 0xff, 0xff, 0x00, 0xde, 0xad, 0xbe, 0xef, 5, 10, 0, 160]
-        );
+        assert_eq!(events[0], [0x80, 0xe5, 0xff, 0xfe, 0xff, 0xff, 0xff, 0x00, 0xde, 0xad, 0xbe, 0xef, 5, 10, 0, 160]);
         assert_eq!(&events[1][1..4], [0x65, 0xff, 0xff]);
         assert!(events.iter().all(|e| e[4..8] == [0xff, 0xff, 0xff, 0x00]));
         let durations: Vec<u16> = events.iter().map(|e| u16::from_be_bytes([e[14], e[15]])).collect();

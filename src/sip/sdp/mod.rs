@@ -7,7 +7,7 @@ mod negotiate;
 mod read;
 mod session;
 
-pub use negotiate::{build_offer, negotiate, parse_answer};
+pub use negotiate::{build_offer, build_offer_of, negotiate, parse_answer};
 pub use session::SdpSession;
 
 use std::net::{IpAddr, SocketAddr};

@@ -47,7 +47,17 @@ pub fn negotiate(offer: &[u8], local: &LocalMedia) -> Result<Negotiated, SdpErro
 /// Our offer: PCMU, PCMA and telephone events, 20 ms.
 #[must_use]
 pub fn build_offer(local: &LocalMedia, direction: Direction) -> Vec<u8> {
-    let payloads = [Payload { payload_type: 0, codec: Codec::Pcmu }, Payload { payload_type: 8, codec: Codec::Pcma }];
+    build_offer_of(local, &[Codec::Pcmu, Codec::Pcma], direction)
+}
+
+/// As [`build_offer`], of these codecs only, the preferred one first.
+#[must_use]
+pub fn build_offer_of(local: &LocalMedia, codecs: &[Codec], direction: Direction) -> Vec<u8> {
+    let payload = |codec: &Codec| match codec {
+        Codec::Pcmu => Payload { payload_type: 0, codec: Codec::Pcmu },
+        Codec::Pcma => Payload { payload_type: 8, codec: Codec::Pcma },
+    };
+    let payloads: Vec<Payload> = codecs.iter().map(payload).collect();
     let mut offer = frame(local);
     offer.medias.push(audio(local.port, &payloads, Some(OFFERED_EVENT), direction));
     write(&offer)

@@ -1,7 +1,7 @@
 //! One call's descriptions over its life. Purpose: the `o=` version goes up exactly when what we say changes (RFC 3264 §8),
 //! so that a session refresh is answered with the very same octets.
 
-use super::{Direction, LocalMedia, Negotiated, SdpError, build_offer, negotiate, parse_answer};
+use super::{Codec, Direction, LocalMedia, Negotiated, SdpError, build_offer_of, negotiate, parse_answer};
 
 /// Our side of the offer/answer exchanges of one call.
 #[derive(Debug)]
@@ -37,12 +37,17 @@ impl SdpSession {
         Ok(negotiated)
     }
 
-    /// Makes an offer; see [`build_offer`].
+    /// Makes an offer of both laws; see [`build_offer_of`].
     pub fn offer(&mut self, direction: Direction) -> Vec<u8> {
-        let mut offer = build_offer(&self.local, direction);
+        self.offer_of(&[Codec::Pcmu, Codec::Pcma], direction)
+    }
+
+    /// Makes an offer of these codecs, the preferred one first; see [`build_offer_of`].
+    pub fn offer_of(&mut self, codecs: &[Codec], direction: Direction) -> Vec<u8> {
+        let mut offer = build_offer_of(&self.local, codecs, direction);
         if self.last.as_ref().is_some_and(|last| *last != offer) {
             self.local.session_version += 1;
-            offer = build_offer(&self.local, direction);
+            offer = build_offer_of(&self.local, codecs, direction);
         }
         self.last = Some(offer.clone());
         offer
