@@ -99,6 +99,10 @@ impl Daemon {
         let media_events =
             media.take_events().ok_or_else(|| DaemonError("media reports were taken twice".to_owned()))?;
 
+        let bells = (0..media.workers())
+            .map(|worker| media.speech_wake(worker))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|e| DaemonError::from("the media workers' bells", e))?;
         let speech = SpeechPlane::start(
             &SpeechConfig {
                 recognisers: config.speech.decoders,
@@ -108,10 +112,7 @@ impl Daemon {
             },
             &Assets::locate(),
             &conversation::domain(),
-            (0..media.workers())
-                .map(|worker| media.speech_wake(worker))
-                .collect::<Result<_, _>>()
-                .map_err(|e| DaemonError::from("the speech plane", e))?,
+            bells,
             Arc::clone(&marks),
         )
         .map_err(|e| DaemonError::from("the speech plane", e))?;

@@ -7,9 +7,7 @@
 
 use crate::call::record::{CallEnd, EndClass};
 
-use crate::conversation::{
-    AppFacts, BuildStage, BuildUpdate, Dialogue, Expectation, Heard, Intent, Outcome, Reply, WordTime, heard_words,
-};
+use crate::conversation::{AppFacts, BuildUpdate, Dialogue, Expectation, Heard, Intent, Reply, WordTime, heard_words};
 use crate::id::{Generation, UtteranceId};
 use crate::pipeline::manifest::BuildManifest;
 use crate::time::{MediaTime, Tick};
@@ -40,6 +38,8 @@ pub enum CallInput {
         /// When that sample reached us.
         last_voiced_tick: Tick,
     },
+    /// Speech began with this sample.
+    Onset(MediaTime),
     /// What the recogniser believes so far.
     Partial(String),
     /// What the caller said.
@@ -84,6 +84,8 @@ pub enum CallInput {
     Build(BuildUpdate),
     /// The answer to [`CallAction::LookUp`].
     Facts(AppFacts),
+    /// The pipeline took the build under this id.
+    BuildAccepted(String),
     /// The pipeline did not take the build; the reason is speakable.
     BuildRefused(String),
     /// A speech engine failed.
@@ -263,6 +265,10 @@ impl CallMachine {
                 self.turn.handle_voice(at, voiced, last_voiced);
                 self.follow_turn(now);
             }
+            CallInput::Onset(at) => {
+                self.turn.handle_onset(at);
+                self.follow_turn(now);
+            }
             CallInput::Partial(text) => {
                 self.turn.handle_partial(&text);
                 self.follow_turn(now);
@@ -299,6 +305,10 @@ impl CallMachine {
                 self.perform(now, reply);
             }
             CallInput::Build(update) => {
+                // The newest stage says it all; an outcome is never replaced.
+                if self.news.back().is_some_and(|last| last.outcome.is_none() && last.build_id == update.build_id) {
+                    self.news.pop_back();
+                }
                 if self.news.len() == NEWS_MAX {
                     self.news.pop_front();
                 }
@@ -309,14 +319,9 @@ impl CallMachine {
                 let reply = self.dialogue.facts(&facts);
                 self.perform(now, reply);
             }
+            CallInput::BuildAccepted(build) => self.dialogue.build_accepted(&build),
             CallInput::BuildRefused(reason) => {
-                let refused = BuildUpdate {
-                    build_id: String::new(),
-                    stage: BuildStage::Failed,
-                    say: None,
-                    outcome: Some(Outcome::Parked { say: reason }),
-                };
-                let reply = self.dialogue.build_update(&refused);
+                let reply = self.dialogue.build_refused(&reason);
                 self.perform(now, reply);
             }
             CallInput::SpeechFailed(what) => {
@@ -385,7 +390,7 @@ impl CallMachine {
         let Some(cut) = self.cut.take() else { return };
         let samples = if utterance == Some(cut.utterance) { samples } else { 0 };
         let heard = heard_words(&cut.words, samples, None);
-        self.dialogue.cut_off(heard);
+        self.dialogue.cut_off(&cut.text, heard);
         let heard: Vec<&str> = cut.words.iter().take(heard).map(|w| w.word.as_str()).collect();
         self.note_agent(cut.text, Some(heard.join(" ")));
     }

@@ -87,6 +87,7 @@ impl Reports {
     }
 
     /// Reports something that must arrive; gives it back when there is no room, to be tried again.
+    #[expect(clippy::result_large_err, reason = "the event itself is given back; a box would be a heap allocation")]
     pub(super) fn deliver(&mut self, event: MediaEvent) -> Result<(), MediaEvent> {
         self.ring.try_push(event)?;
         self.any = true;

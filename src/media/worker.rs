@@ -148,7 +148,9 @@ impl Worker {
 
     fn serve_due(&mut self) {
         let now = monotonic();
-        while let Some(slot) = self.wheel.poll_due(now) {
+        // Each call once: one that is due again already (after a standstill) comes in the next pass.
+        for _ in 0..self.slots.len() {
+            let Some(slot) = self.wheel.poll_due(now) else { break };
             if let Slot::Leaving(..) = self.slots[slot as usize] {
                 self.leave(slot);
                 continue;
@@ -244,7 +246,7 @@ impl Worker {
 
     fn schedule(&mut self, slot: u32) {
         if let Some(Slot::Live(prepared)) = self.slots.get(slot as usize) {
-            self.wheel.set(slot, prepared.session.poll_timeout(), monotonic());
+            self.wheel.set(slot, prepared.session.poll_timeout());
         }
     }
 
@@ -293,7 +295,7 @@ impl Worker {
         let first_ms = now.0 / NANOS_PER_MS + 1;
         let wait = (u64::from(slot) + SPREAD_MS - first_ms % SPREAD_MS) % SPREAD_MS;
         prepared.session.handle_opened(now, Tick((first_ms + wait) * NANOS_PER_MS));
-        self.wheel.set(slot, prepared.session.poll_timeout(), now);
+        self.wheel.set(slot, prepared.session.poll_timeout());
         self.slots[slot as usize] = Slot::Live(prepared);
         self.calls[slot as usize] = Some(call);
         self.shared.calls.fetch_add(1, Relaxed);
@@ -340,8 +342,7 @@ impl Worker {
                     Ok(()) => self.vacant.push(slot),
                     Err(MediaEvent::Closed { session, .. }) => {
                         *place = Slot::Leaving(session, cause);
-                        let now = monotonic();
-                        self.wheel.set(slot, now + Duration::from_millis(20), now);
+                        self.wheel.set(slot, monotonic() + Duration::from_millis(20));
                     }
                     Err(_) => {}
                 }

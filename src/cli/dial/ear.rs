@@ -329,7 +329,6 @@ mod tests {
     fn experiment() {
         let assets = Assets::locate();
         let mut slt = Flite::load(&assets, "slt").unwrap();
-        let t = std::time::Instant::now();
         let mut ear = Ear::open(
             &assets,
             &EarPlan { expected: vec!["5 APIs live".into(), "7 records".into()], ..EarPlan::default() },
