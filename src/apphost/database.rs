@@ -340,7 +340,7 @@ impl Database {
                     _ => statement.raw_bind_parameter(i, rusqlite::types::Null)?,
                 }
             }
-            let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+            let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
             let mut rows = statement.raw_query();
             let mut out = Vec::new();
             while let Some(row) = rows.next()? {

@@ -1,4 +1,4 @@
-//! Every timer of RFC 3261 table 4 in virtual time, and random orders of events.
+//! The transaction machines in virtual time, against the tables of RFC 3261 section 17.
 
 use proptest::prelude::*;
 
