@@ -158,13 +158,23 @@ async fn an_approved_manifest_goes_live_in_under_ten_seconds() {
 
     // What ran is what was tested and what is in the repository.
     let apps = store.apps().list().unwrap();
-    assert_eq!((apps.len(), apps[0].version, apps[0].revision.as_str()), (1, 1, build.bundle_commit.as_deref().unwrap()));
+    assert_eq!(
+        (apps.len(), apps[0].version, apps[0].revision.as_str()),
+        (1, 1, build.bundle_commit.as_deref().unwrap())
+    );
     let git = |arguments: &[&str]| {
-        let out = Command::new("git").arg("--git-dir").arg(dir.path().join("apps/harbour-crm/repository.git")).args(arguments).output();
+        let out = Command::new("git")
+            .arg("--git-dir")
+            .arg(dir.path().join("apps/harbour-crm/repository.git"))
+            .args(arguments)
+            .output();
         String::from_utf8(out.unwrap().stdout).unwrap().trim().to_owned()
     };
     let commit = build.bundle_commit.unwrap();
-    assert_eq!([git(&["rev-parse", "main"]), git(&["rev-parse", "staging"]), git(&["rev-parse", "v1^{commit}"])], [const { "" }; 3].map(|_| commit.clone()));
+    assert_eq!(
+        [git(&["rev-parse", "main"]), git(&["rev-parse", "staging"]), git(&["rev-parse", "v1^{commit}"])],
+        [const { "" }; 3].map(|_| commit.clone())
+    );
     assert!(git(&["ls-tree", "--name-only", "main"]).contains("app.toml"));
     let spec = store.world().get("build_spec", &build.id).unwrap().unwrap().document;
     assert_eq!(spec["slug"], "harbour-crm");
@@ -188,7 +198,8 @@ async fn the_report_counts_what_was_put_in() {
     reaches(&store, &build.id, BuildStage::Tracked).await;
 
     // Chosen by the clock: nobody can have written it down.
-    let records = 5 + u64::from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().subsec_nanos() % 23);
+    let records =
+        5 + u64::from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().subsec_nanos() % 23);
     let before = pipeline.traffic("crm").unwrap().requests;
     for n in 0..records {
         add_contact(&url, &format!("Person {n}")).await;
@@ -267,9 +278,13 @@ async fn parked(change: fn(&mut Files)) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mutated_sql_parks_the_build_and_the_failing_test_is_named() {
-    let say = parked(|files| edit(files, "actions/contacts_delete.sql", "DELETE FROM contacts", "DELETE FROM contacts WHERE 0 AND 1 --")).await;
+    let say = parked(|files| {
+        edit(files, "actions/contacts_delete.sql", "DELETE FROM contacts", "DELETE FROM contacts WHERE 0 AND 1 --")
+    })
+    .await;
     assert!(say.contains("a contact can be added, read, changed and deleted"), "{say}");
-    assert!(say.contains("Nothing was put on line"), "{say}");
+    assert!(say.contains("failed at the step \"it is gone\""), "{say}");
+    assert!(say.contains("Nothing was put on line") && !say.contains('{'), "{say}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -284,8 +299,58 @@ async fn broken_files_and_an_app_without_tests_park_the_build() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sql_that_does_not_run_is_parked_after_bounded_tries() {
-    let say = parked(|files| edit(files, "schema/0001_contacts.sql", "CREATE TABLE contacts", "CREATE TABEL contacts")).await;
+    let say =
+        parked(|files| edit(files, "schema/0001_contacts.sql", "CREATE TABLE contacts", "CREATE TABEL contacts")).await;
     assert!(say.contains("I could not run the tests"), "{say}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_generator_that_panics_ends_its_build_and_nothing_else() {
+    #[derive(Debug)]
+    struct Panics;
+    impl Kernel for Panics {
+        fn name(&self) -> &'static str {
+            "panics"
+        }
+        fn can(&self, _: BuildType, _: Capability) -> bool {
+            true
+        }
+        fn generate(&self, manifest: &BuildManifest, _: &Spec) -> Result<Files, String> {
+            assert!(manifest.title != "Bad", "a defect");
+            Err("this generator makes nothing".into())
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let config = PipelineConfig { threads: 1, kernels: vec![Box::new(Panics)], ..config(dir.path()) };
+    let pipeline = Pipeline::start(config, store).await.unwrap();
+    let mut updates = pipeline.updates();
+    for (id, title, words) in [("m1", "Bad", "could not write the files"), ("m2", "Good", "makes nothing")] {
+        let build = pipeline.submit(manifest(id, title)).await.unwrap();
+        let (_, outcome) = follow(&mut updates, &build.id).await;
+        assert!(matches!(&outcome, Outcome::Parked { say } if say.contains(words)), "{outcome:?}");
+    }
+    pipeline.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn builds_run_on_their_own_idle_threads() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let pipeline = Pipeline::start(config(dir.path()), store).await.unwrap();
+    // A thread sets its class as the first thing that it does.
+    sleep(Duration::from_millis(100)).await;
+    let mut classes = Vec::new();
+    for task in std::fs::read_dir("/proc/self/task").unwrap().flatten() {
+        let stat = std::fs::read_to_string(task.path().join("stat")).unwrap();
+        let (name, rest) = stat.split_once('(').unwrap().1.rsplit_once(") ").unwrap();
+        if name.starts_with("build-") {
+            // proc(5): field 41 is the policy; `rest` begins with field 3. 5 is SCHED_IDLE.
+            classes.push(rest.split(' ').nth(41 - 3).unwrap().to_owned());
+        }
+    }
+    assert_eq!(classes, ["5", "5"]);
+    pipeline.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -189,9 +189,7 @@ async fn watch_over(
         if !process.is_running() {
             return format!("its process ended: {}", process.last_words());
         }
-        let probe = async {
-            if ready { std::future::pending().await } else { upstream::meta(&socket).await }
-        };
+        let probe = async { if ready { std::future::pending().await } else { upstream::meta(&socket).await } };
         tokio::select! {
             answer = probe => match answer {
                 Ok(_) => {
