@@ -1,5 +1,6 @@
 //! The log as operators see it, in a process of its own.
 
+use std::io::Write;
 use std::process::Command;
 
 /// The other half of the tests below.
@@ -10,7 +11,7 @@ fn process_that_logs() {
     }
     let started = callwright::telemetry::log::start();
     if let Err(words) = started {
-        eprintln!("refused: {words}");
+        writeln!(std::io::stderr(), "refused: {words}").unwrap();
         return;
     }
     tracing::info!(call = "call_1", "a call was answered");

@@ -140,7 +140,7 @@ async fn an_approved_manifest_goes_live_in_under_ten_seconds() {
     let build = pipeline.submit(manifest("m1", "Harbour CRM")).await.unwrap();
     let (seen, outcome) = follow(&mut updates, &build.id).await;
     let took = begun.elapsed();
-    println!("approval to live: {} ms", took.as_millis());
+    writeln!(std::io::stdout(), "approval to live: {} ms", took.as_millis()).unwrap();
     let Outcome::Live { url, app } = outcome else { panic!("{outcome:?}") };
     assert_eq!(app, "harbour-crm");
     assert!(took < Duration::from_secs(10), "{took:?}");
@@ -272,7 +272,6 @@ async fn parked(change: fn(&mut Files)) -> String {
     assert!(store.apps().list().unwrap().is_empty(), "nothing may be on line");
     pipeline.shutdown().await;
     assert_eq!(app_processes(dir.path()), Vec::<u32>::new());
-    println!("{say}");
     say
 }
 
@@ -427,7 +426,7 @@ async fn an_app_that_dies_is_started_again_with_its_data() {
         assert!(begun.elapsed() < PATIENCE);
         sleep(Duration::from_millis(20)).await;
     }
-    println!("back after {} ms", begun.elapsed().as_millis());
+    writeln!(std::io::stdout(), "back after {} ms", begun.elapsed().as_millis()).unwrap();
     assert_eq!(pipeline.meta("crm").await.unwrap().records, 1);
     assert!(store.events().after(0, 1000).unwrap().iter().any(|e| e.kind == "app.down" && e.subject == "crm"));
     pipeline.shutdown().await;
