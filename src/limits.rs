@@ -53,10 +53,30 @@ pub const SIP_HEADERS_MAX: usize = 256;
 pub const SIP_LINE_MAX: usize = 8192;
 /// Octets in one SIP body.
 pub const SIP_BODY_MAX: usize = 32_768;
+/// Via header fields in one SIP message (hops).
+pub const SIP_VIAS_MAX: usize = 32;
+/// Contact, Route or Record-Route entries in one SIP message.
+pub const SIP_CONTACTS_MAX: usize = 64;
+/// Signalling legs (calls) alive at once in one agent.
+pub const SIP_LEGS_MAX: usize = 8192;
+/// SIP events waiting for the call side; above it new INVITEs get 503.
+pub const SIP_EVENTS_MAX: usize = 1024;
+/// SIP datagrams waiting for the socket; above it the oldest is dropped (UDP may lose it anyway).
+pub const SIP_TRANSMITS_MAX: usize = 4096;
+/// Commands waiting for the SIP transport.
+pub const SIP_COMMANDS_MAX: usize = 1024;
+/// Source addresses whose rate of new dialogs is remembered.
+pub const SIP_SOURCES_MAX: usize = 4096;
+/// Different 2xx responses (forks) to one INVITE that are acknowledged and hung up.
+pub const SIP_FORKS_MAX: usize = 8;
+/// Longest ringing, either way (RFC 3261 timer C: more than 3 minutes).
+pub const SIP_RINGING_MAX: Duration = Duration::from_secs(200);
 /// Server and client transactions alive at once.
 pub const SIP_TRANSACTIONS_MAX: usize = 16_384;
 /// m-lines in one SDP.
 pub const SDP_MEDIA_MAX: usize = 16;
+/// Attributes in one m-line, and in the session part.
+pub const SDP_ATTRIBUTES_MAX: usize = 128;
 /// Formats in one m-line.
 pub const SDP_FORMATS_MAX: usize = 64;
 
@@ -64,6 +84,18 @@ pub const SDP_FORMATS_MAX: usize = 64;
 pub const CALL_EVENTS_MAX: usize = 256;
 /// Jobs waiting for one speech worker.
 pub const SPEECH_JOBS_MAX: usize = 1024;
+/// Calls attached to speech at once at most, whatever the configuration says.
+pub const SPEECH_LANES_MAX: usize = 512;
+/// Warm recognisers at most; each holds about 20 MB.
+pub const RECOGNISERS_MAX: usize = 64;
+/// Utterances of one call that wait to be spoken.
+pub const SPEECH_UTTERANCES_MAX: usize = 32;
+/// Synthesised audio kept for saying it again: 10 minutes at 8 kHz, 9.6 MB.
+pub const PROMPT_CACHE_SAMPLES: usize = 600 * 8000;
+/// Longest stretch that is recognised as one turn.
+pub const UTTERANCE_MAX: Duration = Duration::from_secs(30);
+/// A turn that nobody ends is ended this long after its last speech.
+pub const UTTERANCE_IDLE_MAX: Duration = Duration::from_secs(5);
 /// Characters in one spoken text.
 pub const SPOKEN_TEXT_MAX: usize = 2000;
 /// Longest wait for the end of a turn.
@@ -119,8 +151,21 @@ pub const EVENT_STREAMS_MAX: usize = 64;
 
 const _: () = assert!(STORE_BATCH_MAX <= STORE_WRITES_MAX);
 const _: () = assert!(FRAME_SAMPLES * 50 == 8000);
+const _: () = assert!(UTTERANCE_IDLE_MAX.as_nanos() > ENDPOINT_MAX.as_nanos());
 const _: () = assert!(SIP_BODY_MAX < SIP_MESSAGE_MAX);
 const _: () = assert!(SIP_LINE_MAX < SIP_MESSAGE_MAX);
+/// Steps in one script of `callwright dial`.
+pub const DIAL_STEPS_MAX: usize = 500;
+/// Digits in one `press`.
+pub const DIAL_DIGITS_MAX: usize = 32;
+/// Utterances and digit strings of a dialled call that wait to be sent.
+pub const DIAL_JOBS_MAX: usize = 64;
+/// Frames that wait for the ear of a dialled call (2 minutes: it may think long, but not for ever).
+pub const DIAL_EAR_FRAMES_MAX: usize = 6000;
+/// Recognised pieces of speech that wait for the script of a dialled call.
+pub const DIAL_PIECES_MAX: usize = 1024;
+/// Octets of one script file.
+pub const DIAL_SCRIPT_OCTETS_MAX: u64 = 1 << 20;
 
 /// Files in one app bundle.
 pub const BUNDLE_FILES_MAX: usize = 512;

@@ -90,6 +90,24 @@ pub enum MediaEvent {
     },
 }
 
+impl MediaEvent {
+    /// The call that the report is about.
+    #[must_use]
+    pub const fn call(&self) -> CallId {
+        match self {
+            Self::Opened { call }
+            | Self::Refused { call, .. }
+            | Self::FirstPacket { call, .. }
+            | Self::Digit { call, .. }
+            | Self::FirstAudible { call, .. }
+            | Self::Played { call, .. }
+            | Self::Flushed { call, .. }
+            | Self::MediaTimeout { call }
+            | Self::Closed { call, .. } => *call,
+        }
+    }
+}
+
 /// Why a session ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CloseCause {

@@ -13,6 +13,7 @@
 //! | `plane` | starts the workers, routes commands, hands events out |
 //! | `worker` | THE loop |
 //! | `socket` | the system calls of the loop |
+//! | `timed` | a socket with receive stamps, for measuring instruments |
 //! | `clock` | kernel receive stamps on the monotonic clock |
 //! | `wheel` | who is due next |
 //! | `session` | one call's chain, sans-IO, in data-flow order |
@@ -39,7 +40,8 @@ pub mod plane;
 mod playout;
 pub mod ports;
 mod session;
-mod socket;
+pub mod socket;
+pub mod timed;
 mod wheel;
 mod worker;
 

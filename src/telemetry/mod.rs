@@ -1,5 +1,5 @@
-//! What the daemon tells about itself: metrics of the control plane ([`metric`]), counters and latency histograms that even a
-//! media worker may touch ([`marks`]), the log ([`log`]). Deliberately absent: alarms, storage.
+//! What the daemon tells about itself: [`marks`] on the audio path, [`metric`] on the control plane, [`log`] for people.
+//! Deliberately absent: serving it (`api`), alarms, storage.
 
 pub mod histogram;
 pub mod log;
