@@ -1,8 +1,121 @@
-//! Callwright.
+//! # Callwright: how it is built
+//!
+//! One Linux daemon that answers the phone, listens, speaks, can be interrupted, and turns what callers ask for into
+//! running software, then reports on it by phone. Everything runs on one box; no cloud service is needed.
+//!
+//! This page is the map. Each module's own page says its purpose, its thread, its invariants and what it leaves out.
+//! Read them in the order in which a caller's voice passes through them, which is the order of the `mod` list below.
+//!
+//! ## Bird's-eye view
+//!
+//! ```text
+//! UDP ─► media ─► rtp ─► dsp codec ─► ring ─► speech: vad, asr ─► turn ─► conversation ─► dialogue
+//!                                                                                            │
+//! UDP ◄─ media ◄─ rtp ◄─ dsp codec ◄─ ring ◄─ speech: tts ◄──────────────────────────────────┤
+//!                                                                                            ▼
+//!                            caller's browser ◄─ gateway ◄─ apphost (sandbox) ◄─ pipeline ◄─ Intent
+//!
+//! SIP  ─► sip::transport ─► sip::agent ─► call::actor ─► call::machine ─► MediaCommand ─► media
+//! HTTP ─► api ─► call, pipeline, store                    media ─► MediaEvent ─► call::actor
+//! ```
+//!
+//! There are two planes. The **media plane** is a few pinned threads that move audio and wait for nobody. The **control
+//! plane** is everything else: tokio tasks, speech threads and build threads. They meet in bounded rings and channels,
+//! and in nothing else: no lock is shared, so no slow disk, model or caller can hold up a packet of somebody else.
+//!
+//! The parts that decide (`sip` without its transport, `rtp`, `turn`, `conversation`, `call::machine`,
+//! `pipeline::{intent, manifest, spec, scheduler}`) are **pure**: they take bytes and time as arguments through
+//! `handle_*`, and hand out what to do through `poll_*`. They own no socket, file, thread or clock, so tests drive whole
+//! calls in virtual time. The **shells** around them own the sockets and threads and decide nothing.
+//!
+//! ## Life of a packet
+//!
+//! 1. A media worker wakes (a packet or a due time), reads a batch of datagrams with the kernel's receive time, and
+//!    finds each one's session by its socket.
+//! 2. `rtp` checks the header in place; the source must be the locked one; telephone-events become digits once.
+//! 3. `dsp` decodes 20 ms of G.711 into a frame that lies in the session since the call was set up.
+//! 4. In order: the frame goes into the inbound ring at once. Speech never waits for a playout buffer. Late or lost:
+//!    silence takes its place after 60 ms, because audio time never stops.
+//! 5. An echo leg encodes and sends the frame in the same pass. A speech leg sends on its own 20 ms clock whatever the
+//!    outbound ring holds, or silence.
+//! 6. One eventfd write wakes the speech thread, at most once a pass. Counters move; nothing is logged, locked,
+//!    allocated or freed.
+//!
+//! ## Life of a turn
+//!
+//! 1. `speech` sees voice in the inbound ring (energy gate, then Silero) and leases a warm recogniser, with pre-roll.
+//! 2. `turn` decides on audio time whether the caller has finished: what the agent asked (a yes, digits, anything) and
+//!    what was heard so far set how long it waits.
+//! 3. `conversation` takes the final text and returns a `Reply`: clauses to say, what to expect next, perhaps an
+//!    `Intent`. It starts nothing without an explicit yes or the key 1 after the read-back was heard.
+//! 4. `speech` synthesises clause by clause into the outbound ring, tagged with the call's generation.
+//! 5. When the caller talks over the agent, `turn` says so, the generation is raised and `FlushPlayout` empties the
+//!    ring in the worker. No thread is cancelled. `Played` tells how much was heard, and history keeps only that.
+//!
+//! ## Life of a build
+//!
+//! 1. `Intent::Build` carries a manifest. `pipeline` writes it and the event `build.request.created` in one
+//!    transaction, then answers; a crash after that loses nothing.
+//! 2. Threads of the lowest class (SCHED_IDLE) take it through the stages: spec, bundle (SQL, views, API description,
+//!    scenario tests) in a git repository of its own.
+//! 3. The app's own tests run against a throw-away instance. One that fails parks the build, and the caller hears its
+//!    name.
+//! 4. `apphost` runs the bundle as a child process that locks itself in before it reads a byte of it: Landlock, seccomp,
+//!    resource limits, an inherited socket and no other.
+//! 5. The gateway serves it on a port of its own and measures every request. "How's the CRM?" is answered from these
+//!    counts and the app's own rows.
+//!
+//! ## Threads
+//!
+//! | thread | count | class | runs | may wait for |
+//! | --- | --- | --- | --- | --- |
+//! | `media-N` | `media.workers` | SCHED_FIFO, else nice −20 | `media::worker` | packets and due times |
+//! | `speech-N` | by decoders | normal | `speech`: VAD, recogniser, synthesis | the ring's eventfd |
+//! | tokio workers | cores | normal | `sip::transport`, `call::actor`, `api`, gateway | anything asynchronous |
+//! | `store` | 1 | normal | the only writer of the database | the disk |
+//! | `build-N` | few | SCHED_IDLE | `pipeline` stages | disk, child processes |
+//! | apps | a process each | normal, limited | `apphost` | its own socket |
+//!
+//! ## What is absent on purpose
+//!
+//! - No lock, allocation, free, log line or system call but sockets, clock and one wake on the packet path.
+//! - No unbounded queue: every bound stands in [`limits`], and a test fails on one that nothing reads.
+//! - No clock in a pure module: [`time`] has the three kinds of time, and they are arguments.
+//! - No panic on outside input, and none that ends more than its own call.
+//! - No engine linked in: speech libraries are loaded at run time, and a missing one is announced, not fatal.
+//! - No silent fallback: a limited recogniser, a refused scheduling class or a skipped check says so.
+//! - No global event bus and no service locator: `daemon` builds the planes and hands each its ends.
+//!
+//! Who may import whom is data in `tests/tidy/rules.rs`; `tests/tidy.rs` fails with the rule's sentence.
+
+pub mod cli;
+pub mod config;
+pub mod daemon;
+
+pub mod sip;
+
+pub mod call;
+
+pub mod media;
+pub mod rtp;
+
+pub mod speech;
+pub mod turn;
+
+pub mod conversation;
 
 pub mod apphost;
+pub mod pipeline;
+
+pub mod bus;
+pub mod store;
+
+pub mod api;
+
+pub mod telemetry;
+
+pub mod os;
+
 pub mod id;
 pub mod limits;
-pub mod os;
-pub mod pipeline;
 pub mod time;

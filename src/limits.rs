@@ -28,6 +28,23 @@ pub const UNANSWERED_MEDIA_MAX: Duration = Duration::from_secs(2);
 /// A released RTP port is not given out again for this long (RTP of the old call must not be heard).
 pub const PORT_QUARANTINE: Duration = Duration::from_secs(2);
 
+/// Samples of one received RTP packet at most: 60 ms.
+pub const RTP_PACKET_SAMPLES_MAX: usize = 480;
+/// No valid RTP for this long, and not on hold: control is told.
+pub const MEDIA_TIMEOUT: Duration = Duration::from_secs(60);
+/// Caller audio is never further ahead of the wall clock than this; packets beyond are dropped.
+pub const AHEAD_MAX: Duration = Duration::from_millis(500);
+/// Datagrams read from one call's socket in one pass, so that a flood on one port cannot starve the other calls.
+pub const DATAGRAMS_PER_PASS_MAX: usize = 64;
+/// Datagrams read, or packets sent, by one system call.
+pub const DATAGRAM_BATCH: usize = 16;
+/// Commands carried out in one pass.
+pub const COMMANDS_PER_PASS_MAX: usize = 256;
+/// Sources that are considered at once while a call's source is not known yet.
+pub const LATCH_CANDIDATES_MAX: usize = 4;
+/// A source may move (NAT rebinding) only when the locked one was silent for this long.
+pub const RELATCH_SILENCE: Duration = Duration::from_secs(10);
+
 /// Largest SIP message, octets.
 pub const SIP_MESSAGE_MAX: usize = 65_535;
 /// Header fields in one SIP message.
@@ -36,10 +53,30 @@ pub const SIP_HEADERS_MAX: usize = 256;
 pub const SIP_LINE_MAX: usize = 8192;
 /// Octets in one SIP body.
 pub const SIP_BODY_MAX: usize = 32_768;
+/// Via header fields in one SIP message (hops).
+pub const SIP_VIAS_MAX: usize = 32;
+/// Contact, Route or Record-Route entries in one SIP message.
+pub const SIP_CONTACTS_MAX: usize = 64;
+/// Signalling legs (calls) alive at once in one agent.
+pub const SIP_LEGS_MAX: usize = 8192;
+/// SIP events waiting for the call side; above it new INVITEs get 503.
+pub const SIP_EVENTS_MAX: usize = 1024;
+/// SIP datagrams waiting for the socket; above it the oldest is dropped (UDP may lose it anyway).
+pub const SIP_TRANSMITS_MAX: usize = 4096;
+/// Commands waiting for the SIP transport.
+pub const SIP_COMMANDS_MAX: usize = 1024;
+/// Source addresses whose rate of new dialogs is remembered.
+pub const SIP_SOURCES_MAX: usize = 4096;
+/// Different 2xx responses (forks) to one INVITE that are acknowledged and hung up.
+pub const SIP_FORKS_MAX: usize = 8;
+/// Longest ringing, either way (RFC 3261 timer C: more than 3 minutes).
+pub const SIP_RINGING_MAX: Duration = Duration::from_secs(200);
 /// Server and client transactions alive at once.
 pub const SIP_TRANSACTIONS_MAX: usize = 16_384;
 /// m-lines in one SDP.
 pub const SDP_MEDIA_MAX: usize = 16;
+/// Attributes in one m-line, and in the session part.
+pub const SDP_ATTRIBUTES_MAX: usize = 128;
 /// Formats in one m-line.
 pub const SDP_FORMATS_MAX: usize = 64;
 
@@ -47,19 +84,88 @@ pub const SDP_FORMATS_MAX: usize = 64;
 pub const CALL_EVENTS_MAX: usize = 256;
 /// Jobs waiting for one speech worker.
 pub const SPEECH_JOBS_MAX: usize = 1024;
+/// Calls attached to speech at once at most, whatever the configuration says.
+pub const SPEECH_LANES_MAX: usize = 512;
+/// Warm recognisers at most; each holds about 20 MB.
+pub const RECOGNISERS_MAX: usize = 64;
+/// Utterances of one call that wait to be spoken.
+pub const SPEECH_UTTERANCES_MAX: usize = 32;
+/// Synthesised audio kept for saying it again: 10 minutes at 8 kHz, 9.6 MB.
+pub const PROMPT_CACHE_SAMPLES: usize = 600 * 8000;
+/// Longest stretch that is recognised as one turn.
+pub const UTTERANCE_MAX: Duration = Duration::from_secs(30);
+/// A turn that nobody ends is ended this long after its last speech.
+pub const UTTERANCE_IDLE_MAX: Duration = Duration::from_secs(5);
 /// Characters in one spoken text.
 pub const SPOKEN_TEXT_MAX: usize = 2000;
 /// Longest wait for the end of a turn.
 pub const ENDPOINT_MAX: Duration = Duration::from_secs(3);
+/// Longest turn of a caller; then it is cut (hold music and recordings never pause).
+pub const TURN_MAX: Duration = Duration::from_secs(30);
+/// Turn events waiting for the call actor.
+pub const TURN_EVENTS_MAX: usize = 16;
+/// Characters of one heard turn that are looked at.
+pub const HEARD_TEXT_MAX: usize = 2000;
+/// Turns kept of one conversation.
+pub const HISTORY_TURNS_MAX: usize = 400;
+/// Open points kept of one request.
+pub const OPEN_POINTS_MAX: usize = 12;
+/// Sentences that the recogniser's language model is made from.
+pub const DOMAIN_SENTENCES_MAX: usize = 8000;
 
 /// Builds waiting in the queue; beyond it `slow` is said (ledger N09).
 pub const BUILD_QUEUE_MAX: usize = 4;
 /// Bytes of one HTTP request body, control API and apps.
 pub const HTTP_BODY_MAX: usize = 1 << 20;
 
+/// Writes waiting for the store's one writer; beyond it `StoreError::Overloaded`.
+pub const STORE_WRITES_MAX: usize = 1024;
+/// Writes that share one transaction (and so one sync of the disk).
+pub const STORE_BATCH_MAX: usize = 64;
+/// Connections that read the store.
+pub const STORE_READERS: usize = 3;
+/// A write waits this long for a foreign lock on the database file.
+pub const STORE_LOCK_WAIT: Duration = Duration::from_secs(2);
+/// Rows on one page of a list.
+pub const PAGE_ROWS_MAX: usize = 200;
+/// Events kept for replay; older ones are pruned at start and while running.
+pub const EVENTS_KEPT_MAX: u64 = 200_000;
+/// Events that a slow live subscriber may lag before it is served from the store again.
+pub const BUS_LIVE_EVENTS_MAX: usize = 1024;
+/// Spoken build updates waiting for one listener.
+pub const BUILD_UPDATES_MAX: usize = 256;
+/// Threads that build; each owns one build at a time.
+pub const BUILD_THREADS: usize = 2;
+/// Attempts of one build stage before the build is parked.
+pub const BUILD_STAGE_ATTEMPTS_MAX: u32 = 3;
+/// Client connections open at once on one app's gateway listener; further ones wait in the kernel.
+pub const GATEWAY_CONNECTIONS_MAX: usize = 256;
+/// Requests under way at once from the gateway to one app; further ones get 503.
+pub const GATEWAY_REQUESTS_MAX: usize = 48;
+/// An app must answer a request within this.
+pub const APP_ANSWER_MAX: Duration = Duration::from_secs(30);
+/// Route templates counted per app; further ones count as `other`.
+pub const APP_ROUTES_MAX: usize = 64;
+/// Event-stream clients of the control API at once.
+pub const EVENT_STREAMS_MAX: usize = 64;
+
+const _: () = assert!(STORE_BATCH_MAX <= STORE_WRITES_MAX);
 const _: () = assert!(FRAME_SAMPLES * 50 == 8000);
+const _: () = assert!(UTTERANCE_IDLE_MAX.as_nanos() > ENDPOINT_MAX.as_nanos());
 const _: () = assert!(SIP_BODY_MAX < SIP_MESSAGE_MAX);
 const _: () = assert!(SIP_LINE_MAX < SIP_MESSAGE_MAX);
+/// Steps in one script of `callwright dial`.
+pub const DIAL_STEPS_MAX: usize = 500;
+/// Digits in one `press`.
+pub const DIAL_DIGITS_MAX: usize = 32;
+/// Utterances and digit strings of a dialled call that wait to be sent.
+pub const DIAL_JOBS_MAX: usize = 64;
+/// Frames that wait for the ear of a dialled call (2 minutes: it may think long, but not for ever).
+pub const DIAL_EAR_FRAMES_MAX: usize = 6000;
+/// Recognised pieces of speech that wait for the script of a dialled call.
+pub const DIAL_PIECES_MAX: usize = 1024;
+/// Octets of one script file.
+pub const DIAL_SCRIPT_OCTETS_MAX: u64 = 1 << 20;
 
 /// Files in one app bundle.
 pub const BUNDLE_FILES_MAX: usize = 512;

@@ -1,6 +1,7 @@
 //! The three clocks, named apart. Purpose: sans-IO cores take time as an argument and cannot mix clocks up.
 //! Plain data, any thread. Deliberately absent: reading a clock (`os::clock` does that).
 
+use std::fmt;
 use std::ops::Add;
 use std::time::Duration;
 
@@ -43,3 +44,38 @@ impl MediaTime {
 /// Milliseconds since the Unix epoch, UTC: for people and records, never for durations.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Wallclock(pub u64);
+
+/// RFC 3339, UTC, milliseconds: `2026-11-20T10:19:13.042Z`. Days become dates by counting 400-year eras from 1 March 0000.
+impl fmt::Display for Wallclock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seconds, millis) = (self.0 / 1000, self.0 % 1000);
+        let (days, second_of_day) = (seconds / 86_400 + 719_468, seconds % 86_400);
+        let (era, day_of_era) = (days / 146_097, days % 146_097);
+        let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let month_from_march = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+        let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+        let year = year_of_era + era * 400 + u64::from(month <= 2);
+        let (hour, minute, second) = (second_of_day / 3600, second_of_day / 60 % 60, second_of_day % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Wallclock;
+
+    #[test]
+    fn wallclock_prints_rfc_3339() {
+        for (ms, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+            (1_709_164_799_999, "2024-02-28T23:59:59.999Z"),
+            (1_709_251_200_000, "2024-03-01T00:00:00.000Z"),
+            (4_102_444_799_000, "2099-12-31T23:59:59.000Z"),
+        ] {
+            assert_eq!(Wallclock(ms).to_string(), text);
+        }
+    }
+}

@@ -28,7 +28,7 @@ fn generated() -> Files {
         confidence: 0.9,
         metadata: serde_json::Map::new(),
     };
-    kernel::generate(&Spec::compose(&manifest), &manifest)
+    kernel::crm::generate(&Spec::compose(&manifest), &manifest)
 }
 
 fn plan(home: &Path, files: &Files, purpose: Purpose) -> Plan {

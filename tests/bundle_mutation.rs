@@ -24,7 +24,7 @@ fn generated(features: &[&str]) -> Files {
         confidence: 0.9,
         metadata: serde_json::Map::new(),
     };
-    kernel::generate(&Spec::compose(&manifest), &manifest)
+    kernel::crm::generate(&Spec::compose(&manifest), &manifest)
 }
 
 /// An instance within this process. What does not even start is an error.

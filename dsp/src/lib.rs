@@ -1,1 +1,9 @@
+//! Everything that touches audio samples. Purpose: codecs, levels, tones, rates, concealment. Safe on a pinned media
+//! thread: no function here allocates, locks or makes a system call. Invariants: 16-bit linear mono PCM unless a name
+//! says otherwise; any input is accepted, none panics. Deliberately absent: tokio, serde, sockets, clocks, files.
 
+pub mod codec;
+pub mod level;
+pub mod plc;
+pub mod resample;
+pub mod tone;

@@ -1,1 +1,15 @@
+//! Speech engines behind safe Rust: Flite (TTS), PocketSphinx (ASR), Silero through ONNX Runtime (VAD).
+//!
+//! Purpose: everything that needs a native library or a model file. All of it is loaded at run time, so this crate builds
+//! and the daemon starts on a machine without any of it; a missing piece is an [`AssetError`] that names the command which
+//! installs it. Owning thread: whichever thread made the engine; engines are `Send`, never shared.
+//! Invariants: `unsafe` only in [`ffi`]. Deliberately absent: rings, calls, turn-taking, text normalisation (`speech` of
+//! the daemon), downloads (`setup.sh`).
 
+pub mod asr;
+pub mod assets;
+mod ffi;
+pub mod tts;
+pub mod vad;
+
+pub use assets::{AssetError, Assets};

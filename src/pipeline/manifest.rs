@@ -4,6 +4,10 @@
 //! Deliberately absent: anything that the caller did not say or hear (that is the spec).
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// JSON Schema of a [`BuildManifest`], for other people's tools.
+pub const SCHEMA: &str = include_str!("manifest.schema.json");
 
 /// What kind of software is to be built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -52,4 +56,116 @@ pub struct BuildManifest {
     pub confidence: f64,
     /// Revision, open points, approval, caller.
     pub metadata: serde_json::Map<String, serde_json::Value>,
+}
+
+/// The id of a manifest: the same conversation, artefact and revision always give the same id, so that a repeated request
+/// builds nothing twice. `artefact` is compared without regard to case.
+#[must_use]
+pub fn manifest_id(conversation_id: &str, artefact: &str, revision: u32) -> String {
+    let mut hash = Sha256::new();
+    // Length first: no two different triples may run together.
+    for part in [conversation_id, &artefact.to_lowercase(), &revision.to_string()] {
+        hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    let mut id = String::from("man_");
+    for byte in &hash.finalize()[..16] {
+        id.push_str(&format!("{byte:02x}"));
+    }
+    id
+}
+
+impl BuildManifest {
+    /// Which revision of the request this is; 1 when nothing says.
+    #[must_use]
+    pub fn revision(&self) -> u32 {
+        self.metadata
+            .get("revision")
+            .and_then(serde_json::Value::as_u64)
+            .and_then(|n| u32::try_from(n).ok())
+            .unwrap_or(1)
+    }
+
+    /// What the caller asked for and was told that it cannot be built yet.
+    #[must_use]
+    pub fn open_points(&self) -> Vec<&str> {
+        let points = self.metadata.get("open_points").and_then(serde_json::Value::as_array);
+        points.map(|list| list.iter().filter_map(serde_json::Value::as_str).collect()).unwrap_or_default()
+    }
+
+    /// The same request with other features, as the next revision: new id, no approval.
+    #[must_use]
+    pub fn amended(&self, features: Vec<String>) -> Self {
+        let revision = self.revision().saturating_add(1);
+        let mut next = Self { features, ..self.clone() };
+        next.manifest_id = manifest_id(&self.conversation_id, &self.title, revision);
+        next.metadata.insert("revision".into(), revision.into());
+        next.metadata.shift_remove("approval");
+        next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Map, Value, json};
+
+    fn manifest() -> BuildManifest {
+        let mut metadata = Map::new();
+        metadata.insert("revision".into(), json!(2));
+        metadata.insert("open_points".into(), json!(["invoices"]));
+        metadata.insert("approval".into(), json!({"by": "key"}));
+        BuildManifest {
+            manifest_id: manifest_id("conv_1", "CRM", 2),
+            build_type: BuildType::BuildCrm,
+            title: "CRM".into(),
+            description: "A CRM with contacts and deals.".into(),
+            features: vec!["contacts".into(), "deals".into()],
+            tech_stack: Vec::new(),
+            constraints: Map::new(),
+            integrations: Vec::new(),
+            conversation_id: "conv_1".into(),
+            created_from: CreatedFrom::Voice,
+            confidence: 0.96,
+            metadata,
+        }
+    }
+
+    #[test]
+    fn golden_json_of_twelve_fields() {
+        let json = serde_json::to_string_pretty(&manifest()).expect("plain data");
+        assert_eq!(format!("{json}\n"), include_str!("../../tests/fixtures/manifest.json"));
+        let back: BuildManifest = serde_json::from_str(&json).expect("what we wrote");
+        assert_eq!(back, manifest());
+    }
+
+    #[test]
+    fn the_schema_names_the_same_fields() {
+        let schema: Value = serde_json::from_str(SCHEMA).expect("the schema is JSON");
+        let value = serde_json::to_value(manifest()).expect("plain data");
+        let keys = |v: &Value| v.as_object().map(|o| o.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
+        assert_eq!(keys(&value), keys(&schema["properties"]));
+        assert_eq!(schema["required"], json!(keys(&value)));
+        assert_eq!(schema["additionalProperties"], json!(false));
+    }
+
+    #[test]
+    fn ids_are_derived() {
+        let id = manifest_id("conv_1", "CRM", 1);
+        assert_eq!(id, manifest_id("conv_1", "crm", 1));
+        assert_eq!(id.len(), 4 + 32);
+        for other in [manifest_id("conv_1", "CRM", 2), manifest_id("conv_2", "CRM", 1), manifest_id("conv_1C", "RM", 1)]
+        {
+            assert_ne!(id, other);
+        }
+    }
+
+    #[test]
+    fn an_amendment_is_a_new_revision_without_approval() {
+        let next = manifest().amended(vec!["contacts".into()]);
+        assert_eq!((next.revision(), next.features.len()), (3, 1));
+        assert_ne!(next.manifest_id, manifest().manifest_id);
+        assert!(next.metadata.get("approval").is_none());
+        assert_eq!(next.open_points(), ["invoices"]);
+    }
 }

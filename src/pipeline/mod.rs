@@ -1,5 +1,22 @@
-//! From a request to running software: manifest, spec, kernels.
+//! From an approved request to running software.
+//!
+//! Pure: [`manifest`] (what was asked), [`intent`] (how a sentence becomes a request), [`spec`] (what will be generated),
+//! [`scheduler`] (which job is next), [`tracker`] (traffic counted). Shells: [`Pipeline`] with its queue in the store and its
+//! pool of threads, the stages, the kernels, the deployment of apps behind the gateway, and the report on them.
 
+pub mod deploy;
+pub mod intent;
 pub mod kernel;
 pub mod manifest;
+mod pool;
+mod queue;
+mod report;
+pub mod repository;
+pub mod scheduler;
+mod service;
 pub mod spec;
+mod stage;
+pub mod tracker;
+
+pub use queue::SubmitError;
+pub use service::{Pipeline, PipelineConfig, PipelineError};

@@ -1,0 +1,69 @@
+# Everything that a person types. `make` alone lists it.
+
+SHELL := /bin/sh
+CALLWRIGHT := target/release/callwright
+# Bold on a terminal only: logs stay plain.
+bold := $(shell [ -t 2 ] && printf '\033[1m')
+plain := $(shell [ -t 2 ] && printf '\033[0m')
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-test build run demo test fmt lint deny coverage deb clean
+# The parts of one target follow each other; cargo uses all cores by itself.
+.NOTPARALLEL:
+
+help: ## this list
+	@printf '%sCallwright%s answers the phone and builds what callers ask for.\n\n' '$(bold)' '$(plain)'
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@printf '\nFirst time: %smake demo%s\n' '$(bold)' '$(plain)'
+
+setup: ## install system packages and speech engines (asks for sudo when not root)
+	@.ci/setup build
+
+setup-test: setup ## setup, and the foreign phones and cargo tools of the tests
+	@.ci/setup test
+
+build: setup ## compile the daemon
+	cargo build --release --locked --bin callwright
+
+run: build ## start the daemon on the defaults (SIP 5060, HTTP 127.0.0.1:8080, data in ./var)
+	$(CALLWRIGHT) serve
+
+demo: build ## a simulated caller orders a CRM by phone; ONCE=1 ends after it
+	$(CALLWRIGHT) demo $(if $(ONCE),--once)
+
+test: setup-test ## everything that continuous integration runs
+	@started=$$(date +%s); \
+	phase() { printf '\n%s== %s%s (after %d s)\n' '$(bold)' "$$1" '$(plain)' $$(($$(date +%s) - started)); }; \
+	phase format && cargo fmt --all --check && \
+	phase deny && $(MAKE) --no-print-directory deny && \
+	phase lint && $(MAKE) --no-print-directory lint && \
+	phase 'tests with coverage' && .ci/coverage && \
+	phase 'all passed'
+
+fmt: ## format the code
+	cargo fmt --all
+
+lint: ## clippy and rustdoc, warnings are errors
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --document-private-items
+
+deny: ## licences, sources, bans; advisories where their database can be reached
+	cargo deny --log-level error --locked check --hide-inclusion-graph licenses bans sources
+	@if GIT_TERMINAL_PROMPT=0 timeout 15 git ls-remote --exit-code https://github.com/RustSec/advisory-db HEAD >/dev/null 2>&1; then \
+		cargo deny --log-level error --locked check --hide-inclusion-graph advisories; \
+	else \
+		printf 'deny: security advisories were NOT checked: their database cannot be reached from here\n'; \
+	fi
+
+coverage: setup-test ## the tests with coverage, nothing else
+	.ci/coverage
+
+bench-%: setup ## one benchmark: prints a table, writes target/bench/NAME.json
+	@test -f benches/$*.rs || { printf 'make: no benchmark %s; there are: %s\n' '$*' "$$(ls benches 2>/dev/null | sed -n 's/\.rs$$//p' | tr '\n' ' ')" >&2; exit 1; }
+	cargo bench --locked --bench $*
+
+deb: build ## a Debian package in target/debian
+	systemd/package.sh $(CALLWRIGHT)
+
+clean: ## remove what was built; keeps native/ and var/
+	cargo clean

@@ -1,0 +1,147 @@
+//! Flite speech synthesis. Purpose: text in, 16 kHz samples out as they are made, with the time of every word.
+//!
+//! Owning thread: any; a voice is a static object of its library, so two engines of one voice take turns on a mutex.
+//! Invariant: a stop takes effect within 16 ms of audio. Deliberately absent: clause splitting, level, resampling, text
+//! normalisation (`speech::tts`).
+
+use crate::assets::{AssetError, Assets};
+use crate::ffi::flite;
+use std::fmt;
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Samples per second of the voices that we use.
+pub const SAMPLE_RATE: u32 = 16_000;
+
+/// One word as it was given, with its place in the audio.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WordTime {
+    /// The token as written in the text, without the punctuation around it.
+    pub word: String,
+    /// Milliseconds from the first sample to the start of the word.
+    pub start_ms: u32,
+    /// Milliseconds from the first sample to the end of the word.
+    pub end_ms: u32,
+}
+
+/// A Flite voice.
+pub struct Flite {
+    name: String,
+    voice: Arc<Mutex<flite::Voice>>,
+}
+
+impl fmt::Debug for Flite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flite").field("voice", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Flite {
+    /// Loads a 16 kHz voice: `slt` (female, US), `rms` (male, US), `awb` (male, Scottish), `kal16` (male, diphone).
+    ///
+    /// # Errors
+    /// [`AssetError`] when Flite or the voice is not installed.
+    pub fn load(assets: &Assets, voice: &str) -> Result<Self, AssetError> {
+        let directories: Vec<_> = assets.library_directories().collect();
+        Ok(Self { name: voice.to_owned(), voice: flite::voice(voice, &directories)? })
+    }
+
+    /// Name of the voice.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Speaks `text`; `sink` gets 16 kHz samples in chunks of 16 ms or more while they are made, and ends the synthesis by
+    /// breaking. Returns the words, also those that a stop cut off.
+    pub fn speak(&mut self, text: &str, sink: &mut dyn FnMut(&[i16]) -> ControlFlow<()>) -> Vec<WordTime> {
+        self.speak_stretched(text, 1.0, sink)
+    }
+
+    /// As [`speak`](Self::speak), slower (`stretch` > 1) or faster (< 1) than the voice's own pace.
+    pub fn speak_stretched(
+        &mut self,
+        text: &str,
+        stretch: f32,
+        sink: &mut dyn FnMut(&[i16]) -> ControlFlow<()>,
+    ) -> Vec<WordTime> {
+        // Flite crashes on nothing to say; there is nothing to say.
+        if !text.chars().any(char::is_alphanumeric) {
+            return Vec::new();
+        }
+        let mut voice = self.voice.lock().unwrap_or_else(PoisonError::into_inner);
+        voice.set_stretch(stretch.clamp(0.5, 2.0));
+        let (_, tokens) = voice.synthesise(&flite::c_text(text), sink);
+        let ms = |seconds: f32| (seconds.max(0.0) * 1000.0).round() as u32;
+        tokens
+            .into_iter()
+            .map(|token| WordTime { word: token.text, start_ms: ms(token.start), end_ms: ms(token.end) })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
+mod tests {
+    use super::*;
+
+    fn voice(name: &str) -> Option<Flite> {
+        match Flite::load(&Assets::locate(), name) {
+            Ok(voice) => Some(voice),
+            Err(error) => {
+                eprintln!("skipped: {error}");
+                None
+            }
+        }
+    }
+
+    #[test]
+    fn speaks_with_word_times_inside_the_audio() {
+        let Some(mut slt) = voice("slt") else { return };
+        let mut samples = Vec::new();
+        let words = slt.speak("Your CRM has 42 contacts, and it is live.", &mut |chunk| {
+            samples.extend_from_slice(chunk);
+            ControlFlow::Continue(())
+        });
+        let said: Vec<&str> = words.iter().map(|w| w.word.as_str()).collect();
+        assert_eq!(said, ["Your", "CRM", "has", "42", "contacts", "and", "it", "is", "live"]);
+        let total_ms = samples.len() as u32 / 16;
+        assert!((1500..6000).contains(&total_ms), "{total_ms} ms");
+        for pair in words.windows(2) {
+            assert!(pair[0].start_ms < pair[0].end_ms && pair[0].end_ms <= pair[1].start_ms + 1, "{pair:?}");
+        }
+        assert!(words.last().is_some_and(|w| w.end_ms <= total_ms));
+    }
+
+    #[test]
+    fn a_stop_takes_effect_within_one_chunk() {
+        let Some(mut slt) = voice("slt") else { return };
+        let mut chunks = 0;
+        slt.speak("This sentence would go on for quite a while if nobody stopped it.", &mut |_| {
+            chunks += 1;
+            if chunks == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        assert_eq!(chunks, 3);
+        let mut after = 0;
+        slt.speak("Again.", &mut |chunk| {
+            after += chunk.len();
+            ControlFlow::Continue(())
+        });
+        assert!(after > 4000, "the voice still speaks after a stop: {after}");
+    }
+
+    #[test]
+    fn nothing_to_say_is_silence() {
+        let Some(mut slt) = voice("slt") else { return };
+        for text in ["", "  ", "...", "\0", "—"] {
+            assert!(slt.speak(text, &mut |_| ControlFlow::Continue(())).is_empty());
+        }
+    }
+
+    #[test]
+    fn an_unknown_voice_names_the_package() {
+        let error = Flite::load(&Assets::locate(), "nobody").unwrap_err().to_string();
+        assert!(error.contains("apt-get install -y libflite1"), "{error}");
+        assert!(Flite::load(&Assets::locate(), "../evil").is_err());
+    }
+}

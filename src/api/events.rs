@@ -1,0 +1,85 @@
+//! `/v1/events`: everything that happens, as server-sent events. Replays from `Last-Event-ID` (or `?after=`), then goes on live;
+//! without either it begins with what happens next.
+
+use super::problem::{Problem, read};
+use super::state::AppState;
+use crate::bus::Subscription;
+use crate::limits::EVENT_STREAMS_MAX;
+use crate::telemetry::metric;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures_util::stream::{self, Stream};
+use serde::Deserialize;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Where to start.
+#[derive(Debug, Deserialize)]
+pub(super) struct Start {
+    /// A position or an event's id.
+    after: Option<String>,
+}
+
+pub(super) async fn stream(
+    State(state): State<AppState>,
+    Query(start): Query<Start>,
+    headers: HeaderMap,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let last = headers.get("last-event-id").and_then(|v| v.to_str().ok()).map(str::to_owned).or(start.after);
+    let after = match last {
+        None => None,
+        Some(last) => Some(position(&state, last).await?),
+    };
+    let permit = Arc::clone(&state.streams).try_acquire_owned().map_err(|_| {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("{EVENT_STREAMS_MAX} clients follow the events already"))
+    })?;
+    let open = Open::new(Arc::clone(&state.streams), permit);
+    let follower = (state.bus.subscribe(after), open);
+    let events = stream::unfold(follower, |(mut subscription, open): (Subscription, Open)| async move {
+        let event = match subscription.next().await {
+            Ok(event) => event,
+            Err(error) => {
+                tracing::debug!(%error, "an event stream ended");
+                return None;
+            }
+        };
+        // An envelope of text and numbers always serialises; an empty message would only be passed over.
+        let data = serde_json::to_string(&*event).unwrap_or_default();
+        let message = Event::default().id(event.seq.to_string()).event(event.kind.clone()).data(data);
+        Some((Ok(message), (subscription, open)))
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
+}
+
+/// A position as number, or that of the event with this id.
+async fn position(state: &AppState, last: String) -> Result<u64, Problem> {
+    if let Ok(position) = last.parse() {
+        return Ok(position);
+    }
+    let store = state.store.clone();
+    let found = read(move || store.events().position(&last)).await?;
+    found.ok_or_else(|| Problem::not_found("there is no event with that id (any more); start without Last-Event-ID"))
+}
+
+/// One open stream, counted.
+struct Open {
+    streams: Arc<Semaphore>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Open {
+    fn new(streams: Arc<Semaphore>, permit: OwnedSemaphorePermit) -> Self {
+        metric::event_streams(EVENT_STREAMS_MAX - streams.available_permits());
+        Self { streams, permit: Some(permit) }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.permit = None;
+        metric::event_streams(EVENT_STREAMS_MAX - self.streams.available_permits());
+    }
+}

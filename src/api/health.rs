@@ -1,0 +1,76 @@
+//! `/health`: how the daemon does, for people, load balancers and systemd alike.
+
+use super::state::AppState;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// One engine of speech.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Engine {
+    /// `asr`, `tts`, `vad`.
+    pub part: String,
+    /// Which engine serves.
+    pub name: String,
+    /// True when it is a fallback of narrow use.
+    pub limited: bool,
+    /// What to know or to install.
+    pub note: String,
+}
+
+/// One part of the daemon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Subsystem {
+    /// `sip`, `media`, `speech`, `store`, `pipeline`.
+    pub name: String,
+    /// Whether it serves.
+    pub healthy: bool,
+    /// Why not, or what to know.
+    pub note: String,
+}
+
+/// How the daemon does now.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct HealthSnapshot {
+    /// Engines of speech.
+    pub engines: Vec<Engine>,
+    /// Scheduling class of the media workers, e.g. `SCHED_FIFO 60` or `nice -20`.
+    pub scheduling: String,
+    /// Parts of the daemon.
+    pub subsystems: Vec<Subsystem>,
+}
+
+impl HealthSnapshot {
+    fn is_healthy(&self) -> bool {
+        self.subsystems.iter().all(|part| part.healthy)
+    }
+}
+
+pub(super) async fn report(State(state): State<AppState>) -> Json<Value> {
+    let snapshot = (state.health)();
+    let status = if snapshot.is_healthy() { "ok" } else { "degraded" };
+    Json(json!({
+        "status": status,
+        "version": env!("CARGO_PKG_VERSION"),
+        "engines": snapshot.engines,
+        "scheduling": snapshot.scheduling,
+        "subsystems": snapshot.subsystems,
+    }))
+}
+
+/// The process answers; nothing more is claimed.
+pub(super) async fn live() -> Json<Value> {
+    Json(json!({"status": "ok"}))
+}
+
+/// 200 when calls can be taken, else 503 with the parts that are not well.
+pub(super) async fn ready(State(state): State<AppState>) -> (StatusCode, Json<Value>) {
+    let snapshot = (state.health)();
+    if snapshot.is_healthy() {
+        return (StatusCode::OK, Json(json!({"status": "ok"})));
+    }
+    let unwell: Vec<_> = snapshot.subsystems.iter().filter(|part| !part.healthy).collect();
+    (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "unavailable", "subsystems": unwell})))
+}

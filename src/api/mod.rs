@@ -1,0 +1,23 @@
+//! The control API: HTTP on loopback, one file per resource, the route table in [`routes`].
+//!
+//! Owning thread: tokio tasks; whatever reads the disk does so on blocking threads. Errors are RFC 9457 problems. The page at
+//! `/` shows calls, the talk as it happens, builds and apps.
+//! Deliberately absent: tokens and TLS (so no address but loopback is served), the console proper.
+
+mod apps;
+mod builds;
+mod calls;
+mod conversations;
+mod events;
+mod health;
+mod metrics;
+mod page;
+mod problem;
+mod routes;
+mod server;
+mod state;
+
+pub use health::{Engine, HealthSnapshot, Subsystem};
+pub use routes::{ROUTES, Route, router};
+pub use server::{ApiError, Server};
+pub use state::{AppState, LiveCall};

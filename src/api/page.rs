@@ -1,0 +1,37 @@
+//! The page at `/` and the API's description; files next to this one, embedded.
+
+use axum::http::{HeaderName, header};
+use axum::response::IntoResponse;
+
+/// `/openapi.json`.
+pub(super) const OPENAPI: &str = include_str!("openapi.json");
+
+/// Everything from here, nothing inline, no frames: transcripts are callers' words.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; \
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+fn file(kind: &'static str, content: &'static str) -> ([(HeaderName, &'static str); 4], &'static str) {
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
+    (headers, content)
+}
+
+pub(super) async fn html() -> impl IntoResponse {
+    file("text/html; charset=utf-8", include_str!("page/page.html"))
+}
+
+pub(super) async fn css() -> impl IntoResponse {
+    file("text/css; charset=utf-8", include_str!("page/page.css"))
+}
+
+pub(super) async fn js() -> impl IntoResponse {
+    file("text/javascript; charset=utf-8", include_str!("page/page.js"))
+}
+
+pub(super) async fn openapi() -> impl IntoResponse {
+    file("application/json", OPENAPI)
+}

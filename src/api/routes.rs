@@ -1,0 +1,109 @@
+//! The route table. Purpose: the one list of what the API answers; `openapi.json` is compared with it by a test. Adding a
+//! resource is one file and its rows here.
+
+use super::problem::Problem;
+use super::state::AppState;
+use super::{apps, builds, calls, conversations, events, health, metrics, page};
+use crate::limits::HTTP_BODY_MAX;
+use crate::pipeline::deploy::is_local_host;
+use crate::telemetry::metric;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    /// `GET` or `POST`.
+    pub method: &'static str,
+    /// Path template.
+    pub path: &'static str,
+    handler: fn() -> MethodRouter<AppState>,
+}
+
+const fn row(method: &'static str, path: &'static str, handler: fn() -> MethodRouter<AppState>) -> Route {
+    Route { method, path, handler }
+}
+
+/// Everything that the API answers.
+pub const ROUTES: &[Route] = &[
+    row("GET", "/", || get(page::html)),
+    row("GET", "/page.css", || get(page::css)),
+    row("GET", "/page.js", || get(page::js)),
+    row("GET", "/health", || get(health::report)),
+    row("GET", "/health/live", || get(health::live)),
+    row("GET", "/health/ready", || get(health::ready)),
+    row("GET", "/metrics", || get(metrics::text)),
+    row("GET", "/openapi.json", || get(page::openapi)),
+    row("GET", "/v1/apps", || get(apps::list)),
+    row("GET", "/v1/apps/{name}/facts", || get(apps::facts)),
+    row("GET", "/v1/builds", || get(builds::list)),
+    row("POST", "/v1/builds", || post(builds::create)),
+    row("GET", "/v1/builds/{id}", || get(builds::one)),
+    row("GET", "/v1/calls", || get(calls::list)),
+    row("GET", "/v1/calls/{id}", || get(calls::one)),
+    row("GET", "/v1/conversations/{id}", || get(conversations::one)),
+    row("GET", "/v1/events", || get(events::stream)),
+];
+
+/// The API over `state`.
+pub fn router(state: AppState) -> Router {
+    let mut router = Router::new();
+    for route in ROUTES {
+        let path = route.path;
+        let counted = middleware::map_response(move |response: Response| async move {
+            metric::api_answer(path, response.status().as_u16());
+            response
+        });
+        router = router.route(path, (route.handler)().layer(counted));
+    }
+    router
+        .fallback(async || Problem::not_found("there is no such resource; GET /openapi.json lists all"))
+        .method_not_allowed_fallback(async || {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this resource does not take that method")
+        })
+        .layer(DefaultBodyLimit::max(HTTP_BODY_MAX))
+        .layer(middleware::from_fn(only_local_names))
+        .with_state(state)
+}
+
+/// A foreign web page can point a name of its own at loopback; such names are not served.
+async fn only_local_names(request: Request, next: Next) -> Response {
+    if is_local_host(request.headers()) {
+        return next.run(request).await;
+    }
+    let detail = "the Host field must be localhost or an address";
+    Problem::new(StatusCode::MISDIRECTED_REQUEST, detail).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn openapi_describes_exactly_the_route_table() {
+        let document: Value = serde_json::from_str(page::OPENAPI).unwrap();
+        let described: BTreeSet<_> = document["paths"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .flat_map(|(path, item)| item.as_object().unwrap().keys().map(move |m| (m.to_uppercase(), path.clone())))
+            .collect();
+        let answered: BTreeSet<_> = ROUTES.iter().map(|r| (r.method.to_owned(), r.path.to_owned())).collect();
+        assert_eq!(described, answered);
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                assert!(operation["summary"].is_string() && operation["responses"].is_object(), "{method} {path}");
+                let named = path.split('/').filter(|s| s.starts_with('{')).count();
+                let parameters =
+                    operation["parameters"].as_array().map_or(0, |p| p.iter().filter(|p| p["in"] == "path").count());
+                assert_eq!(named, parameters, "{method} {path}");
+            }
+        }
+    }
+}

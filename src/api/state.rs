@@ -1,0 +1,68 @@
+//! What the handlers share. Plain handles; the daemon constructs it.
+
+use super::health::HealthSnapshot;
+use crate::bus::Bus;
+use crate::limits::EVENT_STREAMS_MAX;
+use crate::pipeline::Pipeline;
+use crate::store::Store;
+use serde::Serialize;
+use std::fmt;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// One call that is up now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LiveCall {
+    /// `call_…`.
+    pub id: String,
+    /// Who calls.
+    pub caller: String,
+    /// What was dialled.
+    pub callee: String,
+    /// What took it: `echo`, `agent:grace`.
+    pub app: String,
+    /// `ringing`, `answered`, `held`, `ending`.
+    pub state: String,
+    /// Its conversation, if there is one.
+    pub conversation_id: Option<String>,
+}
+
+/// Shared by all handlers; cheap to clone.
+#[derive(Clone)]
+pub struct AppState {
+    /// Calls, conversations, builds, apps.
+    pub store: Store,
+    /// Events.
+    pub bus: Arc<Bus>,
+    /// Builds and apps.
+    pub pipeline: Pipeline,
+    /// How the daemon does, now; must not block.
+    pub health: Arc<dyn Fn() -> HealthSnapshot + Send + Sync>,
+    /// All metrics in the Prometheus text format; must not block.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Calls that are up now; must not block.
+    pub live_calls: Arc<dyn Fn() -> Vec<LiveCall> + Send + Sync>,
+    /// Room for event streams.
+    pub(super) streams: Arc<Semaphore>,
+}
+
+impl AppState {
+    /// The state over these handles.
+    #[must_use]
+    pub fn new(
+        store: Store,
+        bus: Arc<Bus>,
+        pipeline: Pipeline,
+        health: Arc<dyn Fn() -> HealthSnapshot + Send + Sync>,
+        metrics: Arc<dyn Fn() -> String + Send + Sync>,
+        live_calls: Arc<dyn Fn() -> Vec<LiveCall> + Send + Sync>,
+    ) -> Self {
+        Self { store, bus, pipeline, health, metrics, live_calls, streams: Arc::new(Semaphore::new(EVENT_STREAMS_MAX)) }
+    }
+}
+
+impl fmt::Debug for AppState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AppState")
+    }
+}

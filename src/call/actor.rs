@@ -1,0 +1,589 @@
+//! The task that owns one call: it performs what the machine decides and tells it what happened.
+//!
+//! One tokio task per call, from the INVITE to the written record. Invariants: every offered call is accepted or
+//! refused; whatever was taken (port, media session, speech lane, seat in the registry) is given back on every path out;
+//! the record is written once more at the end, with class and reason. Deliberately absent: decisions about the
+//! conversation (`machine`), SIP messages (`sip::agent`), audio (`media`, `speech`).
+
+use super::machine::{CallAction, CallInput, CallMachine, Mark, SaidTurn};
+use super::media_leg::{MediaLeg, NoMedia, Offered};
+use super::record::{CallEnd, EndClass};
+use super::registry::{CallEvent, Registry};
+use crate::config::{App, Config};
+use crate::conversation::{AppFacts, BuildUpdate, Dialogue, Persona};
+use crate::id::{CallId, Generation};
+use crate::media::{CloseCause, MediaCommand, MediaEvent, MediaPlane, PortPool, SessionStats};
+use crate::os::clock;
+use crate::pipeline::manifest::BuildManifest;
+use crate::pipeline::{Pipeline, SubmitError};
+use crate::sip::agent::{AgentError, EndedBy, LegId, SipEvent};
+use crate::sip::transport::{SipError, SipHandle};
+use crate::speech::{SpeechEvent, SpeechLane, SpeechPlane};
+use crate::store::{CallRecord, Commit, Conversation, Direction, Speaker, Store, Turn};
+use crate::telemetry::marks::Marks;
+use crate::turn::{TurnConfig, TurnMachine};
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{broadcast, mpsc};
+use tracing::{info, warn};
+
+/// The media worker answers a `Close` within a pass; this is for a worker that died.
+const CLOSE_WAIT: Duration = Duration::from_secs(2);
+/// What a refused caller is told to wait.
+const RETRY_AFTER_S: &str = "5";
+
+/// The planes that every call works with.
+#[derive(Debug)]
+pub struct Planes {
+    /// Configuration.
+    pub config: Config,
+    /// Signalling.
+    pub sip: SipHandle,
+    /// Ears and mouth. Dropped before the media plane, whose bells it listens to.
+    pub speech: SpeechPlane,
+    /// Audio on the wire.
+    pub media: MediaPlane,
+    /// RTP ports.
+    pub ports: Mutex<PortPool>,
+    /// Builds and apps.
+    pub pipeline: Pipeline,
+    /// The daemon's memory.
+    pub store: Store,
+    /// Latency marks.
+    pub marks: Arc<Marks>,
+    /// Calls of this moment.
+    pub registry: Registry,
+}
+
+/// What the INVITE said.
+#[derive(Clone, Debug)]
+pub struct Invitation {
+    /// The leg to answer.
+    pub leg: LegId,
+    /// From, as written.
+    pub from: String,
+    /// User part of the Request-URI.
+    pub number: String,
+    /// SIP Call-ID, for the log.
+    pub sip_call_id: String,
+    /// Where it came from.
+    pub source: SocketAddr,
+    /// SDP offer; `None` asks for ours.
+    pub offer: Option<Vec<u8>>,
+}
+
+/// A refusal before the answer.
+struct Refusal {
+    code: u16,
+    phrase: &'static str,
+    retry: bool,
+    why: String,
+}
+
+impl Refusal {
+    fn new(code: u16, phrase: &'static str, why: impl Into<String>) -> Self {
+        Self { code, phrase, retry: code == 503, why: why.into() }
+    }
+}
+
+/// Runs one call to its end.
+pub async fn run(planes: Arc<Planes>, call: CallId, invitation: Invitation, mailbox: mpsc::Receiver<CallEvent>) {
+    let started = clock::wall();
+    let mut record = CallRecord {
+        id: call.to_string(),
+        direction: Direction::Inbound,
+        caller: invitation.from.clone(),
+        callee: invitation.number.clone(),
+        source: invitation.source.to_string(),
+        app: String::new(),
+        conversation_id: None,
+        started,
+        answered: None,
+        ended: None,
+        ended_by: None,
+        reason: None,
+        media: None,
+    };
+    info!(%call, from = %invitation.from, number = %invitation.number, sip_call_id = %invitation.sip_call_id, "call offered");
+    let end = match Actor::answer(Arc::clone(&planes), call, &invitation, mailbox, &mut record).await {
+        Ok(actor) => actor.serve(&mut record).await,
+        Err(refusal) => {
+            warn!(%call, code = refusal.code, why = %refusal.why, "call refused");
+            let extra: &[(&str, &str)] = if refusal.retry { &[("Retry-After", RETRY_AFTER_S)] } else { &[] };
+            told(planes.sip.reject(invitation.leg, refusal.code, refusal.phrase, extra).await);
+            CallEnd::new(EndClass::Refused, format!("{} {}: {}", refusal.code, refusal.phrase, refusal.why))
+        }
+    };
+    planes.registry.release(call);
+    record.ended = Some(clock::wall());
+    record.ended_by = Some(end.class.name().to_owned());
+    record.reason = Some(end.reason.clone());
+    info!(%call, class = %end.class, reason = %end.reason, "call ended");
+    keep(planes.store.calls().record(record), "the call's record");
+}
+
+/// Writes without waiting; a failure is logged, since nobody was promised this row.
+fn keep<T: Send + 'static>(commit: Commit<T>, what: &'static str) {
+    tokio::spawn(async move {
+        if let Err(error) = commit.await {
+            warn!(%error, "{what} was not written");
+        }
+    });
+}
+
+/// The other side may have ended the dialog at the same moment; anything else is a fault of ours.
+fn told(outcome: Result<(), SipError>) {
+    match outcome {
+        Ok(()) | Err(SipError::Agent(AgentError::UnknownLeg(_)) | SipError::Closed) => {}
+        Err(error) => warn!(%error, "signalling"),
+    }
+}
+
+struct Actor {
+    planes: Arc<Planes>,
+    call: CallId,
+    leg: LegId,
+    media: MediaLeg,
+    talk: Option<Talk>,
+    mailbox: mpsc::Receiver<CallEvent>,
+    end: Option<CallEnd>,
+    /// The dialog is over or its end has been sent.
+    signalled: bool,
+}
+
+/// The talking part; absent on `echo`.
+struct Talk {
+    machine: CallMachine,
+    lane: SpeechLane,
+    speech: mpsc::Receiver<SpeechEvent>,
+    updates: broadcast::Receiver<BuildUpdate>,
+    builds: HashSet<String>,
+    conversation: String,
+    turns: u32,
+    answers: mpsc::Sender<Answer>,
+    answered: mpsc::Receiver<Answer>,
+    /// Builds handed over whose id is not known yet, and the news that may be theirs.
+    submitting: usize,
+    held: Vec<BuildUpdate>,
+}
+
+/// What comes back from the pipeline.
+enum Answer {
+    Input(CallInput),
+    Submitted(String),
+}
+
+/// News kept while a build's id is not known.
+const HELD_MAX: usize = 64;
+
+impl Actor {
+    /// Takes everything that the call needs, then sends 200.
+    async fn answer(
+        planes: Arc<Planes>,
+        call: CallId,
+        invitation: &Invitation,
+        mailbox: mpsc::Receiver<CallEvent>,
+        record: &mut CallRecord,
+    ) -> Result<Self, Refusal> {
+        let Some(app) = planes.config.route(&invitation.number).cloned() else {
+            return Err(Refusal::new(404, "Not Found", format!("no route for {:?}", invitation.number)));
+        };
+        record.app = app.to_string();
+        keep(planes.store.calls().record(record.clone()), "the call's record");
+        let offered = Offered { offer: invitation.offer.as_deref(), source: invitation.source };
+        let (media, ends, sdp) = MediaLeg::open(&planes, call, &app, offered).map_err(|error| match error {
+            NoMedia::NotAcceptable(why) => Refusal::new(488, "Not Acceptable Here", why),
+            NoMedia::BadOffer(why) => Refusal::new(400, "Bad Request", why),
+            NoMedia::NoCapacity(why) => Refusal::new(503, "Service Unavailable", why),
+        })?;
+        let talk = match (&app, ends) {
+            (App::Echo, _) | (App::Agent(_), None) => None,
+            (App::Agent(name), Some(ends)) => match Talk::begin(&planes, call, name, ends) {
+                Ok(talk) => Some(talk),
+                Err(why) => {
+                    media.release(&planes);
+                    return Err(Refusal::new(503, "Service Unavailable", why));
+                }
+            },
+        };
+        let mut actor = Self { planes, call, leg: invitation.leg, media, talk, mailbox, end: None, signalled: false };
+        if let Err(why) = actor.media.start(&actor.planes) {
+            actor.media.release(&actor.planes);
+            return Err(Refusal::new(503, "Service Unavailable", why));
+        }
+        told(actor.planes.sip.accept(actor.leg, sdp).await);
+        record.answered = Some(clock::wall());
+        record.conversation_id = actor.talk.as_ref().map(|t| t.conversation.clone());
+        actor.planes.registry.answered(call, &record.app, record.conversation_id.clone());
+        keep(actor.planes.store.calls().record(record.clone()), "the call's record");
+        Ok(actor)
+    }
+
+    async fn serve(mut self, record: &mut CallRecord) -> CallEnd {
+        while self.end.is_none() {
+            self.step().await;
+        }
+        let end = self.end.take().unwrap_or_else(|| CallEnd::new(EndClass::Failed, "ended without a reason"));
+        if !self.signalled {
+            told(self.planes.sip.hang_up(self.leg, Some(&end.reason)).await);
+        }
+        record.media = self.close_media().await.map(|stats| media_json(&stats));
+        let planes = Arc::clone(&self.planes);
+        if let Some(talk) = &self.talk {
+            let conversation = Conversation {
+                id: talk.conversation.clone(),
+                call_id: Some(self.call.to_string()),
+                agent: record.app.clone(),
+                started: record.started,
+                ended: Some(clock::wall()),
+            };
+            keep(planes.store.conversations().record(conversation), "the conversation's end");
+        }
+        self.media.release(&planes);
+        end
+    }
+
+    /// Waits for one thing to happen and deals with it.
+    async fn step(&mut self) {
+        let Some(talk) = &mut self.talk else {
+            match self.mailbox.recv().await {
+                Some(event) => self.handle_event(event).await,
+                None => self.end = Some(CallEnd::new(EndClass::Failed, "the call lost its mailbox")),
+            }
+            return;
+        };
+        let due = talk.machine.poll_timeout().map(|at| at.since(clock::monotonic()));
+        let input = tokio::select! {
+            biased;
+            event = self.mailbox.recv() => {
+                match event {
+                    Some(event) => self.handle_event(event).await,
+                    None => self.end = Some(CallEnd::new(EndClass::Failed, "the call lost its mailbox")),
+                }
+                return;
+            }
+            Some(event) = talk.speech.recv() => Some(speech_input(event)),
+            Some(answer) = talk.answered.recv() => match answer {
+                Answer::Input(input) => Some(input),
+                Answer::Submitted(build) => {
+                    self.adopt(build);
+                    return;
+                }
+            },
+            update = talk.updates.recv() => match update {
+                Ok(update) if talk.builds.contains(&update.build_id) => Some(CallInput::Build(update)),
+                Ok(update) => {
+                    talk.hold(update);
+                    None
+                }
+                Err(error) => {
+                    warn!(call = %self.call, %error, "news of builds were missed");
+                    None
+                }
+            },
+            () = sleep_for(due) => Some(CallInput::Timeout),
+        };
+        if let Some(input) = input {
+            self.tell(input);
+        }
+    }
+
+    async fn handle_event(&mut self, event: CallEvent) {
+        match event {
+            CallEvent::Sip(event) => self.handle_sip(event).await,
+            CallEvent::Media(event) => self.handle_media(event),
+            CallEvent::Drain if self.talk.is_some() => self.tell(CallInput::Drain),
+            CallEvent::Drain => self.end = Some(CallEnd::new(EndClass::Drained, "the service is stopping")),
+        }
+    }
+
+    async fn handle_sip(&mut self, event: SipEvent) {
+        match event {
+            SipEvent::Confirmed { answer, .. } => match self.media.confirm(&self.planes, answer.as_deref()) {
+                Ok(true) => self.tell(CallInput::Confirmed),
+                Ok(false) => {}
+                Err(why) => self.end = Some(CallEnd::new(EndClass::Failed, why)),
+            },
+            SipEvent::Cancelled { .. } => {
+                self.signalled = true;
+                self.end = Some(CallEnd::new(EndClass::Cancelled, "the caller gave up before the answer"));
+            }
+            SipEvent::Ended { by, reason, .. } => {
+                self.signalled = true;
+                self.end = Some(match by {
+                    EndedBy::Remote => CallEnd::new(EndClass::CallerHungUp, reason.unwrap_or_else(|| "BYE".to_owned())),
+                    EndedBy::Local => CallEnd::new(EndClass::AgentHungUp, reason.unwrap_or_default()),
+                    EndedBy::Timeout | EndedBy::TransportError => CallEnd::new(
+                        EndClass::SignallingTimeout,
+                        reason.unwrap_or_else(|| "the caller's phone stopped answering".to_owned()),
+                    ),
+                });
+            }
+            SipEvent::Reinvite { unchanged: true, .. } => told(self.planes.sip.refresh(self.leg).await),
+            SipEvent::Reinvite { offer, .. } => match self.media.renegotiate(&self.planes, offer.as_deref()) {
+                Ok(sdp) => told(self.planes.sip.answer_reinvite(self.leg, sdp).await),
+                // The session goes on as it was (RFC 3261 section 14.2).
+                Err(_) => told(self.planes.sip.reject(self.leg, 488, "Not Acceptable Here", &[]).await),
+            },
+            SipEvent::InfoDigit { digit, .. } => self.tell(CallInput::Digit(digit, self.media.audio_time())),
+            SipEvent::Incoming { .. }
+            | SipEvent::Progress { .. }
+            | SipEvent::Accepted { .. }
+            | SipEvent::Refused { .. } => {}
+        }
+    }
+
+    fn handle_media(&mut self, event: MediaEvent) {
+        let input = match event {
+            MediaEvent::Digit { digit, at, .. } => CallInput::Digit(digit, at),
+            MediaEvent::FirstAudible { utterance, at, .. } => CallInput::FirstAudible(utterance, at),
+            MediaEvent::Played { utterance, samples, end, .. } => CallInput::Played { utterance, samples, end },
+            MediaEvent::Flushed { utterance, samples, last_audible, .. } => {
+                CallInput::Flushed { utterance, samples, last_audible }
+            }
+            MediaEvent::MediaTimeout { .. } if self.talk.is_some() => CallInput::MediaTimeout,
+            MediaEvent::MediaTimeout { .. } => {
+                self.end = Some(CallEnd::new(EndClass::MediaTimeout, "no audio from the caller for 60 s"));
+                return;
+            }
+            MediaEvent::Refused { .. } => {
+                self.media.forget();
+                self.end = Some(CallEnd::new(EndClass::Failed, "the media worker has no free place"));
+                return;
+            }
+            MediaEvent::Closed { cause, stats, .. } => {
+                self.media.closed(stats);
+                let why = match cause {
+                    CloseCause::Asked => return,
+                    CloseCause::Shutdown => CallEnd::new(EndClass::Drained, "the media plane is stopping"),
+                    CloseCause::Panicked => CallEnd::new(EndClass::Failed, "the call's audio chain failed"),
+                };
+                self.end.get_or_insert(why);
+                return;
+            }
+            MediaEvent::Opened { .. } | MediaEvent::FirstPacket { .. } => return,
+        };
+        self.tell(input);
+    }
+
+    /// Tells the machine and does what it wants.
+    fn tell(&mut self, input: CallInput) {
+        let Some(talk) = &mut self.talk else { return };
+        talk.machine.handle(clock::monotonic(), input);
+        while let Some(action) = talk.machine.poll_action() {
+            match action {
+                CallAction::Listen(expectation) => talk.lane.listen(expectation),
+                CallAction::Finalize => talk.lane.finalize(),
+                CallAction::Speak { utterance, generation, text } => talk.lane.speak(utterance, generation, text),
+                CallAction::Flush(generation) => flush(&self.planes, self.call, &talk.lane, generation),
+                CallAction::Submit(manifest) => talk.submit(&self.planes, *manifest),
+                CallAction::LookUp(subject) => talk.look_up(&self.planes, subject),
+                CallAction::Note(said) => talk.note(&self.planes, said),
+                CallAction::Measure(mark, took) => measure(&self.planes.marks, mark, took),
+                CallAction::HangUp(end) => self.end = Some(end),
+            }
+        }
+    }
+
+    /// A build of this caller has its id: news that came before it are told now.
+    fn adopt(&mut self, build: String) {
+        let Some(talk) = &mut self.talk else { return };
+        talk.submitting = talk.submitting.saturating_sub(1);
+        talk.builds.insert(build.clone());
+        let held = std::mem::take(&mut talk.held);
+        let (ours, others): (Vec<_>, Vec<_>) = held.into_iter().partition(|u| talk.builds.contains(&u.build_id));
+        if talk.submitting > 0 {
+            talk.held = others;
+        }
+        self.tell(CallInput::BuildAccepted(build));
+        for update in ours {
+            self.tell(CallInput::Build(update));
+        }
+    }
+
+    async fn close_media(&mut self) -> Option<SessionStats> {
+        if let Some(stats) = self.media.stats() {
+            return Some(stats);
+        }
+        self.media.close(&self.planes);
+        let deadline = tokio::time::Instant::now() + CLOSE_WAIT;
+        while let Ok(Some(event)) = tokio::time::timeout_at(deadline, self.mailbox.recv()).await {
+            if let CallEvent::Media(MediaEvent::Closed { stats, .. }) = event {
+                self.media.closed(stats);
+                return Some(stats);
+            }
+        }
+        warn!(call = %self.call, "the media worker did not give the call back");
+        None
+    }
+}
+
+impl Talk {
+    fn begin(planes: &Planes, call: CallId, agent: &str, ends: crate::media::SpeechEnds) -> Result<Self, String> {
+        let (events, speech) = mpsc::channel(crate::limits::CALL_EVENTS_MAX);
+        let lane = planes.speech.attach(call, ends, events).map_err(|e| e.to_string())?;
+        let conversation = format!("conv_{:016x}", call.0);
+        let mut persona = Persona::named(&spoken_name(agent));
+        if let Some(greeting) = planes.config.agents.iter().find(|a| a.name == agent).and_then(|a| a.greeting.clone()) {
+            persona.greeting = vec![greeting];
+        }
+        let (answers, answered) = mpsc::channel(8);
+        keep(
+            planes.store.conversations().record(Conversation {
+                id: conversation.clone(),
+                call_id: Some(call.to_string()),
+                agent: agent.to_owned(),
+                started: clock::wall(),
+                ended: None,
+            }),
+            "the conversation",
+        );
+        Ok(Self {
+            machine: CallMachine::new(
+                Dialogue::new(persona, conversation.clone()),
+                TurnMachine::new(TurnConfig::default()),
+            ),
+            lane,
+            speech,
+            updates: planes.pipeline.updates(),
+            builds: HashSet::new(),
+            conversation,
+            turns: 0,
+            answers,
+            answered,
+            submitting: 0,
+            held: Vec::new(),
+        })
+    }
+
+    /// Hands the manifest over; the build goes on whatever becomes of the call.
+    fn submit(&mut self, planes: &Arc<Planes>, manifest: BuildManifest) {
+        self.submitting += 1;
+        let (planes, answers) = (Arc::clone(planes), self.answers.clone());
+        tokio::spawn(async move {
+            let answer = match planes.pipeline.submit(manifest).await {
+                Ok(build) => Answer::Submitted(build.id),
+                Err(error) => {
+                    warn!(%error, "a build was not taken");
+                    Answer::Input(CallInput::BuildRefused(spoken_refusal(&error)))
+                }
+            };
+            // A caller who hung up meanwhile needs no answer.
+            let _ = answers.send(answer).await;
+        });
+    }
+
+    fn hold(&mut self, update: BuildUpdate) {
+        if self.submitting > 0 && self.held.len() < HELD_MAX {
+            self.held.push(update);
+        }
+    }
+
+    fn look_up(&self, planes: &Arc<Planes>, subject: String) {
+        let (planes, answers) = (Arc::clone(planes), self.answers.clone());
+        tokio::spawn(async move {
+            let facts = planes.pipeline.facts(&subject).await.unwrap_or_else(|error| {
+                warn!(%error, subject, "the state of an app is not known");
+                AppFacts { name: subject, unknown: Some(Vec::new()), ..AppFacts::default() }
+            });
+            // A caller who hung up meanwhile needs no answer.
+            let _ = answers.send(Answer::Input(CallInput::Facts(facts))).await;
+        });
+    }
+
+    fn note(&mut self, planes: &Planes, said: SaidTurn) {
+        self.turns += 1;
+        let who = match said.speaker {
+            super::machine::Speaker::Caller => Speaker::Caller,
+            super::machine::Speaker::Agent => Speaker::Agent,
+        };
+        info!(conversation = %self.conversation, ?who, text = %said.text, heard = said.heard.as_deref(), "said");
+        let now = clock::wall();
+        let turn = Turn {
+            conversation_id: self.conversation.clone(),
+            seq: self.turns,
+            who,
+            text: said.text,
+            heard: said.heard,
+            started: now,
+            ended: Some(now),
+            confidence: said.confidence.map(f64::from),
+        };
+        keep(planes.store.conversations().turn(turn), "a turn");
+    }
+}
+
+fn flush(planes: &Planes, call: CallId, lane: &SpeechLane, generation: Generation) {
+    lane.flush(generation);
+    if planes.media.send(MediaCommand::FlushPlayout { call, generation }).is_err() {
+        warn!(%call, "the media worker takes no commands; the agent talks on");
+    }
+}
+
+fn measure(marks: &Marks, mark: Mark, took: Duration) {
+    match mark {
+        Mark::TurnResponse => &marks.turn_response,
+        Mark::Endpoint => &marks.endpoint,
+        Mark::AsrFinal => &marks.asr_final,
+        Mark::Think => &marks.think,
+        Mark::TtsFirstAudio => &marks.tts_first_audio,
+        Mark::Playout => &marks.playout,
+        Mark::BargeInStop => &marks.barge_in_stop,
+        Mark::Greeting => &marks.greeting,
+    }
+    .record(took);
+}
+
+fn speech_input(event: SpeechEvent) -> CallInput {
+    match event {
+        SpeechEvent::Voice { at, voiced, last_voiced, last_voiced_tick } => {
+            CallInput::Voice { at, voiced, last_voiced, last_voiced_tick }
+        }
+        SpeechEvent::Partial { text } => CallInput::Partial(text),
+        SpeechEvent::Final { text, confidence, .. } => CallInput::Final { text, confidence },
+        SpeechEvent::SpeakStarted { utterance, .. } => CallInput::SpeakStarted(utterance),
+        SpeechEvent::Spoken { utterance, words, .. } => CallInput::Spoken { utterance, words },
+        SpeechEvent::Failed { part, what } => CallInput::SpeechFailed(format!("{}: {what}", part.name())),
+        SpeechEvent::Onset { at, .. } => CallInput::Onset(at),
+    }
+}
+
+fn spoken_refusal(error: &SubmitError) -> String {
+    match error {
+        SubmitError::Slow { waiting } => format!("I have {waiting} builds waiting. Please ask me again in a minute."),
+        SubmitError::Invalid(_) => {
+            "I could not make a plan from that. Please tell me again what it should do.".to_owned()
+        }
+        SubmitError::Store(_) => {
+            "I could not write your request down, so nothing was started. Please call again.".to_owned()
+        }
+    }
+}
+
+async fn sleep_for(due: Option<Duration>) {
+    match due {
+        Some(due) => tokio::time::sleep(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Names in the configuration are lower case; people's names are not.
+fn spoken_name(agent: &str) -> String {
+    let mut letters = agent.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+fn media_json(stats: &SessionStats) -> serde_json::Value {
+    serde_json::json!({
+        "packets_received": stats.packets_received,
+        "packets_sent": stats.packets_sent,
+        "lost": stats.lost,
+        "late": stats.late,
+        "forged": stats.forged,
+        "garbage": stats.garbage,
+        "digits": stats.digits,
+        "jitter_ms": stats.jitter.as_secs_f64() * 1e3,
+    })
+}

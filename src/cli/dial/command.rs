@@ -1,0 +1,317 @@
+//! The subcommand itself: arguments → preparation → call → report → exit code. Owner: the main thread.
+//! Invariant: everything that takes time (synthesis, language model, WAV files) is done before the INVITE leaves.
+//! Deliberately absent: the call (`conduct`).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use callwright_models::Assets;
+
+use super::conduct::{Afterwards, Piecework, conduct};
+use super::ear::{Ear, EarPlan};
+use super::live::print;
+use super::phone::{CallError, CallPlan, Phone, Target};
+use super::report::{Call, Report};
+use super::score::score;
+use super::script::{Action, Entry, Script, Step, check_digits, check_voice};
+use super::stream::Job;
+use super::voice::{DEFAULT_VOICE, Voice};
+use super::wave;
+use crate::limits::DIAL_SCRIPT_OCTETS_MAX;
+use crate::rtp::Payload;
+
+/// A call without `--duration` ends after this at the latest.
+const LENGTH_MAX: Duration = Duration::from_secs(3600);
+/// What `--play` and `--digits` leave for the answer.
+const LINGER: Duration = Duration::from_secs(1);
+
+const EXAMPLES: &str = "\
+Examples:
+  callwright dial sip:echo@127.0.0.1 --play hello.wav --record both.wav
+        plays a file; both.wav has what we sent on the left and what came back on the right
+  callwright dial sip:300@127.0.0.1 --digits 1 --duration 20
+  callwright dial sip:300@127.0.0.1 --script order.toml --set RECORDS=7 --report r.json
+
+A script is a list of steps; each does one thing:
+  [[step]]
+  label = \"greeting\"                   # optional, shown in transcript and report
+  expect = [\"how can i help\"]          # all of these, within timeout = 20 seconds; \"a|b\" means either
+  [[step]]
+  say = \"I need a C R M\"               # when the agent was quiet for quiet = 0.5 seconds
+  [[step]]
+  say = \"stop\"
+  interrupt_after = 0.8                # this long into the agent's next speech: barge in
+  [[step]]
+  press = \"1\"                          # or: play = \"file.wav\", wait = 2.0, hang_up = true
+  [[step]]
+  expect = [\"${RECORDS} records\"]      # --set RECORDS=7; numbers are compared as numbers
+
+Exit code: 0 all expectations met · 1 not all met · 2 wrong arguments or script, or something is not installed ·
+3 no call (refused, not answered). The report's keys are listed in the documentation of `cli::dial::report`.";
+
+/// Call an agent as a person would: speak, listen, press keys, and measure what comes back.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Whom to call: sip:user@host[:port] (UDP)
+    uri: String,
+    /// Play this WAV file once the call is answered (8 or 16 kHz integer PCM)
+    #[arg(long, value_name = "WAV", conflicts_with = "script")]
+    play: Option<PathBuf>,
+    /// Press these keys (0-9 * # A-D), after --play
+    #[arg(long, value_name = "KEYS", conflicts_with = "script")]
+    digits: Option<String>,
+    /// Do what this script says
+    #[arg(long, value_name = "TOML")]
+    script: Option<PathBuf>,
+    /// Fill in ${NAME} in the script
+    #[arg(long, value_name = "NAME=VALUE", requires = "script", value_parser = name_and_value)]
+    set: Vec<(String, String)>,
+    /// Record both directions on one clock: left what we sent, right what we heard
+    #[arg(long, value_name = "WAV")]
+    record: Option<PathBuf>,
+    /// Write the figures as one flat JSON object
+    #[arg(long, value_name = "JSON")]
+    report: Option<PathBuf>,
+    /// Voice that speaks: rms or awb (the script's own `voice` otherwise, else rms)
+    #[arg(long)]
+    voice: Option<String>,
+    /// Hang up after this many seconds; a script that is not done by then has failed
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    duration: Option<Duration>,
+    /// Give up when nobody answers within this many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "30")]
+    ring: Duration,
+    /// Offer only this codec
+    #[arg(long, value_enum)]
+    codec: Option<Law>,
+    /// Our From header, e.g. "Ada <sip:201@192.0.2.1>"
+    #[arg(long, value_name = "URI")]
+    from: Option<String>,
+    /// Print nothing but errors
+    #[arg(long)]
+    quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Law {
+    Pcmu,
+    Pcma,
+}
+
+fn name_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("give NAME=VALUE".into()),
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let value: f64 = text.parse().map_err(|_| "give seconds, e.g. 20 or 2.5".to_owned())?;
+    if (0.1..=LENGTH_MAX.as_secs_f64()).contains(&value) {
+        Ok(Duration::from_secs_f64(value))
+    } else {
+        Err(format!("give 0.1 to {} seconds", LENGTH_MAX.as_secs()))
+    }
+}
+
+/// Why the command ends without a report.
+#[derive(Debug, thiserror::Error)]
+enum DialError {
+    /// Arguments, script, files or installation: the operator mends it.
+    #[error("{0}")]
+    Prepare(String),
+    /// No call.
+    #[error("{0}")]
+    Call(#[from] CallError),
+}
+
+/// Runs the subcommand.
+#[must_use]
+pub fn run(args: &Args) -> ExitCode {
+    match dial(args) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            complain(&error);
+            ExitCode::from(match error {
+                DialError::Prepare(_) | DialError::Call(CallError::Target(_)) => 2,
+                DialError::Call(_) => 3,
+            })
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "this is where the command speaks to people")]
+fn complain(error: &DialError) {
+    eprintln!("dial: {error}");
+}
+
+fn dial(args: &Args) -> Result<bool, DialError> {
+    let prepare = DialError::Prepare;
+    let target = Target::resolve(&args.uri)?;
+    let work = prepare_work(args).map_err(prepare)?;
+    for path in [&args.record, &args.report].into_iter().flatten() {
+        check_writable(path).map_err(prepare)?;
+    }
+    let plan = CallPlan {
+        target,
+        codec: args.codec.map(|law| match law {
+            Law::Pcmu => Payload::Pcmu,
+            Law::Pcma => Payload::Pcma,
+        }),
+        from: args.from.clone(),
+        length: work.length,
+        patience: args.ring,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| DialError::Prepare(format!("cannot start: {e}")))?;
+    let report = runtime.block_on(call(&plan, work, args.quiet))?;
+    if let Some(path) = &args.record {
+        report.performed.recorded.capture.write_wav(path).map_err(prepare)?;
+    }
+    if let Some(path) = &args.report {
+        // An object of strings and numbers always serialises.
+        let text = serde_json::to_string_pretty(&report.to_json()).unwrap_or_default() + "\n";
+        std::fs::write(path, text).map_err(|e| DialError::Prepare(format!("{}: {e}", path.display())))?;
+    }
+    print(args.quiet, report.to_table().trim_end());
+    match report.failure() {
+        None => Ok(true),
+        Some(why) => {
+            if args.quiet {
+                complain(&DialError::Prepare(why));
+            }
+            Ok(false)
+        }
+    }
+}
+
+async fn call(plan: &CallPlan, work: Piecework, quiet: bool) -> Result<Report, DialError> {
+    print(quiet, &format!("calling {} …", plan.target.uri));
+    let (phone, frames) = Phone::call(plan).await?;
+    let call = Call {
+        target: plan.target.uri.clone(),
+        agreed: phone.agreed(),
+        scheduling: phone.line().scheduling().to_string(),
+        answered: phone.answered,
+        ringing_after: phone.ringing_after,
+        answered_after: phone.answered_after,
+    };
+    print(quiet, &format!("answered after {} ms", call.answered_after.as_millis()));
+    let performed = conduct(phone, frames, work).await.map_err(DialError::Prepare)?;
+    let recorded = &performed.recorded;
+    let score = score(&recorded.capture, &performed.parts, call.answered, recorded.ended);
+    Ok(Report { call, performed, score })
+}
+
+/// Everything that the call needs, made ready.
+fn prepare_work(args: &Args) -> Result<Piecework, String> {
+    let script = match &args.script {
+        Some(path) => read_script(path, &args.set)?,
+        None => Script { steps: steps_of(args)?, ..Script::default() },
+    };
+    let assets = Assets::locate();
+    let expected: Vec<String> = script
+        .steps
+        .iter()
+        .filter_map(|s| match &s.action {
+            Action::Expect { phrases, .. } => Some(phrases.clone()),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    let listens = script.steps.iter().any(|s| matches!(s.action, Action::Expect { .. }));
+    let ear = if listens {
+        let plan = EarPlan { expected, phrases: script.phrases.clone(), pronounce: script.pronounce.clone() };
+        Some(Ear::open(&assets, &plan).map_err(|e| e.to_string())?)
+    } else {
+        None
+    };
+    let jobs = jobs_of(&script, args, &assets)?;
+    let has_something_to_do = !script.steps.is_empty();
+    let afterwards = match (&args.script, args.duration) {
+        (None, Some(_)) => Afterwards::Stay,
+        (None, None) if !has_something_to_do => Afterwards::Stay,
+        _ => Afterwards::HangUp,
+    };
+    Ok(Piecework {
+        steps: script.steps,
+        jobs,
+        ear,
+        afterwards,
+        length: args.duration.unwrap_or(LENGTH_MAX),
+        length_is_a_limit: true,
+        quiet: args.quiet,
+    })
+}
+
+fn read_script(path: &Path, set: &[(String, String)]) -> Result<Script, String> {
+    let name = path.display();
+    let size = std::fs::metadata(path).map_err(|e| format!("{name}: {e}"))?.len();
+    if size > DIAL_SCRIPT_OCTETS_MAX {
+        return Err(format!("{name}: {size} octets; a script has at most {DIAL_SCRIPT_OCTETS_MAX}"));
+    }
+    let text = std::fs::read_to_string(path).map_err(|e| format!("{name}: {e}"))?;
+    let values: BTreeMap<String, String> = set.iter().cloned().collect();
+    let mut script = Script::parse(&text, &values).map_err(|e| format!("{name}: {e}"))?;
+    // Files in a script are meant from where the script is.
+    let folder = path.parent().unwrap_or(Path::new(""));
+    for step in &mut script.steps {
+        if let Action::Play { file, .. } = &mut step.action {
+            *file = folder.join(&*file);
+        }
+    }
+    Ok(script)
+}
+
+/// `--play` and `--digits` as steps.
+fn steps_of(args: &Args) -> Result<Vec<Step>, String> {
+    let at_once = Entry::Quiet { quiet: Duration::ZERO, patience: LENGTH_MAX };
+    let mut actions = Vec::new();
+    if let Some(file) = &args.play {
+        actions.push(Action::Play { file: file.clone(), entry: at_once });
+    }
+    if let Some(digits) = &args.digits {
+        actions.push(Action::Press { digits: check_digits(digits)? });
+    }
+    if !actions.is_empty() && args.duration.is_none() {
+        actions.push(Action::Wait { time: LINGER });
+    }
+    Ok(actions.into_iter().map(|action| Step { label: None, action }).collect())
+}
+
+fn jobs_of(script: &Script, args: &Args, assets: &Assets) -> Result<BTreeMap<usize, Job>, String> {
+    let mut voice = None;
+    let mut jobs = BTreeMap::new();
+    for (index, step) in script.steps.iter().enumerate() {
+        let job = match &step.action {
+            Action::Say { text, .. } => {
+                let voice = match &mut voice {
+                    Some(voice) => voice,
+                    none => {
+                        let name = args.voice.as_deref().or(script.voice.as_deref()).unwrap_or(DEFAULT_VOICE);
+                        check_voice(name)?;
+                        none.insert(Voice::load(assets, name).map_err(|e| e.to_string())?)
+                    }
+                };
+                Job::Audio(voice.speak(text))
+            }
+            Action::Play { file, .. } => Job::Audio(wave::read(file)?),
+            Action::Press { digits } => Job::Digits(digits.parse().map_err(|e| format!("digits {digits}: {e}"))?),
+            _ => continue,
+        };
+        jobs.insert(index, job);
+    }
+    Ok(jobs)
+}
+
+/// Finds out before the call whether its results can be kept.
+fn check_writable(path: &Path) -> Result<(), String> {
+    let open = std::fs::OpenOptions::new().append(true).create(true).open(path);
+    open.map(drop).map_err(|e| format!("{}: cannot be written: {e}", path.display()))
+}

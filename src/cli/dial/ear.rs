@@ -1,0 +1,370 @@
+//! The caller's ear. Purpose: turn what the agent said into words, so that a script can expect them. Owner: the ear's own
+//! thread ([`listen`]); [`Ear`] itself does what it is told, frame by frame.
+//!
+//! It hears narrowly: its language model is made from the script's expectations, the script's `phrases` and a list of
+//! common sentences, with every number in them standing for any number from 0 to 999. So it has no reason to hear
+//! "seven records" where "seventeen records" was said; and it cannot hear words that nobody expects.
+//! Deliberately absent: deciding whether an expectation is met (that is `act`).
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::time::Duration;
+
+use callwright_dsp::resample::Upsampler2;
+use callwright_models::Assets;
+use callwright_models::asr::{AsrError, Decoder, DecoderPlan, PocketSphinx, Search, Tuning};
+use crossbeam_channel::{Receiver, Sender};
+
+use super::capture::sample_offset;
+use super::level;
+use super::words::{is_number_word, number_vocabulary, number_words, spoken};
+use crate::limits::FRAME_SAMPLES;
+use crate::speech::language_model::LanguageModel;
+use crate::time::Tick;
+
+/// Quiet for this long ends a piece of speech.
+pub const PIECE_ENDS: Duration = Duration::from_millis(500);
+/// A piece longer than this is cut: a tone or music would never end.
+const PIECE_MAX: Duration = Duration::from_secs(40);
+/// Audio before the first audible window that the recogniser gets as well.
+const PRE_ROLL_FRAMES: usize = 12;
+/// Stands for any number in a sentence.
+const NUMBER: &str = "#";
+const BACKGROUND: &str = include_str!("phrases.txt");
+/// Pronunciations that the CMU dictionary lacks or that synthetic voices say otherwise.
+const EXTRA_WORDS: [(&str, &str); 8] = [
+    ("crm", "S IY AA R EH M"),
+    ("crms", "S IY AA R EH M Z"),
+    ("apis", "AE P AH S"),
+    ("apis(2)", "EY P IY AY Z"),
+    ("apis(3)", "AE P IY Z"),
+    ("api", "EY P IY AY"),
+    ("sql", "EH S K Y UW EH L"),
+    ("url", "Y UW AA R EH L"),
+];
+
+/// Why the ear cannot be opened or has failed; the operator's to mend.
+#[derive(Debug, thiserror::Error)]
+pub enum EarError {
+    /// The engine is not installed or refuses its plan.
+    #[error(transparent)]
+    Engine(#[from] AsrError),
+    /// A word that is expected has no pronunciation.
+    #[error("no pronunciation is known for {0}; add it to the script, e.g. [pronounce] {1} = \"K AO L R AY T\"")]
+    Words(String, String),
+}
+
+/// What the ear should be ready to hear.
+#[derive(Debug, Clone, Default)]
+pub struct EarPlan {
+    /// Phrases that a script expects, as written.
+    pub expected: Vec<String>,
+    /// Sentences that the agent may say.
+    pub phrases: Vec<String>,
+    /// Word → CMU phones.
+    pub pronounce: BTreeMap<String, String>,
+}
+
+/// One frame from the line.
+#[derive(Debug, Clone, Copy)]
+pub struct Frame {
+    /// When its packet arrived.
+    pub at: Tick,
+    /// Valid samples.
+    pub len: usize,
+    /// 8 kHz.
+    pub pcm: [i16; FRAME_SAMPLES],
+}
+
+/// Speech of the agent between two pauses.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Piece {
+    /// First audible window.
+    pub from: Tick,
+    /// Last audible window.
+    pub to: Tick,
+    /// Words, lower case.
+    pub text: String,
+    /// 0–1.
+    pub confidence: f32,
+}
+
+/// The recogniser with its segmentation.
+#[derive(Debug)]
+pub struct Ear {
+    decoder: Decoder,
+    mean: Option<String>,
+    upsampler: Upsampler2,
+    pre_roll: Vec<Frame>,
+    open: Option<(Tick, Tick)>,
+}
+
+impl Ear {
+    /// Makes the language model and the decoder: 0.2–1 s, before the call.
+    ///
+    /// # Errors
+    /// [`EarError`] names what to install or to add to the script.
+    pub fn open(assets: &Assets, plan: &EarPlan) -> Result<Self, EarError> {
+        let engine = PocketSphinx::load(assets).map_err(AsrError::from)?;
+        let model = language_model(&sentences(plan));
+        let pronunciations = pronunciations(&engine, &model, plan)?;
+        let tuning = Tuning { second_pass: true, ..Tuning::default() };
+        let searches = vec![("agent", Search::LanguageModel(model.to_arpa()))];
+        let decoder = engine.decoder(&DecoderPlan { pronunciations, searches, tuning })?;
+        Ok(Self { decoder, mean: None, upsampler: Upsampler2::default(), pre_roll: Vec::new(), open: None })
+    }
+
+    /// Takes the next frame; returns a piece when one has just ended.
+    ///
+    /// # Errors
+    /// [`EarError::Engine`] when the engine fails within a piece.
+    pub fn hear(&mut self, frame: &Frame) -> Result<Option<Piece>, EarError> {
+        let pcm = &frame.pcm[..frame.len.min(FRAME_SAMPLES)];
+        let audible = level::first_audible(pcm).map(|first| {
+            let last = level::last_audible(pcm).unwrap_or(first);
+            (frame.at + sample_offset(first), frame.at + sample_offset(last))
+        });
+        match (self.open, audible) {
+            (None, None) => {
+                if self.pre_roll.len() == PRE_ROLL_FRAMES {
+                    self.pre_roll.remove(0);
+                }
+                self.pre_roll.push(*frame);
+                Ok(None)
+            }
+            (None, Some(span)) => {
+                self.decoder.start(self.mean.as_deref())?;
+                self.upsampler = Upsampler2::default();
+                for frame in std::mem::take(&mut self.pre_roll) {
+                    self.decode(&frame.pcm[..frame.len])?;
+                }
+                self.decode(pcm)?;
+                self.open = Some(span);
+                Ok(None)
+            }
+            (Some((from, last)), audible) => {
+                self.decode(pcm)?;
+                let to = audible.map_or(last, |(_, to)| to);
+                self.open = Some((from, to));
+                if frame.at.since(to) >= PIECE_ENDS || frame.at.since(from) >= PIECE_MAX {
+                    return Ok(self.end());
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// Ends a piece that is still open.
+    pub fn end(&mut self) -> Option<Piece> {
+        let (from, to) = self.open.take()?;
+        let heard = self.decoder.finish();
+        self.mean = self.decoder.cepstral_mean();
+        Some(Piece { from, to, text: heard.text, confidence: heard.confidence })
+    }
+
+    fn decode(&mut self, pcm: &[i16]) -> Result<(), EarError> {
+        let mut wide = [0i16; 2 * FRAME_SAMPLES];
+        let n = self.upsampler.process(pcm, &mut wide);
+        Ok(self.decoder.process(&wide[..n])?)
+    }
+}
+
+/// The ear's thread: frames in, pieces out, until the line closes.
+pub fn listen(mut ear: Ear, frames: &Receiver<Frame>, pieces: &Sender<Result<Piece, EarError>>) {
+    for frame in frames {
+        match ear.hear(&frame) {
+            Ok(None) => {}
+            Ok(Some(piece)) => {
+                if pieces.send(Ok(piece)).is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                // Nobody listens any more when this fails: then nobody needs the error.
+                drop(pieces.send(Err(error)));
+                return;
+            }
+        }
+    }
+    if let Some(piece) = ear.end() {
+        drop(pieces.send(Ok(piece)));
+    }
+}
+
+/// A sentence of the language model and how often it counts.
+type Weighted = (String, f64);
+
+fn sentences(plan: &EarPlan) -> Vec<Weighted> {
+    let background = BACKGROUND.lines().filter(|line| !line.starts_with("# ") && !line.trim().is_empty());
+    let mut out: Vec<Weighted> = background.map(|line| (pattern(line), 1.0)).collect();
+    out.extend(plan.phrases.iter().map(|p| (pattern(p), 4.0)));
+    for expected in &plan.expected {
+        // Each alternative counts the same: the ear must not prefer the one that the script hopes for.
+        out.extend(expected.split('|').map(|alternative| (pattern(alternative), 4.0)));
+    }
+    out.retain(|(text, _)| !text.is_empty());
+    out.push((NUMBER.to_owned(), 2.0));
+    out
+}
+
+/// Spoken words with each number replaced by [`NUMBER`].
+fn pattern(text: &str) -> String {
+    let mut out: Vec<String> = Vec::new();
+    for part in text.split(NUMBER).map(spoken).enumerate() {
+        let (index, words) = part;
+        if index > 0 {
+            out.push(NUMBER.to_owned());
+        }
+        for word in words {
+            if !is_number_word(&word) {
+                out.push(word);
+            } else if out.last().is_none_or(|last| last != NUMBER) {
+                out.push(NUMBER.to_owned());
+            }
+        }
+    }
+    out.join(" ")
+}
+
+/// Each number of a sentence runs through 0–999, those below 20 and below 100 more often, as people say them more often;
+/// among numbers of one size none is preferred. Odd steps give each place of a sentence its own order.
+fn language_model(sentences: &[Weighted]) -> LanguageModel {
+    // 0–99 twice, then the hundreds: steps coprime to the length give each place of a sentence its own order.
+    let numbers: Vec<u64> =
+        (0..100).chain(0..100).chain((100..1000).step_by(7)).chain((100..1000).step_by(100)).collect();
+    let mut model = LanguageModel::default();
+    for (text, weight) in sentences {
+        let places = text.split(NUMBER).count() - 1;
+        if places == 0 {
+            model.add(text, *weight);
+            continue;
+        }
+        let mut lines = String::new();
+        for round in 0..numbers.len() {
+            let mut parts = text.split(NUMBER);
+            let mut line = parts.next().unwrap_or_default().to_owned();
+            for (place, part) in parts.enumerate() {
+                let index = (round * (1 + 2 * place) + 31 * place) % numbers.len();
+                // Writing to a String cannot fail.
+                let _ = write!(line, "{}{part}", number_words(numbers[index]).join(" "));
+            }
+            lines.push_str(&line);
+            lines.push('\n');
+        }
+        model.add(&lines, weight / numbers.len() as f64 * 8.0);
+    }
+    model
+}
+
+fn pronunciations(
+    engine: &PocketSphinx,
+    model: &LanguageModel,
+    plan: &EarPlan,
+) -> Result<Vec<(String, String)>, EarError> {
+    let words: Vec<&str> = model.vocabulary().collect();
+    let mut found = engine.look_up(words.iter().copied())?;
+    let base = |word: &str| word.split('(').next().unwrap_or(word).to_owned();
+    let extra = plan.pronounce.iter().map(|(word, phones)| (word.to_lowercase(), phones.clone()));
+    for (word, phones) in EXTRA_WORDS.map(|(w, p)| (w.to_owned(), p.to_owned())).into_iter().chain(extra) {
+        if !words.iter().any(|w| *w == base(&word)) {
+            continue;
+        }
+        let variants = found.iter().filter(|(w, _)| base(w) == base(&word)).count();
+        let name = if variants == 0 { base(&word) } else { format!("{}({})", base(&word), variants + 1) };
+        found.push((name, phones));
+    }
+    let missing: Vec<&str> =
+        words.into_iter().filter(|word| !found.iter().any(|(known, _)| base(known) == **word)).collect();
+    if let Some(first) = missing.first() {
+        return Err(EarError::Words(missing.join(", "), (*first).to_owned()));
+    }
+    Ok(found)
+}
+
+/// Words of a number, for tests of what is heard.
+pub fn vocabulary_is_complete(model: &LanguageModel) -> bool {
+    let words: Vec<&str> = model.vocabulary().collect();
+    number_vocabulary().filter(|w| *w != "thousand").all(|w| words.contains(&w))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use callwright_dsp::codec::g711;
+    use callwright_models::tts::Flite;
+
+    use super::super::wave;
+    use super::super::words::Heard;
+    use super::*;
+
+    /// `text` in the agent's voice as it comes off a μ-law line.
+    fn on_the_line(voice: &mut Flite, text: &str) -> Vec<i16> {
+        let mut wide = Vec::new();
+        voice.speak(text, &mut |chunk| {
+            wide.extend_from_slice(chunk);
+            ControlFlow::Continue(())
+        });
+        let mut pcm = vec![0i16; 4000];
+        pcm.extend(wave::halve(&wide));
+        pcm.extend([0; 8000]);
+        let mut octets = vec![0; pcm.len()];
+        g711::encode_ulaw(&pcm, &mut octets);
+        g711::decode_ulaw(&octets, &mut pcm);
+        pcm
+    }
+
+    fn hear(ear: &mut Ear, pcm: &[i16]) -> Vec<Piece> {
+        let mut pieces = Vec::new();
+        for (n, chunk) in pcm.chunks(FRAME_SAMPLES).enumerate() {
+            let mut frame = Frame { at: Tick(20_000_000 * n as u64), len: chunk.len(), pcm: [0; FRAME_SAMPLES] };
+            frame.pcm[..chunk.len()].copy_from_slice(chunk);
+            pieces.extend(ear.hear(&frame).unwrap());
+        }
+        pieces.extend(ear.end());
+        pieces
+    }
+
+    #[test]
+    fn experiment() {
+        let assets = Assets::locate();
+        let mut slt = Flite::load(&assets, "slt").unwrap();
+        let mut ear = Ear::open(
+            &assets,
+            &EarPlan { expected: vec!["5 APIs live".into(), "7 records".into()], ..EarPlan::default() },
+        )
+        .unwrap();
+
+        let (mut good, mut total) = (0, 0);
+        for n in [
+            0u64, 1, 2, 3, 5, 7, 8, 9, 10, 11, 12, 13, 15, 17, 19, 20, 27, 33, 40, 44, 50, 58, 70, 71, 77, 90, 99, 100,
+            107, 111, 117, 170, 253, 400, 512, 640, 700, 777, 999,
+        ] {
+            let text = format!("Deployed, 5 APIs live, {n} records.");
+            let t = std::time::Instant::now();
+            let pieces = hear(&mut ear, &on_the_line(&mut slt, &text));
+            let mut heard = Heard::default();
+            for p in &pieces {
+                heard.push(&p.text);
+            }
+            let ok =
+                heard.contains(&format!("{n} records")) && heard.contains("5 apis live") && heard.contains("deployed");
+            total += 1;
+            good += usize::from(ok);
+            if !ok {
+                println!("{n}: {} {:?} {:?}", ok, heard.text(), t.elapsed());
+            }
+        }
+        println!("{good}/{total}");
+        for text in [
+            "Hello, this is Grace. How can I help you today?",
+            "You would like a CRM with contacts, companies, deals and activities. Is that right?",
+            "I will build it now.",
+            "Your CRM is live at port eighty eighty one.",
+            "Version 2 has 12 contacts and 3 deals, 40 requests per minute.",
+        ] {
+            let pieces = hear(&mut ear, &on_the_line(&mut slt, text));
+            println!("{text} => {:?}", pieces.iter().map(|p| (p.text.clone(), p.confidence)).collect::<Vec<_>>());
+        }
+    }
+}

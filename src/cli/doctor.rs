@@ -1,0 +1,128 @@
+//! `callwright doctor`: looks at this machine and says what works, what is limited and what to install.
+//! Main thread; starts nothing that outlives it. Exit code 1 when something needed is missing.
+
+use crate::config::Config;
+use crate::conversation::DomainText;
+use crate::os::realtime::{self, Scheduling};
+use crate::speech::{SpeechConfig, SpeechPlane};
+use crate::telemetry::marks::Marks;
+use callwright_models::assets::Assets;
+use std::io::IsTerminal;
+use std::net::{TcpListener, UdpSocket};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// Arguments of `doctor`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Configuration file (TOML); without it the defaults hold.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// What was looked at, how it is, and what to know.
+type Finding = (String, Verdict, String);
+
+enum Verdict {
+    Good,
+    Limited,
+    Missing,
+}
+
+/// Prints one line per finding.
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "this subcommand's product is its output")]
+pub fn run(arguments: &Arguments) -> ExitCode {
+    let config = match Config::load(arguments.config.as_deref(), std::env::vars()) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("callwright: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let colour = std::io::stdout().is_terminal();
+    let mut missing = false;
+    for (what, verdict, note) in findings(&config) {
+        let (word, paint) = match verdict {
+            Verdict::Good => ("ok", "32"),
+            Verdict::Limited => ("limited", "33"),
+            Verdict::Missing => ("missing", "31"),
+        };
+        missing |= matches!(verdict, Verdict::Missing);
+        if colour {
+            println!("\x1b[{paint}m{word:>8}\x1b[0m  {what:<22} {note}");
+        } else {
+            println!("{word:>8}  {what:<22} {note}");
+        }
+    }
+    if missing { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn findings(config: &Config) -> Vec<Finding> {
+    let mut found = Vec::new();
+    found.extend(engines(config));
+    found.push(scheduling());
+    found.push(sandbox());
+    found.push(port("SIP port", config.sip.udp.to_string(), UdpSocket::bind(config.sip.udp).err()));
+    found.push(port("HTTP port", config.http.listen.to_string(), TcpListener::bind(config.http.listen).err()));
+    found.push(match std::process::Command::new("git").arg("--version").output() {
+        Ok(out) if out.status.success() => {
+            ("git".to_owned(), Verdict::Good, String::from_utf8_lossy(&out.stdout).trim().to_owned())
+        }
+        _ => ("git".to_owned(), Verdict::Missing, "apps are kept in git repositories: apt-get install git".to_owned()),
+    });
+    found
+}
+
+/// Loads the engines as the daemon would, one recogniser only.
+fn engines(config: &Config) -> Vec<Finding> {
+    let speech =
+        SpeechConfig { voice: config.speech.voice.clone(), recognisers: 1, lanes: 1, ..SpeechConfig::default() };
+    let domain = DomainText { sentences: "yes\nno\n".to_owned(), ..DomainText::default() };
+    match SpeechPlane::start(&speech, &Assets::locate(), &domain, Vec::new(), Arc::new(Marks::new())) {
+        Ok(plane) => plane
+            .engines()
+            .iter()
+            .map(|engine| {
+                let verdict = match (engine.ready, engine.limited) {
+                    (false, _) => Verdict::Missing,
+                    (true, true) => Verdict::Limited,
+                    (true, false) => Verdict::Good,
+                };
+                (format!("speech: {}", engine.part.name()), verdict, format!("{}; {}", engine.name, engine.note))
+            })
+            .collect(),
+        Err(error) => vec![("speech".to_owned(), Verdict::Missing, error.to_string())],
+    }
+}
+
+/// Asks on a thread of its own, which then ends.
+fn scheduling() -> Finding {
+    let granted = std::thread::spawn(|| realtime::fifo_or_nice(1)).join().unwrap_or(Scheduling::Unasked);
+    let verdict = if matches!(granted, Scheduling::Fifo { .. }) { Verdict::Good } else { Verdict::Limited };
+    ("real-time threads".to_owned(), verdict, granted.to_string())
+}
+
+fn sandbox() -> Finding {
+    let has = |file: &str, word: &str| {
+        std::fs::read_to_string(file).is_ok_and(|text| text.split([',', ' ', '\n']).any(|w| w == word))
+    };
+    let (verdict, note) = if !has("/proc/sys/kernel/seccomp/actions_avail", "errno") {
+        (Verdict::Missing, "the kernel takes no seccomp filters: generated apps are refused")
+    } else if has("/sys/kernel/security/lsm", "landlock") {
+        (Verdict::Good, "Landlock and seccomp")
+    } else {
+        (Verdict::Limited, "seccomp; whether Landlock is on cannot be read from /sys/kernel/security/lsm")
+    };
+    ("app sandbox".to_owned(), verdict, note.to_owned())
+}
+
+fn port(what: &str, address: String, error: Option<std::io::Error>) -> Finding {
+    match error {
+        None => (what.to_owned(), Verdict::Good, format!("{address} is free")),
+        Some(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            (what.to_owned(), Verdict::Limited, format!("{address} is in use; is the daemon running already?"))
+        }
+        Some(error) => (what.to_owned(), Verdict::Missing, format!("{address}: {error}")),
+    }
+}

@@ -1,0 +1,60 @@
+//! The command line: one file per subcommand. Purpose: arguments → a typed request → an exit code.
+//! Main thread. Deliberately absent: any work that a test could not call without a process.
+
+pub mod check;
+pub mod demo;
+pub mod dial;
+pub mod doctor;
+pub mod serve;
+
+use crate::apphost;
+use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Answers the phone, listens, speaks, and turns what callers ask for into running software.
+#[derive(Debug, Parser)]
+#[command(
+    name = "callwright",
+    version,
+    about,
+    after_help = "First steps:\n  callwright serve                       answer calls on UDP 5060 with the defaults\n  callwright dial sip:echo@127.0.0.1     hear yourself\n  callwright dial sip:300@127.0.0.1      talk to the agent\n  callwright doctor                      what works on this machine, and what to install"
+)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon.
+    Serve(serve::Arguments),
+    /// Read a configuration and say what it means.
+    Check(check::Arguments),
+    /// Call somebody as a phone would: play, record, follow a script, measure.
+    Dial(dial::Args),
+    /// Run a generated app, locked in (the daemon starts this).
+    #[command(hide = true)]
+    Apphost {
+        /// See `callwright apphost -- --help`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Let a simulated caller order a CRM by phone, and show it.
+    Demo(demo::Arguments),
+    /// Look at this machine: engines, real-time scheduling, ports, sandbox.
+    Doctor(doctor::Arguments),
+}
+
+/// Runs the chosen subcommand.
+#[must_use]
+pub fn run() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Dial(arguments) => dial::run(&arguments),
+        Command::Apphost { arguments } => ExitCode::from(apphost::run(arguments)),
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+    }
+}

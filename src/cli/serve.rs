@@ -1,0 +1,55 @@
+//! `callwright serve`: the daemon. Main thread: configuration, log, runtime, then waits for the end.
+
+use crate::config::Config;
+use crate::daemon::Daemon;
+use crate::telemetry::log;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Arguments of `serve`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Every key of the file can be set by CALLWRIGHT__SECTION__KEY, for instance CALLWRIGHT__HTTP__LISTEN=127.0.0.1:8090.\nSIGTERM and SIGINT end running calls politely and stop; exit code 0."
+)]
+pub struct Arguments {
+    /// Configuration file (TOML); without it the defaults hold.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Runs the daemon until a signal ends it. Exit code 2: configuration; 1: it could not start or keep running.
+#[expect(clippy::print_stderr, reason = "faults before the log exists")]
+pub fn run(arguments: &Arguments) -> ExitCode {
+    let config = match Config::load(arguments.config.as_deref(), std::env::vars()) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("callwright: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    if let Err(error) = log::start() {
+        eprintln!("callwright: {error}");
+        return ExitCode::from(2);
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("callwright: cannot start the control threads: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let outcome = runtime.block_on(async {
+        let daemon = Daemon::start(config).await?;
+        daemon.run_until_signal().await
+    });
+    // Whatever blocks now is a reader of a pipe or a socket that nobody waits for.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "callwright stops");
+            eprintln!("callwright: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,443 @@
+//! The configuration tree: one TOML file, unknown keys refused, `CALLWRIGHT__SECTION__KEY` overlays from the environment.
+//! Purpose: everything that an operator decides, parsed once into types that cannot hold nonsense.
+//! Invariant: a `Config` that exists is usable; every refusal names the key and what to write instead.
+//! Deliberately absent: bounds that protect the daemon from its input (`limits`), and reading at run time.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+/// Why a configuration was refused. The operator's fault; retrying without a change is useless.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("cannot read {path}: {source}; give the file with --config or remove the option to use the defaults")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// TOML grammar, unknown key or wrong type.
+    #[error("{origin}: {message}")]
+    Parse {
+        /// File or environment variable.
+        origin: String,
+        /// What is wrong, with line and column when it is a file.
+        message: String,
+    },
+    /// A value that parses but cannot work.
+    #[error("{key}: {message}")]
+    Value {
+        /// Dotted key.
+        key: &'static str,
+        /// What is wrong and what to write.
+        message: String,
+    },
+}
+
+/// The whole configuration.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Signalling.
+    pub sip: Sip,
+    /// Media addresses.
+    pub rtp: Rtp,
+    /// Control API.
+    pub http: Http,
+    /// Where state lives.
+    pub data: Data,
+    /// Media workers.
+    pub media: Media,
+    /// Speech engines.
+    pub speech: Speech,
+    /// Deployed apps.
+    pub apps: Apps,
+    /// Which number reaches which app, first match wins; `*` matches everything.
+    pub routes: Vec<Route>,
+    /// Agents that answer.
+    pub agents: Vec<Agent>,
+}
+
+/// Section `[sip]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sip {
+    /// UDP listener.
+    pub udp: SocketAddr,
+    /// Address written into Contact and SDP when callers reach us through a NAT.
+    pub public_address: Option<IpAddr>,
+    /// Calls at once; the next one hears 503 with Retry-After.
+    pub max_calls: usize,
+}
+
+impl Default for Sip {
+    fn default() -> Self {
+        Self { udp: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 5060)), public_address: None, max_calls: 200 }
+    }
+}
+
+/// Section `[rtp]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rtp {
+    /// Local address for media; by default the address that the kernel uses towards the caller.
+    pub address: Option<IpAddr>,
+    /// UDP ports, inclusive; only even ones are used (RFC 3550 section 11).
+    pub ports: PortRange,
+}
+
+impl Default for Rtp {
+    fn default() -> Self {
+        Self { address: None, ports: PortRange { first: 16384, last: 32767 } }
+    }
+}
+
+/// Section `[http]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Http {
+    /// Control API, loopback only.
+    pub listen: SocketAddr,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)) }
+    }
+}
+
+/// Section `[data]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Data {
+    /// Database, bundles and app data.
+    pub dir: PathBuf,
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self { dir: PathBuf::from("./var") }
+    }
+}
+
+/// Section `[media]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Media {
+    /// Media worker threads.
+    pub workers: usize,
+    /// CPUs that they are pinned to, in order; empty means the last CPUs.
+    pub cpus: Vec<usize>,
+    /// Ask for SCHED_FIFO; where it is refused the daemon starts, says so once and exports it.
+    pub realtime: bool,
+}
+
+impl Default for Media {
+    fn default() -> Self {
+        Self { workers: 1, cpus: Vec::new(), realtime: true }
+    }
+}
+
+/// Section `[speech]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Speech {
+    /// Warm recognisers: callers that may talk at the same moment.
+    pub decoders: usize,
+    /// Voice of the agent.
+    pub voice: String,
+}
+
+impl Default for Speech {
+    fn default() -> Self {
+        Self { decoders: 2, voice: "slt".to_owned() }
+    }
+}
+
+/// Section `[apps]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Apps {
+    /// Address that apps are served on.
+    pub address: IpAddr,
+    /// One TCP port per app, inclusive.
+    pub ports: PortRange,
+}
+
+impl Default for Apps {
+    fn default() -> Self {
+        Self { address: IpAddr::V4(Ipv4Addr::LOCALHOST), ports: PortRange { first: 8100, last: 8199 } }
+    }
+}
+
+/// An inclusive port range, written `"16384-32767"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortRange {
+    /// First port.
+    pub first: u16,
+    /// Last port, included.
+    pub last: u16,
+}
+
+impl PortRange {
+    /// The ports, in order.
+    #[must_use]
+    pub fn iter(self) -> RangeInclusive<u16> {
+        self.first..=self.last
+    }
+}
+
+impl fmt::Display for PortRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.first, self.last)
+    }
+}
+
+impl Serialize for PortRange {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for PortRange {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(d)?;
+        let parsed = text
+            .split_once('-')
+            .and_then(|(a, b)| Some(Self { first: a.trim().parse().ok()?, last: b.trim().parse().ok()? }));
+        match parsed {
+            Some(range) if range.first > 0 && range.first <= range.last => Ok(range),
+            _ => Err(serde::de::Error::custom(format!("{text:?} is no port range; write it as \"16384-32767\""))),
+        }
+    }
+}
+
+/// What answers a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum App {
+    /// Full-path echo.
+    Echo,
+    /// A talking agent, by name.
+    Agent(String),
+}
+
+impl fmt::Display for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Echo => f.write_str("echo"),
+            Self::Agent(name) => write!(f, "agent:{name}"),
+        }
+    }
+}
+
+impl Serialize for App {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for App {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(d)?;
+        match text.split_once(':') {
+            None if text == "echo" => Ok(Self::Echo),
+            Some(("agent", name)) if !name.is_empty() => Ok(Self::Agent(name.to_owned())),
+            _ => Err(serde::de::Error::custom(format!("{text:?} is no app; write \"echo\" or \"agent:NAME\""))),
+        }
+    }
+}
+
+/// One entry of `[[routes]]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// User part of the Request-URI; `*` for any.
+    #[serde(rename = "match")]
+    pub number: String,
+    /// What answers.
+    pub app: App,
+}
+
+/// One entry of `[[agents]]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Agent {
+    /// Name, as routes refer to it and as it introduces itself.
+    pub name: String,
+    /// Spoken when a call is answered; by default the agent introduces itself.
+    #[serde(default)]
+    pub greeting: Option<String>,
+}
+
+impl Config {
+    /// Reads `path` (or the defaults) and lays `CALLWRIGHT__SECTION__KEY` variables over it.
+    ///
+    /// # Errors
+    /// [`ConfigError`]: the operator's to mend.
+    pub fn load(path: Option<&Path>, environment: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        let (origin, text) = match path {
+            None => ("defaults".to_owned(), String::new()),
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|source| ConfigError::Read { path: path.to_path_buf(), source })?;
+                (path.display().to_string(), text)
+            }
+        };
+        Self::parse(&origin, &text, environment)
+    }
+
+    fn parse(
+        origin: &str,
+        text: &str,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let fault = |message: String| ConfigError::Parse { origin: origin.to_owned(), message };
+        // Parsed typed first: its messages carry line and column.
+        toml::from_str::<Self>(text).map_err(|e| fault(e.to_string()))?;
+        let mut table: toml::Table = text.parse().map_err(|e: toml::de::Error| fault(e.to_string()))?;
+        let overlays: BTreeMap<String, String> =
+            environment.filter(|(name, _)| name.starts_with("CALLWRIGHT__")).collect();
+        for (name, value) in &overlays {
+            overlay(&mut table, name, value)?;
+        }
+        let origin_of_overlay = || format!("{origin} with {}", overlays.keys().cloned().collect::<Vec<_>>().join(", "));
+        let config: Self = table
+            .try_into()
+            .map_err(|e: toml::de::Error| ConfigError::Parse { origin: origin_of_overlay(), message: e.to_string() })?;
+        config.checked()
+    }
+
+    fn checked(mut self) -> Result<Self, ConfigError> {
+        let value = |key, message: String| Err(ConfigError::Value { key, message });
+        if !self.http.listen.ip().is_loopback() {
+            return value(
+                "http.listen",
+                format!(
+                    "{} is not a loopback address; the control API has no token yet and answers on loopback only, write 127.0.0.1:{}",
+                    self.http.listen,
+                    self.http.listen.port()
+                ),
+            );
+        }
+        if self.media.workers == 0 || self.media.workers > 64 {
+            return value("media.workers", "write a number from 1 to 64".to_owned());
+        }
+        if self.sip.max_calls > self.media.workers * crate::limits::CALLS_PER_WORKER_MAX {
+            return value("sip.max_calls", format!("at most {} per media worker", crate::limits::CALLS_PER_WORKER_MAX));
+        }
+        if self.speech.decoders > 64 {
+            return value(
+                "speech.decoders",
+                "each recogniser takes up to 91 MB; write a number from 0 to 64".to_owned(),
+            );
+        }
+        if self.agents.is_empty() {
+            self.agents.push(Agent { name: "grace".to_owned(), greeting: None });
+        }
+        if self.routes.is_empty() {
+            self.routes.push(Route { number: "echo".to_owned(), app: App::Echo });
+            self.routes.push(Route { number: "*".to_owned(), app: App::Agent(self.agents[0].name.clone()) });
+        }
+        for route in &self.routes {
+            if let App::Agent(name) = &route.app
+                && !self.agents.iter().any(|a| &a.name == name)
+            {
+                return value(
+                    "routes.app",
+                    format!("agent:{name} is not among [[agents]]; add it or correct the name"),
+                );
+            }
+        }
+        Ok(self)
+    }
+
+    /// What answers a call to `number`; `None` when no route matches (404).
+    #[must_use]
+    pub fn route(&self, number: &str) -> Option<&App> {
+        self.routes.iter().find(|r| r.number == "*" || r.number == number).map(|r| &r.app)
+    }
+}
+
+/// Lays one variable over the tree; values are TOML where they parse as such, else strings.
+fn overlay(table: &mut toml::Table, name: &str, value: &str) -> Result<(), ConfigError> {
+    let path: Vec<String> = name["CALLWRIGHT__".len()..].split("__").map(str::to_lowercase).collect();
+    let [section, key] = path.as_slice() else {
+        return Err(ConfigError::Parse {
+            origin: name.to_owned(),
+            message: "write it as CALLWRIGHT__SECTION__KEY, for instance CALLWRIGHT__HTTP__LISTEN".to_owned(),
+        });
+    };
+    let parsed = format!("v = {value}")
+        .parse::<toml::Table>()
+        .ok()
+        .and_then(|mut t| t.remove("v"))
+        .unwrap_or_else(|| toml::Value::String(value.to_owned()));
+    let entry = table.entry(section.clone()).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+    let toml::Value::Table(inner) = entry else {
+        return Err(ConfigError::Parse { origin: name.to_owned(), message: format!("[{section}] is no section") });
+    };
+    inner.insert(key.clone(), parsed);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str, env: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        Config::parse("test.toml", text, env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())))
+    }
+
+    #[test]
+    fn defaults_route_echo_and_everything_else_to_grace() {
+        let config = parse("", &[]).unwrap();
+        assert_eq!(config.route("echo"), Some(&App::Echo));
+        assert_eq!(config.route("300"), Some(&App::Agent("grace".into())));
+        assert_eq!(config.sip.udp.port(), 5060);
+        assert_eq!((config.rtp.ports.first, config.rtp.ports.last), (16384, 32767));
+        assert_eq!(config.http.listen.to_string(), "127.0.0.1:8080");
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_with_their_place() {
+        let error = parse("[sip]\nupd = \"127.0.0.1:5060\"\n", &[]).unwrap_err().to_string();
+        assert!(error.contains("upd") && error.contains("line 2"), "{error}");
+    }
+
+    #[test]
+    fn environment_lies_over_the_file() {
+        let config = parse(
+            "[http]\nlisten = \"127.0.0.1:1\"",
+            &[("CALLWRIGHT__HTTP__LISTEN", "127.0.0.1:9"), ("CALLWRIGHT__MEDIA__WORKERS", "2"), ("PATH", "x")],
+        )
+        .unwrap();
+        assert_eq!((config.http.listen.port(), config.media.workers), (9, 2));
+        let error = parse("", &[("CALLWRIGHT__HTTP__LISTNE", "x")]).unwrap_err().to_string();
+        assert!(error.contains("CALLWRIGHT__HTTP__LISTNE"), "{error}");
+    }
+
+    #[test]
+    fn a_public_control_address_is_refused() {
+        let error = parse("[http]\nlisten = \"0.0.0.0:8080\"", &[]).unwrap_err().to_string();
+        assert!(error.contains("loopback"), "{error}");
+    }
+
+    #[test]
+    fn a_route_to_nobody_is_refused() {
+        let error = parse("[[routes]]\nmatch = \"*\"\napp = \"agent:max\"", &[]).unwrap_err().to_string();
+        assert!(error.contains("agent:max"), "{error}");
+        assert!(parse("[[routes]]\nmatch = \"*\"\napp = \"fax\"", &[]).is_err());
+    }
+
+    #[test]
+    fn ranges_are_checked() {
+        for bad in ["\"9-1\"", "\"0-5\"", "\"x\"", "7"] {
+            assert!(parse(&format!("[rtp]\nports = {bad}"), &[]).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,624 @@
+//! The deterministic dialogue: greet, learn what to build, ask for what is missing, read back, take an explicit yes, tell
+//! how the build goes, report.
+//!
+//! Pure; owned by the call's actor. State is explicit ([`Dialogue::slots`]): what was asked, what is known, what is missing.
+//! Invariants: `Intent::Build` leaves only from [`Question::Approval`], on an explicit yes that was heard after the question
+//! or on key 1; after three prompts without progress the call ends and nothing was started; at most one line a build stage.
+//! Deliberately absent: knowledge of other calls' builds (facts come in by [`Dialogue::facts`]).
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::draft::Draft;
+use super::{AppFacts, BuildStage, BuildUpdate, Expectation, Heard, Intent, Outcome, Persona, Reply, numbers};
+use crate::pipeline::intent::{Act, Context, Understanding, understand};
+
+/// Prompts without progress, the first question included, after which the agent says goodbye.
+const PROMPTS_MAX: u8 = 3;
+/// A spoken yes below this confidence of the recogniser is asked for again, or for the key.
+const YES_CONFIDENCE_MIN: f32 = 0.5;
+
+const ASK_WHAT: &str = "What shall I build for you?";
+const ASK_FEATURES: &str = "What shall it keep: contacts, deals, or both?";
+const ASK_APPROVAL: &str = "Shall I build it?";
+const HOW_TO_APPROVE: &str = "Say yes or press one.";
+
+/// What the agent has asked last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Question {
+    /// What to build.
+    What,
+    /// Whether a CRM would do instead of something that cannot be built.
+    Instead,
+    /// What the CRM shall keep.
+    Features,
+    /// Whether to build what was read back.
+    Approval,
+    /// What to change about it.
+    Change,
+    /// Nothing: a build runs, or is over.
+    Nothing,
+}
+
+/// What still has to be learned before a build may start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Slot {
+    /// What to build.
+    Artefact,
+    /// At least one thing that it keeps.
+    Features,
+    /// The caller's yes.
+    Approval,
+}
+
+/// The state of the conversation about a build.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Slots {
+    /// The last question.
+    pub asked: Question,
+    /// Title of what is wanted; `None` until something is.
+    pub title: Option<String>,
+    /// Known: features that will be built.
+    pub features: Vec<String>,
+    /// Known: asked for, cannot be built yet.
+    pub open_points: Vec<String>,
+    /// Revision of the request, from 1; 0 before there is one.
+    pub revision: u32,
+    /// Missing, in the order in which it is asked for.
+    pub missing: Vec<Slot>,
+}
+
+/// The build that this call started.
+#[derive(Clone, Debug)]
+struct Build {
+    /// As the pipeline named it; the first update names it when nobody did.
+    id: Option<String>,
+    title: String,
+    stage: BuildStage,
+    over: bool,
+}
+
+/// One caller's conversation. See the module.
+#[derive(Debug)]
+pub struct Dialogue {
+    persona: Persona,
+    conversation_id: String,
+    question: Question,
+    draft: Option<Draft>,
+    /// Last revision given in this conversation.
+    revision: u32,
+    /// Prompts without progress.
+    failures: u8,
+    build: Option<Build>,
+    /// What "it" is in a question about a build.
+    subject: Option<String>,
+    last_say: Vec<String>,
+    last_expect: Expectation,
+    /// Whether the caller heard the approval question to its end.
+    question_heard: bool,
+    /// Whether the caller has said hello.
+    greeted: bool,
+}
+
+impl Dialogue {
+    /// A conversation that has not begun. `conversation_id` goes into the manifest and derives its id.
+    #[must_use]
+    pub fn new(persona: Persona, conversation_id: impl Into<String>) -> Self {
+        Self {
+            persona,
+            conversation_id: conversation_id.into(),
+            question: Question::What,
+            draft: None,
+            revision: 0,
+            failures: 0,
+            build: None,
+            subject: None,
+            last_say: Vec::new(),
+            last_expect: Expectation::Open,
+            question_heard: false,
+            greeted: false,
+        }
+    }
+
+    /// What was asked, what is known, what is missing.
+    #[must_use]
+    pub fn slots(&self) -> Slots {
+        let draft = self.draft.as_ref();
+        let missing = match draft {
+            _ if self.building() => Vec::new(),
+            None => vec![Slot::Artefact, Slot::Features, Slot::Approval],
+            Some(d) if !d.has_features() => vec![Slot::Features, Slot::Approval],
+            Some(_) => vec![Slot::Approval],
+        };
+        Slots {
+            asked: self.question,
+            title: draft.map(Draft::title),
+            features: draft.map(Draft::feature_keys).unwrap_or_default(),
+            open_points: draft.map(Draft::open_keys).unwrap_or_default(),
+            revision: draft.map_or(0, |d| d.revision),
+            missing,
+        }
+    }
+
+    /// Whether a build that this call started is running.
+    #[must_use]
+    pub fn building(&self) -> bool {
+        self.build.as_ref().is_some_and(|b| !b.over)
+    }
+
+    /// The first words.
+    pub fn greet(&mut self) -> Reply {
+        let mut say = self.persona.greeting.clone();
+        say.push(ASK_WHAT.to_owned());
+        self.reply(say, Expectation::Open)
+    }
+
+    /// The caller's turn is over and was recognised as `heard`.
+    pub fn hear(&mut self, heard: &Heard) -> Reply {
+        let context = match self.question {
+            Question::What | Question::Instead => Context::AskedWhat,
+            Question::Features => Context::AskedFeatures,
+            Question::Approval | Question::Change => Context::AskedApproval,
+            Question::Nothing => Context::Free,
+        };
+        let understood = understand(&heard.text, context);
+        if let Some(reply) = self.common(&understood) {
+            return reply;
+        }
+        match self.question {
+            _ if self.building() => self.hear_while_building(&understood),
+            Question::What | Question::Nothing => self.hear_request(&understood),
+            Question::Instead if understood.answer.approves() => self.begin(&understood),
+            Question::Instead => {
+                if understood.act == Act::Reject {
+                    self.question = Question::What;
+                }
+                self.hear_request(&understood)
+            }
+            Question::Features => self.hear_features(&understood),
+            Question::Approval | Question::Change => self.hear_answer(&understood, heard),
+        }
+    }
+
+    /// A key: `0`–`9`, `*`, `#`. 1 yes, 2 change, 3 repeat, 0 operator, * stop.
+    pub fn key(&mut self, key: char) -> Reply {
+        match key {
+            '1' if self.question == Question::Approval => self.approve(json!({ "by": "key", "key": "1" })),
+            // After "What shall I change?" the question has to be asked again.
+            '1' if self.question == Question::Change => self.ask_approval(Vec::new()),
+            '2' if matches!(self.question, Question::Approval | Question::Change) => {
+                self.failures = 0;
+                self.ask_change()
+            }
+            '3' => self.again(),
+            '0' => self.operator(),
+            '*' => self.stop(),
+            '1' | '2' if self.building() => self.say(&["I am on it already."]),
+            '1' | '2' => self.fail(&["There is nothing to approve yet."]),
+            _ => self.fail(&["That key does nothing here."]),
+        }
+    }
+
+    /// The caller has been silent for as long as the agent waits.
+    pub fn no_input(&mut self) -> Reply {
+        if self.building() {
+            return self.say(&["I am still on it."]);
+        }
+        self.fail(&["Are you still there?"])
+    }
+
+    /// The agent was interrupted while it said `said` ([`Reply::text`] of that reply), after this many whole words of it had
+    /// been heard ([`super::heard_words`]). A spoken yes to a question that was not heard is no approval. News of an older
+    /// reply, e.g. one that a key has already answered, changes nothing.
+    pub fn cut_off(&mut self, said: &str, words_heard: usize) {
+        if said != self.last_say.join(" ") {
+            return;
+        }
+        let mut words = 0;
+        for clause in &self.last_say {
+            words += clause.split_whitespace().count();
+            if clause == ASK_APPROVAL {
+                self.question_heard = words_heard >= words;
+            }
+        }
+    }
+
+    /// The pipeline has taken the build of [`Intent::Build`] under this id; updates of other builds are ignored from now on.
+    pub fn build_accepted(&mut self, build_id: &str) {
+        if let Some(build) = &mut self.build {
+            build.id = Some(build_id.to_owned());
+        }
+    }
+
+    /// The pipeline has not taken the build; `why` in spoken words. The caller may approve again.
+    pub fn build_refused(&mut self, why: &str) -> Reply {
+        self.build = None;
+        self.ask_approval(vec!["I could not start it.".to_owned(), why.to_owned()])
+    }
+
+    /// A build came further. At most one line a stage; the reply may say nothing. While the agent or the caller speaks, hold
+    /// updates back and hand in only the newest: stages that were passed over are not told.
+    pub fn build_update(&mut self, update: &BuildUpdate) -> Reply {
+        let Some(build) = &mut self.build else { return Reply::default() };
+        let title = build.title.clone();
+        let other = build.id.as_ref().is_some_and(|id| *id != update.build_id);
+        if other || build.over || (update.stage <= build.stage && update.outcome.is_none()) {
+            return Reply::default();
+        }
+        build.stage = update.stage;
+        build.id.get_or_insert_with(|| update.build_id.clone());
+        let say = match &update.outcome {
+            Some(Outcome::Live { url, .. }) => {
+                build.over = true;
+                let mut say = vec![format!("Your {title} is live.")];
+                if let Some(port) = numbers::port_digits(url) {
+                    say.push(format!("You find it at port {port}."));
+                }
+                say.push("Ask me any time how it is doing.".to_owned());
+                say
+            }
+            Some(Outcome::Parked { say }) => {
+                build.over = true;
+                vec![format!("I had to stop. Your {title} is not live."), say.clone()]
+            }
+            None => match (&update.say, update.stage) {
+                (Some(line), _) => vec![line.clone()],
+                (None, BuildStage::Generated) => vec!["The program is written.".to_owned()],
+                (None, BuildStage::Tested) => vec!["It has passed its own tests.".to_owned()],
+                (None, _) => Vec::new(),
+            },
+        };
+        if update.outcome.is_some() {
+            self.failures = 0;
+            self.draft = None;
+        }
+        if say.is_empty() {
+            return Reply::default();
+        }
+        self.reply(say, Expectation::Open)
+    }
+
+    /// The answer to [`Intent::Report`].
+    pub fn facts(&mut self, facts: &AppFacts) -> Reply {
+        let mut say = Vec::new();
+        if let Some(names) = &facts.unknown {
+            say.push("I have no build called that.".to_owned());
+            say.push(match names.as_slice() {
+                [] => "Nothing has been built here yet.".to_owned(),
+                names => format!("I know {}.", numbers::list(names)),
+            });
+        } else if facts.deployed {
+            say.push(format!(
+                "Deployed, {} live, {}.",
+                numbers::counted(facts.apis_live.into(), "API", "APIs"),
+                numbers::counted(facts.records, "record", "records")
+            ));
+            if facts.requests_per_minute.is_finite() && facts.requests_per_minute > 0.0 {
+                say.push(match facts.requests_per_minute.round() {
+                    r if r < 1.0 => "Less than one request a minute.".to_owned(),
+                    // Rounded and positive; a figure beyond u64 is no rate.
+                    r => format!("About {} a minute.", numbers::counted(r as u64, "request", "requests")),
+                });
+            }
+        } else if self.building() {
+            say.push("It is not live yet. I am still on it.".to_owned());
+        } else {
+            let name = if facts.name.is_empty() { "It".to_owned() } else { format!("The {}", facts.name) };
+            say.push(format!("{name} is not deployed."));
+        }
+        let expect = self.ask_again(&mut say);
+        self.reply(say, expect)
+    }
+
+    // What a caller may say at any time.
+
+    fn common(&mut self, understood: &Understanding) -> Option<Reply> {
+        Some(match &understood.act {
+            Act::Report(subject) => self.report(subject.clone()),
+            Act::Repeat => self.again(),
+            Act::Operator => self.operator(),
+            Act::Help => {
+                let mut say = vec![
+                    "I build CRMs by phone.".to_owned(),
+                    "Say, for example: build a CRM with contacts and deals.".to_owned(),
+                    "Or ask how your CRM is doing.".to_owned(),
+                ];
+                let expect = self.ask_again(&mut say);
+                self.reply(say, expect)
+            }
+            Act::Goodbye => {
+                let first = if self.building() { "Your build goes on." } else { "Thank you for calling." };
+                self.hang_up(&[first, "Goodbye."])
+            }
+            _ => return None,
+        })
+    }
+
+    fn hear_request(&mut self, understood: &Understanding) -> Reply {
+        match &understood.act {
+            Act::BuildCrm if understood.fires() => self.begin(understood),
+            Act::BuildOther(name) => {
+                self.failures = 0;
+                self.question = Question::Instead;
+                let first = format!("I can't build {} {name} yet.", article(name));
+                self.reply(vec![first, "So far I build CRMs.".into(), "Shall it be a CRM?".into()], Expectation::YesNo)
+            }
+            Act::Cancel if self.build.is_some() => self.say(&["I can't undo a build from here yet."]),
+            Act::Cancel => self.stop(),
+            Act::Reject if self.build.is_some() => self.hang_up(&["All right.", "Goodbye."]),
+            Act::Reject => self.fail(&["All right."]),
+            // People answer a greeting; only a second one is no progress.
+            Act::Greeting if !std::mem::replace(&mut self.greeted, true) => {
+                let mut say = vec!["Hello. I can hear you.".to_owned()];
+                let expect = self.ask_again(&mut say);
+                self.reply(say, expect)
+            }
+            Act::Greeting => self.fail(&["I can hear you."]),
+            Act::Nothing => self.fail(&["I did not hear you."]),
+            _ if self.build.is_some() && understood.answer.no == 0.0 && understood.answer.other_words == 0 => {
+                // "Thank you", "great" after a build is live.
+                self.say(&["You are welcome."])
+            }
+            _ => self.fail(&["Sorry, I did not get that."]),
+        }
+    }
+
+    fn hear_features(&mut self, understood: &Understanding) -> Reply {
+        match &understood.act {
+            Act::Features => {
+                let Some(draft) = &mut self.draft else { return self.ask_what() };
+                draft.take(&understood.edit);
+                if !draft.has_features() && understood.edit.whatever {
+                    draft.take_usual();
+                }
+                self.failures = 0;
+                self.proceed()
+            }
+            Act::BuildCrm if understood.fires() && !understood.edit.is_empty() => self.begin(understood),
+            Act::Cancel => self.stop(),
+            Act::BuildCrm if understood.fires() => self.fail(&[]),
+            Act::BuildOther(_) => self.hear_request(understood),
+            _ => self.fail(&["Sorry, I did not get that."]),
+        }
+    }
+
+    fn hear_answer(&mut self, understood: &Understanding, heard: &Heard) -> Reply {
+        match &understood.act {
+            Act::Approve if self.question == Question::Change || !self.question_heard => {
+                // A yes to something else than "Shall I build it?".
+                self.ask_approval(Vec::new())
+            }
+            Act::Approve if heard.confidence < YES_CONFIDENCE_MIN => self.fail(&["I am not sure that I heard a yes."]),
+            Act::Approve => self.approve(json!({
+                "by": "voice",
+                "heard": heard.text,
+                "confidence": f64::from(heard.confidence),
+            })),
+            Act::Cancel => self.stop(),
+            _ if understood.act == Act::Features || understood.name.is_some() || !understood.also.is_empty() => {
+                self.amend(understood)
+            }
+            Act::Reject if self.question == Question::Approval => {
+                let reply = self.fail(&["All right, not like that."]);
+                if reply.hang_up {
+                    return reply;
+                }
+                self.ask_change()
+            }
+            Act::Reject | Act::Unsure => self.fail(&["I need a clear yes or no."]),
+            Act::Nothing => self.fail(&["I did not hear you."]),
+            _ => self.fail(&["Sorry, I did not get that."]),
+        }
+    }
+
+    fn hear_while_building(&mut self, understood: &Understanding) -> Reply {
+        match understood.act {
+            Act::Cancel => self.say(&["It is being built already.", "I can't stop it from here."]),
+            Act::BuildCrm | Act::BuildOther(_) | Act::Features => {
+                self.say(&["One build at a time.", "Ask me again when this one is up."])
+            }
+            Act::Nothing => Reply { expect: self.last_expect, ..Reply::default() },
+            _ => self.say(&["One moment, I am still on it."]),
+        }
+    }
+
+    // Steps of a request.
+
+    fn begin(&mut self, understood: &Understanding) -> Reply {
+        self.failures = 0;
+        self.revision += 1;
+        self.draft = Some(Draft::new(understood, self.revision));
+        self.proceed()
+    }
+
+    /// Asks for what is missing next.
+    fn proceed(&mut self) -> Reply {
+        match &self.draft {
+            None => self.ask_what(),
+            Some(draft) if !draft.has_features() => {
+                self.question = Question::Features;
+                let say = vec![draft.what() + ".", ASK_FEATURES.to_owned()];
+                self.reply(say, Expectation::Open)
+            }
+            Some(draft) => {
+                let say = draft.read_back();
+                self.ask_approval(say)
+            }
+        }
+    }
+
+    fn amend(&mut self, understood: &Understanding) -> Reply {
+        let Some(draft) = &mut self.draft else { return self.ask_what() };
+        self.failures = 0;
+        let delta = draft.amend(understood);
+        self.revision = self.revision.max(draft.revision);
+        let mut say = delta.say;
+        if !delta.changed {
+            say.push("Nothing changes.".to_owned());
+        }
+        self.ask_approval(say)
+    }
+
+    fn approve(&mut self, approval: Value) -> Reply {
+        let Some(draft) = &self.draft else { return self.ask_what() };
+        let manifest = draft.manifest(&self.conversation_id, approval);
+        self.build = Some(Build { id: None, title: draft.title(), stage: BuildStage::Approved, over: false });
+        self.subject = Some(draft.title().to_lowercase());
+        self.failures = 0;
+        self.question = Question::Nothing;
+        let say = vec!["I'm on it.".into(), "It takes a few seconds.".into(), "Please stay on the line.".into()];
+        let mut reply = self.reply(say, Expectation::Open);
+        reply.intent = Some(Intent::Build(manifest));
+        reply
+    }
+
+    fn stop(&mut self) -> Reply {
+        if self.building() {
+            return self.say(&["It is being built already.", "I can't stop it from here."]);
+        }
+        self.draft = None;
+        self.question = Question::What;
+        // Stopping is a clear wish; only doing it over and over is no progress.
+        self.failures += 1;
+        if self.failures >= PROMPTS_MAX {
+            return self.give_up();
+        }
+        self.say(&["All right. Nothing is being built.", "What else can I do for you?"])
+    }
+
+    fn report(&mut self, subject: Option<String>) -> Reply {
+        let subject = subject.or_else(|| self.subject.clone()).unwrap_or_else(|| "crm".to_owned());
+        if !self.building() {
+            self.subject = Some(subject.clone());
+        }
+        self.failures = 0;
+        Reply { expect: self.last_expect, intent: Some(Intent::Report { subject }), ..Reply::default() }
+    }
+
+    fn operator(&mut self) -> Reply {
+        let mut say = vec!["I am sorry. There is no operator set up here.".to_owned()];
+        let expect = self.ask_again(&mut say);
+        let mut reply = self.reply(say, expect);
+        reply.intent = Some(Intent::Operator);
+        reply
+    }
+
+    fn again(&mut self) -> Reply {
+        let mut say = self.last_say.clone();
+        if let (Question::Approval, Some(draft)) = (self.question, &self.draft) {
+            say = draft.read_back();
+            return self.ask_approval(say);
+        }
+        if say.is_empty() {
+            say.push(ASK_WHAT.to_owned());
+        }
+        self.reply(say, self.last_expect)
+    }
+
+    // Questions.
+
+    fn ask_what(&mut self) -> Reply {
+        self.question = Question::What;
+        self.reply(vec![ASK_WHAT.to_owned()], Expectation::Open)
+    }
+
+    fn ask_change(&mut self) -> Reply {
+        self.question = Question::Change;
+        let say = vec!["What shall I change?".into(), "Say, for example: without deals, or: add notes.".into()];
+        self.reply(say, Expectation::Open)
+    }
+
+    fn ask_approval(&mut self, mut say: Vec<String>) -> Reply {
+        self.question = Question::Approval;
+        say.push(ASK_APPROVAL.to_owned());
+        say.push(HOW_TO_APPROVE.to_owned());
+        self.reply(say, Expectation::YesNo)
+    }
+
+    /// Adds the pending question to `say`; what is expected then.
+    fn ask_again(&self, say: &mut Vec<String>) -> Expectation {
+        let question: &[&str] = match self.question {
+            Question::What => &[ASK_WHAT],
+            Question::Instead => &["Shall it be a CRM?"],
+            Question::Features => &[ASK_FEATURES],
+            Question::Approval => &[ASK_APPROVAL, HOW_TO_APPROVE],
+            Question::Change => &["What shall I change?"],
+            Question::Nothing => &[],
+        };
+        say.extend(question.iter().map(|q| (*q).to_owned()));
+        match self.question {
+            Question::Approval | Question::Instead => Expectation::YesNo,
+            _ => Expectation::Open,
+        }
+    }
+
+    /// A prompt without progress: says `first`, then asks in other words; at the third it is goodbye.
+    fn fail(&mut self, first: &[&str]) -> Reply {
+        self.failures += 1;
+        if self.failures >= PROMPTS_MAX {
+            return self.give_up();
+        }
+        let mut say: Vec<String> = first.iter().map(|s| (*s).to_owned()).collect();
+        let second = self.failures == 2;
+        let prompt: &[&str] = match self.question {
+            Question::What if second => &["I can build a CRM, or tell you how one is doing.", ASK_WHAT],
+            Question::What => &["Say, for example: build a CRM with contacts and deals.", ASK_WHAT],
+            Question::Instead => &["Shall it be a CRM?", "Say yes or no."],
+            Question::Features if second => {
+                if let Some(draft) = &mut self.draft {
+                    draft.take_usual();
+                    say.push("I take contacts and deals.".to_owned());
+                    let read_back = draft.read_back();
+                    say.extend(read_back);
+                    return self.ask_approval(say);
+                }
+                &[ASK_WHAT]
+            }
+            Question::Features => &[ASK_FEATURES],
+            Question::Approval if second => {
+                say.push("Press two to change it, or star to stop.".to_owned());
+                return self.ask_approval(say);
+            }
+            Question::Approval => return self.ask_approval(say),
+            Question::Change => {
+                &["Say, for example: without deals, or: add notes.", "Or press three to hear it again."]
+            }
+            Question::Nothing => &["Ask me how it is doing, or say goodbye."],
+        };
+        say.extend(prompt.iter().map(|p| (*p).to_owned()));
+        let expect = if self.question == Question::Instead { Expectation::YesNo } else { Expectation::Open };
+        self.reply(say, expect)
+    }
+
+    fn give_up(&mut self) -> Reply {
+        if self.build.is_some() {
+            return self.hang_up(&["I say goodbye for now."]);
+        }
+        self.draft = None;
+        self.hang_up(&["I am sorry, I can't help you like this.", "Nothing has been started.", "Goodbye."])
+    }
+
+    fn hang_up(&mut self, say: &[&str]) -> Reply {
+        let mut reply = self.say(say);
+        reply.hang_up = true;
+        reply
+    }
+
+    /// Says lines that ask nothing new.
+    fn say(&mut self, lines: &[&str]) -> Reply {
+        self.reply(lines.iter().map(|l| (*l).to_owned()).collect(), Expectation::Open)
+    }
+
+    fn reply(&mut self, say: Vec<String>, expect: Expectation) -> Reply {
+        self.question_heard = say.iter().any(|c| c == ASK_APPROVAL);
+        self.last_say.clone_from(&say);
+        self.last_expect = expect;
+        Reply { say, expect, intent: None, hang_up: false }
+    }
+}
+
+fn article(noun: &str) -> &'static str {
+    if noun.starts_with(['a', 'e', 'i', 'o', 'u', 'A', 'E', 'I', 'O']) { "an" } else { "a" }
+}

@@ -1,0 +1,286 @@
+//! The wanted CRM while it is talked about: what is known of it, its read-back, its changes, its manifest.
+//!
+//! Pure. Invariants: contacts are always in (every CRM has them, and deals belong to them); what cannot be built is an open
+//! point and is said aloud; each change makes a new revision. Deliberately absent: when to ask what (`dialogue`).
+
+use serde_json::{Map, Value, json};
+
+use super::numbers;
+use crate::limits::OPEN_POINTS_MAX;
+use crate::pipeline::intent::{Feature, FeatureEdit, Understanding};
+use crate::pipeline::manifest::{BuildManifest, BuildType, CreatedFrom, manifest_id};
+
+/// Features that the CRM kernel covers, and what each is a part of: a part comes with its whole.
+const BUILDABLE: &[(&str, Option<&str>)] = &[
+    ("contacts", None),
+    ("companies", None),
+    ("deals", None),
+    ("stages", Some("deals")),
+    ("notes", None),
+    ("search", Some("contacts")),
+    ("export", Some("contacts")),
+];
+/// Open points that are named in the read-back; the rest is counted.
+const NAMED_MAX: usize = 3;
+
+fn buildable(key: &str) -> bool {
+    BUILDABLE.iter().any(|(k, _)| *k == key)
+}
+
+fn whole_of(key: &str) -> Option<&'static str> {
+    BUILDABLE.iter().find(|(k, _)| *k == key).and_then(|(_, whole)| *whole)
+}
+
+/// What the caller wants so far.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Draft {
+    pub(super) revision: u32,
+    /// Can be built, in the order named, contacts first.
+    features: Vec<Feature>,
+    /// Cannot be built yet.
+    open: Vec<Feature>,
+    name: Option<String>,
+    purpose: Option<String>,
+    confidence: f64,
+}
+
+/// What a change did, for the ear.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Delta {
+    pub(super) say: Vec<String>,
+    pub(super) changed: bool,
+}
+
+impl Draft {
+    /// From the turn that asked for it.
+    pub(super) fn new(asked: &Understanding, revision: u32) -> Self {
+        let mut draft = Self {
+            revision,
+            features: Vec::new(),
+            open: Vec::new(),
+            name: asked.name.clone(),
+            purpose: asked.purpose.clone(),
+            confidence: asked.confidence,
+        };
+        draft.take(&asked.edit);
+        for name in &asked.also {
+            draft.leave_open(Feature { key: (*name).to_owned(), spoken: format!("the {name}") });
+        }
+        draft
+    }
+
+    /// Whether the caller has named anything that it shall keep.
+    pub(super) fn has_features(&self) -> bool {
+        !self.features.is_empty()
+    }
+
+    /// Contacts and deals: what most mean when they do not say.
+    pub(super) fn take_usual(&mut self) {
+        self.add(Feature::of_key("contacts"));
+        self.add(Feature::of_key("deals"));
+    }
+
+    /// Keys of the features that can be built, for the state that is shown.
+    pub(super) fn feature_keys(&self) -> Vec<String> {
+        self.features.iter().map(|f| f.key.clone()).collect()
+    }
+
+    /// Keys of the open points.
+    pub(super) fn open_keys(&self) -> Vec<String> {
+        self.open.iter().map(|f| f.key.clone()).collect()
+    }
+
+    /// Takes what an edit names, without words about it (before the first read-back).
+    pub(super) fn take(&mut self, edit: &FeatureEdit) {
+        if edit.only {
+            self.features.clear();
+            self.open.clear();
+        }
+        if edit.both {
+            self.take_usual();
+        }
+        if edit.all {
+            for (key, _) in BUILDABLE {
+                self.add(Feature::of_key(key));
+            }
+        }
+        for feature in &edit.add {
+            self.add(feature.clone());
+        }
+        for feature in &edit.remove {
+            self.open.retain(|f| f.key != feature.key);
+            if feature.key != "contacts" {
+                self.features.retain(|f| f.key != feature.key);
+            }
+        }
+    }
+
+    /// Takes a change to what was read back, and says only what it changed.
+    pub(super) fn amend(&mut self, understood: &Understanding) -> Delta {
+        let before = self.clone();
+        let mut delta = Delta::default();
+        self.take(&understood.edit);
+        for name in &understood.also {
+            self.leave_open(Feature { key: (*name).to_owned(), spoken: format!("the {name}") });
+        }
+        for feature in &understood.edit.remove {
+            if feature.key == "deals" {
+                self.features.retain(|f| f.key != "stages");
+            }
+            if feature.key == "contacts" {
+                delta.say.push("Every CRM has contacts, so they stay.".to_owned());
+            }
+        }
+        if let Some(name) = &understood.name {
+            self.name = Some(name.clone());
+        }
+        let gone: Vec<Feature> =
+            before.features.iter().chain(&before.open).filter(|f| !self.holds(&f.key)).cloned().collect();
+        let (come, left): (Vec<Feature>, Vec<Feature>) = self
+            .features
+            .iter()
+            .chain(&self.open)
+            .filter(|f| !before.holds(&f.key))
+            .cloned()
+            .partition(|f| buildable(&f.key));
+        for (list, tail) in [(&gone, "out"), (&come, "in")] {
+            if !list.is_empty() {
+                delta.say.push(format!("{} {} {tail}.", capitalised(&spoken(list)), is_or_are(list)));
+            }
+        }
+        if !left.is_empty() {
+            delta.say.push(format!("I can't build {} yet.", spoken(&left)));
+            delta.say.push(if left.len() == 1 { "It stays open." } else { "They stay open." }.to_owned());
+        }
+        if self.name != before.name {
+            delta.say.push(format!("It is called {}.", self.title()));
+        }
+        delta.changed = *self != before;
+        if delta.changed {
+            self.revision += 1;
+            delta.say.push(format!("This is revision {}.", numbers::word(self.revision)));
+        }
+        delta
+    }
+
+    /// "A CRM called Acme for your bakery".
+    pub(super) fn what(&self) -> String {
+        let name = self.name.as_ref().map(|n| format!(" called {}", title_case(n))).unwrap_or_default();
+        let purpose = self.purpose.as_ref().map(|p| format!(" for {p}")).unwrap_or_default();
+        format!("A CRM{name}{purpose}")
+    }
+
+    /// What will be built, in full.
+    pub(super) fn read_back(&self) -> Vec<String> {
+        let comma = if self.purpose.is_some() { "," } else { "" };
+        let what = format!("{}{comma} with {}.", self.what(), spoken(&self.features));
+        let mut say = vec!["Here is what I have.".to_owned(), what];
+        if !self.open.is_empty() {
+            let named = &self.open[..self.open.len().min(NAMED_MAX)];
+            let rest = self.open.len() - named.len();
+            let count = u32::try_from(self.open.len()).unwrap_or(u32::MAX);
+            let things = if count == 1 { "One thing stays open" } else { "things stay open" };
+            let head =
+                if count == 1 { things.to_owned() } else { format!("{} {things}", capitalised(&numbers::word(count))) };
+            let more = if rest == 0 {
+                String::new()
+            } else {
+                format!(", and {} more", numbers::word(rest.try_into().unwrap_or(u32::MAX)))
+            };
+            let sentence = if rest == 0 {
+                spoken(named)
+            } else {
+                named.iter().map(|f| f.spoken.clone()).collect::<Vec<_>>().join(", ")
+            };
+            say.push(format!("{head}: {sentence}{more}."));
+            say.push(if count == 1 { "I can't build that yet." } else { "I can't build those yet." }.to_owned());
+        }
+        say
+    }
+
+    /// Spoken name, e.g. "CRM" or "Acme CRM".
+    pub(super) fn title(&self) -> String {
+        match &self.name {
+            Some(name) if name.contains("crm") => title_case(name),
+            Some(name) => format!("{} CRM", title_case(name)),
+            None => "CRM".to_owned(),
+        }
+    }
+
+    /// The manifest of this revision. `approval`: how the caller approved.
+    pub(super) fn manifest(&self, conversation_id: &str, approval: Value) -> BuildManifest {
+        let parts = |f: &&Feature| whole_of(&f.key).is_none_or(|whole| whole == "contacts");
+        let features: Vec<String> = self.features.iter().filter(parts).map(|f| f.key.clone()).collect();
+        let for_whom =
+            self.purpose.as_ref().map(|p| format!(" for {}", p.replacen("your ", "a ", 1))).unwrap_or_default();
+        let mut metadata = Map::new();
+        metadata.insert("revision".into(), json!(self.revision));
+        metadata.insert("open_points".into(), json!(self.open_keys()));
+        metadata.insert("approval".into(), approval);
+        BuildManifest {
+            manifest_id: manifest_id(conversation_id, &self.title(), self.revision),
+            build_type: BuildType::BuildCrm,
+            title: self.title(),
+            description: format!("A CRM{for_whom} with {}.", spoken(&self.features)),
+            features,
+            tech_stack: Vec::new(),
+            constraints: Map::new(),
+            integrations: Vec::new(),
+            conversation_id: conversation_id.to_owned(),
+            created_from: CreatedFrom::Voice,
+            confidence: self.confidence,
+            metadata,
+        }
+    }
+
+    fn holds(&self, key: &str) -> bool {
+        self.features.iter().chain(&self.open).any(|f| f.key == key)
+    }
+
+    fn add(&mut self, feature: Feature) {
+        if self.holds(&feature.key) {
+            return;
+        }
+        if !buildable(&feature.key) {
+            self.leave_open(feature);
+            return;
+        }
+        if feature.key != "contacts" {
+            self.add(Feature::of_key(whole_of(&feature.key).unwrap_or("contacts")));
+            self.features.push(feature);
+            if !self.features.iter().any(|f| f.key == "contacts") {
+                self.features.insert(0, Feature::of_key("contacts"));
+            }
+        } else {
+            self.features.insert(0, feature);
+        }
+    }
+
+    fn leave_open(&mut self, feature: Feature) {
+        if self.open.len() < OPEN_POINTS_MAX && !self.holds(&feature.key) {
+            self.open.push(feature);
+        }
+    }
+}
+
+fn spoken(features: &[Feature]) -> String {
+    numbers::list(&features.iter().map(|f| f.spoken.clone()).collect::<Vec<_>>())
+}
+
+fn is_or_are(features: &[Feature]) -> &'static str {
+    match features {
+        [one] if !one.spoken.ends_with('s') => "is",
+        _ => "are",
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
+}
+
+fn title_case(name: &str) -> String {
+    let words: Vec<String> =
+        name.split(' ').map(|w| if w == "crm" { "CRM".to_owned() } else { capitalised(w) }).collect();
+    words.join(" ")
+}

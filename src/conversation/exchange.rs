@@ -1,0 +1,137 @@
+//! What goes into a dialogue and what comes out. Purpose: the types that the call's actor, the build pipeline and the
+//! dialogue share. Plain data, any thread. Deliberately absent: behaviour.
+
+use serde::{Deserialize, Serialize};
+
+use super::Expectation;
+use crate::pipeline::manifest::BuildManifest;
+
+/// One finished turn of the caller, as recognised.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Heard {
+    /// Words in any case, with or without punctuation; empty when nothing was recognised.
+    pub text: String,
+    /// The recogniser's own confidence, 0..=1; 1.0 where it has none to give.
+    pub confidence: f32,
+}
+
+impl Heard {
+    /// Text that is certain, e.g. typed.
+    #[must_use]
+    pub fn certain(text: impl Into<String>) -> Self {
+        Self { text: text.into(), confidence: 1.0 }
+    }
+}
+
+/// What the agent does next.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reply {
+    /// Clauses in speaking order, each short enough to be synthesised at once; empty means: say nothing.
+    pub say: Vec<String>,
+    /// What the caller is expected to answer when all is said.
+    pub expect: Expectation,
+    /// What the daemon shall do besides speaking.
+    pub intent: Option<Intent>,
+    /// Hang up when all is said.
+    pub hang_up: bool,
+}
+
+impl Reply {
+    /// All that is said, as one text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.say.join(" ")
+    }
+}
+
+/// What the daemon shall do.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "at most one a turn; a box would only be in the way")]
+pub enum Intent {
+    /// Build what was read back and approved. Submit it; progress comes back by `Dialogue::build_update`.
+    Build(BuildManifest),
+    /// Look the app up and answer by `Dialogue::facts`. `subject` is lower case, e.g. `crm`.
+    Report {
+        /// What the caller called it, without article: `crm`, `website`.
+        subject: String,
+    },
+    /// The caller asked for a person. Nobody is configured, and the caller was told so.
+    Operator,
+}
+
+/// How far a build has come: the stages of a manifest's life (`research`: one row a stage, in this order).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BuildStage {
+    /// Accepted and written down.
+    Requested,
+    /// Manifest drafted.
+    Drafted,
+    /// Approved by the caller.
+    Approved,
+    /// Typed spec made.
+    Specified,
+    /// Task graph made.
+    Planned,
+    /// Files generated.
+    Generated,
+    /// Its own tests passed.
+    Tested,
+    /// Runs beside, not yet visible.
+    Staged,
+    /// Serves.
+    Live,
+    /// Its traffic is measured.
+    Tracked,
+    /// Stopped on a failed check; waits for a person.
+    Parked,
+    /// Given up.
+    Failed,
+}
+
+/// One step of a build, for the ear.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BuildUpdate {
+    /// The build, as `Pipeline::submit` named it.
+    pub build_id: String,
+    /// The stage that was reached.
+    pub stage: BuildStage,
+    /// A line for the caller from whoever did the work; `None` leaves the words to the dialogue.
+    pub say: Option<String>,
+    /// Set when the build is over.
+    pub outcome: Option<Outcome>,
+}
+
+/// How a build ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// It serves.
+    Live {
+        /// Where, e.g. `http://127.0.0.1:8301/`.
+        url: String,
+        /// Its name, e.g. `crm`.
+        app: String,
+    },
+    /// It stopped. Also for a build that the queue refused.
+    Parked {
+        /// Which check failed and what is needed, in plain spoken words.
+        say: String,
+    },
+}
+
+/// What is known of a deployed app, measured, for a spoken report.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AppFacts {
+    /// Its spoken name, e.g. "CRM".
+    pub name: String,
+    /// Whether it serves now.
+    pub deployed: bool,
+    /// API routes that answer.
+    pub apis_live: u32,
+    /// Rows in its tables.
+    pub records: u64,
+    /// Requests per minute over the last minute.
+    pub requests_per_minute: f64,
+    /// Set when there is no app of the asked name: the names that there are.
+    pub unknown: Option<Vec<String>>,
+}

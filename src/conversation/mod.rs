@@ -1,0 +1,22 @@
+//! What the agent understands and says: from a heard sentence to a reply, and from a build's progress to one spoken line.
+//!
+//! Pure: no clock, no socket, no file; owned by the call's actor, one [`Dialogue`] a call. Everything that goes in or
+//! comes out is plain data: [`Heard`], a key or a [`BuildUpdate`] in, a [`Reply`] out.
+//! Invariant: an [`Intent::Build`] leaves only after a read-back and an explicit yes, go-ahead or key 1.
+//! Deliberately absent: turn-taking (`turn`), audio (`speech`), language models (`llm`).
+
+mod dialogue;
+mod domain;
+mod draft;
+mod exchange;
+mod expectation;
+mod history;
+mod numbers;
+mod persona;
+
+pub use dialogue::{Dialogue, Question, Slot, Slots};
+pub use domain::{DomainText, domain};
+pub use exchange::{AppFacts, BuildStage, BuildUpdate, Heard, Intent, Outcome, Reply};
+pub use expectation::Expectation;
+pub use history::{History, Speaker, Turn, WordTime, heard_words};
+pub use persona::Persona;

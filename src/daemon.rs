@@ -1,0 +1,390 @@
+//! The composition root: builds the planes, connects them, feeds the watchdog, and takes everything down in order.
+//!
+//! Start order: memory (store, bus) → pipeline and apps → speech → media → signalling → control API → ready. Stop order:
+//! new calls are refused, running calls end politely, then the planes stop in reverse. Owning thread: the control
+//! runtime. Invariants: SIP is bound last, so nobody is answered by half a daemon; the service manager's watchdog is fed
+//! only while the media workers and the signalling loop both move.
+//! Deliberately absent: any decision about a call.
+
+use crate::api::{self, AppState, Engine, HealthSnapshot, Server, Subsystem};
+use crate::bus::Bus;
+use crate::call::actor::{self, Invitation, Planes};
+use crate::call::registry::{LiveCall, Registry};
+use crate::config::Config;
+use crate::conversation;
+use crate::id::CallId;
+use crate::media::{MediaCommand, MediaConfig, MediaEvents, MediaPlane, PortPool};
+use crate::os::{clock, notify, random};
+use crate::pipeline::deploy::AppsConfig;
+use crate::pipeline::{Pipeline, PipelineConfig};
+use crate::sip::agent::{AgentConfig, LegId, SipEvent};
+use crate::sip::transport::{UdpConfig, UdpTransport};
+use crate::speech::{SpeechConfig, SpeechPlane};
+use crate::store::Store;
+use crate::telemetry::marks::Marks;
+use crate::telemetry::metric;
+use callwright_models::assets::Assets;
+use metrics_exporter_prometheus::PrometheusHandle;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
+
+/// Running calls get this long to end politely.
+const DRAIN_MAX: Duration = Duration::from_secs(5);
+/// A media worker begins a pass at least twice a second.
+const MEDIA_STUCK_AFTER: Duration = Duration::from_secs(3);
+/// How long the thread of media reports sleeps at most before it looks whether it should stop.
+const REPORTS_WAIT_MS: i32 = 500;
+
+/// Why the daemon did not start or stopped. The text says whose fault and what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct DaemonError(String);
+
+impl DaemonError {
+    fn from(doing: &str, error: impl std::fmt::Display) -> Self {
+        Self(format!("{doing}: {error}"))
+    }
+}
+
+/// The running daemon.
+#[derive(Debug)]
+pub struct Daemon {
+    planes: Arc<Planes>,
+    tasks: Vec<JoinHandle<()>>,
+    api: JoinHandle<()>,
+    stop_api: oneshot::Sender<()>,
+    sip_task: JoinHandle<()>,
+    reports: MediaReports,
+}
+
+impl Daemon {
+    /// Starts every plane; returns when calls are answered.
+    ///
+    /// # Errors
+    /// What could not be started and how to mend it. What had been started is stopped again.
+    pub async fn start(config: Config) -> Result<Self, DaemonError> {
+        std::fs::create_dir_all(&config.data.dir)
+            .map_err(|e| DaemonError::from(&format!("data.dir {}", config.data.dir.display()), e))?;
+        let marks = Arc::new(Marks::new());
+        let store = Store::open(&config.data.dir).map_err(|e| DaemonError::from("the store", e))?;
+        let bus = Bus::start(store.clone());
+        match store.calls().close_abandoned(clock::wall()).await {
+            Ok(0) => {}
+            Ok(calls) => warn!(calls, "calls of a daemon that was killed are recorded as ended"),
+            Err(error) => return Err(DaemonError::from("the store", error)),
+        }
+        let rendered = metric::install().map_err(|e| DaemonError::from("metrics", e))?;
+        let program = std::env::current_exe().map_err(|e| DaemonError::from("the path of this program", e))?;
+        let mut build = PipelineConfig::new(config.data.dir.clone(), program);
+        build.apps = AppsConfig { address: config.apps.address, ports: config.apps.ports.iter(), host: None };
+        let pipeline = Pipeline::start(build, store.clone()).await.map_err(|e| DaemonError::from("the pipeline", e))?;
+
+        let mut media = MediaPlane::start(
+            &MediaConfig {
+                workers: config.media.workers,
+                cpus: config.media.cpus.clone(),
+                realtime: config.media.realtime,
+                ..MediaConfig::default()
+            },
+            Arc::clone(&marks),
+        )
+        .map_err(|e| DaemonError::from("the media plane", e))?;
+        info!(scheduling = %media.realtime(), "media workers run");
+        let media_events =
+            media.take_events().ok_or_else(|| DaemonError("media reports were taken twice".to_owned()))?;
+
+        let bells = (0..media.workers())
+            .map(|worker| media.speech_wake(worker))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|e| DaemonError::from("the media workers' bells", e))?;
+        let speech = SpeechPlane::start(
+            &SpeechConfig {
+                recognisers: config.speech.decoders,
+                voice: config.speech.voice.clone(),
+                lanes: config.sip.max_calls,
+                ..SpeechConfig::default()
+            },
+            &Assets::locate(),
+            &conversation::domain(),
+            bells,
+            Arc::clone(&marks),
+        )
+        .map_err(|e| DaemonError::from("the speech plane", e))?;
+        for engine in speech.engines() {
+            if engine.ready && !engine.limited {
+                info!(part = engine.part.name(), engine = %engine.name, "engine ready");
+            } else {
+                warn!(part = engine.part.name(), engine = %engine.name, note = %engine.note, "engine limited or missing");
+            }
+        }
+
+        let listen = config.http.listen;
+        let server = Server::bind(listen).await.map_err(|e| DaemonError::from("the control API", e))?;
+
+        let local = config.sip.udp;
+        let public = config.sip.public_address;
+        let signalling_plane = UdpTransport::start(UdpConfig::new(local, clock::monotonic), |bound| AgentConfig {
+            advertised: public.map(|address| SocketAddr::new(address, bound.port())),
+            ..UdpTransport::agent_config(bound)
+        })
+        .map_err(|e| DaemonError::from("SIP over UDP", e))?;
+        let (sip, sip_events, sip_task) = signalling_plane.into_parts();
+        info!(udp = %sip.local(), "SIP is answered");
+
+        let rtp_address = config.rtp.address.unwrap_or(match local.ip() {
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        });
+        let ports = PortPool::new(rtp_address, config.rtp.ports.iter(), random::u64());
+        let registry = Registry::new(config.sip.max_calls);
+        let planes = Arc::new(Planes {
+            registry,
+            config,
+            sip,
+            media,
+            ports: Mutex::new(ports),
+            speech,
+            pipeline,
+            store: store.clone(),
+            marks: Arc::clone(&marks),
+        });
+
+        let alive = Arc::new(AtomicBool::new(true));
+        let state = state_of(&planes, bus, rendered, &alive);
+        let (stop_api, api_stopped) = oneshot::channel::<()>();
+        let api = tokio::spawn(server.serve(state, async move {
+            // An error means that the daemon is gone, which also ends the API.
+            let _ = api_stopped.await;
+        }));
+        info!(%listen, "control API answers");
+
+        let reports = MediaReports::start(Arc::clone(&planes), media_events)
+            .map_err(|e| DaemonError::from("the thread of media reports", e))?;
+        let tasks = vec![
+            tokio::spawn(signalling(Arc::clone(&planes), sip_events)),
+            tokio::spawn(liveness(Arc::clone(&planes), alive)),
+        ];
+        said(notify::ready());
+        Ok(Self { planes, tasks, api, stop_api, sip_task, reports })
+    }
+
+    /// Serves until SIGTERM or SIGINT, then stops in order.
+    ///
+    /// # Errors
+    /// The signals cannot be received.
+    pub async fn run_until_signal(self) -> Result<(), DaemonError> {
+        let mut terminate = signal(SignalKind::terminate()).map_err(|e| DaemonError::from("SIGTERM", e))?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| DaemonError::from("SIGINT", e))?;
+        tokio::select! {
+            _ = terminate.recv() => info!("SIGTERM: stopping"),
+            _ = interrupt.recv() => info!("SIGINT: stopping"),
+        }
+        self.stop().await;
+        Ok(())
+    }
+
+    /// Ends running calls politely and stops every plane.
+    pub async fn stop(self) {
+        said(notify::stopping());
+        self.planes.registry.drain();
+        if tokio::time::timeout(DRAIN_MAX, self.planes.registry.empty()).await.is_err() {
+            warn!(calls = self.planes.registry.live().len(), "calls did not end in time and are cut");
+        }
+        if self.planes.sip.close(Duration::from_secs(1)).await.is_ok() {
+            // The task ends by itself once every BYE is answered, or after a second.
+            let _ = self.sip_task.await;
+        }
+        // Dropped or received, the API stops.
+        let _ = self.stop_api.send(());
+        if self.api.await.is_err() {
+            warn!("the control API did not end well");
+        }
+        for task in &self.tasks {
+            task.abort();
+        }
+        self.planes.pipeline.shutdown().await;
+        self.reports.stop();
+        info!("stopped");
+    }
+}
+
+/// Without a service manager there is nobody to tell; with one, a lost notification is worth a line.
+fn said(outcome: std::io::Result<()>) {
+    if let Err(error) = outcome {
+        warn!(%error, "the service manager was not told");
+    }
+}
+
+/// What the control API shows of this daemon.
+fn state_of(planes: &Arc<Planes>, bus: Bus, rendered: PrometheusHandle, alive: &Arc<AtomicBool>) -> AppState {
+    let health = {
+        let (planes, alive) = (Arc::clone(planes), Arc::clone(alive));
+        move || snapshot(&planes, alive.load(Ordering::Relaxed))
+    };
+    let metrics = {
+        let marks = Arc::clone(&planes.marks);
+        move || {
+            let mut text = rendered.render();
+            marks.render(&mut text);
+            text
+        }
+    };
+    let live = {
+        let planes = Arc::clone(planes);
+        move || planes.registry.live().into_iter().map(shown).collect()
+    };
+    AppState::new(
+        planes.store.clone(),
+        Arc::new(bus),
+        planes.pipeline.clone(),
+        Arc::new(health),
+        Arc::new(metrics),
+        Arc::new(live),
+    )
+}
+
+fn shown(live: LiveCall) -> api::LiveCall {
+    let state = if live.app.is_empty() { "ringing" } else { "answered" };
+    api::LiveCall {
+        id: live.call.to_string(),
+        caller: live.from,
+        callee: live.number,
+        app: live.app,
+        state: state.to_owned(),
+        conversation_id: live.conversation_id,
+    }
+}
+
+fn snapshot(planes: &Planes, signalling: bool) -> HealthSnapshot {
+    let media = clock::monotonic().since(planes.media.oldest_pass()) < MEDIA_STUCK_AFTER;
+    let part = |name: &str, healthy, note: &str| Subsystem { name: name.to_owned(), healthy, note: note.to_owned() };
+    let engines: Vec<Engine> = planes
+        .speech
+        .engines()
+        .iter()
+        .map(|e| Engine {
+            part: e.part.name().to_owned(),
+            name: e.name.clone(),
+            limited: e.limited || !e.ready,
+            note: e.note.clone(),
+        })
+        .collect();
+    // Without speech the daemon still answers `echo`, so it is no reason to take it out of service.
+    let speech = if planes.speech.engines().iter().all(|e| e.ready) { "" } else { "an engine is missing, see engines" };
+    HealthSnapshot {
+        engines,
+        scheduling: planes.media.realtime().to_string(),
+        subsystems: vec![
+            part("sip", signalling, if signalling { "" } else { "the signalling loop does not answer" }),
+            part("media", media, if media { "" } else { "a media worker stands still" }),
+            part("speech", true, speech),
+        ],
+    }
+}
+
+/// Takes new calls in and hands everything else to its call.
+async fn signalling(planes: Arc<Planes>, mut events: mpsc::Receiver<SipEvent>) {
+    while let Some(event) = events.recv().await {
+        let Some(event) = planes.registry.signal(event) else { continue };
+        let SipEvent::Incoming { leg, from, request_user, call_id, source, offer, .. } = event else { continue };
+        let call = CallId(random::u64());
+        let live = LiveCall {
+            call,
+            from: from.clone(),
+            number: request_user.clone(),
+            started: clock::wall(),
+            app: String::new(),
+            conversation_id: None,
+        };
+        match planes.registry.admit(leg, live) {
+            Ok(mailbox) => {
+                let invitation = Invitation { leg, from, number: request_user, sip_call_id: call_id, source, offer };
+                let planes = Arc::clone(&planes);
+                tokio::spawn(async move {
+                    let seat = Seat { planes: Arc::clone(&planes), call, leg };
+                    actor::run(planes, call, invitation, mailbox).await;
+                    drop(seat);
+                });
+            }
+            Err(refusal) => {
+                warn!(%source, %refusal, "call refused");
+                let (sip, extra) = (planes.sip.clone(), [("Retry-After", "5")]);
+                tokio::spawn(async move {
+                    // The caller may have given up meanwhile.
+                    let _ = sip.reject(leg, 503, "Service Unavailable", &extra).await;
+                });
+            }
+        }
+    }
+}
+
+/// Gives the call's seat back even when its actor panics, and ends the dialog then: one panic ends one call.
+struct Seat {
+    planes: Arc<Planes>,
+    call: CallId,
+    leg: LegId,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.planes.registry.release(self.call);
+        if std::thread::panicking() {
+            let (sip, leg) = (self.planes.sip.clone(), self.leg);
+            tokio::spawn(async move { sip.hang_up(leg, Some("internal error")).await });
+            // A full ring is the only refusal; the session then ends by its media timeout.
+            let _ = self.planes.media.send(MediaCommand::Close { call: self.call });
+        }
+    }
+}
+
+/// The thread that hands what the workers report to the calls that it is about.
+#[derive(Debug)]
+struct MediaReports {
+    stop: Arc<AtomicBool>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl MediaReports {
+    fn start(planes: Arc<Planes>, mut events: MediaEvents) -> std::io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&stop);
+        let thread = std::thread::Builder::new().name("media-reports".to_owned()).spawn(move || {
+            while !told.load(Ordering::Relaxed) {
+                if events.wait(REPORTS_WAIT_MS) {
+                    events.drain(&mut |event| planes.registry.media(event.call(), event));
+                }
+            }
+        })?;
+        Ok(Self { stop, thread })
+    }
+
+    fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if self.thread.join().is_err() {
+            warn!("the thread of media reports had panicked");
+        }
+    }
+}
+
+/// Feeds the service manager's watchdog while media and signalling both move.
+async fn liveness(planes: Arc<Planes>, alive: Arc<AtomicBool>) {
+    let every = notify::watchdog_interval().unwrap_or(Duration::from_secs(10)) / 2;
+    loop {
+        tokio::time::sleep(every.min(Duration::from_secs(2))).await;
+        let media = clock::monotonic().since(planes.media.oldest_pass()) < MEDIA_STUCK_AFTER;
+        let signalling =
+            tokio::time::timeout(Duration::from_secs(1), planes.sip.status()).await.is_ok_and(|s| s.is_ok());
+        alive.store(signalling, Ordering::Relaxed);
+        if media && signalling {
+            said(notify::watchdog());
+        } else {
+            warn!(media, signalling, "a plane stands still; the watchdog is not fed");
+        }
+    }
+}

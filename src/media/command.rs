@@ -1,0 +1,69 @@
+//! What control may ask of a media worker. Purpose: the whole inward language, one enum. Sent from any control thread
+//! through `MediaPlane::send`; executed on the worker in the order sent for one call. Invariant: executing a command
+//! neither allocates nor frees. Deliberately absent: replies (they come as `MediaEvent`).
+
+use crate::id::{CallId, Generation};
+use crate::media::plan::PreparedSession;
+use crate::rtp::Payload;
+use crate::rtp::dtmf::Digits;
+use std::net::SocketAddr;
+
+/// One order to the worker that owns the call. Unknown calls are ignored (the call may just have closed).
+#[derive(Debug)]
+pub enum MediaCommand {
+    /// Start carrying the call's media. Answered by `Opened`, or `Refused` when the worker has no free slot.
+    Open(Box<PreparedSession>),
+    /// (Re)negotiated media: where to send, in which law, and the payload type of RFC 4733 events, if agreed. Source
+    /// learning starts anew when the address differs from the one negotiated before.
+    SetRemote {
+        /// The call.
+        call: CallId,
+        /// Address from the peer's SDP.
+        remote: SocketAddr,
+        /// Agreed audio codec.
+        payload: Payload,
+        /// Agreed payload type of telephone events.
+        telephone_event: Option<u8>,
+    },
+    /// While held nothing is sent, caller audio is replaced by silence and missing media is no fault.
+    Hold {
+        /// The call.
+        call: CallId,
+        /// True to hold, false to resume.
+        held: bool,
+    },
+    /// Frames of generations older than this one are dropped from now on. Answered by `Flushed`.
+    FlushPlayout {
+        /// The call.
+        call: CallId,
+        /// Oldest generation that may still be sent.
+        generation: Generation,
+    },
+    /// Send RFC 4733 digits (100 ms each, 60 ms apart) after those already waiting. Needs an agreed telephone event.
+    SendDigits {
+        /// The call.
+        call: CallId,
+        /// What to send.
+        digits: Digits,
+    },
+    /// Stop. Answered by `Closed`, which gives the session back for freeing.
+    Close {
+        /// The call.
+        call: CallId,
+    },
+}
+
+impl MediaCommand {
+    /// The call that the command is about; decides which worker gets it.
+    #[must_use]
+    pub fn call(&self) -> CallId {
+        match self {
+            Self::Open(session) => session.call(),
+            Self::SetRemote { call, .. }
+            | Self::Hold { call, .. }
+            | Self::FlushPlayout { call, .. }
+            | Self::SendDigits { call, .. }
+            | Self::Close { call } => *call,
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The unit of the audio rings. Purpose: one fixed-size, `Copy` frame type per direction and the names of the ring ends.
+//! Any thread. Invariant: a frame owns no heap memory. Deliberately absent: codecs (rings carry linear 8 kHz PCM).
+
+use crate::id::{Generation, UtteranceId};
+use crate::limits::FRAME_SAMPLES;
+use crate::time::{MediaTime, Tick};
+use ringbuf::traits::{Consumer, Producer, Split};
+use ringbuf::{HeapCons, HeapProd, HeapRb};
+
+/// Caller audio on its way to speech: 1 to 160 samples, 8 kHz, 16 bit.
+#[derive(Clone, Copy, Debug)]
+pub struct InFrame {
+    /// Position of the first sample. Never decreases; a step larger than the previous frame's `len` means that the ring
+    /// was full and frames in between were lost.
+    pub at: MediaTime,
+    /// When the kernel received the packet; for fed silence and concealment, when the worker made the frame.
+    pub received: Tick,
+    /// True when no packet brought these samples (silence, or concealment of a loss).
+    pub fed: bool,
+    /// Valid samples in `pcm`, 1 to 160.
+    pub len: u16,
+    /// Linear samples; those after `len` are zero.
+    pub pcm: [i16; FRAME_SAMPLES],
+}
+
+impl InFrame {
+    /// The valid samples.
+    #[must_use]
+    pub fn samples(&self) -> &[i16] {
+        &self.pcm[..usize::from(self.len).min(FRAME_SAMPLES)]
+    }
+}
+
+/// Agent audio on its way to the wire: one 20 ms frame, 8 kHz, 16 bit.
+#[derive(Clone, Copy, Debug)]
+pub struct OutFrame {
+    /// Frames older than the last flushed generation are never sent.
+    pub generation: Generation,
+    /// What is being said; counted in `Played`.
+    pub utterance: UtteranceId,
+    /// Last frame of the utterance.
+    pub end: bool,
+    /// Valid samples in `pcm`, 0 to 160. A short frame is padded with silence on the wire and credited with `len`.
+    pub len: u16,
+    /// Linear samples.
+    pub pcm: [i16; FRAME_SAMPLES],
+}
+
+impl OutFrame {
+    /// The valid samples.
+    #[must_use]
+    pub fn samples(&self) -> &[i16] {
+        &self.pcm[..usize::from(self.len).min(FRAME_SAMPLES)]
+    }
+}
+
+/// Makes a ring whose memory is in RAM already: a page's first touch costs a fault (a millisecond on some virtual
+/// machines), which must not fall on a media worker. Control threads; `fill` makes a value to touch it with.
+pub(super) fn ring<T>(capacity: usize, mut fill: impl FnMut() -> T) -> (HeapProd<T>, HeapCons<T>) {
+    let (mut producer, mut consumer) = HeapRb::new(capacity).split();
+    while producer.try_push(fill()).is_ok() {}
+    while consumer.try_pop().is_some() {}
+    (producer, consumer)
+}
+
+impl InFrame {
+    /// Nothing heard.
+    pub(super) const EMPTY: Self =
+        Self { at: MediaTime(0), received: Tick(0), fed: true, len: 0, pcm: [0; FRAME_SAMPLES] };
+}
+
+impl OutFrame {
+    /// Nothing said.
+    pub(super) const EMPTY: Self =
+        Self { generation: Generation(0), utterance: UtteranceId(0), end: false, len: 0, pcm: [0; FRAME_SAMPLES] };
+}
+
+/// Speech's end of the ring of caller audio.
+pub type InboundConsumer = HeapCons<InFrame>;
+/// The worker's end of the ring of caller audio.
+pub type InboundProducer = HeapProd<InFrame>;
+/// Speech's end of the ring of agent audio.
+pub type OutboundProducer = HeapProd<OutFrame>;
+/// The worker's end of the ring of agent audio.
+pub type OutboundConsumer = HeapCons<OutFrame>;

@@ -1,0 +1,53 @@
+//! The media plane: RTP sockets on one side, audio rings on the other.
+//!
+//! Purpose: carry every call's audio between the network and speech with the least possible delay. Each worker is one
+//! pinned thread that owns its calls whole; control talks to it through bounded rings only. Table of contents, in
+//! data-flow order:
+//!
+//! | file | holds |
+//! |---|---|
+//! | `ports` | which UDP ports calls may use, and the quiet time before reuse |
+//! | `frame` | the unit of both audio rings, and the rings |
+//! | `plan` | what control says about a call; everything is allocated here, before the worker sees the call |
+//! | `command`, `event` | the two languages between control and worker |
+//! | `plane` | starts the workers, routes commands, hands events out |
+//! | `worker` | THE loop |
+//! | `socket` | the system calls of the loop |
+//! | `timed` | a socket with receive stamps, for measuring instruments |
+//! | `clock` | kernel receive stamps on the monotonic clock |
+//! | `wheel` | who is due next |
+//! | `session` | one call's chain, sans-IO, in data-flow order |
+//! | `latch` | which source we listen to |
+//! | `inbound` | packets → continuous audio for speech |
+//! | `playout` | frames from speech → one packet each 20 ms |
+//! | `echo` | what comes in goes out |
+//! | `pass` | what a chain may touch outside itself |
+//!
+//! Invariants: after a call is set up no heap use, lock, log line or system call but socket, clock and the wakes; every
+//! queue is bounded; nothing that arrives can panic the worker, and a panic in one call's chain ends that call only.
+//! Deliberately absent: tokio, SIP, models, anything that decides what a call is for.
+
+mod clock;
+pub mod command;
+mod echo;
+pub mod event;
+pub mod frame;
+mod inbound;
+mod latch;
+mod pass;
+pub mod plan;
+pub mod plane;
+mod playout;
+pub mod ports;
+mod session;
+pub mod socket;
+pub mod timed;
+mod wheel;
+mod worker;
+
+pub use command::MediaCommand;
+pub use event::{CloseCause, MediaEvent, SessionStats};
+pub use frame::{InFrame, InboundConsumer, InboundProducer, OutFrame, OutboundConsumer, OutboundProducer};
+pub use plan::{PreparedSession, Role, SessionPlan, SpeechEnds, prepare};
+pub use plane::{MediaConfig, MediaError, MediaEvents, MediaPlane};
+pub use ports::{PortPool, PortsExhausted};

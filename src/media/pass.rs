@@ -1,0 +1,107 @@
+//! What a call's chain may touch outside itself during one pass of the loop. Purpose: the chain stays sans-IO; sockets,
+//! clocks and wakes stay with the worker. Media workers only. Invariants: everything here is fixed in size; reporting
+//! never blocks. Deliberately absent: the loop.
+
+use crate::limits::{DATAGRAM_BATCH, RTP_PACKET_SAMPLES_MAX};
+use crate::media::event::MediaEvent;
+use crate::rtp::header::{HEADER_LEN, Header};
+use crate::telemetry::Marks;
+use crate::time::Tick;
+use ringbuf::HeapProd;
+use ringbuf::traits::{Observer, Producer};
+
+/// One packet on its way out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OutPacket {
+    octets: [u8; HEADER_LEN + RTP_PACKET_SAMPLES_MAX],
+    len: usize,
+    /// What the latency mark counts from: kernel receive time (echo) or due time (playout).
+    pub(super) origin: Tick,
+}
+
+impl OutPacket {
+    /// The datagram.
+    pub(super) fn octets(&self) -> &[u8] {
+        &self.octets[..self.len]
+    }
+}
+
+/// Packets of one call that leave together.
+#[derive(Debug)]
+pub(super) struct Outbox {
+    packets: Box<[OutPacket; DATAGRAM_BATCH]>,
+    len: usize,
+}
+
+impl Outbox {
+    pub(super) fn new() -> Self {
+        let empty = OutPacket { octets: [0; HEADER_LEN + RTP_PACKET_SAMPLES_MAX], len: 0, origin: Tick(0) };
+        Self { packets: Box::new([empty; DATAGRAM_BATCH]), len: 0 }
+    }
+
+    /// Adds a packet; `write` fills the payload and says its length. False when the box is full.
+    pub(super) fn push(&mut self, header: &Header, origin: Tick, write: impl FnOnce(&mut [u8]) -> usize) -> bool {
+        let Some(packet) = self.packets.get_mut(self.len) else { return false };
+        let Some((head, body)) = packet.octets.split_first_chunk_mut::<HEADER_LEN>() else { return false };
+        header.write(head);
+        let payload = write(body).min(body.len());
+        packet.len = HEADER_LEN + payload;
+        packet.origin = origin;
+        self.len += 1;
+        true
+    }
+
+    pub(super) fn packets(&self) -> &[OutPacket] {
+        &self.packets[..self.len]
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.len = 0;
+    }
+}
+
+/// The way out for reports.
+pub(super) struct Reports {
+    ring: HeapProd<MediaEvent>,
+    /// Something was reported since the flag was last taken.
+    pub(super) any: bool,
+}
+
+impl Reports {
+    pub(super) fn new(ring: HeapProd<MediaEvent>) -> Self {
+        Self { ring, any: false }
+    }
+
+    /// Reports something that control can do without: half of the ring is kept for what it cannot. A dropped report
+    /// holds no heap memory (those that do go through `deliver`).
+    pub(super) fn offer(&mut self, marks: &Marks, event: MediaEvent) {
+        if self.ring.occupied_len() * 2 >= self.ring.capacity().get() || self.ring.try_push(event).is_err() {
+            marks.media_events_dropped.count();
+        } else {
+            self.any = true;
+        }
+    }
+
+    /// Reports something that must arrive; gives it back when there is no room, to be tried again.
+    #[expect(clippy::result_large_err, reason = "the event itself is given back; a box would be a heap allocation")]
+    pub(super) fn deliver(&mut self, event: MediaEvent) -> Result<(), MediaEvent> {
+        self.ring.try_push(event)?;
+        self.any = true;
+        Ok(())
+    }
+}
+
+/// One pass, seen from one call's chain.
+pub(super) struct Pass<'a> {
+    /// When this piece of work began.
+    pub(super) now: Tick,
+    pub(super) marks: &'a Marks,
+    pub(super) reports: &'a mut Reports,
+    pub(super) outbox: &'a mut Outbox,
+    /// Set when a frame was put in an inbound ring: speech is woken at the end of the pass.
+    pub(super) wake_speech: &'a mut bool,
+}

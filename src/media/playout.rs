@@ -1,0 +1,245 @@
+//! Frames from speech → one packet each 20 ms. Purpose: a clock of its own that does not drift, silence when there is
+//! nothing to say, and an exact account of what was sent of which utterance. Media workers. Invariants: due times are
+//! absolute; after a wake-up more than a frame late the missed frames' time is skipped, never sent in a burst; a frame of
+//! a flushed generation never leaves; what was not handed to the network is not credited. Deliberately absent: ducking,
+//! mixing.
+
+use crate::id::{CallId, Generation, UtteranceId};
+use crate::limits::{FRAME, FRAME_SAMPLES};
+use crate::media::event::{MediaEvent, SessionStats};
+use crate::media::frame::{OutFrame, OutboundConsumer};
+use crate::media::pass::Pass;
+use crate::rtp::dtmf::{self, Digits};
+use crate::rtp::{Header, Payload};
+use crate::time::Tick;
+use callwright_dsp::level::{self, AUDIBLE_DBFS};
+use ringbuf::traits::Consumer;
+
+/// `Played` is reported every so many frames.
+const REPORT_FRAMES: u32 = 5;
+
+/// Where an outgoing RTP stream starts (RFC 3550 section 5.1: at random).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Identity {
+    pub(super) ssrc: u32,
+    pub(super) sequence: u16,
+    pub(super) timestamp: u32,
+}
+
+/// An utterance on its way.
+#[derive(Clone, Copy, Debug)]
+struct Speaking {
+    generation: Generation,
+    utterance: UtteranceId,
+    samples: u64,
+    unreported: u32,
+    audible: bool,
+    last_audible: Option<Tick>,
+}
+
+/// What is in the outbox, to be accounted for once it is sent.
+#[derive(Clone, Copy, Debug)]
+enum Pending {
+    Nothing,
+    Silence,
+    Digit,
+    Frame { generation: Generation, utterance: UtteranceId, samples: u16, audible: bool, end: bool },
+}
+
+/// Where the frame goes and how.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Line {
+    pub(super) payload: Payload,
+    pub(super) telephone_event: Option<u8>,
+    /// False while held, without a destination, or after too much media to an address that never answered.
+    pub(super) open: bool,
+}
+
+/// Outbound half of a speech call.
+pub(super) struct Playout {
+    ring: OutboundConsumer,
+    identity: Identity,
+    /// When the next frame is to leave.
+    due: Tick,
+    /// Nothing was sent in the frame before: the next packet starts a talkspurt (RFC 3551 section 4.1).
+    starting: bool,
+    /// Oldest generation that may be sent.
+    generation: Generation,
+    speaking: Option<Speaking>,
+    pending: Pending,
+    digits: dtmf::Sender,
+}
+
+impl Playout {
+    pub(super) fn new(ring: OutboundConsumer, identity: Identity) -> Self {
+        Self {
+            ring,
+            identity,
+            due: Tick(0),
+            starting: true,
+            generation: Generation(0),
+            speaking: None,
+            pending: Pending::Nothing,
+            digits: dtmf::Sender::default(),
+        }
+    }
+
+    /// The 20 ms clock starts with a frame at `first_due`.
+    pub(super) fn handle_opened(&mut self, first_due: Tick) {
+        self.due = first_due;
+    }
+
+    /// When the next frame is to leave.
+    pub(super) fn poll_timeout(&self) -> Tick {
+        self.due
+    }
+
+    pub(super) fn handle_digits(&mut self, digits: Digits) {
+        self.digits.handle_digits(digits);
+    }
+
+    /// Puts the frame that is due in the outbox.
+    pub(super) fn handle_timeout(&mut self, pass: &mut Pass<'_>, stats: &mut SessionStats, line: Line) {
+        if pass.now < self.due {
+            return;
+        }
+        let due = self.due;
+        let late = pass.now.since(due);
+        pass.marks.media_lateness.record(late);
+        let missed = u32::try_from(late.as_nanos() / FRAME.as_nanos()).unwrap_or(u32::MAX);
+        if missed > 0 {
+            // The missed frames' time has gone by on the wire as well: say so in the timestamp, send one frame only.
+            stats.frames_skipped += u64::from(missed);
+            pass.marks.frames_skipped.add(u64::from(missed));
+            self.advance(missed);
+            self.starting = true;
+        }
+        let timestamp = self.identity.timestamp;
+        self.advance(1);
+        if !line.open {
+            self.starting = true;
+            return;
+        }
+        if let Some(payload_type) = line.telephone_event
+            && let Some(packet) = self.digits.poll_packet(timestamp)
+        {
+            let header = self.header(packet.marker, payload_type, packet.timestamp);
+            let octets = packet.event.octets();
+            pass.outbox.push(&header, due, |body| copy(body, &octets));
+            // Audio after an event starts anew for the far end's buffer.
+            self.starting = true;
+            self.pending = Pending::Digit;
+            return;
+        }
+        let header = self.header(self.starting, line.payload.payload_type(), timestamp);
+        self.starting = false;
+        match self.next_frame(pass) {
+            Some(frame) => {
+                let samples = frame.samples();
+                let audible = level::is_louder(samples, AUDIBLE_DBFS);
+                pass.outbox.push(&header, due, |body| {
+                    let body = &mut body[..FRAME_SAMPLES];
+                    let encoded = line.payload.encode(samples, body);
+                    body[encoded..].fill(line.payload.silence());
+                    FRAME_SAMPLES
+                });
+                self.pending = Pending::Frame {
+                    generation: frame.generation,
+                    utterance: frame.utterance,
+                    samples: samples.len() as u16,
+                    audible,
+                    end: frame.end,
+                };
+            }
+            None => {
+                pass.outbox.push(&header, due, |body| {
+                    body[..FRAME_SAMPLES].fill(line.payload.silence());
+                    FRAME_SAMPLES
+                });
+                self.pending = Pending::Silence;
+            }
+        }
+    }
+
+    /// Accounts for what was in the outbox. `sent`: the network took it; `at`: when the send returned.
+    pub(super) fn handle_sent(&mut self, pass: &mut Pass<'_>, call: CallId, at: Tick, sent: bool) {
+        let Pending::Frame { generation, utterance, samples, audible, end } =
+            std::mem::replace(&mut self.pending, Pending::Nothing)
+        else {
+            if sent {
+                pass.marks.silence_frames_sent.count();
+            }
+            return;
+        };
+        let fresh = Speaking { generation, utterance, samples: 0, unreported: 0, audible: false, last_audible: None };
+        let mut speaking = self.speaking.filter(|s| s.utterance == utterance).unwrap_or(fresh);
+        speaking.generation = generation;
+        if sent {
+            pass.marks.frames_sent.count();
+            speaking.samples += u64::from(samples);
+            speaking.unreported += 1;
+            if audible {
+                speaking.last_audible = Some(at);
+                if !speaking.audible {
+                    speaking.audible = true;
+                    pass.reports.offer(pass.marks, MediaEvent::FirstAudible { call, utterance, at });
+                }
+            }
+        }
+        if end || speaking.unreported >= REPORT_FRAMES {
+            speaking.unreported = 0;
+            pass.reports.offer(pass.marks, MediaEvent::Played { call, utterance, samples: speaking.samples, end });
+        }
+        self.speaking = (!end).then_some(speaking);
+    }
+
+    /// Drops all frames older than `generation`, now and from now on.
+    pub(super) fn handle_flush(&mut self, pass: &mut Pass<'_>, call: CallId, generation: Generation) {
+        self.generation = self.generation.max(generation);
+        while self.ring.try_peek().is_some_and(|frame| frame.generation < self.generation) {
+            self.ring.try_pop();
+            pass.marks.frames_flushed.count();
+        }
+        let oldest = self.generation;
+        let cut = self.speaking.take_if(|s| s.generation < oldest);
+        pass.reports.offer(
+            pass.marks,
+            MediaEvent::Flushed {
+                call,
+                generation,
+                utterance: cut.map(|s| s.utterance),
+                samples: cut.map_or(0, |s| s.samples),
+                last_audible: cut.and_then(|s| s.last_audible),
+            },
+        );
+    }
+
+    /// The next frame that may be sent. Bounded by the ring's capacity.
+    fn next_frame(&mut self, pass: &Pass<'_>) -> Option<OutFrame> {
+        for _ in 0..crate::limits::OUTBOUND_RING_FRAMES {
+            let frame = self.ring.try_pop()?;
+            if frame.generation >= self.generation {
+                return Some(frame);
+            }
+            pass.marks.frames_flushed.count();
+        }
+        None
+    }
+
+    fn advance(&mut self, frames: u32) {
+        self.due = self.due + FRAME * frames;
+        self.identity.timestamp = self.identity.timestamp.wrapping_add(frames.wrapping_mul(FRAME_SAMPLES as u32));
+    }
+
+    fn header(&mut self, marker: bool, payload_type: u8, timestamp: u32) -> Header {
+        let header =
+            Header { marker, payload_type, sequence: self.identity.sequence, timestamp, ssrc: self.identity.ssrc };
+        self.identity.sequence = self.identity.sequence.wrapping_add(1);
+        header
+    }
+}
+
+fn copy(body: &mut [u8], octets: &[u8]) -> usize {
+    body[..octets.len()].copy_from_slice(octets);
+    octets.len()
+}

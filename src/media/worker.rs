@@ -1,0 +1,353 @@
+//! THE loop: one pinned thread that owns its calls whole. Each pass: wait for a datagram, an order or the next due time;
+//! carry out orders; serve the calls that are due; serve the sockets that are readable; then at most one wake for speech
+//! and one for control. Invariants: after start no heap use, lock or log line here; work per pass is bounded; a panic in
+//! one call's chain closes that call only. Deliberately absent: what a call does with its audio (`session`).
+
+use crate::id::CallId;
+use crate::limits::{COMMANDS_PER_PASS_MAX, DATAGRAM_BATCH, DATAGRAMS_PER_PASS_MAX};
+use crate::media::clock::StampClock;
+use crate::media::command::MediaCommand;
+use crate::media::event::{CloseCause, MediaEvent};
+use crate::media::pass::{Outbox, Pass, Reports};
+use crate::media::plan::PreparedSession;
+use crate::media::session::Session;
+use crate::media::socket::{self, Poller, ReceiveBatch};
+use crate::media::wheel::Wheel;
+use crate::os::clock::monotonic;
+use crate::os::wake::Wake;
+use crate::telemetry::Marks;
+use crate::time::Tick;
+use ringbuf::HeapCons;
+use ringbuf::traits::Consumer;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+/// Token of the wake for orders; calls have their slot number.
+const ORDERS: u64 = u64::MAX;
+/// Longest sleep, so that the heartbeat shows a live loop even without calls.
+const SLEEP_MAX: Duration = Duration::from_millis(500);
+/// First frames of calls are spread over this many milliseconds.
+const SPREAD_MS: u64 = 20;
+const NANOS_PER_MS: u64 = 1_000_000;
+
+/// What the plane and a worker share.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    pub(super) stop: AtomicBool,
+    /// Tick of the last pass: a watchdog sees a stuck worker by it.
+    pub(super) heartbeat: AtomicU64,
+    pub(super) calls: AtomicU64,
+}
+
+/// One place for a call. An empty place costs a few words.
+enum Slot {
+    Vacant,
+    Live(Box<PreparedSession>),
+    /// Ended, but the report found no room yet.
+    Leaving(Box<PreparedSession>, CloseCause),
+}
+
+pub(super) struct Worker {
+    orders: HeapCons<MediaCommand>,
+    order_wake: Wake,
+    speech_wake: Wake,
+    event_wake: Wake,
+    reports: Reports,
+    marks: Arc<Marks>,
+    shared: Arc<Shared>,
+    poller: Poller,
+    slots: Box<[Slot]>,
+    /// Call of each slot, for finding it: a scan of 8 octets a call beats any structure at the rate orders come.
+    calls: Box<[Option<CallId>]>,
+    /// Vacant slots; capacity is the number of slots.
+    vacant: Vec<u32>,
+    wheel: Wheel,
+    clock: StampClock,
+    batch: ReceiveBatch,
+    outbox: Outbox,
+    wake_speech: bool,
+}
+
+/// What the plane hands to a new worker.
+pub(super) struct Parts {
+    pub(super) orders: HeapCons<MediaCommand>,
+    pub(super) order_wake: Wake,
+    pub(super) speech_wake: Wake,
+    pub(super) event_wake: Wake,
+    pub(super) reports: Reports,
+    pub(super) marks: Arc<Marks>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) calls_max: usize,
+}
+
+impl Worker {
+    /// Allocates everything that the loop needs.
+    pub(super) fn new(parts: Parts) -> io::Result<Self> {
+        let poller = Poller::new()?;
+        poller.add(parts.order_wake.as_raw_fd(), ORDERS)?;
+        let slots = u32::try_from(parts.calls_max).unwrap_or(u32::MAX);
+        Ok(Self {
+            orders: parts.orders,
+            order_wake: parts.order_wake,
+            speech_wake: parts.speech_wake,
+            event_wake: parts.event_wake,
+            reports: parts.reports,
+            marks: parts.marks,
+            shared: parts.shared,
+            poller,
+            slots: (0..slots).map(|_| Slot::Vacant).collect(),
+            calls: (0..slots).map(|_| None).collect(),
+            vacant: (0..slots).rev().collect(),
+            wheel: Wheel::new(parts.calls_max, monotonic()),
+            clock: StampClock::new(),
+            batch: ReceiveBatch::new(),
+            outbox: Outbox::new(),
+            wake_speech: false,
+        })
+    }
+
+    /// Runs until the plane says stop.
+    pub(super) fn run(mut self) {
+        while !self.shared.stop.load(Relaxed) {
+            let sleep = self.wheel.poll_timeout().map_or(SLEEP_MAX, |due| due.since(monotonic()).min(SLEEP_MAX));
+            let ready = self.poller.wait(Some(sleep));
+            let now = self.clock.refresh();
+            self.shared.heartbeat.store(now.0, Relaxed);
+            self.carry_out_orders();
+            self.serve_due();
+            for n in 0..ready {
+                match self.poller.token(n) {
+                    ORDERS => {
+                        self.order_wake.clear();
+                        // Orders that came after the first look.
+                        self.carry_out_orders();
+                    }
+                    slot => self.serve_socket(u32::try_from(slot).unwrap_or(u32::MAX)),
+                }
+            }
+            self.wake_others();
+        }
+        for slot in 0..self.slots.len() {
+            self.close(slot as u32, CloseCause::Shutdown);
+        }
+        self.wake_others();
+    }
+
+    fn wake_others(&mut self) {
+        if std::mem::take(&mut self.wake_speech) {
+            self.speech_wake.signal();
+        }
+        if std::mem::take(&mut self.reports.any) {
+            self.event_wake.signal();
+        }
+    }
+
+    fn serve_due(&mut self) {
+        let now = monotonic();
+        // Each call once: one that is due again already (after a standstill) comes in the next pass.
+        for _ in 0..self.slots.len() {
+            let Some(slot) = self.wheel.poll_due(now) else { break };
+            if let Slot::Leaving(..) = self.slots[slot as usize] {
+                self.leave(slot);
+                continue;
+            }
+            self.chain(slot, |session, pass| session.handle_timeout(pass));
+        }
+    }
+
+    fn serve_socket(&mut self, slot: u32) {
+        let mut served = 0;
+        while served < DATAGRAMS_PER_PASS_MAX {
+            let Some(Slot::Live(prepared)) = self.slots.get(slot as usize) else { return };
+            let count = self.batch.receive(&prepared.socket);
+            for n in 0..count {
+                self.serve_datagram(slot, n);
+            }
+            // All answers of a batch leave together.
+            self.flush(slot);
+            served += count;
+            if count < DATAGRAM_BATCH {
+                break;
+            }
+        }
+        self.schedule(slot);
+    }
+
+    fn serve_datagram(&mut self, slot: u32, n: usize) {
+        let Some(Slot::Live(prepared)) = self.slots.get_mut(slot as usize) else { return };
+        let Some(datagram) = self.batch.datagram(n) else { return };
+        let received = self.clock.received(datagram.stamp);
+        let mut pass = Pass {
+            now: monotonic(),
+            marks: &self.marks,
+            reports: &mut self.reports,
+            outbox: &mut self.outbox,
+            wake_speech: &mut self.wake_speech,
+        };
+        let session = &mut prepared.session;
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            session.handle_datagram(&mut pass, datagram.from, received, datagram.octets)
+        }));
+        match outcome {
+            Ok(true) => self.marks.route_ingress.record(monotonic().since(received)),
+            Ok(false) => {}
+            Err(_) => self.close(slot, CloseCause::Panicked),
+        }
+    }
+
+    /// Runs one piece of a call's chain, sends what it put in the outbox, sets its next due time.
+    fn chain(&mut self, slot: u32, work: impl FnOnce(&mut Session, &mut Pass<'_>)) {
+        let Some(Slot::Live(prepared)) = self.slots.get_mut(slot as usize) else { return };
+        let mut pass = Pass {
+            now: monotonic(),
+            marks: &self.marks,
+            reports: &mut self.reports,
+            outbox: &mut self.outbox,
+            wake_speech: &mut self.wake_speech,
+        };
+        let session = &mut prepared.session;
+        if catch_unwind(AssertUnwindSafe(|| work(session, &mut pass))).is_err() {
+            self.close(slot, CloseCause::Panicked);
+            return;
+        }
+        self.flush(slot);
+        self.schedule(slot);
+    }
+
+    /// Hands the outbox to the network and tells the chain.
+    fn flush(&mut self, slot: u32) {
+        if self.outbox.is_empty() {
+            return;
+        }
+        if let Some(Slot::Live(prepared)) = self.slots.get_mut(slot as usize) {
+            let taken = match prepared.session.destination() {
+                Some(to) => socket::send(&prepared.socket, to, self.outbox.packets()),
+                None => 0,
+            };
+            let at = monotonic();
+            let mut pass = Pass {
+                now: at,
+                marks: &self.marks,
+                reports: &mut self.reports,
+                outbox: &mut self.outbox,
+                wake_speech: &mut self.wake_speech,
+            };
+            let session = &mut prepared.session;
+            if catch_unwind(AssertUnwindSafe(|| session.handle_sent(&mut pass, at, taken))).is_err() {
+                self.close(slot, CloseCause::Panicked);
+            }
+        }
+        self.outbox.clear();
+    }
+
+    fn schedule(&mut self, slot: u32) {
+        if let Some(Slot::Live(prepared)) = self.slots.get(slot as usize) {
+            self.wheel.set(slot, prepared.session.poll_timeout());
+        }
+    }
+
+    // --- orders -----------------------------------------------------------------------------------------------------
+
+    fn carry_out_orders(&mut self) {
+        for _ in 0..COMMANDS_PER_PASS_MAX {
+            let Some(order) = self.orders.try_pop() else { return };
+            self.carry_out(order);
+        }
+        // More are waiting: come back at once after this pass.
+        self.order_wake.signal();
+    }
+
+    fn carry_out(&mut self, order: MediaCommand) {
+        let order = match order {
+            MediaCommand::Open(prepared) => return self.open(prepared),
+            other => other,
+        };
+        let call = order.call();
+        let Some(slot) = self.calls.iter().position(|c| *c == Some(call)) else { return };
+        let slot = slot as u32;
+        match order {
+            MediaCommand::Open(_) => {}
+            MediaCommand::SetRemote { remote, payload, telephone_event, .. } => {
+                self.chain(slot, |session, _| session.handle_remote(remote, payload, telephone_event));
+            }
+            MediaCommand::Hold { held, .. } => self.chain(slot, |session, pass| session.handle_hold(pass.now, held)),
+            MediaCommand::FlushPlayout { generation, .. } => {
+                self.chain(slot, |session, pass| session.handle_flush(pass, generation));
+            }
+            MediaCommand::SendDigits { digits, .. } => self.chain(slot, |session, _| session.handle_digits(digits)),
+            MediaCommand::Close { .. } => self.close(slot, CloseCause::Asked),
+        }
+    }
+
+    fn open(&mut self, mut prepared: Box<PreparedSession>) {
+        let call = prepared.call();
+        let Some(slot) = self.vacant.pop() else { return self.refuse(call, prepared) };
+        if self.poller.add(prepared.socket.as_raw_fd(), u64::from(slot)).is_err() {
+            self.vacant.push(slot);
+            return self.refuse(call, prepared);
+        }
+        let now = monotonic();
+        // Whole milliseconds, so that calls due together are served in one wake-up, and not all in the same one.
+        let first_ms = now.0 / NANOS_PER_MS + 1;
+        let wait = (u64::from(slot) + SPREAD_MS - first_ms % SPREAD_MS) % SPREAD_MS;
+        prepared.session.handle_opened(now, Tick((first_ms + wait) * NANOS_PER_MS));
+        self.wheel.set(slot, prepared.session.poll_timeout());
+        self.slots[slot as usize] = Slot::Live(prepared);
+        self.calls[slot as usize] = Some(call);
+        self.shared.calls.fetch_add(1, Relaxed);
+        if self.reports.deliver(MediaEvent::Opened { call }).is_err() {
+            self.marks.media_events_dropped.count();
+        }
+    }
+
+    fn refuse(&mut self, call: CallId, session: Box<PreparedSession>) {
+        if let Err(event) = self.reports.deliver(MediaEvent::Refused { call, session }) {
+            // Neither a slot nor room to say so: control has stopped reading. Forgetting the session leaks it, which is
+            // the least harm left (freeing it here could stall the other calls); the counter shows it.
+            std::mem::forget(event);
+            self.marks.media_events_dropped.count();
+        }
+    }
+
+    fn close(&mut self, slot: u32, cause: CloseCause) {
+        let place = &mut self.slots[slot as usize];
+        match std::mem::replace(place, Slot::Vacant) {
+            Slot::Live(prepared) => {
+                self.poller.remove(prepared.socket.as_raw_fd());
+                self.wheel.remove(slot);
+                self.calls[slot as usize] = None;
+                self.shared.calls.fetch_sub(1, Relaxed);
+                if cause == CloseCause::Panicked {
+                    self.outbox.clear();
+                    self.marks.media_panics.count();
+                }
+                *place = Slot::Leaving(prepared, cause);
+                self.leave(slot);
+            }
+            other => *place = other,
+        }
+    }
+
+    /// Reports an ended call and frees its slot; tries again later when the report finds no room.
+    fn leave(&mut self, slot: u32) {
+        let place = &mut self.slots[slot as usize];
+        match std::mem::replace(place, Slot::Vacant) {
+            Slot::Leaving(session, cause) => {
+                let (call, stats) = (session.call(), session.session.stats());
+                match self.reports.deliver(MediaEvent::Closed { call, cause, session, stats }) {
+                    Ok(()) => self.vacant.push(slot),
+                    Err(MediaEvent::Closed { session, .. }) => {
+                        *place = Slot::Leaving(session, cause);
+                        self.wheel.set(slot, monotonic() + Duration::from_millis(20));
+                    }
+                    Err(_) => {}
+                }
+            }
+            other => *place = other,
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! All apps of this box. Purpose: try a bundle out, put it on line, bring everything back after a restart, ask apps for their
+//! counts. Owning thread: any tokio task. Invariants: an app has one live instance; a new version is ready before it gets the
+//! requests, the old one goes after. Deliberately absent: what is deployed (the store knows).
+
+use super::gateway::{Gateway, GatewayError};
+use super::supervise::{Instance, InstancePlan};
+use super::upstream::{self, UpstreamError};
+use crate::apphost::child::Meta;
+use crate::pipeline::repository::{Repository, RepositoryError};
+use crate::pipeline::scheduler::StageError;
+use crate::pipeline::tracker::Traffic;
+use crate::store::{App, AppState, Store, StoreError};
+use http_body_util::Empty;
+use hyper::Request;
+use hyper::body::Bytes;
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::ops::RangeInclusive;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use tokio::sync::Mutex;
+use tokio::task::spawn_blocking;
+
+/// Where apps are reached; section `[apps]` of the configuration.
+#[derive(Debug, Clone)]
+pub struct AppsConfig {
+    /// Address of their listeners.
+    pub address: IpAddr,
+    /// Their ports, one each.
+    pub ports: RangeInclusive<u16>,
+    /// Host name or address in the URLs that are given out; None: `address`.
+    pub host: Option<String>,
+}
+
+impl Default for AppsConfig {
+    fn default() -> Self {
+        Self { address: IpAddr::V4(Ipv4Addr::LOCALHOST), ports: 8100..=8199, host: None }
+    }
+}
+
+/// Why an app is not on line.
+#[derive(Debug, thiserror::Error)]
+pub enum DeployError {
+    /// The bundle's fault: it does not start or shows no first page.
+    #[error("{0}")]
+    Unwell(String),
+    /// The box's fault.
+    #[error("the app's files cannot be made: {0}")]
+    Files(#[from] io::Error),
+    /// No listener.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+    /// No repository.
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+    /// No answer.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+    /// No record.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<DeployError> for StageError {
+    fn from(e: DeployError) -> Self {
+        Self::Fault { what: e.to_string() }
+    }
+}
+
+/// The apps that run.
+#[derive(Debug)]
+pub struct Fleet {
+    data: PathBuf,
+    program: PathBuf,
+    config: AppsConfig,
+    store: Store,
+    gateway: Gateway,
+    instances: Mutex<Instances>,
+}
+
+#[derive(Debug, Default)]
+struct Instances {
+    live: BTreeMap<String, Instance>,
+    /// Makes socket names unique.
+    started: u64,
+    closed: bool,
+}
+
+impl Fleet {
+    /// An empty fleet. `data` is the daemon's data directory, `program` the binary that runs apps.
+    #[must_use]
+    pub fn new(data: PathBuf, program: PathBuf, config: AppsConfig, store: Store) -> Self {
+        let gateway = Gateway::new(config.address, config.ports.clone());
+        Self { data, program, config, store, gateway, instances: Mutex::default() }
+    }
+
+    /// The app's repository; made if need be. Blocking.
+    ///
+    /// # Errors
+    /// Git or the file system refuses.
+    pub fn repository(&self, slug: &str) -> Result<Repository, RepositoryError> {
+        Repository::open(&self.app_dir(slug))
+    }
+
+    /// Directory with the files of a commit; written out if need be. Blocking.
+    ///
+    /// # Errors
+    /// Git or the file system refuses.
+    pub fn bundle_dir(&self, slug: &str, commit: &str) -> Result<PathBuf, RepositoryError> {
+        let short = commit.get(..16).unwrap_or(commit);
+        let dir = self.app_dir(slug).join("releases").join(short);
+        if !dir.exists() {
+            self.repository(slug)?.export(commit, &dir)?;
+        }
+        Ok(dir)
+    }
+
+    /// Directory of the app's data.
+    #[must_use]
+    pub fn data_dir(&self, slug: &str) -> PathBuf {
+        self.app_dir(slug).join("data")
+    }
+
+    /// Directory for sockets and throw-away data; made if need be, for this user only.
+    ///
+    /// # Errors
+    /// The file system refuses.
+    pub fn run_dir(&self) -> io::Result<PathBuf> {
+        let dir = self.data.join("run");
+        std::fs::create_dir_all(&dir)?;
+        std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700))?;
+        Ok(dir)
+    }
+
+    /// The binary that runs apps.
+    #[must_use]
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// Starts the bundle on empty data, looks at its report and its first page, and ends it.
+    ///
+    /// # Errors
+    /// [`DeployError::Unwell`] in the app's words, or a fault of the box.
+    pub async fn try_out(&self, slug: &str, bundle: &Path) -> Result<Meta, DeployError> {
+        let data = self.run_dir()?.join(format!("{slug}.try-out"));
+        if data.exists() {
+            std::fs::remove_dir_all(&data)?;
+        }
+        let instance = Instance::start(self.plan(slug, bundle, &data, false).await);
+        let looked = async {
+            instance.ready().await.map_err(DeployError::Unwell)?;
+            let socket = instance.upstream().socket;
+            let meta = upstream::meta(&socket).await?;
+            let (status, _) = upstream::get(&socket, "/").await?;
+            if !status.is_success() {
+                return Err(DeployError::Unwell(format!("its first page answers {status}")));
+            }
+            Ok(meta)
+        };
+        let looked = looked.await;
+        instance.stop().await;
+        std::fs::remove_dir_all(&data)?;
+        looked
+    }
+
+    /// Starts the app on its own data and, once it is ready, gives it the requests; the version before goes then. Returns port
+    /// and URL.
+    ///
+    /// # Errors
+    /// As [`Fleet::try_out`], or no port is free; the version before then still serves.
+    pub async fn go_live(&self, app: &App) -> Result<(u16, String), DeployError> {
+        let instance = Instance::start(self.plan(&app.slug, Path::new(&app.bundle), Path::new(&app.data), true).await);
+        if let Err(why) = instance.ready().await {
+            instance.stop().await;
+            return Err(DeployError::Unwell(why));
+        }
+        self.put(app, instance).await
+    }
+
+    /// Brings every app back that the store calls live, without waiting for them to be ready.
+    ///
+    /// # Errors
+    /// The store cannot be read. An app that cannot be brought back is logged and does not stop the others.
+    pub async fn redeploy(&self) -> Result<usize, DeployError> {
+        let run = self.run_dir()?;
+        // Sockets and throw-away data of a daemon that was killed.
+        std::fs::remove_dir_all(&run)?;
+        self.run_dir()?;
+        let live: Vec<App> = self.apps().await?.into_iter().filter(|app| app.state == AppState::Live).collect();
+        let mut back = 0;
+        for app in &live {
+            match self.bring_back(app).await {
+                Ok(()) => back += 1,
+                Err(error) => tracing::error!(app = app.slug, %error, "an app could not be brought back"),
+            }
+        }
+        Ok(back)
+    }
+
+    /// What the app says of itself.
+    ///
+    /// # Errors
+    /// It is not on line or does not answer.
+    pub async fn meta(&self, slug: &str) -> Result<Meta, DeployError> {
+        let upstream = self.gateway.upstream(slug).ok_or_else(|| GatewayError::Unknown(slug.to_owned()))?;
+        Ok(upstream::meta(&upstream.socket).await?)
+    }
+
+    /// What was measured of the app.
+    #[must_use]
+    pub fn traffic(&self, slug: &str) -> Option<Traffic> {
+        self.gateway.traffic(slug)
+    }
+
+    /// Asks the app for its first page through its public address, and for its report.
+    ///
+    /// # Errors
+    /// It does not answer there.
+    pub async fn look_in(&self, slug: &str) -> Result<Meta, DeployError> {
+        let port = self.gateway.port(slug).ok_or_else(|| GatewayError::Unknown(slug.to_owned()))?;
+        let host =
+            if self.config.address.is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { self.config.address };
+        let request = Request::get("/").header("host", host.to_string()).body(Empty::<Bytes>::new());
+        let request = request.map_err(|e| DeployError::Unwell(e.to_string()))?;
+        let status = upstream::ask_tcp((host, port).into(), request).await?;
+        if !status.is_success() {
+            return Err(DeployError::Unwell(format!("its address answers {status}")));
+        }
+        self.meta(slug).await
+    }
+
+    /// Takes everything off line and ends all apps.
+    pub async fn shutdown(&self) {
+        self.gateway.clear();
+        let mut instances = self.instances.lock().await;
+        instances.closed = true;
+        for (_, instance) in std::mem::take(&mut instances.live) {
+            instance.stop().await;
+        }
+    }
+
+    async fn apps(&self) -> Result<Vec<App>, DeployError> {
+        let store = self.store.clone();
+        Ok(spawn_blocking(move || store.apps().list()).await.map_err(|e| DeployError::Files(e.into()))??)
+    }
+
+    async fn bring_back(&self, app: &App) -> Result<(), DeployError> {
+        let bundle = PathBuf::from(&app.bundle);
+        if !bundle.exists() {
+            let (home, revision, to) = (self.app_dir(&app.slug), app.revision.clone(), bundle.clone());
+            let written = spawn_blocking(move || Repository::open(&home)?.export(&revision, &to));
+            written.await.map_err(|e| DeployError::Files(e.into()))??;
+        }
+        let instance = Instance::start(self.plan(&app.slug, &bundle, Path::new(&app.data), true).await);
+        let (port, url) = self.put(app, instance).await?;
+        if port != app.port {
+            tracing::warn!(app = app.slug, from = app.port, to = port, "an app moved, its port is taken");
+            self.store.apps().record(App { port, url, ..app.clone() }).await?;
+        }
+        Ok(())
+    }
+
+    async fn put(&self, app: &App, instance: Instance) -> Result<(u16, String), DeployError> {
+        let others = self.apps().await?;
+        let reserved: Vec<u16> = others.iter().filter(|other| other.slug != app.slug).map(|other| other.port).collect();
+        let wanted = (app.port != 0).then_some(app.port);
+        let port = match self.gateway.put(&app.slug, &app.title, instance.upstream(), wanted, &reserved).await {
+            Ok(port) => port,
+            Err(error) => {
+                instance.stop().await;
+                return Err(error.into());
+            }
+        };
+        let mut instances = self.instances.lock().await;
+        let (before, surplus) = if instances.closed {
+            (None, Some(instance))
+        } else {
+            (instances.live.insert(app.slug.clone(), instance), None)
+        };
+        drop(instances);
+        for gone in before.into_iter().chain(surplus) {
+            gone.stop().await;
+        }
+        Ok((port, self.url(port)))
+    }
+
+    async fn plan(&self, slug: &str, bundle: &Path, data: &Path, live: bool) -> InstancePlan {
+        let mut instances = self.instances.lock().await;
+        instances.started += 1;
+        InstancePlan {
+            slug: slug.to_owned(),
+            program: self.program.clone(),
+            bundle: bundle.to_owned(),
+            data: data.to_owned(),
+            outages: live.then(|| self.store.clone()),
+            log: self.app_dir(slug).join("app.log"),
+            socket: self.data.join("run").join(format!("{slug}.{}.sock", instances.started)),
+        }
+    }
+
+    fn url(&self, port: u16) -> String {
+        match (&self.config.host, self.config.address) {
+            (Some(host), _) => format!("http://{host}:{port}/"),
+            (None, IpAddr::V6(address)) => format!("http://[{address}]:{port}/"),
+            (None, IpAddr::V4(address)) => format!("http://{address}:{port}/"),
+        }
+    }
+
+    fn app_dir(&self, slug: &str) -> PathBuf {
+        self.data.join("apps").join(slug)
+    }
+}

@@ -1,0 +1,24 @@
+//! Where generated apps run: one sandboxed process each, supervised ([`supervise`]), on a unix socket ([`upstream`]), reached by
+//! people only through the [`gateway`]; [`Fleet`] holds them together.
+//!
+//! Files under the data directory, per app:
+//! ```text
+//! apps/SLUG/repository.git   every bundle that was generated
+//! apps/SLUG/releases/ID      bundles as they run, by commit
+//! apps/SLUG/data             its database
+//! apps/SLUG/app.log          what its process said
+//! run/SLUG.N.sock            its socket
+//! ```
+//! Deliberately absent: running them on other machines.
+
+mod fleet;
+mod gateway;
+mod page;
+mod supervise;
+mod upstream;
+
+pub use crate::apphost::child::Meta;
+pub use fleet::{AppsConfig, DeployError, Fleet};
+pub use gateway::{AnswerBody, Gateway, GatewayError, Upstream, is_local_host};
+pub use supervise::{Health, Instance, InstancePlan};
+pub use upstream::UpstreamError;

@@ -1,0 +1,393 @@
+//! Whether a turn asks for something to be built: verb × artefact × cue, with guards.
+//!
+//! Pure. The verb nearest to the left of an artefact governs it; `mood` reads the words before the verb; what else the turn
+//! says can only lower the result. Confidence 0..=1; strictly more than [`super::FIRES`] starts the dialogue about a build.
+//! Deliberately absent: starting anything (that takes a read-back and a yes).
+
+use super::Transcript;
+use super::artefact::{Artefact, Determiner, Mention, mentions};
+use super::mood::{Clause, LIKELY, REFUSED, SOMEBODY_ELSE, SUPPOSED, Verb};
+use super::transcript::PAUSE;
+use super::words::*;
+
+/// How far left of an artefact its verb may stand.
+const REACH: usize = 9;
+
+/// A request for an artefact.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Request {
+    pub(super) what: Artefact,
+    /// 0..=1.
+    pub(super) confidence: f64,
+}
+
+/// The best request of a turn; `asked` when the agent has just asked what to build.
+pub(super) fn request(heard: &Transcript, asked: bool) -> Option<Request> {
+    let clause = Clause { heard };
+    let mut best: Option<Request> = None;
+    for mention in mentions(heard) {
+        let confidence = clause.confidence(&mention, asked);
+        let better = best.is_none_or(|b| {
+            let crm = |w| w == Artefact::Crm;
+            // A CRM that is asked for goes before another thing that is.
+            (crm(mention.what) && confidence > super::FIRES && !crm(b.what)) || confidence > b.confidence
+        });
+        if better && !(best.is_some_and(|b| b.what == Artefact::Crm && b.confidence > super::FIRES)) {
+            best = Some(Request { what: mention.what, confidence });
+        }
+    }
+    best
+}
+
+/// Things other than a CRM that the turn asks for beside it.
+pub(super) fn other_requests(heard: &Transcript) -> Vec<&'static str> {
+    let clause = Clause { heard };
+    let mut names = Vec::new();
+    for mention in mentions(heard) {
+        if let Artefact::Other(name) = mention.what
+            && !matches!(name, "app" | "program" | "database" | "API")
+            && clause.confidence(&mention, false) > super::FIRES
+            && !names.contains(&name)
+        {
+            names.push(name);
+        }
+    }
+    names
+}
+
+impl Clause<'_> {
+    fn confidence(&self, mention: &Mention, asked: bool) -> f64 {
+        let (at, verb, mood) = match self.verb(mention) {
+            Some((at, verb)) => (at, Some(verb), self.mood(at, verb, 0)),
+            None => (mention.start, None, self.verbless(mention, asked)),
+        };
+        let mut score: f64 = mood;
+        if mention.described {
+            score -= 0.03;
+        }
+        if mention.plural {
+            score -= 0.3;
+        }
+        score = score.min(match (mention.determiner, verb) {
+            (Determiner::Indefinite, _) => 1.0,
+            (_, None) => 0.4,
+            (Determiner::Others, _) => 0.2,
+            (Determiner::Definite, Some(Verb::Make | Verb::Gerund)) => 0.88,
+            (Determiner::Definite, Some(_)) => 0.6,
+            // "make our CRM faster" is no new one.
+            (Determiner::Own, Some(Verb::Make)) if self.heard.at(at) == "make" => 0.6,
+            (Determiner::Own, Some(Verb::Make | Verb::Gerund)) => 0.8,
+            (Determiner::Own, Some(_)) => 0.4,
+        });
+        score.min(self.guards(at, mention)).clamp(0.0, 0.99)
+    }
+
+    /// The verb that governs a mention: the nearest to its left that is not cut off by a preposition or a subject.
+    fn verb(&self, mention: &Mention) -> Option<(usize, Verb)> {
+        let mut after = self.heard.at(mention.start);
+        for back in 1..=REACH {
+            let at = mention.start.checked_sub(back)?;
+            let word = self.heard.at(at);
+            if word == PAUSE {
+                return None;
+            }
+            let before = self.before(at);
+            // "put together a CRM" and "put a CRM together".
+            let particle = PARTICLES.contains(&after)
+                || (matches!(after, "me" | "us") && PARTICLES.contains(&self.heard.at(at + 2)))
+                || PARTICLES.contains(&self.heard.at(mention.end))
+                || (at + 1..mention.start).any(|k| self.heard.at(k) == "together");
+            let verb = match word {
+                "is" | "be" | "was" if self.cleft(at) => Some(Verb::Wish),
+                "built" | "made" | "created" if before == "you" && self.before(at - 1) == "if" => Some(Verb::Make),
+                "with" if before == "up" => {
+                    let set = (at.saturating_sub(4)..at)
+                        .rev()
+                        .find(|k| matches!(self.heard.at(*k), "set" | "hook" | "fix"))?;
+                    return Some((set, Verb::Make));
+                }
+                "for" if WISH_FOR.contains(&before) => return Some((at - 1, Verb::Wish)),
+                "for" if ASK.contains(&before) => return Some((at - 1, Verb::Ask)),
+                "about" if matches!(before, "how" | "what") => Some(Verb::Wish),
+                "after" if matches!(before, "i'm" | "we're" | "am" | "are") => Some(Verb::Wish),
+                "with" if before == "do" => return Some((at - 1, Verb::Wish)),
+                "use" if before == "could" => Some(Verb::Wish),
+                "like" | "love" | "appreciate" | "prefer" => {
+                    matches!(before, "i'd" | "we'd" | "would" | "really" | "should" | "also" | "just")
+                        .then_some(Verb::Wish)
+                }
+                w if WISH.contains(&w) => Some(Verb::Wish),
+                w if WISH_OF_THIRD.contains(&w) => Some(Verb::WishOfThird),
+                w if MAKE.contains(&w) => Some(Verb::Make),
+                w if MAKE_WITH.contains(&w) && particle => Some(Verb::Make),
+                w if GET.contains(&w) => Some(Verb::Get),
+                w if GERUND.contains(&w) => Some(Verb::Gerund),
+                _ => None,
+            };
+            if let Some(verb) = verb {
+                return Some((at, verb));
+            }
+            // "some kind of CRM", "something like a CRM", "make it a CRM".
+            let kind = (word == "of" && matches!(before, "kind" | "sort" | "type" | "version"))
+                || (word == "like" && before == "something")
+                || (word == "it" && before == "make");
+            if (BLOCKERS.contains(&word) || word == "is") && !kind {
+                return None;
+            }
+            after = word;
+        }
+        None
+    }
+
+    /// "what I need is", "all we want is".
+    fn cleft(&self, at: usize) -> bool {
+        self.within(at, 8, &["what", "all", "thing"])
+            && self.within(at, 7, &["i", "we", "i'd", "we'd", "i'm", "we're", "me", "us"])
+            && !self.within(at, 6, &["last"])
+            && self.within(
+                at,
+                5,
+                &["help", "need", "want", "like", "love", "after", "require", "for", "wanted", "needed", "missing"],
+            )
+    }
+
+    /// No verb governs the artefact: "a CRM please", "a CRM is what we need", or an answer to "what shall I build?".
+    fn verbless(&self, mention: &Mention, asked: bool) -> f64 {
+        let next = self.heard.at(mention.end);
+        let rest: Vec<&str> = (mention.end..self.heard.words().len()).map(|k| self.heard.at(k)).collect();
+        let wanted = next == "is"
+            && rest.windows(2).any(|w| matches!(w, ["what", "i" | "we" | "i'd" | "we'd" | "i'm" | "we're"]));
+        let nice = matches!(next, "would" | "that'd")
+            && rest
+                .iter()
+                .any(|w| matches!(*w, "great" | "nice" | "good" | "lovely" | "perfect" | "fine" | "wonderful"));
+        if (wanted || nice) && !rest.iter().any(|w| NEGATORS.contains(w)) {
+            return LIKELY;
+        }
+        let lead_in = (0..mention.start).map(|k| self.heard.at(k)).all(|w| {
+            INTERJECTIONS.contains(&w) && w != "you" && w != "no"
+                || ADVERBS.contains(&w)
+                || matches!(
+                    w,
+                    "a" | "an"
+                        | "one"
+                        | "new"
+                        | "simple"
+                        | "small"
+                        | "little"
+                        | "basic"
+                        | "proper"
+                        | "i"
+                        | "think"
+                        | PAUSE
+                        | "it's"
+                        | "with"
+                )
+        });
+        let verb_follows = matches!(
+            next,
+            "is" | "was"
+                | "are"
+                | "has"
+                | "does"
+                | "isn't"
+                | "keeps"
+                | "won't"
+                | "can't"
+                | "doesn't"
+                | "stopped"
+                | "went"
+                | "you"
+        );
+        let polite = self.heard.says(&["please"]);
+        match (lead_in && !verb_follows && !rest.iter().any(|w| NEGATORS.contains(w) && *w != "without"), asked, polite)
+        {
+            (true, true, _) => 0.9,
+            (true, false, true) => LIKELY,
+            (true, false, false) => 0.6,
+            (false, ..) => 0.2,
+        }
+    }
+
+    /// The most that the rest of the turn allows.
+    fn guards(&self, verb: usize, mention: &Mention) -> f64 {
+        let heard = self.heard;
+        let mut most: f64 = 1.0;
+        // Taken back at once, or put off.
+        let tail: Vec<&str> = (mention.end..heard.words().len()).map(|k| heard.at(k)).collect();
+        let tail = format!(" {} ", tail.join(" "));
+        let tail_has = |phrases: &[&str]| phrases.iter().any(|p| tail.contains(&format!(" {p} ")));
+        if tail_has(&[
+            "never mind",
+            "forget it",
+            "scratch that",
+            "or not",
+            "actually no",
+            "just kidding",
+            "i'm kidding",
+        ]) {
+            most = most.min(SUPPOSED);
+        }
+        if tail_has(&[
+            "some day",
+            "someday",
+            "one day",
+            "eventually",
+            "not now",
+            "not yet",
+            "next year",
+            "not today",
+            "down the road",
+        ]) || self.within(verb, 6, &["someday", "eventually"])
+        {
+            most = most.min(0.4);
+        }
+        // Over and done.
+        if tail_has(&[
+            "ago",
+            "last year",
+            "last month",
+            "last week",
+            "last time",
+            "yesterday",
+            "back then",
+            "last summer",
+        ]) {
+            most = most.min(SOMEBODY_ELSE);
+        }
+        if self.within(verb, 4, &["already", "used"]) && !self.within(verb, 1, &["to"]) {
+            most = most.min(SOMEBODY_ELSE);
+        }
+        // Somebody's words.
+        if let Some(k) = (verb.saturating_sub(8)..verb)
+            .rev()
+            .find(|k| matches!(heard.at(*k), "said" | "says" | "goes" | "told" | "tells" | "asked" | "wrote"))
+        {
+            let mine = matches!(self.before(k), "i" | "we" | "was" | "been" | "i've" | "i'm")
+                || self.within(k, 4, &["my", "our"]);
+            if !mine && !matches!(heard.at(k), "asked") {
+                most = most.min(0.2);
+            } else if !mine && !self.within(k, 2, &["i", "we"]) {
+                most = most.min(0.4);
+            }
+        }
+        // Supposed, not asked.
+        let supposing = self.within(verb, 6, &["suppose"]) && !heard.says(&["i suppose", "we suppose"]);
+        if supposing || self.within(verb, 6, &["imagine", "pretend", "hypothetically", "unless", "whenever"]) {
+            most = most.min(SUPPOSED);
+        }
+        if self.within(verb, 4, &["way"]) && heard.says(&["no way"]) {
+            most = most.min(REFUSED);
+        }
+        if heard.says(&[
+            "how much",
+            "how long",
+            "how hard",
+            "how difficult",
+            "how expensive",
+            "how do i",
+            "how do you",
+            "how would",
+        ]) {
+            most = most.min(0.4);
+        }
+        most
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn crm(text: &str) -> f64 {
+        request(&Transcript::new(text), false).filter(|r| r.what == Artefact::Crm).map_or(0.0, |r| r.confidence)
+    }
+
+    #[test]
+    fn orders_wishes_and_polite_questions() {
+        for text in [
+            "build a CRM",
+            "build me a C R M with contacts",
+            "I want a CRM",
+            "could you make a CRM for my shop",
+            "we'd like to order a CRM",
+            "I'd like you to create a CRM",
+            "go ahead and set up a CRM",
+            "put a simple CRM together for us",
+            "would you mind building a CRM",
+            "how about a CRM",
+            "why don't you build us a CRM",
+            "I was hoping you could make a CRM",
+            "our office needs a CRM",
+            "if you could build a CRM that would be great",
+            "a CRM is what we need",
+            "I don't want a website I want a CRM",
+            "I told you to build a CRM",
+            "we could do with a CRM",
+            "I am looking for a customer database",
+        ] {
+            assert!(crm(text) > 0.75, "{text}: {}", crm(text));
+        }
+    }
+
+    #[test]
+    fn reports_refusals_and_suppositions() {
+        for text in [
+            "",
+            "CRM",
+            "don't build a CRM",
+            "I don't want you to build a CRM",
+            "I don't think we need a CRM",
+            "they want to build a CRM",
+            "he asked if we build CRMs",
+            "did you build a CRM",
+            "if I ever want a CRM I will call",
+            "the CRM is broken",
+            "I built a CRM",
+            "no CRM please",
+            "how long does it take to build a CRM",
+            "what is a CRM",
+            "my CRM vendor is awful",
+            "nobody wants a CRM",
+            "make our CRM faster",
+            "I need our CRM back",
+            "get rid of the CRM",
+            "give me the status of the CRM",
+            "she told me to build a CRM",
+            "build a CRM, actually no, forget it",
+            "would you like a CRM",
+            "why would you build a CRM",
+            "build a website, not a CRM",
+            "tell me about the CRM",
+            "when you build a CRM you need data",
+        ] {
+            assert!(crm(text) <= 0.75, "{text}: {}", crm(text));
+        }
+    }
+
+    #[test]
+    fn other_things_are_told_apart() {
+        let other = |text: &str| request(&Transcript::new(text), false).map(|r| (r.what, r.confidence > 0.75));
+        assert_eq!(other("build me a website"), Some((Artefact::Other("website"), true)));
+        assert_eq!(other("our website is down"), Some((Artefact::Other("website"), false)));
+        assert_eq!(other("what a nice day"), None);
+    }
+
+    #[test]
+    fn a_bare_answer_counts_only_when_asked() {
+        let t = Transcript::new("a CRM with contacts");
+        assert!(request(&t, true).is_some_and(|r| r.confidence > 0.75));
+        assert!(request(&t, false).is_some_and(|r| r.confidence <= 0.75));
+    }
+
+    proptest! {
+        #[test]
+        fn no_sequence_of_its_own_words_panics(picks in proptest::collection::vec(0usize..400, 0..24)) {
+            let all: Vec<&str> = [MAKE, MAKE_WITH, GET, GERUND, WISH, ASK, ADVERBS, INTERJECTIONS, NEGATORS, DOERS, BLOCKERS]
+                .concat().into_iter().chain(["crm", "website", "a", "our", ",", "could", "would", "to", "for", "and"]).collect();
+            let text: Vec<&str> = picks.iter().map(|n| all[n % all.len()]).collect();
+            let _ = request(&Transcript::new(&text.join(" ")), picks.len() % 2 == 0);
+        }
+    }
+}

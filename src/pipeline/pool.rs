@@ -1,0 +1,135 @@
+//! The threads that build. Purpose: carry builds through their stages without taking a cycle from a call.
+//! Owning threads: `build-N`, SCHED_IDLE, blocking. Invariants: a stage counts only once its result is committed; a panic in a
+//! stage ends that try and nothing else; at shutdown the stage under way is finished, the next start goes on from there.
+//! Deliberately absent: what a stage does (`stage`), what follows (`scheduler`).
+
+use super::queue::Queue;
+use super::scheduler::{self, AfterFailure, Job, StageError};
+use super::stage::{self, Works};
+use crate::conversation::{BuildStage, BuildUpdate, Outcome};
+use crate::os::{batch, clock};
+use crate::store::{Advance, Build, StoreError};
+use crate::telemetry::metric;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+use tokio::sync::broadcast;
+
+/// A build waits this long when the store does not take its progress.
+const STORE_RETRY: Duration = Duration::from_secs(1);
+
+/// The pool; `join` after closing its queue.
+#[derive(Debug)]
+pub(super) struct Pool {
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Pool {
+    pub(super) fn start(
+        threads: usize,
+        queue: &Arc<Queue>,
+        works: &Arc<Works>,
+        updates: &broadcast::Sender<BuildUpdate>,
+    ) -> io::Result<Self> {
+        let spawn = |number: usize| {
+            let worker = Worker { queue: Arc::clone(queue), works: Arc::clone(works), updates: updates.clone() };
+            thread::Builder::new().name(format!("build-{number}")).spawn(move || worker.run())
+        };
+        Ok(Self { threads: (0..threads).map(spawn).collect::<Result<_, _>>()? })
+    }
+
+    /// Waits for the stages under way. Blocking.
+    pub(super) fn join(self) {
+        for thread in self.threads {
+            // A panic outside a stage was printed by the runtime.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Worker {
+    queue: Arc<Queue>,
+    works: Arc<Works>,
+    updates: broadcast::Sender<BuildUpdate>,
+}
+
+impl Worker {
+    fn run(self) {
+        if let Err(error) = batch::sched_idle() {
+            tracing::warn!(%error, "builds run at normal priority: the kernel refused SCHED_IDLE");
+        }
+        while let Some(build) = self.queue.take() {
+            let id = build.id.clone();
+            let after = self.carry(build);
+            self.queue.give_back(&id, after);
+        }
+    }
+
+    /// Takes a build as far as it goes; Some: try again after that.
+    fn carry(&self, mut build: Build) -> Option<Duration> {
+        while let Some((job, to)) = scheduler::next(build.stage) {
+            if self.queue.is_closed() {
+                return None;
+            }
+            let began = clock::monotonic();
+            let outcome = catch_unwind(AssertUnwindSafe(|| stage::run(job, &self.works, &build)));
+            let outcome = outcome.unwrap_or_else(|_| Err(StageError::Fault { what: "the stage panicked".into() }));
+            let took = clock::monotonic().since(began);
+            let (stage, advance, say, result) = match outcome {
+                Ok(done) => (to, done.advance, done.say, "done"),
+                Err(error) => match self.failed(&mut build, job, &error) {
+                    Ok(AfterFailure::Retry { after }) => {
+                        metric::build_stage(stage::name(job), "retry", took);
+                        return Some(after);
+                    }
+                    Ok(AfterFailure::Park { say }) => {
+                        let advance = Advance { failure: Some(say.clone()), ..Advance::default() };
+                        (BuildStage::Parked, advance, Some(say), "parked")
+                    }
+                    Err(error) => return store_trouble(&build, &error),
+                },
+            };
+            metric::build_stage(stage::name(job), result, took);
+            let written =
+                self.works.store.builds().advance(&build.id, build.stage, build.attempt, stage, advance, clock::wall());
+            match written.wait() {
+                Ok(advanced) => build = advanced,
+                Err(error) => return store_trouble(&build, &error),
+            }
+            tracing::info!(build = build.id, stage = ?build.stage, took_ms = took.as_millis(), "build stage {result}");
+            self.announce(&build, say);
+        }
+        None
+    }
+
+    fn failed(&self, build: &mut Build, job: Job, error: &StageError) -> Result<AfterFailure, StoreError> {
+        tracing::warn!(build = build.id, ?job, %error, "a build stage failed");
+        build.attempt =
+            self.works.store.builds().count_attempt(&build.id, build.stage, build.attempt, clock::wall()).wait()?;
+        Ok(scheduler::after_failure(job, build.attempt, error))
+    }
+
+    fn announce(&self, build: &Build, say: Option<String>) {
+        let outcome = match build.stage {
+            BuildStage::Live => {
+                if let Some(live) = build.live {
+                    metric::build_live(Duration::from_millis(live.0.saturating_sub(build.requested.0)));
+                }
+                build.url.clone().map(|url| Outcome::Live { url, app: build.slug.clone() })
+            }
+            BuildStage::Parked | BuildStage::Failed => {
+                Some(Outcome::Parked { say: build.failure.clone().unwrap_or_default() })
+            }
+            _ => None,
+        };
+        // Nobody listening (the caller hung up) is no fault.
+        let _ = self.updates.send(BuildUpdate { build_id: build.id.clone(), stage: build.stage, say, outcome });
+    }
+}
+
+fn store_trouble(build: &Build, error: &StoreError) -> Option<Duration> {
+    tracing::error!(build = build.id, %error, "the progress of a build was not written; the stage will be done again");
+    Some(STORE_RETRY)
+}

@@ -1,0 +1,116 @@
+//! Answers "how is the CRM?" from what is so now. Purpose: find the app that is meant, by name as people say it, and count.
+//! Invariant: every figure is asked of the app itself or measured by the gateway at this moment; an unknown name gets the known
+//! ones, never a guess. Deliberately absent: words (`conversation`).
+
+use super::deploy::Fleet;
+use crate::conversation::AppFacts;
+use crate::store::{App, AppState, Build, Store, StoreError};
+use tokio::task::spawn_blocking;
+
+/// Names offered at most when the asked one is unknown.
+const KNOWN_MAX: usize = 5;
+/// Words that do not name anything.
+const FILLERS: [&str; 14] =
+    ["the", "my", "our", "your", "a", "an", "this", "that", "app", "application", "system", "please", "now", "one"];
+
+/// What is known of the app called `subject`.
+///
+/// # Errors
+/// The store cannot be read.
+pub(super) async fn facts(store: &Store, fleet: &Fleet, subject: &str) -> Result<AppFacts, StoreError> {
+    let reader = store.clone();
+    let listed = spawn_blocking(move || Ok((reader.apps().list()?, reader.builds().open()?)));
+    let (apps, builds) = listed.await.unwrap_or(Err(StoreError::Stopped))?;
+    if let Some(app) = find(subject, &apps, |app: &App| (&app.slug, &app.title)) {
+        return Ok(of(app, fleet).await);
+    }
+    if let Some(build) = find(subject, &builds, |build: &Build| (&build.slug, &build.title)) {
+        return Ok(AppFacts { name: build.title.clone(), ..AppFacts::default() });
+    }
+    let known = apps.iter().map(|app| app.title.clone()).take(KNOWN_MAX).collect();
+    Ok(AppFacts { name: subject.to_owned(), unknown: Some(known), ..AppFacts::default() })
+}
+
+async fn of(app: &App, fleet: &Fleet) -> AppFacts {
+    let rate = fleet.traffic(&app.slug).map_or(0.0, |traffic| traffic.requests_per_minute);
+    let base = AppFacts { name: app.title.clone(), requests_per_minute: rate, ..AppFacts::default() };
+    if app.state != AppState::Live {
+        return base;
+    }
+    match fleet.meta(&app.slug).await {
+        Ok(meta) => AppFacts { deployed: true, apis_live: meta.apis, records: meta.records, ..base },
+        Err(error) => {
+            tracing::warn!(app = app.slug, %error, "an app does not report");
+            base
+        }
+    }
+}
+
+/// The entry meant by `subject`: the same name first, else one whose name has all the words; the first of several (lists are
+/// newest first). No word at all means the only or newest one.
+fn find<'a, T>(subject: &str, entries: &'a [T], names: impl Fn(&T) -> (&String, &String)) -> Option<&'a T> {
+    let asked = words(subject);
+    if asked.is_empty() {
+        return entries.first();
+    }
+    let exact = entries.iter().find(|entry| {
+        let (slug, title) = names(entry);
+        words(slug) == asked || words(title) == asked
+    });
+    exact.or_else(|| {
+        entries.iter().find(|entry| {
+            let (slug, title) = names(entry);
+            let (slug, title) = (words(slug), words(title));
+            asked.iter().all(|word| slug.contains(word) || title.contains(word))
+        })
+    })
+}
+
+/// The words of a name that tell it from others; spelled letters ("c r m") become one word.
+fn words(text: &str) -> Vec<String> {
+    let text = text.to_lowercase().replace("'s", "");
+    let mut words: Vec<String> = Vec::new();
+    let mut spelling = false;
+    for word in text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()) {
+        let letter = word.chars().count() == 1 && word != "a";
+        match words.last_mut() {
+            Some(last) if letter && spelling => last.push_str(word),
+            _ => words.push(word.to_owned()),
+        }
+        spelling = letter;
+    }
+    words.retain(|word| !FILLERS.contains(&word.as_str()));
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_as_people_say_them() {
+        let apps: Vec<(String, String)> =
+            [("crm-2", "CRM"), ("crm", "CRM"), ("harbour-crm", "Harbour CRM"), ("shop", "Web Shop")]
+                .map(|(slug, title)| (slug.to_owned(), title.to_owned()))
+                .into();
+        let found = |subject: &str| find(subject, &apps, |(slug, title)| (slug, title)).map(|(slug, _)| slug.as_str());
+        for (subject, slug) in [
+            ("crm", "crm-2"),
+            ("the CRM", "crm-2"),
+            ("my c r m", "crm-2"),
+            ("the C.R.M. please", "crm-2"),
+            ("CRM's", "crm-2"),
+            ("harbour", "harbour-crm"),
+            ("the Harbour CRM", "harbour-crm"),
+            ("crm 2", "crm-2"),
+            ("our web shop", "shop"),
+            ("shop", "shop"),
+            ("", "crm-2"),
+            ("the app", "crm-2"),
+        ] {
+            assert_eq!(found(subject), Some(slug), "{subject:?}");
+        }
+        assert_eq!(found("website"), None);
+        assert_eq!(found("crm shop"), None);
+    }
+}

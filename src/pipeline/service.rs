@@ -1,0 +1,150 @@
+//! The pipeline as the rest of the daemon sees it. Purpose: start, submit, follow, ask, stop. Cheap to clone.
+//! Invariants: `submit` returns after the request is on disk; builds go on when their caller hangs up and when the daemon
+//! restarts. Deliberately absent: talking (updates carry a line, `conversation` says it).
+
+use super::deploy::{AppsConfig, DeployError, Fleet, Meta};
+use super::kernel::{self, Kernel};
+use super::manifest::BuildManifest;
+use super::pool::Pool;
+use super::queue::{Queue, SubmitError};
+use super::report;
+use super::stage::Works;
+use super::tracker::Traffic;
+use crate::conversation::{AppFacts, BuildStage, BuildUpdate};
+use crate::limits::{BUILD_THREADS, BUILD_UPDATES_MAX};
+use crate::store::{Build, Store, StoreError};
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::runtime::Handle;
+use tokio::sync::broadcast;
+
+/// What the pipeline needs to know.
+#[derive(Debug)]
+pub struct PipelineConfig {
+    /// The daemon's data directory; apps live beneath.
+    pub data: PathBuf,
+    /// This program; runs the apps (`apphost`).
+    pub program: PathBuf,
+    /// Where apps are reached.
+    pub apps: AppsConfig,
+    /// Threads that build; 0 takes requests and leaves them waiting.
+    pub threads: usize,
+    /// Generators, asked in order.
+    pub kernels: Vec<Box<dyn Kernel>>,
+}
+
+impl PipelineConfig {
+    /// Everything as usual for this data directory and program.
+    #[must_use]
+    pub fn new(data: PathBuf, program: PathBuf) -> Self {
+        Self { data, program, apps: AppsConfig::default(), threads: BUILD_THREADS, kernels: kernel::all() }
+    }
+}
+
+/// Why the pipeline did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// No threads.
+    #[error("build threads cannot be started: {0}")]
+    Threads(#[from] io::Error),
+    /// The apps of before cannot be looked up.
+    #[error("apps cannot be brought back: {0}")]
+    Deploy(#[from] DeployError),
+}
+
+/// The pipeline; clones share it. Call [`Pipeline::shutdown`] before the end of the runtime.
+#[derive(Clone)]
+pub struct Pipeline {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    queue: Arc<Queue>,
+    works: Arc<Works>,
+    updates: broadcast::Sender<BuildUpdate>,
+    pool: Mutex<Option<Pool>>,
+}
+
+impl fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pipeline")
+    }
+}
+
+impl Pipeline {
+    /// Brings live apps back, then goes on with unfinished builds. On the tokio runtime that will serve the apps.
+    ///
+    /// # Errors
+    /// The store cannot be read, or threads cannot be made.
+    pub async fn start(config: PipelineConfig, store: Store) -> Result<Self, PipelineError> {
+        let fleet = Fleet::new(config.data, config.program, config.apps, store.clone());
+        let back = fleet.redeploy().await?;
+        if back > 0 {
+            tracing::info!(apps = back, "apps are back on line");
+        }
+        let queue = Arc::new(Queue::new(store.clone()));
+        let works = Arc::new(Works { store, kernels: config.kernels, fleet, runtime: Handle::current() });
+        let (updates, _) = broadcast::channel(BUILD_UPDATES_MAX);
+        let pool = Pool::start(config.threads, &queue, &works, &updates)?;
+        Ok(Self { shared: Arc::new(Shared { queue, works, updates, pool: Mutex::new(Some(pool)) }) })
+    }
+
+    /// Writes an approved manifest down (with the event `build.request.created`) and returns its build. Submitting it again
+    /// returns the same build and starts nothing.
+    ///
+    /// # Errors
+    /// [`SubmitError::Slow`] when as many builds wait as the queue holds; an unusable manifest; the store.
+    pub async fn submit(&self, manifest: BuildManifest) -> Result<Build, SubmitError> {
+        let (build, new) = self.shared.queue.submit(manifest).await?;
+        if new {
+            tracing::info!(build = build.id, title = build.title, "a build was requested");
+            let update =
+                BuildUpdate { build_id: build.id.clone(), stage: BuildStage::Requested, say: None, outcome: None };
+            // Nobody listening is no fault.
+            let _ = self.shared.updates.send(update);
+            self.shared.queue.ring();
+        }
+        Ok(build)
+    }
+
+    /// Every stage that any build reaches from now on. A listener that lags loses the oldest; the store has them all.
+    #[must_use]
+    pub fn updates(&self) -> broadcast::Receiver<BuildUpdate> {
+        self.shared.updates.subscribe()
+    }
+
+    /// What is so now of the app called `subject`, as people say it ("the CRM").
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn facts(&self, subject: &str) -> Result<AppFacts, StoreError> {
+        report::facts(&self.shared.works.store, &self.shared.works.fleet, subject).await
+    }
+
+    /// What was measured of an app.
+    #[must_use]
+    pub fn traffic(&self, slug: &str) -> Option<Traffic> {
+        self.shared.works.fleet.traffic(slug)
+    }
+
+    /// What an app says of itself.
+    ///
+    /// # Errors
+    /// It is not on line or does not answer.
+    pub async fn meta(&self, slug: &str) -> Result<Meta, DeployError> {
+        self.shared.works.fleet.meta(slug).await
+    }
+
+    /// Finishes the stages under way, takes the apps off line and ends them. A second call does nothing.
+    pub async fn shutdown(&self) {
+        self.shared.queue.close();
+        let pool = self.shared.pool.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(pool) = pool {
+            // A panicked join was printed; the apps still have to be ended.
+            let _ = tokio::task::spawn_blocking(|| pool.join()).await;
+        }
+        self.shared.works.fleet.shutdown().await;
+    }
+}

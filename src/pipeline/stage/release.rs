@@ -1,0 +1,37 @@
+//! Puts the bundle on line: on its own data, supervised, behind the gateway; `main` and a tag say which commit.
+
+use super::{Done, StageError, Works, fault};
+use crate::os::clock;
+use crate::store::{Advance, App, AppState, Build};
+
+pub(super) fn run(works: &Works, build: &Build) -> Result<Done, StageError> {
+    let spec = works.spec(build)?;
+    let (commit, dir) = works.bundle(build)?;
+    let before = works.store.apps().get(&build.slug)?;
+    // Repeated after a kill, it is the same version.
+    let version = match &before {
+        Some(app) if app.revision == commit => app.version,
+        Some(app) => app.version + 1,
+        None => 1,
+    };
+    let build_type = serde_json::to_value(spec.build_type).map_err(|e| fault(e.to_string()))?;
+    let mut app = App {
+        slug: build.slug.clone(),
+        title: spec.title.clone(),
+        build_type: build_type.as_str().unwrap_or_default().to_owned(),
+        build_id: build.id.clone(),
+        version,
+        revision: commit.clone(),
+        bundle: dir.display().to_string(),
+        data: works.fleet.data_dir(&build.slug).display().to_string(),
+        port: before.as_ref().map_or(0, |app| app.port),
+        url: String::new(),
+        state: AppState::Live,
+        deployed: clock::wall(),
+    };
+    (app.port, app.url) = works.runtime.block_on(works.fleet.go_live(&app))?;
+    works.fleet.repository(&build.slug)?.release(&commit, version)?;
+    let url = app.url.clone();
+    works.store.apps().record(app).wait()?;
+    Ok(Done { advance: Advance { url: Some(url), ..Advance::default() }, say: None })
+}

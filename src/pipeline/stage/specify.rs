@@ -1,0 +1,19 @@
+//! Manifest to typed spec, kept as a document of the world.
+
+use super::{Done, StageError, Works};
+use crate::os::clock;
+use crate::pipeline::spec::Spec;
+use crate::store::{Advance, Build};
+
+/// Category of specs in the store's world.
+pub(super) const CATEGORY: &str = "build_spec";
+
+pub(super) fn run(works: &Works, build: &Build) -> Result<Done, StageError> {
+    let mut spec = Spec::compose(&works.manifest(build)?);
+    // The title's own slug may belong to another app of this box.
+    spec.slug.clone_from(&build.slug);
+    let say = spec.say_open_points();
+    let document = serde_json::to_value(&spec).map_err(|e| super::fault(e.to_string()))?;
+    works.store.world().put(CATEGORY, &build.id, document, clock::wall()).wait()?;
+    Ok(Done { advance: Advance::default(), say: (!say.is_empty()).then_some(say) })
+}

@@ -1,0 +1,12 @@
+//! RTP (RFC 3550) and what rides on it, sans-IO. Purpose: header, telephone events, statistics, order. Any thread; runs
+//! on media workers, so nothing here allocates. Invariant: no input can panic. Deliberately absent: sockets, clocks
+//! (time is an argument), audio. SRTP and RTCP are not here yet.
+
+pub mod dtmf;
+pub mod header;
+pub mod payload;
+pub mod sequence;
+pub mod stats;
+
+pub use header::{Header, HeaderError, Packet};
+pub use payload::Payload;

@@ -1,0 +1,201 @@
+//! What the agent tells its owner: leg numbers, events, datagrams to send. Purpose: the whole vocabulary between
+//! signalling and the call side. Plain data, any thread. Invariant: every leg ends with exactly one terminal event
+//! ([`SipEvent::is_terminal`]); after it the [`LegId`] is dead and every verb on it returns `UnknownLeg`.
+//! Deliberately absent: anything about media beyond opaque SDP octets.
+
+use std::net::SocketAddr;
+
+/// One signalling leg (one INVITE dialog) of an [`Agent`](super::Agent), counted from 1, never reused.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct LegId(pub u64);
+
+/// A datagram that wants to leave. Order matters; loss is allowed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Transmit {
+    /// Where to.
+    pub destination: SocketAddr,
+    /// A whole SIP message, octets.
+    pub bytes: Vec<u8>,
+}
+
+/// Who or what ended a leg.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum EndedBy {
+    /// We hung up or rejected.
+    Local,
+    /// The peer sent BYE.
+    Remote,
+    /// The peer fell silent: no ACK for our 2xx, or the call was never answered (RFC 3261 §13.3.1.4, timer C).
+    Timeout,
+    /// The peer could not be reached or spoke nonsense where an answer was needed.
+    TransportError,
+}
+
+/// What happened, in order per leg.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SipEvent {
+    /// A new call is offered; 100 Trying has been sent. Answer with `ring`, `accept` or `reject`.
+    Incoming {
+        /// The new leg.
+        leg: LegId,
+        /// From as written by the peer, without header parameters: display name and URI (UTF-8, or read as Latin-1).
+        from: String,
+        /// To, likewise.
+        to: String,
+        /// User part of the Request-URI, escapes as sent (`%23` stays `%23`); empty when the URI has none.
+        request_user: String,
+        /// Call-ID.
+        call_id: String,
+        /// Where the INVITE came from.
+        source: SocketAddr,
+        /// SDP offer; `None` = delayed offer: `accept` carries our offer, [`SipEvent::Confirmed`] the answer.
+        offer: Option<Vec<u8>>,
+    },
+    /// The ACK for our 2xx has come (also after a re-INVITE). Media may start.
+    Confirmed {
+        /// The leg.
+        leg: LegId,
+        /// SDP in the ACK: the peer's answer when our 2xx carried the offer.
+        answer: Option<Vec<u8>>,
+    },
+    /// The caller gave up before we answered (CANCEL). Terminal.
+    Cancelled {
+        /// The leg.
+        leg: LegId,
+    },
+    /// A provisional response (101–199) to our INVITE.
+    Progress {
+        /// The leg.
+        leg: LegId,
+        /// 101–199.
+        code: u16,
+        /// Early-media SDP, if the response brought one.
+        answer: Option<Vec<u8>>,
+    },
+    /// Our INVITE was answered with 2xx; the ACK has been sent.
+    Accepted {
+        /// The leg.
+        leg: LegId,
+        /// SDP answer.
+        answer: Vec<u8>,
+    },
+    /// Our INVITE was refused or timed out (408). Terminal.
+    Refused {
+        /// The leg.
+        leg: LegId,
+        /// 300–699.
+        code: u16,
+        /// Reason phrase, or the Reason header's text where present.
+        reason: String,
+        /// Retry-After in seconds.
+        retry_after: Option<u32>,
+    },
+    /// The peer changes or refreshes the session: answer with `answer_reinvite` or `refresh`.
+    Reinvite {
+        /// The leg.
+        leg: LegId,
+        /// New offer; `None` = the peer wants ours.
+        offer: Option<Vec<u8>>,
+        /// The offer equals the peer's last SDP octet for octet: `refresh` is the right answer.
+        unchanged: bool,
+    },
+    /// A DTMF digit by SIP INFO (`application/dtmf-relay` or `application/dtmf`): `0`–`9`, `*`, `#`, `A`–`D`.
+    InfoDigit {
+        /// The leg.
+        leg: LegId,
+        /// The digit.
+        digit: char,
+    },
+    /// The leg is over. Terminal.
+    Ended {
+        /// The leg.
+        leg: LegId,
+        /// By whom.
+        by: EndedBy,
+        /// Text of the peer's Reason header, or what went wrong.
+        reason: Option<String>,
+    },
+}
+
+impl SipEvent {
+    /// The leg that it is about.
+    #[must_use]
+    pub const fn leg(&self) -> LegId {
+        match self {
+            Self::Incoming { leg, .. }
+            | Self::Confirmed { leg, .. }
+            | Self::Cancelled { leg }
+            | Self::Progress { leg, .. }
+            | Self::Accepted { leg, .. }
+            | Self::Refused { leg, .. }
+            | Self::Reinvite { leg, .. }
+            | Self::InfoDigit { leg, .. }
+            | Self::Ended { leg, .. } => *leg,
+        }
+    }
+
+    /// Whether this is the last event of its leg.
+    #[must_use]
+    pub const fn is_terminal(&self) -> bool {
+        matches!(self, Self::Cancelled { .. } | Self::Refused { .. } | Self::Ended { .. })
+    }
+}
+
+/// Why a verb on the agent could not be done. None of these is the network's fault.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The leg is over or never was. Normal when the peer hung up at the same moment: drop the request.
+    #[error("leg {} is over", .0.0)]
+    UnknownLeg(LegId),
+    /// The leg is not in a state where this makes sense (for example `accept` twice): a bug of the caller.
+    #[error("leg {} is {state}: {verb} is not possible now", .leg.0)]
+    WrongState {
+        /// The leg.
+        leg: LegId,
+        /// What it is doing.
+        state: &'static str,
+        /// What was asked.
+        verb: &'static str,
+    },
+    /// All legs are in use. Retry after a call has ended, or raise `limits::SIP_LEGS_MAX`.
+    #[error("all {} signalling legs are in use", crate::limits::SIP_LEGS_MAX)]
+    NoCapacity,
+    /// The target or From is not a SIP URI that can be written on one line. Fix the number or URI.
+    #[error("not a SIP URI: it must read sip:user@host[:port] without spaces or control characters")]
+    BadTarget,
+}
+
+/// Counters since start, and what is alive now; for metrics and tests.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct AgentStatus {
+    /// Legs alive.
+    pub legs: usize,
+    /// Server transactions alive.
+    pub server_transactions: usize,
+    /// Client transactions alive.
+    pub client_transactions: usize,
+    /// Datagrams given to `handle_datagram`.
+    pub datagrams_in: u64,
+    /// Datagrams queued for sending.
+    pub datagrams_out: u64,
+    /// Requests dropped without an answer because the policy does not know the source.
+    pub dropped_source: u64,
+    /// Datagrams that were no SIP message at all, or responses and ACKs too broken to use.
+    pub dropped_malformed: u64,
+    /// Requests answered 400, 413 or 416 because they were malformed.
+    pub refused_malformed: u64,
+    /// INVITEs answered 503 by the per-source rate limit.
+    pub refused_rate: u64,
+    /// INVITEs answered 503 because a table was full.
+    pub refused_capacity: u64,
+    /// Responses that matched no transaction, and ACKs that matched nothing.
+    pub strays: u64,
+    /// Messages sent again by a timer or on a repeated request.
+    pub retransmissions: u64,
+    /// Legs created by INVITEs from outside.
+    pub calls_in: u64,
+    /// Legs created by `invite`.
+    pub calls_out: u64,
+    /// Datagrams dropped because nobody fetched them with `poll_transmit`.
+    pub dropped_transmit: u64,
+}

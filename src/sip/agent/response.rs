@@ -1,0 +1,79 @@
+//! Responses. Purpose: everything that a response repeats from its request, taken once when the request comes.
+
+use std::net::SocketAddr;
+
+use crate::sip::message::{Address, Message, Name, Via, Writer, reason_phrase};
+
+/// Methods that we take part in.
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO";
+
+/// What a response repeats (RFC 3261 §8.2.6.2, §12.1.1).
+#[derive(Clone, Debug)]
+pub(super) struct ResponseSeed {
+    pub(super) destination: SocketAddr,
+    vias: Vec<Vec<u8>>,
+    from: Vec<u8>,
+    /// With tag once `set_tag` was called or the request had one.
+    to: Vec<u8>,
+    tagged: bool,
+    call_id: Vec<u8>,
+    sequence: Vec<u8>,
+    record_routes: Vec<Vec<u8>>,
+    timestamp: Option<Vec<u8>>,
+}
+
+impl ResponseSeed {
+    /// `None` when the request lacks a field without which no response can be written. The values need not be sound.
+    pub(super) fn of(request: &Message, source: SocketAddr) -> Option<Self> {
+        let raw_vias = request.list(&Name::Via);
+        let top = Via::parse(raw_vias.first()?).ok()?;
+        let mut vias = vec![top.stamped(source)];
+        vias.extend(raw_vias[1..].iter().map(|v| v.to_vec()));
+        let to = request.header(&Name::To)?.to_vec();
+        Some(Self {
+            destination: top.response_destination(source),
+            vias,
+            from: request.header(&Name::From)?.to_vec(),
+            tagged: Address::parse(&to).is_ok_and(|a| a.tag().is_some()),
+            to,
+            call_id: request.header(&Name::CallId)?.to_vec(),
+            sequence: request.header(&Name::CSeq)?.to_vec(),
+            record_routes: request.list(&Name::RecordRoute).into_iter().map(<[u8]>::to_vec).collect(),
+            timestamp: request.header(&Name::Timestamp).map(<[u8]>::to_vec),
+        })
+    }
+
+    /// Gives the responses our To tag, unless the request brought one.
+    pub(super) fn set_tag(&mut self, tag: &[u8]) {
+        if !self.tagged {
+            self.to.extend_from_slice(b";tag=");
+            self.to.extend_from_slice(tag);
+            self.tagged = true;
+        }
+    }
+
+    /// What makes this request different from others: input of the stateless tag (§8.2.7).
+    pub(super) fn fingerprint(&self) -> [&[u8]; 4] {
+        [&self.vias[0], &self.call_id, &self.from, &self.sequence]
+    }
+
+    /// Starts a response with all that is repeated; `dialog` adds the Record-Routes.
+    pub(super) fn write(&self, code: u16, reason: &str, dialog: bool) -> Writer {
+        let reason = if reason.is_empty() { reason_phrase(code) } else { reason };
+        let mut writer = Writer::status(code, reason);
+        for via in &self.vias {
+            writer.header("Via", via);
+        }
+        if dialog {
+            for route in &self.record_routes {
+                writer.header("Record-Route", route);
+            }
+        }
+        writer.header("From", &self.from).header("To", &self.to);
+        writer.header("Call-ID", &self.call_id).header("CSeq", &self.sequence);
+        if let Some(timestamp) = &self.timestamp {
+            writer.header("Timestamp", timestamp);
+        }
+        writer
+    }
+}

@@ -1,0 +1,474 @@
+//! The agent itself: its tables, timers and queues. Purpose: one place where legs and transactions are made, found,
+//! timed and forgotten. Invariants: every table is bounded by `limits`; every entry with a deadline is in `timers` once;
+//! nothing outlives its leg by more than 64·T1 + T4.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use sha2::{Digest, Sha256};
+
+use super::admission::Admission;
+use super::leg::{Leg, Phase, TransactionId};
+use super::response::ResponseSeed;
+use super::{AgentConfig, AgentStatus, LegId, SipEvent, Transmit};
+use crate::limits;
+use crate::sip::dialog::{DialogId, DialogRequest};
+use crate::sip::transaction::{
+    ClientKey, Expiry, InviteClient, InviteServer, NonInviteClient, NonInviteServer, ServerKey, State,
+};
+use crate::time::Tick;
+
+/// A SIP user agent for any number of calls, without sockets and clocks.
+///
+/// Methods are of three kinds: `handle_*` (input), verbs on a leg (`ring`, `accept`, …), `poll_*` (output). After every
+/// input or verb, poll `poll_transmit` and `poll_event` until `None`; then call [`Agent::handle_timeout`] when
+/// [`Agent::poll_timeout`] is reached.
+#[derive(Debug)]
+pub struct Agent {
+    pub(super) config: AgentConfig,
+    pub(super) admission: Admission,
+    pub(super) legs: HashMap<LegId, Leg>,
+    pub(super) dialogs: HashMap<DialogId, LegId>,
+    pub(super) servers: HashMap<TransactionId, ServerTransaction>,
+    pub(super) server_keys: HashMap<ServerKey, TransactionId>,
+    /// Initial INVITEs by Call-ID, From tag and CSeq number, to see one that came by two ways (RFC 3261 §8.2.2.2).
+    pub(super) merge_keys: HashMap<MergeKey, TransactionId>,
+    pub(super) clients: HashMap<TransactionId, ClientTransaction>,
+    pub(super) client_keys: HashMap<ClientKey, TransactionId>,
+    /// Peers of calls and requests of ours, with their number.
+    peers: HashMap<IpAddr, usize>,
+    timers: BTreeSet<(Tick, TimerId)>,
+    armed: HashMap<TimerId, Tick>,
+    transmits: VecDeque<Transmit>,
+    events: VecDeque<SipEvent>,
+    pub(super) counters: AgentStatus,
+    pub(super) draining: bool,
+    next_id: u64,
+    secret: [u8; 32],
+}
+
+pub(super) type MergeKey = (Vec<u8>, Vec<u8>, u32);
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(super) enum TimerId {
+    Server(TransactionId),
+    Client(TransactionId),
+    Leg(LegId),
+}
+
+#[derive(Debug)]
+pub(super) struct ServerTransaction {
+    pub(super) machine: ServerMachine,
+    pub(super) key: ServerKey,
+    pub(super) seed: ResponseSeed,
+    pub(super) sequence: u32,
+    pub(super) last: Vec<u8>,
+    pub(super) leg: Option<LegId>,
+    pub(super) merge_key: Option<MergeKey>,
+}
+
+#[derive(Debug)]
+pub(super) enum ServerMachine {
+    Invite(InviteServer),
+    NonInvite(NonInviteServer),
+}
+
+#[derive(Debug)]
+pub(super) struct ClientTransaction {
+    pub(super) machine: ClientMachine,
+    pub(super) key: ClientKey,
+    pub(super) request: DialogRequest,
+    pub(super) via: Vec<u8>,
+    pub(super) bytes: Vec<u8>,
+    pub(super) destination: SocketAddr,
+    pub(super) purpose: Purpose,
+}
+
+#[derive(Debug)]
+pub(super) enum ClientMachine {
+    Invite(InviteClient),
+    NonInvite(NonInviteClient),
+}
+
+#[derive(Debug)]
+pub(super) enum Purpose {
+    /// The INVITE of a leg, and the dialogs that answered with 2xx: their tag and ACK.
+    Invite { leg: LegId, acknowledged: Vec<(Vec<u8>, Transmit)> },
+    /// The BYE of a leg, or of a dialog that never became one.
+    Bye(Option<LegId>),
+    /// A CANCEL.
+    Cancel,
+}
+
+impl ServerMachine {
+    pub(super) const fn state(&self) -> State {
+        match self {
+            Self::Invite(m) => m.state(),
+            Self::NonInvite(m) => m.state(),
+        }
+    }
+    pub(super) fn respond(&mut self, now: Tick, code: u16) -> bool {
+        match self {
+            Self::Invite(m) => m.respond(now, code),
+            Self::NonInvite(m) => m.respond(now, code),
+        }
+    }
+    pub(super) const fn handle_repeat(&self) -> bool {
+        match self {
+            Self::Invite(m) => m.handle_repeat(),
+            Self::NonInvite(m) => m.handle_repeat(),
+        }
+    }
+    fn handle_timeout(&mut self, now: Tick) -> Expiry {
+        match self {
+            Self::Invite(m) => m.handle_timeout(now),
+            Self::NonInvite(m) => m.handle_timeout(now),
+        }
+    }
+    fn poll_timeout(&self) -> Option<Tick> {
+        match self {
+            Self::Invite(m) => m.poll_timeout(),
+            Self::NonInvite(m) => m.poll_timeout(),
+        }
+    }
+}
+
+impl ClientMachine {
+    fn handle_timeout(&mut self, now: Tick) -> Expiry {
+        match self {
+            Self::Invite(m) => m.handle_timeout(now),
+            Self::NonInvite(m) => m.handle_timeout(now),
+        }
+    }
+    fn poll_timeout(&self) -> Option<Tick> {
+        match self {
+            Self::Invite(m) => m.poll_timeout(),
+            Self::NonInvite(m) => m.poll_timeout(),
+        }
+    }
+}
+
+impl Agent {
+    /// An agent without calls.
+    #[must_use]
+    pub fn new(mut config: AgentConfig) -> Self {
+        let mut secret = [0; 32];
+        (config.random)(&mut secret);
+        config.legs_max = config.legs_max.min(limits::SIP_LEGS_MAX);
+        Self {
+            admission: Admission::new(config.dialogs_per_second, config.dialogs_burst),
+            config,
+            legs: HashMap::new(),
+            dialogs: HashMap::new(),
+            servers: HashMap::new(),
+            server_keys: HashMap::new(),
+            merge_keys: HashMap::new(),
+            clients: HashMap::new(),
+            client_keys: HashMap::new(),
+            peers: HashMap::new(),
+            timers: BTreeSet::new(),
+            armed: HashMap::new(),
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+            counters: AgentStatus::default(),
+            draining: false,
+            next_id: 0,
+            secret,
+        }
+    }
+
+    /// Next datagram to send, if any.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.transmits.pop_front()
+    }
+
+    /// Next event, if any.
+    pub fn poll_event(&mut self) -> Option<SipEvent> {
+        self.events.pop_front()
+    }
+
+    /// Whether `poll_event` has something.
+    #[must_use]
+    pub fn has_event(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    /// When to call [`Agent::handle_timeout`]; `None` = only after other input.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Tick> {
+        self.timers.first().map(|(due, _)| *due)
+    }
+
+    /// Counters and what is alive.
+    #[must_use]
+    pub fn status(&self) -> AgentStatus {
+        AgentStatus {
+            legs: self.legs.len(),
+            server_transactions: self.servers.len(),
+            client_transactions: self.clients.len(),
+            ..self.counters
+        }
+    }
+
+    /// Whether nothing is alive and nothing waits: true at the latest 64·T1 + T4 after the last leg ended.
+    #[must_use]
+    pub fn is_quiescent(&self) -> bool {
+        self.legs.is_empty()
+            && self.dialogs.is_empty()
+            && self.servers.is_empty()
+            && self.server_keys.is_empty()
+            && self.merge_keys.is_empty()
+            && self.clients.is_empty()
+            && self.client_keys.is_empty()
+            && self.peers.is_empty()
+            && self.timers.is_empty()
+            && self.armed.is_empty()
+            && self.transmits.is_empty()
+            && self.events.is_empty()
+    }
+
+    /// While draining, OPTIONS and new INVITEs get 503 with Retry-After; calls go on.
+    pub const fn set_draining(&mut self, draining: bool) {
+        self.draining = draining;
+    }
+
+    /// Time has come; call at or after [`Agent::poll_timeout`].
+    pub fn handle_timeout(&mut self, now: Tick) {
+        while let Some(&(due, id)) = self.timers.first() {
+            if due > now {
+                break;
+            }
+            // Taken out before it is handled: whatever goes wrong there, this loop moves on.
+            self.timers.pop_first();
+            self.armed.remove(&id);
+            match id {
+                TimerId::Server(id) => self.server_timeout(now, id),
+                TimerId::Client(id) => self.client_timeout(now, id),
+                TimerId::Leg(id) => self.leg_timeout(now, id),
+            }
+            self.rearm(id);
+        }
+    }
+
+    fn server_timeout(&mut self, now: Tick, id: TransactionId) {
+        let Some(server) = self.servers.get_mut(&id) else { return };
+        match server.machine.handle_timeout(now) {
+            Expiry::Nothing => {}
+            Expiry::Resend => {
+                let transmit = Transmit { destination: server.seed.destination, bytes: server.last.clone() };
+                self.counters.retransmissions += 1;
+                self.transmit(transmit);
+            }
+            // An unacknowledged refusal concerns nobody: the leg ended with it.
+            Expiry::TimedOut | Expiry::Terminated => self.forget_server(id),
+        }
+    }
+
+    fn client_timeout(&mut self, now: Tick, id: TransactionId) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        match client.machine.handle_timeout(now) {
+            Expiry::Nothing => {}
+            Expiry::Resend => {
+                let transmit = Transmit { destination: client.destination, bytes: client.bytes.clone() };
+                self.counters.retransmissions += 1;
+                self.transmit(transmit);
+            }
+            Expiry::TimedOut => {
+                let gone = self.forget_client(id);
+                if let Some(client) = gone {
+                    self.request_timed_out(now, client.purpose);
+                }
+            }
+            Expiry::Terminated => {
+                self.forget_client(id);
+            }
+        }
+    }
+
+    /// Brings the timer of an entry in line with what the entry wants (nothing, if it is gone).
+    pub(super) fn rearm(&mut self, id: TimerId) {
+        let wanted = match id {
+            TimerId::Server(id) => self.servers.get(&id).and_then(|s| s.machine.poll_timeout()),
+            TimerId::Client(id) => self.clients.get(&id).and_then(|c| c.machine.poll_timeout()),
+            TimerId::Leg(id) => self.legs.get(&id).and_then(Leg::poll_timeout),
+        };
+        let armed = self.armed.get(&id).copied();
+        if armed == wanted {
+            return;
+        }
+        if let Some(due) = armed {
+            self.timers.remove(&(due, id));
+            self.armed.remove(&id);
+        }
+        if let Some(due) = wanted {
+            self.timers.insert((due, id));
+            self.armed.insert(id, due);
+        }
+    }
+
+    pub(super) fn transmit(&mut self, transmit: Transmit) {
+        if self.transmits.len() >= limits::SIP_TRANSMITS_MAX {
+            self.transmits.pop_front();
+            self.counters.dropped_transmit += 1;
+        }
+        self.counters.datagrams_out += 1;
+        self.transmits.push_back(transmit);
+    }
+
+    pub(super) fn emit(&mut self, event: SipEvent) {
+        self.events.push_back(event);
+    }
+
+    /// Whether the call side is so far behind that it should get no more than it must.
+    pub(super) fn is_backlogged(&self) -> bool {
+        self.events.len() >= limits::SIP_EVENTS_MAX
+    }
+
+    pub(super) fn has_transaction_room(&self) -> bool {
+        self.servers.len() + self.clients.len() < limits::SIP_TRANSACTIONS_MAX
+    }
+
+    pub(super) const fn new_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    /// 128 random bits in hexadecimal: tags, branches, Call-IDs.
+    pub(super) fn token(&mut self) -> Vec<u8> {
+        let mut octets = [0; 16];
+        (self.config.random)(&mut octets);
+        hexadecimal(&octets)
+    }
+
+    /// The To tag of a response for which nothing is remembered: the same for every repeat of the request (§8.2.7).
+    pub(super) fn stateless_tag(&self, seed: &ResponseSeed) -> Vec<u8> {
+        let mut hash = Sha256::new();
+        hash.update(self.secret);
+        for part in seed.fingerprint() {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        hexadecimal(&hash.finalize()[..16])
+    }
+
+    /// Our address as a peer should see it.
+    pub(super) fn address_towards(&self, peer: IpAddr) -> SocketAddr {
+        let (local, peer) = (self.config.local, peer.to_canonical());
+        if peer.is_loopback() && (local.ip().is_unspecified() || local.ip().is_loopback()) {
+            let loopback: IpAddr = if peer.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
+            let ip = if local.ip().is_loopback() { local.ip() } else { loopback };
+            return SocketAddr::new(ip, local.port());
+        }
+        if let Some(advertised) = self.config.advertised {
+            return advertised;
+        }
+        if local.ip().is_unspecified()
+            && let Some(ip) = self.config.route_lookup.as_ref().and_then(|look_up| look_up(peer))
+        {
+            return SocketAddr::new(ip, local.port());
+        }
+        local
+    }
+
+    /// Our Contact value towards a peer.
+    pub(super) fn contact_towards(&self, peer: IpAddr) -> Vec<u8> {
+        format!("<sip:{}@{}>", self.config.contact_user, self.address_towards(peer)).into_bytes()
+    }
+
+    /// Whether we have business with this address on our own account.
+    pub(super) fn is_peer(&self, address: IpAddr) -> bool {
+        self.peers.contains_key(&address)
+    }
+
+    pub(super) fn add_peer(&mut self, address: IpAddr) {
+        *self.peers.entry(address).or_insert(0) += 1;
+    }
+
+    pub(super) fn drop_peer(&mut self, address: IpAddr) {
+        if let Some(count) = self.peers.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                self.peers.remove(&address);
+            }
+        }
+    }
+
+    pub(super) fn add_server(&mut self, server: ServerTransaction) -> TransactionId {
+        let id = self.new_id();
+        self.server_keys.insert(server.key.clone(), id);
+        if let Some(key) = &server.merge_key {
+            self.merge_keys.insert(key.clone(), id);
+        }
+        self.servers.insert(id, server);
+        id
+    }
+
+    pub(super) fn forget_server(&mut self, id: TransactionId) {
+        if let Some(server) = self.servers.remove(&id) {
+            self.server_keys.remove(&server.key);
+            if let Some(key) = &server.merge_key {
+                self.merge_keys.remove(key);
+            }
+        }
+        self.rearm(TimerId::Server(id));
+    }
+
+    /// Sends a response by its transaction; `false` = the transaction is past that.
+    pub(super) fn respond_with(&mut self, now: Tick, id: TransactionId, code: u16, bytes: Vec<u8>) -> bool {
+        let Some(server) = self.servers.get_mut(&id) else { return false };
+        if !server.machine.respond(now, code) {
+            return false;
+        }
+        server.last.clone_from(&bytes);
+        let destination = server.seed.destination;
+        let over = server.machine.state() == State::Terminated;
+        self.transmit(Transmit { destination, bytes });
+        if over {
+            self.forget_server(id);
+        }
+        self.rearm(TimerId::Server(id));
+        true
+    }
+
+    pub(super) fn add_client(&mut self, client: ClientTransaction) -> TransactionId {
+        let id = self.new_id();
+        self.transmit(Transmit { destination: client.destination, bytes: client.bytes.clone() });
+        self.add_peer(client.destination.ip());
+        self.client_keys.insert(client.key.clone(), id);
+        self.clients.insert(id, client);
+        self.rearm(TimerId::Client(id));
+        id
+    }
+
+    pub(super) fn forget_client(&mut self, id: TransactionId) -> Option<ClientTransaction> {
+        let client = self.clients.remove(&id)?;
+        self.client_keys.remove(&client.key);
+        self.drop_peer(client.destination.ip());
+        self.rearm(TimerId::Client(id));
+        Some(client)
+    }
+
+    /// Ends a leg with its terminal event; INVITEs of the peer that still wait get 487.
+    pub(super) fn end_leg(&mut self, now: Tick, id: LegId, event: SipEvent) {
+        let Some(leg) = self.legs.remove(&id) else { return };
+        let offered = match leg.phase {
+            Phase::Offered { transaction } => Some(transaction),
+            _ => None,
+        };
+        for transaction in offered.into_iter().chain(leg.reinvite) {
+            self.respond(now, transaction, 487, "", &[]);
+        }
+        if let Some(dialog) = &leg.dialog {
+            self.dialogs.remove(&dialog.id);
+        }
+        if let Some(peer) = leg.placed_to {
+            self.drop_peer(peer.ip());
+        }
+        self.rearm(TimerId::Leg(id));
+        self.emit(event);
+    }
+}
+
+fn hexadecimal(octets: &[u8]) -> Vec<u8> {
+    octets.iter().flat_map(|b| [b >> 4, b & 15]).map(|n| b"0123456789abcdef"[usize::from(n)]).collect()
+}

@@ -1,0 +1,61 @@
+//! The fields that every message needs (RFC 3261 §8.1.1), read together. Purpose: parse once, then only typed values.
+
+use super::address::Address;
+use super::header::Name;
+use super::parse::{Malformed, Message, StartLine};
+use super::text::Method;
+use super::uri::parse_number;
+use super::via::Via;
+
+/// CSeq.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CSeq {
+    /// Number, under 2³¹.
+    pub number: u32,
+    /// Method.
+    pub method: Method,
+}
+
+/// Via (topmost), From, To, Call-ID, CSeq of a message that has them all.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CoreFields {
+    /// Topmost Via.
+    pub via: Via,
+    /// From.
+    pub from: Address,
+    /// To.
+    pub to: Address,
+    /// Call-ID as written.
+    pub call_id: Vec<u8>,
+    /// CSeq.
+    pub cseq: CSeq,
+}
+
+impl CoreFields {
+    /// Reads the fields.
+    ///
+    /// # Errors
+    /// 400 naming the field that is missing or unreadable, or when CSeq's method is not the request's.
+    pub fn of(message: &Message) -> Result<Self, Malformed> {
+        let missing = |what| Malformed { status: 400, what };
+        let vias = message.list(&Name::Via);
+        let via = Via::parse(vias.first().ok_or(missing("No Via"))?)?;
+        let from = Address::parse(message.header(&Name::From).ok_or(missing("No From"))?)?;
+        let to = Address::parse(message.header(&Name::To).ok_or(missing("No To"))?)?;
+        let call_id = message.header(&Name::CallId).filter(|id| !id.is_empty()).ok_or(missing("No Call-ID"))?.to_vec();
+        let cseq = parse_cseq(message.header(&Name::CSeq).ok_or(missing("No CSeq"))?).ok_or(missing("Bad CSeq"))?;
+        if let StartLine::Request { method, .. } = &message.start
+            && *method != cseq.method
+        {
+            return Err(missing("CSeq method differs from request method"));
+        }
+        Ok(Self { via, from, to, call_id, cseq })
+    }
+}
+
+fn parse_cseq(value: &[u8]) -> Option<CSeq> {
+    let blank = value.iter().position(u8::is_ascii_whitespace)?;
+    let number = parse_number::<u32>(&value[..blank]).filter(|n| *n < 1 << 31)?;
+    let method = Method::parse(value[blank..].trim_ascii())?;
+    Some(CSeq { number, method })
+}

@@ -1,0 +1,13 @@
+//! SIP (RFC 3261), sans-IO, plus its sockets. Purpose: turn datagrams into calls and back. In data-flow order:
+//! `transport` → `message` → `transaction` → `dialog` → `agent`; `sdp` beside them.
+//! Only `transport` knows sockets and clocks; everything else runs in virtual time.
+//! Deliberately absent: media (the agent carries SDP as octets), DNS, and anything that is said in a call.
+
+pub mod agent;
+pub mod dialog;
+#[doc(hidden)]
+pub mod fuzz;
+pub mod message;
+pub mod sdp;
+pub mod transaction;
+pub mod transport;

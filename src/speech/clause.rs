@@ -1,0 +1,107 @@
+//! Where a text is cut for synthesis. Pure. First audio grows with the length of what is synthesised at once (a statistical
+//! voice plans the whole stretch before its first sample), and every cut costs melody: so the first piece is short and the
+//! later ones end where a speaker would breathe. Deliberately absent: how words are said (`normalise`).
+
+use super::normalise::SpokenWord;
+
+/// Words of the first piece at most: about 20 ms of synthesis.
+const FIRST_WORDS: usize = 8;
+/// Words of later pieces at most; what was said before covers their synthesis.
+const LATER_WORDS: usize = 16;
+/// Words that may begin a piece where no punctuation helps.
+const JOINTS: [&str; 14] =
+    ["and", "or", "but", "with", "that", "which", "because", "so", "for", "to", "in", "at", "when", "if"];
+
+/// A stretch of words that is synthesised at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Clause {
+    pub(super) words: Vec<SpokenWord>,
+    /// Silence after it, ms.
+    pub(super) pause_ms: u32,
+}
+
+impl Clause {
+    /// What the synthesiser is given.
+    pub(super) fn text(&self) -> String {
+        self.words
+            .iter()
+            .map(|word| word.spoken.as_str())
+            .filter(|spoken| !spoken.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+}
+
+/// Cuts words into pieces; every word is in exactly one.
+pub(super) fn clauses(words: Vec<SpokenWord>) -> Vec<Clause> {
+    let mut clauses: Vec<Clause> = Vec::new();
+    let mut piece: Vec<SpokenWord> = Vec::new();
+    for word in words {
+        let pause_ms = pause_after(&word.spoken);
+        piece.push(word);
+        if pause_ms > 0 {
+            clauses.push(Clause { words: std::mem::take(&mut piece), pause_ms });
+            continue;
+        }
+        let longest = if clauses.is_empty() { FIRST_WORDS } else { LATER_WORDS };
+        if piece.len() >= longest {
+            let cut = joint(&piece).unwrap_or(piece.len());
+            let rest = piece.split_off(cut);
+            clauses.push(Clause { words: std::mem::replace(&mut piece, rest), pause_ms: 0 });
+        }
+    }
+    if !piece.is_empty() {
+        clauses.push(Clause { words: piece, pause_ms: 0 });
+    }
+    clauses
+}
+
+/// The last word at which a piece can be cut so that neither side is a scrap.
+fn joint(piece: &[SpokenWord]) -> Option<usize> {
+    (3..piece.len().saturating_sub(1)).rev().find(|at| JOINTS.contains(&piece[*at].spoken.to_lowercase().as_str()))
+}
+
+/// A breath where the punctuation asks for one.
+fn pause_after(spoken: &str) -> u32 {
+    match spoken.chars().last() {
+        Some('.' | '!' | '?') => 250,
+        Some(';' | ':') => 180,
+        Some(',') => 120,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::normalise::normalise;
+    use super::*;
+
+    fn cut(text: &str) -> Vec<(String, u32)> {
+        clauses(normalise(text)).iter().map(|clause| (clause.text(), clause.pause_ms)).collect()
+    }
+
+    #[test]
+    fn cuts_at_punctuation_first_and_at_joints_where_there_is_none() {
+        assert_eq!(cut("Hello, this is Grace."), [("Hello,".into(), 120), ("this is Grace.".into(), 250)]);
+        assert_eq!(
+            cut("I will build a small tool that keeps your contacts and deals together for the sales team"),
+            [
+                ("I will build a small tool".into(), 0),
+                ("that keeps your contacts and deals together for the sales team".into(), 0)
+            ]
+        );
+        assert_eq!(cut(""), []);
+    }
+
+    #[test]
+    fn every_word_is_in_exactly_one_piece_and_the_first_is_short() {
+        let text =
+            "one two three four five six seven eight nine ten, eleven twelve thirteen fourteen fifteen. ".repeat(5);
+        let words = normalise(&text);
+        let pieces = clauses(words.clone());
+        let joined: Vec<_> = pieces.iter().flat_map(|piece| piece.words.clone()).collect();
+        assert_eq!(joined, words);
+        assert!(pieces[0].words.len() <= FIRST_WORDS);
+        assert!(pieces.iter().all(|piece| piece.words.len() <= LATER_WORDS));
+    }
+}

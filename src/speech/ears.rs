@@ -1,0 +1,306 @@
+//! The thread that hears every call.
+//!
+//! Purpose: drains the inbound rings, finds speech, and hands the speech (with what came just before it) to a recogniser.
+//! Owning thread: "ears", one; woken by each media worker's bell at most once a pass and by its own for commands.
+//! Invariants: no call waits for another's recogniser (decoding is on other threads); rings are drained at every wake, so a
+//! frame is read within one wake of its arrival; `Voice` leaves [`EVENT_RESERVE`] places for events that must arrive.
+//! Deliberately absent: decisions about turns, decoding.
+
+use super::asr::{Job, Jobs, tell};
+use super::event::{Part, SpeechEvent};
+use super::vad::{ONSET_CHUNKS, VoiceTracker, above_gate};
+use crate::conversation::Expectation;
+use crate::id::CallId;
+use crate::limits::{UTTERANCE_IDLE_MAX, UTTERANCE_MAX};
+use crate::media::{InFrame, InboundConsumer};
+use crate::os::wait::wait_any;
+use crate::os::wake::Wake;
+use crate::time::{MediaTime, Tick};
+use callwright_models::vad::{CHUNK_SAMPLES, Silero, VadState};
+use crossbeam_channel::{Receiver, TryRecvError};
+use ringbuf::traits::Consumer;
+use std::collections::VecDeque;
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// Audio kept from before an onset: 300 ms, plus the chunks that made the onset.
+const PRE_ROLL_SAMPLES: u64 = 2400;
+/// Audio kept in all: what a late onset may reach back to.
+const HISTORY_SAMPLES: usize = PRE_ROLL_SAMPLES as usize + (ONSET_CHUNKS as usize + 2) * CHUNK_SAMPLES;
+/// Silence after speech that is still decoded: final consonants are quiet. What is skipped is fetched from history when
+/// speech goes on.
+const TAIL_SAMPLES: u64 = 2400;
+/// `Voice` is sent for every chunk this long after speech.
+const VOICE_AFTER_SAMPLES: u64 = 3 * 8000;
+/// Else for every 16th chunk: about twice a second.
+const VOICE_SELDOM: u32 = 16;
+/// Places in a call's event channel that `Voice` never takes.
+const EVENT_RESERVE: usize = 32;
+/// Wakes without a bell: only a lost bell makes this matter.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// One order to the ears.
+pub(super) enum EarsCommand {
+    Attach(Box<Ear>),
+    Listen { call: CallId, expectation: Expectation },
+    Finalize { call: CallId, asked: Instant },
+    Detach { call: CallId },
+    Stop,
+}
+
+/// One call as the ears know it.
+pub(super) struct Ear {
+    call: CallId,
+    inbound: InboundConsumer,
+    events: mpsc::Sender<SpeechEvent>,
+    jobs: Jobs,
+    expectation: Expectation,
+    state: VadState,
+    tracker: VoiceTracker,
+    chunk: [i16; CHUNK_SAMPLES],
+    filled: usize,
+    chunk_at: MediaTime,
+    /// Arrival of the frames that the last chunks were made of.
+    arrivals: VecDeque<(MediaTime, Tick)>,
+    last_voiced_tick: Tick,
+    history: VecDeque<i16>,
+    history_end: u64,
+    turn: Option<Turn>,
+    chunks_since_voice: u32,
+    vad_failed: bool,
+    overloaded: bool,
+}
+
+/// A caller's turn in progress.
+struct Turn {
+    started: MediaTime,
+    /// First sample not yet sent to the recogniser.
+    fed_to: u64,
+}
+
+impl Ear {
+    pub(super) fn new(
+        call: CallId,
+        inbound: InboundConsumer,
+        events: mpsc::Sender<SpeechEvent>,
+        jobs: Jobs,
+    ) -> Box<Self> {
+        Box::new(Self {
+            call,
+            inbound,
+            events,
+            jobs,
+            expectation: Expectation::default(),
+            state: VadState::default(),
+            tracker: VoiceTracker::default(),
+            chunk: [0; CHUNK_SAMPLES],
+            filled: 0,
+            chunk_at: MediaTime(0),
+            arrivals: VecDeque::with_capacity(8),
+            last_voiced_tick: Tick(0),
+            history: VecDeque::with_capacity(HISTORY_SAMPLES),
+            history_end: 0,
+            turn: None,
+            chunks_since_voice: 0,
+            vad_failed: false,
+            overloaded: false,
+        })
+    }
+
+    fn handle_frame(&mut self, frame: &InFrame, silero: &mut Silero) {
+        if frame.at.0 != self.chunk_at.0 + self.filled as u64 {
+            // The worker's audio has no holes; a jump means that frames were dropped because this thread stood still.
+            self.filled = 0;
+            self.history.clear();
+            self.history_end = frame.at.0;
+        }
+        if self.arrivals.len() >= 8 {
+            self.arrivals.pop_front();
+        }
+        self.arrivals.push_back((frame.at, frame.received));
+        let mut at = frame.at.0;
+        let mut samples = frame.samples();
+        while !samples.is_empty() {
+            if self.filled == 0 {
+                self.chunk_at = MediaTime(at);
+            }
+            let take = samples.len().min(CHUNK_SAMPLES - self.filled);
+            self.chunk[self.filled..self.filled + take].copy_from_slice(&samples[..take]);
+            self.filled += take;
+            at += take as u64;
+            samples = &samples[take..];
+            if self.filled == CHUNK_SAMPLES {
+                self.handle_chunk(silero);
+                self.filled = 0;
+                self.chunk_at = MediaTime(at);
+            }
+        }
+    }
+
+    fn handle_chunk(&mut self, silero: &mut Silero) {
+        let at = self.chunk_at;
+        let end = MediaTime(at.0 + CHUNK_SAMPLES as u64);
+        if self.history.len() + CHUNK_SAMPLES > HISTORY_SAMPLES {
+            self.history.drain(..CHUNK_SAMPLES);
+        }
+        self.history.extend(self.chunk);
+        self.history_end = end.0;
+        let probability = if above_gate(&self.chunk) {
+            match silero.speech_probability(&mut self.state, &self.chunk) {
+                Ok(probability) => probability,
+                Err(error) => {
+                    if !self.vad_failed {
+                        self.vad_failed = true;
+                        tell(&self.events, SpeechEvent::Failed { part: Part::Vad, what: error.to_string() });
+                    }
+                    0.0
+                }
+            }
+        } else {
+            0.0
+        };
+        let judgement = self.tracker.handle_chunk(at, &self.chunk, probability);
+        if judgement.voiced {
+            self.last_voiced_tick = self.arrival(MediaTime(self.tracker.last_voiced().0.saturating_sub(1)));
+        }
+        if let Some(onset) = judgement.onset {
+            tell(&self.events, SpeechEvent::Onset { at: onset, received: self.arrival(onset) });
+            if self.turn.is_none() {
+                self.begin(onset);
+            }
+        }
+        self.feed(judgement.onset, end);
+        self.report(judgement.voiced, end);
+    }
+
+    fn begin(&mut self, onset: MediaTime) {
+        self.order(Job::Begin { call: self.call, expectation: self.expectation, events: self.events.clone() });
+        self.turn = Some(Turn { started: onset, fed_to: onset.0.saturating_sub(PRE_ROLL_SAMPLES) });
+    }
+
+    /// Sends the recogniser what it should have by now, and ends turns that nobody ends.
+    fn feed(&mut self, onset: Option<MediaTime>, end: MediaTime) {
+        let Some(turn) = &mut self.turn else { return };
+        let silence = end.since(self.tracker.last_voiced());
+        if end.since(turn.started) >= UTTERANCE_MAX || silence >= UTTERANCE_IDLE_MAX {
+            self.finalize(Instant::now());
+            return;
+        }
+        if !self.tracker.speaking() && end.0 > self.tracker.last_voiced().0 + TAIL_SAMPLES {
+            return;
+        }
+        let history_start = self.history_end - self.history.len() as u64;
+        if let Some(onset) = onset {
+            // Speech goes on after a pause that was not sent: from a little before it.
+            turn.fed_to = turn.fed_to.max(onset.0.saturating_sub(PRE_ROLL_SAMPLES));
+        }
+        let from = turn.fed_to.max(history_start);
+        let samples: Box<[i16]> =
+            self.history.range((from - history_start) as usize..).copied().collect::<Vec<_>>().into_boxed_slice();
+        turn.fed_to = end.0;
+        if !samples.is_empty() {
+            self.order(Job::Audio { call: self.call, samples });
+        }
+    }
+
+    fn finalize(&mut self, asked: Instant) {
+        match self.turn.take() {
+            Some(turn) => {
+                let ended = self.tracker.last_voiced().max(turn.started);
+                self.order(Job::End { call: self.call, started: turn.started, ended, asked });
+            }
+            None => {
+                let now = MediaTime(self.history_end);
+                tell(
+                    &self.events,
+                    SpeechEvent::Final {
+                        text: String::new(),
+                        confidence: 0.0,
+                        started: now,
+                        ended: now,
+                        took: asked.elapsed(),
+                    },
+                );
+            }
+        }
+    }
+
+    fn report(&mut self, voiced: bool, end: MediaTime) {
+        self.chunks_since_voice += 1;
+        let last_voiced = self.tracker.last_voiced();
+        let lively = self.tracker.speaking() || (last_voiced.0 > 0 && end.0 <= last_voiced.0 + VOICE_AFTER_SAMPLES);
+        if (lively || self.chunks_since_voice >= VOICE_SELDOM) && self.events.capacity() > EVENT_RESERVE {
+            self.chunks_since_voice = 0;
+            let event = SpeechEvent::Voice { at: end, voiced, last_voiced, last_voiced_tick: self.last_voiced_tick };
+            // A closed channel belongs to a call whose detach is on its way.
+            drop(self.events.try_send(event));
+        }
+    }
+
+    fn arrival(&self, at: MediaTime) -> Tick {
+        let earlier = self.arrivals.iter().rev().find(|(first, _)| *first <= at);
+        earlier.or(self.arrivals.front()).map_or(Tick(0), |(_, received)| *received)
+    }
+
+    fn order(&mut self, job: Job) {
+        if self.jobs.try_send(job).is_err() && !self.overloaded {
+            self.overloaded = true;
+            tell(
+                &self.events,
+                SpeechEvent::Failed {
+                    part: Part::Asr,
+                    what: "recognition is too slow for the calls on this machine".into(),
+                },
+            );
+        }
+    }
+}
+
+/// Runs the ears until told to stop.
+pub(super) fn run(
+    mut silero: Silero,
+    commands: &Receiver<EarsCommand>,
+    own: &Arc<Wake>,
+    media: &[Wake],
+    heard: impl Fn(u64),
+) {
+    let wakes: Vec<RawFd> = std::iter::once(own.as_raw_fd()).chain(media.iter().map(Wake::as_raw_fd)).collect();
+    let mut ears: Vec<Box<Ear>> = Vec::new();
+    loop {
+        wait_any(&wakes, PATIENCE);
+        // Audio first: a command that follows speech in time must find that speech judged.
+        let mut frames = 0;
+        for ear in &mut ears {
+            while let Some(frame) = ear.inbound.try_pop() {
+                frames += 1;
+                ear.handle_frame(&frame, &mut silero);
+            }
+        }
+        heard(frames);
+        loop {
+            match commands.try_recv() {
+                Ok(EarsCommand::Attach(ear)) => ears.push(ear),
+                Ok(EarsCommand::Listen { call, expectation }) => {
+                    if let Some(ear) = ears.iter_mut().find(|ear| ear.call == call) {
+                        ear.expectation = expectation;
+                    }
+                }
+                Ok(EarsCommand::Finalize { call, asked }) => {
+                    if let Some(ear) = ears.iter_mut().find(|ear| ear.call == call) {
+                        ear.finalize(asked);
+                    }
+                }
+                Ok(EarsCommand::Detach { call }) => {
+                    if let Some(at) = ears.iter().position(|ear| ear.call == call) {
+                        let mut ear = ears.swap_remove(at);
+                        ear.order(Job::Forget { call });
+                    }
+                }
+                Ok(EarsCommand::Stop) | Err(TryRecvError::Disconnected) => return,
+                Err(TryRecvError::Empty) => break,
+            }
+        }
+    }
+}

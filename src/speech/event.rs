@@ -1,0 +1,111 @@
+//! What a call hears from the speech plane. Purpose: the whole outward language, one enum. Plain data, made on the speech
+//! threads, read by the call's actor. Deliberately absent: audio, decisions about turns.
+
+use crate::conversation::WordTime;
+use crate::id::UtteranceId;
+use crate::time::{MediaTime, Tick};
+use std::time::Duration;
+
+/// One report about one call. `Voice` is dropped when the actor falls behind; the others are kept room for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SpeechEvent {
+    /// The caller began to speak: 64 ms of speech have been heard, beginning at `at`.
+    Onset {
+        /// First sample of the speech.
+        at: MediaTime,
+        /// When the packet that holds it arrived.
+        received: Tick,
+    },
+    /// Judgement of one 32 ms chunk: every chunk while the caller speaks and for 3 s after, else about twice a second.
+    Voice {
+        /// End of the chunk.
+        at: MediaTime,
+        /// The caller is speaking (hysteresis applied, pauses within words bridged).
+        voiced: bool,
+        /// End of the last speech so far, to the sample; zero when there was none.
+        last_voiced: MediaTime,
+        /// When the packet that holds that sample arrived.
+        last_voiced_tick: Tick,
+    },
+    /// Words recognised so far in this turn; sent when they change. May still change.
+    Partial {
+        /// Lower-case words.
+        text: String,
+    },
+    /// The turn as recognised. Answers [`SpeechLane::finalize`](crate::speech::SpeechLane::finalize); also sent unasked
+    /// when a turn outlasts `limits::UTTERANCE_MAX` or nobody ends it for `limits::UTTERANCE_IDLE_MAX` after its last speech.
+    Final {
+        /// Lower-case words; empty when there was sound but nothing that the domain knows.
+        text: String,
+        /// 0–1. Below 0.5 do not take it for an approval.
+        confidence: f32,
+        /// First sample of the speech.
+        started: MediaTime,
+        /// End of the speech.
+        ended: MediaTime,
+        /// Time from the request to this result.
+        took: Duration,
+    },
+    /// The first audio of an utterance is in the ring.
+    SpeakStarted {
+        /// The utterance.
+        utterance: UtteranceId,
+        /// Time from the request.
+        took: Duration,
+    },
+    /// Synthesis of an utterance has ended: complete, or cut short by a flush or a newer generation.
+    Spoken {
+        /// The utterance.
+        utterance: UtteranceId,
+        /// One entry for each blank-separated word of the text that was asked for (of a flushed one: those synthesised),
+        /// relative to the utterance's first sample.
+        words: Vec<WordTime>,
+        /// Samples synthesised, 8 kHz.
+        samples: u64,
+    },
+    /// An engine failed for this call; the call goes on without that part until the next turn.
+    Failed {
+        /// What failed.
+        part: Part,
+        /// For the operator.
+        what: String,
+    },
+}
+
+/// An engine's role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// Voice activity detection.
+    Vad,
+    /// Speech recognition.
+    Asr,
+    /// Speech synthesis.
+    Tts,
+}
+
+impl Part {
+    /// `vad`, `asr` or `tts`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Vad => "vad",
+            Self::Asr => "asr",
+            Self::Tts => "tts",
+        }
+    }
+}
+
+/// Which engine does a part, or why none does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineStatus {
+    /// The part.
+    pub part: Part,
+    /// Engine and model, e.g. `flite slt`; `none` when missing.
+    pub name: String,
+    /// It works.
+    pub ready: bool,
+    /// It works, but much worse than what can be installed: to be said wherever engines are shown.
+    pub limited: bool,
+    /// For the operator: what is limited, or the command that installs what is missing.
+    pub note: String,
+}

@@ -1,0 +1,89 @@
+//! One call's handle on the speech plane. Owned by the call's actor; every method returns at once. Dropping it detaches the
+//! call: its rings' speech ends are freed on the speech threads. Deliberately absent: events (they come through the channel
+//! that was given to `attach`).
+
+use super::ears::EarsCommand;
+use super::tts::MouthCommand;
+use crate::conversation::Expectation;
+use crate::id::{CallId, Generation, UtteranceId};
+use crate::os::wake::Wake;
+use crossbeam_channel::Sender;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
+
+/// One call's ears and mouth.
+pub struct SpeechLane {
+    pub(super) call: CallId,
+    pub(super) ears: Sender<EarsCommand>,
+    pub(super) ears_wake: Arc<Wake>,
+    pub(super) mouth: Sender<MouthCommand>,
+    /// Oldest generation that may still be synthesised; read by the mouth between chunks of 16 ms.
+    pub(super) generation: Arc<AtomicU32>,
+    /// Counts the lanes that are attached.
+    pub(super) _share: Arc<()>,
+}
+
+impl fmt::Debug for SpeechLane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpeechLane").field("call", &self.call).finish_non_exhaustive()
+    }
+}
+
+impl SpeechLane {
+    /// The call.
+    #[must_use]
+    pub fn call(&self) -> CallId {
+        self.call
+    }
+
+    /// What the next answer is likely to be; takes effect with the next turn, so set it when the question starts playing.
+    pub fn listen(&self, expectation: Expectation) {
+        self.hear(EarsCommand::Listen { call: self.call, expectation });
+    }
+
+    /// The turn is over: asks for its [`Final`](super::SpeechEvent::Final). Always answered, with empty text when nothing
+    /// was said. The next speech begins a new turn.
+    pub fn finalize(&self) {
+        self.hear(EarsCommand::Finalize { call: self.call, asked: Instant::now() });
+    }
+
+    /// Synthesises `text` after everything asked before. Ignored when `generation` has been flushed. At most
+    /// `limits::SPOKEN_TEXT_MAX` characters are said.
+    pub fn speak(&self, utterance: UtteranceId, generation: Generation, text: impl Into<String>) {
+        let command =
+            MouthCommand::Speak { call: self.call, utterance, generation, text: text.into(), asked: Instant::now() };
+        self.say(command);
+    }
+
+    /// Drops everything older than `generation` that is not in the ring yet, and stops its synthesis within 16 ms of
+    /// audio. What is in the ring is the media worker's to drop (`MediaCommand::FlushPlayout`).
+    pub fn flush(&self, generation: Generation) {
+        self.generation.fetch_max(generation.0, Ordering::AcqRel);
+        self.say(MouthCommand::Flush { call: self.call });
+    }
+
+    // The channels hold `SPEECH_JOBS_MAX` commands. Full means that the thread behind has stood still for many seconds:
+    // waiting would spread that to the caller, so the command is lost and the plane's watchdog counts it.
+    fn hear(&self, command: EarsCommand) {
+        if self.ears.try_send(command).is_err() {
+            tracing::error!(call = %self.call, "speech: the ears take no commands");
+        }
+        self.ears_wake.signal();
+    }
+
+    fn say(&self, command: MouthCommand) {
+        if self.mouth.try_send(command).is_err() {
+            tracing::error!(call = %self.call, "speech: the mouth takes no commands");
+        }
+    }
+}
+
+impl Drop for SpeechLane {
+    fn drop(&mut self) {
+        self.generation.store(u32::MAX, Ordering::Release);
+        self.hear(EarsCommand::Detach { call: self.call });
+        self.say(MouthCommand::Detach { call: self.call });
+    }
+}

@@ -1,0 +1,37 @@
+//! Speech: the threads between audio rings and models.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `plane` | [`SpeechPlane`]: loads the engines, starts the threads, admits calls |
+//! | `lane` | [`SpeechLane`]: one call's handle on the plane |
+//! | `event` | [`SpeechEvent`]: everything that a call hears from the plane |
+//! | `ears` | the thread that drains every call's inbound ring and finds speech in it |
+//! | `vad` | where speech starts and ends in one call's audio (sans-IO) |
+//! | `asr` | the recogniser threads and their pool of warm decoders |
+//! | `search` | what the recogniser listens for under each expectation |
+//! | `language_model` | 3-gram models from the domain's sentences (pure) |
+//! | `tts` | the thread that speaks: clauses, prompt cache, backlog, flush |
+//! | `clause` | where a text is cut for synthesis (pure) |
+//! | `normalise` | how written text is said (pure) |
+//!
+//! Owning threads: "ears" (one), "asr-N" (config), "mouth" (one); control talks to them through bounded channels and never
+//! waits. Invariants: a slow or broken call delays no other; every [`SpeechLane::finalize`] is answered by one
+//! [`SpeechEvent::Final`]; every [`SpeechLane::speak`] by one [`SpeechEvent::Spoken`]; without engines the plane starts,
+//! says what is missing and admits no call. Deliberately absent: turn-taking (`turn`), what is said (`conversation`).
+
+mod asr;
+mod clause;
+mod ears;
+pub mod event;
+mod lane;
+pub mod language_model;
+mod normalise;
+mod plane;
+mod search;
+mod tts;
+mod vad;
+
+pub use event::{EngineStatus, Part, SpeechEvent};
+pub use lane::SpeechLane;
+pub use normalise::{SpokenWord, normalise};
+pub use plane::{SpeechConfig, SpeechError, SpeechPlane};

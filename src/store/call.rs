@@ -1,0 +1,191 @@
+//! Call detail records. Invariant: `record` may be called at every change of a call with all that is known; the events
+//! `call.started`, `call.answered`, `call.ended` come out once each.
+
+use super::event::append;
+use super::reader::{page, page_limit};
+use super::{Commit, EventKind, Page, Store, StoreError};
+use crate::time::Wallclock;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+
+/// Who called whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Somebody called us.
+    Inbound,
+    /// We called.
+    Outbound,
+}
+
+/// One call, from its first message to its record.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CallRecord {
+    /// `call_…` ([`crate::id::CallId`]).
+    pub id: String,
+    /// Who called whom.
+    pub direction: Direction,
+    /// SIP From of the caller, or our own address.
+    pub caller: String,
+    /// The number or extension dialled.
+    pub callee: String,
+    /// Network address of the other side.
+    pub source: String,
+    /// What took it: `echo`, `agent:grace`.
+    pub app: String,
+    /// The conversation held on it.
+    pub conversation_id: Option<String>,
+    /// First INVITE.
+    #[serde(serialize_with = "time")]
+    pub started: Wallclock,
+    /// 200 OK sent or received.
+    #[serde(serialize_with = "time_or_null")]
+    pub answered: Option<Wallclock>,
+    /// BYE, CANCEL, refusal or timeout.
+    #[serde(serialize_with = "time_or_null")]
+    pub ended: Option<Wallclock>,
+    /// `remote`, `local`, `timeout`, `transport_error`, `restart`.
+    pub ended_by: Option<String>,
+    /// In words.
+    pub reason: Option<String>,
+    /// Packets, loss, jitter of the media session.
+    pub media: Option<Value>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+pub(super) fn time<S: Serializer>(at: &Wallclock, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(at)
+}
+
+#[expect(clippy::ref_option, reason = "serde passes references")]
+pub(super) fn time_or_null<S: Serializer>(at: &Option<Wallclock>, to: S) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => to.collect_str(at),
+        None => to.serialize_none(),
+    }
+}
+
+/// The calls of a [`Store`].
+#[derive(Debug, Clone, Copy)]
+pub struct Calls<'a>(pub(super) &'a Store);
+
+impl Calls<'_> {
+    /// Writes all that is known of a call, new or known before.
+    #[must_use = "a record that is not awaited may not be on disk"]
+    pub fn record(&self, call: CallRecord) -> Commit<()> {
+        self.0.write(move |db| record(db, &call))
+    }
+
+    /// Ends the calls that a daemon left open when it died; returns how many.
+    #[must_use = "await it to know that it is done"]
+    pub fn close_abandoned(&self, now: Wallclock) -> Commit<usize> {
+        self.0.write(move |db| {
+            let open: Vec<CallRecord> = {
+                let mut rows = db.prepare(&format!("SELECT {COLUMNS} FROM calls WHERE ended IS NULL"))?;
+                let found = rows.query_map([], from_row)?;
+                found.map(|row| row.map(|(_, call)| call)).collect::<Result<_, _>>()?
+            };
+            for call in &open {
+                let ended = CallRecord {
+                    ended: Some(now),
+                    ended_by: Some("restart".into()),
+                    reason: Some("the daemon ended while the call was up".into()),
+                    ..call.clone()
+                };
+                record(db, &ended)?;
+            }
+            Ok(open.len())
+        })
+    }
+
+    /// One call.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn get(&self, id: &str) -> Result<Option<CallRecord>, StoreError> {
+        self.0.read(|db| {
+            let sql = format!("SELECT {COLUMNS} FROM calls WHERE id = ?1");
+            Ok(db.query_row(&sql, [id], from_row).optional()?.map(|(_, call)| call))
+        })
+    }
+
+    /// A page of calls, newest first, older than the row `before`.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn list(&self, before: Option<i64>, limit: usize) -> Result<Page<CallRecord>, StoreError> {
+        self.0.read(|db| {
+            let sql = format!("SELECT {COLUMNS} FROM calls WHERE row < ?1 ORDER BY row DESC LIMIT ?2");
+            let mut rows = db.prepare_cached(&sql)?;
+            let found = rows.query_map(params![before.unwrap_or(i64::MAX), page_limit(limit)], from_row)?;
+            Ok(page(found.collect::<Result<_, _>>()?, limit))
+        })
+    }
+}
+
+const COLUMNS: &str = "row, id, direction, caller, callee, source, app, conversation_id, started, answered, ended, ended_by, \
+                       reason, media";
+
+fn record(db: &Connection, call: &CallRecord) -> Result<(), StoreError> {
+    let direction = match call.direction {
+        Direction::Inbound => "inbound",
+        Direction::Outbound => "outbound",
+    };
+    db.prepare_cached(
+        "INSERT INTO calls(id, direction, caller, callee, source, app, conversation_id, started, answered, ended, ended_by,
+                           reason, media)
+         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+         ON CONFLICT(id) DO UPDATE SET app = excluded.app, conversation_id = excluded.conversation_id,
+           answered = excluded.answered, ended = excluded.ended, ended_by = excluded.ended_by,
+           reason = excluded.reason, media = excluded.media",
+    )?
+    .execute(params![
+        call.id,
+        direction,
+        call.caller,
+        call.callee,
+        call.source,
+        call.app,
+        call.conversation_id,
+        call.started.0.cast_signed(),
+        call.answered.map(|t| t.0.cast_signed()),
+        call.ended.map(|t| t.0.cast_signed()),
+        call.ended_by,
+        call.reason,
+        call.media.as_ref().map(Value::to_string),
+    ])?;
+    let started = json!({"direction": direction, "caller": call.caller, "callee": call.callee, "app": call.app});
+    append(db, EventKind::CallStarted, &call.id, "", call.started, &started)?;
+    if let Some(at) = call.answered {
+        append(db, EventKind::CallAnswered, &call.id, "", at, &json!({"conversation_id": call.conversation_id}))?;
+    }
+    if let Some(at) = call.ended {
+        let seconds = call.answered.map(|answered| at.0.saturating_sub(answered.0) / 1000);
+        let data = json!({"ended_by": call.ended_by, "reason": call.reason, "answered_seconds": seconds});
+        append(db, EventKind::CallEnded, &call.id, "", at, &data)?;
+    }
+    Ok(())
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<(i64, CallRecord)> {
+    let at =
+        |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(|t| Wallclock(t.cast_unsigned())));
+    let outbound = row.get_ref(2)?.as_str()? == "outbound";
+    let call = CallRecord {
+        id: row.get(1)?,
+        direction: if outbound { Direction::Outbound } else { Direction::Inbound },
+        caller: row.get(3)?,
+        callee: row.get(4)?,
+        source: row.get(5)?,
+        app: row.get(6)?,
+        conversation_id: row.get(7)?,
+        started: at(8)?.unwrap_or_default(),
+        answered: at(9)?,
+        ended: at(10)?,
+        ended_by: row.get(11)?,
+        reason: row.get(12)?,
+        media: row.get::<_, Option<String>>(13)?.and_then(|text| serde_json::from_str(&text).ok()),
+    };
+    Ok((row.get(0)?, call))
+}

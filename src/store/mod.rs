@@ -1,0 +1,33 @@
+//! The daemon's memory on disk: SQLite in WAL mode, one writer thread, a few readers.
+//!
+//! - Writes go through a bounded queue to the one thread `store-writer`; several share a transaction. A [`Commit`]
+//!   resolves only after the transaction is on disk, so what was acknowledged survives `kill -9` and power loss.
+//! - Reads run on the caller's thread with a connection of their own and never wait for the writer.
+//! - Everything that others want to know of is an [`Event`] written in the same transaction as its cause (outbox);
+//!   `bus` delivers it.
+//! - One file per aggregate; the only place of the daemon that names `rusqlite`.
+//!
+//! Deliberately absent: audio (files), the data of generated apps (their own databases), secrets.
+
+mod app;
+mod build;
+mod call;
+mod conversation;
+mod error;
+mod event;
+mod manifest;
+mod migration;
+mod reader;
+mod world;
+mod writer;
+
+pub use app::{App, AppState, Apps};
+pub use build::{Advance, Build, Builds, Submitted};
+pub use call::{CallRecord, Calls, Direction};
+pub use conversation::{Conversation, Conversations, Speaker, Turn};
+pub use error::StoreError;
+pub use event::{Event, EventKind, Events};
+pub use manifest::Manifests;
+pub use reader::{OpenOptions, Page, Store};
+pub use world::{Document, World};
+pub use writer::Commit;

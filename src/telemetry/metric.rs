@@ -1,0 +1,172 @@
+//! The metrics of the control plane, as a closed set. Purpose: names, kinds and help in one place; call sites cannot misspell
+//! one. Any thread but the media workers (they count in `marks`). Invariant: label values are bounded (apps by the port range,
+//! routes by the tracker). Deliberately absent: serving them (`api`).
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use std::time::Duration;
+
+/// Every metric of the control plane. The names are a contract with dashboards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metric {
+    /// Requests that apps answered, by app, route and status class.
+    AppRequests,
+    /// How long apps took to answer, by app and route, seconds.
+    AppRequestSeconds,
+    /// Starts of app processes, by app; beyond the first each is a crash.
+    AppStarts,
+    /// Build stages done, by stage and outcome.
+    BuildStages,
+    /// How long build stages took, by stage, seconds.
+    BuildStageSeconds,
+    /// Approval to live, seconds.
+    BuildLiveSeconds,
+    /// Builds refused since the queue was full.
+    BuildsSlow,
+    /// Requests of the control API, by route and status class.
+    ApiRequests,
+    /// Clients that follow the event stream.
+    EventStreams,
+}
+
+/// All of them, for descriptions.
+const ALL: [Metric; 9] = [
+    Metric::AppRequests,
+    Metric::AppRequestSeconds,
+    Metric::AppStarts,
+    Metric::BuildStages,
+    Metric::BuildStageSeconds,
+    Metric::BuildLiveSeconds,
+    Metric::BuildsSlow,
+    Metric::ApiRequests,
+    Metric::EventStreams,
+];
+
+impl Metric {
+    /// As exported.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AppRequests => "app_requests_total",
+            Self::AppRequestSeconds => "app_request_seconds",
+            Self::AppStarts => "app_starts_total",
+            Self::BuildStages => "build_stages_total",
+            Self::BuildStageSeconds => "build_stage_seconds",
+            Self::BuildLiveSeconds => "build_live_seconds",
+            Self::BuildsSlow => "builds_slow_total",
+            Self::ApiRequests => "api_requests_total",
+            Self::EventStreams => "event_streams",
+        }
+    }
+
+    const fn help(self) -> &'static str {
+        match self {
+            Self::AppRequests => "Requests answered by generated apps",
+            Self::AppRequestSeconds => "Time until an app's answer began",
+            Self::AppStarts => "Starts of app processes",
+            Self::BuildStages => "Build stages by outcome",
+            Self::BuildStageSeconds => "Time that a build stage took",
+            Self::BuildLiveSeconds => "Time from approval to live",
+            Self::BuildsSlow => "Builds refused since four were waiting",
+            Self::ApiRequests => "Requests of the control API",
+            Self::EventStreams => "Clients on the event stream",
+        }
+    }
+}
+
+/// Makes the recorder of this process; call once at start.
+///
+/// # Errors
+/// Somebody installed a recorder before.
+pub fn install() -> Result<PrometheusHandle, String> {
+    let buckets = |metric: Metric| Matcher::Full(metric.name().to_owned());
+    let builder = PrometheusBuilder::new()
+        .set_buckets_for_metric(
+            buckets(Metric::AppRequestSeconds),
+            &[0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5],
+        )
+        .and_then(|b| {
+            b.set_buckets_for_metric(buckets(Metric::BuildStageSeconds), &[0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0])
+        })
+        .and_then(|b| {
+            b.set_buckets_for_metric(buckets(Metric::BuildLiveSeconds), &[0.5, 1.0, 2.0, 3.0, 5.0, 7.5, 10.0, 20.0])
+        })
+        .map_err(|e| e.to_string())?;
+    let handle = builder.install_recorder().map_err(|e| e.to_string())?;
+    for metric in ALL {
+        match metric {
+            Metric::AppRequests
+            | Metric::AppStarts
+            | Metric::BuildStages
+            | Metric::BuildsSlow
+            | Metric::ApiRequests => {
+                metrics::describe_counter!(metric.name(), metric.help());
+            }
+            Metric::AppRequestSeconds | Metric::BuildStageSeconds | Metric::BuildLiveSeconds => {
+                metrics::describe_histogram!(metric.name(), metrics::Unit::Seconds, metric.help());
+            }
+            Metric::EventStreams => metrics::describe_gauge!(metric.name(), metric.help()),
+        }
+    }
+    Ok(handle)
+}
+
+const CLASSES: [&str; 6] = ["0xx", "1xx", "2xx", "3xx", "4xx", "5xx"];
+
+fn class(status: u16) -> &'static str {
+    CLASSES.get(usize::from(status / 100)).copied().unwrap_or(CLASSES[5])
+}
+
+/// An app answered.
+pub fn app_answer(app: &str, route: &str, status: u16, took: Duration) {
+    let (app, route) = (app.to_owned(), route.to_owned());
+    let labels = [("app", app.clone()), ("route", route.clone()), ("class", class(status).to_owned())];
+    metrics::counter!(Metric::AppRequests.name(), &labels).increment(1);
+    metrics::histogram!(Metric::AppRequestSeconds.name(), "app" => app, "route" => route).record(took.as_secs_f64());
+}
+
+/// An app's process was started.
+pub fn app_started(app: &str) {
+    metrics::counter!(Metric::AppStarts.name(), "app" => app.to_owned()).increment(1);
+}
+
+/// A build stage came to its end; `outcome` is `done`, `retry` or `parked`.
+pub fn build_stage(stage: &'static str, outcome: &'static str, took: Duration) {
+    metrics::counter!(Metric::BuildStages.name(), "stage" => stage, "outcome" => outcome).increment(1);
+    metrics::histogram!(Metric::BuildStageSeconds.name(), "stage" => stage).record(took.as_secs_f64());
+}
+
+/// A build went live, this long after it was approved.
+pub fn build_live(took: Duration) {
+    metrics::histogram!(Metric::BuildLiveSeconds.name()).record(took.as_secs_f64());
+}
+
+/// A build was refused.
+pub fn build_slow() {
+    metrics::counter!(Metric::BuildsSlow.name()).increment(1);
+}
+
+/// The control API answered; `route` is a template.
+pub fn api_answer(route: &str, status: u16) {
+    metrics::counter!(Metric::ApiRequests.name(), "route" => route.to_owned(), "class" => class(status)).increment(1);
+}
+
+/// So many clients follow the event stream.
+pub fn event_streams(open: usize) {
+    #[expect(clippy::cast_precision_loss, reason = "bounded by EVENT_STREAMS_MAX")]
+    metrics::gauge!(Metric::EventStreams.name()).set(open as f64);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_convention_and_are_unique() {
+        let mut names: Vec<_> = ALL.iter().map(|m| m.name()).collect();
+        assert!(names.iter().all(|n| n.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')));
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), ALL.len());
+        assert_eq!((class(200), class(599), class(999)), ("2xx", "5xx", "5xx"));
+    }
+}

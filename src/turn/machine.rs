@@ -1,0 +1,324 @@
+//! The turn-taking machine: counts voice and silence on audio time and walks the transition table.
+//!
+//! Owned by the call's actor. Feed it every voice judgement of speech (they come at least twice a second, also in
+//! silence: audio time never stops) and drain [`TurnMachine::poll_event`] after each call.
+//! Invariants: audio time never goes back; between two `EndOfTurn` lies a `UserStarted` or a `BargeIn`; no input panics.
+//! Deliberately absent: ducking and taking a barge-in back (the actor decides what a `BargeIn` does to the playout).
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::endpoint;
+use super::transitions::{Input, State};
+use crate::conversation::Expectation;
+use crate::id::UtteranceId;
+use crate::limits::{TURN_EVENTS_MAX, TURN_MAX};
+use crate::time::MediaTime;
+
+/// One voice judgement covers at most this much audio, however long ago the last one was.
+const CHUNK_MAX: Duration = Duration::from_millis(32);
+/// Unvoiced time inside a run of voice that does not end it: stops in a word, one misjudged chunk.
+const RUN_GAP: Duration = Duration::from_millis(96);
+/// A judgement "voiced" whose last voice lies further back than this contradicts itself; then the chunk counts as voice.
+const HANG_OVER_MAX: Duration = Duration::from_millis(300);
+/// Silence after which a caller who talked for the longest turn is listened to again.
+const AFTER_LONGEST_TURN: Duration = Duration::from_millis(300);
+
+/// What an operator may tune.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TurnConfig {
+    /// Voice that starts a turn while the agent is silent.
+    pub start_after: Duration,
+    /// Voice that interrupts the agent.
+    pub barge_in_after: Duration,
+    /// Silence after which the caller is prompted.
+    pub idle_after: Duration,
+}
+
+impl Default for TurnConfig {
+    fn default() -> Self {
+        Self {
+            start_after: Duration::from_millis(48),
+            barge_in_after: Duration::from_millis(112),
+            idle_after: Duration::from_secs(15),
+        }
+    }
+}
+
+/// What the call's actor acts on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TurnEvent {
+    /// The caller began to speak while the agent was silent.
+    UserStarted {
+        /// First voiced sample.
+        at: MediaTime,
+        /// True when the turn before had just ended and no answer was heard yet: what follows belongs to it.
+        continues: bool,
+    },
+    /// The caller spoke over the agent: flush the playout. The caller's turn has begun, no `UserStarted` follows.
+    /// Also for a key that was pressed while the agent spoke; then no turn has begun.
+    BargeIn {
+        /// First voiced sample, or when the key came.
+        at: MediaTime,
+    },
+    /// The caller's turn is over: finalise the transcript and answer.
+    EndOfTurn {
+        /// When it was decided.
+        at: MediaTime,
+        /// Silence since the last voiced sample; zero when the longest turn was cut.
+        waited: Duration,
+    },
+    /// Nobody has said or keyed anything.
+    NoInput {
+        /// For how long.
+        after: Duration,
+    },
+}
+
+/// Voice with only short gaps.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    start: MediaTime,
+    voiced: Duration,
+    end: MediaTime,
+}
+
+/// One call's turn-taking. See the module.
+#[derive(Debug)]
+pub struct TurnMachine {
+    config: TurnConfig,
+    state: State,
+    now: MediaTime,
+    expect: Expectation,
+    partial: String,
+    run: Option<Run>,
+    /// Last voiced sample of the current turn.
+    last_voiced: MediaTime,
+    turn_started: MediaTime,
+    /// No turn begins before this: the last event's time.
+    floor: MediaTime,
+    quiet_since: MediaTime,
+    utterance: Option<UtteranceId>,
+    /// The longest turn was cut: hear nothing more until there is a pause.
+    deaf: bool,
+    events: VecDeque<TurnEvent>,
+}
+
+impl TurnMachine {
+    /// A machine in IDLE at audio time zero.
+    #[must_use]
+    pub fn new(config: TurnConfig) -> Self {
+        Self {
+            config,
+            state: State::Idle,
+            now: MediaTime(0),
+            expect: Expectation::Open,
+            partial: String::new(),
+            run: None,
+            last_voiced: MediaTime(0),
+            turn_started: MediaTime(0),
+            floor: MediaTime(0),
+            quiet_since: MediaTime(0),
+            utterance: None,
+            deaf: false,
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Whose turn it is.
+    #[must_use]
+    pub const fn state(&self) -> State {
+        self.state
+    }
+
+    /// Speech began at `at`, found in audio that has just been judged voiced: makes the beginning exact. Optional; without
+    /// it the beginning is that of the first voiced chunk.
+    pub fn handle_onset(&mut self, at: MediaTime) {
+        let alive = self.run.is_some_and(|run| self.now.since(run.end) <= RUN_GAP);
+        if !alive {
+            // An onset is news: what lies far from now contradicts itself.
+            let earliest = MediaTime(self.now.0.saturating_sub(samples(HANG_OVER_MAX)));
+            let start = at.clamp(earliest, self.now.plus_ms(64)).max(self.floor);
+            self.run = Some(Run { start, voiced: Duration::ZERO, end: start });
+        }
+    }
+
+    /// A voice judgement. `at`: end of the audio that was judged; `voiced`: whether its last chunk holds voice;
+    /// `last_voiced`: end of the last voice to the sample (a model hangs on after it, so it may lie before `at`).
+    pub fn handle_voice(&mut self, at: MediaTime, voiced: bool, last_voiced: MediaTime) {
+        let chunk = at.since(self.now).min(CHUNK_MAX);
+        self.now = self.now.max(at);
+        let mut end = last_voiced.min(self.now);
+        if voiced {
+            if self.now.since(end) > HANG_OVER_MAX {
+                end = self.now;
+            }
+            self.extend_run(end, chunk);
+        }
+        self.last_voiced = self.last_voiced.max(end);
+        if self.deaf && self.now.since(self.last_voiced) >= AFTER_LONGEST_TURN {
+            self.deaf = false;
+        }
+        self.judge();
+    }
+
+    /// Audio time moves on without a judgement (no audio reaches speech, e.g. on hold).
+    pub fn handle_time(&mut self, at: MediaTime) {
+        self.now = self.now.max(at);
+        self.judge();
+    }
+
+    /// The text recognised so far in this turn replaces what was known.
+    pub fn handle_partial(&mut self, text: &str) {
+        self.partial.clear();
+        self.partial.push_str(text);
+    }
+
+    /// The final text of a turn has come: its partial no longer says anything about the next turn.
+    pub fn handle_final(&mut self) {
+        if self.state != State::Listening {
+            self.partial.clear();
+        }
+    }
+
+    /// The agent's last question changed what the caller is expected to say.
+    pub fn expect(&mut self, expect: Expectation) {
+        self.expect = expect;
+    }
+
+    /// How long the agent waits in silence before it prompts; longer while something is being built.
+    pub fn wait_idle(&mut self, idle_after: Duration) {
+        self.config.idle_after = idle_after;
+    }
+
+    /// `utterance` is going to the wire. The caller's unfinished turn, if any, is given up.
+    pub fn agent_speaking(&mut self, utterance: UtteranceId) {
+        self.utterance = Some(utterance);
+        if self.state != State::Speaking {
+            // Voice from before must not count as an interruption of what has just begun.
+            self.run = None;
+        }
+        self.enter(Input::AgentStarted);
+    }
+
+    /// `utterance` has been played to its end or was flushed. Late news of an older utterance is ignored.
+    pub fn agent_silent(&mut self, utterance: UtteranceId) {
+        if self.utterance == Some(utterance) {
+            self.utterance = None;
+            self.enter(Input::AgentEnded);
+        }
+    }
+
+    /// The answer to the caller's turn is silence.
+    pub fn nothing_to_say(&mut self) {
+        if self.state == State::Processing {
+            self.enter(Input::AgentEnded);
+        }
+    }
+
+    /// A key was pressed at `at`: it counts as activity, interrupts the agent and gives up an unfinished turn.
+    pub fn digit(&mut self, at: MediaTime) {
+        self.now = self.now.max(at);
+        self.quiet_since = self.now;
+        self.run = None;
+        if self.state == State::Speaking {
+            self.utterance = None;
+            self.push(TurnEvent::BargeIn { at: self.now });
+        }
+        self.enter(Input::Key);
+    }
+
+    /// The next event; `None` when all are taken.
+    pub fn poll_event(&mut self) -> Option<TurnEvent> {
+        self.events.pop_front()
+    }
+
+    /// Voice has been heard up to `end`; `chunk` is the audio judged since the last time.
+    fn extend_run(&mut self, end: MediaTime, chunk: Duration) {
+        match &mut self.run {
+            Some(run) if end.since(run.end) <= RUN_GAP => {
+                let more = end.since(run.end);
+                // After an unvoiced gap only the new chunk counts; after an onset all of it.
+                run.voiced += if run.voiced.is_zero() { more } else { more.min(CHUNK_MAX) };
+                run.end = run.end.max(end);
+            }
+            run => {
+                let start = MediaTime(end.0.saturating_sub(samples(chunk))).max(self.floor);
+                *run = Some(Run { start, voiced: end.since(start), end: end.max(start) });
+            }
+        }
+    }
+
+    /// Looks at the counters and takes the transition that is due, if any.
+    fn judge(&mut self) {
+        match self.state {
+            State::Listening => self.judge_pause(),
+            State::Speaking => self.judge_voice(self.config.barge_in_after),
+            State::Idle | State::Processing => {
+                self.judge_voice(self.config.start_after);
+                let quiet = self.now.since(self.quiet_since);
+                if self.state != State::Listening && quiet >= self.config.idle_after {
+                    self.quiet_since = self.now;
+                    self.push(TurnEvent::NoInput { after: quiet });
+                    self.enter(Input::IdleOver);
+                }
+            }
+        }
+    }
+
+    fn judge_voice(&mut self, needed: Duration) {
+        let Some(run) = self.run else { return };
+        if self.deaf || run.voiced < needed || self.now.since(run.end) > RUN_GAP {
+            return;
+        }
+        self.turn_started = run.start;
+        self.last_voiced = self.last_voiced.max(run.end);
+        if self.state == State::Speaking {
+            self.utterance = None;
+            self.partial.clear();
+            self.push(TurnEvent::BargeIn { at: run.start });
+        } else {
+            let continues = self.state == State::Processing;
+            if !continues {
+                self.partial.clear();
+            }
+            self.push(TurnEvent::UserStarted { at: run.start, continues });
+        }
+        self.enter(Input::VoiceSustained);
+    }
+
+    fn judge_pause(&mut self) {
+        let waited = self.now.since(self.last_voiced);
+        let too_long = self.now.since(self.turn_started) >= TURN_MAX;
+        if waited >= endpoint::wait(self.expect, &self.partial) || too_long {
+            self.deaf = waited < AFTER_LONGEST_TURN;
+            self.run = None;
+            self.push(TurnEvent::EndOfTurn { at: self.now, waited });
+            self.enter(Input::PauseOver);
+        }
+    }
+
+    fn enter(&mut self, input: Input) {
+        let next = self.state.after(input);
+        if next != self.state {
+            self.state = next;
+            self.quiet_since = self.now;
+        }
+    }
+
+    /// The actor drains after each input, so the bound is never reached; were it, the oldest news is the least useful.
+    fn push(&mut self, event: TurnEvent) {
+        if self.events.len() >= TURN_EVENTS_MAX {
+            self.events.pop_front();
+        }
+        if let TurnEvent::UserStarted { at, .. } | TurnEvent::BargeIn { at } | TurnEvent::EndOfTurn { at, .. } = event {
+            self.floor = at;
+        }
+        self.events.push_back(event);
+    }
+}
+
+/// 8 kHz samples in `d`.
+fn samples(d: Duration) -> u64 {
+    u64::try_from(d.as_micros() / 125).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,300 @@
+//! The control API over a real socket: resources, problems, idempotency, backpressure, the event stream.
+
+use callwright::api::{ApiError, AppState, Engine, HealthSnapshot, LiveCall, Server, Subsystem};
+use callwright::bus::{Bus, EventKind};
+use callwright::pipeline::{Pipeline, PipelineConfig};
+use callwright::store::{CallRecord, Conversation, Direction, Speaker, Store, Turn};
+use callwright::time::Wallclock;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+struct Box_ {
+    address: SocketAddr,
+    store: Store,
+    healthy: Arc<AtomicBool>,
+    stop: oneshot::Sender<()>,
+    served: tokio::task::JoinHandle<()>,
+    _dir: TempDir,
+}
+
+async fn start() -> Box_ {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let bus = Arc::new(Bus::start(store.clone()));
+    let mut config = PipelineConfig::new(dir.path().to_owned(), "/nonexistent".into());
+    // Requests stay in the queue, where the test can look at them.
+    config.threads = 0;
+    let pipeline = Pipeline::start(config, store.clone()).await.unwrap();
+    let healthy = Arc::new(AtomicBool::new(true));
+    let well = Arc::clone(&healthy);
+    let health = Arc::new(move || HealthSnapshot {
+        engines: vec![Engine { part: "tts".into(), name: "flite slt".into(), limited: false, note: String::new() }],
+        scheduling: "SCHED_FIFO 60".into(),
+        subsystems: vec![Subsystem {
+            name: "sip".into(),
+            healthy: well.load(Ordering::Relaxed),
+            note: "port 5060".into(),
+        }],
+    });
+    let live = || {
+        vec![LiveCall {
+            id: "call_live".into(),
+            caller: "sip:bob@192.0.2.2".into(),
+            callee: "100".into(),
+            app: "echo".into(),
+            state: "answered".into(),
+            conversation_id: None,
+        }]
+    };
+    let state = AppState::new(
+        store.clone(),
+        bus,
+        pipeline,
+        health,
+        Arc::new(|| "media_workers 1\n".to_owned()),
+        Arc::new(live),
+    );
+    let server = Server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = server.address();
+    let (stop, stopped) = oneshot::channel();
+    let served = tokio::spawn(server.serve(state, async move { drop(stopped.await) }));
+    Box_ { address, store, healthy, stop, served, _dir: dir }
+}
+
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.body))
+    }
+}
+
+async fn send(address: SocketAddr, request: String) -> Answer {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    Answer {
+        status: head.split(' ').nth(1).unwrap().parse().unwrap(),
+        head: head.to_lowercase(),
+        body: body.to_owned(),
+    }
+}
+
+async fn get(address: SocketAddr, path: &str) -> Answer {
+    send(address, format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")).await
+}
+
+async fn post(address: SocketAddr, fields: &str, body: &str) -> Answer {
+    let length = body.len();
+    let request = format!(
+        "POST /v1/builds HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{fields}Content-Length: {length}\r\n\r\n{body}"
+    );
+    send(address, request).await
+}
+
+const JSON: &str = "Content-Type: application/json\r\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_metrics_page_and_description_are_served() {
+    let b = start().await;
+    let health = get(b.address, "/health").await.json();
+    assert_eq!(health["status"], "ok");
+    assert_eq!(health["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(health["engines"][0]["name"], "flite slt");
+    assert_eq!(get(b.address, "/health/live").await.status, 200);
+    assert_eq!(get(b.address, "/health/ready").await.status, 200);
+    b.healthy.store(false, Ordering::Relaxed);
+    let ready = get(b.address, "/health/ready").await;
+    assert_eq!((ready.status, ready.json()["subsystems"][0]["name"].clone()), (503, json!("sip")));
+    assert_eq!(get(b.address, "/health").await.json()["status"], "degraded");
+    let metrics = get(b.address, "/metrics").await;
+    assert_eq!(metrics.body, "media_workers 1\n");
+    assert!(metrics.head.contains("text/plain; version=0.0.4"));
+    for (path, kind) in [("/", "text/html"), ("/page.css", "text/css"), ("/page.js", "text/javascript")] {
+        let file = get(b.address, path).await;
+        assert!(
+            file.status == 200 && file.head.contains(kind) && file.head.contains("content-security-policy"),
+            "{path}"
+        );
+    }
+    assert_eq!(get(b.address, "/openapi.json").await.json()["openapi"], "3.1.0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_and_conversations_are_listed() {
+    let b = start().await;
+    for n in 0..3 {
+        let call = CallRecord {
+            id: format!("call_{n}"),
+            direction: Direction::Inbound,
+            caller: "sip:ann@192.0.2.1".into(),
+            callee: "100".into(),
+            source: "192.0.2.1:5060".into(),
+            app: "agent:grace".into(),
+            conversation_id: Some(format!("conv_{n}")),
+            started: Wallclock(1_000_000),
+            answered: Some(Wallclock(1_001_000)),
+            ended: None,
+            ended_by: None,
+            reason: None,
+            media: None,
+        };
+        b.store.calls().record(call).await.unwrap();
+    }
+    let first = get(b.address, "/v1/calls?limit=2").await.json();
+    assert_eq!(first["live"][0]["id"], "call_live");
+    assert_eq!(first["items"][0]["id"], "call_2");
+    assert_eq!(first["items"][0]["answered"], "1970-01-01T00:16:41.000Z");
+    let second = get(b.address, &format!("/v1/calls?limit=2&before={}", first["next"])).await.json();
+    assert_eq!((second["items"].as_array().unwrap().len(), &second["next"]), (1, &Value::Null));
+    assert_eq!(get(b.address, "/v1/calls/call_1").await.json()["caller"], "sip:ann@192.0.2.1");
+
+    let conversation =
+        Conversation { id: "conv_1".into(), call_id: None, agent: "grace".into(), started: Wallclock(1), ended: None };
+    b.store.conversations().record(conversation).await.unwrap();
+    let turn = Turn {
+        conversation_id: "conv_1".into(),
+        seq: 1,
+        who: Speaker::Caller,
+        text: "I need a CRM".into(),
+        heard: Some("i need a c r m".into()),
+        started: Wallclock(2),
+        ended: None,
+        confidence: Some(0.9),
+    };
+    b.store.conversations().turn(turn).await.unwrap();
+    let found = get(b.address, "/v1/conversations/conv_1").await.json();
+    assert_eq!(found["turns"][0]["text"], "I need a CRM");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_requests_get_problems() {
+    let b = start().await;
+    for (path, status) in [
+        ("/v1/calls/none", 404),
+        ("/v1/conversations/none", 404),
+        ("/v1/builds/none", 404),
+        ("/v1/apps/crm/facts", 404),
+        ("/v1/events?after=evt_none", 404),
+        ("/nowhere", 404),
+    ] {
+        let answer = get(b.address, path).await;
+        assert_eq!(answer.status, status, "{path}");
+        assert!(answer.head.contains("application/problem+json"), "{path}: {}", answer.head);
+        assert!(answer.json()["detail"].is_string(), "{path}");
+    }
+    assert_eq!(get(b.address, "/v1/apps/crm/facts").await.json()["known"], json!([]));
+    assert_eq!(get(b.address, "/v1/calls?limit=many").await.status, 400);
+    let foreign = "GET /v1/calls HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n".to_owned();
+    assert_eq!(send(b.address, foreign).await.status, 421);
+    assert_eq!(post(b.address, "Content-Type: text/plain\r\n", "{}").await.status, 415);
+    assert_eq!(post(b.address, JSON, "{").await.status, 422);
+    assert_eq!(post(b.address, JSON, r#"{"build_type":"build_crm","title":" "}"#).await.status, 422);
+    let large = post(b.address, JSON, &"x".repeat((1 << 20) + 1)).await;
+    assert_eq!(large.status, 413);
+    let method =
+        send(b.address, format!("DELETE /v1/builds HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", b.address));
+    assert_eq!(method.await.status, 405);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_request_is_one_build_and_the_fifth_waiting_one_is_slow() {
+    let b = start().await;
+    let body = r#"{"build_type":"build_crm","title":"CRM","features":["contacts","deals"]}"#;
+    let key = |n: u32| format!("{JSON}Idempotency-Key: key-{n}\r\n");
+    let first = post(b.address, &key(1), body).await;
+    assert_eq!(first.status, 202);
+    let id = first.json()["id"].as_str().unwrap().to_owned();
+    assert!(first.head.contains(&format!("location: /v1/builds/{id}")));
+    let again = post(b.address, &key(1), body).await;
+    assert_eq!((again.status, again.json()["id"].as_str().unwrap()), (200, id.as_str()));
+    let other = post(b.address, &key(1), r#"{"build_type":"build_crm","title":"Other"}"#).await;
+    assert_eq!(other.status, 422);
+    let detail = get(b.address, &format!("/v1/builds/{id}")).await.json();
+    assert_eq!(detail["manifest"]["created_from"], "api");
+    assert_eq!(detail["build"]["stage"], "requested");
+    for n in 2..=4 {
+        assert_eq!(post(b.address, &key(n), body).await.status, 202);
+    }
+    let fifth = post(b.address, &key(5), body).await;
+    assert_eq!(fifth.status, 503);
+    assert_eq!((fifth.json()["type"].clone(), fifth.json()["waiting"].clone()), (json!("slow"), json!(4)));
+    assert!(fifth.head.contains("retry-after"));
+    assert_eq!(get(b.address, "/v1/builds").await.json()["items"].as_array().unwrap().len(), 4);
+    let kinds: Vec<_> = b.store.events().after(0, 100).unwrap().into_iter().map(|e| e.kind).collect();
+    assert_eq!(kinds.iter().filter(|k| *k == "build.request.created").count(), 4);
+    assert_eq!(kinds.iter().filter(|k| *k == "build.slow").count(), 1);
+}
+
+/// Reads one server-sent event: its id and data.
+async fn next_event(lines: &mut tokio::io::Lines<BufReader<TcpStream>>) -> (String, Value) {
+    let (mut id, mut data) = (String::new(), Value::Null);
+    loop {
+        let line = timeout(Duration::from_secs(5), lines.next_line()).await.unwrap().unwrap().unwrap();
+        if let Some(value) = line.strip_prefix("id: ") {
+            id = value.to_owned();
+        } else if let Some(value) = line.strip_prefix("data: ") {
+            data = serde_json::from_str(value).unwrap();
+        } else if line.is_empty() && !data.is_null() {
+            return (id, data);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_event_stream_replays_and_goes_on_live() {
+    let b = start().await;
+    let append = async |n: u64| {
+        b.store
+            .events()
+            .append(EventKind::AppDown, "crm", &n.to_string(), Wallclock(n), json!({"n": n}))
+            .await
+            .unwrap();
+    };
+    for n in 1..=5 {
+        append(n).await;
+    }
+    let third = b.store.events().after(2, 1).unwrap()[0].id.clone();
+    for from in ["3".to_owned(), third] {
+        let mut stream = TcpStream::connect(b.address).await.unwrap();
+        let request = format!("GET /v1/events HTTP/1.1\r\nHost: {}\r\nLast-Event-ID: {from}\r\n\r\n", b.address);
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut lines = BufReader::new(stream).lines();
+        let (id, event) = next_event(&mut lines).await;
+        assert_eq!((id.as_str(), &event["type"], &event["data"]["n"]), ("4", &json!("app.down"), &json!(4)));
+        assert_eq!(next_event(&mut lines).await.0, "5");
+        if from == "3" {
+            append(6).await;
+            assert_eq!(next_event(&mut lines).await.1["data"]["n"], 6);
+        }
+    }
+    // An open stream does not hold the shutdown up for long.
+    let mut open = TcpStream::connect(b.address).await.unwrap();
+    open.write_all(format!("GET /v1/events HTTP/1.1\r\nHost: {}\r\n\r\n", b.address).as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    b.stop.send(()).unwrap();
+    timeout(Duration::from_secs(3), b.served).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn an_address_for_others_is_refused_with_advice() {
+    for address in ["0.0.0.0:0", "192.0.2.1:8080", "[::]:0"] {
+        let error = Server::bind(address.parse().unwrap()).await.unwrap_err();
+        assert!(matches!(error, ApiError::NotLoopback(_)));
+        assert!(error.to_string().contains("127.0.0.1"), "{error}");
+    }
+}

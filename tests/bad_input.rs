@@ -1,0 +1,256 @@
+//! What the network may do to the daemon: garbage, refusals, overload, callers who vanish. After each the daemon answers
+//! clearly, still answers others, and gives everything back.
+
+mod rig;
+
+use rig::{Daemon, eventually};
+use std::net::{SocketAddr, UdpSocket};
+use std::time::Duration;
+
+/// A minimal phone that says exactly what a test wants.
+struct Phone {
+    socket: UdpSocket,
+    daemon: SocketAddr,
+    rtp: UdpSocket,
+}
+
+impl Phone {
+    fn new(daemon: &Daemon) -> Self {
+        let bind = || UdpSocket::bind("127.0.0.1:0").expect("a loopback port");
+        let socket = bind();
+        socket.set_read_timeout(Some(Duration::from_secs(3))).expect("a timeout");
+        let rtp = bind();
+        rtp.set_read_timeout(Some(Duration::from_millis(500))).expect("a timeout");
+        Self { socket, daemon: daemon.sip, rtp }
+    }
+
+    fn send(&self, bytes: &[u8]) {
+        self.socket.send_to(bytes, self.daemon).expect("loopback takes it");
+    }
+
+    /// The next response whose status is at least `from`.
+    fn answer(&self, from: u16) -> Option<(u16, String)> {
+        let mut buffer = [0; 4096];
+        loop {
+            let n = self.socket.recv(&mut buffer).ok()?;
+            let text = String::from_utf8_lossy(&buffer[..n]).into_owned();
+            let status = text.strip_prefix("SIP/2.0 ").and_then(|t| t.get(..3)).and_then(|s| s.parse().ok());
+            if let Some(status) = status.filter(|s| *s >= from) {
+                return Some((status, text));
+            }
+        }
+    }
+
+    fn message(&self, method: &str, user: &str, call: &str, cseq: u32, to_tag: &str, body: &str) -> String {
+        let me = self.socket.local_addr().expect("bound");
+        let of = if method == "ACK" { "INVITE" } else { method };
+        let tag = if to_tag.is_empty() { String::new() } else { format!(";tag={to_tag}") };
+        format!(
+            "{method} sip:{user}@{} SIP/2.0\r\nVia: SIP/2.0/UDP {me};branch=z9hG4bK{of}{call}{cseq}{method};rport\r\nMax-Forwards: 70\r\nFrom: <sip:t@{me}>;tag=f{call}\r\nTo: <sip:{user}@{}>{tag}\r\nCall-ID: {call}\r\nCSeq: {cseq} {method}\r\nContact: <sip:t@{me}>\r\n{}Content-Length: {}\r\n\r\n{body}",
+            self.daemon,
+            self.daemon,
+            if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" },
+            body.len()
+        )
+    }
+
+    fn sdp(&self) -> String {
+        let port = self.rtp.local_addr().expect("bound").port();
+        format!(
+            "v=0\r\no=t 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {port} RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\n"
+        )
+    }
+
+    /// INVITE and ACK; returns the status, the To tag and the daemon's RTP port.
+    fn call(&self, user: &str, call: &str) -> (u16, String, u16) {
+        self.send(self.message("INVITE", user, call, 1, "", &self.sdp()).as_bytes());
+        let (status, text) = self.answer(200).expect("a final response");
+        let tag = text
+            .lines()
+            .find(|l| l.to_ascii_lowercase().starts_with("to:"))
+            .and_then(|l| l.split_once("tag="))
+            .map_or(String::new(), |(_, t)| t.trim().to_owned());
+        let port = text
+            .lines()
+            .find_map(|l| l.strip_prefix("m=audio "))
+            .and_then(|l| l.split(' ').next()?.parse().ok())
+            .unwrap_or(0);
+        if status == 200 {
+            self.send(self.message("ACK", user, call, 1, &tag, "").as_bytes());
+        }
+        (status, tag, port)
+    }
+
+    fn bye(&self, user: &str, call: &str, tag: &str) {
+        self.send(self.message("BYE", user, call, 2, tag, "").as_bytes());
+        assert_eq!(self.answer(200).map(|a| a.0), Some(200), "BYE is answered");
+    }
+
+    fn options_work(&self) {
+        self.send(self.message("OPTIONS", "echo", "opt", 1, "", "").as_bytes());
+        assert_eq!(self.answer(200).map(|a| a.0), Some(200), "OPTIONS is answered");
+    }
+}
+
+fn base(daemon: &Daemon) -> (usize, usize) {
+    std::thread::sleep(Duration::from_millis(300));
+    daemon.resources()
+}
+
+fn back_to(daemon: &Daemon, base: (usize, usize)) {
+    // A descriptor or thread of a pool that is made on first use may stay; nothing may grow with calls.
+    assert!(
+        eventually(Duration::from_secs(8), || {
+            let now = daemon.resources();
+            now.0 <= base.0 + 1 && now.1 <= base.1 + 2
+        }),
+        "threads and files: {base:?} before, {:?} after\n{}",
+        daemon.resources(),
+        daemon.log()
+    );
+}
+
+#[test]
+fn hostile_datagrams_are_survived_and_a_call_still_works() {
+    let mut daemon = Daemon::start();
+    let phone = Phone::new(&daemon);
+    phone.options_work();
+    let base = base(&daemon);
+    let whole = phone.message("INVITE", "echo", "cut", 1, "", &phone.sdp());
+    for n in 0..whole.len() {
+        phone.send(&whole.as_bytes()[..n]);
+    }
+    let latin = phone.message("OPTIONS", "echo", "latin", 1, "", "").replace("<sip:t@", "\"Jos\u{fffd}\" <sip:t@");
+    let latin: Vec<u8> = latin.into_bytes().iter().map(|b| if *b > 127 { 0xe9 } else { *b }).collect();
+    phone.send(&latin);
+    phone.send(&[0xff; 1400]);
+    phone.send(&vec![b'a'; 60_000]);
+    phone.send(
+        phone
+            .message("INVITE", "echo", "huge", 1, "", "")
+            .replace("Content-Length: 0", "Content-Length: 18446744073709551616")
+            .as_bytes(),
+    );
+    while phone.answer(100).is_some() {}
+    phone.options_work();
+    let (status, tag, _) = phone.call("echo", "after");
+    assert_eq!(status, 200);
+    phone.bye("echo", "after", &tag);
+    assert!(daemon.alive());
+    assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
+    back_to(&daemon, base);
+}
+
+#[test]
+fn an_offer_without_a_common_codec_is_refused_with_488() {
+    let daemon = Daemon::start();
+    let phone = Phone::new(&daemon);
+    let offer = phone.sdp().replace("RTP/AVP 0 101", "RTP/AVP 18");
+    phone.send(phone.message("INVITE", "echo", "g729", 1, "", &offer).as_bytes());
+    assert_eq!(phone.answer(200).map(|a| a.0), Some(488));
+    let secure = phone.sdp().replace("RTP/AVP", "RTP/SAVP");
+    phone.send(phone.message("INVITE", "echo", "savp", 1, "", &secure).as_bytes());
+    assert_eq!(phone.answer(200).map(|a| a.0), Some(488));
+}
+
+#[test]
+fn a_full_house_says_so_and_when_to_come_back() {
+    let daemon = Daemon::start_limited(1, "");
+    let (first, second) = (Phone::new(&daemon), Phone::new(&daemon));
+    let (status, tag, _) = first.call("echo", "one");
+    assert_eq!(status, 200);
+    second.send(second.message("INVITE", "echo", "two", 1, "", &second.sdp()).as_bytes());
+    let (status, text) = second.answer(200).expect("a final response");
+    assert_eq!(status, 503, "{text}");
+    assert!(text.to_ascii_lowercase().contains("retry-after: "), "{text}");
+    first.bye("echo", "one", &tag);
+    assert!(eventually(Duration::from_secs(3), || second.call("echo", "three").0 == 200), "a seat is free again");
+}
+
+#[test]
+fn rtp_garbage_ends_no_call_and_is_counted() {
+    let daemon = Daemon::start();
+    let phone = Phone::new(&daemon);
+    let (status, tag, port) = phone.call("echo", "rtp");
+    assert_eq!(status, 200);
+    let to = SocketAddr::from(([127, 0, 0, 1], port));
+    let packet = |seq: u16, payload: u8| {
+        let mut p = vec![0x80, 0];
+        p.extend(seq.to_be_bytes());
+        p.extend((u32::from(seq) * 160).to_be_bytes());
+        p.extend(7_u32.to_be_bytes());
+        p.extend([payload; 160]);
+        p
+    };
+    for n in 0..20 {
+        phone.rtp.send_to(&packet(n, 0x31), to).expect("loopback takes it");
+        for rubbish in [&b""[..], b"x", &[0x80; 11], &[0xff; 1400], b"OPTIONS sip:x SIP/2.0\r\n\r\n"] {
+            phone.rtp.send_to(rubbish, to).expect("loopback takes it");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let mut heard = 0;
+    let mut buffer = [0; 2048];
+    while let Ok(n) = phone.rtp.recv(&mut buffer) {
+        heard += usize::from(n == 172 && buffer[12..172].iter().all(|b| *b == 0x31));
+    }
+    assert!(heard >= 15, "the good packets come back whole: {heard} of 20");
+    phone.bye("echo", "rtp", &tag);
+}
+
+#[test]
+fn calls_leave_nothing_behind() {
+    let daemon = Daemon::start();
+    let phone = Phone::new(&daemon);
+    let (status, tag, _) = phone.call("300", "warm");
+    assert_eq!(status, 200, "{}", daemon.log());
+    phone.bye("300", "warm", &tag);
+    std::thread::sleep(Duration::from_millis(500));
+    let base = base(&daemon);
+    for n in 0..30 {
+        let call = format!("many{n}");
+        let user = if n % 2 == 0 { "echo" } else { "300" };
+        let (status, tag, _) = phone.call(user, &call);
+        assert_eq!(status, 200, "{}", daemon.log());
+        if n % 3 == 0 {
+            std::thread::sleep(Duration::from_millis(150));
+        }
+        phone.bye(user, &call, &tag);
+    }
+    back_to(&daemon, base);
+}
+
+#[test]
+fn a_stop_says_goodbye_to_running_calls() {
+    let mut daemon = Daemon::start();
+    let phone = Phone::new(&daemon);
+    let (status, _, _) = phone.call("echo", "stay");
+    assert_eq!(status, 200);
+    let bye = std::thread::scope(|scope| {
+        let heard = scope.spawn(|| {
+            let mut buffer = [0; 4096];
+            while let Ok((n, from)) = phone.socket.recv_from(&mut buffer) {
+                let text = String::from_utf8_lossy(&buffer[..n]).into_owned();
+                if text.starts_with("BYE ") {
+                    let keep = |name: &str| {
+                        text.lines().find(|l| l.starts_with(name)).map_or(String::new(), |l| format!("{l}\r\n"))
+                    };
+                    let ok = format!(
+                        "SIP/2.0 200 OK\r\n{}{}{}{}{}Content-Length: 0\r\n\r\n",
+                        keep("Via:"),
+                        keep("From:"),
+                        keep("To:"),
+                        keep("Call-ID:"),
+                        keep("CSeq:")
+                    );
+                    phone.socket.send_to(ok.as_bytes(), from).expect("loopback takes it");
+                    return true;
+                }
+            }
+            false
+        });
+        assert!(daemon.terminate(), "{}", daemon.log());
+        heard.join().expect("the phone's thread")
+    });
+    assert!(bye, "the phone was told");
+}

@@ -1,0 +1,335 @@
+//! Whole conversations, as readable fixtures: `tests/fixtures/dialogues/NAME.txt` says what happens, `NAME.golden` what was said.
+//! `CALLWRIGHT_BLESS=1` writes the goldens anew; read the difference before committing it.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use callwright::conversation::{
+    AppFacts, BuildStage, BuildUpdate, Dialogue, Expectation, Heard, Intent, Outcome, Persona, Reply,
+};
+use callwright::pipeline::manifest::BuildManifest;
+use proptest::prelude::*;
+
+fn dialogue() -> Dialogue {
+    Dialogue::new(Persona::default(), "conv_1")
+}
+
+fn stage(word: &str) -> BuildStage {
+    serde_json::from_value(word.into()).unwrap_or_else(|e| panic!("stage {word}: {e}"))
+}
+
+fn facts(text: &str) -> AppFacts {
+    if let Some(names) = text.strip_prefix("unknown") {
+        let names = names.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned).collect();
+        return AppFacts { unknown: Some(names), ..AppFacts::default() };
+    }
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let before = |unit: &str| {
+        words
+            .iter()
+            .position(|w| *w == unit)
+            .and_then(|n| words.get(n - 1))
+            .and_then(|w| w.parse::<f64>().ok())
+            .unwrap_or(0.0)
+    };
+    AppFacts {
+        name: words[0].to_owned(),
+        deployed: !text.contains("not deployed"),
+        apis_live: before("apis") as u32,
+        records: before("records") as u64,
+        requests_per_minute: before("rpm"),
+        unknown: None,
+    }
+}
+
+/// Plays one line of a fixture.
+fn play(d: &mut Dialogue, line: &str, said: &str) -> Option<Reply> {
+    let (who, what) = line.split_once('>').unwrap_or_else(|| panic!("no '>' in {line}"));
+    let what = what.trim();
+    Some(match who {
+        "start" => d.greet(),
+        "caller" => d.hear(&Heard::certain(what)),
+        "key" => d.key(what.chars().next().expect("a key")),
+        "silence" => d.no_input(),
+        "cut" => {
+            d.cut_off(said, what.parse().expect("words heard"));
+            return None;
+        }
+        "facts" => d.facts(&facts(what)),
+        "build" => {
+            let (word, rest) = what.split_once(' ').unwrap_or((what, ""));
+            let outcome = match word {
+                "live" => Some(Outcome::Live { url: rest.to_owned(), app: "crm".into() }),
+                "parked" => Some(Outcome::Parked { say: rest.to_owned() }),
+                _ => None,
+            };
+            d.build_update(&BuildUpdate { build_id: "b1".into(), stage: stage(word), say: None, outcome })
+        }
+        who => {
+            let confidence =
+                who.strip_prefix("caller ").and_then(|c| c.parse().ok()).unwrap_or_else(|| panic!("who is {who}"));
+            d.hear(&Heard { text: what.to_owned(), confidence })
+        }
+    })
+}
+
+fn written(reply: &Reply) -> String {
+    let mut out = String::new();
+    if !reply.say.is_empty() {
+        let _ = writeln!(out, "    grace: {}", reply.text());
+    }
+    match &reply.intent {
+        Some(Intent::Build(m)) => {
+            let _ = writeln!(
+                out,
+                "    => build {:?} features {} open {} revision {}",
+                m.title,
+                m.features.join("+"),
+                m.open_points().join("+"),
+                m.revision()
+            );
+        }
+        Some(Intent::Report { subject }) => {
+            let _ = writeln!(out, "    => report {subject}");
+        }
+        Some(Intent::Operator) => out.push_str("    => operator\n"),
+        None => {}
+    }
+    if reply.expect != Expectation::Open {
+        let _ = writeln!(out, "    (expects {:?})", reply.expect);
+    }
+    if reply.hang_up {
+        out.push_str("    (hangs up)\n");
+    }
+    out
+}
+
+#[track_caller]
+fn check(name: &str) {
+    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/dialogues");
+    let script = std::fs::read_to_string(dir.join(format!("{name}.txt"))).expect("a fixture");
+    let mut d = dialogue();
+    let (mut out, mut said) = (String::new(), String::new());
+    for line in script.lines().filter(|l| !l.is_empty() && !l.starts_with('#')) {
+        let _ = writeln!(out, "{line}");
+        if let Some(reply) = play(&mut d, line, &said) {
+            said = reply.text();
+            out.push_str(&written(&reply));
+        }
+    }
+    let golden = dir.join(format!("{name}.golden"));
+    if std::env::var_os("CALLWRIGHT_BLESS").is_some() {
+        std::fs::write(&golden, &out).expect("a writable golden");
+    }
+    let expected = std::fs::read_to_string(&golden).unwrap_or_default();
+    assert!(out == expected, "{name} went otherwise:\n{out}\nexpected:\n{expected}");
+}
+
+macro_rules! conversations {
+    ($($name:ident),* $(,)?) => { $(#[test] fn $name() { check(stringify!($name)); })* };
+}
+
+conversations!(
+    crm_by_voice,
+    missing_slots,
+    amended_in_the_read_back,
+    never_yes,
+    silence,
+    keys,
+    stop_key,
+    yes_before_the_question,
+    doubtful_yes,
+    other_things,
+    unknown_app,
+    parked,
+    rejected,
+    small_talk,
+);
+
+/// A dialogue that has just read back contacts and deals.
+fn read_back() -> Dialogue {
+    let mut d = dialogue();
+    d.greet();
+    let reply = d.hear(&Heard::certain("build a CRM with contacts and deals"));
+    assert_eq!(reply.expect, Expectation::YesNo);
+    d
+}
+
+fn built(reply: &Reply) -> Option<&BuildManifest> {
+    match &reply.intent {
+        Some(Intent::Build(m)) => Some(m),
+        _ => None,
+    }
+}
+
+#[test]
+fn the_golden_report() {
+    let mut d = dialogue();
+    d.greet();
+    let asked = d.hear(&Heard::certain("How's the CRM?"));
+    assert_eq!(asked.intent, Some(Intent::Report { subject: "crm".into() }));
+    let report =
+        d.facts(&AppFacts { name: "CRM".into(), deployed: true, apis_live: 5, records: 10, ..AppFacts::default() });
+    assert_eq!(report.say[0], "Deployed, 5 APIs live, 10 records.");
+    let rate = d.facts(&AppFacts {
+        deployed: true,
+        apis_live: 1,
+        records: 1,
+        requests_per_minute: 4.6,
+        ..AppFacts::default()
+    });
+    assert_eq!(rate.say[..2], ["Deployed, 1 API live, 1 record.", "About 5 requests a minute."]);
+}
+
+#[test]
+fn nothing_but_a_yes_starts_a_build() {
+    for text in [
+        "",
+        "hmm",
+        "um",
+        "no",
+        "nope",
+        "yes but",
+        "yes, but cheaper",
+        "yeah no",
+        "okay",
+        "right",
+        "sure",
+        "wait",
+        "maybe",
+        "yes and no",
+        "not yes",
+        "yes if it is free",
+        "I'll think about it",
+        "the weather is yes",
+        "say yes",
+        "yesterday",
+        "what happens if I say yes",
+        "build me a CRM",
+        "hello",
+        "can you hear me",
+        "go ahead and wait",
+    ] {
+        let mut d = read_back();
+        let reply = d.hear(&Heard::certain(text));
+        assert!(built(&reply).is_none(), "{text:?} started a build: {reply:?}");
+    }
+    let mut d = read_back();
+    assert!(built(&d.no_input()).is_none());
+    for key in "0234567890*#".chars() {
+        assert!(built(&read_back().key(key)).is_none(), "{key}");
+    }
+}
+
+#[test]
+fn a_yes_a_go_ahead_or_the_key_starts_it() {
+    for text in ["yes", "Yes.", "yeah, go ahead", "go ahead", "build it", "yes please, thank you"] {
+        let mut d = read_back();
+        let reply = d.hear(&Heard::certain(text));
+        let manifest = built(&reply).unwrap_or_else(|| panic!("{text:?}: {reply:?}"));
+        assert_eq!(manifest.features, ["contacts", "deals"]);
+        assert_eq!(manifest.metadata["approval"]["by"], "voice");
+        assert!(manifest.confidence > 0.75);
+        assert!(built(&d.hear(&Heard::certain("yes"))).is_none(), "a second yes builds nothing more");
+    }
+    assert!(built(&read_back().key('1')).is_some());
+}
+
+#[test]
+fn the_read_back_takes_at_most_twenty_seconds() {
+    let mut d = dialogue();
+    d.greet();
+    let reply = d.hear(&Heard::certain(
+        "build a CRM for my small plumbing business called Pipe Dreams with contacts, companies, deals, stages, notes, search, \
+         export, invoices, payments, reminders, a calendar, quotes, tickets, newsletters and whatsapp",
+    ));
+    // The slowest voice speaks 2.5 words a second; "CRM" counts as three.
+    let words = reply.text().split_whitespace().map(|w| if w.contains("CRM") { 3 } else { 1 }).sum::<usize>();
+    assert!(words <= 50, "{words} words: {}", reply.text());
+    assert!(reply.say.iter().all(|c| c.split_whitespace().count() <= 20), "{:?}", reply.say);
+}
+
+#[test]
+fn the_state_is_explicit() {
+    use callwright::conversation::{Question, Slot};
+    let mut d = dialogue();
+    d.greet();
+    assert_eq!(d.slots().missing, [Slot::Artefact, Slot::Features, Slot::Approval]);
+    d.hear(&Heard::certain("build a CRM"));
+    assert_eq!((d.slots().asked, d.slots().missing), (Question::Features, vec![Slot::Features, Slot::Approval]));
+    d.hear(&Heard::certain("deals and invoices"));
+    let slots = d.slots();
+    assert_eq!((slots.asked, slots.missing), (Question::Approval, vec![Slot::Approval]));
+    assert_eq!(
+        (slots.features, slots.open_points),
+        (vec!["contacts".to_owned(), "deals".to_owned()], vec!["invoices".to_owned()])
+    );
+    d.key('1');
+    assert!(d.slots().missing.is_empty());
+}
+
+#[test]
+fn updates_of_other_builds_are_not_told() {
+    let update = |id: &str, stage| BuildUpdate { build_id: id.into(), stage, say: None, outcome: None };
+    let mut d = read_back();
+    assert!(d.build_update(&update("mine", BuildStage::Tested)).say.is_empty(), "nothing was started yet");
+    d.key('1');
+    d.build_accepted("mine");
+    assert!(d.build_update(&update("other", BuildStage::Tested)).say.is_empty());
+    assert!(!d.build_update(&update("mine", BuildStage::Tested)).say.is_empty());
+    assert!(d.build_update(&update("mine", BuildStage::Tested)).say.is_empty(), "one line a stage");
+    assert!(d.build_update(&update("mine", BuildStage::Generated)).say.is_empty(), "never backwards");
+}
+
+#[test]
+fn late_news_of_an_interrupted_reply_does_not_touch_the_next() {
+    let mut d = read_back();
+    let first = d.key('3').text();
+    let again = d.key('0').text();
+    assert_ne!(first, again);
+    d.cut_off(&first, 2);
+    assert!(built(&d.hear(&Heard::certain("yes"))).is_some(), "the question was asked again and heard");
+    let mut d = read_back();
+    let said = d.key('3').text();
+    d.cut_off(&said, 2);
+    assert!(built(&d.hear(&Heard::certain("yes"))).is_none());
+}
+
+#[test]
+fn a_refused_build_may_be_approved_again() {
+    let mut d = read_back();
+    d.key('1');
+    let reply = d.build_refused("Four builds are waiting already.");
+    assert_eq!(reply.expect, Expectation::YesNo);
+    assert!(reply.text().contains("Four builds are waiting already.") && !d.building());
+    assert!(built(&d.key('1')).is_some());
+}
+
+#[test]
+fn the_same_call_gives_the_same_manifest() {
+    let (mut a, mut b) = (read_back(), read_back());
+    assert_eq!(built(&a.key('1')), built(&b.key('1')));
+}
+
+proptest! {
+    #[test]
+    fn no_conversation_panics_and_no_build_without_a_yes(
+        steps in proptest::collection::vec((0u8..9, "[a-z ,.']{0,40}"), 0..30)
+    ) {
+        let said = ["build a crm", "with deals", "no", "hmm", "how is the crm", "without deals", "okay", "add invoices", "a website"];
+        let mut d = dialogue();
+        d.greet();
+        for (n, text) in steps {
+            let reply = match n {
+                0 => d.no_input(),
+                1 => d.key(text.chars().next().filter(|c| *c != '1').unwrap_or('3')),
+                2 => d.build_update(&BuildUpdate { build_id: "b".into(), stage: BuildStage::Tested, say: Some(text), outcome: None }),
+                3 => d.facts(&AppFacts { name: text, requests_per_minute: f64::NAN, ..AppFacts::default() }),
+                4 => { let said = d.greet().text(); d.cut_off(&said, text.len()); continue }
+                5 => d.hear(&Heard::certain(text.replace("yes", "no"))),
+                _ => d.hear(&Heard::certain(said[text.len() % said.len()])),
+            };
+            prop_assert!(built(&reply).is_none());
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The gateway over real sockets: what it passes on, what it refuses, what it measures.
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::Request;
+use axum::routing::{any, get};
+use callwright::pipeline::deploy::{Gateway, Health, Upstream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+struct Stage {
+    gateway: Gateway,
+    address: SocketAddr,
+    health: watch::Sender<Health>,
+    app: JoinHandle<()>,
+    _dir: TempDir,
+}
+
+/// An app that says what it was asked, behind a gateway.
+async fn stage() -> Stage {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("app.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let echo = async |request: Request| {
+        let (head, body) = request.into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+        let headers: Vec<_> = head.headers.iter().map(|(k, v)| format!("{k}: {}", v.to_str().unwrap())).collect();
+        format!("{} {}\n{}\n{} octets", head.method, head.uri, headers.join("\n"), body.len())
+    };
+    let router = Router::new()
+        .route("/slow", get(async || tokio::time::sleep(Duration::from_millis(120)).await))
+        .route("/broken", get(async || (axum::http::StatusCode::INTERNAL_SERVER_ERROR, "oops")))
+        .route("/answer", get(async || ([("connection", "x-inner"), ("x-inner", "1"), ("x-outer", "2")], "ok")))
+        .route("/large", get(async || Bytes::from(vec![b'x'; 3_000_000])))
+        .route("/missing", get(async || axum::http::StatusCode::NOT_FOUND))
+        .fallback(any(echo));
+    let app = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let (health, watcher) = watch::channel(Health::Ready);
+    let free = TcpListener::bind((LOCAL, 0)).await.unwrap().local_addr().unwrap().port();
+    let gateway = Gateway::new(LOCAL, free..=free.saturating_add(20));
+    let port = gateway.put("crm", "CRM <1>", Upstream { socket, health: watcher }, None, &[]).await.unwrap();
+    Stage { gateway, address: (LOCAL, port).into(), health, app, _dir: dir }
+}
+
+/// Sends `request` as it is and returns all that comes until the connection is closed.
+async fn raw(address: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+async fn fetch(address: SocketAddr, path: &str) -> String {
+    raw(address, &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")).await
+}
+
+fn status(answer: &str) -> u16 {
+    answer.split(' ').nth(1).unwrap_or_default().parse().unwrap_or(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_pass_with_our_word_on_the_client_and_without_hop_by_hop_fields() {
+    let stage = stage().await;
+    let request = format!(
+        "POST http://{0}/contacts/17?x=1 HTTP/1.1\r\nHost: {0}\r\nConnection: close, X-Secret\r\nX-Secret: 1\r\n\
+         X-Forwarded-For: 8.8.8.8\r\nUpgrade: websocket\r\nTE: trailers\r\nX-Kept: yes\r\nContent-Length: 5\r\n\r\nhello",
+        stage.address
+    );
+    let answer = raw(stage.address, &request).await;
+    assert_eq!(status(&answer), 200, "{answer}");
+    assert!(answer.contains("POST /contacts/17?x=1"), "{answer}");
+    assert!(answer.contains("5 octets") && answer.contains("x-kept: yes"), "{answer}");
+    assert!(answer.contains("x-forwarded-for: 127.0.0.1") && !answer.contains("8.8.8.8"), "{answer}");
+    for gone in ["x-secret", "upgrade:", "te: trailers"] {
+        assert!(!answer.contains(gone), "{gone} in {answer}");
+    }
+    let answer = fetch(stage.address, "/answer").await;
+    assert!(answer.contains("x-outer: 2") && !answer.contains("x-inner: 1"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn inner_paths_foreign_names_and_odd_methods_are_refused() {
+    let stage = stage().await;
+    for path in ["/_/meta", "/%5f/meta", "//_/meta", "/./_/meta"] {
+        assert_eq!(status(&fetch(stage.address, path).await), 404, "{path}");
+    }
+    assert_eq!(status(&fetch(stage.address, "/a/../_/meta").await), 400);
+    let foreign = raw(stage.address, "GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n").await;
+    assert_eq!(status(&foreign), 421);
+    let trace = raw(stage.address, "TRACE / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
+    assert_eq!(status(&trace), 405);
+    assert_eq!(status(&raw(stage.address, "\u{16}\u{3}\u{1}\r\n\r\n").await), 400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_stream_within_bounds() {
+    let stage = stage().await;
+    let answer = fetch(stage.address, "/large").await;
+    assert_eq!(answer.len() - answer.find("\r\n\r\n").unwrap() - 4, 3_000_000);
+    let announced = raw(
+        stage.address,
+        "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 2000000\r\n\r\n",
+    )
+    .await;
+    assert_eq!(status(&announced), 413);
+    let chunk = format!("80000\r\n{}\r\n", "x".repeat(0x80000));
+    let chunked = format!(
+        "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}{chunk}{chunk}0\r\n\r\n"
+    );
+    let mut stream = TcpStream::connect(stage.address).await.unwrap();
+    // The gateway may close before all is sent.
+    let _ = stream.write_all(chunked.as_bytes()).await;
+    let mut answer = vec![0; 64];
+    let read = stream.read(&mut answer).await.unwrap_or(0);
+    assert!(String::from_utf8_lossy(&answer[..read]).starts_with("HTTP/1.1 413"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_is_down_gets_a_page_or_a_problem_and_is_waited_for_a_little() {
+    let stage = stage().await;
+    stage.health.send_replace(Health::Down("it crashed".into()));
+    let page = fetch(stage.address, "/").await;
+    assert_eq!(status(&page), 502);
+    assert!(page.contains("CRM &lt;1&gt;") && page.contains("text/html") && !page.contains("it crashed"), "{page}");
+    let problem = fetch(stage.address, "/api/contacts").await;
+    assert!(problem.contains("application/problem+json") && problem.contains("\"status\":502"), "{problem}");
+
+    let (address, health) = (stage.address, stage.health.clone());
+    let waiting = tokio::spawn(async move { fetch(address, "/").await });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    health.send_replace(Health::Ready);
+    assert_eq!(status(&waiting.await.unwrap()), 200);
+
+    // The process is gone but nobody noticed yet.
+    stage.app.abort();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(status(&fetch(stage.address, "/").await), 502);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_is_measured_under_its_template() {
+    let stage = stage().await;
+    for path in ["/contacts/1", "/contacts/2", "/contacts/300", "/contacts", "/broken", "/missing", "/_/meta", "/slow"]
+    {
+        fetch(stage.address, path).await;
+    }
+    let traffic = stage.gateway.traffic("crm").unwrap();
+    assert_eq!((traffic.requests, traffic.server_errors), (8, 1));
+    assert_eq!(traffic.requests_per_minute, 8.0);
+    let of = |route: &str| traffic.routes.iter().find(|r| r.route == route).unwrap();
+    assert_eq!(of("/contacts/{id}").by_class, [0, 3, 0, 0, 0]);
+    assert_eq!(of("unmatched").by_class, [0, 0, 0, 2, 0]);
+    assert!(of("/slow").p50_ms >= 120.0);
+    assert!(stage.gateway.traffic("shop").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_keeps_its_port_and_a_taken_one_is_passed_over() {
+    let stage = stage().await;
+    let upstream = stage.gateway.upstream("crm").unwrap();
+    let port = stage.address.port();
+    assert_eq!(stage.gateway.put("crm", "CRM", upstream.clone(), Some(1), &[]).await.unwrap(), port);
+    let other = stage.gateway.put("shop", "Shop", upstream.clone(), Some(port), &[port + 1]).await.unwrap();
+    assert!(other > port + 1);
+    stage.gateway.remove("crm");
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(stage.gateway.put("crm", "CRM", upstream.clone(), Some(port), &[]).await.unwrap(), port);
+    let full = Gateway::new(LOCAL, port..=port);
+    assert!(full.put("x", "X", upstream, None, &[]).await.unwrap_err().to_string().contains("ports"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn too_many_requests_at_once_are_refused_not_queued() {
+    let stage = stage().await;
+    let all: Vec<_> = (0..80)
+        .map(|_| {
+            let address = stage.address;
+            tokio::spawn(async move { status(&fetch(address, "/slow").await) })
+        })
+        .collect();
+    let mut seen = [0; 2];
+    for one in all {
+        match one.await.unwrap() {
+            200 => seen[0] += 1,
+            503 => seen[1] += 1,
+            other => panic!("{other}"),
+        }
+    }
+    assert!(seen[0] >= 40 && seen[1] >= 1, "{seen:?}");
+}

@@ -1,0 +1,364 @@
+//! The store as the daemon uses it: nothing acknowledged is lost, errors say what to do, events come out once and in order.
+
+use callwright::bus::Bus;
+use callwright::pipeline::manifest::{BuildManifest, BuildType, CreatedFrom};
+use callwright::store::{
+    Advance, CallRecord, Conversation, Direction, EventKind, OpenOptions, Speaker, Store, StoreError, Submitted, Turn,
+};
+use callwright::time::Wallclock;
+use proptest::prelude::*;
+use serde_json::{Map, json};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+fn manifest(id: &str, title: &str) -> BuildManifest {
+    BuildManifest {
+        manifest_id: id.into(),
+        build_type: BuildType::BuildCrm,
+        title: title.into(),
+        description: "Keeps customers.".into(),
+        features: vec!["contacts".into(), "deals".into()],
+        tech_stack: vec![],
+        constraints: Map::new(),
+        integrations: vec![],
+        conversation_id: "conv_1".into(),
+        created_from: CreatedFrom::Voice,
+        confidence: 0.93,
+        metadata: Map::from_iter([("approval".to_owned(), json!("yes"))]),
+    }
+}
+
+fn call(id: &str) -> CallRecord {
+    CallRecord {
+        id: id.into(),
+        direction: Direction::Inbound,
+        caller: "sip:ann@192.0.2.1".into(),
+        callee: "100".into(),
+        source: "192.0.2.1:5060".into(),
+        app: "agent:grace".into(),
+        conversation_id: None,
+        started: Wallclock(1000),
+        answered: None,
+        ended: None,
+        ended_by: None,
+        reason: None,
+        media: None,
+    }
+}
+
+/// The other half of `nothing_acknowledged_is_lost_by_kill_9`: writes and says what was acknowledged, until it is killed.
+#[test]
+fn writer_that_is_killed() {
+    let Some(dir) = std::env::var_os("STORE_TEST_DIR") else { return };
+    let first: u64 = std::env::var("STORE_TEST_FIRST").unwrap().parse().unwrap();
+    let store = Store::open(dir.as_ref()).unwrap();
+    let mut out = std::io::stdout().lock();
+    for number in first.. {
+        // Several under way at once, as in the daemon.
+        let commits: Vec<_> = (0..3).map(|part| store.calls().record(call(&format!("call_{number}_{part}")))).collect();
+        for (part, commit) in commits.into_iter().enumerate() {
+            commit.wait().unwrap();
+            writeln!(out, "ack call_{number}_{part}").unwrap();
+        }
+        out.flush().unwrap();
+    }
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_by_kill_9() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut acknowledged = Vec::new();
+    for round in 0..3_u64 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "writer_that_is_killed", "--nocapture"])
+            .env("STORE_TEST_DIR", dir.path())
+            .env("STORE_TEST_FIRST", (round * 1_000_000).to_string())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        // Killed in the middle of its work, at another point each round.
+        for _ in 0..50 + 37 * round {
+            let line = lines.by_ref().map(Result::unwrap).find(|line| line.contains("ack ")).unwrap();
+            acknowledged.push(line.rsplit(' ').next().unwrap().to_owned());
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        acknowledged.extend(lines.map_while(Result::ok).filter_map(|l| l.strip_prefix("ack ").map(str::to_owned)));
+    }
+    let store = Store::open(dir.path()).unwrap();
+    for id in &acknowledged {
+        assert!(store.calls().get(id).unwrap().is_some(), "{id} was acknowledged and is gone");
+    }
+    let events = store.events().after(0, usize::MAX).unwrap();
+    let started = events.iter().filter(|e| e.kind == "call.started").count();
+    let mut calls = 0;
+    let mut before = None;
+    loop {
+        let page = store.calls().list(before, 200).unwrap();
+        calls += page.items.len();
+        before = page.next;
+        if before.is_none() {
+            break;
+        }
+    }
+    assert_eq!(started, calls, "each call has its one event");
+    assert!(acknowledged.len() > 250);
+}
+
+#[test]
+fn a_full_disk_is_said_and_survived() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(Store::open(dir.path()).unwrap());
+    let small = OpenOptions { size_max: Some(300_000), ..OpenOptions::default() };
+    let store = Store::open_with(dir.path(), &small).unwrap();
+    let big = "x".repeat(20_000);
+    let mut kept = Vec::new();
+    let error = loop {
+        let id = format!("call_{}", kept.len());
+        match store.calls().record(CallRecord { reason: Some(big.clone()), ..call(&id) }).wait() {
+            Ok(()) => kept.push(id),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error, StoreError::DiskFull);
+    assert!(error.retry() && !kept.is_empty());
+    drop(store);
+    let store = Store::open(dir.path()).unwrap();
+    assert!(kept.iter().all(|id| store.calls().get(id).unwrap().is_some()));
+    store.calls().record(call("call_after")).wait().unwrap();
+}
+
+#[test]
+fn a_read_only_store_a_foreign_lock_and_a_second_daemon_are_told_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    store.calls().record(call("call_1")).wait().unwrap();
+    assert!(matches!(Store::open(dir.path()), Err(StoreError::InUse(_))));
+    drop(store);
+
+    let reader = Store::open_with(dir.path(), &OpenOptions { read_only: true, ..OpenOptions::default() }).unwrap();
+    assert!(reader.calls().get("call_1").unwrap().is_some());
+    let error = reader.calls().record(call("call_2")).wait().unwrap_err();
+    assert!(matches!(error, StoreError::ReadOnly(_)), "{error}");
+    drop(reader);
+
+    let quick = OpenOptions { lock_wait: Duration::from_millis(20), ..OpenOptions::default() };
+    let store = Store::open_with(dir.path(), &quick).unwrap();
+    let blocker = rusqlite::Connection::open(dir.path().join("callwright.db")).unwrap();
+    blocker.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert_eq!(store.calls().record(call("call_3")).wait(), Err(StoreError::Locked));
+    blocker.execute_batch("COMMIT").unwrap();
+    store.calls().record(call("call_3")).wait().unwrap();
+}
+
+#[test]
+fn a_file_that_is_no_database_is_refused_with_advice() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("callwright.db"), vec![7_u8; 8192]).unwrap();
+    let error = Store::open(dir.path()).unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt(_)), "{error}");
+    assert!(error.to_string().contains("backup"));
+}
+
+#[test]
+fn a_call_and_its_talk_are_kept_and_told_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let mut record = call("call_1");
+    store.calls().record(record.clone()).wait().unwrap();
+    record.answered = Some(Wallclock(2000));
+    record.conversation_id = Some("conv_1".into());
+    store.calls().record(record.clone()).wait().unwrap();
+    let conversation = Conversation {
+        id: "conv_1".into(),
+        call_id: Some("call_1".into()),
+        agent: "grace".into(),
+        started: Wallclock(2000),
+        ended: None,
+    };
+    store.conversations().record(conversation.clone()).wait().unwrap();
+    let turn = Turn {
+        conversation_id: "conv_1".into(),
+        seq: 1,
+        who: Speaker::Agent,
+        text: "Hello, this is Grace.".into(),
+        heard: None,
+        started: Wallclock(2100),
+        ended: Some(Wallclock(3100)),
+        confidence: None,
+    };
+    store.conversations().turn(turn.clone()).wait().unwrap();
+    store.conversations().turn(turn.clone()).wait().unwrap();
+    let corrected = Turn { heard: Some("Hello,".into()), ..turn };
+    store.conversations().turn(corrected.clone()).wait().unwrap();
+    record.ended = Some(Wallclock(9000));
+    record.ended_by = Some("remote".into());
+    record.media = Some(json!({"received": 350}));
+    store.calls().record(record.clone()).wait().unwrap();
+    store.calls().record(record.clone()).wait().unwrap();
+
+    assert_eq!(store.calls().get("call_1").unwrap(), Some(record));
+    assert_eq!(store.conversations().get("conv_1").unwrap(), Some((conversation, vec![corrected])));
+    let events = store.events().after(0, 100).unwrap();
+    let kinds: Vec<_> = events.iter().map(|e| e.kind.as_str()).collect();
+    assert_eq!(kinds, ["call.started", "call.answered", "conversation.turn", "conversation.turn", "call.ended"]);
+    assert_eq!(events[4].data["answered_seconds"], 7);
+    let envelope = serde_json::to_value(&events[0]).unwrap();
+    let names: Vec<_> = envelope.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(names, ["seq", "id", "type", "time", "subject", "data"]);
+    assert_eq!(envelope["time"], "1970-01-01T00:00:01.000Z");
+}
+
+#[test]
+fn a_turn_of_no_conversation_undoes_itself_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let lost = store.conversations().turn(Turn {
+        conversation_id: "nowhere".into(),
+        seq: 1,
+        who: Speaker::Caller,
+        text: "hi".into(),
+        heard: None,
+        started: Wallclock(1),
+        ended: None,
+        confidence: Some(0.5),
+    });
+    let kept = store.calls().record(call("call_1"));
+    assert!(matches!(lost.wait(), Err(StoreError::Conflict(_))));
+    kept.wait().unwrap();
+    assert_eq!(store.events().after(0, 10).unwrap().len(), 1);
+}
+
+#[test]
+fn calls_that_were_up_when_the_daemon_died_are_closed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    store.calls().record(call("call_1")).wait().unwrap();
+    assert_eq!(store.calls().close_abandoned(Wallclock(5000)).wait(), Ok(1));
+    assert_eq!(store.calls().close_abandoned(Wallclock(6000)).wait(), Ok(0));
+    let record = store.calls().get("call_1").unwrap().unwrap();
+    assert_eq!((record.ended, record.ended_by.as_deref()), (Some(Wallclock(5000)), Some("restart")));
+}
+
+#[test]
+fn the_same_manifest_twice_is_one_build_and_one_event() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let submit = |id: &str| store.builds().submit(manifest(id, "CRM"), Wallclock(1)).wait().unwrap();
+    let Submitted::New(first) = submit("m1") else { panic!() };
+    assert_eq!(submit("m1"), Submitted::Known(first.clone()));
+    let Submitted::New(second) = submit("m2") else { panic!() };
+    assert_eq!((first.slug.as_str(), second.slug.as_str()), ("crm", "crm-2"));
+    assert_eq!((first.number, second.number), (1, 2));
+    let events = store.events().after(0, 10).unwrap();
+    assert_eq!(events.iter().filter(|e| e.kind == "build.request.created").count(), 2);
+    assert_eq!(store.manifests().get("m1").unwrap(), Some(manifest("m1", "CRM")));
+}
+
+#[test]
+fn a_stale_worker_changes_nothing() {
+    use callwright::conversation::BuildStage::{Approved, Requested, Specified};
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let Submitted::New(build) = store.builds().submit(manifest("m1", "CRM"), Wallclock(1)).wait().unwrap() else {
+        panic!()
+    };
+    let advance = |from, to| store.builds().advance(&build.id, from, 0, to, Advance::default(), Wallclock(2)).wait();
+    assert_eq!(advance(Requested, Approved).unwrap().approved, Some(Wallclock(2)));
+    assert!(matches!(advance(Requested, Approved), Err(StoreError::Conflict(_))));
+    advance(Approved, Specified).unwrap();
+    assert_eq!(store.builds().count_attempt(&build.id, Specified, 0, Wallclock(3)).wait(), Ok(1));
+    assert!(matches!(advance(Specified, Approved), Err(StoreError::Conflict(_))), "of an attempt that is over");
+}
+
+#[test]
+fn documents_have_versions() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let put = |value| store.world().put("deployment", "crm", value, Wallclock(1)).wait().unwrap();
+    assert_eq!([put(json!({"a": 1})), put(json!({"a": 1})), put(json!({"a": 2}))], [1, 1, 2]);
+    assert_eq!(store.world().get("deployment", "crm").unwrap().unwrap().document, json!({"a": 2}));
+    assert_eq!(store.world().get("deployment", "shop").unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_come_at_least_once_in_order_from_any_position() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let append = async |n: u64| {
+        store.events().append(EventKind::AppDown, "crm", &n.to_string(), Wallclock(n), json!({"n": n})).await.unwrap()
+    };
+    for n in 1..=300 {
+        assert!(append(n).await);
+    }
+    let bus = Bus::start(store.clone());
+    let mut replaying = bus.subscribe(Some(0));
+    let mut resuming = bus.subscribe(Some(250));
+    let mut live = bus.subscribe(None);
+    let mut slow = bus.subscribe(None);
+    for n in 301..=2000 {
+        append(n).await;
+    }
+    assert!(!append(2000).await, "a repeat adds nothing");
+    for (subscription, first) in [(&mut replaying, 1), (&mut resuming, 251), (&mut live, 301)] {
+        for n in first..=2000 {
+            assert_eq!(subscription.next().await.unwrap().data["n"], n);
+        }
+    }
+    // It lagged more than the live channel holds and still misses nothing.
+    for n in 301..=2000 {
+        assert_eq!(slow.next().await.unwrap().data["n"], n);
+    }
+    drop(bus);
+    assert!(live.next().await.is_err());
+}
+
+#[test]
+fn what_a_durable_consumer_did_not_acknowledge_comes_again_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    for (restart, expected) in [(0, [1, 2, 3]), (1, [3, 4, 5]), (2, [5, 6, 7])] {
+        // A runtime each: its end is the end of the daemon.
+        tokio::runtime::Runtime::new().unwrap().block_on(async {
+            let store = Store::open(dir.path()).unwrap();
+            let bus = Bus::start(store.clone());
+            for n in restart * 10 + 1..=restart * 10 + 10_u64 {
+                store
+                    .events()
+                    .append(EventKind::AppDown, "crm", &n.to_string(), Wallclock(n), json!({}))
+                    .await
+                    .unwrap();
+            }
+            let mut consumer = bus.subscribe_durable("nats").await.unwrap();
+            for seq in expected {
+                assert_eq!(consumer.next().await.unwrap().seq, seq);
+                if seq != expected[2] {
+                    consumer.acknowledge().await.unwrap();
+                }
+            }
+        });
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
+    #[test]
+    fn pages_show_every_row_once(rows in 0_usize..40, limit in 1_usize..12) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let commits: Vec<_> = (0..rows).map(|n| store.calls().record(call(&format!("call_{n}")))).collect();
+        for commit in commits {
+            commit.wait().unwrap();
+        }
+        let (mut seen, mut before) = (Vec::new(), None);
+        loop {
+            let page = store.calls().list(before, limit).unwrap();
+            prop_assert!(page.items.len() <= limit);
+            seen.extend(page.items.into_iter().map(|c| c.id));
+            before = page.next;
+            if before.is_none() { break; }
+        }
+        prop_assert_eq!(seen, (0..rows).rev().map(|n| format!("call_{n}")).collect::<Vec<_>>());
+    }
+}
