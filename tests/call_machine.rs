@@ -2,9 +2,7 @@
 
 use callwright::call::machine::{CallAction, CallInput, CallMachine, Mark, Speaker};
 use callwright::call::record::EndClass;
-use callwright::conversation::{
-    AppFacts, BuildStage, BuildUpdate, Dialogue, Expectation, Outcome, Persona, WordTime,
-};
+use callwright::conversation::{AppFacts, BuildStage, BuildUpdate, Dialogue, Expectation, Outcome, Persona, WordTime};
 use callwright::id::{Generation, UtteranceId};
 use callwright::time::{MediaTime, Tick};
 use callwright::turn::{TurnConfig, TurnMachine};

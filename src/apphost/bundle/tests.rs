@@ -19,7 +19,7 @@ fn generated() -> Files {
         confidence: 0.9,
         metadata: serde_json::Map::new(),
     };
-    kernel::generate(&Spec::compose(&manifest), &manifest)
+    kernel::crm::generate(&Spec::compose(&manifest), &manifest)
 }
 
 /// The error after one file was changed.

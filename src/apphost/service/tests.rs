@@ -24,7 +24,7 @@ fn app() -> App {
         confidence: 0.9,
         metadata: serde_json::Map::new(),
     };
-    let files = kernel::generate(&Spec::compose(&manifest), &manifest);
+    let files = kernel::crm::generate(&Spec::compose(&manifest), &manifest);
     let data = tempfile::tempdir().unwrap();
     let bundle = Bundle::from_files(&files).unwrap();
     App { service: Service::open(bundle, data.path(), Purpose::Scenario).unwrap(), _data: data }
