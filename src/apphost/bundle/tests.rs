@@ -1,3 +1,5 @@
+//! What a bundle is refused for, and that what the kernel makes is not.
+
 use super::*;
 use crate::pipeline::kernel;
 use crate::pipeline::manifest::{BuildManifest, BuildType, CreatedFrom};
@@ -19,7 +21,7 @@ fn generated() -> Files {
         confidence: 0.9,
         metadata: serde_json::Map::new(),
     };
-    kernel::generate(&Spec::compose(&manifest), &manifest)
+    kernel::crm::generate(&Spec::compose(&manifest), &manifest)
 }
 
 /// The error after one file was changed.

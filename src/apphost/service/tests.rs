@@ -1,3 +1,5 @@
+//! Answers as values: headers, forms, methods, limits, and that nothing asked makes it panic.
+
 use super::*;
 use crate::pipeline::kernel;
 use crate::pipeline::manifest::{BuildManifest, BuildType, CreatedFrom};
@@ -24,7 +26,7 @@ fn app() -> App {
         confidence: 0.9,
         metadata: serde_json::Map::new(),
     };
-    let files = kernel::generate(&Spec::compose(&manifest), &manifest);
+    let files = kernel::crm::generate(&Spec::compose(&manifest), &manifest);
     let data = tempfile::tempdir().unwrap();
     let bundle = Bundle::from_files(&files).unwrap();
     App { service: Service::open(bundle, data.path(), Purpose::Scenario).unwrap(), _data: data }
