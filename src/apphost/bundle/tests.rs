@@ -1,3 +1,5 @@
+//! What a bundle is refused for, and that what the kernel makes is not.
+
 use super::*;
 use crate::pipeline::kernel;
 use crate::pipeline::manifest::{BuildManifest, BuildType, CreatedFrom};

@@ -1,3 +1,5 @@
+//! The fence around a bundle's SQL: what it cannot do, how long, how much, and that it happens whole.
+
 use super::*;
 use crate::apphost::bundle::Files;
 

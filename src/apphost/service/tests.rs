@@ -1,3 +1,5 @@
+//! Answers as values: headers, forms, methods, limits, and that nothing asked makes it panic.
+
 use super::*;
 use crate::pipeline::kernel;
 use crate::pipeline::manifest::{BuildManifest, BuildType, CreatedFrom};
