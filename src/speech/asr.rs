@@ -161,7 +161,7 @@ impl Turn {
         self.since_partial += samples.len();
         if self.since_partial >= PARTIAL_SAMPLES {
             self.since_partial = 0;
-            let text = search::words(&self.decoder.partial());
+            let text = self.decoder.partial();
             if text != self.partial {
                 self.partial.clone_from(&text);
                 tell(&self.events, SpeechEvent::Partial { text });
@@ -170,7 +170,7 @@ impl Turn {
     }
 
     fn finish(&mut self) -> Hypothesis {
-        search::judge(self.expectation, self.decoder.finish())
+        self.decoder.finish_with_synonyms(search::synonyms(self.expectation))
     }
 }
 
