@@ -351,3 +351,63 @@ impl Worker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::frame;
+    use crate::media::plan::{Role, SessionPlan, prepare};
+    use crate::rtp::Payload;
+    use std::net::UdpSocket;
+
+    fn session(call: u64) -> Box<PreparedSession> {
+        let plan = SessionPlan {
+            call: CallId(call),
+            socket: UdpSocket::bind("127.0.0.1:0").unwrap(),
+            remote: None,
+            payload: Payload::Pcmu,
+            telephone_event: None,
+            role: Role::Speech,
+            held: false,
+            learn_source: true,
+        };
+        prepare(plan).unwrap().0
+    }
+
+    #[test]
+    fn an_ended_call_waits_for_room_to_report_it() {
+        let (_orders, orders) = frame::ring(4, || MediaCommand::Close { call: CallId(0) });
+        let (reports, mut events) = frame::ring(2, || MediaEvent::Opened { call: CallId(0) });
+        let mut worker = Worker::new(Parts {
+            orders,
+            order_wake: Wake::new().unwrap(),
+            speech_wake: Wake::new().unwrap(),
+            event_wake: Wake::new().unwrap(),
+            reports: Reports::new(reports),
+            marks: Arc::new(Marks::new()),
+            shared: Arc::new(Shared::default()),
+            calls_max: 2,
+        })
+        .unwrap();
+        worker.carry_out(MediaCommand::Open(session(1)));
+        worker.carry_out(MediaCommand::Open(session(2)));
+        worker.carry_out(MediaCommand::Close { call: CallId(1) });
+        assert_eq!((worker.shared.calls.load(Relaxed), worker.vacant.len()), (1, 0));
+        let mut drain = || std::iter::from_fn(|| events.try_pop()).collect::<Vec<_>>();
+        assert!(matches!(drain()[..], [MediaEvent::Opened { .. }, MediaEvent::Opened { .. }]));
+        // Tried again at its due time, in its turn among the calls.
+        let due = worker.wheel.poll_timeout().unwrap();
+        assert!(due <= monotonic() + Duration::from_millis(21));
+        let until = monotonic() + Duration::from_secs(2);
+        let reported = loop {
+            worker.serve_due();
+            let reported = drain();
+            if !reported.is_empty() || monotonic() > until {
+                break reported;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        };
+        assert!(matches!(reported[..], [MediaEvent::Closed { call: CallId(1), cause: CloseCause::Asked, .. }]));
+        assert_eq!(worker.vacant.len(), 1);
+    }
+}
