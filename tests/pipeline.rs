@@ -140,7 +140,7 @@ async fn an_approved_manifest_goes_live_in_under_ten_seconds() {
     let build = pipeline.submit(manifest("m1", "Harbour CRM")).await.unwrap();
     let (seen, outcome) = follow(&mut updates, &build.id).await;
     let took = begun.elapsed();
-    println!("approval to live: {} ms", took.as_millis());
+    writeln!(std::io::stdout(), "approval to live: {} ms", took.as_millis()).unwrap();
     let Outcome::Live { url, app } = outcome else { panic!("{outcome:?}") };
     assert_eq!(app, "harbour-crm");
     assert!(took < Duration::from_secs(10), "{took:?}");
@@ -272,7 +272,6 @@ async fn parked(change: fn(&mut Files)) -> String {
     assert!(store.apps().list().unwrap().is_empty(), "nothing may be on line");
     pipeline.shutdown().await;
     assert_eq!(app_processes(dir.path()), Vec::<u32>::new());
-    println!("{say}");
     say
 }
 
@@ -283,7 +282,8 @@ async fn mutated_sql_parks_the_build_and_the_failing_test_is_named() {
     })
     .await;
     assert!(say.contains("a contact can be added, read, changed and deleted"), "{say}");
-    assert!(say.contains("Nothing was put on line"), "{say}");
+    assert!(say.contains("failed at the step \"it is gone\""), "{say}");
+    assert!(say.contains("Nothing was put on line") && !say.contains('{'), "{say}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -301,6 +301,55 @@ async fn sql_that_does_not_run_is_parked_after_bounded_tries() {
     let say =
         parked(|files| edit(files, "schema/0001_contacts.sql", "CREATE TABLE contacts", "CREATE TABEL contacts")).await;
     assert!(say.contains("I could not run the tests"), "{say}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_generator_that_panics_ends_its_build_and_nothing_else() {
+    #[derive(Debug)]
+    struct Panics;
+    impl Kernel for Panics {
+        fn name(&self) -> &'static str {
+            "panics"
+        }
+        fn can(&self, _: BuildType, _: Capability) -> bool {
+            true
+        }
+        fn generate(&self, manifest: &BuildManifest, _: &Spec) -> Result<Files, String> {
+            assert!(manifest.title != "Bad", "a defect");
+            Err("this generator makes nothing".into())
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let config = PipelineConfig { threads: 1, kernels: vec![Box::new(Panics)], ..config(dir.path()) };
+    let pipeline = Pipeline::start(config, store).await.unwrap();
+    let mut updates = pipeline.updates();
+    for (id, title, words) in [("m1", "Bad", "could not write the files"), ("m2", "Good", "makes nothing")] {
+        let build = pipeline.submit(manifest(id, title)).await.unwrap();
+        let (_, outcome) = follow(&mut updates, &build.id).await;
+        assert!(matches!(&outcome, Outcome::Parked { say } if say.contains(words)), "{outcome:?}");
+    }
+    pipeline.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn builds_run_on_their_own_idle_threads() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let pipeline = Pipeline::start(config(dir.path()), store).await.unwrap();
+    // A thread sets its class as the first thing that it does.
+    sleep(Duration::from_millis(100)).await;
+    let mut classes = Vec::new();
+    for task in std::fs::read_dir("/proc/self/task").unwrap().flatten() {
+        let stat = std::fs::read_to_string(task.path().join("stat")).unwrap();
+        let (name, rest) = stat.split_once('(').unwrap().1.rsplit_once(") ").unwrap();
+        if name.starts_with("build-") {
+            // proc(5): field 41 is the policy; `rest` begins with field 3. 5 is SCHED_IDLE.
+            classes.push(rest.split(' ').nth(41 - 3).unwrap().to_owned());
+        }
+    }
+    assert_eq!(classes, ["5", "5"]);
+    pipeline.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -377,7 +426,7 @@ async fn an_app_that_dies_is_started_again_with_its_data() {
         assert!(begun.elapsed() < PATIENCE);
         sleep(Duration::from_millis(20)).await;
     }
-    println!("back after {} ms", begun.elapsed().as_millis());
+    writeln!(std::io::stdout(), "back after {} ms", begun.elapsed().as_millis()).unwrap();
     assert_eq!(pipeline.meta("crm").await.unwrap().records, 1);
     assert!(store.events().after(0, 1000).unwrap().iter().any(|e| e.kind == "app.down" && e.subject == "crm"));
     pipeline.shutdown().await;

@@ -1,3 +1,4 @@
+//! One datagram into the RTP header parser.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

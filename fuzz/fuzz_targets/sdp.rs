@@ -1,3 +1,4 @@
+//! One session description as offer and as answer.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,3 +1,4 @@
+//! A sequence of SIP datagrams into one agent; nothing may be left of them.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

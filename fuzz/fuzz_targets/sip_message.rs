@@ -1,3 +1,4 @@
+//! One datagram into the SIP parser.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

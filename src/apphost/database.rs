@@ -195,6 +195,9 @@ impl Database {
         self.transaction(|| {
             let mut rows = Vec::new();
             for sql in split(sql) {
+                if !only_rows(&sql) {
+                    return Err(DatabaseError::Other("not a statement that reads or writes rows".to_owned()));
+                }
                 rows = self.fenced(Fence::Rows, || self.query(&sql, &Parameters::new()))?;
             }
             Ok((rows, keep))
@@ -286,6 +289,9 @@ impl Database {
                 return Err(bad("holds no statement".to_owned()));
             }
             for sql in &statements {
+                if !only_rows(sql) {
+                    return Err(bad("holds a statement that does more than read and write rows".to_owned()));
+                }
                 self.fenced(Fence::Rows, || {
                     let statement = self.connection.prepare_cached(sql).map_err(|e| bad(e.to_string()))?;
                     for i in 1..=statement.parameter_count() {
@@ -340,7 +346,7 @@ impl Database {
                     _ => statement.raw_bind_parameter(i, rusqlite::types::Null)?,
                 }
             }
-            let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+            let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
             let mut rows = statement.raw_query();
             let mut out = Vec::new();
             while let Some(row) = rows.next()? {
@@ -493,6 +499,12 @@ fn json(value: ValueRef<'_>) -> Value {
     }
 }
 
+/// Whether a statement begins like one about rows; a few others (VACUUM) are never shown to the authorizer.
+fn only_rows(sql: &str) -> bool {
+    let verb = sql.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default().to_ascii_uppercase();
+    ["DELETE", "INSERT", "REPLACE", "SELECT", "UPDATE", "VALUES", "WITH"].contains(&verb.as_str())
+}
+
 /// Cuts SQL into statements at semicolons outside of quotes and comments; comments are dropped.
 fn split(sql: &str) -> Vec<String> {
     let mut statements = vec![String::new()];
@@ -519,9 +531,24 @@ fn split(sql: &str) -> Vec<String> {
                 }
                 current.push('\n');
             }
+            (None, '/') if rest.peek() == Some(&'*') => {
+                let mut last = ' ';
+                // The opening star is not the closing one.
+                rest.next();
+                for c in rest.by_ref() {
+                    if last == '*' && c == '/' {
+                        break;
+                    }
+                    last = c;
+                }
+                current.push(' ');
+            }
             (None, ';') => statements.push(String::new()),
             (None, c) => current.push(c),
         }
     }
     statements.into_iter().map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect()
 }
+
+#[cfg(test)]
+mod tests;

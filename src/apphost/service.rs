@@ -375,3 +375,6 @@ pub(super) fn id_parameter(id: i64) -> Parameters {
 fn same_origin(request: &Request) -> bool {
     matches!(request.header("sec-fetch-site"), "" | "same-origin" | "none")
 }
+
+#[cfg(test)]
+mod tests;

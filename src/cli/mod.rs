@@ -32,7 +32,7 @@ enum Command {
     /// Read a configuration and say what it means.
     Check(check::Arguments),
     /// Call somebody as a phone would: play, record, follow a script, measure.
-    Dial(dial::Args),
+    Dial(Box<dial::Args>),
     /// Run a generated app, locked in (the daemon starts this).
     #[command(hide = true)]
     Apphost {

@@ -304,6 +304,7 @@ impl Worker {
         }
     }
 
+    #[expect(clippy::disallowed_methods, reason = "leaking beats freeing on the packet path; see below")]
     fn refuse(&mut self, call: CallId, session: Box<PreparedSession>) {
         if let Err(event) = self.reports.deliver(MediaEvent::Refused { call, session }) {
             // Neither a slot nor room to say so: control has stopped reading. Forgetting the session leaks it, which is

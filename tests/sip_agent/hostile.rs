@@ -1,3 +1,5 @@
+//! What no phone should send: malformed, oversized, forged, mutated.
+
 use callwright::sip::agent::{Agent, AgentConfig};
 use callwright::sip::message::parse_datagram;
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Two agents on a link that loses, repeats and reorders datagrams; every run is fixed by its seed.
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! One agent against a phone that says exactly what the test writes.
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
