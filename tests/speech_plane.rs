@@ -572,3 +572,30 @@ fn figures() {
         }
     }
 }
+
+/// What the demonstration's caller says, in several renditions (a synthetic voice breathes differently each time).
+#[test]
+fn the_demonstration_is_heard() {
+    let Some(rig) = start(&config()) else { return };
+    for rendition in 0..4 {
+        let mut call = rig.call();
+        for (said, expectation, heard) in [
+            (
+                "Good morning, we repair bicycles, could you make us a C R M with contacts and deals?",
+                Expectation::Open,
+                &["crm", "contacts", "deals"][..],
+            ),
+            ("Yes.", Expectation::YesNo, &["yes"]),
+            ("What is happening with my C R M?", Expectation::Open, &["happening", "crm"]),
+            ("Thank you, goodbye.", Expectation::Open, &["goodbye"]),
+        ] {
+            let (text, confidence) = call.hear(expectation, &turn("rms", said));
+            eprintln!("{rendition}: {said} > {text} ({confidence:.2})");
+            assert!(heard.iter().all(|word| text.contains(word)), "'{said}' became '{text}' ({confidence:.2})");
+            assert!(
+                expectation != Expectation::YesNo || confidence >= 0.5,
+                "'{said}' became '{text}' ({confidence:.2})"
+            );
+        }
+    }
+}
