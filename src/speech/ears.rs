@@ -17,10 +17,11 @@ use crate::os::wait::wait_any;
 use crate::os::wake::Wake;
 use crate::time::{MediaTime, Tick};
 use callwright_models::vad::{CHUNK_SAMPLES, Silero, VadState};
-use crossbeam_channel::{Receiver, TryRecvError};
+use crossbeam_channel::{Receiver, TryRecvError, TrySendError};
 use ringbuf::traits::Consumer;
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -208,23 +209,22 @@ impl Ear {
     fn finalize(&mut self, asked: Instant) {
         match self.turn.take() {
             Some(turn) => {
-                let ended = self.tracker.last_voiced().max(turn.started);
-                self.order(Job::End { call: self.call, started: turn.started, ended, asked });
+                let started = turn.started;
+                let ended = self.tracker.last_voiced().max(started);
+                if !self.order(Job::End { call: self.call, started, ended, asked }) {
+                    self.answer_nothing(started, ended, asked);
+                }
             }
             None => {
                 let now = MediaTime(self.history_end);
-                tell(
-                    &self.events,
-                    SpeechEvent::Final {
-                        text: String::new(),
-                        confidence: 0.0,
-                        started: now,
-                        ended: now,
-                        took: asked.elapsed(),
-                    },
-                );
+                self.answer_nothing(now, now, asked);
             }
         }
+    }
+
+    fn answer_nothing(&self, started: MediaTime, ended: MediaTime, asked: Instant) {
+        let took = asked.elapsed();
+        tell(&self.events, SpeechEvent::Final { text: String::new(), confidence: 0.0, started, ended, took });
     }
 
     fn report(&mut self, voiced: bool, end: MediaTime) {
@@ -244,17 +244,17 @@ impl Ear {
         earlier.or(self.arrivals.front()).map_or(Tick(0), |(_, received)| *received)
     }
 
-    fn order(&mut self, job: Job) {
-        if self.jobs.try_send(job).is_err() && !self.overloaded {
-            self.overloaded = true;
-            tell(
-                &self.events,
-                SpeechEvent::Failed {
-                    part: Part::Asr,
-                    what: "recognition is too slow for the calls on this machine".into(),
-                },
-            );
+    /// Hands a job to the recogniser; false when it is many seconds behind.
+    fn order(&mut self, job: Job) -> bool {
+        if self.jobs.try_send(job).is_ok() {
+            return true;
         }
+        if !self.overloaded {
+            self.overloaded = true;
+            let what = "recognition is too slow for the calls on this machine".to_owned();
+            tell(&self.events, SpeechEvent::Failed { part: Part::Asr, what });
+        }
+        false
     }
 }
 
@@ -268,16 +268,19 @@ pub(super) fn run(
 ) {
     let wakes: Vec<RawFd> = std::iter::once(own.as_raw_fd()).chain(media.iter().map(Wake::as_raw_fd)).collect();
     let mut ears: Vec<Box<Ear>> = Vec::new();
+    // Calls that are gone and whose recogniser has not been told yet.
+    let mut gone: Vec<(Jobs, CallId)> = Vec::new();
     loop {
         wait_any(&wakes, PATIENCE);
         // Audio first: a command that follows speech in time must find that speech judged.
         let mut frames = 0;
-        for ear in &mut ears {
-            while let Some(frame) = ear.inbound.try_pop() {
-                frames += 1;
-                ear.handle_frame(&frame, &mut silero);
+        ears.retain_mut(|ear| {
+            let keep = listen(ear, &mut silero, &mut frames);
+            if !keep {
+                gone.push((ear.jobs.clone(), ear.call));
             }
-        }
+            keep
+        });
         heard(frames);
         loop {
             match commands.try_recv() {
@@ -294,13 +297,28 @@ pub(super) fn run(
                 }
                 Ok(EarsCommand::Detach { call }) => {
                     if let Some(at) = ears.iter().position(|ear| ear.call == call) {
-                        let mut ear = ears.swap_remove(at);
-                        ear.order(Job::Forget { call });
+                        gone.push((ears.swap_remove(at).jobs, call));
                     }
                 }
                 Ok(EarsCommand::Stop) | Err(TryRecvError::Disconnected) => return,
                 Err(TryRecvError::Empty) => break,
             }
         }
+        gone.retain(|(jobs, call)| matches!(jobs.try_send(Job::Forget { call: *call }), Err(TrySendError::Full(_))));
     }
+}
+
+/// Reads a call's ring to its end; false when the call is to be dropped: its actor is gone, or its audio made us panic.
+fn listen(ear: &mut Ear, silero: &mut Silero, frames: &mut u64) -> bool {
+    let read = catch_unwind(AssertUnwindSafe(|| {
+        while let Some(frame) = ear.inbound.try_pop() {
+            *frames += 1;
+            ear.handle_frame(&frame, silero);
+        }
+    }));
+    if read.is_err() {
+        tell(&ear.events, SpeechEvent::Failed { part: Part::Vad, what: "hearing failed for this call".into() });
+        return false;
+    }
+    !ear.events.is_closed()
 }
