@@ -546,7 +546,7 @@ fn speech_input(event: SpeechEvent) -> CallInput {
         SpeechEvent::SpeakStarted { utterance, .. } => CallInput::SpeakStarted(utterance),
         SpeechEvent::Spoken { utterance, words, .. } => CallInput::Spoken { utterance, words },
         SpeechEvent::Failed { part, what } => CallInput::SpeechFailed(format!("{}: {what}", part.name())),
-        SpeechEvent::Onset { at, .. } => CallInput::Onset(at),
+        SpeechEvent::Onset { at, received } => CallInput::Onset(at, received),
     }
 }
 

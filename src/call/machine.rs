@@ -38,8 +38,8 @@ pub enum CallInput {
         /// When that sample reached us.
         last_voiced_tick: Tick,
     },
-    /// Speech began with this sample.
-    Onset(MediaTime),
+    /// Speech began with this sample, which arrived then.
+    Onset(MediaTime, Tick),
     /// What the recogniser believes so far.
     Partial(String),
     /// What the caller said.
@@ -198,7 +198,10 @@ pub struct CallMachine {
     ended: bool,
     caller_speaking: bool,
     last_voiced: Tick,
-    onset: Option<Tick>,
+    /// When the newest onset of speech arrived.
+    onset: Tick,
+    /// Onset of the speech that cut the agent short, until the flush is confirmed.
+    interrupted: Option<Tick>,
     /// When the ACK came, until the greeting is heard.
     confirmed: Option<Tick>,
     end_of_turn: Option<Tick>,
@@ -225,7 +228,8 @@ impl CallMachine {
             ended: false,
             caller_speaking: false,
             last_voiced: Tick(0),
-            onset: None,
+            onset: Tick(0),
+            interrupted: None,
             confirmed: None,
             end_of_turn: None,
             carried: String::new(),
@@ -265,7 +269,8 @@ impl CallMachine {
                 self.turn.handle_voice(at, voiced, last_voiced);
                 self.follow_turn(now);
             }
-            CallInput::Onset(at) => {
+            CallInput::Onset(at, received) => {
+                self.onset = received;
                 self.turn.handle_onset(at);
                 self.follow_turn(now);
             }
@@ -297,7 +302,7 @@ impl CallMachine {
                 self.cut_playout();
                 // A key gives up what was being said; its answer is no answer to speech.
                 self.caller_speaking = false;
-                self.onset = None;
+                self.interrupted = None;
                 self.end_of_turn = None;
                 self.carried.clear();
                 self.answering = None;
@@ -384,7 +389,7 @@ impl CallMachine {
     }
 
     fn handle_flushed(&mut self, utterance: Option<UtteranceId>, samples: u64, last_audible: Option<Tick>) {
-        if let (Some(onset), Some(last)) = (self.onset.take(), last_audible) {
+        if let (Some(onset), Some(last)) = (self.interrupted.take(), last_audible) {
             self.measure(Mark::BargeInStop, last.since(onset));
         }
         let Some(cut) = self.cut.take() else { return };
@@ -416,7 +421,9 @@ impl CallMachine {
                 }
                 TurnEvent::BargeIn { .. } => {
                     self.caller_speaking = true;
-                    self.onset = Some(self.last_voiced);
+                    if self.saying.as_ref().is_some_and(|s| s.audible) {
+                        self.interrupted = Some(self.onset);
+                    }
                     self.cut_playout();
                 }
                 TurnEvent::EndOfTurn { .. } => {
