@@ -66,7 +66,10 @@ mod tests {
         clock::sleep_until(after + Duration::from_millis(20));
         let mut seen = Vec::new();
         b.receive(&mut |at, source, octets| seen.push((at, source, octets.to_vec())));
-        assert_eq!(seen.iter().map(|(_, s, o)| (*s, &o[..])).collect::<Vec<_>>(), [(from, &b"one"[..]), (from, b"two")]);
+        assert_eq!(
+            seen.iter().map(|(_, s, o)| (*s, &o[..])).collect::<Vec<_>>(),
+            [(from, &b"one"[..]), (from, b"two")]
+        );
         for (at, ..) in seen {
             let slack = Duration::from_millis(1);
             assert!(at + slack >= before && at <= after + slack, "{before:?} {at:?} {after:?}");
