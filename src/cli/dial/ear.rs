@@ -361,22 +361,10 @@ mod tests {
         pieces
     }
 
-<<<<<<< HEAD
-    #[test]
-    fn experiment() {
-        let assets = Assets::locate();
-        let mut slt = Flite::load(&assets, "slt").unwrap();
-        let mut ear = Ear::open(
-            &assets,
-            &EarPlan { expected: vec!["5 APIs live".into(), "7 records".into()], ..EarPlan::default() },
-        )
-        .unwrap();
-=======
     fn ear(expected: &[&str]) -> Ear {
         let expected = expected.iter().map(|&e| e.to_owned()).collect();
         Ear::open(&Assets::locate(), &EarPlan { expected, ..EarPlan::default() }).unwrap()
     }
->>>>>>> dial
 
     fn slt() -> Flite {
         Flite::load(&Assets::locate(), "slt").unwrap()
