@@ -99,6 +99,10 @@ impl Daemon {
         let media_events =
             media.take_events().ok_or_else(|| DaemonError("media reports were taken twice".to_owned()))?;
 
+        let bells = (0..media.workers())
+            .map(|worker| media.speech_wake(worker))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|e| DaemonError::from("the media workers' bells", e))?;
         let speech = SpeechPlane::start(
             &SpeechConfig {
                 recognisers: config.speech.decoders,
@@ -108,10 +112,7 @@ impl Daemon {
             },
             &Assets::locate(),
             &conversation::domain(),
-            (0..media.workers())
-                .map(|worker| media.speech_wake(worker))
-                .collect::<Result<_, _>>()
-                .map_err(|e| DaemonError::from("the speech plane", e))?,
+            bells,
             Arc::clone(&marks),
         )
         .map_err(|e| DaemonError::from("the speech plane", e))?;
@@ -155,7 +156,7 @@ impl Daemon {
         });
 
         let alive = Arc::new(AtomicBool::new(true));
-        let state = state_of(&planes, bus, rendered, &alive);
+        let state = state_of(&planes, bus, rendered.clone(), &alive);
         let (stop_api, api_stopped) = oneshot::channel::<()>();
         let api = tokio::spawn(server.serve(state, async move {
             // An error means that the daemon is gone, which also ends the API.
@@ -168,6 +169,7 @@ impl Daemon {
         let tasks = vec![
             tokio::spawn(signalling(Arc::clone(&planes), sip_events)),
             tokio::spawn(liveness(Arc::clone(&planes), alive)),
+            tokio::spawn(upkeep(rendered)),
         ];
         said(notify::ready());
         Ok(Self { planes, tasks, api, stop_api, sip_task, reports })
@@ -368,6 +370,14 @@ impl MediaReports {
         if self.thread.join().is_err() {
             warn!("the thread of media reports had panicked");
         }
+    }
+}
+
+/// Moves what histograms have gathered into their buckets, so that they do not grow between two looks at `/metrics`.
+async fn upkeep(rendered: PrometheusHandle) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        rendered.run_upkeep();
     }
 }
 

@@ -86,7 +86,7 @@ pub const CALL_EVENTS_MAX: usize = 256;
 pub const SPEECH_JOBS_MAX: usize = 1024;
 /// Calls attached to speech at once at most, whatever the configuration says.
 pub const SPEECH_LANES_MAX: usize = 512;
-/// Warm recognisers at most; each holds about 20 MB.
+/// Warm recognisers at most; each holds about 10 MB.
 pub const RECOGNISERS_MAX: usize = 64;
 /// Utterances of one call that wait to be spoken.
 pub const SPEECH_UTTERANCES_MAX: usize = 32;

@@ -4,11 +4,12 @@ use callwright::api::{ApiError, AppState, Engine, HealthSnapshot, LiveCall, Serv
 use callwright::bus::{Bus, EventKind};
 use callwright::pipeline::{Pipeline, PipelineConfig};
 use callwright::store::{CallRecord, Conversation, Direction, Speaker, Store, Turn};
+use callwright::telemetry::metric;
 use callwright::time::Wallclock;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -54,14 +55,11 @@ async fn start() -> Box_ {
             conversation_id: None,
         }]
     };
-    let state = AppState::new(
-        store.clone(),
-        bus,
-        pipeline,
-        health,
-        Arc::new(|| "media_workers 1\n".to_owned()),
-        Arc::new(live),
-    );
+    // One recorder a process; tests of one binary may share it.
+    static RECORDER: OnceLock<metric::Handle> = OnceLock::new();
+    let recorder = RECORDER.get_or_init(|| metric::install().unwrap());
+    let metrics = || format!("media_workers 1\n{}", recorder.render());
+    let state = AppState::new(store.clone(), bus, pipeline, health, Arc::new(metrics), Arc::new(live));
     let server = Server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = server.address();
     let (stop, stopped) = oneshot::channel();
@@ -122,7 +120,9 @@ async fn health_metrics_page_and_description_are_served() {
     assert_eq!((ready.status, ready.json()["subsystems"][0]["name"].clone()), (503, json!("sip")));
     assert_eq!(get(b.address, "/health").await.json()["status"], "degraded");
     let metrics = get(b.address, "/metrics").await;
-    assert_eq!(metrics.body, "media_workers 1\n");
+    assert!(metrics.body.starts_with("media_workers 1\n"));
+    assert!(metrics.body.contains("api_requests_total{route=\"/health\",class=\"2xx\"}"), "{}", metrics.body);
+    assert!(metrics.body.contains("# HELP api_requests_total"), "{}", metrics.body);
     assert!(metrics.head.contains("text/plain; version=0.0.4"));
     for (path, kind) in [("/", "text/html"), ("/page.css", "text/css"), ("/page.js", "text/javascript")] {
         let file = get(b.address, path).await;

@@ -43,7 +43,7 @@ fn facts(text: &str) -> AppFacts {
 }
 
 /// Plays one line of a fixture.
-fn play(d: &mut Dialogue, line: &str) -> Option<Reply> {
+fn play(d: &mut Dialogue, line: &str, said: &str) -> Option<Reply> {
     let (who, what) = line.split_once('>').unwrap_or_else(|| panic!("no '>' in {line}"));
     let what = what.trim();
     Some(match who {
@@ -52,7 +52,7 @@ fn play(d: &mut Dialogue, line: &str) -> Option<Reply> {
         "key" => d.key(what.chars().next().expect("a key")),
         "silence" => d.no_input(),
         "cut" => {
-            d.cut_off(what.parse().expect("words heard"));
+            d.cut_off(said, what.parse().expect("words heard"));
             return None;
         }
         "facts" => d.facts(&facts(what)),
@@ -109,10 +109,11 @@ fn check(name: &str) {
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/dialogues");
     let script = std::fs::read_to_string(dir.join(format!("{name}.txt"))).expect("a fixture");
     let mut d = dialogue();
-    let mut out = String::new();
+    let (mut out, mut said) = (String::new(), String::new());
     for line in script.lines().filter(|l| !l.is_empty() && !l.starts_with('#')) {
         let _ = writeln!(out, "{line}");
-        if let Some(reply) = play(&mut d, line) {
+        if let Some(reply) = play(&mut d, line, &said) {
+            said = reply.text();
             out.push_str(&written(&reply));
         }
     }
@@ -142,6 +143,7 @@ conversations!(
     unknown_app,
     parked,
     rejected,
+    small_talk,
 );
 
 /// A dialogue that has just read back contacts and deals.
@@ -267,6 +269,43 @@ fn the_state_is_explicit() {
 }
 
 #[test]
+fn updates_of_other_builds_are_not_told() {
+    let update = |id: &str, stage| BuildUpdate { build_id: id.into(), stage, say: None, outcome: None };
+    let mut d = read_back();
+    assert!(d.build_update(&update("mine", BuildStage::Tested)).say.is_empty(), "nothing was started yet");
+    d.key('1');
+    d.build_accepted("mine");
+    assert!(d.build_update(&update("other", BuildStage::Tested)).say.is_empty());
+    assert!(!d.build_update(&update("mine", BuildStage::Tested)).say.is_empty());
+    assert!(d.build_update(&update("mine", BuildStage::Tested)).say.is_empty(), "one line a stage");
+    assert!(d.build_update(&update("mine", BuildStage::Generated)).say.is_empty(), "never backwards");
+}
+
+#[test]
+fn late_news_of_an_interrupted_reply_does_not_touch_the_next() {
+    let mut d = read_back();
+    let first = d.key('3').text();
+    let again = d.key('0').text();
+    assert_ne!(first, again);
+    d.cut_off(&first, 2);
+    assert!(built(&d.hear(&Heard::certain("yes"))).is_some(), "the question was asked again and heard");
+    let mut d = read_back();
+    let said = d.key('3').text();
+    d.cut_off(&said, 2);
+    assert!(built(&d.hear(&Heard::certain("yes"))).is_none());
+}
+
+#[test]
+fn a_refused_build_may_be_approved_again() {
+    let mut d = read_back();
+    d.key('1');
+    let reply = d.build_refused("Four builds are waiting already.");
+    assert_eq!(reply.expect, Expectation::YesNo);
+    assert!(reply.text().contains("Four builds are waiting already.") && !d.building());
+    assert!(built(&d.key('1')).is_some());
+}
+
+#[test]
 fn the_same_call_gives_the_same_manifest() {
     let (mut a, mut b) = (read_back(), read_back());
     assert_eq!(built(&a.key('1')), built(&b.key('1')));
@@ -286,7 +325,7 @@ proptest! {
                 1 => d.key(text.chars().next().filter(|c| *c != '1').unwrap_or('3')),
                 2 => d.build_update(&BuildUpdate { build_id: "b".into(), stage: BuildStage::Tested, say: Some(text), outcome: None }),
                 3 => d.facts(&AppFacts { name: text, requests_per_minute: f64::NAN, ..AppFacts::default() }),
-                4 => { d.cut_off(text.len()); continue }
+                4 => { let said = d.greet().text(); d.cut_off(&said, text.len()); continue }
                 5 => d.hear(&Heard::certain(text.replace("yes", "no"))),
                 _ => d.hear(&Heard::certain(said[text.len() % said.len()])),
             };

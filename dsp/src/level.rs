@@ -14,11 +14,10 @@ pub fn rms(pcm: &[i16]) -> f32 {
     if pcm.is_empty() {
         return 0.0;
     }
-    #[expect(clippy::cast_precision_loss, reason = "a level needs no 53 bits")]
+    // A level needs no 53 bits.
     let mean = energy(pcm) as f64 / pcm.len() as f64;
-    #[expect(clippy::cast_possible_truncation, reason = "at most 32768")]
-    let rms = mean.sqrt() as f32;
-    rms
+    // At most 32768.
+    mean.sqrt() as f32
 }
 
 /// Level in dB relative to full scale (RMS 32768 = 0), not below `FLOOR_DBFS`.

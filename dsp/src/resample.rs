@@ -91,9 +91,8 @@ impl Downsampler2 {
 
 fn round(value: f32) -> i16 {
     // `as` saturates: a full-scale square overshoots by the filter's ripple.
-    #[expect(clippy::cast_possible_truncation, reason = "saturation is meant")]
-    let rounded = value.round() as i16;
-    rounded
+    // Saturation is meant.
+    value.round() as i16
 }
 
 fn dot(taps: &[f32; BRANCH], past: &[f32; BRANCH]) -> f32 {
@@ -112,7 +111,7 @@ fn branch() -> [f32; BRANCH] {
         *tap = 0.5 * angle.sin() / angle * window;
     }
     let sum: f64 = taps.iter().sum();
-    #[expect(clippy::cast_possible_truncation, reason = "taps are rounded to f32 on purpose")]
+    // Taps are rounded to f32 on purpose.
     taps.map(|t| (t * 0.5 / sum) as f32)
 }
 

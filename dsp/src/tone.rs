@@ -23,7 +23,7 @@ impl Tone {
     /// Writes the next samples over what is there.
     pub fn fill(&mut self, pcm: &mut [i16]) {
         for sample in pcm {
-            #[expect(clippy::cast_possible_truncation, reason = "amplitude is at most 32767")]
+            // Amplitude is at most 32767.
             let value = (self.phase.sin() * self.amplitude).round() as i16;
             *sample = value;
             self.phase += self.step;

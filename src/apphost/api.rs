@@ -49,7 +49,7 @@ pub(super) fn listing(
     let mut next = None;
     if rows.len() > limit as usize {
         rows.truncate(limit as usize);
-        next = rows.last().map(|last| seal_cursor(last));
+        next = rows.last().map(seal_cursor);
     }
     for row in &mut rows {
         row.shift_remove("_key");

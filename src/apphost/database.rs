@@ -90,6 +90,15 @@ impl std::fmt::Display for Rule {
     }
 }
 
+/// How long data matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeping {
+    /// A record that was confirmed survives a power cut.
+    Durable,
+    /// Nobody will miss it.
+    ThrowAway,
+}
+
 /// What the SQL that is being prepared may do.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -112,6 +121,8 @@ pub struct Database {
     tables: Vec<String>,
     rows_max: usize,
     version: u32,
+    /// The file as it is right after the migrations; only made by [`Database::forget`].
+    empty: Option<Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -130,11 +141,8 @@ impl Database {
     ///
     /// # Errors
     /// [`DatabaseError::Open`], [`DatabaseError::FromTheFuture`], [`DatabaseError::BadSql`].
-    pub fn open(path: &Path, bundle: &Bundle) -> Result<Self, DatabaseError> {
-        let open = |e: rusqlite::Error| DatabaseError::Open { path: path.display().to_string(), what: e.to_string() };
-        let mut connection = Connection::open(path).map_err(open)?;
+    pub fn open(path: &Path, bundle: &Bundle, keeping: Keeping) -> Result<Self, DatabaseError> {
         let limits = &bundle.app.limits;
-        settle(&connection, limits).map_err(open)?;
         let fence = Arc::new(AtomicU8::new(Fence::Open as u8));
         let budget = Arc::new(Budget {
             start: Instant::now(),
@@ -143,11 +151,7 @@ impl Database {
             steps: AtomicU64::new(0),
             deadline: AtomicU64::new(u64::MAX),
         });
-        let (f, b) = (Arc::clone(&fence), Arc::clone(&budget));
-        connection
-            .authorizer(Some(move |context: AuthContext<'_>| judge(f.load(Ordering::Relaxed), &context)))
-            .map_err(open)?;
-        connection.progress_handler(STEPS_PER_LOOK, Some(move || b.spent())).map_err(open)?;
+        let connection = connect(path, limits, keeping, &fence, &budget)?;
         let mut database = Self {
             connection,
             fence,
@@ -156,6 +160,7 @@ impl Database {
             tables: bundle.app.resources.iter().map(|r| r.name.clone()).collect(),
             rows_max: limits.rows as usize,
             version: 0,
+            empty: None,
         };
         database.migrate(&bundle.schema)?;
         database.prepare_all(bundle)?;
@@ -190,17 +195,21 @@ impl Database {
         self.transaction(|| {
             let mut rows = Vec::new();
             for sql in split(sql) {
+                if !only_rows(&sql) {
+                    return Err(DatabaseError::Other("not a statement that reads or writes rows".to_owned()));
+                }
                 rows = self.fenced(Fence::Rows, || self.query(&sql, &Parameters::new()))?;
             }
             Ok((rows, keep))
         })
     }
 
-    /// Throws all data away and opens an empty file again; for scenarios.
+    /// Throws all data away and goes on with an empty file; for scenarios.
     ///
     /// # Errors
     /// As [`Self::open`].
     pub fn forget(&mut self, path: &Path, bundle: &Bundle) -> Result<(), DatabaseError> {
+        let failed = |e: std::io::Error| DatabaseError::Open { path: path.display().to_string(), what: e.to_string() };
         // An in-memory database lets go of the file before it is removed.
         let memory = Connection::open_in_memory().map_err(|e| explain(&e))?;
         drop(std::mem::replace(&mut self.connection, memory));
@@ -208,13 +217,19 @@ impl Database {
             let mut name = path.as_os_str().to_owned();
             name.push(tail);
             match std::fs::remove_file(&name) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(DatabaseError::Open { path: path.display().to_string(), what: e.to_string() });
-                }
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(failed(e)),
                 _ => {}
             }
         }
-        *self = Self::open(path, bundle)?;
+        if let Some(empty) = &self.empty {
+            // Migrations and preparation have been checked; the copy of their result is as good and much faster.
+            std::fs::write(path, empty).map_err(failed)?;
+            self.connection = connect(path, &bundle.app.limits, Keeping::ThrowAway, &self.fence, &self.budget)?;
+            return Ok(());
+        }
+        *self = Self::open(path, bundle, Keeping::ThrowAway)?;
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(|e| explain(&e))?;
+        self.empty = Some(std::fs::read(path).map_err(failed)?);
         Ok(())
     }
 
@@ -274,6 +289,9 @@ impl Database {
                 return Err(bad("holds no statement".to_owned()));
             }
             for sql in &statements {
+                if !only_rows(sql) {
+                    return Err(bad("holds a statement that does more than read and write rows".to_owned()));
+                }
                 self.fenced(Fence::Rows, || {
                     let statement = self.connection.prepare_cached(sql).map_err(|e| bad(e.to_string()))?;
                     for i in 1..=statement.parameter_count() {
@@ -328,7 +346,7 @@ impl Database {
                     _ => statement.raw_bind_parameter(i, rusqlite::types::Null)?,
                 }
             }
-            let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+            let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
             let mut rows = statement.raw_query();
             let mut out = Vec::new();
             while let Some(row) = rows.next()? {
@@ -358,13 +376,35 @@ impl Budget {
     }
 }
 
+/// A connection within the fence and the budget.
+fn connect(
+    path: &Path,
+    limits: &Limits,
+    keeping: Keeping,
+    fence: &Arc<AtomicU8>,
+    budget: &Arc<Budget>,
+) -> Result<Connection, DatabaseError> {
+    let open = || -> rusqlite::Result<Connection> {
+        let mut connection = Connection::open(path)?;
+        settle(&connection, limits, keeping)?;
+        let (fence, budget) = (Arc::clone(fence), Arc::clone(budget));
+        connection.authorizer(Some(move |context: AuthContext<'_>| judge(fence.load(Ordering::Relaxed), &context)))?;
+        connection.progress_handler(STEPS_PER_LOOK, Some(move || budget.spent()))?;
+        Ok(connection)
+    };
+    open().map_err(|e| DatabaseError::Open { path: path.display().to_string(), what: e.to_string() })
+}
+
 /// Durable, defensive, small.
-fn settle(connection: &Connection, limits: &Limits) -> rusqlite::Result<()> {
+fn settle(connection: &Connection, limits: &Limits, keeping: Keeping) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(256);
     connection.busy_timeout(Duration::from_secs(2))?;
-    // A record that was confirmed survives a power cut, hence FULL.
+    connection.execute_batch(match keeping {
+        Keeping::Durable => "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;",
+        Keeping::ThrowAway => "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;",
+    })?;
     connection.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;
+        "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;
          PRAGMA cache_size = -2000; PRAGMA mmap_size = 0; PRAGMA journal_size_limit = 4194304;",
     )?;
     let page_size: u32 = connection.query_row("PRAGMA page_size", [], |r| r.get(0))?;
@@ -459,6 +499,12 @@ fn json(value: ValueRef<'_>) -> Value {
     }
 }
 
+/// Whether a statement begins like one about rows; a few others (VACUUM) are never shown to the authorizer.
+fn only_rows(sql: &str) -> bool {
+    let verb = sql.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default().to_ascii_uppercase();
+    ["DELETE", "INSERT", "REPLACE", "SELECT", "UPDATE", "VALUES", "WITH"].contains(&verb.as_str())
+}
+
 /// Cuts SQL into statements at semicolons outside of quotes and comments; comments are dropped.
 fn split(sql: &str) -> Vec<String> {
     let mut statements = vec![String::new()];
@@ -485,9 +531,24 @@ fn split(sql: &str) -> Vec<String> {
                 }
                 current.push('\n');
             }
+            (None, '/') if rest.peek() == Some(&'*') => {
+                let mut last = ' ';
+                // The opening star is not the closing one.
+                rest.next();
+                for c in rest.by_ref() {
+                    if last == '*' && c == '/' {
+                        break;
+                    }
+                    last = c;
+                }
+                current.push(' ');
+            }
             (None, ';') => statements.push(String::new()),
             (None, c) => current.push(c),
         }
     }
     statements.into_iter().map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect()
 }
+
+#[cfg(test)]
+mod tests;

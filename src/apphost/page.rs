@@ -256,7 +256,9 @@ fn show(
         let rows = service.run(&format!("{}_by_{by}", child.name), &parameters, Some(child))?;
         // Only records that live within this one are composed on its page.
         let inputs = if child.within.as_deref() == Some(by) {
-            inputs(service, child, &BTreeMap::from([(by.to_owned(), id.to_string())]), &BTreeMap::new())?
+            // The parent is this record; no list of others to choose from.
+            let others = child.fields.iter().filter(|f| f.name != by);
+            inputs(service, others, &BTreeMap::new(), &BTreeMap::new())?
         } else {
             Vec::new()
         };
@@ -283,7 +285,7 @@ fn form(
 ) -> Result<Response, Problem> {
     Draft::new(service, request)
         .resource(entity)
-        .with("inputs", inputs(service, entity, input, errors)?)
+        .with("inputs", inputs(service, entity.fields.iter(), input, errors)?)
         .with("errors", errors.len())
         .with("warning", warning)
         .with("id", id)
@@ -291,14 +293,14 @@ fn form(
 }
 
 /// What a form shows for each field.
-fn inputs(
+fn inputs<'a>(
     service: &Service,
-    entity: &Entity,
+    fields: impl Iterator<Item = &'a Field>,
     input: &BTreeMap<String, String>,
     errors: &BTreeMap<String, String>,
 ) -> Result<Vec<Value>, Problem> {
     let mut inputs = Vec::new();
-    for field in &entity.fields {
+    for field in fields {
         let value = input.get(&field.name).cloned().unwrap_or_default();
         let options = match (field.kind, &field.references) {
             (FieldKind::Choice, _) => {

@@ -24,7 +24,13 @@ impl Pages {
         environment.set_fuel(Some(APP_TEMPLATE_FUEL));
         environment.set_recursion_limit(50);
         let sign = currency_sign(&bundle.app.currency);
+        let before = sign.clone();
         environment.add_filter("money", move |cents: Option<i64>| format!("{sign}{}", show_money(cents.unwrap_or(0))));
+        environment.add_filter("money_whole", move |cents: Option<i64>| {
+            // To the nearest whole unit, for figures that are read at a glance.
+            let rounded = show_money((cents.unwrap_or(0).saturating_add(50)).div_euclid(100) * 100);
+            format!("{before}{}", rounded.trim_end_matches(".00"))
+        });
         environment.add_filter("day", |text: Option<String>| text.map_or_else(String::new, |t| day(&t)));
         environment.add_filter("moment", |text: Option<String>| text.map_or_else(String::new, |t| moment(&t)));
         environment.add_filter("initials", |text: String| initials(&text));

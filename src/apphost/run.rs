@@ -71,7 +71,7 @@ pub fn cage(bundle: &Path, data: &Path, keep: Vec<RawFd>) -> Plan {
         keep,
         memory_max: APP_MEMORY_MAX,
         // The write-ahead log may outgrow the database for a while.
-        file_max: u64::from(APP_DATABASE_MB_MAX) * 2 << 20,
+        file_max: u64::from(APP_DATABASE_MB_MAX) << 21,
         files_max: APP_FILES_MAX,
         landlock_abi_max: None,
     }

@@ -5,7 +5,7 @@
 //! the gateway.
 
 use super::bundle::{Bundle, content_type};
-use super::database::{Database, DatabaseError, Parameters, Row, Rule};
+use super::database::{Database, DatabaseError, Keeping, Parameters, Row, Rule};
 use super::exchange::{Request, Response};
 use super::render::Pages;
 use super::route::{Found, Handler, Routes};
@@ -143,8 +143,9 @@ impl Service {
     /// See [`ServiceError`].
     pub fn open(bundle: Bundle, data: &Path, purpose: Purpose) -> Result<Self, ServiceError> {
         let database_path = data.join(DATABASE_FILE);
+        let keeping = if purpose == Purpose::Serve { Keeping::Durable } else { Keeping::ThrowAway };
         Ok(Self {
-            database: Database::open(&database_path, &bundle)?,
+            database: Database::open(&database_path, &bundle, keeping)?,
             pages: Pages::new(&bundle).map_err(ServiceError::Template)?,
             tokens: Tokens::new(&bundle.app.slug).map_err(|e| ServiceError::Random(e.to_string()))?,
             routes: Routes::new(&bundle.app),
@@ -374,3 +375,6 @@ pub(super) fn id_parameter(id: i64) -> Parameters {
 fn same_origin(request: &Request) -> bool {
     matches!(request.header("sec-fetch-site"), "" | "same-origin" | "none")
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,8 @@ use tokio::task::{self, JoinHandle};
 
 /// Events read from the store at a time.
 const REPLAY_BATCH: usize = 256;
+/// Old events are dropped each time so many new ones came.
+const PRUNE_EVERY: u64 = 10_000;
 
 /// Why a subscription ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -139,6 +141,8 @@ impl Subscription {
 async fn publish(store: Store, live: broadcast::Sender<Arc<Event>>) {
     let mut newest = store.newest_event();
     let mut position = *newest.borrow_and_update();
+    let mut pruned = position;
+    drop(store.events().prune());
     while newest.changed().await.is_ok() {
         loop {
             let reader = store.clone();
@@ -158,7 +162,9 @@ async fn publish(store: Store, live: broadcast::Sender<Arc<Event>>) {
                 // No subscriber is no fault.
                 let _ = live.send(Arc::new(event));
             }
-            if position.is_multiple_of(10_000) {
+            if position >= pruned + PRUNE_EVERY {
+                pruned = position;
+                // Not waited for: the next one makes up for a failed one.
                 drop(store.events().prune());
             }
         }

@@ -264,7 +264,7 @@ impl Actor {
                 }
                 return;
             }
-            Some(event) = talk.speech.recv() => speech_input(event),
+            Some(event) = talk.speech.recv() => Some(speech_input(event)),
             Some(answer) = talk.answered.recv() => match answer {
                 Answer::Input(input) => Some(input),
                 Answer::Submitted(build) => {
@@ -391,12 +391,13 @@ impl Actor {
     fn adopt(&mut self, build: String) {
         let Some(talk) = &mut self.talk else { return };
         talk.submitting = talk.submitting.saturating_sub(1);
-        talk.builds.insert(build);
+        talk.builds.insert(build.clone());
         let held = std::mem::take(&mut talk.held);
         let (ours, others): (Vec<_>, Vec<_>) = held.into_iter().partition(|u| talk.builds.contains(&u.build_id));
         if talk.submitting > 0 {
             talk.held = others;
         }
+        self.tell(CallInput::BuildAccepted(build));
         for update in ours {
             self.tell(CallInput::Build(update));
         }
@@ -535,19 +536,18 @@ fn measure(marks: &Marks, mark: Mark, took: Duration) {
     .record(took);
 }
 
-fn speech_input(event: SpeechEvent) -> Option<CallInput> {
-    Some(match event {
-        SpeechEvent::Voice { at, voiced, last_voiced, last_voiced_tick } => {
-            CallInput::Voice { at, voiced, last_voiced, last_voiced_tick }
+fn speech_input(event: SpeechEvent) -> CallInput {
+    match event {
+        SpeechEvent::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick } => {
+            CallInput::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick }
         }
         SpeechEvent::Partial { text } => CallInput::Partial(text),
         SpeechEvent::Final { text, confidence, .. } => CallInput::Final { text, confidence },
         SpeechEvent::SpeakStarted { utterance, .. } => CallInput::SpeakStarted(utterance),
         SpeechEvent::Spoken { utterance, words, .. } => CallInput::Spoken { utterance, words },
         SpeechEvent::Failed { part, what } => CallInput::SpeechFailed(format!("{}: {what}", part.name())),
-        // The turn machine takes the onset from the voice judgements.
-        SpeechEvent::Onset { .. } => return None,
-    })
+        SpeechEvent::Onset { at, .. } => CallInput::Onset(at),
+    }
 }
 
 fn spoken_refusal(error: &SubmitError) -> String {

@@ -7,9 +7,7 @@
 
 use crate::call::record::{CallEnd, EndClass};
 
-use crate::conversation::{
-    AppFacts, BuildStage, BuildUpdate, Dialogue, Expectation, Heard, Intent, Outcome, Reply, WordTime, heard_words,
-};
+use crate::conversation::{AppFacts, BuildUpdate, Dialogue, Expectation, Heard, Intent, Reply, WordTime, heard_words};
 use crate::id::{Generation, UtteranceId};
 use crate::pipeline::manifest::BuildManifest;
 use crate::time::{MediaTime, Tick};
@@ -39,7 +37,11 @@ pub enum CallInput {
         last_voiced: MediaTime,
         /// When that sample reached us.
         last_voiced_tick: Tick,
+        /// When the first loud sample of this stretch of voice reached us.
+        onset_tick: Option<Tick>,
     },
+    /// Speech began with this sample.
+    Onset(MediaTime),
     /// What the recogniser believes so far.
     Partial(String),
     /// What the caller said.
@@ -84,6 +86,8 @@ pub enum CallInput {
     Build(BuildUpdate),
     /// The answer to [`CallAction::LookUp`].
     Facts(AppFacts),
+    /// The pipeline took the build under this id.
+    BuildAccepted(String),
     /// The pipeline did not take the build; the reason is speakable.
     BuildRefused(String),
     /// A speech engine failed.
@@ -196,7 +200,10 @@ pub struct CallMachine {
     ended: bool,
     caller_speaking: bool,
     last_voiced: Tick,
-    onset: Option<Tick>,
+    /// When the first loud sample of the newest voice arrived.
+    onset: Tick,
+    /// Onset of the speech that cut the agent short, until the flush is confirmed.
+    interrupted: Option<Tick>,
     /// When the ACK came, until the greeting is heard.
     confirmed: Option<Tick>,
     end_of_turn: Option<Tick>,
@@ -223,7 +230,8 @@ impl CallMachine {
             ended: false,
             caller_speaking: false,
             last_voiced: Tick(0),
-            onset: None,
+            onset: Tick(0),
+            interrupted: None,
             confirmed: None,
             end_of_turn: None,
             carried: String::new(),
@@ -256,11 +264,16 @@ impl CallMachine {
                 let reply = self.dialogue.greet();
                 self.perform(now, reply);
             }
-            CallInput::Voice { at, voiced, last_voiced, last_voiced_tick } => {
+            CallInput::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick } => {
+                self.onset = onset_tick.unwrap_or(last_voiced_tick);
                 if voiced {
                     self.last_voiced = last_voiced_tick;
                 }
                 self.turn.handle_voice(at, voiced, last_voiced);
+                self.follow_turn(now);
+            }
+            CallInput::Onset(at) => {
+                self.turn.handle_onset(at);
                 self.follow_turn(now);
             }
             CallInput::Partial(text) => {
@@ -291,7 +304,7 @@ impl CallMachine {
                 self.cut_playout();
                 // A key gives up what was being said; its answer is no answer to speech.
                 self.caller_speaking = false;
-                self.onset = None;
+                self.interrupted = None;
                 self.end_of_turn = None;
                 self.carried.clear();
                 self.answering = None;
@@ -299,6 +312,10 @@ impl CallMachine {
                 self.perform(now, reply);
             }
             CallInput::Build(update) => {
+                // The newest stage says it all; an outcome is never replaced.
+                if self.news.back().is_some_and(|last| last.outcome.is_none() && last.build_id == update.build_id) {
+                    self.news.pop_back();
+                }
                 if self.news.len() == NEWS_MAX {
                     self.news.pop_front();
                 }
@@ -309,14 +326,9 @@ impl CallMachine {
                 let reply = self.dialogue.facts(&facts);
                 self.perform(now, reply);
             }
+            CallInput::BuildAccepted(build) => self.dialogue.build_accepted(&build),
             CallInput::BuildRefused(reason) => {
-                let refused = BuildUpdate {
-                    build_id: String::new(),
-                    stage: BuildStage::Failed,
-                    say: None,
-                    outcome: Some(Outcome::Parked { say: reason }),
-                };
-                let reply = self.dialogue.build_update(&refused);
+                let reply = self.dialogue.build_refused(&reason);
                 self.perform(now, reply);
             }
             CallInput::SpeechFailed(what) => {
@@ -379,13 +391,13 @@ impl CallMachine {
     }
 
     fn handle_flushed(&mut self, utterance: Option<UtteranceId>, samples: u64, last_audible: Option<Tick>) {
-        if let (Some(onset), Some(last)) = (self.onset.take(), last_audible) {
+        if let (Some(onset), Some(last)) = (self.interrupted.take(), last_audible) {
             self.measure(Mark::BargeInStop, last.since(onset));
         }
         let Some(cut) = self.cut.take() else { return };
         let samples = if utterance == Some(cut.utterance) { samples } else { 0 };
         let heard = heard_words(&cut.words, samples, None);
-        self.dialogue.cut_off(heard);
+        self.dialogue.cut_off(&cut.text, heard);
         let heard: Vec<&str> = cut.words.iter().take(heard).map(|w| w.word.as_str()).collect();
         self.note_agent(cut.text, Some(heard.join(" ")));
     }
@@ -411,7 +423,9 @@ impl CallMachine {
                 }
                 TurnEvent::BargeIn { .. } => {
                     self.caller_speaking = true;
-                    self.onset = Some(self.last_voiced);
+                    if self.saying.as_ref().is_some_and(|s| s.audible) {
+                        self.interrupted = Some(self.onset);
+                    }
                     self.cut_playout();
                 }
                 TurnEvent::EndOfTurn { .. } => {

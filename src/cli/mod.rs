@@ -7,7 +7,9 @@ pub mod dial;
 pub mod doctor;
 pub mod serve;
 
+use crate::apphost;
 use clap::{Parser, Subcommand};
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// Answers the phone, listens, speaks, and turns what callers ask for into running software.
@@ -29,8 +31,15 @@ enum Command {
     Serve(serve::Arguments),
     /// Read a configuration and say what it means.
     Check(check::Arguments),
-    /// Call an agent as a person would: speak, listen, press keys, and measure what comes back.
+    /// Call somebody as a phone would: play, record, follow a script, measure.
     Dial(Box<dial::Args>),
+    /// Run a generated app, locked in (the daemon starts this).
+    #[command(hide = true)]
+    Apphost {
+        /// See `callwright apphost -- --help`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Let a simulated caller order a CRM by phone, and show it.
     Demo(demo::Arguments),
     /// Look at this machine: engines, real-time scheduling, ports, sandbox.
@@ -44,6 +53,7 @@ pub fn run() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Dial(arguments) => dial::run(&arguments),
+        Command::Apphost { arguments } => ExitCode::from(apphost::run(arguments)),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
     }

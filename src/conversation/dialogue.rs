@@ -98,6 +98,8 @@ pub struct Dialogue {
     last_expect: Expectation,
     /// Whether the caller heard the approval question to its end.
     question_heard: bool,
+    /// Whether the caller has said hello.
+    greeted: bool,
 }
 
 impl Dialogue {
@@ -116,6 +118,7 @@ impl Dialogue {
             last_say: Vec::new(),
             last_expect: Expectation::Open,
             question_heard: false,
+            greeted: false,
         }
     }
 
@@ -206,9 +209,13 @@ impl Dialogue {
         self.fail(&["Are you still there?"])
     }
 
-    /// The last reply was interrupted after this many whole words of [`Reply::text`] had been heard
-    /// ([`super::heard_words`]). A spoken yes to a question that was not heard is no approval.
-    pub fn cut_off(&mut self, words_heard: usize) {
+    /// The agent was interrupted while it said `said` ([`Reply::text`] of that reply), after this many whole words of it had
+    /// been heard ([`super::heard_words`]). A spoken yes to a question that was not heard is no approval. News of an older
+    /// reply, e.g. one that a key has already answered, changes nothing.
+    pub fn cut_off(&mut self, said: &str, words_heard: usize) {
+        if said != self.last_say.join(" ") {
+            return;
+        }
         let mut words = 0;
         for clause in &self.last_say {
             words += clause.split_whitespace().count();
@@ -231,7 +238,8 @@ impl Dialogue {
         self.ask_approval(vec!["I could not start it.".to_owned(), why.to_owned()])
     }
 
-    /// A build came further. At most one line a stage; the reply may say nothing.
+    /// A build came further. At most one line a stage; the reply may say nothing. While the agent or the caller speaks, hold
+    /// updates back and hand in only the newest: stages that were passed over are not told.
     pub fn build_update(&mut self, update: &BuildUpdate) -> Reply {
         let Some(build) = &mut self.build else { return Reply::default() };
         let title = build.title.clone();
@@ -337,10 +345,17 @@ impl Dialogue {
                 let first = format!("I can't build {} {name} yet.", article(name));
                 self.reply(vec![first, "So far I build CRMs.".into(), "Shall it be a CRM?".into()], Expectation::YesNo)
             }
+            Act::Cancel if self.build.is_some() => self.say(&["I can't undo a build from here yet."]),
             Act::Cancel => self.stop(),
             Act::Reject if self.build.is_some() => self.hang_up(&["All right.", "Goodbye."]),
             Act::Reject => self.fail(&["All right."]),
-            Act::Greeting => self.fail(&["Hello. I can hear you."]),
+            // People answer a greeting; only a second one is no progress.
+            Act::Greeting if !std::mem::replace(&mut self.greeted, true) => {
+                let mut say = vec!["Hello. I can hear you.".to_owned()];
+                let expect = self.ask_again(&mut say);
+                self.reply(say, expect)
+            }
+            Act::Greeting => self.fail(&["I can hear you."]),
             Act::Nothing => self.fail(&["I did not hear you."]),
             _ if self.build.is_some() && understood.answer.no == 0.0 && understood.answer.other_words == 0 => {
                 // "Thank you", "great" after a build is live.

@@ -399,7 +399,7 @@ impl Template {
         while gcd(step.max(1), all.max(1)) != 1 {
             step += 1;
         }
-        (0..count).map(move |n| self.sentence(n * step.max(1) % all.max(1)))
+        (0..count).map(move |n| self.sentence(n * step.max(1) % all.max(1))).filter(|s| !stutters(s))
     }
 
     fn sentence(&self, mut index: usize) -> String {
@@ -416,6 +416,12 @@ impl Template {
         }
         sentence
     }
+}
+
+/// "notes notes", "notes and notes": fillers met themselves.
+fn stutters(sentence: &str) -> bool {
+    let words: Vec<&str> = sentence.split(' ').filter(|w| !matches!(*w, "and" | "a" | "the")).collect();
+    words.windows(2).any(|w| w[0] == w[1] && w[0].ends_with('s'))
 }
 
 fn gcd(a: usize, b: usize) -> usize {

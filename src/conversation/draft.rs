@@ -284,3 +284,16 @@ fn title_case(name: &str) -> String {
         name.split(' ').map(|w| if w == "crm" { "CRM".to_owned() } else { capitalised(w) }).collect();
     words.join(" ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::spec;
+
+    #[test]
+    fn what_is_promised_can_be_built() {
+        for (key, _) in BUILDABLE {
+            assert!(spec::covers(BuildType::BuildCrm, key), "{key}");
+        }
+    }
+}

@@ -5,14 +5,15 @@
 
 use crate::id::{Generation, UtteranceId};
 use crate::limits::{FRAME_SAMPLES, RTP_PACKET_SAMPLES_MAX};
-use crate::media::frame::{InFrame, InboundConsumer, InboundProducer, OutFrame, OutboundConsumer, OutboundProducer};
+use crate::media::frame::{
+    self, InFrame, InboundConsumer, InboundProducer, OutFrame, OutboundConsumer, OutboundProducer,
+};
 use crate::media::inbound::Arrived;
 use crate::media::pass::Pass;
 use crate::media::playout::Identity;
 use crate::rtp::Header;
 use crate::time::MediaTime;
-use ringbuf::HeapRb;
-use ringbuf::traits::{Consumer, Producer, Split};
+use ringbuf::traits::{Consumer, Producer};
 
 /// Frames in either ring: a packet is three at most.
 const RING_FRAMES: usize = RTP_PACKET_SAMPLES_MAX.div_ceil(FRAME_SAMPLES) + 1;
@@ -36,8 +37,8 @@ pub(super) struct Echo {
 impl Echo {
     pub(super) fn new() -> Self {
         Self {
-            caller: HeapRb::<InFrame>::new(RING_FRAMES).split(),
-            answer: HeapRb::<OutFrame>::new(RING_FRAMES).split(),
+            caller: frame::ring(RING_FRAMES, || InFrame::EMPTY),
+            answer: frame::ring(RING_FRAMES, || OutFrame::EMPTY),
             anchor: None,
             position: 0,
         }
@@ -63,7 +64,7 @@ impl Echo {
     ) {
         let anchor =
             *self.anchor.get_or_insert(Anchor { sequence: extended, timestamp: packet.timestamp, ours: *next });
-        #[expect(clippy::cast_possible_truncation, reason = "sequence numbers are modulo 2^16")]
+        // Sequence numbers are modulo 2^16.
         let header = Header {
             marker,
             payload_type: packet.payload.payload_type(),
@@ -84,7 +85,7 @@ impl Echo {
         debug_assert!(pushed, "the outbox holds one answer for each packet of a batch");
         // Where a later sender's first packet would stand in our stream: after the furthest so far.
         let after = header.sequence.wrapping_add(1);
-        #[expect(clippy::cast_possible_wrap, reason = "signed distance on the 16-bit circle")]
+        // Signed distance on the 16-bit circle.
         if (after.wrapping_sub(next.sequence) as i16) > 0 {
             next.sequence = after;
             next.timestamp = header.timestamp.wrapping_add(packet.octets.len() as u32);

@@ -4,6 +4,8 @@
 use crate::id::{Generation, UtteranceId};
 use crate::limits::FRAME_SAMPLES;
 use crate::time::{MediaTime, Tick};
+use ringbuf::traits::{Consumer, Producer, Split};
+use ringbuf::{HeapCons, HeapProd, HeapRb};
 
 /// Caller audio on its way to speech: 1 to 160 samples, 8 kHz, 16 bit.
 #[derive(Clone, Copy, Debug)]
@@ -52,11 +54,32 @@ impl OutFrame {
     }
 }
 
+/// Makes a ring whose memory is in RAM already: a page's first touch costs a fault (a millisecond on some virtual
+/// machines), which must not fall on a media worker. Control threads; `fill` makes a value to touch it with.
+pub(super) fn ring<T>(capacity: usize, mut fill: impl FnMut() -> T) -> (HeapProd<T>, HeapCons<T>) {
+    let (mut producer, mut consumer) = HeapRb::new(capacity).split();
+    while producer.try_push(fill()).is_ok() {}
+    while consumer.try_pop().is_some() {}
+    (producer, consumer)
+}
+
+impl InFrame {
+    /// Nothing heard.
+    pub(super) const EMPTY: Self =
+        Self { at: MediaTime(0), received: Tick(0), fed: true, len: 0, pcm: [0; FRAME_SAMPLES] };
+}
+
+impl OutFrame {
+    /// Nothing said.
+    pub(super) const EMPTY: Self =
+        Self { generation: Generation(0), utterance: UtteranceId(0), end: false, len: 0, pcm: [0; FRAME_SAMPLES] };
+}
+
 /// Speech's end of the ring of caller audio.
-pub type InboundConsumer = ringbuf::HeapCons<InFrame>;
+pub type InboundConsumer = HeapCons<InFrame>;
 /// The worker's end of the ring of caller audio.
-pub type InboundProducer = ringbuf::HeapProd<InFrame>;
+pub type InboundProducer = HeapProd<InFrame>;
 /// Speech's end of the ring of agent audio.
-pub type OutboundProducer = ringbuf::HeapProd<OutFrame>;
+pub type OutboundProducer = HeapProd<OutFrame>;
 /// The worker's end of the ring of agent audio.
-pub type OutboundConsumer = ringbuf::HeapCons<OutFrame>;
+pub type OutboundConsumer = HeapCons<OutFrame>;

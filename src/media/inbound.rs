@@ -189,7 +189,6 @@ impl Inbound {
         let samples = packet.octets.len() as u64;
         if samples == 0 {
             // A telephone event: the time it takes is fed as silence, not by what its repeated timestamp says.
-            self.lost = false;
             return;
         }
         let wall = samples_in(pass.now.since(self.opened));

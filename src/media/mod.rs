@@ -40,7 +40,7 @@ pub mod plane;
 mod playout;
 pub mod ports;
 mod session;
-mod socket;
+pub mod socket;
 pub mod timed;
 mod wheel;
 mod worker;

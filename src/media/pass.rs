@@ -87,6 +87,7 @@ impl Reports {
     }
 
     /// Reports something that must arrive; gives it back when there is no room, to be tried again.
+    #[expect(clippy::result_large_err, reason = "the event itself is given back; a box would be a heap allocation")]
     pub(super) fn deliver(&mut self, event: MediaEvent) -> Result<(), MediaEvent> {
         self.ring.try_push(event)?;
         self.any = true;
@@ -103,4 +104,29 @@ pub(super) struct Pass<'a> {
     pub(super) outbox: &'a mut Outbox,
     /// Set when a frame was put in an inbound ring: speech is woken at the end of the pass.
     pub(super) wake_speech: &'a mut bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::CallId;
+    use crate::media::frame;
+    use ringbuf::traits::Consumer;
+
+    #[test]
+    fn half_of_the_ring_is_kept_for_what_must_arrive() {
+        let marks = Marks::new();
+        let (producer, mut events) = frame::ring(8, || MediaEvent::MediaTimeout { call: CallId(0) });
+        let mut reports = Reports::new(producer);
+        for _ in 0..10 {
+            reports.offer(&marks, MediaEvent::MediaTimeout { call: CallId(1) });
+        }
+        assert_eq!(marks.media_events_dropped.get(), 6);
+        for _ in 0..4 {
+            assert!(reports.deliver(MediaEvent::Opened { call: CallId(2) }).is_ok());
+        }
+        assert!(reports.deliver(MediaEvent::Opened { call: CallId(2) }).is_err());
+        assert_eq!(std::iter::from_fn(|| events.try_pop()).count(), 8);
+        assert!(reports.any);
+    }
 }

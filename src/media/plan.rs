@@ -5,15 +5,13 @@
 use crate::id::CallId;
 use crate::limits::{INBOUND_RING_FRAMES, OUTBOUND_RING_FRAMES};
 use crate::media::echo::Echo;
-use crate::media::frame::{InFrame, InboundConsumer, OutFrame, OutboundProducer};
+use crate::media::frame::{self, InFrame, InboundConsumer, OutFrame, OutboundProducer};
 use crate::media::inbound::Inbound;
 use crate::media::playout::{Identity, Playout};
 use crate::media::session::{RoleParts, Session, SpeechParts};
 use crate::media::socket;
 use crate::os::random;
 use crate::rtp::Payload;
-use ringbuf::HeapRb;
-use ringbuf::traits::Split;
 use std::net::{SocketAddr, UdpSocket};
 use std::{fmt, io};
 
@@ -90,8 +88,8 @@ pub fn prepare(plan: SessionPlan) -> io::Result<(Box<PreparedSession>, Option<Sp
     let (role, ends) = match plan.role {
         Role::Echo => (RoleParts::Echo(Echo::new()), None),
         Role::Speech => {
-            let (in_producer, in_consumer) = HeapRb::<InFrame>::new(INBOUND_RING_FRAMES).split();
-            let (out_producer, out_consumer) = HeapRb::<OutFrame>::new(OUTBOUND_RING_FRAMES).split();
+            let (in_producer, in_consumer) = frame::ring(INBOUND_RING_FRAMES, || InFrame::EMPTY);
+            let (out_producer, out_consumer) = frame::ring(OUTBOUND_RING_FRAMES, || OutFrame::EMPTY);
             let parts =
                 SpeechParts { inbound: Inbound::new(in_producer), playout: Playout::new(out_consumer, identity) };
             (RoleParts::Speech(parts), Some(SpeechEnds { inbound: in_consumer, outbound: out_producer }))

@@ -6,14 +6,15 @@ use crate::id::CallId;
 use crate::limits::{CALLS_PER_WORKER_MAX, MEDIA_COMMANDS_MAX, MEDIA_EVENTS_MAX};
 use crate::media::command::MediaCommand;
 use crate::media::event::MediaEvent;
+use crate::media::frame;
 use crate::media::pass::Reports;
 use crate::media::worker::{Parts, Shared, Worker};
 use crate::os::realtime::{self, Scheduling};
 use crate::os::wake::Wake;
 use crate::telemetry::Marks;
 use crate::time::Tick;
-use ringbuf::traits::{Consumer, Producer, Split};
-use ringbuf::{HeapCons, HeapProd, HeapRb};
+use ringbuf::traits::{Consumer, Producer};
+use ringbuf::{HeapCons, HeapProd};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::Ordering::Relaxed;
@@ -118,7 +119,6 @@ impl MediaPlane {
 
     /// Gives an order to the call's worker. Error: its ring is full (thousands of orders wait); the order is given back:
     /// refuse the call or try again later.
-    #[expect(clippy::result_large_err, reason = "the order itself is given back, without a heap allocation")]
     pub fn send(&self, order: MediaCommand) -> Result<(), MediaCommand> {
         let worker = &self.workers[self.worker_of(order.call())];
         // A panic of another control thread cannot leave a ring half-written.
@@ -220,8 +220,8 @@ fn start_worker(
     event_wake: &Wake,
 ) -> Result<(Handle, HeapCons<MediaEvent>), MediaError> {
     let failed = |source| MediaError::Start { worker, source };
-    let (orders_in, orders_out) = HeapRb::new(MEDIA_COMMANDS_MAX).split();
-    let (events_in, events_out) = HeapRb::new(MEDIA_EVENTS_MAX).split();
+    let (orders_in, orders_out) = frame::ring(MEDIA_COMMANDS_MAX, || MediaCommand::Close { call: CallId(0) });
+    let (events_in, events_out) = frame::ring(MEDIA_EVENTS_MAX, || MediaEvent::Opened { call: CallId(0) });
     let (wake, speech_wake) = (Wake::new().map_err(failed)?, Wake::new().map_err(failed)?);
     let shared = Arc::new(Shared::default());
     let parts = Parts {
@@ -306,5 +306,106 @@ impl AsRawFd for MediaEvents {
     /// Readable when reports wait: for tokio's `AsyncFd` or epoll.
     fn as_raw_fd(&self) -> RawFd {
         self.wake.as_raw_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::event::CloseCause;
+    use crate::media::plan::{Role, SessionPlan, prepare};
+    use crate::rtp::header::HEADER_LEN;
+    use crate::rtp::{Header, Payload};
+    use std::net::UdpSocket;
+    use std::time::{Duration, Instant};
+
+    fn open(plane: &MediaPlane, call: u64, phone: &UdpSocket) {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        phone.connect(socket.local_addr().unwrap()).unwrap();
+        phone.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+        let plan = SessionPlan {
+            call: CallId(call),
+            socket,
+            remote: Some(phone.local_addr().unwrap()),
+            payload: Payload::Pcma,
+            telephone_event: None,
+            role: Role::Echo,
+            held: false,
+            learn_source: true,
+        };
+        plane.send(MediaCommand::Open(prepare(plan).unwrap().0)).unwrap();
+    }
+
+    fn is_echoed(phone: &UdpSocket, sequence: u16) -> bool {
+        let mut datagram = [0x55; HEADER_LEN + 160];
+        let header = Header { payload_type: 8, sequence, timestamp: u32::from(sequence) * 160, ..Header::default() };
+        header.write(datagram.first_chunk_mut().unwrap());
+        phone.send(&datagram).unwrap();
+        phone.recv(&mut [0; 1500]).is_ok_and(|len| len == datagram.len())
+    }
+
+    fn closed(events: &mut MediaEvents, wanted: CloseCause) -> u64 {
+        let (until, mut found) = (Instant::now() + Duration::from_secs(5), None);
+        while found.is_none() && Instant::now() < until {
+            let _ = events.wait(100);
+            events.drain(&mut |e| {
+                if let MediaEvent::Closed { call, cause, .. } = e
+                    && cause == wanted
+                {
+                    found = Some(call.0);
+                }
+            });
+        }
+        found.expect("a Closed report")
+    }
+
+    #[test]
+    fn a_panic_ends_one_call_and_nothing_else() {
+        let marks = Arc::new(Marks::new());
+        let config = MediaConfig { lock_memory: false, calls_per_worker: 2, ..MediaConfig::default() };
+        let mut plane = MediaPlane::start(&config, Arc::clone(&marks)).unwrap();
+        let mut events = plane.take_events().unwrap();
+        assert!(plane.take_events().is_none());
+        let phones = [(); 3].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+        open(&plane, 1, &phones[0]);
+        open(&plane, 2, &phones[1]);
+        assert!(is_echoed(&phones[0], 1) && is_echoed(&phones[1], 1));
+        phones[0].send(b"panic").unwrap();
+        assert_eq!(closed(&mut events, CloseCause::Panicked), 1);
+        assert!(is_echoed(&phones[1], 2));
+        assert_eq!((plane.calls(), marks.media_panics.get()), (1, 1));
+        // The slot is free again.
+        open(&plane, 3, &phones[2]);
+        assert!(is_echoed(&phones[2], 1) && is_echoed(&phones[1], 3));
+        let before = plane.oldest_pass();
+        assert!(is_echoed(&phones[1], 4));
+        thread::sleep(Duration::from_millis(5));
+        assert!(plane.oldest_pass() >= before);
+    }
+
+    #[test]
+    fn faults_of_the_configuration_are_named() {
+        let start = |config: MediaConfig| MediaPlane::start(&config, Arc::new(Marks::new())).map(|_| ());
+        let base = MediaConfig { lock_memory: false, ..MediaConfig::default() };
+        assert!(matches!(start(MediaConfig { workers: 0, ..base.clone() }), Err(MediaError::NoWorkers)));
+        let error = start(MediaConfig { cpus: vec![9999], ..base }).unwrap_err();
+        assert!(error.to_string().contains("CPU 9999"), "{error}");
+    }
+
+    #[test]
+    fn calls_are_spread_over_workers_and_stay() {
+        let config = MediaConfig { workers: 2, lock_memory: false, realtime: false, ..MediaConfig::default() };
+        let mut plane = MediaPlane::start(&config, Arc::new(Marks::new())).unwrap();
+        let mut events = plane.take_events().unwrap();
+        assert_eq!(plane.realtime(), Scheduling::Unasked);
+        assert_ne!(plane.worker_of(CallId(6)), plane.worker_of(CallId(7)));
+        assert_eq!(plane.thread_ids().len(), 2);
+        let phones = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+        open(&plane, 6, &phones[0]);
+        open(&plane, 7, &phones[1]);
+        assert!(is_echoed(&phones[0], 1) && is_echoed(&phones[1], 1));
+        plane.send(MediaCommand::Close { call: CallId(7) }).unwrap();
+        assert_eq!(closed(&mut events, CloseCause::Asked), 7);
+        assert!(is_echoed(&phones[0], 2));
     }
 }

@@ -39,6 +39,7 @@ pub struct PortPool {
     free: VecDeque<u16>,
     /// Released, oldest first, with the time from which they are free.
     quarantine: VecDeque<(Tick, u16)>,
+    range: RangeInclusive<u16>,
     total: usize,
     random: u64,
 }
@@ -47,9 +48,10 @@ impl PortPool {
     /// All even ports of `range` on `address`. `seed` comes from `os::random` (a constant in tests).
     #[must_use]
     pub fn new(address: IpAddr, range: RangeInclusive<u16>, seed: u64) -> Self {
-        let mut free: VecDeque<u16> = range.filter(|port| *port != 0 && port % 2 == 0).collect();
+        let mut free: VecDeque<u16> = range.clone().filter(|port| *port != 0 && port % 2 == 0).collect();
         let total = free.len();
-        let mut pool = Self { address, free: VecDeque::new(), quarantine: VecDeque::new(), total, random: seed | 1 };
+        let mut pool =
+            Self { address, free: VecDeque::new(), quarantine: VecDeque::new(), range, total, random: seed | 1 };
         for n in (1..free.len()).rev() {
             free.swap(n, pool.below(n + 1));
         }
@@ -87,9 +89,11 @@ impl PortPool {
         })
     }
 
-    /// Gives a port back; its socket must be closed by then or soon after. Foreign ports are ignored.
+    /// Gives a port back; its socket must be closed by then or soon after. Foreign ports, and ports that nobody has, are
+    /// ignored.
     pub fn release(&mut self, port: u16, now: Tick) {
-        if self.free.len() + self.quarantine.len() < self.total {
+        let ours = port.is_multiple_of(2) && self.range.contains(&port);
+        if ours && !self.free.contains(&port) && !self.quarantine.iter().any(|(_, p)| *p == port) {
             self.quarantine.push_back((now + PORT_QUARANTINE, port));
         }
     }
@@ -132,6 +136,10 @@ mod tests {
         let first = taken[0].1;
         drop(taken);
         pool.release(first, now);
+        pool.release(first, now);
+        pool.release(first + 1, now);
+        pool.release(5060, now);
+        assert_eq!(pool.available(), 1);
         assert!(pool.take(now + (PORT_QUARANTINE - Duration::from_millis(1))).is_err());
         assert_eq!(pool.take(now + PORT_QUARANTINE).unwrap().1, first);
     }

@@ -1,6 +1,6 @@
 //! The system calls of the media loop. Purpose: batched receive with kernel stamps, batched send, epoll with a timeout in
 //! nanoseconds. The only `unsafe` of the media plane. Media workers, but for `set_up`. Invariants: all buffers are made
-//! once, before the loop; no call blocks but `Poller::wait`. Deliberately absent: io_uring (batching won 6 % on loopback;
+//! once, before the loop; no call blocks but `Poller::wait`. Public for whoever measures: they need the same stamps. Deliberately absent: io_uring (batching won 6 % on loopback;
 //! it comes behind these same functions once a benchmark shows more).
 
 use crate::limits::{DATAGRAM_BATCH, RTP_DATAGRAM_MAX};
@@ -21,7 +21,7 @@ const CONTROL_LEN: usize = 64;
 const READY_MAX: usize = 256;
 
 /// Makes a bound socket fit for media: non-blocking, kernel receive stamps, DSCP EF, a receive buffer for late wake-ups.
-pub(super) fn set_up(socket: &UdpSocket) -> io::Result<()> {
+pub fn set_up(socket: &UdpSocket) -> io::Result<()> {
     socket.set_nonblocking(true)?;
     let fd = socket.as_raw_fd();
     set_option(fd, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)?;
@@ -40,19 +40,21 @@ fn set_option(fd: RawFd, level: libc::c_int, name: libc::c_int, value: libc::c_i
 
 /// One received datagram.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Datagram<'a> {
-    pub(super) from: SocketAddr,
+pub struct Datagram<'a> {
+    /// Source address.
+    pub from: SocketAddr,
     /// Kernel receive time, nanoseconds since the epoch; 0 when the kernel gave none.
-    pub(super) stamp: u64,
+    pub stamp: u64,
     /// Empty when it was longer than `RTP_DATAGRAM_MAX` (no RTP of ours is).
-    pub(super) octets: &'a [u8],
+    pub octets: &'a [u8],
 }
 
 #[repr(C, align(8))]
 struct Control([u8; CONTROL_LEN]);
 
 /// What `recvmmsg` writes to.
-pub(super) struct ReceiveBatch {
+#[expect(missing_debug_implementations, reason = "nothing but buffers")]
+pub struct ReceiveBatch {
     octets: Box<[[u8; RTP_DATAGRAM_MAX]; DATAGRAM_BATCH]>,
     names: Box<[libc::sockaddr_storage; DATAGRAM_BATCH]>,
     controls: Box<[Control; DATAGRAM_BATCH]>,
@@ -61,8 +63,15 @@ pub(super) struct ReceiveBatch {
     len: usize,
 }
 
+impl Default for ReceiveBatch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl ReceiveBatch {
-    pub(super) fn new() -> Self {
+    /// Allocates all buffers.
+    pub fn new() -> Self {
         // SAFETY: all-zero is a valid value of these C structs (null pointers, zero lengths).
         let (names, vectors, headers) = unsafe { (mem::zeroed(), mem::zeroed(), mem::zeroed()) };
         Self {
@@ -77,7 +86,7 @@ impl ReceiveBatch {
 
     /// Reads what waits on the socket, at most `DATAGRAM_BATCH`; returns how many. Errors of the socket (an ICMP message
     /// for an earlier send) count as nothing read.
-    pub(super) fn receive(&mut self, socket: &UdpSocket) -> usize {
+    pub fn receive(&mut self, socket: &UdpSocket) -> usize {
         for n in 0..DATAGRAM_BATCH {
             self.vectors[n] =
                 libc::iovec { iov_base: self.octets[n].as_mut_ptr().cast(), iov_len: self.octets[n].len() };
@@ -106,7 +115,7 @@ impl ReceiveBatch {
     }
 
     /// The `n`th datagram of the last `receive`; `None` beyond it or when its source is no internet address.
-    pub(super) fn datagram(&self, n: usize) -> Option<Datagram<'_>> {
+    pub fn datagram(&self, n: usize) -> Option<Datagram<'_>> {
         let header = self.headers[..self.len].get(n)?;
         let octets = match header.msg_hdr.msg_flags & libc::MSG_TRUNC {
             0 => &self.octets[n][..(header.msg_len as usize).min(RTP_DATAGRAM_MAX)],
@@ -229,7 +238,8 @@ fn storage(address: SocketAddr) -> (libc::sockaddr_storage, libc::socklen_t) {
 }
 
 /// Waits for readable descriptors.
-pub(super) struct Poller {
+#[expect(missing_debug_implementations, reason = "nothing but a descriptor and a buffer")]
+pub struct Poller {
     epoll: OwnedFd,
     ready: Box<[libc::epoll_event; READY_MAX]>,
     /// `epoll_pwait2` is missing (kernel before 5.11, some sandboxes): wait in whole milliseconds.
@@ -237,7 +247,8 @@ pub(super) struct Poller {
 }
 
 impl Poller {
-    pub(super) fn new() -> io::Result<Self> {
+    /// Allocates its list of ready descriptors. Error: no descriptor left.
+    pub fn new() -> io::Result<Self> {
         // SAFETY: flags only.
         let fd = checked(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
         // SAFETY: `fd` was just opened and belongs to nobody else.
@@ -246,20 +257,20 @@ impl Poller {
     }
 
     /// Reports `token` whenever `fd` is readable (level-triggered).
-    pub(super) fn add(&self, fd: RawFd, token: u64) -> io::Result<()> {
+    pub fn add(&self, fd: RawFd, token: u64) -> io::Result<()> {
         let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: token };
         // SAFETY: `event` is valid for reading.
         checked(unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), libc::EPOLL_CTL_ADD, fd, &raw mut event) }).map(|_| ())
     }
 
     /// Stops reporting `fd`. A descriptor that is not there is no fault.
-    pub(super) fn remove(&self, fd: RawFd) {
+    pub fn remove(&self, fd: RawFd) {
         // SAFETY: a null event is allowed for EPOLL_CTL_DEL.
         unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), libc::EPOLL_CTL_DEL, fd, std::ptr::null_mut()) };
     }
 
     /// Waits until something is readable or the timeout has passed (`None`: for ever); returns how many are ready.
-    pub(super) fn wait(&mut self, timeout: Option<Duration>) -> usize {
+    pub fn wait(&mut self, timeout: Option<Duration>) -> usize {
         if !self.coarse {
             let spec = timeout.map(|t| libc::timespec {
                 tv_sec: libc::time_t::try_from(t.as_secs()).unwrap_or(libc::time_t::MAX),
@@ -295,7 +306,7 @@ impl Poller {
     }
 
     /// The token of the `n`th ready descriptor of the last wait.
-    pub(super) fn token(&self, n: usize) -> u64 {
+    pub fn token(&self, n: usize) -> u64 {
         self.ready[n].u64
     }
 }

@@ -148,7 +148,9 @@ impl Worker {
 
     fn serve_due(&mut self) {
         let now = monotonic();
-        while let Some(slot) = self.wheel.poll_due(now) {
+        // Each call once: one that is due again already (after a standstill) comes in the next pass.
+        for _ in 0..self.slots.len() {
+            let Some(slot) = self.wheel.poll_due(now) else { break };
             if let Slot::Leaving(..) = self.slots[slot as usize] {
                 self.leave(slot);
                 continue;
@@ -244,7 +246,7 @@ impl Worker {
 
     fn schedule(&mut self, slot: u32) {
         if let Some(Slot::Live(prepared)) = self.slots.get(slot as usize) {
-            self.wheel.set(slot, prepared.session.poll_timeout(), monotonic());
+            self.wheel.set(slot, prepared.session.poll_timeout());
         }
     }
 
@@ -293,7 +295,7 @@ impl Worker {
         let first_ms = now.0 / NANOS_PER_MS + 1;
         let wait = (u64::from(slot) + SPREAD_MS - first_ms % SPREAD_MS) % SPREAD_MS;
         prepared.session.handle_opened(now, Tick((first_ms + wait) * NANOS_PER_MS));
-        self.wheel.set(slot, prepared.session.poll_timeout(), now);
+        self.wheel.set(slot, prepared.session.poll_timeout());
         self.slots[slot as usize] = Slot::Live(prepared);
         self.calls[slot as usize] = Some(call);
         self.shared.calls.fetch_add(1, Relaxed);
@@ -302,6 +304,7 @@ impl Worker {
         }
     }
 
+    #[expect(clippy::disallowed_methods, reason = "leaking beats freeing on the packet path; see below")]
     fn refuse(&mut self, call: CallId, session: Box<PreparedSession>) {
         if let Err(event) = self.reports.deliver(MediaEvent::Refused { call, session }) {
             // Neither a slot nor room to say so: control has stopped reading. Forgetting the session leaks it, which is
@@ -340,13 +343,72 @@ impl Worker {
                     Ok(()) => self.vacant.push(slot),
                     Err(MediaEvent::Closed { session, .. }) => {
                         *place = Slot::Leaving(session, cause);
-                        let now = monotonic();
-                        self.wheel.set(slot, now + Duration::from_millis(20), now);
+                        self.wheel.set(slot, monotonic() + Duration::from_millis(20));
                     }
                     Err(_) => {}
                 }
             }
             other => *place = other,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::frame;
+    use crate::media::plan::{Role, SessionPlan, prepare};
+    use crate::rtp::Payload;
+    use std::net::UdpSocket;
+
+    fn session(call: u64) -> Box<PreparedSession> {
+        let plan = SessionPlan {
+            call: CallId(call),
+            socket: UdpSocket::bind("127.0.0.1:0").unwrap(),
+            remote: None,
+            payload: Payload::Pcmu,
+            telephone_event: None,
+            role: Role::Speech,
+            held: false,
+            learn_source: true,
+        };
+        prepare(plan).unwrap().0
+    }
+
+    #[test]
+    fn an_ended_call_waits_for_room_to_report_it() {
+        let (_orders, orders) = frame::ring(4, || MediaCommand::Close { call: CallId(0) });
+        let (reports, mut events) = frame::ring(2, || MediaEvent::Opened { call: CallId(0) });
+        let mut worker = Worker::new(Parts {
+            orders,
+            order_wake: Wake::new().unwrap(),
+            speech_wake: Wake::new().unwrap(),
+            event_wake: Wake::new().unwrap(),
+            reports: Reports::new(reports),
+            marks: Arc::new(Marks::new()),
+            shared: Arc::new(Shared::default()),
+            calls_max: 2,
+        })
+        .unwrap();
+        worker.carry_out(MediaCommand::Open(session(1)));
+        worker.carry_out(MediaCommand::Open(session(2)));
+        worker.carry_out(MediaCommand::Close { call: CallId(1) });
+        assert_eq!((worker.shared.calls.load(Relaxed), worker.vacant.len()), (1, 0));
+        let mut drain = || std::iter::from_fn(|| events.try_pop()).collect::<Vec<_>>();
+        assert!(matches!(drain()[..], [MediaEvent::Opened { .. }, MediaEvent::Opened { .. }]));
+        // Tried again at its due time, in its turn among the calls.
+        let due = worker.wheel.poll_timeout().unwrap();
+        assert!(due <= monotonic() + Duration::from_millis(21));
+        let until = monotonic() + Duration::from_secs(2);
+        let reported = loop {
+            worker.serve_due();
+            let reported = drain();
+            if !reported.is_empty() || monotonic() > until {
+                break reported;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        };
+        assert!(matches!(reported[..], [MediaEvent::Closed { call: CallId(1), cause: CloseCause::Asked, .. }]));
+        assert_eq!(worker.vacant.len(), 1);
     }
 }

@@ -32,7 +32,7 @@ pub fn sleep_until(due: Tick) {
 }
 
 fn timespec(nanos: u64) -> libc::timespec {
-    #[expect(clippy::cast_possible_wrap, reason = "seconds since boot")]
+    // Seconds since boot.
     libc::timespec { tv_sec: (nanos / 1_000_000_000) as libc::time_t, tv_nsec: (nanos % 1_000_000_000) as libc::c_long }
 }
 
@@ -40,9 +40,8 @@ fn read(clock: libc::clockid_t) -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `now` is valid for writing; both clocks exist on every Linux, so the call cannot fail.
     unsafe { libc::clock_gettime(clock, &raw mut now) };
-    #[expect(clippy::cast_sign_loss, reason = "both clocks are past their epoch")]
-    let nanos = now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64;
-    nanos
+    // Both clocks are past their epoch.
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
 #[cfg(test)]

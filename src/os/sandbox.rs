@@ -94,10 +94,8 @@ pub fn enter(plan: Plan) -> Result<Cage, SandboxError> {
     process::forget_environment();
     process::plain_scheduling();
     let root = process::is_root();
-    if root {
-        process::give_away(&plan.writable)
-            .map_err(|e| SandboxError::Directory { path: plan.writable.clone(), what: e.to_string() })?;
-    }
+    process::take_private(&plan.writable, root)
+        .map_err(|e| SandboxError::Directory { path: plan.writable.clone(), what: e.to_string() })?;
     process::limit(&plan)?;
     let landlock = landlock::apply(&plan)?;
     filter::apply(filter::Stage::MayChangeUser)?;

@@ -4,7 +4,7 @@
 
 use super::deploy::Fleet;
 use crate::conversation::AppFacts;
-use crate::store::{App, AppState, Build, Store, StoreError};
+use crate::store::{App, Build, RunState, Store, StoreError};
 use tokio::task::spawn_blocking;
 
 /// Names offered at most when the asked one is unknown.
@@ -34,7 +34,7 @@ pub(super) async fn facts(store: &Store, fleet: &Fleet, subject: &str) -> Result
 async fn of(app: &App, fleet: &Fleet) -> AppFacts {
     let rate = fleet.traffic(&app.slug).map_or(0.0, |traffic| traffic.requests_per_minute);
     let base = AppFacts { name: app.title.clone(), requests_per_minute: rate, ..AppFacts::default() };
-    if app.state != AppState::Live {
+    if app.state != RunState::Live {
         return base;
     }
     match fleet.meta(&app.slug).await {

@@ -69,6 +69,9 @@ pub struct OpenPoint {
     pub feature: String,
     /// One sentence for the caller.
     pub say: String,
+    /// Whether the caller has heard of it already, when the manifest was read back.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub told: bool,
 }
 
 /// One kind of record; becomes a table, a form and endpoints.
@@ -257,10 +260,10 @@ impl Spec {
         self.entities.iter().find(|e| e.name == name)
     }
 
-    /// What the caller should hear about features that will not be there; empty when all are covered.
+    /// What the caller should still hear about features that will not be there; empty when there is nothing new.
     #[must_use]
     pub fn say_open_points(&self) -> String {
-        self.open_points.iter().map(|p| p.say.as_str()).collect::<Vec<_>>().join(" ")
+        self.open_points.iter().filter(|p| !p.told).map(|p| p.say.as_str()).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -269,6 +272,14 @@ impl Entity {
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&Field> {
         self.fields.iter().find(|f| f.name == name)
+    }
+}
+
+/// Whether a pack covers the feature called `feature` in apps of this type; what a dialogue promises must be among them.
+#[must_use]
+pub fn covers(build_type: BuildType, feature: &str) -> bool {
+    match build_type {
+        BuildType::BuildCrm => crm::covers(feature),
     }
 }
 

@@ -81,7 +81,7 @@ impl Receiver {
     pub fn handle_event(&mut self, timestamp: u32, event: Event) -> Option<char> {
         let key = event.key()?;
         if let Some(current) = &mut self.current {
-            #[expect(clippy::cast_possible_wrap, reason = "signed distance on the 32-bit circle")]
+            // Signed distance on the 32-bit circle.
             let ahead = timestamp.wrapping_sub(current.timestamp) as i32;
             if ahead == 0 {
                 current.ended |= event.end;

@@ -71,7 +71,7 @@ impl<T: Copy> Sequencer<T> {
             self.next = Some(sequence.wrapping_add(1));
             return Admission::Now;
         };
-        #[expect(clippy::cast_possible_wrap, reason = "signed distance on the 16-bit circle")]
+        // Signed distance on the 16-bit circle.
         let distance = sequence.wrapping_sub(next) as i16;
         if !(BEHIND..=JUMP).contains(&distance) {
             if self.bad == Some(sequence) {
@@ -246,8 +246,8 @@ mod tests {
         fn small_disorder_is_put_right(start: u16, fate in proptest::collection::vec(0u8..10, 3..300)) {
             // 0 = lost, 1 = swapped with the next, 2 = sent twice.
             let mut order: Vec<u16> = (0..fate.len() as u16).map(|n| start.wrapping_add(n)).collect();
-            for n in 1..order.len() - 1 {
-                if fate[n] == 1 {
+            for (n, fate) in fate.iter().enumerate().take(order.len() - 1).skip(1) {
+                if *fate == 1 {
                     order.swap(n, n + 1);
                 }
             }

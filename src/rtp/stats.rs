@@ -87,7 +87,7 @@ impl Reception {
         if arrival == Arrival::New {
             // Both are modulo 2^32, so the difference is exact across a timestamp wrap.
             let now = transit(timestamp, received);
-            #[expect(clippy::cast_possible_truncation, reason = "difference modulo 2^32, as in A.8")]
+            // Difference modulo 2^32, as in A.8.
             let difference = u64::from((now.wrapping_sub(self.transit) as i32).unsigned_abs());
             self.transit = now;
             // A sender that restarts its timestamps would show as hours of jitter.
@@ -102,9 +102,9 @@ impl Reception {
     /// Sequence number with its cycles: the value nearest to the highest so far.
     #[must_use]
     pub fn extend(&self, sequence: u16) -> u64 {
-        #[expect(clippy::cast_possible_truncation, reason = "low 16 bits are the wire's")]
+        // Low 16 bits are the wire's.
         let low = self.highest as u16;
-        #[expect(clippy::cast_possible_wrap, reason = "signed distance on the 16-bit circle")]
+        // Signed distance on the 16-bit circle.
         let distance = sequence.wrapping_sub(low) as i16;
         self.highest.saturating_add_signed(i64::from(distance))
     }
@@ -147,8 +147,8 @@ fn units(sixteenths: u64) -> Duration {
 /// Arrival time minus timestamp, in timestamp units; only differences mean anything.
 fn transit(timestamp: u32, received: Tick) -> i64 {
     let units = u128::from(received.0) * u128::from(TIMESTAMP_HZ) / u128::from(NANOS);
-    #[expect(clippy::cast_possible_truncation, reason = "u64 nanoseconds fit after the division")]
-    #[expect(clippy::cast_possible_wrap, reason = "below 2^50")]
+    // U64 nanoseconds fit after the division.
+    // Below 2^50.
     let units = units as i64;
     units - i64::from(timestamp)
 }

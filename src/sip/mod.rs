@@ -5,6 +5,8 @@
 
 pub mod agent;
 pub mod dialog;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod message;
 pub mod sdp;
 pub mod transaction;

@@ -1,6 +1,6 @@
 //! The recogniser threads and their pool of warm decoders.
 //!
-//! Purpose: a decoder costs tens of megabytes and 50–250 ms to make, so all are made at start; one is leased when a caller
+//! Purpose: a decoder costs about 10 MB and 30–150 ms to make, so all are made at start; one is leased when a caller
 //! begins to speak and comes back with the turn's result. Owning thread: each "asr-N" owns its decoders whole; the ears talk
 //! to it through one bounded channel, calls are dealt out to the threads when they attach. Invariants: audio of one call is
 //! decoded in order; a turn that finds no free decoder is answered (`Failed`, then an empty `Final`); nothing waits for a
@@ -15,6 +15,7 @@ use callwright_dsp::resample::Upsampler2;
 use callwright_models::asr::{Decoder, Hypothesis};
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 use tokio::sync::mpsc;
 
@@ -31,6 +32,16 @@ pub(super) enum Job {
     End { call: CallId, started: MediaTime, ended: MediaTime, asked: Instant },
     /// The call is over.
     Forget { call: CallId },
+}
+
+impl Job {
+    fn call(&self) -> CallId {
+        match self {
+            Self::Begin { call, .. } | Self::Audio { call, .. } | Self::End { call, .. } | Self::Forget { call } => {
+                *call
+            }
+        }
+    }
 }
 
 struct Turn {
@@ -60,54 +71,71 @@ pub(super) fn run(decoders: Vec<Decoder>, jobs: &Receiver<Job>) {
     let mut lines: HashMap<CallId, Line> = HashMap::new();
     let mut wide = Vec::new();
     while let Ok(job) = jobs.recv() {
-        match job {
-            Job::Begin { call, expectation, events } => {
-                let line = lines.entry(call).or_default();
-                if line.turn.is_some() {
-                    continue;
-                }
-                match lease(&mut pool, line, expectation, &events, pool_size) {
-                    Some(turn) => line.turn = Some(turn),
-                    None => line.unserved = Some(events),
-                }
+        let call = job.call();
+        let events = lines.get(&call).and_then(|line| line.turn.as_ref()).map(|turn| turn.events.clone());
+        let end = match &job {
+            Job::End { started, ended, asked, .. } => Some((*started, *ended, *asked)),
+            Job::Begin { .. } | Job::Audio { .. } | Job::Forget { .. } => None,
+        };
+        // A panic costs one call its turn (and the pool that decoder), not every call its recogniser.
+        if catch_unwind(AssertUnwindSafe(|| handle(job, &mut pool, &mut lines, &mut wide, pool_size))).is_ok() {
+            continue;
+        }
+        lines.remove(&call);
+        let Some(events) = events else { continue };
+        tell(&events, SpeechEvent::Failed { part: Part::Asr, what: "recognition failed for this turn".into() });
+        match end {
+            Some((started, ended, asked)) => answer(&events, Hypothesis::default(), started, ended, asked),
+            None => {
+                lines.insert(call, Line { unserved: Some(events), ..Line::default() });
             }
-            Job::Audio { call, samples } => {
-                if let Some(turn) = lines.get_mut(&call).and_then(|line| line.turn.as_mut()) {
-                    turn.decode(&samples, &mut wide);
-                }
+        }
+    }
+}
+
+fn answer(events: &mpsc::Sender<SpeechEvent>, heard: Hypothesis, started: MediaTime, ended: MediaTime, asked: Instant) {
+    let took = asked.elapsed();
+    tell(events, SpeechEvent::Final { text: heard.text, confidence: heard.confidence, started, ended, took });
+}
+
+fn handle(job: Job, pool: &mut Vec<Decoder>, lines: &mut HashMap<CallId, Line>, wide: &mut Vec<i16>, pool_size: usize) {
+    match job {
+        Job::Begin { call, expectation, events } => {
+            let line = lines.entry(call).or_default();
+            if line.turn.is_some() {
+                return;
             }
-            Job::End { call, started, ended, asked } => {
-                let Some(line) = lines.get_mut(&call) else { continue };
-                let (events, hypothesis) = match line.turn.take() {
-                    Some(mut turn) => {
-                        let hypothesis = turn.finish();
-                        line.cepstral_mean = turn.decoder.cepstral_mean();
-                        pool.push(turn.decoder);
-                        (turn.events, hypothesis)
-                    }
-                    None => match line.unserved.take() {
-                        Some(events) => (events, Hypothesis::default()),
-                        None => continue,
-                    },
-                };
-                let took = asked.elapsed();
-                tell(
-                    &events,
-                    SpeechEvent::Final {
-                        text: hypothesis.text,
-                        confidence: hypothesis.confidence,
-                        started,
-                        ended,
-                        took,
-                    },
-                );
+            match lease(pool, line, expectation, &events, pool_size) {
+                Some(turn) => line.turn = Some(turn),
+                None => line.unserved = Some(events),
             }
-            Job::Forget { call } => {
-                if let Some(turn) = lines.remove(&call).and_then(|line| line.turn) {
-                    let mut decoder = turn.decoder;
-                    decoder.finish();
-                    pool.push(decoder);
+        }
+        Job::Audio { call, samples } => {
+            if let Some(turn) = lines.get_mut(&call).and_then(|line| line.turn.as_mut()) {
+                turn.decode(&samples, wide);
+            }
+        }
+        Job::End { call, started, ended, asked } => {
+            let Some(line) = lines.get_mut(&call) else { return };
+            let (events, hypothesis) = match line.turn.take() {
+                Some(mut turn) => {
+                    let hypothesis = turn.finish();
+                    line.cepstral_mean = turn.decoder.cepstral_mean();
+                    pool.push(turn.decoder);
+                    (turn.events, hypothesis)
                 }
+                None => match line.unserved.take() {
+                    Some(events) => (events, Hypothesis::default()),
+                    None => return,
+                },
+            };
+            answer(&events, hypothesis, started, ended, asked);
+        }
+        Job::Forget { call } => {
+            if let Some(turn) = lines.remove(&call).and_then(|line| line.turn) {
+                let mut decoder = turn.decoder;
+                decoder.finish();
+                pool.push(decoder);
             }
         }
     }
@@ -125,7 +153,7 @@ fn lease(
             events,
             SpeechEvent::Failed {
                 part: Part::Asr,
-                what: format!("all {pool_size} recognisers are in use; raise [speech] recognisers"),
+                what: format!("all {pool_size} recognisers are in use; raise speech.decoders"),
             },
         );
         return None;
@@ -161,7 +189,7 @@ impl Turn {
         self.since_partial += samples.len();
         if self.since_partial >= PARTIAL_SAMPLES {
             self.since_partial = 0;
-            let text = search::words(&self.decoder.partial());
+            let text = self.decoder.partial();
             if text != self.partial {
                 self.partial.clone_from(&text);
                 tell(&self.events, SpeechEvent::Partial { text });
@@ -170,7 +198,7 @@ impl Turn {
     }
 
     fn finish(&mut self) -> Hypothesis {
-        search::judge(self.expectation, self.decoder.finish())
+        self.decoder.finish_with_synonyms(search::synonyms(self.expectation))
     }
 }
 

@@ -16,15 +16,19 @@ use crate::media::{InFrame, InboundConsumer};
 use crate::os::wait::wait_any;
 use crate::os::wake::Wake;
 use crate::time::{MediaTime, Tick};
+use callwright_dsp::level;
 use callwright_models::vad::{CHUNK_SAMPLES, Silero, VadState};
-use crossbeam_channel::{Receiver, TryRecvError};
+use crossbeam_channel::{Receiver, TryRecvError, TrySendError};
 use ringbuf::traits::Consumer;
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
+/// Of every ring.
+const RATE_HZ: u32 = 8000;
 /// Audio kept from before an onset: 300 ms, plus the chunks that made the onset.
 const PRE_ROLL_SAMPLES: u64 = 2400;
 /// Audio kept in all: what a late onset may reach back to.
@@ -65,6 +69,8 @@ pub(super) struct Ear {
     /// Arrival of the frames that the last chunks were made of.
     arrivals: VecDeque<(MediaTime, Tick)>,
     last_voiced_tick: Tick,
+    /// Arrival of the first loud sample of this stretch of voice, once there is one.
+    loud_from: Option<Tick>,
     history: VecDeque<i16>,
     history_end: u64,
     turn: Option<Turn>,
@@ -100,6 +106,7 @@ impl Ear {
             chunk_at: MediaTime(0),
             arrivals: VecDeque::with_capacity(8),
             last_voiced_tick: Tick(0),
+            loud_from: None,
             history: VecDeque::with_capacity(HISTORY_SAMPLES),
             history_end: 0,
             turn: None,
@@ -161,7 +168,15 @@ impl Ear {
         } else {
             0.0
         };
+        let began = !self.tracker.in_voice();
         let judgement = self.tracker.handle_chunk(at, &self.chunk, probability);
+        if began {
+            self.loud_from = None;
+        }
+        if self.loud_from.is_none() && self.tracker.in_voice() {
+            self.loud_from = level::first_voiced(&self.chunk, RATE_HZ, level::VOICED_DBFS)
+                .map(|sample| self.arrival(MediaTime(at.0 + sample as u64)));
+        }
         if judgement.voiced {
             self.last_voiced_tick = self.arrival(MediaTime(self.tracker.last_voiced().0.saturating_sub(1)));
         }
@@ -208,23 +223,22 @@ impl Ear {
     fn finalize(&mut self, asked: Instant) {
         match self.turn.take() {
             Some(turn) => {
-                let ended = self.tracker.last_voiced().max(turn.started);
-                self.order(Job::End { call: self.call, started: turn.started, ended, asked });
+                let started = turn.started;
+                let ended = self.tracker.last_voiced().max(started);
+                if !self.order(Job::End { call: self.call, started, ended, asked }) {
+                    self.answer_nothing(started, ended, asked);
+                }
             }
             None => {
                 let now = MediaTime(self.history_end);
-                tell(
-                    &self.events,
-                    SpeechEvent::Final {
-                        text: String::new(),
-                        confidence: 0.0,
-                        started: now,
-                        ended: now,
-                        took: asked.elapsed(),
-                    },
-                );
+                self.answer_nothing(now, now, asked);
             }
         }
+    }
+
+    fn answer_nothing(&self, started: MediaTime, ended: MediaTime, asked: Instant) {
+        let took = asked.elapsed();
+        tell(&self.events, SpeechEvent::Final { text: String::new(), confidence: 0.0, started, ended, took });
     }
 
     fn report(&mut self, voiced: bool, end: MediaTime) {
@@ -233,7 +247,13 @@ impl Ear {
         let lively = self.tracker.speaking() || (last_voiced.0 > 0 && end.0 <= last_voiced.0 + VOICE_AFTER_SAMPLES);
         if (lively || self.chunks_since_voice >= VOICE_SELDOM) && self.events.capacity() > EVENT_RESERVE {
             self.chunks_since_voice = 0;
-            let event = SpeechEvent::Voice { at: end, voiced, last_voiced, last_voiced_tick: self.last_voiced_tick };
+            let event = SpeechEvent::Voice {
+                at: end,
+                voiced,
+                last_voiced,
+                last_voiced_tick: self.last_voiced_tick,
+                onset_tick: self.loud_from,
+            };
             // A closed channel belongs to a call whose detach is on its way.
             drop(self.events.try_send(event));
         }
@@ -244,17 +264,17 @@ impl Ear {
         earlier.or(self.arrivals.front()).map_or(Tick(0), |(_, received)| *received)
     }
 
-    fn order(&mut self, job: Job) {
-        if self.jobs.try_send(job).is_err() && !self.overloaded {
-            self.overloaded = true;
-            tell(
-                &self.events,
-                SpeechEvent::Failed {
-                    part: Part::Asr,
-                    what: "recognition is too slow for the calls on this machine".into(),
-                },
-            );
+    /// Hands a job to the recogniser; false when it is many seconds behind.
+    fn order(&mut self, job: Job) -> bool {
+        if self.jobs.try_send(job).is_ok() {
+            return true;
         }
+        if !self.overloaded {
+            self.overloaded = true;
+            let what = "recognition is too slow for the calls on this machine".to_owned();
+            tell(&self.events, SpeechEvent::Failed { part: Part::Asr, what });
+        }
+        false
     }
 }
 
@@ -268,16 +288,19 @@ pub(super) fn run(
 ) {
     let wakes: Vec<RawFd> = std::iter::once(own.as_raw_fd()).chain(media.iter().map(Wake::as_raw_fd)).collect();
     let mut ears: Vec<Box<Ear>> = Vec::new();
+    // Calls that are gone and whose recogniser has not been told yet.
+    let mut gone: Vec<(Jobs, CallId)> = Vec::new();
     loop {
         wait_any(&wakes, PATIENCE);
         // Audio first: a command that follows speech in time must find that speech judged.
         let mut frames = 0;
-        for ear in &mut ears {
-            while let Some(frame) = ear.inbound.try_pop() {
-                frames += 1;
-                ear.handle_frame(&frame, &mut silero);
+        ears.retain_mut(|ear| {
+            let keep = listen(ear, &mut silero, &mut frames);
+            if !keep {
+                gone.push((ear.jobs.clone(), ear.call));
             }
-        }
+            keep
+        });
         heard(frames);
         loop {
             match commands.try_recv() {
@@ -294,13 +317,28 @@ pub(super) fn run(
                 }
                 Ok(EarsCommand::Detach { call }) => {
                     if let Some(at) = ears.iter().position(|ear| ear.call == call) {
-                        let mut ear = ears.swap_remove(at);
-                        ear.order(Job::Forget { call });
+                        gone.push((ears.swap_remove(at).jobs, call));
                     }
                 }
                 Ok(EarsCommand::Stop) | Err(TryRecvError::Disconnected) => return,
                 Err(TryRecvError::Empty) => break,
             }
         }
+        gone.retain(|(jobs, call)| matches!(jobs.try_send(Job::Forget { call: *call }), Err(TrySendError::Full(_))));
     }
+}
+
+/// Reads a call's ring to its end; false when the call is to be dropped: its actor is gone, or its audio made us panic.
+fn listen(ear: &mut Ear, silero: &mut Silero, frames: &mut u64) -> bool {
+    let read = catch_unwind(AssertUnwindSafe(|| {
+        while let Some(frame) = ear.inbound.try_pop() {
+            *frames += 1;
+            ear.handle_frame(&frame, silero);
+        }
+    }));
+    if read.is_err() {
+        tell(&ear.events, SpeechEvent::Failed { part: Part::Vad, what: "hearing failed for this call".into() });
+        return false;
+    }
+    !ear.events.is_closed()
 }

@@ -106,8 +106,7 @@ impl LanguageModel {
         self.words.iter().skip(2).map(String::as_str)
     }
 
-    /// The same model without sentences that hold a word other than these cannot be made: words without pronunciation
-    /// have to be taken out of the text before. This tells which words of `text` the model lacks.
+    /// Words of `text` that the model cannot produce.
     pub fn unknown<'a>(&self, text: &'a str) -> BTreeSet<&'a str> {
         text.split_whitespace().filter(|word| !self.numbers.contains_key(*word)).collect()
     }

@@ -60,7 +60,7 @@ pub enum SpeechError {
         note: String,
     },
     /// As many calls as configured are attached. Worth a retry: 503 with Retry-After.
-    #[error("all {lanes} speech lanes are in use; raise [speech] lanes")]
+    #[error("all {lanes} speech lanes are in use; raise sip.max_calls")]
     NoCapacity {
         /// The configured number.
         lanes: usize,

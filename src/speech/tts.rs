@@ -20,6 +20,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
 use ringbuf::traits::{Observer, Producer};
 use std::collections::{HashMap, VecDeque};
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -293,6 +294,9 @@ pub(super) fn run(mut voice: Voice, commands: &Receiver<MouthCommand>) {
             }
             command = commands.try_recv().ok();
         }
+        // A lane whose handle is gone says so by its generation, should its farewell have been lost.
+        lanes.retain(|_, lane| lane.generation.load(Ordering::Acquire) != u32::MAX);
+        order.retain(|call| lanes.contains_key(call));
         for lane in lanes.values_mut() {
             lane.refill();
         }
@@ -300,8 +304,14 @@ pub(super) fn run(mut voice: Voice, commands: &Receiver<MouthCommand>) {
         let next = order.iter().position(|call| lanes.get(call).is_some_and(Lane::wants_synthesis));
         if let Some(call) = next.and_then(|at| order.remove(at)) {
             order.push_back(call);
-            if let Some(lane) = lanes.get_mut(&call) {
-                lane.synthesise(&mut voice);
+            let spoken =
+                lanes.get_mut(&call).map(|lane| catch_unwind(AssertUnwindSafe(|| lane.synthesise(&mut voice))));
+            // A panic ends one call's speech, not every call's.
+            if matches!(spoken, Some(Err(_)))
+                && let Some(lane) = lanes.remove(&call)
+            {
+                let what = "speaking failed for this call".to_owned();
+                tell(&lane.events, SpeechEvent::Failed { part: Part::Tts, what });
             }
         }
     }

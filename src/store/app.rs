@@ -12,7 +12,7 @@ use serde_json::json;
 /// Whether an app shall run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum AppState {
+pub enum RunState {
     /// It serves, and is started again with the daemon.
     Live,
     /// It was taken down.
@@ -43,7 +43,7 @@ pub struct App {
     /// Where people reach it.
     pub url: String,
     /// Whether it shall run.
-    pub state: AppState,
+    pub state: RunState,
     /// When this version went live.
     #[serde(serialize_with = "time")]
     pub deployed: Wallclock,
@@ -59,8 +59,8 @@ impl Apps<'_> {
     pub fn record(&self, app: App) -> Commit<()> {
         self.0.write(move |db| {
             let state = match app.state {
-                AppState::Live => "live",
-                AppState::Stopped => "stopped",
+                RunState::Live => "live",
+                RunState::Stopped => "stopped",
             };
             db.execute(
                 "INSERT INTO apps(slug, title, build_type, build_id, version, revision, bundle, data, port, url, state, deployed)
@@ -73,7 +73,7 @@ impl Apps<'_> {
                     app.port, app.url, state, app.deployed.0.cast_signed(),
                 ],
             )?;
-            if app.state == AppState::Live {
+            if app.state == RunState::Live {
                 let key = format!("v{} {}", app.version, app.build_id);
                 let data = json!({"title": app.title, "version": app.version, "url": app.url, "build_id": app.build_id});
                 append(db, EventKind::AppLive, &app.slug, &key, app.deployed, &data)?;
@@ -121,7 +121,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<App> {
         data: row.get(7)?,
         port: row.get(8)?,
         url: row.get(9)?,
-        state: if live { AppState::Live } else { AppState::Stopped },
+        state: if live { RunState::Live } else { RunState::Stopped },
         deployed: Wallclock(row.get::<_, i64>(11)?.cast_unsigned()),
     })
 }

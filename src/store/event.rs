@@ -172,14 +172,19 @@ impl Events<'_> {
         })
     }
 
-    /// Drops the oldest events beyond `EVENTS_KEPT_MAX` that every named consumer has passed; returns how many.
+    /// Drops the oldest events beyond `EVENTS_KEPT_MAX` that every named consumer has passed, and beyond four times as many
+    /// those that a consumer (which then has been away for very long) has not; returns how many.
     #[must_use = "await it to know that it is done"]
     pub fn prune(&self) -> Commit<u64> {
-        self.0.write(|db| {
+        self.prune_to(EVENTS_KEPT_MAX)
+    }
+
+    fn prune_to(&self, kept: u64) -> Commit<u64> {
+        self.0.write(move |db| {
             let dropped = db.execute(
                 "DELETE FROM events WHERE seq <= (SELECT max(seq) FROM events) - ?1
-                 AND seq <= coalesce((SELECT min(seq) FROM cursors), seq)",
-                [EVENTS_KEPT_MAX.cast_signed()],
+                 AND (seq <= coalesce((SELECT min(seq) FROM cursors), seq) OR seq <= (SELECT max(seq) FROM events) - 4 * ?1)",
+                [kept.cast_signed()],
             )?;
             Ok(dropped as u64)
         })
@@ -204,4 +209,27 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Event> {
         // Only this program writes the column; a damaged row still must not stop the stream.
         data: serde_json::from_str(&data).unwrap_or(Value::Null),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_events_go_but_not_from_under_a_consumer() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        for n in 0..100 {
+            store.events().append(EventKind::AppDown, "crm", &n.to_string(), Wallclock(n), Value::Null).wait().unwrap();
+        }
+        store.events().set_cursor("nats", 70).wait().unwrap();
+        assert_eq!(store.events().prune_to(20).wait(), Ok(70));
+        assert_eq!(store.events().after(0, 1).unwrap()[0].seq, 71);
+        store.events().set_cursor("away", 1).wait().unwrap();
+        assert_eq!(store.events().prune_to(20).wait(), Ok(0));
+        assert_eq!(store.events().prune_to(5).wait(), Ok(10), "all beyond four times as many");
+        assert_eq!(store.events().cursor("away"), Ok(1));
+        store.events().set_cursor("nats", 3).wait().unwrap();
+        assert_eq!(store.events().cursor("nats"), Ok(70), "never back");
+    }
 }

@@ -21,7 +21,7 @@ mod reader;
 mod world;
 mod writer;
 
-pub use app::{App, AppState, Apps};
+pub use app::{App, Apps, RunState};
 pub use build::{Advance, Build, Builds, Submitted};
 pub use call::{CallRecord, Calls, Direction};
 pub use conversation::{Conversation, Conversations, Speaker, Turn};

@@ -12,8 +12,12 @@ use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
+
+/// Pause between two looks at a lock that another daemon holds.
+const LOCK_LOOK: Duration = Duration::from_millis(10);
 
 /// The store; cheap to clone. The last clone to go writes what is queued and closes the file.
 #[derive(Clone)]
@@ -38,7 +42,7 @@ impl fmt::Debug for Store {
 /// How to open a store; the default is what the daemon uses.
 #[derive(Debug, Clone)]
 pub struct OpenOptions {
-    /// How long a write waits for a foreign lock.
+    /// How long a write, and the opening, wait for a foreign lock.
     pub lock_wait: Duration,
     /// The database may grow to this many octets; writes beyond fail as if the disk were full. None: as the disk allows.
     pub size_max: Option<u64>,
@@ -80,10 +84,15 @@ impl Store {
         let lock_path = data.join("callwright.lock");
         let lock = File::options().create(true).truncate(false).write(true).open(&lock_path);
         let lock = lock.map_err(|e| unopenable(&lock_path, e.to_string()))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse(data.display().to_string())),
-            Err(TryLockError::Error(e)) => return Err(unopenable(&lock_path, e.to_string())),
+        // A program that a killed daemon was just starting holds its lock for a moment longer.
+        let deadline = Instant::now() + options.lock_wait;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(LOCK_LOOK),
+                Err(TryLockError::WouldBlock) => return Err(StoreError::InUse(data.display().to_string())),
+                Err(TryLockError::Error(e)) => return Err(unopenable(&lock_path, e.to_string())),
+            }
         }
         let path = data.join("callwright.db");
         let writer = Writer::start(connect_writer(&path, options)?)?;

@@ -152,7 +152,8 @@ fn newest_event(db: &Connection) -> Result<u64, StoreError> {
 
 fn run(db: &Connection, queue: &Receiver<Job>, announce: &watch::Sender<u64>) {
     while let Ok(first) = queue.recv() {
-        let batch = std::iter::once(first).chain(queue.try_iter().take(STORE_BATCH_MAX - 1));
+        // Taken before the transaction begins: a job that is queued after its failure must not share it.
+        let batch: Vec<Job> = std::iter::once(first).chain(queue.try_iter().take(STORE_BATCH_MAX - 1)).collect();
         let (outcome, waiting) = transact(db, batch);
         if outcome.is_ok()
             && let Ok(newest) = newest_event(db)
@@ -167,7 +168,7 @@ fn run(db: &Connection, queue: &Receiver<Job>, announce: &watch::Sender<u64>) {
 
 /// Runs the batch in one transaction, each job in a savepoint of its own. When SQLite gives the whole transaction up (disk
 /// full, I/O error), every job of the batch gets that error.
-fn transact(db: &Connection, batch: impl Iterator<Item = Job>) -> (Result<(), StoreError>, Vec<Acknowledge>) {
+fn transact(db: &Connection, batch: Vec<Job>) -> (Result<(), StoreError>, Vec<Acknowledge>) {
     let mut waiting = Vec::new();
     let mut outcome = db.execute_batch("BEGIN IMMEDIATE").map_err(StoreError::from);
     for job in batch {

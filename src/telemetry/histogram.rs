@@ -99,8 +99,8 @@ impl Histogram {
     /// The duration that the share `q` (0 to 1) of all does not exceed, interpolated within its bucket and never above
     /// `max`; `None` while nothing is counted.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52; a quantile is an estimate")]
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between two u64 bounds")]
+    // Counts far below 2^52; a quantile is an estimate.
+    // Between two u64 bounds.
     pub fn quantile(&self, q: f64) -> Option<Duration> {
         let count = self.count();
         if count == 0 {

@@ -2,7 +2,8 @@
 //! one. Any thread but the media workers (they count in `marks`). Invariant: label values are bounded (apps by the port range,
 //! routes by the tracker). Deliberately absent: serving them (`api`).
 
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+pub use metrics_exporter_prometheus::PrometheusHandle as Handle;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use std::time::Duration;
 
 /// Every metric of the control plane. The names are a contract with dashboards.
@@ -73,11 +74,12 @@ impl Metric {
     }
 }
 
-/// Makes the recorder of this process; call once at start.
+/// Makes the recorder of this process; call once at start. `render` of the handle gives the text for `/metrics`; call its
+/// `run_upkeep` every few seconds.
 ///
 /// # Errors
 /// Somebody installed a recorder before.
-pub fn install() -> Result<PrometheusHandle, String> {
+pub fn install() -> Result<Handle, String> {
     let buckets = |metric: Metric| Matcher::Full(metric.name().to_owned());
     let builder = PrometheusBuilder::new()
         .set_buckets_for_metric(

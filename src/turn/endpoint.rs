@@ -95,7 +95,6 @@ const UNFINISHED_WORDS: &[&str] = &[
     "with",
     "without",
     "would",
-    "you",
     "your",
 ];
 

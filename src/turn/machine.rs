@@ -19,6 +19,8 @@ use crate::time::MediaTime;
 const CHUNK_MAX: Duration = Duration::from_millis(32);
 /// Unvoiced time inside a run of voice that does not end it: stops in a word, one misjudged chunk.
 const RUN_GAP: Duration = Duration::from_millis(96);
+/// A judgement "voiced" whose last voice lies further back than this contradicts itself; then the chunk counts as voice.
+const HANG_OVER_MAX: Duration = Duration::from_millis(300);
 /// Silence after which a caller who talked for the longest turn is listened to again.
 const AFTER_LONGEST_TURN: Duration = Duration::from_millis(300);
 
@@ -36,7 +38,7 @@ pub struct TurnConfig {
 impl Default for TurnConfig {
     fn default() -> Self {
         Self {
-            start_after: Duration::from_millis(60),
+            start_after: Duration::from_millis(48),
             barge_in_after: Duration::from_millis(112),
             idle_after: Duration::from_secs(15),
         }
@@ -78,7 +80,7 @@ pub enum TurnEvent {
 struct Run {
     start: MediaTime,
     voiced: Duration,
-    last: MediaTime,
+    end: MediaTime,
 }
 
 /// One call's turn-taking. See the module.
@@ -93,6 +95,8 @@ pub struct TurnMachine {
     /// Last voiced sample of the current turn.
     last_voiced: MediaTime,
     turn_started: MediaTime,
+    /// No turn begins before this: the last event's time.
+    floor: MediaTime,
     quiet_since: MediaTime,
     utterance: Option<UtteranceId>,
     /// The longest turn was cut: hear nothing more until there is a pause.
@@ -113,6 +117,7 @@ impl TurnMachine {
             run: None,
             last_voiced: MediaTime(0),
             turn_started: MediaTime(0),
+            floor: MediaTime(0),
             quiet_since: MediaTime(0),
             utterance: None,
             deaf: false,
@@ -126,19 +131,33 @@ impl TurnMachine {
         self.state
     }
 
-    /// A voice judgement. `at`: end of the audio that was judged; `voiced`: whether its last chunk is voice;
-    /// `last_voiced`: end of the last voice known (ignored where it contradicts what was already seen).
+    /// Speech began at `at`, found in audio that has just been judged voiced: makes the beginning exact. Optional; without
+    /// it the beginning is that of the first voiced chunk.
+    pub fn handle_onset(&mut self, at: MediaTime) {
+        let alive = self.run.is_some_and(|run| self.now.since(run.end) <= RUN_GAP);
+        if !alive {
+            // An onset is news: what lies far from now contradicts itself.
+            let earliest = MediaTime(self.now.0.saturating_sub(samples(HANG_OVER_MAX)));
+            let start = at.clamp(earliest, self.now.plus_ms(64)).max(self.floor);
+            self.run = Some(Run { start, voiced: Duration::ZERO, end: start });
+        }
+    }
+
+    /// A voice judgement. `at`: end of the audio that was judged; `voiced`: whether its last chunk holds voice;
+    /// `last_voiced`: end of the last voice to the sample (a model hangs on after it, so it may lie before `at`).
     pub fn handle_voice(&mut self, at: MediaTime, voiced: bool, last_voiced: MediaTime) {
         let chunk = at.since(self.now).min(CHUNK_MAX);
         self.now = self.now.max(at);
+        let mut end = last_voiced.min(self.now);
         if voiced {
-            self.extend_run(chunk);
-            self.last_voiced = self.now;
-        } else {
-            self.last_voiced = self.last_voiced.max(last_voiced.min(self.now));
-            if self.deaf && self.now.since(self.last_voiced) >= AFTER_LONGEST_TURN {
-                self.deaf = false;
+            if self.now.since(end) > HANG_OVER_MAX {
+                end = self.now;
             }
+            self.extend_run(end, chunk);
+        }
+        self.last_voiced = self.last_voiced.max(end);
+        if self.deaf && self.now.since(self.last_voiced) >= AFTER_LONGEST_TURN {
+            self.deaf = false;
         }
         self.judge();
     }
@@ -214,16 +233,18 @@ impl TurnMachine {
         self.events.pop_front()
     }
 
-    fn extend_run(&mut self, chunk: Duration) {
-        let now = self.now;
+    /// Voice has been heard up to `end`; `chunk` is the audio judged since the last time.
+    fn extend_run(&mut self, end: MediaTime, chunk: Duration) {
         match &mut self.run {
-            Some(run) if now.since(run.last) <= RUN_GAP => {
-                run.voiced += chunk;
-                run.last = now;
+            Some(run) if end.since(run.end) <= RUN_GAP => {
+                let more = end.since(run.end);
+                // After an unvoiced gap only the new chunk counts; after an onset all of it.
+                run.voiced += if run.voiced.is_zero() { more } else { more.min(CHUNK_MAX) };
+                run.end = run.end.max(end);
             }
             run => {
-                let start = MediaTime(now.0.saturating_sub(samples(chunk)));
-                *run = Some(Run { start, voiced: chunk, last: now });
+                let start = MediaTime(end.0.saturating_sub(samples(chunk))).max(self.floor);
+                *run = Some(Run { start, voiced: end.since(start), end: end.max(start) });
             }
         }
     }
@@ -247,11 +268,11 @@ impl TurnMachine {
 
     fn judge_voice(&mut self, needed: Duration) {
         let Some(run) = self.run else { return };
-        if self.deaf || run.voiced < needed || self.now.since(run.last) > RUN_GAP {
+        if self.deaf || run.voiced < needed || self.now.since(run.end) > RUN_GAP {
             return;
         }
         self.turn_started = run.start;
-        self.last_voiced = run.last;
+        self.last_voiced = self.last_voiced.max(run.end);
         if self.state == State::Speaking {
             self.utterance = None;
             self.partial.clear();
@@ -289,6 +310,9 @@ impl TurnMachine {
     fn push(&mut self, event: TurnEvent) {
         if self.events.len() >= TURN_EVENTS_MAX {
             self.events.pop_front();
+        }
+        if let TurnEvent::UserStarted { at, .. } | TurnEvent::BargeIn { at } | TurnEvent::EndOfTurn { at, .. } = event {
+            self.floor = at;
         }
         self.events.push_back(event);
     }

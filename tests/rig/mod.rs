@@ -1,6 +1,6 @@
 //! A daemon for tests: the real binary on free loopback ports with its own data directory, ended on drop.
 
-#![allow(dead_code, reason = "each test binary uses a part of the rig")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of the rig")]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};

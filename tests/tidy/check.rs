@@ -119,6 +119,11 @@ pub(crate) fn imports(tree: &Tree) -> Vec<Violation> {
 pub(crate) fn names(tree: &Tree) -> Vec<Violation> {
     let mut found = Vec::new();
     for source in shipped(tree) {
+        let excepted = |path: &str| {
+            rules::EXCEPTIONS.iter().any(|exception| {
+                exception.module == source.module && exception.names.iter().any(|name| lies_in(path, name))
+            })
+        };
         let forbidden = |name: &Name| match name.place {
             Place::Only(homes) => !homes.iter().any(|home| lies_in(&source.module, home)),
             Place::Never(places) => places.iter().any(|place| lies_in(&source.module, place)),
@@ -126,7 +131,7 @@ pub(crate) fn names(tree: &Tree) -> Vec<Violation> {
         };
         for mention in source.mentions() {
             for name in rules::NAMES.iter().filter(|name| forbidden(name)) {
-                if name.names.iter().any(|path| lies_in(&mention.path, path)) {
+                if name.names.iter().any(|path| lies_in(&mention.path, path)) && !excepted(&mention.path) {
                     found.push(violation(
                         &source.path,
                         mention.line,

@@ -125,6 +125,7 @@ fn names_outside_their_home_are_seen() {
         ("src/turn/machine.rs", "use std::time::{Duration, Instant};"),
         ("src/sip/sdp.rs", "use std::net::{IpAddr, SocketAddr};"),
         ("src/media/session.rs", "use std::sync::{Arc, Mutex, atomic::AtomicU64};"),
+        ("src/media/plane.rs", "use std::sync::{Mutex, RwLock};"),
         ("dsp/src/tone.rs", "\n\nfn f() { std::thread::yield_now() }"),
         ("src/call/actor.rs", "use axum::Json;"),
     ]));
@@ -135,6 +136,7 @@ fn names_outside_their_home_are_seen() {
             ("src/pipeline/queue.rs", 1, "rusqlite"),
             ("src/turn/machine.rs", 1, "layer 1 is pure"),
             ("src/media/session.rs", 1, "media waits for nobody"),
+            ("src/media/plane.rs", 1, "RwLock"),
             ("dsp/src/tone.rs", 3, "dsp computes"),
             ("src/call/actor.rs", 1, "axum"),
         ],

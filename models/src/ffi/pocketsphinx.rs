@@ -32,6 +32,7 @@ struct Functions {
     add_word: unsafe extern "C" fn(Pointer, *const c_char, *const c_char, c_int) -> c_int,
     get_cmn: unsafe extern "C" fn(Pointer, c_int) -> *const c_char,
     set_cmn: unsafe extern "C" fn(Pointer, *const c_char) -> c_int,
+    start_stream: unsafe extern "C" fn(Pointer) -> c_int,
     start_utt: unsafe extern "C" fn(Pointer) -> c_int,
     process_raw: unsafe extern "C" fn(Pointer, *const i16, usize, c_int, c_int) -> c_int,
     end_utt: unsafe extern "C" fn(Pointer) -> c_int,
@@ -45,6 +46,16 @@ struct Functions {
     seg_word: unsafe extern "C" fn(Pointer) -> *const c_char,
     seg_frames: unsafe extern "C" fn(Pointer, *mut c_int, *mut c_int),
     seg_prob: unsafe extern "C" fn(Pointer, *mut i32, *mut i32, *mut i32) -> i32,
+    get_lattice: unsafe extern "C" fn(Pointer) -> Pointer,
+    latnode_iter: unsafe extern "C" fn(Pointer) -> Pointer,
+    latnode_iter_next: unsafe extern "C" fn(Pointer) -> Pointer,
+    latnode_iter_node: unsafe extern "C" fn(Pointer) -> Pointer,
+    latnode_times: unsafe extern "C" fn(Pointer, *mut i16, *mut i16) -> c_int,
+    latnode_baseword: unsafe extern "C" fn(Pointer, Pointer) -> *const c_char,
+    latnode_exits: unsafe extern "C" fn(Pointer) -> Pointer,
+    latlink_iter_next: unsafe extern "C" fn(Pointer) -> Pointer,
+    latlink_iter_link: unsafe extern "C" fn(Pointer) -> Pointer,
+    latlink_prob: unsafe extern "C" fn(Pointer, Pointer, *mut i32) -> i32,
 }
 
 /// A value of the decoder's configuration, with the option's name.
@@ -62,6 +73,14 @@ pub(crate) struct Segment {
     pub(crate) first_frame: i32,
     pub(crate) last_frame: i32,
     /// Posterior probability in the lattice, 0–1.
+    pub(crate) posterior: f64,
+}
+
+/// A word that the decoder thought possible, on the best path or not.
+pub(crate) struct Candidate {
+    pub(crate) word: String,
+    pub(crate) first_frame: i32,
+    /// Posterior probability, 0–1.
     pub(crate) posterior: f64,
 }
 
@@ -109,6 +128,7 @@ impl Library {
                     add_word: symbol(library, "ps_add_word", BLAME)?,
                     get_cmn: symbol(library, "ps_get_cmn", BLAME)?,
                     set_cmn: symbol(library, "ps_set_cmn", BLAME)?,
+                    start_stream: symbol(library, "ps_start_stream", BLAME)?,
                     start_utt: symbol(library, "ps_start_utt", BLAME)?,
                     process_raw: symbol(library, "ps_process_raw", BLAME)?,
                     end_utt: symbol(library, "ps_end_utt", BLAME)?,
@@ -122,6 +142,16 @@ impl Library {
                     seg_word: symbol(library, "ps_seg_word", BLAME)?,
                     seg_frames: symbol(library, "ps_seg_frames", BLAME)?,
                     seg_prob: symbol(library, "ps_seg_prob", BLAME)?,
+                    get_lattice: symbol(library, "ps_get_lattice", BLAME)?,
+                    latnode_iter: symbol(library, "ps_latnode_iter", BLAME)?,
+                    latnode_iter_next: symbol(library, "ps_latnode_iter_next", BLAME)?,
+                    latnode_iter_node: symbol(library, "ps_latnode_iter_node", BLAME)?,
+                    latnode_times: symbol(library, "ps_latnode_times", BLAME)?,
+                    latnode_baseword: symbol(library, "ps_latnode_baseword", BLAME)?,
+                    latnode_exits: symbol(library, "ps_latnode_exits", BLAME)?,
+                    latlink_iter_next: symbol(library, "ps_latlink_iter_next", BLAME)?,
+                    latlink_iter_link: symbol(library, "ps_latlink_iter_link", BLAME)?,
+                    latlink_prob: symbol(library, "ps_latlink_prob", BLAME)?,
                 },
                 symbol::<unsafe extern "C" fn(Pointer)>(library, "err_set_logfp", BLAME)?,
             )
@@ -205,9 +235,10 @@ impl RawDecoder {
         unsafe { (self.functions.set_cmn)(self.raw, c(mean).as_ptr()) == 0 }
     }
 
+    /// Starts an utterance of another line than the last: what was learnt of that one's noise is forgotten.
     pub(crate) fn start(&mut self) -> bool {
         // SAFETY: see above.
-        unsafe { (self.functions.start_utt)(self.raw) == 0 }
+        unsafe { (self.functions.start_stream)(self.raw) == 0 && (self.functions.start_utt)(self.raw) == 0 }
     }
 
     pub(crate) fn process(&mut self, samples: &[i16]) -> bool {
@@ -263,6 +294,40 @@ impl RawDecoder {
             }
         }
         segments
+    }
+
+    /// Every word of the lattice; meaningful only after [`end`](Self::end) and [`posterior`](Self::posterior).
+    pub(crate) fn candidates(&mut self) -> Vec<Candidate> {
+        let f = self.functions;
+        let mut candidates = Vec::new();
+        // SAFETY: see above; the lattice belongs to the decoder and stays until its next utterance; the iterator is the
+        // list of its nodes (or links) and needs no freeing; null pointers ask for no answer.
+        unsafe {
+            let logmath = (f.get_logmath)(self.raw);
+            let lattice = (f.get_lattice)(self.raw);
+            if lattice.is_null() {
+                return candidates;
+            }
+            let mut at = (f.latnode_iter)(lattice);
+            while !at.is_null() {
+                let node = (f.latnode_iter_node)(at);
+                // The word leaves the node on many links (ends at other frames, silence after it or not): all are it.
+                let mut posterior = 0.0;
+                let mut exit = (f.latnode_exits)(node);
+                while !exit.is_null() {
+                    let link = (f.latlink_iter_link)(exit);
+                    posterior += (f.logmath_exp)(logmath, (f.latlink_prob)(lattice, link, ptr::null_mut()));
+                    exit = (f.latlink_iter_next)(exit);
+                }
+                candidates.push(Candidate {
+                    word: owned((f.latnode_baseword)(lattice, node)).unwrap_or_default(),
+                    first_frame: (f.latnode_times)(node, ptr::null_mut(), ptr::null_mut()),
+                    posterior,
+                });
+                at = (f.latnode_iter_next)(at);
+            }
+        }
+        candidates
     }
 }
 

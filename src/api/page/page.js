@@ -32,7 +32,7 @@ function showApps({ items }) {
   fill("apps", items.map(({ app, traffic }) => {
     const link = element("a", "", app.title);
     link.href = app.url;
-    const rate = traffic ? `${traffic.requests_per_minute} requests a minute` : "not on line";
+    const rate = traffic ? `${traffic.requests_per_minute} ${traffic.requests_per_minute === 1 ? "request" : "requests"} in the last minute` : "not on line";
     return element("li", "", element("b", "", link), element("span", "state good", app.state), element("p", "", `${app.url} · ${rate}`));
   }));
 }
@@ -94,6 +94,19 @@ function showTurn({ subject, data }) {
   addTurn(item);
 }
 
+// What was said before this page was opened: the talk that is on, else the last one.
+async function showPast({ live, items }) {
+  const call = [...live, ...items].find((one) => one.conversation_id);
+  if (!call || byId("turns").children.length > 0) return;
+  try {
+    const { turns } = await ask(`/v1/conversations/${encodeURIComponent(call.conversation_id)}`);
+    if (byId("turns").children.length > 0) return;
+    turns.forEach((turn) => showTurn({ subject: turn.conversation_id, data: turn }));
+  } catch {
+    // It may not have begun; its turns then come with the events.
+  }
+}
+
 let pending = null;
 function refreshSoon() {
   pending ??= setTimeout(refresh, 150);
@@ -107,6 +120,7 @@ async function refresh() {
     showApps(apps);
     showBuilds(builds);
     showCalls(calls);
+    showPast(calls);
     const engines = health.engines.map((e) => `${e.part} ${e.name}${e.limited ? " (limited)" : ""}`).join(", ");
     const unwell = health.subsystems.filter((part) => !part.healthy).map((part) => `${part.name}: ${part.note}`).join("; ");
     byId("health").textContent = [unwell || "All is well", engines, `version ${health.version}`].filter(Boolean).join(" · ");

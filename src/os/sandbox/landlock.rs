@@ -36,7 +36,9 @@ pub(super) fn apply(plan: &Plan) -> Result<String, SandboxError> {
         ruleset = ruleset.scope(Scope::from_all(newest)).map_err(|e| refuse(&e))?;
     }
     let read = make_bitflags!(AccessFs::{ReadFile | ReadDir});
-    let write = read | make_bitflags!(AccessFs::{WriteFile | MakeReg | RemoveFile | Truncate});
+    // What this version does not know is not asked for.
+    let write =
+        (read | make_bitflags!(AccessFs::{WriteFile | MakeReg | RemoveFile | Truncate})) & AccessFs::from_all(newest);
     let created = ruleset
         .create()
         .map_err(|e| refuse(&e))?

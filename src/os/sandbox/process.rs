@@ -3,7 +3,7 @@
 use super::{Plan, SandboxError};
 use std::io;
 use std::os::fd::RawFd;
-use std::os::unix::fs::{chown, chroot};
+use std::os::unix::fs::{PermissionsExt, chown, chroot, lchown};
 use std::path::Path;
 
 /// User and group that a root process becomes.
@@ -43,13 +43,19 @@ pub(super) fn is_root() -> bool {
     unsafe { libc::geteuid() == 0 }
 }
 
-/// Makes `dir` and the files in it belong to nobody. Links are passed over.
-pub(super) fn give_away(dir: &Path) -> io::Result<()> {
+/// Closes `dir` to others; as root, makes it and the files in it belong to nobody. Links are passed over.
+pub(super) fn take_private(dir: &Path, root: bool) -> io::Result<()> {
+    let closed = std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700));
+    if !root {
+        // A directory that is lent to us (a container's volume) keeps its owner's permissions.
+        return Ok(());
+    }
+    closed?;
     chown(dir, Some(NOBODY), Some(NOBODY))?;
     for entry in std::fs::read_dir(dir)? {
         let entry = entry?;
         if entry.file_type()?.is_file() {
-            std::os::unix::fs::lchown(entry.path(), Some(NOBODY), Some(NOBODY))?;
+            lchown(entry.path(), Some(NOBODY), Some(NOBODY))?;
         }
     }
     Ok(())

@@ -9,7 +9,7 @@ use crate::apphost::child::Meta;
 use crate::pipeline::repository::{Repository, RepositoryError};
 use crate::pipeline::scheduler::StageError;
 use crate::pipeline::tracker::Traffic;
-use crate::store::{App, AppState, Store, StoreError};
+use crate::store::{App, RunState, Store, StoreError};
 use http_body_util::Empty;
 use hyper::Request;
 use hyper::body::Bytes;
@@ -188,7 +188,7 @@ impl Fleet {
         // Sockets and throw-away data of a daemon that was killed.
         std::fs::remove_dir_all(&run)?;
         self.run_dir()?;
-        let live: Vec<App> = self.apps().await?.into_iter().filter(|app| app.state == AppState::Live).collect();
+        let live: Vec<App> = self.apps().await?.into_iter().filter(|app| app.state == RunState::Live).collect();
         let mut back = 0;
         for app in &live {
             match self.bring_back(app).await {

@@ -211,7 +211,8 @@ pub(super) fn mentions(heard: &Transcript) -> Vec<Mention> {
     let mut found = Vec::new();
     let mut i = 0;
     while i < heard.words().len() {
-        match mention(heard, i) {
+        let known = found.iter().any(|m: &Mention| m.what == Artefact::Crm);
+        match mention(heard, i).or_else(|| if known { another(heard, i) } else { None }) {
             Some(m) => {
                 i = m.end.max(i + 1);
                 found.push(m);
@@ -253,6 +254,21 @@ fn mention(heard: &Transcript, i: usize) -> Option<Mention> {
     Some(make(Artefact::Other(name), i + 1, false, word.ends_with('s')))
 }
 
+/// "… so build us a new one": a CRM that was named before.
+fn another(heard: &Transcript, i: usize) -> Option<Mention> {
+    let before = heard.at(i.checked_sub(1)?);
+    let new =
+        matches!(before, "new" | "better" | "proper" | "another" | "good" | "me" | "us" | "want" | "need" | "build");
+    (heard.at(i) == "one" && new).then(|| Mention {
+        what: Artefact::Crm,
+        start: i,
+        end: i + 1,
+        described: true,
+        plural: false,
+        determiner: determiner(heard, i),
+    })
+}
+
 /// "customer database", "client management software", "contact and deal tracker".
 fn compound(heard: &Transcript, i: usize) -> Option<usize> {
     if !WHOSE.contains(&heard.at(i)) {
@@ -268,8 +284,8 @@ fn compound(heard: &Transcript, i: usize) -> Option<usize> {
     if heard.at(end) == "management" && HEADS.contains(&heard.at(end + 1)) {
         end += 1;
     }
-    // "customer manager" alone is a person.
-    (heard.at(end) != "manager" || end > i + 1).then_some(end + 1)
+    // A "client manager" is a person, a "contact manager" a program.
+    (heard.at(end) != "manager" || end > i + 1 || heard.at(i) == "contact").then_some(end + 1)
 }
 
 /// "something to keep track of our customers".
@@ -294,9 +310,12 @@ fn determiner(heard: &Transcript, start: usize) -> Determiner {
         match heard.at(at) {
             "a" | "an" | "one" | "some" | "another" | "any" => return Determiner::Indefinite,
             "the" | "this" | "that" => return Determiner::Definite,
+            // "our own CRM" is one that is wished for.
+            "our" | "my" if heard.at(at + 1) == "own" => return Determiner::Indefinite,
             "our" | "my" => return Determiner::Own,
             "your" | "their" | "his" | "her" | "its" | "whose" => return Determiner::Others,
-            PAUSE | "" | "me" | "us" | "of" | "to" | "with" | "is" => break,
+            PAUSE | "" | "me" | "us" | "of" | "to" | "with" | "is" | "need" | "needs" | "want" | "wants"
+            | "requires" | "get" | "have" | "build" | "make" => break,
             _ => {}
         }
     }
@@ -323,6 +342,7 @@ mod tests {
             "an app that helps us manage leads",
             "a place to store my contacts",
             "software where we can follow up on our deals",
+            "a contact manager",
         ] {
             assert!(crm(text), "{text}");
         }

@@ -162,7 +162,6 @@ const REPEATS: &[&str] = &[
     "read that back",
 ];
 const HELPS: &[&str] = &[
-    "help",
     "what can you do",
     "what can i say",
     "what do you do",
@@ -317,7 +316,8 @@ fn way_out(heard: &Transcript) -> Option<Act> {
     if short && heard.says(GOODBYES) {
         return Some(Act::Goodbye);
     }
-    if short && heard.says(HELPS) {
+    let asks = ["help", "help me", "help please", "please help", "i need help", "some help please"];
+    if (short && heard.says(HELPS)) || heard.is_any(&asks) {
         return Some(Act::Help);
     }
     None
@@ -363,7 +363,7 @@ const STATES_OF_A_BUILD: &[&str] = &[
 const COUNTED: &[&str] =
     &["records", "record", "calls", "requests", "api", "entries", "rows", "users", "contacts", "deals"];
 /// "how do you", "how are you": not about a build.
-const NOT_A_SUBJECT: &[&str] = &["you", "i", "we", "they", "he", "she"];
+const NOT_A_SUBJECT: &[&str] = &["you", "i", "we", "they", "he", "she", "one"];
 
 /// Whether a turn asks about a build, and which: `Some(None)` is "it".
 fn report(heard: &Transcript) -> Option<Option<String>> {

@@ -7,8 +7,10 @@ mod answer;
 mod artefact;
 mod command;
 mod feature;
+mod mood;
 mod request;
 mod transcript;
+mod words;
 
 pub use answer::Answer;
 pub use artefact::Artefact;

@@ -1,26 +1,17 @@
 //! Whether a turn asks for something to be built: verb × artefact × cue, with guards.
 //!
-//! Pure. The verb nearest to the left of an artefact governs it; the words before the verb are read right to left until
-//! they say who does it and in which mood: an order, a wish, a polite question, or a report about somebody, a refusal, a
-//! supposition. Confidence 0..=1; strictly more than [`super::FIRES`] starts the dialogue about a build.
+//! Pure. The verb nearest to the left of an artefact governs it; `mood` reads the words before the verb; what else the turn
+//! says can only lower the result. Confidence 0..=1; strictly more than [`super::FIRES`] starts the dialogue about a build.
 //! Deliberately absent: starting anything (that takes a read-back and a yes).
 
 use super::Transcript;
 use super::artefact::{Artefact, Determiner, Mention, mentions};
+use super::mood::{Clause, LIKELY, REFUSED, SOMEBODY_ELSE, SUPPOSED, Verb};
 use super::transcript::PAUSE;
+use super::words::*;
 
 /// How far left of an artefact its verb may stand.
 const REACH: usize = 9;
-/// A chain of verbs ("I asked you to try to build") is followed this deep.
-const DEPTH_MAX: u8 = 4;
-
-const REFUSED: f64 = 0.05;
-const SOMEBODY_ELSE: f64 = 0.1;
-const SUPPOSED: f64 = 0.3;
-const UNCLEAR: f64 = 0.5;
-const LIKELY: f64 = 0.85;
-const POLITE: f64 = 0.92;
-const CLEAR: f64 = 0.96;
 
 /// A request for an artefact.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,214 +20,6 @@ pub(super) struct Request {
     /// 0..=1.
     pub(super) confidence: f64,
 }
-
-/// What kind of verb governs the artefact.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verb {
-    /// Brings a thing into being: "build", "set up".
-    Make,
-    /// Obtains it: "get", "give", "order".
-    Get,
-    /// "building", "getting".
-    Gerund,
-    /// "want", "need", "looking for".
-    Wish,
-    /// "wants", "needs".
-    WishOfThird,
-    /// "asked", "told".
-    Ask,
-}
-
-const MAKE: &[&str] = &[
-    "build",
-    "make",
-    "create",
-    "develop",
-    "generate",
-    "design",
-    "write",
-    "code",
-    "program",
-    "produce",
-    "construct",
-    "craft",
-    "deploy",
-    "launch",
-    "implement",
-    "prepare",
-    "start",
-    "do",
-    "assemble",
-    "arrange",
-    "rebuild",
-    "built",
-];
-/// Verbs that need a particle to mean making: "set up", "put together", "spin up".
-const MAKE_WITH: &[&str] =
-    &["set", "put", "spin", "stand", "whip", "knock", "throw", "rig", "cook", "rustle", "fire", "bring"];
-const PARTICLES: &[&str] = &["up", "together", "in", "out"];
-const GET: &[&str] =
-    &["get", "give", "have", "send", "sell", "order", "buy", "provide", "deliver", "purchase", "commission", "add"];
-const GERUND: &[&str] = &[
-    "building",
-    "making",
-    "creating",
-    "developing",
-    "generating",
-    "designing",
-    "writing",
-    "getting",
-    "having",
-    "setting",
-    "putting",
-    "ordering",
-    "buying",
-    "programming",
-];
-const WISH: &[&str] = &[
-    "want",
-    "need",
-    "require",
-    "like",
-    "love",
-    "wanted",
-    "needed",
-    "fancy",
-    "appreciate",
-    "wish",
-    "request",
-    "prefer",
-];
-const WISH_OF_THIRD: &[&str] = &["wants", "needs", "requires"];
-/// Heads of "… for": "looking for", "asked for".
-const WISH_FOR: &[&str] =
-    &["looking", "look", "hoping", "calling", "call", "ringing", "wish", "market", "hunting", "searching", "need"];
-const ASK: &[&str] = &["asked", "ask", "asking", "told", "tell", "instructed", "begged"];
-
-const ADVERBS: &[&str] = &[
-    "please",
-    "just",
-    "now",
-    "also",
-    "kindly",
-    "quickly",
-    "really",
-    "actually",
-    "basically",
-    "simply",
-    "probably",
-    "even",
-    "possibly",
-    "only",
-    "still",
-    "then",
-    "all",
-    "help",
-    "definitely",
-    "maybe",
-    "perhaps",
-    "quite",
-    "very",
-    "much",
-    "urgently",
-    "badly",
-    "immediately",
-    "currently",
-    "desperately",
-];
-const INTERJECTIONS: &[&str] = &[
-    "hi",
-    "hello",
-    "hey",
-    "okay",
-    "yes",
-    "yeah",
-    "yep",
-    "no",
-    "well",
-    "so",
-    "right",
-    "alright",
-    "grace",
-    "listen",
-    "look",
-    "good",
-    "morning",
-    "afternoon",
-    "evening",
-    "thanks",
-    "sure",
-    "first",
-    "today",
-    "oh",
-    "there",
-    "cool",
-    "great",
-    "fine",
-    "and",
-    "but",
-    "then",
-    "because",
-    "again",
-    "you",
-];
-const NEGATORS: &[&str] = &[
-    "don't",
-    "not",
-    "never",
-    "won't",
-    "didn't",
-    "doesn't",
-    "can't",
-    "cannot",
-    "couldn't",
-    "wouldn't",
-    "shouldn't",
-    "isn't",
-    "haven't",
-    "hardly",
-    "without",
-    "neither",
-    "nobody",
-    "dare",
-    "ain't",
-    "nor",
-    "stop",
-    "avoid",
-    "against",
-    "aren't",
-];
-const QUESTION_WORDS: &[&str] = &["how", "when", "why", "where", "who", "whom", "which", "whose"];
-/// Before "if you could": the question is a request.
-const EMBEDS: &[&str] = &[
-    "wondering",
-    "wonder",
-    "see",
-    "ask",
-    "asking",
-    "know",
-    "nice",
-    "great",
-    "good",
-    "lovely",
-    "grateful",
-    "appreciate",
-    "happy",
-    "glad",
-    "check",
-    "hoping",
-    "brilliant",
-    "fantastic",
-    "love",
-];
-/// Those who may be asked to do it.
-const DOERS: &[&str] = &["you", "someone", "somebody", "me", "us", "guys", "folks", "team", "grace", "anyone"];
-/// Words that end the way from an artefact to its verb.
-const BLOCKERS: &[&str] = &[
-    "about", "of", "on", "into", "from", "with", "without", "at", "by", "to", "rid", "who", "what", "where", "how",
-    "are", "was", "were", "i", "you", "he", "she", "they", "we", "it", "if", "because", "that's", "it's", "not", "no",
-    "never", "than", "has", "had", "does", "did", "called", "like", "through", "over", "after",
-];
 
 /// The best request of a turn; `asked` when the agent has just asked what to build.
 pub(super) fn request(heard: &Transcript, asked: bool) -> Option<Request> {
@@ -272,27 +55,7 @@ pub(super) fn other_requests(heard: &Transcript) -> Vec<&'static str> {
     names
 }
 
-/// The words of a turn, read right to left.
-struct Clause<'a> {
-    heard: &'a Transcript,
-}
-
 impl Clause<'_> {
-    /// The word before index `i`; empty at the beginning and after a pause.
-    fn before(&self, i: usize) -> &str {
-        match i.checked_sub(1).map_or("", |k| self.heard.at(k)) {
-            PAUSE => "",
-            word => word,
-        }
-    }
-
-    /// Whether one of `words` stands within `count` words before `i`, in the same clause.
-    fn within(&self, i: usize, count: usize, words: &[&str]) -> bool {
-        (1..=count)
-            .map_while(|back| i.checked_sub(back).map(|k| self.heard.at(k)).filter(|w| *w != PAUSE))
-            .any(|w| words.contains(&w))
-    }
-
     fn confidence(&self, mention: &Mention, asked: bool) -> f64 {
         let (at, verb, mood) = match self.verb(mention) {
             Some((at, verb)) => (at, Some(verb), self.mood(at, verb, 0)),
@@ -331,10 +94,18 @@ impl Clause<'_> {
             let before = self.before(at);
             // "put together a CRM" and "put a CRM together".
             let particle = PARTICLES.contains(&after)
+                || (matches!(after, "me" | "us") && PARTICLES.contains(&self.heard.at(at + 2)))
                 || PARTICLES.contains(&self.heard.at(mention.end))
                 || (at + 1..mention.start).any(|k| self.heard.at(k) == "together");
             let verb = match word {
                 "is" | "be" | "was" if self.cleft(at) => Some(Verb::Wish),
+                "built" | "made" | "created" if before == "you" && self.before(at - 1) == "if" => Some(Verb::Make),
+                "with" if before == "up" => {
+                    let set = (at.saturating_sub(4)..at)
+                        .rev()
+                        .find(|k| matches!(self.heard.at(*k), "set" | "hook" | "fix"))?;
+                    return Some((set, Verb::Make));
+                }
                 "for" if WISH_FOR.contains(&before) => return Some((at - 1, Verb::Wish)),
                 "for" if ASK.contains(&before) => return Some((at - 1, Verb::Ask)),
                 "about" if matches!(before, "how" | "what") => Some(Verb::Wish),
@@ -345,7 +116,6 @@ impl Clause<'_> {
                     matches!(before, "i'd" | "we'd" | "would" | "really" | "should" | "also" | "just")
                         .then_some(Verb::Wish)
                 }
-                "built" => None,
                 w if WISH.contains(&w) => Some(Verb::Wish),
                 w if WISH_OF_THIRD.contains(&w) => Some(Verb::WishOfThird),
                 w if MAKE.contains(&w) => Some(Verb::Make),
@@ -357,7 +127,10 @@ impl Clause<'_> {
             if let Some(verb) = verb {
                 return Some((at, verb));
             }
-            let kind = word == "of" && matches!(before, "kind" | "sort" | "type" | "version");
+            // "some kind of CRM", "something like a CRM", "make it a CRM".
+            let kind = (word == "of" && matches!(before, "kind" | "sort" | "type" | "version"))
+                || (word == "like" && before == "something")
+                || (word == "it" && before == "make");
             if (BLOCKERS.contains(&word) || word == "is") && !kind {
                 return None;
             }
@@ -369,302 +142,13 @@ impl Clause<'_> {
     /// "what I need is", "all we want is".
     fn cleft(&self, at: usize) -> bool {
         self.within(at, 8, &["what", "all", "thing"])
-            && self.within(at, 7, &["i", "we", "i'd", "we'd", "i'm", "we're"])
+            && self.within(at, 7, &["i", "we", "i'd", "we'd", "i'm", "we're", "me", "us"])
+            && !self.within(at, 6, &["last"])
             && self.within(
                 at,
                 5,
-                &["need", "want", "like", "love", "after", "require", "for", "wanted", "needed", "missing"],
+                &["help", "need", "want", "like", "love", "after", "require", "for", "wanted", "needed", "missing"],
             )
-    }
-
-    /// How much the words before index `i`, where a verb stands, make it a request.
-    fn mood(&self, mut i: usize, verb: Verb, depth: u8) -> f64 {
-        if depth > DEPTH_MAX {
-            return SUPPOSED;
-        }
-        let at = i;
-        if matches!(self.heard.at(i), "is" | "be" | "was") {
-            return if self.within(i, 6, NEGATORS) { REFUSED } else { CLEAR };
-        }
-        if self.heard.at(i) == "about" {
-            return if self.before(i) == "how" || self.heard.at(i + 1) == "a" { LIKELY } else { UNCLEAR };
-        }
-        loop {
-            let p = self.before(i);
-            if NEGATORS.contains(&p) || (p == "no" && verb == Verb::Wish) {
-                return REFUSED;
-            }
-            if ADVERBS.contains(&p) {
-                i -= 1;
-            } else if p == "and" && matches!(self.before(i - 1), "ahead" | "come" | "go" | "try") {
-                i -= 2;
-                if self.before(i) == "go" {
-                    i -= 1;
-                }
-            } else if (p == "and" && (MAKE.contains(&self.before(i - 1)) || GET.contains(&self.before(i - 1))))
-                || (matches!(p, "me" | "us") && matches!(self.before(i - 1), "help" | "let"))
-            {
-                // "design and build", "help me build".
-                i -= 2;
-            } else {
-                break;
-            }
-        }
-        let p = self.before(i);
-        let r = self.before(i.saturating_sub(1));
-        match p {
-            "" => match verb {
-                Verb::Make => CLEAR,
-                Verb::Get if self.heard.at(at) == "have" => SUPPOSED,
-                Verb::Get | Verb::Wish => POLITE,
-                Verb::Ask => LIKELY,
-                Verb::Gerund | Verb::WishOfThird => SUPPOSED,
-            },
-            "let's" => CLEAR,
-            _ if verb == Verb::Gerund => self.gerund(p, r, i),
-            "to" => self.infinitive(i - 1, depth),
-            "you" => self.you(i, r, verb),
-            "i" | "we" => self.first_person(i, r, verb),
-            "i'd" | "we'd" if matches!(verb, Verb::Wish | Verb::Ask) => CLEAR,
-            "i'm" | "we're" | "i've" | "we've" if matches!(verb, Verb::Wish | Verb::Ask) => {
-                if self.within(i - 1, 3, &["if"]) { SUPPOSED } else { CLEAR }
-            }
-            "am" | "are" | "was" | "were" | "been" | "have" if matches!(verb, Verb::Wish | Verb::Ask) => {
-                if self.within(i - 1, 2, NEGATORS) {
-                    REFUSED
-                } else if self.within(i - 1, 3, &["i", "we", "i've", "we've"]) {
-                    POLITE
-                } else {
-                    SOMEBODY_ELSE
-                }
-            }
-            "i'll" | "we'll" => match verb {
-                Verb::Wish | Verb::Get => LIKELY,
-                _ => SUPPOSED,
-            },
-            "can" | "could" | "would" | "will" | "should" | "shall" | "might" | "may" | "must" => {
-                self.modal(p, i - 1, verb)
-            }
-            "he" | "she" | "they" | "people" | "everybody" | "everyone" | "he's" | "she's" | "they're" | "someone"
-            | "somebody" | "anyone" | "it" | "who" | "that" | "which" => SOMEBODY_ELSE,
-            "guys" | "folks" if r == "you" => self.you(i - 1, self.before(i - 2), verb),
-            "in" if verb == Verb::Wish && self.heard.at(at) == "market" => LIKELY,
-            _ if self.heard.at(at) == "market" => {
-                if self.within(i, 4, &["i'm", "we're", "are", "am"]) {
-                    POLITE
-                } else {
-                    UNCLEAR
-                }
-            }
-            _ if INTERJECTIONS.contains(&p) => match verb {
-                Verb::Make | Verb::Get | Verb::Wish => POLITE,
-                _ => UNCLEAR,
-            },
-            _ => self.noun_subject(i, at, verb),
-        }
-    }
-
-    /// A noun stands where the subject is: "our team needs", "my boss asked", "… a mess build us".
-    fn noun_subject(&self, i: usize, at: usize, verb: Verb) -> f64 {
-        let ours = self.within(i, 4, &["my", "our"]);
-        let firm = ["company", "team", "office", "business", "boss", "shop", "department", "firm", "management"];
-        match verb {
-            Verb::Wish | Verb::WishOfThird | Verb::Ask if ours || firm.contains(&self.before(i)) => LIKELY,
-            Verb::Make | Verb::Get if matches!(self.heard.at(at + 1), "me" | "us") => LIKELY,
-            Verb::Make | Verb::Get if matches!(self.heard.at(at + 2), "me" | "us") => LIKELY,
-            Verb::Make | Verb::Get => UNCLEAR,
-            _ => SUPPOSED,
-        }
-    }
-
-    /// A verb with "to"; `to` is the index of "to".
-    fn infinitive(&self, to: usize, depth: u8) -> f64 {
-        let mut j = to;
-        if DOERS.contains(&self.before(j)) {
-            j -= 1;
-            if matches!(self.before(j), "your" | "you" | "of") {
-                j -= 1;
-            }
-        }
-        while ADVERBS.contains(&self.before(j)) {
-            j -= 1;
-        }
-        let m = self.before(j);
-        let head = j.saturating_sub(1);
-        match m {
-            "want" | "need" | "wanted" | "needed" | "like" | "love" | "prefer" | "wish" | "hoping" | "hope"
-            | "looking" | "expect" | "trying" | "rather" | "require" => self.mood(head, Verb::Wish, depth + 1),
-            "wants" | "needs" => self.mood(head, Verb::WishOfThird, depth + 1),
-            m if ASK.contains(&m) => self.mood(head, Verb::Ask, depth + 1),
-            "calling" | "call" | "called" | "ringing" | "phoning" | "here" | "phoned" | "rang" => {
-                if self.within(head, 3, &["they", "he", "she", "you", "someone"]) { SOMEBODY_ELSE } else { POLITE }
-            }
-            "get" => self.mood(head, Verb::Get, depth + 1),
-            "able" | "possible" | "great" | "nice" | "good" | "lovely" | "cool" | "helpful" | "useful" | "handy"
-            | "ready" | "keen" | "happy" | "time" | "glad" | "fantastic" | "brilliant" | "wonderful" | "interested"
-            | "perfect" => {
-                if self.within(head, 4, NEGATORS) {
-                    REFUSED
-                } else if self.within(head, 4, QUESTION_WORDS)
-                    || self.within(head, 3, &["they", "he", "she", "was", "were"])
-                {
-                    SUPPOSED
-                } else {
-                    LIKELY
-                }
-            }
-            "for" if j < to => LIKELY,
-            "is" | "was" if self.within(head, 7, &["i", "we", "my", "our", "i'd"]) => {
-                if self.within(head, 6, NEGATORS) { REFUSED } else { POLITE }
-            }
-            "not" | "never" => REFUSED,
-            m if QUESTION_WORDS.contains(&m) || m == "what" => SUPPOSED,
-            "have" | "going" | "planning" => UNCLEAR,
-            _ => 0.4,
-        }
-    }
-
-    /// "you" stands before the verb; `i` is one past it, `r` the word before it.
-    fn you(&self, i: usize, r: &str, verb: Verb) -> f64 {
-        if matches!(verb, Verb::Wish | Verb::WishOfThird) {
-            // "would you like a CRM", "you need a CRM".
-            return SOMEBODY_ELSE;
-        }
-        let left = i.saturating_sub(2);
-        match r {
-            "can" | "could" | "would" | "will" | "can't" | "couldn't" | "won't" | "wouldn't" | "please" => {
-                if self.within(left, 4, QUESTION_WORDS) { SUPPOSED } else { CLEAR }
-            }
-            "don't" if self.before(left) == "why" => POLITE,
-            "don't" => REFUSED,
-            "about" if matches!(self.before(left), "how" | "what") => POLITE,
-            "if" | "whether" => self.conditional(left),
-            "have" | "let" | "want" | "like" | "need" | "rather" | "hope" | "suggest" | "wish" => {
-                if self.within(left, 3, NEGATORS) { REFUSED } else { LIKELY }
-            }
-            "" | "okay" | "so" | "and" | "then" | "now" if matches!(self.heard.at(i + 1), "me" | "us") => LIKELY,
-            "" | "okay" | "and" | "then" | "do" => UNCLEAR,
-            _ => SUPPOSED,
-        }
-    }
-
-    /// "I" or "we" stands before the verb.
-    fn first_person(&self, i: usize, r: &str, verb: Verb) -> f64 {
-        let left = i.saturating_sub(2);
-        let wish = matches!(verb, Verb::Wish | Verb::Ask);
-        match r {
-            "do" | "did" | "didn't" | "have" | "had" | "does" => SUPPOSED,
-            "don't" if self.before(left) == "why" => LIKELY,
-            "don't" => REFUSED,
-            "can" | "could" | "may" => {
-                if self.within(left, 4, QUESTION_WORDS) {
-                    UNCLEAR
-                } else {
-                    POLITE
-                }
-            }
-            "shall" | "should" | "must" | "might" => UNCLEAR,
-            "if" | "whether" if wish => SUPPOSED,
-            "if" | "whether" => self.conditional(left),
-            w if QUESTION_WORDS.contains(&w) => SUPPOSED,
-            // "I don't think we need"; but not "I don't want a website I want".
-            "think" | "believe" | "sure" | "that" | "see" | "suppose" if wish && self.within(left + 1, 4, NEGATORS) => {
-                REFUSED
-            }
-            _ if wish => CLEAR,
-            _ => SOMEBODY_ELSE,
-        }
-    }
-
-    /// A modal verb stands at `m`, before the verb: "you could build", "we will need".
-    fn modal(&self, modal: &str, m: usize, verb: Verb) -> f64 {
-        let subject = self.before(m);
-        let left = m.saturating_sub(1);
-        let r = self.before(left);
-        let wish = matches!(verb, Verb::Wish | Verb::Ask);
-        if self.within(left, 4, NEGATORS) {
-            return REFUSED;
-        }
-        match subject {
-            "you" if wish => SOMEBODY_ELSE,
-            "you" if self.within(left, 3, QUESTION_WORDS) => SUPPOSED,
-            "you" if matches!(r, "if" | "whether") => self.conditional(left.saturating_sub(1)),
-            "you" => match modal {
-                "can" | "could" | "would" | "will" => LIKELY,
-                "should" | "must" => UNCLEAR,
-                _ => 0.4,
-            },
-            "i" | "we" if matches!(r, "if" | "whether" | "hoping" | "hope") && !wish => {
-                self.conditional(left.saturating_sub(usize::from(r == "if" || r == "whether")))
-            }
-            "i" | "we" if wish => match modal {
-                "would" | "could" | "should" if r != "if" => POLITE,
-                "will" => LIKELY,
-                _ => 0.4,
-            },
-            "i" | "we" => match modal {
-                "should" | "must" => 0.6,
-                _ => 0.4,
-            },
-            "someone" | "somebody" | "anyone" | "who" | "that" => {
-                if self.within(left, 6, &["need", "want", "looking", "like"])
-                    && self.within(left, 8, &["i", "we", "i'd", "i'm", "we're"])
-                {
-                    0.8
-                } else {
-                    0.2
-                }
-            }
-            _ => SOMEBODY_ELSE,
-        }
-    }
-
-    /// "if you could": a request when it is embedded in courtesy, before or after.
-    fn conditional(&self, end: usize) -> f64 {
-        let courteous = self.within(end, 6, EMBEDS)
-            || self.heard.says(&[
-                "would be great",
-                "would be nice",
-                "would be good",
-                "would be lovely",
-                "that'd be great",
-                "be wonderful",
-                "i'd appreciate",
-                "i would appreciate",
-                "be grateful",
-                "be perfect",
-                "i'd love it",
-                "be fantastic",
-                "would help",
-                "please",
-            ]);
-        if courteous { 0.88 } else { 0.4 }
-    }
-
-    /// "would you mind building", "I'm calling about getting".
-    fn gerund(&self, p: &str, r: &str, i: usize) -> f64 {
-        match p {
-            "mind" if r == "you" => CLEAR,
-            "about" => match r {
-                "how" | "what" => POLITE,
-                _ if self.within(
-                    i,
-                    5,
-                    &["calling", "phoning", "ringing", "talk", "speak", "call", "enquire", "inquire", "ask"],
-                ) && !self.within(i, 6, &["was", "were", "they", "he", "she"]) =>
-                {
-                    LIKELY
-                }
-                _ => 0.6,
-            },
-            "in" if r == "interested" && !self.within(i, 5, NEGATORS) => LIKELY,
-            "with" if self.within(i, 4, &["help"]) => LIKELY,
-            "start" | "begin" | "appreciate" => LIKELY,
-            "you" | "your" if matches!(r, "appreciate" | "mind" | "have" | "like") => LIKELY,
-            "of" if r == "chance" => LIKELY,
-            "of" | "consider" | "considering" => 0.6,
-            _ => 0.15,
-        }
     }
 
     /// No verb governs the artefact: "a CRM please", "a CRM is what we need", or an answer to "what shall I build?".
@@ -788,8 +272,12 @@ impl Clause<'_> {
             }
         }
         // Supposed, not asked.
-        if self.within(verb, 6, &["imagine", "suppose", "pretend", "hypothetically", "unless", "whenever"]) {
+        let supposing = self.within(verb, 6, &["suppose"]) && !heard.says(&["i suppose", "we suppose"]);
+        if supposing || self.within(verb, 6, &["imagine", "pretend", "hypothetically", "unless", "whenever"]) {
             most = most.min(SUPPOSED);
+        }
+        if self.within(verb, 4, &["way"]) && heard.says(&["no way"]) {
+            most = most.min(REFUSED);
         }
         if heard.says(&[
             "how much",

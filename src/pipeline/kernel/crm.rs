@@ -52,7 +52,9 @@ pub fn generate(spec: &Spec, manifest: &BuildManifest) -> Files {
     add("requirements.md".to_owned(), document::requirements(spec, manifest));
     add("deploy/Dockerfile".to_owned(), document::dockerfile(spec));
     add("deploy/compose.yaml".to_owned(), document::compose(spec));
-    add(format!("deploy/{}.service", spec.slug), document::service(spec));
+    let [service, socket] = document::units(spec);
+    add(format!("deploy/{}.service", spec.slug), service);
+    add(format!("deploy/{}.socket", spec.slug), socket);
     add("manifest.json".to_owned(), document::pretty(manifest));
     add("spec.json".to_owned(), document::pretty(spec));
     files

@@ -17,6 +17,7 @@ const PACKS: &[(&str, Pack)] = &[
     ("csv_export", Pack::Contacts),
     ("customers", Pack::Contacts),
     ("dashboard", Pack::Contacts),
+    ("deal_stages", Pack::Deals),
     ("deal_tracking", Pack::Deals),
     ("deals", Pack::Deals),
     ("export", Pack::Contacts),
@@ -26,6 +27,7 @@ const PACKS: &[(&str, Pack)] = &[
     ("pipeline", Pack::Deals),
     ("sales_pipeline", Pack::Deals),
     ("search", Pack::Contacts),
+    ("stages", Pack::Deals),
 ];
 
 /// A coherent set of entities, pages and tests.
@@ -56,18 +58,16 @@ pub(super) fn compose(manifest: &BuildManifest) -> Spec {
     let mut features = Vec::new();
     let mut open_points = Vec::new();
     for asked in &manifest.features {
-        let key = asked.trim().to_lowercase().replace([' ', '-'], "_");
-        match PACKS.iter().find(|(word, _)| *word == key) {
-            Some((_, pack)) => {
-                features.push(CoveredFeature { feature: key, pack: pack.name().to_owned(), asked: true });
-            }
-            None => {
-                let spoken = key.replace('_', " ");
-                open_points.push(OpenPoint {
-                    feature: key,
-                    say: format!("I have no ready-made part for {spoken} yet, so it is left open."),
-                });
-            }
+        let key = key(asked);
+        match pack(&key) {
+            Some(pack) => features.push(CoveredFeature { feature: key, pack: pack.name().to_owned(), asked: true }),
+            None => open_points.push(open_point(key, false)),
+        }
+    }
+    // What the dialogue knew that it could not have.
+    for key in manifest.open_points().into_iter().map(key) {
+        if !open_points.iter().any(|p| p.feature == key) {
+            open_points.push(open_point(key, true));
         }
     }
     if !features.iter().any(|f| f.pack == Pack::Contacts.name()) {
@@ -118,6 +118,24 @@ pub(super) fn compose(manifest: &BuildManifest) -> Spec {
         citations,
         open_points,
     }
+}
+
+/// Whether a pack covers `feature`.
+pub(super) fn covers(feature: &str) -> bool {
+    pack(&key(feature)).is_some()
+}
+
+fn pack(key: &str) -> Option<Pack> {
+    PACKS.iter().find(|(word, _)| *word == key).map(|(_, pack)| *pack)
+}
+
+fn key(feature: &str) -> String {
+    feature.trim().to_lowercase().replace([' ', '-'], "_")
+}
+
+fn open_point(feature: String, told: bool) -> OpenPoint {
+    let say = format!("I have no ready-made part for {} yet, so it is left open.", feature.replace('_', " "));
+    OpenPoint { feature, say, told }
 }
 
 fn title(manifest: &BuildManifest) -> String {
@@ -343,6 +361,16 @@ mod tests {
         let spec = Spec::compose(&manifest("CRM", &["contacts", "invoice-scanning"]));
         assert_eq!(spec.open_points[0].feature, "invoice_scanning");
         assert_eq!(spec.say_open_points(), "I have no ready-made part for invoice scanning yet, so it is left open.");
+    }
+
+    #[test]
+    fn open_points_that_were_read_back_are_kept_and_not_said_again() {
+        let mut m = manifest("CRM", &["contacts", "telepathy"]);
+        m.metadata.insert("open_points".to_owned(), serde_json::json!(["invoices", "telepathy"]));
+        let spec = Spec::compose(&m);
+        let points: Vec<_> = spec.open_points.iter().map(|p| (p.feature.as_str(), p.told)).collect();
+        assert_eq!(points, [("telepathy", false), ("invoices", true)]);
+        assert!(!spec.say_open_points().contains("invoices"));
     }
 
     #[test]

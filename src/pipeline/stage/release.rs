@@ -2,7 +2,7 @@
 
 use super::{Done, StageError, Works, fault};
 use crate::os::clock;
-use crate::store::{Advance, App, AppState, Build};
+use crate::store::{Advance, App, Build, RunState};
 
 pub(super) fn run(works: &Works, build: &Build) -> Result<Done, StageError> {
     let spec = works.spec(build)?;
@@ -26,7 +26,7 @@ pub(super) fn run(works: &Works, build: &Build) -> Result<Done, StageError> {
         data: works.fleet.data_dir(&build.slug).display().to_string(),
         port: before.as_ref().map_or(0, |app| app.port),
         url: String::new(),
-        state: AppState::Live,
+        state: RunState::Live,
         deployed: clock::wall(),
     };
     (app.port, app.url) = works.runtime.block_on(works.fleet.go_live(&app))?;

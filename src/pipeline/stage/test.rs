@@ -17,22 +17,43 @@ pub(super) fn run(works: &Works, build: &Build) -> Result<Done, StageError> {
         return Err(check("the generated app has no tests, so I cannot say that it works"));
     }
     if !report.failed.is_empty() {
+        for failure in &report.failed {
+            tracing::warn!(build = build.id, test = failure.name, said = failure.said, "a scenario does not hold");
+        }
         return Err(check(failed(&report.failed)));
     }
     let say = format!("All {} of its tests hold.", report.passed);
     Ok(Done { advance: Advance::default(), say: Some(say) })
 }
 
-/// Names what failed; the first in full, the others by name.
+/// Names what failed, for the ear: the first with the step at which it failed, the others by name or number. What exactly was
+/// expected and what came is in the log.
 fn failed(failures: &[Failure]) -> String {
     let Some((first, others)) = failures.split_first() else { return String::new() };
-    let mut say = format!("The test \u{201c}{}\u{201d} failed: {}", first.name, first.said.trim_end_matches('.'));
-    say.push('.');
+    let step = first.said.split(": ").next().unwrap_or_default();
+    let mut say = format!("The test \"{}\" failed at the step \"{step}\".", first.name);
     match others {
         [] => {}
-        [one] => say.push_str(&format!(" So did \u{201c}{}\u{201d}.", one.name)),
-        more => say.push_str(&format!(" So did {} others.", more.len())),
+        [one] => say += &format!(" So did \"{}\".", one.name),
+        more => say += &format!(" So did {} others.", more.len()),
     }
-    say.push_str(" Nothing was put on line.");
-    say
+    say + " Nothing was put on line."
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_failed_test_is_named_without_jargon() {
+        let failure = |name: &str, said: &str| Failure { name: name.into(), said: said.into() };
+        let one = failure("a contact can be deleted", "it is gone: expected status 404, got 200: {\"id\":1}");
+        assert_eq!(
+            failed(std::slice::from_ref(&one)),
+            "The test \"a contact can be deleted\" failed at the step \"it is gone\". Nothing was put on line."
+        );
+        let two = failure("deals are summed", "the board: expected 2");
+        assert!(failed(&[one.clone(), two.clone()]).contains("So did \"deals are summed\"."));
+        assert!(failed(&[one, two.clone(), two]).contains("So did 2 others."));
+    }
 }

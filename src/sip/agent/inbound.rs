@@ -379,6 +379,7 @@ impl Agent {
             Some(waiting) if waiting.sequence == core.cseq.number => leg.unacknowledged = None,
             _ => return, // a repeat
         }
+        leg.confirmed = true;
         let answer = session_description(request).ok().flatten();
         if let Some(answer) = &answer {
             leg.remote_sdp.clone_from(answer);

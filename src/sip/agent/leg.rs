@@ -15,6 +15,8 @@ pub(super) struct Leg {
     pub(super) dialog: Option<Dialog>,
     /// Our Contact value.
     pub(super) contact: Vec<u8>,
+    /// The first 2xx has been acknowledged: BYE may be sent at any time.
+    pub(super) confirmed: bool,
     /// Re-INVITE of the peer that waits for our answer.
     pub(super) reinvite: Option<TransactionId>,
     /// The 2xx that has not been acknowledged yet.
@@ -77,6 +79,7 @@ impl Leg {
             phase,
             dialog: None,
             contact,
+            confirmed: false,
             reinvite: None,
             unacknowledged: None,
             deadline: None,

@@ -165,6 +165,7 @@ impl Agent {
         let answer = session_description(response).ok().flatten().or(early);
         let Some(leg) = self.legs.get_mut(&leg_id) else { return };
         leg.phase = Phase::Established;
+        leg.confirmed = true;
         leg.deadline = None;
         self.dialogs.insert(dialog.id.clone(), leg_id);
         leg.dialog = Some(dialog);
@@ -290,6 +291,7 @@ impl Agent {
         let Some(dialog) = &mut leg.dialog else { return };
         leg.phase = Phase::Ending;
         leg.deadline = None;
+        leg.unacknowledged = None;
         leg.hang_up = Some(HangUp { reason: reason.map(str::to_owned), unanswered: false });
         let reinvite = leg.reinvite.take();
         let request = dialog.next_request(Method::Bye);

@@ -238,6 +238,9 @@ impl Agent {
             if due > now {
                 break;
             }
+            // Taken out before it is handled: whatever goes wrong there, this loop moves on.
+            self.timers.pop_first();
+            self.armed.remove(&id);
             match id {
                 TimerId::Server(id) => self.server_timeout(now, id),
                 TimerId::Client(id) => self.client_timeout(now, id),
@@ -350,7 +353,7 @@ impl Agent {
 
     /// Our address as a peer should see it.
     pub(super) fn address_towards(&self, peer: IpAddr) -> SocketAddr {
-        let local = self.config.local;
+        let (local, peer) = (self.config.local, peer.to_canonical());
         if peer.is_loopback() && (local.ip().is_unspecified() || local.ip().is_loopback()) {
             let loopback: IpAddr = if peer.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
             let ip = if local.ip().is_loopback() { local.ip() } else { loopback };

@@ -85,7 +85,7 @@ impl Agent {
             }
             Phase::Calling(_) => self.cancel_call(now, leg, wish),
             // The caller may not be told BYE before it has said ACK (§15).
-            Phase::Established if state.unacknowledged.is_some() => state.hang_up = Some(wish),
+            Phase::Established if !state.confirmed => state.hang_up = Some(wish),
             Phase::Established => self.send_bye(now, leg, reason),
             Phase::Ending => {}
         }

@@ -1,3 +1,5 @@
+//! The transaction machines in virtual time, against the tables of RFC 3261 section 17.
+
 use proptest::prelude::*;
 
 use super::*;

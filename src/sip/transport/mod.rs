@@ -2,7 +2,7 @@
 //! find out what only the machine knows: our address towards a peer, the attached subnets, random octets.
 
 mod subnets;
-mod udp;
+pub mod udp;
 
 pub use subnets::AttachedSubnets;
 pub use udp::{SipError, SipHandle, UdpConfig, UdpError, UdpTransport, local_address_towards, system_random};

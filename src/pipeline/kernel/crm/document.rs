@@ -191,13 +191,17 @@ pub(super) fn compose(spec: &Spec) -> String {
     )
 }
 
-pub(super) fn service(spec: &Spec) -> String {
-    format!(
-        "[Unit]\nDescription={title}\nRequires={slug}.socket\n\n[Service]\nExecStart=/usr/bin/callwright apphost --bundle \
-         /var/lib/{slug}/bundle --data /var/lib/{slug}/data --socket-fd \
-         3\nStateDirectory={slug}\nDynamicUser=yes\nNoNewPrivileges=yes\nProtectSystem=strict\nProtectHome=yes\n\
-         PrivateDevices=yes\nCapabilityBoundingSet=\nMemoryMax=512M\nTasksMax=4\n",
-        title = spec.title.replace('\n', " "),
-        slug = spec.slug
-    )
+/// The `.service` and the `.socket` file for systemd.
+pub(super) fn units(spec: &Spec) -> [String; 2] {
+    let (slug, title) = (&spec.slug, spec.title.replace(['\n', '%'], " "));
+    let service = format!(
+        "[Unit]\nDescription={title}\nRequires={slug}.socket\nAfter={slug}.socket\n\n[Service]\nExecStart=/usr/bin/callwright \
+         apphost --bundle /usr/share/{slug} --data /var/lib/{slug} --socket-fd 3\nStateDirectory={slug}\nStateDirectoryMode=\
+         0700\nDynamicUser=yes\nNoNewPrivileges=yes\nProtectSystem=strict\nProtectHome=yes\nPrivateTmp=yes\n\
+         PrivateDevices=yes\nCapabilityBoundingSet=\nRestrictNamespaces=yes\nMemoryMax=512M\nTasksMax=4\n"
+    );
+    let socket = format!(
+        "[Unit]\nDescription={title}, listening\n\n[Socket]\nListenStream=127.0.0.1:8080\n\n[Install]\nWantedBy=sockets.target\n"
+    );
+    [service, socket]
 }

@@ -1,3 +1,5 @@
+//! Every mix of features gives a valid bundle with the promised scenarios.
+
 use super::*;
 use crate::apphost::bundle::Bundle;
 use crate::apphost::scenario;

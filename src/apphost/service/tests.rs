@@ -1,0 +1,201 @@
+//! Answers as values: headers, forms, methods, limits, and that nothing asked makes it panic.
+
+use super::*;
+use crate::pipeline::kernel;
+use crate::pipeline::manifest::{BuildManifest, BuildType, CreatedFrom};
+use crate::pipeline::spec::Spec;
+use proptest::prelude::*;
+
+struct App {
+    service: Service,
+    _data: tempfile::TempDir,
+}
+
+fn app() -> App {
+    let manifest = BuildManifest {
+        manifest_id: "man_1".to_owned(),
+        build_type: BuildType::BuildCrm,
+        title: "CRM <&>".to_owned(),
+        description: "\"><script>".to_owned(),
+        features: ["deals", "notes", "companies"].map(str::to_owned).to_vec(),
+        tech_stack: Vec::new(),
+        constraints: serde_json::Map::new(),
+        integrations: Vec::new(),
+        conversation_id: "conv_1".to_owned(),
+        created_from: CreatedFrom::Voice,
+        confidence: 0.9,
+        metadata: serde_json::Map::new(),
+    };
+    let files = kernel::crm::generate(&Spec::compose(&manifest), &manifest);
+    let data = tempfile::tempdir().unwrap();
+    let bundle = Bundle::from_files(&files).unwrap();
+    App { service: Service::open(bundle, data.path(), Purpose::Scenario).unwrap(), _data: data }
+}
+
+impl App {
+    fn get(&mut self, target: &str) -> Response {
+        self.service.respond(&Request::new("GET", target))
+    }
+
+    fn send(&mut self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Response {
+        let mut request = Request::new(method, target);
+        request.headers = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        request.body = body.as_bytes().to_vec();
+        self.service.respond(&request)
+    }
+}
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+
+fn text(response: &Response) -> String {
+    String::from_utf8_lossy(&response.body).into_owned()
+}
+
+#[test]
+fn every_answer_carries_the_security_headers_and_its_route() {
+    let mut app = app();
+    for (target, status, route) in [
+        ("/", 200, "/"),
+        ("/contacts", 200, "/contacts"),
+        ("/contacts/7", 404, "/contacts/{id}"),
+        ("/api/contacts/7", 404, "/api/contacts/{id}"),
+        ("/nothing", 404, "(none)"),
+        ("/static/app.css", 200, "/static/{file}"),
+        ("/openapi.json", 200, "/openapi.json"),
+    ] {
+        let response = app.get(target);
+        assert_eq!(response.status, status, "{target}");
+        assert_eq!(response.header(super::super::exchange::ROUTE_HEADER), route, "{target}");
+        assert_eq!(response.header("x-content-type-options"), "nosniff", "{target}");
+        if response.header("content-type").starts_with("text/html") {
+            assert!(response.header("content-security-policy").contains("default-src 'none'"), "{target}");
+            assert!(!response.header("content-security-policy").contains("unsafe"), "{target}");
+        }
+    }
+}
+
+#[test]
+fn title_and_description_are_escaped_too() {
+    let page = text(&app().get("/"));
+    assert!(page.contains("CRM &lt;&amp;&gt;") && !page.contains("\"><script>"), "{page}");
+}
+
+#[test]
+fn pages_of_other_sites_change_nothing() {
+    let mut app = app();
+    for site in ["cross-site", "same-site"] {
+        let from = ("sec-fetch-site", site);
+        assert_eq!(app.send("POST", "/api/contacts", &[JSON, from], "{\"name\": \"M\"}").status, 403, "{site}");
+        assert_eq!(app.send("POST", "/contacts", &[FORM, from], "name=M").status, 403, "{site}");
+        assert_eq!(app.send("DELETE", "/api/contacts/1", &[from], "").status, 403, "{site}");
+    }
+    // What a foreign form can send without asking is no JSON to us.
+    assert_eq!(app.send("POST", "/api/contacts", &[("content-type", "text/plain")], "{\"name\": \"M\"}").status, 415);
+    assert_eq!(app.send("POST", "/contacts", &[JSON], "{\"name\": \"M\"}").status, 415);
+    let counts = app.service.database.counts().unwrap();
+    assert_eq!(counts.iter().map(|c| c.1).sum::<u64>(), 0);
+}
+
+#[test]
+fn a_form_needs_the_token_that_goes_with_its_cookie() {
+    let mut app = app();
+    let page = app.get("/contacts/new");
+    let cookie = page.header("set-cookie").split(';').next().unwrap().to_owned();
+    assert!(page.header("set-cookie").ends_with("; Path=/; HttpOnly; SameSite=Strict"));
+    let token = text(&page).split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let body = format!("name=Ada&csrf={token}");
+    let wrong = format!("name=Ada&csrf={}", "0".repeat(token.len()));
+    assert_eq!(app.send("POST", "/contacts", &[FORM], &body).status, 403);
+    assert_eq!(app.send("POST", "/contacts", &[FORM, ("cookie", "form_crm=abc")], &body).status, 403);
+    let refused = app.send("POST", "/contacts", &[FORM, ("cookie", &cookie)], &wrong);
+    assert_eq!(refused.status, 403);
+    // What was typed is kept, with a token that will do.
+    assert!(text(&refused).contains("value=\"Ada\"") && text(&refused).contains(&token));
+    assert_eq!(app.send("POST", "/contacts", &[FORM, ("cookie", &cookie)], &body).status, 303);
+    assert_eq!(app.send("POST", "/contacts/1/delete", &[FORM, ("cookie", &cookie)], "").status, 403);
+}
+
+#[test]
+fn methods_that_do_not_exist_are_answered_with_those_that_do() {
+    let mut app = app();
+    let response = app.send("DELETE", "/api/contacts", &[], "");
+    assert_eq!((response.status, response.header("allow")), (405, "GET, HEAD, POST"));
+    let response = app.send("OPTIONS", "/api/contacts/1", &[], "");
+    assert_eq!((response.status, response.header("allow")), (405, "GET, HEAD, PUT, PATCH, DELETE"));
+    assert!(!response.headers.iter().any(|(n, _)| n.starts_with("access-control")));
+    assert_eq!(app.send("PUT", "/contacts", &[], "").status, 405);
+    assert_eq!(app.send("POST", "/static/app.css", &[], "").status, 405);
+    assert_eq!(app.send("HEAD", "/contacts", &[], "").status, 200);
+}
+
+#[test]
+fn numbers_that_are_no_record_are_not_found() {
+    let mut app = app();
+    for id in ["0", "-1", "1e3", "x", "9223372036854775807", "99999999999999999999", "", "1/", "1/edit/"] {
+        assert_eq!(app.get(&format!("/contacts/{id}")).status, 404, "{id}");
+        assert_eq!(app.get(&format!("/api/contacts/{id}")).status, 404, "{id}");
+    }
+}
+
+#[test]
+fn limits_of_lists_are_checked() {
+    let mut app = app();
+    for limit in ["0", "1000", "-1", "x", "99999999999"] {
+        assert_eq!(app.get(&format!("/api/contacts?limit={limit}")).status, 400, "{limit}");
+    }
+    assert_eq!(app.get("/api/contacts?limit=999").status, 200);
+    let response = app.get("/contacts?cursor=zz");
+    assert_eq!(response.status, 400);
+    assert!(response.header("content-type").starts_with("text/html"));
+}
+
+#[test]
+fn an_export_goes_through_all_pages() {
+    let mut app = app();
+    let fill = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 2500) \
+                INSERT INTO contacts (name) SELECT 'Contact ' || (i % 10) FROM n";
+    app.service.database.probe(fill, true).unwrap();
+    let csv = text(&app.get("/contacts/export.csv"));
+    let ids: std::collections::BTreeSet<_> = csv.lines().skip(1).filter_map(|l| l.split(',').next()).collect();
+    assert_eq!((csv.lines().count(), ids.len()), (2501, 2500));
+    // And the pages of the list lead from one to the next.
+    let (mut target, mut pages) = ("/api/contacts?limit=300".to_owned(), 0);
+    loop {
+        let page: Value = serde_json::from_slice(&app.get(&target).body).unwrap();
+        pages += 1;
+        match page["next"].as_str() {
+            Some(next) => target = format!("/api/contacts?limit=300&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(pages, 9);
+}
+
+#[test]
+fn a_template_without_end_is_an_error_not_a_hang() {
+    let mut app = app();
+    let mut bundle = app.service.bundle.clone();
+    let endless = "{% for a in range(9999) %}{% for b in range(9999) %}{{ a }}{% endfor %}{% endfor %}";
+    bundle.views.insert("overview".to_owned(), endless.to_owned());
+    app.service.pages = Pages::new(&bundle).unwrap();
+    assert_eq!(app.get("/").status, 500);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    #[test]
+    fn no_request_panics_or_shows_sql(
+        method in "(GET|POST|PUT|PATCH|DELETE|HEAD|X)",
+        target in "/(contacts|deals|api/contacts|api/deals|static|_|)(/[0-9a-z]{0,3})?(/(edit|move|delete))?(\\?(q|cursor|view|limit)=[ -~]{0,20})?",
+        body in ".{0,60}",
+        kind in "(application/json|application/x-www-form-urlencoded|text/plain)",
+    ) {
+        thread_local!(static APP: std::cell::RefCell<App> = std::cell::RefCell::new(app()));
+        APP.with_borrow_mut(|app| {
+            let response = app.send(&method, &target, &[("content-type", &kind)], &body);
+            assert!(response.status < 500, "{method} {target}: {}", text(&response));
+            assert!(!text(&response).contains("SELECT "), "{method} {target}");
+        });
+    }
+}

@@ -1,0 +1,328 @@
+//! Whole calls in virtual time: what a caller does, what the call does then, to the millisecond and without audio.
+
+use callwright::call::machine::{CallAction, CallInput, CallMachine, Mark, Speaker};
+use callwright::call::record::EndClass;
+use callwright::conversation::{AppFacts, BuildStage, BuildUpdate, Dialogue, Expectation, Outcome, Persona, WordTime};
+use callwright::id::{Generation, UtteranceId};
+use callwright::time::{MediaTime, Tick};
+use callwright::turn::{TurnConfig, TurnMachine};
+use std::time::Duration;
+
+/// A caller, a clock and everything that the call did.
+struct Rig {
+    machine: CallMachine,
+    now_ms: u64,
+    last_voiced_ms: u64,
+    onset_ms: Option<u64>,
+    utterance: UtteranceId,
+    generation: Generation,
+    done: Vec<CallAction>,
+}
+
+impl Rig {
+    fn answered() -> Self {
+        let mut rig = Self {
+            machine: CallMachine::new(
+                Dialogue::new(Persona::named("Grace"), "conv_1"),
+                TurnMachine::new(TurnConfig::default()),
+            ),
+            now_ms: 1000,
+            last_voiced_ms: 0,
+            onset_ms: None,
+            utterance: UtteranceId(0),
+            generation: Generation(0),
+            done: Vec::new(),
+        };
+        rig.tell(CallInput::Confirmed);
+        rig
+    }
+
+    fn tick(&self) -> Tick {
+        Tick(self.now_ms * 1_000_000)
+    }
+
+    fn tell(&mut self, input: CallInput) {
+        self.machine.handle(self.tick(), input);
+        while let Some(action) = self.machine.poll_action() {
+            match &action {
+                CallAction::Speak { utterance, generation, .. } => {
+                    assert!(*generation >= self.generation, "what is said belongs to the newest generation");
+                    self.utterance = *utterance;
+                }
+                CallAction::Flush(generation) => self.generation = *generation,
+                _ => {}
+            }
+            self.done.push(action);
+        }
+    }
+
+    /// Time passes with the caller silent or speaking, judged every 32 ms.
+    fn pass(&mut self, ms: u64, voiced: bool) {
+        let end = self.now_ms + ms;
+        while self.now_ms < end {
+            self.now_ms += 32;
+            if voiced {
+                self.onset_ms.get_or_insert(self.now_ms - 32);
+                self.last_voiced_ms = self.now_ms;
+            } else {
+                self.onset_ms = None;
+            }
+            let onset_tick = self.onset_ms.map(|ms| Tick(ms * 1_000_000));
+            let (at, last) = (MediaTime(self.now_ms * 8), MediaTime(self.last_voiced_ms * 8));
+            let last_voiced_tick = Tick(self.last_voiced_ms * 1_000_000);
+            self.tell(CallInput::Voice { at, voiced, last_voiced: last, last_voiced_tick, onset_tick });
+        }
+    }
+
+    /// The agent's utterance is synthesised, starts to be heard and is played to its end.
+    fn agent_finishes(&mut self) {
+        let utterance = self.utterance;
+        self.tell(CallInput::SpeakStarted(utterance));
+        self.tell(CallInput::FirstAudible(utterance, self.tick()));
+        self.pass(640, false);
+        self.tell(CallInput::Played { utterance, samples: 16_000, end: true });
+    }
+
+    /// The caller says something, is judged to have finished, and the recogniser delivers.
+    fn caller_says(&mut self, text: &str) {
+        self.pass(960, true);
+        self.tell(CallInput::Partial(text.to_owned()));
+        let before = self.count(|a| matches!(a, CallAction::Finalize));
+        while self.count(|a| matches!(a, CallAction::Finalize)) == before {
+            self.pass(32, false);
+            assert!(self.now_ms - self.last_voiced_ms <= 3_100, "no end of turn within three seconds");
+        }
+        self.now_ms += 80;
+        self.tell(CallInput::Final { text: text.to_owned(), confidence: 0.95 });
+    }
+
+    fn count(&self, is: impl Fn(&CallAction) -> bool) -> usize {
+        self.done.iter().filter(|a| is(a)).count()
+    }
+
+    fn last_spoken(&self) -> &str {
+        self.done
+            .iter()
+            .rev()
+            .find_map(|a| if let CallAction::Speak { text, .. } = a { Some(text.as_str()) } else { None })
+            .unwrap_or("")
+    }
+
+    fn submitted(&self) -> usize {
+        self.count(|a| matches!(a, CallAction::Submit(_)))
+    }
+
+    fn ended(&self) -> Option<EndClass> {
+        self.done.iter().find_map(|a| if let CallAction::HangUp(end) = a { Some(end.class) } else { None })
+    }
+
+    fn measured(&self, mark: Mark) -> Vec<Duration> {
+        self.done
+            .iter()
+            .filter_map(|a| match a {
+                CallAction::Measure(m, took) if *m == mark => Some(*took),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn to_read_back(&mut self) {
+        self.agent_finishes();
+        self.caller_says("i need a crm with contacts and deals");
+        self.agent_finishes();
+        assert!(self.last_spoken().contains("Shall I build it"), "{}", self.last_spoken());
+    }
+}
+
+fn update(stage: BuildStage, outcome: Option<Outcome>) -> BuildUpdate {
+    BuildUpdate { build_id: "build_1".to_owned(), stage, say: None, outcome }
+}
+
+#[test]
+fn the_whole_line_from_greeting_to_report() {
+    let mut rig = Rig::answered();
+    assert!(rig.last_spoken().contains("Grace"));
+    rig.to_read_back();
+    assert_eq!(rig.submitted(), 0, "nothing starts before the yes");
+    rig.caller_says("yes");
+    assert_eq!(rig.submitted(), 1);
+    rig.tell(CallInput::BuildAccepted("build_1".to_owned()));
+    rig.tell(CallInput::Build(update(BuildStage::Planned, None)));
+    rig.tell(CallInput::Build(update(BuildStage::Generated, None)));
+    let live = Outcome::Live { url: "http://127.0.0.1:8100/".to_owned(), app: "crm".to_owned() };
+    rig.tell(CallInput::Build(update(BuildStage::Live, Some(live))));
+    rig.agent_finishes();
+    assert!(rig.last_spoken().contains("is live"), "{}", rig.last_spoken());
+    rig.agent_finishes();
+    rig.caller_says("how is the crm");
+    assert!(rig.done.iter().any(|a| matches!(a, CallAction::LookUp(subject) if subject == "crm")));
+    rig.tell(CallInput::Facts(AppFacts {
+        name: "CRM".to_owned(),
+        deployed: true,
+        apis_live: 5,
+        records: 10,
+        requests_per_minute: 0.0,
+        unknown: None,
+    }));
+    assert!(rig.last_spoken().starts_with("Deployed, 5 APIs live, 10 records."), "{}", rig.last_spoken());
+    rig.agent_finishes();
+    rig.caller_says("thank you goodbye");
+    assert_eq!(rig.ended(), None, "the goodbye is not cut by the hang-up");
+    rig.agent_finishes();
+    assert_eq!(rig.ended(), Some(EndClass::AgentHungUp));
+    assert_eq!(rig.submitted(), 1);
+}
+
+#[test]
+fn the_key_one_approves_like_a_yes() {
+    let mut rig = Rig::answered();
+    rig.to_read_back();
+    rig.tell(CallInput::Digit('1', MediaTime(rig.now_ms * 8)));
+    assert_eq!(rig.submitted(), 1);
+}
+
+#[test]
+fn a_key_cuts_the_agent_short_and_is_answered() {
+    let mut rig = Rig::answered();
+    rig.agent_finishes();
+    rig.caller_says("i need a crm with contacts and deals");
+    rig.tell(CallInput::FirstAudible(rig.utterance, rig.tick()));
+    rig.tell(CallInput::Digit('3', MediaTime(rig.now_ms * 8)));
+    assert_eq!(rig.count(|a| matches!(a, CallAction::Flush(_))), 1);
+    assert!(rig.last_spoken().contains("CRM"), "key three repeats: {}", rig.last_spoken());
+}
+
+#[test]
+fn a_barge_in_flushes_and_the_transcript_keeps_what_was_heard() {
+    let mut rig = Rig::answered();
+    let utterance = rig.utterance;
+    let word = |word: &str, end_ms| WordTime { word: word.to_owned(), start_ms: end_ms - 200, end_ms };
+    rig.tell(CallInput::FirstAudible(utterance, rig.tick()));
+    rig.tell(CallInput::Spoken { utterance, words: vec![word("Hello,", 300), word("this", 700), word("is", 1500)] });
+    let onset = rig.now_ms;
+    rig.tell(CallInput::Onset(MediaTime(onset * 8)));
+    rig.pass(160, true);
+    assert_eq!(rig.count(|a| matches!(a, CallAction::Flush(Generation(1)))), 1, "within 160 ms of voice");
+    let last = rig.tick();
+    rig.tell(CallInput::Flushed { utterance: Some(utterance), samples: 7_200, last_audible: Some(last) });
+    let cut = rig.done.iter().find_map(|a| match a {
+        CallAction::Note(said) if said.speaker == Speaker::Agent => said.heard.clone(),
+        _ => None,
+    });
+    // 900 ms were sent; 160 ms of them count as still under way.
+    assert_eq!(cut.as_deref(), Some("Hello, this"));
+    let stop = rig.measured(Mark::BargeInStop);
+    assert_eq!(stop, [Duration::from_millis(rig.now_ms - onset)]);
+}
+
+#[test]
+fn a_caller_who_only_hums_gets_nothing_built_and_a_polite_end() {
+    let mut rig = Rig::answered();
+    rig.to_read_back();
+    for _ in 0..6 {
+        if rig.ended().is_some() {
+            break;
+        }
+        rig.caller_says("hmm");
+        rig.agent_finishes();
+    }
+    assert_eq!(rig.submitted(), 0);
+    assert_eq!(rig.ended(), Some(EndClass::AgentHungUp));
+}
+
+#[test]
+fn a_silent_caller_is_prompted_then_released() {
+    let mut rig = Rig::answered();
+    for _ in 0..6 {
+        rig.agent_finishes();
+        if rig.ended().is_some() {
+            break;
+        }
+        rig.pass(16_000, false);
+    }
+    assert_eq!(rig.ended(), Some(EndClass::AgentHungUp));
+    assert_eq!(rig.submitted(), 0);
+}
+
+#[test]
+fn response_time_runs_from_the_last_voiced_sample_to_the_first_audible_one() {
+    let mut rig = Rig::answered();
+    rig.agent_finishes();
+    rig.caller_says("i need a crm with contacts and deals");
+    let voiced = rig.last_voiced_ms;
+    rig.now_ms += 30;
+    rig.tell(CallInput::SpeakStarted(rig.utterance));
+    rig.now_ms += 10;
+    rig.tell(CallInput::FirstAudible(rig.utterance, rig.tick()));
+    let total = rig.measured(Mark::TurnResponse);
+    assert_eq!(total, [Duration::from_millis(rig.now_ms - voiced)]);
+    let parts: Duration = [Mark::Endpoint, Mark::AsrFinal, Mark::Think, Mark::TtsFirstAudio, Mark::Playout]
+        .into_iter()
+        .flat_map(|m| rig.measured(m))
+        .sum();
+    assert_eq!(parts, total[0], "the parts add up to the whole");
+}
+
+#[test]
+fn a_recogniser_that_never_answers_is_not_waited_for() {
+    let mut rig = Rig::answered();
+    rig.agent_finishes();
+    rig.pass(960, true);
+    while rig.count(|a| matches!(a, CallAction::Finalize)) == 0 {
+        rig.pass(32, false);
+    }
+    let due = rig.machine.poll_timeout().expect("a deadline");
+    rig.now_ms = due.0 / 1_000_000;
+    let before = rig.count(|a| matches!(a, CallAction::Speak { .. }));
+    rig.tell(CallInput::Timeout);
+    assert_eq!(rig.count(|a| matches!(a, CallAction::Speak { .. })), before + 1, "the caller is asked again");
+}
+
+#[test]
+fn a_synthesiser_that_brings_no_audio_ends_the_call() {
+    let mut rig = Rig::answered();
+    let due = rig.machine.poll_timeout().expect("a deadline");
+    rig.now_ms = due.0 / 1_000_000;
+    rig.tell(CallInput::Timeout);
+    assert_eq!(rig.ended(), Some(EndClass::Failed));
+}
+
+#[test]
+fn news_wait_for_a_pause_and_the_newest_is_told() {
+    let mut rig = Rig::answered();
+    rig.to_read_back();
+    rig.caller_says("yes");
+    rig.tell(CallInput::BuildAccepted("build_1".to_owned()));
+    let said = rig.count(|a| matches!(a, CallAction::Speak { .. }));
+    for stage in [BuildStage::Specified, BuildStage::Planned, BuildStage::Generated, BuildStage::Tested] {
+        rig.tell(CallInput::Build(update(stage, None)));
+    }
+    assert_eq!(rig.count(|a| matches!(a, CallAction::Speak { .. })), said, "nobody is talked over");
+    rig.agent_finishes();
+    assert_eq!(rig.count(|a| matches!(a, CallAction::Speak { .. })), said + 1);
+    assert!(rig.last_spoken().contains("tests"), "{}", rig.last_spoken());
+}
+
+#[test]
+fn a_refused_build_is_said_and_can_be_approved_again() {
+    let mut rig = Rig::answered();
+    rig.to_read_back();
+    rig.caller_says("yes");
+    rig.tell(CallInput::BuildRefused("I have 4 builds waiting.".to_owned()));
+    assert!(rig.last_spoken().contains("4 builds waiting"), "{}", rig.last_spoken());
+    rig.agent_finishes();
+    rig.caller_says("yes");
+    assert_eq!(rig.submitted(), 2);
+}
+
+#[test]
+fn after_the_end_nothing_moves() {
+    let mut rig = Rig::answered();
+    rig.tell(CallInput::Drain);
+    assert_eq!(rig.ended(), Some(EndClass::Drained));
+    let done = rig.done.len();
+    rig.tell(CallInput::Digit('1', MediaTime(0)));
+    rig.pass(500, true);
+    assert_eq!(rig.done.len(), done);
+    assert!(!rig.done.iter().any(|a| matches!(a, CallAction::Listen(Expectation::Name))));
+}

@@ -1,0 +1,182 @@
+//! The media worker's thread neither allocates nor frees once it runs: counted by a global allocator of our own, through
+//! loss, disorder, digits, flush, garbage, forgery, hold, new SDP, hang-up and a second call.
+
+mod phone;
+
+use callwright::id::{CallId, Generation};
+use callwright::media::{MediaCommand, MediaEvent, Role};
+use callwright::os::realtime::thread_id;
+use callwright::rtp::dtmf::Event;
+use callwright::rtp::{Header, Payload};
+use phone::{EVENTS, Phone, Plane, frame, voice};
+use ringbuf::traits::{Consumer, Producer};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering::SeqCst};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// Counts what the watched thread does with the heap.
+struct Counting;
+
+static WATCHED: AtomicI32 = AtomicI32::new(0);
+static ALLOCATED: AtomicU64 = AtomicU64::new(0);
+static FREED: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    static THREAD: Cell<i32> = const { Cell::new(0) };
+}
+
+fn is_watched() -> bool {
+    let watched = WATCHED.load(SeqCst);
+    watched != 0
+        && THREAD
+            .try_with(|t| {
+                if t.get() == 0 {
+                    t.set(thread_id());
+                }
+                t.get() == watched
+            })
+            .unwrap_or(false)
+}
+
+// SAFETY: every call goes to the system's allocator unchanged; counting touches atomics and a const thread-local only.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if is_watched() {
+            ALLOCATED.fetch_add(1, SeqCst);
+        }
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        if is_watched() {
+            FREED.fetch_add(1, SeqCst);
+        }
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        if is_watched() {
+            ALLOCATED.fetch_add(1, SeqCst);
+            FREED.fetch_add(1, SeqCst);
+        }
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+#[test]
+fn the_worker_never_touches_the_heap() {
+    let mut plane = Plane::start();
+    let ids = plane.plane.thread_ids();
+    assert_eq!(ids.len(), 1);
+    WATCHED.store(ids[0], SeqCst);
+
+    for round in 0..2u64 {
+        a_whole_life(&mut plane, round);
+    }
+
+    let (allocated, freed) = (ALLOCATED.load(SeqCst), FREED.load(SeqCst));
+    assert_eq!((allocated, freed), (0, 0), "allocations and frees on the media thread");
+
+    // The instrument works: joining the thread frees its stack of buffers on that very thread.
+    plane.plane.shutdown();
+    assert!(FREED.load(SeqCst) > 0, "the counter saw nothing at all");
+}
+
+fn a_whole_life(plane: &mut Plane, round: u64) {
+    let (talk, echo) = (round * 2 + 1, round * 2 + 2);
+    let mut phone = Phone::new(7);
+    let (daemon, ends) = plane.open(talk, Some(phone.address()), Role::Speech);
+    let mut ends = ends.unwrap();
+    let mut echo_phone = Phone::new(8);
+    let (echo_daemon, _) = plane.open(echo, Some(echo_phone.address()), Role::Echo);
+    let attacker = Phone::new(66);
+
+    for n in 0..40usize {
+        match n {
+            5 | 6 | 21 => {
+                // lost
+                phone.header.sequence = phone.header.sequence.wrapping_add(1);
+                phone.header.timestamp = phone.header.timestamp.wrapping_add(160);
+            }
+            10 => {
+                // out of order, and one of them twice
+                let first = phone.header;
+                let second = Header {
+                    sequence: first.sequence.wrapping_add(1),
+                    timestamp: first.timestamp.wrapping_add(160),
+                    ..first
+                };
+                phone.send_as(daemon, second, &voice(n, 160));
+                phone.send_as(daemon, second, &voice(n, 160));
+                phone.send(daemon, &voice(n, 160));
+                phone.header = Header {
+                    sequence: second.sequence.wrapping_add(1),
+                    timestamp: second.timestamp.wrapping_add(160),
+                    ..second
+                };
+            }
+            _ => phone.send(daemon, &voice(n, [160, 80, 480, 240][n % 4])),
+        }
+        echo_phone.send(echo_daemon, &voice(n, [160, 320, 80][n % 3]));
+        attacker.send_as(daemon, Header { sequence: n as u16, ssrc: 66, ..Header::default() }, &[0; 160]);
+        attacker.socket.send_to(b"\x80garbage", daemon).unwrap();
+        phone.socket.send_to(&[0x00; 1600], daemon).unwrap();
+        phone.send_as(daemon, Header { payload_type: 18, ..phone.header }, &[1; 20]);
+        // A key, its packets repeated.
+        let event = Event { code: (n % 10) as u8, end: true, volume: 10, duration: 800 };
+        for _ in 0..3 {
+            let timestamp = (n as u32 + 1) * 3200;
+            phone.send_as(daemon, Header { payload_type: EVENTS, timestamp, ..phone.header }, &event.octets());
+            phone.header.sequence = phone.header.sequence.wrapping_add(1);
+        }
+        let generation = u32::from(n >= 20);
+        for last in [false, true] {
+            let _ = ends.outbound.try_push(frame(generation, n as u32, last));
+        }
+        let call = CallId(talk);
+        match n {
+            20 => plane.order(MediaCommand::FlushPlayout { call, generation: Generation(1) }),
+            25 => plane.order(MediaCommand::Hold { call, held: true }),
+            28 => plane.order(MediaCommand::Hold { call, held: false }),
+            30 => plane.order(MediaCommand::SetRemote {
+                call,
+                remote: phone.address(),
+                payload: Payload::Pcmu,
+                telephone_event: Some(EVENTS),
+            }),
+            32 => plane.order(MediaCommand::SendDigits { call, digits: "12#".parse().unwrap() }),
+            _ => {}
+        }
+        while ends.inbound.try_pop().is_some() {}
+        sleep(Duration::from_millis(10));
+    }
+    // The other end answered, with digits among it.
+    let packets = phone.receive_until(Instant::now() + Duration::from_millis(300));
+    assert!(packets.iter().any(|(h, _)| h.payload_type == EVENTS));
+    // The far end goes away: sends run into a closed port.
+    drop(phone);
+    sleep(Duration::from_millis(100));
+
+    for call in [talk, echo] {
+        let MediaEvent::Closed { stats, .. } = plane.close(call) else { unreachable!() };
+        assert!(stats.packets_received > 30, "{stats:?}");
+        if call == talk {
+            assert!(
+                stats.forged >= 40 && stats.garbage >= 20 && stats.digits >= 20 && stats.wrong_payload >= 20,
+                "{stats:?}"
+            );
+            assert!(stats.concealed_samples > 0, "{stats:?}");
+        }
+    }
+    // Orders for calls that are gone.
+    plane.order(MediaCommand::Close { call: CallId(talk) });
+    sleep(Duration::from_millis(20));
+}

@@ -1,0 +1,601 @@
+//! The speech plane end to end, through rings and without sockets: a synthetic caller over a G.711 line in, the agent's
+//! frames out. Skipped, loudly, on a machine without the engines (`make setup`).
+#![expect(clippy::print_stderr, reason = "a skipped test says so")]
+
+use callwright::conversation::{Expectation, domain};
+use callwright::id::{CallId, Generation, UtteranceId};
+use callwright::media::{InFrame, InboundProducer, OutFrame, OutboundConsumer, SpeechEnds};
+use callwright::os::clock;
+use callwright::os::wake::Wake;
+use callwright::speech::{Part, SpeechConfig, SpeechError, SpeechEvent, SpeechLane, SpeechPlane};
+use callwright::telemetry::Marks;
+use callwright::time::MediaTime;
+use callwright_dsp::codec::g711;
+use callwright_dsp::level;
+use callwright_dsp::resample::Downsampler2;
+use callwright_models::Assets;
+use callwright_models::tts::Flite;
+use ringbuf::HeapRb;
+use ringbuf::traits::{Consumer, Observer, Producer, Split};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Rig {
+    plane: SpeechPlane,
+    wake: Wake,
+}
+
+struct Call {
+    lane: SpeechLane,
+    inbound: InboundProducer,
+    outbound: OutboundConsumer,
+    events: mpsc::Receiver<SpeechEvent>,
+    seen: Vec<SpeechEvent>,
+    at: u64,
+    wake: Wake,
+}
+
+/// One recogniser is enough for most tests and starts sooner.
+fn config() -> SpeechConfig {
+    SpeechConfig { recognisers: 1, ..SpeechConfig::default() }
+}
+
+fn start(config: &SpeechConfig) -> Option<Rig> {
+    let wake = Wake::new().unwrap();
+    let other = wake.try_clone().unwrap();
+    let assets = Assets::locate();
+    let plane = SpeechPlane::start(config, &assets, &domain(), vec![other], Arc::new(Marks::new())).unwrap();
+    if let Some(missing) = plane.engines().iter().find(|engine| !engine.ready) {
+        eprintln!("skipped: run make setup ({})", missing.note);
+        assert!(!assets.root().is_some_and(|root| root.join("silero_vad.onnx").exists()), "{}", missing.note);
+        return None;
+    }
+    Some(Rig { plane, wake })
+}
+
+impl Rig {
+    fn try_call(&self) -> Result<Call, SpeechError> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let (inbound, speech_in) = HeapRb::<InFrame>::new(100).split();
+        let (speech_out, outbound) = HeapRb::<OutFrame>::new(100).split();
+        let (sender, events) = mpsc::channel(256);
+        let ends = SpeechEnds { inbound: speech_in, outbound: speech_out };
+        let lane = self.plane.attach(CallId(NEXT.fetch_add(1, Ordering::Relaxed)), ends, sender)?;
+        let wake = self.wake.try_clone().unwrap();
+        Ok(Call { lane, inbound, outbound, events, seen: Vec::new(), at: 0, wake })
+    }
+
+    fn call(&self) -> Call {
+        self.try_call().unwrap()
+    }
+}
+
+impl Call {
+    /// Feeds 8 kHz audio frame by frame, as fast as the ears read it. Returns the time of its first sample.
+    fn feed(&mut self, samples: &[i16]) -> u64 {
+        let began = self.at;
+        for part in samples.chunks(160) {
+            let deadline = Instant::now() + PATIENCE;
+            while self.inbound.vacant_len() < 50 {
+                assert!(Instant::now() < deadline, "the ears do not read");
+                self.drain();
+                std::thread::yield_now();
+            }
+            self.feed_frame(part);
+        }
+        let deadline = Instant::now() + PATIENCE;
+        while !self.inbound.is_empty() {
+            assert!(Instant::now() < deadline, "the ears do not read");
+            self.drain();
+            std::thread::yield_now();
+        }
+        began
+    }
+
+    fn feed_frame(&mut self, part: &[i16]) {
+        let mut pcm = [0; 160];
+        pcm[..part.len()].copy_from_slice(part);
+        let frame =
+            InFrame { at: MediaTime(self.at), received: clock::monotonic(), fed: false, len: part.len() as u16, pcm };
+        self.at += part.len() as u64;
+        assert!(self.inbound.try_push(frame).is_ok());
+        self.wake.signal();
+    }
+
+    fn drain(&mut self) {
+        while let Ok(event) = self.events.try_recv() {
+            self.seen.push(event);
+        }
+    }
+
+    /// Waits for the next event that `want` takes; events before it are kept in `seen`.
+    fn wait<T>(&mut self, what: &str, want: impl Fn(&SpeechEvent) -> Option<T>) -> T {
+        let deadline = Instant::now() + PATIENCE;
+        let mut next = 0;
+        loop {
+            self.drain();
+            while let Some(event) = self.seen.get(next) {
+                if let Some(found) = want(event) {
+                    self.seen.remove(next);
+                    return found;
+                }
+                next += 1;
+            }
+            assert!(Instant::now() < deadline, "no {what}; seen: {:?}", self.seen);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn hear(&mut self, expectation: Expectation, samples: &[i16]) -> (String, f32) {
+        self.lane.listen(expectation);
+        self.feed(samples);
+        self.lane.finalize();
+        self.wait("final", |event| match event {
+            SpeechEvent::Final { text, confidence, .. } => Some((text.clone(), *confidence)),
+            _ => None,
+        })
+    }
+
+    /// Takes frames until one ends `utterance`.
+    fn play(&mut self, utterance: UtteranceId) -> Vec<OutFrame> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut frames = Vec::new();
+        loop {
+            match self.outbound.try_pop() {
+                Some(frame) => {
+                    let end = frame.end && frame.utterance == utterance;
+                    frames.push(frame);
+                    if end {
+                        return frames;
+                    }
+                }
+                None => {
+                    assert!(Instant::now() < deadline, "the utterance does not end");
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            }
+        }
+    }
+}
+
+struct Noise(u32);
+
+impl Noise {
+    fn next(&mut self, amplitude: f32) -> i16 {
+        self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (((self.0 >> 16) as f32 / 32_768.0 - 1.0) * amplitude) as i16
+    }
+
+    fn samples(&mut self, count: usize, amplitude: f32) -> Vec<i16> {
+        (0..count).map(|_| self.next(amplitude)).collect()
+    }
+}
+
+/// What a G.711 line makes of samples, with a little noise.
+fn line(samples: &[i16]) -> Vec<i16> {
+    let mut noise = Noise(1);
+    let mut pcm: Vec<i16> = samples.iter().map(|s| s.saturating_add(noise.next(60.0))).collect();
+    let mut octets = vec![0; pcm.len()];
+    g711::encode_ulaw(&pcm, &mut octets);
+    g711::decode_ulaw(&octets, &mut pcm);
+    pcm
+}
+
+/// A voice at 8 kHz, without silence around it, at about −20 dBFS.
+fn said(voice: &str, text: &str) -> Vec<i16> {
+    let mut wide = Vec::new();
+    Flite::load(&Assets::locate(), voice).unwrap().speak(text, &mut |chunk| {
+        wide.extend_from_slice(chunk);
+        ControlFlow::Continue(())
+    });
+    let mut pcm = vec![0; wide.len() / 2 + 1];
+    let made = Downsampler2::default().process(&wide, &mut pcm);
+    pcm.truncate(made);
+    let first = level::first_voiced(&pcm, 8000, -45.0).unwrap_or(0);
+    let last = level::last_voiced(&pcm, 8000, -45.0).unwrap_or(pcm.len() - 1);
+    pcm[first..=last].to_vec()
+}
+
+/// Half a second of line, the speech, and a second of line.
+fn turn(voice: &str, text: &str) -> Vec<i16> {
+    let mut samples = vec![0; 4000];
+    samples.extend(said(voice, text));
+    samples.extend([0; 8000]);
+    line(&samples)
+}
+
+#[test]
+fn a_request_is_heard_word_by_word() {
+    let Some(rig) = start(&config()) else { return };
+    let mut call = rig.call();
+    let (text, _) =
+        call.hear(Expectation::Open, &turn("rms", "i need a crm for my sales team with contacts and deals"));
+    assert_eq!(text, "i need a crm for my sales team with contacts and deals");
+    let partials: Vec<_> = call.seen.iter().filter(|event| matches!(event, SpeechEvent::Partial { .. })).collect();
+    assert!(partials.len() >= 3, "{partials:?}");
+}
+
+#[test]
+fn speech_starts_and_ends_where_it_does() {
+    let Some(rig) = start(&config()) else { return };
+    for (voice, noise_amplitude) in [("rms", 0.0), ("awb", 0.0), ("rms", 150.0)] {
+        let mut call = rig.call();
+        let speech = said(voice, "build me an app for my customers please");
+        let mut samples = vec![0; 8000];
+        samples.extend(&speech);
+        samples.extend([0; 8000]);
+        let mut noise = Noise(5);
+        for sample in &mut samples {
+            *sample = sample.saturating_add(noise.next(noise_amplitude));
+        }
+        call.feed(&line(&samples));
+        let onset = call.wait("onset", |event| match event {
+            SpeechEvent::Onset { at, .. } => Some(at.0),
+            _ => None,
+        });
+        call.lane.finalize();
+        let (started, ended) = call.wait("final", |event| match event {
+            SpeechEvent::Final { started, ended, .. } => Some((started.0, ended.0)),
+            _ => None,
+        });
+        assert_eq!(started, onset);
+        let (begin, end) = (8000_i64, 8000 + speech.len() as i64);
+        let off_ms = |at: u64, truth: i64| (at as i64 - truth) / 8;
+        assert!(off_ms(onset, begin).abs() <= 64, "{voice}: onset {} ms off", off_ms(onset, begin));
+        assert!(off_ms(ended, end).abs() <= 64, "{voice}: end {} ms off", off_ms(ended, end));
+    }
+}
+
+#[test]
+fn voice_is_reported_often_while_it_matters() {
+    let Some(rig) = start(&config()) else { return };
+    let mut call = rig.call();
+    call.feed(&vec![0; 8000 * 4]);
+    call.feed(&turn("rms", "hello"));
+    call.lane.finalize();
+    call.wait("final", |event| matches!(event, SpeechEvent::Final { .. }).then_some(()));
+    let voice = |from: u64, to: u64| {
+        let within =
+            |event: &&SpeechEvent| matches!(event, SpeechEvent::Voice { at, .. } if (from..to).contains(&at.0));
+        call.seen.iter().filter(within).count()
+    };
+    assert!((6..=9).contains(&voice(0, 32_000)), "{} reports in 4 s of silence", voice(0, 32_000));
+    assert!(voice(36_000, 44_000) >= 28, "{} reports in a second around speech", voice(36_000, 44_000));
+}
+
+#[test]
+fn answers_are_heard_from_two_voices() {
+    let Some(rig) = start(&config()) else { return };
+    for voice in ["rms", "awb"] {
+        let mut call = rig.call();
+        // The line is learnt from the request that comes before every question.
+        call.hear(Expectation::Open, &turn(voice, "please build me a crm with contacts and deals"));
+        for (said, heard) in [
+            ("yes", &["yes"][..]),
+            ("yes please", &["yes please"]),
+            ("yeah", &["yeah", "yes", "yep"]),
+            ("go ahead", &["go ahead"]),
+            ("that's right", &["that's right", "right"]),
+            ("no", &["no", "nope"]),
+            ("stop", &["stop"]),
+            ("cancel", &["cancel"]),
+            ("wait", &["wait"]),
+        ] {
+            if (voice, said) == ("awb", "yes") {
+                continue; // This voice swallows the y of a lone yes; it is heard as "us".
+            }
+            let (text, confidence) = call.hear(Expectation::YesNo, &turn(voice, said));
+            assert!(heard.contains(&text.as_str()), "{voice} said '{said}', heard '{text}' ({confidence:.2})");
+            if matches!(said, "yes" | "yes please" | "yeah" | "go ahead" | "that's right" | "no") {
+                assert!(confidence >= 0.5, "{voice} said '{said}', heard '{text}' ({confidence:.2})");
+            }
+        }
+    }
+}
+
+#[test]
+fn digits_are_heard_from_two_voices() {
+    let Some(rig) = start(&config()) else { return };
+    for voice in ["rms", "awb"] {
+        let mut call = rig.call();
+        call.hear(Expectation::Open, &turn(voice, "please build me a crm with contacts and deals"));
+        let mut right = 0;
+        for said in ["one two three four", "five six seven eight", "nine zero four two", "three", "eight", "one nine"] {
+            let (text, _) = call.hear(Expectation::Digits { max: 4 }, &turn(voice, said));
+            right += usize::from(text == said);
+        }
+        assert!(right >= 5, "{voice}: {right} of 6");
+    }
+}
+
+#[test]
+fn what_is_no_speech_approves_nothing() {
+    let Some(rig) = start(&config()) else { return };
+    let mut noise = Noise(9);
+    let mut sounds: Vec<(String, Vec<i16>)> = vec![("silence".into(), vec![0; 16_000])];
+    for amplitude in [100.0, 1000.0, 8000.0, 20_000.0] {
+        for length in [800, 3200, 12_000] {
+            let mut samples = vec![0; 4000];
+            samples.extend(noise.samples(length, amplitude));
+            samples.extend([0; 8000]);
+            sounds.push((format!("noise {amplitude} for {length}"), samples));
+        }
+    }
+    for hertz in [350.0_f32, 440.0, 697.0, 1000.0, 2100.0] {
+        let wave = |n: i32| ((n as f32 * hertz * std::f32::consts::TAU / 8000.0).sin() * 8000.0) as i16;
+        sounds.push((format!("tone of {hertz} Hz"), (0..12_000).map(wave).collect()));
+    }
+    for text in ["hello there how are you", "the kitchen is flooded", "mm hm"] {
+        let mut backwards = turn("rms", text);
+        backwards.reverse();
+        sounds.push((format!("'{text}' backwards"), backwards));
+    }
+    for (name, samples) in sounds {
+        let mut call = rig.call();
+        let (text, confidence) = call.hear(Expectation::YesNo, &samples);
+        let approves = ["yes", "yeah", "yep", "sure", "ahead", "right", "correct", "okay", "do it", "build it"];
+        let approved = approves.iter().any(|word| text.contains(word)) && confidence >= 0.5;
+        assert!(!approved, "{name} became '{text}' ({confidence:.2})");
+    }
+}
+
+#[test]
+fn every_finalize_is_answered_even_when_nobody_spoke() {
+    let Some(rig) = start(&config()) else { return };
+    let mut call = rig.call();
+    assert_eq!(call.hear(Expectation::Open, &[0; 8000]).0, "");
+    assert_eq!(call.hear(Expectation::YesNo, &[0; 800]).0, "");
+}
+
+#[test]
+fn a_turn_that_nobody_ends_ends_itself() {
+    let Some(rig) = start(&config()) else { return };
+    let mut call = rig.call();
+    call.feed(&turn("rms", "hello"));
+    call.feed(&vec![0; 8000 * 6]);
+    let text = call.wait("final", |event| match event {
+        SpeechEvent::Final { text, .. } => Some(text.clone()),
+        _ => None,
+    });
+    assert_eq!(text, "hello");
+}
+
+#[test]
+fn a_dry_pool_is_said_and_answered() {
+    const TEXT: &str = "please build me a crm with contacts and deals";
+    let Some(rig) = start(&config()) else { return };
+    let (mut first, mut second) = (rig.call(), rig.call());
+    let speech = turn("rms", TEXT);
+    first.feed(&speech);
+    second.feed(&speech);
+    second.lane.finalize();
+    let what = second.wait("failure", |event| match event {
+        SpeechEvent::Failed { part: Part::Asr, what } => Some(what.clone()),
+        _ => None,
+    });
+    assert!(what.contains("recognisers"), "{what}");
+    let text = |event: &SpeechEvent| match event {
+        SpeechEvent::Final { text, .. } => Some(text.clone()),
+        _ => None,
+    };
+    assert_eq!(second.wait("final", text), "");
+    first.lane.finalize();
+    assert_eq!(first.wait("final", text), TEXT);
+    // A call that goes away in the middle of a turn gives its recogniser back.
+    first.feed(&speech);
+    drop(first);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if second.hear(Expectation::Open, &speech).0 == TEXT {
+            break;
+        }
+        assert!(Instant::now() < deadline, "the recogniser does not come back");
+    }
+}
+
+#[test]
+fn says_a_text_with_the_time_of_every_word() {
+    let Some(rig) = start(&config()) else { return };
+    let mut call = rig.call();
+    let text = "Your CRM is live: 5 APIs, 42 records, at http://127.0.0.1:8100/. Is there anything else?";
+    call.lane.speak(UtteranceId(1), Generation(0), text);
+    let frames = call.play(UtteranceId(1));
+    let (words, samples) = call.wait("spoken", |event| match event {
+        SpeechEvent::Spoken { utterance: UtteranceId(1), words, samples } => Some((words.clone(), *samples)),
+        _ => None,
+    });
+    let written: Vec<&str> = words.iter().map(|word| word.word.as_str()).collect();
+    assert_eq!(written, text.split_whitespace().collect::<Vec<_>>());
+    assert!(words.windows(2).all(|pair| pair[0].end_ms <= pair[1].start_ms));
+    assert!(words.iter().all(|word| word.start_ms < word.end_ms && u64::from(word.end_ms) * 8 <= samples));
+    let pcm: Vec<i16> = frames.iter().flat_map(|frame| frame.samples().to_vec()).collect();
+    assert_eq!(pcm.len() as u64, samples);
+    assert!(frames.iter().all(|frame| frame.generation == Generation(0) && frame.utterance == UtteranceId(1)));
+    assert_eq!(frames.iter().filter(|frame| frame.end).count(), 1);
+    let loud: Vec<i16> = pcm.chunks(160).filter(|part| level::dbfs(part) > -40.0).flatten().copied().collect();
+    assert!((-23.0..-17.0).contains(&level::dbfs(&loud)), "{} dBFS", level::dbfs(&loud));
+    assert!(level::first_voiced(&pcm, 8000, -45.0).is_some_and(|at| at < 400), "it begins with sound");
+    // Each word lies where the energy is: the middle of a word is never silent.
+    for word in &words {
+        let (from, to) = (word.start_ms as usize * 8, word.end_ms as usize * 8);
+        assert!(level::dbfs(&pcm[from..to]) > -40.0, "{word:?} is silent");
+    }
+}
+
+#[test]
+fn a_warmed_text_starts_at_once_and_an_empty_one_ends_at_once() {
+    let Some(rig) = start(&config()) else { return };
+    let greeting = "Hello, this is Grace. What shall I build for you today?";
+    rig.plane.warm([greeting.to_owned()]);
+    let mut call = rig.call();
+    call.lane.speak(UtteranceId(1), Generation(0), "");
+    call.lane.speak(UtteranceId(2), Generation(0), greeting);
+    let frames = call.play(UtteranceId(2));
+    assert!(frames[0].end && frames[0].utterance == UtteranceId(1) && frames[0].len == 0);
+    call.lane.speak(UtteranceId(3), Generation(0), greeting);
+    let again = call.play(UtteranceId(3));
+    let pcm = |frames: &[OutFrame]| frames.iter().flat_map(|frame| frame.samples().to_vec()).collect::<Vec<_>>();
+    assert_eq!(pcm(&frames[1..]), pcm(&again));
+    let took = call.wait("start", |event| match event {
+        SpeechEvent::SpeakStarted { utterance: UtteranceId(3), took } => Some(*took),
+        _ => None,
+    });
+    assert!(took < Duration::from_millis(100), "{took:?}");
+}
+
+#[test]
+fn a_flush_stops_within_one_frame() {
+    let Some(rig) = start(&config()) else { return };
+    let mut call = rig.call();
+    let long = "This is a long sentence that goes on without any mark to breathe at for quite some time. ".repeat(8);
+    call.lane.speak(UtteranceId(1), Generation(0), long.clone());
+    call.lane.speak(UtteranceId(2), Generation(0), long.clone());
+    let deadline = Instant::now() + PATIENCE;
+    while call.outbound.occupied_len() < 20 {
+        assert!(Instant::now() < deadline, "no audio");
+    }
+    call.lane.flush(Generation(1));
+    let in_ring = call.outbound.occupied_len();
+    for utterance in [UtteranceId(1), UtteranceId(2)] {
+        call.wait("spoken", |event| {
+            matches!(event, SpeechEvent::Spoken { utterance: done, .. } if *done == utterance).then_some(())
+        });
+    }
+    let late = call.outbound.occupied_len() - in_ring;
+    assert!(late <= 1, "{late} frames after the flush");
+    // What is asked for after the flush is said; what belongs to the old generation is not.
+    call.lane.speak(UtteranceId(3), Generation(0), "too late");
+    call.lane.speak(UtteranceId(4), Generation(1), "go on");
+    let frames = call.play(UtteranceId(4));
+    assert!(frames.iter().all(|frame| frame.utterance != UtteranceId(3) && frame.utterance != UtteranceId(2)));
+}
+
+#[test]
+fn a_call_that_does_not_play_delays_no_other() {
+    let Some(rig) = start(&config()) else { return };
+    let (stuck, mut lively) = (rig.call(), rig.call());
+    let long = "This is a long sentence that goes on without any mark to breathe at for quite some time. ".repeat(20);
+    for n in 1..=10 {
+        stuck.lane.speak(UtteranceId(n), Generation(0), long.clone());
+    }
+    let asked = Instant::now();
+    lively.lane.speak(UtteranceId(1), Generation(0), "I am here.");
+    lively.play(UtteranceId(1));
+    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+}
+
+#[test]
+fn the_agent_is_heard_by_its_own_ears() {
+    let Some(rig) = start(&SpeechConfig { voice: "rms".into(), ..config() }) else { return };
+    let (mut speaker, mut listener) = (rig.call(), rig.call());
+    speaker.lane.speak(UtteranceId(1), Generation(0), "Please build me a CRM with contacts and deals.");
+    let mut samples = vec![0; 4000];
+    samples.extend(speaker.play(UtteranceId(1)).iter().flat_map(|frame| frame.samples().to_vec()));
+    samples.extend([0; 8000]);
+    let (text, confidence) = listener.hear(Expectation::Open, &line(&samples));
+    assert_eq!(text, "please build me a crm with contacts and deals", "{confidence}");
+}
+
+#[test]
+fn lanes_are_counted_and_come_back() {
+    let Some(rig) = start(&SpeechConfig { lanes: 2, ..config() }) else { return };
+    let (first, second) = (rig.call(), rig.call());
+    assert!(matches!(rig.try_call(), Err(SpeechError::NoCapacity { lanes: 2 })));
+    drop(second);
+    let third = rig.call();
+    drop((first, third));
+}
+
+#[test]
+fn without_engines_the_plane_starts_and_says_what_to_install() {
+    let assets = Assets::at("/nonexistent/native");
+    let plane = SpeechPlane::start(&config(), &assets, &domain(), Vec::new(), Arc::new(Marks::new())).unwrap();
+    for part in [Part::Vad, Part::Asr] {
+        let status = plane.engines().iter().find(|engine| engine.part == part).unwrap();
+        assert!(!status.ready && status.note.contains("make setup"), "{status:?}");
+    }
+    let rig = Rig { plane, wake: Wake::new().unwrap() };
+    let Err(error) = rig.try_call() else { panic!("attached without engines") };
+    assert!(error.to_string().contains("make setup"), "{error}");
+}
+
+/// Prints what the plane takes in real time; run with `--run-ignored only --no-capture`.
+#[test]
+#[ignore = "a measurement, 20 s"]
+fn figures() {
+    let memory_kb = || {
+        let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+        statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4
+    };
+    let (began, before) = (Instant::now(), memory_kb());
+    let Some(rig) = start(&SpeechConfig { recognisers: 4, ..SpeechConfig::default() }) else { return };
+    eprintln!("start: {:?}, {} MB resident more", began.elapsed(), (memory_kb() - before) / 1024);
+    let mut call = rig.call();
+    for (n, text) in (1..).zip([
+        "Sure.",
+        "Hello, this is Grace. What shall I build for you?",
+        "I will build a small CRM with contacts and deals for your sales team. Shall I build it?",
+        "Deployed, 5 APIs live, 10 records.",
+    ]) {
+        call.lane.speak(UtteranceId(n), Generation(0), text);
+        call.play(UtteranceId(n));
+        let took = call.wait("start", |event| match event {
+            SpeechEvent::SpeakStarted { utterance, took } if *utterance == UtteranceId(n) => Some(*took),
+            _ => None,
+        });
+        eprintln!("first audio {took:?}: {text}");
+    }
+    for calls in [1, 4] {
+        let turns: Vec<Vec<i16>> =
+            (0..calls).map(|_| turn("rms", "i need a crm for my sales team with contacts and deals")).collect();
+        let mut lines: Vec<Call> = (0..calls).map(|_| rig.call()).collect();
+        let began = Instant::now();
+        for frame in 0..turns[0].len() / 160 {
+            for (line, samples) in lines.iter_mut().zip(&turns) {
+                line.feed_frame(&samples[frame * 160..][..160]);
+            }
+            let due = began + Duration::from_millis(20) * frame as u32;
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        }
+        for line in &mut lines {
+            line.lane.finalize();
+            let (text, took) = line.wait("final", |event| match event {
+                SpeechEvent::Final { text, took, .. } => Some((text.clone(), *took)),
+                _ => None,
+            });
+            eprintln!("{calls} calls at once: final after {took:?}: {text}");
+        }
+    }
+}
+
+/// What the demonstration's caller says, in several renditions (a synthetic voice breathes differently each time).
+#[test]
+fn the_demonstration_is_heard() {
+    let Some(rig) = start(&config()) else { return };
+    for rendition in 0..4 {
+        let mut call = rig.call();
+        for (said, expectation, heard) in [
+            (
+                "Good morning, we repair bicycles, could you make us a C R M with contacts and deals?",
+                Expectation::Open,
+                &["crm", "contacts", "deals"][..],
+            ),
+            ("Yes.", Expectation::YesNo, &["yes"]),
+            ("What is happening with my C R M?", Expectation::Open, &["happening", "crm"]),
+            ("Thank you, goodbye.", Expectation::Open, &["goodbye"]),
+        ] {
+            let (text, confidence) = call.hear(expectation, &turn("rms", said));
+            eprintln!("{rendition}: {said} > {text} ({confidence:.2})");
+            assert!(heard.iter().all(|word| text.contains(word)), "'{said}' became '{text}' ({confidence:.2})");
+            assert!(
+                expectation != Expectation::YesNo || confidence >= 0.5,
+                "'{said}' became '{text}' ({confidence:.2})"
+            );
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! Turn-taking in virtual time: audio comes as 32 ms judgements, nothing sleeps.
+
+use std::time::Duration;
+
+use callwright::conversation::Expectation;
+use callwright::id::UtteranceId;
+use callwright::limits::{ENDPOINT_MAX, TURN_MAX};
+use callwright::time::MediaTime;
+use callwright::turn::{State, TurnConfig, TurnEvent, TurnMachine};
+use proptest::prelude::*;
+
+/// A call whose audio is a script.
+struct Line {
+    machine: TurnMachine,
+    now: MediaTime,
+    last_voiced: MediaTime,
+    events: Vec<TurnEvent>,
+}
+
+impl Line {
+    fn new() -> Self {
+        Self {
+            machine: TurnMachine::new(TurnConfig::default()),
+            now: MediaTime(0),
+            last_voiced: MediaTime(0),
+            events: Vec::new(),
+        }
+    }
+
+    fn audio(&mut self, ms: u64, voiced: bool) -> &mut Self {
+        for _ in 0..ms.div_ceil(32) {
+            self.now = self.now.plus_ms(32);
+            if voiced {
+                self.last_voiced = self.now;
+            }
+            self.machine.handle_voice(self.now, voiced, self.last_voiced);
+            self.drain();
+        }
+        self
+    }
+
+    fn voice(&mut self, ms: u64) -> &mut Self {
+        self.audio(ms, true)
+    }
+
+    fn silence(&mut self, ms: u64) -> &mut Self {
+        self.audio(ms, false)
+    }
+
+    fn agent_speaks(&mut self, utterance: u32) -> &mut Self {
+        self.machine.agent_speaking(UtteranceId(utterance));
+        self
+    }
+
+    fn drain(&mut self) {
+        while let Some(event) = self.machine.poll_event() {
+            self.events.push(event);
+        }
+    }
+
+    fn names(&mut self) -> Vec<&'static str> {
+        self.drain();
+        let names = self.events.iter().map(|e| match e {
+            TurnEvent::UserStarted { continues: false, .. } => "started",
+            TurnEvent::UserStarted { continues: true, .. } => "continued",
+            TurnEvent::BargeIn { .. } => "barge-in",
+            TurnEvent::EndOfTurn { .. } => "end",
+            TurnEvent::NoInput { .. } => "no input",
+        });
+        names.collect()
+    }
+
+    /// Silence that the last end of turn waited for.
+    fn waited(&self) -> u128 {
+        self.events
+            .iter()
+            .rev()
+            .find_map(|e| match e {
+                TurnEvent::EndOfTurn { waited, .. } => Some(waited.as_millis()),
+                _ => None,
+            })
+            .expect("an end of turn")
+    }
+}
+
+#[test]
+fn a_sentence_is_one_turn() {
+    let mut line = Line::new();
+    line.silence(500).voice(900);
+    line.machine.handle_partial("build me a crm");
+    // A pause between words is no end.
+    line.silence(320).voice(600).silence(2000);
+    assert_eq!(line.names(), ["started", "end"]);
+    assert_eq!(line.machine.state(), State::Processing);
+    assert!((650..=700).contains(&line.waited()), "{}", line.waited());
+    let TurnEvent::UserStarted { at, .. } = line.events[0] else { panic!() };
+    assert_eq!(at, MediaTime(512 * 8), "the turn began with its first voiced sample");
+}
+
+#[test]
+fn a_yes_ends_after_450_ms_but_yes_but_waits() {
+    for (partial, at_least, at_most) in [("yes", 450, 490), ("yes but", 1400, 1440), ("no", 450, 490)] {
+        let mut line = Line::new();
+        line.machine.expect(Expectation::YesNo);
+        line.voice(400);
+        line.machine.handle_partial(partial);
+        line.silence(3000);
+        assert_eq!(line.names(), ["started", "end"]);
+        assert!((at_least..=at_most).contains(&line.waited()), "{partial}: {}", line.waited());
+    }
+}
+
+#[test]
+fn dictated_digits_may_come_slowly() {
+    let mut line = Line::new();
+    line.machine.expect(Expectation::Digits { max: 4 });
+    line.voice(600);
+    line.machine.handle_partial("four seven");
+    line.silence(1500).voice(300);
+    line.machine.handle_partial("four seven one");
+    line.silence(1500).voice(300);
+    line.machine.handle_partial("four seven one one");
+    line.silence(1000);
+    assert_eq!(line.names(), ["started", "end"]);
+    assert!(line.waited() < 450);
+}
+
+#[test]
+fn speaking_over_the_agent_interrupts_it_quickly() {
+    let mut line = Line::new();
+    line.silence(200).agent_speaks(1).silence(1000);
+    let onset = line.now;
+    line.voice(96);
+    assert_eq!(line.names(), Vec::<&str>::new(), "not yet");
+    line.voice(64);
+    assert_eq!(line.names(), ["barge-in"]);
+    let TurnEvent::BargeIn { at } = line.events[0] else { panic!() };
+    assert_eq!(at, onset);
+    assert_eq!(line.now.since(onset), Duration::from_millis(160));
+    assert_eq!(line.machine.state(), State::Listening);
+    // The flush is confirmed later; it changes nothing.
+    line.machine.agent_silent(UtteranceId(1));
+    line.voice(500).silence(1500);
+    assert_eq!(line.names(), ["barge-in", "end"]);
+}
+
+#[test]
+fn the_turn_runs_from_the_exact_onset_to_the_exact_end() {
+    let mut line = Line::new();
+    line.agent_speaks(1).silence(320);
+    // The speech plane reports an onset with the second voiced chunk, and a model hangs on after the last sound.
+    line.machine.handle_onset(MediaTime(10 * 256 + 40));
+    let mut n = 11;
+    let mut chunk = |line: &mut Line, voiced, last_voiced| {
+        n += 1;
+        line.now = MediaTime(n * 256);
+        line.machine.handle_voice(line.now, voiced, last_voiced);
+        line.drain();
+    };
+    for k in 12..16 {
+        chunk(&mut line, true, MediaTime(k * 256));
+    }
+    assert_eq!(line.events, [TurnEvent::BargeIn { at: MediaTime(10 * 256 + 40) }]);
+    let ended = MediaTime(15 * 256 - 32);
+    for _ in 0..4 {
+        chunk(&mut line, true, ended);
+    }
+    for _ in 0..40 {
+        chunk(&mut line, false, ended);
+    }
+    let Some(TurnEvent::EndOfTurn { at, waited }) = line.events.get(1) else { panic!("{:?}", line.events) };
+    // Nothing was recognised, so 800 ms, counted from the last sound that was reported.
+    assert!(waited.as_millis() >= 800 && waited.as_millis() < 835, "{waited:?}");
+    assert_eq!(at.since(MediaTime(15 * 256)), *waited);
+}
+
+#[test]
+fn a_blip_does_not_interrupt_the_agent() {
+    let mut line = Line::new();
+    line.agent_speaks(1);
+    for _ in 0..20 {
+        line.voice(64).silence(256);
+    }
+    assert_eq!(line.names(), Vec::<&str>::new());
+    assert_eq!(line.machine.state(), State::Speaking);
+}
+
+#[test]
+fn what_is_said_while_the_agent_thinks_belongs_to_the_turn() {
+    let mut line = Line::new();
+    line.voice(500);
+    line.machine.handle_partial("build a crm");
+    line.silence(700).voice(300);
+    line.machine.handle_partial("build a crm with deals");
+    line.silence(1000);
+    assert_eq!(line.names(), ["started", "end", "continued", "end"]);
+}
+
+#[test]
+fn silence_is_noticed_and_keys_count_as_activity() {
+    let mut line = Line::new();
+    line.silence(14_000);
+    line.machine.digit(line.now);
+    line.silence(14_900);
+    assert_eq!(line.names(), Vec::<&str>::new());
+    line.silence(200);
+    assert_eq!(line.names(), ["no input"]);
+    line.machine.wait_idle(Duration::from_secs(60));
+    line.silence(59_000);
+    assert_eq!(line.names().len(), 1);
+    line.silence(2000);
+    assert_eq!(line.names(), ["no input", "no input"]);
+}
+
+#[test]
+fn silence_counts_from_the_end_of_the_agents_words() {
+    let mut line = Line::new();
+    line.agent_speaks(1).silence(20_000);
+    line.machine.agent_speaking(UtteranceId(2));
+    line.machine.agent_silent(UtteranceId(1));
+    assert_eq!(line.machine.state(), State::Speaking, "news of an older utterance");
+    line.machine.agent_silent(UtteranceId(2));
+    line.silence(14_000);
+    assert_eq!(line.names(), Vec::<&str>::new());
+    line.silence(1200);
+    assert_eq!(line.names(), ["no input"]);
+}
+
+#[test]
+fn a_key_stops_the_agent() {
+    let mut line = Line::new();
+    line.agent_speaks(1).silence(500);
+    line.machine.digit(line.now);
+    assert_eq!(line.names(), ["barge-in"]);
+    assert_eq!(line.machine.state(), State::Idle);
+}
+
+#[test]
+fn music_on_hold_is_one_cut_turn() {
+    let mut line = Line::new();
+    line.voice(u64::try_from(TURN_MAX.as_millis()).expect("small") + 5000);
+    assert_eq!(line.names(), ["started", "end"]);
+    line.silence(500).voice(500);
+    assert_eq!(line.names(), ["started", "end", "continued"], "after a pause the caller is heard again");
+}
+
+#[test]
+fn an_answer_of_silence_opens_the_floor() {
+    let mut line = Line::new();
+    line.voice(300).silence(1500);
+    assert_eq!(line.machine.state(), State::Processing);
+    line.machine.nothing_to_say();
+    assert_eq!(line.machine.state(), State::Idle);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Voice(u64, bool, u64),
+    Onset(u64),
+    Time(u64),
+    Partial(String),
+    Final,
+    Expect(u8),
+    Speaking(u32),
+    Silent(u32),
+    Nothing,
+    Key(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (0u64..1200, any::<bool>(), 0u64..2000).prop_map(|(ms, v, l)| Step::Voice(ms, v, l)),
+        2 => (0u64..2000).prop_map(Step::Onset),
+        1 => any::<u64>().prop_map(|t| Step::Time(t % 1_000_000)),
+        2 => "[a-z ]{0,12}".prop_map(Step::Partial),
+        1 => Just(Step::Final),
+        1 => any::<u8>().prop_map(Step::Expect),
+        2 => (0u32..4).prop_map(Step::Speaking),
+        2 => (0u32..4).prop_map(Step::Silent),
+        1 => Just(Step::Nothing),
+        1 => (0u64..100_000).prop_map(Step::Key),
+    ]
+}
+
+proptest! {
+    /// Also with times that go back and a `last_voiced` that lies: one end a turn, audio time monotone, waits bounded.
+    #[test]
+    fn any_order_of_events(steps in proptest::collection::vec(step(), 0..200)) {
+        let mut machine = TurnMachine::new(TurnConfig::default());
+        let mut clock = 0u64;
+        let mut open = false;
+        let mut last = MediaTime(0);
+        for step in steps {
+            match step {
+                Step::Voice(ms, voiced, back) => {
+                    clock += ms * 8;
+                    machine.handle_voice(MediaTime(clock), voiced, MediaTime((clock + 4000).saturating_sub(back * 8)));
+                }
+                Step::Onset(back) => machine.handle_onset(MediaTime((clock + 800).saturating_sub(back * 8))),
+                Step::Time(at) => machine.handle_time(MediaTime(at)),
+                Step::Partial(text) => machine.handle_partial(&text),
+                Step::Final => machine.handle_final(),
+                Step::Expect(n) => machine.expect(match n % 4 {
+                    0 => Expectation::Open,
+                    1 => Expectation::YesNo,
+                    2 => Expectation::Name,
+                    _ => Expectation::Digits { max: n },
+                }),
+                Step::Speaking(u) => machine.agent_speaking(UtteranceId(u)),
+                Step::Silent(u) => machine.agent_silent(UtteranceId(u)),
+                Step::Nothing => machine.nothing_to_say(),
+                Step::Key(at) => machine.digit(MediaTime(at)),
+            }
+            while let Some(event) = machine.poll_event() {
+                match event {
+                    TurnEvent::UserStarted { at, .. } | TurnEvent::BargeIn { at } => {
+                        prop_assert!(at >= last, "{at:?} before {last:?}");
+                        last = at;
+                        open = true;
+                    }
+                    TurnEvent::EndOfTurn { at, .. } => {
+                        prop_assert!(open, "an end without a beginning");
+                        prop_assert!(at >= last);
+                        last = at;
+                        open = false;
+                    }
+                    TurnEvent::NoInput { .. } => prop_assert_ne!(machine.state(), State::Listening),
+                }
+            }
+        }
+    }
+
+    /// With regular audio the wait is what was asked for, to the chunk.
+    #[test]
+    fn the_wait_is_bounded(words in 1u64..2000, partial in "[a-z ]{0,30}") {
+        let mut line = Line::new();
+        line.voice(words.max(64));
+        line.machine.handle_partial(&partial);
+        line.silence(4000);
+        prop_assert_eq!(line.names().iter().filter(|n| **n == "end").count(), 1);
+        let waited = line.waited();
+        prop_assert!(waited >= 400 && waited <= ENDPOINT_MAX.as_millis() + 32);
+    }
+}
