@@ -14,9 +14,10 @@ use super::wave;
 /// Voices that teach, as far as they are installed.
 const TEACHERS: [&str; 3] = ["slt", "rms", "awb"];
 /// All sounds of English, and the words that matter most.
-const LESSON: [&str; 4] = [
+const LESSON: [&str; 5] = [
     "Zero, one, two, three, four, five, six, seven, eight, nine, ten, eleven, twelve.",
     "Thirteen, fourteen, fifteen, sixteen, seventeen, eighteen, nineteen, twenty six records.",
+    "Six, sixteen, sixty six, fifty five, eighty eight, forty four, thirty three.",
     "Shall I build it? Say yes or press one. This is a sixth thick fish, and both voices judge each church.",
     "Please check the path of those other young boys who sing a song about hot coffee and a cool view.",
 ];
