@@ -13,6 +13,7 @@ struct Rig {
     machine: CallMachine,
     now_ms: u64,
     last_voiced_ms: u64,
+    onset_ms: Option<u64>,
     utterance: UtteranceId,
     generation: Generation,
     done: Vec<CallAction>,
@@ -27,6 +28,7 @@ impl Rig {
             ),
             now_ms: 1000,
             last_voiced_ms: 0,
+            onset_ms: None,
             utterance: UtteranceId(0),
             generation: Generation(0),
             done: Vec::new(),
@@ -60,11 +62,15 @@ impl Rig {
         while self.now_ms < end {
             self.now_ms += 32;
             if voiced {
+                self.onset_ms.get_or_insert(self.now_ms - 32);
                 self.last_voiced_ms = self.now_ms;
+            } else {
+                self.onset_ms = None;
             }
+            let onset_tick = self.onset_ms.map(|ms| Tick(ms * 1_000_000));
             let (at, last) = (MediaTime(self.now_ms * 8), MediaTime(self.last_voiced_ms * 8));
             let last_voiced_tick = Tick(self.last_voiced_ms * 1_000_000);
-            self.tell(CallInput::Voice { at, voiced, last_voiced: last, last_voiced_tick });
+            self.tell(CallInput::Voice { at, voiced, last_voiced: last, last_voiced_tick, onset_tick });
         }
     }
 
@@ -194,7 +200,7 @@ fn a_barge_in_flushes_and_the_transcript_keeps_what_was_heard() {
     rig.tell(CallInput::FirstAudible(utterance, rig.tick()));
     rig.tell(CallInput::Spoken { utterance, words: vec![word("Hello,", 300), word("this", 700), word("is", 1500)] });
     let onset = rig.now_ms;
-    rig.tell(CallInput::Onset(MediaTime(onset * 8), rig.tick()));
+    rig.tell(CallInput::Onset(MediaTime(onset * 8)));
     rig.pass(160, true);
     assert_eq!(rig.count(|a| matches!(a, CallAction::Flush(Generation(1)))), 1, "within 160 ms of voice");
     let last = rig.tick();

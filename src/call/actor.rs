@@ -538,15 +538,15 @@ fn measure(marks: &Marks, mark: Mark, took: Duration) {
 
 fn speech_input(event: SpeechEvent) -> CallInput {
     match event {
-        SpeechEvent::Voice { at, voiced, last_voiced, last_voiced_tick } => {
-            CallInput::Voice { at, voiced, last_voiced, last_voiced_tick }
+        SpeechEvent::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick } => {
+            CallInput::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick }
         }
         SpeechEvent::Partial { text } => CallInput::Partial(text),
         SpeechEvent::Final { text, confidence, .. } => CallInput::Final { text, confidence },
         SpeechEvent::SpeakStarted { utterance, .. } => CallInput::SpeakStarted(utterance),
         SpeechEvent::Spoken { utterance, words, .. } => CallInput::Spoken { utterance, words },
         SpeechEvent::Failed { part, what } => CallInput::SpeechFailed(format!("{}: {what}", part.name())),
-        SpeechEvent::Onset { at, received } => CallInput::Onset(at, received),
+        SpeechEvent::Onset { at, .. } => CallInput::Onset(at),
     }
 }
 

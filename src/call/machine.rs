@@ -37,9 +37,11 @@ pub enum CallInput {
         last_voiced: MediaTime,
         /// When that sample reached us.
         last_voiced_tick: Tick,
+        /// When the first loud sample of this stretch of voice reached us.
+        onset_tick: Option<Tick>,
     },
-    /// Speech began with this sample, which arrived then.
-    Onset(MediaTime, Tick),
+    /// Speech began with this sample.
+    Onset(MediaTime),
     /// What the recogniser believes so far.
     Partial(String),
     /// What the caller said.
@@ -198,7 +200,7 @@ pub struct CallMachine {
     ended: bool,
     caller_speaking: bool,
     last_voiced: Tick,
-    /// When the newest onset of speech arrived.
+    /// When the first loud sample of the newest voice arrived.
     onset: Tick,
     /// Onset of the speech that cut the agent short, until the flush is confirmed.
     interrupted: Option<Tick>,
@@ -262,15 +264,15 @@ impl CallMachine {
                 let reply = self.dialogue.greet();
                 self.perform(now, reply);
             }
-            CallInput::Voice { at, voiced, last_voiced, last_voiced_tick } => {
+            CallInput::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick } => {
+                self.onset = onset_tick.unwrap_or(last_voiced_tick);
                 if voiced {
                     self.last_voiced = last_voiced_tick;
                 }
                 self.turn.handle_voice(at, voiced, last_voiced);
                 self.follow_turn(now);
             }
-            CallInput::Onset(at, received) => {
-                self.onset = received;
+            CallInput::Onset(at) => {
                 self.turn.handle_onset(at);
                 self.follow_turn(now);
             }
