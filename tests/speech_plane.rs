@@ -13,7 +13,7 @@ use callwright::telemetry::Marks;
 use callwright_dsp::level;
 use callwright_models::Assets;
 use ears::{Call, Noise, PATIENCE, Rig, config, line, said, start, turn};
-use ringbuf::traits::{Consumer, Observer};
+use ringbuf::traits::Observer;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
