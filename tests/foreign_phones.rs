@@ -127,7 +127,7 @@ fn sipp(daemon: &Daemon, scenario: &str, service: &str, calls: u32) -> (bool, St
     let audio: Vec<u8> = (0..8000u32).map(|n| 0x80 | (n * 7 % 64) as u8).collect();
     std::fs::write(dir.path().join("audio.ulaw"), audio).expect("the audio file");
     let calls = calls.to_string();
-    let media_port = (22_000 + rig::free_udp().port() % 800 * 10).to_string();
+    let media_port = (22_000 + free_udp().port() % 800 * 10).to_string();
     let mut command = Command::new("sipp");
     command
         .current_dir(dir.path())
