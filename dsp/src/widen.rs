@@ -179,9 +179,8 @@ impl Widener {
         for (i, &sample) in self.waiting.iter().enumerate() {
             let share = i as f32 * step;
             let mut value = f32::from(sample);
-            for band in 0..HIGH {
-                let level = self.levels[band] + (levels[band] - self.levels[band]) * share;
-                value += 32_768.0 * level * self.noise[band].next(&mut self.seed);
+            for ((noise, from), to) in self.noise.iter_mut().zip(&self.levels).zip(&levels) {
+                value += 32_768.0 * (from + (to - from) * share) * noise.next(&mut self.seed);
             }
             out.push(value as i16);
         }
