@@ -13,6 +13,7 @@ struct Rig {
     machine: CallMachine,
     now_ms: u64,
     last_voiced_ms: u64,
+    onset_ms: Option<u64>,
     utterance: UtteranceId,
     generation: Generation,
     done: Vec<CallAction>,
@@ -27,6 +28,7 @@ impl Rig {
             ),
             now_ms: 1000,
             last_voiced_ms: 0,
+            onset_ms: None,
             utterance: UtteranceId(0),
             generation: Generation(0),
             done: Vec::new(),
@@ -61,11 +63,15 @@ impl Rig {
         while self.now_ms < end {
             self.now_ms += 32;
             if voiced {
+                self.onset_ms.get_or_insert(self.now_ms - 32);
                 self.last_voiced_ms = self.now_ms;
+            } else {
+                self.onset_ms = None;
             }
+            let onset_tick = self.onset_ms.map(|ms| Tick(ms * 1_000_000));
             let (at, last) = (MediaTime(self.now_ms * 8), MediaTime(self.last_voiced_ms * 8));
             let last_voiced_tick = Tick(self.last_voiced_ms * 1_000_000);
-            self.tell(CallInput::Voice { at, voiced, last_voiced: last, last_voiced_tick });
+            self.tell(CallInput::Voice { at, voiced, last_voiced: last, last_voiced_tick, onset_tick });
         }
     }
 
@@ -158,7 +164,7 @@ impl Rig {
             .collect()
     }
 
-    fn to_read_back(&mut self) {
+    fn reach_read_back(&mut self) {
         self.agent_finishes();
         self.caller_says("i need a crm with contacts and deals");
         self.agent_finishes();
@@ -174,7 +180,7 @@ fn update(stage: BuildStage, outcome: Option<Outcome>) -> BuildUpdate {
 fn the_whole_line_from_greeting_to_report() {
     let mut rig = Rig::answered();
     assert!(rig.last_spoken().contains("Grace"));
-    rig.to_read_back();
+    rig.reach_read_back();
     assert_eq!(rig.submitted(), 0, "nothing starts before the yes");
     rig.caller_says("yes");
     assert_eq!(rig.submitted(), 1);
@@ -208,7 +214,7 @@ fn the_whole_line_from_greeting_to_report() {
 #[test]
 fn the_key_one_approves_like_a_yes() {
     let mut rig = Rig::answered();
-    rig.to_read_back();
+    rig.reach_read_back();
     rig.tell(CallInput::Digit('1', MediaTime(rig.now_ms * 8)));
     assert_eq!(rig.submitted(), 1);
 }
@@ -232,6 +238,7 @@ fn a_barge_in_flushes_and_the_transcript_keeps_what_was_heard() {
     rig.tell(CallInput::FirstAudible(utterance, rig.tick()));
     rig.tell(CallInput::Spoken { utterance, words: vec![word("Hello,", 300), word("this", 700), word("is", 1500)] });
     let onset = rig.now_ms;
+    rig.tell(CallInput::Onset(MediaTime(onset * 8)));
     rig.pass(160, true);
     assert_eq!(rig.count(|a| matches!(a, CallAction::Flush(Generation(1)))), 1, "within 160 ms of voice");
     rig.flushed(1, Some(utterance), 8_480);
@@ -248,7 +255,7 @@ fn a_barge_in_flushes_and_the_transcript_keeps_what_was_heard() {
 #[test]
 fn a_caller_who_only_hums_gets_nothing_built_and_a_polite_end() {
     let mut rig = Rig::answered();
-    rig.to_read_back();
+    rig.reach_read_back();
     for _ in 0..6 {
         if rig.ended().is_some() {
             break;
@@ -320,7 +327,7 @@ fn a_synthesiser_that_brings_no_audio_ends_the_call() {
 #[test]
 fn news_wait_for_a_pause_and_the_newest_is_told() {
     let mut rig = Rig::answered();
-    rig.to_read_back();
+    rig.reach_read_back();
     rig.caller_says("yes");
     rig.tell(CallInput::BuildAccepted("build_1".to_owned()));
     let said = rig.count(|a| matches!(a, CallAction::Speak { .. }));
@@ -336,7 +343,7 @@ fn news_wait_for_a_pause_and_the_newest_is_told() {
 #[test]
 fn a_refused_build_is_said_and_can_be_approved_again() {
     let mut rig = Rig::answered();
-    rig.to_read_back();
+    rig.reach_read_back();
     rig.caller_says("yes");
     rig.tell(CallInput::BuildRefused("I have 4 builds waiting.".to_owned()));
     rig.agent_finishes();
@@ -361,7 +368,7 @@ fn after_the_end_nothing_moves() {
 #[test]
 fn a_transcript_that_comes_after_a_key_belongs_to_no_later_turn() {
     let mut rig = Rig::answered();
-    rig.to_read_back();
+    rig.reach_read_back();
     rig.caller_speaks();
     rig.tell(CallInput::Digit('2', MediaTime(rig.now_ms * 8)));
     assert!(rig.last_spoken().contains("change"), "{}", rig.last_spoken());
@@ -437,7 +444,7 @@ fn noise_after_the_end_of_a_turn_delays_no_answer() {
 #[test]
 fn a_yes_and_a_pause_too_long_keep_the_confidence_of_the_yes() {
     let mut rig = Rig::answered();
-    rig.to_read_back();
+    rig.reach_read_back();
     rig.caller_speaks();
     rig.pass(96, true);
     let ended = MediaTime((rig.last_voiced_ms - 500) * 8);
@@ -496,7 +503,7 @@ fn facts_wait_until_the_caller_has_finished() {
 #[test]
 fn news_that_came_during_a_noise_are_told_after_it() {
     let mut rig = Rig::answered();
-    rig.to_read_back();
+    rig.reach_read_back();
     rig.caller_says("yes");
     rig.tell(CallInput::BuildAccepted("build_1".to_owned()));
     rig.agent_finishes();
@@ -548,7 +555,7 @@ fn what_was_being_said_when_the_caller_hung_up_is_in_the_transcript() {
 #[test]
 fn a_caller_on_hold_is_neither_prompted_nor_dropped() {
     let mut rig = Rig::answered();
-    rig.to_read_back();
+    rig.reach_read_back();
     rig.caller_says("yes");
     rig.tell(CallInput::BuildAccepted("build_1".to_owned()));
     rig.tell(CallInput::Held(true));

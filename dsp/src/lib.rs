@@ -7,3 +7,4 @@ pub mod level;
 pub mod plc;
 pub mod resample;
 pub mod tone;
+pub mod widen;

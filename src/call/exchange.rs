@@ -23,6 +23,8 @@ pub enum CallInput {
         last_voiced: MediaTime,
         /// When that sample reached us.
         last_voiced_tick: Tick,
+        /// When the first loud sample of this stretch of voice reached us.
+        onset_tick: Option<Tick>,
     },
     /// Speech began with this sample.
     Onset(MediaTime),

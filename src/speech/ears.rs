@@ -16,6 +16,7 @@ use crate::media::{InFrame, InboundConsumer};
 use crate::os::wait::wait_any;
 use crate::os::wake::Wake;
 use crate::time::{MediaTime, Tick};
+use callwright_dsp::level;
 use callwright_models::vad::{CHUNK_SAMPLES, Silero, VadState};
 use crossbeam_channel::{Receiver, TryRecvError, TrySendError};
 use ringbuf::traits::Consumer;
@@ -26,6 +27,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
+/// Of every ring.
+const RATE_HZ: u32 = 8000;
 /// Audio kept from before an onset: 300 ms, plus the chunks that made the onset.
 const PRE_ROLL_SAMPLES: u64 = 2400;
 /// Audio kept in all: what a late onset may reach back to.
@@ -66,6 +69,8 @@ pub(super) struct Ear {
     /// Arrival of the frames that the last chunks were made of.
     arrivals: VecDeque<(MediaTime, Tick)>,
     last_voiced_tick: Tick,
+    /// Arrival of the first loud sample of this stretch of voice, once there is one.
+    loud_from: Option<Tick>,
     history: VecDeque<i16>,
     history_end: u64,
     turn: Option<Turn>,
@@ -101,6 +106,7 @@ impl Ear {
             chunk_at: MediaTime(0),
             arrivals: VecDeque::with_capacity(8),
             last_voiced_tick: Tick(0),
+            loud_from: None,
             history: VecDeque::with_capacity(HISTORY_SAMPLES),
             history_end: 0,
             turn: None,
@@ -162,7 +168,15 @@ impl Ear {
         } else {
             0.0
         };
+        let began = !self.tracker.in_voice();
         let judgement = self.tracker.handle_chunk(at, &self.chunk, probability);
+        if began {
+            self.loud_from = None;
+        }
+        if self.loud_from.is_none() && self.tracker.in_voice() {
+            self.loud_from = level::first_voiced(&self.chunk, RATE_HZ, level::VOICED_DBFS)
+                .map(|sample| self.arrival(MediaTime(at.0 + sample as u64)));
+        }
         if judgement.voiced {
             self.last_voiced_tick = self.arrival(MediaTime(self.tracker.last_voiced().0.saturating_sub(1)));
         }
@@ -233,7 +247,13 @@ impl Ear {
         let lively = self.tracker.speaking() || (last_voiced.0 > 0 && end.0 <= last_voiced.0 + VOICE_AFTER_SAMPLES);
         if (lively || self.chunks_since_voice >= VOICE_SELDOM) && self.events.capacity() > EVENT_RESERVE {
             self.chunks_since_voice = 0;
-            let event = SpeechEvent::Voice { at: end, voiced, last_voiced, last_voiced_tick: self.last_voiced_tick };
+            let event = SpeechEvent::Voice {
+                at: end,
+                voiced,
+                last_voiced,
+                last_voiced_tick: self.last_voiced_tick,
+                onset_tick: self.loud_from,
+            };
             // A closed channel belongs to a call whose detach is on its way.
             drop(self.events.try_send(event));
         }

@@ -26,6 +26,9 @@ pub enum SpeechEvent {
         last_voiced: MediaTime,
         /// When the packet that holds that sample arrived.
         last_voiced_tick: Tick,
+        /// When the first sample of this stretch of voice above `dsp::level::VOICED_DBFS` arrived: the onset as anybody
+        /// on the wire would see it. None while it is only breath.
+        onset_tick: Option<Tick>,
     },
     /// Words recognised so far in this turn; sent when they change. May still change.
     Partial {

@@ -106,6 +106,11 @@ impl VoiceTracker {
         self.speaking
     }
 
+    /// In voice that is, or may become, a stretch of speech.
+    pub(super) fn in_voice(&self) -> bool {
+        self.speaking || self.voiced_in_a_row > 0
+    }
+
     fn loud(&self, block: &[i16]) -> bool {
         mean_square(block) >= (self.level * TAIL_RATIO).max(GATE_MEAN_SQUARE)
     }

@@ -30,7 +30,7 @@ pub(crate) struct Lines {
 
 /// Starts the agent on its own thread; it serves one call and ends with it. The address is where to call.
 pub(crate) fn start(lines: Lines) -> (SocketAddr, JoinHandle<()>) {
-    let (tell, told) = std::sync::mpsc::channel();
+    let (tell, told) = std::sync::mpsc::sync_channel(1);
     let thread = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async move {

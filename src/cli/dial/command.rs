@@ -55,7 +55,7 @@ Exit code: 0 all expectations met · 1 not all met · 2 wrong arguments or scrip
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Whom to call: sip:user@host[:port] (UDP)
+    /// Whom to call: sip:user@host, or with a port sip:user@host:port (UDP)
     uri: String,
     /// Play this WAV file once the call is answered (8 or 16 kHz integer PCM)
     #[arg(long, value_name = "WAV", conflicts_with = "script")]

@@ -10,14 +10,15 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-use callwright_dsp::resample::Upsampler2;
+use callwright_dsp::widen::Widener;
 use callwright_models::Assets;
 use callwright_models::asr::{AsrError, Decoder, DecoderPlan, PocketSphinx, Search, Tuning};
 use crossbeam_channel::{Receiver, Sender};
 
+use super::band;
 use super::capture::sample_offset;
 use super::level;
-use super::words::{is_number_word, number_vocabulary, number_words, spoken};
+use super::words::{is_number_word, number_words, spoken};
 use crate::limits::FRAME_SAMPLES;
 use crate::speech::language_model::LanguageModel;
 use crate::time::Tick;
@@ -30,17 +31,48 @@ const PIECE_MAX: Duration = Duration::from_secs(40);
 const PRE_ROLL_FRAMES: usize = 12;
 /// Stands for any number in a sentence.
 const NUMBER: &str = "#";
+/// Stands for any of [`THINGS`] in the list of common sentences.
+const THING: &str = "@";
+/// What agents build and count.
+const THINGS: [&str; 24] = [
+    "contacts",
+    "deals",
+    "companies",
+    "tasks",
+    "notes",
+    "search",
+    "reminders",
+    "a calendar",
+    "invoices",
+    "payments",
+    "quotes",
+    "email",
+    "text messages",
+    "reports",
+    "documents",
+    "import",
+    "export",
+    "logins",
+    "products",
+    "tickets",
+    "a call log",
+    "deal stages",
+    "leads",
+    "activities",
+];
 const BACKGROUND: &str = include_str!("phrases.txt");
 /// Pronunciations that the CMU dictionary lacks or that synthetic voices say otherwise.
-const EXTRA_WORDS: [(&str, &str); 8] = [
+const EXTRA_WORDS: [(&str, &str); 10] = [
     ("crm", "S IY AA R EH M"),
     ("crms", "S IY AA R EH M Z"),
-    ("apis", "AE P AH S"),
-    ("apis(2)", "EY P IY AY Z"),
+    ("apis", "EY P IY AY Z"),
+    ("apis(2)", "AE P AH S"),
     ("apis(3)", "AE P IY Z"),
     ("api", "EY P IY AY"),
     ("sql", "EH S K Y UW EH L"),
     ("url", "Y UW AA R EH L"),
+    ("login", "L AO G IH N"),
+    ("logins", "L AO G IH N Z"),
 ];
 
 /// Why the ear cannot be opened or has failed; the operator's to mend.
@@ -94,13 +126,13 @@ pub struct Piece {
 pub struct Ear {
     decoder: Decoder,
     mean: Option<String>,
-    upsampler: Upsampler2,
+    widener: Widener,
     pre_roll: Vec<Frame>,
     open: Option<(Tick, Tick)>,
 }
 
 impl Ear {
-    /// Makes the language model and the decoder: 0.2–1 s, before the call.
+    /// Makes the language model and the decoder and listens to its teachers: 1–3 s, before the call.
     ///
     /// # Errors
     /// [`EarError`] names what to install or to add to the script.
@@ -108,10 +140,12 @@ impl Ear {
         let engine = PocketSphinx::load(assets).map_err(AsrError::from)?;
         let model = language_model(&sentences(plan));
         let pronunciations = pronunciations(&engine, &model, plan)?;
-        let tuning = Tuning { second_pass: true, ..Tuning::default() };
+        // A lower weight of the model than usual: the sound decides, above all between numbers.
+        let tuning = Tuning { second_pass: true, language_weight: 5.0, ..Tuning::default() };
         let searches = vec![("agent", Search::LanguageModel(model.to_arpa()))];
         let decoder = engine.decoder(&DecoderPlan { pronunciations, searches, tuning })?;
-        Ok(Self { decoder, mean: None, upsampler: Upsampler2::default(), pre_roll: Vec::new(), open: None })
+        let widener = Widener::new(band::learn(assets));
+        Ok(Self { decoder, mean: None, widener, pre_roll: Vec::new(), open: None })
     }
 
     /// Takes the next frame; returns a piece when one has just ended.
@@ -134,7 +168,6 @@ impl Ear {
             }
             (None, Some(span)) => {
                 self.decoder.start(self.mean.as_deref())?;
-                self.upsampler = Upsampler2::default();
                 for frame in std::mem::take(&mut self.pre_roll) {
                     self.decode(&frame.pcm[..frame.len])?;
                 }
@@ -163,9 +196,7 @@ impl Ear {
     }
 
     fn decode(&mut self, pcm: &[i16]) -> Result<(), EarError> {
-        let mut wide = [0i16; 2 * FRAME_SAMPLES];
-        let n = self.upsampler.process(pcm, &mut wide);
-        Ok(self.decoder.process(&wide[..n])?)
+        Ok(self.decoder.process(&self.widener.process(pcm))?)
     }
 }
 
@@ -195,23 +226,36 @@ pub fn listen(mut ear: Ear, frames: &Receiver<Frame>, pieces: &Sender<Result<Pie
 type Weighted = (String, f64);
 
 fn sentences(plan: &EarPlan) -> Vec<Weighted> {
-    let background = BACKGROUND.lines().filter(|line| !line.starts_with("# ") && !line.trim().is_empty());
-    let mut out: Vec<Weighted> = background.map(|line| (pattern(line), 1.0)).collect();
-    out.extend(plan.phrases.iter().map(|p| (pattern(p), 4.0)));
+    let background = BACKGROUND.lines().filter(|line| !line.starts_with("//") && !line.trim().is_empty());
+    let mut out: Vec<Weighted> = Vec::new();
+    for line in background {
+        let places = line.matches(THING).count();
+        let rounds = if places == 0 { 1 } else { THINGS.len() };
+        for round in 0..rounds {
+            let mut text = line.to_owned();
+            for place in 0..places {
+                // Odd steps: each place runs through all things in its own order.
+                text = text.replacen(THING, THINGS[(round * (1 + 2 * place) + 7 * place) % THINGS.len()], 1);
+            }
+            // Numbers that stand there as words are meant: "press one".
+            out.push((text, 1.0 / rounds as f64));
+        }
+    }
+    // What a script brings weighs more than the background; within it, each alternative and each number the same, so that
+    // the ear does not prefer what the script hopes for.
+    out.extend(plan.phrases.iter().map(|p| (pattern(p), 8.0)));
     for expected in &plan.expected {
-        // Each alternative counts the same: the ear must not prefer the one that the script hopes for.
-        out.extend(expected.split('|').map(|alternative| (pattern(alternative), 4.0)));
+        out.extend(expected.split('|').map(|alternative| (pattern(alternative), 8.0)));
     }
     out.retain(|(text, _)| !text.is_empty());
-    out.push((NUMBER.to_owned(), 2.0));
+    out.push((NUMBER.to_owned(), 8.0));
     out
 }
 
 /// Spoken words with each number replaced by [`NUMBER`].
 fn pattern(text: &str) -> String {
     let mut out: Vec<String> = Vec::new();
-    for part in text.split(NUMBER).map(spoken).enumerate() {
-        let (index, words) = part;
+    for (index, words) in text.split(NUMBER).map(spoken).enumerate() {
         if index > 0 {
             out.push(NUMBER.to_owned());
         }
@@ -229,13 +273,11 @@ fn pattern(text: &str) -> String {
 /// Each number of a sentence runs through 0–999, those below 20 and below 100 more often, as people say them more often;
 /// among numbers of one size none is preferred. Odd steps give each place of a sentence its own order.
 fn language_model(sentences: &[Weighted]) -> LanguageModel {
-    // 0–99 twice, then the hundreds: steps coprime to the length give each place of a sentence its own order.
-    let numbers: Vec<u64> =
-        (0..100).chain(0..100).chain((100..1000).step_by(7)).chain((100..1000).step_by(100)).collect();
+    let hundreds = (100..1000).step_by(7).chain((100..1000).step_by(100));
+    let numbers: Vec<u64> = (0..100).chain(0..100).chain((0..20).cycle().take(200)).chain(hundreds).collect();
     let mut model = LanguageModel::default();
     for (text, weight) in sentences {
-        let places = text.split(NUMBER).count() - 1;
-        if places == 0 {
+        if !text.contains(NUMBER) {
             model.add(text, *weight);
             continue;
         }
@@ -251,6 +293,7 @@ fn language_model(sentences: &[Weighted]) -> LanguageModel {
             lines.push_str(&line);
             lines.push('\n');
         }
+        // A number is many sentences: together they count several times as much as one.
         model.add(&lines, weight / numbers.len() as f64 * 8.0);
     }
     model
@@ -279,12 +322,6 @@ fn pronunciations(
         return Err(EarError::Words(missing.join(", "), (*first).to_owned()));
     }
     Ok(found)
-}
-
-/// Words of a number, for tests of what is heard.
-pub fn vocabulary_is_complete(model: &LanguageModel) -> bool {
-    let words: Vec<&str> = model.vocabulary().collect();
-    number_vocabulary().filter(|w| *w != "thousand").all(|w| words.contains(&w))
 }
 
 #[cfg(test)]
@@ -325,46 +362,96 @@ mod tests {
         pieces
     }
 
-    #[test]
-    fn experiment() {
-        let assets = Assets::locate();
-        let mut slt = Flite::load(&assets, "slt").unwrap();
-        let mut ear = Ear::open(
-            &assets,
-            &EarPlan { expected: vec!["5 APIs live".into(), "7 records".into()], ..EarPlan::default() },
-        )
-        .unwrap();
+    fn ear(expected: &[&str]) -> Ear {
+        let expected = expected.iter().map(|&e| e.to_owned()).collect();
+        Ear::open(&Assets::locate(), &EarPlan { expected, ..EarPlan::default() }).unwrap()
+    }
 
-        let (mut good, mut total) = (0, 0);
-        for n in [
-            0u64, 1, 2, 3, 5, 7, 8, 9, 10, 11, 12, 13, 15, 17, 19, 20, 27, 33, 40, 44, 50, 58, 70, 71, 77, 90, 99, 100,
-            107, 111, 117, 170, 253, 400, 512, 640, 700, 777, 999,
-        ] {
-            let text = format!("Deployed, 5 APIs live, {n} records.");
-            let t = std::time::Instant::now();
-            let pieces = hear(&mut ear, &on_the_line(&mut slt, &text));
-            let mut heard = Heard::default();
-            for p in &pieces {
-                heard.push(&p.text);
-            }
-            let ok =
-                heard.contains(&format!("{n} records")) && heard.contains("5 apis live") && heard.contains("deployed");
-            total += 1;
-            good += usize::from(ok);
-            if !ok {
-                println!("{n}: {} {:?} {:?}", ok, heard.text(), t.elapsed());
+    fn slt() -> Flite {
+        Flite::load(&Assets::locate(), "slt").unwrap()
+    }
+
+    fn words(ear: &mut Ear, voice: &mut Flite, text: &str) -> Heard {
+        let mut heard = Heard::default();
+        for piece in hear(ear, &on_the_line(voice, text)) {
+            heard.push(&piece.text);
+        }
+        heard
+    }
+
+    #[test]
+    fn numbers_are_told_apart() {
+        let (mut ear, mut slt) = (ear(&["deployed", "5 APIs live", "7 records"]), slt());
+        let mut wrong = Vec::new();
+        for n in (1..=30).chain([36, 44, 58, 66, 79, 99]) {
+            // As the daemon's normaliser has it said.
+            let heard = words(&mut ear, &mut slt, &format!("Deployed, five A P I's live, {n} records."));
+            let right = heard.contains(&format!("{n} records"));
+            let others = (0..100).filter(|o| *o != n && heard.contains(&format!("{o} records"))).count();
+            if !right || others > 0 || !heard.contains("5 APIs live") || !heard.contains("deployed") {
+                wrong.push(format!("{n}: {}", heard.text()));
             }
         }
-        println!("{good}/{total}");
-        for text in [
-            "Hello, this is Grace. How can I help you today?",
-            "You would like a CRM with contacts, companies, deals and activities. Is that right?",
-            "I will build it now.",
-            "Your CRM is live at port eighty eighty one.",
-            "Version 2 has 12 contacts and 3 deals, 40 requests per minute.",
+        // Voices vary from run to run; measured: 2 of 144, all between neighbours in sound (thirty, thirteen).
+        assert!(wrong.len() <= 2, "{} of 36 misheard: {wrong:#?}", wrong.len());
+    }
+
+    #[test]
+    fn agents_are_understood() {
+        let (mut ear, mut slt) = (ear(&["what shall i build for you", "contacts", "deals", "shall i build it"]), slt());
+        for (said, phrases) in [
+            ("Hello, this is Grace. What shall I build for you?", &["what shall i build for you"][..]),
+            (
+                "Here is what I have. A C R M with contacts and deals. Shall I build it? Say yes or press one.",
+                &["a crm with contacts and deals", "shall i build it", "press 1"],
+            ),
+            ("Your C R M is live.", &["your crm is live"]),
+            ("I had to stop. Your C R M is not live.", &["not live"]),
         ] {
-            let pieces = hear(&mut ear, &on_the_line(&mut slt, text));
-            println!("{text} => {:?}", pieces.iter().map(|p| (p.text.clone(), p.confidence)).collect::<Vec<_>>());
+            let heard = words(&mut ear, &mut slt, said);
+            for phrase in phrases {
+                assert!(heard.contains(phrase), "{said:?} was heard as {:?}, without {phrase:?}", heard.text());
+            }
         }
+    }
+
+    #[test]
+    fn pieces_carry_their_times() {
+        let mut ear = ear(&["goodbye"]);
+        let mut pcm = vec![0i16; 8000];
+        let spoken = on_the_line(&mut slt(), "Goodbye.");
+        let (first, last) = (level::first_audible(&spoken).unwrap(), level::last_audible(&spoken).unwrap());
+        pcm.extend(spoken);
+        let pieces = hear(&mut ear, &pcm);
+        assert_eq!(pieces.len(), 1, "{pieces:?}");
+        assert_eq!(pieces[0].text, "goodbye");
+        let at = |sample: usize| Tick(0) + sample_offset(8000 + sample);
+        assert_eq!((pieces[0].from, pieces[0].to), (at(first), at(last)));
+        assert!(hear(&mut ear, &[0; 16_000]).is_empty());
+    }
+
+    #[test]
+    fn a_word_without_pronunciation_is_named() {
+        let assets = Assets::locate();
+        let mut plan = EarPlan { expected: vec!["the zxqv is live".into()], ..EarPlan::default() };
+        let error = Ear::open(&assets, &plan).unwrap_err().to_string();
+        assert!(error.contains("[pronounce] zxqv ="), "{error}");
+        plan.pronounce.insert("Zxqv".into(), "Z EH K S".into());
+        Ear::open(&assets, &plan).unwrap();
+    }
+
+    #[test]
+    fn a_number_in_a_phrase_stands_for_all_numbers() {
+        assert_eq!(pattern("5 APIs live, 27 records"), "# apis live # records");
+        assert_eq!(pattern("press # for yes"), "press # for yes");
+        let plan = EarPlan { expected: vec!["7 records".into()], ..EarPlan::default() };
+        let model = language_model(&sentences(&plan));
+        let after = |word: &str| model.probability(&["live", word], "records");
+        assert!(
+            (after("seven") - after("eight")).abs() < 0.02 * after("seven"),
+            "{} {}",
+            after("seven"),
+            after("eight")
+        );
     }
 }

@@ -21,6 +21,7 @@
 //! Deliberately absent: load (that is `bench`), registration, TLS, calls that come in.
 
 pub mod act;
+pub mod band;
 pub mod capture;
 mod command;
 pub mod conduct;

@@ -160,7 +160,7 @@ impl Heard {
         self.words.join(" ")
     }
 
-    /// Whether `phrase` was said: its words in a row, a pause between them allowed. `a|b` means either.
+    /// Whether `phrase` was said: its words in a row, a pause between them allowed, plural or not. `a|b` means either.
     pub fn contains(&self, phrase: &str) -> bool {
         phrase.split('|').any(|alternative| self.contains_words(&spoken(alternative)))
     }
@@ -169,10 +169,11 @@ impl Heard {
         if wanted.is_empty() {
             return !self.words.is_empty();
         }
-        self.words
-            .windows(wanted.len())
-            .enumerate()
-            .any(|(at, window)| window == wanted && self.number_ends_at(at) && self.number_ends_at(at + wanted.len()))
+        self.words.windows(wanted.len()).enumerate().any(|(at, window)| {
+            window.iter().zip(wanted).all(|(heard, wanted)| singular(heard) == singular(wanted))
+                && self.number_ends_at(at)
+                && self.number_ends_at(at + wanted.len())
+        })
     }
 
     /// No number runs across the border before word `at`.
@@ -180,6 +181,11 @@ impl Heard {
         let number = |i: usize| self.words.get(i).is_some_and(|w| is_number_word(w));
         at == 0 || self.starts.contains(&at) || !(number(at - 1) && number(at))
     }
+}
+
+/// The word without a plural's s: whether "36 record" or "36 records" was said, nobody can hear in a telephone.
+fn singular(word: &str) -> &str {
+    word.strip_suffix('s').filter(|rest| rest.len() > 2).unwrap_or(word)
 }
 
 #[cfg(test)]
@@ -215,6 +221,7 @@ mod tests {
         heard.push("deployed five apis live twenty seven records");
         assert!(heard.contains("5 APIs live"));
         assert!(heard.contains("27 records"));
+        assert!(heard.contains("27 record"));
         assert!(!heard.contains("7 records"));
         assert!(!heard.contains("live 20"));
         assert!(heard.contains("parked|deployed"));
