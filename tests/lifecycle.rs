@@ -4,7 +4,7 @@
 mod rig;
 
 use rig::phone::Phone;
-use rig::{Daemon, eventually, get, signal};
+use rig::{Daemon, eventually, get, request, signal};
 use serde_json::Value;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -281,4 +281,34 @@ fn a_pool_that_is_dry_refuses_and_recovers() {
     }
     drop(held);
     assert_eq!(phone.call("echo", "after").0, 200);
+}
+
+/// The stage of the only build.
+fn stage(daemon: &Daemon) -> String {
+    let (_, body) = get(daemon.http, "/v1/builds").expect("/v1/builds answers");
+    let json: Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(json["items"].as_array().map(Vec::len), Some(1), "one build, however often the daemon stopped: {json}");
+    json["items"][0]["stage"].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_build_goes_on_after_a_stop_and_after_a_kill() {
+    let mut daemon = Daemon::start();
+    let manifest = r#"{"build_type": "build_crm", "title": "CRM", "features": ["contacts", "deals"]}"#;
+    let (status, body) =
+        request(daemon.http, "POST", "/v1/builds", "application/json", manifest).expect("the API answers");
+    assert_eq!(status, 202, "{body}");
+    assert!(daemon.terminate(), "{}", daemon.log());
+    let daemon = Daemon::start_in(daemon.kill(), 10, "");
+    std::thread::sleep(Duration::from_millis(150));
+    let daemon = Daemon::start_in(daemon.kill(), 10, "");
+    let live = || matches!(stage(&daemon).as_str(), "live" | "tracked");
+    assert!(eventually(Duration::from_secs(60), live), "{}\n{}", stage(&daemon), daemon.log());
+    let (_, apps) = get(daemon.http, "/v1/apps").expect("/v1/apps answers");
+    let json: Value = serde_json::from_str(&apps).expect("JSON");
+    let url = json.to_string();
+    let at = url.find("http://127.0.0.1:").expect("a URL");
+    let port: String = url[at + 17..].chars().take_while(char::is_ascii_digit).collect();
+    let address = SocketAddr::from(([127, 0, 0, 1], port.parse().expect("a port")));
+    assert!(eventually(Duration::from_secs(5), || get(address, "/").is_ok_and(|(status, _)| status == 200)), "{url}");
 }
