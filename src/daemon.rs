@@ -3,21 +3,22 @@
 //! Start order: memory (store, bus) → pipeline and apps → speech → media → signalling → control API → ready. Stop order:
 //! new calls are refused, running calls end politely, then the planes stop in reverse. Owning thread: the control
 //! runtime. Invariants: SIP is bound last, so nobody is answered by half a daemon; the service manager's watchdog is fed
-//! only while the media workers and the signalling loop both move.
+//! only while the media workers and the signalling loop move and no speech thread has ended.
 //! Deliberately absent: any decision about a call.
 
 use crate::api::{self, AppState, Engine, HealthSnapshot, Server, Subsystem};
 use crate::bus::Bus;
 use crate::call::actor::{self, Invitation, Planes};
+use crate::call::lease::Ports;
 use crate::call::registry::{LiveCall, Registry};
 use crate::config::Config;
 use crate::conversation;
 use crate::id::CallId;
-use crate::media::{MediaCommand, MediaConfig, MediaEvents, MediaPlane, PortPool};
+use crate::media::{MediaCommand, MediaConfig, MediaEvent, MediaEvents, MediaPlane, PortPool};
 use crate::os::{clock, notify, random};
 use crate::pipeline::deploy::AppsConfig;
 use crate::pipeline::{Pipeline, PipelineConfig};
-use crate::sip::agent::{AgentConfig, LegId, SipEvent};
+use crate::sip::agent::{AgentConfig, SipEvent};
 use crate::sip::transport::{UdpConfig, UdpTransport};
 use crate::speech::{SpeechConfig, SpeechPlane};
 use crate::store::Store;
@@ -26,8 +27,8 @@ use crate::telemetry::metric;
 use callwright_models::assets::Assets;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
@@ -141,14 +142,14 @@ impl Daemon {
             IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         });
-        let ports = PortPool::new(rtp_address, config.rtp.ports.iter(), random::u64());
+        let ports = Ports::new(PortPool::new(rtp_address, config.rtp.ports.iter(), random::u64()));
         let registry = Registry::new(config.sip.max_calls);
         let planes = Arc::new(Planes {
             registry,
             config,
             sip,
             media,
-            ports: Mutex::new(ports),
+            ports,
             speech,
             pipeline,
             store: store.clone(),
@@ -186,13 +187,21 @@ impl Daemon {
             _ = terminate.recv() => info!("SIGTERM: stopping"),
             _ = interrupt.recv() => info!("SIGINT: stopping"),
         }
-        self.stop().await;
+        let impatient = async {
+            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        };
+        tokio::select! {
+            () = self.stop() => {}
+            () = impatient => warn!("told to stop again: stopping at once; builds go on at the next start"),
+        }
         Ok(())
     }
 
     /// Ends running calls politely and stops every plane.
     pub async fn stop(self) {
         said(notify::stopping());
+        // OPTIONS is answered 503 from here on, so that nobody sends us calls. An error means that signalling is gone.
+        let _ = self.planes.sip.set_draining(true).await;
         self.planes.registry.drain();
         if tokio::time::timeout(DRAIN_MAX, self.planes.registry.empty()).await.is_err() {
             warn!(calls = self.planes.registry.live().len(), "calls did not end in time and are cut");
@@ -277,14 +286,26 @@ fn snapshot(planes: &Planes, signalling: bool) -> HealthSnapshot {
         })
         .collect();
     // Without speech the daemon still answers `echo`, so it is no reason to take it out of service.
-    let speech = if planes.speech.engines().iter().all(|e| e.ready) { "" } else { "an engine is missing, see engines" };
+    let (sip, why) = match (signalling, planes.registry.draining()) {
+        (false, _) => (false, "the signalling loop does not answer"),
+        (true, true) => (false, "the daemon is stopping"),
+        (true, false) => (true, ""),
+    };
+    let speech_runs = planes.speech.is_running();
+    let speech = if !speech_runs {
+        "a speech thread has ended"
+    } else if planes.speech.engines().iter().all(|e| e.ready) {
+        ""
+    } else {
+        "an engine is missing, see engines"
+    };
     HealthSnapshot {
         engines,
         scheduling: planes.media.realtime().to_string(),
         subsystems: vec![
-            part("sip", signalling, if signalling { "" } else { "the signalling loop does not answer" }),
+            part("sip", sip, why),
             part("media", media, if media { "" } else { "a media worker stands still" }),
-            part("speech", true, speech),
+            part("speech", speech_runs, speech),
         ],
     }
 }
@@ -308,9 +329,8 @@ async fn signalling(planes: Arc<Planes>, mut events: mpsc::Receiver<SipEvent>) {
                 let invitation = Invitation { leg, from, number: request_user, sip_call_id: call_id, source, offer };
                 let planes = Arc::clone(&planes);
                 tokio::spawn(async move {
-                    let seat = Seat { planes: Arc::clone(&planes), call, leg };
+                    let _seat = Seat { planes: Arc::clone(&planes), call };
                     actor::run(planes, call, invitation, mailbox).await;
-                    drop(seat);
                 });
             }
             Err(refusal) => {
@@ -325,22 +345,15 @@ async fn signalling(planes: Arc<Planes>, mut events: mpsc::Receiver<SipEvent>) {
     }
 }
 
-/// Gives the call's seat back even when its actor panics, and ends the dialog then: one panic ends one call.
+/// Gives the call's seat back whatever becomes of its task.
 struct Seat {
     planes: Arc<Planes>,
     call: CallId,
-    leg: LegId,
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
         self.planes.registry.release(self.call);
-        if std::thread::panicking() {
-            let (sip, leg) = (self.planes.sip.clone(), self.leg);
-            tokio::spawn(async move { sip.hang_up(leg, Some("internal error")).await });
-            // A full ring is the only refusal; the session then ends by its media timeout.
-            let _ = self.planes.media.send(MediaCommand::Close { call: self.call });
-        }
     }
 }
 
@@ -358,7 +371,7 @@ impl MediaReports {
         let thread = std::thread::Builder::new().name("media-reports".to_owned()).spawn(move || {
             while !told.load(Ordering::Relaxed) {
                 if events.wait(REPORTS_WAIT_MS) {
-                    events.drain(&mut |event| planes.registry.media(event.call(), event));
+                    events.drain(&mut |event| report(&planes, event));
                 }
             }
         })?;
@@ -373,6 +386,16 @@ impl MediaReports {
     }
 }
 
+/// Hands a report to its call. A session that comes back for a call that is gone is freed here, and one that is still
+/// there although its call is gone (its `Close` found no room) is closed.
+fn report(planes: &Planes, event: MediaEvent) {
+    if let Some(MediaEvent::MediaTimeout { call }) = planes.registry.media(event)
+        && planes.media.send(MediaCommand::Close { call }).is_err()
+    {
+        warn!(%call, "the media worker takes no commands");
+    }
+}
+
 /// Moves what histograms have gathered into their buckets, so that they do not grow between two looks at `/metrics`.
 async fn upkeep(rendered: PrometheusHandle) {
     loop {
@@ -381,7 +404,7 @@ async fn upkeep(rendered: PrometheusHandle) {
     }
 }
 
-/// Feeds the service manager's watchdog while media and signalling both move.
+/// Feeds the service manager's watchdog while media and signalling move and speech is whole.
 async fn liveness(planes: Arc<Planes>, alive: Arc<AtomicBool>) {
     let every = notify::watchdog_interval().unwrap_or(Duration::from_secs(10)) / 2;
     loop {
@@ -390,10 +413,11 @@ async fn liveness(planes: Arc<Planes>, alive: Arc<AtomicBool>) {
         let signalling =
             tokio::time::timeout(Duration::from_secs(1), planes.sip.status()).await.is_ok_and(|s| s.is_ok());
         alive.store(signalling, Ordering::Relaxed);
-        if media && signalling {
+        let speech = planes.speech.is_running();
+        if media && signalling && speech {
             said(notify::watchdog());
         } else {
-            warn!(media, signalling, "a plane stands still; the watchdog is not fed");
+            warn!(media, signalling, speech, "a plane stands still; the watchdog is not fed");
         }
     }
 }

@@ -80,8 +80,12 @@ pub const SDP_ATTRIBUTES_MAX: usize = 128;
 /// Formats in one m-line.
 pub const SDP_FORMATS_MAX: usize = 64;
 
+/// Longest call. A phone that died on hold sends neither audio nor BYE; nothing else would end its call.
+pub const CALL_MAX: Duration = Duration::from_secs(4 * 3600);
 /// Events waiting for one call actor.
 pub const CALL_EVENTS_MAX: usize = 256;
+/// Places among them that only events take without which a call would never end or never be answered.
+pub const CALL_EVENTS_RESERVE: usize = 16;
 /// Jobs waiting for one speech worker.
 pub const SPEECH_JOBS_MAX: usize = 1024;
 /// Calls attached to speech at once at most, whatever the configuration says.

@@ -13,7 +13,6 @@ struct Rig {
     machine: CallMachine,
     now_ms: u64,
     last_voiced_ms: u64,
-    onset_ms: Option<u64>,
     utterance: UtteranceId,
     generation: Generation,
     done: Vec<CallAction>,
@@ -28,11 +27,11 @@ impl Rig {
             ),
             now_ms: 1000,
             last_voiced_ms: 0,
-            onset_ms: None,
             utterance: UtteranceId(0),
             generation: Generation(0),
             done: Vec::new(),
         };
+        rig.tell(CallInput::FirstPacket);
         rig.tell(CallInput::Confirmed);
         rig
     }
@@ -62,15 +61,11 @@ impl Rig {
         while self.now_ms < end {
             self.now_ms += 32;
             if voiced {
-                self.onset_ms.get_or_insert(self.now_ms - 32);
                 self.last_voiced_ms = self.now_ms;
-            } else {
-                self.onset_ms = None;
             }
-            let onset_tick = self.onset_ms.map(|ms| Tick(ms * 1_000_000));
             let (at, last) = (MediaTime(self.now_ms * 8), MediaTime(self.last_voiced_ms * 8));
             let last_voiced_tick = Tick(self.last_voiced_ms * 1_000_000);
-            self.tell(CallInput::Voice { at, voiced, last_voiced: last, last_voiced_tick, onset_tick });
+            self.tell(CallInput::Voice { at, voiced, last_voiced: last, last_voiced_tick, onset_tick: None });
         }
     }
 
@@ -93,7 +88,44 @@ impl Rig {
             assert!(self.now_ms - self.last_voiced_ms <= 3_100, "no end of turn within three seconds");
         }
         self.now_ms += 80;
-        self.tell(CallInput::Final { text: text.to_owned(), confidence: 0.95 });
+        self.recognised(text);
+    }
+
+    /// The recogniser delivers what was said up to the last voiced sample.
+    fn recognised(&mut self, text: &str) {
+        let ended = MediaTime(self.last_voiced_ms * 8);
+        self.tell(CallInput::Final { text: text.to_owned(), confidence: 0.95, ended });
+    }
+
+    /// The caller speaks until the turn is judged to be over; the recogniser has not delivered yet.
+    fn caller_speaks(&mut self) {
+        self.pass(960, true);
+        let before = self.count(|a| matches!(a, CallAction::Finalize));
+        while self.count(|a| matches!(a, CallAction::Finalize)) == before {
+            self.pass(32, false);
+            assert!(self.now_ms - self.last_voiced_ms <= 3_100, "no end of turn within three seconds");
+        }
+    }
+
+    fn flushed(&mut self, generation: u32, utterance: Option<UtteranceId>, samples: u64) {
+        let last_audible = Some(self.tick());
+        let generation = Generation(generation);
+        self.tell(CallInput::Flushed { generation, utterance, samples, last_audible });
+    }
+
+    /// What the caller said, as the transcript has it.
+    fn heard(&self) -> Vec<&str> {
+        self.done
+            .iter()
+            .filter_map(|a| match a {
+                CallAction::Note(said) if said.speaker == Speaker::Caller => Some(said.text.as_str()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn spoken(&self) -> usize {
+        self.count(|a| matches!(a, CallAction::Speak { .. }))
     }
 
     fn count(&self, is: impl Fn(&CallAction) -> bool) -> usize {
@@ -200,19 +232,17 @@ fn a_barge_in_flushes_and_the_transcript_keeps_what_was_heard() {
     rig.tell(CallInput::FirstAudible(utterance, rig.tick()));
     rig.tell(CallInput::Spoken { utterance, words: vec![word("Hello,", 300), word("this", 700), word("is", 1500)] });
     let onset = rig.now_ms;
-    rig.tell(CallInput::Onset(MediaTime(onset * 8)));
     rig.pass(160, true);
     assert_eq!(rig.count(|a| matches!(a, CallAction::Flush(Generation(1)))), 1, "within 160 ms of voice");
-    let last = rig.tick();
-    rig.tell(CallInput::Flushed { utterance: Some(utterance), samples: 7_200, last_audible: Some(last) });
+    rig.flushed(1, Some(utterance), 8_480);
     let cut = rig.done.iter().find_map(|a| match a {
         CallAction::Note(said) if said.speaker == Speaker::Agent => said.heard.clone(),
         _ => None,
     });
-    // 900 ms were sent; 160 ms of them count as still under way.
+    // 1060 ms were sent, 160 ms of them after the onset; of the rest 160 ms count as still under way.
     assert_eq!(cut.as_deref(), Some("Hello, this"));
     let stop = rig.measured(Mark::BargeInStop);
-    assert_eq!(stop, [Duration::from_millis(rig.now_ms - onset)]);
+    assert_eq!(stop, [Duration::from_millis(rig.now_ms - onset)], "from the first voiced sample on");
 }
 
 #[test]
@@ -309,6 +339,7 @@ fn a_refused_build_is_said_and_can_be_approved_again() {
     rig.to_read_back();
     rig.caller_says("yes");
     rig.tell(CallInput::BuildRefused("I have 4 builds waiting.".to_owned()));
+    rig.agent_finishes();
     assert!(rig.last_spoken().contains("4 builds waiting"), "{}", rig.last_spoken());
     rig.agent_finishes();
     rig.caller_says("yes");
@@ -325,4 +356,273 @@ fn after_the_end_nothing_moves() {
     rig.pass(500, true);
     assert_eq!(rig.done.len(), done);
     assert!(!rig.done.iter().any(|a| matches!(a, CallAction::Listen(Expectation::Name))));
+}
+
+#[test]
+fn a_transcript_that_comes_after_a_key_belongs_to_no_later_turn() {
+    let mut rig = Rig::answered();
+    rig.to_read_back();
+    rig.caller_speaks();
+    rig.tell(CallInput::Digit('2', MediaTime(rig.now_ms * 8)));
+    assert!(rig.last_spoken().contains("change"), "{}", rig.last_spoken());
+    rig.recognised("yes");
+    assert_eq!(rig.submitted(), 0, "the key has answered already");
+    rig.agent_finishes();
+    rig.caller_says("without deals");
+    assert_eq!(rig.heard().last(), Some(&"without deals"));
+}
+
+#[test]
+fn a_transcript_that_comes_too_late_belongs_to_no_later_turn() {
+    let mut rig = Rig::answered();
+    rig.agent_finishes();
+    rig.caller_speaks();
+    rig.now_ms = rig.machine.poll_timeout().expect("a deadline").0 / 1_000_000;
+    rig.tell(CallInput::Timeout);
+    rig.recognised("i need a website");
+    rig.agent_finishes();
+    rig.caller_says("i need a crm with contacts and deals");
+    assert_eq!(rig.heard(), ["", "i need a crm with contacts and deals"]);
+}
+
+#[test]
+fn a_murmur_while_the_agent_speaks_is_no_part_of_the_answer() {
+    let mut rig = Rig::answered();
+    rig.agent_finishes();
+    rig.caller_says("i need a crm with contacts and deals");
+    rig.tell(CallInput::FirstAudible(rig.utterance, rig.tick()));
+    rig.pass(64, true);
+    rig.pass(2000, false);
+    rig.recognised("no"); // nobody asked: the recogniser ended it by itself
+    rig.agent_finishes();
+    rig.caller_says("yes");
+    assert_eq!(rig.heard().last(), Some(&"yes"));
+    assert_eq!(rig.submitted(), 1);
+}
+
+#[test]
+fn a_turn_in_two_parts_is_one_answer_whenever_the_first_part_is_recognised() {
+    for late in [false, true] {
+        let mut rig = Rig::answered();
+        rig.agent_finishes();
+        rig.caller_speaks();
+        let first = MediaTime(rig.last_voiced_ms * 8);
+        let part = CallInput::Final { text: "i need a crm".to_owned(), confidence: 0.9, ended: first };
+        rig.pass(320, true);
+        if !late {
+            rig.tell(part.clone());
+        }
+        rig.caller_speaks();
+        if late {
+            rig.tell(part);
+            assert!(rig.heard().is_empty(), "half a turn is not answered");
+        }
+        rig.recognised("with contacts and deals");
+        assert_eq!(rig.heard(), ["i need a crm with contacts and deals"], "late: {late}");
+    }
+}
+
+#[test]
+fn noise_after_the_end_of_a_turn_delays_no_answer() {
+    let mut rig = Rig::answered();
+    rig.agent_finishes();
+    rig.caller_speaks();
+    let ended = MediaTime(rig.last_voiced_ms * 8);
+    rig.pass(320, false);
+    rig.pass(32, true);
+    rig.tell(CallInput::Final { text: "i need a crm with contacts and deals".to_owned(), confidence: 0.9, ended });
+    assert_eq!(rig.heard().len(), 1);
+}
+
+#[test]
+fn a_yes_and_a_pause_too_long_keep_the_confidence_of_the_yes() {
+    let mut rig = Rig::answered();
+    rig.to_read_back();
+    rig.caller_speaks();
+    rig.pass(96, true);
+    let ended = MediaTime((rig.last_voiced_ms - 500) * 8);
+    rig.tell(CallInput::Final { text: "yes".to_owned(), confidence: 0.95, ended });
+    rig.caller_speaks();
+    rig.tell(CallInput::Final { text: String::new(), confidence: 0.0, ended: MediaTime(rig.now_ms * 8) });
+    assert_eq!(rig.submitted(), 1);
+}
+
+#[test]
+fn who_interrupts_the_goodbye_with_words_goes_on_talking() {
+    let mut rig = Rig::answered();
+    rig.agent_finishes();
+    rig.caller_says("goodbye");
+    let goodbye = rig.utterance;
+    rig.tell(CallInput::FirstAudible(goodbye, rig.tick()));
+    rig.pass(160, true);
+    rig.flushed(1, Some(goodbye), 1_600);
+    rig.caller_says("how is the crm");
+    assert_eq!(rig.ended(), None, "the question is answered first");
+    rig.tell(CallInput::Facts(AppFacts { name: "CRM".to_owned(), ..AppFacts::default() }));
+    rig.agent_finishes();
+    assert_eq!(rig.ended(), None);
+    rig.caller_says("goodbye");
+    rig.agent_finishes();
+    assert_eq!(rig.ended(), Some(EndClass::AgentHungUp));
+}
+
+#[test]
+fn a_noise_over_the_goodbye_holds_nobody_on_the_line() {
+    let mut rig = Rig::answered();
+    rig.agent_finishes();
+    rig.caller_says("goodbye");
+    let goodbye = rig.utterance;
+    rig.tell(CallInput::FirstAudible(goodbye, rig.tick()));
+    rig.pass(160, true);
+    rig.flushed(1, Some(goodbye), 1_600);
+    rig.caller_says("");
+    assert_eq!(rig.ended(), Some(EndClass::AgentHungUp));
+}
+
+#[test]
+fn facts_wait_until_the_caller_has_finished() {
+    let mut rig = Rig::answered();
+    rig.agent_finishes();
+    rig.caller_says("how is the crm");
+    rig.pass(320, true);
+    let spoken = rig.spoken();
+    rig.tell(CallInput::Facts(AppFacts { name: "CRM".to_owned(), deployed: true, ..AppFacts::default() }));
+    assert_eq!(rig.spoken(), spoken, "nobody is talked over");
+    rig.caller_says("thank you");
+    rig.agent_finishes();
+    assert!(rig.last_spoken().starts_with("Deployed"), "{}", rig.last_spoken());
+}
+
+#[test]
+fn news_that_came_during_a_noise_are_told_after_it() {
+    let mut rig = Rig::answered();
+    rig.to_read_back();
+    rig.caller_says("yes");
+    rig.tell(CallInput::BuildAccepted("build_1".to_owned()));
+    rig.agent_finishes();
+    rig.pass(160, true);
+    let live = Outcome::Live { url: "http://127.0.0.1:8100/".to_owned(), app: "crm".to_owned() };
+    rig.tell(CallInput::Build(update(BuildStage::Live, Some(live))));
+    rig.caller_says("");
+    assert!(rig.last_spoken().contains("is live"), "{}", rig.last_spoken());
+}
+
+#[test]
+fn two_keys_in_a_row_keep_both_accounts() {
+    let mut rig = Rig::answered();
+    let first = rig.utterance;
+    rig.tell(CallInput::FirstAudible(first, rig.tick()));
+    rig.tell(CallInput::Played { utterance: first, samples: 8_000, end: false });
+    let word = |word: &str, end_ms| WordTime { word: word.to_owned(), start_ms: 0, end_ms };
+    rig.tell(CallInput::Spoken { utterance: first, words: vec![word("Hello,", 300), word("this", 5000)] });
+    rig.tell(CallInput::Digit('7', MediaTime(rig.now_ms * 8)));
+    let second = rig.utterance;
+    rig.tell(CallInput::Digit('7', MediaTime(rig.now_ms * 8)));
+    rig.flushed(1, Some(first), 8_000);
+    rig.flushed(2, None, 0);
+    let cut: Vec<_> = rig
+        .done
+        .iter()
+        .filter_map(|a| match a {
+            CallAction::Note(said) if said.speaker == Speaker::Agent => said.heard.clone(),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(cut, ["Hello,", ""]);
+    assert_ne!(first, second);
+}
+
+#[test]
+fn what_was_being_said_when_the_caller_hung_up_is_in_the_transcript() {
+    let mut rig = Rig::answered();
+    let utterance = rig.utterance;
+    let words = vec![WordTime { word: "Hello,".to_owned(), start_ms: 0, end_ms: 300 }];
+    rig.tell(CallInput::Spoken { utterance, words });
+    rig.tell(CallInput::Played { utterance, samples: 8_000, end: false });
+    rig.tell(CallInput::Over);
+    let said = rig.done.iter().find_map(|a| if let CallAction::Note(said) = a { Some(said.clone()) } else { None });
+    assert_eq!(said.expect("a turn of the agent").heard.as_deref(), Some("Hello,"));
+    assert_eq!(rig.ended(), None, "it has ended already");
+}
+
+#[test]
+fn a_caller_on_hold_is_neither_prompted_nor_dropped() {
+    let mut rig = Rig::answered();
+    rig.to_read_back();
+    rig.caller_says("yes");
+    rig.tell(CallInput::BuildAccepted("build_1".to_owned()));
+    rig.tell(CallInput::Held(true));
+    assert_eq!(rig.machine.poll_timeout(), None, "what is being said waits");
+    let spoken = rig.spoken();
+    let live = Outcome::Live { url: "http://127.0.0.1:8100/".to_owned(), app: "crm".to_owned() };
+    rig.tell(CallInput::Build(update(BuildStage::Live, Some(live))));
+    rig.pass(60_000, false);
+    rig.tell(CallInput::Timeout);
+    assert_eq!((rig.spoken(), rig.ended()), (spoken, None));
+    rig.tell(CallInput::Held(false));
+    rig.agent_finishes();
+    assert!(rig.last_spoken().contains("is live"), "{}", rig.last_spoken());
+    rig.agent_finishes();
+    rig.pass(10_000, false);
+    assert!(rig.last_spoken().contains("is live"), "not prompted at once");
+    assert_eq!(rig.ended(), None);
+}
+
+#[test]
+fn an_idle_caller_on_hold_is_not_prompted() {
+    let mut rig = Rig::answered();
+    rig.agent_finishes();
+    let spoken = rig.spoken();
+    rig.tell(CallInput::Held(true));
+    rig.pass(100_000, false);
+    assert_eq!(rig.spoken(), spoken);
+    rig.tell(CallInput::Held(false));
+    rig.pass(12_000, false);
+    assert_eq!(rig.spoken(), spoken);
+    rig.pass(5_000, false);
+    assert_eq!(rig.spoken(), spoken + 1);
+}
+
+#[test]
+fn an_utterance_whose_end_is_never_reported_does_not_silence_the_agent() {
+    let mut rig = Rig::answered();
+    rig.tell(CallInput::FirstAudible(rig.utterance, rig.tick()));
+    rig.now_ms = rig.machine.poll_timeout().expect("a deadline").0 / 1_000_000;
+    rig.tell(CallInput::Timeout);
+    assert_eq!(rig.ended(), None);
+    rig.pass(16_000, false);
+    assert_eq!(rig.spoken(), 2, "the caller is prompted");
+}
+
+#[test]
+fn a_phone_that_sends_nothing_is_left_to_the_media_timeout() {
+    let mut rig = Rig::answered();
+    let mut silent = Rig {
+        machine: CallMachine::new(
+            Dialogue::new(Persona::named("Grace"), "conv_2"),
+            TurnMachine::new(TurnConfig::default()),
+        ),
+        ..Rig::answered()
+    };
+    silent.tell(CallInput::Confirmed);
+    assert_eq!(silent.machine.poll_timeout(), None);
+    silent.tell(CallInput::MediaTimeout);
+    assert_eq!(silent.ended(), Some(EndClass::MediaTimeout));
+    rig.tell(CallInput::MediaTimeout);
+    assert_eq!(rig.ended(), Some(EndClass::MediaTimeout));
+}
+
+#[test]
+fn nothing_is_said_or_heard_before_the_ack() {
+    let mut rig = Rig::answered();
+    rig.machine =
+        CallMachine::new(Dialogue::new(Persona::named("Grace"), "conv_3"), TurnMachine::new(TurnConfig::default()));
+    rig.done.clear();
+    rig.pass(20_000, false);
+    rig.pass(960, true);
+    rig.pass(3_000, false);
+    rig.tell(CallInput::Digit('1', MediaTime(rig.now_ms * 8)));
+    assert!(rig.done.is_empty(), "{:?}", rig.done);
+    rig.tell(CallInput::Confirmed);
+    assert!(rig.last_spoken().contains("Grace"));
 }

@@ -70,7 +70,7 @@ fn the_unit_keeps_what_the_daemon_needs() {
     for line in [
         "Type=notify",
         "WatchdogSec=10",
-        "LimitRTPRIO=20",
+        "LimitRTPRIO=50",
         "LimitMEMLOCK=infinity",
         "StateDirectory=callwright",
         "ExecStart=/usr/bin/callwright serve --config /etc/callwright/callwright.toml",

@@ -1,18 +1,21 @@
 //! The task that owns one call: it performs what the machine decides and tells it what happened.
 //!
 //! One tokio task per call, from the INVITE to the written record. Invariants: every offered call is accepted or
-//! refused; whatever was taken (port, media session, speech lane, seat in the registry) is given back on every path out;
-//! the record is written once more at the end, with class and reason. Deliberately absent: decisions about the
+//! refused; whatever was taken (port, media session, speech lane, seat in the registry) is given back on every path out,
+//! a panic included; no call outlasts `limits::CALL_MAX`; the record is written once more at the end, with class and reason. Deliberately absent: decisions about the
 //! conversation (`machine`), SIP messages (`sip::agent`), audio (`media`, `speech`).
 
-use super::machine::{CallAction, CallInput, CallMachine, Mark, SaidTurn};
+use super::exchange::{CallAction, CallInput, Mark, SaidTurn};
+use super::lease::Ports;
+use super::machine::CallMachine;
 use super::media_leg::{MediaLeg, NoMedia, Offered};
 use super::record::{CallEnd, EndClass};
 use super::registry::{CallEvent, Registry};
 use crate::config::{App, Config};
 use crate::conversation::{AppFacts, BuildUpdate, Dialogue, Persona};
 use crate::id::{CallId, Generation};
-use crate::media::{CloseCause, MediaCommand, MediaEvent, MediaPlane, PortPool, SessionStats};
+use crate::limits::CALL_MAX;
+use crate::media::{CloseCause, MediaCommand, MediaEvent, MediaPlane, SessionStats};
 use crate::os::clock;
 use crate::pipeline::manifest::BuildManifest;
 use crate::pipeline::{Pipeline, SubmitError};
@@ -22,9 +25,11 @@ use crate::speech::{SpeechEvent, SpeechLane, SpeechPlane};
 use crate::store::{CallRecord, Commit, Conversation, Direction, Speaker, Store, Turn};
 use crate::telemetry::marks::Marks;
 use crate::turn::{TurnConfig, TurnMachine};
+use futures_util::FutureExt;
 use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc};
 use tracing::{info, warn};
@@ -46,7 +51,7 @@ pub struct Planes {
     /// Audio on the wire.
     pub media: MediaPlane,
     /// RTP ports.
-    pub ports: Mutex<PortPool>,
+    pub ports: Ports,
     /// Builds and apps.
     pub pipeline: Pipeline,
     /// The daemon's memory.
@@ -107,13 +112,17 @@ pub async fn run(planes: Arc<Planes>, call: CallId, invitation: Invitation, mail
         media: None,
     };
     info!(%call, from = %invitation.from, number = %invitation.number, sip_call_id = %invitation.sip_call_id, "call offered");
-    let end = match Actor::answer(Arc::clone(&planes), call, &invitation, mailbox, &mut record).await {
-        Ok(actor) => actor.serve(&mut record).await,
-        Err(refusal) => {
-            warn!(%call, code = refusal.code, why = %refusal.why, "call refused");
-            let extra: &[(&str, &str)] = if refusal.retry { &[("Retry-After", RETRY_AFTER_S)] } else { &[] };
-            told(planes.sip.reject(invitation.leg, refusal.code, refusal.phrase, extra).await);
-            CallEnd::new(EndClass::Refused, format!("{} {}: {}", refusal.code, refusal.phrase, refusal.why))
+    // One panic ends one call, and properly: the caller is told, the session closed, the record written.
+    let lived = AssertUnwindSafe(live(&planes, call, &invitation, mailbox, &mut record)).catch_unwind().await;
+    let end = match lived {
+        Ok(end) => end,
+        Err(_) => {
+            tracing::error!(%call, "the call made us fail; it is ended. Please report this with the lines above");
+            told(planes.sip.hang_up(invitation.leg, Some("internal error")).await);
+            if planes.media.send(MediaCommand::Close { call }).is_err() {
+                warn!(%call, "the media worker takes no commands; its audio ends by its timeout");
+            }
+            CallEnd::new(EndClass::Failed, "a fault of ours, see the log")
         }
     };
     planes.registry.release(call);
@@ -122,6 +131,24 @@ pub async fn run(planes: Arc<Planes>, call: CallId, invitation: Invitation, mail
     record.reason = Some(end.reason.clone());
     info!(%call, class = %end.class, reason = %end.reason, "call ended");
     keep(planes.store.calls().record(record), "the call's record");
+}
+
+async fn live(
+    planes: &Arc<Planes>,
+    call: CallId,
+    invitation: &Invitation,
+    mailbox: mpsc::Receiver<CallEvent>,
+    record: &mut CallRecord,
+) -> CallEnd {
+    match Actor::answer(Arc::clone(planes), call, invitation, mailbox, record).await {
+        Ok(actor) => actor.serve(record).await,
+        Err(refusal) => {
+            warn!(%call, code = refusal.code, why = %refusal.why, "call refused");
+            let extra: &[(&str, &str)] = if refusal.retry { &[("Retry-After", RETRY_AFTER_S)] } else { &[] };
+            told(planes.sip.reject(invitation.leg, refusal.code, refusal.phrase, extra).await);
+            CallEnd::new(EndClass::Refused, format!("{} {}: {}", refusal.code, refusal.phrase, refusal.why))
+        }
+    }
 }
 
 /// Writes without waiting; a failure is logged, since nobody was promised this row.
@@ -151,6 +178,8 @@ struct Actor {
     end: Option<CallEnd>,
     /// The dialog is over or its end has been sent.
     signalled: bool,
+    /// No call lasts longer.
+    latest_end: tokio::time::Instant,
 }
 
 /// The talking part; absent on `echo`.
@@ -173,6 +202,7 @@ struct Talk {
 enum Answer {
     Input(CallInput),
     Submitted(String),
+    Refused(String),
 }
 
 /// News kept while a build's id is not known.
@@ -202,19 +232,20 @@ impl Actor {
             (App::Echo, _) | (App::Agent(_), None) => None,
             (App::Agent(name), Some(ends)) => match Talk::begin(&planes, call, name, ends) {
                 Ok(talk) => Some(talk),
-                Err(why) => {
-                    media.release(&planes);
-                    return Err(Refusal::new(503, "Service Unavailable", why));
-                }
+                Err(why) => return Err(Refusal::new(503, "Service Unavailable", why)),
             },
         };
-        let mut actor = Self { planes, call, leg: invitation.leg, media, talk, mailbox, end: None, signalled: false };
-        if let Err(why) = actor.media.start(&actor.planes) {
-            actor.media.release(&actor.planes);
-            return Err(Refusal::new(503, "Service Unavailable", why));
+        let latest_end = tokio::time::Instant::now() + CALL_MAX;
+        let leg = invitation.leg;
+        let mut actor = Self { planes, call, leg, media, talk, mailbox, end: None, signalled: false, latest_end };
+        actor.media.start(&actor.planes).map_err(|why| Refusal::new(503, "Service Unavailable", why))?;
+        let accepted = actor.planes.sip.accept(actor.leg, sdp).await;
+        if accepted.is_ok() {
+            record.answered = Some(clock::wall());
         }
-        told(actor.planes.sip.accept(actor.leg, sdp).await);
-        record.answered = Some(clock::wall());
+        // A caller who gave up meanwhile is in the mailbox already.
+        told(accepted);
+        actor.tell_hold();
         record.conversation_id = actor.talk.as_ref().map(|t| t.conversation.clone());
         actor.planes.registry.answered(call, &record.app, record.conversation_id.clone());
         keep(actor.planes.store.calls().record(record.clone()), "the call's record");
@@ -225,6 +256,7 @@ impl Actor {
         while self.end.is_none() {
             self.step().await;
         }
+        self.tell(CallInput::Over);
         let end = self.end.take().unwrap_or_else(|| CallEnd::new(EndClass::Failed, "ended without a reason"));
         if !self.signalled {
             told(self.planes.sip.hang_up(self.leg, Some(&end.reason)).await);
@@ -241,16 +273,15 @@ impl Actor {
             };
             keep(planes.store.conversations().record(conversation), "the conversation's end");
         }
-        self.media.release(&planes);
         end
     }
 
     /// Waits for one thing to happen and deals with it.
     async fn step(&mut self) {
         let Some(talk) = &mut self.talk else {
-            match self.mailbox.recv().await {
-                Some(event) => self.handle_event(event).await,
-                None => self.end = Some(CallEnd::new(EndClass::Failed, "the call lost its mailbox")),
+            match tokio::time::timeout_at(self.latest_end, self.mailbox.recv()).await {
+                Ok(event) => self.handle_mail(event).await,
+                Err(_) => self.end = Some(too_long()),
             }
             return;
         };
@@ -258,15 +289,20 @@ impl Actor {
         let input = tokio::select! {
             biased;
             event = self.mailbox.recv() => {
-                match event {
-                    Some(event) => self.handle_event(event).await,
-                    None => self.end = Some(CallEnd::new(EndClass::Failed, "the call lost its mailbox")),
-                }
+                self.handle_mail(event).await;
                 return;
             }
-            Some(event) = talk.speech.recv() => Some(speech_input(event)),
+            () = tokio::time::sleep_until(self.latest_end) => {
+                self.end = Some(too_long());
+                return;
+            }
+            Some(event) = talk.speech.recv() => speech_input(self.call, event),
             Some(answer) = talk.answered.recv() => match answer {
                 Answer::Input(input) => Some(input),
+                Answer::Refused(why) => {
+                    talk.handed_over(None);
+                    Some(CallInput::BuildRefused(why))
+                }
                 Answer::Submitted(build) => {
                     self.adopt(build);
                     return;
@@ -279,7 +315,8 @@ impl Actor {
                     None
                 }
                 Err(error) => {
-                    warn!(call = %self.call, %error, "news of builds were missed");
+                    warn!(call = %self.call, %error, "news of builds were missed and are looked up");
+                    talk.catch_up(&self.planes);
                     None
                 }
             },
@@ -290,7 +327,11 @@ impl Actor {
         }
     }
 
-    async fn handle_event(&mut self, event: CallEvent) {
+    async fn handle_mail(&mut self, event: Option<CallEvent>) {
+        let Some(event) = event else {
+            self.end = Some(CallEnd::new(EndClass::Failed, "the call could not keep up with its events"));
+            return;
+        };
         match event {
             CallEvent::Sip(event) => self.handle_sip(event).await,
             CallEvent::Media(event) => self.handle_media(event),
@@ -302,8 +343,12 @@ impl Actor {
     async fn handle_sip(&mut self, event: SipEvent) {
         match event {
             SipEvent::Confirmed { answer, .. } => match self.media.confirm(&self.planes, answer.as_deref()) {
-                Ok(true) => self.tell(CallInput::Confirmed),
-                Ok(false) => {}
+                Ok(first) => {
+                    self.tell_hold();
+                    if first {
+                        self.tell(CallInput::Confirmed);
+                    }
+                }
                 Err(why) => self.end = Some(CallEnd::new(EndClass::Failed, why)),
             },
             SipEvent::Cancelled { .. } => {
@@ -323,7 +368,10 @@ impl Actor {
             }
             SipEvent::Reinvite { unchanged: true, .. } => told(self.planes.sip.refresh(self.leg).await),
             SipEvent::Reinvite { offer, .. } => match self.media.renegotiate(&self.planes, offer.as_deref()) {
-                Ok(sdp) => told(self.planes.sip.answer_reinvite(self.leg, sdp).await),
+                Ok(sdp) => {
+                    told(self.planes.sip.answer_reinvite(self.leg, sdp).await);
+                    self.tell_hold();
+                }
                 // The session goes on as it was (RFC 3261 section 14.2).
                 Err(_) => told(self.planes.sip.reject(self.leg, 488, "Not Acceptable Here", &[]).await),
             },
@@ -340,9 +388,10 @@ impl Actor {
             MediaEvent::Digit { digit, at, .. } => CallInput::Digit(digit, at),
             MediaEvent::FirstAudible { utterance, at, .. } => CallInput::FirstAudible(utterance, at),
             MediaEvent::Played { utterance, samples, end, .. } => CallInput::Played { utterance, samples, end },
-            MediaEvent::Flushed { utterance, samples, last_audible, .. } => {
-                CallInput::Flushed { utterance, samples, last_audible }
+            MediaEvent::Flushed { generation, utterance, samples, last_audible, .. } => {
+                CallInput::Flushed { generation, utterance, samples, last_audible }
             }
+            MediaEvent::FirstPacket { .. } => CallInput::FirstPacket,
             MediaEvent::MediaTimeout { .. } if self.talk.is_some() => CallInput::MediaTimeout,
             MediaEvent::MediaTimeout { .. } => {
                 self.end = Some(CallEnd::new(EndClass::MediaTimeout, "no audio from the caller for 60 s"));
@@ -363,9 +412,14 @@ impl Actor {
                 self.end.get_or_insert(why);
                 return;
             }
-            MediaEvent::Opened { .. } | MediaEvent::FirstPacket { .. } => return,
+            MediaEvent::Opened { .. } => return,
         };
         self.tell(input);
+    }
+
+    /// The machine knows whether the caller listens.
+    fn tell_hold(&mut self) {
+        self.tell(CallInput::Held(self.media.held()));
     }
 
     /// Tells the machine and does what it wants.
@@ -390,13 +444,7 @@ impl Actor {
     /// A build of this caller has its id: news that came before it are told now.
     fn adopt(&mut self, build: String) {
         let Some(talk) = &mut self.talk else { return };
-        talk.submitting = talk.submitting.saturating_sub(1);
-        talk.builds.insert(build.clone());
-        let held = std::mem::take(&mut talk.held);
-        let (ours, others): (Vec<_>, Vec<_>) = held.into_iter().partition(|u| talk.builds.contains(&u.build_id));
-        if talk.submitting > 0 {
-            talk.held = others;
-        }
+        let ours = talk.handed_over(Some(&build));
         self.tell(CallInput::BuildAccepted(build));
         for update in ours {
             self.tell(CallInput::Build(update));
@@ -467,12 +515,39 @@ impl Talk {
                 Ok(build) => Answer::Submitted(build.id),
                 Err(error) => {
                     warn!(%error, "a build was not taken");
-                    Answer::Input(CallInput::BuildRefused(spoken_refusal(&error)))
+                    Answer::Refused(spoken_refusal(&error))
                 }
             };
             // A caller who hung up meanwhile needs no answer.
             let _ = answers.send(answer).await;
         });
+    }
+
+    /// A build was taken under this id, or refused: the news that came before this and are ours.
+    fn handed_over(&mut self, build: Option<&str>) -> Vec<BuildUpdate> {
+        self.submitting = self.submitting.saturating_sub(1);
+        self.builds.extend(build.map(str::to_owned));
+        let held = std::mem::take(&mut self.held);
+        let (ours, others): (Vec<_>, Vec<_>) = held.into_iter().partition(|u| self.builds.contains(&u.build_id));
+        if self.submitting > 0 {
+            self.held = others;
+        }
+        ours
+    }
+
+    /// Asks where our builds stand, after news were lost.
+    fn catch_up(&self, planes: &Arc<Planes>) {
+        for build in self.builds.clone() {
+            let (planes, answers) = (Arc::clone(planes), self.answers.clone());
+            tokio::spawn(async move {
+                match planes.pipeline.standing(&build).await {
+                    // A caller who hung up meanwhile needs no answer.
+                    Ok(Some(update)) => drop(answers.send(Answer::Input(CallInput::Build(update))).await),
+                    Ok(None) => {}
+                    Err(error) => warn!(%error, build, "the state of a build is not known"),
+                }
+            });
+        }
     }
 
     fn hold(&mut self, update: BuildUpdate) {
@@ -496,8 +571,8 @@ impl Talk {
     fn note(&mut self, planes: &Planes, said: SaidTurn) {
         self.turns += 1;
         let who = match said.speaker {
-            super::machine::Speaker::Caller => Speaker::Caller,
-            super::machine::Speaker::Agent => Speaker::Agent,
+            super::exchange::Speaker::Caller => Speaker::Caller,
+            super::exchange::Speaker::Agent => Speaker::Agent,
         };
         info!(conversation = %self.conversation, ?who, text = %said.text, heard = said.heard.as_deref(), "said");
         let now = clock::wall();
@@ -536,18 +611,28 @@ fn measure(marks: &Marks, mark: Mark, took: Duration) {
     .record(took);
 }
 
-fn speech_input(event: SpeechEvent) -> CallInput {
-    match event {
+/// `None`: nothing that the conversation could do about it.
+fn speech_input(call: CallId, event: SpeechEvent) -> Option<CallInput> {
+    Some(match event {
         SpeechEvent::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick } => {
             CallInput::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick }
         }
         SpeechEvent::Partial { text } => CallInput::Partial(text),
-        SpeechEvent::Final { text, confidence, .. } => CallInput::Final { text, confidence },
+        SpeechEvent::Final { text, confidence, ended, .. } => CallInput::Final { text, confidence, ended },
         SpeechEvent::SpeakStarted { utterance, .. } => CallInput::SpeakStarted(utterance),
         SpeechEvent::Spoken { utterance, words, .. } => CallInput::Spoken { utterance, words },
-        SpeechEvent::Failed { part, what } => CallInput::SpeechFailed(format!("{}: {what}", part.name())),
+        SpeechEvent::Failed { part, what } => {
+            // No reason to hang up: what was not understood is asked again, keys work, and a voice that stays away is
+            // missed by the machine.
+            warn!(%call, part = part.name(), what, "speech failed for this turn");
+            return None;
+        }
         SpeechEvent::Onset { at, .. } => CallInput::Onset(at),
-    }
+    })
+}
+
+fn too_long() -> CallEnd {
+    CallEnd::new(EndClass::TooLong, format!("no call lasts longer than {} hours", CALL_MAX.as_secs() / 3600))
 }
 
 fn spoken_refusal(error: &SubmitError) -> String {

@@ -1,15 +1,17 @@
 //! One call as a machine: speech, keys, playout and build events in, actions out.
 //!
 //! Purpose: everything that a call decides, without a socket, a thread or a clock, so that whole calls run in virtual
-//! time. Owned by one call actor. Invariants: at most one utterance is being said; an utterance of an old playout
-//! generation is never believed; a build is submitted only by the dialogue's `Intent::Build`; every call ends with one
-//! [`CallEnd`]. Deliberately absent: signalling (the actor answers and ends the dialog) and audio.
+//! time. Owned by one call actor. Invariants: nothing is said before the ACK; at most one utterance is being said; what
+//! nobody asked for at this moment (news, looked-up facts) waits until nobody speaks; an utterance of an old playout
+//! generation is never believed, nor a transcript of a turn that was given up; a build is submitted only by the
+//! dialogue's `Intent::Build`; every call ends with one [`CallEnd`]. Deliberately absent: signalling (the actor answers
+//! and ends the dialog) and audio.
 
 use crate::call::record::{CallEnd, EndClass};
 
-use crate::conversation::{AppFacts, BuildUpdate, Dialogue, Expectation, Heard, Intent, Reply, WordTime, heard_words};
+pub use crate::call::exchange::{CallAction, CallInput, Mark, SaidTurn, Speaker};
+use crate::conversation::{AppFacts, BuildUpdate, Dialogue, Heard, Intent, Reply, WordTime, heard_words};
 use crate::id::{Generation, UtteranceId};
-use crate::pipeline::manifest::BuildManifest;
 use crate::time::{MediaTime, Tick};
 use crate::turn::{TurnEvent, TurnMachine};
 use std::collections::VecDeque;
@@ -17,161 +19,16 @@ use std::time::Duration;
 
 /// The recogniser must deliver its final within this, else the caller is asked to say it again.
 const FINAL_DEADLINE: Duration = Duration::from_secs(5);
-/// The first audible sample must leave within this, else the synthesiser is given up for this utterance.
-const AUDIBLE_DEADLINE: Duration = Duration::from_secs(5);
+/// While audio can flow, an utterance must come on by a frame within this.
+const PROGRESS_DEADLINE: Duration = Duration::from_secs(5);
 /// Build news that wait for a pause in the conversation.
 const NEWS_MAX: usize = 8;
-
-/// What reaches a call.
-#[derive(Clone, Debug)]
-pub enum CallInput {
-    /// The caller's ACK arrived: audio may flow.
-    Confirmed,
-    /// Voice activity at `at`, with the last voiced sample so far on both clocks.
-    Voice {
-        /// Audio time of the chunk's end.
-        at: MediaTime,
-        /// Whether the chunk holds speech.
-        voiced: bool,
-        /// Last voiced sample so far.
-        last_voiced: MediaTime,
-        /// When that sample reached us.
-        last_voiced_tick: Tick,
-        /// When the first loud sample of this stretch of voice reached us.
-        onset_tick: Option<Tick>,
-    },
-    /// Speech began with this sample.
-    Onset(MediaTime),
-    /// What the recogniser believes so far.
-    Partial(String),
-    /// What the caller said.
-    Final {
-        /// Words; empty when nothing was recognised.
-        text: String,
-        /// 0..=1.
-        confidence: f32,
-    },
-    /// Synthesis brought its first samples.
-    SpeakStarted(UtteranceId),
-    /// Synthesis is complete, with its word times.
-    Spoken {
-        /// Which utterance.
-        utterance: UtteranceId,
-        /// Its words and where they end.
-        words: Vec<WordTime>,
-    },
-    /// The first audible sample of an utterance is on the wire.
-    FirstAudible(UtteranceId, Tick),
-    /// Samples of an utterance sent so far.
-    Played {
-        /// Which utterance.
-        utterance: UtteranceId,
-        /// Samples at 8 kHz.
-        samples: u64,
-        /// Nothing more of it will come.
-        end: bool,
-    },
-    /// Playout was flushed after `samples` of `utterance`.
-    Flushed {
-        /// Which utterance was cut, if any.
-        utterance: Option<UtteranceId>,
-        /// Samples of it that were sent.
-        samples: u64,
-        /// When its last audible sample left.
-        last_audible: Option<Tick>,
-    },
-    /// A key, already de-duplicated, and when it was pressed.
-    Digit(char, MediaTime),
-    /// News of this caller's build.
-    Build(BuildUpdate),
-    /// The answer to [`CallAction::LookUp`].
-    Facts(AppFacts),
-    /// The pipeline took the build under this id.
-    BuildAccepted(String),
-    /// The pipeline did not take the build; the reason is speakable.
-    BuildRefused(String),
-    /// A speech engine failed.
-    SpeechFailed(String),
-    /// No RTP for a minute.
-    MediaTimeout,
-    /// The daemon is stopping.
-    Drain,
-    /// A deadline of [`CallMachine::poll_timeout`] passed.
-    Timeout,
-}
-
-/// A part of the response time, as named in the latency contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mark {
-    /// Last voiced caller sample → first agent sample on the wire.
-    TurnResponse,
-    /// Last voiced caller sample → end of turn decided.
-    Endpoint,
-    /// End of turn decided → final transcript.
-    AsrFinal,
-    /// Final transcript → text to say.
-    Think,
-    /// Text to say → first synthesised samples.
-    TtsFirstAudio,
-    /// First synthesised samples → first agent sample on the wire.
-    Playout,
-    /// Caller onset → last agent sample sent.
-    BargeInStop,
-    /// ACK → first sample of the greeting on the wire.
-    Greeting,
-}
-
-/// Who said a turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Speaker {
-    /// The caller.
-    Caller,
-    /// The agent.
-    Agent,
-}
-
-/// One turn of the conversation, for the transcript.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SaidTurn {
-    /// Who.
-    pub speaker: Speaker,
-    /// What was said or meant to be said.
-    pub text: String,
-    /// What the caller can have heard of it (agent turns that were cut).
-    pub heard: Option<String>,
-    /// Confidence of the recogniser (caller turns).
-    pub confidence: Option<f32>,
-}
-
-/// What a call wants done.
-#[derive(Clone, Debug)]
-pub enum CallAction {
-    /// Recognise with this expectation from now on.
-    Listen(Expectation),
-    /// The turn is over: ask for the final transcript.
-    Finalize,
-    /// Say this.
-    Speak {
-        /// Which utterance.
-        utterance: UtteranceId,
-        /// Playout generation.
-        generation: Generation,
-        /// What to say.
-        text: String,
-    },
-    /// Drop everything of an older generation, in synthesis and in playout.
-    Flush(Generation),
-    /// Hand an approved manifest to the pipeline.
-    Submit(Box<BuildManifest>),
-    /// Ask for the state of an app.
-    LookUp(String),
-    /// Write a turn into the transcript.
-    Note(SaidTurn),
-    /// Record a latency part.
-    Measure(Mark, Duration),
-    /// End the call.
-    HangUp(CallEnd),
-}
+/// Utterances that were cut off and whose account has not come yet.
+const CUTS_MAX: usize = 8;
+/// A transcript that ends up to this after a turn was given up belongs to that turn.
+const GIVEN_UP_SLACK_MS: u64 = 100;
+/// A transcript that ends this long before the turn's last voice is of its first part only.
+const FIRST_PART_MIN: Duration = Duration::from_millis(200);
 
 /// The utterance being said.
 #[derive(Debug)]
@@ -182,8 +39,30 @@ struct Saying {
     asked: Tick,
     started: Option<Tick>,
     audible: bool,
+    /// Samples known to be sent.
+    sent: u64,
+    /// When it last came on.
+    progress: Tick,
     /// Set when this utterance answers a caller's turn.
     answers: Option<Tick>,
+}
+
+/// An utterance that was cut off and waits for the account of what was sent.
+#[derive(Debug)]
+struct Cut {
+    /// The generation that cut it.
+    generation: Generation,
+    said: Saying,
+    /// When the caller began to speak over it.
+    onset: Option<Tick>,
+}
+
+/// A turn that is over and whose transcript is on its way.
+#[derive(Clone, Copy, Debug)]
+struct TurnEnd {
+    decided: Tick,
+    /// Its last voiced sample.
+    voiced_to: MediaTime,
 }
 
 /// One call.
@@ -194,21 +73,37 @@ pub struct CallMachine {
     generation: Generation,
     utterances: u32,
     saying: Option<Saying>,
-    cut: Option<Saying>,
+    cuts: VecDeque<Cut>,
+    /// What waits for a pause, in the order in which it is told.
+    refused: Option<String>,
+    facts: Option<AppFacts>,
     news: VecDeque<BuildUpdate>,
     hang_up_after: Option<CallEnd>,
     ended: bool,
+    /// The ACK has come.
+    answered: bool,
+    held: bool,
+    /// The caller's audio has come at least once; before that ours is sent for a moment only.
+    caller_sends: bool,
     caller_speaking: bool,
+    /// The last judgement was "voiced".
+    voiced: bool,
+    /// Newest audio time that was judged.
+    audio_now: MediaTime,
+    /// Last voiced sample, on both clocks.
     last_voiced: Tick,
+    last_voiced_at: MediaTime,
     /// When the first loud sample of the newest voice arrived.
-    onset: Tick,
-    /// Onset of the speech that cut the agent short, until the flush is confirmed.
-    interrupted: Option<Tick>,
+    loud_from: Option<Tick>,
+    onset: Option<Tick>,
     /// When the ACK came, until the greeting is heard.
     confirmed: Option<Tick>,
-    end_of_turn: Option<Tick>,
-    /// Text of a turn whose end was decided too early.
+    end_of_turn: Option<TurnEnd>,
+    /// Transcripts of speech up to here belong to turns that were given up.
+    given_up: Option<MediaTime>,
+    /// Text of a turn whose end was decided too early, and the least sure of its parts.
     carried: String,
+    carried_confidence: f32,
     /// Last voiced sample of the turn that is being answered.
     answering: Option<Tick>,
     actions: VecDeque<CallAction>,
@@ -224,17 +119,27 @@ impl CallMachine {
             generation: Generation(0),
             utterances: 0,
             saying: None,
-            cut: None,
+            cuts: VecDeque::new(),
+            refused: None,
+            facts: None,
             news: VecDeque::new(),
             hang_up_after: None,
             ended: false,
+            answered: false,
+            held: false,
+            caller_sends: false,
             caller_speaking: false,
+            voiced: false,
+            audio_now: MediaTime(0),
             last_voiced: Tick(0),
-            onset: Tick(0),
-            interrupted: None,
+            last_voiced_at: MediaTime(0),
+            loud_from: None,
+            onset: None,
             confirmed: None,
             end_of_turn: None,
+            given_up: None,
             carried: String::new(),
+            carried_confidence: 1.0,
             answering: None,
             actions: VecDeque::new(),
         }
@@ -248,9 +153,12 @@ impl CallMachine {
     /// When [`CallInput::Timeout`] is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Tick> {
-        let audible = self.saying.as_ref().filter(|s| !s.audible).map(|s| s.asked + AUDIBLE_DEADLINE);
-        let answer = self.end_of_turn.map(|t| t + FINAL_DEADLINE);
-        [audible, answer].into_iter().flatten().min()
+        // On hold nothing is sent, and to a phone that never sent anything hardly more: an utterance then waits, and the
+        // end of the call is the media timeout's or the longest call's business.
+        let flowing = self.caller_sends && !self.held;
+        let progress = self.saying.as_ref().filter(|_| flowing).map(|s| s.progress + PROGRESS_DEADLINE);
+        let answer = self.end_of_turn.map(|t| t.decided + FINAL_DEADLINE);
+        [progress, answer].into_iter().flatten().min()
     }
 
     /// Takes one input.
@@ -260,15 +168,38 @@ impl CallMachine {
         }
         match input {
             CallInput::Confirmed => {
+                self.answered = true;
                 self.confirmed = Some(now);
                 let reply = self.dialogue.greet();
                 self.perform(now, reply);
             }
+            CallInput::FirstPacket => {
+                self.caller_sends = true;
+                self.restart_progress(now);
+            }
+            CallInput::Held(held) => self.handle_held(now, held),
+            CallInput::MediaTimeout => {
+                self.hang_up(CallEnd::new(EndClass::MediaTimeout, "no audio from the caller for 60 s"));
+            }
+            CallInput::Drain => self.hang_up(CallEnd::new(EndClass::Drained, "the service is stopping")),
+            CallInput::Over => self.close(),
+            // Whoever speaks before the ACK is greeted first.
+            _ if !self.answered => {}
+            input => self.handle_talk(now, input),
+        }
+    }
+
+    /// Everything that needs an answered call.
+    fn handle_talk(&mut self, now: Tick, input: CallInput) {
+        match input {
             CallInput::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick } => {
-                self.onset = onset_tick.unwrap_or(last_voiced_tick);
+                self.loud_from = onset_tick;
                 if voiced {
                     self.last_voiced = last_voiced_tick;
+                    self.last_voiced_at = self.last_voiced_at.max(last_voiced);
                 }
+                self.voiced = voiced;
+                self.audio_now = self.audio_now.max(at);
                 self.turn.handle_voice(at, voiced, last_voiced);
                 self.follow_turn(now);
             }
@@ -280,37 +211,27 @@ impl CallMachine {
                 self.turn.handle_partial(&text);
                 self.follow_turn(now);
             }
-            CallInput::Final { text, confidence } => self.handle_final(now, text, confidence),
+            CallInput::Final { text, confidence, ended } => self.handle_final(now, &text, confidence, ended),
             CallInput::SpeakStarted(utterance) => self.handle_speak_started(now, utterance),
             CallInput::Spoken { utterance, words } => {
-                for said in [&mut self.saying, &mut self.cut].into_iter().flatten() {
-                    if said.utterance == utterance {
-                        said.words.clone_from(&words);
-                    }
+                if let Some(said) = self.said(utterance) {
+                    said.words = words;
                 }
             }
-            CallInput::FirstAudible(utterance, at) => self.handle_first_audible(utterance, at),
-            CallInput::Played { utterance, end, .. } => {
+            CallInput::FirstAudible(utterance, at) => self.handle_first_audible(now, utterance, at),
+            CallInput::Played { utterance, samples, end } => {
+                if let Some(said) = self.said(utterance) {
+                    said.sent = said.sent.max(samples);
+                    said.progress = now;
+                }
                 if end && self.saying.as_ref().is_some_and(|s| s.utterance == utterance) {
                     self.finish_saying(now);
                 }
             }
-            CallInput::Flushed { utterance, samples, last_audible } => {
-                self.handle_flushed(utterance, samples, last_audible);
+            CallInput::Flushed { generation, utterance, samples, last_audible } => {
+                self.handle_flushed(generation, utterance, samples, last_audible);
             }
-            CallInput::Digit(digit, at) => {
-                self.turn.digit(at);
-                self.follow_turn(now);
-                self.cut_playout();
-                // A key gives up what was being said; its answer is no answer to speech.
-                self.caller_speaking = false;
-                self.interrupted = None;
-                self.end_of_turn = None;
-                self.carried.clear();
-                self.answering = None;
-                let reply = self.dialogue.key(digit);
-                self.perform(now, reply);
-            }
+            CallInput::Digit(digit, at) => self.handle_digit(now, digit, at),
             CallInput::Build(update) => {
                 // The newest stage says it all; an outcome is never replaced.
                 if self.news.back().is_some_and(|last| last.outcome.is_none() && last.build_id == update.build_id) {
@@ -320,37 +241,79 @@ impl CallMachine {
                     self.news.pop_front();
                 }
                 self.news.push_back(update);
-                self.tell_news(now);
+                self.tell_waiting(now);
             }
             CallInput::Facts(facts) => {
-                let reply = self.dialogue.facts(&facts);
-                self.perform(now, reply);
+                self.facts = Some(facts);
+                self.tell_waiting(now);
             }
             CallInput::BuildAccepted(build) => self.dialogue.build_accepted(&build),
             CallInput::BuildRefused(reason) => {
-                let reply = self.dialogue.build_refused(&reason);
-                self.perform(now, reply);
+                self.refused = Some(reason);
+                self.tell_waiting(now);
             }
-            CallInput::SpeechFailed(what) => {
-                self.hang_up(CallEnd::new(EndClass::Failed, what));
-            }
-            CallInput::MediaTimeout => {
-                self.hang_up(CallEnd::new(EndClass::MediaTimeout, "no audio from the caller for 60 s"));
-            }
-            CallInput::Drain => self.hang_up(CallEnd::new(EndClass::Drained, "the service is stopping")),
             CallInput::Timeout => self.handle_timeout(now),
+            CallInput::Confirmed
+            | CallInput::FirstPacket
+            | CallInput::Held(_)
+            | CallInput::MediaTimeout
+            | CallInput::Drain
+            | CallInput::Over => {}
         }
     }
 
-    fn handle_final(&mut self, now: Tick, text: String, confidence: f32) {
-        if !self.carried.is_empty() && !text.is_empty() {
-            self.carried.push(' ');
+    fn handle_held(&mut self, now: Tick, held: bool) {
+        if std::mem::replace(&mut self.held, held) && !held {
+            self.restart_progress(now);
+            // Time on hold is not the caller's silence.
+            self.turn.caller_is_here();
+            self.tell_waiting(now);
         }
-        self.carried.push_str(&text);
-        let Some(decided) = self.end_of_turn.take() else {
-            return; // the caller went on speaking: this is the first half of one turn
+    }
+
+    fn restart_progress(&mut self, now: Tick) {
+        if let Some(said) = &mut self.saying {
+            said.progress = now;
+        }
+    }
+
+    /// The transcript of a turn or of a part of it.
+    fn handle_final(&mut self, now: Tick, text: &str, confidence: f32, ended: MediaTime) {
+        if self.given_up.is_some_and(|until| ended <= until.plus_ms(GIVEN_UP_SLACK_MS)) {
+            return;
+        }
+        self.carry(text, confidence);
+        let Some(turn) = self.end_of_turn else {
+            if !self.caller_speaking {
+                // Nobody's turn: a cough, a murmur while the agent spoke.
+                self.carried.clear();
+            }
+            return; // the caller went on speaking: this is the first part of one turn
         };
+        if turn.voiced_to.since(ended) >= FIRST_PART_MIN {
+            return; // asked for before the caller went on; what was said since is still to come
+        }
+        self.conclude_turn(now, turn.decided);
+    }
+
+    fn carry(&mut self, text: &str, confidence: f32) {
+        if text.is_empty() {
+            return;
+        }
+        if self.carried.is_empty() {
+            self.carried_confidence = confidence;
+        } else {
+            self.carried.push(' ');
+            self.carried_confidence = self.carried_confidence.min(confidence);
+        }
+        self.carried.push_str(text);
+    }
+
+    /// The caller's turn is over and all that will be known of it is known.
+    fn conclude_turn(&mut self, now: Tick, decided: Tick) {
+        self.end_of_turn = None;
         let text = std::mem::take(&mut self.carried);
+        let confidence = if text.is_empty() { 0.0 } else { self.carried_confidence };
         self.measure(Mark::AsrFinal, now.since(decided));
         self.turn.handle_final();
         self.follow_turn(now);
@@ -360,12 +323,40 @@ impl CallMachine {
             heard: None,
             confidence: Some(confidence),
         }));
+        if let Some(end) = self.hang_up_after.take()
+            && text.is_empty()
+        {
+            // Only a noise cut the goodbye off. Words would take the conversation up again.
+            return self.hang_up(end);
+        }
         let reply = self.dialogue.hear(&Heard { text, confidence });
         self.perform(now, reply);
-        if self.saying.is_none() {
+        if self.saying.is_none() && !self.ended {
             self.turn.nothing_to_say();
             self.follow_turn(now);
+            self.tell_waiting(now);
         }
+    }
+
+    fn handle_digit(&mut self, now: Tick, digit: char, at: MediaTime) {
+        self.onset = None;
+        self.cut_playout();
+        self.turn.digit(at);
+        self.follow_turn(now);
+        // A key gives up what was being said; its answer is no answer to speech.
+        self.given_up = Some(self.audio_now.max(at));
+        if self.caller_speaking && !self.voiced {
+            // So that the next words are not recognised as the end of these.
+            self.actions.push_back(CallAction::Finalize);
+        }
+        self.caller_speaking = false;
+        self.end_of_turn = None;
+        self.carried.clear();
+        self.answering = None;
+        // A key during the goodbye takes the conversation up again.
+        self.hang_up_after = None;
+        let reply = self.dialogue.key(digit);
+        self.perform(now, reply);
     }
 
     fn handle_speak_started(&mut self, now: Tick, utterance: UtteranceId) {
@@ -377,37 +368,63 @@ impl CallMachine {
         }
     }
 
-    fn handle_first_audible(&mut self, utterance: UtteranceId, at: Tick) {
+    fn handle_first_audible(&mut self, now: Tick, utterance: UtteranceId, at: Tick) {
         let Some(said) = self.saying.as_mut().filter(|s| s.utterance == utterance && !s.audible) else { return };
         said.audible = true;
+        said.progress = now;
+        let (answers, begun) = (said.answers, said.started.unwrap_or(said.asked));
         if let Some(confirmed) = self.confirmed.take() {
-            self.actions.push_back(CallAction::Measure(Mark::Greeting, at.since(confirmed)));
+            self.measure(Mark::Greeting, at.since(confirmed));
         }
-        if let Some(last_voiced) = said.answers {
-            let playout = at.since(said.started.unwrap_or(said.asked));
-            self.measure(Mark::Playout, playout);
+        if let Some(last_voiced) = answers {
+            self.measure(Mark::Playout, at.since(begun));
             self.measure(Mark::TurnResponse, at.since(last_voiced));
         }
     }
 
-    fn handle_flushed(&mut self, utterance: Option<UtteranceId>, samples: u64, last_audible: Option<Tick>) {
-        if let (Some(onset), Some(last)) = (self.interrupted.take(), last_audible) {
-            self.measure(Mark::BargeInStop, last.since(onset));
+    fn handle_flushed(
+        &mut self,
+        generation: Generation,
+        utterance: Option<UtteranceId>,
+        samples: u64,
+        last_audible: Option<Tick>,
+    ) {
+        while let Some(mut cut) = self.cuts.pop_front_if(|cut| cut.generation <= generation) {
+            let mut since_onset = Duration::ZERO;
+            if utterance == Some(cut.said.utterance) {
+                cut.said.sent = cut.said.sent.max(samples);
+                if let (Some(onset), Some(last)) = (cut.onset, last_audible) {
+                    since_onset = last.since(onset);
+                    self.measure(Mark::BargeInStop, since_onset);
+                }
+            }
+            self.account(cut.said, since_onset);
         }
-        let Some(cut) = self.cut.take() else { return };
-        let samples = if utterance == Some(cut.utterance) { samples } else { 0 };
-        let heard = heard_words(&cut.words, samples, None);
-        self.dialogue.cut_off(&cut.text, heard);
-        let heard: Vec<&str> = cut.words.iter().take(heard).map(|w| w.word.as_str()).collect();
-        self.note_agent(cut.text, Some(heard.join(" ")));
+    }
+
+    /// Writes down what was heard of an utterance that was not played to its end. What was sent after the caller began
+    /// to speak does not count.
+    fn account(&mut self, said: Saying, since_onset: Duration) {
+        let late = u64::try_from(since_onset.as_micros() / 125).unwrap_or(u64::MAX);
+        let heard = heard_words(&said.words, said.sent.saturating_sub(late), None);
+        self.dialogue.cut_off(&said.text, heard);
+        let heard: Vec<&str> = said.words.iter().take(heard).map(|w| w.word.as_str()).collect();
+        let heard = heard.join(" ");
+        self.note_agent(said.text, Some(heard));
     }
 
     fn handle_timeout(&mut self, now: Tick) {
-        if self.end_of_turn.is_some_and(|t| now >= t + FINAL_DEADLINE) {
-            self.handle_final(now, String::new(), 0.0);
+        if let Some(turn) = self.end_of_turn.filter(|t| now >= t.decided + FINAL_DEADLINE) {
+            // Should it come after all, it comes too late.
+            self.given_up = Some(self.audio_now);
+            self.conclude_turn(now, turn.decided);
         }
-        let stuck = self.saying.as_ref().is_some_and(|s| !s.audible && now >= s.asked + AUDIBLE_DEADLINE);
-        if stuck {
+        let due = self.poll_timeout().is_some_and(|due| now >= due);
+        let Some(said) = self.saying.as_ref().filter(|s| due && now >= s.progress + PROGRESS_DEADLINE) else { return };
+        if said.audible {
+            // Its end was not reported, or the synthesiser gave up in the middle: the conversation goes on.
+            self.finish_saying(now);
+        } else {
             self.hang_up(CallEnd::new(EndClass::Failed, "speech synthesis brought no audio for 5 s"));
         }
     }
@@ -416,25 +433,33 @@ impl CallMachine {
     fn follow_turn(&mut self, now: Tick) {
         while let Some(event) = self.turn.poll_event() {
             match event {
-                TurnEvent::UserStarted { .. } => {
+                TurnEvent::UserStarted { continues, .. } => {
                     self.caller_speaking = true;
                     // The turn goes on: what was decided about its end no longer holds.
                     self.end_of_turn = None;
-                }
-                TurnEvent::BargeIn { .. } => {
-                    self.caller_speaking = true;
-                    if self.saying.as_ref().is_some_and(|s| s.audible) {
-                        self.interrupted = Some(self.onset);
+                    if !continues {
+                        self.carried.clear();
                     }
+                }
+                TurnEvent::BargeIn { at } => {
+                    self.caller_speaking = true;
+                    self.carried.clear();
+                    // Where nothing loud was heard yet: voice runs from `at` to the last voiced sample, whose arrival is
+                    // known.
+                    let voice = u64::try_from(self.last_voiced_at.since(at).as_nanos()).unwrap_or(u64::MAX);
+                    let quiet_onset = Tick(self.last_voiced.0.saturating_sub(voice));
+                    self.onset = Some(self.loud_from.unwrap_or(quiet_onset));
                     self.cut_playout();
                 }
                 TurnEvent::EndOfTurn { .. } => {
                     self.caller_speaking = false;
-                    self.end_of_turn = Some(now);
+                    self.end_of_turn = Some(TurnEnd { decided: now, voiced_to: self.last_voiced_at });
                     self.answering = Some(self.last_voiced);
                     self.measure(Mark::Endpoint, now.since(self.last_voiced));
                     self.actions.push_back(CallAction::Finalize);
                 }
+                // On hold there is nobody to prompt.
+                TurnEvent::NoInput { .. } if self.held => {}
                 TurnEvent::NoInput { .. } => {
                     self.answering = None;
                     let reply = self.dialogue.no_input();
@@ -453,17 +478,15 @@ impl CallMachine {
         }
         self.turn.expect(reply.expect);
         self.actions.push_back(CallAction::Listen(reply.expect));
-        if reply.hang_up {
-            self.hang_up_after = Some(CallEnd::new(EndClass::AgentHungUp, "the conversation was finished"));
-        }
+        let end = reply.hang_up.then(|| CallEnd::new(EndClass::AgentHungUp, "the conversation was finished"));
         let text = reply.say.join(" ");
-        if text.is_empty() {
-            if let Some(end) = self.hang_up_after.take().filter(|_| self.saying.is_none()) {
-                self.hang_up(end);
-            }
-            return;
+        match end {
+            Some(end) if text.is_empty() => return self.hang_up(end),
+            end => self.hang_up_after = end,
         }
-        self.say(now, text);
+        if !text.is_empty() {
+            self.say(now, text);
+        }
     }
 
     fn say(&mut self, now: Tick, text: String) {
@@ -476,18 +499,38 @@ impl CallMachine {
             self.measure(Mark::Think, Duration::ZERO);
         }
         self.actions.push_back(CallAction::Speak { utterance, generation: self.generation, text: text.clone() });
-        self.saying =
-            Some(Saying { utterance, text, words: Vec::new(), asked: now, started: None, audible: false, answers });
+        self.saying = Some(Saying {
+            utterance,
+            text,
+            words: Vec::new(),
+            asked: now,
+            started: None,
+            audible: false,
+            sent: 0,
+            progress: now,
+            answers,
+        });
         self.turn.agent_speaking(utterance);
         self.follow_turn(now);
     }
 
+    /// The utterance of that number, if it is being said or was cut off.
+    fn said(&mut self, utterance: UtteranceId) -> Option<&mut Saying> {
+        let cuts = self.cuts.iter_mut().map(|cut| &mut cut.said);
+        self.saying.iter_mut().chain(cuts).find(|said| said.utterance == utterance)
+    }
+
     /// Stops what is being said; the transcript keeps what was heard of it.
     fn cut_playout(&mut self) {
-        let Some(cut) = self.saying.take() else { return };
+        let Some(said) = self.saying.take() else { return };
         self.generation.0 += 1;
-        self.turn.agent_silent(cut.utterance);
-        self.cut = Some(cut);
+        self.turn.agent_silent(said.utterance);
+        if self.cuts.len() == CUTS_MAX
+            && let Some(lost) = self.cuts.pop_front()
+        {
+            self.account(lost.said, Duration::ZERO);
+        }
+        self.cuts.push_back(Cut { generation: self.generation, said, onset: self.onset.take() });
         self.actions.push_back(CallAction::Flush(self.generation));
     }
 
@@ -500,18 +543,33 @@ impl CallMachine {
             self.hang_up(end);
             return;
         }
-        self.tell_news(now);
+        self.tell_waiting(now);
     }
 
-    /// Build news is told when nobody speaks and no answer is owed.
-    fn tell_news(&mut self, now: Tick) {
-        while self.saying.is_none() && !self.caller_speaking && self.end_of_turn.is_none() && !self.ended {
-            let Some(update) = self.news.pop_front() else { return };
-            let reply = self.dialogue.build_update(&update);
-            if !reply.say.is_empty() {
+    /// What waits is told when nobody speaks, no answer is owed and somebody listens.
+    fn tell_waiting(&mut self, now: Tick) {
+        while self.saying.is_none()
+            && !self.caller_speaking
+            && self.end_of_turn.is_none()
+            && self.hang_up_after.is_none()
+            && !self.held
+            && !self.ended
+        {
+            let reply = if let Some(why) = self.refused.take() {
+                self.dialogue.build_refused(&why)
+            } else if let Some(facts) = self.facts.take() {
+                self.dialogue.facts(&facts)
+            } else if let Some(update) = self.news.pop_front() {
                 self.answering = None;
-                self.perform(now, reply);
-            }
+                let reply = self.dialogue.build_update(&update);
+                if reply.say.is_empty() {
+                    continue;
+                }
+                reply
+            } else {
+                return;
+            };
+            self.perform(now, reply);
         }
     }
 
@@ -524,8 +582,16 @@ impl CallMachine {
     }
 
     fn hang_up(&mut self, end: CallEnd) {
-        self.ended = true;
-        self.saying = None;
+        self.close();
         self.actions.push_back(CallAction::HangUp(end));
+    }
+
+    /// Nothing more is done; the transcript gets what was under way.
+    fn close(&mut self) {
+        self.ended = true;
+        let cuts = std::mem::take(&mut self.cuts).into_iter().map(|cut| cut.said);
+        for said in cuts.chain(self.saying.take()) {
+            self.account(said, Duration::ZERO);
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! One call's audio, from the session description to the media worker and back.
 //!
 //! Purpose: negotiate, take a port, prepare the session, and give everything back. Owned by one call actor.
-//! Invariants: a taken port is released exactly once, after its session is closed or was never opened; nothing is sent
-//! before an answer is known. Deliberately absent: SIP messages and audio.
+//! Invariants: the port goes back with the leg, whatever ends it; nothing is sent before an answer is known. Deliberately absent: SIP messages and audio.
 
 use super::actor::Planes;
+use super::lease::PortLease;
 use crate::config::App;
 use crate::id::CallId;
 use crate::media::{MediaCommand, PreparedSession, Role, SessionPlan, SessionStats, SpeechEnds, prepare};
@@ -14,7 +14,6 @@ use crate::sip::sdp::{Codec, Direction, LocalMedia, Negotiated, SdpError, SdpSes
 use crate::sip::transport::local_address_towards;
 use crate::time::{MediaTime, Tick};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::PoisonError;
 
 /// What the caller offered, and from where.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +48,6 @@ impl From<SdpError> for NoMedia {
 #[derive(Debug)]
 pub struct MediaLeg {
     call: CallId,
-    port: u16,
     sdp: SdpSession,
     opened: Tick,
     prepared: Option<Box<PreparedSession>>,
@@ -57,7 +55,11 @@ pub struct MediaLeg {
     /// Our 2xx carried the offer; the ACK brings the answer.
     answer_due: bool,
     confirmed: bool,
+    /// The caller does not want to hear us now.
+    held: bool,
     stats: Option<SessionStats>,
+    /// Last, so that a session that was never opened closes its socket first.
+    _port: PortLease,
 }
 
 impl MediaLeg {
@@ -69,22 +71,11 @@ impl MediaLeg {
         offered: Offered<'_>,
     ) -> Result<(Self, Option<SpeechEnds>, Vec<u8>), NoMedia> {
         let address = local_address(planes, offered.source)?;
-        let (socket, port) = planes
-            .ports
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take(clock::monotonic())
-            .map_err(|e| NoMedia::NoCapacity(e.to_string()))?;
-        let local = LocalMedia { address, port, session_id: random::u64() >> 2, session_version: 1 };
+        let (socket, port) = planes.ports.take().map_err(|e| NoMedia::NoCapacity(e.to_string()))?;
+        let local = LocalMedia { address, port: port.number(), session_id: random::u64() >> 2, session_version: 1 };
         let mut sdp = SdpSession::new(local);
-        let agreed = match offered.offer.map(|offer| sdp.answer(offer)).transpose() {
-            Ok(agreed) => agreed,
-            Err(error) => {
-                drop(socket);
-                release(planes, port);
-                return Err(error.into());
-            }
-        };
+        let agreed = offered.offer.map(|offer| sdp.answer(offer)).transpose()?;
+        let held = agreed.as_ref().is_some_and(|a| !a.direction.sends());
         let description = match &agreed {
             Some(agreed) => agreed.answer.clone(),
             None => sdp.offer(Direction::SendRecv),
@@ -99,26 +90,21 @@ impl MediaLeg {
                 App::Echo => Role::Echo,
                 App::Agent(_) => Role::Speech,
             },
-            held: agreed.as_ref().is_some_and(|a| !a.direction.sends()),
+            held,
             learn_source: true,
         };
-        let (prepared, ends) = match prepare(plan) {
-            Ok(prepared) => prepared,
-            Err(error) => {
-                release(planes, port);
-                return Err(NoMedia::NoCapacity(error.to_string()));
-            }
-        };
+        let (prepared, ends) = prepare(plan).map_err(|e| NoMedia::NoCapacity(e.to_string()))?;
         let leg = Self {
             call,
-            port,
             sdp,
             opened: clock::monotonic(),
             prepared: Some(prepared),
             running: false,
             answer_due: agreed.is_none(),
             confirmed: false,
+            held,
             stats: None,
+            _port: port,
         };
         Ok((leg, ends, description))
     }
@@ -142,15 +128,27 @@ impl MediaLeg {
 
     /// The ACK came. `true` when audio may start now, `false` for the ACK of a re-INVITE.
     pub fn confirm(&mut self, planes: &Planes, answer: Option<&[u8]>) -> Result<bool, String> {
-        if self.answer_due {
-            self.answer_due = false;
-            let answer = answer.ok_or("the ACK holds no answer to our offer (RFC 3261 section 13.2.1)")?;
-            let agreed = self.sdp.accept_answer(answer).map_err(|e| e.to_string())?;
-            self.apply(planes, &agreed);
+        if std::mem::take(&mut self.answer_due) {
+            match self.read_answer(answer) {
+                Ok(agreed) => self.apply(planes, &agreed),
+                // The session goes on as it was.
+                Err(why) if self.confirmed => tracing::warn!(call = %self.call, why, "a re-INVITE brought nothing new"),
+                Err(why) => return Err(why),
+            }
         }
         let first = !self.confirmed;
         self.confirmed = true;
         Ok(first)
+    }
+
+    fn read_answer(&self, answer: Option<&[u8]>) -> Result<Negotiated, String> {
+        let answer = answer.ok_or("the ACK holds no answer to our offer (RFC 3261 section 13.2.1)")?;
+        self.sdp.accept_answer(answer).map_err(|e| e.to_string())
+    }
+
+    /// Whether the caller has put us on hold.
+    pub const fn held(&self) -> bool {
+        self.held
     }
 
     /// A re-INVITE: returns the SDP to answer with.
@@ -160,17 +158,20 @@ impl MediaLeg {
             return Ok(self.sdp.offer(Direction::SendRecv));
         };
         let agreed = self.sdp.answer(offer)?;
+        // An offer of ours that was cancelled waits for no answer any more.
+        self.answer_due = false;
         self.apply(planes, &agreed);
         Ok(agreed.answer)
     }
 
-    fn apply(&self, planes: &Planes, agreed: &Negotiated) {
+    fn apply(&mut self, planes: &Planes, agreed: &Negotiated) {
         let call = self.call;
         if let Some(remote) = remote(agreed) {
             let (payload, telephone_event) = (payload(agreed), agreed.telephone_event);
             self.order(planes, MediaCommand::SetRemote { call, remote, payload, telephone_event });
         }
-        self.order(planes, MediaCommand::Hold { call, held: !agreed.direction.sends() });
+        self.held = !agreed.direction.sends();
+        self.order(planes, MediaCommand::Hold { call, held: self.held });
     }
 
     fn order(&self, planes: &Planes, command: MediaCommand) {
@@ -207,17 +208,6 @@ impl MediaLeg {
     pub fn stats(&self) -> Option<SessionStats> {
         self.stats
     }
-
-    /// Gives the port back. The session must be closed, or never have been opened.
-    pub fn release(self, planes: &Planes) {
-        let port = self.port;
-        drop(self);
-        release(planes, port);
-    }
-}
-
-fn release(planes: &Planes, port: u16) {
-    planes.ports.lock().unwrap_or_else(PoisonError::into_inner).release(port, clock::monotonic());
 }
 
 const fn payload(agreed: &Negotiated) -> Payload {

@@ -18,6 +18,8 @@ pub enum EndClass {
     MediaTimeout,
     /// The far end stopped answering (no ACK, no response to BYE).
     SignallingTimeout,
+    /// It lasted as long as a call may last.
+    TooLong,
     /// The daemon was told to stop.
     Drained,
     /// A fault of ours ended it.
@@ -35,6 +37,7 @@ impl EndClass {
             Self::Refused => "refused",
             Self::MediaTimeout => "media_timeout",
             Self::SignallingTimeout => "signalling_timeout",
+            Self::TooLong => "too_long",
             Self::Drained => "drained",
             Self::Failed => "failed",
         }

@@ -1,10 +1,11 @@
 //! Which calls there are. Purpose: admission, and the way from a signalling or media event to the actor that owns the
 //! call. Control threads; one short lock that no media thread ever sees. Invariants: never more calls than admitted;
-//! an actor whose mailbox is full is given up and its call ended, so that it cannot hold up the others.
+//! an actor that does not read its mailbox holds up nobody: what may be lost is lost first, and when something else finds
+//! no room the mailbox is closed, upon which the call ends.
 //! Deliberately absent: what calls do (`actor`).
 
 use crate::id::CallId;
-use crate::limits::CALL_EVENTS_MAX;
+use crate::limits::{CALL_EVENTS_MAX, CALL_EVENTS_RESERVE};
 use crate::media::MediaEvent;
 use crate::sip::agent::{LegId, SipEvent};
 use crate::time::Wallclock;
@@ -21,6 +22,24 @@ pub enum CallEvent {
     Media(MediaEvent),
     /// The daemon is stopping.
     Drain,
+}
+
+impl CallEvent {
+    /// Without it the call can go on, and end.
+    const fn may_be_lost(&self) -> bool {
+        matches!(
+            self,
+            Self::Sip(SipEvent::InfoDigit { .. })
+                | Self::Media(
+                    MediaEvent::Opened { .. }
+                        | MediaEvent::FirstPacket { .. }
+                        | MediaEvent::Digit { .. }
+                        | MediaEvent::FirstAudible { .. }
+                        | MediaEvent::Played { .. }
+                        | MediaEvent::Flushed { .. }
+                )
+        )
+    }
 }
 
 /// Why a call was not admitted; both mean 503 with Retry-After.
@@ -55,7 +74,8 @@ pub struct LiveCall {
 struct Entry {
     live: LiveCall,
     leg: LegId,
-    mailbox: mpsc::Sender<CallEvent>,
+    /// `None` once the actor was given up.
+    mailbox: Option<mpsc::Sender<CallEvent>>,
 }
 
 #[derive(Debug, Default)]
@@ -94,7 +114,7 @@ impl Registry {
         }
         let (mailbox, events) = mpsc::channel(CALL_EVENTS_MAX);
         table.legs.insert(leg, live.call);
-        table.calls.insert(live.call, Entry { live, leg, mailbox });
+        table.calls.insert(live.call, Entry { live, leg, mailbox: Some(mailbox) });
         Ok(events)
     }
 
@@ -119,20 +139,26 @@ impl Registry {
 
     /// Hands a signalling event to its call; gives it back when no call owns the leg.
     pub fn signal(&self, event: SipEvent) -> Option<SipEvent> {
-        let table = self.lock();
-        let Some(entry) = table.legs.get(&event.leg()).and_then(|call| table.calls.get(call)) else {
+        let table = &mut *self.lock();
+        let Some(entry) = table.legs.get(&event.leg()).and_then(|call| table.calls.get_mut(call)) else {
             return Some(event);
         };
         deliver(entry, CallEvent::Sip(event));
         None
     }
 
-    /// Hands a media event to its call. A session that comes back for a call that is gone is freed here.
-    pub fn media(&self, call: CallId, event: MediaEvent) {
-        let table = self.lock();
-        if let Some(entry) = table.calls.get(&call) {
-            deliver(entry, CallEvent::Media(event));
-        }
+    /// Hands a media event to its call; gives it back when there is no such call.
+    pub fn media(&self, event: MediaEvent) -> Option<MediaEvent> {
+        let mut table = self.lock();
+        let Some(entry) = table.calls.get_mut(&event.call()) else { return Some(event) };
+        deliver(entry, CallEvent::Media(event));
+        None
+    }
+
+    /// Whether new calls are refused because the daemon is stopping.
+    #[must_use]
+    pub fn draining(&self) -> bool {
+        self.lock().draining
     }
 
     /// The calls of this moment, oldest first.
@@ -147,7 +173,7 @@ impl Registry {
     pub fn drain(&self) {
         let mut table = self.lock();
         table.draining = true;
-        for entry in table.calls.values() {
+        for entry in table.calls.values_mut() {
             deliver(entry, CallEvent::Drain);
         }
     }
@@ -169,10 +195,16 @@ impl Registry {
     }
 }
 
-fn deliver(entry: &Entry, event: CallEvent) {
-    if entry.mailbox.try_send(event).is_err() {
-        // The channel is closed (the actor is finishing) or holds seconds of events (it stands still).
-        tracing::warn!(call = %entry.live.call, "an event of the call found no reader");
+fn deliver(entry: &mut Entry, event: CallEvent) {
+    // Without a mailbox the actor is ending its call already.
+    let Some(mailbox) = &entry.mailbox else { return };
+    if event.may_be_lost() && mailbox.capacity() <= CALL_EVENTS_RESERVE {
+        tracing::debug!(call = %entry.live.call, ?event, "an event of the call found no room");
+        return;
+    }
+    if let Err(mpsc::error::TrySendError::Full(event)) = mailbox.try_send(event) {
+        tracing::error!(call = %entry.live.call, ?event, "the call does not read its events and is given up");
+        entry.mailbox = None;
     }
 }
 
@@ -223,11 +255,32 @@ mod tests {
     }
 
     #[test]
-    fn a_full_mailbox_holds_nobody_up() {
+    fn a_flood_of_keys_does_not_hide_the_end_of_the_call() {
         let registry = Registry::new(1);
-        let _one = registry.admit(LegId(1), live(1)).unwrap();
+        let mut one = registry.admit(LegId(1), live(1)).unwrap();
         for _ in 0..CALL_EVENTS_MAX + 10 {
-            registry.signal(SipEvent::Cancelled { leg: LegId(1) });
+            registry.signal(SipEvent::InfoDigit { leg: LegId(1), digit: '1' });
+            registry.media(MediaEvent::Digit { call: CallId(1), digit: '1', at: crate::time::MediaTime(0) });
         }
+        registry.signal(SipEvent::Cancelled { leg: LegId(1) });
+        let last = std::iter::from_fn(|| one.try_recv().ok()).last();
+        assert!(matches!(last, Some(CallEvent::Sip(SipEvent::Cancelled { .. }))), "{last:?}");
+    }
+
+    #[test]
+    fn an_actor_that_reads_nothing_loses_its_mailbox() {
+        let registry = Registry::new(1);
+        let mut one = registry.admit(LegId(1), live(1)).unwrap();
+        for _ in 0..=CALL_EVENTS_MAX {
+            registry.signal(SipEvent::Confirmed { leg: LegId(1), answer: None });
+        }
+        while one.try_recv().is_ok() {}
+        assert_eq!(one.try_recv().unwrap_err(), mpsc::error::TryRecvError::Disconnected);
+    }
+
+    #[test]
+    fn a_report_on_a_call_that_is_gone_comes_back() {
+        let registry = Registry::new(1);
+        assert!(registry.media(MediaEvent::MediaTimeout { call: CallId(1) }).is_some());
     }
 }

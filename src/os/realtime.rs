@@ -41,7 +41,7 @@ impl fmt::Display for Scheduling {
             Self::Fifo { priority } => write!(f, "SCHED_FIFO {priority}"),
             Self::Nice { short_slice, refused } => write!(
                 f,
-                "nice {NICE}{} (SCHED_FIFO was refused: {}; audio may be late under load; grant CAP_SYS_NICE or LimitRTPRIO=)",
+                "nice {NICE}{} (SCHED_FIFO was refused: {}; audio may be late under load; grant CAP_SYS_NICE or LimitRTPRIO=50)",
                 if *short_slice { " with 0.1 ms slice" } else { "" },
                 why(*refused)
             ),

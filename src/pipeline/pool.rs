@@ -113,19 +113,28 @@ impl Worker {
 
     fn announce(&self, build: &Build, say: Option<String>) {
         let outcome = match build.stage {
-            BuildStage::Live => {
-                if let Some(live) = build.live {
-                    metric::build_live(Duration::from_millis(live.0.saturating_sub(build.requested.0)));
-                }
-                build.url.clone().map(|url| Outcome::Live { url, app: build.slug.clone() })
-            }
-            BuildStage::Parked | BuildStage::Failed => {
-                Some(Outcome::Parked { say: build.failure.clone().unwrap_or_default() })
-            }
-            _ => None,
+            // The caller knows that it is live.
+            BuildStage::Tracked => None,
+            _ => outcome(build),
         };
+        if let (BuildStage::Live, Some(live)) = (build.stage, build.live) {
+            metric::build_live(Duration::from_millis(live.0.saturating_sub(build.requested.0)));
+        }
         // Nobody listening (the caller hung up) is no fault.
         let _ = self.updates.send(BuildUpdate { build_id: build.id.clone(), stage: build.stage, say, outcome });
+    }
+}
+
+/// How a build ended; `None` while it goes on.
+pub(super) fn outcome(build: &Build) -> Option<Outcome> {
+    match build.stage {
+        BuildStage::Live | BuildStage::Tracked => {
+            build.url.clone().map(|url| Outcome::Live { url, app: build.slug.clone() })
+        }
+        BuildStage::Parked | BuildStage::Failed => {
+            Some(Outcome::Parked { say: build.failure.clone().unwrap_or_default() })
+        }
+        _ => None,
     }
 }
 

@@ -5,7 +5,7 @@
 use super::deploy::{AppsConfig, DeployError, Fleet, Meta};
 use super::kernel::{self, Kernel};
 use super::manifest::BuildManifest;
-use super::pool::Pool;
+use super::pool::{self, Pool};
 use super::queue::{Queue, SubmitError};
 use super::report;
 use super::stage::Works;
@@ -113,6 +113,18 @@ impl Pipeline {
     #[must_use]
     pub fn updates(&self) -> broadcast::Receiver<BuildUpdate> {
         self.shared.updates.subscribe()
+    }
+
+    /// Where a build stands now, as its newest update: for a listener that lagged. `None`: there is no such build.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn standing(&self, build: &str) -> Result<Option<BuildUpdate>, StoreError> {
+        let (store, id) = (self.shared.works.store.clone(), build.to_owned());
+        let found = tokio::task::spawn_blocking(move || store.builds().get(&id)).await;
+        // The read neither panics nor is it cancelled while the daemon runs.
+        let build = found.map_err(|e| StoreError::Other(e.to_string()))??;
+        Ok(build.map(|b| BuildUpdate { outcome: pool::outcome(&b), build_id: b.id, stage: b.stage, say: None }))
     }
 
     /// What is so now of the app called `subject`, as people say it ("the CRM").

@@ -128,6 +128,13 @@ impl SpeechPlane {
         &self.engines
     }
 
+    /// Whether every thread that was started still runs. A thread that ended takes all calls' hearing or speech with it;
+    /// only a restart brings that back.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.threads.iter().all(|thread| !thread.is_finished())
+    }
+
     /// Synthesises texts before they are needed (greetings, fillers, apologies). Returns at once.
     pub fn warm(&self, texts: impl IntoIterator<Item = String>) {
         if let Some(mouth) = &self.mouth {

@@ -191,6 +191,11 @@ impl TurnMachine {
         self.config.idle_after = idle_after;
     }
 
+    /// The caller has shown to be there otherwise than by voice (took the call back from hold): waiting begins anew.
+    pub fn caller_is_here(&mut self) {
+        self.quiet_since = self.now;
+    }
+
     /// `utterance` is going to the wire. The caller's unfinished turn, if any, is given up.
     pub fn agent_speaking(&mut self, utterance: UtteranceId) {
         self.utterance = Some(utterance);

@@ -138,6 +138,7 @@ impl Daemon {
 }
 
 impl Drop for Daemon {
+    #[expect(clippy::print_stderr, reason = "the daemon's log belongs to a failure")]
     fn drop(&mut self) {
         if self.alive() && !self.terminate() {
             let _ = self.child.kill();

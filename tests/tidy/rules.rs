@@ -45,6 +45,7 @@ pub(crate) const MODULES: &[Module] = &[
             "pipeline::intent",
             "pipeline::manifest",
             "call::record",
+            "call::exchange",
             "media::command",
             "media::event",
             "speech::event",
@@ -52,6 +53,12 @@ pub(crate) const MODULES: &[Module] = &[
         rule: PURE,
     },
     Module { path: "call::record", layer: 1, may: May::Below(&[]), rule: PURE },
+    Module {
+        path: "call::exchange",
+        layer: 1,
+        may: May::Below(&["conversation", "pipeline::manifest", "call::record"]),
+        rule: PURE,
+    },
     Module { path: "pipeline::manifest", layer: 1, may: May::Below(&[]), rule: PURE },
     Module { path: "pipeline::intent", layer: 1, may: May::Below(&["pipeline::manifest"]), rule: PURE },
     Module {

@@ -23,10 +23,10 @@ impl SdpSession {
         &self.local
     }
 
-    /// Answers an offer; see [`negotiate`].
+    /// Answers an offer; see [`negotiate()`].
     ///
     /// # Errors
-    /// As [`negotiate`]; what was agreed before stays valid (RFC 3264 §8).
+    /// As [`negotiate()`]; what was agreed before stays valid (RFC 3264 §8).
     pub fn answer(&mut self, offer: &[u8]) -> Result<Negotiated, SdpError> {
         let mut negotiated = negotiate(offer, &self.local)?;
         if self.last.as_ref().is_some_and(|last| *last != negotiated.answer) {

@@ -1,0 +1,168 @@
+//! What goes into a call's machine and what comes out. Purpose: the whole vocabulary between the actor, which has sockets
+//! and clocks, and the machine, which decides. Plain data, any thread. Deliberately absent: behaviour.
+
+use crate::call::record::CallEnd;
+use crate::conversation::{AppFacts, BuildUpdate, Expectation, WordTime};
+use crate::id::{Generation, UtteranceId};
+use crate::pipeline::manifest::BuildManifest;
+use crate::time::{MediaTime, Tick};
+use std::time::Duration;
+
+/// What reaches a call.
+#[derive(Clone, Debug)]
+pub enum CallInput {
+    /// The caller's ACK arrived: audio may flow.
+    Confirmed,
+    /// Voice activity at `at`, with the last voiced sample so far on both clocks.
+    Voice {
+        /// Audio time of the chunk's end.
+        at: MediaTime,
+        /// Whether the chunk holds speech.
+        voiced: bool,
+        /// Last voiced sample so far.
+        last_voiced: MediaTime,
+        /// When that sample reached us.
+        last_voiced_tick: Tick,
+        /// When the first loud sample of this stretch of voice reached us.
+        onset_tick: Option<Tick>,
+    },
+    /// Speech began with this sample.
+    Onset(MediaTime),
+    /// What the recogniser believes so far.
+    Partial(String),
+    /// What the caller said.
+    Final {
+        /// Words; empty when nothing was recognised.
+        text: String,
+        /// 0..=1.
+        confidence: f32,
+        /// End of the speech that it is of.
+        ended: MediaTime,
+    },
+    /// Synthesis brought its first samples.
+    SpeakStarted(UtteranceId),
+    /// Synthesis is complete, with its word times.
+    Spoken {
+        /// Which utterance.
+        utterance: UtteranceId,
+        /// Its words and where they end.
+        words: Vec<WordTime>,
+    },
+    /// The first audible sample of an utterance is on the wire.
+    FirstAudible(UtteranceId, Tick),
+    /// Samples of an utterance sent so far.
+    Played {
+        /// Which utterance.
+        utterance: UtteranceId,
+        /// Samples at 8 kHz.
+        samples: u64,
+        /// Nothing more of it will come.
+        end: bool,
+    },
+    /// Playout was flushed after `samples` of `utterance`.
+    Flushed {
+        /// Nothing older than this is sent any more.
+        generation: Generation,
+        /// Which utterance was cut, if any.
+        utterance: Option<UtteranceId>,
+        /// Samples of it that were sent.
+        samples: u64,
+        /// When its last audible sample left.
+        last_audible: Option<Tick>,
+    },
+    /// A key, already de-duplicated, and when it was pressed.
+    Digit(char, MediaTime),
+    /// News of this caller's build.
+    Build(BuildUpdate),
+    /// The answer to [`CallAction::LookUp`].
+    Facts(AppFacts),
+    /// The pipeline took the build under this id.
+    BuildAccepted(String),
+    /// The pipeline did not take the build; the reason is speakable.
+    BuildRefused(String),
+    /// The first packet of the caller's audio came: what we say is sent from now on for as long as it lasts.
+    FirstPacket,
+    /// The caller put the call on hold (true) or took it back.
+    Held(bool),
+    /// The call ended without the machine's doing.
+    Over,
+    /// No RTP for a minute.
+    MediaTimeout,
+    /// The daemon is stopping.
+    Drain,
+    /// A deadline of [`CallMachine::poll_timeout`] passed.
+    Timeout,
+}
+
+/// A part of the response time, as named in the latency contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// Last voiced caller sample → first agent sample on the wire.
+    TurnResponse,
+    /// Last voiced caller sample → end of turn decided.
+    Endpoint,
+    /// End of turn decided → final transcript.
+    AsrFinal,
+    /// Final transcript → text to say.
+    Think,
+    /// Text to say → first synthesised samples.
+    TtsFirstAudio,
+    /// First synthesised samples → first agent sample on the wire.
+    Playout,
+    /// Caller onset → last agent sample sent.
+    BargeInStop,
+    /// ACK → first sample of the greeting on the wire.
+    Greeting,
+}
+
+/// Who said a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaker {
+    /// The caller.
+    Caller,
+    /// The agent.
+    Agent,
+}
+
+/// One turn of the conversation, for the transcript.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SaidTurn {
+    /// Who.
+    pub speaker: Speaker,
+    /// What was said or meant to be said.
+    pub text: String,
+    /// What the caller can have heard of it (agent turns that were cut).
+    pub heard: Option<String>,
+    /// Confidence of the recogniser (caller turns).
+    pub confidence: Option<f32>,
+}
+
+/// What a call wants done.
+#[derive(Clone, Debug)]
+pub enum CallAction {
+    /// Recognise with this expectation from now on.
+    Listen(Expectation),
+    /// The turn is over: ask for the final transcript.
+    Finalize,
+    /// Say this.
+    Speak {
+        /// Which utterance.
+        utterance: UtteranceId,
+        /// Playout generation.
+        generation: Generation,
+        /// What to say.
+        text: String,
+    },
+    /// Drop everything of an older generation, in synthesis and in playout.
+    Flush(Generation),
+    /// Hand an approved manifest to the pipeline.
+    Submit(Box<BuildManifest>),
+    /// Ask for the state of an app.
+    LookUp(String),
+    /// Write a turn into the transcript.
+    Note(SaidTurn),
+    /// Record a latency part.
+    Measure(Mark, Duration),
+    /// End the call.
+    HangUp(CallEnd),
+}

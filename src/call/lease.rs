@@ -1,0 +1,81 @@
+//! RTP ports on loan. Purpose: a call's port comes back by itself, whatever ends the call. Control threads; one short lock
+//! that no media thread ever sees. Invariant: a lease gives its port back once. Deliberately absent: which ports there are
+//! (`media::ports`).
+
+use crate::media::{PortPool, PortsExhausted};
+use crate::os::clock;
+use std::net::UdpSocket;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The pool as calls use it: what is taken comes back by itself. Cheap to clone; control threads only.
+#[derive(Clone, Debug)]
+pub struct Ports(Arc<Mutex<PortPool>>);
+
+/// A port of one call; dropping it, in a panic too, gives it back.
+#[derive(Debug)]
+pub struct PortLease {
+    pool: Ports,
+    port: u16,
+}
+
+impl Ports {
+    /// Shares `pool`.
+    #[must_use]
+    pub fn new(pool: PortPool) -> Self {
+        Self(Arc::new(Mutex::new(pool)))
+    }
+
+    /// A socket bound to a free port, and the claim to it. The socket should be closed by the time the claim is dropped,
+    /// or soon after.
+    ///
+    /// # Errors
+    /// As [`PortPool::take`].
+    pub fn take(&self) -> Result<(UdpSocket, PortLease), PortsExhausted> {
+        let (socket, port) = self.lock().take(clock::monotonic())?;
+        Ok((socket, PortLease { pool: self.clone(), port }))
+    }
+
+    /// Ports that could be taken now or after quarantine.
+    #[must_use]
+    pub fn available(&self) -> usize {
+        self.lock().available()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, PortPool> {
+        // The pool is whole after every statement of its methods, so a panic elsewhere does not spoil it.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl PortLease {
+    /// The port.
+    #[must_use]
+    pub const fn number(&self) -> u16 {
+        self.port
+    }
+}
+
+impl Drop for PortLease {
+    fn drop(&mut self) {
+        self.pool.lock().release(self.port, clock::monotonic());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{IpAddr, Ipv4Addr};
+
+    #[test]
+    fn a_call_that_panics_gives_its_port_back() {
+        let ports = Ports::new(PortPool::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 47_130..=47_133, 3));
+        let (_socket, lease) = ports.take().unwrap();
+        assert_eq!(ports.available(), 1);
+        let call = std::thread::spawn(move || {
+            let _lease = lease;
+            panic!("asked for by a test");
+        });
+        assert!(call.join().is_err());
+        assert_eq!(ports.available(), 2);
+    }
+}
