@@ -245,7 +245,6 @@ fn prepare_work(args: &Args) -> Result<Piecework, String> {
         ear,
         afterwards,
         length: args.duration.unwrap_or(LENGTH_MAX),
-        length_is_a_limit: true,
         quiet: args.quiet,
     })
 }

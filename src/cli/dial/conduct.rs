@@ -41,10 +41,8 @@ pub struct Piecework {
     pub ear: Option<Ear>,
     /// Then.
     pub afterwards: Afterwards,
-    /// The call is ended when it has lasted this long.
+    /// The call is ended when it has lasted this long; steps that are not done by then have failed.
     pub length: Duration,
-    /// Reaching `length` is a failure.
-    pub length_is_a_limit: bool,
     /// Print nothing.
     pub quiet: bool,
 }
@@ -123,8 +121,8 @@ pub async fn conduct(mut phone: Phone, frames: Receiver<Frame>, mut work: Piecew
             break "we hung up".into();
         }
         if now.since(answered) >= work.length {
-            if work.length_is_a_limit && !actor.is_done() {
-                trouble = Some(format!("the call reached --duration {} s", work.length.as_secs_f64()));
+            if !actor.is_done() {
+                trouble = Some(format!("the call reached its {} s (--duration)", work.length.as_secs_f64()));
             }
             break "we hung up".into();
         }
