@@ -10,6 +10,7 @@ use crate::api::{self, AppState, Engine, HealthSnapshot, Server, Subsystem};
 use crate::bus::Bus;
 use crate::call::actor::{self, Invitation, Planes};
 use crate::call::lease::Ports;
+use crate::call::record::EndClass;
 use crate::call::registry::{LiveCall, Registry};
 use crate::config::Config;
 use crate::conversation;
@@ -335,6 +336,7 @@ async fn signalling(planes: Arc<Planes>, mut events: mpsc::Receiver<SipEvent>) {
             }
             Err(refusal) => {
                 warn!(%source, %refusal, "call refused");
+                metric::call_ended(EndClass::Refused.name());
                 let (sip, extra) = (planes.sip.clone(), [("Retry-After", "5")]);
                 tokio::spawn(async move {
                     // The caller may have given up meanwhile.

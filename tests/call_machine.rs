@@ -524,6 +524,7 @@ fn two_keys_in_a_row_keep_both_accounts() {
     rig.tell(CallInput::Spoken { utterance: first, words: vec![word("Hello,", 300), word("this", 5000)] });
     rig.tell(CallInput::Digit('7', MediaTime(rig.now_ms * 8)));
     let second = rig.utterance;
+    rig.now_ms += 100;
     rig.tell(CallInput::Digit('7', MediaTime(rig.now_ms * 8)));
     rig.flushed(1, Some(first), 8_000);
     rig.flushed(2, None, 0);
@@ -632,4 +633,15 @@ fn nothing_is_said_or_heard_before_the_ack() {
     assert!(rig.done.is_empty(), "{:?}", rig.done);
     rig.tell(CallInput::Confirmed);
     assert!(rig.last_spoken().contains("Grace"));
+}
+
+#[test]
+fn a_flood_of_keys_is_answered_at_the_pace_of_keys() {
+    let mut rig = Rig::answered();
+    let spoken = rig.spoken();
+    for _ in 0..1000 {
+        rig.now_ms += 1;
+        rig.tell(CallInput::Digit('3', MediaTime(rig.now_ms * 8)));
+    }
+    assert!(rig.spoken() - spoken <= 25, "{} answers in a second", rig.spoken() - spoken);
 }

@@ -144,8 +144,11 @@ fn a_bye_before_the_ack_ends_the_call() {
     phone.send(phone.message("INVITE", "300", "early", 1, "", &phone.sdp()).as_bytes());
     let (status, text) = phone.answer(200).expect("a final response");
     assert_eq!(status, 200);
+    assert!(daemon.metric("calls_active") > 0.5);
     phone.bye("300", "early", &tag_of(&text));
     assert_eq!(end_of_newest(&daemon), "caller_hung_up");
+    assert!(daemon.metric("calls_active") < 0.5);
+    assert!((daemon.metric("calls_ended_total") - 1.0).abs() < 0.5);
 }
 
 #[test]

@@ -24,6 +24,7 @@ use crate::sip::transport::{SipError, SipHandle};
 use crate::speech::{SpeechEvent, SpeechLane, SpeechPlane};
 use crate::store::{CallRecord, Commit, Conversation, Direction, Speaker, Store, Turn};
 use crate::telemetry::marks::Marks;
+use crate::telemetry::metric;
 use crate::turn::{TurnConfig, TurnMachine};
 use futures_util::FutureExt;
 use std::collections::HashSet;
@@ -128,6 +129,7 @@ pub async fn run(planes: Arc<Planes>, call: CallId, invitation: Invitation, mail
     record.ended = Some(clock::wall());
     record.ended_by = Some(end.class.name().to_owned());
     record.reason = Some(end.reason.clone());
+    metric::call_ended(end.class.name());
     info!(%call, class = %end.class, reason = %end.reason, "call ended");
     // Queued before the call counts as gone: whoever waits for the last call may then close the store.
     keep(planes.store.calls().record(record), "the call's record");

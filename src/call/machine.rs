@@ -30,6 +30,9 @@ const GIVEN_UP_SLACK_MS: u64 = 100;
 /// A transcript that ends this long before the turn's last voice is of its first part only.
 const FIRST_PART_MIN: Duration = Duration::from_millis(200);
 
+/// Keys come at least this far apart: a tone lasts 40 ms at least, and so does the pause after it (Q.24).
+const KEY_APART_MIN: Duration = Duration::from_millis(40);
+
 /// The utterance being said.
 #[derive(Debug)]
 struct Saying {
@@ -96,6 +99,8 @@ pub struct CallMachine {
     /// When the first loud sample of the newest voice arrived.
     loud_from: Option<Tick>,
     onset: Option<Tick>,
+    /// When the last key came.
+    keyed: Option<Tick>,
     /// When the ACK came, until the greeting is heard.
     confirmed: Option<Tick>,
     end_of_turn: Option<TurnEnd>,
@@ -135,6 +140,7 @@ impl CallMachine {
             last_voiced_at: MediaTime(0),
             loud_from: None,
             onset: None,
+            keyed: None,
             confirmed: None,
             end_of_turn: None,
             given_up: None,
@@ -339,6 +345,10 @@ impl CallMachine {
     }
 
     fn handle_digit(&mut self, now: Tick, digit: char, at: MediaTime) {
+        if self.keyed.is_some_and(|keyed| now.since(keyed) < KEY_APART_MIN) {
+            return; // no hand and no dialler is that fast, and every answer costs the voice that all calls share
+        }
+        self.keyed = Some(now);
         self.onset = None;
         self.cut_playout();
         self.turn.digit(at);

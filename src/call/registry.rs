@@ -8,6 +8,7 @@ use crate::id::CallId;
 use crate::limits::{CALL_EVENTS_MAX, CALL_EVENTS_RESERVE};
 use crate::media::MediaEvent;
 use crate::sip::agent::{LegId, SipEvent};
+use crate::telemetry::metric;
 use crate::time::Wallclock;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -114,6 +115,7 @@ impl Registry {
         }
         let (mailbox, events) = mpsc::channel(CALL_EVENTS_MAX);
         table.legs.insert(leg, live.call);
+        metric::calls_active(table.calls.len() + 1);
         table.calls.insert(live.call, Entry { live, leg, mailbox: Some(mailbox) });
         Ok(events)
     }
@@ -131,6 +133,7 @@ impl Registry {
         let mut table = self.lock();
         if let Some(entry) = table.calls.remove(&call) {
             table.legs.remove(&entry.leg);
+            metric::calls_active(table.calls.len());
         }
         if table.calls.is_empty() {
             self.emptied.notify_waiters();

@@ -9,6 +9,10 @@ use std::time::Duration;
 /// Every metric of the control plane. The names are a contract with dashboards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metric {
+    /// Calls that ended, by class; refused ones too.
+    CallsEnded,
+    /// Calls of this moment, from the INVITE on.
+    CallsActive,
     /// Requests that apps answered, by app, route and status class.
     AppRequests,
     /// How long apps took to answer, by app and route, seconds.
@@ -30,7 +34,9 @@ pub enum Metric {
 }
 
 /// All of them, for descriptions.
-const ALL: [Metric; 9] = [
+const ALL: [Metric; 11] = [
+    Metric::CallsEnded,
+    Metric::CallsActive,
     Metric::AppRequests,
     Metric::AppRequestSeconds,
     Metric::AppStarts,
@@ -47,6 +53,8 @@ impl Metric {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::CallsEnded => "calls_ended_total",
+            Self::CallsActive => "calls_active",
             Self::AppRequests => "app_requests_total",
             Self::AppRequestSeconds => "app_request_seconds",
             Self::AppStarts => "app_starts_total",
@@ -61,6 +69,8 @@ impl Metric {
 
     const fn help(self) -> &'static str {
         match self {
+            Self::CallsEnded => "Calls that ended, by class",
+            Self::CallsActive => "Calls of this moment",
             Self::AppRequests => "Requests answered by generated apps",
             Self::AppRequestSeconds => "Time until an app's answer began",
             Self::AppStarts => "Starts of app processes",
@@ -96,7 +106,8 @@ pub fn install() -> Result<Handle, String> {
     let handle = builder.install_recorder().map_err(|e| e.to_string())?;
     for metric in ALL {
         match metric {
-            Metric::AppRequests
+            Metric::CallsEnded
+            | Metric::AppRequests
             | Metric::AppStarts
             | Metric::BuildStages
             | Metric::BuildsSlow
@@ -106,7 +117,7 @@ pub fn install() -> Result<Handle, String> {
             Metric::AppRequestSeconds | Metric::BuildStageSeconds | Metric::BuildLiveSeconds => {
                 metrics::describe_histogram!(metric.name(), metrics::Unit::Seconds, metric.help());
             }
-            Metric::EventStreams => metrics::describe_gauge!(metric.name(), metric.help()),
+            Metric::CallsActive | Metric::EventStreams => metrics::describe_gauge!(metric.name(), metric.help()),
         }
     }
     Ok(handle)
@@ -140,6 +151,17 @@ pub fn build_stage(stage: &'static str, outcome: &'static str, took: Duration) {
 /// A build went live, this long after it was approved.
 pub fn build_live(took: Duration) {
     metrics::histogram!(Metric::BuildLiveSeconds.name()).record(took.as_secs_f64());
+}
+
+/// A call ended; `class` is one of `call::record::EndClass`.
+pub fn call_ended(class: &'static str) {
+    metrics::counter!(Metric::CallsEnded.name(), "class" => class).increment(1);
+}
+
+/// So many calls are up.
+pub fn calls_active(calls: usize) {
+    #[expect(clippy::cast_precision_loss, reason = "bounded by sip.max_calls")]
+    metrics::gauge!(Metric::CallsActive.name()).set(calls as f64);
 }
 
 /// A build was refused.
