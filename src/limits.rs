@@ -92,6 +92,8 @@ pub const SPEECH_JOBS_MAX: usize = 1024;
 pub const SPEECH_LANES_MAX: usize = 512;
 /// Warm recognisers at most; each holds about 10 MB.
 pub const RECOGNISERS_MAX: usize = 64;
+/// Turns that wait for a recogniser, each of `UTTERANCE_MAX` at most (0.5 MB).
+pub const RECOGNISER_QUEUE_MAX: usize = 64;
 /// Utterances of one call that wait to be spoken.
 pub const SPEECH_UTTERANCES_MAX: usize = 32;
 /// Synthesised audio kept for saying it again: 10 minutes at 8 kHz, 9.6 MB.

@@ -361,7 +361,7 @@ fn after_the_end_nothing_moves() {
 #[test]
 fn a_transcript_that_comes_after_a_key_belongs_to_no_later_turn() {
     let mut rig = Rig::answered();
-    rig.to_read_back();
+    rig.reach_read_back();
     rig.caller_speaks();
     rig.tell(CallInput::Digit('2', MediaTime(rig.now_ms * 8)));
     assert!(rig.last_spoken().contains("change"), "{}", rig.last_spoken());
@@ -437,7 +437,7 @@ fn noise_after_the_end_of_a_turn_delays_no_answer() {
 #[test]
 fn a_yes_and_a_pause_too_long_keep_the_confidence_of_the_yes() {
     let mut rig = Rig::answered();
-    rig.to_read_back();
+    rig.reach_read_back();
     rig.caller_speaks();
     rig.pass(96, true);
     let ended = MediaTime((rig.last_voiced_ms - 500) * 8);
@@ -496,7 +496,7 @@ fn facts_wait_until_the_caller_has_finished() {
 #[test]
 fn news_that_came_during_a_noise_are_told_after_it() {
     let mut rig = Rig::answered();
-    rig.to_read_back();
+    rig.reach_read_back();
     rig.caller_says("yes");
     rig.tell(CallInput::BuildAccepted("build_1".to_owned()));
     rig.agent_finishes();
@@ -548,7 +548,7 @@ fn what_was_being_said_when_the_caller_hung_up_is_in_the_transcript() {
 #[test]
 fn a_caller_on_hold_is_neither_prompted_nor_dropped() {
     let mut rig = Rig::answered();
-    rig.to_read_back();
+    rig.reach_read_back();
     rig.caller_says("yes");
     rig.tell(CallInput::BuildAccepted("build_1".to_owned()));
     rig.tell(CallInput::Held(true));

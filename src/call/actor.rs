@@ -125,12 +125,13 @@ pub async fn run(planes: Arc<Planes>, call: CallId, invitation: Invitation, mail
             CallEnd::new(EndClass::Failed, "a fault of ours, see the log")
         }
     };
-    planes.registry.release(call);
     record.ended = Some(clock::wall());
     record.ended_by = Some(end.class.name().to_owned());
     record.reason = Some(end.reason.clone());
     info!(%call, class = %end.class, reason = %end.reason, "call ended");
+    // Queued before the call counts as gone: whoever waits for the last call may then close the store.
     keep(planes.store.calls().record(record), "the call's record");
+    planes.registry.release(call);
 }
 
 async fn live(

@@ -111,7 +111,13 @@ pub fn to_text(octets: &[u8]) -> String {
         Ok(utf8) => utf8.to_owned(),
         Err(_) => octets.iter().map(|&b| char::from(b)).collect(),
     };
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().map(|c| if c.is_control() || reorders(c) { ' ' } else { c }).collect()
+}
+
+/// Characters that change how the text around them is shown (Unicode annex 9, and the line separators): in a log or a
+/// list of calls they could make one caller look like another.
+const fn reorders(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The user part of the URI in a From/To text such as `"Ann" <sip:+4930123@host>`, escapes as written.
