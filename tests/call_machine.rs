@@ -158,7 +158,7 @@ impl Rig {
             .collect()
     }
 
-    fn to_read_back(&mut self) {
+    fn reach_read_back(&mut self) {
         self.agent_finishes();
         self.caller_says("i need a crm with contacts and deals");
         self.agent_finishes();
@@ -174,7 +174,7 @@ fn update(stage: BuildStage, outcome: Option<Outcome>) -> BuildUpdate {
 fn the_whole_line_from_greeting_to_report() {
     let mut rig = Rig::answered();
     assert!(rig.last_spoken().contains("Grace"));
-    rig.to_read_back();
+    rig.reach_read_back();
     assert_eq!(rig.submitted(), 0, "nothing starts before the yes");
     rig.caller_says("yes");
     assert_eq!(rig.submitted(), 1);
@@ -208,7 +208,7 @@ fn the_whole_line_from_greeting_to_report() {
 #[test]
 fn the_key_one_approves_like_a_yes() {
     let mut rig = Rig::answered();
-    rig.to_read_back();
+    rig.reach_read_back();
     rig.tell(CallInput::Digit('1', MediaTime(rig.now_ms * 8)));
     assert_eq!(rig.submitted(), 1);
 }
@@ -248,7 +248,7 @@ fn a_barge_in_flushes_and_the_transcript_keeps_what_was_heard() {
 #[test]
 fn a_caller_who_only_hums_gets_nothing_built_and_a_polite_end() {
     let mut rig = Rig::answered();
-    rig.to_read_back();
+    rig.reach_read_back();
     for _ in 0..6 {
         if rig.ended().is_some() {
             break;
@@ -320,7 +320,7 @@ fn a_synthesiser_that_brings_no_audio_ends_the_call() {
 #[test]
 fn news_wait_for_a_pause_and_the_newest_is_told() {
     let mut rig = Rig::answered();
-    rig.to_read_back();
+    rig.reach_read_back();
     rig.caller_says("yes");
     rig.tell(CallInput::BuildAccepted("build_1".to_owned()));
     let said = rig.count(|a| matches!(a, CallAction::Speak { .. }));
@@ -336,7 +336,7 @@ fn news_wait_for_a_pause_and_the_newest_is_told() {
 #[test]
 fn a_refused_build_is_said_and_can_be_approved_again() {
     let mut rig = Rig::answered();
-    rig.to_read_back();
+    rig.reach_read_back();
     rig.caller_says("yes");
     rig.tell(CallInput::BuildRefused("I have 4 builds waiting.".to_owned()));
     rig.agent_finishes();
