@@ -13,6 +13,7 @@ struct Rig {
     machine: CallMachine,
     now_ms: u64,
     last_voiced_ms: u64,
+    onset_ms: Option<u64>,
     utterance: UtteranceId,
     generation: Generation,
     done: Vec<CallAction>,
@@ -27,6 +28,7 @@ impl Rig {
             ),
             now_ms: 1000,
             last_voiced_ms: 0,
+            onset_ms: None,
             utterance: UtteranceId(0),
             generation: Generation(0),
             done: Vec::new(),
@@ -61,11 +63,15 @@ impl Rig {
         while self.now_ms < end {
             self.now_ms += 32;
             if voiced {
+                self.onset_ms.get_or_insert(self.now_ms - 32);
                 self.last_voiced_ms = self.now_ms;
+            } else {
+                self.onset_ms = None;
             }
+            let onset_tick = self.onset_ms.map(|ms| Tick(ms * 1_000_000));
             let (at, last) = (MediaTime(self.now_ms * 8), MediaTime(self.last_voiced_ms * 8));
             let last_voiced_tick = Tick(self.last_voiced_ms * 1_000_000);
-            self.tell(CallInput::Voice { at, voiced, last_voiced: last, last_voiced_tick, onset_tick: None });
+            self.tell(CallInput::Voice { at, voiced, last_voiced: last, last_voiced_tick, onset_tick });
         }
     }
 
