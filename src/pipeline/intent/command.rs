@@ -7,7 +7,7 @@
 use super::artefact::{Artefact, mentions};
 use super::request::{other_requests, request};
 use super::transcript::PAUSE;
-use super::{Answer, FIRES, FeatureEdit, Transcript, feature};
+use super::{Answer, FIRES, FeatureEdit, Transcript, feature, hint};
 
 /// What the agent has just asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -75,6 +75,8 @@ pub struct Understanding {
     pub purpose: Option<String>,
     /// Things other than a CRM that are asked for beside it: "a CRM and a website".
     pub also: Vec<&'static str>,
+    /// No clear request, but perhaps one: a CRM is named, and nothing says that none is wanted. Worth asking back.
+    pub hinted: bool,
 }
 
 impl Understanding {
@@ -232,7 +234,11 @@ pub fn understand(text: &str, context: Context) -> Understanding {
     let edit = feature::edit(&heard);
     let (act, confidence) = act(&heard, context, &answer, &edit);
     let also = other_requests(&heard);
-    Understanding { act, confidence, answer, edit, name: name(&heard), purpose: purpose(&heard), also }
+    let hinted = act == Act::Other && {
+        let request = request(&heard, false).filter(|r| r.what == Artefact::Crm);
+        hint::hints(&heard, request.map(|r| r.confidence))
+    };
+    Understanding { act, confidence, answer, edit, name: name(&heard), purpose: purpose(&heard), also, hinted }
 }
 
 fn act(heard: &Transcript, context: Context, answer: &Answer, edit: &FeatureEdit) -> (Act, f64) {
