@@ -144,6 +144,11 @@ conversations!(
     parked,
     rejected,
     small_talk,
+    offer_taken_up,
+    offer_declined,
+    offer_unclear,
+    offer_amended,
+    no_offer,
 );
 
 /// A dialogue that has just read back contacts and deals.
@@ -218,6 +223,75 @@ fn nothing_but_a_yes_starts_a_build() {
     assert!(built(&d.no_input()).is_none());
     for key in "0234567890*#".chars() {
         assert!(built(&read_back().key(key)).is_none(), "{key}");
+    }
+}
+
+/// A dialogue that has just asked whether a CRM is wanted.
+fn offered() -> Dialogue {
+    let mut d = dialogue();
+    d.greet();
+    let reply = d.hear(&Heard::certain("get good should on a crm with notes would you"));
+    assert_eq!((reply.text().as_str(), reply.expect), ("Shall I build a CRM for you?", Expectation::YesNo));
+    d
+}
+
+#[test]
+fn an_offer_starts_nothing_and_only_a_yes_leads_to_the_read_back() {
+    use callwright::conversation::Question;
+    for (text, asked) in [
+        ("yes", Question::Approval),
+        ("Yes.", Question::Approval),
+        ("sure", Question::Approval),
+        ("okay", Question::Approval),
+        ("yes please, that would be lovely", Question::Approval),
+        ("yes but with deals", Question::Approval),
+        ("no, I said build a CRM with deals", Question::Approval),
+        ("no", Question::What),
+        ("no thanks", Question::What),
+        ("nope, not today", Question::What),
+        ("don't build anything", Question::What),
+        ("no I only called about my invoice", Question::What),
+        ("build me a website", Question::Instead),
+        ("", Question::Offer),
+        ("hmm", Question::Offer),
+        ("yeah no", Question::Offer),
+        ("maybe later", Question::Offer),
+        ("what happens if I say yes", Question::Offer),
+        ("right I am calling about the parcel from last week", Question::Offer),
+        ("the garden is a swamp", Question::Offer),
+    ] {
+        let mut d = offered();
+        let reply = d.hear(&Heard::certain(text));
+        assert!(built(&reply).is_none(), "{text:?} started a build");
+        assert_eq!(d.slots().asked, asked, "{text:?}: {}", reply.text());
+        assert_eq!(reply.text().contains("Here is what I have"), asked == Question::Approval, "{text:?}");
+        assert!(asked == Question::Approval || d.slots().features.is_empty(), "{text:?}");
+        if asked == Question::Approval {
+            assert!(d.slots().features.contains(&"notes".to_owned()), "{text:?}: what was heard is kept");
+            assert!(built(&d.hear(&Heard::certain("yes"))).is_some(), "{text:?}: its own yes starts it");
+        }
+    }
+    for (key, asked) in
+        [('1', Question::Approval), ('2', Question::What), ('*', Question::What), ('3', Question::Offer)]
+    {
+        let mut d = offered();
+        assert!(built(&d.key(key)).is_none());
+        assert_eq!(d.slots().asked, asked, "{key}");
+    }
+    let mut d = offered();
+    let doubtful = d.hear(&Heard { text: "yes".into(), confidence: 0.3 });
+    assert!(built(&doubtful).is_none() && d.slots().asked == Question::Offer);
+}
+
+#[test]
+fn a_declined_offer_is_not_made_again_and_an_old_yes_takes_nothing_up() {
+    use callwright::conversation::Question;
+    let mut d = offered();
+    d.hear(&Heard::certain("no"));
+    for text in ["yes", "get good should on a crm with notes would you"] {
+        let reply = d.hear(&Heard::certain(text));
+        assert!(built(&reply).is_none() && reply.expect == Expectation::Open, "{text:?}: {}", reply.text());
+        assert_eq!(d.slots().asked, Question::What);
     }
 }
 
@@ -314,7 +388,7 @@ fn the_same_call_gives_the_same_manifest() {
 proptest! {
     #[test]
     fn no_conversation_panics_and_no_build_without_a_yes(
-        steps in proptest::collection::vec((0u8..9, "[a-z ,.']{0,40}"), 0..30)
+        steps in proptest::collection::vec((0u8..10, "[a-z ,.']{0,40}"), 0..30)
     ) {
         let said = ["build a crm", "with deals", "no", "hmm", "how is the crm", "without deals", "okay", "add invoices", "a website"];
         let mut d = dialogue();
@@ -326,7 +400,8 @@ proptest! {
                 2 => d.build_update(&BuildUpdate { build_id: "b".into(), stage: BuildStage::Tested, say: Some(text), outcome: None }),
                 3 => d.facts(&AppFacts { name: text, requests_per_minute: f64::NAN, ..AppFacts::default() }),
                 4 => { let said = d.greet().text(); d.cut_off(&said, text.len()); continue }
-                5 => d.hear(&Heard::certain(text.replace("yes", "no"))),
+                5 => d.hear(&Heard::certain("good should on a crm for the garage")),
+                6 => d.hear(&Heard::certain(text.replace("yes", "no"))),
                 _ => d.hear(&Heard::certain(said[text.len() % said.len()])),
             };
             prop_assert!(built(&reply).is_none());

@@ -6,14 +6,16 @@
 
 mod ears;
 
-use callwright::conversation::{Dialogue, Expectation, Heard, Intent, Persona};
-use ears::{config, start, turn};
+use callwright::conversation::{Dialogue, Expectation, Heard, Intent, Persona, Reply};
+use ears::{Rig, config, start, turn};
 
-/// Requests that must be taken for one, of thirty. The embedded recogniser has a vocabulary of some 800 words, and the
-/// sentences were not written for it: what it misses, the agent asks for again.
-const REQUESTS_UNDERSTOOD_MIN: usize = 20;
-/// Other sentences that may be taken for a request. Nothing is built then: the read-back is still to be approved.
-const FALSE_REQUESTS_MAX: usize = 2;
+/// Requests that must lead on, of thirty: read back at once, or asked back whether a CRM is wanted.
+const LED_ON_MIN: usize = 28;
+/// Requests that must be understood without asking back. The embedded recogniser has a vocabulary of some thousand words,
+/// and the sentences were not written for it.
+const UNDERSTOOD_MIN: usize = 20;
+/// Other sentences that may be read back as a request. Nothing is built then: the read-back is still to be approved.
+const FALSE_READ_BACKS_MAX: usize = 1;
 
 /// Spoken as letters, as people say it.
 fn spoken(sentence: &str) -> String {
@@ -24,38 +26,94 @@ fn sentences(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter(|line| !line.trim().is_empty())
 }
 
-/// What the agent makes of a first sentence: whether it reads a CRM back (or asks what it shall keep), and whether it
-/// has started anything.
-fn taken_for_a_request(heard: &str, confidence: f32) -> (bool, bool) {
-    let mut dialogue = Dialogue::new(Persona::named("Grace"), "conv_1");
-    let _ = dialogue.greet();
-    let reply = dialogue.hear(&Heard { text: heard.to_owned(), confidence });
-    let started = matches!(reply.intent, Some(Intent::Build(_)));
+/// What the agent makes of a first sentence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taken {
+    /// Reads a CRM back, or asks what it shall keep.
+    Understood,
+    /// Asks whether a CRM is wanted.
+    Asked,
+    /// Takes it for something else, or for nothing.
+    Missed,
+}
+
+/// A caller's conversation, by voice.
+struct Talk<'a> {
+    rig: &'a Rig,
+    dialogue: Dialogue,
+    started: bool,
+}
+
+impl<'a> Talk<'a> {
+    fn new(rig: &'a Rig) -> Self {
+        let mut dialogue = Dialogue::new(Persona::named("Grace"), "conv_1");
+        let _ = dialogue.greet();
+        Self { rig, dialogue, started: false }
+    }
+
+    /// Says a sentence over the line. Returns what was heard and what the agent answers.
+    fn say(&mut self, sentence: &str, expectation: Expectation) -> (String, Reply) {
+        let (text, confidence) = self.rig.call().hear(expectation, &turn("rms", &spoken(sentence)));
+        let reply = self.dialogue.hear(&Heard { text: text.clone(), confidence });
+        self.started |= matches!(reply.intent, Some(Intent::Build(_)));
+        (text, reply)
+    }
+}
+
+fn taken(reply: &Reply) -> Taken {
     let text = reply.text();
-    (text.contains("Here is what I have") || text.contains("What shall it keep"), started)
+    if text.contains("Here is what I have") || text.contains("What shall it keep") {
+        Taken::Understood
+    } else if text.contains("Shall I build a CRM for you?") {
+        Taken::Asked
+    } else {
+        Taken::Missed
+    }
 }
 
 #[test]
-fn requests_by_another_author_are_understood_and_nothing_else_starts_anything() {
+fn requests_by_another_author_lead_on_and_nothing_else_starts_anything() {
     let Some(rig) = start(&config()) else { return };
-    let hear = |sentence: &str| rig.call().hear(Expectation::Open, &turn("rms", &spoken(sentence)));
-    let (mut understood, mut mistaken, mut started) = (0, 0, 0);
+    let (mut understood, mut asked) = (0, 0);
     for sentence in sentences(include_str!("fixtures/spoken_requests.txt")) {
-        let (heard, confidence) = hear(sentence);
-        let (request, start) = taken_for_a_request(&heard, confidence);
-        understood += usize::from(request);
-        started += usize::from(start);
-        eprintln!("{} {sentence}\n     {heard}", if request { "  +" } else { "  -" });
+        let mut talk = Talk::new(&rig);
+        let (heard, reply) = talk.say(sentence, Expectation::Open);
+        let first = taken(&reply);
+        let sign = match first {
+            Taken::Understood => "+",
+            Taken::Asked => "?",
+            Taken::Missed => "-",
+        };
+        eprintln!("  {sign} {sentence}\n     {heard}");
+        assert!(!talk.started, "{sentence:?} started a build without a yes");
+        understood += usize::from(first == Taken::Understood);
+        asked += usize::from(first == Taken::Asked);
+        if reply.expect == Expectation::YesNo {
+            let read_back = reply.text().contains("Here is what I have");
+            let (heard, reply) = talk.say("Yes.", reply.expect);
+            // An offer that is taken up is read back, or what it shall keep is asked; a read-back that is approved starts.
+            assert_eq!(talk.started, read_back, "{sentence:?}, then {heard:?}: {}", reply.text());
+            assert!(read_back || taken(&reply) == Taken::Understood, "{sentence:?}, then {heard:?}: {}", reply.text());
+        }
     }
+    let (mut read_back, mut offered) = (0, 0);
     for sentence in sentences(include_str!("fixtures/spoken_not_requests.txt")) {
-        let (heard, confidence) = hear(sentence);
-        let (request, start) = taken_for_a_request(&heard, confidence);
-        mistaken += usize::from(request);
-        started += usize::from(start);
-        eprintln!("{} {sentence}\n     {heard}", if request { "  !" } else { "   " });
+        let mut talk = Talk::new(&rig);
+        let (heard, reply) = talk.say(sentence, Expectation::Open);
+        let first = taken(&reply);
+        let sign = match first {
+            Taken::Understood => "!",
+            Taken::Asked => "?",
+            Taken::Missed => " ",
+        };
+        eprintln!("  {sign} {sentence}\n     {heard}");
+        assert!(!talk.started, "{sentence:?} started a build");
+        read_back += usize::from(first == Taken::Understood);
+        offered += usize::from(first == Taken::Asked);
     }
-    eprintln!("understood {understood} of 30, mistaken for a request {mistaken} of 30, started {started}");
-    assert_eq!(started, 0, "nothing starts without a yes");
-    assert!(understood >= REQUESTS_UNDERSTOOD_MIN, "understood {understood} of 30");
-    assert!(mistaken <= FALSE_REQUESTS_MAX, "{mistaken} of 30 were taken for a request");
+    eprintln!("requests: understood {understood}, asked back {asked}, missed {} of 30", 30 - understood - asked);
+    eprintln!("others: read back {read_back}, asked back {offered} of 30; nothing started");
+    assert!(understood + asked >= LED_ON_MIN, "understood {understood}, asked back {asked} of 30");
+    assert!(understood >= UNDERSTOOD_MIN, "understood {understood} of 30");
+    assert!(read_back <= FALSE_READ_BACKS_MAX, "{read_back} of 30 were read back as a request");
 }

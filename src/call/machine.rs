@@ -97,8 +97,9 @@ pub struct CallMachine {
     last_voiced: Tick,
     last_voiced_at: MediaTime,
     /// When the first loud sample of the newest voice arrived.
-    loud_from: Option<Tick>,
-    onset: Option<Tick>,
+    onset: Tick,
+    /// Onset of the speech that cuts the agent short.
+    interrupted: Option<Tick>,
     /// When the last key came.
     keyed: Option<Tick>,
     /// When the ACK came, until the greeting is heard.
@@ -138,8 +139,8 @@ impl CallMachine {
             audio_now: MediaTime(0),
             last_voiced: Tick(0),
             last_voiced_at: MediaTime(0),
-            loud_from: None,
-            onset: None,
+            onset: Tick(0),
+            interrupted: None,
             keyed: None,
             confirmed: None,
             end_of_turn: None,
@@ -199,7 +200,7 @@ impl CallMachine {
     fn handle_talk(&mut self, now: Tick, input: CallInput) {
         match input {
             CallInput::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick } => {
-                self.loud_from = onset_tick;
+                self.onset = onset_tick.unwrap_or(last_voiced_tick);
                 if voiced {
                     self.last_voiced = last_voiced_tick;
                     self.last_voiced_at = self.last_voiced_at.max(last_voiced);
@@ -349,7 +350,7 @@ impl CallMachine {
             return; // no hand and no dialler is that fast, and every answer costs the voice that all calls share
         }
         self.keyed = Some(now);
-        self.onset = None;
+        self.interrupted = None;
         self.cut_playout();
         self.turn.digit(at);
         self.follow_turn(now);
@@ -452,14 +453,10 @@ impl CallMachine {
                         self.carried.clear();
                     }
                 }
-                TurnEvent::BargeIn { at } => {
+                TurnEvent::BargeIn { .. } => {
                     self.caller_speaking = true;
                     self.carried.clear();
-                    // Where nothing loud was heard yet: voice runs from `at` to the last voiced sample, whose arrival is
-                    // known.
-                    let voice = u64::try_from(self.last_voiced_at.since(at).as_nanos()).unwrap_or(u64::MAX);
-                    let quiet_onset = Tick(self.last_voiced.0.saturating_sub(voice));
-                    self.onset = Some(self.loud_from.unwrap_or(quiet_onset));
+                    self.interrupted = self.saying.as_ref().is_some_and(|s| s.audible).then_some(self.onset);
                     self.cut_playout();
                 }
                 TurnEvent::EndOfTurn { .. } => {
@@ -541,7 +538,7 @@ impl CallMachine {
         {
             self.account(lost.said, Duration::ZERO);
         }
-        self.cuts.push_back(Cut { generation: self.generation, said, onset: self.onset.take() });
+        self.cuts.push_back(Cut { generation: self.generation, said, onset: self.interrupted.take() });
         self.actions.push_back(CallAction::Flush(self.generation));
     }
 

@@ -4,6 +4,24 @@
 //! Pure; owned by the call's actor. State is explicit ([`Dialogue::slots`]): what was asked, what is known, what is missing.
 //! Invariants: `Intent::Build` leaves only from [`Question::Approval`], on an explicit yes that was heard after the question
 //! or on key 1; after three prompts without progress the call ends and nothing was started; at most one line a build stage.
+//!
+//! What is asked, and where the answer leads (a report, a repetition, an operator or a goodbye is possible everywhere):
+//!
+//! | asked      | heard                                          | next                                     |
+//! |------------|------------------------------------------------|------------------------------------------|
+//! | `What`     | a request                                      | `Features`, or `Approval` when it has any |
+//! | `What`     | a CRM is named, but not clearly wanted, once   | `Offer`, what was heard is kept          |
+//! | `What`     | anything else                                  | `What`, in other words                   |
+//! | `Offer`    | yes, also with features                        | as a request with all that was heard     |
+//! | `Offer`    | no                                             | `What`; nothing is read back             |
+//! | `Offer`    | a request, another thing                       | as under `What`                          |
+//! | `Instead`  | yes                                            | `Features`                               |
+//! | `Features` | features                                       | `Approval`                               |
+//! | `Approval` | yes, heard after the question; key 1           | `Nothing`: the build starts              |
+//! | `Approval` | no                                             | `Change`                                 |
+//! | `Approval`, `Change` | a change                             | `Approval`, with the change read back    |
+//! | any        | the third prompt without progress              | goodbye; nothing was started             |
+//!
 //! Deliberately absent: knowledge of other calls' builds (facts come in by [`Dialogue::facts`]).
 
 use serde::Serialize;
@@ -17,8 +35,11 @@ use crate::pipeline::intent::{Act, Context, Understanding, understand};
 const PROMPTS_MAX: u8 = 3;
 /// A spoken yes below this confidence of the recogniser is asked for again, or for the key.
 const YES_CONFIDENCE_MIN: f32 = 0.5;
+/// Words beside a yes to an offer; with more, the caller is speaking of something else.
+const OTHER_WORDS_MAX: usize = 3;
 
 const ASK_WHAT: &str = "What shall I build for you?";
+const ASK_OFFER: &str = "Shall I build a CRM for you?";
 const ASK_FEATURES: &str = "What shall it keep: contacts, deals, or both?";
 const ASK_APPROVAL: &str = "Shall I build it?";
 const HOW_TO_APPROVE: &str = "Say yes or press one.";
@@ -29,6 +50,8 @@ const HOW_TO_APPROVE: &str = "Say yes or press one.";
 pub enum Question {
     /// What to build.
     What,
+    /// Whether a CRM is wanted: one was named, but perhaps not asked for.
+    Offer,
     /// Whether a CRM would do instead of something that cannot be built.
     Instead,
     /// What the CRM shall keep.
@@ -87,6 +110,8 @@ pub struct Dialogue {
     conversation_id: String,
     question: Question,
     draft: Option<Draft>,
+    /// What was heard when a CRM was offered; offered at most once a call.
+    offered: Option<Understanding>,
     /// Last revision given in this conversation.
     revision: u32,
     /// Prompts without progress.
@@ -111,6 +136,7 @@ impl Dialogue {
             conversation_id: conversation_id.into(),
             question: Question::What,
             draft: None,
+            offered: None,
             revision: 0,
             failures: 0,
             build: None,
@@ -158,7 +184,7 @@ impl Dialogue {
     /// The caller's turn is over and was recognised as `heard`.
     pub fn hear(&mut self, heard: &Heard) -> Reply {
         let context = match self.question {
-            Question::What | Question::Instead => Context::AskedWhat,
+            Question::What | Question::Offer | Question::Instead => Context::AskedWhat,
             Question::Features => Context::AskedFeatures,
             Question::Approval | Question::Change => Context::AskedApproval,
             Question::Nothing => Context::Free,
@@ -170,6 +196,7 @@ impl Dialogue {
         match self.question {
             _ if self.building() => self.hear_while_building(&understood),
             Question::What | Question::Nothing => self.hear_request(&understood),
+            Question::Offer => self.hear_offer_answered(&understood, heard),
             Question::Instead if understood.answer.approves() => self.begin(&understood),
             Question::Instead => {
                 if understood.act == Act::Reject {
@@ -185,6 +212,8 @@ impl Dialogue {
     /// A key: `0`–`9`, `*`, `#`. 1 yes, 2 change, 3 repeat, 0 operator, * stop.
     pub fn key(&mut self, key: char) -> Reply {
         match key {
+            '1' if self.question == Question::Offer => self.take_offer(1.0, None),
+            '2' if self.question == Question::Offer => self.stop(),
             '1' if self.question == Question::Approval => self.approve(json!({ "by": "key", "key": "1" })),
             // After "What shall I change?" the question has to be asked again.
             '1' if self.question == Question::Change => self.ask_approval(Vec::new()),
@@ -361,6 +390,29 @@ impl Dialogue {
                 // "Thank you", "great" after a build is live.
                 self.say(&["You are welcome."])
             }
+            // Named, but perhaps misheard: a person would ask back.
+            _ if understood.hinted && self.question == Question::What && self.offered.is_none() => {
+                self.offered = Some(understood.clone());
+                self.question = Question::Offer;
+                self.reply(vec![ASK_OFFER.to_owned()], Expectation::YesNo)
+            }
+            _ => self.fail(&["Sorry, I did not get that."]),
+        }
+    }
+
+    /// What follows "Shall I build a CRM for you?". A yes leads to the read-back, which takes its own yes.
+    fn hear_offer_answered(&mut self, understood: &Understanding, heard: &Heard) -> Reply {
+        let answer = &understood.answer;
+        match &understood.act {
+            // "no, I said build a CRM with deals".
+            Act::BuildCrm if understood.fires() => self.take_offer(understood.confidence, Some(understood)),
+            Act::BuildOther(_) | Act::Cancel | Act::Nothing => self.hear_request(understood),
+            _ if answer.rejects() => self.stop(),
+            _ if answer.no >= 0.9 => self.fail(&["I need a clear yes or no."]),
+            _ if agrees(understood) && heard.confidence < YES_CONFIDENCE_MIN => {
+                self.fail(&["I am not sure that I heard a yes."])
+            }
+            _ if agrees(understood) => self.take_offer(answer.yes, Some(understood)),
             _ => self.fail(&["Sorry, I did not get that."]),
         }
     }
@@ -430,6 +482,25 @@ impl Dialogue {
         self.failures = 0;
         self.revision += 1;
         self.draft = Some(Draft::new(understood, self.revision));
+        self.proceed()
+    }
+
+    /// The caller wants the CRM that was offered: with what was heard before, and what the answer adds. `confidence`: in the
+    /// answer.
+    fn take_offer(&mut self, confidence: f64, answer: Option<&Understanding>) -> Reply {
+        let Some(mut wanted) = self.offered.clone() else { return self.ask_what() };
+        wanted.confidence = confidence;
+        if let Some(answer) = answer {
+            wanted.name = answer.name.clone().or(wanted.name);
+            wanted.purpose = answer.purpose.clone().or(wanted.purpose);
+        }
+        self.failures = 0;
+        self.revision += 1;
+        let mut draft = Draft::new(&wanted, self.revision);
+        if let Some(answer) = answer {
+            draft.take(&answer.edit);
+        }
+        self.draft = Some(draft);
         self.proceed()
     }
 
@@ -541,6 +612,7 @@ impl Dialogue {
     fn ask_again(&self, say: &mut Vec<String>) -> Expectation {
         let question: &[&str] = match self.question {
             Question::What => &[ASK_WHAT],
+            Question::Offer => &[ASK_OFFER],
             Question::Instead => &["Shall it be a CRM?"],
             Question::Features => &[ASK_FEATURES],
             Question::Approval => &[ASK_APPROVAL, HOW_TO_APPROVE],
@@ -549,7 +621,7 @@ impl Dialogue {
         };
         say.extend(question.iter().map(|q| (*q).to_owned()));
         match self.question {
-            Question::Approval | Question::Instead => Expectation::YesNo,
+            Question::Approval | Question::Instead | Question::Offer => Expectation::YesNo,
             _ => Expectation::Open,
         }
     }
@@ -565,6 +637,7 @@ impl Dialogue {
         let prompt: &[&str] = match self.question {
             Question::What if second => &["I can build a CRM, or tell you how one is doing.", ASK_WHAT],
             Question::What => &["Say, for example: build a CRM with contacts and deals.", ASK_WHAT],
+            Question::Offer => &[ASK_OFFER, "Say yes or no."],
             Question::Instead => &["Shall it be a CRM?", "Say yes or no."],
             Question::Features if second => {
                 if let Some(draft) = &mut self.draft {
@@ -588,7 +661,8 @@ impl Dialogue {
             Question::Nothing => &["Ask me how it is doing, or say goodbye."],
         };
         say.extend(prompt.iter().map(|p| (*p).to_owned()));
-        let expect = if self.question == Question::Instead { Expectation::YesNo } else { Expectation::Open };
+        let closed = matches!(self.question, Question::Instead | Question::Offer);
+        let expect = if closed { Expectation::YesNo } else { Expectation::Open };
         self.reply(say, expect)
     }
 
@@ -616,6 +690,18 @@ impl Dialogue {
         self.last_say.clone_from(&say);
         self.last_expect = expect;
         Reply { say, expect, intent: None, hang_up: false }
+    }
+}
+
+/// Whether a turn says yes to a question that starts nothing: "sure", "yes that would be lovely", "yes but with notes".
+fn agrees(understood: &Understanding) -> bool {
+    let answer = &understood.answer;
+    let strong = answer.yes >= 0.9;
+    match (strong, answer.no == 0.0) {
+        (true, true) => answer.other_words <= OTHER_WORDS_MAX || !understood.edit.is_empty(),
+        (true, false) => !understood.edit.is_empty(),
+        (false, true) => answer.yes > 0.0 && answer.other_words == 0,
+        (false, false) => false,
     }
 }
 

@@ -7,6 +7,7 @@ mod answer;
 mod artefact;
 mod command;
 mod feature;
+mod hint;
 mod mood;
 mod request;
 mod transcript;

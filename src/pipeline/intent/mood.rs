@@ -68,6 +68,15 @@ impl Clause<'_> {
         if self.heard.at(i) == "about" {
             return if self.before(i) == "how" || self.heard.at(i + 1) == "a" { LIKELY } else { UNCLEAR };
         }
+        if matches!(self.heard.at(i), "time" | "interested") {
+            let ours = self.heard.at(i) == "time" || self.within(i, 4, &["i", "we", "i'm", "we're", "i'd", "we'd"]);
+            return match ours {
+                _ if self.within(i, 4, NEGATORS) || self.before(i) == "no" => REFUSED,
+                true if self.within(i, 4, &["it's", "is", "i'm", "we're", "am", "are", "be"]) => LIKELY,
+                true => UNCLEAR,
+                false => SOMEBODY_ELSE,
+            };
+        }
         loop {
             let p = self.before(i);
             if NEGATORS.contains(&p) || (p == "no" && verb == Verb::Wish) {
@@ -100,6 +109,8 @@ impl Clause<'_> {
                 Verb::Gerund | Verb::WishOfThird => SUPPOSED,
             },
             "let's" => CLEAR,
+            // "no, I said build a CRM".
+            "said" if matches!(r, "i" | "we") && matches!(verb, Verb::Make | Verb::Get) => LIKELY,
             _ if verb == Verb::Gerund => self.gerund(p, r, i),
             "to" => self.infinitive(i - 1, depth),
             "you" => self.you(i, r, verb),
@@ -128,6 +139,13 @@ impl Clause<'_> {
             | "somebody" | "anyone" | "it" | "who" | "that" | "which" => SOMEBODY_ELSE,
             "guys" | "folks" if r == "you" => self.you(i - 1, self.before(i - 2), verb),
             "in" if verb == Verb::Wish && self.heard.at(at) == "market" => LIKELY,
+            "in" if verb == Verb::Wish && self.heard.at(at) == "need" => {
+                match self.within(i, 4, &["i", "we", "i'm", "we're", "our", "my"]) {
+                    _ if self.within(i, 4, NEGATORS) => REFUSED,
+                    true => LIKELY,
+                    false => SOMEBODY_ELSE,
+                }
+            }
             _ if self.heard.at(at) == "market" => {
                 if self.within(i, 4, &["i'm", "we're", "are", "am"]) {
                     POLITE

@@ -112,6 +112,15 @@ impl Clause<'_> {
                 "after" if matches!(before, "i'm" | "we're" | "am" | "are") => Some(Verb::Wish),
                 "with" if before == "do" => return Some((at - 1, Verb::Wish)),
                 "use" if before == "could" => Some(Verb::Wish),
+                "on" | "with" if matches!(before, "started" | "going" | "cracking") && self.before(at - 1) == "get" => {
+                    return Some((at - 2, Verb::Make));
+                }
+                "on" if matches!(before, "start" | "begin" | "work") => return Some((at - 1, Verb::Make)),
+                "of" if before == "need" && self.before(at - 1) == "in" => return Some((at - 1, Verb::Wish)),
+                "in" if before == "interested" => return Some((at - 1, Verb::Wish)),
+                "for" if before == "time" => return Some((at - 1, Verb::Wish)),
+                // "it's about time we had".
+                "had" | "got" if matches!(before, "we" | "i") && self.within(at, 3, &["time"]) => Some(Verb::Wish),
                 "like" | "love" | "appreciate" | "prefer" => {
                     matches!(before, "i'd" | "we'd" | "would" | "really" | "should" | "also" | "just")
                         .then_some(Verb::Wish)
@@ -139,8 +148,14 @@ impl Clause<'_> {
         None
     }
 
-    /// "what I need is", "all we want is".
+    /// "what I need is", "all we want is", "the job for you is".
     fn cleft(&self, at: usize) -> bool {
+        if self.within(at, 7, &["job", "order", "project", "request", "wish", "plan"])
+            && !self.within(at, 8, &["his", "her", "their", "your", "old", "last"])
+            && self.heard.at(at) == "is"
+        {
+            return true;
+        }
         self.within(at, 8, &["what", "all", "thing"])
             && self.within(at, 7, &["i", "we", "i'd", "we'd", "i'm", "we're", "me", "us"])
             && !self.within(at, 6, &["last"])
@@ -198,7 +213,7 @@ impl Clause<'_> {
                 | "stopped"
                 | "went"
                 | "you"
-        );
+        ) || (next == "no" && matches!(rest.get(1), Some(&("thank" | "thanks" | "way"))));
         let polite = self.heard.says(&["please"]);
         match (lead_in && !verb_follows && !rest.iter().any(|w| NEGATORS.contains(w) && *w != "without"), asked, polite)
         {
@@ -326,6 +341,17 @@ mod tests {
             "I told you to build a CRM",
             "we could do with a CRM",
             "I am looking for a customer database",
+            "please get started on a CRM",
+            "can you start on a CRM for us",
+            "it's about time we had a CRM",
+            "we are in need of a CRM",
+            "I'm interested in a CRM",
+            "it's time for a CRM",
+            "the job I have for you is a CRM",
+            "what we're missing is a CRM",
+            "let's get a CRM built for the studio",
+            "I need you to code us a CRM",
+            "can I get you to write me a CRM",
         ] {
             assert!(crm(text) > 0.75, "{text}: {}", crm(text));
         }
@@ -361,6 +387,11 @@ mod tests {
             "build a website, not a CRM",
             "tell me about the CRM",
             "when you build a CRM you need data",
+            "they got started on a CRM",
+            "it's not time for a CRM",
+            "we're not interested in a CRM",
+            "he is in need of a CRM",
+            "his last job was a CRM",
         ] {
             assert!(crm(text) <= 0.75, "{text}: {}", crm(text));
         }

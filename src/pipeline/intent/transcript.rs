@@ -3,6 +3,7 @@
 //! Pure. Invariant: the words of a transcript are lower case and non-empty; [`PAUSE`] stands for punctuation, never at
 //! the ends and never twice in a row. Deliberately absent: meaning.
 
+use super::words::{GERUND, GET, MAKE, MAKE_WITH};
 use crate::limits::HEARD_TEXT_MAX;
 
 /// Stands between words where the recogniser wrote punctuation.
@@ -87,6 +88,7 @@ impl Transcript {
         let mut words = split(text);
         rewrite(&mut words);
         merge(&mut words);
+        slips(&mut words);
         words.retain(|w| !FILLERS.contains(&w.as_str()));
         free_please(&mut words);
         words.dedup_by(|a, b| a == PAUSE && b == PAUSE);
@@ -217,6 +219,42 @@ fn merge(words: &mut Vec<String>) {
     *words = out;
 }
 
+/// What recognisers write for words that sound alike, where only one of the two can stand: "need is crm" for "need a crm",
+/// "right me" for "write me", "you good make" for "you could make".
+fn slips(words: &mut Vec<String>) {
+    for i in 1..words.len() {
+        let before = words[i - 1].as_str();
+        let next = words.get(i + 1).map_or("", String::as_str);
+        let heard = match words[i].as_str() {
+            "is" if next == "crm" && can_take_an_object(before) => "a",
+            "as" | "his" if next == "crm" && matches!(before, "me" | "us" | "build" | "make" | "need" | "want") => "a",
+            "good" if matches!(before, "you" | "we") && (MAKE.contains(&next) || MAKE_WITH.contains(&next)) => "could",
+            "right" if matches!(next, "me" | "us") && matches!(before, "to" | "please" | "you" | "and") => "write",
+            _ => continue,
+        };
+        heard.clone_into(&mut words[i]);
+    }
+    // "what we need is crm" lacks its article.
+    let mut i = 1;
+    while i < words.len() {
+        if words[i] == "crm"
+            && words[i - 1] == "is"
+            && words[..i - 1].iter().any(|w| matches!(w.as_str(), "what" | "all" | "job"))
+        {
+            words.insert(i, "a".to_owned());
+        }
+        i += 1;
+    }
+}
+
+/// Verbs and those for whom something is made: an "is" behind them is an "a" misheard.
+fn can_take_an_object(word: &str) -> bool {
+    matches!(word, "me" | "us" | "need" | "want" | "up" | "together" | "with" | "for" | "on" | "about")
+        || MAKE.contains(&word)
+        || GET.contains(&word)
+        || GERUND.contains(&word)
+}
+
 /// "build me, please, a CRM": the pauses around a please say nothing.
 fn free_please(words: &mut Vec<String>) {
     let mut i = 1;
@@ -247,6 +285,17 @@ mod tests {
         assert_eq!(plain("five a pea eye"), "five api");
         assert_eq!(plain("a customer relationship management system"), "a crm system");
         assert_eq!(plain("customer relationship is everything"), "customer relationship is everything");
+    }
+
+    #[test]
+    fn words_that_sound_alike() {
+        assert_eq!(plain("build us is crm"), "build us a crm");
+        assert_eq!(plain("what we're missing is crm"), "what we're missing is a crm");
+        assert_eq!(plain("i was hoping you good make a crm"), "i was hoping you could make a crm");
+        assert_eq!(plain("can i get you to right me a crm"), "can i get you to write me a crm");
+        for kept in ["is crm down", "how is crm doing", "right what i want", "you good people", "all right me too"] {
+            assert_eq!(plain(kept), kept);
+        }
     }
 
     #[test]
