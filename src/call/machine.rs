@@ -390,7 +390,8 @@ impl CallMachine {
         samples: u64,
         last_audible: Option<Tick>,
     ) {
-        while let Some(mut cut) = self.cuts.pop_front_if(|cut| cut.generation <= generation) {
+        while self.cuts.front().is_some_and(|cut| cut.generation <= generation) {
+            let Some(mut cut) = self.cuts.pop_front() else { break };
             let mut since_onset = Duration::ZERO;
             if utterance == Some(cut.said.utterance) {
                 cut.said.sent = cut.said.sent.max(samples);
