@@ -371,6 +371,15 @@ const COUNTED: &[&str] =
 /// "how do you", "how are you": not about a build.
 const NOT_A_SUBJECT: &[&str] = &["you", "i", "we", "they", "he", "she", "one"];
 
+/// Articles of what is there already.
+const THERE: &[&str] = &["the", "my", "our", "his", "this", "that", "your"];
+const AFTER_THE_SUBJECT: &[&str] = &["doing", "going", "today", "now", "please", "along", "coming"];
+/// Words that order, refuse or complain.
+const ORDERS: &[&str] = &[
+    "build", "make", "need", "want", "create", "set", "give", "get", "start", "do", "don't", "not", "delete", "stop",
+    "cancel", "lost", "hate", "like", "love", "use", "used", "have", "had",
+];
+
 /// Whether a turn asks about a build, and which: `Some(None)` is "it".
 fn report(heard: &Transcript) -> Option<Option<String>> {
     let subject = mentions(heard).first().map(|m| match m.what {
@@ -415,7 +424,28 @@ fn report(heard: &Transcript) -> Option<Option<String>> {
     if state && about && heard.len() <= 10 {
         return Some(subject);
     }
+    if names_what_is_there(heard) {
+        return Some(subject);
+    }
     None
+}
+
+/// "… the CRM", "… my CRM doing": a few words that end in an app as something that is there already. The telephone eats the
+/// breath of "how", so a recogniser hears "hello is the crm"; what is left still asks about that CRM and orders none.
+fn names_what_is_there(heard: &Transcript) -> bool {
+    let words = heard.words();
+    let end = words.iter().rposition(|w| !AFTER_THE_SUBJECT.contains(&w.as_str())).map_or(0, |last| last + 1);
+    let doing = end < words.len();
+    match &words[..end] {
+        [before @ .., article, noun] => {
+            noun == "crm"
+                && THERE.contains(&article.as_str())
+                && (1..=3).contains(&before.len())
+                && (doing || before.len() <= 2)
+                && !before.iter().any(|w| ORDERS.contains(&w.as_str()))
+        }
+        _ => false,
+    }
 }
 
 /// "call it Acme", "named Acme": up to three words.
@@ -489,6 +519,12 @@ mod tests {
             "is the crm up yet",
             "give me an update on the CRM",
             "how many records does the CRM have",
+            // What is left of "how's the CRM" on the telephone.
+            "hello is the crm",
+            "notes the crm doing",
+            "no is my crm doing",
+            "hello does the crm",
+            "notes his crm",
         ] {
             assert_eq!(free(text), Act::Report(Some("crm".to_owned())), "{text}");
         }
@@ -507,6 +543,10 @@ mod tests {
             "how do you do",
             "there is a dog",
             "is he ready",
+            "i need the crm",
+            "i lost the crm",
+            "build the crm",
+            "customers did to the crm and and add lost a lot",
         ] {
             assert!(!matches!(free(text), Act::Report(_)), "{text}");
         }
