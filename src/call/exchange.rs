@@ -90,7 +90,7 @@ pub enum CallInput {
     MediaTimeout,
     /// The daemon is stopping.
     Drain,
-    /// A deadline of [`CallMachine::poll_timeout`] passed.
+    /// A deadline of [`super::machine::CallMachine::poll_timeout`] passed.
     Timeout,
 }
 

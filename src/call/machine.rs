@@ -401,7 +401,7 @@ impl CallMachine {
         last_audible: Option<Tick>,
     ) {
         while self.cuts.front().is_some_and(|cut| cut.generation <= generation) {
-            let Some(mut cut) = self.cuts.pop_front() else { return };
+            let Some(mut cut) = self.cuts.pop_front() else { break };
             let mut since_onset = Duration::ZERO;
             if utterance == Some(cut.said.utterance) {
                 cut.said.sent = cut.said.sent.max(samples);
