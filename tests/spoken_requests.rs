@@ -13,7 +13,7 @@ use ears::{Rig, config, start, turn};
 const LED_ON_MIN: usize = 28;
 /// Requests that must be understood without asking back. The embedded recogniser has a vocabulary of some 1400 words,
 /// and the sentences were not written for it.
-const UNDERSTOOD_MIN: usize = 20;
+const UNDERSTOOD_MIN: usize = 24;
 /// Other sentences that may be read back as a request. Nothing is built then: the read-back is still to be approved.
 const FALSE_READ_BACKS_MAX: usize = 1;
 
