@@ -8,6 +8,7 @@ pub(super) type Words = &'static [&'static str];
 pub(super) const HELLO: Words = &[
     "", "", "", "", "hi", "hello", "hello grace", "hey grace", "good morning", "good afternoon", "yes hello", "okay",
     "well", "yes", "right", "um", "so", "hi there", "listen", "great", "okay so", "so um", "now", "alright", "yeah",
+    "look", "basically", "honestly", "to be honest", "hey", "quick question", "sorry to bother you", "good day", "morning", "good evening", "actually", "my friend told me about you", "somebody gave me your number", "i saw your website", "thanks for picking up", "let me explain", "first of all",
 ];
 /// Who calls.
 #[rustfmt::skip]
@@ -32,6 +33,7 @@ pub(super) const TRADE: Words = &[
     "a butcher", "a baker", "a farmer", "a tailor", "a florist", "an optician", "a therapist", "a vet", "a broker",
     "a landlord", "a caterer", "an architect", "an engineer", "a musician", "a cook", "a driver", "a trainer", "a tutor",
     "a locksmith", "a real estate agent", "an estate agent", "a salesman", "a freelancer", "a writer", "a nurse",
+    "a barber", "a bookkeeper", "a chef", "a contractor", "a decorator", "a developer", "an editor", "a fitness coach", "a fisherman", "a guide", "an illustrator", "an insurance agent", "an investor", "a jeweler", "a journalist", "a lecturer", "a manager", "a notary", "a pharmacist", "a physician", "a piano teacher", "a pilot", "a printer", "a producer", "a professor", "a psychologist", "a recruiter", "a reporter", "a roofer", "a scientist", "a singer", "a stylist", "a surgeon", "a translator", "a veterinarian", "a wedding planner", "a welder", "a shop owner", "a hotel owner",
 ];
 /// Kinds of business.
 #[rustfmt::skip]
@@ -50,6 +52,7 @@ pub(super) const BUSINESS: Words = &[
     "pool service", "tree service", "painting company", "carpet store", "electrical company", "crew", "office", "team",
     "practice", "firm", "store", "dog school", "grooming salon", "car wash", "tennis club", "language school", "accountants",
     "salon", "agency", "customers", "sales people", "job", "gardening business", "wedding business", "translation agency",
+    "law practice", "wine bar", "charity", "sports club", "football team", "travel business", "vet clinic", "animal clinic", "card shop", "book shop", "choir", "band", "orchestra", "camp", "library", "museum", "bank", "boat club", "boat yard", "riding school", "horse farm", "kindergarten", "nursery", "ice cream shop", "pizza place", "food truck", "machine shop", "metal shop", "glass company", "paint shop", "phone shop", "computer shop", "computer repair shop", "watch shop", "shoe store", "clothing store", "bridal shop", "gift shop", "camera store", "wine store", "tea shop", "grocery store", "market stall", "radio station", "newspaper", "film company", "tv station", "web agency", "research group", "call center", "help desk", "parts department", "sales department", "service team", "field team", "recruiting agency", "rental business", "car rental", "house cleaning business", "window cleaning business", "garden center", "piano lessons", "cooking class", "art school", "summer camp", "senior home", "care home", "hospital", "lab", "airport shuttle", "bus company", "shipping company", "import business", "wood shop", "packaging company", "tile company", "floor company", "roofing crew", "kitchen company", "bathroom company", "lighting company", "fence company", "property company", "housing company", "apartment rentals", "vacation rentals", "tour company", "boat tours", "personal training business", "nutrition practice", "massage practice", "counseling practice", "eye clinic", "tax office", "notary office", "patent firm", "finance company", "mortgage business", "investment firm",
 ];
 /// Why: what is wrong with the customers' data today.
 #[rustfmt::skip]
@@ -62,6 +65,7 @@ pub(super) const TROUBLE: Words = &[
     "the whole office runs on spreadsheets", "our old system is gone", "the names are all in my phone", "it's a mess",
     "we share one spreadsheet", "everybody keeps a list", "i've got a box full of cards", "we have nothing",
     "the team shares an address book", "nobody can read my notes", "i'm tired of spreadsheets", "we forget to call back",
+    "we've outgrown our spreadsheet", "we have customers everywhere", "my phone is full of numbers", "we lose track of everything", "i never know who to call", "we forget who bought what", "my handwriting is terrible", "our address book is a disaster", "the sales people write on napkins", "it takes me hours to find a name", "our files are all in folders", "we have customers in three cities", "i'm new to all this", "we just hired two people", "there are only two of us", "business is going well", "i've never done this before",
 ];
 #[rustfmt::skip]
 pub(super) const SO: Words = &["so", "and", "so", "that's why", "so now", "and so", "because of that"];
@@ -85,6 +89,7 @@ pub(super) const WOULD_YOU: Words = &[
     "i'm calling because i want you to", "i'm calling because i need you to", "why don't you", "how about you",
     "what i want is for you to", "i would ask you to", "just", "so please", "kindly", "i'd ask you to", "help me", "help us",
     "it's time to", "they told me you can", "i heard you can", "my boss told me to ask you to", "we want to have you",
+    "would you be so kind as to", "do me a favor and", "i was told you could", "it would help us if you could", "i wonder whether you can", "i wonder if you might be able to", "do you mind if i ask you to", "how about you", "how about you",
 ];
 /// What they ask for.
 #[rustfmt::skip]
@@ -122,12 +127,14 @@ pub(super) const WISH: Words = &[
     "i'm interested in", "we're interested in", "i'm interested in getting", "i really need", "we really need",
     "we really want", "i just need", "i just want", "i definitely need", "i urgently need", "we badly need", "we also need",
     "we ought to have", "we should have", "we have to have", "i must have", "get me", "get us", "give me", "give us", "do you do",
+    "we're ready for", "i'm ready for", "any chance of", "any chance of getting", "is there any chance of getting", "i asked for", "i'd like to buy", "we'd like to try", "i'm looking to replace our spreadsheet with", "we want to switch to", "we want to start using", "it would be great to have", "it would be nice to have", "it'd be great to have", "how about", "how about", "one thing we need is", "my boss asked me to order", "my boss asked me to get", "my boss asked for", "please give me", "please give us",
 ];
 #[rustfmt::skip]
 pub(super) const DOING: Words = &[
     "would you mind", "would you mind", "how about", "what about", "i'm calling about", "i'm interested in", "can you help me with",
     "could you help us with", "can you start", "please start", "i'd appreciate you", "would you consider", "are you okay with",
     "i want to talk about", "do you feel like",
+    "how about", "how about you start",
 ];
 #[rustfmt::skip]
 pub(super) const BUILDING: Words = &[
@@ -202,6 +209,7 @@ pub(super) const KEPT: Words = &[
     "companies and people", "notes on every customer", "notes about every call", "every call", "every customer", "every deal",
     "who called", "who bought what", "the phone numbers", "everything in one place", "all of it in one place", "our leads",
     "names", "people", "contacts and notes", "open deals", "deals from start to finish", "deals and payments", "the stages",
+    "birthdays", "our guests", "our patients", "our members", "our students", "our suppliers", "guests and bookings", "members and payments", "the history of every customer", "meetings", "phone calls", "sales", "prices", "offers", "all our orders", "suppliers and customers", "patients and appointments",
 ];
 pub(super) const THE_FEATURE: Words = &[
     "the contacts",
@@ -265,6 +273,7 @@ pub(super) const BY_THE_WAY: Words = &[
     "that's all", "nothing fancy", "nothing special", "nothing complicated", "nothing big", "keep it simple",
     "as simple as possible", "the simpler the better", "so please start", "so please get started", "so can you build one",
     "so could you make one", "so can you make us one", "please build one for us", "please make one", "and that's it", "that's the job",
+    "as cheap as possible", "for a start", "to begin with", "how does that sound", "does that make sense", "what do you think", "is that something you do", "that would help a lot", "i'd be very grateful", "we can't go on like this", "i don't know much about computers", "you're the expert", "the quicker the better", "i'll pay whatever it costs", "before friday",
 ];
 #[rustfmt::skip]
 pub(super) const CRM: Words = &[

@@ -35,7 +35,7 @@ const fn t(parts: &'static [Words], most: usize) -> Template {
 #[rustfmt::skip]
 const TEMPLATES: &[Template] = &[
     // Requests: how they begin, then what may follow. A model of three words needs every pair of neighbours, not every sentence.
-    t(&[HELLO, WOULD_YOU, BUILD, THING, PLEASE], 1050),
+    t(&[HELLO, WOULD_YOU, BUILD, THING, PLEASE], 1000),
     t(&[HELLO, WISH, THING, PLEASE], 420),
     t(&[HELLO, DOING, BUILDING, THING, PLEASE], 100),
     t(&[HELLO, HAVE, A_CRM, BUILT, &["", "", "please", "for the office", "this week"]], 120),
@@ -46,7 +46,7 @@ const TEMPLATES: &[Template] = &[
     t(&[ASK, A_CRM, &["with", "with", "that has", "including"], FEATURE, AND_FEATURE, BY_THE_WAY], 240),
     t(&[ASK, THING, &["with"], CORE, CORE, AND_FEATURE, PLEASE], 150),
     t(&[ASK, A_CRM, THAT_KEEPS, KEPT, PLEASE], 300),
-    t(&[ASK, A_CRM, MY, BUSINESS, PLEASE], 400),
+    t(&[ASK, A_CRM, MY, BUSINESS, PLEASE], 430),
     t(&[ASK, A_CRM, MY, BUSINESS, &["with", "that keeps"], CORE, AND_FEATURE], 120),
     t(&[ASK, A_CRM, FOR, &["", "with", "that keeps"], CORE], 80),
     t(&[ASK, A_CRM, &["", "for us", "for the shop"], BY_THE_WAY], 180),
@@ -63,8 +63,8 @@ const TEMPLATES: &[Template] = &[
     t(&[&["", "", "i want", "i need", "we'd like", "let's take", "i think"], &["both", "both of them", "everything", "all of it", "all of them", "the usual"], PLEASE], 60),
     t(&[&["i don't know", "you choose", "you decide", "whatever you think", "i don't mind", "what do you recommend", "anything is fine"]], 7),
     // Changes to the read-back.
-    t(&[&["", "no", "no no", "yes but", "but", "okay but", "wait", "um"], &["without", "remove", "leave out", "drop", "skip", "take out", "i don't need", "we don't need", "i don't want", "not", "no need for", "delete", "please remove", "except"], THE_FEATURE, PLEASE], 220),
-    t(&[&["", "no", "yes and", "yes but", "and", "okay and", "wait", "please"], &["add", "also", "with", "plus", "and add", "include", "also add", "i also want", "we also need", "put in"], THE_FEATURE, PLEASE], 220),
+    t(&[&["", "no", "no no", "yes but", "but", "okay but", "wait", "um"], &["without", "remove", "leave out", "drop", "skip", "take out", "i don't need", "we don't need", "i don't want", "not", "no need for", "delete", "please remove", "except"], THE_FEATURE, PLEASE], 180),
+    t(&[&["", "no", "yes and", "yes but", "and", "okay and", "wait", "please"], &["add", "also", "with", "plus", "and add", "include", "also add", "i also want", "we also need", "put in"], THE_FEATURE, PLEASE], 180),
     t(&[&["", "no", "wait"], &["change", "replace", "swap"], THE_FEATURE, &["to", "with", "for"], CORE], 90),
     t(&[&["", "no", "wait", "please"], &["leave", "take"], THE_FEATURE, &["out", "out please"]], 60),
     t(&[&["", "no"], CORE, &["instead of", "but not", "and not", "but no", "rather than"], CORE], 60),
@@ -93,8 +93,8 @@ const TEMPLATES: &[Template] = &[
     t(&[I_WORK_IN_IT, OUR_CRM, &["", "and now it's gone", "this morning", "every day", "and it lost everything"]], 60),
     t(&[&["customers", "contacts", "deals", "relationships", "sales", "clients", "companies", "notes"], &["are", "were", "can be", "are always", "are not"], &["important", "everything", "difficult", "expensive", "good for us", "hard to find", "very nice", "the problem"]], 80),
     // Everyday talk by template, for other words in other orders.
-    t(&[&["i", "we", "they", "you", "she", "he", "my sister", "the children", "our neighbors", "people"], &["saw", "found", "lost", "bought", "forgot", "like", "remember", "need", "want", "wanted", "called about", "talked about", "brought", "opened", "painted"], &["the car", "a dog", "some bread", "the house", "a letter", "the garden", "two tickets", "the doctor", "a new phone", "the movie", "some money", "a present", "the train", "the window", "a good book"], &["", "", "today", "yesterday", "last week", "on monday", "in town", "this morning", "with my mother", "again"]], 200),
-    t(&[&["can you", "could you", "would you", "please"], &["bring", "send", "show", "tell", "give", "find"], &["me", "us", "him", "my wife"], &["the bill", "a taxi", "some water", "the way", "a number", "the menu", "the news", "a picture", "the key", "your address"], &["", "please", "tomorrow", "now"]], 130),
+    t(&[&["i", "we", "they", "you", "she", "he", "my sister", "the children", "our neighbors", "people"], &["saw", "found", "lost", "bought", "forgot", "like", "remember", "need", "want", "wanted", "called about", "talked about", "brought", "opened", "painted"], &["the car", "a dog", "some bread", "the house", "a letter", "the garden", "two tickets", "the doctor", "a new phone", "the movie", "some money", "a present", "the train", "the window", "a good book"], &["", "", "today", "yesterday", "last week", "on monday", "in town", "this morning", "with my mother", "again"]], 150),
+    t(&[&["can you", "could you", "would you", "please"], &["bring", "send", "show", "tell", "give", "find"], &["me", "us", "him", "my wife"], &["the bill", "a taxi", "some water", "the way", "a number", "the menu", "the news", "a picture", "the key", "your address"], &["", "please", "tomorrow", "now"]], 90),
     t(&[&["it is", "it was", "that is", "this is", "today is", "everything is"], &["very", "really", "not", "too", "so"], &["cold", "late", "nice", "loud", "early", "strange", "far", "hot", "expensive", "quiet", "difficult", "good", "bad", "funny", "dark"], &["", "here", "outside", "today", "in the morning"]], 100),
 ];
 

@@ -30,12 +30,10 @@ const THIRD: &[&str] = &[
     "everybody",
     "salesman",
     "accountant",
-    "said",
-    "says",
-    "told",
-    "asked",
-    "asking",
 ];
+/// Somebody's words follow, unless it was the caller who said or heard them.
+const SAID: &[&str] = &["said", "says", "told", "asked", "asking"];
+const BY_US: &[&str] = &["i", "we", "i've", "we've", "i'm", "was", "were", "been"];
 const INTO: &[&str] = &["into", "in", "from", "of", "about", "inside", "to", "at"];
 /// Anywhere in the turn.
 const NOT_HERE_AND_NOW: &[&str] = &[
@@ -79,8 +77,6 @@ const NOT_HERE_AND_NOW: &[&str] = &[
     "why would",
     "who needs",
     "who made",
-    "is a crm",
-    "does a crm",
     "do i need",
     "do we need",
     "same thing",
@@ -122,6 +118,9 @@ const CUES: &[&str] = &[
     "do with",
     "after",
     "looking for",
+    "looking to",
+    "you could",
+    "ready for",
     "hoping",
 ];
 
@@ -133,21 +132,34 @@ pub(super) fn hints(heard: &Transcript, confidence: Option<f64>) -> bool {
 }
 
 fn stands_open(heard: &Transcript, mention: &Mention) -> bool {
-    let before = |count: usize| (1..=count).filter_map(move |k| mention.start.checked_sub(k)).map(|k| heard.at(k));
+    let places = |count: usize| (1..=count).filter_map(move |k| mention.start.checked_sub(k));
+    let before = |count: usize| places(count).map(|k| heard.at(k));
     let after = |count: usize| (0..count).map(|k| heard.at(mention.end + k));
-    let refused = before(7).any(|w| NEGATORS.contains(&w) || w == "no")
+    let refused = places(7).any(|k| negates(heard, k))
+        || before(3).any(|w| w == "no")
         || after(3).any(|w| (NEGATORS.contains(&w) && w != "without") || w == "no");
-    if refused
-        || before(7).any(|w| THIRD.contains(&w) || NOT_US.contains(&w))
-        || SAYS_OF_IT.contains(&heard.at(mention.end))
-    {
+    let reported = places(7).any(|k| SAID.contains(&heard.at(k)) && !(k > 0 && BY_US.contains(&heard.at(k - 1))));
+    let third = before(7).any(|w| THIRD.contains(&w) || NOT_US.contains(&w));
+    // "is a CRM a lot of work": a question about them.
+    let asked_about = mention.start <= 3 && SAYS_OF_IT.contains(&heard.at(0));
+    if refused || reported || third || asked_about || SAYS_OF_IT.contains(&heard.at(mention.end)) {
         return false;
     }
     match mention.determiner {
+        // "his" is what "is a" and "us a" sound like.
+        Determiner::Others if before(1).any(|w| w == "his") => heard.says(CUES),
         Determiner::Indefinite => true,
         Determiner::Own | Determiner::Others => false,
         Determiner::Definite => heard.says(CUES) && !before(2).any(|w| INTO.contains(&w)),
     }
+}
+
+/// Whether the word at `k` refuses. "don't you build" and "don't about building" are "why don't you", "how about" misheard.
+fn negates(heard: &Transcript, k: usize) -> bool {
+    let misheard = heard.at(k) == "don't"
+        && matches!(heard.at(k + 1), "you" | "about")
+        && !(k > 0 && matches!(heard.at(k - 1), "i" | "we" | "they" | "please"));
+    NEGATORS.contains(&heard.at(k)) && !misheard
 }
 
 #[cfg(test)]
@@ -172,6 +184,10 @@ mod tests {
             "we are thinking of a crm",
             "do you build crms",
             "i've heard you do a crm",
+            "where don't you show don't about making us a crm for my gym",
+            "and ready for his crm so go ahead",
+            "basically would we want is a crm",
+            "we were told you could search with the crm",
         ] {
             assert!(hinted(text), "{text}");
         }
@@ -199,6 +215,12 @@ mod tests {
             "is a crm the same thing as an address book",
             "my boss might want a crm next year",
             "get rid of the crm",
+            "is a crm a lot of work",
+            "please don't you make me a crm",
+            "i don't about making a crm",
+            "his crm is fine",
+            "no new crm for us",
+            "please stop sending mails about your crm",
             "crm no thank you",
             "hello",
             "what time do you close",

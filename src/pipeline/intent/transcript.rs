@@ -48,6 +48,8 @@ const ACRONYMS: &[(&[&[&str]], &str)] = &[
         ],
         "crm",
     ),
+    // No sentence has these words in a row.
+    (&[&["she"], &["our", "are"], &["and", "an", "am", "em", "him"]], "crm"),
     (&[&["c", "see", "sea"], &["rm"]], "crm"),
     (&[&["cr"], &["m", "em", "ms"]], "crm"),
     (&[&["a", "ay"], &["p", "pea", "pee"], &["i", "eye", "i's", "eyes", "is"]], "api"),
@@ -279,7 +281,9 @@ mod tests {
 
     #[test]
     fn spelled_and_misheard_acronyms() {
-        for heard in ["a C.R.M.", "a c r m", "a see our em", "a sea are em", "a C-R-M", "a cr m", "a crm's"] {
+        for heard in
+            ["a C.R.M.", "a c r m", "a see our em", "a sea are em", "a C-R-M", "a cr m", "a crm's", "a she our and"]
+        {
             assert_eq!(plain(heard), "a crm", "{heard}");
         }
         assert_eq!(plain("five a pea eye"), "five api");
