@@ -71,11 +71,36 @@ fn taken(reply: &Reply) -> Taken {
     }
 }
 
+/// What must be reached, of thirty each.
+struct Gates {
+    led_on_min: usize,
+    understood_min: usize,
+    false_read_backs_max: usize,
+}
+
+/// The set that the training text was widened with (never taught, but looked at).
 #[test]
 fn requests_by_another_author_lead_on_and_nothing_else_starts_anything() {
+    let gates =
+        Gates { led_on_min: LED_ON_MIN, understood_min: UNDERSTOOD_MIN, false_read_backs_max: FALSE_READ_BACKS_MAX };
+    converse(include_str!("fixtures/spoken_requests.txt"), include_str!("fixtures/spoken_not_requests.txt"), &gates);
+}
+
+/// A set by a third author, first heard after everything was done: what a stranger meets.
+#[test]
+fn a_blind_set_leads_on_and_starts_nothing() {
+    let gates = Gates { led_on_min: 26, understood_min: 22, false_read_backs_max: 1 };
+    converse(
+        include_str!("fixtures/spoken_requests_blind.txt"),
+        include_str!("fixtures/spoken_not_requests_blind.txt"),
+        &gates,
+    );
+}
+
+fn converse(requests: &str, others: &str, gates: &Gates) {
     let Some(rig) = start(&config()) else { return };
     let (mut understood, mut asked) = (0, 0);
-    for sentence in sentences(include_str!("fixtures/spoken_requests.txt")) {
+    for sentence in sentences(requests) {
         let mut talk = Talk::new(&rig);
         let (heard, reply) = talk.say(sentence, Expectation::Open);
         let first = taken(&reply);
@@ -97,7 +122,7 @@ fn requests_by_another_author_lead_on_and_nothing_else_starts_anything() {
         }
     }
     let (mut read_back, mut offered) = (0, 0);
-    for sentence in sentences(include_str!("fixtures/spoken_not_requests.txt")) {
+    for sentence in sentences(others) {
         let mut talk = Talk::new(&rig);
         let (heard, reply) = talk.say(sentence, Expectation::Open);
         let first = taken(&reply);
@@ -113,7 +138,7 @@ fn requests_by_another_author_lead_on_and_nothing_else_starts_anything() {
     }
     eprintln!("requests: understood {understood}, asked back {asked}, missed {} of 30", 30 - understood - asked);
     eprintln!("others: read back {read_back}, asked back {offered} of 30; nothing started");
-    assert!(understood + asked >= LED_ON_MIN, "understood {understood}, asked back {asked} of 30");
-    assert!(understood >= UNDERSTOOD_MIN, "understood {understood} of 30");
-    assert!(read_back <= FALSE_READ_BACKS_MAX, "{read_back} of 30 were read back as a request");
+    assert!(understood + asked >= gates.led_on_min, "understood {understood}, asked back {asked} of 30");
+    assert!(understood >= gates.understood_min, "understood {understood} of 30");
+    assert!(read_back <= gates.false_read_backs_max, "{read_back} of 30 were read back as a request");
 }
