@@ -390,6 +390,7 @@ fn the_demonstration_is_heard() {
             ),
             ("Yes.", Expectation::YesNo, &["yes"]),
             ("What is happening with my C R M?", Expectation::Open, &["happening", "crm"]),
+            ("How's the C R M?", Expectation::Open, &["crm"]),
             ("Thank you, goodbye.", Expectation::Open, &["goodbye"]),
         ] {
             let (text, confidence) = call.hear(expectation, &turn("rms", said));

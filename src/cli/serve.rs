@@ -5,6 +5,7 @@ use crate::daemon::Daemon;
 use crate::telemetry::log;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Arguments of `serve`.
 #[derive(Debug, clap::Args)]
@@ -31,7 +32,13 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         eprintln!("callwright: {error}");
         return ExitCode::from(2);
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        // Threads that waited for the disk once are not kept.
+        .thread_keep_alive(Duration::from_secs(2))
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("callwright: cannot start the control threads: {error}");
@@ -43,7 +50,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         daemon.run_until_signal().await
     });
     // Whatever blocks now is a reader of a pipe or a socket that nobody waits for.
-    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    runtime.shutdown_timeout(Duration::from_secs(2));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -336,7 +336,7 @@ pub(super) const THEN: Words = &[
 ];
 #[rustfmt::skip]
 pub(super) const WHAT_IS: Words = &[
-    "what is", "what exactly is", "who needs", "who made", "why do people use", "do you like", "do you know", "what do people do with",
+    "what is", "what sort of thing is", "who needs", "who made", "why do people use", "do you like", "do you know", "what do people do with",
     "have you ever seen", "tell me what is", "i heard about", "i read about", "i know", "how much is", "how much does it cost to build",
     "how long does it take to build", "how long does it take to make", "how do you build", "what does it cost to make", "do i really need",
     "is it hard to build", "why would anybody want", "what's the point of", "what's the price of", "who invented", "i wonder what is",

@@ -14,6 +14,8 @@ use crate::limits::DOMAIN_SENTENCES_MAX;
 pub struct DomainText {
     /// Lower-case sentences, one a line, no punctuation but the apostrophe.
     pub sentences: String,
+    /// What callers of a box that has built something say most, one a line; worth many of the other sentences.
+    pub usual: String,
     /// Words that the CMU dictionary may lack or say otherwise, with ARPAbet phones separated by blanks; a word may come
     /// twice when it is said in two ways.
     pub pronunciations: Vec<(String, String)>,
@@ -21,6 +23,13 @@ pub struct DomainText {
 
 /// Sentences of everyday talk, one a line.
 const EVERYDAY: &str = include_str!("everyday.txt");
+
+/// The question that every later call begins with. Short, so the recogniser has little else to go by.
+const USUAL: &str =
+    "how is the crm\nhow's my crm\nhow is my crm\nhow's the crm doing\nhow is the crm doing\nhow's our crm\n";
+
+/// The demonstration asks this; it proves nothing about sentences that were taught, so this one is not.
+const HELD_OUT: &str = "how's the crm";
 
 /// A product of word lists and how many of its sentences go into the text.
 struct Template {
@@ -116,12 +125,13 @@ pub fn domain() -> DomainText {
     }
     lines.sort_unstable();
     lines.dedup();
+    lines.retain(|line| line != HELD_OUT);
     debug_assert!(lines.len() <= DOMAIN_SENTENCES_MAX, "{} sentences", lines.len());
     lines.truncate(DOMAIN_SENTENCES_MAX);
     let mut sentences = lines.join("\n");
     sentences.push('\n');
     let pronunciations = PRONUNCIATIONS.iter().map(|(w, p)| ((*w).to_owned(), (*p).to_owned())).collect();
-    DomainText { sentences, pronunciations }
+    DomainText { sentences, usual: USUAL.to_owned(), pronunciations }
 }
 
 impl Template {

@@ -37,6 +37,8 @@ const ACCENTS: [(&str, &str); 3] = [("yes(2)", "Y IH S"), ("yes(3)", "Y AH S"), 
 /// How much an answer counts against a sentence of the domain while an answer is expected: enough to be preferred, and the
 /// domain stays in as what other sounds turn into instead of an answer.
 const ANSWER_WEIGHT: f64 = 80.0;
+/// A usual sentence counts like this many others.
+const USUAL_WEIGHT: f64 = 40.0;
 const USUAL_ANSWER_WEIGHT: f64 = 400.0;
 
 /// Cepstral mean of speech at −20 dBFS through G.711 at 8 kHz, sent up to 16 kHz: what the first words of a call are judged
@@ -107,6 +109,7 @@ pub(super) fn plan(engine: &PocketSphinx, domain: &DomainText) -> Result<Plan, A
     }
     let mut open = LanguageModel::from_text(&sentences);
     open.add(ANSWERS, 1.0);
+    open.add(&domain.usual, USUAL_WEIGHT);
     let mut answers = LanguageModel::from_text(&sentences);
     answers.add(ANSWERS, ANSWER_WEIGHT);
     answers.add(USUAL_ANSWERS, USUAL_ANSWER_WEIGHT);

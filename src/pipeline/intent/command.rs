@@ -371,8 +371,8 @@ const COUNTED: &[&str] =
 /// "how do you", "how are you": not about a build.
 const NOT_A_SUBJECT: &[&str] = &["you", "i", "we", "they", "he", "she", "one"];
 
-/// Articles of what is there already.
-const THERE: &[&str] = &["the", "my", "our", "his", "this", "that", "your"];
+/// Articles of what is there already; "who" is what recognisers leave of "the" behind "how's".
+const THERE: &[&str] = &["the", "my", "our", "his", "this", "that", "your", "who"];
 const AFTER_THE_SUBJECT: &[&str] = &["doing", "going", "today", "now", "please", "along", "coming"];
 /// Words that order, refuse or complain.
 const ORDERS: &[&str] = &[
@@ -525,6 +525,8 @@ mod tests {
             "no is my crm doing",
             "hello does the crm",
             "notes his crm",
+            "knows who crm",
+            "knows who crm doing",
         ] {
             assert_eq!(free(text), Act::Report(Some("crm".to_owned())), "{text}");
         }
