@@ -2,8 +2,9 @@
 //! Main thread; starts nothing that outlives it. Exit code 1 when something needed is missing.
 
 use crate::config::Config;
-use crate::conversation::DomainText;
+use crate::conversation;
 use crate::os::realtime::{self, Scheduling};
+use crate::os::sandbox;
 use crate::speech::{SpeechConfig, SpeechPlane};
 use crate::telemetry::marks::Marks;
 use callwright_models::assets::Assets;
@@ -74,12 +75,15 @@ fn findings(config: &Config) -> Vec<Finding> {
     found
 }
 
-/// Loads the engines as the daemon would, one recogniser only.
+/// Loads the engines as the daemon would.
 fn engines(config: &Config) -> Vec<Finding> {
-    let speech =
-        SpeechConfig { voice: config.speech.voice.clone(), recognisers: 1, lanes: 1, ..SpeechConfig::default() };
-    let domain = DomainText { sentences: "yes\nno\n".to_owned(), ..DomainText::default() };
-    match SpeechPlane::start(&speech, &Assets::locate(), &domain, Vec::new(), Arc::new(Marks::new())) {
+    let speech = SpeechConfig {
+        voice: config.speech.voice.clone(),
+        recognisers: config.speech.decoders,
+        lanes: 1,
+        ..SpeechConfig::default()
+    };
+    match SpeechPlane::start(&speech, &Assets::locate(), &conversation::domain(), Vec::new(), Arc::new(Marks::new())) {
         Ok(plane) => plane
             .engines()
             .iter()
@@ -89,7 +93,11 @@ fn engines(config: &Config) -> Vec<Finding> {
                     (true, true) => Verdict::Limited,
                     (true, false) => Verdict::Good,
                 };
-                (format!("speech: {}", engine.part.name()), verdict, format!("{}; {}", engine.name, engine.note))
+                (
+                    format!("speech: {}", engine.part.name()),
+                    verdict,
+                    [engine.name.as_str(), engine.note.as_str()].join(if engine.note.is_empty() { "" } else { "; " }),
+                )
             })
             .collect(),
         Err(error) => vec![("speech".to_owned(), Verdict::Missing, error.to_string())],
@@ -104,17 +112,11 @@ fn scheduling() -> Finding {
 }
 
 fn sandbox() -> Finding {
-    let has = |file: &str, word: &str| {
-        std::fs::read_to_string(file).is_ok_and(|text| text.split([',', ' ', '\n']).any(|w| w == word))
+    let (verdict, note) = match sandbox::supported() {
+        Ok(()) => (Verdict::Good, "Landlock and seccomp".to_owned()),
+        Err(error) => (Verdict::Missing, error.to_string()),
     };
-    let (verdict, note) = if !has("/proc/sys/kernel/seccomp/actions_avail", "errno") {
-        (Verdict::Missing, "the kernel takes no seccomp filters: generated apps are refused")
-    } else if has("/sys/kernel/security/lsm", "landlock") {
-        (Verdict::Good, "Landlock and seccomp")
-    } else {
-        (Verdict::Limited, "seccomp; whether Landlock is on cannot be read from /sys/kernel/security/lsm")
-    };
-    ("app sandbox".to_owned(), verdict, note.to_owned())
+    ("app sandbox".to_owned(), verdict, note)
 }
 
 fn port(what: &str, address: String, error: Option<std::io::Error>) -> Finding {

@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod serve;
 
 use crate::apphost;
+use crate::os::process::end_on_broken_pipe;
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -49,7 +50,11 @@ enum Command {
 /// Runs the chosen subcommand.
 #[must_use]
 pub fn run() -> ExitCode {
-    match Arguments::parse().command {
+    let command = Arguments::parse().command;
+    if matches!(command, Command::Check(_) | Command::Dial(_) | Command::Doctor(_)) {
+        end_on_broken_pipe();
+    }
+    match command {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Dial(arguments) => dial::run(&arguments),

@@ -30,6 +30,12 @@ pub fn terminate(id: u32) -> io::Result<()> {
     }
 }
 
+/// Ends quietly, as commands do, when the reader of our output has gone (`callwright check F | head`). Not for the daemon.
+pub fn end_on_broken_pipe() {
+    // SAFETY: sets a default disposition; no handler of ours is involved.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

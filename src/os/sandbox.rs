@@ -65,6 +65,19 @@ pub enum SandboxError {
     },
 }
 
+/// Whether this kernel can hold generated apps; changes nothing.
+///
+/// # Errors
+/// What it lacks.
+pub fn supported() -> Result<(), SandboxError> {
+    landlock::supported()?;
+    match std::fs::read_to_string("/proc/sys/kernel/seccomp/actions_avail") {
+        Ok(actions) if actions.split_whitespace().any(|action| action == "errno") => Ok(()),
+        Ok(actions) => Err(SandboxError::NoSeccomp(format!("it knows only {}", actions.trim()))),
+        Err(error) => Err(SandboxError::NoSeccomp(error.to_string())),
+    }
+}
+
 /// A process within Landlock, limits and a first filter, that may still be root.
 #[derive(Debug)]
 pub struct Cage {

@@ -7,6 +7,18 @@ use landlock::{
 };
 use std::path::Path;
 
+/// Whether the kernel would take rules; changes nothing.
+pub(super) fn supported() -> Result<(), SandboxError> {
+    let refuse = |e: &dyn std::fmt::Display| SandboxError::NoLandlock(e.to_string());
+    Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::from_all(ABI::V1))
+        .map_err(|e| refuse(&e))?
+        .create()
+        .map_err(|e| refuse(&e))
+        .map(drop)
+}
+
 /// Applies the rules; returns what is enforced, in words.
 ///
 /// Files are a hard requirement (version 1). TCP (4) and signals and abstract sockets (6) are taken where the kernel has
