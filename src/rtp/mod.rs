@@ -3,10 +3,12 @@
 //! (time is an argument), audio. SRTP and RTCP are not here yet.
 
 pub mod dtmf;
+pub mod format;
 pub mod header;
 pub mod payload;
 pub mod sequence;
 pub mod stats;
 
+pub use format::{Codec, Format, Formats, TelephoneEvent};
 pub use header::{Header, HeaderError, Packet};
 pub use payload::Payload;
