@@ -3,6 +3,8 @@
 //! says otherwise; any input is accepted, none panics. Deliberately absent: tokio, serde, sockets, clocks, files.
 
 pub mod codec;
+pub mod correlation;
+pub mod kernel;
 pub mod level;
 pub mod plc;
 pub mod resample;
