@@ -4,8 +4,10 @@
 
 pub mod codec;
 pub mod correlation;
+pub mod gain;
 pub mod kernel;
 pub mod level;
+pub mod mix;
 pub mod plc;
 pub mod resample;
 pub mod tone;
