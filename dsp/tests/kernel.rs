@@ -1,7 +1,7 @@
 //! The vector kernels against the plain ones: the same to the last bit, for every length up to several vectors, for every
 //! alignment, on random and on extreme samples.
 
-use callwright_dsp::kernel::{Kernels, Level};
+use callwright_dsp::kernel::{Kernels, Level, Polyphase};
 use std::io::Write;
 
 /// Every vector set that this processor has; says which it lacks.
@@ -123,6 +123,80 @@ fn mixing_and_gain_are_the_same() {
                     assert_eq!(made, expected, "gain {:?} {length} {kind} {from}", set.level());
                 }
             }
+        }
+    }
+}
+
+/// Rows of taps whose magnitudes sum to as much as is allowed, with the signs of noise.
+const fn rows<const L: usize, const ROW: usize>() -> [[i16; ROW]; L] {
+    let mut rows = [[0; ROW]; L];
+    let mut at = 0;
+    let mut seed = 1u32;
+    while at < L * ROW {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let size = (65_534 / ROW) as i16;
+        rows[at / ROW][at % ROW] = if seed >> 31 == 0 { size } else { -size };
+        at += 1;
+    }
+    rows
+}
+
+/// All row lengths that have a loop of their own and one that has none; ratios up, down and mixed.
+static FILTERS: [Polyphase; 9] = [
+    Polyphase::new(&const { rows::<1, 16>() }, 1),
+    Polyphase::new(&const { rows::<6, 16>() }, 1),
+    Polyphase::new(&const { rows::<3, 32>() }, 2),
+    Polyphase::new(&const { rows::<2, 32>() }, 3),
+    Polyphase::new(&const { rows::<1, 48>() }, 3),
+    Polyphase::new(&const { rows::<2, 64>() }, 7),
+    Polyphase::new(&const { rows::<5, 80>() }, 2),
+    Polyphase::new(&const { rows::<1, 96>() }, 6),
+    Polyphase::new(&const { rows::<1, 112>() }, 100),
+];
+
+#[test]
+fn filters_are_the_same() {
+    let mut noise = Noise(4);
+    for set in vector_sets() {
+        for (filter, length, first) in
+            FILTERS.iter().flat_map(|f| (0..300).step_by(7).flat_map(move |n| (0..9).map(move |first| (f, n, first))))
+        {
+            let x = noise.samples((length + first) % KINDS, length);
+            let room = length * filter.interpolate() / filter.decimate() + 3;
+            let (mut expected, mut made) = (vec![77; room], vec![77; room]);
+            scalar().polyphase(filter, &x, first, &mut expected);
+            set.polyphase(filter, &x, first, &mut made);
+            assert_eq!(made, expected, "{:?} {filter:?} {length} {first}", set.level());
+        }
+    }
+}
+
+/// Which taps of the first row are positive, learnt by putting one loud sample in each place.
+fn signs(filter: &Polyphase) -> Vec<bool> {
+    (0..filter.row())
+        .map(|at| {
+            let mut x = vec![0; filter.row()];
+            x[at] = i16::MAX;
+            let mut out = [0; 1];
+            scalar().polyphase(filter, &x, 0, &mut out);
+            out[0] > 0
+        })
+        .collect()
+}
+
+#[test]
+fn the_loudest_that_a_filter_can_make_saturates() {
+    for set in [Some(scalar())].into_iter().flatten().chain(vector_sets()) {
+        for filter in &FILTERS {
+            // Samples with the signs of the first row's taps, then with the opposite ones.
+            let row = signs(filter);
+            let loud: Vec<i16> = row.iter().map(|s| if *s { i16::MAX } else { i16::MIN }).collect();
+            let low: Vec<i16> = row.iter().map(|s| if *s { i16::MIN } else { i16::MAX }).collect();
+            let mut out = [0; 1];
+            set.polyphase(filter, &loud, 0, &mut out);
+            assert_eq!(out, [i16::MAX], "{:?}", set.level());
+            set.polyphase(filter, &low, 0, &mut out);
+            assert_eq!(out, [i16::MIN], "{:?}", set.level());
         }
     }
 }

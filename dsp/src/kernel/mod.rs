@@ -7,9 +7,12 @@
 //! Deliberately absent: meaning (levels are in `level`, filters in `resample`), and a set of its own for other
 //! architectures: they run the plain one.
 
+mod polyphase;
 mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
+
+pub use polyphase::{Polyphase, TAP_ONE};
 
 use std::sync::OnceLock;
 
@@ -50,6 +53,7 @@ pub struct Kernels {
     peak: fn(&[i16]) -> u16,
     mix: fn(&mut [i16], &[i16]),
     gain: fn(&mut [i16], f32, f32),
+    polyphase: fn(&Polyphase, &[i16], usize, &mut [i16]),
 }
 
 impl Kernels {
@@ -118,5 +122,12 @@ impl Kernels {
     /// `pcm[n] *= from + n · step`, rounded to nearest (ties to even), saturating. Gains are finite and within ±1000.
     pub fn gain(&self, pcm: &mut [i16], from: f32, step: f32) {
         (self.gain)(pcm, from, step);
+    }
+
+    /// Filters `x` into `out`, whose first sample stands at `first` of the common rate: see [`Polyphase`]. Rounded to
+    /// nearest, saturating. Outputs that need samples beyond the end of `x` are left alone.
+    pub fn polyphase(&self, filter: &Polyphase, x: &[i16], first: usize, out: &mut [i16]) {
+        let count = out.len().min(filter.reach(x.len(), first));
+        (self.polyphase)(filter, x, first, &mut out[..count]);
     }
 }

@@ -1,9 +1,11 @@
 //! The kernels in plain Rust. Purpose: the oracle that the vector sets are compared with, and the set of every machine
 //! that has none. Any thread. Invariant: written for clearness first; no wrap on any input.
 
+use super::polyphase::{HALF, Polyphase, TAP_BITS, Walk};
 use super::{Kernels, Level};
 
-pub(super) static KERNELS: Kernels = Kernels { level: Level::Scalar, dot, correlate, energy, peak, mix, gain };
+pub(super) static KERNELS: Kernels =
+    Kernels { level: Level::Scalar, dot, correlate, energy, peak, mix, gain, polyphase };
 
 pub(super) fn dot(x: &[i16], y: &[i16]) -> i64 {
     x.iter().zip(y).map(|(x, y)| i64::from(i32::from(*x) * i32::from(*y))).sum()
@@ -40,5 +42,21 @@ pub(super) fn gain_at(pcm: &mut [i16], first: usize, from: f32, step: f32) {
         let gain = from + step * (first + n) as f32;
         // `as` saturates.
         *sample = (f32::from(*sample) * gain).round_ties_even() as i16;
+    }
+}
+
+fn polyphase(filter: &Polyphase, x: &[i16], first: usize, out: &mut [i16]) {
+    polyphase_from(filter, x, Walk::new(filter, first), out);
+}
+
+/// As `polyphase`, for the part of a block that begins where `walk` has come to.
+pub(super) fn polyphase_from(filter: &Polyphase, x: &[i16], mut walk: Walk, out: &mut [i16]) {
+    for out in out {
+        let (at, phase) = walk.step();
+        let taps = &filter.taps[phase * filter.row..][..filter.row];
+        let sum: i32 = x[at..].iter().zip(taps).map(|(x, tap)| i32::from(*x) * i32::from(*tap)).sum();
+        let rounded = (sum + HALF) >> TAP_BITS;
+        // In the range of 16 bits after clamping.
+        *out = rounded.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16;
     }
 }

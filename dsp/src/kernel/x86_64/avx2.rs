@@ -1,6 +1,7 @@
 //! The kernels with 256-bit vectors. Invariant: `KERNELS` reaches callers only through `super::avx2`, which has asked the
 //! processor; the entries of the table rely on that.
 
+use super::super::polyphase::{HALF, Polyphase, TAP_BITS, Walk};
 use super::super::{Kernels, Level, scalar};
 use core::arch::x86_64::*;
 
@@ -18,6 +19,8 @@ pub(super) static KERNELS: Kernels = Kernels {
     mix: |dst, src| unsafe { mix(dst, src) },
     // SAFETY: as above.
     gain: |pcm, from, step| unsafe { gain(pcm, from, step) },
+    // SAFETY: as above.
+    polyphase: |filter, x, first, out| unsafe { polyphase(filter, x, first, out) },
 };
 
 /// Samples in a vector.
@@ -177,4 +180,61 @@ fn gain(pcm: &mut [i16], from: f32, step: f32) {
         store(block, _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi32(halves[0], halves[1])));
     }
     scalar::gain_at(rest, done, from, step);
+}
+
+/// The row lengths of the filters that there are get loops of their own, unrolled.
+#[target_feature(enable = "avx2")]
+pub(super) fn polyphase(filter: &Polyphase, x: &[i16], first: usize, out: &mut [i16]) {
+    match filter.row / LANES {
+        1 => polyphase_rows::<1>(filter, x, first, out),
+        2 => polyphase_rows::<2>(filter, x, first, out),
+        3 => polyphase_rows::<3>(filter, x, first, out),
+        4 => polyphase_rows::<4>(filter, x, first, out),
+        6 => polyphase_rows::<6>(filter, x, first, out),
+        _ => scalar::polyphase_from(filter, x, Walk::new(filter, first), out),
+    }
+}
+
+/// Four outputs at a time; `VECTORS` is the length of a row.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn polyphase_rows<const VECTORS: usize>(filter: &Polyphase, x: &[i16], first: usize, out: &mut [i16]) {
+    let mut walk = Walk::new(filter, first);
+    let (groups, rest) = out.as_chunks_mut::<4>();
+    for group in groups {
+        let a = row::<VECTORS>(filter, x, walk.step());
+        let b = row::<VECTORS>(filter, x, walk.step());
+        let c = row::<VECTORS>(filter, x, walk.step());
+        let d = row::<VECTORS>(filter, x, walk.step());
+        // Sums of neighbours, twice: a b c d in each half.
+        let quads = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+        let sums = _mm_add_epi32(_mm256_castsi256_si128(quads), _mm256_extracti128_si256::<1>(quads));
+        *group = round(sums);
+    }
+    scalar::polyphase_from(filter, x, walk, rest);
+}
+
+/// Sums of four, cut down to samples.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn round(sums: __m128i) -> [i16; 4] {
+    let rounded = _mm_srai_epi32::<{ TAP_BITS.cast_signed() }>(_mm_add_epi32(sums, _mm_set1_epi32(HALF)));
+    let packed = _mm_packs_epi32(rounded, rounded);
+    let mut four = [0; 4];
+    // SAFETY: 64 bits are stored, as many as the array has.
+    unsafe { _mm_storel_epi64(four.as_mut_ptr().cast(), packed) };
+    four
+}
+
+/// One output, as eight sums of pairs that are still to be added.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn row<const VECTORS: usize>(filter: &Polyphase, x: &[i16], (at, phase): (usize, usize)) -> __m256i {
+    let (x, _) = x[at..at + VECTORS * LANES].as_chunks::<LANES>();
+    let (taps, _) = filter.taps[phase * VECTORS * LANES..][..VECTORS * LANES].as_chunks::<LANES>();
+    let mut sum = _mm256_madd_epi16(load(&x[0]), load(&taps[0]));
+    for n in 1..VECTORS {
+        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(load(&x[n]), load(&taps[n])));
+    }
+    sum
 }

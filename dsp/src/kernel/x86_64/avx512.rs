@@ -1,7 +1,9 @@
 //! The kernels with 512-bit vectors; the end of a slice is loaded under a mask instead of being looped over. Invariant:
 //! `KERNELS` reaches callers only through `super::avx512`, which has asked the processor; the entries rely on that.
 
-use super::super::{Kernels, Level};
+use super::super::polyphase::{Polyphase, Walk};
+use super::super::{Kernels, Level, scalar};
+use super::avx2;
 use core::arch::x86_64::*;
 
 pub(super) static KERNELS: Kernels = Kernels {
@@ -18,6 +20,8 @@ pub(super) static KERNELS: Kernels = Kernels {
     mix: |dst, src| unsafe { mix(dst, src) },
     // SAFETY: as above.
     gain: |pcm, from, step| unsafe { gain(pcm, from, step) },
+    // SAFETY: as above.
+    polyphase: |filter, x, first, out| unsafe { polyphase(filter, x, first, out) },
 };
 
 /// Samples in a vector.
@@ -218,4 +222,51 @@ impl Ramp {
         let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(x)), gain);
         _mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(scaled))
     }
+}
+
+/// The row lengths of the filters that there are get loops of their own, unrolled; a row of one AVX2 vector gains nothing
+/// from wider ones.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn polyphase(filter: &Polyphase, x: &[i16], first: usize, out: &mut [i16]) {
+    match filter.row {
+        32 => polyphase_rows::<1>(filter, x, first, out),
+        64 => polyphase_rows::<2>(filter, x, first, out),
+        96 => polyphase_rows::<3>(filter, x, first, out),
+        _ => avx2::polyphase(filter, x, first, out),
+    }
+}
+
+/// Four outputs at a time; `VECTORS` is the length of a row.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn polyphase_rows<const VECTORS: usize>(filter: &Polyphase, x: &[i16], first: usize, out: &mut [i16]) {
+    let mut walk = Walk::new(filter, first);
+    let (groups, rest) = out.as_chunks_mut::<4>();
+    for group in groups {
+        let a = row::<VECTORS>(filter, x, walk.step());
+        let b = row::<VECTORS>(filter, x, walk.step());
+        let c = row::<VECTORS>(filter, x, walk.step());
+        let d = row::<VECTORS>(filter, x, walk.step());
+        // A transposition that adds as it goes: a b c d in each quarter.
+        let ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+        let cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+        let quads = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+        let halves = _mm256_add_epi32(_mm512_castsi512_si256(quads), _mm512_extracti64x4_epi64::<1>(quads));
+        let sums = _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256::<1>(halves));
+        *group = avx2::round(sums);
+    }
+    scalar::polyphase_from(filter, x, walk, rest);
+}
+
+/// One output, as sixteen sums of pairs that are still to be added.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn row<const VECTORS: usize>(filter: &Polyphase, x: &[i16], (at, phase): (usize, usize)) -> __m512i {
+    let (x, _) = x[at..at + VECTORS * LANES].as_chunks::<LANES>();
+    let (taps, _) = filter.taps[phase * VECTORS * LANES..][..VECTORS * LANES].as_chunks::<LANES>();
+    let mut sum = _mm512_madd_epi16(load(&x[0]), load(&taps[0]));
+    for n in 1..VECTORS {
+        sum = _mm512_add_epi32(sum, _mm512_madd_epi16(load(&x[n]), load(&taps[n])));
+    }
+    sum
 }
