@@ -141,16 +141,27 @@ const fn rows<const L: usize, const ROW: usize>() -> [[i16; ROW]; L] {
     rows
 }
 
-/// All row lengths that have a loop of their own and one that has none; ratios up, down and mixed.
-static FILTERS: [Polyphase; 9] = [
+/// Every ratio of the resampler's, which have loops of their own, and others that have none.
+static FILTERS: [Polyphase; 20] = [
     Polyphase::new(&const { rows::<1, 16>() }, 1),
+    Polyphase::new(&const { rows::<2, 16>() }, 1),
+    Polyphase::new(&const { rows::<3, 16>() }, 1),
     Polyphase::new(&const { rows::<6, 16>() }, 1),
-    Polyphase::new(&const { rows::<3, 32>() }, 2),
+    Polyphase::new(&const { rows::<1, 32>() }, 2),
+    Polyphase::new(&const { rows::<2, 32>() }, 1),
     Polyphase::new(&const { rows::<2, 32>() }, 3),
+    Polyphase::new(&const { rows::<3, 32>() }, 1),
+    Polyphase::new(&const { rows::<3, 32>() }, 2),
     Polyphase::new(&const { rows::<1, 48>() }, 3),
-    Polyphase::new(&const { rows::<2, 64>() }, 7),
-    Polyphase::new(&const { rows::<5, 80>() }, 2),
+    Polyphase::new(&const { rows::<1, 64>() }, 2),
+    Polyphase::new(&const { rows::<1, 64>() }, 3),
     Polyphase::new(&const { rows::<1, 96>() }, 6),
+    Polyphase::new(&const { rows::<4, 16>() }, 3),
+    Polyphase::new(&const { rows::<5, 32>() }, 7),
+    Polyphase::new(&const { rows::<2, 48>() }, 1),
+    Polyphase::new(&const { rows::<2, 64>() }, 7),
+    Polyphase::new(&const { rows::<1, 96>() }, 1),
+    Polyphase::new(&const { rows::<5, 80>() }, 2),
     Polyphase::new(&const { rows::<1, 112>() }, 100),
 ];
 
@@ -159,7 +170,7 @@ fn filters_are_the_same() {
     let mut noise = Noise(4);
     for set in vector_sets() {
         for (filter, length, first) in
-            FILTERS.iter().flat_map(|f| (0..300).step_by(7).flat_map(move |n| (0..9).map(move |first| (f, n, first))))
+            FILTERS.iter().flat_map(|f| (0..300).step_by(11).flat_map(move |n| (0..9).map(move |first| (f, n, first))))
         {
             let x = noise.samples((length + first) % KINDS, length);
             let room = length * filter.interpolate() / filter.decimate() + 3;

@@ -45,7 +45,7 @@ pub(super) fn gain_at(pcm: &mut [i16], first: usize, from: f32, step: f32) {
     }
 }
 
-fn polyphase(filter: &Polyphase, x: &[i16], first: usize, out: &mut [i16]) {
+pub(super) fn polyphase(filter: &Polyphase, x: &[i16], first: usize, out: &mut [i16]) {
     polyphase_from(filter, x, Walk::new(filter, first), out);
 }
 
