@@ -7,6 +7,7 @@ pub mod correlation;
 pub mod gain;
 pub mod kernel;
 pub mod level;
+pub mod limiter;
 pub mod mix;
 pub mod plc;
 pub mod resample;

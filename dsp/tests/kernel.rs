@@ -127,6 +127,34 @@ fn mixing_and_gain_are_the_same() {
     }
 }
 
+#[test]
+fn sums_of_many_are_the_same() {
+    let mut noise = Noise(5);
+    for set in vector_sets() {
+        for length in (0..70).chain([160, 960]) {
+            for kind in 0..KINDS {
+                let (mut expected, mut made) = (vec![0; length], vec![0; length]);
+                let parties: Vec<Vec<i16>> = (0..9).map(|_| noise.samples(kind, length)).collect();
+                for pcm in &parties {
+                    scalar().accumulate(&mut expected, pcm);
+                    set.accumulate(&mut made, pcm);
+                }
+                assert_eq!(made, expected, "{:?} {length} {kind}", set.level());
+                let own = &parties[length % 9];
+                let peak = scalar().peak_without(&expected, own);
+                assert_eq!(set.peak_without(&made, own), peak, "{:?} {length} {kind}", set.level());
+                for (from, to) in [(1.0, 1.0), (1.0, 0.11), (0.2, 0.9), (0.0, 0.0)] {
+                    let step = (to - from) / length.max(1) as f32;
+                    let (mut expected_out, mut made_out) = (vec![7; length], vec![8; length]);
+                    scalar().scale_without(&expected, own, &mut expected_out, from, step);
+                    set.scale_without(&made, own, &mut made_out, from, step);
+                    assert_eq!(made_out, expected_out, "{:?} {length} {kind} {from}", set.level());
+                }
+            }
+        }
+    }
+}
+
 /// Rows of taps whose magnitudes sum to as much as is allowed, with the signs of noise.
 const fn rows<const L: usize, const ROW: usize>() -> [[i16; ROW]; L] {
     let mut rows = [[0; ROW]; L];

@@ -21,6 +21,12 @@ pub(super) static KERNELS: Kernels = Kernels {
     gain: |pcm, from, step| unsafe { gain(pcm, from, step) },
     // SAFETY: as above.
     polyphase: |filter, x, first, out| unsafe { polyphase(filter, x, first, out) },
+    // SAFETY: as above.
+    accumulate: |total, pcm| unsafe { accumulate(total, pcm) },
+    // SAFETY: as above.
+    peak_without: |total, own| unsafe { peak_without(total, own) },
+    // SAFETY: as above.
+    scale_without: |total, own, out, from, step| unsafe { scale_without(total, own, out, from, step) },
 };
 
 /// Samples in a vector.
@@ -290,4 +296,72 @@ fn products<const ROW: usize>(rows: &[[i16; ROW]], x: &[i16], (at, phase): (usiz
         }
     }
     sum
+}
+
+/// Sums in a vector.
+const SUMS: usize = 8;
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_sums(block: &[i32; SUMS]) -> __m256i {
+    // SAFETY: the array is as long as the vector; the load needs no alignment.
+    unsafe { _mm256_loadu_si256(block.as_ptr().cast()) }
+}
+
+/// Eight samples, widened.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_wide(block: &[i16; SUMS]) -> __m256i {
+    // SAFETY: the array is as long as the 128-bit vector; the load needs no alignment.
+    _mm256_cvtepi16_epi32(unsafe { _mm_loadu_si128(block.as_ptr().cast()) })
+}
+
+#[target_feature(enable = "avx2")]
+pub(super) fn accumulate(total: &mut [i32], pcm: &[i16]) {
+    let length = total.len().min(pcm.len());
+    let (total, total_rest) = total[..length].as_chunks_mut::<SUMS>();
+    let (pcm, pcm_rest) = pcm[..length].as_chunks::<SUMS>();
+    for (total, pcm) in total.iter_mut().zip(pcm) {
+        let sum = _mm256_add_epi32(load_sums(total), load_wide(pcm));
+        // SAFETY: the array is as long as the vector; the store needs no alignment.
+        unsafe { _mm256_storeu_si256(total.as_mut_ptr().cast(), sum) };
+    }
+    scalar::accumulate(total_rest, pcm_rest);
+}
+
+#[target_feature(enable = "avx2")]
+pub(super) fn peak_without(total: &[i32], own: &[i16]) -> u32 {
+    let length = total.len().min(own.len());
+    let (total, total_rest) = total[..length].as_chunks::<SUMS>();
+    let (own, own_rest) = own[..length].as_chunks::<SUMS>();
+    let mut max = _mm256_setzero_si256();
+    for (total, own) in total.iter().zip(own) {
+        let others = _mm256_sub_epi32(load_sums(total), load_wide(own));
+        max = _mm256_max_epu32(max, _mm256_abs_epi32(others));
+    }
+    let half = _mm_max_epu32(_mm256_castsi256_si128(max), _mm256_extracti128_si256::<1>(max));
+    let quarter = _mm_max_epu32(half, _mm_shuffle_epi32::<0b01_00_11_10>(half));
+    let largest = _mm_max_epu32(quarter, _mm_shuffle_epi32::<0b10_11_00_01>(quarter));
+    _mm_cvtsi128_si32(largest).cast_unsigned().max(scalar::peak_without(total_rest, own_rest))
+}
+
+#[target_feature(enable = "avx2")]
+pub(super) fn scale_without(total: &[i32], own: &[i16], out: &mut [i16], from: f32, step: f32) {
+    let length = total.len().min(own.len()).min(out.len());
+    let (total, total_rest) = total[..length].as_chunks::<SUMS>();
+    let (own, own_rest) = own[..length].as_chunks::<SUMS>();
+    let (out, out_rest) = out[..length].as_chunks_mut::<SUMS>();
+    let done = out.len() * SUMS;
+    let (from_all, step_all) = (_mm256_set1_ps(from), _mm256_set1_ps(step));
+    let mut index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    for ((out, total), own) in out.iter_mut().zip(total).zip(own) {
+        let others = _mm256_cvtepi32_ps(_mm256_sub_epi32(load_sums(total), load_wide(own)));
+        let gain = _mm256_add_ps(from_all, _mm256_mul_ps(step_all, _mm256_cvtepi32_ps(index)));
+        let scaled = _mm256_cvtps_epi32(_mm256_mul_ps(others, gain));
+        index = _mm256_add_epi32(index, _mm256_set1_epi32(8));
+        let packed = _mm_packs_epi32(_mm256_castsi256_si128(scaled), _mm256_extracti128_si256::<1>(scaled));
+        // SAFETY: the array is as long as the 128-bit vector; the store needs no alignment.
+        unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), packed) };
+    }
+    scalar::scale_without_at(total_rest, own_rest, out_rest, done, from, step);
 }

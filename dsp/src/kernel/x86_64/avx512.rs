@@ -22,6 +22,13 @@ pub(super) static KERNELS: Kernels = Kernels {
     gain: |pcm, from, step| unsafe { gain(pcm, from, step) },
     // SAFETY: as above.
     polyphase: |filter, x, first, out| unsafe { polyphase(filter, x, first, out) },
+    // The mixer's loops wait for memory, not for arithmetic: wider vectors gain nothing.
+    // SAFETY: as above; AVX-512 includes AVX2.
+    accumulate: |total, pcm| unsafe { avx2::accumulate(total, pcm) },
+    // SAFETY: as above.
+    peak_without: |total, own| unsafe { avx2::peak_without(total, own) },
+    // SAFETY: as above.
+    scale_without: |total, own, out, from, step| unsafe { avx2::scale_without(total, own, out, from, step) },
 };
 
 /// Samples in a vector.
