@@ -7,7 +7,7 @@ bold := $(shell [ -t 2 ] && printf '\033[1m')
 plain := $(shell [ -t 2 ] && printf '\033[0m')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test build run demo test fmt lint deny coverage bench-resample deb clean
+.PHONY: help setup setup-test build run demo test fmt lint deny coverage deb clean
 # The parts of one target follow each other; cargo uses all cores by itself.
 .NOTPARALLEL:
 
@@ -59,11 +59,8 @@ coverage: setup-test ## the tests with coverage, nothing else
 	.ci/coverage
 
 bench-%: setup ## one benchmark: prints a table, writes target/bench/NAME.json
-	@test -f benches/$*.rs || { printf 'make: no benchmark %s; there are: %s\n' '$*' "$$(ls benches 2>/dev/null | sed -n 's/\.rs$$//p' | tr '\n' ' ')" >&2; exit 1; }
-	cargo bench --locked --bench $*
-
-bench-resample: ## resamplers side by side: CPU, delay, stopband (no set-up needed)
-	cargo bench --locked -p callwright-dsp --bench resample
+	@test -f benches/$*.rs || test -f dsp/benches/$*.rs || { printf 'make: no benchmark %s; there are: %s\n' '$*' "$$(ls benches dsp/benches 2>/dev/null | sed -n 's/\.rs$$//p' | tr '\n' ' ')" >&2; exit 1; }
+	cargo bench --locked $$(test -f benches/$*.rs || echo '-p callwright-dsp') --bench $*
 
 deb: build ## a Debian package in target/debian
 	systemd/package.sh $(CALLWRIGHT)

@@ -14,7 +14,8 @@ mod x86_64;
 
 pub use polyphase::{Polyphase, TAP_ONE};
 
-use std::sync::OnceLock;
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, Ordering};
 
 /// Instruction set that a table of kernels needs, the plainest first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -60,11 +61,19 @@ pub struct Kernels {
 }
 
 impl Kernels {
-    /// The fastest set that this processor runs; looked up once per process, later calls read one atomic.
+    /// The fastest set that this processor runs. Looked up once per process; later calls read one pointer. Never waits: two
+    /// threads that come first together both look, and find the same.
     #[must_use]
     pub fn best() -> &'static Self {
-        static BEST: OnceLock<&'static Kernels> = OnceLock::new();
-        BEST.get_or_init(|| Level::ALL.into_iter().rev().find_map(Self::of).unwrap_or(&scalar::KERNELS))
+        static BEST: AtomicPtr<Kernels> = AtomicPtr::new(ptr::null_mut());
+        let known = BEST.load(Ordering::Relaxed).cast_const();
+        // SAFETY: nothing but null and the addresses of statics, which nobody changes, is ever stored.
+        if let Some(known) = unsafe { known.as_ref() } {
+            return known;
+        }
+        let best = Level::ALL.into_iter().rev().find_map(Self::of).unwrap_or(&scalar::KERNELS);
+        BEST.store(ptr::from_ref(best).cast_mut(), Ordering::Relaxed);
+        best
     }
 
     /// The set of one level; `None` when this processor lacks it. For tests, benchmarks and comparison.
