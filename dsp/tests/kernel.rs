@@ -1,7 +1,7 @@
 //! The vector kernels against the plain ones: the same to the last bit, for every length up to several vectors, for every
 //! alignment, on random and on extreme samples.
 
-use callwright_dsp::kernel::{Kernels, Level, Polyphase};
+use callwright_dsp::kernel::{Kernels, Level, Polyphase, TAP_ONE};
 use std::io::Write;
 
 /// Every vector set that this processor has; says which it lacks.
@@ -237,6 +237,21 @@ fn the_loudest_that_a_filter_can_make_saturates() {
             set.polyphase(filter, &low, 0, &mut out);
             assert_eq!(out, [i16::MIN], "{:?}", set.level());
         }
+    }
+}
+
+/// Half of the newest sample.
+static HALVING: Polyphase = Polyphase::new(&[[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, (TAP_ONE / 2) as i16]], 1);
+
+#[test]
+fn filtered_samples_are_rounded_to_nearest() {
+    for set in Level::ALL.into_iter().filter_map(Kernels::of) {
+        let mut x = [0; 15 + 8];
+        x[15..].copy_from_slice(&[1, 2, 3, -1, -2, -3, i16::MAX, i16::MIN]);
+        let mut out = [9; 8];
+        set.polyphase(&HALVING, &x, 0, &mut out);
+        // Halves go up.
+        assert_eq!(out, [1, 1, 2, 0, -1, -1, 16_384, -16_384], "{:?}", set.level());
     }
 }
 
