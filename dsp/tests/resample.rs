@@ -70,6 +70,8 @@ fn delay_is_one_constant_under_a_millisecond() {
         let stream = resampler(from, to);
         let promised = stream.delay_ms();
         assert!(promised < 1.0, "{from} to {to}: {promised} ms");
+        let samples = promised * f64::from(from) / 1_000.0;
+        assert_eq!(stream.delay_samples() as f64, (samples + 1e-9).floor());
         // Group delay by the slope of the phase, through the band of interest of the lower rate.
         let (passed, _) = edges(from.min(to));
         let mut hz = 200.0;

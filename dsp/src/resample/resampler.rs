@@ -60,6 +60,13 @@ impl Resampler {
         1_000.0 * samples as f64 / common_hz as f64
     }
 
+    /// The same in samples of the input, rounded down.
+    #[must_use]
+    pub const fn delay_samples(&self) -> usize {
+        let polyphase = &self.filter.polyphase;
+        (self.filter.middle + 1 - polyphase.decimate()) / polyphase.interpolate()
+    }
+
     /// Takes samples and gives those that are due. Room for [`output_len`](Self::output_len) is enough for all of `input`;
     /// with less, input is left over (see [`Progress::read`]) and belongs at the front of the next call.
     pub fn process(&mut self, input: &[i16], output: &mut [i16]) -> Progress {
