@@ -363,7 +363,7 @@ impl Session {
             if self.source.is_none() {
                 pass.reports.offer(pass.marks, MediaEvent::FirstPacket { call: self.call, at: received });
             }
-            let reception = Reception::new(header.sequence, header.timestamp, received);
+            let reception = Reception::new(header.sequence, header.timestamp, received, 8_000);
             let extended = reception.highest();
             self.start_source(header.ssrc, reception);
             (extended, Arrival::New)
