@@ -17,7 +17,7 @@ use crate::rtp::Payload;
 use crate::rtp::sequence::{Admission, Released, Sequencer};
 use crate::time::{MediaTime, Tick};
 use callwright_dsp::level;
-use callwright_dsp::plc::RepeatFade;
+use callwright_dsp::plc::Concealment;
 use ringbuf::traits::Producer;
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ pub(super) struct Arrived<'a> {
 pub(super) struct Inbound {
     ring: InboundProducer,
     sequencer: Sequencer<Held>,
-    concealment: RepeatFade,
+    concealment: Concealment,
     /// When audio time was 0.
     opened: Tick,
     /// Next sample to be fed.
@@ -79,7 +79,7 @@ impl Inbound {
         Self {
             ring,
             sequencer: Sequencer::default(),
-            concealment: RepeatFade::default(),
+            concealment: Concealment::default(),
             opened: Tick(0),
             fed: 0,
             next_timestamp: None,
@@ -204,7 +204,7 @@ impl Inbound {
         self.next_timestamp = Some(packet.timestamp.wrapping_add(packet.octets.len() as u32));
         let mut pcm = [0; RTP_PACKET_SAMPLES_MAX];
         let decoded = packet.payload.decode(packet.octets, &mut pcm);
-        let pcm = &pcm[..decoded];
+        let pcm = &mut pcm[..decoded];
 
         let missing = gap.unwrap_or(0).min(ceiling.saturating_sub(self.fed + samples));
         let concealed = if self.lost { missing.min(CONCEAL_MAX) } else { 0 };
