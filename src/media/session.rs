@@ -94,7 +94,7 @@ impl Session {
             held: plan.held,
             latch: Latch::new(plan.remote, plan.learn_source),
             source: None,
-            keys: Receiver::default(),
+            keys: receiver(&plan.formats),
             role,
             answered: false,
             unanswered_frames: 0,
@@ -164,7 +164,7 @@ impl Session {
                 return false;
             }
         }
-        let audio = match kind {
+        let (audio, clock) = match kind {
             Kind::Unknown => {
                 self.stats.wrong_payload += 1;
                 pass.marks.rtp_wrong_payload.count();
@@ -175,10 +175,11 @@ impl Session {
                 pass.marks.rtp_garbage.count();
                 return false;
             }
-            Kind::Audio(audio) => audio,
-            Kind::TelephoneEvent | Kind::ComfortNoise => Audio::NONE,
+            Kind::Audio(audio) => (audio, Some(audio.clock)),
+            Kind::TelephoneEvent => (Audio::NONE, self.formats.telephone_event.map(|e| e.clock)),
+            Kind::ComfortNoise => (Audio::NONE, None),
         };
-        let Some(extended) = self.receive(pass, &packet, received) else { return false };
+        let Some(extended) = self.receive(pass, &packet, received, clock) else { return false };
         if self.held {
             return false;
         }
@@ -272,6 +273,9 @@ impl Session {
             }
         }
         if self.coders.serves(&formats) {
+            if formats.telephone_event != self.formats.telephone_event {
+                self.keys = receiver(&formats);
+            }
             self.formats = formats;
         }
         if self.latch.set_expected(remote) {
@@ -344,11 +348,15 @@ impl Session {
     }
 
     /// Counts a packet of the right address; its extended sequence number, or `None` when it is not to be used.
-    fn receive(&mut self, pass: &mut Pass<'_>, packet: &Packet<'_>, received: Tick) -> Option<u64> {
+    /// `clock`: Hz of its timestamp, if its payload type says so.
+    fn receive(&mut self, pass: &mut Pass<'_>, packet: &Packet<'_>, received: Tick, clock: Option<u32>) -> Option<u64> {
         let header = packet.header;
         let known = match &mut self.source {
             Some(source) if source.ssrc == header.ssrc => {
                 source.rival = None;
+                if let Some(clock) = clock {
+                    source.reception.set_clock(clock);
+                }
                 let known = source.reception.handle_packet(header.sequence, header.timestamp, received);
                 (known.1 != Arrival::Restart).then_some(known)
             }
@@ -363,7 +371,7 @@ impl Session {
             if self.source.is_none() {
                 pass.reports.offer(pass.marks, MediaEvent::FirstPacket { call: self.call, at: received });
             }
-            let reception = Reception::new(header.sequence, header.timestamp, received, 8_000);
+            let reception = Reception::new(header.sequence, header.timestamp, received, clock.unwrap_or(8_000));
             let extended = reception.highest();
             self.start_source(header.ssrc, reception);
             (extended, Arrival::New)
@@ -387,7 +395,7 @@ impl Session {
             self.stats.lost += old.reception.lost();
             self.stats.jitter_max = self.stats.jitter_max.max(old.reception.jitter_max());
         }
-        self.keys = Receiver::default();
+        self.keys = receiver(&self.formats);
         self.coders.handle_new_source();
         match &mut self.role {
             RoleParts::Echo(echo) => echo.handle_new_source(),
@@ -416,6 +424,11 @@ impl Session {
             open: !self.held && answers && self.latch.destination().is_some(),
         }
     }
+}
+
+/// For the agreed events' clock.
+fn receiver(formats: &Formats) -> Receiver {
+    formats.telephone_event.map_or_else(Receiver::default, |e| Receiver::new(e.clock))
 }
 
 #[cfg(test)]
