@@ -90,6 +90,7 @@ impl MediaLeg {
                 App::Echo => Role::Echo,
                 App::Agent(_) => Role::Speech,
             },
+            rate: SPEECH_RATE,
             held,
             learn_source: true,
         };

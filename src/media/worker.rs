@@ -5,12 +5,13 @@
 
 use crate::id::CallId;
 use crate::limits::{COMMANDS_PER_PASS_MAX, DATAGRAM_BATCH, DATAGRAMS_PER_PASS_MAX};
+use crate::media::bridge::{Bridge, Onward};
 use crate::media::clock::StampClock;
 use crate::media::command::MediaCommand;
 use crate::media::event::{CloseCause, MediaEvent};
 use crate::media::pass::{Outbox, Pass, Reports};
 use crate::media::plan::PreparedSession;
-use crate::media::session::Session;
+use crate::media::session::{Heard, Session};
 use crate::media::socket::{self, Poller, ReceiveBatch};
 use crate::media::wheel::Wheel;
 use crate::os::clock::monotonic;
@@ -24,6 +25,7 @@ use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::thread;
 use std::time::Duration;
 
 /// Token of the wake for orders; calls have their slot number.
@@ -163,12 +165,20 @@ impl Worker {
         let mut served = 0;
         while served < DATAGRAMS_PER_PASS_MAX {
             let Some(Slot::Live(prepared)) = self.slots.get(slot as usize) else { return };
+            // Answers leave on the call's own socket, what goes on to the other leg of a bridge on that leg's.
+            let out = prepared.session.bridge().map_or(Some(slot), Bridge::slot);
+            let answers_max = prepared.session.answers_max();
             let count = self.batch.receive(&prepared.socket);
             for n in 0..count {
+                if let Some(out) = out.filter(|_| self.outbox.room() < answers_max) {
+                    self.flush(out);
+                }
                 self.serve_datagram(slot, n);
             }
             // All answers of a batch leave together.
-            self.flush(slot);
+            if let Some(out) = out {
+                self.flush(out);
+            }
             served += count;
             if count < DATAGRAM_BATCH {
                 break;
@@ -193,9 +203,37 @@ impl Worker {
             session.handle_datagram(&mut pass, datagram.from, received, datagram.octets)
         }));
         match outcome {
-            Ok(true) => self.marks.route_ingress.record(monotonic().since(received)),
-            Ok(false) => {}
+            Ok(Heard::Readable) => self.marks.route_ingress.record(monotonic().since(received)),
+            Ok(Heard::Taken) => {}
+            Ok(Heard::Onward(onward)) => {
+                if pass_on(&mut self.slots, &mut pass, slot, &onward).is_err() {
+                    self.close(slot, CloseCause::Panicked);
+                }
+            }
             Err(_) => self.close(slot, CloseCause::Panicked),
+        }
+    }
+
+    /// Tells both legs of a bridge where the other one is, once both are here.
+    fn join(&mut self, slot: u32) {
+        let Some(Slot::Live(prepared)) = self.slots.get(slot as usize) else { return };
+        let (call, Some(partner)) = (prepared.call(), prepared.partner()) else { return };
+        let Some(other) = self.calls.iter().position(|c| *c == Some(partner)) else { return };
+        let places = self.slots.get_disjoint_mut([slot as usize, other]);
+        if let Ok([Slot::Live(one), Slot::Live(two)]) = places
+            && two.partner() == Some(call)
+        {
+            one.session.set_partner_slot(Some(other as u32));
+            two.session.set_partner_slot(Some(slot));
+        }
+    }
+
+    /// A leg of a bridge goes: the other one has nobody.
+    fn part(&mut self, call: CallId, partner: Option<u32>) {
+        if let Some(Slot::Live(other)) = partner.and_then(|slot| self.slots.get_mut(slot as usize))
+            && other.partner() == Some(call)
+        {
+            other.session.set_partner_slot(None);
         }
     }
 
@@ -299,6 +337,7 @@ impl Worker {
         self.slots[slot as usize] = Slot::Live(prepared);
         self.calls[slot as usize] = Some(call);
         self.shared.calls.fetch_add(1, Relaxed);
+        self.join(slot);
         if self.reports.deliver(MediaEvent::Opened { call }).is_err() {
             self.marks.media_events_dropped.count();
         }
@@ -326,7 +365,9 @@ impl Worker {
                     self.outbox.clear();
                     self.marks.media_panics.count();
                 }
+                let (call, partner) = (prepared.call(), prepared.session.bridge().and_then(Bridge::slot));
                 *place = Slot::Leaving(prepared, cause);
+                self.part(call, partner);
                 self.leave(slot);
             }
             other => *place = other,
@@ -351,6 +392,19 @@ impl Worker {
             other => *place = other,
         }
     }
+}
+
+/// Hands what a leg of a bridge accepted to the other leg. Error: it panicked.
+fn pass_on(slots: &mut [Slot], pass: &mut Pass<'_>, slot: u32, onward: &Onward<'_>) -> thread::Result<()> {
+    let Some(Slot::Live(from)) = slots.get_mut(slot as usize) else { return Ok(()) };
+    let Some(other) = from.session.bridge().and_then(Bridge::slot) else {
+        from.session.handle_nobody(pass);
+        return Ok(());
+    };
+    let Ok([Slot::Live(from), Slot::Live(to)]) = slots.get_disjoint_mut([slot as usize, other as usize]) else {
+        return Ok(());
+    };
+    catch_unwind(AssertUnwindSafe(|| to.session.handle_onward(pass, &mut from.session, onward)))
 }
 
 #[cfg(test)]
