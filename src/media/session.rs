@@ -21,8 +21,10 @@ use std::time::Duration;
 
 /// Comfort noise, RFC 3389: accepted, and heard as the silence that it stands for.
 const COMFORT_NOISE: u8 = 13;
-/// How often an echo call looks at its media timeout.
-const HOUSEKEEPING: Duration = Duration::from_millis(60);
+/// How often a call looks at its media timeout, in milliseconds: on the full tenth of a second, so that calls share the
+/// wake-ups that this takes.
+const HOUSEKEEPING_MS: u64 = 900;
+const HOUSEKEEPING_STEP_MS: u64 = 100;
 /// Frames sent at most to an address that never answered.
 // 2 s / 20 ms.
 const UNANSWERED_FRAMES_MAX: u32 = (UNANSWERED_MEDIA_MAX.as_millis() / FRAME.as_millis()) as u32;
@@ -124,7 +126,7 @@ impl Session {
     /// The call starts; its 20 ms clock ticks first at `first_due`.
     pub(super) fn handle_opened(&mut self, now: Tick, first_due: Tick) {
         self.heard = now;
-        self.housekeeping_due = now + HOUSEKEEPING;
+        self.housekeeping_due = next_housekeeping(now);
         if let RoleParts::Speech(parts) = &mut self.role {
             parts.inbound.handle_opened(now);
             parts.playout.handle_opened(first_due);
@@ -202,7 +204,7 @@ impl Session {
             parts.playout.handle_timeout(pass, &mut self.stats, line);
         }
         if pass.now >= self.housekeeping_due {
-            self.housekeeping_due = pass.now + HOUSEKEEPING;
+            self.housekeeping_due = next_housekeeping(pass.now);
             if !self.held && !self.timed_out && pass.now.since(self.heard) >= MEDIA_TIMEOUT {
                 self.timed_out = true;
                 pass.reports.offer(pass.marks, MediaEvent::MediaTimeout { call: self.call });
@@ -369,6 +371,11 @@ impl Session {
             open: !self.held && answers && self.latch.destination().is_some(),
         }
     }
+}
+
+fn next_housekeeping(now: Tick) -> Tick {
+    let step = Duration::from_millis(HOUSEKEEPING_STEP_MS).as_nanos() as u64;
+    Tick((now + Duration::from_millis(HOUSEKEEPING_MS)).0.next_multiple_of(step))
 }
 
 #[cfg(test)]
