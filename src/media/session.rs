@@ -25,8 +25,10 @@ use std::time::Duration;
 
 /// Comfort noise, RFC 3389: accepted, and heard as the silence that it stands for.
 const COMFORT_NOISE: u8 = 13;
-/// How often an echo call looks at its media timeout.
-const HOUSEKEEPING: Duration = Duration::from_millis(60);
+/// How often a call looks at its media timeout, in milliseconds: on the full tenth of a second, so that calls share the
+/// wake-ups that this takes.
+const HOUSEKEEPING_MS: u64 = 900;
+const HOUSEKEEPING_STEP_MS: u64 = 100;
 
 /// The part of the chain that depends on the role.
 #[expect(clippy::large_enum_variant, reason = "lives in the one box of its call; a second one would only add a jump")]
@@ -147,7 +149,7 @@ impl Session {
     /// The call starts; its 20 ms clock ticks first at `first_due`.
     pub(super) fn handle_opened(&mut self, now: Tick, first_due: Tick) {
         (self.heard, self.opened) = (now, now);
-        self.housekeeping_due = now + HOUSEKEEPING;
+        self.housekeeping_due = next_housekeeping(now);
         if let RoleParts::Speech(parts) = &mut self.role {
             parts.inbound.handle_opened(now);
             parts.playout.handle_opened(first_due);
@@ -292,7 +294,7 @@ impl Session {
             parts.playout.handle_timeout(pass, &mut self.stats, &line, self.coders.encoder());
         }
         if pass.now >= self.housekeeping_due {
-            self.housekeeping_due = pass.now + HOUSEKEEPING;
+            self.housekeeping_due = next_housekeeping(pass.now);
             self.give_back(pass);
             if !self.held && !self.timed_out && pass.now.since(self.heard) >= MEDIA_TIMEOUT {
                 self.timed_out = true;
@@ -529,6 +531,11 @@ fn samples(time: Duration) -> u64 {
 /// For the agreed events' clock.
 fn receiver(formats: &Formats) -> Receiver {
     formats.telephone_event.map_or_else(Receiver::default, |e| Receiver::new(e.clock))
+}
+
+fn next_housekeeping(now: Tick) -> Tick {
+    let step = Duration::from_millis(HOUSEKEEPING_STEP_MS).as_nanos() as u64;
+    Tick((now + Duration::from_millis(HOUSEKEEPING_MS)).0.next_multiple_of(step))
 }
 
 #[cfg(test)]

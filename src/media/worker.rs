@@ -32,6 +32,8 @@ use std::time::Duration;
 const ORDERS: u64 = u64::MAX;
 /// Longest sleep, so that the heartbeat shows a live loop even without calls.
 const SLEEP_MAX: Duration = Duration::from_millis(500);
+/// No entry in the wheel.
+const NEVER: Tick = Tick(u64::MAX);
 /// First frames of calls are spread over this many milliseconds.
 const SPREAD_MS: u64 = 20;
 const NANOS_PER_MS: u64 = 1_000_000;
@@ -68,6 +70,9 @@ pub(super) struct Worker {
     /// Vacant slots; capacity is the number of slots.
     vacant: Vec<u32>,
     wheel: Wheel,
+    /// When each slot's entry in the wheel comes out. A due time that moves away leaves it where it is: coming out once
+    /// for nothing costs less than moving an entry with every packet.
+    entered: Box<[Tick]>,
     clock: StampClock,
     batch: ReceiveBatch,
     outbox: Outbox,
@@ -105,6 +110,7 @@ impl Worker {
             calls: (0..slots).map(|_| None).collect(),
             vacant: (0..slots).rev().collect(),
             wheel: Wheel::new(parts.calls_max, monotonic()),
+            entered: (0..slots).map(|_| NEVER).collect(),
             clock: StampClock::new(),
             batch: ReceiveBatch::new(),
             outbox: Outbox::new(),
@@ -120,7 +126,7 @@ impl Worker {
             let now = self.clock.refresh();
             self.shared.heartbeat.store(now.0, Relaxed);
             self.carry_out_orders();
-            self.serve_due();
+            self.serve_due(now);
             for n in 0..ready {
                 match self.poller.token(n) {
                     ORDERS => {
@@ -148,11 +154,11 @@ impl Worker {
         }
     }
 
-    fn serve_due(&mut self) {
-        let now = monotonic();
+    fn serve_due(&mut self, now: Tick) {
         // Each call once: one that is due again already (after a standstill) comes in the next pass.
         for _ in 0..self.slots.len() {
             let Some(slot) = self.wheel.poll_due(now) else { break };
+            self.entered[slot as usize] = NEVER;
             if let Slot::Leaving(..) = self.slots[slot as usize] {
                 self.leave(slot);
                 continue;
@@ -284,7 +290,15 @@ impl Worker {
 
     fn schedule(&mut self, slot: u32) {
         if let Some(Slot::Live(prepared)) = self.slots.get(slot as usize) {
-            self.wheel.set(slot, prepared.session.poll_timeout());
+            self.enter(slot, prepared.session.poll_timeout());
+        }
+    }
+
+    /// Sees to it that the slot is served by `due`.
+    fn enter(&mut self, slot: u32, due: Tick) {
+        if due < self.entered[slot as usize] {
+            self.entered[slot as usize] = due;
+            self.wheel.set(slot, due);
         }
     }
 
@@ -333,7 +347,7 @@ impl Worker {
         let first_ms = now.0 / NANOS_PER_MS + 1;
         let wait = (u64::from(slot) + SPREAD_MS - first_ms % SPREAD_MS) % SPREAD_MS;
         prepared.session.handle_opened(now, Tick((first_ms + wait) * NANOS_PER_MS));
-        self.wheel.set(slot, prepared.session.poll_timeout());
+        self.enter(slot, prepared.session.poll_timeout());
         self.slots[slot as usize] = Slot::Live(prepared);
         self.calls[slot as usize] = Some(call);
         self.shared.calls.fetch_add(1, Relaxed);
@@ -359,6 +373,7 @@ impl Worker {
             Slot::Live(prepared) => {
                 self.poller.remove(prepared.socket.as_raw_fd());
                 self.wheel.remove(slot);
+                self.entered[slot as usize] = NEVER;
                 self.calls[slot as usize] = None;
                 self.shared.calls.fetch_sub(1, Relaxed);
                 if cause == CloseCause::Panicked {
@@ -384,7 +399,7 @@ impl Worker {
                     Ok(()) => self.vacant.push(slot),
                     Err(MediaEvent::Closed { session, .. }) => {
                         *place = Slot::Leaving(session, cause);
-                        self.wheel.set(slot, monotonic() + Duration::from_millis(20));
+                        self.enter(slot, monotonic() + Duration::from_millis(20));
                     }
                     Err(_) => {}
                 }
@@ -447,7 +462,7 @@ mod tests {
         assert!(due <= monotonic() + Duration::from_millis(21));
         let until = monotonic() + Duration::from_secs(2);
         let reported = loop {
-            worker.serve_due();
+            worker.serve_due(monotonic());
             let reported = drain();
             if !reported.is_empty() || monotonic() > until {
                 break reported;
