@@ -3,6 +3,7 @@
 //! says otherwise; any input is accepted, none panics. Deliberately absent: tokio, serde, sockets, clocks, files.
 
 pub mod codec;
+pub mod dtmf;
 pub mod level;
 pub mod plc;
 pub mod resample;
