@@ -3,8 +3,8 @@
 
 #![allow(clippy::print_stdout, reason = "a bench prints")]
 
-use callwright_dsp::dtmf;
 use callwright_dsp::tone::Tone;
+use callwright_dsp::{beep, dtmf};
 use std::f64::consts::TAU;
 use std::hint::black_box;
 
@@ -31,7 +31,7 @@ fn cost(name: &str, mut frame: impl FnMut(usize)) {
     runs.sort_unstable();
     let micros = |nanos: u64| nanos as f64 / FRAMES as f64 / 1e3;
     println!(
-        "{name:<34} {:>7.3} µs  ({:.3} to {:.3})",
+        "{name:<40} {:>7.3} µs  ({:.3} to {:.3})",
         micros(runs[RUNS / 2]),
         micros(runs[0]),
         micros(runs[RUNS - 1])
@@ -63,6 +63,15 @@ fn main() {
             let at = n % 50 * 160;
             detector.handle_audio(black_box(&pcm[at..at + 160]), &mut |report| {
                 black_box(report);
+            });
+        });
+    }
+    for (name, pcm) in &sounds {
+        let mut detector = beep::Detector::new(8000).expect("8 kHz is supported");
+        cost(&format!("beep::Detector, {name}"), |n| {
+            let at = n % 50 * 160;
+            detector.handle_audio(black_box(&pcm[at..at + 160]), &mut |beep| {
+                black_box(beep);
             });
         });
     }

@@ -2,6 +2,7 @@
 //! thread: no function here allocates, locks or makes a system call. Invariants: 16-bit linear mono PCM unless a name
 //! says otherwise; any input is accepted, none panics. Deliberately absent: tokio, serde, sockets, clocks, files.
 
+pub mod beep;
 pub mod codec;
 pub mod dtmf;
 pub mod level;

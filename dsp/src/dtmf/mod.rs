@@ -6,6 +6,7 @@ mod bank;
 mod detector;
 mod generator;
 
+pub use crate::tone::UnsupportedRate;
 pub use detector::{Detected, Detector};
 pub use generator::{Generator, QUEUE_MAX, QueueError};
 
@@ -26,15 +27,3 @@ pub fn frequencies(key: char) -> Option<(f64, f64)> {
         Some((row, COLUMNS_HZ[column]))
     })
 }
-
-/// Ours: the sampling rate is not one that in-band keys are read or made at. Resample to 8 kHz.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct UnsupportedRate(pub u32);
-
-impl core::fmt::Display for UnsupportedRate {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{} Hz is not supported here; resample to 8000 or 16000 Hz", self.0)
-    }
-}
-
-impl core::error::Error for UnsupportedRate {}

@@ -145,23 +145,26 @@ pub const TEXTS: [&str; 4] = [
      Prüfung. Une voiture bleue roule vers la rue. Où est la lune? Tu as vu le loup?",
 ];
 
-/// Minutes of speech at 8 kHz and −16 dBm0 by espeak-ng in several voices, or `None` where it is not installed.
-pub fn speech() -> Option<Vec<i16>> {
+/// Voices of espeak-ng: name, pitch, words a minute.
+pub type Voice = (&'static str, &'static str, &'static str);
+
+pub const VOICES: [Voice; 9] = [
+    ("en-us", "50", "160"),
+    ("en-us+f3", "80", "150"),
+    ("en-gb+f4", "99", "130"),
+    ("en-us+m3", "20", "180"),
+    ("de+f2", "70", "150"),
+    ("fr+f5", "90", "140"),
+    ("it+m7", "60", "170"),
+    ("en-us+croak", "40", "150"),
+    ("en-us+klatt3", "75", "150"),
+];
+
+/// Each text in each voice at 8 kHz and −16 dBm0 by espeak-ng, or `None` where it is not installed.
+pub fn speech_of(voices: &[Voice], texts: &[&str]) -> Option<Vec<i16>> {
     let mut pcm = Vec::new();
-    let voices = [
-        ("en-us", "50", "160"),
-        ("en-us+f3", "80", "150"),
-        ("en-gb+f4", "99", "130"),
-        ("en-us+m3", "20", "180"),
-        ("de+f2", "70", "150"),
-        ("fr+f5", "90", "140"),
-        ("it+m7", "60", "170"),
-        ("en-us+croak", "40", "150"),
-        ("en-us+klatt3", "75", "150"),
-    ];
     for (voice, pitch, speed) in voices {
-        // Two texts each: some seven minutes in all.
-        for text in TEXTS.iter().cycle().skip(pcm.len() % 3).take(2) {
+        for text in texts {
             let said = Command::new("espeak-ng")
                 .args(["-v", voice, "-p", pitch, "-s", speed, "--stdout", text])
                 .stderr(Stdio::null())
@@ -176,7 +179,16 @@ pub fn speech() -> Option<Vec<i16>> {
             pcm.extend(samples);
         }
     }
-    (pcm.len() > 8000 * 60).then_some(pcm)
+    Some(pcm)
+}
+
+/// Six minutes of speech, or `None` where there is no espeak-ng.
+pub fn speech() -> Option<Vec<i16>> {
+    let (some, others) = VOICES.split_at(5);
+    let mut pcm = speech_of(some, &TEXTS[..2])?;
+    pcm.extend(speech_of(others, &TEXTS[2..])?);
+    assert!(pcm.len() > 8000 * 240, "{} s", pcm.len() / 8000);
+    Some(pcm)
 }
 
 /// Sounds like vowels: a pulse train of moving pitch through three moving resonances.
