@@ -14,8 +14,7 @@
 //! directly after an announcement is still taken for one.
 
 use crate::level::DBM0_OF_FULL_SCALE_SINE;
-use crate::resample::Downsampler2;
-use crate::tone::UnsupportedRate;
+use crate::resample::{Rate, RateError, Resampler};
 use std::f32::consts::TAU;
 
 /// Samples in one block at 8 kHz (10 ms).
@@ -144,9 +143,9 @@ struct Pending {
 /// Beeps in one direction of one call.
 #[derive(Clone, Debug)]
 pub struct Detector {
-    /// Samples outside for each inside: 1, or 2 at 16 kHz.
+    /// Samples outside for each inside: the rate over 8 kHz.
     ratio: u64,
-    half: Downsampler2,
+    resampler: Option<Resampler>,
     /// The last blocks, oldest first; the newest is being written.
     pcm: [f32; KEPT * BLOCK],
     fresh: usize,
@@ -164,19 +163,15 @@ pub struct Detector {
 }
 
 impl Detector {
-    /// For audio at `rate` Hz: 8000 or 16000.
+    /// For audio at `rate` Hz: 8000, 16000, 24000 or 48000.
     ///
     /// # Errors
     /// [`UnsupportedRate`] for any other rate.
-    pub fn new(rate: u32) -> Result<Self, UnsupportedRate> {
-        let ratio = match rate {
-            8_000 => 1,
-            16_000 => 2,
-            _ => return Err(UnsupportedRate(rate)),
-        };
+    pub fn new(rate: u32) -> Result<Self, RateError> {
+        let from = Rate::try_from(rate)?;
         Ok(Self {
-            ratio,
-            half: Downsampler2::default(),
+            ratio: u64::from(rate / 8_000),
+            resampler: (from != Rate::Hz8000).then(|| Resampler::new(from, Rate::Hz8000)),
             pcm: [0.0; KEPT * BLOCK],
             fresh: 0,
             position: 0,
@@ -191,14 +186,14 @@ impl Detector {
 
     /// Takes the next samples, any number; calls `report` for each beep that is over.
     pub fn handle_audio(&mut self, pcm: &[i16], report: &mut dyn FnMut(Beep)) {
-        if self.ratio == 1 {
+        if self.resampler.is_none() {
             self.take(pcm, report);
-            return;
         }
-        let mut narrow = [0i16; BLOCK];
-        for part in pcm.chunks(2 * BLOCK - 1) {
-            let made = self.half.process(part, &mut narrow);
-            self.take(&narrow[..made], report);
+        let (mut rest, mut narrow) = (pcm, [0i16; BLOCK]);
+        while let Some(resampler) = self.resampler.as_mut().filter(|_| !rest.is_empty()) {
+            let progress = resampler.process(rest, &mut narrow);
+            rest = &rest[progress.read..];
+            self.take(&narrow[..progress.written], report);
         }
     }
 

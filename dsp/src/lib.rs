@@ -4,8 +4,12 @@
 
 pub mod beep;
 pub mod codec;
+pub mod correlation;
 pub mod dtmf;
+pub mod gain;
+pub mod kernel;
 pub mod level;
+pub mod mix;
 pub mod plc;
 pub mod resample;
 pub mod tone;

@@ -62,18 +62,6 @@ impl Edge {
     }
 }
 
-/// Ours: the sampling rate is not one that tones are read or made at. Resample to 8 kHz.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct UnsupportedRate(pub u32);
-
-impl core::fmt::Display for UnsupportedRate {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{} Hz is not supported here; resample to 8000 or 16000 Hz", self.0)
-    }
-}
-
-impl core::error::Error for UnsupportedRate {}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,10 +7,10 @@
 //! begins with `RUN_MIN` such windows in a row (certain from 34 ms of tone, impossible below 28 ms) and ends after
 //! `MISSES_MAX` windows without it (a gap of 20 ms, one lost packet, does not end it; a pause of 40 ms does).
 
+use super::KEYPAD;
 use super::bank::{Bank, HOP, Phasor, Spectrum, TONES, WINDOW, nominal_hz, response};
-use super::{KEYPAD, UnsupportedRate};
 use crate::level::DBM0_OF_FULL_SCALE_SINE;
-use crate::resample::Downsampler2;
+use crate::resample::{Rate, RateError, Resampler};
 
 /// Windows in a row that make a press.
 const RUN_MIN: u8 = 5;
@@ -92,9 +92,9 @@ struct Press {
 #[derive(Clone, Debug)]
 pub struct Detector {
     bank: &'static Bank,
-    /// Samples outside for each inside: 1, or 2 at 16 kHz.
+    /// Samples outside for each inside: the rate over 8 kHz.
     ratio: u64,
-    half: Downsampler2,
+    resampler: Option<Resampler>,
     /// The last 20 ms, oldest first; the newest `HOP` are being written.
     window: [f32; WINDOW],
     /// Of the newest hop, how many are there.
@@ -109,20 +109,16 @@ pub struct Detector {
 }
 
 impl Detector {
-    /// For audio at `rate` Hz: 8000 or 16000. Control threads (the first one makes tables).
+    /// For audio at `rate` Hz: 8000, 16000, 24000 or 48000. Control threads (the first one makes tables).
     ///
     /// # Errors
     /// [`UnsupportedRate`] for any other rate.
-    pub fn new(rate: u32) -> Result<Self, UnsupportedRate> {
-        let ratio = match rate {
-            8_000 => 1,
-            16_000 => 2,
-            _ => return Err(UnsupportedRate(rate)),
-        };
+    pub fn new(rate: u32) -> Result<Self, RateError> {
+        let from = Rate::try_from(rate)?;
         Ok(Self {
             bank: Bank::shared(),
-            ratio,
-            half: Downsampler2::default(),
+            ratio: u64::from(rate / 8_000),
+            resampler: (from != Rate::Hz8000).then(|| Resampler::new(from, Rate::Hz8000)),
             window: [0.0; WINDOW],
             fresh: 0,
             blind: 0,
@@ -135,14 +131,14 @@ impl Detector {
 
     /// Takes the next samples, any number; calls `report` for what they make certain.
     pub fn handle_audio(&mut self, pcm: &[i16], report: &mut dyn FnMut(Detected)) {
-        if self.ratio == 1 {
+        if self.resampler.is_none() {
             self.take(pcm, report);
-            return;
         }
-        let mut narrow = [0i16; HOP];
-        for part in pcm.chunks(2 * HOP - 1) {
-            let made = self.half.process(part, &mut narrow);
-            self.take(&narrow[..made], report);
+        let (mut rest, mut narrow) = (pcm, [0i16; HOP]);
+        while let Some(resampler) = self.resampler.as_mut().filter(|_| !rest.is_empty()) {
+            let progress = resampler.process(rest, &mut narrow);
+            rest = &rest[progress.read..];
+            self.take(&narrow[..progress.written], report);
         }
     }
 

@@ -3,8 +3,9 @@
 //! it; pieces of any length give the same samples as the whole. Deliberately absent: mixing with speech (a key replaces
 //! it), telephone events.
 
-use super::{UnsupportedRate, frequencies};
+use super::frequencies;
 use crate::level::DBM0_OF_FULL_SCALE_SINE;
+use crate::resample::{Rate, RateError};
 use crate::tone::{Edge, Tone};
 
 /// Keys that wait at most.
@@ -60,14 +61,12 @@ pub struct Generator {
 }
 
 impl Generator {
-    /// For audio at `rate` Hz: 8000, 16000 or 48000. Keys last 100 ms with 80 ms between them.
+    /// For audio at `rate` Hz: 8000, 16000, 24000 or 48000. Keys last 100 ms with 80 ms between them.
     ///
     /// # Errors
     /// [`UnsupportedRate`] for any other rate.
-    pub fn new(rate: u32) -> Result<Self, UnsupportedRate> {
-        if !matches!(rate, 8_000 | 16_000 | 48_000) {
-            return Err(UnsupportedRate(rate));
-        }
+    pub fn new(rate: u32) -> Result<Self, RateError> {
+        let rate = Rate::try_from(rate)?.hz();
         Ok(Self {
             rate,
             queue: ['0'; QUEUE_MAX],
@@ -178,7 +177,7 @@ mod tests {
         assert_eq!(generator.fill(&mut pcm), 32 * 8 * 180);
         assert!(generator.is_idle());
         assert_eq!(generator.fill(&mut pcm), 0);
-        assert_eq!(Generator::new(44_100).unwrap_err(), UnsupportedRate(44_100));
+        assert_eq!(Generator::new(44_100).unwrap_err(), RateError { hz: 44_100 });
     }
 
     #[test]

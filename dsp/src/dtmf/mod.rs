@@ -6,7 +6,6 @@ mod bank;
 mod detector;
 mod generator;
 
-pub use crate::tone::UnsupportedRate;
 pub use detector::{Detected, Detector};
 pub use generator::{Generator, QUEUE_MAX, QueueError};
 
