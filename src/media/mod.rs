@@ -22,6 +22,7 @@
 //! | `playout` | frames from speech → one packet each 20 ms |
 //! | `echo` | what comes in goes out |
 //! | `pass` | what a chain may touch outside itself |
+//! | `recorder` | both sides of a call → a stereo file, on threads of its own |
 //!
 //! Invariants: after a call is set up no heap use, lock, log line or system call but socket, clock and the wakes; every
 //! queue is bounded; nothing that arrives can panic the worker, and a panic in one call's chain ends that call only.
@@ -39,6 +40,7 @@ pub mod plan;
 pub mod plane;
 mod playout;
 pub mod ports;
+pub mod recorder;
 mod session;
 pub mod socket;
 pub mod timed;
