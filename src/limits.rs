@@ -49,6 +49,15 @@ pub const LATCH_CANDIDATES_MAX: usize = 4;
 /// A source may move (NAT rebinding) only when the locked one was silent for this long.
 pub const RELATCH_SILENCE: Duration = Duration::from_secs(10);
 
+/// Frames buffered from the worker to the recorder: 2.5 s of both sides.
+pub const RECORDING_RING_FRAMES: usize = 256;
+/// The recorder looks into its rings this often; the worker never wakes it.
+pub const RECORDING_POLL: Duration = Duration::from_millis(200);
+/// Calls recorded as WAV at once; further ones go on without.
+pub const RECORDINGS_MAX: usize = 1024;
+/// Calls recorded as Opus at once: one thread encodes them all.
+pub const RECORDINGS_OPUS_MAX: usize = 200;
+
 /// Largest SIP message, octets.
 pub const SIP_MESSAGE_MAX: usize = 65_535;
 /// Header fields in one SIP message.
