@@ -2,7 +2,9 @@
 //! thread: no function here allocates, locks or makes a system call. Invariants: 16-bit linear mono PCM unless a name
 //! says otherwise; any input is accepted, none panics. Deliberately absent: tokio, serde, sockets, clocks, files.
 
+pub mod cng;
 pub mod codec;
+pub mod jitter;
 pub mod level;
 pub mod lpc;
 mod pitch;
