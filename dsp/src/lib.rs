@@ -4,9 +4,13 @@
 
 pub mod cng;
 pub mod codec;
+pub mod correlation;
+pub mod gain;
 pub mod jitter;
+pub mod kernel;
 pub mod level;
 pub mod lpc;
+pub mod mix;
 mod pitch;
 pub mod plc;
 pub mod resample;
