@@ -28,8 +28,12 @@ pub const UNANSWERED_MEDIA_MAX: Duration = Duration::from_secs(2);
 /// A released RTP port is not given out again for this long (RTP of the old call must not be heard).
 pub const PORT_QUARANTINE: Duration = Duration::from_secs(2);
 
-/// Samples of one received RTP packet at most: 60 ms.
+/// Audio in one received RTP packet at most, milliseconds.
+pub const RTP_PACKET_MS_MAX: usize = 60;
+/// The same in samples at 8 kHz.
 pub const RTP_PACKET_SAMPLES_MAX: usize = 480;
+/// Octets of one RTP payload at most.
+pub const RTP_PAYLOAD_MAX: usize = RTP_DATAGRAM_MAX - 12;
 /// No valid RTP for this long, and not on hold: control is told.
 pub const MEDIA_TIMEOUT: Duration = Duration::from_secs(60);
 /// Caller audio is never further ahead of the wall clock than this; packets beyond are dropped.
@@ -44,6 +48,15 @@ pub const COMMANDS_PER_PASS_MAX: usize = 256;
 pub const LATCH_CANDIDATES_MAX: usize = 4;
 /// A source may move (NAT rebinding) only when the locked one was silent for this long.
 pub const RELATCH_SILENCE: Duration = Duration::from_secs(10);
+
+/// Frames buffered from the worker to the recorder: 2.5 s of both sides.
+pub const RECORDING_RING_FRAMES: usize = 256;
+/// The recorder looks into its rings this often; the worker never wakes it.
+pub const RECORDING_POLL: Duration = Duration::from_millis(200);
+/// Calls recorded as WAV at once; further ones go on without.
+pub const RECORDINGS_MAX: usize = 1024;
+/// Calls recorded as Opus at once: one thread encodes them all.
+pub const RECORDINGS_OPUS_MAX: usize = 200;
 
 /// Largest SIP message, octets.
 pub const SIP_MESSAGE_MAX: usize = 65_535;
@@ -157,6 +170,7 @@ pub const EVENT_STREAMS_MAX: usize = 64;
 
 const _: () = assert!(STORE_BATCH_MAX <= STORE_WRITES_MAX);
 const _: () = assert!(FRAME_SAMPLES * 50 == 8000);
+const _: () = assert!(RTP_PACKET_MS_MAX * 8 == RTP_PACKET_SAMPLES_MAX);
 const _: () = assert!(UTTERANCE_IDLE_MAX.as_nanos() > ENDPOINT_MAX.as_nanos());
 const _: () = assert!(SIP_BODY_MAX < SIP_MESSAGE_MAX);
 const _: () = assert!(SIP_LINE_MAX < SIP_MESSAGE_MAX);

@@ -7,9 +7,10 @@ use super::actor::Planes;
 use super::lease::PortLease;
 use crate::config::App;
 use crate::id::CallId;
-use crate::media::{MediaCommand, PreparedSession, Role, SessionPlan, SessionStats, SpeechEnds, prepare};
+use crate::media::coders::SPEECH_RATE;
+use crate::media::{Coders, MediaCommand, PreparedSession, Role, SessionPlan, SessionStats, SpeechEnds, prepare};
 use crate::os::{clock, random};
-use crate::rtp::Payload;
+use crate::rtp::{Format, Formats, TelephoneEvent};
 use crate::sip::sdp::{Codec, Direction, LocalMedia, Negotiated, SdpError, SdpSession};
 use crate::sip::transport::local_address_towards;
 use crate::time::{MediaTime, Tick};
@@ -84,12 +85,12 @@ impl MediaLeg {
             call,
             socket,
             remote: agreed.as_ref().and_then(remote),
-            payload: agreed.as_ref().map_or(Payload::Pcmu, payload),
-            telephone_event: agreed.as_ref().and_then(|a| a.telephone_event),
+            formats: agreed.as_ref().map_or(Formats::of(Format::PCMU), formats),
             role: match app {
                 App::Echo => Role::Echo,
                 App::Agent(_) => Role::Speech,
             },
+            rate: SPEECH_RATE,
             held,
             learn_source: true,
         };
@@ -167,8 +168,13 @@ impl MediaLeg {
     fn apply(&mut self, planes: &Planes, agreed: &Negotiated) {
         let call = self.call;
         if let Some(remote) = remote(agreed) {
-            let (payload, telephone_event) = (payload(agreed), agreed.telephone_event);
-            self.order(planes, MediaCommand::SetRemote { call, remote, payload, telephone_event });
+            let formats = formats(agreed);
+            match Coders::new(&formats, SPEECH_RATE) {
+                Ok(coders) => {
+                    self.order(planes, MediaCommand::SetRemote { call, remote, formats, coders: Some(coders) });
+                }
+                Err(error) => tracing::error!(%call, %error, "the agreed codec does not open; audio stays as it was"),
+            }
         }
         self.held = !agreed.direction.sends();
         self.order(planes, MediaCommand::Hold { call, held: self.held });
@@ -210,11 +216,13 @@ impl MediaLeg {
     }
 }
 
-const fn payload(agreed: &Negotiated) -> Payload {
-    match agreed.payload.codec {
-        Codec::Pcmu => Payload::Pcmu,
-        Codec::Pcma => Payload::Pcma,
-    }
+fn formats(agreed: &Negotiated) -> Formats {
+    let format = match agreed.payload.codec {
+        Codec::Pcmu => Format::PCMU,
+        Codec::Pcma => Format::PCMA,
+    };
+    let events = agreed.telephone_event.map(|payload_type| TelephoneEvent { payload_type, clock: 8_000 });
+    Formats { telephone_event: events, ..Formats::of(format) }
 }
 
 /// `c=0.0.0.0` means hold (RFC 3264 section 8.4): there is nowhere to send.

@@ -4,14 +4,17 @@
 
 use crate::id::CallId;
 use crate::limits::{INBOUND_RING_FRAMES, OUTBOUND_RING_FRAMES};
+use crate::media::bridge::Bridge;
+use crate::media::coders::{Coders, SPEECH_RATE};
 use crate::media::echo::Echo;
 use crate::media::frame::{self, InFrame, InboundConsumer, OutFrame, OutboundProducer};
 use crate::media::inbound::Inbound;
-use crate::media::playout::{Identity, Playout};
+use crate::media::numbering::Identity;
+use crate::media::playout::Playout;
 use crate::media::session::{RoleParts, Session, SpeechParts};
 use crate::media::socket;
 use crate::os::random;
-use crate::rtp::Payload;
+use crate::rtp::Formats;
 use std::net::{SocketAddr, UdpSocket};
 use std::{fmt, io};
 
@@ -22,6 +25,13 @@ pub enum Role {
     Echo,
     /// Audio goes to speech at once; frames from speech leave on a 20 ms clock, silence when there are none.
     Speech,
+    /// What a packet brings leaves on another call's leg in the same pass of the loop. Both calls have this role, name each
+    /// other, and are with the same worker (`MediaPlane` sees to that). What comes before the partner is there, or after it
+    /// is gone, is dropped and counted.
+    Bridge {
+        /// The other leg.
+        partner: CallId,
+    },
 }
 
 /// Everything that control knows about a call's media.
@@ -33,17 +43,25 @@ pub struct SessionPlan {
     pub socket: UdpSocket,
     /// Address from the peer's SDP; `None` until it is known (then nothing is sent and any source may be learnt).
     pub remote: Option<SocketAddr>,
-    /// Agreed audio codec.
-    pub payload: Payload,
-    /// Agreed payload type of RFC 4733 events.
-    pub telephone_event: Option<u8>,
+    /// What was agreed; what we would accept as long as nothing is.
+    pub formats: Formats,
     /// What the audio is for.
     pub role: Role,
+    /// Sampling rate of the codecs, Hz: `coders::SPEECH_RATE`, or for a bridge `coders::path_rate` of both legs.
+    pub rate: u32,
     /// Start on hold (see `MediaCommand::Hold`).
     pub held: bool,
     /// Accept a source other than `remote` (symmetric RTP through NAT). True for phones, false where the peer's address
     /// is known for certain.
     pub learn_source: bool,
+}
+
+impl SessionPlan {
+    /// A plan with the rest as it is for a phone whose address is not known yet: not held, any source may be learnt.
+    #[must_use]
+    pub fn new(call: CallId, socket: UdpSocket, formats: Formats, role: Role) -> Self {
+        Self { call, socket, remote: None, formats, role, rate: SPEECH_RATE, held: false, learn_source: true }
+    }
 }
 
 /// The rings' other ends, for speech.
@@ -68,6 +86,11 @@ impl PreparedSession {
         self.session.call()
     }
 
+    /// The call that this one is bridged to.
+    pub(in crate::media) fn partner(&self) -> Option<CallId> {
+        self.session.bridge().map(Bridge::partner)
+    }
+
     /// Our own address, as bound.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
@@ -81,12 +104,14 @@ impl fmt::Debug for PreparedSession {
 }
 
 /// Allocates all that the call's media needs. Control threads; about 0.1 ms. `SpeechEnds` is there for role `Speech`
-/// only. Error: the socket cannot be set up (ours or the kernel's fault; refuse the call).
+/// only. Error: the socket cannot be set up, or a codec does not open (ours or the kernel's fault; refuse the call).
 pub fn prepare(plan: SessionPlan) -> io::Result<(Box<PreparedSession>, Option<SpeechEnds>)> {
     socket::set_up(&plan.socket)?;
     let identity = Identity { ssrc: random::u32(), sequence: first_sequence(), timestamp: random::u32() };
+    let coders = Coders::new(&plan.formats, plan.rate).map_err(io::Error::other)?;
     let (role, ends) = match plan.role {
-        Role::Echo => (RoleParts::Echo(Echo::new()), None),
+        Role::Echo => (RoleParts::Echo(Echo::new(identity)), None),
+        Role::Bridge { partner } => (RoleParts::Bridge(Bridge::new(partner, identity)), None),
         Role::Speech => {
             let (in_producer, in_consumer) = frame::ring(INBOUND_RING_FRAMES, || InFrame::EMPTY);
             let (out_producer, out_consumer) = frame::ring(OUTBOUND_RING_FRAMES, || OutFrame::EMPTY);
@@ -95,7 +120,7 @@ pub fn prepare(plan: SessionPlan) -> io::Result<(Box<PreparedSession>, Option<Sp
             (RoleParts::Speech(parts), Some(SpeechEnds { inbound: in_consumer, outbound: out_producer }))
         }
     };
-    let session = Session::new(&plan, identity, role);
+    let session = Session::new(&plan, coders, role);
     Ok((Box::new(PreparedSession { session, socket: plan.socket }), ends))
 }
 
