@@ -9,8 +9,8 @@ use crate::config::App;
 use crate::id::CallId;
 use crate::media::{MediaCommand, PreparedSession, Role, SessionPlan, SessionStats, SpeechEnds, prepare};
 use crate::os::{clock, random};
-use crate::rtp::Payload;
-use crate::sip::sdp::{Codec, Direction, LocalMedia, Negotiated, SdpError, SdpSession};
+use crate::rtp::{Codec, Payload};
+use crate::sip::sdp::{Direction, LocalMedia, Negotiated, Preference, SdpError, SdpSession};
 use crate::sip::transport::local_address_towards;
 use crate::time::{MediaTime, Tick};
 use std::net::{IpAddr, SocketAddr};
@@ -73,7 +73,7 @@ impl MediaLeg {
         let address = local_address(planes, offered.source)?;
         let (socket, port) = planes.ports.take().map_err(|e| NoMedia::NoCapacity(e.to_string()))?;
         let local = LocalMedia { address, port: port.number(), session_id: random::u64() >> 2, session_version: 1 };
-        let mut sdp = SdpSession::new(local);
+        let mut sdp = SdpSession::preferring(local, Preference::of_peer(&[Codec::Pcmu, Codec::Pcma]));
         let agreed = offered.offer.map(|offer| sdp.answer(offer)).transpose()?;
         let held = agreed.as_ref().is_some_and(|a| !a.direction.sends());
         let description = match &agreed {
@@ -85,7 +85,7 @@ impl MediaLeg {
             socket,
             remote: agreed.as_ref().and_then(remote),
             payload: agreed.as_ref().map_or(Payload::Pcmu, payload),
-            telephone_event: agreed.as_ref().and_then(|a| a.telephone_event),
+            telephone_event: agreed.as_ref().and_then(telephone_event),
             role: match app {
                 App::Echo => Role::Echo,
                 App::Agent(_) => Role::Speech,
@@ -141,7 +141,7 @@ impl MediaLeg {
         Ok(first)
     }
 
-    fn read_answer(&self, answer: Option<&[u8]>) -> Result<Negotiated, String> {
+    fn read_answer(&mut self, answer: Option<&[u8]>) -> Result<Negotiated, String> {
         let answer = answer.ok_or("the ACK holds no answer to our offer (RFC 3261 section 13.2.1)")?;
         self.sdp.accept_answer(answer).map_err(|e| e.to_string())
     }
@@ -167,7 +167,7 @@ impl MediaLeg {
     fn apply(&mut self, planes: &Planes, agreed: &Negotiated) {
         let call = self.call;
         if let Some(remote) = remote(agreed) {
-            let (payload, telephone_event) = (payload(agreed), agreed.telephone_event);
+            let (payload, telephone_event) = (payload(agreed), telephone_event(agreed));
             self.order(planes, MediaCommand::SetRemote { call, remote, payload, telephone_event });
         }
         self.held = !agreed.direction.sends();
@@ -211,10 +211,14 @@ impl MediaLeg {
 }
 
 const fn payload(agreed: &Negotiated) -> Payload {
-    match agreed.payload.codec {
-        Codec::Pcmu => Payload::Pcmu,
+    match agreed.formats.send.codec {
         Codec::Pcma => Payload::Pcma,
+        _ => Payload::Pcmu,
     }
+}
+
+fn telephone_event(agreed: &Negotiated) -> Option<u8> {
+    agreed.formats.telephone_event.map(|e| e.payload_type)
 }
 
 /// `c=0.0.0.0` means hold (RFC 3264 section 8.4): there is nowhere to send.
