@@ -28,8 +28,12 @@ pub const UNANSWERED_MEDIA_MAX: Duration = Duration::from_secs(2);
 /// A released RTP port is not given out again for this long (RTP of the old call must not be heard).
 pub const PORT_QUARANTINE: Duration = Duration::from_secs(2);
 
-/// Samples of one received RTP packet at most: 60 ms.
+/// Audio in one received RTP packet at most, milliseconds.
+pub const RTP_PACKET_MS_MAX: usize = 60;
+/// The same in samples at 8 kHz.
 pub const RTP_PACKET_SAMPLES_MAX: usize = 480;
+/// Octets of one RTP payload at most.
+pub const RTP_PAYLOAD_MAX: usize = RTP_DATAGRAM_MAX - 12;
 /// No valid RTP for this long, and not on hold: control is told.
 pub const MEDIA_TIMEOUT: Duration = Duration::from_secs(60);
 /// Caller audio is never further ahead of the wall clock than this; packets beyond are dropped.
@@ -157,6 +161,7 @@ pub const EVENT_STREAMS_MAX: usize = 64;
 
 const _: () = assert!(STORE_BATCH_MAX <= STORE_WRITES_MAX);
 const _: () = assert!(FRAME_SAMPLES * 50 == 8000);
+const _: () = assert!(RTP_PACKET_MS_MAX * 8 == RTP_PACKET_SAMPLES_MAX);
 const _: () = assert!(UTTERANCE_IDLE_MAX.as_nanos() > ENDPOINT_MAX.as_nanos());
 const _: () = assert!(SIP_BODY_MAX < SIP_MESSAGE_MAX);
 const _: () = assert!(SIP_LINE_MAX < SIP_MESSAGE_MAX);

@@ -7,7 +7,7 @@ use callwright::id::{CallId, Generation};
 use callwright::media::{MediaCommand, MediaEvent, Role};
 use callwright::os::realtime::thread_id;
 use callwright::rtp::dtmf::Event;
-use callwright::rtp::{Header, Payload};
+use callwright::rtp::{Format, Formats, Header};
 use phone::{EVENTS, Phone, Plane, frame, voice};
 use ringbuf::traits::{Consumer, Producer};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -149,8 +149,8 @@ fn a_whole_life(plane: &mut Plane, round: u64) {
             30 => plane.order(MediaCommand::SetRemote {
                 call,
                 remote: phone.address(),
-                payload: Payload::Pcmu,
-                telephone_event: Some(EVENTS),
+                formats: Formats::of(Format::PCMU).with_events(EVENTS),
+                coders: None,
             }),
             32 => plane.order(MediaCommand::SendDigits { call, digits: "12#".parse().unwrap() }),
             _ => {}

@@ -415,7 +415,7 @@ impl Actor {
                 self.end.get_or_insert(why);
                 return;
             }
-            MediaEvent::Opened { .. } => return,
+            MediaEvent::Opened { .. } | MediaEvent::Retired { .. } => return,
         };
         self.tell(input);
     }

@@ -1,9 +1,10 @@
 //! What a media worker reports. Purpose: the whole outward language, one enum. Made on the worker, drained on a control
-//! thread. Invariant: `Closed` is never dropped; half of the ring is kept for it and for `Opened` and `Refused`; the others are
+//! thread. Invariant: `Closed` is never dropped; half of the ring is kept for it and for `Opened`, `Refused` and `Retired`; the others are
 //! dropped and counted (`media_events_dropped_total`) when control falls behind by thousands of reports.
 //! Deliberately absent: audio.
 
 use crate::id::{CallId, Generation, UtteranceId};
+use crate::media::coders::Coders;
 use crate::media::plan::PreparedSession;
 use crate::time::{MediaTime, Tick};
 use std::time::Duration;
@@ -77,6 +78,13 @@ pub enum MediaEvent {
         /// The call.
         call: CallId,
     },
+    /// Codec state that a renegotiation replaced.
+    Retired {
+        /// The call.
+        call: CallId,
+        /// Given back so that control frees it.
+        coders: Box<Coders>,
+    },
     /// The call's media has ended.
     Closed {
         /// The call.
@@ -103,6 +111,7 @@ impl MediaEvent {
             | Self::Played { call, .. }
             | Self::Flushed { call, .. }
             | Self::MediaTimeout { call }
+            | Self::Retired { call, .. }
             | Self::Closed { call, .. } => *call,
         }
     }

@@ -17,10 +17,13 @@
 //! | `clock` | kernel receive stamps on the monotonic clock |
 //! | `wheel` | who is due next |
 //! | `session` | one call's chain, sans-IO, in data-flow order |
+//! | `coders` | codec state of one call, replaced when the codec changes |
 //! | `latch` | which source we listen to |
+//! | `reorder` | packets that wait behind a gap |
 //! | `inbound` | packets → continuous audio for speech |
 //! | `playout` | frames from speech → one packet each 20 ms |
 //! | `echo` | what comes in goes out |
+//! | `numbering`, `framer`, `pace` | of a stream that follows another: its numbers, its frames, its limit |
 //! | `pass` | what a chain may touch outside itself |
 //!
 //! Invariants: after a call is set up no heap use, lock, log line or system call but socket, clock and the wakes; every
@@ -28,23 +31,29 @@
 //! Deliberately absent: tokio, SIP, models, anything that decides what a call is for.
 
 mod clock;
+pub mod coders;
 pub mod command;
 mod echo;
 pub mod event;
 pub mod frame;
+mod framer;
 mod inbound;
 mod latch;
+mod numbering;
+mod pace;
 mod pass;
 pub mod plan;
 pub mod plane;
 mod playout;
 pub mod ports;
+mod reorder;
 mod session;
 pub mod socket;
 pub mod timed;
 mod wheel;
 mod worker;
 
+pub use coders::Coders;
 pub use command::MediaCommand;
 pub use event::{CloseCause, MediaEvent, SessionStats};
 pub use frame::{InFrame, InboundConsumer, InboundProducer, OutFrame, OutboundConsumer, OutboundProducer};

@@ -2,7 +2,7 @@
 //! clocks and wakes stay with the worker. Media workers only. Invariants: everything here is fixed in size; reporting
 //! never blocks. Deliberately absent: the loop.
 
-use crate::limits::{DATAGRAM_BATCH, RTP_PACKET_SAMPLES_MAX};
+use crate::limits::{DATAGRAM_BATCH, RTP_PAYLOAD_MAX};
 use crate::media::event::MediaEvent;
 use crate::rtp::header::{HEADER_LEN, Header};
 use crate::telemetry::Marks;
@@ -13,7 +13,7 @@ use ringbuf::traits::{Observer, Producer};
 /// One packet on its way out.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OutPacket {
-    octets: [u8; HEADER_LEN + RTP_PACKET_SAMPLES_MAX],
+    octets: [u8; HEADER_LEN + RTP_PAYLOAD_MAX],
     len: usize,
     /// What the latency mark counts from: kernel receive time (echo) or due time (playout).
     pub(super) origin: Tick,
@@ -35,16 +35,20 @@ pub(super) struct Outbox {
 
 impl Outbox {
     pub(super) fn new() -> Self {
-        let empty = OutPacket { octets: [0; HEADER_LEN + RTP_PACKET_SAMPLES_MAX], len: 0, origin: Tick(0) };
+        let empty = OutPacket { octets: [0; HEADER_LEN + RTP_PAYLOAD_MAX], len: 0, origin: Tick(0) };
         Self { packets: Box::new([empty; DATAGRAM_BATCH]), len: 0 }
     }
 
-    /// Adds a packet; `write` fills the payload and says its length. False when the box is full.
+    /// Adds a packet; `write` fills the payload and says its length, 0 for nothing to send. False when none was added (the
+    /// box is full, or there was nothing).
     pub(super) fn push(&mut self, header: &Header, origin: Tick, write: impl FnOnce(&mut [u8]) -> usize) -> bool {
         let Some(packet) = self.packets.get_mut(self.len) else { return false };
         let Some((head, body)) = packet.octets.split_first_chunk_mut::<HEADER_LEN>() else { return false };
         header.write(head);
         let payload = write(body).min(body.len());
+        if payload == 0 {
+            return false;
+        }
         packet.len = HEADER_LEN + payload;
         packet.origin = origin;
         self.len += 1;

@@ -4,14 +4,16 @@
 
 use crate::id::CallId;
 use crate::limits::{INBOUND_RING_FRAMES, OUTBOUND_RING_FRAMES};
+use crate::media::coders::{Coders, SPEECH_RATE};
 use crate::media::echo::Echo;
 use crate::media::frame::{self, InFrame, InboundConsumer, OutFrame, OutboundProducer};
 use crate::media::inbound::Inbound;
-use crate::media::playout::{Identity, Playout};
+use crate::media::numbering::Identity;
+use crate::media::playout::Playout;
 use crate::media::session::{RoleParts, Session, SpeechParts};
 use crate::media::socket;
 use crate::os::random;
-use crate::rtp::Payload;
+use crate::rtp::Formats;
 use std::net::{SocketAddr, UdpSocket};
 use std::{fmt, io};
 
@@ -33,10 +35,8 @@ pub struct SessionPlan {
     pub socket: UdpSocket,
     /// Address from the peer's SDP; `None` until it is known (then nothing is sent and any source may be learnt).
     pub remote: Option<SocketAddr>,
-    /// Agreed audio codec.
-    pub payload: Payload,
-    /// Agreed payload type of RFC 4733 events.
-    pub telephone_event: Option<u8>,
+    /// What was agreed; what we would accept as long as nothing is.
+    pub formats: Formats,
     /// What the audio is for.
     pub role: Role,
     /// Start on hold (see `MediaCommand::Hold`).
@@ -44,6 +44,14 @@ pub struct SessionPlan {
     /// Accept a source other than `remote` (symmetric RTP through NAT). True for phones, false where the peer's address
     /// is known for certain.
     pub learn_source: bool,
+}
+
+impl SessionPlan {
+    /// A plan with the rest as it is for a phone whose address is not known yet: not held, any source may be learnt.
+    #[must_use]
+    pub fn new(call: CallId, socket: UdpSocket, formats: Formats, role: Role) -> Self {
+        Self { call, socket, remote: None, formats, role, held: false, learn_source: true }
+    }
 }
 
 /// The rings' other ends, for speech.
@@ -81,12 +89,13 @@ impl fmt::Debug for PreparedSession {
 }
 
 /// Allocates all that the call's media needs. Control threads; about 0.1 ms. `SpeechEnds` is there for role `Speech`
-/// only. Error: the socket cannot be set up (ours or the kernel's fault; refuse the call).
+/// only. Error: the socket cannot be set up, or a codec does not open (ours or the kernel's fault; refuse the call).
 pub fn prepare(plan: SessionPlan) -> io::Result<(Box<PreparedSession>, Option<SpeechEnds>)> {
     socket::set_up(&plan.socket)?;
     let identity = Identity { ssrc: random::u32(), sequence: first_sequence(), timestamp: random::u32() };
+    let coders = Coders::new(&plan.formats, SPEECH_RATE).map_err(io::Error::other)?;
     let (role, ends) = match plan.role {
-        Role::Echo => (RoleParts::Echo(Echo::new()), None),
+        Role::Echo => (RoleParts::Echo(Echo::new(identity)), None),
         Role::Speech => {
             let (in_producer, in_consumer) = frame::ring(INBOUND_RING_FRAMES, || InFrame::EMPTY);
             let (out_producer, out_consumer) = frame::ring(OUTBOUND_RING_FRAMES, || OutFrame::EMPTY);
@@ -95,7 +104,7 @@ pub fn prepare(plan: SessionPlan) -> io::Result<(Box<PreparedSession>, Option<Sp
             (RoleParts::Speech(parts), Some(SpeechEnds { inbound: in_consumer, outbound: out_producer }))
         }
     };
-    let session = Session::new(&plan, identity, role);
+    let session = Session::new(&plan, coders, role);
     Ok((Box::new(PreparedSession { session, socket: plan.socket }), ends))
 }
 

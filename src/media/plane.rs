@@ -315,7 +315,7 @@ mod tests {
     use crate::media::event::CloseCause;
     use crate::media::plan::{Role, SessionPlan, prepare};
     use crate::rtp::header::HEADER_LEN;
-    use crate::rtp::{Header, Payload};
+    use crate::rtp::{Format, Formats, Header};
     use std::net::UdpSocket;
     use std::time::{Duration, Instant};
 
@@ -324,14 +324,8 @@ mod tests {
         phone.connect(socket.local_addr().unwrap()).unwrap();
         phone.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
         let plan = SessionPlan {
-            call: CallId(call),
-            socket,
             remote: Some(phone.local_addr().unwrap()),
-            payload: Payload::Pcma,
-            telephone_event: None,
-            role: Role::Echo,
-            held: false,
-            learn_source: true,
+            ..SessionPlan::new(CallId(call), socket, Formats::of(Format::PCMA), Role::Echo)
         };
         plane.send(MediaCommand::Open(prepare(plan).unwrap().0)).unwrap();
     }

@@ -4,17 +4,19 @@
 //! (`socket`), the loop (`worker`).
 
 use crate::id::{CallId, Generation};
-use crate::limits::{FRAME, MEDIA_TIMEOUT, RTP_PACKET_SAMPLES_MAX, UNANSWERED_MEDIA_MAX};
+use crate::limits::{FRAME, MEDIA_TIMEOUT, UNANSWERED_MEDIA_MAX};
+use crate::media::coders::Coders;
 use crate::media::echo::Echo;
 use crate::media::event::{MediaEvent, SessionStats};
-use crate::media::inbound::{Arrived, Inbound};
+use crate::media::inbound::Inbound;
 use crate::media::latch::{Latch, Verdict};
 use crate::media::pass::Pass;
 use crate::media::plan::SessionPlan;
-use crate::media::playout::{Identity, Line, Playout};
+use crate::media::playout::{Line, Playout};
+use crate::media::reorder::{Arrived, Audio};
 use crate::rtp::dtmf::{Digits, Event, Receiver};
 use crate::rtp::stats::{Arrival, Reception};
-use crate::rtp::{Packet, Payload};
+use crate::rtp::{Format, Formats, Header, Packet};
 use crate::time::Tick;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -40,12 +42,15 @@ pub(in crate::media) struct SpeechParts {
     pub(in crate::media) playout: Playout,
 }
 
-/// What a payload type means on this call.
+/// What a packet means on this call.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    Audio,
+    Audio(Audio),
     TelephoneEvent,
     ComfortNoise,
+    /// An agreed codec, but not a payload of it that we take.
+    Malformed,
+    /// A payload type that was not agreed.
     Unknown,
 }
 
@@ -60,14 +65,15 @@ struct Source {
 /// One call's media.
 pub(in crate::media) struct Session {
     call: CallId,
-    payload: Payload,
-    telephone_event: Option<u8>,
+    formats: Formats,
+    coders: Box<Coders>,
+    /// Coders that were replaced and have not gone back to control yet.
+    retired: Option<Box<Coders>>,
     held: bool,
     latch: Latch,
     source: Option<Source>,
     keys: Receiver,
     role: RoleParts,
-    identity: Identity,
     /// The destination has sent us something.
     answered: bool,
     unanswered_frames: u32,
@@ -79,17 +85,17 @@ pub(in crate::media) struct Session {
 }
 
 impl Session {
-    pub(in crate::media) fn new(plan: &SessionPlan, identity: Identity, role: RoleParts) -> Self {
+    pub(in crate::media) fn new(plan: &SessionPlan, coders: Box<Coders>, role: RoleParts) -> Self {
         Self {
             call: plan.call,
-            payload: plan.payload,
-            telephone_event: plan.telephone_event,
+            formats: plan.formats,
+            coders,
+            retired: None,
             held: plan.held,
             latch: Latch::new(plan.remote, plan.learn_source),
             source: None,
             keys: Receiver::default(),
             role,
-            identity,
             answered: false,
             unanswered_frames: 0,
             heard: Tick(0),
@@ -147,9 +153,8 @@ impl Session {
             pass.marks.rtp_garbage.count();
             return false;
         };
-        let kind = self.kind(packet.header.payload_type);
-        let fits = kind != Kind::Audio || (1..=RTP_PACKET_SAMPLES_MAX).contains(&packet.payload.len());
-        let plausible = fits && kind != Kind::Unknown;
+        let kind = self.kind(&packet);
+        let plausible = !matches!(kind, Kind::Malformed | Kind::Unknown);
         match self.latch.handle_packet(pass.now, from, packet.header.ssrc, packet.header.sequence, plausible) {
             Verdict::Accepted => {}
             Verdict::Probation => return false,
@@ -159,16 +164,20 @@ impl Session {
                 return false;
             }
         }
-        if kind == Kind::Unknown {
-            self.stats.wrong_payload += 1;
-            pass.marks.rtp_wrong_payload.count();
-            return false;
-        }
-        if !fits {
-            self.stats.garbage += 1;
-            pass.marks.rtp_garbage.count();
-            return false;
-        }
+        let audio = match kind {
+            Kind::Unknown => {
+                self.stats.wrong_payload += 1;
+                pass.marks.rtp_wrong_payload.count();
+                return false;
+            }
+            Kind::Malformed => {
+                self.stats.garbage += 1;
+                pass.marks.rtp_garbage.count();
+                return false;
+            }
+            Kind::Audio(audio) => audio,
+            Kind::TelephoneEvent | Kind::ComfortNoise => Audio::NONE,
+        };
         let Some(extended) = self.receive(pass, &packet, received) else { return false };
         if self.held {
             return false;
@@ -176,18 +185,14 @@ impl Session {
         if kind == Kind::TelephoneEvent {
             self.handle_event(pass, &packet);
         }
-        let arrived = Arrived {
-            sequence: packet.header.sequence,
-            timestamp: packet.header.timestamp,
-            received,
-            payload: self.payload,
-            octets: if kind == Kind::Audio { packet.payload } else { &[] },
-        };
+        let Header { sequence, timestamp, marker, .. } = packet.header;
+        let arrived = Arrived { sequence, timestamp, received, audio, octets: packet.payload };
+        let (stats, coders) = (&mut self.stats, &mut self.coders);
         match &mut self.role {
-            RoleParts::Speech(parts) => parts.inbound.handle_packet(pass, &mut self.stats, arrived),
+            RoleParts::Speech(parts) => parts.inbound.handle_packet(pass, stats, coders, &arrived),
             RoleParts::Echo(echo) => {
-                if kind == Kind::Audio {
-                    echo.handle_packet(pass, arrived, extended, packet.header.marker, &mut self.identity);
+                if audio != Audio::NONE {
+                    echo.handle_packet(pass, stats, coders, &arrived, extended, marker, self.formats.send);
                 }
                 false
             }
@@ -198,11 +203,12 @@ impl Session {
     pub(super) fn handle_timeout(&mut self, pass: &mut Pass<'_>) {
         let line = self.line();
         if let RoleParts::Speech(parts) = &mut self.role {
-            parts.inbound.handle_timeout(pass, &mut self.stats);
-            parts.playout.handle_timeout(pass, &mut self.stats, line);
+            parts.inbound.handle_timeout(pass, &mut self.stats, &mut self.coders);
+            parts.playout.handle_timeout(pass, &mut self.stats, &line, self.coders.encoder());
         }
         if pass.now >= self.housekeeping_due {
             self.housekeeping_due = pass.now + HOUSEKEEPING;
+            self.give_back(pass);
             if !self.held && !self.timed_out && pass.now.since(self.heard) >= MEDIA_TIMEOUT {
                 self.timed_out = true;
                 pass.reports.offer(pass.marks, MediaEvent::MediaTimeout { call: self.call });
@@ -250,12 +256,43 @@ impl Session {
 
     // --- orders -----------------------------------------------------------------------------------------------------
 
-    pub(super) fn handle_remote(&mut self, remote: SocketAddr, payload: Payload, telephone_event: Option<u8>) {
-        self.payload = payload;
-        self.telephone_event = telephone_event;
+    pub(super) fn handle_remote(
+        &mut self,
+        pass: &mut Pass<'_>,
+        remote: SocketAddr,
+        formats: Formats,
+        coders: Option<Box<Coders>>,
+    ) {
+        if let Some(coders) = coders {
+            let old = std::mem::replace(&mut self.coders, coders);
+            self.retire(old);
+            self.give_back(pass);
+            if let RoleParts::Echo(echo) = &mut self.role {
+                echo.handle_new_source();
+            }
+        }
+        if self.coders.serves(&formats) {
+            self.formats = formats;
+        }
         if self.latch.set_expected(remote) {
             self.answered = false;
             self.unanswered_frames = 0;
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "leaking beats freeing on the packet path; see `Worker::refuse`")]
+    fn retire(&mut self, coders: Box<Coders>) {
+        // A third set before control took the first one back: it does not read its reports.
+        std::mem::forget(self.retired.replace(coders));
+    }
+
+    /// Gives replaced coders back, as soon as there is room to.
+    fn give_back(&mut self, pass: &mut Pass<'_>) {
+        if let Some(coders) = self.retired.take()
+            && let Err(MediaEvent::Retired { coders, .. }) =
+                pass.reports.deliver(MediaEvent::Retired { call: self.call, coders })
+        {
+            self.retired = Some(coders);
         }
     }
 
@@ -286,12 +323,20 @@ impl Session {
 
     // --- parts ------------------------------------------------------------------------------------------------------
 
-    fn kind(&self, payload_type: u8) -> Kind {
-        if payload_type == self.payload.payload_type() {
-            Kind::Audio
-        } else if Some(payload_type) == self.telephone_event {
+    fn kind(&self, packet: &Packet<'_>) -> Kind {
+        let payload_type = packet.header.payload_type;
+        let format = |f: &Option<Format>| f.is_some_and(|f| f.payload_type == payload_type);
+        if let Some(place) = self.formats.receive.iter().position(format) {
+            let clock = self.formats.receive[place].map_or(0, |f| f.codec.rtp_clock());
+            return match self.coders.samples(place, packet.payload) {
+                // Both are small: four formats, 60 ms.
+                Some(samples) => Kind::Audio(Audio { place: place as u8, samples: samples as u16, clock }),
+                None => Kind::Malformed,
+            };
+        }
+        if self.formats.telephone_event.is_some_and(|e| e.payload_type == payload_type) {
             Kind::TelephoneEvent
-        } else if payload_type == COMFORT_NOISE {
+        } else if payload_type == COMFORT_NOISE || self.formats.comfort_noise == Some(payload_type) {
             Kind::ComfortNoise
         } else {
             Kind::Unknown
@@ -318,7 +363,7 @@ impl Session {
             if self.source.is_none() {
                 pass.reports.offer(pass.marks, MediaEvent::FirstPacket { call: self.call, at: received });
             }
-            let reception = Reception::new(header.sequence, header.timestamp, received);
+            let reception = Reception::new(header.sequence, header.timestamp, received, 8_000);
             let extended = reception.highest();
             self.start_source(header.ssrc, reception);
             (extended, Arrival::New)
@@ -343,6 +388,7 @@ impl Session {
             self.stats.jitter_max = self.stats.jitter_max.max(old.reception.jitter_max());
         }
         self.keys = Receiver::default();
+        self.coders.handle_new_source();
         match &mut self.role {
             RoleParts::Echo(echo) => echo.handle_new_source(),
             RoleParts::Speech(parts) => parts.inbound.handle_new_source(),
@@ -364,8 +410,9 @@ impl Session {
     fn line(&self) -> Line {
         let answers = self.answered || self.unanswered_frames < UNANSWERED_FRAMES_MAX;
         Line {
-            payload: self.payload,
-            telephone_event: self.telephone_event,
+            call: self.call,
+            format: self.formats.send,
+            telephone_event: self.formats.telephone_event,
             open: !self.held && answers && self.latch.destination().is_some(),
         }
     }

@@ -271,8 +271,8 @@ impl Worker {
         let slot = slot as u32;
         match order {
             MediaCommand::Open(_) => {}
-            MediaCommand::SetRemote { remote, payload, telephone_event, .. } => {
-                self.chain(slot, |session, _| session.handle_remote(remote, payload, telephone_event));
+            MediaCommand::SetRemote { remote, formats, coders, .. } => {
+                self.chain(slot, |session, pass| session.handle_remote(pass, remote, formats, coders));
             }
             MediaCommand::Hold { held, .. } => self.chain(slot, |session, pass| session.handle_hold(pass.now, held)),
             MediaCommand::FlushPlayout { generation, .. } => {
@@ -358,20 +358,12 @@ mod tests {
     use super::*;
     use crate::media::frame;
     use crate::media::plan::{Role, SessionPlan, prepare};
-    use crate::rtp::Payload;
+    use crate::rtp::{Format, Formats};
     use std::net::UdpSocket;
 
     fn session(call: u64) -> Box<PreparedSession> {
-        let plan = SessionPlan {
-            call: CallId(call),
-            socket: UdpSocket::bind("127.0.0.1:0").unwrap(),
-            remote: None,
-            payload: Payload::Pcmu,
-            telephone_event: None,
-            role: Role::Speech,
-            held: false,
-            learn_source: true,
-        };
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let plan = SessionPlan::new(CallId(call), socket, Formats::of(Format::PCMU), Role::Speech);
         prepare(plan).unwrap().0
     }
 

@@ -6,7 +6,7 @@ use callwright::media::{
     MediaCommand, MediaConfig, MediaEvent, MediaEvents, MediaPlane, OutFrame, Role, SessionPlan, SpeechEnds, prepare,
 };
 use callwright::rtp::header::HEADER_LEN;
-use callwright::rtp::{Header, Packet, Payload};
+use callwright::rtp::{Format, Formats, Header, Packet};
 use callwright::telemetry::Marks;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -92,16 +92,8 @@ impl Plane {
         role: Role,
     ) -> (SocketAddr, Option<SpeechEnds>) {
         let local = socket.local_addr().unwrap();
-        let plan = SessionPlan {
-            call: CallId(call),
-            socket,
-            remote,
-            payload: Payload::Pcmu,
-            telephone_event: Some(EVENTS),
-            role,
-            held: false,
-            learn_source: true,
-        };
+        let formats = Formats::of(Format::PCMU).with_events(EVENTS);
+        let plan = SessionPlan { remote, ..SessionPlan::new(CallId(call), socket, formats, role) };
         let (session, ends) = prepare(plan).unwrap();
         self.order(MediaCommand::Open(session));
         self.expect("Opened", |e| matches!(e, MediaEvent::Opened { .. }));

@@ -10,6 +10,7 @@ use crate::rtp::Header;
 use crate::rtp::header::HEADER_LEN;
 use crate::telemetry::Marks;
 use crate::time::MediaTime;
+use callwright_dsp::codec::g711;
 use proptest::prelude::*;
 use ringbuf::traits::{Consumer, Producer, Split};
 use ringbuf::{HeapCons, HeapRb};
@@ -48,16 +49,9 @@ impl Rig {
     }
 
     fn with(role: Role, change: impl FnOnce(&mut SessionPlan)) -> Self {
-        let mut plan = SessionPlan {
-            call: CallId(1),
-            socket: UdpSocket::bind("127.0.0.1:0").unwrap(),
-            remote: Some(phone()),
-            payload: Payload::Pcmu,
-            telephone_event: Some(EVENTS),
-            role,
-            held: false,
-            learn_source: true,
-        };
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let formats = Formats::of(Format::PCMU).with_events(EVENTS);
+        let mut plan = SessionPlan { remote: Some(phone()), ..SessionPlan::new(CallId(1), socket, formats, role) };
         change(&mut plan);
         let (mut prepared, ends) = crate::media::prepare(plan).unwrap();
         prepared.session.handle_opened(START, ms(20));
@@ -163,7 +157,7 @@ impl Rig {
         let mut octets = Vec::new();
         for frame in self.heard.iter().filter(|f| !f.fed) {
             let mut part = vec![0; usize::from(frame.len)];
-            Payload::Pcmu.encode(frame.samples(), &mut part);
+            g711::encode_ulaw(frame.samples(), &mut part);
             octets.extend(part);
         }
         octets
@@ -460,7 +454,8 @@ fn an_address_that_never_answers_gets_two_seconds_of_media() {
     rig.run(ms(5101));
     assert_eq!(rig.sent.len(), 105);
     assert!(rig.sent[100].1.marker);
-    rig.session.handle_remote("198.51.100.1:4000".parse().unwrap(), Payload::Pcmu, None);
+    let moved = "198.51.100.1:4000".parse().unwrap();
+    rig.pass(ms(5101), |s, p| s.handle_remote(p, moved, Formats::of(Format::PCMU), None));
     rig.run(ms(12_000));
     assert_eq!(rig.sent.len(), 205);
 }
