@@ -4,6 +4,8 @@
 
 pub mod codec;
 pub mod level;
+pub mod lpc;
+mod pitch;
 pub mod plc;
 pub mod resample;
 pub mod tone;
