@@ -104,12 +104,7 @@ impl MediaLeg {
     }
 
     /// Takes ports that `peer` can reach. Nothing is said yet.
-    pub fn reserve(
-        planes: &Planes,
-        call: CallId,
-        peer: SocketAddr,
-        preference: Preference,
-    ) -> Result<Self, NoMedia> {
+    pub fn reserve(planes: &Planes, call: CallId, peer: SocketAddr, preference: Preference) -> Result<Self, NoMedia> {
         let address = local_address(planes, peer)?;
         let (sockets, port) = planes.ports.take().map_err(|e| NoMedia::NoCapacity(e.to_string()))?;
         let local = LocalMedia { address, port: port.number(), session_id: random::u64() >> 2, session_version: 1 };
@@ -192,6 +187,11 @@ impl MediaLeg {
         (self.formats, self.rate) = (Some(formats), rate);
         self.prepared = Some(prepared);
         Ok(ends)
+    }
+
+    /// Codecs that are agreed on from now on are opened for a path of `rate` Hz.
+    pub const fn run_at(&mut self, rate: u32) {
+        self.rate = rate;
     }
 
     /// Gives the session to its worker.
@@ -282,6 +282,11 @@ impl MediaLeg {
         }
     }
 
+    /// The id of the session in the media plane.
+    pub const fn call(&self) -> CallId {
+        self.call
+    }
+
     /// Whether the worker has the session.
     pub const fn is_running(&self) -> bool {
         self.running
@@ -314,7 +319,7 @@ pub fn preference(config: &Config) -> Preference {
 
 /// Whether codec state for the one does for the other: payload types may differ, codecs and their places may not.
 fn same_codecs(one: &Formats, other: &Formats) -> bool {
-    let codecs = |f: &Formats| (f.send.codec, f.receive.map(|r| r.map(|f| f.codec)));
+    let codecs = |f: &Formats| (f.send.codec, f.receive.map(|r| r.map(|f| f.codec)), f.opus);
     codecs(one) == codecs(other)
 }
 
