@@ -99,6 +99,11 @@ pub const SDP_FORMATS_MAX: usize = 64;
 
 /// Longest call. A phone that died on hold sends neither audio nor BYE; nothing else would end its call.
 pub const CALL_MAX: Duration = Duration::from_secs(4 * 3600);
+/// How long the other end of a bridged call may ring before its caller is told that nobody answers. Below the three
+/// minutes after which a proxy on the way may give up (RFC 3261 section 16.6, timer C).
+pub const BRIDGE_RINGING_MAX: Duration = Duration::from_secs(90);
+/// Finding the address of a host name that a bridged call goes to.
+pub const BRIDGE_LOOKUP_MAX: Duration = Duration::from_secs(5);
 /// Events waiting for one call actor.
 pub const CALL_EVENTS_MAX: usize = 256;
 /// Places among them that only events take without which a call would never end or never be answered.

@@ -65,4 +65,4 @@ pub use event::{CloseCause, MediaEvent, SessionStats};
 pub use frame::{InFrame, InboundConsumer, InboundProducer, OutFrame, OutboundConsumer, OutboundProducer};
 pub use plan::{PreparedSession, Role, SessionPlan, SpeechEnds, prepare};
 pub use plane::{MediaConfig, MediaError, MediaEvents, MediaPlane};
-pub use ports::{PortPool, PortsExhausted};
+pub use ports::{PortPair, PortPool, PortsExhausted};

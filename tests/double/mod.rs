@@ -9,9 +9,9 @@ use callwright::cli::dial::line::Line;
 use callwright::cli::dial::stream::{Agreed, Job};
 use callwright::limits::FRAME;
 use callwright::os::clock;
-use callwright::rtp::Payload;
+use callwright::rtp::{Codec, Payload};
 use callwright::sip::agent::SipEvent;
-use callwright::sip::sdp::{Codec, LocalMedia, negotiate};
+use callwright::sip::sdp::{LocalMedia, Preference, negotiate};
 use callwright::sip::transport::{UdpConfig, UdpTransport};
 use callwright::time::Tick;
 
@@ -67,12 +67,14 @@ async fn serve(mut transport: UdpTransport, lines: Lines) {
                     sip.reject(new, code, "Busy Here", &[]).await.unwrap();
                     continue;
                 }
-                let negotiated = negotiate(&offer.unwrap(), &local).unwrap();
-                let payload = match negotiated.payload.codec {
-                    Codec::Pcmu => Payload::Pcmu,
+                let negotiated =
+                    negotiate(&offer.unwrap(), &local, &Preference::of_peer(&[Codec::Pcmu, Codec::Pcma])).unwrap();
+                let payload = match negotiated.formats.send.codec {
                     Codec::Pcma => Payload::Pcma,
+                    _ => Payload::Pcmu,
                 };
-                let agreed = Agreed { payload, telephone_event: negotiated.telephone_event };
+                let telephone_event = negotiated.formats.telephone_event.map(|e| e.payload_type);
+                let agreed = Agreed { payload, telephone_event };
                 sip.ring(new).await.unwrap();
                 sip.accept(new, negotiated.answer).await.unwrap();
                 line.connect(negotiated.remote, agreed).unwrap();

@@ -29,7 +29,8 @@ pub(crate) const MODULES: &[Module] = &[
     Module { path: "time", layer: 0, may: May::Only(&[]), rule: "time is layer 0: it imports nothing of ours" },
     Module { path: "limits", layer: 0, may: May::Only(&[]), rule: "limits is layer 0: it imports nothing of ours" },
     // Layer 1: pure.
-    Module { path: "sip", layer: 1, may: May::Below(&[]), rule: PURE },
+    // Plain data: what is negotiated is what is sent.
+    Module { path: "sip", layer: 1, may: May::Below(&["rtp::format"]), rule: PURE },
     Module { path: "rtp", layer: 1, may: May::Below(&[]), rule: PURE },
     Module { path: "turn", layer: 1, may: May::Below(&["conversation"]), rule: PURE },
     Module { path: "conversation", layer: 1, may: May::Below(&["pipeline::manifest", "pipeline::intent"]), rule: PURE },
@@ -52,6 +53,7 @@ pub(crate) const MODULES: &[Module] = &[
         ]),
         rule: PURE,
     },
+    Module { path: "call::bridge::machine", layer: 1, may: May::Below(&["call::record"]), rule: PURE },
     Module { path: "call::record", layer: 1, may: May::Below(&[]), rule: PURE },
     Module {
         path: "call::exchange",

@@ -12,9 +12,9 @@ use super::ear::Frame;
 use super::line::{Line, Recorded};
 use super::stream::Agreed;
 use crate::os::{clock, random};
-use crate::rtp::Payload;
+use crate::rtp::{Codec, Payload};
 use crate::sip::agent::{EndedBy, LegId, SipEvent};
-use crate::sip::sdp::{Codec, Direction, LocalMedia, SdpError, SdpSession, parse_answer};
+use crate::sip::sdp::{Direction, LocalMedia, Preference, SdpError, SdpSession};
 use crate::sip::transport::{SipError, SipHandle, UdpConfig, UdpError, UdpTransport, local_address_towards};
 use crate::time::Tick;
 
@@ -160,11 +160,9 @@ impl Phone {
         let mut transport = UdpTransport::start(config, UdpTransport::agent_config)?;
         let sip = transport.handle();
         let local = LocalMedia { address: ip, port, session_id: random::u64() >> 1, session_version: 1 };
-        let mut session = SdpSession::new(local);
-        let offer = match plan.codec {
-            None => session.offer(Direction::SendRecv),
-            Some(payload) => session.offer_of(&[codec_of(payload)], Direction::SendRecv),
-        };
+        let codecs = plan.codec.map_or(vec![Codec::Pcmu, Codec::Pcma], |payload| vec![codec_of(payload)]);
+        let mut session = SdpSession::preferring(local, Preference::of_peer(&codecs));
+        let offer = session.offer(Direction::SendRecv);
         let from = plan.from.clone().unwrap_or_else(|| match ip {
             IpAddr::V4(v4) => format!("<sip:dial@{v4}>"),
             IpAddr::V6(v6) => format!("<sip:dial@[{v6}]>"),
@@ -202,13 +200,13 @@ impl Phone {
             }
         };
         let answered = clock::monotonic();
-        let agreed = match parse_answer(&answer, &local) {
+        let agreed = match session.accept_answer(&answer) {
             Ok(negotiated) => {
-                let payload = match negotiated.payload.codec {
-                    Codec::Pcmu => Payload::Pcmu,
-                    Codec::Pcma => Payload::Pcma,
-                };
-                let agreed = Agreed { payload, telephone_event: negotiated.telephone_event };
+                // Nothing but the two laws was offered.
+                let law = negotiated.formats.send.codec;
+                let payload = if law == Codec::Pcma { Payload::Pcma } else { Payload::Pcmu };
+                let telephone_event = negotiated.formats.telephone_event.map(|e| e.payload_type);
+                let agreed = Agreed { payload, telephone_event };
                 // The line was opened above and nothing but us can close it.
                 drop(line.connect(negotiated.remote, agreed));
                 agreed
