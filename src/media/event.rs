@@ -11,6 +11,7 @@ use std::time::Duration;
 
 /// One report from a worker.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "boxing the totals would be a heap allocation on the worker")]
 pub enum MediaEvent {
     /// The call's media is being carried.
     Opened {
