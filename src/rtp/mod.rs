@@ -8,6 +8,7 @@ pub mod format;
 pub mod fuzz;
 pub mod header;
 pub mod payload;
+pub mod quality;
 pub mod rtcp;
 pub mod sequence;
 pub mod srtp;
