@@ -115,9 +115,9 @@ impl PlayoutBuffer {
             let period = concealment.period();
             if self.deviation > 0 {
                 let reach = (period + compared).min(good.len() - compared);
-                removed = place(&ahead[..compared], &good[..reach], ms);
+                removed = place(&ahead[..compared], &good[..reach]);
             } else {
-                inserted = place(&good[..compared], &ahead[..(period + compared).min(ahead.len())], ms);
+                inserted = place(&good[..compared], &ahead[..(period + compared).min(ahead.len())]);
             }
         }
         let fade = if self.made_up == 0 { concealment.period() / 4 } else { fade };
@@ -135,8 +135,6 @@ impl PlayoutBuffer {
 }
 
 /// Where in `searched` the `pattern` fits best; 0 when nowhere well.
-fn place(pattern: &[i16], searched: &[i16], per_ms: usize) -> usize {
-    crate::pitch::best_match(pattern, searched, per_ms / 4)
-        .filter(|found| found.likeness > LIKENESS)
-        .map_or(0, |m| m.offset)
+fn place(pattern: &[i16], searched: &[i16]) -> usize {
+    crate::pitch::best_match(pattern, searched).filter(|found| found.likeness > LIKENESS).map_or(0, |m| m.offset)
 }
