@@ -113,7 +113,7 @@ impl PlayoutBuffer {
         let (mut inserted, mut removed) = (0, 0);
         if audible && good.len() > 2 * compared {
             let period = concealment.period();
-            if self.deviation > 0 {
+            if self.played_after > self.aim(0) {
                 let reach = (period + compared).min(good.len() - compared);
                 removed = place(&ahead[..compared], &good[..reach]);
             } else {
@@ -130,7 +130,7 @@ impl PlayoutBuffer {
         self.audio.push(&self.decoded[from..to - removed]);
         self.statistics.concealed_samples += inserted as u64;
         self.statistics.removed_samples_for_acceleration += removed as u64;
-        self.deviation += inserted as i64 - removed as i64;
+        self.played_after += inserted as i64 - removed as i64;
     }
 }
 
