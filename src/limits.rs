@@ -48,6 +48,10 @@ pub const COMMANDS_PER_PASS_MAX: usize = 256;
 pub const LATCH_CANDIDATES_MAX: usize = 4;
 /// A source may move (NAT rebinding) only when the locked one was silent for this long.
 pub const RELATCH_SILENCE: Duration = Duration::from_secs(10);
+/// Sources followed at once under one SRTP key; our sessions see one, and another when a peer starts anew.
+pub const SRTP_SOURCES_MAX: usize = 8;
+/// Sources that gave way to newer ones under one SRTP key and stay refused; beyond them the key is used up.
+pub const SRTP_SOURCES_RETIRED_MAX: usize = 64;
 
 /// Frames buffered from the worker to the recorder: 2.5 s of both sides.
 pub const RECORDING_RING_FRAMES: usize = 256;
@@ -181,6 +185,7 @@ pub const APP_ROUTES_MAX: usize = 64;
 /// Event-stream clients of the control API at once.
 pub const EVENT_STREAMS_MAX: usize = 64;
 
+const _: () = assert!(SRTP_SOURCES_MAX > 0);
 const _: () = assert!(STORE_BATCH_MAX <= STORE_WRITES_MAX);
 const _: () = assert!(FRAME_SAMPLES * 50 == 8000);
 const _: () = assert!(RTP_PACKET_MS_MAX * 8 == RTP_PACKET_SAMPLES_MAX);

@@ -4,6 +4,7 @@
 use crate::rtp::control::{Control, ControlSettings};
 use crate::rtp::dtmf::{Event, Receiver};
 use crate::rtp::rtcp::{Cname, Compound, Item, NtpMap, REPORT_LEN_MAX};
+use crate::rtp::srtp::{OVERHEAD_MAX, Profile, SrtpContext};
 use crate::rtp::stats::Reception;
 use crate::time::{Tick, Wallclock};
 use std::time::Duration;
@@ -78,6 +79,46 @@ pub fn dtmf(octets: &[u8]) {
         if receiver.handle_event(timestamp, event).is_some() {
             assert_ne!(last.replace(timestamp), Some(timestamp), "one key, told twice");
             assert_eq!(receiver.handle_event(timestamp, event), None, "a repeat is no key");
+        }
+    }
+}
+
+/// A profile (1 octet), then parts of a length (1) and octets, into both directions: nothing that was not protected with
+/// the key is accepted, and what is protected comes back as it was, once.
+pub fn srtp(octets: &[u8]) {
+    let Some((which, mut rest)) = octets.split_first() else { return };
+    let profile = Profile::ALL[usize::from(*which) % Profile::ALL.len()];
+    let context = || SrtpContext::new(profile, &[7; 32][..profile.key_len()], &[9; 14][..profile.salt_len()]);
+    let (Ok(mut ours), Ok(mut theirs)) = (context(), context()) else { unreachable!("the profile's own lengths") };
+    while let Some((len, after)) = rest.split_first() {
+        let (part, after) = after.split_at(usize::from(*len).min(after.len()));
+        rest = after;
+        let mut forged = part.to_vec();
+        assert!(theirs.unprotect_rtp(&mut forged).is_err() && theirs.unprotect_rtcp(&mut forged).is_err());
+        assert_eq!(forged, part, "a refused packet is left as it came");
+        for rtcp in [false, true] {
+            let mut buffer = [part, &[0; OVERHEAD_MAX]].concat();
+            let sealed = if rtcp {
+                ours.protect_rtcp(&mut buffer, part.len())
+            } else {
+                ours.protect_rtp(&mut buffer, part.len())
+            };
+            let Ok(sealed) = sealed else { continue };
+            let again = buffer.clone();
+            let opened = if rtcp {
+                theirs.unprotect_rtcp(&mut buffer[..sealed])
+            } else {
+                theirs.unprotect_rtp(&mut buffer[..sealed])
+            };
+            assert_eq!(opened, Ok(part.len()));
+            assert_eq!(&buffer[..part.len()], part);
+            buffer = again;
+            let replayed = if rtcp {
+                theirs.unprotect_rtcp(&mut buffer[..sealed])
+            } else {
+                theirs.unprotect_rtp(&mut buffer[..sealed])
+            };
+            assert!(replayed.is_err());
         }
     }
 }
