@@ -149,6 +149,7 @@ fn a_whole_life(plane: &mut Plane, round: u64) {
             30 => plane.order(MediaCommand::SetRemote {
                 call,
                 remote: phone.address(),
+                rtcp_remote: None,
                 formats: Formats::of(Format::PCMU).with_events(EVENTS),
                 coders: None,
             }),

@@ -467,7 +467,7 @@ impl Actor {
                 self.end.get_or_insert(why);
                 return;
             }
-            MediaEvent::Opened { .. } | MediaEvent::Retired { .. } => return,
+            MediaEvent::Opened { .. } | MediaEvent::Quality { .. } | MediaEvent::Retired { .. } => return,
         };
         self.tell(input);
     }

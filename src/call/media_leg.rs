@@ -14,7 +14,7 @@ use crate::media::{
 };
 use crate::os::{clock, random};
 use crate::rtp::{Codec, Format, Formats};
-use crate::sip::sdp::{Direction, LocalMedia, Negotiated, Preference, SdpError, SdpSession};
+use crate::sip::sdp::{Direction, LocalMedia, Negotiated, Preference, Rtcp, SdpError, SdpSession};
 use crate::sip::transport::local_address_towards;
 use crate::time::{MediaTime, Tick};
 use std::net::{IpAddr, SocketAddr};
@@ -181,6 +181,9 @@ impl MediaLeg {
             remote: self.agreed.as_ref().and_then(remote),
             held: self.held,
             rate,
+            rtcp_remote: self.agreed.as_ref().and_then(rtcp),
+            rtcp_mux: self.agreed.as_ref().is_some_and(|a| a.rtcp == Rtcp::Mux),
+            rtcp_socket: Some(sockets.rtcp),
             ..SessionPlan::new(self.call, sockets.rtp, formats, role)
         };
         let (prepared, ends) = prepare(plan).map_err(|e| NoMedia::NoCapacity(e.to_string()))?;
@@ -255,7 +258,10 @@ impl MediaLeg {
             match changed.then(|| Coders::new(&formats, rate)).transpose() {
                 Ok(coders) => {
                     self.formats = Some(formats);
-                    self.order(planes, MediaCommand::SetRemote { call, remote, formats, coders });
+                    self.order(
+                        planes,
+                        MediaCommand::SetRemote { call, remote, rtcp_remote: rtcp(agreed), formats, coders },
+                    );
                 }
                 Err(error) => tracing::error!(%call, %error, "the agreed codec does not open; audio stays as it was"),
             }
@@ -321,6 +327,14 @@ pub fn preference(config: &Config) -> Preference {
 fn same_codecs(one: &Formats, other: &Formats) -> bool {
     let codecs = |f: &Formats| (f.send.codec, f.receive.map(|r| r.map(|f| f.codec)), f.opus);
     codecs(one) == codecs(other)
+}
+
+/// `None` when it goes with the audio.
+fn rtcp(agreed: &Negotiated) -> Option<SocketAddr> {
+    match agreed.rtcp {
+        Rtcp::Address(address) => Some(address),
+        Rtcp::Mux => None,
+    }
 }
 
 /// `c=0.0.0.0` means hold (RFC 3264 section 8.4): there is nowhere to send.

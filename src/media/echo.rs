@@ -7,6 +7,7 @@
 use crate::id::{Generation, UtteranceId};
 use crate::limits::{FRAME_SAMPLES, RTP_PACKET_SAMPLES_MAX};
 use crate::media::coders::{Coders, SPEECH_RATE, octets_per_sample};
+use crate::media::ears::Ears;
 use crate::media::event::SessionStats;
 use crate::media::frame::{
     self, InFrame, InboundConsumer, InboundProducer, OutFrame, OutboundConsumer, OutboundProducer,
@@ -67,6 +68,7 @@ impl Echo {
         pass: &mut Pass<'_>,
         stats: &mut SessionStats,
         coders: &mut Coders,
+        ears: &mut Ears,
         packet: &Arrived<'_>,
         extended: u64,
         marker: bool,
@@ -89,7 +91,7 @@ impl Echo {
             pass.marks.rtp_garbage.count();
             return;
         }
-        self.turn_around();
+        self.turn_around(ears);
         if in_frames {
             self.answer_in_frames(pass, coders, packet.received, send);
         } else {
@@ -146,8 +148,10 @@ impl Echo {
     }
 
     /// Ring → ring.
-    fn turn_around(&mut self) {
+    fn turn_around(&mut self, ears: &mut Ears) {
         while let Some(heard) = self.caller.1.try_peek() {
+            ears.handle_heard(heard.at, heard.samples());
+            ears.handle_said(heard.at, heard.samples());
             let said = OutFrame {
                 generation: Generation(0),
                 utterance: UtteranceId(0),
