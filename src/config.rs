@@ -5,6 +5,7 @@
 
 use crate::rtp::Codec;
 use crate::sip::message::{Scheme, Uri};
+use callwright_dsp::tone::Signal;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -309,6 +310,10 @@ pub enum App {
     Agent(String),
     /// Somebody else, by SIP.
     Bridge(BridgeTarget),
+    /// A test or call-progress tone, until the caller hangs up.
+    Tone(Signal),
+    /// A WAV file, then we hang up.
+    Play(PathBuf),
 }
 
 impl fmt::Display for App {
@@ -317,6 +322,9 @@ impl fmt::Display for App {
             Self::Echo => f.write_str("echo"),
             Self::Agent(name) => write!(f, "agent:{name}"),
             Self::Bridge(target) => write!(f, "bridge:{target}"),
+            Self::Tone(signal) if *signal == Signal::default() => f.write_str("tone"),
+            Self::Tone(signal) => write!(f, "tone:{signal}"),
+            Self::Play(file) => write!(f, "play:{}", file.display()),
         }
     }
 }
@@ -334,8 +342,11 @@ impl<'de> Deserialize<'de> for App {
             None if text == "echo" => Ok(Self::Echo),
             Some(("agent", name)) if !name.is_empty() => Ok(Self::Agent(name.to_owned())),
             Some(("bridge", uri)) => BridgeTarget::parse(uri).map(Self::Bridge).map_err(serde::de::Error::custom),
+            None if text == "tone" => Ok(Self::Tone(Signal::default())),
+            Some(("tone", name)) => name.parse().map(Self::Tone).map_err(serde::de::Error::custom),
+            Some(("play", file)) if !file.is_empty() => Ok(Self::Play(PathBuf::from(file))),
             _ => Err(serde::de::Error::custom(format!(
-                "{text:?} is no app; write \"echo\", \"agent:NAME\" or \"bridge:URI\""
+                "{text:?} is no app; write \"echo\", \"agent:NAME\", \"bridge:URI\", \"tone\", \"tone:NAME\" or \"play:FILE\""
             ))),
         }
     }
@@ -539,6 +550,20 @@ mod tests {
             ("bridge:sips:a@h", "UDP"),
             ("bridge:sip:a@h;transport=TCP", "UDP"),
         ] {
+            let error = route(bad).unwrap_err().to_string();
+            assert!(error.contains(said), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn tones_and_files_are_played() {
+        let route = |app: &str| parse(&format!("[[routes]]\nmatch = \"*\"\napp = \"{app}\""), &[]);
+        for app in ["tone", "tone:1004", "tone:gb-busy", "play:/srv/closed.wav", "play:a:b.wav"] {
+            assert_eq!(route(app).unwrap().route("1").unwrap().to_string(), app);
+        }
+        assert_eq!(route("tone:440").unwrap().route("1"), Some(&App::Tone(Signal::default())));
+        for (bad, said) in [("play:", "play:FILE"), ("tone:", "ringback"), ("tone:5000", "3600"), ("tune", "tone:NAME")]
+        {
             let error = route(bad).unwrap_err().to_string();
             assert!(error.contains(said), "{bad}: {error}");
         }

@@ -10,6 +10,7 @@ use crate::api::{self, AppState, Engine, HealthSnapshot, Server, Subsystem};
 use crate::bus::Bus;
 use crate::call::actor::{self, Invitation, Planes};
 use crate::call::lease::Ports;
+use crate::call::player::Player;
 use crate::call::record::EndClass;
 use crate::call::registry::{LiveCall, Registry};
 use crate::config::Config;
@@ -71,6 +72,8 @@ impl Daemon {
     /// # Errors
     /// What could not be started and how to mend it. What had been started is stopped again.
     pub async fn start(config: Config) -> Result<Self, DaemonError> {
+        let player = Player::start().map_err(|e| DaemonError::from("the player", e))?;
+        player.library().check(&config).map_err(|e| DaemonError(format!("routes.app: play:{e}")))?;
         std::fs::create_dir_all(&config.data.dir)
             .map_err(|e| DaemonError::from(&format!("data.dir {}", config.data.dir.display()), e))?;
         let marks = Arc::new(Marks::new());
@@ -151,6 +154,7 @@ impl Daemon {
             sip,
             media,
             ports,
+            player,
             speech,
             pipeline,
             store: store.clone(),
