@@ -12,6 +12,7 @@ pub mod jitter;
 pub mod kernel;
 pub mod level;
 pub mod lpc;
+pub mod limiter;
 pub mod mix;
 mod pitch;
 pub mod plc;
