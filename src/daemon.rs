@@ -11,6 +11,7 @@ use crate::bus::Bus;
 use crate::call::actor::{self, Invitation, Planes};
 use crate::call::lease::Ports;
 use crate::call::record::EndClass;
+use crate::call::recording;
 use crate::call::registry::{LiveCall, Registry};
 use crate::config::Config;
 use crate::conversation;
@@ -101,6 +102,14 @@ impl Daemon {
         let media_events =
             media.take_events().ok_or_else(|| DaemonError("media reports were taken twice".to_owned()))?;
 
+        match store.recordings().close_abandoned().await {
+            Ok(0) => {}
+            Ok(recordings) => warn!(recordings, "recordings of a daemon that was killed are recorded as stopped"),
+            Err(error) => return Err(DaemonError::from("the store", error)),
+        }
+        let recorder =
+            recording::start(&config, &store, Arc::clone(&marks)).map_err(|e| DaemonError::from("recordings", e))?;
+
         let bells = (0..media.workers())
             .map(|worker| media.speech_wake(worker))
             .collect::<Result<Vec<_>, _>>()
@@ -151,6 +160,7 @@ impl Daemon {
             sip,
             media,
             ports,
+            recorder,
             speech,
             pipeline,
             store: store.clone(),
@@ -221,6 +231,11 @@ impl Daemon {
         }
         self.planes.pipeline.shutdown().await;
         self.reports.stop();
+        if let Some(recorder) = &self.planes.recorder
+            && !recorder.stop()
+        {
+            warn!("the last recordings were not on the disk in time; the next start mends them");
+        }
         info!("stopped");
     }
 }
@@ -257,6 +272,7 @@ fn state_of(planes: &Arc<Planes>, bus: Bus, rendered: PrometheusHandle, alive: &
         Arc::new(health),
         Arc::new(metrics),
         Arc::new(live),
+        planes.config.data.dir.clone(),
     )
 }
 

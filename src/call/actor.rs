@@ -15,6 +15,7 @@ use crate::config::{App, Config};
 use crate::conversation::{AppFacts, BuildUpdate, Dialogue, Persona};
 use crate::id::{CallId, Generation};
 use crate::limits::CALL_MAX;
+use crate::media::recorder::Recorder;
 use crate::media::{CloseCause, MediaCommand, MediaEvent, MediaPlane, SessionStats};
 use crate::os::clock;
 use crate::pipeline::manifest::BuildManifest;
@@ -53,6 +54,8 @@ pub struct Planes {
     pub media: MediaPlane,
     /// RTP ports.
     pub ports: Ports,
+    /// Writes calls to files; `None` when none is to be recorded and none was.
+    pub recorder: Option<Recorder>,
     /// Builds and apps.
     pub pipeline: Pipeline,
     /// The daemon's memory.

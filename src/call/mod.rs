@@ -1,5 +1,6 @@
 //! Calls: [`machine`] decides (sans-IO), [`actor`] performs, one task per call, [`exchange`] is what the two tell each
-//! other; [`media_leg`] is a call's audio on a port by [`lease`], [`registry`] knows all calls, [`record`] names their ends.
+//! other; [`media_leg`] is a call's audio on a port by [`lease`], [`registry`] knows all calls, [`record`] names their ends,
+//! [`recording`] has them recorded.
 
 pub mod actor;
 pub mod exchange;
@@ -7,4 +8,5 @@ pub mod lease;
 pub mod machine;
 pub mod media_leg;
 pub mod record;
+pub mod recording;
 pub mod registry;

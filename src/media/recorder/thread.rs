@@ -1,5 +1,5 @@
 //! The recorder. Purpose: empty the rings of all recorded calls in time and write what they held. Owning thread:
-//! `recorder`, one for all calls, below ordinary priority and off the media workers' cores where there are others.
+//! `recorder`, one for all calls, of ordinary priority and off the media workers' cores where there are others.
 //! Invariants: a pass does bounded work for each call, a ring's worth at most, and begins with another call each time;
 //! whatever fails ends that recording, is reported, and leaves the call alone; below the floor of free space all
 //! recordings end and none begins. Deliberately absent: waiting for the disk to have it (`keeper`).
@@ -206,8 +206,8 @@ pub(super) struct Recorder {
 impl Recorder {
     /// Runs until told to stop; ends all files then.
     pub(super) fn run(mut self) {
-        // Neither is refused on a kernel that we know, and both are a courtesy.
-        let _ = batch::step_back(5);
+        // Ordinary priority: below it, other work on the box starved the recorder for longer than its rings last. Media workers
+        // are above it anyway; being on another core is a courtesy, and a refusal no reason to record nothing.
         let _ = batch::keep_off(&self.avoid_cpus);
         let mut space_due = clock::monotonic();
         let mut going = true;
