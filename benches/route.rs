@@ -178,6 +178,7 @@ fn call(plane: &MediaPlane, id: u64, role: Role) -> io::Result<(UdpSocket, Optio
         role,
         held: false,
         learn_source: false,
+        recording: None,
     };
     let (session, ends) = prepare(plan)?;
     plane.send(MediaCommand::Open(session)).map_err(|_| full())?;

@@ -266,6 +266,7 @@ fn a_full_worker_refuses_and_shutdown_gives_every_call_back() {
         role: Role::Echo,
         held: false,
         learn_source: true,
+        recording: None,
     };
     let (session, _) = callwright::media::prepare(plan).unwrap();
     plane.order(MediaCommand::Open(session));

@@ -10,6 +10,7 @@ use super::lease::Ports;
 use super::machine::CallMachine;
 use super::media_leg::{MediaLeg, NoMedia, Offered};
 use super::record::{CallEnd, EndClass};
+use super::recording;
 use super::registry::{CallEvent, Registry};
 use crate::config::{App, Config};
 use crate::conversation::{AppFacts, BuildUpdate, Dialogue, Persona};
@@ -228,12 +229,14 @@ impl Actor {
         };
         record.app = app.to_string();
         keep(planes.store.calls().record(record.clone()), "the call's record");
+        let recording = recording::begin(&planes, call, &invitation.number);
         let offered = Offered { offer: invitation.offer.as_deref(), source: invitation.source };
-        let (media, ends, sdp) = MediaLeg::open(&planes, call, &app, offered).map_err(|error| match error {
-            NoMedia::NotAcceptable(why) => Refusal::new(488, "Not Acceptable Here", why),
-            NoMedia::BadOffer(why) => Refusal::new(400, "Bad Request", why),
-            NoMedia::NoCapacity(why) => Refusal::new(503, "Service Unavailable", why),
-        })?;
+        let (media, ends, sdp) =
+            MediaLeg::open(&planes, call, &app, offered, recording).map_err(|error| match error {
+                NoMedia::NotAcceptable(why) => Refusal::new(488, "Not Acceptable Here", why),
+                NoMedia::BadOffer(why) => Refusal::new(400, "Bad Request", why),
+                NoMedia::NoCapacity(why) => Refusal::new(503, "Service Unavailable", why),
+            })?;
         let talk = match (&app, ends) {
             (App::Echo, _) | (App::Agent(_), None) => None,
             (App::Agent(name), Some(ends)) => match Talk::begin(&planes, call, name, ends) {

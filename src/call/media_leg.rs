@@ -7,6 +7,7 @@ use super::actor::Planes;
 use super::lease::PortLease;
 use crate::config::App;
 use crate::id::CallId;
+use crate::media::recorder::{Control, Tap};
 use crate::media::{MediaCommand, PreparedSession, Role, SessionPlan, SessionStats, SpeechEnds, prepare};
 use crate::os::{clock, random};
 use crate::rtp::Payload;
@@ -57,6 +58,7 @@ pub struct MediaLeg {
     confirmed: bool,
     /// The caller does not want to hear us now.
     held: bool,
+    recording: Option<Control>,
     stats: Option<SessionStats>,
     /// Last, so that a session that was never opened closes its socket first.
     _port: PortLease,
@@ -69,6 +71,7 @@ impl MediaLeg {
         call: CallId,
         app: &App,
         offered: Offered<'_>,
+        recording: Option<(Tap, Control)>,
     ) -> Result<(Self, Option<SpeechEnds>, Vec<u8>), NoMedia> {
         let address = local_address(planes, offered.source)?;
         let (socket, port) = planes.ports.take().map_err(|e| NoMedia::NoCapacity(e.to_string()))?;
@@ -80,6 +83,7 @@ impl MediaLeg {
             Some(agreed) => agreed.answer.clone(),
             None => sdp.offer(Direction::SendRecv),
         };
+        let (tap, recording) = recording.unzip();
         let plan = SessionPlan {
             call,
             socket,
@@ -92,6 +96,7 @@ impl MediaLeg {
             },
             held,
             learn_source: true,
+            recording: tap,
         };
         let (prepared, ends) = prepare(plan).map_err(|e| NoMedia::NoCapacity(e.to_string()))?;
         let leg = Self {
@@ -103,6 +108,7 @@ impl MediaLeg {
             answer_due: agreed.is_none(),
             confirmed: false,
             held,
+            recording,
             stats: None,
             _port: port,
         };
@@ -149,6 +155,11 @@ impl MediaLeg {
     /// Whether the caller has put us on hold.
     pub const fn held(&self) -> bool {
         self.held
+    }
+
+    /// The hand on the call's recording (to pause it while a card number is said); `None` when it is not recorded.
+    pub const fn recording(&self) -> Option<&Control> {
+        self.recording.as_ref()
     }
 
     /// A re-INVITE: returns the SDP to answer with.

@@ -11,6 +11,7 @@ use crate::media::frame::{
 use crate::media::inbound::Arrived;
 use crate::media::pass::Pass;
 use crate::media::playout::Identity;
+use crate::media::recorder::Side;
 use crate::rtp::Header;
 use crate::time::MediaTime;
 use ringbuf::traits::{Consumer, Producer};
@@ -32,6 +33,7 @@ pub(super) struct Echo {
     answer: (OutboundProducer, OutboundConsumer),
     anchor: Option<Anchor>,
     position: u64,
+    first_timestamp: Option<u32>,
 }
 
 impl Echo {
@@ -41,6 +43,7 @@ impl Echo {
             answer: frame::ring(RING_FRAMES, || OutFrame::EMPTY),
             anchor: None,
             position: 0,
+            first_timestamp: None,
         }
     }
 
@@ -72,12 +75,20 @@ impl Echo {
             timestamp: anchor.ours.timestamp.wrapping_add(packet.timestamp.wrapping_sub(anchor.timestamp)),
             ssrc: anchor.ours.ssrc,
         };
-        self.hear(packet);
+        // Our stream's time stands for audio time: it goes on over gaps, and over a change of the sender.
+        let first = *self.first_timestamp.get_or_insert(header.timestamp);
+        let at = MediaTime(u64::from(header.timestamp.wrapping_sub(first)));
+        self.hear(pass, packet, at);
         self.turn_around();
-        let answer = &mut self.answer.1;
+        let (answer, tap) = (&mut self.answer.1, &mut pass.tap);
+        let mut sent_at = at;
         let pushed = pass.outbox.push(&header, packet.received, |body| {
             let mut len = 0;
             while let Some(frame) = answer.try_pop() {
+                if let Some(tap) = tap {
+                    tap.push_samples(Side::Agent, sent_at, frame.samples());
+                    sent_at.0 += u64::from(frame.len);
+                }
                 len += packet.payload.encode(frame.samples(), &mut body[len..]);
             }
             len
@@ -92,9 +103,10 @@ impl Echo {
         }
     }
 
-    fn hear(&mut self, packet: Arrived<'_>) {
+    fn hear(&mut self, pass: &mut Pass<'_>, packet: Arrived<'_>, at: MediaTime) {
         let mut pcm = [0; RTP_PACKET_SAMPLES_MAX];
         let decoded = packet.payload.decode(packet.octets, &mut pcm);
+        pass.record(Side::Caller, at, &pcm[..decoded]);
         for part in pcm[..decoded].chunks(FRAME_SAMPLES) {
             let mut frame = InFrame {
                 at: MediaTime(self.position),

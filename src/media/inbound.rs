@@ -13,6 +13,7 @@ use crate::limits::{AHEAD_MAX, FRAME_SAMPLES, RTP_PACKET_SAMPLES_MAX, SILENCE_AF
 use crate::media::event::SessionStats;
 use crate::media::frame::{InFrame, InboundProducer};
 use crate::media::pass::Pass;
+use crate::media::recorder::Side;
 use crate::rtp::Payload;
 use crate::rtp::sequence::{Admission, Released, Sequencer};
 use crate::time::{MediaTime, Tick};
@@ -246,6 +247,7 @@ impl Inbound {
             InFrame { at: MediaTime(self.fed), received, fed, len: part.len() as u16, pcm: [0; FRAME_SAMPLES] };
         frame.pcm[..part.len()].copy_from_slice(part);
         self.fed += part.len() as u64;
+        pass.record(Side::Caller, frame.at, part);
         if self.ring.try_push(frame).is_err() {
             stats.inbound_overflow += 1;
             pass.marks.speech_frames_overflowed.count();

@@ -4,9 +4,10 @@
 
 use crate::limits::{DATAGRAM_BATCH, RTP_PACKET_SAMPLES_MAX};
 use crate::media::event::MediaEvent;
+use crate::media::recorder::{Side, Tap};
 use crate::rtp::header::{HEADER_LEN, Header};
 use crate::telemetry::Marks;
-use crate::time::Tick;
+use crate::time::{MediaTime, Tick};
 use ringbuf::HeapProd;
 use ringbuf::traits::{Observer, Producer};
 
@@ -104,6 +105,29 @@ pub(super) struct Pass<'a> {
     pub(super) outbox: &'a mut Outbox,
     /// Set when a frame was put in an inbound ring: speech is woken at the end of the pass.
     pub(super) wake_speech: &'a mut bool,
+    /// The call's recording, if there is one: set by its chain.
+    pub(super) tap: Option<&'a mut Tap>,
+}
+
+impl Pass<'_> {
+    /// The same pass with the call's tap.
+    pub(super) fn with_tap<'b>(&'b mut self, tap: Option<&'b mut Tap>) -> Pass<'b> {
+        Pass {
+            now: self.now,
+            marks: self.marks,
+            reports: &mut *self.reports,
+            outbox: &mut *self.outbox,
+            wake_speech: &mut *self.wake_speech,
+            tap,
+        }
+    }
+
+    /// Records what `side` said, if the call is recorded.
+    pub(super) fn record(&mut self, side: Side, at: MediaTime, samples: &[i16]) {
+        if let Some(tap) = &mut self.tap {
+            tap.push_samples(side, at, samples);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::media::echo::Echo;
 use crate::media::frame::{self, InFrame, InboundConsumer, OutFrame, OutboundProducer};
 use crate::media::inbound::Inbound;
 use crate::media::playout::{Identity, Playout};
+use crate::media::recorder::Tap;
 use crate::media::session::{RoleParts, Session, SpeechParts};
 use crate::media::socket;
 use crate::os::random;
@@ -44,6 +45,8 @@ pub struct SessionPlan {
     /// Accept a source other than `remote` (symmetric RTP through NAT). True for phones, false where the peer's address
     /// is known for certain.
     pub learn_source: bool,
+    /// Where both sides' audio goes as well, when the call is recorded.
+    pub recording: Option<Tap>,
 }
 
 /// The rings' other ends, for speech.
@@ -95,7 +98,8 @@ pub fn prepare(plan: SessionPlan) -> io::Result<(Box<PreparedSession>, Option<Sp
             (RoleParts::Speech(parts), Some(SpeechEnds { inbound: in_consumer, outbound: out_producer }))
         }
     };
-    let session = Session::new(&plan, identity, role);
+    let mut session = Session::new(&plan, identity, role);
+    session.record(plan.recording);
     Ok((Box::new(PreparedSession { session, socket: plan.socket }), ends))
 }
 

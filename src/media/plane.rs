@@ -332,6 +332,7 @@ mod tests {
             role: Role::Echo,
             held: false,
             learn_source: true,
+            recording: None,
         };
         plane.send(MediaCommand::Open(prepare(plan).unwrap().0)).unwrap();
     }

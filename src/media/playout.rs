@@ -9,9 +9,10 @@ use crate::limits::{FRAME, FRAME_SAMPLES};
 use crate::media::event::{MediaEvent, SessionStats};
 use crate::media::frame::{OutFrame, OutboundConsumer};
 use crate::media::pass::Pass;
+use crate::media::recorder::Side;
 use crate::rtp::dtmf::{self, Digits};
 use crate::rtp::{Header, Payload};
-use crate::time::Tick;
+use crate::time::{MediaTime, Tick};
 use callwright_dsp::level::{self, AUDIBLE_DBFS};
 use ringbuf::traits::Consumer;
 
@@ -59,6 +60,8 @@ pub(super) struct Line {
 pub(super) struct Playout {
     ring: OutboundConsumer,
     identity: Identity,
+    /// When audio time was 0.
+    opened: Tick,
     /// When the next frame is to leave.
     due: Tick,
     /// Nothing was sent in the frame before: the next packet starts a talkspurt (RFC 3551 section 4.1).
@@ -75,6 +78,7 @@ impl Playout {
         Self {
             ring,
             identity,
+            opened: Tick(0),
             due: Tick(0),
             starting: true,
             generation: Generation(0),
@@ -85,7 +89,8 @@ impl Playout {
     }
 
     /// The 20 ms clock starts with a frame at `first_due`.
-    pub(super) fn handle_opened(&mut self, first_due: Tick) {
+    pub(super) fn handle_opened(&mut self, now: Tick, first_due: Tick) {
+        self.opened = now;
         self.due = first_due;
     }
 
@@ -136,6 +141,7 @@ impl Playout {
         match self.next_frame(pass) {
             Some(frame) => {
                 let samples = frame.samples();
+                pass.record(Side::Agent, self.position(due), samples);
                 let audible = level::is_louder(samples, AUDIBLE_DBFS);
                 pass.outbox.push(&header, due, |body| {
                     let body = &mut body[..FRAME_SAMPLES];
@@ -224,6 +230,12 @@ impl Playout {
             pass.marks.frames_flushed.count();
         }
         None
+    }
+
+    /// Where a frame that is due then stands in audio time, the caller's too.
+    fn position(&self, due: Tick) -> MediaTime {
+        // Microseconds of a call fit; 125 of them are a sample.
+        MediaTime(due.since(self.opened).as_micros() as u64 / 125)
     }
 
     fn advance(&mut self, frames: u32) {

@@ -12,6 +12,7 @@ use crate::media::latch::{Latch, Verdict};
 use crate::media::pass::Pass;
 use crate::media::plan::SessionPlan;
 use crate::media::playout::{Identity, Line, Playout};
+use crate::media::recorder::Tap;
 use crate::rtp::dtmf::{Digits, Event, Receiver};
 use crate::rtp::stats::{Arrival, Reception};
 use crate::rtp::{Packet, Payload};
@@ -76,6 +77,7 @@ pub(in crate::media) struct Session {
     timed_out: bool,
     housekeeping_due: Tick,
     stats: SessionStats,
+    tap: Option<Tap>,
 }
 
 impl Session {
@@ -96,7 +98,13 @@ impl Session {
             timed_out: false,
             housekeeping_due: Tick(0),
             stats: SessionStats::default(),
+            tap: None,
         }
+    }
+
+    /// Both sides go into this recording too.
+    pub(super) fn record(&mut self, tap: Option<Tap>) {
+        self.tap = tap;
     }
 
     pub(in crate::media) fn call(&self) -> CallId {
@@ -127,7 +135,7 @@ impl Session {
         self.housekeeping_due = now + HOUSEKEEPING;
         if let RoleParts::Speech(parts) = &mut self.role {
             parts.inbound.handle_opened(now);
-            parts.playout.handle_opened(first_due);
+            parts.playout.handle_opened(now, first_due);
         }
     }
 
@@ -183,6 +191,7 @@ impl Session {
             payload: self.payload,
             octets: if kind == Kind::Audio { packet.payload } else { &[] },
         };
+        let pass = &mut pass.with_tap(self.tap.as_mut());
         match &mut self.role {
             RoleParts::Speech(parts) => parts.inbound.handle_packet(pass, &mut self.stats, arrived),
             RoleParts::Echo(echo) => {
@@ -198,6 +207,7 @@ impl Session {
     pub(super) fn handle_timeout(&mut self, pass: &mut Pass<'_>) {
         let line = self.line();
         if let RoleParts::Speech(parts) = &mut self.role {
+            let pass = &mut pass.with_tap(self.tap.as_mut());
             parts.inbound.handle_timeout(pass, &mut self.stats);
             parts.playout.handle_timeout(pass, &mut self.stats, line);
         }

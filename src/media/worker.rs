@@ -187,6 +187,7 @@ impl Worker {
             reports: &mut self.reports,
             outbox: &mut self.outbox,
             wake_speech: &mut self.wake_speech,
+            tap: None,
         };
         let session = &mut prepared.session;
         let outcome = catch_unwind(AssertUnwindSafe(|| {
@@ -208,6 +209,7 @@ impl Worker {
             reports: &mut self.reports,
             outbox: &mut self.outbox,
             wake_speech: &mut self.wake_speech,
+            tap: None,
         };
         let session = &mut prepared.session;
         if catch_unwind(AssertUnwindSafe(|| work(session, &mut pass))).is_err() {
@@ -235,6 +237,7 @@ impl Worker {
                 reports: &mut self.reports,
                 outbox: &mut self.outbox,
                 wake_speech: &mut self.wake_speech,
+                tap: None,
             };
             let session = &mut prepared.session;
             if catch_unwind(AssertUnwindSafe(|| session.handle_sent(&mut pass, at, taken))).is_err() {
@@ -371,6 +374,7 @@ mod tests {
             role: Role::Speech,
             held: false,
             learn_source: true,
+            recording: None,
         };
         prepare(plan).unwrap().0
     }

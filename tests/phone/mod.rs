@@ -101,6 +101,7 @@ impl Plane {
             role,
             held: false,
             learn_source: true,
+            recording: None,
         };
         let (session, ends) = prepare(plan).unwrap();
         self.order(MediaCommand::Open(session));

@@ -208,7 +208,7 @@ fn what_is_said_while_paused_is_silence_and_the_rest_stays_in_place() {
     control.resume();
     push(&mut tap, 20, 10);
     drop(tap);
-    b.pass_after(200);
+    b.pass_after(600);
     let ended = b.keep().pop().unwrap();
     assert_eq!((ended.withheld_frames, ended.lost_frames, ended.samples), (20, 0, 30 * 160));
     let file = b.pairs(1, Format::Wav);
@@ -273,7 +273,7 @@ fn a_full_disk_ends_the_recording_with_its_cause_and_the_file_plays() {
                 tap.push_samples(Side::Agent, MediaTime(n * 160), &noise);
             }
             frames += 50;
-            b.pass_after(200);
+            b.pass_after(1000);
             if let Some(ended) = b.keep().pop() {
                 break ended;
             }

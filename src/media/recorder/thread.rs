@@ -52,6 +52,8 @@ pub(super) struct Recording {
     aligner: Aligner,
     /// Made with the first audio, so that a call without leaves no file.
     sink: Option<Sink>,
+    /// When the tap was made, before audio time 0.
+    opened: Tick,
     /// When a frame last came.
     heard: Tick,
     overflowed: u64,
@@ -72,8 +74,20 @@ impl Recording {
         ring: HeapCons<TapFrame>,
         shared: Arc<Shared>,
     ) -> Self {
-        let (aligner, heard) = (Aligner::new(), clock::monotonic());
-        Self { call, name, format, ring, shared, aligner, sink: None, heard, overflowed: 0, misplaced: 0 }
+        let (aligner, opened) = (Aligner::new(), clock::monotonic());
+        Self {
+            call,
+            name,
+            format,
+            ring,
+            shared,
+            aligner,
+            sink: None,
+            opened,
+            heard: opened,
+            overflowed: 0,
+            misplaced: 0,
+        }
     }
 
     /// Takes what the ring holds and writes what is ready. `last`: it ends here, whatever the call does.
@@ -89,6 +103,7 @@ impl Recording {
             outcome: Ok(()),
         };
         let mut out = |pairs: &[Pair]| writer.write(pairs);
+        self.aligner.handle_time(now.since(self.opened));
         let mut taken = 0;
         for _ in 0..RECORDING_RING_FRAMES {
             let Some(frame) = self.ring.try_pop() else { break };

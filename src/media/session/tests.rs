@@ -57,6 +57,7 @@ impl Rig {
             role,
             held: false,
             learn_source: true,
+            recording: None,
         };
         change(&mut plan);
         let (mut prepared, ends) = crate::media::prepare(plan).unwrap();
@@ -86,6 +87,7 @@ impl Rig {
             reports: &mut self.reports,
             outbox: &mut self.outbox,
             wake_speech: &mut self.woken,
+            tap: None,
         };
         let result = work(&mut self.session, &mut pass);
         for packet in pass.outbox.packets() {
