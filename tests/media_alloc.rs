@@ -1,9 +1,10 @@
 //! The media worker's thread neither allocates nor frees once it runs: counted by a global allocator of our own, through
-//! loss, disorder, digits, flush, garbage, forgery, hold, new SDP, hang-up and a second call.
+//! loss, disorder, digits, flush, garbage, forgery, hold, new SDP, hang-up and a second call, which is recorded.
 
 mod phone;
 
 use callwright::id::{CallId, Generation};
+use callwright::media::recorder::{Format, Recorder, RecorderConfig};
 use callwright::media::{MediaCommand, MediaEvent, Role};
 use callwright::os::realtime::thread_id;
 use callwright::rtp::dtmf::Event;
@@ -12,6 +13,7 @@ use phone::{EVENTS, Phone, Plane, frame, voice};
 use ringbuf::traits::{Consumer, Producer};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering::SeqCst};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -78,9 +80,21 @@ fn the_worker_never_touches_the_heap() {
     assert_eq!(ids.len(), 1);
     WATCHED.store(ids[0], SeqCst);
 
-    for round in 0..2u64 {
-        a_whole_life(&mut plane, round);
-    }
+    a_whole_life(&mut plane, 0);
+    // And again with both calls recorded.
+    let sounds = tempfile::tempdir().unwrap();
+    let config = RecorderConfig {
+        data: sounds.path().to_owned(),
+        format: Format::Wav,
+        keep: Duration::from_secs(86_400),
+        floor_octets: 0,
+        avoid_cpus: Vec::new(),
+    };
+    let recorder = Recorder::start(config, Arc::clone(&plane.marks), Arc::new(|_| {})).unwrap();
+    plane.recorder = Some(recorder);
+    a_whole_life(&mut plane, 1);
+    assert!(plane.recorder.take().unwrap().stop());
+    assert!(plane.marks.recording_taken.get() > 100 && plane.marks.recording_overflowed.get() == 0);
 
     let (allocated, freed) = (ALLOCATED.load(SeqCst), FREED.load(SeqCst));
     assert_eq!((allocated, freed), (0, 0), "allocations and frees on the media thread");

@@ -2,12 +2,14 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part of this file")]
 
 use callwright::id::{CallId, Generation, UtteranceId};
+use callwright::media::recorder::Recorder;
 use callwright::media::{
     MediaCommand, MediaConfig, MediaEvent, MediaEvents, MediaPlane, OutFrame, Role, SessionPlan, SpeechEnds, prepare,
 };
 use callwright::rtp::header::HEADER_LEN;
 use callwright::rtp::{Header, Packet, Payload};
 use callwright::telemetry::Marks;
+use callwright::time::Wallclock;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -68,6 +70,8 @@ pub struct Plane {
     pub plane: MediaPlane,
     pub events: MediaEvents,
     pub marks: Arc<Marks>,
+    /// Set, every call is recorded.
+    pub recorder: Option<Recorder>,
     waiting: Vec<MediaEvent>,
 }
 
@@ -77,7 +81,7 @@ impl Plane {
         let config = MediaConfig { lock_memory: false, calls_per_worker: 8, ..MediaConfig::default() };
         let mut plane = MediaPlane::start(&config, Arc::clone(&marks)).unwrap();
         let events = plane.take_events().unwrap();
-        Self { plane, events, marks, waiting: Vec::new() }
+        Self { plane, events, marks, recorder: None, waiting: Vec::new() }
     }
 
     pub fn open(&mut self, call: u64, remote: Option<SocketAddr>, role: Role) -> (SocketAddr, Option<SpeechEnds>) {
@@ -101,7 +105,7 @@ impl Plane {
             role,
             held: false,
             learn_source: true,
-            recording: None,
+            recording: self.recorder.as_ref().map(|r| r.open(CallId(call), Wallclock(0)).unwrap().0),
         };
         let (session, ends) = prepare(plan).unwrap();
         self.order(MediaCommand::Open(session));
