@@ -16,6 +16,7 @@ use crate::call::registry::{LiveCall, Registry};
 use crate::config::Config;
 use crate::conversation;
 use crate::id::CallId;
+use crate::media::recorder::Recorder;
 use crate::media::{MediaCommand, MediaConfig, MediaEvent, MediaEvents, MediaPlane, PortPool};
 use crate::os::{clock, notify, random};
 use crate::pipeline::deploy::AppsConfig;
@@ -231,9 +232,9 @@ impl Daemon {
         }
         self.planes.pipeline.shutdown().await;
         self.reports.stop();
-        if let Some(recorder) = &self.planes.recorder
-            && !recorder.stop()
-        {
+        let planes = Arc::clone(&self.planes);
+        let stopped = tokio::task::spawn_blocking(move || planes.recorder.as_ref().is_none_or(Recorder::stop));
+        if !stopped.await.unwrap_or(false) {
             warn!("the last recordings were not on the disk in time; the next start mends them");
         }
         info!("stopped");

@@ -9,6 +9,7 @@ use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 const FRAME: usize = 160;
@@ -260,6 +261,14 @@ fn what_was_a_second_old_outlives_a_kill(format: &str) {
     let whole = daemon.data.join(call["recording"]["file"].as_str().expect("a file"));
     assert_eq!(plays(&std::fs::read(whole).expect("its final name"), format).len(), heard.len());
     assert_eq!(files(&daemon.data).len(), 1);
+
+    // A week later.
+    let old = Command::new("touch").args(["-d", "8 days ago"]).arg(&files(&daemon.data)[0]).status();
+    assert!(old.expect("touch runs").success());
+    let daemon = Daemon::start_in(daemon.kill(), 200, &config(format));
+    let call = recording(&daemon, "deleted");
+    let path = format!("/v1/calls/{}/recording", call["id"].as_str().expect("an id"));
+    assert_eq!((fetch(daemon.http, &path, "").0, files(&daemon.data).len()), (410, 0));
 }
 
 #[test]

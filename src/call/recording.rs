@@ -79,7 +79,8 @@ fn reports(store: Store, runtime: Handle) -> Reports {
             }
             Report::Ended(ended) => {
                 if ended.outcome != Outcome::Empty {
-                    metric::recordings_active(active.fetch_sub(1, Relaxed).saturating_sub(1));
+                    let left = active.fetch_update(Relaxed, Relaxed, |n| Some(n.saturating_sub(1)));
+                    metric::recordings_active(left.map_or(0, |before| before.saturating_sub(1)));
                 }
                 match over(ended) {
                     Some(row) => recordings.record(row, now),

@@ -52,6 +52,8 @@ pub(super) struct Recording {
     aligner: Aligner,
     /// Made with the first audio, so that a call without leaves no file.
     sink: Option<Sink>,
+    /// There was audio to write.
+    began: bool,
     /// When the tap was made, before audio time 0.
     opened: Tick,
     /// When a frame last came.
@@ -83,6 +85,7 @@ impl Recording {
             shared,
             aligner,
             sink: None,
+            began: false,
             opened,
             heard: opened,
             overflowed: 0,
@@ -99,9 +102,10 @@ impl Recording {
             name: &self.name,
             format: self.format,
             place,
-            began: false,
+            began: &mut self.began,
             outcome: Ok(()),
         };
+        let known = *writer.began;
         let mut out = |pairs: &[Pair]| writer.write(pairs);
         self.aligner.handle_time(now.since(self.opened));
         let mut taken = 0;
@@ -118,24 +122,20 @@ impl Recording {
         } else {
             self.aligner.poll_ready(&mut out);
         }
-        let Writer { began, outcome, .. } = writer;
+        let outcome = writer.outcome;
         marks.recording_taken.add(taken);
         let overflowed = self.shared.overflowed.load(Relaxed);
         marks.recording_overflowed.add(overflowed - std::mem::replace(&mut self.overflowed, overflowed));
         let misplaced = self.aligner.misplaced();
         marks.recording_misplaced.add(misplaced - std::mem::replace(&mut self.misplaced, misplaced));
-        if began {
+        if self.began && !known {
             reports(Report::Started { call: self.call, name: self.name.clone(), format: self.format });
         }
         outcome?;
         if let Some(sink) = &mut self.sink {
             sink.flush()?;
         }
-        Ok(match (ended, &self.sink) {
-            (false, _) => Served::Going,
-            (true, Some(_)) => Served::Over(Outcome::Complete),
-            (true, None) => Served::Over(Outcome::Empty),
-        })
+        Ok(if ended { Served::Over(Outcome::Complete) } else { Served::Going })
     }
 
     /// Ends the file.
@@ -159,7 +159,9 @@ impl Recording {
     }
 
     fn end(&mut self, outcome: Outcome) -> (Option<Part>, Outcome) {
-        let Some(sink) = self.sink.take() else { return (None, outcome) };
+        let Some(sink) = self.sink.take() else {
+            return (None, if self.began { outcome } else { Outcome::Empty });
+        };
         if outcome != Outcome::Complete {
             // The keeper makes it end where it was last whole.
             return (Some(sink.into_part()), outcome);
@@ -175,7 +177,7 @@ struct Writer<'a> {
     name: &'a str,
     format: Format,
     place: &'a Place,
-    began: bool,
+    began: &'a mut bool,
     outcome: io::Result<()>,
 }
 
@@ -190,7 +192,7 @@ impl Writer<'_> {
         let sink = match &mut self.sink {
             Some(sink) => sink,
             none => {
-                self.began = true;
+                *self.began = true;
                 none.insert(Sink::create(self.place, self.name, self.format, random::u32())?)
             }
         };
