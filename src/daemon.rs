@@ -12,10 +12,12 @@ use crate::call::actor::{self, Invitation, Planes};
 use crate::call::lease::Ports;
 use crate::call::player::Player;
 use crate::call::record::EndClass;
+use crate::call::recording;
 use crate::call::registry::{LiveCall, Registry};
 use crate::config::Config;
 use crate::conversation;
 use crate::id::CallId;
+use crate::media::recorder::Recorder;
 use crate::media::{MediaCommand, MediaConfig, MediaEvent, MediaEvents, MediaPlane, PortPool};
 use crate::os::{clock, notify, random};
 use crate::pipeline::deploy::AppsConfig;
@@ -104,6 +106,14 @@ impl Daemon {
         let media_events =
             media.take_events().ok_or_else(|| DaemonError("media reports were taken twice".to_owned()))?;
 
+        match store.recordings().close_abandoned().await {
+            Ok(0) => {}
+            Ok(recordings) => warn!(recordings, "recordings of a daemon that was killed are recorded as stopped"),
+            Err(error) => return Err(DaemonError::from("the store", error)),
+        }
+        let recorder =
+            recording::start(&config, &store, Arc::clone(&marks)).map_err(|e| DaemonError::from("recordings", e))?;
+
         let bells = (0..media.workers())
             .map(|worker| media.speech_wake(worker))
             .collect::<Result<Vec<_>, _>>()
@@ -155,6 +165,7 @@ impl Daemon {
             media,
             ports,
             player,
+            recorder,
             speech,
             pipeline,
             store: store.clone(),
@@ -225,6 +236,11 @@ impl Daemon {
         }
         self.planes.pipeline.shutdown().await;
         self.reports.stop();
+        let planes = Arc::clone(&self.planes);
+        let stopped = tokio::task::spawn_blocking(move || planes.recorder.as_ref().is_none_or(Recorder::stop));
+        if !stopped.await.unwrap_or(false) {
+            warn!("the last recordings were not on the disk in time; the next start mends them");
+        }
         info!("stopped");
     }
 }
@@ -261,6 +277,7 @@ fn state_of(planes: &Arc<Planes>, bus: Bus, rendered: PrometheusHandle, alive: &
         Arc::new(health),
         Arc::new(metrics),
         Arc::new(live),
+        planes.config.data.dir.clone(),
     )
 }
 

@@ -60,7 +60,7 @@ pub const RECORDING_POLL: Duration = Duration::from_millis(200);
 /// Calls recorded as WAV at once; further ones go on without.
 pub const RECORDINGS_MAX: usize = 1024;
 /// Calls recorded as Opus at once: one thread encodes them all.
-pub const RECORDINGS_OPUS_MAX: usize = 200;
+pub const RECORDINGS_OPUS_MAX: usize = 300;
 
 /// Largest SIP message, octets.
 pub const SIP_MESSAGE_MAX: usize = 65_535;

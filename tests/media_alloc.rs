@@ -1,11 +1,12 @@
 //! The media worker's thread neither allocates nor frees once it runs: counted by a global allocator of our own, through
 //! loss, disorder, digits, flush, garbage, forgery, hold, new SDP, hang-up and a second call; every codec, every pair of
-//! codecs on a bridge, a renegotiated codec, SRTP in every profile, RTCP, keys in the audio.
+//! codecs on a bridge, a renegotiated codec, SRTP in every profile, RTCP, keys in the audio, recording.
 
 mod phone;
 
 use callwright::id::{CallId, Generation};
 use callwright::media::coders::path_rate;
+use callwright::media::recorder::{self, Recorder, RecorderConfig};
 use callwright::media::{Coders, MediaCommand, MediaEvent, Role, SessionPlan, SrtpKeys};
 use callwright::os::realtime::thread_id;
 use callwright::rtp::dtmf::Event;
@@ -16,6 +17,7 @@ use ringbuf::traits::{Consumer, Producer};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::UdpSocket;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering::SeqCst};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -82,9 +84,21 @@ fn the_worker_never_touches_the_heap() {
     assert_eq!(ids.len(), 1);
     WATCHED.store(ids[0], SeqCst);
 
-    for round in 0..2u64 {
-        a_whole_life(&mut plane, round);
-    }
+    a_whole_life(&mut plane, 0);
+    // And again with both calls recorded.
+    let sounds = tempfile::tempdir().unwrap();
+    let config = RecorderConfig {
+        data: sounds.path().to_owned(),
+        format: recorder::Format::Wav,
+        keep: Duration::from_secs(86_400),
+        floor_octets: 0,
+        avoid_cpus: Vec::new(),
+    };
+    let recorder = Recorder::start(config, Arc::clone(&plane.marks), Arc::new(|_| {})).unwrap();
+    plane.recorder = Some(recorder);
+    a_whole_life(&mut plane, 1);
+    assert!(plane.recorder.take().unwrap().stop());
+    assert!(plane.marks.recording_taken.get() > 100 && plane.marks.recording_overflowed.get() == 0);
 
     every_codec(&mut plane);
     every_pair_of_codecs(&mut plane);

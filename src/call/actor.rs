@@ -12,11 +12,13 @@ use super::machine::CallMachine;
 use super::media_leg::{MediaLeg, NoMedia, Offered};
 use super::player::{Player, Seat, Source};
 use super::record::{CallEnd, EndClass};
+use super::recording;
 use super::registry::{CallEvent, Registry};
 use crate::config::{App, Config};
 use crate::conversation::{AppFacts, BuildUpdate, Dialogue, Persona};
 use crate::id::{CallId, Generation};
 use crate::limits::CALL_MAX;
+use crate::media::recorder::Recorder;
 use crate::media::{CloseCause, MediaCommand, MediaEvent, MediaPlane, SessionStats};
 use crate::os::clock;
 use crate::pipeline::manifest::BuildManifest;
@@ -57,6 +59,8 @@ pub struct Planes {
     pub player: Player,
     /// RTP ports.
     pub ports: Ports,
+    /// Writes calls to files; `None` when none is to be recorded and none was.
+    pub recorder: Option<Recorder>,
     /// Builds and apps.
     pub pipeline: Pipeline,
     /// The daemon's memory.
@@ -272,8 +276,9 @@ impl Actor {
         record: &mut CallRecord,
     ) -> Result<Self, Refusal> {
         let source = playable(&planes, app).await?;
+        let recording = recording::begin(&planes, call, &invitation.number);
         let offered = Offered { offer: invitation.offer.as_deref(), source: invitation.source };
-        let (media, ends, sdp) = MediaLeg::open(&planes, call, app, offered).map_err(Refusal::from)?;
+        let (media, ends, sdp) = MediaLeg::open(&planes, call, app, offered, recording).map_err(Refusal::from)?;
         let unavailable = |why: String| Refusal::new(503, "Service Unavailable", why);
         let (mut talk, mut seat) = (None, None);
         match (app, source, ends) {

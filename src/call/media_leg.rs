@@ -9,6 +9,7 @@ use super::lease::PortLease;
 use crate::config::{App, Config};
 use crate::id::CallId;
 use crate::media::coders::SPEECH_RATE;
+use crate::media::recorder::{Control, Tap};
 use crate::media::{
     Coders, MediaCommand, PortPair, PreparedSession, Role, SessionPlan, SessionStats, SpeechEnds, prepare,
 };
@@ -80,6 +81,9 @@ pub struct MediaLeg {
     confirmed: bool,
     /// The peer does not want to hear us now.
     held: bool,
+    /// For the session, as long as there is none.
+    tap: Option<Tap>,
+    recording: Option<Control>,
     stats: Option<SessionStats>,
     /// Last, so that a session that was never opened closes its sockets first.
     _port: PortLease,
@@ -92,8 +96,10 @@ impl MediaLeg {
         call: CallId,
         app: &App,
         offered: Offered<'_>,
+        recording: Option<(Tap, Control)>,
     ) -> Result<(Self, Option<SpeechEnds>, Vec<u8>), NoMedia> {
         let mut leg = Self::reserve(planes, call, offered.source, preference(&planes.config))?;
+        (leg.tap, leg.recording) = recording.unzip();
         let description = leg.answer(offered.offer)?;
         let role = match app {
             App::Echo => Role::Echo,
@@ -121,6 +127,8 @@ impl MediaLeg {
             answer_due: false,
             confirmed: false,
             held: false,
+            tap: None,
+            recording: None,
             stats: None,
             _port: port,
         })
@@ -184,6 +192,7 @@ impl MediaLeg {
             rtcp_remote: self.agreed.as_ref().and_then(rtcp),
             rtcp_mux: self.agreed.as_ref().is_some_and(|a| a.rtcp == Rtcp::Mux),
             rtcp_socket: Some(sockets.rtcp),
+            recording: self.tap.take(),
             ..SessionPlan::new(self.call, sockets.rtp, formats, role)
         };
         let (prepared, ends) = prepare(plan).map_err(|e| NoMedia::NoCapacity(e.to_string()))?;
@@ -237,6 +246,11 @@ impl MediaLeg {
     /// Whether the peer has put us on hold.
     pub const fn held(&self) -> bool {
         self.held
+    }
+
+    /// The hand on the call's recording (to pause it while a card number is said); `None` when it is not recorded.
+    pub const fn recording(&self) -> Option<&Control> {
+        self.recording.as_ref()
     }
 
     /// A re-INVITE: returns the SDP to answer with.

@@ -33,8 +33,14 @@ pub(super) struct Echo {
     numbering: Numbering,
     transcode: Transcode,
     pace: Pace,
+    /// Audio time: that of the sender's stream, so that a gap takes its time.
     position: u64,
+    /// Timestamp that continues the last packet, and its clock.
+    next: Option<(u32, u32)>,
 }
+
+/// A gap up to this (2 s) takes its time; beyond it the sender has started anew.
+const GAP_MAX: u32 = 16_000;
 
 impl Echo {
     pub(super) fn new(start: Identity) -> Self {
@@ -45,6 +51,7 @@ impl Echo {
             transcode: Transcode::new(),
             pace: Pace::default(),
             position: 0,
+            next: None,
         }
     }
 
@@ -56,6 +63,7 @@ impl Echo {
     pub(super) fn handle_new_source(&mut self) {
         self.numbering.handle_new_source();
         self.transcode.handle_new_source();
+        self.next = None;
     }
 
     #[expect(
@@ -86,6 +94,7 @@ impl Echo {
             pass.marks.rtp_late.count();
             return;
         }
+        self.step(packet);
         if self.hear(coders, packet).is_err() {
             stats.garbage += 1;
             pass.marks.rtp_garbage.count();
@@ -112,6 +121,25 @@ impl Echo {
         let Some((decoder, encoder)) = coders.both(usize::from(packet.audio.place)) else { return Ok(()) };
         let mut out = Outlet { pass, numbering: &mut self.numbering, encoder, send, received: packet.received };
         self.transcode.handle_gap(&mut out, decoder, packet, extended)
+    }
+
+    /// Audio time goes on by what is missing before this packet.
+    fn step(&mut self, packet: &Arrived<'_>) {
+        let clock = packet.audio.clock;
+        let ratio = (clock / SPEECH_RATE).max(1);
+        let gap = match self.next.filter(|(_, of)| *of == clock) {
+            Some((expected, _)) => packet.timestamp.wrapping_sub(expected) / ratio,
+            None => 0,
+        };
+        let is_late = gap > u32::MAX / ratio / 2;
+        if is_late {
+            return; // the stream is further on
+        }
+        if gap <= GAP_MAX {
+            self.position += u64::from(gap);
+        }
+        let length = u32::from(packet.audio.samples) * ratio;
+        self.next = Some((packet.timestamp.wrapping_add(length), clock));
     }
 
     /// Decode → ring.

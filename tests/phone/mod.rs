@@ -2,12 +2,14 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part of this file")]
 
 use callwright::id::{CallId, Generation, UtteranceId};
+use callwright::media::recorder::Recorder;
 use callwright::media::{
     MediaCommand, MediaConfig, MediaEvent, MediaEvents, MediaPlane, OutFrame, Role, SessionPlan, SpeechEnds, prepare,
 };
 use callwright::rtp::header::HEADER_LEN;
 use callwright::rtp::{Codec, Format, Formats, Header, Packet};
 use callwright::telemetry::Marks;
+use callwright::time::Wallclock;
 use callwright_dsp::codec::{Encoder, EncoderSettings};
 use callwright_dsp::tone::Tone;
 use std::net::{SocketAddr, UdpSocket};
@@ -70,6 +72,8 @@ pub struct Plane {
     pub plane: MediaPlane,
     pub events: MediaEvents,
     pub marks: Arc<Marks>,
+    /// Set, every call is recorded.
+    pub recorder: Option<Recorder>,
     waiting: Vec<MediaEvent>,
 }
 
@@ -79,12 +83,12 @@ impl Plane {
         let config = MediaConfig { lock_memory: false, calls_per_worker: 8, ..MediaConfig::default() };
         let mut plane = MediaPlane::start(&config, Arc::clone(&marks)).unwrap();
         let events = plane.take_events().unwrap();
-        Self { plane, events, marks, waiting: Vec::new() }
+        Self { plane, events, marks, recorder: None, waiting: Vec::new() }
     }
 
     /// A plane that was started otherwise.
     pub fn over(plane: MediaPlane, events: MediaEvents) -> Self {
-        Self { plane, events, marks: Arc::new(Marks::new()), waiting: Vec::new() }
+        Self { plane, events, marks: Arc::new(Marks::new()), recorder: None, waiting: Vec::new() }
     }
 
     pub fn open(&mut self, call: u64, remote: Option<SocketAddr>, role: Role) -> (SocketAddr, Option<SpeechEnds>) {
@@ -104,6 +108,8 @@ impl Plane {
 
     pub fn open_plan(&mut self, plan: SessionPlan) -> (SocketAddr, Option<SpeechEnds>) {
         let local = plan.socket.local_addr().unwrap();
+        let recording = self.recorder.as_ref().map(|r| r.open(plan.call, Wallclock(0)).unwrap().0);
+        let plan = SessionPlan { recording: recording.or(plan.recording), ..plan };
         let (session, ends) = prepare(plan).unwrap();
         self.order(MediaCommand::Open(session));
         self.expect("Opened", |e| matches!(e, MediaEvent::Opened { .. }));
