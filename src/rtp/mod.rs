@@ -7,7 +7,6 @@ pub mod dtmf;
 pub mod format;
 pub mod fuzz;
 pub mod header;
-pub mod payload;
 pub mod quality;
 pub mod rtcp;
 pub mod sdes;
@@ -17,4 +16,3 @@ pub mod stats;
 
 pub use format::{Codec, Format, Formats, TelephoneEvent};
 pub use header::{Header, HeaderError, Packet};
-pub use payload::Payload;
