@@ -1,6 +1,8 @@
 //! One call's chain, in data-flow order, sans-IO. Purpose: datagrams and due times in; frames in the rings, packets in
 //! the outbox and reports out. Media workers. Invariants: nothing here allocates, frees, reads a clock or makes a system
-//! call; forged packets, garbage and wrong payloads are counted and change nothing else. Deliberately absent: sockets
+//! call; forged packets, garbage and wrong payloads are counted and change nothing else. Probation: a source is followed
+//! after `LATCH_PACKETS` packets (`latch`), another SSRC of it after two in sequence; a payload type needs none, since only
+//! those that were agreed are taken, and the peer may change between them from packet to packet. Deliberately absent: sockets
 //! (`socket`), the loop (`worker`).
 
 use crate::id::{CallId, Generation};
@@ -21,6 +23,7 @@ use crate::media::secure::Secure;
 use crate::media::transcode;
 use crate::rtp::control::ControlEvent;
 use crate::rtp::dtmf::{Digits, Event, Receiver};
+use crate::rtp::quality;
 use crate::rtp::rtcp;
 use crate::rtp::srtp::{OVERHEAD_MAX, SrtpContext, SrtpError};
 use crate::rtp::stats::{Arrival, Reception};
@@ -118,6 +121,8 @@ pub(in crate::media) struct Session {
     answered: bool,
     /// Audio sent to it before it did.
     unanswered: Duration,
+    /// Codec of the last audio received.
+    heard_in: Codec,
     /// When the last valid packet came (or the call opened, or hold ended).
     heard: Tick,
     timed_out: bool,
@@ -149,6 +154,7 @@ impl Session {
             role,
             answered: false,
             unanswered: Duration::ZERO,
+            heard_in: formats.send.codec,
             heard: Tick(0),
             timed_out: false,
             housekeeping_due: Tick(0),
@@ -175,7 +181,25 @@ impl Session {
             stats.jitter = source.reception.jitter();
             stats.jitter_max = stats.jitter_max.max(source.reception.jitter_max());
         }
+        stats.mos = self.mos(&stats);
         stats
+    }
+
+    /// How the caller's audio got here.
+    fn mos(&self, stats: &SessionStats) -> Option<f32> {
+        let expected = stats.packets_received + stats.lost;
+        let missing = (stats.lost + stats.late).min(expected);
+        let round_trip = stats.quality.and_then(|q| q.round_trip);
+        let line = quality::Line {
+            codec: self.heard_in,
+            // What the peer adds to its packets is not known before one is lost.
+            fec: self.formats.opus.fec,
+            one_way_delay: quality::one_way_delay(round_trip, stats.jitter),
+            // Counts of packets are exact in a double.
+            loss: missing as f64 / expected.max(1) as f64,
+            burst_ratio: 1.0,
+        };
+        (stats.packets_received > 0).then(|| quality::estimate(line).mos as f32)
     }
 
     // --- in ---------------------------------------------------------------------------------------------------------
@@ -249,6 +273,11 @@ impl Session {
         }
         let Header { sequence, timestamp, marker, .. } = packet.header;
         let arrived = Arrived { sequence, timestamp, received, audio, octets: packet.payload };
+        if let Some(format) = self.formats.receive.get(usize::from(audio.place)).copied().flatten()
+            && audio != Audio::NONE
+        {
+            self.heard_in = format.codec;
+        }
         let (stats, coders, ears) = (&mut self.stats, &mut self.coders, &mut self.ears);
         match &mut self.role {
             RoleParts::Speech(parts) => {
