@@ -102,12 +102,7 @@ impl MediaLeg {
     }
 
     /// Takes ports that `peer` can reach. Nothing is said yet.
-    pub fn reserve(
-        planes: &Planes,
-        call: CallId,
-        peer: SocketAddr,
-        preference: Preference,
-    ) -> Result<Self, NoMedia> {
+    pub fn reserve(planes: &Planes, call: CallId, peer: SocketAddr, preference: Preference) -> Result<Self, NoMedia> {
         let address = local_address(planes, peer)?;
         let (sockets, port) = planes.ports.take().map_err(|e| NoMedia::NoCapacity(e.to_string()))?;
         let local = LocalMedia { address, port: port.number(), session_id: random::u64() >> 2, session_version: 1 };
