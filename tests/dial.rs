@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use callwright_dsp::level;
-use callwright_dsp::resample::Downsampler2;
+use callwright_dsp::resample::{Rate, Resampler};
 use callwright_models::Assets;
 use callwright_models::tts::Flite;
 use double::Lines;
@@ -48,10 +48,10 @@ fn write_wav(path: &Path, pcm: &[i16]) {
 /// The agent's voice at 8 kHz.
 fn agent_says(text: &str) -> Vec<i16> {
     let mut slt = Flite::load(&Assets::locate(), "slt").unwrap_or_else(|e| panic!("{e}; run `make setup`"));
-    let (mut down, mut pcm) = (Downsampler2::default(), Vec::new());
+    let (mut down, mut pcm) = (Resampler::new(Rate::Hz16000, Rate::Hz8000), Vec::new());
     slt.speak(text, &mut |chunk| {
         let mut half = vec![0; chunk.len() / 2 + 1];
-        let n = down.process(chunk, &mut half);
+        let n = down.process(chunk, &mut half).written;
         pcm.extend_from_slice(&half[..n]);
         ControlFlow::Continue(())
     });

@@ -1,10 +1,16 @@
 //! Loudness. Purpose: one definition of "how loud" and of "last voiced sample" for the daemon and for `dial`, so that
 //! their response times mean the same. Any thread. Deliberately absent: deciding what is speech (a model does that).
 
+use crate::kernel::Kernels;
+
 /// Level of a window above which it counts as voiced, dB relative to a full-scale square wave.
 pub const VOICED_DBFS: f32 = -40.0;
 /// Level above which a person hears a frame on a telephone, same scale.
 pub const AUDIBLE_DBFS: f32 = -55.0;
+/// Level of a full-scale sine where telephony counts from its digital milliwatt, dBm0 (G.711: 3.14 for A-law, 3.17 for
+/// μ-law).
+#[expect(clippy::approx_constant, reason = "a level that happens to look like π")]
+pub const DBM0_OF_FULL_SCALE_SINE: f32 = 3.14;
 /// What silence measures.
 pub const FLOOR_DBFS: f32 = -100.0;
 
@@ -15,7 +21,7 @@ pub fn rms(pcm: &[i16]) -> f32 {
         return 0.0;
     }
     // A level needs no 53 bits.
-    let mean = energy(pcm) as f64 / pcm.len() as f64;
+    let mean = Kernels::best().energy(pcm) as f64 / pcm.len() as f64;
     // At most 32768.
     mean.sqrt() as f32
 }
@@ -58,10 +64,6 @@ fn window(rate_hz: u32) -> usize {
 
 fn amplitude(dbfs: f32) -> f32 {
     32_768.0 * 10f32.powf(dbfs / 20.0)
-}
-
-fn energy(pcm: &[i16]) -> u64 {
-    pcm.iter().map(|s| u64::from(s.unsigned_abs()) * u64::from(s.unsigned_abs())).sum()
 }
 
 #[cfg(test)]

@@ -73,6 +73,8 @@ pub struct MediaLeg {
     agreed: Option<Negotiated>,
     /// What the worker goes by.
     formats: Option<Formats>,
+    /// Sampling rate of its codecs, Hz.
+    rate: u32,
     /// Our 2xx carried the offer; the ACK brings the answer.
     answer_due: bool,
     confirmed: bool,
@@ -97,7 +99,7 @@ impl MediaLeg {
             App::Echo => Role::Echo,
             _ => Role::Speech,
         };
-        let ends = leg.prepare(role)?;
+        let ends = leg.prepare(role, SPEECH_RATE)?;
         Ok((leg, ends, description))
     }
 
@@ -115,6 +117,7 @@ impl MediaLeg {
             running: false,
             agreed: None,
             formats: None,
+            rate: SPEECH_RATE,
             answer_due: false,
             confirmed: false,
             held: false,
@@ -170,17 +173,18 @@ impl MediaLeg {
         self.sdp.local()
     }
 
-    /// Allocates the session. Speech's ends are there for that role only.
-    pub fn prepare(&mut self, role: Role) -> Result<Option<SpeechEnds>, NoMedia> {
+    /// Allocates the session, its codecs at `rate` Hz. Speech's ends are there for that role only.
+    pub fn prepare(&mut self, role: Role, rate: u32) -> Result<Option<SpeechEnds>, NoMedia> {
         let formats = self.formats();
         let sockets = self.sockets.take().ok_or_else(|| NoMedia::NoCapacity("the leg is open already".to_owned()))?;
         let plan = SessionPlan {
             remote: self.agreed.as_ref().and_then(remote),
             held: self.held,
+            rate,
             ..SessionPlan::new(self.call, sockets.rtp, formats, role)
         };
         let (prepared, ends) = prepare(plan).map_err(|e| NoMedia::NoCapacity(e.to_string()))?;
-        self.formats = Some(formats);
+        (self.formats, self.rate) = (Some(formats), rate);
         self.prepared = Some(prepared);
         Ok(ends)
     }
@@ -238,7 +242,7 @@ impl MediaLeg {
 
     /// Tells the worker what was agreed while the session runs; a new codec brings its state along.
     pub fn apply(&mut self, planes: &Planes) {
-        let (call, rate) = (self.call, SPEECH_RATE);
+        let (call, rate) = (self.call, self.rate);
         let Some(agreed) = &self.agreed else { return };
         let formats = agreed.formats;
         if let Some(remote) = remote(agreed) {

@@ -75,6 +75,11 @@ impl Coders {
         &mut self.encoder
     }
 
+    /// A decoder and the encoder at once.
+    pub(super) fn both(&mut self, place: usize) -> Option<(&mut Decoder, &mut Encoder)> {
+        Some((self.decoders.get_mut(place)?.as_mut()?, &mut self.encoder))
+    }
+
     /// Another sender begins.
     pub(super) fn handle_new_source(&mut self) {
         self.decoders.iter_mut().flatten().for_each(Decoder::reset);

@@ -11,11 +11,11 @@ use crate::media::event::SessionStats;
 use crate::media::frame::{
     self, InFrame, InboundConsumer, InboundProducer, OutFrame, OutboundConsumer, OutboundProducer,
 };
-use crate::media::framer::Framer;
 use crate::media::numbering::{Followed, Identity, Numbering};
 use crate::media::pace::Pace;
 use crate::media::pass::Pass;
 use crate::media::reorder::Arrived;
+use crate::media::transcode::{Late, Outlet, Transcode};
 use crate::rtp::{Codec, Format, Header};
 use crate::time::{MediaTime, Tick};
 use callwright_dsp::codec::CodecError;
@@ -30,7 +30,7 @@ pub(super) struct Echo {
     caller: (InboundProducer, InboundConsumer),
     answer: (OutboundProducer, OutboundConsumer),
     numbering: Numbering,
-    framer: Framer,
+    transcode: Transcode,
     pace: Pace,
     position: u64,
 }
@@ -41,7 +41,7 @@ impl Echo {
             caller: frame::ring(RING_FRAMES, || InFrame::EMPTY),
             answer: frame::ring(RING_FRAMES, || OutFrame::EMPTY),
             numbering: Numbering::new(start),
-            framer: Framer::new(),
+            transcode: Transcode::new(),
             pace: Pace::default(),
             position: 0,
         }
@@ -54,7 +54,7 @@ impl Echo {
     /// Another sender, or another codec: our stream goes on from where it is.
     pub(super) fn handle_new_source(&mut self) {
         self.numbering.handle_new_source();
-        self.framer.clear();
+        self.transcode.handle_new_source();
     }
 
     #[expect(
@@ -78,18 +78,38 @@ impl Echo {
             pass.marks.rtp_late.count();
             return;
         }
+        let in_frames = send.codec == Codec::Opus;
+        if in_frames && self.step_over(pass, coders, packet, extended, send) == Err(Late) {
+            stats.late += 1;
+            pass.marks.rtp_late.count();
+            return;
+        }
         if self.hear(coders, packet).is_err() {
             stats.garbage += 1;
             pass.marks.rtp_garbage.count();
             return;
         }
         self.turn_around();
-        if send.codec == Codec::Opus {
+        if in_frames {
             self.answer_in_frames(pass, coders, packet.received, send);
         } else {
             let followed = Followed { extended, timestamp: packet.timestamp, clock: packet.audio.clock };
             self.answer_in_kind(pass, coders, followed, packet.received, marker, samples, send);
         }
+    }
+
+    /// Leaves out what is missing before this packet, where the answer is made anew.
+    fn step_over(
+        &mut self,
+        pass: &mut Pass<'_>,
+        coders: &mut Coders,
+        packet: &Arrived<'_>,
+        extended: u64,
+        send: Format,
+    ) -> Result<(), Late> {
+        let Some((decoder, encoder)) = coders.both(usize::from(packet.audio.place)) else { return Ok(()) };
+        let mut out = Outlet { pass, numbering: &mut self.numbering, encoder, send, received: packet.received };
+        self.transcode.handle_gap(&mut out, decoder, packet, extended)
     }
 
     /// Decode → ring.
@@ -173,16 +193,9 @@ impl Echo {
 
     /// Ring → frames of 20 ms → encode.
     fn answer_in_frames(&mut self, pass: &mut Pass<'_>, coders: &mut Coders, received: Tick, send: Format) {
-        let (clock, encoder) = (send.codec.rtp_clock(), coders.encoder());
+        let mut out = Outlet { pass, numbering: &mut self.numbering, encoder: coders.encoder(), send, received };
         while let Some(frame) = self.answer.1.try_peek() {
-            let mut left = frame.samples();
-            while let Some(whole) = self.framer.poll_frame(SPEECH_RATE, &mut left) {
-                let header = self.numbering.frame(pass.now, clock, units(whole.len() as u64, clock));
-                let header = Header { payload_type: send.payload_type, ..header };
-                if !pass.outbox.push(&header, received, |body| encoder.encode(whole, body).unwrap_or(0)) {
-                    self.numbering.omit_frame(&header);
-                }
-            }
+            self.transcode.handle_samples(&mut out, frame.samples(), SPEECH_RATE);
             self.answer.1.skip(1);
         }
     }

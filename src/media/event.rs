@@ -147,6 +147,8 @@ pub struct SessionStats {
     pub garbage: u64,
     /// Right source, payload type that was never agreed.
     pub wrong_payload: u64,
+    /// Accepted on a bridged leg while the other leg was gone, held or silent.
+    pub unbridged: u64,
     /// Digits reported.
     pub digits: u32,
     /// Interarrival jitter (RFC 3550 6.4.1) at the end.

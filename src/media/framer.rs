@@ -2,24 +2,24 @@
 //! 20 ms whatever came in. Media workers; inline. Invariants: no sample is lost, repeated or reordered; less than a frame
 //! waits. Deliberately absent: time.
 
-/// 20 ms at the highest rate of a path, 16 kHz.
-const FRAME_MAX: usize = 320;
-
 /// Samples that wait for the rest of their frame.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Framer {
-    pcm: [i16; FRAME_MAX],
+    pcm: [i16; Self::FRAME_MAX],
     len: usize,
 }
 
 impl Framer {
+    /// Samples in 20 ms at the highest rate of a path, 16 kHz.
+    pub(super) const FRAME_MAX: usize = 320;
+
     pub(super) const fn new() -> Self {
-        Self { pcm: [0; FRAME_MAX], len: 0 }
+        Self { pcm: [0; Self::FRAME_MAX], len: 0 }
     }
 
     /// Samples in 20 ms.
     pub(super) fn frame(rate: u32) -> usize {
-        (rate as usize / 50).clamp(1, FRAME_MAX)
+        (rate as usize / 50).clamp(1, Self::FRAME_MAX)
     }
 
     /// Takes samples at `rate` off the front of `pcm`; a frame, once one is complete. Call until `None`.

@@ -23,7 +23,7 @@ use crate::rtp::sequence::{Admission, Released};
 use crate::time::{MediaTime, Tick};
 use callwright_dsp::codec::Decoder;
 use callwright_dsp::level;
-use callwright_dsp::plc::RepeatFade;
+use callwright_dsp::plc::Concealment;
 use ringbuf::traits::Producer;
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ pub(super) struct Inbound {
 /// Audio time and what has been put on it.
 struct Timeline {
     ring: InboundProducer,
-    concealment: RepeatFade,
+    concealment: Concealment,
     /// When audio time was 0.
     opened: Tick,
     /// Next sample to be fed.
@@ -67,7 +67,7 @@ impl Inbound {
     pub(super) fn new(ring: InboundProducer) -> Self {
         let timeline = Timeline {
             ring,
-            concealment: RepeatFade::default(),
+            concealment: Concealment::default(),
             opened: Tick(0),
             fed: 0,
             next: None,
@@ -192,14 +192,16 @@ impl Timeline {
             self.next = Some((packet.timestamp, clock));
             return;
         };
-        let pcm = &pcm[..decoded];
+        let pcm = &mut pcm[..decoded];
         let ahead = (self.fed + samples).saturating_sub(wall);
         if self.fed + samples > ceiling || (ahead > AHEAD_TOLERATED && !level::is_louder(pcm, PAUSE_DBFS)) {
             stats.late += 1;
             pass.marks.rtp_late.count();
             return;
         }
-        self.concealment.handle_received(pcm);
+        if !decoder.conceals() {
+            self.concealment.handle_received(pcm);
+        }
         for part in pcm.chunks(FRAME_SAMPLES) {
             self.push(pass, stats, part, packet.received, false);
         }

@@ -23,6 +23,8 @@
 //! | `inbound` | packets → continuous audio for speech |
 //! | `playout` | frames from speech → one packet each 20 ms |
 //! | `echo` | what comes in goes out |
+//! | `bridge` | what one call's phone says goes to the other's |
+//! | `transcode` | from a decoder to an encoder, in frames of 20 ms |
 //! | `numbering`, `framer`, `pace` | of a stream that follows another: its numbers, its frames, its limit |
 //! | `pass` | what a chain may touch outside itself |
 //!
@@ -30,6 +32,7 @@
 //! queue is bounded; nothing that arrives can panic the worker, and a panic in one call's chain ends that call only.
 //! Deliberately absent: tokio, SIP, models, anything that decides what a call is for.
 
+mod bridge;
 mod clock;
 pub mod coders;
 pub mod command;
@@ -50,6 +53,7 @@ mod reorder;
 mod session;
 pub mod socket;
 pub mod timed;
+mod transcode;
 mod wheel;
 mod worker;
 

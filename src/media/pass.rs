@@ -59,6 +59,11 @@ impl Outbox {
         &self.packets[..self.len]
     }
 
+    /// Packets that still fit.
+    pub(super) fn room(&self) -> usize {
+        DATAGRAM_BATCH - self.len
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.len == 0
     }

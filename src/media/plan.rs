@@ -4,6 +4,7 @@
 
 use crate::id::CallId;
 use crate::limits::{INBOUND_RING_FRAMES, OUTBOUND_RING_FRAMES};
+use crate::media::bridge::Bridge;
 use crate::media::coders::{Coders, SPEECH_RATE};
 use crate::media::echo::Echo;
 use crate::media::frame::{self, InFrame, InboundConsumer, OutFrame, OutboundProducer};
@@ -24,6 +25,13 @@ pub enum Role {
     Echo,
     /// Audio goes to speech at once; frames from speech leave on a 20 ms clock, silence when there are none.
     Speech,
+    /// What a packet brings leaves on another call's leg in the same pass of the loop. Both calls have this role, name each
+    /// other, and are with the same worker (`MediaPlane` sees to that). What comes before the partner is there, or after it
+    /// is gone, is dropped and counted.
+    Bridge {
+        /// The other leg.
+        partner: CallId,
+    },
 }
 
 /// Everything that control knows about a call's media.
@@ -39,6 +47,8 @@ pub struct SessionPlan {
     pub formats: Formats,
     /// What the audio is for.
     pub role: Role,
+    /// Sampling rate of the codecs, Hz: `coders::SPEECH_RATE`, or for a bridge `coders::path_rate` of both legs.
+    pub rate: u32,
     /// Start on hold (see `MediaCommand::Hold`).
     pub held: bool,
     /// Accept a source other than `remote` (symmetric RTP through NAT). True for phones, false where the peer's address
@@ -50,7 +60,7 @@ impl SessionPlan {
     /// A plan with the rest as it is for a phone whose address is not known yet: not held, any source may be learnt.
     #[must_use]
     pub fn new(call: CallId, socket: UdpSocket, formats: Formats, role: Role) -> Self {
-        Self { call, socket, remote: None, formats, role, held: false, learn_source: true }
+        Self { call, socket, remote: None, formats, role, rate: SPEECH_RATE, held: false, learn_source: true }
     }
 }
 
@@ -76,6 +86,11 @@ impl PreparedSession {
         self.session.call()
     }
 
+    /// The call that this one is bridged to.
+    pub(in crate::media) fn partner(&self) -> Option<CallId> {
+        self.session.bridge().map(Bridge::partner)
+    }
+
     /// Our own address, as bound.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
@@ -93,9 +108,10 @@ impl fmt::Debug for PreparedSession {
 pub fn prepare(plan: SessionPlan) -> io::Result<(Box<PreparedSession>, Option<SpeechEnds>)> {
     socket::set_up(&plan.socket)?;
     let identity = Identity { ssrc: random::u32(), sequence: first_sequence(), timestamp: random::u32() };
-    let coders = Coders::new(&plan.formats, SPEECH_RATE).map_err(io::Error::other)?;
+    let coders = Coders::new(&plan.formats, plan.rate).map_err(io::Error::other)?;
     let (role, ends) = match plan.role {
         Role::Echo => (RoleParts::Echo(Echo::new(identity)), None),
+        Role::Bridge { partner } => (RoleParts::Bridge(Bridge::new(partner, identity)), None),
         Role::Speech => {
             let (in_producer, in_consumer) = frame::ring(INBOUND_RING_FRAMES, || InFrame::EMPTY);
             let (out_producer, out_consumer) = frame::ring(OUTBOUND_RING_FRAMES, || OutFrame::EMPTY);

@@ -124,6 +124,9 @@ impl Playout {
             self.starting = true;
             return;
         }
+        if let Some(events) = line.telephone_event {
+            self.digits.set_clock(events.clock);
+        }
         if let Some(events) = line.telephone_event
             && let Some(packet) = self.digits.poll_packet(timestamp)
         {

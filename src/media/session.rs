@@ -5,6 +5,7 @@
 
 use crate::id::{CallId, Generation};
 use crate::limits::{FRAME, MEDIA_TIMEOUT, UNANSWERED_MEDIA_MAX};
+use crate::media::bridge::{Bridge, Onward, What};
 use crate::media::coders::Coders;
 use crate::media::echo::Echo;
 use crate::media::event::{MediaEvent, SessionStats};
@@ -14,26 +15,37 @@ use crate::media::pass::Pass;
 use crate::media::plan::SessionPlan;
 use crate::media::playout::{Line, Playout};
 use crate::media::reorder::{Arrived, Audio};
+use crate::media::transcode;
 use crate::rtp::dtmf::{Digits, Event, Receiver};
 use crate::rtp::stats::{Arrival, Reception};
-use crate::rtp::{Format, Formats, Header, Packet};
-use crate::time::Tick;
+use crate::rtp::{Codec, Format, Formats, Header, Packet};
+use crate::time::{MediaTime, Tick};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Comfort noise, RFC 3389: accepted, and heard as the silence that it stands for.
 const COMFORT_NOISE: u8 = 13;
-/// How often an echo call looks at its media timeout.
-const HOUSEKEEPING: Duration = Duration::from_millis(60);
-/// Frames sent at most to an address that never answered.
-// 2 s / 20 ms.
-const UNANSWERED_FRAMES_MAX: u32 = (UNANSWERED_MEDIA_MAX.as_millis() / FRAME.as_millis()) as u32;
+/// How often a call looks at its media timeout, in milliseconds: on the full tenth of a second, so that calls share the
+/// wake-ups that this takes.
+const HOUSEKEEPING_MS: u64 = 900;
+const HOUSEKEEPING_STEP_MS: u64 = 100;
 
 /// The part of the chain that depends on the role.
 #[expect(clippy::large_enum_variant, reason = "lives in the one box of its call; a second one would only add a jump")]
 pub(in crate::media) enum RoleParts {
     Echo(Echo),
     Speech(SpeechParts),
+    Bridge(Bridge),
+}
+
+/// What became of a datagram.
+pub(super) enum Heard<'a> {
+    /// Counted, perhaps answered.
+    Taken,
+    /// In order, and its audio is readable by speech now (the ingress mark's end).
+    Readable,
+    /// For the other leg of a bridge.
+    Onward(Onward<'a>),
 }
 
 /// Both halves of a speech call.
@@ -76,11 +88,16 @@ pub(in crate::media) struct Session {
     role: RoleParts,
     /// The destination has sent us something.
     answered: bool,
-    unanswered_frames: u32,
+    /// Audio sent to it before it did.
+    unanswered: Duration,
     /// When the last valid packet came (or the call opened, or hold ended).
     heard: Tick,
     timed_out: bool,
     housekeeping_due: Tick,
+    /// When audio time was 0.
+    opened: Tick,
+    /// Bridge: the sender is another one than that of the packets passed on before.
+    fresh_source: bool,
     stats: SessionStats,
 }
 
@@ -94,13 +111,15 @@ impl Session {
             held: plan.held,
             latch: Latch::new(plan.remote, plan.learn_source),
             source: None,
-            keys: Receiver::default(),
+            keys: receiver(&plan.formats),
             role,
             answered: false,
-            unanswered_frames: 0,
+            unanswered: Duration::ZERO,
             heard: Tick(0),
             timed_out: false,
             housekeeping_due: Tick(0),
+            opened: Tick(0),
+            fresh_source: false,
             stats: SessionStats::default(),
         }
     }
@@ -129,58 +148,59 @@ impl Session {
 
     /// The call starts; its 20 ms clock ticks first at `first_due`.
     pub(super) fn handle_opened(&mut self, now: Tick, first_due: Tick) {
-        self.heard = now;
-        self.housekeeping_due = now + HOUSEKEEPING;
+        (self.heard, self.opened) = (now, now);
+        self.housekeeping_due = next_housekeeping(now);
         if let RoleParts::Speech(parts) = &mut self.role {
             parts.inbound.handle_opened(now);
             parts.playout.handle_opened(first_due);
         }
     }
 
-    /// One datagram. True when it was in order and its audio is readable by speech now (the ingress mark's end).
-    pub(super) fn handle_datagram(
+    /// One datagram.
+    pub(super) fn handle_datagram<'d>(
         &mut self,
         pass: &mut Pass<'_>,
         from: SocketAddr,
         received: Tick,
-        datagram: &[u8],
-    ) -> bool {
+        datagram: &'d [u8],
+    ) -> Heard<'d> {
         // No input makes a chain panic, so the test of what happens then has to ask for it.
         #[cfg(test)]
         assert_ne!(datagram, b"panic", "asked for by a test");
         let Ok(packet) = Packet::parse(datagram) else {
             self.stats.garbage += 1;
             pass.marks.rtp_garbage.count();
-            return false;
+            return Heard::Taken;
         };
         let kind = self.kind(&packet);
         let plausible = !matches!(kind, Kind::Malformed | Kind::Unknown);
         match self.latch.handle_packet(pass.now, from, packet.header.ssrc, packet.header.sequence, plausible) {
             Verdict::Accepted => {}
-            Verdict::Probation => return false,
+            Verdict::Probation => return Heard::Taken,
             Verdict::Forged => {
                 self.stats.forged += 1;
                 pass.marks.rtp_forged.count();
-                return false;
+                return Heard::Taken;
             }
         }
-        let audio = match kind {
+        let (audio, clock) = match kind {
             Kind::Unknown => {
                 self.stats.wrong_payload += 1;
                 pass.marks.rtp_wrong_payload.count();
-                return false;
+                return Heard::Taken;
             }
             Kind::Malformed => {
                 self.stats.garbage += 1;
                 pass.marks.rtp_garbage.count();
-                return false;
+                return Heard::Taken;
             }
-            Kind::Audio(audio) => audio,
-            Kind::TelephoneEvent | Kind::ComfortNoise => Audio::NONE,
+            Kind::Audio(audio) => (audio, Some(audio.clock)),
+            Kind::TelephoneEvent => (Audio::NONE, self.formats.telephone_event.map(|e| e.clock)),
+            Kind::ComfortNoise => (Audio::NONE, None),
         };
-        let Some(extended) = self.receive(pass, &packet, received) else { return false };
+        let Some(extended) = self.receive(pass, &packet, received, clock) else { return Heard::Taken };
         if self.held {
-            return false;
+            return Heard::Taken;
         }
         if kind == Kind::TelephoneEvent {
             self.handle_event(pass, &packet);
@@ -189,13 +209,80 @@ impl Session {
         let arrived = Arrived { sequence, timestamp, received, audio, octets: packet.payload };
         let (stats, coders) = (&mut self.stats, &mut self.coders);
         match &mut self.role {
-            RoleParts::Speech(parts) => parts.inbound.handle_packet(pass, stats, coders, &arrived),
+            RoleParts::Speech(parts) => {
+                if parts.inbound.handle_packet(pass, stats, coders, &arrived) {
+                    return Heard::Readable;
+                }
+            }
             RoleParts::Echo(echo) => {
                 if audio != Audio::NONE {
                     echo.handle_packet(pass, stats, coders, &arrived, extended, marker, self.formats.send);
                 }
-                false
             }
+            RoleParts::Bridge(_) => return self.onward(kind, arrived, extended, marker),
+        }
+        Heard::Taken
+    }
+
+    /// A packet for the other leg.
+    fn onward<'d>(&mut self, kind: Kind, packet: Arrived<'d>, extended: u64, marker: bool) -> Heard<'d> {
+        let Audio { place, samples, .. } = packet.audio;
+        let what = match kind {
+            Kind::Audio(_) => self.formats.receive.get(usize::from(place)).copied().flatten().map(What::Audio),
+            Kind::TelephoneEvent => self.formats.telephone_event.map(What::Event),
+            Kind::ComfortNoise => Some(What::ComfortNoise),
+            Kind::Malformed | Kind::Unknown => None,
+        };
+        let rate = self.coders.decoder(usize::from(place)).map_or(1, |d| d.rate());
+        let length = Duration::from_micros(u64::from(samples) * 1_000_000 / u64::from(rate));
+        what.map_or(Heard::Taken, |what| Heard::Onward(Onward { what, packet, extended, marker, length }))
+    }
+
+    /// Sends what `from`, the other leg of this bridge, has accepted.
+    pub(super) fn handle_onward(&mut self, pass: &mut Pass<'_>, from: &mut Self, onward: &Onward<'_>) {
+        let open = self.is_open();
+        let RoleParts::Bridge(bridge) = &mut self.role else { return };
+        if !open {
+            bridge.handle_pause();
+            from.handle_nobody(pass);
+            return;
+        }
+        if std::mem::take(&mut from.fresh_source) {
+            bridge.handle_pause();
+        }
+        if !self.answered {
+            self.unanswered += onward.length;
+        }
+        bridge.handle_onward(pass, &mut self.stats, &mut from.coders, &mut self.coders, &self.formats, onward);
+    }
+
+    /// What was accepted had nobody to go to.
+    pub(super) fn handle_nobody(&mut self, pass: &mut Pass<'_>) {
+        self.stats.unbridged += 1;
+        pass.marks.rtp_unbridged.count();
+    }
+
+    /// The bridge that this call is a leg of.
+    pub(in crate::media) fn bridge(&self) -> Option<&Bridge> {
+        match &self.role {
+            RoleParts::Bridge(bridge) => Some(bridge),
+            RoleParts::Echo(_) | RoleParts::Speech(_) => None,
+        }
+    }
+
+    /// The other leg came, or went.
+    pub(super) fn set_partner_slot(&mut self, slot: Option<u32>) {
+        if let RoleParts::Bridge(bridge) = &mut self.role {
+            bridge.set_slot(slot);
+        }
+    }
+
+    /// Packets that one received packet makes at most.
+    pub(super) fn answers_max(&self) -> usize {
+        match &self.role {
+            RoleParts::Echo(_) if self.formats.send.codec != Codec::Opus => 1,
+            RoleParts::Speech(_) => 1,
+            RoleParts::Echo(_) | RoleParts::Bridge(_) => transcode::PACKETS_MAX,
         }
     }
 
@@ -207,7 +294,7 @@ impl Session {
             parts.playout.handle_timeout(pass, &mut self.stats, &line, self.coders.encoder());
         }
         if pass.now >= self.housekeeping_due {
-            self.housekeeping_due = pass.now + HOUSEKEEPING;
+            self.housekeeping_due = next_housekeeping(pass.now);
             self.give_back(pass);
             if !self.held && !self.timed_out && pass.now.since(self.heard) >= MEDIA_TIMEOUT {
                 self.timed_out = true;
@@ -219,7 +306,7 @@ impl Session {
     /// When `handle_timeout` is needed next.
     pub(super) fn poll_timeout(&self) -> Tick {
         match &self.role {
-            RoleParts::Echo(_) => self.housekeeping_due,
+            RoleParts::Echo(_) | RoleParts::Bridge(_) => self.housekeeping_due,
             RoleParts::Speech(parts) => {
                 parts.inbound.poll_timeout().min(parts.playout.poll_timeout()).min(self.housekeeping_due)
             }
@@ -237,7 +324,7 @@ impl Session {
         pass.marks.rtp_sent.add(taken as u64);
         pass.marks.rtp_send_failed.add(failed);
         match &mut self.role {
-            RoleParts::Echo(_) => {
+            RoleParts::Echo(_) | RoleParts::Bridge(_) => {
                 for packet in &packets[..taken] {
                     pass.marks.route_bridge.record(at.since(packet.origin));
                 }
@@ -247,7 +334,7 @@ impl Session {
                     pass.marks.route_egress.record(at.since(packet.origin));
                 }
                 if !self.answered {
-                    self.unanswered_frames += 1;
+                    self.unanswered += FRAME;
                 }
                 parts.playout.handle_sent(pass, self.call, at, taken > 0);
             }
@@ -267,16 +354,21 @@ impl Session {
             let old = std::mem::replace(&mut self.coders, coders);
             self.retire(old);
             self.give_back(pass);
-            if let RoleParts::Echo(echo) = &mut self.role {
-                echo.handle_new_source();
+            match &mut self.role {
+                RoleParts::Echo(echo) => echo.handle_new_source(),
+                RoleParts::Bridge(bridge) => bridge.handle_pause(),
+                RoleParts::Speech(_) => {}
             }
         }
         if self.coders.serves(&formats) {
+            if formats.telephone_event != self.formats.telephone_event {
+                self.keys = receiver(&formats);
+            }
             self.formats = formats;
         }
         if self.latch.set_expected(remote) {
             self.answered = false;
-            self.unanswered_frames = 0;
+            self.unanswered = Duration::ZERO;
         }
     }
 
@@ -301,8 +393,10 @@ impl Session {
             // Time on hold is no missing media.
             self.heard = now;
             self.timed_out = false;
-            if let RoleParts::Speech(parts) = &mut self.role {
-                parts.inbound.handle_new_source();
+            match &mut self.role {
+                RoleParts::Speech(parts) => parts.inbound.handle_new_source(),
+                RoleParts::Echo(echo) => echo.handle_new_source(),
+                RoleParts::Bridge(bridge) => bridge.handle_pause(),
             }
         }
         self.held = held;
@@ -311,7 +405,7 @@ impl Session {
     pub(super) fn handle_flush(&mut self, pass: &mut Pass<'_>, generation: Generation) {
         match &mut self.role {
             RoleParts::Speech(parts) => parts.playout.handle_flush(pass, self.call, generation),
-            RoleParts::Echo(_) => {}
+            RoleParts::Echo(_) | RoleParts::Bridge(_) => {}
         }
     }
 
@@ -344,11 +438,15 @@ impl Session {
     }
 
     /// Counts a packet of the right address; its extended sequence number, or `None` when it is not to be used.
-    fn receive(&mut self, pass: &mut Pass<'_>, packet: &Packet<'_>, received: Tick) -> Option<u64> {
+    /// `clock`: Hz of its timestamp, if its payload type says so.
+    fn receive(&mut self, pass: &mut Pass<'_>, packet: &Packet<'_>, received: Tick, clock: Option<u32>) -> Option<u64> {
         let header = packet.header;
         let known = match &mut self.source {
             Some(source) if source.ssrc == header.ssrc => {
                 source.rival = None;
+                if let Some(clock) = clock {
+                    source.reception.set_clock(clock);
+                }
                 let known = source.reception.handle_packet(header.sequence, header.timestamp, received);
                 (known.1 != Arrival::Restart).then_some(known)
             }
@@ -363,7 +461,7 @@ impl Session {
             if self.source.is_none() {
                 pass.reports.offer(pass.marks, MediaEvent::FirstPacket { call: self.call, at: received });
             }
-            let reception = Reception::new(header.sequence, header.timestamp, received, 8_000);
+            let reception = Reception::new(header.sequence, header.timestamp, received, clock.unwrap_or(8_000));
             let extended = reception.highest();
             self.start_source(header.ssrc, reception);
             (extended, Arrival::New)
@@ -387,11 +485,13 @@ impl Session {
             self.stats.lost += old.reception.lost();
             self.stats.jitter_max = self.stats.jitter_max.max(old.reception.jitter_max());
         }
-        self.keys = Receiver::default();
+        self.keys = receiver(&self.formats);
         self.coders.handle_new_source();
         match &mut self.role {
             RoleParts::Echo(echo) => echo.handle_new_source(),
             RoleParts::Speech(parts) => parts.inbound.handle_new_source(),
+            // What goes on to the other leg starts anew with the next packet.
+            RoleParts::Bridge(_) => self.fresh_source = true,
         }
     }
 
@@ -401,6 +501,7 @@ impl Session {
         let at = match &self.role {
             RoleParts::Echo(echo) => echo.position(),
             RoleParts::Speech(parts) => parts.inbound.position(),
+            RoleParts::Bridge(_) => MediaTime(samples(pass.now.since(self.opened))),
         };
         self.stats.digits += 1;
         pass.marks.digits.count();
@@ -408,14 +509,33 @@ impl Session {
     }
 
     fn line(&self) -> Line {
-        let answers = self.answered || self.unanswered_frames < UNANSWERED_FRAMES_MAX;
         Line {
             call: self.call,
             format: self.formats.send,
             telephone_event: self.formats.telephone_event,
-            open: !self.held && answers && self.latch.destination().is_some(),
+            open: self.is_open(),
         }
     }
+
+    /// Whether anything may be sent.
+    fn is_open(&self) -> bool {
+        let answers = self.answered || self.unanswered < UNANSWERED_MEDIA_MAX;
+        !self.held && answers && self.latch.destination().is_some()
+    }
+}
+
+fn samples(time: Duration) -> u64 {
+    u64::try_from(time.as_micros() / 125).unwrap_or(u64::MAX)
+}
+
+/// For the agreed events' clock.
+fn receiver(formats: &Formats) -> Receiver {
+    formats.telephone_event.map_or_else(Receiver::default, |e| Receiver::new(e.clock))
+}
+
+fn next_housekeeping(now: Tick) -> Tick {
+    let step = Duration::from_millis(HOUSEKEEPING_STEP_MS).as_nanos() as u64;
+    Tick((now + Duration::from_millis(HOUSEKEEPING_MS)).0.next_multiple_of(step))
 }
 
 #[cfg(test)]

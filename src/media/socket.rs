@@ -74,30 +74,41 @@ impl ReceiveBatch {
     pub fn new() -> Self {
         // SAFETY: all-zero is a valid value of these C structs (null pointers, zero lengths).
         let (names, vectors, headers) = unsafe { (mem::zeroed(), mem::zeroed(), mem::zeroed()) };
-        Self {
+        let mut batch = Self {
             octets: Box::new([[0; RTP_DATAGRAM_MAX]; DATAGRAM_BATCH]),
             names: Box::new(names),
             controls: Box::new([const { Control([0; CONTROL_LEN]) }; DATAGRAM_BATCH]),
             vectors: Box::new(vectors),
             headers: Box::new(headers),
             len: 0,
+        };
+        for n in 0..DATAGRAM_BATCH {
+            batch.vectors[n] =
+                libc::iovec { iov_base: batch.octets[n].as_mut_ptr().cast(), iov_len: batch.octets[n].len() };
+            let header = &mut batch.headers[n].msg_hdr;
+            header.msg_name = (&raw mut batch.names[n]).cast();
+            header.msg_iov = &raw mut batch.vectors[n];
+            header.msg_iovlen = 1;
+            header.msg_control = batch.controls[n].0.as_mut_ptr().cast();
+            batch.offer(n);
         }
+        batch
+    }
+
+    /// Sets the lengths of the `n`th header, which the kernel overwrites when it fills it.
+    fn offer(&mut self, n: usize) {
+        let header = &mut self.headers[n].msg_hdr;
+        header.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+        header.msg_controllen = CONTROL_LEN;
+        header.msg_flags = 0;
     }
 
     /// Reads what waits on the socket, at most `DATAGRAM_BATCH`; returns how many. Errors of the socket (an ICMP message
     /// for an earlier send) count as nothing read.
     pub fn receive(&mut self, socket: &UdpSocket) -> usize {
-        for n in 0..DATAGRAM_BATCH {
-            self.vectors[n] =
-                libc::iovec { iov_base: self.octets[n].as_mut_ptr().cast(), iov_len: self.octets[n].len() };
-            let header = &mut self.headers[n].msg_hdr;
-            header.msg_name = (&raw mut self.names[n]).cast();
-            header.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
-            header.msg_iov = &raw mut self.vectors[n];
-            header.msg_iovlen = 1;
-            header.msg_control = self.controls[n].0.as_mut_ptr().cast();
-            header.msg_controllen = CONTROL_LEN;
-            header.msg_flags = 0;
+        // Only what the last call filled has to be offered anew: one datagram as a rule, not a whole batch.
+        for n in 0..self.len {
+            self.offer(n);
         }
         // SAFETY: the headers point to buffers of this struct, which live and stay in place (they are boxed) for the
         // call; the count is the array's length; no timeout is passed.

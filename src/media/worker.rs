@@ -5,12 +5,13 @@
 
 use crate::id::CallId;
 use crate::limits::{COMMANDS_PER_PASS_MAX, DATAGRAM_BATCH, DATAGRAMS_PER_PASS_MAX};
+use crate::media::bridge::{Bridge, Onward};
 use crate::media::clock::StampClock;
 use crate::media::command::MediaCommand;
 use crate::media::event::{CloseCause, MediaEvent};
 use crate::media::pass::{Outbox, Pass, Reports};
 use crate::media::plan::PreparedSession;
-use crate::media::session::Session;
+use crate::media::session::{Heard, Session};
 use crate::media::socket::{self, Poller, ReceiveBatch};
 use crate::media::wheel::Wheel;
 use crate::os::clock::monotonic;
@@ -24,12 +25,15 @@ use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::thread;
 use std::time::Duration;
 
 /// Token of the wake for orders; calls have their slot number.
 const ORDERS: u64 = u64::MAX;
 /// Longest sleep, so that the heartbeat shows a live loop even without calls.
 const SLEEP_MAX: Duration = Duration::from_millis(500);
+/// No entry in the wheel.
+const NEVER: Tick = Tick(u64::MAX);
 /// First frames of calls are spread over this many milliseconds.
 const SPREAD_MS: u64 = 20;
 const NANOS_PER_MS: u64 = 1_000_000;
@@ -66,6 +70,9 @@ pub(super) struct Worker {
     /// Vacant slots; capacity is the number of slots.
     vacant: Vec<u32>,
     wheel: Wheel,
+    /// When each slot's entry in the wheel comes out. A due time that moves away leaves it where it is: coming out once
+    /// for nothing costs less than moving an entry with every packet.
+    entered: Box<[Tick]>,
     clock: StampClock,
     batch: ReceiveBatch,
     outbox: Outbox,
@@ -103,6 +110,7 @@ impl Worker {
             calls: (0..slots).map(|_| None).collect(),
             vacant: (0..slots).rev().collect(),
             wheel: Wheel::new(parts.calls_max, monotonic()),
+            entered: (0..slots).map(|_| NEVER).collect(),
             clock: StampClock::new(),
             batch: ReceiveBatch::new(),
             outbox: Outbox::new(),
@@ -118,7 +126,7 @@ impl Worker {
             let now = self.clock.refresh();
             self.shared.heartbeat.store(now.0, Relaxed);
             self.carry_out_orders();
-            self.serve_due();
+            self.serve_due(now);
             for n in 0..ready {
                 match self.poller.token(n) {
                     ORDERS => {
@@ -146,11 +154,11 @@ impl Worker {
         }
     }
 
-    fn serve_due(&mut self) {
-        let now = monotonic();
+    fn serve_due(&mut self, now: Tick) {
         // Each call once: one that is due again already (after a standstill) comes in the next pass.
         for _ in 0..self.slots.len() {
             let Some(slot) = self.wheel.poll_due(now) else { break };
+            self.entered[slot as usize] = NEVER;
             if let Slot::Leaving(..) = self.slots[slot as usize] {
                 self.leave(slot);
                 continue;
@@ -163,12 +171,20 @@ impl Worker {
         let mut served = 0;
         while served < DATAGRAMS_PER_PASS_MAX {
             let Some(Slot::Live(prepared)) = self.slots.get(slot as usize) else { return };
+            // Answers leave on the call's own socket, what goes on to the other leg of a bridge on that leg's.
+            let out = prepared.session.bridge().map_or(Some(slot), Bridge::slot);
+            let answers_max = prepared.session.answers_max();
             let count = self.batch.receive(&prepared.socket);
             for n in 0..count {
+                if let Some(out) = out.filter(|_| self.outbox.room() < answers_max) {
+                    self.flush(out);
+                }
                 self.serve_datagram(slot, n);
             }
             // All answers of a batch leave together.
-            self.flush(slot);
+            if let Some(out) = out {
+                self.flush(out);
+            }
             served += count;
             if count < DATAGRAM_BATCH {
                 break;
@@ -193,9 +209,37 @@ impl Worker {
             session.handle_datagram(&mut pass, datagram.from, received, datagram.octets)
         }));
         match outcome {
-            Ok(true) => self.marks.route_ingress.record(monotonic().since(received)),
-            Ok(false) => {}
+            Ok(Heard::Readable) => self.marks.route_ingress.record(monotonic().since(received)),
+            Ok(Heard::Taken) => {}
+            Ok(Heard::Onward(onward)) => {
+                if pass_on(&mut self.slots, &mut pass, slot, &onward).is_err() {
+                    self.close(slot, CloseCause::Panicked);
+                }
+            }
             Err(_) => self.close(slot, CloseCause::Panicked),
+        }
+    }
+
+    /// Tells both legs of a bridge where the other one is, once both are here.
+    fn join(&mut self, slot: u32) {
+        let Some(Slot::Live(prepared)) = self.slots.get(slot as usize) else { return };
+        let (call, Some(partner)) = (prepared.call(), prepared.partner()) else { return };
+        let Some(other) = self.calls.iter().position(|c| *c == Some(partner)) else { return };
+        let places = self.slots.get_disjoint_mut([slot as usize, other]);
+        if let Ok([Slot::Live(one), Slot::Live(two)]) = places
+            && two.partner() == Some(call)
+        {
+            one.session.set_partner_slot(Some(other as u32));
+            two.session.set_partner_slot(Some(slot));
+        }
+    }
+
+    /// A leg of a bridge goes: the other one has nobody.
+    fn part(&mut self, call: CallId, partner: Option<u32>) {
+        if let Some(Slot::Live(other)) = partner.and_then(|slot| self.slots.get_mut(slot as usize))
+            && other.partner() == Some(call)
+        {
+            other.session.set_partner_slot(None);
         }
     }
 
@@ -246,7 +290,15 @@ impl Worker {
 
     fn schedule(&mut self, slot: u32) {
         if let Some(Slot::Live(prepared)) = self.slots.get(slot as usize) {
-            self.wheel.set(slot, prepared.session.poll_timeout());
+            self.enter(slot, prepared.session.poll_timeout());
+        }
+    }
+
+    /// Sees to it that the slot is served by `due`.
+    fn enter(&mut self, slot: u32, due: Tick) {
+        if due < self.entered[slot as usize] {
+            self.entered[slot as usize] = due;
+            self.wheel.set(slot, due);
         }
     }
 
@@ -295,10 +347,11 @@ impl Worker {
         let first_ms = now.0 / NANOS_PER_MS + 1;
         let wait = (u64::from(slot) + SPREAD_MS - first_ms % SPREAD_MS) % SPREAD_MS;
         prepared.session.handle_opened(now, Tick((first_ms + wait) * NANOS_PER_MS));
-        self.wheel.set(slot, prepared.session.poll_timeout());
+        self.enter(slot, prepared.session.poll_timeout());
         self.slots[slot as usize] = Slot::Live(prepared);
         self.calls[slot as usize] = Some(call);
         self.shared.calls.fetch_add(1, Relaxed);
+        self.join(slot);
         if self.reports.deliver(MediaEvent::Opened { call }).is_err() {
             self.marks.media_events_dropped.count();
         }
@@ -320,13 +373,16 @@ impl Worker {
             Slot::Live(prepared) => {
                 self.poller.remove(prepared.socket.as_raw_fd());
                 self.wheel.remove(slot);
+                self.entered[slot as usize] = NEVER;
                 self.calls[slot as usize] = None;
                 self.shared.calls.fetch_sub(1, Relaxed);
                 if cause == CloseCause::Panicked {
                     self.outbox.clear();
                     self.marks.media_panics.count();
                 }
+                let (call, partner) = (prepared.call(), prepared.session.bridge().and_then(Bridge::slot));
                 *place = Slot::Leaving(prepared, cause);
+                self.part(call, partner);
                 self.leave(slot);
             }
             other => *place = other,
@@ -343,7 +399,7 @@ impl Worker {
                     Ok(()) => self.vacant.push(slot),
                     Err(MediaEvent::Closed { session, .. }) => {
                         *place = Slot::Leaving(session, cause);
-                        self.wheel.set(slot, monotonic() + Duration::from_millis(20));
+                        self.enter(slot, monotonic() + Duration::from_millis(20));
                     }
                     Err(_) => {}
                 }
@@ -351,6 +407,19 @@ impl Worker {
             other => *place = other,
         }
     }
+}
+
+/// Hands what a leg of a bridge accepted to the other leg. Error: it panicked.
+fn pass_on(slots: &mut [Slot], pass: &mut Pass<'_>, slot: u32, onward: &Onward<'_>) -> thread::Result<()> {
+    let Some(Slot::Live(from)) = slots.get_mut(slot as usize) else { return Ok(()) };
+    let Some(other) = from.session.bridge().and_then(Bridge::slot) else {
+        from.session.handle_nobody(pass);
+        return Ok(());
+    };
+    let Ok([Slot::Live(from), Slot::Live(to)]) = slots.get_disjoint_mut([slot as usize, other as usize]) else {
+        return Ok(());
+    };
+    catch_unwind(AssertUnwindSafe(|| to.session.handle_onward(pass, &mut from.session, onward)))
 }
 
 #[cfg(test)]
@@ -393,7 +462,7 @@ mod tests {
         assert!(due <= monotonic() + Duration::from_millis(21));
         let until = monotonic() + Duration::from_secs(2);
         let reported = loop {
-            worker.serve_due();
+            worker.serve_due(monotonic());
             let reported = drain();
             if !reported.is_empty() || monotonic() > until {
                 break reported;

@@ -113,6 +113,8 @@ marks! {
         rtp_garbage: "rtp_packets_total", "kind=\"garbage\"";
         /// RTP packets of a payload type that was not agreed.
         rtp_wrong_payload: "rtp_packets_total", "kind=\"wrong_payload\"";
+        /// RTP packets of a bridged leg that the other leg could not be sent.
+        rtp_unbridged: "rtp_packets_total", "kind=\"unbridged\"";
         /// RTP packets declared lost.
         rtp_lost: "rtp_packets_total", "kind=\"lost\"";
         /// Packets that the socket would not take.

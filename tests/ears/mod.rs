@@ -13,7 +13,7 @@ use callwright::telemetry::Marks;
 use callwright::time::MediaTime;
 use callwright_dsp::codec::g711;
 use callwright_dsp::level;
-use callwright_dsp::resample::Downsampler2;
+use callwright_dsp::resample::{Rate, Resampler};
 use callwright_models::Assets;
 use callwright_models::tts::Flite;
 use ringbuf::HeapRb;
@@ -196,7 +196,7 @@ pub fn said(voice: &str, text: &str) -> Vec<i16> {
         ControlFlow::Continue(())
     });
     let mut pcm = vec![0; wide.len() / 2 + 1];
-    let made = Downsampler2::default().process(&wide, &mut pcm);
+    let made = Resampler::new(Rate::Hz16000, Rate::Hz8000).process(&wide, &mut pcm).written;
     pcm.truncate(made);
     let first = level::first_voiced(&pcm, 8000, -45.0).unwrap_or(0);
     let last = level::last_voiced(&pcm, 8000, -45.0).unwrap_or(pcm.len() - 1);

@@ -57,7 +57,7 @@ Exit code: 0 all expectations met · 1 not all met · 2 wrong arguments or scrip
 pub struct Args {
     /// Whom to call: sip:user@host, or with a port sip:user@host:port (UDP)
     uri: String,
-    /// Play this WAV file once the call is answered (8 or 16 kHz integer PCM)
+    /// Play this WAV file once the call is answered (8, 16, 24 or 48 kHz integer PCM)
     #[arg(long, value_name = "WAV", conflicts_with = "script")]
     play: Option<PathBuf>,
     /// Press these keys (0-9 * # A-D), after --play

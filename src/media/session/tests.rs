@@ -115,7 +115,7 @@ impl Rig {
         let mut datagram = vec![0; HEADER_LEN];
         header.write((&mut datagram[..]).try_into().unwrap());
         datagram.extend_from_slice(payload);
-        self.pass(at, |session, pass| session.handle_datagram(pass, from, at, &datagram))
+        self.pass(at, |session, pass| matches!(session.handle_datagram(pass, from, at, &datagram), Heard::Readable))
     }
 
     fn events(&mut self) -> Vec<MediaEvent> {
@@ -316,8 +316,8 @@ fn what_does_not_belong_is_counted_and_changes_nothing() {
     for n in 0..50u16 {
         rig.packet_from(stranger, ms(21), Header { sequence: n, ..header }, &voice(n, 160));
     }
-    rig.pass(ms(22), |s, p| s.handle_datagram(p, phone(), ms(22), b"\x00\x01stun?"));
-    rig.pass(ms(22), |s, p| s.handle_datagram(p, phone(), ms(22), &[]));
+    rig.pass(ms(22), |s, p| _ = s.handle_datagram(p, phone(), ms(22), b"\x00\x01stun?"));
+    rig.pass(ms(22), |s, p| _ = s.handle_datagram(p, phone(), ms(22), &[]));
     rig.packet_from(phone(), ms(23), Header { payload_type: 18, ..header }, &voice(1, 20));
     rig.packet_from(phone(), ms(24), header, &voice(1, 481));
     rig.packet_from(phone(), ms(25), header, &[]);
@@ -626,7 +626,7 @@ proptest! {
             }
             let at = ms(20 + n as u64 * 7);
             rig.run(at);
-            rig.pass(at, |s, p| s.handle_datagram(p, phone(), at, &datagram));
+            rig.pass(at, |s, p| _ = s.handle_datagram(p, phone(), at, &datagram));
         }
     }
 }

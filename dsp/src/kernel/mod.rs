@@ -1,0 +1,133 @@
+//! Inner loops over samples. Purpose: the few loops in which a media thread spends its time, each written three times
+//! (plain Rust, AVX2, AVX-512) behind one table of function pointers that is chosen once. Any thread; no state, no heap.
+//!
+//! Invariants: all sets give the same result to the last bit, whatever the input (integer arithmetic throughout, and
+//! where there is a gain, one rounding per step in a fixed order); the plain one is the oracle of the others. A call
+//! costs one indirect jump per block of samples, never per sample. This is the only module of the crate with `unsafe`.
+//! Deliberately absent: meaning (levels are in `level`, filters in `resample`), and a set of its own for other
+//! architectures: they run the plain one.
+
+mod polyphase;
+mod scalar;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+
+pub use polyphase::{Polyphase, TAP_ONE};
+
+use std::sync::OnceLock;
+
+/// Instruction set that a table of kernels needs, the plainest first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Level {
+    /// Plain Rust, any machine.
+    Scalar,
+    /// x86-64 with AVX2 (2013 and later).
+    Avx2,
+    /// x86-64 with AVX-512 F, BW and VL (servers of 2017 and later).
+    Avx512,
+}
+
+impl Level {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Scalar, Self::Avx2, Self::Avx512];
+
+    /// For people: `scalar`, `AVX2`, `AVX-512`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Scalar => "scalar",
+            Self::Avx2 => "AVX2",
+            Self::Avx512 => "AVX-512",
+        }
+    }
+}
+
+/// One set of inner loops. The fields are private so that only this module, which has looked at the processor, can make
+/// one; slices of different lengths are cut to the shorter.
+#[derive(Debug)]
+pub struct Kernels {
+    level: Level,
+    dot: fn(&[i16], &[i16]) -> i64,
+    correlate: fn(&[i16], &[i16], &mut [i64]),
+    energy: fn(&[i16]) -> u64,
+    peak: fn(&[i16]) -> u16,
+    mix: fn(&mut [i16], &[i16]),
+    gain: fn(&mut [i16], f32, f32),
+    polyphase: fn(&Polyphase, &[i16], usize, &mut [i16]),
+}
+
+impl Kernels {
+    /// The fastest set that this processor runs; looked up once per process, later calls read one atomic.
+    #[must_use]
+    pub fn best() -> &'static Self {
+        static BEST: OnceLock<&'static Kernels> = OnceLock::new();
+        BEST.get_or_init(|| Level::ALL.into_iter().rev().find_map(Self::of).unwrap_or(&scalar::KERNELS))
+    }
+
+    /// The set of one level; `None` when this processor lacks it. For tests, benchmarks and comparison.
+    #[must_use]
+    pub fn of(level: Level) -> Option<&'static Self> {
+        match level {
+            Level::Scalar => Some(&scalar::KERNELS),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => x86_64::avx2(),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => x86_64::avx512(),
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => None,
+        }
+    }
+
+    /// Which set this is.
+    #[must_use]
+    pub const fn level(&self) -> Level {
+        self.level
+    }
+
+    /// Sum of products.
+    #[must_use]
+    pub fn dot(&self, x: &[i16], y: &[i16]) -> i64 {
+        (self.dot)(x, y)
+    }
+
+    /// `out[k]` = sum over n of `x[n] · y[n + k]`. `y` holds `x.len() + out.len() - 1` samples; what is missing counts as
+    /// zero.
+    pub fn correlate(&self, x: &[i16], y: &[i16], out: &mut [i64]) {
+        // Lags at which all of `x` meets samples.
+        let whole = out.len().min((y.len() + 1).saturating_sub(x.len()));
+        let (inside, beyond) = out.split_at_mut(whole);
+        (self.correlate)(x, y, inside);
+        for (k, sum) in beyond.iter_mut().enumerate() {
+            *sum = self.dot(x, y.get(whole + k..).unwrap_or_default());
+        }
+    }
+
+    /// Sum of squares.
+    #[must_use]
+    pub fn energy(&self, x: &[i16]) -> u64 {
+        (self.energy)(x)
+    }
+
+    /// Largest magnitude, 0 to 32768.
+    #[must_use]
+    pub fn peak(&self, x: &[i16]) -> u16 {
+        (self.peak)(x)
+    }
+
+    /// `dst[n] += src[n]`, saturating.
+    pub fn mix(&self, dst: &mut [i16], src: &[i16]) {
+        (self.mix)(dst, src);
+    }
+
+    /// `pcm[n] *= from + n · step`, rounded to nearest (ties to even), saturating. Gains are finite and within ±1000.
+    pub fn gain(&self, pcm: &mut [i16], from: f32, step: f32) {
+        (self.gain)(pcm, from, step);
+    }
+
+    /// Filters `x` into `out`, whose first sample stands at `first` of the common rate: see [`Polyphase`]. Rounded to
+    /// nearest, saturating. Outputs that need samples beyond the end of `x` are left alone.
+    pub fn polyphase(&self, filter: &Polyphase, x: &[i16], first: usize, out: &mut [i16]) {
+        let count = out.len().min(filter.reach(x.len(), first));
+        (self.polyphase)(filter, x, first, &mut out[..count]);
+    }
+}

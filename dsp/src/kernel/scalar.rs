@@ -1,0 +1,62 @@
+//! The kernels in plain Rust. Purpose: the oracle that the vector sets are compared with, and the set of every machine
+//! that has none. Any thread. Invariant: written for clearness first; no wrap on any input.
+
+use super::polyphase::{HALF, Polyphase, TAP_BITS, Walk};
+use super::{Kernels, Level};
+
+pub(super) static KERNELS: Kernels =
+    Kernels { level: Level::Scalar, dot, correlate, energy, peak, mix, gain, polyphase };
+
+pub(super) fn dot(x: &[i16], y: &[i16]) -> i64 {
+    x.iter().zip(y).map(|(x, y)| i64::from(i32::from(*x) * i32::from(*y))).sum()
+}
+
+fn correlate(x: &[i16], y: &[i16], out: &mut [i64]) {
+    for (k, sum) in out.iter_mut().enumerate() {
+        *sum = dot(x, &y[k..]);
+    }
+}
+
+pub(super) fn energy(x: &[i16]) -> u64 {
+    x.iter().map(|s| u64::from(u32::from(s.unsigned_abs()) * u32::from(s.unsigned_abs()))).sum()
+}
+
+pub(super) fn peak(x: &[i16]) -> u16 {
+    x.iter().map(|s| s.unsigned_abs()).max().unwrap_or(0)
+}
+
+pub(super) fn mix(dst: &mut [i16], src: &[i16]) {
+    for (d, s) in dst.iter_mut().zip(src) {
+        *d = d.saturating_add(*s);
+    }
+}
+
+fn gain(pcm: &mut [i16], from: f32, step: f32) {
+    gain_at(pcm, 0, from, step);
+}
+
+/// As `gain`, for the part of a block that begins at its sample `first`.
+pub(super) fn gain_at(pcm: &mut [i16], first: usize, from: f32, step: f32) {
+    for (n, sample) in pcm.iter_mut().enumerate() {
+        // Multiplied and added apart, as the vector sets do it.
+        let gain = from + step * (first + n) as f32;
+        // `as` saturates.
+        *sample = (f32::from(*sample) * gain).round_ties_even() as i16;
+    }
+}
+
+fn polyphase(filter: &Polyphase, x: &[i16], first: usize, out: &mut [i16]) {
+    polyphase_from(filter, x, Walk::new(filter, first), out);
+}
+
+/// As `polyphase`, for the part of a block that begins where `walk` has come to.
+pub(super) fn polyphase_from(filter: &Polyphase, x: &[i16], mut walk: Walk, out: &mut [i16]) {
+    for out in out {
+        let (at, phase) = walk.step();
+        let taps = &filter.taps[phase * filter.row..][..filter.row];
+        let sum: i32 = x[at..].iter().zip(taps).map(|(x, tap)| i32::from(*x) * i32::from(*tap)).sum();
+        let rounded = (sum + HALF) >> TAP_BITS;
+        // In the range of 16 bits after clamping.
+        *out = rounded.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16;
+    }
+}

@@ -1,0 +1,240 @@
+//! The kernels with 256-bit vectors. Invariant: `KERNELS` reaches callers only through `super::avx2`, which has asked the
+//! processor; the entries of the table rely on that.
+
+use super::super::polyphase::{HALF, Polyphase, TAP_BITS, Walk};
+use super::super::{Kernels, Level, scalar};
+use core::arch::x86_64::*;
+
+pub(super) static KERNELS: Kernels = Kernels {
+    level: Level::Avx2,
+    // SAFETY: this table is handed out only where the processor has AVX2.
+    dot: |x, y| unsafe { dot(x, y) },
+    // SAFETY: as above.
+    correlate: |x, y, out| unsafe { correlate(x, y, out) },
+    // SAFETY: as above.
+    energy: |x| unsafe { energy(x) },
+    // SAFETY: as above.
+    peak: |x| unsafe { peak(x) },
+    // SAFETY: as above.
+    mix: |dst, src| unsafe { mix(dst, src) },
+    // SAFETY: as above.
+    gain: |pcm, from, step| unsafe { gain(pcm, from, step) },
+    // SAFETY: as above.
+    polyphase: |filter, x, first, out| unsafe { polyphase(filter, x, first, out) },
+};
+
+/// Samples in a vector.
+const LANES: usize = 16;
+type Block = [i16; LANES];
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load(block: &Block) -> __m256i {
+    // SAFETY: the array is as long as the vector; the load needs no alignment.
+    unsafe { _mm256_loadu_si256(block.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn store(block: &mut Block, value: __m256i) {
+    // SAFETY: the array is as long as the vector; the store needs no alignment.
+    unsafe { _mm256_storeu_si256(block.as_mut_ptr().cast(), value) }
+}
+
+/// Sum of the four 64-bit lanes.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn sum_u64(v: __m256i) -> u64 {
+    let pair = _mm_add_epi64(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
+    let sum = _mm_add_epi64(pair, _mm_unpackhi_epi64(pair, pair));
+    _mm_cvtsi128_si64(sum).cast_unsigned()
+}
+
+/// Adds eight unsigned 32-bit lanes to four 64-bit ones.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn widen_add(sum: __m256i, v: __m256i) -> __m256i {
+    let even = _mm256_and_si256(v, _mm256_set1_epi64x(0xffff_ffff));
+    _mm256_add_epi64(sum, _mm256_add_epi64(even, _mm256_srli_epi64::<32>(v)))
+}
+
+/// A pair of products lies above −2³¹ and reaches 2³¹ when all four factors are −32768. Raised by this it is an unsigned
+/// 32-bit number in every case.
+const BIAS: i32 = i32::MAX;
+
+/// What `BIAS` has added to a sum after `vectors` vectors.
+#[inline]
+fn bias(vectors: usize) -> i64 {
+    // A slice has fewer than 2³¹ vectors on any machine that could hold the two.
+    vectors as i64 * (LANES as i64 / 2) * i64::from(BIAS)
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn multiply_add(sum: __m256i, x: __m256i, y: __m256i) -> __m256i {
+    widen_add(sum, _mm256_add_epi32(_mm256_madd_epi16(x, y), _mm256_set1_epi32(BIAS)))
+}
+
+#[target_feature(enable = "avx2")]
+fn dot(x: &[i16], y: &[i16]) -> i64 {
+    let length = x.len().min(y.len());
+    let (x, x_rest) = x[..length].as_chunks::<LANES>();
+    let (y, y_rest) = y[..length].as_chunks::<LANES>();
+    let mut sum = _mm256_setzero_si256();
+    for (x, y) in x.iter().zip(y) {
+        sum = multiply_add(sum, load(x), load(y));
+    }
+    sum_u64(sum).cast_signed() - bias(x.len()) + scalar::dot(x_rest, y_rest)
+}
+
+/// Lags that share the loads of `x`.
+const LAGS: usize = 4;
+
+#[target_feature(enable = "avx2")]
+fn correlate(x: &[i16], y: &[i16], out: &mut [i64]) {
+    let (blocks, rest) = x.as_chunks::<LANES>();
+    let (groups, single) = out.as_chunks_mut::<LAGS>();
+    let done = groups.len() * LAGS;
+    for (k, group) in groups.iter_mut().enumerate() {
+        let y: [&[i16]; LAGS] = core::array::from_fn(|lag| &y[k * LAGS + lag..]);
+        let mut sums = [_mm256_setzero_si256(); LAGS];
+        for ((((x, a), b), c), d) in blocks
+            .iter()
+            .zip(y[0].as_chunks::<LANES>().0)
+            .zip(y[1].as_chunks::<LANES>().0)
+            .zip(y[2].as_chunks::<LANES>().0)
+            .zip(y[3].as_chunks::<LANES>().0)
+        {
+            let x = load(x);
+            sums[0] = multiply_add(sums[0], x, load(a));
+            sums[1] = multiply_add(sums[1], x, load(b));
+            sums[2] = multiply_add(sums[2], x, load(c));
+            sums[3] = multiply_add(sums[3], x, load(d));
+        }
+        for ((out, sum), y) in group.iter_mut().zip(sums).zip(y) {
+            *out = sum_u64(sum).cast_signed() - bias(blocks.len()) + scalar::dot(rest, &y[blocks.len() * LANES..]);
+        }
+    }
+    for (k, out) in single.iter_mut().enumerate() {
+        *out = dot(x, &y[done + k..]);
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn energy(x: &[i16]) -> u64 {
+    let (blocks, rest) = x.as_chunks::<LANES>();
+    let mut sum = _mm256_setzero_si256();
+    for block in blocks {
+        let x = load(block);
+        // Two squares are at most 2³¹: right as an unsigned number.
+        sum = widen_add(sum, _mm256_madd_epi16(x, x));
+    }
+    sum_u64(sum) + scalar::energy(rest)
+}
+
+#[target_feature(enable = "avx2")]
+fn peak(x: &[i16]) -> u16 {
+    let (blocks, rest) = x.as_chunks::<LANES>();
+    let mut max = _mm256_setzero_si256();
+    for block in blocks {
+        // The magnitude of −32768 is 0x8000: right as an unsigned number.
+        max = _mm256_max_epu16(max, _mm256_abs_epi16(load(block)));
+    }
+    // The smallest of the complements is the complement of the largest.
+    let half = _mm_max_epu16(_mm256_castsi256_si128(max), _mm256_extracti128_si256::<1>(max));
+    let least = _mm_minpos_epu16(_mm_xor_si128(half, _mm_set1_epi16(-1)));
+    // The low 16 bits hold the value.
+    let largest = !(_mm_cvtsi128_si32(least) as u16);
+    largest.max(scalar::peak(rest))
+}
+
+#[target_feature(enable = "avx2")]
+fn mix(dst: &mut [i16], src: &[i16]) {
+    let length = dst.len().min(src.len());
+    let (dst, dst_rest) = dst[..length].as_chunks_mut::<LANES>();
+    let (src, src_rest) = src[..length].as_chunks::<LANES>();
+    for (dst, src) in dst.iter_mut().zip(src) {
+        let sum = _mm256_adds_epi16(load(dst), load(src));
+        store(dst, sum);
+    }
+    scalar::mix(dst_rest, src_rest);
+}
+
+#[target_feature(enable = "avx2")]
+fn gain(pcm: &mut [i16], from: f32, step: f32) {
+    let (blocks, rest) = pcm.as_chunks_mut::<LANES>();
+    let done = blocks.len() * LANES;
+    let (from_all, step_all) = (_mm256_set1_ps(from), _mm256_set1_ps(step));
+    let eight = _mm256_set1_epi32(8);
+    let mut index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    for block in blocks {
+        let x = load(block);
+        let (low, high) = (_mm256_castsi256_si128(x), _mm256_extracti128_si256::<1>(x));
+        let mut halves = [_mm256_cvtepi16_epi32(low), _mm256_cvtepi16_epi32(high)];
+        for half in &mut halves {
+            let gain = _mm256_add_ps(from_all, _mm256_mul_ps(step_all, _mm256_cvtepi32_ps(index)));
+            *half = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_cvtepi32_ps(*half), gain));
+            index = _mm256_add_epi32(index, eight);
+        }
+        // Packing works within 128-bit halves: the quarters come out as 0 2 1 3.
+        store(block, _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi32(halves[0], halves[1])));
+    }
+    scalar::gain_at(rest, done, from, step);
+}
+
+/// The row lengths of the filters that there are get loops of their own, unrolled.
+#[target_feature(enable = "avx2")]
+pub(super) fn polyphase(filter: &Polyphase, x: &[i16], first: usize, out: &mut [i16]) {
+    match filter.row / LANES {
+        1 => polyphase_rows::<1>(filter, x, first, out),
+        2 => polyphase_rows::<2>(filter, x, first, out),
+        3 => polyphase_rows::<3>(filter, x, first, out),
+        4 => polyphase_rows::<4>(filter, x, first, out),
+        6 => polyphase_rows::<6>(filter, x, first, out),
+        _ => scalar::polyphase_from(filter, x, Walk::new(filter, first), out),
+    }
+}
+
+/// Four outputs at a time; `VECTORS` is the length of a row.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn polyphase_rows<const VECTORS: usize>(filter: &Polyphase, x: &[i16], first: usize, out: &mut [i16]) {
+    let mut walk = Walk::new(filter, first);
+    let (groups, rest) = out.as_chunks_mut::<4>();
+    for group in groups {
+        let a = row::<VECTORS>(filter, x, walk.step());
+        let b = row::<VECTORS>(filter, x, walk.step());
+        let c = row::<VECTORS>(filter, x, walk.step());
+        let d = row::<VECTORS>(filter, x, walk.step());
+        // Sums of neighbours, twice: a b c d in each half.
+        let quads = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+        let sums = _mm_add_epi32(_mm256_castsi256_si128(quads), _mm256_extracti128_si256::<1>(quads));
+        *group = round(sums);
+    }
+    scalar::polyphase_from(filter, x, walk, rest);
+}
+
+/// Sums of four, cut down to samples.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn round(sums: __m128i) -> [i16; 4] {
+    let rounded = _mm_srai_epi32::<{ TAP_BITS.cast_signed() }>(_mm_add_epi32(sums, _mm_set1_epi32(HALF)));
+    let packed = _mm_packs_epi32(rounded, rounded);
+    let mut four = [0; 4];
+    // SAFETY: 64 bits are stored, as many as the array has.
+    unsafe { _mm_storel_epi64(four.as_mut_ptr().cast(), packed) };
+    four
+}
+
+/// One output, as eight sums of pairs that are still to be added.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn row<const VECTORS: usize>(filter: &Polyphase, x: &[i16], (at, phase): (usize, usize)) -> __m256i {
+    let (x, _) = x[at..at + VECTORS * LANES].as_chunks::<LANES>();
+    let (taps, _) = filter.taps[phase * VECTORS * LANES..][..VECTORS * LANES].as_chunks::<LANES>();
+    let mut sum = _mm256_madd_epi16(load(&x[0]), load(&taps[0]));
+    for n in 1..VECTORS {
+        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(load(&x[n]), load(&taps[n])));
+    }
+    sum
+}

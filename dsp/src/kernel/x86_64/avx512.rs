@@ -1,0 +1,272 @@
+//! The kernels with 512-bit vectors; the end of a slice is loaded under a mask instead of being looped over. Invariant:
+//! `KERNELS` reaches callers only through `super::avx512`, which has asked the processor; the entries rely on that.
+
+use super::super::polyphase::{Polyphase, Walk};
+use super::super::{Kernels, Level, scalar};
+use super::avx2;
+use core::arch::x86_64::*;
+
+pub(super) static KERNELS: Kernels = Kernels {
+    level: Level::Avx512,
+    // SAFETY: this table is handed out only where the processor has AVX-512 F, BW and VL.
+    dot: |x, y| unsafe { dot(x, y) },
+    // SAFETY: as above.
+    correlate: |x, y, out| unsafe { correlate(x, y, out) },
+    // SAFETY: as above.
+    energy: |x| unsafe { energy(x) },
+    // SAFETY: as above.
+    peak: |x| unsafe { peak(x) },
+    // SAFETY: as above.
+    mix: |dst, src| unsafe { mix(dst, src) },
+    // SAFETY: as above.
+    gain: |pcm, from, step| unsafe { gain(pcm, from, step) },
+    // SAFETY: as above.
+    polyphase: |filter, x, first, out| unsafe { polyphase(filter, x, first, out) },
+};
+
+/// Samples in a vector.
+const LANES: usize = 32;
+type Block = [i16; LANES];
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn load(block: &Block) -> __m512i {
+    // SAFETY: the array is as long as the vector; the load needs no alignment.
+    unsafe { _mm512_loadu_si512(block.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn store(block: &mut Block, value: __m512i) {
+    // SAFETY: the array is as long as the vector; the store needs no alignment.
+    unsafe { _mm512_storeu_si512(block.as_mut_ptr().cast(), value) }
+}
+
+/// One bit per sample of a slice shorter than a vector.
+#[inline]
+fn mask(samples: usize) -> __mmask32 {
+    debug_assert!(samples < LANES);
+    (1 << samples) - 1
+}
+
+/// A slice shorter than a vector, zeros behind it.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn load_rest(rest: &[i16]) -> __m512i {
+    // SAFETY: lanes outside the mask are not read, and the mask is as long as the slice.
+    unsafe { _mm512_maskz_loadu_epi16(mask(rest.len()), rest.as_ptr()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn store_rest(rest: &mut [i16], value: __m512i) {
+    // SAFETY: lanes outside the mask are not written, and the mask is as long as the slice.
+    unsafe { _mm512_mask_storeu_epi16(rest.as_mut_ptr(), mask(rest.len()), value) }
+}
+
+/// Adds sixteen unsigned 32-bit lanes to eight 64-bit ones.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn widen_add(sum: __m512i, v: __m512i) -> __m512i {
+    let even = _mm512_and_si512(v, _mm512_set1_epi64(0xffff_ffff));
+    _mm512_add_epi64(sum, _mm512_add_epi64(even, _mm512_srli_epi64::<32>(v)))
+}
+
+/// A pair of products lies above −2³¹ and reaches 2³¹ when all four factors are −32768. Raised by this it is an unsigned
+/// 32-bit number in every case.
+const BIAS: i32 = i32::MAX;
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn multiply_add(sum: __m512i, x: __m512i, y: __m512i) -> __m512i {
+    widen_add(sum, _mm512_add_epi32(_mm512_madd_epi16(x, y), _mm512_set1_epi32(BIAS)))
+}
+
+/// The sum less what `BIAS` has added in `vectors` vectors.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn unbiased(sum: __m512i, vectors: usize) -> i64 {
+    // A slice has fewer than 2³¹ vectors on any machine that could hold the two.
+    _mm512_reduce_add_epi64(sum) - vectors as i64 * (LANES as i64 / 2) * i64::from(BIAS)
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn dot(x: &[i16], y: &[i16]) -> i64 {
+    let length = x.len().min(y.len());
+    let (x, x_rest) = x[..length].as_chunks::<LANES>();
+    let (y, y_rest) = y[..length].as_chunks::<LANES>();
+    let mut sum = multiply_add(_mm512_setzero_si512(), load_rest(x_rest), load_rest(y_rest));
+    for (x, y) in x.iter().zip(y) {
+        sum = multiply_add(sum, load(x), load(y));
+    }
+    unbiased(sum, x.len() + 1)
+}
+
+/// Lags that share the loads of `x`.
+const LAGS: usize = 4;
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn correlate(x: &[i16], y: &[i16], out: &mut [i64]) {
+    let (blocks, rest) = x.as_chunks::<LANES>();
+    let (groups, single) = out.as_chunks_mut::<LAGS>();
+    let done = groups.len() * LAGS;
+    let x_rest = load_rest(rest);
+    for (k, group) in groups.iter_mut().enumerate() {
+        let y: [&[i16]; LAGS] = core::array::from_fn(|lag| &y[k * LAGS + lag..][..x.len()]);
+        let mut sums = [_mm512_setzero_si512(); LAGS];
+        for (sum, y) in sums.iter_mut().zip(y) {
+            *sum = multiply_add(*sum, x_rest, load_rest(&y[blocks.len() * LANES..]));
+        }
+        for ((((x, a), b), c), d) in blocks
+            .iter()
+            .zip(y[0].as_chunks::<LANES>().0)
+            .zip(y[1].as_chunks::<LANES>().0)
+            .zip(y[2].as_chunks::<LANES>().0)
+            .zip(y[3].as_chunks::<LANES>().0)
+        {
+            let x = load(x);
+            sums[0] = multiply_add(sums[0], x, load(a));
+            sums[1] = multiply_add(sums[1], x, load(b));
+            sums[2] = multiply_add(sums[2], x, load(c));
+            sums[3] = multiply_add(sums[3], x, load(d));
+        }
+        for (out, sum) in group.iter_mut().zip(sums) {
+            *out = unbiased(sum, blocks.len() + 1);
+        }
+    }
+    for (k, out) in single.iter_mut().enumerate() {
+        *out = dot(x, &y[done + k..]);
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn energy(x: &[i16]) -> u64 {
+    let (blocks, rest) = x.as_chunks::<LANES>();
+    let rest = load_rest(rest);
+    // Two squares are at most 2³¹: right as an unsigned number.
+    let mut sum = widen_add(_mm512_setzero_si512(), _mm512_madd_epi16(rest, rest));
+    for block in blocks {
+        let x = load(block);
+        sum = widen_add(sum, _mm512_madd_epi16(x, x));
+    }
+    _mm512_reduce_add_epi64(sum).cast_unsigned()
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn peak(x: &[i16]) -> u16 {
+    let (blocks, rest) = x.as_chunks::<LANES>();
+    // The magnitude of −32768 is 0x8000: right as an unsigned number.
+    let mut max = _mm512_abs_epi16(load_rest(rest));
+    for block in blocks {
+        max = _mm512_max_epu16(max, _mm512_abs_epi16(load(block)));
+    }
+    let half = _mm256_max_epu16(_mm512_castsi512_si256(max), _mm512_extracti64x4_epi64::<1>(max));
+    let quarter = _mm_max_epu16(_mm256_castsi256_si128(half), _mm256_extracti128_si256::<1>(half));
+    // The smallest of the complements is the complement of the largest.
+    let least = _mm_minpos_epu16(_mm_xor_si128(quarter, _mm_set1_epi16(-1)));
+    // The low 16 bits hold the value.
+    !(_mm_cvtsi128_si32(least) as u16)
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn mix(dst: &mut [i16], src: &[i16]) {
+    let length = dst.len().min(src.len());
+    let (dst, dst_rest) = dst[..length].as_chunks_mut::<LANES>();
+    let (src, src_rest) = src[..length].as_chunks::<LANES>();
+    for (dst, src) in dst.iter_mut().zip(src) {
+        let sum = _mm512_adds_epi16(load(dst), load(src));
+        store(dst, sum);
+    }
+    let sum = _mm512_adds_epi16(load_rest(dst_rest), load_rest(src_rest));
+    store_rest(dst_rest, sum);
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn gain(pcm: &mut [i16], from: f32, step: f32) {
+    let (blocks, rest) = pcm.as_chunks_mut::<LANES>();
+    let mut ramp = Ramp {
+        from: _mm512_set1_ps(from),
+        step: _mm512_set1_ps(step),
+        index: _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+    };
+    for block in blocks {
+        let scaled = ramp.scale(load(block));
+        store(block, scaled);
+    }
+    let scaled = ramp.scale(load_rest(rest));
+    store_rest(rest, scaled);
+}
+
+/// A gain that changes from sample to sample.
+struct Ramp {
+    from: __m512,
+    step: __m512,
+    /// Numbers of the next sixteen samples.
+    index: __m512i,
+}
+
+impl Ramp {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    fn scale(&mut self, x: __m512i) -> __m512i {
+        let low = self.scale_half(_mm512_castsi512_si256(x));
+        let high = self.scale_half(_mm512_extracti64x4_epi64::<1>(x));
+        _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    fn scale_half(&mut self, x: __m256i) -> __m256i {
+        let gain = _mm512_add_ps(self.from, _mm512_mul_ps(self.step, _mm512_cvtepi32_ps(self.index)));
+        self.index = _mm512_add_epi32(self.index, _mm512_set1_epi32(16));
+        let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(x)), gain);
+        _mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(scaled))
+    }
+}
+
+/// The row lengths of the filters that there are get loops of their own, unrolled; a row of one AVX2 vector gains nothing
+/// from wider ones.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn polyphase(filter: &Polyphase, x: &[i16], first: usize, out: &mut [i16]) {
+    match filter.row {
+        32 => polyphase_rows::<1>(filter, x, first, out),
+        64 => polyphase_rows::<2>(filter, x, first, out),
+        96 => polyphase_rows::<3>(filter, x, first, out),
+        _ => avx2::polyphase(filter, x, first, out),
+    }
+}
+
+/// Four outputs at a time; `VECTORS` is the length of a row.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn polyphase_rows<const VECTORS: usize>(filter: &Polyphase, x: &[i16], first: usize, out: &mut [i16]) {
+    let mut walk = Walk::new(filter, first);
+    let (groups, rest) = out.as_chunks_mut::<4>();
+    for group in groups {
+        let a = row::<VECTORS>(filter, x, walk.step());
+        let b = row::<VECTORS>(filter, x, walk.step());
+        let c = row::<VECTORS>(filter, x, walk.step());
+        let d = row::<VECTORS>(filter, x, walk.step());
+        // A transposition that adds as it goes: a b c d in each quarter.
+        let ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+        let cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+        let quads = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+        let halves = _mm256_add_epi32(_mm512_castsi512_si256(quads), _mm512_extracti64x4_epi64::<1>(quads));
+        let sums = _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256::<1>(halves));
+        *group = avx2::round(sums);
+    }
+    scalar::polyphase_from(filter, x, walk, rest);
+}
+
+/// One output, as sixteen sums of pairs that are still to be added.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn row<const VECTORS: usize>(filter: &Polyphase, x: &[i16], (at, phase): (usize, usize)) -> __m512i {
+    let (x, _) = x[at..at + VECTORS * LANES].as_chunks::<LANES>();
+    let (taps, _) = filter.taps[phase * VECTORS * LANES..][..VECTORS * LANES].as_chunks::<LANES>();
+    let mut sum = _mm512_madd_epi16(load(&x[0]), load(&taps[0]));
+    for n in 1..VECTORS {
+        sum = _mm512_add_epi32(sum, _mm512_madd_epi16(load(&x[n]), load(&taps[n])));
+    }
+    sum
+}
