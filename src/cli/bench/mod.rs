@@ -15,7 +15,9 @@ mod tally;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Subcommand, ValueEnum};
+use std::str::FromStr;
+
+use clap::Subcommand;
 
 /// Arguments of `bench`.
 #[derive(Debug, clap::Args)]
@@ -41,12 +43,14 @@ enum Command {
 /// Arguments of `bench media`.
 #[derive(Clone, Debug, clap::Args)]
 struct Media {
-    /// What the calls do.
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "echo")]
-    scenario: Vec<Scenario>,
-    /// Calls at once, one measurement each.
-    #[arg(long, value_delimiter = ',', default_value = "100,500")]
-    calls: Vec<usize>,
+    /// What to measure, as SCENARIO:CALLS; scenarios are echo, bridge, transcode and duplex.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "LIST",
+        default_value = "echo:100,echo:500,echo:1000,bridge:500,transcode:100,duplex:500"
+    )]
+    points: Vec<Point>,
     /// Length of a measurement.
     #[arg(long, default_value_t = 8)]
     seconds: u64,
@@ -68,7 +72,7 @@ struct Media {
 }
 
 /// What the calls of one measurement do.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Scenario {
     /// G.711 in, decoded, through both rings, encoded, out.
     Echo,
@@ -80,7 +84,32 @@ enum Scenario {
     Duplex,
 }
 
+/// One measurement: a scenario and how many calls at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Point {
+    scenario: Scenario,
+    calls: usize,
+}
+
+impl FromStr for Point {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong =
+            || format!("{text:?}: give SCENARIO:CALLS, e.g. echo:500; scenarios: echo, bridge, transcode, duplex");
+        let (name, calls) = text.split_once(':').ok_or_else(wrong)?;
+        let scenario = Scenario::ALL.into_iter().find(|s| s.name() == name).ok_or_else(wrong)?;
+        let calls = calls.parse().ok().filter(|n| (1..=CALLS_MAX).contains(n)).ok_or_else(wrong)?;
+        Ok(Self { scenario, calls })
+    }
+}
+
+/// RTP ports of the daemon under test are the bound.
+const CALLS_MAX: usize = 4000;
+
 impl Scenario {
+    const ALL: [Self; 4] = [Self::Echo, Self::Bridge, Self::Transcode, Self::Duplex];
+
     const fn name(self) -> &'static str {
         match self {
             Self::Echo => "echo",
@@ -113,15 +142,26 @@ fn measure(media: &Media) -> Result<(), String> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
     let mut table = report::Table::begin(media);
-    for scenario in &media.scenario {
-        for calls in &media.calls {
-            for round in 0..media.rounds {
-                table.say(&format!("{} with {calls} calls, round {} of {}", scenario.name(), round + 1, media.rounds));
-                let floor = floor::measure(media, *calls)?;
-                let ours = runtime.block_on(calls::measure(media, *scenario, *calls))?;
-                table.add(*scenario, *calls, &floor, &ours);
-            }
+    for Point { scenario, calls } in &media.points {
+        for round in 0..media.rounds {
+            table.say(&format!("{} with {calls} calls, round {} of {}", scenario.name(), round + 1, media.rounds));
+            let floor = floor::measure(media, *calls)?;
+            let ours = runtime.block_on(calls::measure(media, *scenario, *calls))?;
+            table.add(*scenario, *calls, &floor, &ours);
         }
     }
     table.finish(media.json.as_deref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn points_are_read_and_nonsense_is_explained() {
+        assert_eq!("echo:500".parse(), Ok(Point { scenario: Scenario::Echo, calls: 500 }));
+        for text in ["", "echo", "echo:", "echo:0", "echo:9999", "loop:5"] {
+            assert!(text.parse::<Point>().unwrap_err().contains("SCENARIO:CALLS"), "{text}");
+        }
+    }
 }
