@@ -315,7 +315,7 @@ fn snapshot(planes: &Planes, signalling: bool) -> HealthSnapshot {
 async fn signalling(planes: Arc<Planes>, mut events: mpsc::Receiver<SipEvent>) {
     while let Some(event) = events.recv().await {
         let Some(event) = planes.registry.signal(event) else { continue };
-        let SipEvent::Incoming { leg, from, request_user, call_id, source, offer, .. } = event else { continue };
+        let SipEvent::Incoming { leg, from, request_user, call_id, source, hops, offer, .. } = event else { continue };
         let call = CallId(random::u64());
         let live = LiveCall {
             call,
@@ -327,7 +327,8 @@ async fn signalling(planes: Arc<Planes>, mut events: mpsc::Receiver<SipEvent>) {
         };
         match planes.registry.admit(leg, live) {
             Ok(mailbox) => {
-                let invitation = Invitation { leg, from, number: request_user, sip_call_id: call_id, source, offer };
+                let invitation =
+                    Invitation { leg, from, number: request_user, sip_call_id: call_id, source, hops, offer };
                 let planes = Arc::clone(&planes);
                 tokio::spawn(async move {
                     let _seat = Seat { planes: Arc::clone(&planes), call };

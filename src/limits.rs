@@ -48,6 +48,19 @@ pub const COMMANDS_PER_PASS_MAX: usize = 256;
 pub const LATCH_CANDIDATES_MAX: usize = 4;
 /// A source may move (NAT rebinding) only when the locked one was silent for this long.
 pub const RELATCH_SILENCE: Duration = Duration::from_secs(10);
+/// Sources followed at once under one SRTP key; our sessions see one, and another when a peer starts anew.
+pub const SRTP_SOURCES_MAX: usize = 8;
+/// Sources that gave way to newer ones under one SRTP key and stay refused; beyond them the key is used up.
+pub const SRTP_SOURCES_RETIRED_MAX: usize = 64;
+
+/// Frames buffered from the worker to the recorder: 2.5 s of both sides.
+pub const RECORDING_RING_FRAMES: usize = 256;
+/// The recorder looks into its rings this often; the worker never wakes it.
+pub const RECORDING_POLL: Duration = Duration::from_millis(200);
+/// Calls recorded as WAV at once; further ones go on without.
+pub const RECORDINGS_MAX: usize = 1024;
+/// Calls recorded as Opus at once: one thread encodes them all.
+pub const RECORDINGS_OPUS_MAX: usize = 200;
 
 /// Largest SIP message, octets.
 pub const SIP_MESSAGE_MAX: usize = 65_535;
@@ -86,6 +99,11 @@ pub const SDP_FORMATS_MAX: usize = 64;
 
 /// Longest call. A phone that died on hold sends neither audio nor BYE; nothing else would end its call.
 pub const CALL_MAX: Duration = Duration::from_secs(4 * 3600);
+/// How long the other end of a bridged call may ring before its caller is told that nobody answers. Below the three
+/// minutes after which a proxy on the way may give up (RFC 3261 section 16.6, timer C).
+pub const BRIDGE_RINGING_MAX: Duration = Duration::from_secs(90);
+/// Finding the address of a host name that a bridged call goes to.
+pub const BRIDGE_LOOKUP_MAX: Duration = Duration::from_secs(5);
 /// Events waiting for one call actor.
 pub const CALL_EVENTS_MAX: usize = 256;
 /// Places among them that only events take without which a call would never end or never be answered.
@@ -159,6 +177,7 @@ pub const APP_ROUTES_MAX: usize = 64;
 /// Event-stream clients of the control API at once.
 pub const EVENT_STREAMS_MAX: usize = 64;
 
+const _: () = assert!(SRTP_SOURCES_MAX > 0);
 const _: () = assert!(STORE_BATCH_MAX <= STORE_WRITES_MAX);
 const _: () = assert!(FRAME_SAMPLES * 50 == 8000);
 const _: () = assert!(RTP_PACKET_MS_MAX * 8 == RTP_PACKET_SAMPLES_MAX);

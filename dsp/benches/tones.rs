@@ -3,7 +3,7 @@
 
 #![allow(clippy::print_stdout, reason = "a bench prints")]
 
-use callwright_dsp::tone::Tone;
+use callwright_dsp::tone::{Cadence, Tone};
 use callwright_dsp::{beep, dtmf};
 use std::f64::consts::TAU;
 use std::hint::black_box;
@@ -83,6 +83,8 @@ fn main() {
         }
         black_box(generator.fill(&mut pcm));
     });
+    let mut cadence = Cadence::new("gb-ringback".parse().expect("it is in the table"), 8000);
+    cost("tone::Cadence, two sines", |_| cadence.fill(black_box(&mut pcm)));
     let mut tone = Tone::new(1000.0, 8000, -10.0);
-    cost("Tone", |_| tone.fill(black_box(&mut pcm)));
+    cost("tone::Tone", |_| tone.fill(black_box(&mut pcm)));
 }

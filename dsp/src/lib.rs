@@ -3,10 +3,12 @@
 //! says otherwise; any input is accepted, none panics. Deliberately absent: tokio, serde, sockets, clocks, files.
 
 pub mod beep;
+pub mod cng;
 pub mod codec;
 pub mod correlation;
 pub mod dtmf;
 pub mod gain;
+pub mod jitter;
 pub mod kernel;
 pub mod level;
 pub mod lpc;

@@ -135,8 +135,19 @@ impl Concealment {
         self.lost
     }
 
+    /// Pitch period of the present loss, samples; known from the first `conceal` on.
+    pub(crate) const fn period(&self) -> usize {
+        self.period
+    }
+
+    /// A loss begins after `source` (at least 48.75 ms, newest last), whatever was received or made up before.
+    pub(crate) fn continue_from(&mut self, source: &[i16]) {
+        (self.lost, self.merge_left) = (0, 0);
+        self.remember(source);
+    }
+
     /// Level of the next sample made up, 0 to 1.
-    fn level(&self) -> f32 {
+    pub(crate) fn level(&self) -> f32 {
         let (full, mute) = (FULL_MS * self.per_ms, MUTE_MS * self.per_ms);
         let over = self.lost.saturating_sub(full) as f32;
         (1.0 - over / (mute - full) as f32).max(0.0)
@@ -231,7 +242,7 @@ impl Concealment {
     }
 
     /// A quarter of a period, and 4 ms more for every 10 ms lost after the first.
-    fn merge_length(&self) -> usize {
+    pub(crate) fn merge_length(&self) -> usize {
         let per_ms = self.per_ms;
         if self.level() <= 0.0 {
             return 4 * per_ms;

@@ -1,5 +1,12 @@
-//! Sine tones. Purpose: the oscillator behind keys, call-progress tones and tests; continuous across calls to `fill`. Any
-//! thread, no heap. Deliberately absent: detection (`dtmf`, `beep`).
+//! Tones. Purpose: the oscillator behind keys, call-progress tones and tests, continuous across calls to `fill`; and the
+//! call-progress tones themselves: a table of countries ([`Plan`]) and what plays them ([`Cadence`]). Any thread, no heap.
+//! Deliberately absent: detection (`dtmf`, `beep`).
+
+mod cadence;
+mod plan;
+
+pub use cadence::{Cadence, Signal, UnknownTone};
+pub use plan::{Kind, PLANS, Plan, Segment};
 
 /// One sine oscillator: a vector turned by a fixed angle each sample (no sine is computed after `new`; the rounding of
 /// 64-bit floats changes its length by less than 0.01 dB a year).

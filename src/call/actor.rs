@@ -5,6 +5,7 @@
 //! a panic included; no call outlasts `limits::CALL_MAX`; the record is written once more at the end, with class and reason. Deliberately absent: decisions about the
 //! conversation (`machine`), SIP messages (`sip::agent`), audio (`media`, `speech`).
 
+use super::bridge;
 use super::exchange::{CallAction, CallInput, Mark, SaidTurn};
 use super::lease::Ports;
 use super::machine::CallMachine;
@@ -36,7 +37,7 @@ use tokio::sync::{broadcast, mpsc};
 use tracing::{info, warn};
 
 /// The media worker answers a `Close` within a pass; this is for a worker that died.
-const CLOSE_WAIT: Duration = Duration::from_secs(2);
+pub(super) const CLOSE_WAIT: Duration = Duration::from_secs(2);
 /// What a refused caller is told to wait.
 const RETRY_AFTER_S: &str = "5";
 
@@ -76,12 +77,14 @@ pub struct Invitation {
     pub sip_call_id: String,
     /// Where it came from.
     pub source: SocketAddr,
+    /// Max-Forwards.
+    pub hops: u8,
     /// SDP offer; `None` asks for ours.
     pub offer: Option<Vec<u8>>,
 }
 
 /// A refusal before the answer.
-struct Refusal {
+pub(super) struct Refusal {
     code: u16,
     phrase: &'static str,
     retry: bool,
@@ -89,8 +92,15 @@ struct Refusal {
 }
 
 impl Refusal {
-    fn new(code: u16, phrase: &'static str, why: impl Into<String>) -> Self {
+    pub(super) fn new(code: u16, phrase: &'static str, why: impl Into<String>) -> Self {
         Self { code, phrase, retry: code == 503, why: why.into() }
+    }
+}
+
+impl From<NoMedia> for Refusal {
+    fn from(error: NoMedia) -> Self {
+        let (code, phrase, why) = error.refusal();
+        Self::new(code, phrase, why)
     }
 }
 
@@ -119,9 +129,14 @@ pub async fn run(planes: Arc<Planes>, call: CallId, invitation: Invitation, mail
         Ok(end) => end,
         Err(_) => {
             tracing::error!(%call, "the call made us fail; it is ended. Please report this with the lines above");
-            told(planes.sip.hang_up(invitation.leg, Some("internal error")).await);
-            if planes.media.send(MediaCommand::Close { call }).is_err() {
-                warn!(%call, "the media worker takes no commands; its audio ends by its timeout");
+            let (legs, sessions) = planes.registry.held_by(call);
+            for leg in legs {
+                told(planes.sip.hang_up(leg, Some("internal error")).await);
+            }
+            for session in sessions {
+                if planes.media.send(MediaCommand::Close { call: session }).is_err() {
+                    warn!(%call, "the media worker takes no commands; its audio ends by its timeout");
+                }
             }
             CallEnd::new(EndClass::Failed, "a fault of ours, see the log")
         }
@@ -143,8 +158,22 @@ async fn live(
     mailbox: mpsc::Receiver<CallEvent>,
     record: &mut CallRecord,
 ) -> CallEnd {
-    match Actor::answer(Arc::clone(planes), call, invitation, mailbox, record).await {
-        Ok(actor) => actor.serve(record).await,
+    let outcome = match planes.config.route(&invitation.number).cloned() {
+        None => Err(Refusal::new(404, "Not Found", format!("no route for {:?}", invitation.number))),
+        Some(app) => {
+            record.app = app.to_string();
+            keep(planes.store.calls().record(record.clone()), "the call's record");
+            match &app {
+                App::Bridge(target) => bridge::serve(planes, call, invitation, target, mailbox, record).await,
+                _ => match Actor::answer(Arc::clone(planes), call, invitation, &app, mailbox, record).await {
+                    Ok(actor) => Ok(actor.serve(record).await),
+                    Err(refusal) => Err(refusal),
+                },
+            }
+        }
+    };
+    match outcome {
+        Ok(end) => end,
         Err(refusal) => {
             warn!(%call, code = refusal.code, why = %refusal.why, "call refused");
             let extra: &[(&str, &str)] = if refusal.retry { &[("Retry-After", RETRY_AFTER_S)] } else { &[] };
@@ -155,7 +184,7 @@ async fn live(
 }
 
 /// Writes without waiting; a failure is logged, since nobody was promised this row.
-fn keep<T: Send + 'static>(commit: Commit<T>, what: &'static str) {
+pub(super) fn keep<T: Send + 'static>(commit: Commit<T>, what: &'static str) {
     tokio::spawn(async move {
         if let Err(error) = commit.await {
             warn!(%error, "{what} was not written");
@@ -164,7 +193,7 @@ fn keep<T: Send + 'static>(commit: Commit<T>, what: &'static str) {
 }
 
 /// The other side may have ended the dialog at the same moment; anything else is a fault of ours.
-fn told(outcome: Result<(), SipError>) {
+pub(super) fn told(outcome: Result<(), SipError>) {
     match outcome {
         Ok(()) | Err(SipError::Agent(AgentError::UnknownLeg(_)) | SipError::Closed) => {}
         Err(error) => warn!(%error, "signalling"),
@@ -217,22 +246,14 @@ impl Actor {
         planes: Arc<Planes>,
         call: CallId,
         invitation: &Invitation,
+        app: &App,
         mailbox: mpsc::Receiver<CallEvent>,
         record: &mut CallRecord,
     ) -> Result<Self, Refusal> {
-        let Some(app) = planes.config.route(&invitation.number).cloned() else {
-            return Err(Refusal::new(404, "Not Found", format!("no route for {:?}", invitation.number)));
-        };
-        record.app = app.to_string();
-        keep(planes.store.calls().record(record.clone()), "the call's record");
         let offered = Offered { offer: invitation.offer.as_deref(), source: invitation.source };
-        let (media, ends, sdp) = MediaLeg::open(&planes, call, &app, offered).map_err(|error| match error {
-            NoMedia::NotAcceptable(why) => Refusal::new(488, "Not Acceptable Here", why),
-            NoMedia::BadOffer(why) => Refusal::new(400, "Bad Request", why),
-            NoMedia::NoCapacity(why) => Refusal::new(503, "Service Unavailable", why),
-        })?;
-        let talk = match (&app, ends) {
-            (App::Echo, _) | (App::Agent(_), None) => None,
+        let (media, ends, sdp) = MediaLeg::open(&planes, call, app, offered).map_err(Refusal::from)?;
+        let talk = match (app, ends) {
+            (App::Echo | App::Bridge(_), _) | (App::Agent(_), None) => None,
             (App::Agent(name), Some(ends)) => match Talk::begin(&planes, call, name, ends) {
                 Ok(talk) => Some(talk),
                 Err(why) => return Err(Refusal::new(503, "Service Unavailable", why)),
@@ -650,7 +671,7 @@ fn spoken_refusal(error: &SubmitError) -> String {
     }
 }
 
-async fn sleep_for(due: Option<Duration>) {
+pub(super) async fn sleep_for(due: Option<Duration>) {
     match due {
         Some(due) => tokio::time::sleep(due).await,
         None => std::future::pending().await,
@@ -663,7 +684,7 @@ fn spoken_name(agent: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-fn media_json(stats: &SessionStats) -> serde_json::Value {
+pub(super) fn media_json(stats: &SessionStats) -> serde_json::Value {
     serde_json::json!({
         "packets_received": stats.packets_received,
         "packets_sent": stats.packets_sent,

@@ -189,6 +189,11 @@ impl MediaLeg {
         Ok(ends)
     }
 
+    /// Codecs that are agreed on from now on are opened for a path of `rate` Hz.
+    pub const fn run_at(&mut self, rate: u32) {
+        self.rate = rate;
+    }
+
     /// Gives the session to its worker.
     pub fn start(&mut self, planes: &Planes) -> Result<(), String> {
         let Some(prepared) = self.prepared.take() else { return Ok(()) };
@@ -277,6 +282,11 @@ impl MediaLeg {
         }
     }
 
+    /// The id of the session in the media plane.
+    pub const fn call(&self) -> CallId {
+        self.call
+    }
+
     /// Whether the worker has the session.
     pub const fn is_running(&self) -> bool {
         self.running
@@ -309,7 +319,7 @@ pub fn preference(config: &Config) -> Preference {
 
 /// Whether codec state for the one does for the other: payload types may differ, codecs and their places may not.
 fn same_codecs(one: &Formats, other: &Formats) -> bool {
-    let codecs = |f: &Formats| (f.send.codec, f.receive.map(|r| r.map(|f| f.codec)));
+    let codecs = |f: &Formats| (f.send.codec, f.receive.map(|r| r.map(|f| f.codec)), f.opus);
     codecs(one) == codecs(other)
 }
 

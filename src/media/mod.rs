@@ -27,6 +27,7 @@
 //! | `transcode` | from a decoder to an encoder, in frames of 20 ms |
 //! | `numbering`, `framer`, `pace` | of a stream that follows another: its numbers, its frames, its limit |
 //! | `pass` | what a chain may touch outside itself |
+//! | `recorder` | both sides of a call → a stereo file, on threads of its own |
 //!
 //! Invariants: after a call is set up no heap use, lock, log line or system call but socket, clock and the wakes; every
 //! queue is bounded; nothing that arrives can panic the worker, and a panic in one call's chain ends that call only.
@@ -49,6 +50,7 @@ pub mod plan;
 pub mod plane;
 mod playout;
 pub mod ports;
+pub mod recorder;
 mod reorder;
 mod session;
 pub mod socket;
@@ -63,4 +65,4 @@ pub use event::{CloseCause, MediaEvent, SessionStats};
 pub use frame::{InFrame, InboundConsumer, InboundProducer, OutFrame, OutboundConsumer, OutboundProducer};
 pub use plan::{PreparedSession, Role, SessionPlan, SpeechEnds, prepare};
 pub use plane::{MediaConfig, MediaError, MediaEvents, MediaPlane};
-pub use ports::{PortPool, PortsExhausted};
+pub use ports::{PortPair, PortPool, PortsExhausted};

@@ -49,17 +49,19 @@ pub(super) struct Numbering {
     last: Option<Tick>,
     /// The next packet starts a talkspurt.
     starting: bool,
+    /// The next packet continues nothing that its sender sent before.
+    resuming: bool,
 }
 
 impl Numbering {
     pub(super) fn new(start: Identity) -> Self {
-        Self { next: start, anchor: None, last: None, starting: true }
+        Self { next: start, anchor: None, last: None, starting: true, resuming: true }
     }
 
     /// Another sender, or a pause: what comes continues after what was sent so far.
     pub(super) fn handle_new_source(&mut self) {
         self.anchor = None;
-        self.starting = true;
+        (self.starting, self.resuming) = (true, true);
     }
 
     /// Header of what goes out for a received packet. `units`: its length on our clock of `clock` Hz.
@@ -99,7 +101,7 @@ impl Numbering {
 
     /// Header of a frame of our own making, right after the one before. `units`: its length on our clock of `clock` Hz.
     pub(super) fn frame(&mut self, now: Tick, clock: u32, units: u32) -> Header {
-        if self.starting {
+        if self.resuming {
             self.catch_up(now, clock);
         }
         self.anchor = None;
@@ -131,6 +133,7 @@ impl Numbering {
 
     /// After a long pause timestamps have gone on with the wall clock.
     fn catch_up(&mut self, now: Tick, clock: u32) {
+        self.resuming = false;
         let Some(paused) = self.last.map(|last| now.since(last)).filter(|paused| *paused > PAUSE_MAX) else { return };
         // Modulo 2^32, as timestamps are.
         let units = (paused.as_micros() * u128::from(clock) / 1_000_000) as u32;

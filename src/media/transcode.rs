@@ -14,7 +14,7 @@ use crate::media::reorder::Arrived;
 use crate::rtp::{Format, Header};
 use crate::time::Tick;
 use callwright_dsp::codec::{CodecError, Decoder, Encoder};
-use callwright_dsp::resample::{Downsampler2, Upsampler2};
+use callwright_dsp::resample::{Rate, Resampler};
 use std::cmp::Ordering;
 
 /// Samples of the longest packet at the highest rate of a path.
@@ -37,8 +37,9 @@ pub(super) struct Outlet<'a, 'p> {
 /// State between one decoder and one encoder.
 pub(super) struct Transcode {
     framer: Framer,
-    up: Upsampler2,
-    down: Downsampler2,
+    /// Between the rates of the decoder and of the encoder, where they differ.
+    up: Resampler,
+    down: Resampler,
     /// What the next packet would be if nothing was missing.
     expected: Option<Followed>,
 }
@@ -49,7 +50,12 @@ pub(super) struct Late;
 
 impl Transcode {
     pub(super) fn new() -> Self {
-        Self { framer: Framer::new(), up: Upsampler2::default(), down: Downsampler2::default(), expected: None }
+        Self {
+            framer: Framer::new(),
+            up: Resampler::new(Rate::Hz8000, Rate::Hz16000),
+            down: Resampler::new(Rate::Hz16000, Rate::Hz8000),
+            expected: None,
+        }
     }
 
     /// Another sender begins, or packets are not transcoded any more.
@@ -135,10 +141,8 @@ impl Transcode {
             return;
         }
         let mut converted = [0; SAMPLES_MAX];
-        let len = match rate < wanted {
-            true => self.up.process(pcm, &mut converted),
-            false => self.down.process(pcm, &mut converted),
-        };
+        let resampler = if rate < wanted { &mut self.up } else { &mut self.down };
+        let len = resampler.process(pcm, &mut converted).written;
         self.frames(out, &converted[..len]);
     }
 

@@ -467,7 +467,7 @@ mod tests {
             if !reported.is_empty() || monotonic() > until {
                 break reported;
             }
-            std::thread::sleep(Duration::from_millis(1));
+            thread::sleep(Duration::from_millis(1));
         };
         assert!(matches!(reported[..], [MediaEvent::Closed { call: CallId(1), cause: CloseCause::Asked, .. }]));
         assert_eq!(worker.vacant.len(), 1);

@@ -1,12 +1,16 @@
-//! RTP (RFC 3550) and what rides on it, sans-IO. Purpose: header, telephone events, statistics, order. Any thread; runs
-//! on media workers, so nothing here allocates. Invariant: no input can panic. Deliberately absent: sockets, clocks
-//! (time is an argument), audio. SRTP and RTCP are not here yet.
+//! RTP (RFC 3550) and what rides on it, sans-IO. Purpose: header, telephone events, statistics,
+//! order, RTCP, SRTP. Any thread; runs on media workers, so nothing here allocates. Invariant: no input can panic. Deliberately absent: sockets, clocks
+//! (time is an argument), audio.
 
+pub mod control;
 pub mod dtmf;
 pub mod format;
+pub mod fuzz;
 pub mod header;
 pub mod payload;
+pub mod rtcp;
 pub mod sequence;
+pub mod srtp;
 pub mod stats;
 
 pub use format::{Codec, Format, Formats, TelephoneEvent};

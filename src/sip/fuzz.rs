@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use super::agent::{Agent, AgentConfig, SipEvent};
 use super::message::{CoreFields, parse_datagram};
 use super::sdp::{Direction, LocalMedia, Preference, Rtcp, SdpSession, negotiate, offered_codecs, parse_answer};
-use crate::rtp::Codec;
+use crate::rtp::format::Codec;
 use crate::time::Tick;
 
 /// One datagram into the parser; what it accepts must be within the limits.

@@ -133,6 +133,12 @@ marks! {
         frames_skipped: "playout_frames_total", "kind=\"skipped\"";
         /// Frames dropped because their generation was flushed.
         frames_flushed: "playout_frames_total", "kind=\"flushed\"";
+        /// Frames that the recorder took from its rings.
+        recording_taken: "recording_frames_total", "kind=\"taken\"";
+        /// Frames lost because the recorder did not read.
+        recording_overflowed: "recording_frames_total", "kind=\"overflowed\"";
+        /// Frames whose audio time cannot be.
+        recording_misplaced: "recording_frames_total", "kind=\"misplaced\"";
         /// Keys reported.
         digits: "digits_total", "";
         /// Reports of media workers dropped because control did not read them.

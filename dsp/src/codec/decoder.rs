@@ -1,7 +1,7 @@
 //! Octets → samples. Purpose: one type for all codecs, chosen when the call is set up. Invariant: only `new` takes memory.
 
 use super::{Codec, CodecError, g711, g722, l16, opus};
-use crate::resample::Downsampler2;
+use crate::resample::{Rate, Resampler};
 
 /// Samples converted at once where a rate changes on the way: bounds the scratch on the stack.
 const CHUNK: usize = 160;
@@ -25,7 +25,7 @@ enum State {
     Opus(opus::Decoder),
     L16,
     /// L16 at twice the rate that is wanted.
-    L16Halved(Downsampler2),
+    L16Halved(Box<Resampler>),
 }
 
 impl Decoder {
@@ -42,7 +42,7 @@ impl Decoder {
             (Codec::G722, 8_000) => State::G722Lower(g722::Decoder::default()),
             (Codec::Opus, 8_000 | 16_000 | 48_000) => State::Opus(opus::Decoder::new(rate)?),
             (Codec::L16At8k, 8_000) | (Codec::L16At16k, 16_000) => State::L16,
-            (Codec::L16At16k, 8_000) => State::L16Halved(Downsampler2::default()),
+            (Codec::L16At16k, 8_000) => State::L16Halved(Box::new(Resampler::new(Rate::Hz16000, Rate::Hz8000))),
             _ => return Err(CodecError::Rate { codec, rate }),
         };
         Ok(Self { codec, rate, state })
@@ -96,7 +96,7 @@ impl Decoder {
                 let (mut wide, mut written) = ([0; CHUNK], 0);
                 for part in payload.chunks(2 * CHUNK) {
                     let read = l16::decode(part, &mut wide);
-                    written += down.process(&wide[..read], &mut pcm[written..]);
+                    written += down.process(&wide[..read], &mut pcm[written..]).written;
                 }
                 written
             }
@@ -137,7 +137,7 @@ impl Decoder {
             State::Ulaw | State::Alaw | State::L16 => {}
             State::G722(decoder) | State::G722Lower(decoder) => *decoder = g722::Decoder::default(),
             State::Opus(decoder) => decoder.reset(),
-            State::L16Halved(down) => *down = Downsampler2::default(),
+            State::L16Halved(down) => down.reset(),
         }
     }
 }

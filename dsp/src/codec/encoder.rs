@@ -1,10 +1,12 @@
 //! Samples → octets. Purpose: one type for all codecs, chosen when the call is set up. Invariant: only `new` takes memory.
 
 use super::{Codec, CodecError, g711, g722, l16, opus};
-use crate::resample::{DELAY_16K, Upsampler2};
+use crate::resample::{Rate, Resampler};
 
 /// Samples converted at once where a rate changes on the way: bounds the scratch on the stack.
 const CHUNK: usize = 160;
+/// Delay of the resampler from 8 to 16 kHz, samples at 8 kHz (0.94 ms).
+const UP_DELAY: usize = 7;
 
 /// What an Opus encoder may be told; the other codecs have nothing to set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,7 +64,7 @@ enum State {
     Opus(opus::Encoder),
     L16,
     /// L16 at twice the rate that comes in.
-    L16Doubled(Upsampler2),
+    L16Doubled(Box<Resampler>),
 }
 
 impl Encoder {
@@ -79,7 +81,7 @@ impl Encoder {
             (Codec::G722, 8_000) => State::G722Lower(g722::Encoder::default()),
             (Codec::Opus, 8_000 | 16_000 | 48_000) => State::Opus(opus::Encoder::new(rate, settings)?),
             (Codec::L16At8k, 8_000) | (Codec::L16At16k, 16_000) => State::L16,
-            (Codec::L16At16k, 8_000) => State::L16Doubled(Upsampler2::default()),
+            (Codec::L16At16k, 8_000) => State::L16Doubled(Box::new(Resampler::new(Rate::Hz8000, Rate::Hz16000))),
             _ => return Err(CodecError::Rate { codec, rate }),
         };
         Ok(Self { codec, rate, state })
@@ -124,7 +126,7 @@ impl Encoder {
             State::L16Doubled(up) => {
                 let (mut wide, mut written) = ([0; 2 * CHUNK], 0);
                 for part in pcm.chunks(CHUNK) {
-                    let samples = up.process(part, &mut wide);
+                    let samples = up.process(part, &mut wide).written;
                     written += l16::encode(&wide[..samples], &mut payload[written..]);
                 }
                 written
@@ -157,7 +159,7 @@ impl Encoder {
             State::Ulaw | State::Alaw | State::L16 | State::G722Lower(_) => 0,
             State::G722(_) => g722::FILTER_DELAY_16K,
             State::Opus(encoder) => encoder.lookahead(),
-            State::L16Doubled(_) => DELAY_16K / 2,
+            State::L16Doubled(_) => UP_DELAY,
         }
     }
 
@@ -167,7 +169,7 @@ impl Encoder {
             State::Ulaw | State::Alaw | State::L16 => {}
             State::G722(encoder) | State::G722Lower(encoder) => *encoder = g722::Encoder::default(),
             State::Opus(encoder) => encoder.reset(),
-            State::L16Doubled(up) => *up = Upsampler2::default(),
+            State::L16Doubled(up) => up.reset(),
         }
     }
 }

@@ -80,14 +80,16 @@ const OCTAVE: [u16; 32] = [
     3091, 3158, 3228, 3298, 3371, 3444, 3520, 3597, 3676, 3756, 3838, 3922, 4008,
 ];
 
-/// Decision levels sixteenfold, so that a 16-bit multiplication that keeps the high half scales them; filled up with zeros,
-/// which every magnitude reaches.
-static DECISIONS: [u16; 32] = {
-    let mut table = [0; 32];
-    let mut n = 0;
-    while n < DECISIONS_LOW.len() {
-        table[n] = DECISIONS_LOW[n] << 4;
-        n += 1;
+/// Interval (mil, from 1) of a magnitude by its ratio to the scale factor: one more than the levels up to there.
+static INTERVALS: [u8; DECISIONS_LOW[28] as usize + 1] = {
+    let mut table = [1; DECISIONS_LOW[28] as usize + 1];
+    let (mut ratio, mut reached) = (0, 0);
+    while ratio < table.len() {
+        while reached < DECISIONS_LOW.len() && DECISIONS_LOW[reached] as usize <= ratio {
+            reached += 1;
+        }
+        table[ratio] = 1 + reached as u8;
+        ratio += 1;
     }
     table
 };
@@ -255,10 +257,14 @@ impl Band {
         // FILTEP, FILTEZ (from the oldest on: each sum saturates), PREDIC.
         let poles = saturate(((self.a1 * reconstructed) >> 15) + ((self.a2 * self.reconstructed) >> 15));
         self.reconstructed = reconstructed;
-        let mut zeros = 0;
-        for (b, past) in self.b.iter().zip(&self.differences).rev() {
-            zeros = saturate(zeros + ((b * past) >> 15));
-        }
+        // Each of the sums saturates; where the magnitudes together stay within 16 bits, as they do but for sounds made to
+        // leave them, none does and the order is free.
+        let products: [i32; 6] = core::array::from_fn(|n| (self.b[n] * self.differences[n]) >> 15);
+        let zeros = if products.iter().map(|p| p.abs()).sum::<i32>() <= 32_767 {
+            products.iter().sum()
+        } else {
+            products.iter().rev().fold(0, |sum, p| saturate(sum + p))
+        };
         self.zeros_part = zeros;
         self.prediction = saturate(poles + zeros);
     }
@@ -269,19 +275,17 @@ impl Band {
 fn encode_low(band: &mut Band, sample: i32) -> u8 {
     // SUBTRA, QUANTL.
     let error = saturate(sample - band.prediction);
-    let magnitude = (error ^ (error >> 31)) as i16;
-    let scale = band.scale as u32;
-    let reached: i16 =
-        DECISIONS.iter().map(|level| i16::from(((u32::from(*level) * scale) >> 16) as i16 <= magnitude)).sum();
-    // The three zeros at the end count always; one is left of them, as intervals are counted from 1.
-    let interval = reached - 2;
+    // A level q is reached when (q · scale) >> 12 ≤ magnitude, that is when q ≤ ratio. `scale` is 32 at least.
+    let magnitude = (error ^ (error >> 31)).cast_unsigned();
+    let ratio = (((magnitude + 1) << 12) - 1) / band.scale.cast_unsigned();
+    let interval = INTERVALS[(ratio as usize).min(INTERVALS.len() - 1)];
     let code = if error >= 0 {
         62 - interval
     } else if interval < 3 {
         64 - interval
     } else {
         34 - interval
-    } as u8;
+    };
     // INVQAL, LOGSCL, SCALEL.
     let short = usize::from(code >> 2 & 0x0f);
     let difference = (band.scale * i32::from(LOW_DIFFERENCE[short])) >> 15;
@@ -459,4 +463,37 @@ impl Decoder {
         // Limited to 15 bits.
         (decode_low(&mut self.low, octet) as i16, decode_high(&mut self.high, octet >> 6) as i16)
     }
+}
+
+/// Body of the fuzz target and of a property test: octets as codes and as samples, whole and cut by their first octet.
+pub fn fuzz(octets: &[u8]) {
+    let Some((cut, codes)) = octets.split_first() else { return };
+    let (head, tail) = codes.split_at(usize::from(*cut).min(codes.len()));
+    let mut pcm = [0i16; 512];
+    let (mut whole, mut pieces) = (Decoder::default(), Decoder::default());
+    let mut again = [0i16; 512];
+    let count = whole.decode(codes, &mut pcm);
+    let first = pieces.decode(head, &mut again);
+    let second = pieces.decode(tail, &mut again[first..]);
+    assert_eq!((count, &pcm), (first + second, &again));
+    let mut lower = Decoder::default();
+    let mut bands = Decoder::default();
+    let mut narrow = [0i16; 256];
+    lower.decode_lower_band(codes, &mut again);
+    for (sample, code) in narrow.iter_mut().zip(codes) {
+        let (low, high) = bands.decode_bands(*code);
+        assert!((-16_384..16_384).contains(&low) && (-16_384..16_384).contains(&high));
+        *sample = low << 1;
+    }
+    let narrow_count = codes.len().min(narrow.len());
+    assert_eq!(narrow[..narrow_count], again[..narrow_count]);
+
+    for (sample, pair) in pcm.iter_mut().zip(octets.as_chunks::<2>().0) {
+        *sample = i16::from_le_bytes(*pair);
+    }
+    let mut coded = [0; 256];
+    assert_eq!(Encoder::default().encode(&pcm, &mut coded), coded.len());
+    let mut narrow_coded = [0; 512];
+    assert_eq!(Encoder::default().encode_lower_band(&pcm, &mut narrow_coded), narrow_coded.len());
+    assert!(narrow_coded.iter().all(|octet| octet & HIGH_IDLE == HIGH_IDLE));
 }
