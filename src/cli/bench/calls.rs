@@ -77,20 +77,19 @@ async fn measure_in(media: &Media, scenario: Scenario, calls: usize, directory: 
     let legs = place(media, &mut transport, &load, sip, calls).await?;
     tokio::time::sleep(WARM).await;
     let window = Duration::from_secs(media.seconds);
-    let (load, cpu) = tokio::task::spawn_blocking(move || {
+    let (measured, daemon) = tokio::task::spawn_blocking(move || {
         let before = daemon.cpu();
         load.measure(window);
         let cpu = daemon.cpu().saturating_sub(before);
-        let tally = load.finish();
-        (tally, (cpu, daemon))
+        let memory = daemon.memory();
+        (Measured { tally: load.finish(), calls, window, cpu, memory }, daemon)
     })
     .await
     .map_err(|e| e.to_string())?;
-    let (cpu, daemon) = cpu;
     hang_up(&mut transport, legs).await;
     drop(far);
     drop(daemon);
-    Ok(Measured { tally: load, calls, window, cpu })
+    Ok(measured)
 }
 
 /// Two free ports: SIP (UDP) and HTTP (TCP).

@@ -58,5 +58,6 @@ pub(super) fn measure(media: &Media, calls: usize) -> Result<Measured, String> {
     let before = reflector.cpu();
     load.measure(window);
     let cpu = reflector.cpu().saturating_sub(before);
-    Ok(Measured { tally: load.finish(), calls, window, cpu })
+    let memory = reflector.memory();
+    Ok(Measured { tally: load.finish(), calls, window, cpu, memory })
 }

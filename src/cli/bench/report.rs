@@ -59,6 +59,7 @@ impl Table {
         put("cpu_percent_per_100_calls", ours.cpu_per_100());
         put("cpu_percent", ours.cpu_share());
         put("floor_cpu_percent_per_100_calls", floor.cpu_per_100());
+        put("memory_mib", ours.memory);
         put("cpu_ratio_to_floor", ours.cpu_per_100() / floor.cpu_per_100());
         put("floor_delay_p50_ms", floor.tally.delay.quantile(0.5));
         put("floor_delay_p999_ms", floor.tally.delay.quantile(0.999));

@@ -78,6 +78,8 @@ pub(super) struct Measured {
     pub(super) window: Duration,
     /// CPU time of the measured process within the window.
     pub(super) cpu: Duration,
+    /// Resident memory of the measured process at its end, MiB.
+    pub(super) memory: f64,
 }
 
 impl Measured {
