@@ -102,6 +102,8 @@ impl Event {
 #[derive(Clone, Copy, Debug)]
 struct Current {
     code: u8,
+    /// Where the press began; `timestamp` moves on with each segment of a long one.
+    began: u32,
     timestamp: u32,
     duration: u16,
     ended: bool,
@@ -142,7 +144,9 @@ impl Receiver {
                 return None;
             }
             if ahead < 0 {
-                let repeat = ahead.unsigned_abs() <= units(self.clock, BEHIND_MAX_MS);
+                // Positive: an earlier segment of the same press.
+                let from_begin = timestamp.wrapping_sub(current.began) as i32;
+                let repeat = from_begin >= 0 || from_begin.unsigned_abs() <= units(self.clock, BEHIND_MAX_MS);
                 if repeat || self.suspect != Some(timestamp) {
                     self.suspect = (!repeat).then_some(timestamp);
                     return None;
@@ -155,7 +159,7 @@ impl Receiver {
                     && (continues(current.duration, ahead, creep)
                         || ahead <= creep && event.duration > current.duration)
                 {
-                    *current = Current { code: event.code, timestamp, duration: event.duration, ended: event.end };
+                    *current = Current { timestamp, duration: event.duration, ended: event.end, ..*current };
                     return None;
                 }
                 if ahead < units(self.clock, START_GAP_MIN_MS) {
@@ -164,7 +168,8 @@ impl Receiver {
             }
         }
         self.suspect = None;
-        self.current = Some(Current { code: event.code, timestamp, duration: event.duration, ended: event.end });
+        self.current =
+            Some(Current { code: event.code, began: timestamp, timestamp, duration: event.duration, ended: event.end });
         Some(key)
     }
 }
@@ -485,6 +490,16 @@ mod tests {
         assert_eq!(r.handle_event(10, event(2, 160, false)), None);
         assert_eq!(r.handle_event(10, event(2, 320, false)), Some('2'));
         assert_eq!(r.handle_event(10, event(2, 480, true)), None);
+    }
+
+    #[test]
+    fn the_first_segment_of_a_long_press_repeated_late_is_no_new_key() {
+        let mut r = Receiver::default();
+        assert_eq!(r.handle_event(0, event(9, 0xffff, false)), Some('9'));
+        assert_eq!(r.handle_event(0xffff, event(9, 160, false)), None);
+        for _ in 0..3 {
+            assert_eq!(r.handle_event(0, event(9, 0xffff, false)), None);
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! numbers, loss, interarrival jitter, and the facts of a report block. Runs on the media worker; plain numbers, no heap.
 //! Deliberately absent: deciding what is heard (`sequence`), RTCP octets (`rtcp`) and when they are sent (`control`).
 
+use crate::rtp::quality;
 use crate::time::Tick;
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ pub struct Reception {
     base: u64,
     highest: u64,
     received: u64,
+    /// Times that numbers were skipped.
+    gaps: u64,
     /// One bit per recent packet, bit 0 = `highest`: tells a duplicate from a late packet.
     window: u64,
     /// Hz of the timestamps.
@@ -74,6 +77,7 @@ impl Reception {
             base: first,
             highest: first,
             received: 1,
+            gaps: 0,
             window: 1,
             clock,
             transit: Some(transit(clock, timestamp, received)),
@@ -98,6 +102,7 @@ impl Reception {
         self.bad = None;
         let arrival = if extended > self.highest {
             let step = extended - self.highest;
+            self.gaps += u64::from(step > 1);
             self.window = if step < 64 { (self.window << step) | 1 } else { 1 };
             self.highest = extended;
             Arrival::New
@@ -188,6 +193,12 @@ impl Reception {
         self.expected().saturating_sub(self.received)
     }
 
+    /// How much longer losses were than random ones would be, for [`quality::Line`]; 1 without loss.
+    #[must_use]
+    pub fn burst_ratio(&self) -> f64 {
+        quality::burst_ratio(self.lost(), self.gaps, self.expected())
+    }
+
     /// Highest extended sequence number.
     #[must_use]
     pub fn highest(&self) -> u64 {
@@ -261,6 +272,21 @@ mod tests {
         assert_eq!(r.lost(), 0);
         assert_eq!(r.handle_packet(11, 160, at(42)).1, Arrival::Duplicate);
         assert_eq!(r.handle_packet(9, 0, at(43)).1, Arrival::Reordered);
+    }
+
+    #[test]
+    fn bursts_are_told_from_single_losses() {
+        let ratio = |lost: fn(u16) -> bool| {
+            let mut r = Reception::new(0, 0, at(0), 8_000);
+            (1..1000u16).filter(|n| !lost(*n)).for_each(|n| {
+                r.handle_packet(n, 0, at(0));
+            });
+            r.burst_ratio()
+        };
+        assert_eq!(ratio(|_| false), 1.0);
+        assert_eq!(ratio(|n| n % 20 == 10), 1.0);
+        // Five in a row of every hundred: five times as long, less what chance would join.
+        assert!((ratio(|n| n % 100 >= 90 && n % 100 < 95) - 4.75).abs() < 0.01);
     }
 
     #[test]

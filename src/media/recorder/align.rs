@@ -97,7 +97,7 @@ impl Aligner {
         if start >= end {
             return;
         }
-        // The other side's gap is given up where it is older than WAIT; never past what is laid down now.
+        // What the other side has not brought WAIT ago is not waited for; never past what is laid down now.
         self.release(end.saturating_sub(WAIT_SAMPLES).min(start), out);
         // Both differ by 160 at most.
         let skip = (start - frame.at.0) as usize;
@@ -107,10 +107,9 @@ impl Aligner {
         self.ends[side] = end;
     }
 
-    /// Hands out what nothing can be added to any more.
+    /// Hands out what both sides have passed.
     pub(super) fn poll_ready(&mut self, out: &mut impl FnMut(&[Pair])) {
-        let [caller, agent] = self.ends;
-        self.release(caller.min(agent).max(caller.max(agent).saturating_sub(WAIT_SAMPLES)), out);
+        self.release(self.ends[0].min(self.ends[1]), out);
     }
 
     /// Hands out everything: the call has ended, or nothing came for long.

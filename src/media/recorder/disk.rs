@@ -215,12 +215,6 @@ impl Part {
         self.file.write_all_at(octets, at)
     }
 
-    /// Takes off what a failed write left behind.
-    pub(super) fn cut(&self, length: u64) {
-        // Only a length is given back; when even that fails, `repair` finds the end.
-        let _ = self.file.set_len(length);
-    }
-
     /// On the disk, not in its cache only.
     pub(super) fn sync(&self) -> io::Result<()> {
         self.file.sync_data()

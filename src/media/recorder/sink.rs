@@ -1,6 +1,6 @@
 //! Stereo samples → a growing file. Purpose: one way to write for both formats, that leaves a file which plays after each
-//! flush. Recorder thread. Invariants: samples first, then the head that counts them; after a failed write the file is
-//! what it was after the last good flush. Deliberately absent: syncing (`keeper`).
+//! flush. Recorder thread. Invariants: samples first, then the head that counts them; what a failed write
+//! leaves behind the last good one is not counted, and `disk` mends it. Deliberately absent: syncing (`keeper`).
 
 use super::align::Pair;
 use super::disk::{Format, Part, Place};
@@ -80,11 +80,7 @@ impl Sink {
         if self.pending.is_empty() {
             return Ok(());
         }
-        if let Err(error) = self.part.write_at(&self.pending, self.written) {
-            self.part.cut(self.written);
-            self.pending.clear();
-            return Err(error);
-        }
+        self.part.write_at(&self.pending, self.written)?;
         self.written += self.pending.len() as u64;
         self.pending.clear();
         match self.form {

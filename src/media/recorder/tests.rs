@@ -199,6 +199,19 @@ fn limits_held() -> u64 {
 }
 
 #[test]
+fn a_phone_that_jumps_an_hour_ahead_does_not_fill_the_disk() {
+    let mut b = Bench::new();
+    let (mut tap, _control) = b.open(1, Format::Wav);
+    push(&mut tap, 0, 10);
+    push(&mut tap, 3600 * 50, 10);
+    push(&mut tap, 10, 10);
+    drop(tap);
+    b.pass_after(200);
+    let ended = b.keep().pop().unwrap();
+    assert_eq!((ended.samples, b.marks.recording_misplaced.get()), (20 * 160, 20));
+}
+
+#[test]
 fn what_is_said_while_paused_is_silence_and_the_rest_stays_in_place() {
     let mut b = Bench::new();
     let (mut tap, control) = b.open(1, Format::Wav);
@@ -266,7 +279,7 @@ fn a_full_disk_ends_the_recording_with_its_cause_and_the_file_plays() {
         let Some(small) = SmallDisk::new(48 << 10) else { return };
         let inner = tempfile::tempdir_in(small.0.path()).unwrap();
         let mut b = Bench::below(inner, 0);
-        let (mut tap, _control) = b.open(1, format);
+        let (mut tap, control) = b.open(1, format);
         let mut frames = 0;
         let ended = loop {
             // Noise, which Opus cannot make small.
@@ -291,7 +304,7 @@ fn a_full_disk_ends_the_recording_with_its_cause_and_the_file_plays() {
         // The call goes on; pushing is free of effect.
         push(&mut tap, frames, 500);
         b.pass_after(200);
-        assert_eq!(b.keep().len(), 1);
+        assert_eq!((b.keep().len(), control.0.overflowed.load(Relaxed)), (1, 0));
     }
 }
 
@@ -351,6 +364,7 @@ fn a_file_cut_anywhere_is_mended_up_to_there() {
                     let path = dir.path().join("x");
                     fs::write(&path, &file).unwrap();
                     let found = pairs(&path, format);
+                    assert!(format == Format::Opus || file.len() as u64 == 80 + samples * 4);
                     assert!(found.len() as u64 <= samples && found.len() as u64 + 60 > samples, "{format:?} {cut}");
                     assert!(format == Format::Wav || play(&file).ended);
                     assert!(cut >= 84);
@@ -402,6 +416,7 @@ fn old_recordings_go_and_nothing_else_does() {
     let part = put("2026/11/01/call_02.opus.part");
     let others = [
         put("2026/11/01/notes.txt"),
+        put("2026/11/01/song.wav"),
         put("2026/11/02/x/call_03.wav"),
         put("letters/11/01/call_04.wav"),
         put("call_05.wav"),
@@ -419,7 +434,7 @@ fn old_recordings_go_and_nothing_else_does() {
     assert!(!old.exists() && !part.exists() && others.iter().all(|path| path.exists()));
     assert!(outside.path().join("call_06.wav").exists());
     // A day that became empty goes with its last file.
-    fs::remove_file(&others[0]).unwrap();
+    others[..2].iter().for_each(|path| fs::remove_file(path).unwrap());
     let _ = put("2026/11/01/call_07.wav");
     place.purge(Duration::ZERO, later);
     assert!(!root.join("2026/11/01").exists() && root.join("2026/11/02").exists());
