@@ -59,8 +59,8 @@ coverage: setup-test ## the tests with coverage, nothing else
 	.ci/coverage
 
 bench-%: setup ## one benchmark: prints a table, writes target/bench/NAME.json
-	@test -f benches/$*.rs || { printf 'make: no benchmark %s; there are: %s\n' '$*' "$$(ls benches 2>/dev/null | sed -n 's/\.rs$$//p' | tr '\n' ' ')" >&2; exit 1; }
-	cargo bench --locked --bench $*
+	@test -f benches/$*.rs || test -f dsp/benches/$*.rs || { printf 'make: no benchmark %s; there are: %s\n' '$*' "$$(ls benches dsp/benches 2>/dev/null | sed -n 's/\.rs$$//p' | tr '\n' ' ')" >&2; exit 1; }
+	cargo bench --locked $$(test -f benches/$*.rs || echo '-p callwright-dsp') --bench $*
 
 deb: build ## a Debian package in target/debian
 	systemd/package.sh $(CALLWRIGHT)

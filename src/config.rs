@@ -5,6 +5,7 @@
 
 use crate::rtp::Codec;
 use crate::sip::message::{Scheme, Uri};
+use callwright_dsp::tone::Signal;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -59,6 +60,8 @@ pub struct Config {
     pub speech: Speech,
     /// Deployed apps.
     pub apps: Apps,
+    /// Call recording.
+    pub recording: Recording,
     /// Which number reaches which app, first match wins; `*` matches everything.
     pub routes: Vec<Route>,
     /// Agents that answer.
@@ -178,6 +181,37 @@ impl Default for Apps {
     fn default() -> Self {
         Self { address: IpAddr::V4(Ipv4Addr::LOCALHOST), ports: PortRange { first: 8100, last: 8199 } }
     }
+}
+
+/// Section `[recording]`. Nobody is recorded unless it is enabled here and asked for at the route: in most countries the
+/// caller has to be told, or asked, first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Recording {
+    /// Record the calls of routes with `record = true`.
+    pub enabled: bool,
+    /// How audio is kept.
+    pub format: RecordingFormat,
+    /// Older files are deleted, whether recording is enabled or not.
+    pub keep_days: u32,
+    /// With less free space nothing is recorded.
+    pub min_free_mb: u64,
+}
+
+impl Default for Recording {
+    fn default() -> Self {
+        Self { enabled: false, format: RecordingFormat::Wav, keep_days: 7, min_free_mb: 1024 }
+    }
+}
+
+/// How recorded audio is kept: stereo, caller left, agent right, 8 kHz.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordingFormat {
+    /// PCM 16 bit, 115 MB an hour.
+    Wav,
+    /// Ogg Opus, at most 27 MB an hour.
+    Opus,
 }
 
 /// An inclusive port range, written `"16384-32767"`.
@@ -309,6 +343,10 @@ pub enum App {
     Agent(String),
     /// Somebody else, by SIP.
     Bridge(BridgeTarget),
+    /// A test or call-progress tone, until the caller hangs up.
+    Tone(Signal),
+    /// A WAV file, then we hang up.
+    Play(PathBuf),
 }
 
 impl fmt::Display for App {
@@ -317,6 +355,9 @@ impl fmt::Display for App {
             Self::Echo => f.write_str("echo"),
             Self::Agent(name) => write!(f, "agent:{name}"),
             Self::Bridge(target) => write!(f, "bridge:{target}"),
+            Self::Tone(signal) if *signal == Signal::default() => f.write_str("tone"),
+            Self::Tone(signal) => write!(f, "tone:{signal}"),
+            Self::Play(file) => write!(f, "play:{}", file.display()),
         }
     }
 }
@@ -334,8 +375,11 @@ impl<'de> Deserialize<'de> for App {
             None if text == "echo" => Ok(Self::Echo),
             Some(("agent", name)) if !name.is_empty() => Ok(Self::Agent(name.to_owned())),
             Some(("bridge", uri)) => BridgeTarget::parse(uri).map(Self::Bridge).map_err(serde::de::Error::custom),
+            None if text == "tone" => Ok(Self::Tone(Signal::default())),
+            Some(("tone", name)) => name.parse().map(Self::Tone).map_err(serde::de::Error::custom),
+            Some(("play", file)) if !file.is_empty() => Ok(Self::Play(PathBuf::from(file))),
             _ => Err(serde::de::Error::custom(format!(
-                "{text:?} is no app; write \"echo\", \"agent:NAME\" or \"bridge:URI\""
+                "{text:?} is no app; write \"echo\", \"agent:NAME\", \"bridge:URI\", \"tone\", \"tone:NAME\" or \"play:FILE\""
             ))),
         }
     }
@@ -350,6 +394,9 @@ pub struct Route {
     pub number: String,
     /// What answers.
     pub app: App,
+    /// Record these calls, given `[recording] enabled`.
+    #[serde(default)]
+    pub record: bool,
 }
 
 /// One entry of `[[agents]]`.
@@ -425,12 +472,19 @@ impl Config {
                 "each recogniser takes up to 91 MB; write a number from 0 to 64".to_owned(),
             );
         }
+        if !(1..=3650).contains(&self.recording.keep_days) {
+            return value("recording.keep_days", "write a number of days from 1 to 3650".to_owned());
+        }
         if self.agents.is_empty() {
             self.agents.push(Agent { name: "grace".to_owned(), greeting: None });
         }
         if self.routes.is_empty() {
-            self.routes.push(Route { number: "echo".to_owned(), app: App::Echo });
-            self.routes.push(Route { number: "*".to_owned(), app: App::Agent(self.agents[0].name.clone()) });
+            self.routes.push(Route { number: "echo".to_owned(), app: App::Echo, record: false });
+            self.routes.push(Route {
+                number: "*".to_owned(),
+                app: App::Agent(self.agents[0].name.clone()),
+                record: false,
+            });
         }
         for route in &self.routes {
             if let App::Agent(name) = &route.app
@@ -448,7 +502,17 @@ impl Config {
     /// What answers a call to `number`; `None` when no route matches (404).
     #[must_use]
     pub fn route(&self, number: &str) -> Option<&App> {
-        self.routes.iter().find(|r| r.number == "*" || r.number == number).map(|r| &r.app)
+        self.matching(number).map(|r| &r.app)
+    }
+
+    /// Whether a call to `number` is recorded.
+    #[must_use]
+    pub fn records(&self, number: &str) -> bool {
+        self.recording.enabled && self.matching(number).is_some_and(|r| r.record)
+    }
+
+    fn matching(&self, number: &str) -> Option<&Route> {
+        self.routes.iter().find(|r| r.number == "*" || r.number == number)
     }
 }
 
@@ -539,6 +603,39 @@ mod tests {
             ("bridge:sips:a@h", "UDP"),
             ("bridge:sip:a@h;transport=TCP", "UDP"),
         ] {
+            let error = route(bad).unwrap_err().to_string();
+            assert!(error.contains(said), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_recorded_unless_both_places_say_so() {
+        let routes =
+            "[[routes]]\nmatch = \"1\"\napp = \"echo\"\nrecord = true\n[[routes]]\nmatch = \"*\"\napp = \"echo\"";
+        let records = |text: &str| {
+            let config = parse(text, &[]).unwrap();
+            (config.records("1"), config.records("2"))
+        };
+        assert_eq!(records(""), (false, false));
+        assert_eq!(records("[recording]\nenabled = true"), (false, false));
+        assert_eq!(records(routes), (false, false));
+        assert_eq!(records(&format!("[recording]\nenabled = true\nformat = \"opus\"\n{routes}")), (true, false));
+        let config = parse("", &[("CALLWRIGHT__RECORDING__ENABLED", "true")]).unwrap();
+        assert!(config.recording.enabled);
+        for bad in ["keep_days = 0", "keep_days = 9999", "format = \"mp3\"", "min_free_mb = -1"] {
+            assert!(parse(&format!("[recording]\n{bad}"), &[]).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn tones_and_files_are_played() {
+        let route = |app: &str| parse(&format!("[[routes]]\nmatch = \"*\"\napp = \"{app}\""), &[]);
+        for app in ["tone", "tone:1004", "tone:gb-busy", "play:/srv/closed.wav", "play:a:b.wav"] {
+            assert_eq!(route(app).unwrap().route("1").unwrap().to_string(), app);
+        }
+        assert_eq!(route("tone:440").unwrap().route("1"), Some(&App::Tone(Signal::default())));
+        for (bad, said) in [("play:", "play:FILE"), ("tone:", "ringback"), ("tone:5000", "3600"), ("tune", "tone:NAME")]
+        {
             let error = route(bad).unwrap_err().to_string();
             assert!(error.contains(said), "{bad}: {error}");
         }

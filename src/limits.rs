@@ -60,7 +60,7 @@ pub const RECORDING_POLL: Duration = Duration::from_millis(200);
 /// Calls recorded as WAV at once; further ones go on without.
 pub const RECORDINGS_MAX: usize = 1024;
 /// Calls recorded as Opus at once: one thread encodes them all.
-pub const RECORDINGS_OPUS_MAX: usize = 200;
+pub const RECORDINGS_OPUS_MAX: usize = 300;
 
 /// Largest SIP message, octets.
 pub const SIP_MESSAGE_MAX: usize = 65_535;
@@ -104,6 +104,14 @@ pub const CALL_MAX: Duration = Duration::from_secs(4 * 3600);
 pub const BRIDGE_RINGING_MAX: Duration = Duration::from_secs(90);
 /// Finding the address of a host name that a bridged call goes to.
 pub const BRIDGE_LOOKUP_MAX: Duration = Duration::from_secs(5);
+/// Callers that are played a tone or a file at once.
+pub const PLAYER_SEATS_MAX: usize = 4096;
+/// Orders waiting for the player.
+pub const PLAYER_ORDERS_MAX: usize = 1024;
+/// Longest audio file, played or dialled with: 28.8 MB in memory.
+pub const AUDIO_FILE_MAX: Duration = Duration::from_secs(30 * 60);
+/// A tone is played no longer than this; then the call ends.
+pub const TONE_MAX: Duration = Duration::from_secs(3600);
 /// Events waiting for one call actor.
 pub const CALL_EVENTS_MAX: usize = 256;
 /// Places among them that only events take without which a call would never end or never be answered.

@@ -8,7 +8,7 @@
 use std::hint::black_box;
 
 use callwright_dsp::codec::{Codec, Decoder, Encoder, EncoderSettings};
-use callwright_dsp::resample::Downsampler2;
+use callwright_dsp::resample::{Rate, Resampler};
 
 const RUNS: usize = 9;
 
@@ -21,7 +21,7 @@ fn main() {
         None => speech(16_000 * 8),
     };
     let mut narrow = vec![0; wide.len() / 2];
-    Downsampler2::default().process(&wide, &mut narrow);
+    Resampler::new(Rate::Hz16000, Rate::Hz8000).process(&wide, &mut narrow);
     let full: Vec<i16> = wide.iter().flat_map(|s| [*s; 3]).collect();
     println!("{:<44} {:>9} {:>9} {:>7}", "20 ms of", "encode µs", "decode µs", "kbit/s");
     for codec in [Codec::Pcmu, Codec::Pcma, Codec::L16At8k] {

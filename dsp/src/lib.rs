@@ -11,6 +11,7 @@ pub mod gain;
 pub mod jitter;
 pub mod kernel;
 pub mod level;
+pub mod limiter;
 pub mod lpc;
 pub mod mix;
 mod pitch;

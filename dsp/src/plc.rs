@@ -164,11 +164,7 @@ impl Concealment {
         let window = 20 * self.per_ms;
         let source = self.source();
         let end = source.len();
-        let found = pitch::best_match(
-            &source[end - window..],
-            &source[end - window - longest..end - shortest],
-            self.per_ms / 4,
-        );
+        let found = pitch::best_match(&source[end - window..], &source[end - window - longest..end - shortest]);
         // The search ranges over what the source always holds.
         let (period, likeness) = found.map_or((longest, 0.0), |found| (longest - found.offset, found.likeness));
         // A hiss has no period: a short one would be heard as a tone.

@@ -26,6 +26,14 @@ fn tone(rate: u32, samples: usize) -> Vec<i16> {
     (0..samples).map(|n| (9_000.0 * (n as f64 * step).sin() * (1.0 + (n as f64 * step / 90.0).sin())) as i16).collect()
 }
 
+/// Codec state is made on a control thread and handed to the media worker.
+#[test]
+fn codecs_move_between_threads() {
+    fn moves<T: Send + 'static>() {}
+    moves::<Encoder>();
+    moves::<Decoder>();
+}
+
 #[test]
 fn rates_are_those_of_the_table_and_no_others() {
     for codec in Codec::ALL {

@@ -10,12 +10,15 @@ use super::exchange::{CallAction, CallInput, Mark, SaidTurn};
 use super::lease::Ports;
 use super::machine::CallMachine;
 use super::media_leg::{MediaLeg, NoMedia, Offered};
+use super::player::{Player, Seat, Source};
 use super::record::{CallEnd, EndClass};
+use super::recording;
 use super::registry::{CallEvent, Registry};
 use crate::config::{App, Config};
 use crate::conversation::{AppFacts, BuildUpdate, Dialogue, Persona};
 use crate::id::{CallId, Generation};
 use crate::limits::CALL_MAX;
+use crate::media::recorder::Recorder;
 use crate::media::{CloseCause, MediaCommand, MediaEvent, MediaPlane, SessionStats};
 use crate::os::clock;
 use crate::pipeline::manifest::BuildManifest;
@@ -52,8 +55,12 @@ pub struct Planes {
     pub speech: SpeechPlane,
     /// Audio on the wire.
     pub media: MediaPlane,
+    /// Tones and files for callers.
+    pub player: Player,
     /// RTP ports.
     pub ports: Ports,
+    /// Writes calls to files; `None` when none is to be recorded and none was.
+    pub recorder: Option<Recorder>,
     /// Builds and apps.
     pub pipeline: Pipeline,
     /// The daemon's memory.
@@ -151,6 +158,22 @@ pub async fn run(planes: Arc<Planes>, call: CallId, invitation: Invitation, mail
     planes.registry.release(call);
 }
 
+/// What the caller is to be played, read from the disk if need be; `None` where the app is no player.
+async fn playable(planes: &Planes, app: &App) -> Result<Option<Source>, Refusal> {
+    match app {
+        App::Tone(signal) => Ok(Some(Source::Tone(*signal))),
+        App::Play(file) => {
+            let (library, file) = (planes.player.library(), file.clone());
+            let read = tokio::task::spawn_blocking(move || library.get(&file).map_err(|e| e.to_string())).await;
+            match read.unwrap_or_else(|e| Err(e.to_string())) {
+                Ok(pcm) => Ok(Some(Source::File(pcm))),
+                Err(why) => Err(Refusal::new(480, "Temporarily Unavailable", why)),
+            }
+        }
+        App::Echo | App::Agent(_) | App::Bridge(_) => Ok(None),
+    }
+}
+
 async fn live(
     planes: &Arc<Planes>,
     call: CallId,
@@ -206,6 +229,8 @@ struct Actor {
     leg: LegId,
     media: MediaLeg,
     talk: Option<Talk>,
+    /// What the caller is played, where nobody talks.
+    seat: Option<Seat>,
     mailbox: mpsc::Receiver<CallEvent>,
     end: Option<CallEnd>,
     /// The dialog is over or its end has been sent.
@@ -250,18 +275,24 @@ impl Actor {
         mailbox: mpsc::Receiver<CallEvent>,
         record: &mut CallRecord,
     ) -> Result<Self, Refusal> {
+        let source = playable(&planes, app).await?;
+        let recording = recording::begin(&planes, call, &invitation.number);
         let offered = Offered { offer: invitation.offer.as_deref(), source: invitation.source };
-        let (media, ends, sdp) = MediaLeg::open(&planes, call, app, offered).map_err(Refusal::from)?;
-        let talk = match (app, ends) {
-            (App::Echo | App::Bridge(_), _) | (App::Agent(_), None) => None,
-            (App::Agent(name), Some(ends)) => match Talk::begin(&planes, call, name, ends) {
-                Ok(talk) => Some(talk),
-                Err(why) => return Err(Refusal::new(503, "Service Unavailable", why)),
-            },
-        };
+        let (media, ends, sdp) = MediaLeg::open(&planes, call, app, offered, recording).map_err(Refusal::from)?;
+        let unavailable = |why: String| Refusal::new(503, "Service Unavailable", why);
+        let (mut talk, mut seat) = (None, None);
+        match (app, source, ends) {
+            (App::Agent(name), _, Some(ends)) => {
+                talk = Some(Talk::begin(&planes, call, name, ends).map_err(unavailable)?);
+            }
+            (_, Some(source), Some(ends)) => {
+                seat = Some(planes.player.seat(call, source, ends).map_err(|e| unavailable(e.to_string()))?);
+            }
+            _ => {}
+        }
         let latest_end = tokio::time::Instant::now() + CALL_MAX;
         let leg = invitation.leg;
-        let mut actor = Self { planes, call, leg, media, talk, mailbox, end: None, signalled: false, latest_end };
+        let mut actor = Self { planes, call, leg, media, talk, seat, mailbox, end: None, signalled: false, latest_end };
         actor.media.start(&actor.planes).map_err(|why| Refusal::new(503, "Service Unavailable", why))?;
         let accepted = actor.planes.sip.accept(actor.leg, sdp).await;
         if accepted.is_ok() {
@@ -371,6 +402,7 @@ impl Actor {
                     self.tell_hold();
                     if first {
                         self.tell(CallInput::Confirmed);
+                        self.play();
                     }
                 }
                 Err(why) => self.end = Some(CallEnd::new(EndClass::Failed, why)),
@@ -411,6 +443,10 @@ impl Actor {
         let input = match event {
             MediaEvent::Digit { digit, at, .. } => CallInput::Digit(digit, at),
             MediaEvent::FirstAudible { utterance, at, .. } => CallInput::FirstAudible(utterance, at),
+            MediaEvent::Played { end: true, .. } if self.seat.is_some() => {
+                self.end = Some(CallEnd::new(EndClass::AgentHungUp, "it was played to its end"));
+                return;
+            }
             MediaEvent::Played { utterance, samples, end, .. } => CallInput::Played { utterance, samples, end },
             MediaEvent::Flushed { generation, utterance, samples, last_audible, .. } => {
                 CallInput::Flushed { generation, utterance, samples, last_audible }
@@ -436,9 +472,16 @@ impl Actor {
                 self.end.get_or_insert(why);
                 return;
             }
-            MediaEvent::Opened { .. } | MediaEvent::Retired { .. } => return,
+            MediaEvent::Opened { .. } | MediaEvent::Quality { .. } | MediaEvent::Retired { .. } => return,
         };
         self.tell(input);
+    }
+
+    /// The caller is there to hear it.
+    fn play(&mut self) {
+        if let Some(Err(full)) = self.seat.as_mut().map(Seat::begin) {
+            self.end = Some(CallEnd::new(EndClass::Failed, full.to_string()));
+        }
     }
 
     /// The machine knows whether the caller listens.

@@ -9,12 +9,13 @@ use super::lease::PortLease;
 use crate::config::{App, Config};
 use crate::id::CallId;
 use crate::media::coders::SPEECH_RATE;
+use crate::media::recorder::{Control, Tap};
 use crate::media::{
     Coders, MediaCommand, PortPair, PreparedSession, Role, SessionPlan, SessionStats, SpeechEnds, prepare,
 };
 use crate::os::{clock, random};
 use crate::rtp::{Codec, Format, Formats};
-use crate::sip::sdp::{Direction, LocalMedia, Negotiated, Preference, SdpError, SdpSession};
+use crate::sip::sdp::{Direction, LocalMedia, Negotiated, Preference, Rtcp, SdpError, SdpSession};
 use crate::sip::transport::local_address_towards;
 use crate::time::{MediaTime, Tick};
 use std::net::{IpAddr, SocketAddr};
@@ -80,6 +81,9 @@ pub struct MediaLeg {
     confirmed: bool,
     /// The peer does not want to hear us now.
     held: bool,
+    /// For the session, as long as there is none.
+    tap: Option<Tap>,
+    recording: Option<Control>,
     stats: Option<SessionStats>,
     /// Last, so that a session that was never opened closes its sockets first.
     _port: PortLease,
@@ -92,8 +96,10 @@ impl MediaLeg {
         call: CallId,
         app: &App,
         offered: Offered<'_>,
+        recording: Option<(Tap, Control)>,
     ) -> Result<(Self, Option<SpeechEnds>, Vec<u8>), NoMedia> {
         let mut leg = Self::reserve(planes, call, offered.source, preference(&planes.config))?;
+        (leg.tap, leg.recording) = recording.unzip();
         let description = leg.answer(offered.offer)?;
         let role = match app {
             App::Echo => Role::Echo,
@@ -121,6 +127,8 @@ impl MediaLeg {
             answer_due: false,
             confirmed: false,
             held: false,
+            tap: None,
+            recording: None,
             stats: None,
             _port: port,
         })
@@ -181,6 +189,10 @@ impl MediaLeg {
             remote: self.agreed.as_ref().and_then(remote),
             held: self.held,
             rate,
+            rtcp_remote: self.agreed.as_ref().and_then(rtcp),
+            rtcp_mux: self.agreed.as_ref().is_some_and(|a| a.rtcp == Rtcp::Mux),
+            rtcp_socket: Some(sockets.rtcp),
+            recording: self.tap.take(),
             ..SessionPlan::new(self.call, sockets.rtp, formats, role)
         };
         let (prepared, ends) = prepare(plan).map_err(|e| NoMedia::NoCapacity(e.to_string()))?;
@@ -236,6 +248,11 @@ impl MediaLeg {
         self.held
     }
 
+    /// The hand on the call's recording (to pause it while a card number is said); `None` when it is not recorded.
+    pub const fn recording(&self) -> Option<&Control> {
+        self.recording.as_ref()
+    }
+
     /// A re-INVITE: returns the SDP to answer with.
     pub fn renegotiate(&mut self, planes: &Planes, offer: Option<&[u8]>) -> Result<Vec<u8>, NoMedia> {
         let description = self.answer(offer)?;
@@ -255,7 +272,10 @@ impl MediaLeg {
             match changed.then(|| Coders::new(&formats, rate)).transpose() {
                 Ok(coders) => {
                     self.formats = Some(formats);
-                    self.order(planes, MediaCommand::SetRemote { call, remote, formats, coders });
+                    self.order(
+                        planes,
+                        MediaCommand::SetRemote { call, remote, rtcp_remote: rtcp(agreed), formats, coders },
+                    );
                 }
                 Err(error) => tracing::error!(%call, %error, "the agreed codec does not open; audio stays as it was"),
             }
@@ -321,6 +341,14 @@ pub fn preference(config: &Config) -> Preference {
 fn same_codecs(one: &Formats, other: &Formats) -> bool {
     let codecs = |f: &Formats| (f.send.codec, f.receive.map(|r| r.map(|f| f.codec)), f.opus);
     codecs(one) == codecs(other)
+}
+
+/// `None` when it goes with the audio.
+fn rtcp(agreed: &Negotiated) -> Option<SocketAddr> {
+    match agreed.rtcp {
+        Rtcp::Address(address) => Some(address),
+        Rtcp::Mux => None,
+    }
 }
 
 /// `c=0.0.0.0` means hold (RFC 3264 section 8.4): there is nowhere to send.

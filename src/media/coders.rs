@@ -28,6 +28,7 @@ pub fn path_rate(one: &Formats, other: &Formats) -> u32 {
 pub struct Coders {
     decoders: [Option<Decoder>; FORMATS_MAX],
     encoder: Encoder,
+    settings: EncoderSettings,
 }
 
 impl Coders {
@@ -45,8 +46,9 @@ impl Coders {
             }
         }
         let codec = formats.send.codec;
-        let encoder = Encoder::new(codec, fitting(codec), settings(formats.opus))?;
-        Ok(Box::new(Self { decoders, encoder }))
+        let settings = settings(formats.opus);
+        let encoder = Encoder::new(codec, fitting(codec), settings)?;
+        Ok(Box::new(Self { decoders, encoder, settings }))
     }
 
     /// Whether these coders do for `formats` as well (other payload types, the same codecs): then a renegotiation needs no
@@ -73,6 +75,16 @@ impl Coders {
     /// What we send with.
     pub(super) fn encoder(&mut self) -> &mut Encoder {
         &mut self.encoder
+    }
+
+    /// The peer misses this share of our packets, 0 to 1: redundancy follows it.
+    pub(super) fn handle_loss(&mut self, share: f32) {
+        // A share of 1 at most, in per cent.
+        let expected_loss = (share.clamp(0.0, 1.0) * 100.0).round() as u8;
+        if self.settings.fec && expected_loss != self.settings.expected_loss {
+            self.settings.expected_loss = expected_loss;
+            self.encoder.apply(self.settings);
+        }
     }
 
     /// A decoder and the encoder at once.

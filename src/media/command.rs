@@ -21,6 +21,8 @@ pub enum MediaCommand {
         call: CallId,
         /// Address from the peer's SDP.
         remote: SocketAddr,
+        /// Where it wants RTCP; `None` when that goes with the audio.
+        rtcp_remote: Option<SocketAddr>,
         /// What was agreed.
         formats: Formats,
         /// Codec state for `formats`, when `Coders::serves` says that the present one does not do; the other one comes back

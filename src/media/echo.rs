@@ -7,6 +7,7 @@
 use crate::id::{Generation, UtteranceId};
 use crate::limits::{FRAME_SAMPLES, RTP_PACKET_SAMPLES_MAX};
 use crate::media::coders::{Coders, SPEECH_RATE, octets_per_sample};
+use crate::media::ears::Ears;
 use crate::media::event::SessionStats;
 use crate::media::frame::{
     self, InFrame, InboundConsumer, InboundProducer, OutFrame, OutboundConsumer, OutboundProducer,
@@ -32,8 +33,14 @@ pub(super) struct Echo {
     numbering: Numbering,
     transcode: Transcode,
     pace: Pace,
+    /// Audio time: that of the sender's stream, so that a gap takes its time.
     position: u64,
+    /// Timestamp that continues the last packet, and its clock.
+    next: Option<(u32, u32)>,
 }
+
+/// A gap up to this (2 s) takes its time; beyond it the sender has started anew.
+const GAP_MAX: u32 = 16_000;
 
 impl Echo {
     pub(super) fn new(start: Identity) -> Self {
@@ -44,6 +51,7 @@ impl Echo {
             transcode: Transcode::new(),
             pace: Pace::default(),
             position: 0,
+            next: None,
         }
     }
 
@@ -55,6 +63,7 @@ impl Echo {
     pub(super) fn handle_new_source(&mut self) {
         self.numbering.handle_new_source();
         self.transcode.handle_new_source();
+        self.next = None;
     }
 
     #[expect(
@@ -67,6 +76,7 @@ impl Echo {
         pass: &mut Pass<'_>,
         stats: &mut SessionStats,
         coders: &mut Coders,
+        ears: &mut Ears,
         packet: &Arrived<'_>,
         extended: u64,
         marker: bool,
@@ -84,12 +94,13 @@ impl Echo {
             pass.marks.rtp_late.count();
             return;
         }
+        self.step(packet);
         if self.hear(coders, packet).is_err() {
             stats.garbage += 1;
             pass.marks.rtp_garbage.count();
             return;
         }
-        self.turn_around();
+        self.turn_around(ears);
         if in_frames {
             self.answer_in_frames(pass, coders, packet.received, send);
         } else {
@@ -110,6 +121,25 @@ impl Echo {
         let Some((decoder, encoder)) = coders.both(usize::from(packet.audio.place)) else { return Ok(()) };
         let mut out = Outlet { pass, numbering: &mut self.numbering, encoder, send, received: packet.received };
         self.transcode.handle_gap(&mut out, decoder, packet, extended)
+    }
+
+    /// Audio time goes on by what is missing before this packet.
+    fn step(&mut self, packet: &Arrived<'_>) {
+        let clock = packet.audio.clock;
+        let ratio = (clock / SPEECH_RATE).max(1);
+        let gap = match self.next.filter(|(_, of)| *of == clock) {
+            Some((expected, _)) => packet.timestamp.wrapping_sub(expected) / ratio,
+            None => 0,
+        };
+        let is_late = gap > u32::MAX / ratio / 2;
+        if is_late {
+            return; // the stream is further on
+        }
+        if gap <= GAP_MAX {
+            self.position += u64::from(gap);
+        }
+        let length = u32::from(packet.audio.samples) * ratio;
+        self.next = Some((packet.timestamp.wrapping_add(length), clock));
     }
 
     /// Decode → ring.
@@ -146,8 +176,10 @@ impl Echo {
     }
 
     /// Ring → ring.
-    fn turn_around(&mut self) {
+    fn turn_around(&mut self, ears: &mut Ears) {
         while let Some(heard) = self.caller.1.try_peek() {
+            ears.handle_heard(heard.at, heard.samples());
+            ears.handle_said(heard.at, heard.samples());
             let said = OutFrame {
                 generation: Generation(0),
                 utterance: UtteranceId(0),

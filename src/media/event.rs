@@ -11,6 +11,7 @@ use std::time::Duration;
 
 /// One report from a worker.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "boxing the totals would be a heap allocation on the worker")]
 pub enum MediaEvent {
     /// The call's media is being carried.
     Opened {
@@ -78,6 +79,13 @@ pub enum MediaEvent {
         /// The call.
         call: CallId,
     },
+    /// The peer reported by RTCP how our audio arrives there; about every 5 s.
+    Quality {
+        /// The call.
+        call: CallId,
+        /// How it is both ways.
+        quality: Quality,
+    },
     /// Codec state that a renegotiation replaced.
     Retired {
         /// The call.
@@ -111,10 +119,24 @@ impl MediaEvent {
             | Self::Played { call, .. }
             | Self::Flushed { call, .. }
             | Self::MediaTimeout { call }
+            | Self::Quality { call, .. }
             | Self::Retired { call, .. }
             | Self::Closed { call, .. } => *call,
         }
     }
+}
+
+/// How the audio of a call arrives, by RTCP and our own counting.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Quality {
+    /// Network round trip; `None` while the peer has answered no report of ours.
+    pub round_trip: Option<Duration>,
+    /// Share of our packets that the peer missed lately, 0 to 1.
+    pub remote_loss: f32,
+    /// Interarrival jitter at the peer.
+    pub remote_jitter: Duration,
+    /// Interarrival jitter here.
+    pub jitter: Duration,
 }
 
 /// Why a session ended.
@@ -149,6 +171,14 @@ pub struct SessionStats {
     pub wrong_payload: u64,
     /// Accepted on a bridged leg while the other leg was gone, held or silent.
     pub unbridged: u64,
+    /// SRTP that was not authentic, or replayed.
+    pub srtp_failed: u64,
+    /// RTCP packets accepted.
+    pub rtcp_received: u64,
+    /// RTCP packets sent.
+    pub rtcp_sent: u64,
+    /// What the last RTCP report said; `None` when none came.
+    pub quality: Option<Quality>,
     /// Digits reported.
     pub digits: u32,
     /// Interarrival jitter (RFC 3550 6.4.1) at the end.

@@ -15,6 +15,7 @@
 
 use crate::limits::{AHEAD_MAX, FRAME_SAMPLES, RTP_PACKET_SAMPLES_MAX, SILENCE_AFTER};
 use crate::media::coders::{Coders, SPEECH_RATE};
+use crate::media::ears::Ears;
 use crate::media::event::SessionStats;
 use crate::media::frame::{InFrame, InboundProducer};
 use crate::media::pass::Pass;
@@ -99,14 +100,15 @@ impl Inbound {
         pass: &mut Pass<'_>,
         stats: &mut SessionStats,
         coders: &mut Coders,
+        ears: &mut Ears,
         packet: &Arrived<'_>,
     ) -> bool {
         let mut at_once = packet.audio.samples > 0;
         match self.reorder.admit(pass.now, packet) {
-            Admission::Now => self.timeline.play(pass, stats, coders, packet),
+            Admission::Now => self.timeline.play(pass, stats, coders, ears, packet),
             Admission::Restart => {
                 self.timeline.next = None;
-                self.timeline.play(pass, stats, coders, packet);
+                self.timeline.play(pass, stats, coders, ears, packet);
             }
             Admission::Hold | Admission::Duplicate => at_once = false,
             Admission::Late => {
@@ -115,18 +117,24 @@ impl Inbound {
                 at_once = false;
             }
         }
-        self.release(pass, stats, coders);
+        self.release(pass, stats, coders, ears);
         at_once
     }
 
     /// Does what time asks for: gives up waiting, feeds silence.
-    pub(super) fn handle_timeout(&mut self, pass: &mut Pass<'_>, stats: &mut SessionStats, coders: &mut Coders) {
-        self.release(pass, stats, coders);
+    pub(super) fn handle_timeout(
+        &mut self,
+        pass: &mut Pass<'_>,
+        stats: &mut SessionStats,
+        coders: &mut Coders,
+        ears: &mut Ears,
+    ) {
+        self.release(pass, stats, coders, ears);
         for _ in 0..CATCH_UP_MAX {
             if pass.now < self.timeline.silence_due() {
                 break;
             }
-            self.timeline.feed_silence(pass, stats, FRAME);
+            self.timeline.feed_silence(pass, stats, ears, FRAME);
             pass.marks.silence_frames_fed.count();
         }
     }
@@ -137,7 +145,7 @@ impl Inbound {
         self.reorder.poll_timeout().map_or(silence, |gap| gap.min(silence))
     }
 
-    fn release(&mut self, pass: &mut Pass<'_>, stats: &mut SessionStats, coders: &mut Coders) {
+    fn release(&mut self, pass: &mut Pass<'_>, stats: &mut SessionStats, coders: &mut Coders, ears: &mut Ears) {
         while let Some(released) = self.reorder.poll_released(pass.now) {
             match released {
                 Released::Lost(packets) => {
@@ -146,7 +154,7 @@ impl Inbound {
                 }
                 Released::Packet(packet) => {
                     pass.marks.jitter_buffer.record(pass.now.since(packet.received));
-                    self.timeline.play(pass, stats, coders, &packet);
+                    self.timeline.play(pass, stats, coders, ears, &packet);
                 }
             }
         }
@@ -159,7 +167,14 @@ impl Timeline {
     }
 
     /// Puts the next packet in order into the ring, after what is missing before it.
-    fn play(&mut self, pass: &mut Pass<'_>, stats: &mut SessionStats, coders: &mut Coders, packet: &Arrived<'_>) {
+    fn play(
+        &mut self,
+        pass: &mut Pass<'_>,
+        stats: &mut SessionStats,
+        coders: &mut Coders,
+        ears: &mut Ears,
+        packet: &Arrived<'_>,
+    ) {
         let Audio { place, samples, clock } = packet.audio;
         let samples = u64::from(samples);
         // A telephone event: the time it takes is fed as silence, not by what its repeated timestamp says.
@@ -179,8 +194,8 @@ impl Timeline {
         self.next = Some((packet.timestamp.wrapping_add(length), clock));
         let missing = gap.unwrap_or(0).min(ceiling.saturating_sub(self.fed + samples));
         let concealed = if self.lost { missing.min(CONCEAL_MAX) } else { 0 };
-        self.conceal(pass, stats, decoder, packet, concealed);
-        self.feed_silence(pass, stats, missing - concealed);
+        self.conceal(pass, stats, ears, decoder, packet, concealed);
+        self.feed_silence(pass, stats, ears, missing - concealed);
         (self.lost, self.silence_since) = (false, 0);
 
         let mut pcm = [0; RTP_PACKET_SAMPLES_MAX];
@@ -202,6 +217,7 @@ impl Timeline {
         if !decoder.conceals() {
             self.concealment.handle_received(pcm);
         }
+        ears.handle_heard(MediaTime(self.fed), pcm);
         for part in pcm.chunks(FRAME_SAMPLES) {
             self.push(pass, stats, part, packet.received, false);
         }
@@ -212,6 +228,7 @@ impl Timeline {
         &mut self,
         pass: &mut Pass<'_>,
         stats: &mut SessionStats,
+        ears: &mut Ears,
         decoder: &mut Decoder,
         next: &Arrived<'_>,
         samples: u64,
@@ -231,17 +248,19 @@ impl Timeline {
             self.concealment.conceal(last);
         }
         stats.concealed_samples += samples;
+        ears.handle_missing(MediaTime(self.fed), pcm, pcm.len());
         for part in pcm.chunks(FRAME_SAMPLES) {
             self.push(pass, stats, part, pass.now, true);
         }
     }
 
     /// Feeds silence that no packet brought.
-    fn feed_silence(&mut self, pass: &mut Pass<'_>, stats: &mut SessionStats, mut samples: u64) {
+    fn feed_silence(&mut self, pass: &mut Pass<'_>, stats: &mut SessionStats, ears: &mut Ears, mut samples: u64) {
         stats.silence_samples += samples;
         self.silence_since += samples;
         while samples > 0 {
             let now = usize::try_from(samples).unwrap_or(FRAME_SAMPLES).min(FRAME_SAMPLES);
+            ears.handle_missing(MediaTime(self.fed), &[], now);
             self.push(pass, stats, &[0; FRAME_SAMPLES][..now], pass.now, true);
             samples -= now as u64;
         }

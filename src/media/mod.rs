@@ -18,9 +18,12 @@
 //! | `wheel` | who is due next |
 //! | `session` | one call's chain, sans-IO, in data-flow order |
 //! | `coders` | codec state of one call, replaced when the codec changes |
+//! | `secure` | SRTP of one call |
+//! | `control` | RTCP of one call |
 //! | `latch` | which source we listen to |
 //! | `reorder` | packets that wait behind a gap |
 //! | `inbound` | packets → continuous audio for speech |
+//! | `ears` | the recording and the detector of keys: they hear what speech hears |
 //! | `playout` | frames from speech → one packet each 20 ms |
 //! | `echo` | what comes in goes out |
 //! | `bridge` | what one call's phone says goes to the other's |
@@ -37,6 +40,8 @@ mod bridge;
 mod clock;
 pub mod coders;
 pub mod command;
+mod control;
+mod ears;
 mod echo;
 pub mod event;
 pub mod frame;
@@ -52,6 +57,7 @@ mod playout;
 pub mod ports;
 pub mod recorder;
 mod reorder;
+mod secure;
 mod session;
 pub mod socket;
 pub mod timed;
@@ -61,8 +67,9 @@ mod worker;
 
 pub use coders::Coders;
 pub use command::MediaCommand;
-pub use event::{CloseCause, MediaEvent, SessionStats};
+pub use event::{CloseCause, MediaEvent, Quality, SessionStats};
 pub use frame::{InFrame, InboundConsumer, InboundProducer, OutFrame, OutboundConsumer, OutboundProducer};
 pub use plan::{PreparedSession, Role, SessionPlan, SpeechEnds, prepare};
 pub use plane::{MediaConfig, MediaError, MediaEvents, MediaPlane};
 pub use ports::{PortPair, PortPool, PortsExhausted};
+pub use secure::SrtpKeys;

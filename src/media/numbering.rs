@@ -126,11 +126,6 @@ impl Numbering {
         self.starting |= packets == 0 && units > 0;
     }
 
-    /// Where the stream stands: SSRC, the timestamp that comes next, and when the one before was made.
-    pub(super) fn position(&self) -> (Identity, Option<Tick>) {
-        (self.next, self.last)
-    }
-
     /// After a long pause timestamps have gone on with the wall clock.
     fn catch_up(&mut self, now: Tick, clock: u32) {
         self.resuming = false;

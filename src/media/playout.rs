@@ -6,14 +6,17 @@
 
 use crate::id::{CallId, Generation, UtteranceId};
 use crate::limits::{FRAME, FRAME_SAMPLES};
+use crate::media::coders::SPEECH_RATE;
+use crate::media::ears::Ears;
 use crate::media::event::{MediaEvent, SessionStats};
 use crate::media::frame::{OutFrame, OutboundConsumer};
 use crate::media::numbering::Identity;
 use crate::media::pass::Pass;
 use crate::rtp::dtmf::{self, Digits};
 use crate::rtp::{Codec, Format, Header, TelephoneEvent};
-use crate::time::Tick;
+use crate::time::{MediaTime, Tick};
 use callwright_dsp::codec::{Encoder, g711};
+use callwright_dsp::dtmf::Generator;
 use callwright_dsp::level::{self, AUDIBLE_DBFS};
 use ringbuf::traits::Consumer;
 
@@ -65,6 +68,10 @@ pub(super) struct Playout {
     speaking: Option<Speaking>,
     pending: Pending,
     digits: dtmf::Sender,
+    /// Keys for a peer that has no telephone events.
+    tones: Option<Generator>,
+    /// When the call's audio time was 0.
+    opened: Tick,
 }
 
 impl Playout {
@@ -78,12 +85,14 @@ impl Playout {
             speaking: None,
             pending: Pending::Nothing,
             digits: dtmf::Sender::default(),
+            tones: Generator::new(SPEECH_RATE).ok(),
+            opened: Tick(0),
         }
     }
 
     /// The 20 ms clock starts with a frame at `first_due`.
-    pub(super) fn handle_opened(&mut self, first_due: Tick) {
-        self.due = first_due;
+    pub(super) fn handle_opened(&mut self, now: Tick, first_due: Tick) {
+        (self.opened, self.due) = (now, first_due);
     }
 
     /// When the next frame is to leave.
@@ -91,8 +100,16 @@ impl Playout {
         self.due
     }
 
-    pub(super) fn handle_digits(&mut self, digits: Digits) {
-        self.digits.handle_digits(digits);
+    /// Keys to send: as events, or as tones to a peer that has agreed on none.
+    pub(super) fn handle_digits(&mut self, digits: Digits, as_events: bool) {
+        if as_events {
+            self.digits.handle_digits(digits);
+        } else if let Some(tones) = &mut self.tones {
+            for key in digits.keys() {
+                // Those beyond what can wait are dropped, as with events.
+                let _ = tones.queue(key.encode_utf8(&mut [0; 4]));
+            }
+        }
     }
 
     /// Puts the frame that is due in the outbox.
@@ -102,6 +119,7 @@ impl Playout {
         stats: &mut SessionStats,
         line: &Line,
         encoder: &mut Encoder,
+        ears: &mut Ears,
     ) {
         if pass.now < self.due {
             return;
@@ -139,10 +157,20 @@ impl Playout {
             return;
         }
         let header = self.header(self.starting, line.format.payload_type, timestamp);
+        let at = MediaTime(u64::try_from(due.since(self.opened).as_micros() / 125).unwrap_or(u64::MAX));
+        if let Some(tones) = self.tones.as_mut().filter(|t| !t.is_idle()) {
+            let mut pcm = [0; FRAME_SAMPLES];
+            tones.fill(&mut pcm);
+            ears.handle_said(at, &pcm);
+            self.push(pass, due, &header, |body| encode(encoder, &pcm, body));
+            self.pending = Pending::Digit;
+            return;
+        }
         self.pending = match self.next_frame(pass) {
             Some(frame) => {
                 let samples = frame.samples();
                 let audible = level::is_louder(samples, AUDIBLE_DBFS);
+                ears.handle_said(at, samples);
                 self.push(pass, due, &header, |body| encode(encoder, samples, body));
                 Pending::Frame {
                     generation: frame.generation,

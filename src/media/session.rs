@@ -5,20 +5,27 @@
 
 use crate::id::{CallId, Generation};
 use crate::limits::{FRAME, MEDIA_TIMEOUT, UNANSWERED_MEDIA_MAX};
-use crate::media::bridge::{Bridge, Onward, What};
+use crate::media::bridge::{Bridge, Onward, Passing, What};
 use crate::media::coders::Coders;
+use crate::media::control::CallControl;
+use crate::media::ears::Ears;
 use crate::media::echo::Echo;
-use crate::media::event::{MediaEvent, SessionStats};
+use crate::media::event::{MediaEvent, Quality, SessionStats};
 use crate::media::inbound::Inbound;
 use crate::media::latch::{Latch, Verdict};
-use crate::media::pass::Pass;
-use crate::media::plan::SessionPlan;
+use crate::media::pass::{Outbox, Pass};
 use crate::media::playout::{Line, Playout};
+use crate::media::recorder::Side;
 use crate::media::reorder::{Arrived, Audio};
+use crate::media::secure::Secure;
 use crate::media::transcode;
+use crate::rtp::control::ControlEvent;
 use crate::rtp::dtmf::{Digits, Event, Receiver};
+use crate::rtp::rtcp;
+use crate::rtp::srtp::{OVERHEAD_MAX, SrtpContext, SrtpError};
 use crate::rtp::stats::{Arrival, Reception};
 use crate::rtp::{Codec, Format, Formats, Header, Packet};
+use crate::telemetry::Marks;
 use crate::time::{MediaTime, Tick};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -36,6 +43,24 @@ pub(in crate::media) enum RoleParts {
     Echo(Echo),
     Speech(SpeechParts),
     Bridge(Bridge),
+}
+
+/// Plain facts of a call's media.
+pub(in crate::media) struct Facts {
+    pub(in crate::media) call: CallId,
+    pub(in crate::media) formats: Formats,
+    pub(in crate::media) held: bool,
+    pub(in crate::media) remote: Option<SocketAddr>,
+    pub(in crate::media) learn_source: bool,
+}
+
+/// What was allocated for it.
+pub(in crate::media) struct Parts {
+    pub(in crate::media) coders: Box<Coders>,
+    pub(in crate::media) role: RoleParts,
+    pub(in crate::media) control: Option<CallControl>,
+    pub(in crate::media) secure: Option<Box<Secure>>,
+    pub(in crate::media) ears: Ears,
 }
 
 /// What became of a datagram.
@@ -81,6 +106,9 @@ pub(in crate::media) struct Session {
     coders: Box<Coders>,
     /// Coders that were replaced and have not gone back to control yet.
     retired: Option<Box<Coders>>,
+    control: Option<CallControl>,
+    secure: Option<Box<Secure>>,
+    ears: Ears,
     held: bool,
     latch: Latch,
     source: Option<Source>,
@@ -102,16 +130,22 @@ pub(in crate::media) struct Session {
 }
 
 impl Session {
-    pub(in crate::media) fn new(plan: &SessionPlan, coders: Box<Coders>, role: RoleParts) -> Self {
+    pub(in crate::media) fn new(facts: Facts, parts: Parts) -> Self {
+        let Facts { call, formats, held, remote, learn_source } = facts;
+        let Parts { coders, role, control, secure, mut ears } = parts;
+        ears.set_searching(formats.telephone_event.is_none());
         Self {
-            call: plan.call,
-            formats: plan.formats,
+            call,
+            formats,
             coders,
             retired: None,
-            held: plan.held,
-            latch: Latch::new(plan.remote, plan.learn_source),
+            control,
+            secure,
+            ears,
+            held,
+            latch: Latch::new(remote, learn_source),
             source: None,
-            keys: receiver(&plan.formats),
+            keys: receiver(&formats),
             role,
             answered: false,
             unanswered: Duration::ZERO,
@@ -150,9 +184,12 @@ impl Session {
     pub(super) fn handle_opened(&mut self, now: Tick, first_due: Tick) {
         (self.heard, self.opened) = (now, now);
         self.housekeeping_due = next_housekeeping(now);
+        if let Some(control) = &mut self.control {
+            control.handle_opened(now);
+        }
         if let RoleParts::Speech(parts) = &mut self.role {
             parts.inbound.handle_opened(now);
-            parts.playout.handle_opened(first_due);
+            parts.playout.handle_opened(now, first_due);
         }
     }
 
@@ -162,11 +199,16 @@ impl Session {
         pass: &mut Pass<'_>,
         from: SocketAddr,
         received: Tick,
-        datagram: &'d [u8],
+        datagram: &'d mut [u8],
     ) -> Heard<'d> {
         // No input makes a chain panic, so the test of what happens then has to ask for it.
         #[cfg(test)]
-        assert_ne!(datagram, b"panic", "asked for by a test");
+        assert_ne!(&*datagram, b"panic", "asked for by a test");
+        if rtcp::is_rtcp(datagram) && self.is_control_muxed() {
+            self.handle_control(pass, from, received, datagram);
+            return Heard::Taken;
+        }
+        let Some(datagram) = self.open(pass, datagram, SrtpContext::unprotect_rtp) else { return Heard::Taken };
         let Ok(packet) = Packet::parse(datagram) else {
             self.stats.garbage += 1;
             pass.marks.rtp_garbage.count();
@@ -207,21 +249,116 @@ impl Session {
         }
         let Header { sequence, timestamp, marker, .. } = packet.header;
         let arrived = Arrived { sequence, timestamp, received, audio, octets: packet.payload };
-        let (stats, coders) = (&mut self.stats, &mut self.coders);
+        let (stats, coders, ears) = (&mut self.stats, &mut self.coders, &mut self.ears);
         match &mut self.role {
             RoleParts::Speech(parts) => {
-                if parts.inbound.handle_packet(pass, stats, coders, &arrived) {
+                let readable = parts.inbound.handle_packet(pass, stats, coders, ears, &arrived);
+                self.report_keys(pass);
+                if readable {
                     return Heard::Readable;
                 }
             }
             RoleParts::Echo(echo) => {
                 if audio != Audio::NONE {
-                    echo.handle_packet(pass, stats, coders, &arrived, extended, marker, self.formats.send);
+                    echo.handle_packet(pass, stats, coders, ears, &arrived, extended, marker, self.formats.send);
+                    self.report_keys(pass);
                 }
             }
             RoleParts::Bridge(_) => return self.onward(kind, arrived, extended, marker),
         }
         Heard::Taken
+    }
+
+    /// RTCP comes and goes with the audio.
+    pub(super) fn is_control_muxed(&self) -> bool {
+        self.control.as_ref().is_some_and(CallControl::is_muxed)
+    }
+
+    /// Opens a datagram in place, where SRTP was agreed.
+    fn open<'d>(
+        &mut self,
+        pass: &mut Pass<'_>,
+        datagram: &'d mut [u8],
+        unprotect: fn(&mut SrtpContext, &mut [u8]) -> Result<usize, SrtpError>,
+    ) -> Option<&'d [u8]> {
+        let Some(secure) = &mut self.secure else { return Some(datagram) };
+        if let Ok(len) = unprotect(&mut secure.theirs, datagram) {
+            return datagram.get(..len);
+        }
+        self.stats.srtp_failed += 1;
+        pass.marks.srtp_failed.count();
+        None
+    }
+
+    /// One datagram of RTCP.
+    pub(super) fn handle_control(
+        &mut self,
+        pass: &mut Pass<'_>,
+        from: SocketAddr,
+        received: Tick,
+        datagram: &mut [u8],
+    ) {
+        let Some(datagram) = self.open(pass, datagram, SrtpContext::unprotect_rtcp) else { return };
+        let (audio, authentic) = (self.latch.destination(), self.secure.is_some());
+        let Some(control) = &mut self.control else { return };
+        if !control.handle_datagram(received, from, audio, authentic, datagram) {
+            pass.marks.rtcp_dropped.count();
+            return;
+        }
+        self.stats.rtcp_received += 1;
+        pass.marks.rtcp_received.count();
+        while let Some(event) = control.poll_event() {
+            let ControlEvent::Reported { report, round_trip } = event else { continue };
+            // Nobody else knows our SSRC: what we sent has arrived.
+            self.answered = true;
+            let before = self.stats.quality.unwrap_or_default();
+            let quality = Quality {
+                round_trip: round_trip.or(before.round_trip),
+                remote_loss: report.fraction_lost,
+                remote_jitter: report.jitter,
+                jitter: self.source.as_ref().map_or(Duration::ZERO, |s| s.reception.jitter()),
+            };
+            self.stats.quality = Some(quality);
+            self.coders.handle_loss(report.fraction_lost);
+            pass.reports.offer(pass.marks, MediaEvent::Quality { call: self.call, quality });
+        }
+    }
+
+    /// The RTCP packet that is due, or the last one.
+    fn report(&mut self, pass: &mut Pass<'_>, goodbye: bool) {
+        let Some(control) = &mut self.control else { return };
+        let to = control.destination(self.latch.destination()).filter(|_| self.answered);
+        let source = self.source.as_mut().map(|s| (s.ssrc, &mut s.reception));
+        // Drawn up even if it has nowhere to go, so that the next one gets its time.
+        let mut octets = [0; rtcp::REPORT_LEN_MAX + OVERHEAD_MAX];
+        let room = &mut octets[..rtcp::REPORT_LEN_MAX];
+        let written = match goodbye {
+            true => control.poll_goodbye(pass.now, source, room),
+            false => control.poll_report(pass.now, source, room),
+        };
+        let (Some(len), Some(to)) = (written, to) else { return };
+        let len = match &mut self.secure {
+            Some(secure) => secure.ours.protect_rtcp(&mut octets, len).ok(),
+            None => Some(len),
+        };
+        let Some(report) = len.and_then(|len| octets.get(..len)) else { return };
+        pass.outbox.push_control(to, report);
+        self.stats.rtcp_sent += 1;
+        pass.marks.rtcp_sent.count();
+    }
+
+    /// The call ends: tells the peer.
+    pub(super) fn handle_closing(&mut self, pass: &mut Pass<'_>) {
+        self.report(pass, true);
+    }
+
+    /// The outbox is about to be handed to the network.
+    pub(super) fn handle_sending(&mut self, outbox: &mut Outbox, marks: &Marks) {
+        if let Some(secure) = &mut self.secure {
+            let failed = outbox.seal(&mut secure.ours) as u64;
+            self.stats.send_failed += failed;
+            marks.rtp_send_failed.add(failed);
+        }
     }
 
     /// A packet for the other leg.
@@ -253,7 +390,32 @@ impl Session {
         if !self.answered {
             self.unanswered += onward.length;
         }
-        bridge.handle_onward(pass, &mut self.stats, &mut from.coders, &mut self.coders, &self.formats, onward);
+        if from.ears.is_recording() || self.ears.is_recording() {
+            let mut passing = Passing::default();
+            let heard = Some(&mut passing);
+            bridge.handle_onward(
+                pass,
+                &mut self.stats,
+                &mut from.coders,
+                &mut self.coders,
+                &self.formats,
+                onward,
+                heard,
+            );
+            let walls = (from.wall(pass.now), self.wall(pass.now));
+            from.ears.handle_passing(Side::Caller, walls.0, passing.samples());
+            self.ears.handle_passing(Side::Agent, walls.1, passing.samples());
+        } else {
+            bridge.handle_onward(
+                pass,
+                &mut self.stats,
+                &mut from.coders,
+                &mut self.coders,
+                &self.formats,
+                onward,
+                None,
+            );
+        }
     }
 
     /// What was accepted had nobody to go to.
@@ -290,8 +452,12 @@ impl Session {
     pub(super) fn handle_timeout(&mut self, pass: &mut Pass<'_>) {
         let line = self.line();
         if let RoleParts::Speech(parts) = &mut self.role {
-            parts.inbound.handle_timeout(pass, &mut self.stats, &mut self.coders);
-            parts.playout.handle_timeout(pass, &mut self.stats, &line, self.coders.encoder());
+            parts.inbound.handle_timeout(pass, &mut self.stats, &mut self.coders, &mut self.ears);
+            parts.playout.handle_timeout(pass, &mut self.stats, &line, self.coders.encoder(), &mut self.ears);
+            self.report_keys(pass);
+        }
+        if self.control.as_ref().is_some_and(|c| pass.now >= c.poll_timeout()) {
+            self.report(pass, false);
         }
         if pass.now >= self.housekeeping_due {
             self.housekeeping_due = next_housekeeping(pass.now);
@@ -305,18 +471,23 @@ impl Session {
 
     /// When `handle_timeout` is needed next.
     pub(super) fn poll_timeout(&self) -> Tick {
+        let housekeeping = self.housekeeping_due;
+        let due = self.control.as_ref().map_or(housekeeping, |c| c.poll_timeout().min(housekeeping));
         match &self.role {
-            RoleParts::Echo(_) | RoleParts::Bridge(_) => self.housekeeping_due,
-            RoleParts::Speech(parts) => {
-                parts.inbound.poll_timeout().min(parts.playout.poll_timeout()).min(self.housekeeping_due)
-            }
+            RoleParts::Echo(_) | RoleParts::Bridge(_) => due,
+            RoleParts::Speech(parts) => parts.inbound.poll_timeout().min(parts.playout.poll_timeout()).min(due),
         }
     }
 
     /// The outbox was handed to the network, which took the first `taken` packets; `at`: when the send returned.
     pub(super) fn handle_sent(&mut self, pass: &mut Pass<'_>, at: Tick, taken: usize) {
         let packets = pass.outbox.packets();
-        let octets: usize = packets[..taken].iter().map(|p| p.octets().len() - crate::rtp::header::HEADER_LEN).sum();
+        let octets: usize = packets[..taken].iter().map(|p| p.payload).sum();
+        if let Some(control) = &mut self.control {
+            for packet in &packets[..taken] {
+                control.handle_sent(at, packet.timestamp, packet.payload);
+            }
+        }
         let failed = (packets.len() - taken) as u64;
         self.stats.packets_sent += taken as u64;
         self.stats.octets_sent += octets as u64;
@@ -347,6 +518,7 @@ impl Session {
         &mut self,
         pass: &mut Pass<'_>,
         remote: SocketAddr,
+        rtcp_remote: Option<SocketAddr>,
         formats: Formats,
         coders: Option<Box<Coders>>,
     ) {
@@ -363,8 +535,12 @@ impl Session {
         if self.coders.serves(&formats) {
             if formats.telephone_event != self.formats.telephone_event {
                 self.keys = receiver(&formats);
+                self.ears.set_searching(formats.telephone_event.is_none());
             }
             self.formats = formats;
+        }
+        if let Some(control) = &mut self.control {
+            control.handle_remote(rtcp_remote, rtcp_remote.is_none(), self.formats.send.codec.rtp_clock());
         }
         if self.latch.set_expected(remote) {
             self.answered = false;
@@ -411,7 +587,7 @@ impl Session {
 
     pub(super) fn handle_digits(&mut self, digits: Digits) {
         if let RoleParts::Speech(parts) = &mut self.role {
-            parts.playout.handle_digits(digits);
+            parts.playout.handle_digits(digits, self.formats.telephone_event.is_some());
         }
     }
 
@@ -498,14 +674,30 @@ impl Session {
     fn handle_event(&mut self, pass: &mut Pass<'_>, packet: &Packet<'_>) {
         let Some(event) = Event::parse(packet.payload) else { return };
         let Some(digit) = self.keys.handle_event(packet.header.timestamp, event) else { return };
+        self.report_key(pass, digit);
+    }
+
+    /// Keys that were found in the audio.
+    fn report_keys(&mut self, pass: &mut Pass<'_>) {
+        while let Some(digit) = self.ears.poll_key() {
+            self.report_key(pass, digit);
+        }
+    }
+
+    fn report_key(&mut self, pass: &mut Pass<'_>, digit: char) {
         let at = match &self.role {
             RoleParts::Echo(echo) => echo.position(),
             RoleParts::Speech(parts) => parts.inbound.position(),
-            RoleParts::Bridge(_) => MediaTime(samples(pass.now.since(self.opened))),
+            RoleParts::Bridge(_) => self.wall(pass.now),
         };
         self.stats.digits += 1;
         pass.marks.digits.count();
         pass.reports.offer(pass.marks, MediaEvent::Digit { call: self.call, digit, at });
+    }
+
+    /// Audio time by the clock.
+    fn wall(&self, now: Tick) -> MediaTime {
+        MediaTime(u64::try_from(now.since(self.opened).as_micros() / 125).unwrap_or(u64::MAX))
     }
 
     fn line(&self) -> Line {
@@ -522,10 +714,6 @@ impl Session {
         let answers = self.answered || self.unanswered < UNANSWERED_MEDIA_MAX;
         !self.held && answers && self.latch.destination().is_some()
     }
-}
-
-fn samples(time: Duration) -> u64 {
-    u64::try_from(time.as_micros() / 125).unwrap_or(u64::MAX)
 }
 
 /// For the agreed events' clock.

@@ -128,11 +128,23 @@ impl ReceiveBatch {
     /// The `n`th datagram of the last `receive`; `None` beyond it or when its source is no internet address.
     pub fn datagram(&self, n: usize) -> Option<Datagram<'_>> {
         let header = self.headers[..self.len].get(n)?;
-        let octets = match header.msg_hdr.msg_flags & libc::MSG_TRUNC {
-            0 => &self.octets[n][..(header.msg_len as usize).min(RTP_DATAGRAM_MAX)],
-            _ => &[],
-        };
+        let octets = &self.octets[n][..length(header)];
         Some(Datagram { from: address(&self.names[n])?, stamp: stamp(&header.msg_hdr), octets })
+    }
+
+    /// The same, with the octets to be changed in place: source, stamp, octets.
+    pub(super) fn datagram_mut(&mut self, n: usize) -> Option<(SocketAddr, u64, &mut [u8])> {
+        let header = self.headers[..self.len].get(n)?;
+        let octets = &mut self.octets[n][..length(header)];
+        Some((address(&self.names[n])?, stamp(&header.msg_hdr), octets))
+    }
+}
+
+/// Octets of a received datagram; 0 when it was longer than the buffer.
+fn length(header: &libc::mmsghdr) -> usize {
+    match header.msg_hdr.msg_flags & libc::MSG_TRUNC {
+        0 => (header.msg_len as usize).min(RTP_DATAGRAM_MAX),
+        _ => 0,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::media::pass::Pass;
 use crate::media::reorder::Arrived;
 use crate::rtp::{Format, Header};
 use crate::time::Tick;
-use callwright_dsp::codec::{CodecError, Decoder, Encoder};
+use callwright_dsp::codec::{Decoder, Encoder};
 use callwright_dsp::resample::{Rate, Resampler};
 use std::cmp::Ordering;
 
@@ -120,17 +120,11 @@ impl Transcode {
         Ok(())
     }
 
-    /// Decodes a packet and sends what it completes.
-    pub(super) fn handle_packet(
-        &mut self,
-        out: &mut Outlet<'_, '_>,
-        decoder: &mut Decoder,
-        packet: &Arrived<'_>,
-    ) -> Result<(), CodecError> {
-        let mut pcm = [0; SAMPLES_MAX];
-        let decoded = decoder.decode(packet.octets, &mut pcm)?;
-        self.handle_samples(out, &pcm[..decoded], decoder.rate());
-        Ok(())
+    /// Something else than the sender's audio was sent for so much of its time (on its clock).
+    pub(super) fn handle_time(&mut self, units: u32) {
+        if let Some(expected) = &mut self.expected {
+            expected.timestamp = expected.timestamp.wrapping_add(units);
+        }
     }
 
     /// Sends the frames that these samples at `rate` Hz complete.

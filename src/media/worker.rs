@@ -30,6 +30,8 @@ use std::time::Duration;
 
 /// Token of the wake for orders; calls have their slot number.
 const ORDERS: u64 = u64::MAX;
+/// Set in the token of a call's RTCP socket, beside its slot number.
+const CONTROL: u64 = 1 << 32;
 /// Longest sleep, so that the heartbeat shows a live loop even without calls.
 const SLEEP_MAX: Duration = Duration::from_millis(500);
 /// No entry in the wheel.
@@ -134,6 +136,7 @@ impl Worker {
                         // Orders that came after the first look.
                         self.carry_out_orders();
                     }
+                    token if token & CONTROL != 0 => self.serve_control((token & !CONTROL) as u32),
                     slot => self.serve_socket(u32::try_from(slot).unwrap_or(u32::MAX)),
                 }
             }
@@ -195,8 +198,8 @@ impl Worker {
 
     fn serve_datagram(&mut self, slot: u32, n: usize) {
         let Some(Slot::Live(prepared)) = self.slots.get_mut(slot as usize) else { return };
-        let Some(datagram) = self.batch.datagram(n) else { return };
-        let received = self.clock.received(datagram.stamp);
+        let Some((from, stamp, octets)) = self.batch.datagram_mut(n) else { return };
+        let received = self.clock.received(stamp);
         let mut pass = Pass {
             now: monotonic(),
             marks: &self.marks,
@@ -204,10 +207,8 @@ impl Worker {
             outbox: &mut self.outbox,
             wake_speech: &mut self.wake_speech,
         };
-        let session = &mut prepared.session;
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            session.handle_datagram(&mut pass, datagram.from, received, datagram.octets)
-        }));
+        let (session, handed) = (&mut prepared.session, &mut pass);
+        let outcome = guarded(|| session.handle_datagram(handed, from, received, octets));
         match outcome {
             Ok(Heard::Readable) => self.marks.route_ingress.record(monotonic().since(received)),
             Ok(Heard::Taken) => {}
@@ -218,6 +219,29 @@ impl Worker {
             }
             Err(_) => self.close(slot, CloseCause::Panicked),
         }
+    }
+
+    /// Reads a call's RTCP socket: one batch a pass is more than a peer ever needs.
+    fn serve_control(&mut self, slot: u32) {
+        let Some(Slot::Live(prepared)) = self.slots.get_mut(slot as usize) else { return };
+        let Some(socket) = &prepared.rtcp_socket else { return };
+        for n in 0..self.batch.receive(socket) {
+            let Some((from, stamp, octets)) = self.batch.datagram_mut(n) else { continue };
+            let received = self.clock.received(stamp);
+            let mut pass = Pass {
+                now: monotonic(),
+                marks: &self.marks,
+                reports: &mut self.reports,
+                outbox: &mut self.outbox,
+                wake_speech: &mut self.wake_speech,
+            };
+            let session = &mut prepared.session;
+            if guarded(|| session.handle_control(&mut pass, from, received, octets)).is_err() {
+                self.close(slot, CloseCause::Panicked);
+                return;
+            }
+        }
+        self.schedule(slot);
     }
 
     /// Tells both legs of a bridge where the other one is, once both are here.
@@ -254,7 +278,7 @@ impl Worker {
             wake_speech: &mut self.wake_speech,
         };
         let session = &mut prepared.session;
-        if catch_unwind(AssertUnwindSafe(|| work(session, &mut pass))).is_err() {
+        if guarded(|| work(session, &mut pass)).is_err() {
             self.close(slot, CloseCause::Panicked);
             return;
         }
@@ -264,10 +288,18 @@ impl Worker {
 
     /// Hands the outbox to the network and tells the chain.
     fn flush(&mut self, slot: u32) {
+        if let Some((to, packet)) = self.outbox.take_control()
+            && let Some(Slot::Live(prepared)) = self.slots.get(slot as usize)
+        {
+            let apart = prepared.rtcp_socket.as_ref().filter(|_| !prepared.session.is_control_muxed());
+            let socket = apart.unwrap_or(&prepared.socket);
+            socket::send(socket, to, std::slice::from_ref(packet));
+        }
         if self.outbox.is_empty() {
             return;
         }
         if let Some(Slot::Live(prepared)) = self.slots.get_mut(slot as usize) {
+            prepared.session.handle_sending(&mut self.outbox, &self.marks);
             let taken = match prepared.session.destination() {
                 Some(to) => socket::send(&prepared.socket, to, self.outbox.packets()),
                 None => 0,
@@ -281,7 +313,7 @@ impl Worker {
                 wake_speech: &mut self.wake_speech,
             };
             let session = &mut prepared.session;
-            if catch_unwind(AssertUnwindSafe(|| session.handle_sent(&mut pass, at, taken))).is_err() {
+            if guarded(|| session.handle_sent(&mut pass, at, taken)).is_err() {
                 self.close(slot, CloseCause::Panicked);
             }
         }
@@ -323,8 +355,8 @@ impl Worker {
         let slot = slot as u32;
         match order {
             MediaCommand::Open(_) => {}
-            MediaCommand::SetRemote { remote, formats, coders, .. } => {
-                self.chain(slot, |session, pass| session.handle_remote(pass, remote, formats, coders));
+            MediaCommand::SetRemote { remote, rtcp_remote, formats, coders, .. } => {
+                self.chain(slot, |session, pass| session.handle_remote(pass, remote, rtcp_remote, formats, coders));
             }
             MediaCommand::Hold { held, .. } => self.chain(slot, |session, pass| session.handle_hold(pass.now, held)),
             MediaCommand::FlushPlayout { generation, .. } => {
@@ -338,7 +370,11 @@ impl Worker {
     fn open(&mut self, mut prepared: Box<PreparedSession>) {
         let call = prepared.call();
         let Some(slot) = self.vacant.pop() else { return self.refuse(call, prepared) };
-        if self.poller.add(prepared.socket.as_raw_fd(), u64::from(slot)).is_err() {
+        let control = prepared.rtcp_socket.as_ref().map(AsRawFd::as_raw_fd);
+        if self.poller.add(prepared.socket.as_raw_fd(), u64::from(slot)).is_err()
+            || control.is_some_and(|fd| self.poller.add(fd, u64::from(slot) | CONTROL).is_err())
+        {
+            self.poller.remove(prepared.socket.as_raw_fd());
             self.vacant.push(slot);
             return self.refuse(call, prepared);
         }
@@ -368,10 +404,14 @@ impl Worker {
     }
 
     fn close(&mut self, slot: u32, cause: CloseCause) {
+        if cause != CloseCause::Panicked {
+            self.chain(slot, |session, pass| session.handle_closing(pass));
+        }
         let place = &mut self.slots[slot as usize];
         match std::mem::replace(place, Slot::Vacant) {
             Slot::Live(prepared) => {
                 self.poller.remove(prepared.socket.as_raw_fd());
+                prepared.rtcp_socket.iter().for_each(|socket| self.poller.remove(socket.as_raw_fd()));
                 self.wheel.remove(slot);
                 self.entered[slot as usize] = NEVER;
                 self.calls[slot as usize] = None;
@@ -409,6 +449,11 @@ impl Worker {
     }
 }
 
+/// A panic in one call's chain ends that call only.
+fn guarded<T>(work: impl FnOnce() -> T) -> thread::Result<T> {
+    catch_unwind(AssertUnwindSafe(work))
+}
+
 /// Hands what a leg of a bridge accepted to the other leg. Error: it panicked.
 fn pass_on(slots: &mut [Slot], pass: &mut Pass<'_>, slot: u32, onward: &Onward<'_>) -> thread::Result<()> {
     let Some(Slot::Live(from)) = slots.get_mut(slot as usize) else { return Ok(()) };
@@ -419,7 +464,7 @@ fn pass_on(slots: &mut [Slot], pass: &mut Pass<'_>, slot: u32, onward: &Onward<'
     let Ok([Slot::Live(from), Slot::Live(to)]) = slots.get_disjoint_mut([slot as usize, other as usize]) else {
         return Ok(());
     };
-    catch_unwind(AssertUnwindSafe(|| to.session.handle_onward(pass, &mut from.session, onward)))
+    guarded(|| to.session.handle_onward(pass, &mut from.session, onward))
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Scheduling of background work. Purpose: builds and other batch work get only what calls leave over, and what must keep
-//! up with calls without hurrying (recording) keeps out of their way. Acts on the calling thread and on what it starts
+//! Scheduling of background work. Purpose: builds and other batch work get only what calls leave over, and what
+//! must keep up with calls without hurrying (recording) keeps off their cores. Acts on the calling thread and on what it starts
 //! later. Deliberately absent: cgroups, I/O classes.
 
 use std::io;

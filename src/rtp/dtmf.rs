@@ -234,6 +234,12 @@ impl Digits {
         self.len == 0
     }
 
+    /// The keys, in order.
+    pub fn keys(&self) -> impl Iterator<Item = char> + '_ {
+        let codes = self.codes.iter().take(usize::from(self.len));
+        codes.filter_map(|code| KEYS.get(usize::from(*code))).map(|key| char::from(*key))
+    }
+
     fn take_first(&mut self) -> Option<u8> {
         let first = (self.len > 0).then_some(self.codes[0])?;
         self.codes.copy_within(1.., 0);

@@ -4,6 +4,7 @@
 use crate::rtp::control::{Control, ControlSettings};
 use crate::rtp::dtmf::{Event, Receiver};
 use crate::rtp::rtcp::{Cname, Compound, Item, NtpMap, REPORT_LEN_MAX};
+use crate::rtp::sdes;
 use crate::rtp::srtp::{OVERHEAD_MAX, Profile, SrtpContext};
 use crate::rtp::stats::Reception;
 use crate::time::{Tick, Wallclock};
@@ -121,4 +122,14 @@ pub fn srtp(octets: &[u8]) {
             assert!(replayed.is_err());
         }
     }
+}
+
+/// One value of `a=crypto`; what is accepted reads the same after we wrote it.
+pub fn sdes(octets: &[u8]) {
+    let Ok(text) = std::str::from_utf8(octets) else { return };
+    let Ok(crypto) = sdes::parse(text) else { return };
+    let written = sdes::write(crypto.tag, &crypto.key);
+    let again = sdes::parse(&written).expect("we must not write what we would refuse");
+    assert_eq!((again.tag, again.key.profile()), (crypto.tag, crypto.key.profile()));
+    assert_eq!((again.key.key(), again.key.salt()), (crypto.key.key(), crypto.key.salt()));
 }

@@ -115,6 +115,14 @@ marks! {
         rtp_wrong_payload: "rtp_packets_total", "kind=\"wrong_payload\"";
         /// RTP packets of a bridged leg that the other leg could not be sent.
         rtp_unbridged: "rtp_packets_total", "kind=\"unbridged\"";
+        /// RTP and RTCP packets that were not authentic, or replayed.
+        srtp_failed: "rtp_packets_total", "kind=\"srtp_failed\"";
+        /// RTCP packets accepted.
+        rtcp_received: "rtcp_packets_total", "kind=\"received\"";
+        /// RTCP packets sent.
+        rtcp_sent: "rtcp_packets_total", "kind=\"sent\"";
+        /// RTCP packets from strangers, or unreadable.
+        rtcp_dropped: "rtcp_packets_total", "kind=\"dropped\"";
         /// RTP packets declared lost.
         rtp_lost: "rtp_packets_total", "kind=\"lost\"";
         /// Packets that the socket would not take.

@@ -4,10 +4,12 @@ audio itself shows. usage: score.py SPEECH.wav DIRECTORY [OUT.json]"""
 import json
 import pathlib
 import sys
+from glob import escape as glob_escape
 
 import numpy as np
 import soundfile
 from pesq import pesq
+from scipy.signal import resample_poly
 
 RATE = 8000
 MS = RATE // 1000
@@ -44,6 +46,16 @@ def heard_delay(degraded, speech):
     return float(np.mean(found)) if found else float("nan")
 
 
+def place(degraded, speech):
+    """Where the first 4 s of speech are found in a recording that begins with silence."""
+    sound = int(np.argmax(np.abs(degraded.astype(np.int32)) > 200))
+    begin = max(sound - 2 * RATE, 0)
+    pattern, searched = speech[: 4 * RATE].astype(np.float64), degraded[begin : begin + 7 * RATE].astype(np.float64)
+    size = 1 << int(np.ceil(np.log2(len(searched) + len(pattern))))
+    cross = np.fft.irfft(np.fft.rfft(searched, size) * np.conj(np.fft.rfft(pattern, size)), size)
+    return begin + int(np.argmax(cross[: len(searched) - len(pattern)]))
+
+
 def main():
     speech, _ = soundfile.read(sys.argv[1], dtype="int16")
     directory = pathlib.Path(sys.argv[2])
@@ -59,17 +71,25 @@ def main():
             "pesq": tiles(degraded, speech, heard),
             "cpu": float(cpu) / 1000,
         }
-    extra = directory / "chromium.tsv"
-    if extra.exists():
-        for line in extra.read_text().splitlines():
-            name, concealed, wait, score = line.split("\t")
-            rows[name, "chromium"] = {
-                "concealed": 100 * float(concealed),
-                "wait": float(wait),
-                "heard": float("nan"),
-                "pesq": float(score),
-                "cpu": float("nan"),
-            }
+    for figures in sorted(directory.glob("*--chromium.json")):
+        name = figures.name.removesuffix("--chromium.json")
+        f = json.loads(figures.read_text())
+        audio = next(directory.glob(glob_escape(name) + "--chromium.*.raw"))
+        rate = int(audio.name.split(".")[-2])
+        degraded = np.fromfile(audio, dtype="int16")
+        if rate != RATE:
+            degraded = resample_poly(degraded.astype(np.float64), RATE, rate)
+            degraded = np.clip(degraded, -32768, 32767).astype(np.int16)
+        # The recording has no common clock with the sender: it is cut 300 ms before its best place.
+        start = max(place(degraded, speech) - 300 * MS, 0)
+        degraded = degraded[start:]
+        rows[name, "chromium"] = {
+            "concealed": 100 * f["concealedSamples"] / f["totalSamplesReceived"],
+            "wait": 1000 * f["jitterBufferDelay"] / f["jitterBufferEmittedCount"],
+            "heard": float("nan"),
+            "pesq": tiles(degraded, speech, heard_delay(degraded, speech)),
+            "cpu": float("nan"),
+        }
     names = list(dict.fromkeys(name for name, _ in rows))
     peers = list(dict.fromkeys(peer for _, peer in rows))
     print(f"{'trace':16}" + "".join(f"{peer:^43}" for peer in peers))

@@ -3,6 +3,9 @@
 //! overload takes it down, only a stretch of calm takes it up, one rung a time; a constant load settles, since a rung is only
 //! climbed when the load that it is expected to make stays clear of where it would be left again. Deliberately absent: the
 //! measuring, the applying (`Encoder::apply`), bit rates.
+//!
+//! What it buys at the usual bit rates: at 16 kHz PESQ-WB 4.1 at complexity 1, 4.4 at 4, 4.5 at 6; at 8 kHz less than 0.1, and
+//! nothing that is heard where the sound goes on to G.711 or comes from it. A path of that kind may stay at 1.
 
 /// One setting that is worth its price: complexities 2, 3, 5, 7, 9 and 10 cost more than the one below and sound no better
 ///.

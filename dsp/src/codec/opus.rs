@@ -1,5 +1,5 @@
 //! libopus behind the codec types. Purpose: our lengths, our errors, our settings. The call's media thread, once made.
-//! Invariants: only `new` takes memory (the library works on the stack: a thread that encodes wants 256 KiB of it); no length
+//! Invariants: only `new` takes memory (the library works on the stack: up to 96 KiB of it at 48 kHz, 48 at 8 kHz); no length
 //! reaches the library unchecked, since an empty payload means "conceal" to it. Deliberately absent: stereo output, the
 //! library's own packet tools (`opus_packet` has ours), neural concealment and DRED (not in this build of the library).
 //!

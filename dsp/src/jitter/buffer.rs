@@ -55,8 +55,8 @@ pub struct PlayoutBuffer {
     stale_decoder: bool,
     /// Packets in a row that were too old by far.
     pub(super) stale_packets: u32,
-    /// How far the delay is above its aim, samples, smoothed.
-    pub(super) deviation: i64,
+    /// How long after the time of the fastest packet audio is played, samples, smoothed.
+    pub(super) played_after: i64,
     /// Samples given out since the last change of length.
     pub(super) since_stretch: i64,
     pub(super) concealment: Concealment,
@@ -91,7 +91,7 @@ impl PlayoutBuffer {
             quiet: false,
             stale_decoder: true,
             stale_packets: 0,
-            deviation: 0,
+            played_after: 0,
             since_stretch: 0,
             concealment: Concealment::new(rate),
             concealing: false,
@@ -131,7 +131,7 @@ impl PlayoutBuffer {
             Place::Stray => return self.discard_invalid(),
         };
         let late = self.arrivals.handle_packet(now, position);
-        self.target.handle_packet(now, position, late);
+        self.target.handle_packet(now, late);
         if self.next.is_some_and(|next| position < next && position + samples <= next) {
             return self.discard_late();
         }
@@ -165,7 +165,7 @@ impl PlayoutBuffer {
             self.statistics.total_samples_received += part.len() as u64;
         }
         self.statistics.target_delay = self.aim(pcm.len()).unsigned_abs();
-        self.statistics.delay = (self.aim(pcm.len()) + self.deviation).unsigned_abs();
+        self.statistics.delay = self.played_after.unsigned_abs();
         operation
     }
 

@@ -113,11 +113,11 @@ impl PlayoutBuffer {
         let (mut inserted, mut removed) = (0, 0);
         if audible && good.len() > 2 * compared {
             let period = concealment.period();
-            if self.deviation > 0 {
+            if self.played_after > self.aim(0) {
                 let reach = (period + compared).min(good.len() - compared);
-                removed = place(&ahead[..compared], &good[..reach], ms);
+                removed = place(&ahead[..compared], &good[..reach]);
             } else {
-                inserted = place(&good[..compared], &ahead[..(period + compared).min(ahead.len())], ms);
+                inserted = place(&good[..compared], &ahead[..(period + compared).min(ahead.len())]);
             }
         }
         let fade = if self.made_up == 0 { concealment.period() / 4 } else { fade };
@@ -130,13 +130,11 @@ impl PlayoutBuffer {
         self.audio.push(&self.decoded[from..to - removed]);
         self.statistics.concealed_samples += inserted as u64;
         self.statistics.removed_samples_for_acceleration += removed as u64;
-        self.deviation += inserted as i64 - removed as i64;
+        self.played_after += inserted as i64 - removed as i64;
     }
 }
 
 /// Where in `searched` the `pattern` fits best; 0 when nowhere well.
-fn place(pattern: &[i16], searched: &[i16], per_ms: usize) -> usize {
-    crate::pitch::best_match(pattern, searched, per_ms / 4)
-        .filter(|found| found.likeness > LIKENESS)
-        .map_or(0, |m| m.offset)
+fn place(pattern: &[i16], searched: &[i16]) -> usize {
+    crate::pitch::best_match(pattern, searched).filter(|found| found.likeness > LIKENESS).map_or(0, |m| m.offset)
 }

@@ -8,15 +8,19 @@ use super::queue::Waiting;
 
 /// Made-up audio after which the stream counts as paused, ms: the concealment is silent by then.
 const PAUSED_MS: i64 = 80;
-/// The delay may be this much above its aim before audio is shortened, ms, and this much below before it is lengthened.
+/// The delay may be this much above its aim before audio is shortened, ms, and this part of the aim (a long one is less
+/// certain, and every cut is heard a little); and this much below before it is lengthened.
 const TOO_LATE_MS: i64 = 8;
-const TOO_EARLY_MS: i64 = 10;
+const TOO_LATE_SHARE: i64 = 4;
+const TOO_EARLY_MS: i64 = 5;
 /// A correction may miss the aim by this much, ms: audio is cut at its own period.
 const MISS_MS: i64 = 6;
 /// Further above, audio is shortened with less care and without a pause, ms.
 const FAR_TOO_LATE_MS: i64 = 60;
 /// Pause between two changes of length, ms.
 const STRETCH_PAUSE_MS: i64 = 40;
+/// Pause between a late packet and a change of length, ms.
+const LATE_PAUSE_MS: i64 = 500;
 /// Audio is decoded ahead up to here to have more to choose from, ms.
 const AHEAD_MS: usize = 60;
 /// Packets in a row that came more than 500 ms late, after which the path is taken to have become slower.
@@ -44,7 +48,7 @@ impl PlayoutBuffer {
             let fill = if others > 0 { others } else { missing };
             return self.make_up(usize::try_from(fill).unwrap_or(step).min(step), decoder);
         }
-        self.play(now, &packet, delay - aim, decoder)
+        self.play(now, &packet, delay, decoder)
     }
 
     /// The front packet, after those are dropped that are too old by now.
@@ -86,8 +90,8 @@ impl PlayoutBuffer {
         self.target.target((step as i64).max(STEP_MS * self.per_ms))
     }
 
-    /// Decodes the front packet, joins it to what came before, and corrects the delay, which is `deviation` above its aim.
-    fn play(&mut self, now: i64, packet: &Waiting, deviation: i64, decoder: &mut impl Decode) -> Operation {
+    /// Decodes the front packet, whose delay is `delay`, joins it to what came before, and corrects the delay.
+    fn play(&mut self, now: i64, packet: &Waiting, delay: i64, decoder: &mut impl Decode) -> Operation {
         self.stale_packets = 0;
         if let Some(noise) = packet.noise {
             self.queue.remove_front();
@@ -106,10 +110,14 @@ impl PlayoutBuffer {
         self.made_up = 0;
         if continues && !self.quiet {
             self.audio.push(&self.decoded[skipped..count]);
-            self.deviation += (deviation - self.deviation) / 4;
+            self.played_after += (delay - self.played_after) / 4;
             return self.stretch(now, decoder);
         }
-        self.deviation = deviation;
+        self.played_after = delay;
+        if gap.is_some_and(|gap| gap <= 0) {
+            // It was late, and others may be: the aim learns of it within half a second.
+            self.since_stretch = -LATE_PAUSE_MS * self.per_ms;
+        }
         if decoder_continues {
             self.audio.push(&self.decoded[skipped..count]);
         } else {
@@ -140,24 +148,27 @@ impl PlayoutBuffer {
 
     /// Corrects the delay by the length of what is about to be played.
     fn stretch(&mut self, now: i64, decoder: &mut impl Decode) -> Operation {
-        let (ms, deviation) = (self.per_ms, self.deviation);
+        let (ms, aim) = (self.per_ms, self.aim(0));
+        let deviation = self.played_after - aim;
         let most = usize::try_from(deviation.abs() + MISS_MS * ms).unwrap_or(0);
         let far = deviation > FAR_TOO_LATE_MS * ms;
         if !far && self.since_stretch < STRETCH_PAUSE_MS * ms {
             return Operation::Normal;
         }
-        if deviation > TOO_LATE_MS * ms {
+        if deviation > (TOO_LATE_MS * ms).max(aim / TOO_LATE_SHARE) {
             self.decode_ahead(now, decoder);
             if let Some(removed) = self.audio.shorten(most, far) {
                 self.statistics.removed_samples_for_acceleration += removed as u64;
-                (self.deviation, self.since_stretch) = (deviation - removed as i64, 0);
+                self.played_after -= removed as i64;
+                self.since_stretch = 0;
                 return Operation::Accelerate(removed);
             }
         } else if deviation < -TOO_EARLY_MS * ms
             && let Some(inserted) = self.audio.lengthen(most)
         {
             self.statistics.inserted_samples_for_deceleration += inserted as u64;
-            (self.deviation, self.since_stretch) = (deviation + inserted as i64, 0);
+            self.played_after += inserted as i64;
+            self.since_stretch = 0;
             return Operation::PreemptiveExpand(inserted);
         }
         Operation::Normal

@@ -20,8 +20,12 @@ pub(super) const WAIT: Duration = Duration::from_millis(650);
 const WAIT_SAMPLES: u64 = samples_in(WAIT);
 /// Samples kept at once; a power of two.
 const WINDOW: usize = 8192;
-/// Positions beyond the longest call (and a minute) are a fault of ours, not audio.
+/// Positions beyond the longest call (and a minute) are a fault, not audio.
 const POSITION_MAX: u64 = samples_in(CALL_MAX) + 60 * 8000;
+/// Audio further ahead of the wall clock than this is no audio: a phone's jump in time must not fill the disk with silence.
+const AHEAD: Duration = Duration::from_secs(2);
+/// And clocks of phones may be fast by one in so many (0.4 %).
+const FAST: u32 = 256;
 
 const _: () = assert!(WAIT.as_nanos() > AHEAD_MAX.as_nanos() && WINDOW.is_power_of_two());
 const _: () = assert!(WAIT.as_nanos() + RECORDING_POLL.as_nanos() < Duration::from_secs(1).as_nanos());
@@ -42,11 +46,20 @@ pub(super) struct Aligner {
     trimmed: u64,
     /// Frames whose position cannot be.
     misplaced: u64,
+    /// Position that no frame may pass now.
+    limit: u64,
 }
 
 impl Aligner {
     pub(super) fn new() -> Self {
-        Self { window: Box::new([[0; 2]; WINDOW]), released: 0, ends: [0; 2], trimmed: 0, misplaced: 0 }
+        Self {
+            window: Box::new([[0; 2]; WINDOW]),
+            released: 0,
+            ends: [0; 2],
+            trimmed: 0,
+            misplaced: 0,
+            limit: POSITION_MAX,
+        }
     }
 
     /// Samples handed out so far: the length of the file.
@@ -62,6 +75,11 @@ impl Aligner {
         self.misplaced
     }
 
+    /// So much time has passed since the call's audio time was 0, or more.
+    pub(super) fn handle_time(&mut self, passed: Duration) {
+        self.limit = samples_in(passed + passed / FAST + AHEAD).min(POSITION_MAX);
+    }
+
     /// Lays one frame in its place. `out` gets what had to make room for it.
     pub(super) fn handle_frame(&mut self, frame: &TapFrame, out: &mut impl FnMut(&[Pair])) {
         let side = match frame.side {
@@ -70,7 +88,7 @@ impl Aligner {
         };
         let samples = frame.samples();
         let end = frame.at.0.saturating_add(samples.len() as u64);
-        if end > POSITION_MAX {
+        if end > self.limit {
             self.misplaced += 1;
             return;
         }
@@ -213,6 +231,17 @@ mod tests {
         assert_eq!((aligner.trimmed(), aligner.misplaced()), (160 + 60, 2));
         assert_eq!(file.len(), 20_260);
         assert_eq!((file[19_999], file[20_000], file[20_160], file[20_259]), ([0, 0], [1, 0], [0, 3], [0, 3]));
+    }
+
+    #[test]
+    fn nobody_gets_ahead_of_the_wall_clock() {
+        let mut aligner = Aligner::new();
+        let mut out = |_: &[Pair]| {};
+        aligner.handle_time(Duration::from_secs(256));
+        aligner.handle_frame(&frame(Side::Caller, 259 * 8000 - 160, &[1; 160]), &mut out);
+        assert_eq!(aligner.misplaced(), 0);
+        aligner.handle_frame(&frame(Side::Agent, 259 * 8000 - 159, &[1; 160]), &mut out);
+        assert_eq!(aligner.misplaced(), 1);
     }
 
     #[test]

@@ -73,9 +73,16 @@ impl Keeper {
     pub(super) fn keep(&self, finished: Finished) {
         let Finished { part, mut ended } = finished;
         if let Some(part) = part {
-            let kept = || {
-                if matches!(ended.outcome, Outcome::Stopped(_)) && part.repair()? == Repair::Empty {
-                    return part.remove();
+            let mut kept = || {
+                if matches!(ended.outcome, Outcome::Stopped(_)) {
+                    match part.repair()? {
+                        Repair::Plays(samples) => ended.samples = samples,
+                        Repair::Empty => {
+                            ended.samples = 0;
+                            return part.remove();
+                        }
+                        Repair::Foreign => {}
+                    }
                 }
                 part.sync()?;
                 part.finish()?;

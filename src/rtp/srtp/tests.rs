@@ -382,6 +382,20 @@ fn keys_of_a_wrong_length_are_refused_and_none_is_ever_shown() {
     assert_eq!((master.key(), master.salt()), (&b"SECRETSECRETSECR"[..], &b"SALTSALTSALT"[..]));
 }
 
+/// Compiles only as long as the ciphers wipe themselves: each does so behind a feature of its crate.
+#[test]
+fn ciphers_are_wiped_when_dropped() {
+    fn wiped<T: zeroize::ZeroizeOnDrop>() {}
+    wiped::<aes::Aes128Enc>();
+    wiped::<aes::Aes256Enc>();
+    wiped::<aes_gcm::AesGcm<aes::Aes128Enc, aes_gcm::aead::consts::U12>>();
+    wiped::<aes_gcm::AesGcm<aes::Aes256Enc, aes_gcm::aead::consts::U12>>();
+    // HMAC holds two of these and nothing else.
+    wiped::<sha1::Sha1>();
+    wiped::<zeroize::Zeroizing<[u8; 14]>>();
+    assert!(std::mem::needs_drop::<MasterKey>());
+}
+
 #[test]
 fn another_key_another_salt_and_another_rollover_are_not_authentic() {
     for profile in Profile::ALL {

@@ -6,13 +6,13 @@ use crate::rtp::TelephoneEvent;
 use proptest::prelude::*;
 
 /// Both legs of a bridge, without the worker.
-struct Pair {
-    a: Rig,
-    b: Rig,
+pub(super) struct Pair {
+    pub(super) a: Rig,
+    pub(super) b: Rig,
 }
 
 impl Pair {
-    fn new(a: Formats, b: Formats) -> Self {
+    pub(super) fn new(a: Formats, b: Formats) -> Self {
         let rate = path_rate(&a, &b);
         let leg = |formats, partner| {
             let role = Role::Bridge { partner: CallId(partner) };
@@ -29,7 +29,7 @@ impl Pair {
     }
 
     /// A packet from phone A; how many leave towards phone B.
-    fn packet(&mut self, at: Tick, header: Header, payload: &[u8]) -> usize {
+    pub(super) fn packet(&mut self, at: Tick, header: Header, payload: &[u8]) -> usize {
         let mut datagram = vec![0; HEADER_LEN];
         header.write((&mut datagram[..]).try_into().unwrap());
         datagram.extend_from_slice(payload);
@@ -44,7 +44,7 @@ impl Pair {
             wake_speech: &mut a.woken,
         };
         let from = &mut a.session;
-        if let Heard::Onward(onward) = from.handle_datagram(&mut pass, phone(), at, &datagram) {
+        if let Heard::Onward(onward) = from.handle_datagram(&mut pass, phone(), at, &mut datagram) {
             b.pass(at, |to, pass| to.handle_onward(pass, from, &onward));
         }
         assert!(a.outbox.is_empty());
@@ -52,7 +52,7 @@ impl Pair {
     }
 
     /// So many packets of a talker, without those that `lost` says.
-    fn talk(&mut self, talker: &mut Talker, ptime: usize, packets: usize, lost: impl Fn(usize) -> bool) {
+    pub(super) fn talk(&mut self, talker: &mut Talker, ptime: usize, packets: usize, lost: impl Fn(usize) -> bool) {
         for n in 0..packets {
             let (header, payload) = talker.packet(ptime);
             if !lost(n) {

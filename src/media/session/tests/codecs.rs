@@ -110,11 +110,11 @@ fn a_renegotiated_codec_brings_its_coders_and_the_old_ones_go_back() {
     let before = rig.sent.len();
     let formats = Formats::of(OPUS);
     // Without coders that serve them, new formats are not taken.
-    rig.pass(ms(101), |s, p| s.handle_remote(p, phone(), formats, None));
+    rig.pass(ms(101), |s, p| s.handle_remote(p, phone(), None, formats, None));
     rig.run(ms(120));
     assert_eq!(rig.sent.last().unwrap().1.payload_type, 0);
     let coders = Coders::new(&formats, 8_000).unwrap();
-    rig.pass(ms(121), |s, p| s.handle_remote(p, phone(), formats, Some(coders)));
+    rig.pass(ms(121), |s, p| s.handle_remote(p, phone(), None, formats, Some(coders)));
     assert!(rig.events().iter().any(|e| matches!(e, MediaEvent::Retired { .. })));
     let mut talker = Talker::new(OPUS, 700.0);
     for n in 0..50 {
@@ -136,7 +136,7 @@ fn coders_go_back_as_soon_as_control_reads_its_reports() {
     while rig.reports.deliver(MediaEvent::MediaTimeout { call: CallId(9) }).is_ok() {}
     let formats = Formats::of(Format::PCMA);
     let coders = Coders::new(&formats, 8_000).unwrap();
-    rig.pass(ms(10), |s, p| s.handle_remote(p, phone(), formats, Some(coders)));
+    rig.pass(ms(10), |s, p| s.handle_remote(p, phone(), None, formats, Some(coders)));
     assert!(rig.events().iter().all(|e| matches!(e, MediaEvent::MediaTimeout { .. } | MediaEvent::FirstPacket { .. })));
     rig.run(ms(1500));
     assert!(rig.events().iter().any(|e| matches!(e, MediaEvent::Retired { .. })));

@@ -30,8 +30,8 @@ fn what_does_not_belong_is_counted_and_changes_nothing() {
     for n in 0..50u16 {
         rig.packet_from(stranger, ms(21), Header { sequence: n, ..header }, &voice(n, 160));
     }
-    rig.pass(ms(22), |s, p| _ = s.handle_datagram(p, phone(), ms(22), b"\x00\x01stun?"));
-    rig.pass(ms(22), |s, p| _ = s.handle_datagram(p, phone(), ms(22), &[]));
+    rig.pass(ms(22), |s, p| _ = s.handle_datagram(p, phone(), ms(22), &mut b"\x00\x01stun?".to_owned()));
+    rig.pass(ms(22), |s, p| _ = s.handle_datagram(p, phone(), ms(22), &mut []));
     rig.packet_from(phone(), ms(23), Header { payload_type: 18, ..header }, &voice(1, 20));
     rig.packet_from(phone(), ms(24), header, &voice(1, 481));
     rig.packet_from(phone(), ms(25), header, &[]);
@@ -55,7 +55,7 @@ fn an_address_that_never_answers_gets_two_seconds_of_media() {
     assert_eq!(rig.sent.len(), 105);
     assert!(rig.sent[100].1.marker);
     let moved = "198.51.100.1:4000".parse().unwrap();
-    rig.pass(ms(5101), |s, p| s.handle_remote(p, moved, Formats::of(Format::PCMU), None));
+    rig.pass(ms(5101), |s, p| s.handle_remote(p, moved, None, Formats::of(Format::PCMU), None));
     rig.run(ms(12_000));
     assert_eq!(rig.sent.len(), 205);
 }
@@ -122,7 +122,7 @@ proptest! {
             }
             let at = ms(20 + n as u64 * 7);
             rig.run(at);
-            rig.pass(at, |s, p| _ = s.handle_datagram(p, phone(), at, &datagram));
+            rig.pass(at, |s, p| _ = s.handle_datagram(p, phone(), at, &mut datagram));
         }
     }
 }
