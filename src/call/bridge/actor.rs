@@ -8,6 +8,7 @@ use super::place::{Destination, identity};
 use crate::call::actor::{self, CLOSE_WAIT, Invitation, Planes, keep, media_json, sleep_for, told};
 use crate::call::media_leg::{MediaLeg, NoMedia, preference};
 use crate::call::record::CallEnd;
+use crate::call::recording;
 use crate::call::registry::CallEvent;
 use crate::config::BridgeTarget;
 use crate::id::CallId;
@@ -77,13 +78,14 @@ pub(in crate::call) async fn serve(
 ) -> Result<CallEnd, actor::Refusal> {
     let destination =
         Destination::of(target, &invitation.number).map_err(|why| actor::Refusal::new(404, "Not Found", why))?;
-    let media = MediaLeg::reserve(planes, call, invitation.source, preference(&planes.config))?;
+    let mut media = MediaLeg::reserve(planes, call, invitation.source, preference(&planes.config))?;
     let codecs = match &invitation.offer {
         None => Vec::new(),
         Some(offer) => {
             offered_codecs(offer, media.local().address, &preference(&planes.config)).map_err(NoMedia::from)?
         }
     };
+    media.record(recording::begin(planes, call, &invitation.number));
     let caller = CallerEnd { leg: invitation.leg, media, offer: invitation.offer.clone(), codecs, said: None };
     let mut bridge = Bridge {
         planes: Arc::clone(planes),
