@@ -247,7 +247,8 @@ async fn refusals_reach_the_caller() {
     for (code, seen) in [(486, 486), (603, 603), (401, 502)] {
         let mut caller = Ua::new(&[Codec::Pcmu]);
         caller.invite(daemon.sip, "300").await;
-        let from = callee.ringing().await;
+        let (from, hops) = callee.ringing().await;
+        assert_eq!(hops, 69, "one hop less than the caller's 70");
         assert!(from.starts_with("\"Ann\" <sip:ann@127.0.0.1"), "the callee sees who calls: {from}");
         callee.sip.reject(callee.leg, code, "", &[]).await.expect("it rings");
         let refused = caller

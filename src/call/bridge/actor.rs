@@ -4,7 +4,7 @@
 //! things (`machine`).
 
 use super::machine::{Action, BridgeMachine, Input, Refusal, Side};
-use super::place::{Destination, identity};
+use super::place::{Destination, identity, leads_back};
 use crate::call::actor::{self, CLOSE_WAIT, Invitation, Planes, keep, media_json, sleep_for, told};
 use crate::call::media_leg::{MediaLeg, NoMedia, preference};
 use crate::call::record::CallEnd;
@@ -254,6 +254,9 @@ impl Bridge<'_> {
     async fn place(&mut self, found: Result<SocketAddr, String>) {
         let outcome = match found {
             Err(why) => Err(Refusal::new(502, "Bad Gateway", why)),
+            Ok(address) if leads_back(address, self.planes.sip.local()) => {
+                Err(Refusal::new(482, "Loop Detected", format!("{address} is this daemon: correct the route")))
+            }
             Ok(address) => self.invite(address).await,
         };
         self.handle(match outcome {
