@@ -7,7 +7,8 @@
 //! Invariants, which a recogniser may rely on:
 //! - audio of a stream without loss passes unchanged;
 //! - what is made up is never louder than the loudest sample of the last 48.75 ms;
-//! - the first 10 ms are at full level, then the level falls in a straight line; from 60 ms on every sample is 0;
+//! - the first 10 ms are at full level, then the level falls in a straight line; from 60 ms on every sample is 0
+//!   ([`Concealment::for_ears`]: from 110 ms on);
 //! - one period is never repeated for longer than 10 ms, two no longer than 10 ms more: no buzzing;
 //! - of a good packet at most the first 10 ms are touched, and only after a loss.
 //!
@@ -25,8 +26,10 @@ const SOURCE_MAX: usize = 195 * PER_MS_MAX / 4;
 const OVERLAP_MAX: usize = 15 * PER_MS_MAX / 4;
 /// Full level up to here, ms.
 const FULL_MS: usize = 10;
-/// Silence from here on, ms.
+/// Silence from here on, ms, as in Appendix I.
 const MUTE_MS: usize = 60;
+/// The same for ears alone, which a slower fade disturbs less than an early hole.
+pub(crate) const MUTE_FOR_EARS_MS: usize = 110;
 /// Longest smoothing at the end of a loss, ms.
 const MERGE_MS: usize = 10;
 
@@ -34,6 +37,7 @@ const MERGE_MS: usize = 10;
 #[derive(Clone, Debug)]
 pub struct Concealment {
     per_ms: usize,
+    mute_ms: usize,
     /// What was played, newest last; at 8 kHz only the second half is used.
     heard: [i16; SOURCE_MAX],
     /// `heard` at the start of the loss.
@@ -73,8 +77,19 @@ impl Concealment {
     /// For audio at `rate` Hz: 8000 or 16000 (any other is taken for the nearer of the two).
     #[must_use]
     pub fn new(rate: u32) -> Self {
+        Self::muted_after(rate, MUTE_MS)
+    }
+
+    /// The same, silent from 110 ms on: for a leg that nobody but a person hears.
+    #[must_use]
+    pub fn for_ears(rate: u32) -> Self {
+        Self::muted_after(rate, MUTE_FOR_EARS_MS)
+    }
+
+    fn muted_after(rate: u32, mute_ms: usize) -> Self {
         Self {
             per_ms: if rate > 12_000 { 16 } else { 8 },
+            mute_ms,
             heard: [0; SOURCE_MAX],
             source: [0; SOURCE_MAX],
             ringing: [0.0; OVERLAP_MAX],
@@ -148,7 +163,7 @@ impl Concealment {
 
     /// Level of the next sample made up, 0 to 1.
     pub(crate) fn level(&self) -> f32 {
-        let (full, mute) = (FULL_MS * self.per_ms, MUTE_MS * self.per_ms);
+        let (full, mute) = (FULL_MS * self.per_ms, self.mute_ms * self.per_ms);
         let over = self.lost.saturating_sub(full) as f32;
         (1.0 - over / (mute - full) as f32).max(0.0)
     }

@@ -3,6 +3,7 @@
 
 mod sounds;
 
+use callwright_dsp::codec::{Codec, Decoder, Encoder, EncoderSettings};
 use callwright_dsp::dtmf::{Detected, Detector, Generator, KEYPAD, frequencies};
 use callwright_dsp::plc::Concealment;
 use sounds::{Dice, add_noise, add_silence, add_tones, through_alaw, through_ulaw};
@@ -47,6 +48,30 @@ fn all_keys_of_the_generator_are_read_through_both_laws() {
         assert_eq!(digits(&pcm), all, "{on}");
         assert_eq!(digits(&through_ulaw(&pcm)), all, "{on}");
         assert_eq!(digits(&through_alaw(&pcm)), all, "{on}");
+    }
+}
+
+/// Of all codecs, not of G.711 alone: a phone that offers Opus may still send its keys as tones.
+#[test]
+fn the_generator_is_read_through_every_codec() {
+    let all: String = keys().collect();
+    let mut generator = Generator::new(8000).unwrap();
+    generator.queue(&all).unwrap();
+    let mut pcm = vec![0; 8 * 16 * 180 + 1600];
+    generator.fill(&mut pcm);
+    let settings = EncoderSettings::for_rate(8000);
+    for codec in Codec::ALL {
+        let (Ok(mut encoder), Ok(mut decoder)) = (Encoder::new(codec, 8000, settings), Decoder::new(codec, 8000))
+        else {
+            continue;
+        };
+        let (mut line, mut payload, mut out) = (Vec::new(), [0; 1500], [0; 960]);
+        for frame in pcm.chunks_exact(160) {
+            let octets = encoder.encode(frame, &mut payload).unwrap();
+            let samples = decoder.decode(&payload[..octets], &mut out).unwrap();
+            line.extend(&out[..samples]);
+        }
+        assert_eq!(digits(&line), all, "{codec:?}");
     }
 }
 

@@ -737,5 +737,11 @@ pub(super) fn media_json(stats: &SessionStats) -> serde_json::Value {
         "garbage": stats.garbage,
         "digits": stats.digits,
         "jitter_ms": stats.jitter.as_secs_f64() * 1e3,
+        "round_trip_ms": stats.quality.and_then(|q| q.round_trip).map(|t| t.as_secs_f64() * 1e3),
+        "remote_loss": stats.quality.map(|q| q.remote_loss),
+        "mos": stats.mos,
+        "rtcp_received": stats.rtcp_received,
+        "unbridged": stats.unbridged,
+        "srtp_failed": stats.srtp_failed,
     })
 }

@@ -177,6 +177,9 @@ pub struct SessionStats {
     pub rtcp_received: u64,
     /// RTCP packets sent.
     pub rtcp_sent: u64,
+    /// How the caller sounded here, 1 to 4.5 (`rtp::quality`: G.107 from loss, jitter, round trip and codec); `None` when
+    /// nothing was received.
+    pub mos: Option<f32>,
     /// What the last RTCP report said; `None` when none came.
     pub quality: Option<Quality>,
     /// Digits reported.

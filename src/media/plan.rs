@@ -5,7 +5,7 @@
 use crate::id::CallId;
 use crate::limits::{INBOUND_RING_FRAMES, OUTBOUND_RING_FRAMES};
 use crate::media::bridge::Bridge;
-use crate::media::coders::{Coders, SPEECH_RATE};
+use crate::media::coders::{BRIDGE_RATE_MAX, Coders, SPEECH_RATE};
 use crate::media::control::CallControl;
 use crate::media::ears::Ears;
 use crate::media::echo::Echo;
@@ -142,8 +142,11 @@ pub fn prepare(plan: SessionPlan) -> io::Result<(Box<PreparedSession>, Option<Sp
     socket::set_up(&plan.socket)?;
     plan.rtcp_socket.iter().try_for_each(socket::set_up)?;
     let identity = Identity { ssrc: random::u32(), sequence: first_sequence(), timestamp: random::u32() };
-    // What is recorded is recorded at 8 kHz.
-    let rate = if plan.recording.is_some() { SPEECH_RATE } else { plan.rate };
+    let rate = match plan.role {
+        // What is recorded is recorded at 8 kHz.
+        Role::Bridge { .. } if plan.recording.is_none() => plan.rate.min(BRIDGE_RATE_MAX),
+        _ => SPEECH_RATE,
+    };
     let coders = Coders::new(&plan.formats, rate).map_err(io::Error::other)?;
     let (role, ends) = match plan.role {
         Role::Echo => (RoleParts::Echo(Echo::new(identity)), None),

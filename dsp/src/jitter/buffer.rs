@@ -93,7 +93,7 @@ impl PlayoutBuffer {
             stale_packets: 0,
             played_after: 0,
             since_stretch: 0,
-            concealment: Concealment::new(rate),
+            concealment: Concealment::for_ears(rate),
             concealing: false,
             made_by_decoder: false,
             background: Background::default(),

@@ -1,5 +1,6 @@
 //! What stands in for packets that are not there: the decoder's own concealment, else the last pitch period, dying away into
-//! the background's noise; and how it is joined to the next packet, shifted to where the two resemble each other.
+//! the background's noise; and how it is joined to the next packet: cross-faded, and where the delay is off its aim shifted to
+//! where the two resemble each other best.
 
 use super::audio::mix;
 use super::buffer::{Operation, PlayoutBuffer};
@@ -13,6 +14,8 @@ const DECODER_HALF_MS: usize = 5;
 /// What is made up beyond the end, to look for the best place to join: the longest period, and what is compared, ms.
 const LOOK_MS: usize = 15 + COMPARED_MS;
 const COMPARED_MS: usize = 8;
+/// A delay nearer to its aim, ms, is not worth a shift.
+const SHIFTED_MS: i64 = 4;
 /// Made-up and decoded audio must resemble each other this much to be shifted.
 const LIKENESS: f32 = 0.4;
 
@@ -113,10 +116,11 @@ impl PlayoutBuffer {
         let (mut inserted, mut removed) = (0, 0);
         if audible && good.len() > 2 * compared {
             let period = concealment.period();
-            if self.played_after > self.aim(0) {
+            let deviation = self.played_after - self.aim(0);
+            if deviation > SHIFTED_MS * self.per_ms {
                 let reach = (period + compared).min(good.len() - compared);
                 removed = place(&ahead[..compared], &good[..reach]);
-            } else {
+            } else if deviation < -SHIFTED_MS * self.per_ms {
                 inserted = place(&good[..compared], &ahead[..(period + compared).min(ahead.len())]);
             }
         }

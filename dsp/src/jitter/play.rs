@@ -5,9 +5,10 @@
 use super::buffer::{Operation, PlayoutBuffer};
 use super::input::{DELAY_MAX_MS, Decode};
 use super::queue::Waiting;
+use crate::plc::MUTE_FOR_EARS_MS;
 
 /// Made-up audio after which the stream counts as paused, ms: the concealment is silent by then.
-const PAUSED_MS: i64 = 80;
+const PAUSED_MS: i64 = MUTE_FOR_EARS_MS as i64;
 /// The delay may be this much above its aim before audio is shortened, ms, and this part of the aim (a long one is less
 /// certain, and every cut is heard a little); and this much below before it is lengthened.
 const TOO_LATE_MS: i64 = 8;

@@ -1,3 +1,5 @@
+//! Concealment against voices, tones and noise.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -316,6 +316,28 @@ fn hold_stops_what_goes_out_and_a_new_sender_goes_on_in_our_numbers() {
     assert_eq!(after.ssrc, before.ssrc);
 }
 
+#[test]
+fn comfort_noise_goes_on_where_it_was_agreed_and_is_a_pause_elsewhere() {
+    let agreed = Formats { comfort_noise: Some(13), ..Formats::of(Format::PCMU) };
+    for (b, expected) in [(agreed, 7), (Formats::of(Format::PCMU), 6), (Formats::of(Format::PCMA), 6)] {
+        let mut pair = Pair::new(agreed, b);
+        let mut talker = Talker::new(Format::PCMU, 700.0);
+        pair.talk(&mut talker, 20, 3, |_| false);
+        let noise = Header { payload_type: 13, ..talker.header };
+        talker.header.sequence = talker.header.sequence.wrapping_add(1);
+        talker.header.timestamp = talker.header.timestamp.wrapping_add(10 * 160);
+        pair.packet(ms(80), noise, &[60]);
+        for n in 0..3 {
+            let (header, payload) = talker.packet(20);
+            pair.packet(ms(280 + n * 20), header, &payload);
+        }
+        assert_eq!(pair.b.sent.len(), expected);
+        assert!(pair.b.sent.windows(2).all(|p| p[1].1.sequence == p[0].1.sequence.wrapping_add(1)));
+        let (first, last) = (pair.b.sent[0].1, pair.b.sent[expected - 1].1);
+        assert_eq!(last.timestamp.wrapping_sub(first.timestamp), (3 + 10 + 2) * 160);
+    }
+}
+
 proptest! {
     /// No datagram on one leg can panic the other one, whatever the codecs.
     #[test]

@@ -109,6 +109,20 @@ fn missing_media_is_reported_once_until_it_comes_back() {
     assert_eq!(timeouts(&mut rig), 1);
 }
 
+#[test]
+fn a_call_is_rated_by_what_was_lost() {
+    let rated = |lost: u16| {
+        let mut rig = Rig::new(Role::Speech);
+        assert_eq!(rig.session.stats().mos, None);
+        for n in (0..500u16).filter(|n| lost == 0 || n % lost != 5) {
+            rig.packet(ms(u64::from(n) * 20 + 20), n, u32::from(n) * 160, &voice(n, 160));
+        }
+        rig.session.stats().mos.unwrap()
+    };
+    let (clean, bad) = (rated(0), rated(10));
+    assert!(clean > 4.2 && bad < clean - 0.5, "{clean} without loss, {bad} with 10 %");
+}
+
 proptest! {
     /// No datagram can panic a chain.
     #[test]
