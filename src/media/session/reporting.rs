@@ -18,7 +18,7 @@ impl Session {
             one_way_delay: quality::one_way_delay(round_trip, stats.jitter),
             // Counts of packets are exact in a double.
             loss: missing as f64 / expected.max(1) as f64,
-            burst_ratio: 1.0,
+            burst_ratio: self.source.as_ref().map_or(1.0, |s| s.reception.burst_ratio()),
         };
         (stats.packets_received > 0).then(|| quality::estimate(line).mos as f32)
     }
