@@ -271,7 +271,9 @@ impl MediaLeg {
 
     /// Tells the worker what was agreed while the session runs; a new codec brings its state along.
     pub fn apply(&mut self, planes: &Planes) {
-        let (call, rate) = (self.call, self.rate);
+        let call = self.call;
+        // A recording is made at 8 kHz, and so is what it listens to.
+        let rate = if self.recording.is_some() { SPEECH_RATE } else { self.rate };
         let Some(agreed) = &self.agreed else { return };
         let formats = agreed.formats;
         if let Some(remote) = remote(agreed) {
