@@ -122,6 +122,7 @@ struct Changeable {
     session: SdpSession,
     tag: String,
     sequence: u32,
+    direction: Direction,
 }
 
 impl Changeable {
@@ -130,22 +131,39 @@ impl Changeable {
         let port = phone.rtp.local_addr().expect("bound").port();
         let address = "127.0.0.1".parse().expect("an address");
         let session = SdpSession::new(LocalMedia { address, port, session_id: 9, session_version: 1 });
-        Self { phone, session, tag: String::new(), sequence: 0 }
+        Self { phone, session, tag: String::new(), sequence: 0, direction: Direction::SendRecv }
     }
 
     /// INVITE or re-INVITE with an offer of these; gives what was agreed.
     fn agree(&mut self, number: &str, codecs: &[Codec]) -> Negotiated {
+        let offer = self.session.offer_of(codecs, self.direction);
+        let answer = self.invite(number, &String::from_utf8(offer).expect("our SDP is text"));
+        self.say("ACK", number, "");
+        self.session.accept_answer(answer.as_bytes()).expect("an answer to the offer")
+    }
+
+    /// INVITE without an offer: the answer to theirs goes with the ACK.
+    fn agree_to_theirs(&mut self, number: &str) -> Negotiated {
+        let offer = self.invite(number, "");
+        let agreed = self.session.answer(offer.as_bytes()).expect("a codec in common");
+        self.say("ACK", number, &String::from_utf8(agreed.answer.clone()).expect("our SDP is text"));
+        agreed
+    }
+
+    fn say(&self, method: &str, number: &str, body: &str) {
+        let message = self.phone.message(method, number, "change", self.sequence, &self.tag, body);
+        self.phone.send(message.as_bytes());
+    }
+
+    /// Gives the description in the 200.
+    fn invite(&mut self, number: &str, body: &str) -> String {
         self.sequence += 1;
-        let offer = self.session.offer_of(codecs, Direction::SendRecv);
-        let offer = String::from_utf8(offer).expect("our SDP is text");
-        self.phone.send(self.phone.message("INVITE", number, "change", self.sequence, &self.tag, &offer).as_bytes());
+        self.say("INVITE", number, body);
         let (status, text) = self.phone.answer(200).expect("a final response");
         assert_eq!(status, 200, "{text}");
         let to = text.lines().find_map(|l| l.strip_prefix("To: ")).expect("a To");
         self.tag = to.split_once("tag=").expect("a tag").1.trim().to_owned();
-        self.phone.send(self.phone.message("ACK", number, "change", self.sequence, &self.tag, "").as_bytes());
-        let sdp = text.split_once("\r\n\r\n").expect("a body").1;
-        self.session.accept_answer(sdp.as_bytes()).expect("an answer to the offer")
+        text.split_once("\r\n\r\n").expect("a body").1.to_owned()
     }
 
     async fn talk(&self, agreed: &Negotiated, hz: f64) -> Heard {
@@ -229,7 +247,8 @@ async fn refusals_reach_the_caller() {
     for (code, seen) in [(486, 486), (603, 603), (401, 502)] {
         let mut caller = Ua::new(&[Codec::Pcmu]);
         caller.invite(daemon.sip, "300").await;
-        let from = callee.ringing().await;
+        let (from, hops) = callee.ringing().await;
+        assert_eq!(hops, 69, "one hop less than the caller's 70");
         assert!(from.starts_with("\"Ann\" <sip:ann@127.0.0.1"), "the callee sees who calls: {from}");
         callee.sip.reject(callee.leg, code, "", &[]).await.expect("it rings");
         let refused = caller
@@ -256,6 +275,91 @@ async fn a_caller_who_gives_up_stops_the_ringing() {
     callee.until("CANCEL", |e| matches!(e, SipEvent::Cancelled { .. }).then_some(())).await;
     caller.ended().await;
     assert_eq!(record(&daemon)["ended_by"], "cancelled");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_on_hold_hears_nothing_and_comes_back() {
+    let mut callee = Ua::new(&[Codec::Pcmu]);
+    let daemon = daemon_before(&callee);
+    let mut caller = Changeable::new(&daemon);
+    let answering = async {
+        callee.ringing().await;
+        callee.accept().await;
+        callee
+    };
+    let calling = tokio::task::spawn_blocking(move || {
+        caller.agree("300", &[Codec::Pcmu]);
+        caller
+    });
+    let (callee, called) = tokio::join!(answering, calling);
+    let mut caller = called.expect("it calls");
+    caller.direction = Direction::SendOnly;
+    let held = caller.agree("300", &[Codec::Pcmu]);
+    assert_eq!(held.direction, Direction::SendOnly, "the daemon only receives");
+    let (at_caller, at_callee) = tokio::join!(caller.talk(&held, LOW), callee.talk(HIGH, 800, None));
+    assert!(at_caller.pcm.is_empty(), "{} samples while on hold", at_caller.pcm.len());
+    drop(at_callee);
+    caller.direction = Direction::SendRecv;
+    let back = caller.agree("300", &[Codec::Pcmu]);
+    let (at_caller, at_callee) = tokio::join!(caller.talk(&back, LOW), callee.talk(HIGH, 800, None));
+    assert!(purity(&at_caller.pcm, HIGH) > 0.8 && purity(&at_callee.pcm, LOW) > 0.8, "both are heard again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bridges_give_everything_back() {
+    let mut callee = Ua::new(&[Codec::Pcmu]);
+    let daemon = daemon_before(&callee);
+    let mut before = None;
+    for n in 0..12 {
+        let mut caller = Ua::new(&[Codec::Pcma]);
+        caller.invite(daemon.sip, "300").await;
+        callee.ringing().await;
+        match n % 3 {
+            0 => {
+                callee.accept().await;
+                caller.accepted().await;
+                caller.hang_up().await;
+                callee.ended().await;
+            }
+            1 => {
+                caller.hang_up().await;
+                callee.until("CANCEL", |e| matches!(e, SipEvent::Cancelled { .. }).then_some(())).await;
+            }
+            _ => callee.sip.reject(callee.leg, 486, "", &[]).await.expect("it rings"),
+        }
+        caller.until("end", |e| e.is_terminal().then_some(())).await;
+        record(&daemon);
+        // What is made on first use is there after the first round.
+        before = before.or((n == 2).then(|| daemon.resources()));
+    }
+    let before = before.expect("a round was made");
+    let back = || {
+        let now = daemon.resources();
+        now.0 <= before.0 + 1 && now.1 <= before.1 + 2
+    };
+    assert!(eventually(Duration::from_secs(20), back), "{before:?} before, {:?} after", daemon.resources());
+    assert!(daemon.metric("calls_active") < 0.5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_without_an_offer_is_bridged_as_well() {
+    let mut callee = Ua::new(&[Codec::Pcma]);
+    let daemon = daemon_before(&callee);
+    let mut caller = Changeable::new(&daemon);
+    let answering = async {
+        callee.ringing().await;
+        callee.accept().await;
+        callee
+    };
+    let calling = tokio::task::spawn_blocking(move || {
+        let agreed = caller.agree_to_theirs("300");
+        (caller, agreed)
+    });
+    let (callee, called) = tokio::join!(answering, calling);
+    let (caller, agreed) = called.expect("it calls");
+    let (at_caller, at_callee) = tokio::join!(caller.talk(&agreed, LOW), callee.talk(HIGH, 800, None));
+    let (here, there) = (purity(&at_caller.pcm, HIGH), purity(&at_callee.pcm, LOW));
+    assert!(here > 0.8 && there > 0.8, "the caller hears {here:.3}, the callee {there:.3}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -99,7 +99,7 @@ impl MediaLeg {
         recording: Option<(Tap, Control)>,
     ) -> Result<(Self, Option<SpeechEnds>, Vec<u8>), NoMedia> {
         let mut leg = Self::reserve(planes, call, offered.source, preference(&planes.config))?;
-        (leg.tap, leg.recording) = recording.unzip();
+        leg.record(recording);
         let description = leg.answer(offered.offer)?;
         let role = match app {
             App::Echo => Role::Echo,
@@ -107,6 +107,11 @@ impl MediaLeg {
         };
         let ends = leg.prepare(role, SPEECH_RATE)?;
         Ok((leg, ends, description))
+    }
+
+    /// Has the session recorded that will be prepared.
+    pub fn record(&mut self, recording: Option<(Tap, Control)>) {
+        (self.tap, self.recording) = recording.unzip();
     }
 
     /// Takes ports that `peer` can reach. Nothing is said yet.
@@ -185,13 +190,15 @@ impl MediaLeg {
     pub fn prepare(&mut self, role: Role, rate: u32) -> Result<Option<SpeechEnds>, NoMedia> {
         let formats = self.formats();
         let sockets = self.sockets.take().ok_or_else(|| NoMedia::NoCapacity("the leg is open already".to_owned()))?;
+        let mux = self.agreed.as_ref().is_some_and(|a| a.rtcp == Rtcp::Mux);
         let plan = SessionPlan {
             remote: self.agreed.as_ref().and_then(remote),
             held: self.held,
             rate,
             rtcp_remote: self.agreed.as_ref().and_then(rtcp),
-            rtcp_mux: self.agreed.as_ref().is_some_and(|a| a.rtcp == Rtcp::Mux),
-            rtcp_socket: Some(sockets.rtcp),
+            rtcp_mux: mux,
+            // One descriptor less. A peer that wants it apart later on hears our reports from the port of the audio.
+            rtcp_socket: (!mux).then_some(sockets.rtcp),
             recording: self.tap.take(),
             ..SessionPlan::new(self.call, sockets.rtp, formats, role)
         };
@@ -264,7 +271,9 @@ impl MediaLeg {
 
     /// Tells the worker what was agreed while the session runs; a new codec brings its state along.
     pub fn apply(&mut self, planes: &Planes) {
-        let (call, rate) = (self.call, self.rate);
+        let call = self.call;
+        // A recording is made at 8 kHz, and so is what it listens to.
+        let rate = if self.recording.is_some() { SPEECH_RATE } else { self.rate };
         let Some(agreed) = &self.agreed else { return };
         let formats = agreed.formats;
         if let Some(remote) = remote(agreed) {

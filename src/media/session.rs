@@ -7,7 +7,7 @@
 
 use crate::id::{CallId, Generation};
 use crate::limits::{FRAME, MEDIA_TIMEOUT, UNANSWERED_MEDIA_MAX};
-use crate::media::bridge::{Bridge, Onward, Passing, What};
+use crate::media::bridge::{Bridge, Onward};
 use crate::media::coders::Coders;
 use crate::media::control::CallControl;
 use crate::media::ears::Ears;
@@ -17,21 +17,22 @@ use crate::media::inbound::Inbound;
 use crate::media::latch::{Latch, Verdict};
 use crate::media::pass::{Outbox, Pass};
 use crate::media::playout::{Line, Playout};
-use crate::media::recorder::Side;
 use crate::media::reorder::{Arrived, Audio};
 use crate::media::secure::Secure;
 use crate::media::transcode;
-use crate::rtp::control::ControlEvent;
-use crate::rtp::dtmf::{Digits, Event, Receiver};
-use crate::rtp::quality;
+use crate::rtp::dtmf::{Event, Receiver};
 use crate::rtp::rtcp;
-use crate::rtp::srtp::{OVERHEAD_MAX, SrtpContext, SrtpError};
+use crate::rtp::srtp::SrtpContext;
 use crate::rtp::stats::{Arrival, Reception};
 use crate::rtp::{Codec, Format, Formats, Header, Packet};
 use crate::telemetry::Marks;
 use crate::time::{MediaTime, Tick};
 use std::net::SocketAddr;
 use std::time::Duration;
+
+mod bridging;
+mod orders;
+mod reporting;
 
 /// Comfort noise, RFC 3389: accepted, and heard as the silence that it stands for.
 const COMFORT_NOISE: u8 = 13;
@@ -185,23 +186,6 @@ impl Session {
         stats
     }
 
-    /// How the caller's audio got here.
-    fn mos(&self, stats: &SessionStats) -> Option<f32> {
-        let expected = stats.packets_received + stats.lost;
-        let missing = (stats.lost + stats.late).min(expected);
-        let round_trip = stats.quality.and_then(|q| q.round_trip);
-        let line = quality::Line {
-            codec: self.heard_in,
-            // What the peer adds to its packets is not known before one is lost.
-            fec: self.formats.opus.fec,
-            one_way_delay: quality::one_way_delay(round_trip, stats.jitter),
-            // Counts of packets are exact in a double.
-            loss: missing as f64 / expected.max(1) as f64,
-            burst_ratio: 1.0,
-        };
-        (stats.packets_received > 0).then(|| quality::estimate(line).mos as f32)
-    }
-
     // --- in ---------------------------------------------------------------------------------------------------------
 
     /// The call starts; its 20 ms clock ticks first at `first_due`.
@@ -298,176 +282,6 @@ impl Session {
         Heard::Taken
     }
 
-    /// RTCP comes and goes with the audio.
-    pub(super) fn is_control_muxed(&self) -> bool {
-        self.control.as_ref().is_some_and(CallControl::is_muxed)
-    }
-
-    /// Opens a datagram in place, where SRTP was agreed.
-    fn open<'d>(
-        &mut self,
-        pass: &mut Pass<'_>,
-        datagram: &'d mut [u8],
-        unprotect: fn(&mut SrtpContext, &mut [u8]) -> Result<usize, SrtpError>,
-    ) -> Option<&'d [u8]> {
-        let Some(secure) = &mut self.secure else { return Some(datagram) };
-        if let Ok(len) = unprotect(&mut secure.theirs, datagram) {
-            return datagram.get(..len);
-        }
-        self.stats.srtp_failed += 1;
-        pass.marks.srtp_failed.count();
-        None
-    }
-
-    /// One datagram of RTCP.
-    pub(super) fn handle_control(
-        &mut self,
-        pass: &mut Pass<'_>,
-        from: SocketAddr,
-        received: Tick,
-        datagram: &mut [u8],
-    ) {
-        let Some(datagram) = self.open(pass, datagram, SrtpContext::unprotect_rtcp) else { return };
-        let (audio, authentic) = (self.latch.destination(), self.secure.is_some());
-        let Some(control) = &mut self.control else { return };
-        if !control.handle_datagram(received, from, audio, authentic, datagram) {
-            pass.marks.rtcp_dropped.count();
-            return;
-        }
-        self.stats.rtcp_received += 1;
-        pass.marks.rtcp_received.count();
-        while let Some(event) = control.poll_event() {
-            let ControlEvent::Reported { report, round_trip } = event else { continue };
-            // Nobody else knows our SSRC: what we sent has arrived.
-            self.answered = true;
-            let before = self.stats.quality.unwrap_or_default();
-            let quality = Quality {
-                round_trip: round_trip.or(before.round_trip),
-                remote_loss: report.fraction_lost,
-                remote_jitter: report.jitter,
-                jitter: self.source.as_ref().map_or(Duration::ZERO, |s| s.reception.jitter()),
-            };
-            self.stats.quality = Some(quality);
-            self.coders.handle_loss(report.fraction_lost);
-            pass.reports.offer(pass.marks, MediaEvent::Quality { call: self.call, quality });
-        }
-    }
-
-    /// The RTCP packet that is due, or the last one.
-    fn report(&mut self, pass: &mut Pass<'_>, goodbye: bool) {
-        let Some(control) = &mut self.control else { return };
-        let to = control.destination(self.latch.destination()).filter(|_| self.answered);
-        let source = self.source.as_mut().map(|s| (s.ssrc, &mut s.reception));
-        // Drawn up even if it has nowhere to go, so that the next one gets its time.
-        let mut octets = [0; rtcp::REPORT_LEN_MAX + OVERHEAD_MAX];
-        let room = &mut octets[..rtcp::REPORT_LEN_MAX];
-        let written = match goodbye {
-            true => control.poll_goodbye(pass.now, source, room),
-            false => control.poll_report(pass.now, source, room),
-        };
-        let (Some(len), Some(to)) = (written, to) else { return };
-        let len = match &mut self.secure {
-            Some(secure) => secure.ours.protect_rtcp(&mut octets, len).ok(),
-            None => Some(len),
-        };
-        let Some(report) = len.and_then(|len| octets.get(..len)) else { return };
-        pass.outbox.push_control(to, report);
-        self.stats.rtcp_sent += 1;
-        pass.marks.rtcp_sent.count();
-    }
-
-    /// The call ends: tells the peer.
-    pub(super) fn handle_closing(&mut self, pass: &mut Pass<'_>) {
-        self.report(pass, true);
-    }
-
-    /// The outbox is about to be handed to the network.
-    pub(super) fn handle_sending(&mut self, outbox: &mut Outbox, marks: &Marks) {
-        if let Some(secure) = &mut self.secure {
-            let failed = outbox.seal(&mut secure.ours) as u64;
-            self.stats.send_failed += failed;
-            marks.rtp_send_failed.add(failed);
-        }
-    }
-
-    /// A packet for the other leg.
-    fn onward<'d>(&mut self, kind: Kind, packet: Arrived<'d>, extended: u64, marker: bool) -> Heard<'d> {
-        let Audio { place, samples, .. } = packet.audio;
-        let what = match kind {
-            Kind::Audio(_) => self.formats.receive.get(usize::from(place)).copied().flatten().map(What::Audio),
-            Kind::TelephoneEvent => self.formats.telephone_event.map(What::Event),
-            Kind::ComfortNoise => Some(What::ComfortNoise),
-            Kind::Malformed | Kind::Unknown => None,
-        };
-        let rate = self.coders.decoder(usize::from(place)).map_or(1, |d| d.rate());
-        let length = Duration::from_micros(u64::from(samples) * 1_000_000 / u64::from(rate));
-        what.map_or(Heard::Taken, |what| Heard::Onward(Onward { what, packet, extended, marker, length }))
-    }
-
-    /// Sends what `from`, the other leg of this bridge, has accepted.
-    pub(super) fn handle_onward(&mut self, pass: &mut Pass<'_>, from: &mut Self, onward: &Onward<'_>) {
-        let open = self.is_open();
-        let RoleParts::Bridge(bridge) = &mut self.role else { return };
-        if !open {
-            bridge.handle_pause();
-            from.handle_nobody(pass);
-            return;
-        }
-        if std::mem::take(&mut from.fresh_source) {
-            bridge.handle_pause();
-        }
-        if !self.answered {
-            self.unanswered += onward.length;
-        }
-        if from.ears.is_recording() || self.ears.is_recording() {
-            let mut passing = Passing::default();
-            let heard = Some(&mut passing);
-            bridge.handle_onward(
-                pass,
-                &mut self.stats,
-                &mut from.coders,
-                &mut self.coders,
-                &self.formats,
-                onward,
-                heard,
-            );
-            let walls = (from.wall(pass.now), self.wall(pass.now));
-            from.ears.handle_passing(Side::Caller, walls.0, passing.samples());
-            self.ears.handle_passing(Side::Agent, walls.1, passing.samples());
-        } else {
-            bridge.handle_onward(
-                pass,
-                &mut self.stats,
-                &mut from.coders,
-                &mut self.coders,
-                &self.formats,
-                onward,
-                None,
-            );
-        }
-    }
-
-    /// What was accepted had nobody to go to.
-    pub(super) fn handle_nobody(&mut self, pass: &mut Pass<'_>) {
-        self.stats.unbridged += 1;
-        pass.marks.rtp_unbridged.count();
-    }
-
-    /// The bridge that this call is a leg of.
-    pub(in crate::media) fn bridge(&self) -> Option<&Bridge> {
-        match &self.role {
-            RoleParts::Bridge(bridge) => Some(bridge),
-            RoleParts::Echo(_) | RoleParts::Speech(_) => None,
-        }
-    }
-
-    /// The other leg came, or went.
-    pub(super) fn set_partner_slot(&mut self, slot: Option<u32>) {
-        if let RoleParts::Bridge(bridge) = &mut self.role {
-            bridge.set_slot(slot);
-        }
-    }
-
     /// Packets that one received packet makes at most.
     pub(super) fn answers_max(&self) -> usize {
         match &self.role {
@@ -538,85 +352,6 @@ impl Session {
                 }
                 parts.playout.handle_sent(pass, self.call, at, taken > 0);
             }
-        }
-    }
-
-    // --- orders -----------------------------------------------------------------------------------------------------
-
-    pub(super) fn handle_remote(
-        &mut self,
-        pass: &mut Pass<'_>,
-        remote: SocketAddr,
-        rtcp_remote: Option<SocketAddr>,
-        formats: Formats,
-        coders: Option<Box<Coders>>,
-    ) {
-        if let Some(coders) = coders {
-            let old = std::mem::replace(&mut self.coders, coders);
-            self.retire(old);
-            self.give_back(pass);
-            match &mut self.role {
-                RoleParts::Echo(echo) => echo.handle_new_source(),
-                RoleParts::Bridge(bridge) => bridge.handle_pause(),
-                RoleParts::Speech(_) => {}
-            }
-        }
-        if self.coders.serves(&formats) {
-            if formats.telephone_event != self.formats.telephone_event {
-                self.keys = receiver(&formats);
-                self.ears.set_searching(formats.telephone_event.is_none());
-            }
-            self.formats = formats;
-        }
-        if let Some(control) = &mut self.control {
-            control.handle_remote(rtcp_remote, rtcp_remote.is_none(), self.formats.send.codec.rtp_clock());
-        }
-        if self.latch.set_expected(remote) {
-            self.answered = false;
-            self.unanswered = Duration::ZERO;
-        }
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "leaking beats freeing on the packet path; see `Worker::refuse`")]
-    fn retire(&mut self, coders: Box<Coders>) {
-        // A third set before control took the first one back: it does not read its reports.
-        std::mem::forget(self.retired.replace(coders));
-    }
-
-    /// Gives replaced coders back, as soon as there is room to.
-    fn give_back(&mut self, pass: &mut Pass<'_>) {
-        if let Some(coders) = self.retired.take()
-            && let Err(MediaEvent::Retired { coders, .. }) =
-                pass.reports.deliver(MediaEvent::Retired { call: self.call, coders })
-        {
-            self.retired = Some(coders);
-        }
-    }
-
-    pub(super) fn handle_hold(&mut self, now: Tick, held: bool) {
-        if self.held && !held {
-            // Time on hold is no missing media.
-            self.heard = now;
-            self.timed_out = false;
-            match &mut self.role {
-                RoleParts::Speech(parts) => parts.inbound.handle_new_source(),
-                RoleParts::Echo(echo) => echo.handle_new_source(),
-                RoleParts::Bridge(bridge) => bridge.handle_pause(),
-            }
-        }
-        self.held = held;
-    }
-
-    pub(super) fn handle_flush(&mut self, pass: &mut Pass<'_>, generation: Generation) {
-        match &mut self.role {
-            RoleParts::Speech(parts) => parts.playout.handle_flush(pass, self.call, generation),
-            RoleParts::Echo(_) | RoleParts::Bridge(_) => {}
-        }
-    }
-
-    pub(super) fn handle_digits(&mut self, digits: Digits) {
-        if let RoleParts::Speech(parts) = &mut self.role {
-            parts.playout.handle_digits(digits, self.formats.telephone_event.is_some());
         }
     }
 

@@ -78,17 +78,17 @@ impl Ua {
         }
     }
 
-    /// Waits for a call and reads its offer; gives From.
-    pub async fn ringing(&mut self) -> String {
-        let (leg, from, offer) = self
+    /// Waits for a call and reads its offer; gives From and the hops that are left.
+    pub async fn ringing(&mut self) -> (String, u8) {
+        let (leg, from, hops, offer) = self
             .until("call", |e| match e {
-                SipEvent::Incoming { leg, from, offer, .. } => Some((*leg, from.clone(), offer.clone())),
+                SipEvent::Incoming { leg, from, hops, offer, .. } => Some((*leg, from.clone(), *hops, offer.clone())),
                 _ => None,
             })
             .await;
         self.leg = leg;
         self.agreed = Some(self.session.answer(&offer.expect("an offer")).expect("a codec in common"));
-        from
+        (from, hops)
     }
 
     /// Takes the call that rings.

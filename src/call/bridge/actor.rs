@@ -4,10 +4,11 @@
 //! things (`machine`).
 
 use super::machine::{Action, BridgeMachine, Input, Refusal, Side};
-use super::place::{Destination, identity};
+use super::place::{Destination, identity, leads_back};
 use crate::call::actor::{self, CLOSE_WAIT, Invitation, Planes, keep, media_json, sleep_for, told};
 use crate::call::media_leg::{MediaLeg, NoMedia, preference};
 use crate::call::record::CallEnd;
+use crate::call::recording;
 use crate::call::registry::CallEvent;
 use crate::config::BridgeTarget;
 use crate::id::CallId;
@@ -77,13 +78,14 @@ pub(in crate::call) async fn serve(
 ) -> Result<CallEnd, actor::Refusal> {
     let destination =
         Destination::of(target, &invitation.number).map_err(|why| actor::Refusal::new(404, "Not Found", why))?;
-    let media = MediaLeg::reserve(planes, call, invitation.source, preference(&planes.config))?;
+    let mut media = MediaLeg::reserve(planes, call, invitation.source, preference(&planes.config))?;
     let codecs = match &invitation.offer {
         None => Vec::new(),
         Some(offer) => {
             offered_codecs(offer, media.local().address, &preference(&planes.config)).map_err(NoMedia::from)?
         }
     };
+    media.record(recording::begin(planes, call, &invitation.number));
     let caller = CallerEnd { leg: invitation.leg, media, offer: invitation.offer.clone(), codecs, said: None };
     let mut bridge = Bridge {
         planes: Arc::clone(planes),
@@ -252,6 +254,9 @@ impl Bridge<'_> {
     async fn place(&mut self, found: Result<SocketAddr, String>) {
         let outcome = match found {
             Err(why) => Err(Refusal::new(502, "Bad Gateway", why)),
+            Ok(address) if leads_back(address, self.planes.sip.local()) => {
+                Err(Refusal::new(482, "Loop Detected", format!("{address} is this daemon: correct the route")))
+            }
             Ok(address) => self.invite(address).await,
         };
         self.handle(match outcome {

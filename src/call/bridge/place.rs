@@ -40,6 +40,13 @@ impl Destination {
     }
 }
 
+/// Whether a call to `destination` would come back to the socket bound to `local`. Loops by way of others end by
+/// Max-Forwards.
+pub(super) fn leads_back(destination: SocketAddr, local: SocketAddr) -> bool {
+    let here = destination.ip() == local.ip() || local.ip().is_unspecified() && destination.ip().is_loopback();
+    here && destination.port() == local.port()
+}
+
 /// The caller's display name and user at our host: answers to it come back to us. Who may claim what is not decided here.
 pub(super) fn identity(from: &str, host: IpAddr) -> String {
     let address = Address::parse(from.as_bytes()).ok();
@@ -79,6 +86,15 @@ mod tests {
         let there = Destination::of(&target, "1").unwrap();
         assert_eq!(there.clone().resolve(true).await.unwrap().to_string(), "127.0.0.1:5090");
         assert!(there.resolve(false).await.unwrap_err().contains("IPv6"));
+    }
+
+    #[test]
+    fn a_bridge_to_ourselves_is_seen() {
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        assert!(leads_back(at("127.0.0.1:5060"), at("127.0.0.1:5060")));
+        assert!(leads_back(at("127.0.0.1:5060"), at("0.0.0.0:5060")));
+        assert!(!leads_back(at("127.0.0.1:5061"), at("0.0.0.0:5060")));
+        assert!(!leads_back(at("192.0.2.7:5060"), at("0.0.0.0:5060")));
     }
 
     #[test]

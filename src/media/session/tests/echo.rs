@@ -44,3 +44,65 @@ fn an_echo_call_goes_on_in_its_own_numbers_when_the_sender_changes() {
         assert_eq!(pair[1].1.timestamp, pair[0].1.timestamp.wrapping_add(160));
     }
 }
+
+#[test]
+fn an_echo_call_answers_every_codec_in_kind() {
+    for format in ALL {
+        let mut rig = Rig::with(Role::Echo, |plan| plan.formats = Formats::of(format));
+        let mut talker = Talker::new(format, 700.0);
+        for n in 0..60u64 {
+            let (header, payload) = talker.packet(20);
+            rig.packet_from(phone(), ms(n * 20), header, &payload);
+            assert_eq!(rig.sent.len() as u64, n + 1, "{format:?}: answered in the same pass");
+        }
+        let pcm = decoded(&rig.sent, format.codec);
+        assert_tone(&pcm, 700.0, format.codec.audio_rate(), &format!("{format:?}"));
+    }
+}
+
+#[test]
+fn what_is_lost_on_the_way_here_is_missing_in_the_answer() {
+    for format in [Format::PCMU, Format::G722, L16_WIDE] {
+        let mut rig = Rig::with(Role::Echo, |plan| plan.formats = Formats::of(format));
+        let mut talker = Talker::new(format, 700.0);
+        for n in 0..10u64 {
+            let (header, payload) = talker.packet(20);
+            if n != 4 {
+                rig.packet_from(phone(), ms(n * 20), header, &payload);
+            }
+        }
+        let first = rig.sent[0].1;
+        let places: Vec<u16> = rig.sent.iter().map(|(_, h, _)| h.sequence.wrapping_sub(first.sequence)).collect();
+        assert_eq!(places, [0, 1, 2, 3, 5, 6, 7, 8, 9], "{format:?}");
+        let last = rig.sent[8].1.timestamp.wrapping_sub(first.timestamp);
+        assert_eq!(last, 9 * format.codec.rtp_clock() / 50, "{format:?}");
+    }
+    // Opus brings the lost packet back from the next one.
+    let mut rig = Rig::with(Role::Echo, |plan| plan.formats = Formats::of(OPUS));
+    let mut talker = Talker::new(OPUS, 500.0);
+    for n in 0..30u64 {
+        let (header, payload) = talker.packet(20);
+        if n != 20 {
+            rig.packet_from(phone(), ms(n * 20), header, &payload);
+        }
+    }
+    assert_eq!(rig.sent.len(), 30);
+    let _ = decoded(&rig.sent, Codec::Opus);
+}
+
+#[test]
+fn an_echo_never_answers_faster_than_real_time_and_two_seconds() {
+    let mut rig = Rig::with(Role::Echo, |plan| {
+        plan.formats = Formats { receive: [Some(OPUS), Some(Format::PCMU), None, None], ..Formats::of(Format::PCMU) };
+    });
+    // Tiny packets in, large ones out: the shape of an amplifier.
+    let mut talker = Talker::new(OPUS, 500.0);
+    for n in 0..2000u64 {
+        let (header, payload) = talker.packet(60);
+        rig.packet_from(phone(), ms(n), header, &payload);
+    }
+    let audio: usize = rig.sent.iter().map(|(_, _, payload)| payload.len()).sum();
+    // Two seconds at once and two that passed, at 64 kbit/s.
+    assert!(audio <= 4 * 8_000 + 1_500, "{audio} octets");
+    assert!(rig.session.stats().late > 1900);
+}

@@ -1,0 +1,85 @@
+//! A leg of a bridge: what it accepted goes to the other leg, what that one accepted comes here. Part of `session`.
+
+use super::*;
+use crate::media::bridge::{Passing, What};
+use crate::media::recorder::Side;
+
+impl Session {
+    /// A packet for the other leg.
+    pub(super) fn onward<'d>(&mut self, kind: Kind, packet: Arrived<'d>, extended: u64, marker: bool) -> Heard<'d> {
+        let Audio { place, samples, .. } = packet.audio;
+        let what = match kind {
+            Kind::Audio(_) => self.formats.receive.get(usize::from(place)).copied().flatten().map(What::Audio),
+            Kind::TelephoneEvent => self.formats.telephone_event.map(What::Event),
+            Kind::ComfortNoise => Some(What::ComfortNoise),
+            Kind::Malformed | Kind::Unknown => None,
+        };
+        let rate = self.coders.decoder(usize::from(place)).map_or(1, |d| d.rate());
+        let length = Duration::from_micros(u64::from(samples) * 1_000_000 / u64::from(rate));
+        what.map_or(Heard::Taken, |what| Heard::Onward(Onward { what, packet, extended, marker, length }))
+    }
+
+    /// Sends what `from`, the other leg of this bridge, has accepted.
+    pub(in crate::media) fn handle_onward(&mut self, pass: &mut Pass<'_>, from: &mut Self, onward: &Onward<'_>) {
+        let open = self.is_open();
+        let RoleParts::Bridge(bridge) = &mut self.role else { return };
+        if !open {
+            bridge.handle_pause();
+            from.handle_nobody(pass);
+            return;
+        }
+        if std::mem::take(&mut from.fresh_source) {
+            bridge.handle_pause();
+        }
+        if !self.answered {
+            self.unanswered += onward.length;
+        }
+        if from.ears.is_recording() || self.ears.is_recording() {
+            let mut passing = Passing::default();
+            let heard = Some(&mut passing);
+            bridge.handle_onward(
+                pass,
+                &mut self.stats,
+                &mut from.coders,
+                &mut self.coders,
+                &self.formats,
+                onward,
+                heard,
+            );
+            let walls = (from.wall(pass.now), self.wall(pass.now));
+            from.ears.handle_passing(Side::Caller, walls.0, passing.samples());
+            self.ears.handle_passing(Side::Agent, walls.1, passing.samples());
+        } else {
+            bridge.handle_onward(
+                pass,
+                &mut self.stats,
+                &mut from.coders,
+                &mut self.coders,
+                &self.formats,
+                onward,
+                None,
+            );
+        }
+    }
+
+    /// What was accepted had nobody to go to.
+    pub(in crate::media) fn handle_nobody(&mut self, pass: &mut Pass<'_>) {
+        self.stats.unbridged += 1;
+        pass.marks.rtp_unbridged.count();
+    }
+
+    /// The bridge that this call is a leg of.
+    pub(in crate::media) fn bridge(&self) -> Option<&Bridge> {
+        match &self.role {
+            RoleParts::Bridge(bridge) => Some(bridge),
+            RoleParts::Echo(_) | RoleParts::Speech(_) => None,
+        }
+    }
+
+    /// The other leg came, or went.
+    pub(in crate::media) fn set_partner_slot(&mut self, slot: Option<u32>) {
+        if let RoleParts::Bridge(bridge) = &mut self.role {
+            bridge.set_slot(slot);
+        }
+    }
+}

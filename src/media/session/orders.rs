@@ -1,0 +1,83 @@
+//! What control orders while a call runs. Part of `session`.
+
+use super::*;
+use crate::rtp::dtmf::Digits;
+
+impl Session {
+    pub(in crate::media) fn handle_remote(
+        &mut self,
+        pass: &mut Pass<'_>,
+        remote: SocketAddr,
+        rtcp_remote: Option<SocketAddr>,
+        formats: Formats,
+        coders: Option<Box<Coders>>,
+    ) {
+        if let Some(coders) = coders {
+            let old = std::mem::replace(&mut self.coders, coders);
+            self.retire(old);
+            self.give_back(pass);
+            match &mut self.role {
+                RoleParts::Echo(echo) => echo.handle_new_source(),
+                RoleParts::Bridge(bridge) => bridge.handle_pause(),
+                RoleParts::Speech(_) => {}
+            }
+        }
+        if self.coders.serves(&formats) {
+            if formats.telephone_event != self.formats.telephone_event {
+                self.keys = receiver(&formats);
+                self.ears.set_searching(formats.telephone_event.is_none());
+            }
+            self.formats = formats;
+        }
+        if let Some(control) = &mut self.control {
+            control.handle_remote(rtcp_remote, rtcp_remote.is_none(), self.formats.send.codec.rtp_clock());
+        }
+        if self.latch.set_expected(remote) {
+            self.answered = false;
+            self.unanswered = Duration::ZERO;
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "leaking beats freeing on the packet path; see `Worker::refuse`")]
+    fn retire(&mut self, coders: Box<Coders>) {
+        // A third set before control took the first one back: it does not read its reports.
+        std::mem::forget(self.retired.replace(coders));
+    }
+
+    /// Gives replaced coders back, as soon as there is room to.
+    pub(super) fn give_back(&mut self, pass: &mut Pass<'_>) {
+        if let Some(coders) = self.retired.take()
+            && let Err(MediaEvent::Retired { coders, .. }) =
+                pass.reports.deliver(MediaEvent::Retired { call: self.call, coders })
+        {
+            self.retired = Some(coders);
+        }
+    }
+
+    pub(in crate::media) fn handle_hold(&mut self, now: Tick, held: bool) {
+        if self.held && !held {
+            // Time on hold is no missing media.
+            self.heard = now;
+            self.timed_out = false;
+            match &mut self.role {
+                RoleParts::Speech(parts) => parts.inbound.handle_new_source(),
+                RoleParts::Echo(echo) => echo.handle_new_source(),
+                RoleParts::Bridge(bridge) => bridge.handle_pause(),
+            }
+        }
+        self.held = held;
+    }
+
+    pub(in crate::media) fn handle_flush(&mut self, pass: &mut Pass<'_>, generation: Generation) {
+        match &mut self.role {
+            RoleParts::Speech(parts) => parts.playout.handle_flush(pass, self.call, generation),
+            RoleParts::Echo(_) | RoleParts::Bridge(_) => {}
+        }
+    }
+
+    pub(in crate::media) fn handle_digits(&mut self, digits: Digits) {
+        if let RoleParts::Speech(parts) = &mut self.role {
+            parts.playout.handle_digits(digits, self.formats.telephone_event.is_some());
+        }
+    }
+}
