@@ -1,3 +1,5 @@
+//! What the module promises, each promise by a test. Signals are made up: a vowel, a hiss.
+
 use super::*;
 use proptest::prelude::*;
 
