@@ -59,8 +59,14 @@ coverage: setup-test ## the tests with coverage, nothing else
 	.ci/coverage
 
 bench-%: setup ## one benchmark: prints a table, writes target/bench/NAME.json
-	@test -f benches/$*.rs || { printf 'make: no benchmark %s; there are: %s\n' '$*' "$$(ls benches 2>/dev/null | sed -n 's/\.rs$$//p' | tr '\n' ' ')" >&2; exit 1; }
-	cargo bench --locked --bench $*
+	@test -f benches/$*.rs || test -f dsp/benches/$*.rs || { printf 'make: no benchmark %s; there are: %s\n' '$*' "$$(ls benches dsp/benches 2>/dev/null | sed -n 's/\.rs$$//p' | tr '\n' ' ')" >&2; exit 1; }
+	cargo bench --locked $$(test -f benches/$*.rs || echo '-p callwright-dsp') --bench $*
+
+bench-media: build ## calls per core, audio delay and CPU of the media plane, beside a bare UDP reflector
+	$(CALLWRIGHT) bench media --json target/bench/media.json
+
+soak-media: build ## 500 calls in both directions at once for 10 minutes on one core
+	$(CALLWRIGHT) bench media --points duplex:500 --seconds 600 --rounds 1 --json target/bench/soak-media.json
 
 deb: build ## a Debian package in target/debian
 	systemd/package.sh $(CALLWRIGHT)

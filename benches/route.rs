@@ -20,7 +20,7 @@ use callwright::media::{
 use callwright::os::clock::{monotonic, realtime_nanos, sleep_until};
 use callwright::os::realtime::fifo_or_nice;
 use callwright::rtp::header::HEADER_LEN;
-use callwright::rtp::{Header, Payload};
+use callwright::rtp::{Format, Formats, Header};
 use callwright::telemetry::histogram::ROUTE_BOUNDS;
 use callwright::telemetry::{Histogram, Marks};
 use callwright::time::Tick;
@@ -170,14 +170,9 @@ fn call(plane: &MediaPlane, id: u64, role: Role) -> io::Result<(UdpSocket, Optio
     let (phone, socket) = (stamped_socket()?, UdpSocket::bind("127.0.0.1:0")?);
     phone.connect(socket.local_addr()?)?;
     let plan = SessionPlan {
-        call: CallId(id),
-        socket,
         remote: Some(phone.local_addr()?),
-        payload: Payload::Pcmu,
-        telephone_event: None,
-        role,
-        held: false,
         learn_source: false,
+        ..SessionPlan::new(CallId(id), socket, Formats::of(Format::PCMU), role)
     };
     let (session, ends) = prepare(plan)?;
     plane.send(MediaCommand::Open(session)).map_err(|_| full())?;

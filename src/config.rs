@@ -3,6 +3,9 @@
 //! Invariant: a `Config` that exists is usable; every refusal names the key and what to write instead.
 //! Deliberately absent: bounds that protect the daemon from its input (`limits`), and reading at run time.
 
+use crate::rtp::Codec;
+use crate::sip::message::{Scheme, Uri};
+use callwright_dsp::tone::Signal;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -57,6 +60,8 @@ pub struct Config {
     pub speech: Speech,
     /// Deployed apps.
     pub apps: Apps,
+    /// Call recording.
+    pub recording: Recording,
     /// Which number reaches which app, first match wins; `*` matches everything.
     pub routes: Vec<Route>,
     /// Agents that answer.
@@ -87,7 +92,7 @@ impl Default for Sip {
 pub struct Rtp {
     /// Local address for media; by default the address that the kernel uses towards the caller.
     pub address: Option<IpAddr>,
-    /// UDP ports, inclusive; only even ones are used (RFC 3550 section 11).
+    /// UDP ports, inclusive; each call has a pair, RTP on the even port and RTCP on the next (RFC 3550 section 11).
     pub ports: PortRange,
 }
 
@@ -135,11 +140,14 @@ pub struct Media {
     pub cpus: Vec<usize>,
     /// Ask for SCHED_FIFO; where it is refused the daemon starts, says so once and exports it.
     pub realtime: bool,
+    /// Which codecs are spoken, the preferred one first: `PCMU`, `PCMA`, `G722`, `opus`, `L16`. Empty: all of them, in the
+    /// order of whoever calls.
+    pub codecs: Codecs,
 }
 
 impl Default for Media {
     fn default() -> Self {
-        Self { workers: 1, cpus: Vec::new(), realtime: true }
+        Self { workers: 1, cpus: Vec::new(), realtime: true, codecs: Codecs::default() }
     }
 }
 
@@ -173,6 +181,37 @@ impl Default for Apps {
     fn default() -> Self {
         Self { address: IpAddr::V4(Ipv4Addr::LOCALHOST), ports: PortRange { first: 8100, last: 8199 } }
     }
+}
+
+/// Section `[recording]`. Nobody is recorded unless it is enabled here and asked for at the route: in most countries the
+/// caller has to be told, or asked, first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Recording {
+    /// Record the calls of routes with `record = true`.
+    pub enabled: bool,
+    /// How audio is kept.
+    pub format: RecordingFormat,
+    /// Older files are deleted, whether recording is enabled or not.
+    pub keep_days: u32,
+    /// With less free space nothing is recorded.
+    pub min_free_mb: u64,
+}
+
+impl Default for Recording {
+    fn default() -> Self {
+        Self { enabled: false, format: RecordingFormat::Wav, keep_days: 7, min_free_mb: 1024 }
+    }
+}
+
+/// How recorded audio is kept: stereo, caller left, agent right, 8 kHz.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordingFormat {
+    /// PCM 16 bit, 115 MB an hour.
+    Wav,
+    /// Ogg Opus, at most 27 MB an hour.
+    Opus,
 }
 
 /// An inclusive port range, written `"16384-32767"`.
@@ -217,6 +256,84 @@ impl<'de> Deserialize<'de> for PortRange {
     }
 }
 
+/// Codecs by the names that session descriptions give them; `L16` stands for both its rates.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Codecs(Vec<Codec>);
+
+impl Codecs {
+    /// In the order written; empty when nothing was.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Codec] {
+        &self.0
+    }
+}
+
+impl Serialize for Codecs {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let mut names: Vec<&str> = self.0.iter().map(|c| c.encoding_name()).collect();
+        names.dedup();
+        s.collect_seq(names)
+    }
+}
+
+impl<'de> Deserialize<'de> for Codecs {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let mut codecs = Vec::new();
+        for name in Vec::<String>::deserialize(d)? {
+            let mut named = Codec::ALL.into_iter().filter(|c| c.encoding_name().eq_ignore_ascii_case(&name)).peekable();
+            if named.peek().is_none() {
+                let text = format!("{name:?} is no codec that is spoken here; write PCMU, PCMA, G722, opus or L16");
+                return Err(serde::de::Error::custom(text));
+            }
+            codecs.extend(named.filter(|c| !codecs.contains(c)).collect::<Vec<_>>());
+        }
+        Ok(Self(codecs))
+    }
+}
+
+/// Where a bridged call goes: a SIP URI in which `{number}` stands for the number that was called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BridgeTarget(String);
+
+impl BridgeTarget {
+    /// Checks a URI as the operator has written it.
+    ///
+    /// # Errors
+    /// What to write instead.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || {
+            format!(
+                "{text:?} is no address to bridge to; write \"bridge:sip:USER@HOST:PORT\", {{number}} in USER for the number called"
+            )
+        };
+        let target = Self(text.to_owned());
+        // A caller chooses the number and must not choose the host with it.
+        let elsewhere = text.split_once('@').map_or(text, |(_, host)| host);
+        let uri = Uri::parse(target.uri("1").as_bytes()).map_err(|_| wrong())?;
+        let parameters = String::from_utf8_lossy(&uri.tail).to_ascii_lowercase();
+        let other_transport = parameters.split([';', '?']).any(|p| p.starts_with("transport=") && p != "transport=udp");
+        if uri.scheme == Scheme::Sips || other_transport {
+            return Err(format!("{text:?} asks for a transport other than UDP, which is all that is spoken here"));
+        }
+        if uri.scheme != Scheme::Sip || elsewhere.contains('{') {
+            return Err(wrong());
+        }
+        Ok(target)
+    }
+
+    /// The URI for a call to `number`.
+    #[must_use]
+    pub fn uri(&self, number: &str) -> String {
+        self.0.replace("{number}", number)
+    }
+}
+
+impl fmt::Display for BridgeTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// What answers a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum App {
@@ -224,6 +341,12 @@ pub enum App {
     Echo,
     /// A talking agent, by name.
     Agent(String),
+    /// Somebody else, by SIP.
+    Bridge(BridgeTarget),
+    /// A test or call-progress tone, until the caller hangs up.
+    Tone(Signal),
+    /// A WAV file, then we hang up.
+    Play(PathBuf),
 }
 
 impl fmt::Display for App {
@@ -231,6 +354,10 @@ impl fmt::Display for App {
         match self {
             Self::Echo => f.write_str("echo"),
             Self::Agent(name) => write!(f, "agent:{name}"),
+            Self::Bridge(target) => write!(f, "bridge:{target}"),
+            Self::Tone(signal) if *signal == Signal::default() => f.write_str("tone"),
+            Self::Tone(signal) => write!(f, "tone:{signal}"),
+            Self::Play(file) => write!(f, "play:{}", file.display()),
         }
     }
 }
@@ -247,7 +374,13 @@ impl<'de> Deserialize<'de> for App {
         match text.split_once(':') {
             None if text == "echo" => Ok(Self::Echo),
             Some(("agent", name)) if !name.is_empty() => Ok(Self::Agent(name.to_owned())),
-            _ => Err(serde::de::Error::custom(format!("{text:?} is no app; write \"echo\" or \"agent:NAME\""))),
+            Some(("bridge", uri)) => BridgeTarget::parse(uri).map(Self::Bridge).map_err(serde::de::Error::custom),
+            None if text == "tone" => Ok(Self::Tone(Signal::default())),
+            Some(("tone", name)) => name.parse().map(Self::Tone).map_err(serde::de::Error::custom),
+            Some(("play", file)) if !file.is_empty() => Ok(Self::Play(PathBuf::from(file))),
+            _ => Err(serde::de::Error::custom(format!(
+                "{text:?} is no app; write \"echo\", \"agent:NAME\", \"bridge:URI\", \"tone\", \"tone:NAME\" or \"play:FILE\""
+            ))),
         }
     }
 }
@@ -261,6 +394,9 @@ pub struct Route {
     pub number: String,
     /// What answers.
     pub app: App,
+    /// Record these calls, given `[recording] enabled`.
+    #[serde(default)]
+    pub record: bool,
 }
 
 /// One entry of `[[agents]]`.
@@ -336,12 +472,19 @@ impl Config {
                 "each recogniser takes up to 91 MB; write a number from 0 to 64".to_owned(),
             );
         }
+        if !(1..=3650).contains(&self.recording.keep_days) {
+            return value("recording.keep_days", "write a number of days from 1 to 3650".to_owned());
+        }
         if self.agents.is_empty() {
             self.agents.push(Agent { name: "grace".to_owned(), greeting: None });
         }
         if self.routes.is_empty() {
-            self.routes.push(Route { number: "echo".to_owned(), app: App::Echo });
-            self.routes.push(Route { number: "*".to_owned(), app: App::Agent(self.agents[0].name.clone()) });
+            self.routes.push(Route { number: "echo".to_owned(), app: App::Echo, record: false });
+            self.routes.push(Route {
+                number: "*".to_owned(),
+                app: App::Agent(self.agents[0].name.clone()),
+                record: false,
+            });
         }
         for route in &self.routes {
             if let App::Agent(name) = &route.app
@@ -359,7 +502,17 @@ impl Config {
     /// What answers a call to `number`; `None` when no route matches (404).
     #[must_use]
     pub fn route(&self, number: &str) -> Option<&App> {
-        self.routes.iter().find(|r| r.number == "*" || r.number == number).map(|r| &r.app)
+        self.matching(number).map(|r| &r.app)
+    }
+
+    /// Whether a call to `number` is recorded.
+    #[must_use]
+    pub fn records(&self, number: &str) -> bool {
+        self.recording.enabled && self.matching(number).is_some_and(|r| r.record)
+    }
+
+    fn matching(&self, number: &str) -> Option<&Route> {
+        self.routes.iter().find(|r| r.number == "*" || r.number == number)
     }
 }
 
@@ -432,6 +585,71 @@ mod tests {
         let error = parse("[[routes]]\nmatch = \"*\"\napp = \"agent:max\"", &[]).unwrap_err().to_string();
         assert!(error.contains("agent:max"), "{error}");
         assert!(parse("[[routes]]\nmatch = \"*\"\napp = \"fax\"", &[]).is_err());
+    }
+
+    #[test]
+    fn a_bridge_goes_where_a_uri_says() {
+        let route = |app: &str| parse(&format!("[[routes]]\nmatch = \"*\"\napp = \"{app}\""), &[]);
+        let config = route("bridge:sip:{number}@sbc.example:5090;user=phone").unwrap();
+        let Some(App::Bridge(target)) = config.route("300") else { panic!("it bridges") };
+        assert_eq!(target.uri("300"), "sip:300@sbc.example:5090;user=phone");
+        assert_eq!(config.route("300").unwrap().to_string(), "bridge:sip:{number}@sbc.example:5090;user=phone");
+        assert!(route("bridge:sip:uas@[::1]:5090").is_ok() && route("bridge:sip:10.0.0.1").is_ok());
+        for (bad, said) in [
+            ("bridge:", "sip:USER@HOST"),
+            ("bridge:tel:+123", "sip:USER@HOST"),
+            ("bridge:sip:a@{number}", "sip:USER@HOST"),
+            ("bridge:sip:a@h;x={number", "sip:USER@HOST"),
+            ("bridge:sips:a@h", "UDP"),
+            ("bridge:sip:a@h;transport=TCP", "UDP"),
+        ] {
+            let error = route(bad).unwrap_err().to_string();
+            assert!(error.contains(said), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_recorded_unless_both_places_say_so() {
+        let routes =
+            "[[routes]]\nmatch = \"1\"\napp = \"echo\"\nrecord = true\n[[routes]]\nmatch = \"*\"\napp = \"echo\"";
+        let records = |text: &str| {
+            let config = parse(text, &[]).unwrap();
+            (config.records("1"), config.records("2"))
+        };
+        assert_eq!(records(""), (false, false));
+        assert_eq!(records("[recording]\nenabled = true"), (false, false));
+        assert_eq!(records(routes), (false, false));
+        assert_eq!(records(&format!("[recording]\nenabled = true\nformat = \"opus\"\n{routes}")), (true, false));
+        let config = parse("", &[("CALLWRIGHT__RECORDING__ENABLED", "true")]).unwrap();
+        assert!(config.recording.enabled);
+        for bad in ["keep_days = 0", "keep_days = 9999", "format = \"mp3\"", "min_free_mb = -1"] {
+            assert!(parse(&format!("[recording]\n{bad}"), &[]).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn tones_and_files_are_played() {
+        let route = |app: &str| parse(&format!("[[routes]]\nmatch = \"*\"\napp = \"{app}\""), &[]);
+        for app in ["tone", "tone:1004", "tone:gb-busy", "play:/srv/closed.wav", "play:a:b.wav"] {
+            assert_eq!(route(app).unwrap().route("1").unwrap().to_string(), app);
+        }
+        assert_eq!(route("tone:440").unwrap().route("1"), Some(&App::Tone(Signal::default())));
+        for (bad, said) in [("play:", "play:FILE"), ("tone:", "ringback"), ("tone:5000", "3600"), ("tune", "tone:NAME")]
+        {
+            let error = route(bad).unwrap_err().to_string();
+            assert!(error.contains(said), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn codecs_are_chosen_by_name() {
+        let config = parse("[media]\ncodecs = [\"PCMA\", \"Opus\", \"L16\", \"pcma\"]", &[]).unwrap();
+        assert_eq!(config.media.codecs.as_slice(), [Codec::Pcma, Codec::Opus, Codec::L16At16k, Codec::L16At8k]);
+        assert_eq!(parse("", &[]).unwrap().media.codecs.as_slice(), []);
+        let error = parse("[media]\ncodecs = [\"G729\"]", &[]).unwrap_err().to_string();
+        assert!(error.contains("G729") && error.contains("opus"), "{error}");
+        let written = toml::to_string(&config).unwrap();
+        assert!(written.contains("codecs = [\"PCMA\", \"opus\", \"L16\"]"), "{written}");
     }
 
     #[test]

@@ -10,11 +10,14 @@ use crate::api::{self, AppState, Engine, HealthSnapshot, Server, Subsystem};
 use crate::bus::Bus;
 use crate::call::actor::{self, Invitation, Planes};
 use crate::call::lease::Ports;
+use crate::call::player::Player;
 use crate::call::record::EndClass;
+use crate::call::recording;
 use crate::call::registry::{LiveCall, Registry};
 use crate::config::Config;
 use crate::conversation;
 use crate::id::CallId;
+use crate::media::recorder::Recorder;
 use crate::media::{MediaCommand, MediaConfig, MediaEvent, MediaEvents, MediaPlane, PortPool};
 use crate::os::{clock, notify, random};
 use crate::pipeline::deploy::AppsConfig;
@@ -71,6 +74,8 @@ impl Daemon {
     /// # Errors
     /// What could not be started and how to mend it. What had been started is stopped again.
     pub async fn start(config: Config) -> Result<Self, DaemonError> {
+        let player = Player::start().map_err(|e| DaemonError::from("the player", e))?;
+        player.library().check(&config).map_err(|e| DaemonError(format!("routes.app: play:{e}")))?;
         std::fs::create_dir_all(&config.data.dir)
             .map_err(|e| DaemonError::from(&format!("data.dir {}", config.data.dir.display()), e))?;
         let marks = Arc::new(Marks::new());
@@ -100,6 +105,14 @@ impl Daemon {
         info!(scheduling = %media.realtime(), "media workers run");
         let media_events =
             media.take_events().ok_or_else(|| DaemonError("media reports were taken twice".to_owned()))?;
+
+        match store.recordings().close_abandoned().await {
+            Ok(0) => {}
+            Ok(recordings) => warn!(recordings, "recordings of a daemon that was killed are recorded as stopped"),
+            Err(error) => return Err(DaemonError::from("the store", error)),
+        }
+        let recorder =
+            recording::start(&config, &store, Arc::clone(&marks)).map_err(|e| DaemonError::from("recordings", e))?;
 
         let bells = (0..media.workers())
             .map(|worker| media.speech_wake(worker))
@@ -151,6 +164,8 @@ impl Daemon {
             sip,
             media,
             ports,
+            player,
+            recorder,
             speech,
             pipeline,
             store: store.clone(),
@@ -221,6 +236,11 @@ impl Daemon {
         }
         self.planes.pipeline.shutdown().await;
         self.reports.stop();
+        let planes = Arc::clone(&self.planes);
+        let stopped = tokio::task::spawn_blocking(move || planes.recorder.as_ref().is_none_or(Recorder::stop));
+        if !stopped.await.unwrap_or(false) {
+            warn!("the last recordings were not on the disk in time; the next start mends them");
+        }
         info!("stopped");
     }
 }
@@ -257,6 +277,7 @@ fn state_of(planes: &Arc<Planes>, bus: Bus, rendered: PrometheusHandle, alive: &
         Arc::new(health),
         Arc::new(metrics),
         Arc::new(live),
+        planes.config.data.dir.clone(),
     )
 }
 
@@ -315,7 +336,7 @@ fn snapshot(planes: &Planes, signalling: bool) -> HealthSnapshot {
 async fn signalling(planes: Arc<Planes>, mut events: mpsc::Receiver<SipEvent>) {
     while let Some(event) = events.recv().await {
         let Some(event) = planes.registry.signal(event) else { continue };
-        let SipEvent::Incoming { leg, from, request_user, call_id, source, offer, .. } = event else { continue };
+        let SipEvent::Incoming { leg, from, request_user, call_id, source, hops, offer, .. } = event else { continue };
         let call = CallId(random::u64());
         let live = LiveCall {
             call,
@@ -327,7 +348,8 @@ async fn signalling(planes: Arc<Planes>, mut events: mpsc::Receiver<SipEvent>) {
         };
         match planes.registry.admit(leg, live) {
             Ok(mailbox) => {
-                let invitation = Invitation { leg, from, number: request_user, sip_call_id: call_id, source, offer };
+                let invitation =
+                    Invitation { leg, from, number: request_user, sip_call_id: call_id, source, hops, offer };
                 let planes = Arc::clone(&planes);
                 tokio::spawn(async move {
                     let _seat = Seat { planes: Arc::clone(&planes), call };

@@ -28,8 +28,12 @@ pub const UNANSWERED_MEDIA_MAX: Duration = Duration::from_secs(2);
 /// A released RTP port is not given out again for this long (RTP of the old call must not be heard).
 pub const PORT_QUARANTINE: Duration = Duration::from_secs(2);
 
-/// Samples of one received RTP packet at most: 60 ms.
+/// Audio in one received RTP packet at most, milliseconds.
+pub const RTP_PACKET_MS_MAX: usize = 60;
+/// The same in samples at 8 kHz.
 pub const RTP_PACKET_SAMPLES_MAX: usize = 480;
+/// Octets of one RTP payload at most.
+pub const RTP_PAYLOAD_MAX: usize = RTP_DATAGRAM_MAX - 12;
 /// No valid RTP for this long, and not on hold: control is told.
 pub const MEDIA_TIMEOUT: Duration = Duration::from_secs(60);
 /// Caller audio is never further ahead of the wall clock than this; packets beyond are dropped.
@@ -44,6 +48,19 @@ pub const COMMANDS_PER_PASS_MAX: usize = 256;
 pub const LATCH_CANDIDATES_MAX: usize = 4;
 /// A source may move (NAT rebinding) only when the locked one was silent for this long.
 pub const RELATCH_SILENCE: Duration = Duration::from_secs(10);
+/// Sources followed at once under one SRTP key; our sessions see one, and another when a peer starts anew.
+pub const SRTP_SOURCES_MAX: usize = 8;
+/// Sources that gave way to newer ones under one SRTP key and stay refused; beyond them the key is used up.
+pub const SRTP_SOURCES_RETIRED_MAX: usize = 64;
+
+/// Frames buffered from the worker to the recorder: 2.5 s of both sides.
+pub const RECORDING_RING_FRAMES: usize = 256;
+/// The recorder looks into its rings this often; the worker never wakes it.
+pub const RECORDING_POLL: Duration = Duration::from_millis(200);
+/// Calls recorded as WAV at once; further ones go on without.
+pub const RECORDINGS_MAX: usize = 1024;
+/// Calls recorded as Opus at once: one thread encodes them all.
+pub const RECORDINGS_OPUS_MAX: usize = 300;
 
 /// Largest SIP message, octets.
 pub const SIP_MESSAGE_MAX: usize = 65_535;
@@ -82,6 +99,19 @@ pub const SDP_FORMATS_MAX: usize = 64;
 
 /// Longest call. A phone that died on hold sends neither audio nor BYE; nothing else would end its call.
 pub const CALL_MAX: Duration = Duration::from_secs(4 * 3600);
+/// How long the other end of a bridged call may ring before its caller is told that nobody answers. Below the three
+/// minutes after which a proxy on the way may give up (RFC 3261 section 16.6, timer C).
+pub const BRIDGE_RINGING_MAX: Duration = Duration::from_secs(90);
+/// Finding the address of a host name that a bridged call goes to.
+pub const BRIDGE_LOOKUP_MAX: Duration = Duration::from_secs(5);
+/// Callers that are played a tone or a file at once.
+pub const PLAYER_SEATS_MAX: usize = 4096;
+/// Orders waiting for the player.
+pub const PLAYER_ORDERS_MAX: usize = 1024;
+/// Longest audio file, played or dialled with: 28.8 MB in memory.
+pub const AUDIO_FILE_MAX: Duration = Duration::from_secs(30 * 60);
+/// A tone is played no longer than this; then the call ends.
+pub const TONE_MAX: Duration = Duration::from_secs(3600);
 /// Events waiting for one call actor.
 pub const CALL_EVENTS_MAX: usize = 256;
 /// Places among them that only events take without which a call would never end or never be answered.
@@ -155,8 +185,10 @@ pub const APP_ROUTES_MAX: usize = 64;
 /// Event-stream clients of the control API at once.
 pub const EVENT_STREAMS_MAX: usize = 64;
 
+const _: () = assert!(SRTP_SOURCES_MAX > 0);
 const _: () = assert!(STORE_BATCH_MAX <= STORE_WRITES_MAX);
 const _: () = assert!(FRAME_SAMPLES * 50 == 8000);
+const _: () = assert!(RTP_PACKET_MS_MAX * 8 == RTP_PACKET_SAMPLES_MAX);
 const _: () = assert!(UTTERANCE_IDLE_MAX.as_nanos() > ENDPOINT_MAX.as_nanos());
 const _: () = assert!(SIP_BODY_MAX < SIP_MESSAGE_MAX);
 const _: () = assert!(SIP_LINE_MAX < SIP_MESSAGE_MAX);

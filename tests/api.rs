@@ -59,7 +59,8 @@ async fn start() -> Box_ {
     static RECORDER: OnceLock<metric::Handle> = OnceLock::new();
     let recorder = RECORDER.get_or_init(|| metric::install().unwrap());
     let metrics = || format!("media_workers 1\n{}", recorder.render());
-    let state = AppState::new(store.clone(), bus, pipeline, health, Arc::new(metrics), Arc::new(live));
+    let state =
+        AppState::new(store.clone(), bus, pipeline, health, Arc::new(metrics), Arc::new(live), dir.path().to_owned());
     let server = Server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = server.address();
     let (stop, stopped) = oneshot::channel();

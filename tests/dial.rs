@@ -99,6 +99,34 @@ fn a_file_is_played_recorded_and_scored() {
 }
 
 #[test]
+fn other_codecs_carry_a_call_as_well() {
+    let dir = tempfile::tempdir().unwrap();
+    let (wav, both, json) = (dir.path().join("a.wav"), dir.path().join("b.wav"), dir.path().join("r.json"));
+    write_wav(&wav, &tone(440.0, 400));
+    for (offer, agreed) in [("opus,pcmu", "opus"), ("g722", "G722"), ("l16", "L16")] {
+        let lines = vec![tone(300.0, 200), tone(1000.0, 400)];
+        let after = Duration::from_millis(200);
+        let (to, agent) = double::start(Lines { lines, after, hang_up_after: None, refuse: None });
+        let path = |p: &Path| p.to_str().unwrap().to_owned();
+        let (play, record, report_to) = (path(&wav), path(&both), path(&json));
+        let args = ["--codec", offer, "--play", &play, "--record", &record, "--report", &report_to, "--duration", "2"];
+        let out = dial(to, &args);
+        assert!(out.status.success(), "{offer}: {}", text(&out));
+        agent.join().unwrap();
+        let r = report(&json);
+        assert_eq!(r["codec"], agreed, "{r}");
+        assert_eq!((&r["turns"], &r["packets_lost"]), (&1.into(), &0.into()), "{r}");
+        // The codec's own delay shortens or lengthens it by some milliseconds.
+        assert!(near(&r["turn_1_response_ms"], 190.0), "{r}");
+        let mut reader = hound::WavReader::open(&both).unwrap();
+        let samples: Vec<i16> = reader.samples().map(Result::unwrap).collect();
+        let heard: f64 = samples.iter().skip(1).step_by(2).map(|&s| f64::from(s).powi(2)).sum();
+        let ms = heard / 6000f64.powi(2) * 2.0 / 8.0;
+        assert!((ms - 600.0).abs() < 90.0, "{offer}: {ms} ms of the agent's tones");
+    }
+}
+
+#[test]
 fn an_interruption_is_scored() {
     let dir = tempfile::tempdir().unwrap();
     let (wav, script, json) = (dir.path().join("stop.wav"), dir.path().join("s.toml"), dir.path().join("r.json"));

@@ -160,6 +160,17 @@ fn sipp_asks_and_offers_nonsense() {
 }
 
 #[test]
+fn sipp_has_but_one_codec() {
+    let daemon = Daemon::start();
+    for scenario in ["only_g722", "only_opus"] {
+        for service in ["echo", "300"] {
+            let (well, said) = sipp(&daemon, scenario, service, 2);
+            assert!(well, "{scenario} to {service}: {said}");
+        }
+    }
+}
+
+#[test]
 fn sipp_gives_up_before_the_answer() {
     let mut daemon = Daemon::start();
     // The answer may win the race against the CANCEL, which is then too late by right: once in five it must be in time.

@@ -1,17 +1,23 @@
 //! The media worker's thread neither allocates nor frees once it runs: counted by a global allocator of our own, through
-//! loss, disorder, digits, flush, garbage, forgery, hold, new SDP, hang-up and a second call.
+//! loss, disorder, digits, flush, garbage, forgery, hold, new SDP, hang-up and a second call; every codec, every pair of
+//! codecs on a bridge, a renegotiated codec, SRTP in every profile, RTCP, keys in the audio, recording.
 
 mod phone;
 
 use callwright::id::{CallId, Generation};
-use callwright::media::{MediaCommand, MediaEvent, Role};
+use callwright::media::coders::path_rate;
+use callwright::media::recorder::{self, Recorder, RecorderConfig};
+use callwright::media::{Coders, MediaCommand, MediaEvent, Role, SessionPlan, SrtpKeys};
 use callwright::os::realtime::thread_id;
 use callwright::rtp::dtmf::Event;
-use callwright::rtp::{Header, Payload};
-use phone::{EVENTS, Phone, Plane, frame, voice};
+use callwright::rtp::srtp::{MasterKey, Profile, SrtpContext};
+use callwright::rtp::{Format, Formats, Header};
+use phone::{ALL, EVENTS, Phone, Plane, Talker, frame, voice};
 use ringbuf::traits::{Consumer, Producer};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::net::UdpSocket;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering::SeqCst};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -78,9 +84,25 @@ fn the_worker_never_touches_the_heap() {
     assert_eq!(ids.len(), 1);
     WATCHED.store(ids[0], SeqCst);
 
-    for round in 0..2u64 {
-        a_whole_life(&mut plane, round);
-    }
+    a_whole_life(&mut plane, 0);
+    // And again with both calls recorded.
+    let sounds = tempfile::tempdir().unwrap();
+    let config = RecorderConfig {
+        data: sounds.path().to_owned(),
+        format: recorder::Format::Wav,
+        keep: Duration::from_secs(86_400),
+        floor_octets: 0,
+        avoid_cpus: Vec::new(),
+    };
+    let recorder = Recorder::start(config, Arc::clone(&plane.marks), Arc::new(|_| {})).unwrap();
+    plane.recorder = Some(recorder);
+    a_whole_life(&mut plane, 1);
+    assert!(plane.recorder.take().unwrap().stop());
+    assert!(plane.marks.recording_taken.get() > 100 && plane.marks.recording_overflowed.get() == 0);
+
+    every_codec(&mut plane);
+    every_pair_of_codecs(&mut plane);
+    every_protection(&mut plane);
 
     let (allocated, freed) = (ALLOCATED.load(SeqCst), FREED.load(SeqCst));
     assert_eq!((allocated, freed), (0, 0), "allocations and frees on the media thread");
@@ -88,6 +110,115 @@ fn the_worker_never_touches_the_heap() {
     // The instrument works: joining the thread frees its stack of buffers on that very thread.
     plane.plane.shutdown();
     assert!(FREED.load(SeqCst) > 0, "the counter saw nothing at all");
+}
+
+fn speech_and_echo(plane: &mut Plane, call: u64, format: Format) {
+    let formats = Formats { telephone_event: None, ..Formats::of(format) };
+    for role in [Role::Speech, Role::Echo] {
+        let (mut phone, reports) = (Phone::new(7), UdpSocket::bind("127.0.0.1:0").unwrap());
+        let (socket, rtcp_socket) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+        let to = rtcp_socket.local_addr().unwrap();
+        let plan = SessionPlan {
+            remote: Some(phone.address()),
+            rtcp_remote: Some(reports.local_addr().unwrap()),
+            rtcp_socket: Some(rtcp_socket),
+            ..SessionPlan::new(CallId(call), socket, formats, role)
+        };
+        let (daemon, mut ends) = plane.open_plan(plan);
+        let mut talker = Talker::new(format, 697.0);
+        for n in 0..20 {
+            match n {
+                8 | 9 => talker.skip(&mut phone),
+                _ => talker.send(&mut phone, daemon),
+            }
+            if let Some(ends) = &mut ends {
+                let _ = ends.outbound.try_push(frame(0, 1, false));
+                while ends.inbound.try_pop().is_some() {}
+            }
+            reports.send_to(&[0x80, 201, 0, 1, 0, 0, 0, 7], to).unwrap();
+            if n == 5 {
+                plane.order(MediaCommand::SendDigits { call: CallId(call), digits: "1".parse().unwrap() });
+            }
+            if n == 15 {
+                let formats = Formats::of(Format::PCMA);
+                let coders = Some(Coders::new(&formats, 8_000).unwrap());
+                let (call, remote) = (CallId(call), phone.address());
+                plane.order(MediaCommand::SetRemote { call, remote, rtcp_remote: None, formats, coders });
+            }
+            sleep(Duration::from_millis(3));
+        }
+        plane.expect("Retired", |e| matches!(e, MediaEvent::Retired { .. }));
+        let MediaEvent::Closed { stats, .. } = plane.close(call) else { unreachable!() };
+        assert!(
+            stats.packets_received >= 12 && stats.rtcp_received >= 10 && stats.rtcp_sent >= 1,
+            "{format:?}: {stats:?}"
+        );
+        assert!(stats.packets_sent > 0, "{format:?}: {stats:?}");
+    }
+}
+
+fn every_codec(plane: &mut Plane) {
+    for (n, format) in ALL.into_iter().enumerate() {
+        speech_and_echo(plane, 100 + n as u64, format);
+    }
+}
+
+fn every_pair_of_codecs(plane: &mut Plane) {
+    for (n, (from, to)) in ALL.into_iter().flat_map(|from| ALL.map(|to| (from, to))).enumerate() {
+        let (one, two) = (1000 + 2 * n as u64, 1001 + 2 * n as u64);
+        let (mut a, b) = (Phone::new(7), Phone::new(8));
+        let (formats_a, formats_b) = (Formats::of(from).with_events(EVENTS), Formats::of(to));
+        let rate = path_rate(&formats_a, &formats_b);
+        let leg = plane.open_leg(one, two, &a, formats_a, rate);
+        plane.open_leg(two, one, &b, formats_b, rate);
+        let mut talker = Talker::new(from, 700.0);
+        for n in 0..12 {
+            match n {
+                4 => talker.skip(&mut a),
+                6 => {
+                    // A key, for a leg without events.
+                    let event = Event { code: 5, end: true, volume: 10, duration: 480 };
+                    a.send_as(leg, Header { payload_type: EVENTS, ..a.header }, &event.octets());
+                    a.header.sequence = a.header.sequence.wrapping_add(1);
+                }
+                _ => talker.send(&mut a, leg),
+            }
+        }
+        let packets = b.receive_until(Instant::now() + Duration::from_millis(40));
+        assert!(packets.len() >= 9, "{from:?} → {to:?}: {} packets", packets.len());
+        plane.close(two);
+        talker.send(&mut a, leg);
+        plane.close(one);
+    }
+}
+
+fn every_protection(plane: &mut Plane) {
+    let key = |profile: Profile, seed: u8| {
+        MasterKey::new(profile, &[seed; 32][..profile.key_len()], &[seed; 14][..profile.salt_len()]).unwrap()
+    };
+    for (n, profile) in Profile::ALL.into_iter().enumerate() {
+        let phone = Phone::new(7);
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let plan = SessionPlan {
+            remote: Some(phone.address()),
+            rtcp_mux: true,
+            srtp: Some(SrtpKeys { ours: key(profile, 1), theirs: key(profile, 2) }),
+            ..SessionPlan::new(CallId(2000 + n as u64), socket, Formats::of(Format::PCMU), Role::Echo)
+        };
+        let (daemon, _) = plane.open_plan(plan);
+        let mut out = SrtpContext::with(&key(profile, 2));
+        for sequence in 0..20u16 {
+            let header = Header { sequence, timestamp: u32::from(sequence) * 160, ssrc: 7, ..Header::default() };
+            let mut packet = [0; 220];
+            header.write(packet.first_chunk_mut().unwrap());
+            let len = out.protect_rtp(&mut packet, 172).unwrap();
+            phone.socket.send_to(&packet[..len], daemon).unwrap();
+            phone.send_as(daemon, header, &[0; 160]);
+            assert!(phone.socket.recv(&mut [0; 500]).is_ok(), "{profile:?}: an answer");
+        }
+        let MediaEvent::Closed { stats, .. } = plane.close(2000 + n as u64) else { unreachable!() };
+        assert_eq!((stats.packets_received, stats.packets_sent, stats.srtp_failed), (20, 20, 20));
+    }
 }
 
 fn a_whole_life(plane: &mut Plane, round: u64) {
@@ -149,8 +280,9 @@ fn a_whole_life(plane: &mut Plane, round: u64) {
             30 => plane.order(MediaCommand::SetRemote {
                 call,
                 remote: phone.address(),
-                payload: Payload::Pcmu,
-                telephone_event: Some(EVENTS),
+                rtcp_remote: None,
+                formats: Formats::of(Format::PCMU).with_events(EVENTS),
+                coders: None,
             }),
             32 => plane.order(MediaCommand::SendDigits { call, digits: "12#".parse().unwrap() }),
             _ => {}

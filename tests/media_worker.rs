@@ -5,7 +5,8 @@ mod phone;
 use callwright::id::{CallId, Generation};
 use callwright::media::{CloseCause, MediaCommand, MediaEvent, Role};
 use callwright::rtp::dtmf::Event;
-use callwright::rtp::{Header, Payload};
+use callwright::rtp::{Format, Formats, Header};
+use callwright_dsp::codec::g711;
 use phone::{EVENTS, Phone, Plane, frame, is_audible, voice};
 use ringbuf::traits::{Consumer, Producer};
 use std::net::UdpSocket;
@@ -78,7 +79,7 @@ fn speech_hears_packets_at_once_and_silence_when_there_are_none() {
     let received: Vec<i16> = heard.iter().filter(|f| !f.fed).flat_map(|f| f.samples().to_vec()).collect();
     let mut expected = vec![0; 1600];
     let octets: Vec<u8> = (0..10).flat_map(|n| voice(n, 160)).collect();
-    Payload::Pcmu.decode(&octets, &mut expected);
+    g711::decode_ulaw(&octets, &mut expected);
     assert_eq!(received, expected);
     // The phone falls silent: time goes on.
     sleep(Duration::from_millis(300));
@@ -204,7 +205,7 @@ fn a_phone_behind_nat_is_followed_and_nobody_else() {
     assert!(!packets.is_empty(), "media goes where the phone really is");
     assert!(attacker.receive_until(Instant::now() + Duration::from_millis(100)).is_empty(), "media leaked");
     let mut forged = vec![0; 1];
-    Payload::Pcmu.decode(&[0x00], &mut forged);
+    g711::decode_ulaw(&[0x00], &mut forged);
     let heard: Vec<_> = std::iter::from_fn(|| inbound.try_pop()).collect();
     assert!(heard.iter().any(|f| !f.fed));
     assert!(heard.iter().all(|f| !f.samples().contains(&forged[0])), "injected audio was heard");
@@ -237,7 +238,7 @@ fn a_port_that_is_used_again_does_not_let_the_old_call_in() {
         .filter(|f| !f.fed)
         .flat_map(|f| {
             let mut octets = vec![0; f.samples().len()];
-            Payload::Pcmu.encode(f.samples(), &mut octets);
+            g711::encode_ulaw(f.samples(), &mut octets);
             octets
         })
         .collect();
@@ -257,16 +258,7 @@ fn a_full_worker_refuses_and_shutdown_gives_every_call_back() {
     }
     assert_eq!(plane.plane.calls(), 8);
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let plan = callwright::media::SessionPlan {
-        call: CallId(9),
-        socket,
-        remote: None,
-        payload: Payload::Pcma,
-        telephone_event: None,
-        role: Role::Echo,
-        held: false,
-        learn_source: true,
-    };
+    let plan = callwright::media::SessionPlan::new(CallId(9), socket, Formats::of(Format::PCMA), Role::Echo);
     let (session, _) = callwright::media::prepare(plan).unwrap();
     plane.order(MediaCommand::Open(session));
     plane.expect("Refused", |e| matches!(e, MediaEvent::Refused { call: CallId(9), .. }));

@@ -7,6 +7,10 @@ use crate::kernel::Kernels;
 pub const VOICED_DBFS: f32 = -40.0;
 /// Level above which a person hears a frame on a telephone, same scale.
 pub const AUDIBLE_DBFS: f32 = -55.0;
+/// Level of a full-scale sine where telephony counts from its digital milliwatt, dBm0 (G.711: 3.14 for A-law, 3.17 for
+/// μ-law).
+#[expect(clippy::approx_constant, reason = "a level that happens to look like π")]
+pub const DBM0_OF_FULL_SCALE_SINE: f32 = 3.14;
 /// What silence measures.
 pub const FLOOR_DBFS: f32 = -100.0;
 

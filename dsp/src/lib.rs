@@ -2,13 +2,16 @@
 //! thread: no function here allocates, locks or makes a system call. Invariants: 16-bit linear mono PCM unless a name
 //! says otherwise; any input is accepted, none panics. Deliberately absent: tokio, serde, sockets, clocks, files.
 
+pub mod beep;
 pub mod cng;
 pub mod codec;
 pub mod correlation;
+pub mod dtmf;
 pub mod gain;
 pub mod jitter;
 pub mod kernel;
 pub mod level;
+pub mod limiter;
 pub mod lpc;
 pub mod mix;
 mod pitch;

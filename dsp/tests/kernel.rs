@@ -1,7 +1,7 @@
 //! The vector kernels against the plain ones: the same to the last bit, for every length up to several vectors, for every
 //! alignment, on random and on extreme samples.
 
-use callwright_dsp::kernel::{Kernels, Level, Polyphase};
+use callwright_dsp::kernel::{Kernels, Level, Polyphase, TAP_ONE};
 use std::io::Write;
 
 /// Every vector set that this processor has; says which it lacks.
@@ -127,6 +127,34 @@ fn mixing_and_gain_are_the_same() {
     }
 }
 
+#[test]
+fn sums_of_many_are_the_same() {
+    let mut noise = Noise(5);
+    for set in vector_sets() {
+        for length in (0..70).chain([160, 960]) {
+            for kind in 0..KINDS {
+                let (mut expected, mut made) = (vec![0; length], vec![0; length]);
+                let parties: Vec<Vec<i16>> = (0..9).map(|_| noise.samples(kind, length)).collect();
+                for pcm in &parties {
+                    scalar().accumulate(&mut expected, pcm);
+                    set.accumulate(&mut made, pcm);
+                }
+                assert_eq!(made, expected, "{:?} {length} {kind}", set.level());
+                let own = &parties[length % 9];
+                let peak = scalar().peak_without(&expected, own);
+                assert_eq!(set.peak_without(&made, own), peak, "{:?} {length} {kind}", set.level());
+                for (from, to) in [(1.0, 1.0), (1.0, 0.11), (0.2, 0.9), (0.0, 0.0)] {
+                    let step = (to - from) / length.max(1) as f32;
+                    let (mut expected_out, mut made_out) = (vec![7; length], vec![8; length]);
+                    scalar().scale_without(&expected, own, &mut expected_out, from, step);
+                    set.scale_without(&made, own, &mut made_out, from, step);
+                    assert_eq!(made_out, expected_out, "{:?} {length} {kind} {from}", set.level());
+                }
+            }
+        }
+    }
+}
+
 /// Rows of taps whose magnitudes sum to as much as is allowed, with the signs of noise.
 const fn rows<const L: usize, const ROW: usize>() -> [[i16; ROW]; L] {
     let mut rows = [[0; ROW]; L];
@@ -141,16 +169,27 @@ const fn rows<const L: usize, const ROW: usize>() -> [[i16; ROW]; L] {
     rows
 }
 
-/// All row lengths that have a loop of their own and one that has none; ratios up, down and mixed.
-static FILTERS: [Polyphase; 9] = [
+/// Every ratio of the resampler's, which have loops of their own, and others that have none.
+static FILTERS: [Polyphase; 20] = [
     Polyphase::new(&const { rows::<1, 16>() }, 1),
+    Polyphase::new(&const { rows::<2, 16>() }, 1),
+    Polyphase::new(&const { rows::<3, 16>() }, 1),
     Polyphase::new(&const { rows::<6, 16>() }, 1),
-    Polyphase::new(&const { rows::<3, 32>() }, 2),
+    Polyphase::new(&const { rows::<1, 32>() }, 2),
+    Polyphase::new(&const { rows::<2, 32>() }, 1),
     Polyphase::new(&const { rows::<2, 32>() }, 3),
+    Polyphase::new(&const { rows::<3, 32>() }, 1),
+    Polyphase::new(&const { rows::<3, 32>() }, 2),
     Polyphase::new(&const { rows::<1, 48>() }, 3),
-    Polyphase::new(&const { rows::<2, 64>() }, 7),
-    Polyphase::new(&const { rows::<5, 80>() }, 2),
+    Polyphase::new(&const { rows::<1, 64>() }, 2),
+    Polyphase::new(&const { rows::<1, 64>() }, 3),
     Polyphase::new(&const { rows::<1, 96>() }, 6),
+    Polyphase::new(&const { rows::<4, 16>() }, 3),
+    Polyphase::new(&const { rows::<5, 32>() }, 7),
+    Polyphase::new(&const { rows::<2, 48>() }, 1),
+    Polyphase::new(&const { rows::<2, 64>() }, 7),
+    Polyphase::new(&const { rows::<1, 96>() }, 1),
+    Polyphase::new(&const { rows::<5, 80>() }, 2),
     Polyphase::new(&const { rows::<1, 112>() }, 100),
 ];
 
@@ -159,7 +198,7 @@ fn filters_are_the_same() {
     let mut noise = Noise(4);
     for set in vector_sets() {
         for (filter, length, first) in
-            FILTERS.iter().flat_map(|f| (0..300).step_by(7).flat_map(move |n| (0..9).map(move |first| (f, n, first))))
+            FILTERS.iter().flat_map(|f| (0..300).step_by(11).flat_map(move |n| (0..9).map(move |first| (f, n, first))))
         {
             let x = noise.samples((length + first) % KINDS, length);
             let room = length * filter.interpolate() / filter.decimate() + 3;
@@ -198,6 +237,21 @@ fn the_loudest_that_a_filter_can_make_saturates() {
             set.polyphase(filter, &low, 0, &mut out);
             assert_eq!(out, [i16::MIN], "{:?}", set.level());
         }
+    }
+}
+
+/// Half of the newest sample.
+static HALVING: Polyphase = Polyphase::new(&[[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, (TAP_ONE / 2) as i16]], 1);
+
+#[test]
+fn filtered_samples_are_rounded_to_nearest() {
+    for set in Level::ALL.into_iter().filter_map(Kernels::of) {
+        let mut x = [0; 15 + 8];
+        x[15..].copy_from_slice(&[1, 2, 3, -1, -2, -3, i16::MAX, i16::MIN]);
+        let mut out = [9; 8];
+        set.polyphase(&HALVING, &x, 0, &mut out);
+        // Halves go up.
+        assert_eq!(out, [1, 1, 2, 0, -1, -1, 16_384, -16_384], "{:?}", set.level());
     }
 }
 

@@ -10,6 +10,8 @@ use std::ffi::{c_int, c_void};
 use callwright_dsp::codec::comfort_noise::NoiseParameters;
 use callwright_dsp::codec::opus_packet::Packet;
 use callwright_dsp::codec::{Codec, ComplexityPolicy, Decoder, Encoder, EncoderSettings};
+use callwright_dsp::tone::{Cadence, Signal};
+use callwright_dsp::{beep, dtmf};
 
 thread_local! {
     /// Calls of this thread; no destructor and no lazy start, so that it may be touched within `malloc`.
@@ -176,4 +178,34 @@ fn neither_do_the_parsers_and_the_policy() {
         }
     });
     assert_eq!(used, (0, 0));
+}
+
+/// Keys are made and read, beeps are heard, and tones played.
+#[test]
+fn neither_do_tones_and_their_detectors() {
+    for rate in [8_000, 16_000, 24_000, 48_000] {
+        let mut generator = dtmf::Generator::new(rate).unwrap();
+        let mut keys = dtmf::Detector::new(rate).unwrap();
+        let mut beeps = beep::Detector::new(rate).unwrap();
+        let tone: Signal = "1000".parse().unwrap();
+        let (mut read, mut heard) = (0, 0);
+        let mut pcm = [0i16; 960];
+        let pcm = &mut pcm[..rate as usize / 50];
+        let used = calls(|| {
+            let mut cadence = Cadence::new(tone, rate);
+            generator.queue("0123456789*#ABCD").unwrap();
+            for frame in 0..400 {
+                match frame {
+                    0..200 => drop(generator.fill(pcm)),
+                    250..300 => cadence.fill(pcm),
+                    _ => pcm.fill(0),
+                }
+                keys.handle_audio(pcm, &mut |key| read += u32::from(!key.ended));
+                beeps.handle_audio(pcm, &mut |_| heard += 1);
+            }
+            keys.handle_lost(160, &mut |_| {});
+            keys.reset(&mut |_| {});
+        });
+        assert_eq!((used, read, heard), ((0, 0), 16, 1), "{rate} Hz");
+    }
 }

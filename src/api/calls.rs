@@ -2,7 +2,6 @@
 
 use super::problem::{Problem, read};
 use super::state::AppState;
-use crate::store::CallRecord;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
@@ -32,7 +31,14 @@ pub(super) async fn list(
     Ok(Json(json!({"live": (state.live_calls)(), "items": page.items, "next": page.next})))
 }
 
-pub(super) async fn one(State(state): State<AppState>, Path(id): Path<String>) -> Result<Json<CallRecord>, Problem> {
-    let found = read(move || state.store.calls().get(&id)).await?;
-    found.map(Json).ok_or_else(|| Problem::not_found("there is no such call"))
+/// The record, with what is known of its recording (`null`: it was not recorded).
+pub(super) async fn one(State(state): State<AppState>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+    let found = read(move || {
+        let Some(call) = state.store.calls().get(&id)? else { return Ok(None) };
+        Ok(Some((call, state.store.recordings().get(&id)?)))
+    });
+    let (call, recording) = found.await?.ok_or_else(|| Problem::not_found("there is no such call"))?;
+    let mut shown = json!(call);
+    shown["recording"] = json!(recording);
+    Ok(Json(shown))
 }

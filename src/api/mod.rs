@@ -13,6 +13,7 @@ mod health;
 mod metrics;
 mod page;
 mod problem;
+mod recordings;
 mod routes;
 mod server;
 mod state;

@@ -3,7 +3,7 @@
 
 use super::problem::Problem;
 use super::state::AppState;
-use super::{apps, builds, calls, conversations, events, health, metrics, page};
+use super::{apps, builds, calls, conversations, events, health, metrics, page, recordings};
 use crate::limits::HTTP_BODY_MAX;
 use crate::pipeline::deploy::is_local_host;
 use crate::telemetry::metric;
@@ -45,6 +45,7 @@ pub const ROUTES: &[Route] = &[
     row("GET", "/v1/builds/{id}", || get(builds::one)),
     row("GET", "/v1/calls", || get(calls::list)),
     row("GET", "/v1/calls/{id}", || get(calls::one)),
+    row("GET", "/v1/calls/{id}/recording", || get(recordings::sound)),
     row("GET", "/v1/conversations/{id}", || get(conversations::one)),
     row("GET", "/v1/events", || get(events::stream)),
 ];

@@ -7,6 +7,7 @@ use crate::pipeline::Pipeline;
 use crate::store::Store;
 use serde::Serialize;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -42,6 +43,8 @@ pub struct AppState {
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Calls that are up now; must not block.
     pub live_calls: Arc<dyn Fn() -> Vec<LiveCall> + Send + Sync>,
+    /// The data directory, for recordings.
+    pub data: PathBuf,
     /// Room for event streams.
     pub(super) streams: Arc<Semaphore>,
 }
@@ -56,8 +59,10 @@ impl AppState {
         health: Arc<dyn Fn() -> HealthSnapshot + Send + Sync>,
         metrics: Arc<dyn Fn() -> String + Send + Sync>,
         live_calls: Arc<dyn Fn() -> Vec<LiveCall> + Send + Sync>,
+        data: PathBuf,
     ) -> Self {
-        Self { store, bus, pipeline, health, metrics, live_calls, streams: Arc::new(Semaphore::new(EVENT_STREAMS_MAX)) }
+        let streams = Arc::new(Semaphore::new(EVENT_STREAMS_MAX));
+        Self { store, bus, pipeline, health, metrics, live_calls, data, streams }
     }
 }
 

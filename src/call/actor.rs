@@ -5,16 +5,20 @@
 //! a panic included; no call outlasts `limits::CALL_MAX`; the record is written once more at the end, with class and reason. Deliberately absent: decisions about the
 //! conversation (`machine`), SIP messages (`sip::agent`), audio (`media`, `speech`).
 
+use super::bridge;
 use super::exchange::{CallAction, CallInput, Mark, SaidTurn};
 use super::lease::Ports;
 use super::machine::CallMachine;
 use super::media_leg::{MediaLeg, NoMedia, Offered};
+use super::player::{Player, Seat, Source};
 use super::record::{CallEnd, EndClass};
+use super::recording;
 use super::registry::{CallEvent, Registry};
 use crate::config::{App, Config};
 use crate::conversation::{AppFacts, BuildUpdate, Dialogue, Persona};
 use crate::id::{CallId, Generation};
 use crate::limits::CALL_MAX;
+use crate::media::recorder::Recorder;
 use crate::media::{CloseCause, MediaCommand, MediaEvent, MediaPlane, SessionStats};
 use crate::os::clock;
 use crate::pipeline::manifest::BuildManifest;
@@ -36,7 +40,7 @@ use tokio::sync::{broadcast, mpsc};
 use tracing::{info, warn};
 
 /// The media worker answers a `Close` within a pass; this is for a worker that died.
-const CLOSE_WAIT: Duration = Duration::from_secs(2);
+pub(super) const CLOSE_WAIT: Duration = Duration::from_secs(2);
 /// What a refused caller is told to wait.
 const RETRY_AFTER_S: &str = "5";
 
@@ -51,8 +55,12 @@ pub struct Planes {
     pub speech: SpeechPlane,
     /// Audio on the wire.
     pub media: MediaPlane,
+    /// Tones and files for callers.
+    pub player: Player,
     /// RTP ports.
     pub ports: Ports,
+    /// Writes calls to files; `None` when none is to be recorded and none was.
+    pub recorder: Option<Recorder>,
     /// Builds and apps.
     pub pipeline: Pipeline,
     /// The daemon's memory.
@@ -76,12 +84,14 @@ pub struct Invitation {
     pub sip_call_id: String,
     /// Where it came from.
     pub source: SocketAddr,
+    /// Max-Forwards.
+    pub hops: u8,
     /// SDP offer; `None` asks for ours.
     pub offer: Option<Vec<u8>>,
 }
 
 /// A refusal before the answer.
-struct Refusal {
+pub(super) struct Refusal {
     code: u16,
     phrase: &'static str,
     retry: bool,
@@ -89,8 +99,15 @@ struct Refusal {
 }
 
 impl Refusal {
-    fn new(code: u16, phrase: &'static str, why: impl Into<String>) -> Self {
+    pub(super) fn new(code: u16, phrase: &'static str, why: impl Into<String>) -> Self {
         Self { code, phrase, retry: code == 503, why: why.into() }
+    }
+}
+
+impl From<NoMedia> for Refusal {
+    fn from(error: NoMedia) -> Self {
+        let (code, phrase, why) = error.refusal();
+        Self::new(code, phrase, why)
     }
 }
 
@@ -119,9 +136,14 @@ pub async fn run(planes: Arc<Planes>, call: CallId, invitation: Invitation, mail
         Ok(end) => end,
         Err(_) => {
             tracing::error!(%call, "the call made us fail; it is ended. Please report this with the lines above");
-            told(planes.sip.hang_up(invitation.leg, Some("internal error")).await);
-            if planes.media.send(MediaCommand::Close { call }).is_err() {
-                warn!(%call, "the media worker takes no commands; its audio ends by its timeout");
+            let (legs, sessions) = planes.registry.held_by(call);
+            for leg in legs {
+                told(planes.sip.hang_up(leg, Some("internal error")).await);
+            }
+            for session in sessions {
+                if planes.media.send(MediaCommand::Close { call: session }).is_err() {
+                    warn!(%call, "the media worker takes no commands; its audio ends by its timeout");
+                }
             }
             CallEnd::new(EndClass::Failed, "a fault of ours, see the log")
         }
@@ -136,6 +158,22 @@ pub async fn run(planes: Arc<Planes>, call: CallId, invitation: Invitation, mail
     planes.registry.release(call);
 }
 
+/// What the caller is to be played, read from the disk if need be; `None` where the app is no player.
+async fn playable(planes: &Planes, app: &App) -> Result<Option<Source>, Refusal> {
+    match app {
+        App::Tone(signal) => Ok(Some(Source::Tone(*signal))),
+        App::Play(file) => {
+            let (library, file) = (planes.player.library(), file.clone());
+            let read = tokio::task::spawn_blocking(move || library.get(&file).map_err(|e| e.to_string())).await;
+            match read.unwrap_or_else(|e| Err(e.to_string())) {
+                Ok(pcm) => Ok(Some(Source::File(pcm))),
+                Err(why) => Err(Refusal::new(480, "Temporarily Unavailable", why)),
+            }
+        }
+        App::Echo | App::Agent(_) | App::Bridge(_) => Ok(None),
+    }
+}
+
 async fn live(
     planes: &Arc<Planes>,
     call: CallId,
@@ -143,8 +181,22 @@ async fn live(
     mailbox: mpsc::Receiver<CallEvent>,
     record: &mut CallRecord,
 ) -> CallEnd {
-    match Actor::answer(Arc::clone(planes), call, invitation, mailbox, record).await {
-        Ok(actor) => actor.serve(record).await,
+    let outcome = match planes.config.route(&invitation.number).cloned() {
+        None => Err(Refusal::new(404, "Not Found", format!("no route for {:?}", invitation.number))),
+        Some(app) => {
+            record.app = app.to_string();
+            keep(planes.store.calls().record(record.clone()), "the call's record");
+            match &app {
+                App::Bridge(target) => bridge::serve(planes, call, invitation, target, mailbox, record).await,
+                _ => match Actor::answer(Arc::clone(planes), call, invitation, &app, mailbox, record).await {
+                    Ok(actor) => Ok(actor.serve(record).await),
+                    Err(refusal) => Err(refusal),
+                },
+            }
+        }
+    };
+    match outcome {
+        Ok(end) => end,
         Err(refusal) => {
             warn!(%call, code = refusal.code, why = %refusal.why, "call refused");
             let extra: &[(&str, &str)] = if refusal.retry { &[("Retry-After", RETRY_AFTER_S)] } else { &[] };
@@ -155,7 +207,7 @@ async fn live(
 }
 
 /// Writes without waiting; a failure is logged, since nobody was promised this row.
-fn keep<T: Send + 'static>(commit: Commit<T>, what: &'static str) {
+pub(super) fn keep<T: Send + 'static>(commit: Commit<T>, what: &'static str) {
     tokio::spawn(async move {
         if let Err(error) = commit.await {
             warn!(%error, "{what} was not written");
@@ -164,7 +216,7 @@ fn keep<T: Send + 'static>(commit: Commit<T>, what: &'static str) {
 }
 
 /// The other side may have ended the dialog at the same moment; anything else is a fault of ours.
-fn told(outcome: Result<(), SipError>) {
+pub(super) fn told(outcome: Result<(), SipError>) {
     match outcome {
         Ok(()) | Err(SipError::Agent(AgentError::UnknownLeg(_)) | SipError::Closed) => {}
         Err(error) => warn!(%error, "signalling"),
@@ -177,6 +229,8 @@ struct Actor {
     leg: LegId,
     media: MediaLeg,
     talk: Option<Talk>,
+    /// What the caller is played, where nobody talks.
+    seat: Option<Seat>,
     mailbox: mpsc::Receiver<CallEvent>,
     end: Option<CallEnd>,
     /// The dialog is over or its end has been sent.
@@ -217,30 +271,28 @@ impl Actor {
         planes: Arc<Planes>,
         call: CallId,
         invitation: &Invitation,
+        app: &App,
         mailbox: mpsc::Receiver<CallEvent>,
         record: &mut CallRecord,
     ) -> Result<Self, Refusal> {
-        let Some(app) = planes.config.route(&invitation.number).cloned() else {
-            return Err(Refusal::new(404, "Not Found", format!("no route for {:?}", invitation.number)));
-        };
-        record.app = app.to_string();
-        keep(planes.store.calls().record(record.clone()), "the call's record");
+        let source = playable(&planes, app).await?;
+        let recording = recording::begin(&planes, call, &invitation.number);
         let offered = Offered { offer: invitation.offer.as_deref(), source: invitation.source };
-        let (media, ends, sdp) = MediaLeg::open(&planes, call, &app, offered).map_err(|error| match error {
-            NoMedia::NotAcceptable(why) => Refusal::new(488, "Not Acceptable Here", why),
-            NoMedia::BadOffer(why) => Refusal::new(400, "Bad Request", why),
-            NoMedia::NoCapacity(why) => Refusal::new(503, "Service Unavailable", why),
-        })?;
-        let talk = match (&app, ends) {
-            (App::Echo, _) | (App::Agent(_), None) => None,
-            (App::Agent(name), Some(ends)) => match Talk::begin(&planes, call, name, ends) {
-                Ok(talk) => Some(talk),
-                Err(why) => return Err(Refusal::new(503, "Service Unavailable", why)),
-            },
-        };
+        let (media, ends, sdp) = MediaLeg::open(&planes, call, app, offered, recording).map_err(Refusal::from)?;
+        let unavailable = |why: String| Refusal::new(503, "Service Unavailable", why);
+        let (mut talk, mut seat) = (None, None);
+        match (app, source, ends) {
+            (App::Agent(name), _, Some(ends)) => {
+                talk = Some(Talk::begin(&planes, call, name, ends).map_err(unavailable)?);
+            }
+            (_, Some(source), Some(ends)) => {
+                seat = Some(planes.player.seat(call, source, ends).map_err(|e| unavailable(e.to_string()))?);
+            }
+            _ => {}
+        }
         let latest_end = tokio::time::Instant::now() + CALL_MAX;
         let leg = invitation.leg;
-        let mut actor = Self { planes, call, leg, media, talk, mailbox, end: None, signalled: false, latest_end };
+        let mut actor = Self { planes, call, leg, media, talk, seat, mailbox, end: None, signalled: false, latest_end };
         actor.media.start(&actor.planes).map_err(|why| Refusal::new(503, "Service Unavailable", why))?;
         let accepted = actor.planes.sip.accept(actor.leg, sdp).await;
         if accepted.is_ok() {
@@ -350,6 +402,7 @@ impl Actor {
                     self.tell_hold();
                     if first {
                         self.tell(CallInput::Confirmed);
+                        self.play();
                     }
                 }
                 Err(why) => self.end = Some(CallEnd::new(EndClass::Failed, why)),
@@ -390,6 +443,10 @@ impl Actor {
         let input = match event {
             MediaEvent::Digit { digit, at, .. } => CallInput::Digit(digit, at),
             MediaEvent::FirstAudible { utterance, at, .. } => CallInput::FirstAudible(utterance, at),
+            MediaEvent::Played { end: true, .. } if self.seat.is_some() => {
+                self.end = Some(CallEnd::new(EndClass::AgentHungUp, "it was played to its end"));
+                return;
+            }
             MediaEvent::Played { utterance, samples, end, .. } => CallInput::Played { utterance, samples, end },
             MediaEvent::Flushed { generation, utterance, samples, last_audible, .. } => {
                 CallInput::Flushed { generation, utterance, samples, last_audible }
@@ -415,9 +472,16 @@ impl Actor {
                 self.end.get_or_insert(why);
                 return;
             }
-            MediaEvent::Opened { .. } => return,
+            MediaEvent::Opened { .. } | MediaEvent::Quality { .. } | MediaEvent::Retired { .. } => return,
         };
         self.tell(input);
+    }
+
+    /// The caller is there to hear it.
+    fn play(&mut self) {
+        if let Some(Err(full)) = self.seat.as_mut().map(Seat::begin) {
+            self.end = Some(CallEnd::new(EndClass::Failed, full.to_string()));
+        }
     }
 
     /// The machine knows whether the caller listens.
@@ -650,7 +714,7 @@ fn spoken_refusal(error: &SubmitError) -> String {
     }
 }
 
-async fn sleep_for(due: Option<Duration>) {
+pub(super) async fn sleep_for(due: Option<Duration>) {
     match due {
         Some(due) => tokio::time::sleep(due).await,
         None => std::future::pending().await,
@@ -663,7 +727,7 @@ fn spoken_name(agent: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-fn media_json(stats: &SessionStats) -> serde_json::Value {
+pub(super) fn media_json(stats: &SessionStats) -> serde_json::Value {
     serde_json::json!({
         "packets_received": stats.packets_received,
         "packets_sent": stats.packets_sent,
@@ -673,5 +737,11 @@ fn media_json(stats: &SessionStats) -> serde_json::Value {
         "garbage": stats.garbage,
         "digits": stats.digits,
         "jitter_ms": stats.jitter.as_secs_f64() * 1e3,
+        "round_trip_ms": stats.quality.and_then(|q| q.round_trip).map(|t| t.as_secs_f64() * 1e3),
+        "remote_loss": stats.quality.map(|q| q.remote_loss),
+        "mos": stats.mos,
+        "rtcp_received": stats.rtcp_received,
+        "unbridged": stats.unbridged,
+        "srtp_failed": stats.srtp_failed,
     })
 }

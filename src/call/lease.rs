@@ -2,16 +2,15 @@
 //! that no media thread ever sees. Invariant: a lease gives its port back once. Deliberately absent: which ports there are
 //! (`media::ports`).
 
-use crate::media::{PortPool, PortsExhausted};
+use crate::media::{PortPair, PortPool, PortsExhausted};
 use crate::os::clock;
-use std::net::UdpSocket;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The pool as calls use it: what is taken comes back by itself. Cheap to clone; control threads only.
 #[derive(Clone, Debug)]
 pub struct Ports(Arc<Mutex<PortPool>>);
 
-/// A port of one call; dropping it, in a panic too, gives it back.
+/// A pair of ports of one call; dropping it, in a panic too, gives it back.
 #[derive(Debug)]
 pub struct PortLease {
     pool: Ports,
@@ -25,17 +24,18 @@ impl Ports {
         Self(Arc::new(Mutex::new(pool)))
     }
 
-    /// A socket bound to a free port, and the claim to it. The socket should be closed by the time the claim is dropped,
-    /// or soon after.
+    /// Sockets bound to a free pair of ports, and the claim to it. The sockets should be closed by the time the claim is
+    /// dropped, or soon after.
     ///
     /// # Errors
     /// As [`PortPool::take`].
-    pub fn take(&self) -> Result<(UdpSocket, PortLease), PortsExhausted> {
-        let (socket, port) = self.lock().take(clock::monotonic())?;
-        Ok((socket, PortLease { pool: self.clone(), port }))
+    pub fn take(&self) -> Result<(PortPair, PortLease), PortsExhausted> {
+        let pair = self.lock().take(clock::monotonic())?;
+        let lease = PortLease { pool: self.clone(), port: pair.port };
+        Ok((pair, lease))
     }
 
-    /// Ports that could be taken now or after quarantine.
+    /// Pairs that could be taken now or after quarantine.
     #[must_use]
     pub fn available(&self) -> usize {
         self.lock().available()
@@ -48,7 +48,7 @@ impl Ports {
 }
 
 impl PortLease {
-    /// The port.
+    /// The even port: RTP.
     #[must_use]
     pub const fn number(&self) -> u16 {
         self.port
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn a_call_that_panics_gives_its_port_back() {
         let ports = Ports::new(PortPool::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 47_130..=47_133, 3));
-        let (_socket, lease) = ports.take().unwrap();
+        let (_sockets, lease) = ports.take().unwrap();
         assert_eq!(ports.available(), 1);
         let call = std::thread::spawn(move || {
             let _lease = lease;

@@ -1,16 +1,21 @@
-//! One call's audio, from the session description to the media worker and back.
+//! One leg's audio, from the session description to the media worker and back.
 //!
-//! Purpose: negotiate, take a port, prepare the session, and give everything back. Owned by one call actor.
-//! Invariants: the port goes back with the leg, whatever ends it; nothing is sent before an answer is known. Deliberately absent: SIP messages and audio.
+//! Purpose: take ports, negotiate, prepare the session, and give everything back. Owned by one call actor; a bridge has
+//! two. Invariants: the ports go back with the leg, whatever ends it; nothing is sent before an answer is known; codec
+//! state is made here, never on a worker. Deliberately absent: SIP messages and audio.
 
 use super::actor::Planes;
 use super::lease::PortLease;
-use crate::config::App;
+use crate::config::{App, Config};
 use crate::id::CallId;
-use crate::media::{MediaCommand, PreparedSession, Role, SessionPlan, SessionStats, SpeechEnds, prepare};
+use crate::media::coders::SPEECH_RATE;
+use crate::media::recorder::{Control, Tap};
+use crate::media::{
+    Coders, MediaCommand, PortPair, PreparedSession, Role, SessionPlan, SessionStats, SpeechEnds, prepare,
+};
 use crate::os::{clock, random};
-use crate::rtp::Payload;
-use crate::sip::sdp::{Codec, Direction, LocalMedia, Negotiated, SdpError, SdpSession};
+use crate::rtp::{Codec, Format, Formats};
+use crate::sip::sdp::{Direction, LocalMedia, Negotiated, Preference, Rtcp, SdpError, SdpSession};
 use crate::sip::transport::local_address_towards;
 use crate::time::{MediaTime, Tick};
 use std::net::{IpAddr, SocketAddr};
@@ -35,6 +40,17 @@ pub enum NoMedia {
     NoCapacity(String),
 }
 
+impl NoMedia {
+    /// Status code, reason phrase and the reason for people.
+    pub fn refusal(self) -> (u16, &'static str, String) {
+        match self {
+            Self::NotAcceptable(why) => (488, "Not Acceptable Here", why),
+            Self::BadOffer(why) => (400, "Bad Request", why),
+            Self::NoCapacity(why) => (503, "Service Unavailable", why),
+        }
+    }
+}
+
 impl From<SdpError> for NoMedia {
     fn from(error: SdpError) -> Self {
         match error {
@@ -44,69 +60,150 @@ impl From<SdpError> for NoMedia {
     }
 }
 
-/// One call's audio.
+/// One leg's audio.
 #[derive(Debug)]
 pub struct MediaLeg {
     call: CallId,
     sdp: SdpSession,
     opened: Tick,
+    /// Until the session is prepared.
+    sockets: Option<PortPair>,
     prepared: Option<Box<PreparedSession>>,
     running: bool,
+    /// What the last exchange brought.
+    agreed: Option<Negotiated>,
+    /// What the worker goes by.
+    formats: Option<Formats>,
+    /// Sampling rate of its codecs, Hz.
+    rate: u32,
     /// Our 2xx carried the offer; the ACK brings the answer.
     answer_due: bool,
     confirmed: bool,
-    /// The caller does not want to hear us now.
+    /// The peer does not want to hear us now.
     held: bool,
+    /// For the session, as long as there is none.
+    tap: Option<Tap>,
+    recording: Option<Control>,
     stats: Option<SessionStats>,
-    /// Last, so that a session that was never opened closes its socket first.
+    /// Last, so that a session that was never opened closes its sockets first.
     _port: PortLease,
 }
 
 impl MediaLeg {
-    /// Negotiates, takes a port and allocates the session. Returns speech's ends (none for an echo) and the SDP for the 2xx.
+    /// Negotiates, takes ports and allocates the session. Returns speech's ends (none for an echo) and the SDP for the 2xx.
     pub fn open(
         planes: &Planes,
         call: CallId,
         app: &App,
         offered: Offered<'_>,
+        recording: Option<(Tap, Control)>,
     ) -> Result<(Self, Option<SpeechEnds>, Vec<u8>), NoMedia> {
-        let address = local_address(planes, offered.source)?;
-        let (socket, port) = planes.ports.take().map_err(|e| NoMedia::NoCapacity(e.to_string()))?;
+        let mut leg = Self::reserve(planes, call, offered.source, preference(&planes.config))?;
+        (leg.tap, leg.recording) = recording.unzip();
+        let description = leg.answer(offered.offer)?;
+        let role = match app {
+            App::Echo => Role::Echo,
+            _ => Role::Speech,
+        };
+        let ends = leg.prepare(role, SPEECH_RATE)?;
+        Ok((leg, ends, description))
+    }
+
+    /// Takes ports that `peer` can reach. Nothing is said yet.
+    pub fn reserve(planes: &Planes, call: CallId, peer: SocketAddr, preference: Preference) -> Result<Self, NoMedia> {
+        let address = local_address(planes, peer)?;
+        let (sockets, port) = planes.ports.take().map_err(|e| NoMedia::NoCapacity(e.to_string()))?;
         let local = LocalMedia { address, port: port.number(), session_id: random::u64() >> 2, session_version: 1 };
-        let mut sdp = SdpSession::new(local);
-        let agreed = offered.offer.map(|offer| sdp.answer(offer)).transpose()?;
-        let held = agreed.as_ref().is_some_and(|a| !a.direction.sends());
-        let description = match &agreed {
-            Some(agreed) => agreed.answer.clone(),
-            None => sdp.offer(Direction::SendRecv),
-        };
-        let plan = SessionPlan {
+        Ok(Self {
             call,
-            socket,
-            remote: agreed.as_ref().and_then(remote),
-            payload: agreed.as_ref().map_or(Payload::Pcmu, payload),
-            telephone_event: agreed.as_ref().and_then(|a| a.telephone_event),
-            role: match app {
-                App::Echo => Role::Echo,
-                App::Agent(_) => Role::Speech,
-            },
-            held,
-            learn_source: true,
-        };
-        let (prepared, ends) = prepare(plan).map_err(|e| NoMedia::NoCapacity(e.to_string()))?;
-        let leg = Self {
-            call,
-            sdp,
+            sdp: SdpSession::preferring(local, preference),
             opened: clock::monotonic(),
-            prepared: Some(prepared),
+            sockets: Some(sockets),
+            prepared: None,
             running: false,
-            answer_due: agreed.is_none(),
+            agreed: None,
+            formats: None,
+            rate: SPEECH_RATE,
+            answer_due: false,
             confirmed: false,
-            held,
+            held: false,
+            tap: None,
+            recording: None,
             stats: None,
             _port: port,
+        })
+    }
+
+    /// Answers the peer's offer, or makes ours when it has none: the ACK must bring the answer then.
+    pub fn answer(&mut self, offer: Option<&[u8]>) -> Result<Vec<u8>, NoMedia> {
+        let Some(offer) = offer else {
+            self.answer_due = true;
+            return Ok(self.sdp.offer(Direction::SendRecv));
         };
-        Ok((leg, ends, description))
+        let agreed = self.sdp.answer(offer)?;
+        // An offer of ours that was cancelled waits for no answer any more.
+        self.answer_due = false;
+        let answer = agreed.answer.clone();
+        self.take(agreed);
+        Ok(answer)
+    }
+
+    /// Our offer for a call that we place.
+    pub fn offer(&mut self, codecs: &[Codec]) -> Vec<u8> {
+        self.sdp.offer_of(codecs, Direction::SendRecv)
+    }
+
+    /// Reads the answer to our last offer.
+    pub fn accept_answer(&mut self, answer: &[u8]) -> Result<(), NoMedia> {
+        let agreed = self.sdp.accept_answer(answer)?;
+        self.take(agreed);
+        Ok(())
+    }
+
+    fn take(&mut self, agreed: Negotiated) {
+        self.held = !agreed.direction.sends();
+        self.agreed = Some(agreed);
+    }
+
+    /// From now on we would like this codec, where the peer has it.
+    pub fn favour(&mut self, codec: Codec) {
+        self.sdp.prefer(self.sdp.preference().clone().favouring(codec));
+    }
+
+    /// What was agreed, or what we would accept as long as nothing is.
+    pub fn formats(&mut self) -> Formats {
+        let agreed = self.agreed.as_ref().map(|a| a.formats);
+        agreed.or_else(|| self.sdp.offered_formats()).unwrap_or(Formats::of(Format::PCMU))
+    }
+
+    /// Our address in session descriptions.
+    pub fn local(&self) -> &LocalMedia {
+        self.sdp.local()
+    }
+
+    /// Allocates the session, its codecs at `rate` Hz. Speech's ends are there for that role only.
+    pub fn prepare(&mut self, role: Role, rate: u32) -> Result<Option<SpeechEnds>, NoMedia> {
+        let formats = self.formats();
+        let sockets = self.sockets.take().ok_or_else(|| NoMedia::NoCapacity("the leg is open already".to_owned()))?;
+        let plan = SessionPlan {
+            remote: self.agreed.as_ref().and_then(remote),
+            held: self.held,
+            rate,
+            rtcp_remote: self.agreed.as_ref().and_then(rtcp),
+            rtcp_mux: self.agreed.as_ref().is_some_and(|a| a.rtcp == Rtcp::Mux),
+            rtcp_socket: Some(sockets.rtcp),
+            recording: self.tap.take(),
+            ..SessionPlan::new(self.call, sockets.rtp, formats, role)
+        };
+        let (prepared, ends) = prepare(plan).map_err(|e| NoMedia::NoCapacity(e.to_string()))?;
+        (self.formats, self.rate) = (Some(formats), rate);
+        self.prepared = Some(prepared);
+        Ok(ends)
+    }
+
+    /// Codecs that are agreed on from now on are opened for a path of `rate` Hz.
+    pub const fn run_at(&mut self, rate: u32) {
+        self.rate = rate;
     }
 
     /// Gives the session to its worker.
@@ -130,7 +227,7 @@ impl MediaLeg {
     pub fn confirm(&mut self, planes: &Planes, answer: Option<&[u8]>) -> Result<bool, String> {
         if std::mem::take(&mut self.answer_due) {
             match self.read_answer(answer) {
-                Ok(agreed) => self.apply(planes, &agreed),
+                Ok(()) => self.apply(planes),
                 // The session goes on as it was.
                 Err(why) if self.confirmed => tracing::warn!(call = %self.call, why, "a re-INVITE brought nothing new"),
                 Err(why) => return Err(why),
@@ -141,36 +238,48 @@ impl MediaLeg {
         Ok(first)
     }
 
-    fn read_answer(&self, answer: Option<&[u8]>) -> Result<Negotiated, String> {
+    fn read_answer(&mut self, answer: Option<&[u8]>) -> Result<(), String> {
         let answer = answer.ok_or("the ACK holds no answer to our offer (RFC 3261 section 13.2.1)")?;
-        self.sdp.accept_answer(answer).map_err(|e| e.to_string())
+        self.accept_answer(answer).map_err(|e| e.refusal().2)
     }
 
-    /// Whether the caller has put us on hold.
+    /// Whether the peer has put us on hold.
     pub const fn held(&self) -> bool {
         self.held
     }
 
-    /// A re-INVITE: returns the SDP to answer with.
-    pub fn renegotiate(&mut self, planes: &Planes, offer: Option<&[u8]>) -> Result<Vec<u8>, NoMedia> {
-        let Some(offer) = offer else {
-            self.answer_due = true;
-            return Ok(self.sdp.offer(Direction::SendRecv));
-        };
-        let agreed = self.sdp.answer(offer)?;
-        // An offer of ours that was cancelled waits for no answer any more.
-        self.answer_due = false;
-        self.apply(planes, &agreed);
-        Ok(agreed.answer)
+    /// The hand on the call's recording (to pause it while a card number is said); `None` when it is not recorded.
+    pub const fn recording(&self) -> Option<&Control> {
+        self.recording.as_ref()
     }
 
-    fn apply(&mut self, planes: &Planes, agreed: &Negotiated) {
-        let call = self.call;
-        if let Some(remote) = remote(agreed) {
-            let (payload, telephone_event) = (payload(agreed), agreed.telephone_event);
-            self.order(planes, MediaCommand::SetRemote { call, remote, payload, telephone_event });
+    /// A re-INVITE: returns the SDP to answer with.
+    pub fn renegotiate(&mut self, planes: &Planes, offer: Option<&[u8]>) -> Result<Vec<u8>, NoMedia> {
+        let description = self.answer(offer)?;
+        if offer.is_some() {
+            self.apply(planes);
         }
-        self.held = !agreed.direction.sends();
+        Ok(description)
+    }
+
+    /// Tells the worker what was agreed while the session runs; a new codec brings its state along.
+    pub fn apply(&mut self, planes: &Planes) {
+        let (call, rate) = (self.call, self.rate);
+        let Some(agreed) = &self.agreed else { return };
+        let formats = agreed.formats;
+        if let Some(remote) = remote(agreed) {
+            let changed = self.formats.is_none_or(|before| !same_codecs(&before, &formats));
+            match changed.then(|| Coders::new(&formats, rate)).transpose() {
+                Ok(coders) => {
+                    self.formats = Some(formats);
+                    self.order(
+                        planes,
+                        MediaCommand::SetRemote { call, remote, rtcp_remote: rtcp(agreed), formats, coders },
+                    );
+                }
+                Err(error) => tracing::error!(%call, %error, "the agreed codec does not open; audio stays as it was"),
+            }
+        }
         self.order(planes, MediaCommand::Hold { call, held: self.held });
     }
 
@@ -193,6 +302,16 @@ impl MediaLeg {
         }
     }
 
+    /// The id of the session in the media plane.
+    pub const fn call(&self) -> CallId {
+        self.call
+    }
+
+    /// Whether the worker has the session.
+    pub const fn is_running(&self) -> bool {
+        self.running
+    }
+
     /// The worker gave the session back.
     pub fn closed(&mut self, stats: SessionStats) {
         self.running = false;
@@ -210,10 +329,25 @@ impl MediaLeg {
     }
 }
 
-const fn payload(agreed: &Negotiated) -> Payload {
-    match agreed.payload.codec {
-        Codec::Pcmu => Payload::Pcmu,
-        Codec::Pcma => Payload::Pcma,
+/// The operator's codecs in the operator's order; without any, all in the peer's.
+pub fn preference(config: &Config) -> Preference {
+    match config.media.codecs.as_slice() {
+        [] => Preference::of_peer(&Codec::ALL),
+        codecs => Preference::of_ours(codecs),
+    }
+}
+
+/// Whether codec state for the one does for the other: payload types may differ, codecs and their places may not.
+fn same_codecs(one: &Formats, other: &Formats) -> bool {
+    let codecs = |f: &Formats| (f.send.codec, f.receive.map(|r| r.map(|f| f.codec)), f.opus);
+    codecs(one) == codecs(other)
+}
+
+/// `None` when it goes with the audio.
+fn rtcp(agreed: &Negotiated) -> Option<SocketAddr> {
+    match agreed.rtcp {
+        Rtcp::Address(address) => Some(address),
+        Rtcp::Mux => None,
     }
 }
 
@@ -222,15 +356,31 @@ fn remote(agreed: &Negotiated) -> Option<SocketAddr> {
     (!agreed.remote.ip().is_unspecified() && agreed.remote.port() != 0).then_some(agreed.remote)
 }
 
-/// The address that the caller can send media to.
-fn local_address(planes: &Planes, source: SocketAddr) -> Result<IpAddr, NoMedia> {
+/// The address that the peer can send media to.
+fn local_address(planes: &Planes, peer: SocketAddr) -> Result<IpAddr, NoMedia> {
     if let Some(public) = planes.config.sip.public_address
-        && !source.ip().is_loopback()
+        && !peer.ip().is_loopback()
     {
         return Ok(public);
     }
     if let Some(address) = planes.config.rtp.address.filter(|a| !a.is_unspecified()) {
         return Ok(address);
     }
-    local_address_towards(source.ip()).map_err(|e| NoMedia::NoCapacity(format!("no route to {source}: {e}")))
+    local_address_towards(peer.ip()).map_err(|e| NoMedia::NoCapacity(format!("no route to {peer}: {e}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_numbers_need_no_new_codec_state() {
+        let pcmu = Formats::of(Format::PCMU);
+        assert!(same_codecs(&pcmu, &pcmu.with_events(101)));
+        let renumbered = Formats::of(Format { payload_type: 97, codec: Codec::Pcmu });
+        assert!(same_codecs(&pcmu, &renumbered));
+        assert!(!same_codecs(&pcmu, &Formats::of(Format::G722)));
+        let two = Formats { receive: [Some(Format::PCMU), Some(Format::PCMA), None, None], ..pcmu };
+        assert!(!same_codecs(&pcmu, &two));
+    }
 }

@@ -1,10 +1,13 @@
 //! Calls: [`machine`] decides (sans-IO), [`actor`] performs, one task per call, [`exchange`] is what the two tell each
-//! other; [`media_leg`] is a call's audio on a port by [`lease`], [`registry`] knows all calls, [`record`] names their ends.
+//! other; [`bridge`] joins two legs in one call; [`player`] plays tones and files; [`media_leg`] is a call's audio on a port by [`lease`], [`registry`] knows all calls, [`record`] names their ends, [`recording`] has them recorded.
 
 pub mod actor;
+pub mod bridge;
 pub mod exchange;
 pub mod lease;
 pub mod machine;
 pub mod media_leg;
+pub mod player;
 pub mod record;
+pub mod recording;
 pub mod registry;

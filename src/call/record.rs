@@ -8,6 +8,8 @@ use std::fmt;
 pub enum EndClass {
     /// The caller hung up after the call was answered.
     CallerHungUp,
+    /// The other end of a bridged call hung up.
+    CalleeHungUp,
     /// The agent said goodbye and hung up.
     AgentHungUp,
     /// The caller gave up before the answer (CANCEL).
@@ -32,6 +34,7 @@ impl EndClass {
     pub const fn name(self) -> &'static str {
         match self {
             Self::CallerHungUp => "caller_hung_up",
+            Self::CalleeHungUp => "callee_hung_up",
             Self::AgentHungUp => "agent_hung_up",
             Self::Cancelled => "cancelled",
             Self::Refused => "refused",

@@ -74,7 +74,10 @@ pub struct LiveCall {
 #[derive(Debug)]
 struct Entry {
     live: LiveCall,
-    leg: LegId,
+    /// The caller's, and the one that a bridge has placed.
+    legs: Vec<LegId>,
+    /// The call's own media session goes by its own id; this is the other one's of a bridge.
+    media: Option<CallId>,
     /// `None` once the actor was given up.
     mailbox: Option<mpsc::Sender<CallEvent>>,
 }
@@ -83,6 +86,8 @@ struct Entry {
 struct Table {
     calls: HashMap<CallId, Entry>,
     legs: HashMap<LegId, CallId>,
+    /// Second media session → call.
+    media: HashMap<CallId, CallId>,
     draining: bool,
 }
 
@@ -116,8 +121,34 @@ impl Registry {
         let (mailbox, events) = mpsc::channel(CALL_EVENTS_MAX);
         table.legs.insert(leg, live.call);
         metric::calls_active(table.calls.len() + 1);
-        table.calls.insert(live.call, Entry { live, leg, mailbox: Some(mailbox) });
+        table.calls.insert(live.call, Entry { live, legs: vec![leg], media: None, mailbox: Some(mailbox) });
         Ok(events)
+    }
+
+    /// A leg that the call has placed: its events reach the call, too. `false` when the call is gone.
+    pub fn join_leg(&self, call: CallId, leg: LegId) -> bool {
+        let table = &mut *self.lock();
+        let Some(entry) = table.calls.get_mut(&call) else { return false };
+        entry.legs.push(leg);
+        table.legs.insert(leg, call);
+        true
+    }
+
+    /// A second media session of the call, under an id of its own: its events reach the call, too.
+    pub fn join_media(&self, call: CallId, media: CallId) {
+        let table = &mut *self.lock();
+        if let Some(entry) = table.calls.get_mut(&call) {
+            entry.media = Some(media);
+            table.media.insert(media, call);
+        }
+    }
+
+    /// Everything that a call holds: its legs and its media sessions.
+    #[must_use]
+    pub fn held_by(&self, call: CallId) -> (Vec<LegId>, Vec<CallId>) {
+        let table = self.lock();
+        let Some(entry) = table.calls.get(&call) else { return (Vec::new(), Vec::new()) };
+        (entry.legs.clone(), [Some(call), entry.media].into_iter().flatten().collect())
     }
 
     /// The call was answered by `app`.
@@ -132,7 +163,12 @@ impl Registry {
     pub fn release(&self, call: CallId) {
         let mut table = self.lock();
         if let Some(entry) = table.calls.remove(&call) {
-            table.legs.remove(&entry.leg);
+            for leg in &entry.legs {
+                table.legs.remove(leg);
+            }
+            if let Some(media) = entry.media {
+                table.media.remove(&media);
+            }
             metric::calls_active(table.calls.len());
         }
         if table.calls.is_empty() {
@@ -152,8 +188,10 @@ impl Registry {
 
     /// Hands a media event to its call; gives it back when there is no such call.
     pub fn media(&self, event: MediaEvent) -> Option<MediaEvent> {
-        let mut table = self.lock();
-        let Some(entry) = table.calls.get_mut(&event.call()) else { return Some(event) };
+        let table = &mut *self.lock();
+        let id = event.call();
+        let call = table.media.get(&id).copied().unwrap_or(id);
+        let Some(entry) = table.calls.get_mut(&call) else { return Some(event) };
         deliver(entry, CallEvent::Media(event));
         None
     }
@@ -246,6 +284,24 @@ mod tests {
         assert!(registry.signal(SipEvent::Cancelled { leg: LegId(9) }).is_some());
         assert!(one.try_recv().is_err());
         assert!(matches!(two.try_recv(), Ok(CallEvent::Sip(SipEvent::Cancelled { leg: LegId(2) }))));
+    }
+
+    #[test]
+    fn a_bridge_hears_of_both_its_legs_until_it_is_gone() {
+        let registry = Registry::new(2);
+        let mut one = registry.admit(LegId(1), live(1)).unwrap();
+        assert!(registry.join_leg(CallId(1), LegId(7)));
+        registry.join_media(CallId(1), CallId(70));
+        assert_eq!(registry.held_by(CallId(1)), (vec![LegId(1), LegId(7)], vec![CallId(1), CallId(70)]));
+        assert!(registry.signal(SipEvent::Cancelled { leg: LegId(7) }).is_none());
+        assert!(registry.media(MediaEvent::MediaTimeout { call: CallId(70) }).is_none());
+        assert!(matches!(one.try_recv(), Ok(CallEvent::Sip(SipEvent::Cancelled { leg: LegId(7) }))));
+        assert!(matches!(one.try_recv(), Ok(CallEvent::Media(MediaEvent::MediaTimeout { call: CallId(70) }))));
+        assert_eq!(registry.live().len(), 1, "a bridge is one call");
+        registry.release(CallId(1));
+        assert!(registry.signal(SipEvent::Cancelled { leg: LegId(7) }).is_some());
+        assert!(registry.media(MediaEvent::MediaTimeout { call: CallId(70) }).is_some());
+        assert!(!registry.join_leg(CallId(1), LegId(8)));
     }
 
     #[test]

@@ -1,5 +1,7 @@
-//! `callwright check F`: reads a configuration and says what it means. Main thread; touches nothing.
+//! `callwright check F`: reads a configuration and the files that it names, and says what it means. Main thread; changes
+//! nothing.
 
+use crate::call::player::library::Library;
 use crate::config::Config;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,7 +16,9 @@ pub struct Arguments {
 /// Prints the complete configuration, defaults and environment included.
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "this subcommand's product is its output")]
 pub fn run(arguments: &Arguments) -> ExitCode {
-    match Config::load(Some(&arguments.file), std::env::vars()) {
+    let config = Config::load(Some(&arguments.file), std::env::vars()).map_err(|e| e.to_string());
+    let playable = |config: &Config| Library::default().check(config).map_err(|e| format!("routes.app: play:{e}"));
+    match config.and_then(|config| playable(&config).map(|()| config)) {
         Ok(config) => {
             println!("{} is valid. In full, defaults and environment included:\n", arguments.file.display());
             println!("{}", toml::to_string_pretty(&config).unwrap_or_default());

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand. Purpose: arguments → a typed request → an exit code.
 //! Main thread. Deliberately absent: any work that a test could not call without a process.
 
+pub mod bench;
 pub mod check;
 pub mod demo;
 pub mod dial;
@@ -43,6 +44,8 @@ enum Command {
     },
     /// Let a simulated caller order a CRM by phone, and show it.
     Demo(demo::Arguments),
+    /// Measure what this machine carries.
+    Bench(bench::Arguments),
     /// Look at this machine: engines, real-time scheduling, ports, sandbox.
     Doctor(doctor::Arguments),
 }
@@ -60,6 +63,7 @@ pub fn run() -> ExitCode {
         Command::Dial(arguments) => dial::run(&arguments),
         Command::Apphost { arguments } => ExitCode::from(apphost::run(arguments)),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
     }
 }

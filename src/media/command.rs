@@ -3,8 +3,9 @@
 //! neither allocates nor frees. Deliberately absent: replies (they come as `MediaEvent`).
 
 use crate::id::{CallId, Generation};
+use crate::media::coders::Coders;
 use crate::media::plan::PreparedSession;
-use crate::rtp::Payload;
+use crate::rtp::Formats;
 use crate::rtp::dtmf::Digits;
 use std::net::SocketAddr;
 
@@ -13,17 +14,20 @@ use std::net::SocketAddr;
 pub enum MediaCommand {
     /// Start carrying the call's media. Answered by `Opened`, or `Refused` when the worker has no free slot.
     Open(Box<PreparedSession>),
-    /// (Re)negotiated media: where to send, in which law, and the payload type of RFC 4733 events, if agreed. Source
-    /// learning starts anew when the address differs from the one negotiated before.
+    /// (Re)negotiated media: where to send and in which formats. Source learning starts anew when the address differs from
+    /// the one negotiated before.
     SetRemote {
         /// The call.
         call: CallId,
         /// Address from the peer's SDP.
         remote: SocketAddr,
-        /// Agreed audio codec.
-        payload: Payload,
-        /// Agreed payload type of telephone events.
-        telephone_event: Option<u8>,
+        /// Where it wants RTCP; `None` when that goes with the audio.
+        rtcp_remote: Option<SocketAddr>,
+        /// What was agreed.
+        formats: Formats,
+        /// Codec state for `formats`, when `Coders::serves` says that the present one does not do; the other one comes back
+        /// in `Retired`. Without it, formats that the present coders do not serve are ignored (the address is not).
+        coders: Option<Box<Coders>>,
     },
     /// While held nothing is sent, caller audio is replaced by silence and missing media is no fault.
     Hold {

@@ -1,15 +1,17 @@
 //! What a media worker reports. Purpose: the whole outward language, one enum. Made on the worker, drained on a control
-//! thread. Invariant: `Closed` is never dropped; half of the ring is kept for it and for `Opened` and `Refused`; the others are
+//! thread. Invariant: `Closed` is never dropped; half of the ring is kept for it and for `Opened`, `Refused` and `Retired`; the others are
 //! dropped and counted (`media_events_dropped_total`) when control falls behind by thousands of reports.
 //! Deliberately absent: audio.
 
 use crate::id::{CallId, Generation, UtteranceId};
+use crate::media::coders::Coders;
 use crate::media::plan::PreparedSession;
 use crate::time::{MediaTime, Tick};
 use std::time::Duration;
 
 /// One report from a worker.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "boxing the totals would be a heap allocation on the worker")]
 pub enum MediaEvent {
     /// The call's media is being carried.
     Opened {
@@ -77,6 +79,20 @@ pub enum MediaEvent {
         /// The call.
         call: CallId,
     },
+    /// The peer reported by RTCP how our audio arrives there; about every 5 s.
+    Quality {
+        /// The call.
+        call: CallId,
+        /// How it is both ways.
+        quality: Quality,
+    },
+    /// Codec state that a renegotiation replaced.
+    Retired {
+        /// The call.
+        call: CallId,
+        /// Given back so that control frees it.
+        coders: Box<Coders>,
+    },
     /// The call's media has ended.
     Closed {
         /// The call.
@@ -103,9 +119,24 @@ impl MediaEvent {
             | Self::Played { call, .. }
             | Self::Flushed { call, .. }
             | Self::MediaTimeout { call }
+            | Self::Quality { call, .. }
+            | Self::Retired { call, .. }
             | Self::Closed { call, .. } => *call,
         }
     }
+}
+
+/// How the audio of a call arrives, by RTCP and our own counting.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Quality {
+    /// Network round trip; `None` while the peer has answered no report of ours.
+    pub round_trip: Option<Duration>,
+    /// Share of our packets that the peer missed lately, 0 to 1.
+    pub remote_loss: f32,
+    /// Interarrival jitter at the peer.
+    pub remote_jitter: Duration,
+    /// Interarrival jitter here.
+    pub jitter: Duration,
 }
 
 /// Why a session ended.
@@ -138,6 +169,19 @@ pub struct SessionStats {
     pub garbage: u64,
     /// Right source, payload type that was never agreed.
     pub wrong_payload: u64,
+    /// Accepted on a bridged leg while the other leg was gone, held or silent.
+    pub unbridged: u64,
+    /// SRTP that was not authentic, or replayed.
+    pub srtp_failed: u64,
+    /// RTCP packets accepted.
+    pub rtcp_received: u64,
+    /// RTCP packets sent.
+    pub rtcp_sent: u64,
+    /// How the caller sounded here, 1 to 4.5 (`rtp::quality`: G.107 from loss, jitter, round trip and codec); `None` when
+    /// nothing was received.
+    pub mos: Option<f32>,
+    /// What the last RTCP report said; `None` when none came.
+    pub quality: Option<Quality>,
     /// Digits reported.
     pub digits: u32,
     /// Interarrival jitter (RFC 3550 6.4.1) at the end.

@@ -7,15 +7,22 @@
 //! - audio is never further ahead of the wall clock than `AHEAD_MAX`: what comes in a burst after a stall is kept up to
 //!   there, and the surplus is given back in the caller's next pause.
 //!
+//! A loss is concealed by the codec itself where it can (Opus: the last lost packet from the redundancy in the next one,
+//! those before it made up by the decoder), else by `dsp::plc`. Timestamps run on the codec's clock, audio time at 8 kHz.
+//! A change of clock within a stream (RFC 7160) starts its timestamps anew, as a new sender would.
+//!
 //! Deliberately absent: playout buffering, voice detection.
 
 use crate::limits::{AHEAD_MAX, FRAME_SAMPLES, RTP_PACKET_SAMPLES_MAX, SILENCE_AFTER};
+use crate::media::coders::{Coders, SPEECH_RATE};
+use crate::media::ears::Ears;
 use crate::media::event::SessionStats;
 use crate::media::frame::{InFrame, InboundProducer};
 use crate::media::pass::Pass;
-use crate::rtp::Payload;
-use crate::rtp::sequence::{Admission, Released, Sequencer};
+use crate::media::reorder::{Arrived, Audio, Reorder};
+use crate::rtp::sequence::{Admission, Released};
 use crate::time::{MediaTime, Tick};
+use callwright_dsp::codec::Decoder;
 use callwright_dsp::level;
 use callwright_dsp::plc::Concealment;
 use ringbuf::traits::Producer;
@@ -35,39 +42,22 @@ const CATCH_UP_MAX: u32 = 50;
 /// Longest loss that is concealed; the rest is silence (the concealment has faded out by then).
 const CONCEAL_MAX: u64 = 480;
 
-/// A packet waiting behind a gap.
-#[derive(Clone, Copy)]
-struct Held {
-    timestamp: u32,
-    received: Tick,
-    payload: Payload,
-    /// 0 for a telephone event, which only takes up a sequence number.
-    len: u16,
-    octets: [u8; RTP_PACKET_SAMPLES_MAX],
-}
-
-/// One packet, as the session hands it in.
-#[derive(Clone, Copy)]
-pub(super) struct Arrived<'a> {
-    pub(super) sequence: u16,
-    pub(super) timestamp: u32,
-    pub(super) received: Tick,
-    pub(super) payload: Payload,
-    /// Empty for a packet without audio.
-    pub(super) octets: &'a [u8],
-}
-
 /// Inbound half of a speech call.
 pub(super) struct Inbound {
+    reorder: Reorder,
+    timeline: Timeline,
+}
+
+/// Audio time and what has been put on it.
+struct Timeline {
     ring: InboundProducer,
-    sequencer: Sequencer<Held>,
     concealment: Concealment,
     /// When audio time was 0.
     opened: Tick,
     /// Next sample to be fed.
     fed: u64,
-    /// Timestamp that continues the last packet.
-    next_timestamp: Option<u32>,
+    /// Timestamp that continues the last packet, and its clock.
+    next: Option<(u32, u32)>,
     /// Silence fed since the last packet: already stands for part of a timestamp gap.
     silence_since: u64,
     /// A loss was declared and not yet filled.
@@ -76,167 +66,202 @@ pub(super) struct Inbound {
 
 impl Inbound {
     pub(super) fn new(ring: InboundProducer) -> Self {
-        Self {
+        let timeline = Timeline {
             ring,
-            sequencer: Sequencer::default(),
             concealment: Concealment::default(),
             opened: Tick(0),
             fed: 0,
-            next_timestamp: None,
+            next: None,
             silence_since: 0,
             lost: false,
-        }
+        };
+        Self { reorder: Reorder::new(), timeline }
     }
 
     /// Audio time starts now.
     pub(super) fn handle_opened(&mut self, now: Tick) {
-        self.opened = now;
+        self.timeline.opened = now;
     }
 
     /// Position of the next sample.
     pub(super) fn position(&self) -> MediaTime {
-        MediaTime(self.fed)
+        MediaTime(self.timeline.fed)
     }
 
     /// Another sender, or the same one started anew: numbers and timestamps mean nothing any more; audio time goes on.
     pub(super) fn handle_new_source(&mut self) {
-        self.sequencer.reset();
-        self.next_timestamp = None;
+        self.reorder.reset();
+        self.timeline.next = None;
     }
 
     /// Takes one packet of the call's source. True when it was in order and its audio is in the ring now.
-    pub(super) fn handle_packet(&mut self, pass: &mut Pass<'_>, stats: &mut SessionStats, packet: Arrived<'_>) -> bool {
-        let mut at_once = false;
-        match self.sequencer.admit(packet.sequence) {
-            Admission::Now => {
-                self.play(pass, stats, &packet);
-                at_once = !packet.octets.is_empty();
-            }
+    pub(super) fn handle_packet(
+        &mut self,
+        pass: &mut Pass<'_>,
+        stats: &mut SessionStats,
+        coders: &mut Coders,
+        ears: &mut Ears,
+        packet: &Arrived<'_>,
+    ) -> bool {
+        let mut at_once = packet.audio.samples > 0;
+        match self.reorder.admit(pass.now, packet) {
+            Admission::Now => self.timeline.play(pass, stats, coders, ears, packet),
             Admission::Restart => {
-                self.next_timestamp = None;
-                self.play(pass, stats, &packet);
-                at_once = !packet.octets.is_empty();
+                self.timeline.next = None;
+                self.timeline.play(pass, stats, coders, ears, packet);
             }
-            Admission::Hold => {
-                let mut held = Held {
-                    timestamp: packet.timestamp,
-                    received: packet.received,
-                    payload: packet.payload,
-                    len: 0,
-                    octets: [0; RTP_PACKET_SAMPLES_MAX],
-                };
-                let len = packet.octets.len().min(RTP_PACKET_SAMPLES_MAX);
-                held.octets[..len].copy_from_slice(&packet.octets[..len]);
-                held.len = u16::try_from(len).unwrap_or(0);
-                self.sequencer.hold(pass.now, packet.sequence, held);
-            }
+            Admission::Hold | Admission::Duplicate => at_once = false,
             Admission::Late => {
                 stats.late += 1;
                 pass.marks.rtp_late.count();
+                at_once = false;
             }
-            Admission::Duplicate => {}
         }
-        self.release(pass, stats);
+        self.release(pass, stats, coders, ears);
         at_once
     }
 
     /// Does what time asks for: gives up waiting, feeds silence.
-    pub(super) fn handle_timeout(&mut self, pass: &mut Pass<'_>, stats: &mut SessionStats) {
-        self.release(pass, stats);
+    pub(super) fn handle_timeout(
+        &mut self,
+        pass: &mut Pass<'_>,
+        stats: &mut SessionStats,
+        coders: &mut Coders,
+        ears: &mut Ears,
+    ) {
+        self.release(pass, stats, coders, ears);
         for _ in 0..CATCH_UP_MAX {
-            if pass.now < self.silence_due() {
+            if pass.now < self.timeline.silence_due() {
                 break;
             }
-            self.feed(pass, stats, FRAME, false);
+            self.timeline.feed_silence(pass, stats, ears, FRAME);
             pass.marks.silence_frames_fed.count();
         }
     }
 
     /// When `handle_timeout` is needed for want of packets.
     pub(super) fn poll_timeout(&self) -> Tick {
-        let silence = self.silence_due();
-        self.sequencer.poll_timeout().map_or(silence, |gap| gap.min(silence))
+        let silence = self.timeline.silence_due();
+        self.reorder.poll_timeout().map_or(silence, |gap| gap.min(silence))
     }
 
-    fn silence_due(&self) -> Tick {
-        self.opened + duration(self.fed + FRAME) + SILENCE_AFTER
-    }
-
-    fn release(&mut self, pass: &mut Pass<'_>, stats: &mut SessionStats) {
-        while let Some(released) = self.sequencer.poll_released(pass.now) {
+    fn release(&mut self, pass: &mut Pass<'_>, stats: &mut SessionStats, coders: &mut Coders, ears: &mut Ears) {
+        while let Some(released) = self.reorder.poll_released(pass.now) {
             match released {
                 Released::Lost(packets) => {
                     pass.marks.rtp_lost.add(u64::from(packets));
-                    self.lost = true;
+                    self.timeline.lost = true;
                 }
-                Released::Packet(held) => {
-                    pass.marks.jitter_buffer.record(pass.now.since(held.received));
-                    let packet = Arrived {
-                        sequence: 0, // in order by now
-                        timestamp: held.timestamp,
-                        received: held.received,
-                        payload: held.payload,
-                        octets: &held.octets[..usize::from(held.len)],
-                    };
-                    self.play(pass, stats, &packet);
+                Released::Packet(packet) => {
+                    pass.marks.jitter_buffer.record(pass.now.since(packet.received));
+                    self.timeline.play(pass, stats, coders, ears, &packet);
                 }
             }
         }
     }
+}
+
+impl Timeline {
+    fn silence_due(&self) -> Tick {
+        self.opened + duration(self.fed + FRAME) + SILENCE_AFTER
+    }
 
     /// Puts the next packet in order into the ring, after what is missing before it.
-    fn play(&mut self, pass: &mut Pass<'_>, stats: &mut SessionStats, packet: &Arrived<'_>) {
-        let samples = packet.octets.len() as u64;
-        if samples == 0 {
-            // A telephone event: the time it takes is fed as silence, not by what its repeated timestamp says.
-            return;
-        }
+    fn play(
+        &mut self,
+        pass: &mut Pass<'_>,
+        stats: &mut SessionStats,
+        coders: &mut Coders,
+        ears: &mut Ears,
+        packet: &Arrived<'_>,
+    ) {
+        let Audio { place, samples, clock } = packet.audio;
+        let samples = u64::from(samples);
+        // A telephone event: the time it takes is fed as silence, not by what its repeated timestamp says.
+        let Some(decoder) = (samples > 0).then(|| coders.decoder(usize::from(place))).flatten() else { return };
         let wall = samples_in(pass.now.since(self.opened));
         let ceiling = wall + samples_in(AHEAD_MAX);
-        let gap = match self.next_timestamp {
+        let gap = match self.next.filter(|(_, of)| *of == clock) {
             // A stream starts: bring audio time to where the wall clock is.
             None => Some(wall.saturating_sub(self.fed + samples)).filter(|lag| *lag <= LAG_MAX),
-            Some(expected) => match u64::from(packet.timestamp.wrapping_sub(expected)) {
+            Some((expected, _)) => match to_speech_rate(packet.timestamp.wrapping_sub(expected), clock) {
                 gap @ 0..=GAP_MAX => Some(gap.saturating_sub(self.silence_since)),
                 _ => None,
             },
         };
-        self.next_timestamp = Some(packet.timestamp.wrapping_add(packet.octets.len() as u32));
-        let mut pcm = [0; RTP_PACKET_SAMPLES_MAX];
-        let decoded = packet.payload.decode(packet.octets, &mut pcm);
-        let pcm = &mut pcm[..decoded];
-
+        // 60 ms at most: far below 2^32 on any clock.
+        let length = (samples * u64::from(clock / 1000) / u64::from(SPEECH_RATE / 1000)) as u32;
+        self.next = Some((packet.timestamp.wrapping_add(length), clock));
         let missing = gap.unwrap_or(0).min(ceiling.saturating_sub(self.fed + samples));
         let concealed = if self.lost { missing.min(CONCEAL_MAX) } else { 0 };
-        self.feed(pass, stats, concealed, true);
-        self.feed(pass, stats, missing - concealed, false);
+        self.conceal(pass, stats, ears, decoder, packet, concealed);
+        self.feed_silence(pass, stats, ears, missing - concealed);
         (self.lost, self.silence_since) = (false, 0);
 
+        let mut pcm = [0; RTP_PACKET_SAMPLES_MAX];
+        let Ok(decoded) = decoder.decode(packet.octets, &mut pcm) else {
+            // Not of its codec after all: as if it had been lost.
+            stats.garbage += 1;
+            pass.marks.rtp_garbage.count();
+            self.lost = true;
+            self.next = Some((packet.timestamp, clock));
+            return;
+        };
+        let pcm = &mut pcm[..decoded];
         let ahead = (self.fed + samples).saturating_sub(wall);
         if self.fed + samples > ceiling || (ahead > AHEAD_TOLERATED && !level::is_louder(pcm, PAUSE_DBFS)) {
             stats.late += 1;
             pass.marks.rtp_late.count();
             return;
         }
-        self.concealment.handle_received(pcm);
+        if !decoder.conceals() {
+            self.concealment.handle_received(pcm);
+        }
+        ears.handle_heard(MediaTime(self.fed), pcm);
         for part in pcm.chunks(FRAME_SAMPLES) {
             self.push(pass, stats, part, packet.received, false);
         }
     }
 
-    /// Feeds samples that no packet brought.
-    fn feed(&mut self, pass: &mut Pass<'_>, stats: &mut SessionStats, mut samples: u64, conceal: bool) {
+    /// Fills `samples` (60 ms at most) that were lost right before `next`.
+    fn conceal(
+        &mut self,
+        pass: &mut Pass<'_>,
+        stats: &mut SessionStats,
+        ears: &mut Ears,
+        decoder: &mut Decoder,
+        next: &Arrived<'_>,
+        samples: u64,
+    ) {
+        if samples == 0 {
+            return;
+        }
+        let mut pcm = [0; RTP_PACKET_SAMPLES_MAX];
+        let Some(pcm) = usize::try_from(samples).ok().and_then(|samples| pcm.get_mut(..samples)) else { return };
+        // Packets of a stream are of one length nearly always; the redundancy speaks of the one right before `next`.
+        let before = pcm.len().saturating_sub(usize::from(next.audio.samples));
+        let (early, last) = pcm.split_at_mut(before);
+        if !early.is_empty() && !decoder.conceal(early) {
+            self.concealment.conceal(early);
+        }
+        if !decoder.recover(next.octets, last) && !decoder.conceal(last) {
+            self.concealment.conceal(last);
+        }
+        stats.concealed_samples += samples;
+        ears.handle_missing(MediaTime(self.fed), pcm, pcm.len());
+        for part in pcm.chunks(FRAME_SAMPLES) {
+            self.push(pass, stats, part, pass.now, true);
+        }
+    }
+
+    /// Feeds silence that no packet brought.
+    fn feed_silence(&mut self, pass: &mut Pass<'_>, stats: &mut SessionStats, ears: &mut Ears, mut samples: u64) {
+        stats.silence_samples += samples;
+        self.silence_since += samples;
         while samples > 0 {
             let now = usize::try_from(samples).unwrap_or(FRAME_SAMPLES).min(FRAME_SAMPLES);
-            let mut pcm = [0; FRAME_SAMPLES];
-            if conceal {
-                self.concealment.conceal(&mut pcm[..now]);
-                stats.concealed_samples += now as u64;
-            } else {
-                stats.silence_samples += now as u64;
-                self.silence_since += now as u64;
-            }
-            self.push(pass, stats, &pcm[..now], pass.now, true);
+            ears.handle_missing(MediaTime(self.fed), &[], now);
+            self.push(pass, stats, &[0; FRAME_SAMPLES][..now], pass.now, true);
             samples -= now as u64;
         }
     }
@@ -252,6 +277,11 @@ impl Inbound {
         }
         *pass.wake_speech = true;
     }
+}
+
+/// A distance on an RTP clock (8, 16 or 48 kHz) in samples of speech.
+fn to_speech_rate(units: u32, clock: u32) -> u64 {
+    u64::from(units / (clock / SPEECH_RATE).max(1))
 }
 
 fn samples_in(time: Duration) -> u64 {

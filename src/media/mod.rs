@@ -17,37 +17,59 @@
 //! | `clock` | kernel receive stamps on the monotonic clock |
 //! | `wheel` | who is due next |
 //! | `session` | one call's chain, sans-IO, in data-flow order |
+//! | `coders` | codec state of one call, replaced when the codec changes |
+//! | `secure` | SRTP of one call |
+//! | `control` | RTCP of one call |
 //! | `latch` | which source we listen to |
+//! | `reorder` | packets that wait behind a gap |
 //! | `inbound` | packets → continuous audio for speech |
+//! | `ears` | the recording and the detector of keys: they hear what speech hears |
 //! | `playout` | frames from speech → one packet each 20 ms |
 //! | `echo` | what comes in goes out |
+//! | `bridge` | what one call's phone says goes to the other's |
+//! | `transcode` | from a decoder to an encoder, in frames of 20 ms |
+//! | `numbering`, `framer`, `pace` | of a stream that follows another: its numbers, its frames, its limit |
 //! | `pass` | what a chain may touch outside itself |
+//! | `recorder` | both sides of a call → a stereo file, on threads of its own |
 //!
 //! Invariants: after a call is set up no heap use, lock, log line or system call but socket, clock and the wakes; every
 //! queue is bounded; nothing that arrives can panic the worker, and a panic in one call's chain ends that call only.
 //! Deliberately absent: tokio, SIP, models, anything that decides what a call is for.
 
+mod bridge;
 mod clock;
+pub mod coders;
 pub mod command;
+mod control;
+mod ears;
 mod echo;
 pub mod event;
 pub mod frame;
+mod framer;
 mod inbound;
 mod latch;
+mod numbering;
+mod pace;
 mod pass;
 pub mod plan;
 pub mod plane;
 mod playout;
 pub mod ports;
+pub mod recorder;
+mod reorder;
+mod secure;
 mod session;
 pub mod socket;
 pub mod timed;
+mod transcode;
 mod wheel;
 mod worker;
 
+pub use coders::Coders;
 pub use command::MediaCommand;
-pub use event::{CloseCause, MediaEvent, SessionStats};
+pub use event::{CloseCause, MediaEvent, Quality, SessionStats};
 pub use frame::{InFrame, InboundConsumer, InboundProducer, OutFrame, OutboundConsumer, OutboundProducer};
 pub use plan::{PreparedSession, Role, SessionPlan, SpeechEnds, prepare};
 pub use plane::{MediaConfig, MediaError, MediaEvents, MediaPlane};
-pub use ports::{PortPool, PortsExhausted};
+pub use ports::{PortPair, PortPool, PortsExhausted};
+pub use secure::SrtpKeys;

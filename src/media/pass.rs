@@ -2,24 +2,36 @@
 //! clocks and wakes stay with the worker. Media workers only. Invariants: everything here is fixed in size; reporting
 //! never blocks. Deliberately absent: the loop.
 
-use crate::limits::{DATAGRAM_BATCH, RTP_PACKET_SAMPLES_MAX};
+use crate::limits::{DATAGRAM_BATCH, RTP_PAYLOAD_MAX};
 use crate::media::event::MediaEvent;
 use crate::rtp::header::{HEADER_LEN, Header};
+use crate::rtp::srtp::{OVERHEAD_MAX, SrtpContext};
 use crate::telemetry::Marks;
 use crate::time::Tick;
 use ringbuf::HeapProd;
 use ringbuf::traits::{Observer, Producer};
+use std::net::SocketAddr;
+
+/// Octets of a packet that is not protected yet.
+const PLAIN_MAX: usize = HEADER_LEN + RTP_PAYLOAD_MAX;
 
 /// One packet on its way out.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OutPacket {
-    octets: [u8; HEADER_LEN + RTP_PACKET_SAMPLES_MAX],
+    octets: [u8; PLAIN_MAX + OVERHEAD_MAX],
     len: usize,
-    /// What the latency mark counts from: kernel receive time (echo) or due time (playout).
+    /// Octets of its payload, before protection.
+    pub(super) payload: usize,
+    /// RTP timestamp.
+    pub(super) timestamp: u32,
+    /// What the latency mark counts from: kernel receive time (echo, bridge) or due time (playout).
     pub(super) origin: Tick,
 }
 
 impl OutPacket {
+    const EMPTY: Self =
+        Self { octets: [0; PLAIN_MAX + OVERHEAD_MAX], len: 0, payload: 0, timestamp: 0, origin: Tick(0) };
+
     /// The datagram.
     pub(super) fn octets(&self) -> &[u8] {
         &self.octets[..self.len]
@@ -31,28 +43,75 @@ impl OutPacket {
 pub(super) struct Outbox {
     packets: Box<[OutPacket; DATAGRAM_BATCH]>,
     len: usize,
+    /// At most one RTCP packet, and where it goes.
+    control: Box<OutPacket>,
+    control_to: Option<SocketAddr>,
 }
 
 impl Outbox {
     pub(super) fn new() -> Self {
-        let empty = OutPacket { octets: [0; HEADER_LEN + RTP_PACKET_SAMPLES_MAX], len: 0, origin: Tick(0) };
-        Self { packets: Box::new([empty; DATAGRAM_BATCH]), len: 0 }
+        Self {
+            packets: Box::new([OutPacket::EMPTY; DATAGRAM_BATCH]),
+            len: 0,
+            control: Box::new(OutPacket::EMPTY),
+            control_to: None,
+        }
     }
 
-    /// Adds a packet; `write` fills the payload and says its length. False when the box is full.
+    /// Adds a packet; `write` fills the payload and says its length, 0 for nothing to send. False when none was added (the
+    /// box is full, or there was nothing).
     pub(super) fn push(&mut self, header: &Header, origin: Tick, write: impl FnOnce(&mut [u8]) -> usize) -> bool {
         let Some(packet) = self.packets.get_mut(self.len) else { return false };
-        let Some((head, body)) = packet.octets.split_first_chunk_mut::<HEADER_LEN>() else { return false };
+        let Some((head, body)) = packet.octets[..PLAIN_MAX].split_first_chunk_mut::<HEADER_LEN>() else { return false };
         header.write(head);
         let payload = write(body).min(body.len());
+        if payload == 0 {
+            return false;
+        }
         packet.len = HEADER_LEN + payload;
-        packet.origin = origin;
+        (packet.payload, packet.timestamp, packet.origin) = (payload, header.timestamp, origin);
         self.len += 1;
         true
     }
 
+    /// Puts an RTCP packet in, protected already if it is to be.
+    pub(super) fn push_control(&mut self, to: SocketAddr, packet: &[u8]) {
+        if let Some(place) = self.control.octets.get_mut(..packet.len()) {
+            place.copy_from_slice(packet);
+            self.control.len = packet.len();
+            self.control_to = Some(to);
+        }
+    }
+
+    /// Takes the RTCP packet out.
+    pub(super) fn take_control(&mut self) -> Option<(SocketAddr, &OutPacket)> {
+        self.control_to.take().map(|to| (to, &*self.control))
+    }
+
+    /// Protects all packets in place. Those that cannot be (the key is used up) are taken out; returns how many.
+    pub(super) fn seal(&mut self, ours: &mut SrtpContext) -> usize {
+        let mut kept = 0;
+        for n in 0..self.len {
+            let packet = &mut self.packets[n];
+            let Ok(len) = ours.protect_rtp(&mut packet.octets, packet.len) else { continue };
+            packet.len = len;
+            if kept < n {
+                self.packets[kept] = self.packets[n];
+            }
+            kept += 1;
+        }
+        let lost = self.len - kept;
+        self.len = kept;
+        lost
+    }
+
     pub(super) fn packets(&self) -> &[OutPacket] {
         &self.packets[..self.len]
+    }
+
+    /// Packets that still fit.
+    pub(super) fn room(&self) -> usize {
+        DATAGRAM_BATCH - self.len
     }
 
     pub(super) fn is_empty(&self) -> bool {

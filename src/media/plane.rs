@@ -1,6 +1,7 @@
 //! The media plane as the daemon sees it. Purpose: start the workers, route orders to the worker that owns the call, hand
-//! reports out, stop. Control threads. Invariants: a call's orders stay in order (its worker is a function of its id); the
-//! lock here is taken by control threads only, the worker's end of each ring is lock-free. Deliberately absent: calls.
+//! reports out, stop. Control threads. Invariants: a call's orders stay in order (its worker is a function of its id, or for
+//! the two legs of a bridge of the smaller id of both); the locks here are taken by control threads only, the worker's end
+//! of each ring is lock-free. Deliberately absent: calls.
 
 use crate::id::CallId;
 use crate::limits::{CALLS_PER_WORKER_MAX, MEDIA_COMMANDS_MAX, MEDIA_EVENTS_MAX};
@@ -15,10 +16,11 @@ use crate::telemetry::Marks;
 use crate::time::Tick;
 use ringbuf::traits::{Consumer, Producer};
 use ringbuf::{HeapCons, HeapProd};
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 use thiserror::Error;
 
@@ -72,6 +74,9 @@ pub enum MediaError {
     },
 }
 
+/// Calls that are not with the worker of their own id: a leg of a bridge is with its partner.
+type Elsewhere = Arc<Mutex<HashMap<CallId, usize>>>;
+
 struct Handle {
     orders: Mutex<HeapProd<MediaCommand>>,
     wake: Wake,
@@ -85,6 +90,7 @@ struct Handle {
 /// The running workers. Dropping it stops them.
 pub struct MediaPlane {
     workers: Vec<Handle>,
+    elsewhere: Elsewhere,
     /// A lock only so that the plane can be shared; it is taken once, at start.
     events: Mutex<Option<MediaEvents>>,
     memory_locked: Result<bool, io::Error>,
@@ -106,23 +112,33 @@ impl MediaPlane {
         let failed = |worker| move |source| MediaError::Start { worker, source };
         let event_wake = Wake::new().map_err(failed(0))?;
         // From here on `plane` is dropped on an error, which stops the workers started so far.
-        let mut plane = Self { workers: Vec::new(), events: Mutex::new(None), memory_locked };
+        let elsewhere = Elsewhere::default();
+        let mut plane =
+            Self { workers: Vec::new(), elsewhere: Arc::clone(&elsewhere), events: Mutex::new(None), memory_locked };
         let mut rings = Vec::new();
         for worker in 0..config.workers {
             let (handle, ring) = start_worker(worker, config, &marks, &event_wake)?;
             plane.workers.push(handle);
             rings.push(ring);
         }
-        plane.events = Mutex::new(Some(MediaEvents { rings, wake: event_wake }));
+        plane.events = Mutex::new(Some(MediaEvents { rings, wake: event_wake, elsewhere }));
         Ok(plane)
     }
 
     /// Gives an order to the call's worker. Error: its ring is full (thousands of orders wait); the order is given back:
     /// refuse the call or try again later.
     pub fn send(&self, order: MediaCommand) -> Result<(), MediaCommand> {
+        if let MediaCommand::Open(session) = &order
+            && let Some(partner) = session.partner()
+        {
+            let (call, worker) = (session.call(), self.home(session.call().min(partner)));
+            if worker != self.home(call) {
+                lock(&self.elsewhere).insert(call, worker);
+            }
+        }
         let worker = &self.workers[self.worker_of(order.call())];
         // A panic of another control thread cannot leave a ring half-written.
-        worker.orders.lock().unwrap_or_else(PoisonError::into_inner).try_push(order)?;
+        lock(&worker.orders).try_push(order)?;
         worker.wake.signal();
         Ok(())
     }
@@ -141,6 +157,10 @@ impl MediaPlane {
     /// The worker that owns the call, counted from 0: the same for all its life.
     #[must_use]
     pub fn worker_of(&self, call: CallId) -> usize {
+        lock(&self.elsewhere).get(&call).copied().unwrap_or_else(|| self.home(call))
+    }
+
+    fn home(&self, call: CallId) -> usize {
         usize::try_from(call.0 % self.workers.len() as u64).unwrap_or(0)
     }
 
@@ -272,10 +292,16 @@ fn start_worker(
     Ok((handle, events_out))
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic of another control thread cannot leave a ring half-written, nor the map.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The reports of all workers, for one consumer.
 pub struct MediaEvents {
     rings: Vec<HeapCons<MediaEvent>>,
     wake: Wake,
+    elsewhere: Elsewhere,
 }
 
 impl std::fmt::Debug for MediaEvents {
@@ -290,6 +316,9 @@ impl MediaEvents {
         self.wake.clear();
         for ring in &mut self.rings {
             while let Some(event) = ring.try_pop() {
+                if let MediaEvent::Closed { call, .. } | MediaEvent::Refused { call, .. } = &event {
+                    lock(&self.elsewhere).remove(call);
+                }
                 take(event);
             }
         }
@@ -315,7 +344,7 @@ mod tests {
     use crate::media::event::CloseCause;
     use crate::media::plan::{Role, SessionPlan, prepare};
     use crate::rtp::header::HEADER_LEN;
-    use crate::rtp::{Header, Payload};
+    use crate::rtp::{Format, Formats, Header};
     use std::net::UdpSocket;
     use std::time::{Duration, Instant};
 
@@ -324,14 +353,8 @@ mod tests {
         phone.connect(socket.local_addr().unwrap()).unwrap();
         phone.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
         let plan = SessionPlan {
-            call: CallId(call),
-            socket,
             remote: Some(phone.local_addr().unwrap()),
-            payload: Payload::Pcma,
-            telephone_event: None,
-            role: Role::Echo,
-            held: false,
-            learn_source: true,
+            ..SessionPlan::new(CallId(call), socket, Formats::of(Format::PCMA), Role::Echo)
         };
         plane.send(MediaCommand::Open(prepare(plan).unwrap().0)).unwrap();
     }

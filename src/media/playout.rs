@@ -1,30 +1,29 @@
 //! Frames from speech → one packet each 20 ms. Purpose: a clock of its own that does not drift, silence when there is
 //! nothing to say, and an exact account of what was sent of which utterance. Media workers. Invariants: due times are
 //! absolute; after a wake-up more than a frame late the missed frames' time is skipped, never sent in a burst; a frame of
-//! a flushed generation never leaves; what was not handed to the network is not credited. Deliberately absent: ducking,
-//! mixing.
+//! a flushed generation never leaves; what was not handed to the network is not credited; an encoder that has nothing to
+//! send (DTX) leaves out a packet, never its time. Deliberately absent: ducking, mixing.
 
 use crate::id::{CallId, Generation, UtteranceId};
 use crate::limits::{FRAME, FRAME_SAMPLES};
+use crate::media::coders::SPEECH_RATE;
+use crate::media::ears::Ears;
 use crate::media::event::{MediaEvent, SessionStats};
 use crate::media::frame::{OutFrame, OutboundConsumer};
+use crate::media::numbering::Identity;
 use crate::media::pass::Pass;
 use crate::rtp::dtmf::{self, Digits};
-use crate::rtp::{Header, Payload};
-use crate::time::Tick;
+use crate::rtp::{Codec, Format, Header, TelephoneEvent};
+use crate::time::{MediaTime, Tick};
+use callwright_dsp::codec::{Encoder, g711};
+use callwright_dsp::dtmf::Generator;
 use callwright_dsp::level::{self, AUDIBLE_DBFS};
 use ringbuf::traits::Consumer;
 
+/// Frames in a second.
+const FRAMES_PER_SECOND: u32 = 50;
 /// `Played` is reported every so many frames.
 const REPORT_FRAMES: u32 = 5;
-
-/// Where an outgoing RTP stream starts (RFC 3550 section 5.1: at random).
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Identity {
-    pub(super) ssrc: u32,
-    pub(super) sequence: u16,
-    pub(super) timestamp: u32,
-}
 
 /// An utterance on its way.
 #[derive(Clone, Copy, Debug)]
@@ -49,8 +48,9 @@ enum Pending {
 /// Where the frame goes and how.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Line {
-    pub(super) payload: Payload,
-    pub(super) telephone_event: Option<u8>,
+    pub(super) call: CallId,
+    pub(super) format: Format,
+    pub(super) telephone_event: Option<TelephoneEvent>,
     /// False while held, without a destination, or after too much media to an address that never answered.
     pub(super) open: bool,
 }
@@ -68,6 +68,10 @@ pub(super) struct Playout {
     speaking: Option<Speaking>,
     pending: Pending,
     digits: dtmf::Sender,
+    /// Keys for a peer that has no telephone events.
+    tones: Option<Generator>,
+    /// When the call's audio time was 0.
+    opened: Tick,
 }
 
 impl Playout {
@@ -81,12 +85,14 @@ impl Playout {
             speaking: None,
             pending: Pending::Nothing,
             digits: dtmf::Sender::default(),
+            tones: Generator::new(SPEECH_RATE).ok(),
+            opened: Tick(0),
         }
     }
 
     /// The 20 ms clock starts with a frame at `first_due`.
-    pub(super) fn handle_opened(&mut self, first_due: Tick) {
-        self.due = first_due;
+    pub(super) fn handle_opened(&mut self, now: Tick, first_due: Tick) {
+        (self.opened, self.due) = (now, first_due);
     }
 
     /// When the next frame is to leave.
@@ -94,70 +100,94 @@ impl Playout {
         self.due
     }
 
-    pub(super) fn handle_digits(&mut self, digits: Digits) {
-        self.digits.handle_digits(digits);
+    /// Keys to send: as events, or as tones to a peer that has agreed on none.
+    pub(super) fn handle_digits(&mut self, digits: Digits, as_events: bool) {
+        if as_events {
+            self.digits.handle_digits(digits);
+        } else if let Some(tones) = &mut self.tones {
+            for key in digits.keys() {
+                // Those beyond what can wait are dropped, as with events.
+                let _ = tones.queue(key.encode_utf8(&mut [0; 4]));
+            }
+        }
     }
 
     /// Puts the frame that is due in the outbox.
-    pub(super) fn handle_timeout(&mut self, pass: &mut Pass<'_>, stats: &mut SessionStats, line: Line) {
+    pub(super) fn handle_timeout(
+        &mut self,
+        pass: &mut Pass<'_>,
+        stats: &mut SessionStats,
+        line: &Line,
+        encoder: &mut Encoder,
+        ears: &mut Ears,
+    ) {
         if pass.now < self.due {
             return;
         }
         let due = self.due;
         let late = pass.now.since(due);
         pass.marks.media_lateness.record(late);
+        let units = line.format.codec.rtp_clock() / FRAMES_PER_SECOND;
         let missed = u32::try_from(late.as_nanos() / FRAME.as_nanos()).unwrap_or(u32::MAX);
         if missed > 0 {
             // The missed frames' time has gone by on the wire as well: say so in the timestamp, send one frame only.
             stats.frames_skipped += u64::from(missed);
             pass.marks.frames_skipped.add(u64::from(missed));
-            self.advance(missed);
+            self.advance(missed, units);
             self.starting = true;
         }
         let timestamp = self.identity.timestamp;
-        self.advance(1);
+        self.advance(1, units);
         if !line.open {
             self.starting = true;
             return;
         }
-        if let Some(payload_type) = line.telephone_event
+        if let Some(events) = line.telephone_event {
+            self.digits.set_clock(events.clock);
+        }
+        if let Some(events) = line.telephone_event
             && let Some(packet) = self.digits.poll_packet(timestamp)
         {
-            let header = self.header(packet.marker, payload_type, packet.timestamp);
+            let header = self.header(packet.marker, events.payload_type, packet.timestamp);
             let octets = packet.event.octets();
-            pass.outbox.push(&header, due, |body| copy(body, &octets));
+            self.push(pass, due, &header, |body| copy(body, &octets));
             // Audio after an event starts anew for the far end's buffer.
             self.starting = true;
             self.pending = Pending::Digit;
             return;
         }
-        let header = self.header(self.starting, line.payload.payload_type(), timestamp);
-        self.starting = false;
-        match self.next_frame(pass) {
+        let header = self.header(self.starting, line.format.payload_type, timestamp);
+        let at = MediaTime(u64::try_from(due.since(self.opened).as_micros() / 125).unwrap_or(u64::MAX));
+        if let Some(tones) = self.tones.as_mut().filter(|t| !t.is_idle()) {
+            let mut pcm = [0; FRAME_SAMPLES];
+            tones.fill(&mut pcm);
+            ears.handle_said(at, &pcm);
+            self.push(pass, due, &header, |body| encode(encoder, &pcm, body));
+            self.pending = Pending::Digit;
+            return;
+        }
+        self.pending = match self.next_frame(pass) {
             Some(frame) => {
                 let samples = frame.samples();
                 let audible = level::is_louder(samples, AUDIBLE_DBFS);
-                pass.outbox.push(&header, due, |body| {
-                    let body = &mut body[..FRAME_SAMPLES];
-                    let encoded = line.payload.encode(samples, body);
-                    body[encoded..].fill(line.payload.silence());
-                    FRAME_SAMPLES
-                });
-                self.pending = Pending::Frame {
+                ears.handle_said(at, samples);
+                self.push(pass, due, &header, |body| encode(encoder, samples, body));
+                Pending::Frame {
                     generation: frame.generation,
                     utterance: frame.utterance,
                     samples: samples.len() as u16,
                     audible,
                     end: frame.end,
-                };
+                }
             }
             None => {
-                pass.outbox.push(&header, due, |body| {
-                    body[..FRAME_SAMPLES].fill(line.payload.silence());
-                    FRAME_SAMPLES
-                });
-                self.pending = Pending::Silence;
+                self.push(pass, due, &header, |body| encode(encoder, &[], body));
+                Pending::Silence
             }
+        };
+        if pass.outbox.is_empty() {
+            // Discontinuous transmission: the far end has been told and goes on by itself. What it was told about counts.
+            self.handle_sent(pass, line.call, pass.now, true);
         }
     }
 
@@ -226,16 +256,44 @@ impl Playout {
         None
     }
 
-    fn advance(&mut self, frames: u32) {
+    fn advance(&mut self, frames: u32, units: u32) {
         self.due = self.due + FRAME * frames;
-        self.identity.timestamp = self.identity.timestamp.wrapping_add(frames.wrapping_mul(FRAME_SAMPLES as u32));
+        self.identity.timestamp = self.identity.timestamp.wrapping_add(frames.wrapping_mul(units));
     }
 
-    fn header(&mut self, marker: bool, payload_type: u8, timestamp: u32) -> Header {
-        let header =
-            Header { marker, payload_type, sequence: self.identity.sequence, timestamp, ssrc: self.identity.ssrc };
-        self.identity.sequence = self.identity.sequence.wrapping_add(1);
-        header
+    fn header(&self, marker: bool, payload_type: u8, timestamp: u32) -> Header {
+        Header { marker, payload_type, sequence: self.identity.sequence, timestamp, ssrc: self.identity.ssrc }
+    }
+
+    /// One packet, which takes a sequence number only if there is something to send.
+    fn push(&mut self, pass: &mut Pass<'_>, due: Tick, header: &Header, write: impl FnOnce(&mut [u8]) -> usize) {
+        let pushed = pass.outbox.push(header, due, write);
+        self.starting = !pushed;
+        if pushed {
+            self.identity.sequence = self.identity.sequence.wrapping_add(1);
+        }
+    }
+}
+
+/// One frame of 20 ms; what `samples` lacks is silence.
+fn encode(encoder: &mut Encoder, samples: &[i16], body: &mut [u8]) -> usize {
+    let silence = match encoder.codec() {
+        Codec::Pcmu => Some(g711::ULAW_SILENCE),
+        Codec::Pcma => Some(g711::ALAW_SILENCE),
+        _ => None,
+    };
+    match (silence, body.get_mut(..FRAME_SAMPLES)) {
+        (Some(silence), Some(body)) => {
+            let encoded = encoder.encode(samples, body).unwrap_or(0);
+            body[encoded..].fill(silence);
+            FRAME_SAMPLES
+        }
+        _ if samples.len() == FRAME_SAMPLES => encoder.encode(samples, body).unwrap_or(0),
+        _ => {
+            let mut whole = [0; FRAME_SAMPLES];
+            whole[..samples.len()].copy_from_slice(samples);
+            encoder.encode(&whole, body).unwrap_or(0)
+        }
     }
 }
 

@@ -1,37 +1,79 @@
 //! One call's chain, in data-flow order, sans-IO. Purpose: datagrams and due times in; frames in the rings, packets in
 //! the outbox and reports out. Media workers. Invariants: nothing here allocates, frees, reads a clock or makes a system
-//! call; forged packets, garbage and wrong payloads are counted and change nothing else. Deliberately absent: sockets
+//! call; forged packets, garbage and wrong payloads are counted and change nothing else. Probation: a source is followed
+//! after `LATCH_PACKETS` packets (`latch`), another SSRC of it after two in sequence; a payload type needs none, since only
+//! those that were agreed are taken, and the peer may change between them from packet to packet. Deliberately absent: sockets
 //! (`socket`), the loop (`worker`).
 
 use crate::id::{CallId, Generation};
-use crate::limits::{FRAME, MEDIA_TIMEOUT, RTP_PACKET_SAMPLES_MAX, UNANSWERED_MEDIA_MAX};
+use crate::limits::{FRAME, MEDIA_TIMEOUT, UNANSWERED_MEDIA_MAX};
+use crate::media::bridge::{Bridge, Onward, Passing, What};
+use crate::media::coders::Coders;
+use crate::media::control::CallControl;
+use crate::media::ears::Ears;
 use crate::media::echo::Echo;
-use crate::media::event::{MediaEvent, SessionStats};
-use crate::media::inbound::{Arrived, Inbound};
+use crate::media::event::{MediaEvent, Quality, SessionStats};
+use crate::media::inbound::Inbound;
 use crate::media::latch::{Latch, Verdict};
-use crate::media::pass::Pass;
-use crate::media::plan::SessionPlan;
-use crate::media::playout::{Identity, Line, Playout};
+use crate::media::pass::{Outbox, Pass};
+use crate::media::playout::{Line, Playout};
+use crate::media::recorder::Side;
+use crate::media::reorder::{Arrived, Audio};
+use crate::media::secure::Secure;
+use crate::media::transcode;
+use crate::rtp::control::ControlEvent;
 use crate::rtp::dtmf::{Digits, Event, Receiver};
+use crate::rtp::quality;
+use crate::rtp::rtcp;
+use crate::rtp::srtp::{OVERHEAD_MAX, SrtpContext, SrtpError};
 use crate::rtp::stats::{Arrival, Reception};
-use crate::rtp::{Packet, Payload};
-use crate::time::Tick;
+use crate::rtp::{Codec, Format, Formats, Header, Packet};
+use crate::telemetry::Marks;
+use crate::time::{MediaTime, Tick};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Comfort noise, RFC 3389: accepted, and heard as the silence that it stands for.
 const COMFORT_NOISE: u8 = 13;
-/// How often an echo call looks at its media timeout.
-const HOUSEKEEPING: Duration = Duration::from_millis(60);
-/// Frames sent at most to an address that never answered.
-// 2 s / 20 ms.
-const UNANSWERED_FRAMES_MAX: u32 = (UNANSWERED_MEDIA_MAX.as_millis() / FRAME.as_millis()) as u32;
+/// How often a call looks at its media timeout, in milliseconds: on the full tenth of a second, so that calls share the
+/// wake-ups that this takes.
+const HOUSEKEEPING_MS: u64 = 900;
+const HOUSEKEEPING_STEP_MS: u64 = 100;
 
 /// The part of the chain that depends on the role.
 #[expect(clippy::large_enum_variant, reason = "lives in the one box of its call; a second one would only add a jump")]
 pub(in crate::media) enum RoleParts {
     Echo(Echo),
     Speech(SpeechParts),
+    Bridge(Bridge),
+}
+
+/// Plain facts of a call's media.
+pub(in crate::media) struct Facts {
+    pub(in crate::media) call: CallId,
+    pub(in crate::media) formats: Formats,
+    pub(in crate::media) held: bool,
+    pub(in crate::media) remote: Option<SocketAddr>,
+    pub(in crate::media) learn_source: bool,
+}
+
+/// What was allocated for it.
+pub(in crate::media) struct Parts {
+    pub(in crate::media) coders: Box<Coders>,
+    pub(in crate::media) role: RoleParts,
+    pub(in crate::media) control: Option<CallControl>,
+    pub(in crate::media) secure: Option<Box<Secure>>,
+    pub(in crate::media) ears: Ears,
+}
+
+/// What became of a datagram.
+pub(super) enum Heard<'a> {
+    /// Counted, perhaps answered.
+    Taken,
+    /// In order, and its audio is readable by speech now (the ingress mark's end).
+    Readable,
+    /// For the other leg of a bridge.
+    Onward(Onward<'a>),
 }
 
 /// Both halves of a speech call.
@@ -40,12 +82,15 @@ pub(in crate::media) struct SpeechParts {
     pub(in crate::media) playout: Playout,
 }
 
-/// What a payload type means on this call.
+/// What a packet means on this call.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    Audio,
+    Audio(Audio),
     TelephoneEvent,
     ComfortNoise,
+    /// An agreed codec, but not a payload of it that we take.
+    Malformed,
+    /// A payload type that was not agreed.
     Unknown,
 }
 
@@ -60,41 +105,61 @@ struct Source {
 /// One call's media.
 pub(in crate::media) struct Session {
     call: CallId,
-    payload: Payload,
-    telephone_event: Option<u8>,
+    formats: Formats,
+    coders: Box<Coders>,
+    /// Coders that were replaced and have not gone back to control yet.
+    retired: Option<Box<Coders>>,
+    control: Option<CallControl>,
+    secure: Option<Box<Secure>>,
+    ears: Ears,
     held: bool,
     latch: Latch,
     source: Option<Source>,
     keys: Receiver,
     role: RoleParts,
-    identity: Identity,
     /// The destination has sent us something.
     answered: bool,
-    unanswered_frames: u32,
+    /// Audio sent to it before it did.
+    unanswered: Duration,
+    /// Codec of the last audio received.
+    heard_in: Codec,
     /// When the last valid packet came (or the call opened, or hold ended).
     heard: Tick,
     timed_out: bool,
     housekeeping_due: Tick,
+    /// When audio time was 0.
+    opened: Tick,
+    /// Bridge: the sender is another one than that of the packets passed on before.
+    fresh_source: bool,
     stats: SessionStats,
 }
 
 impl Session {
-    pub(in crate::media) fn new(plan: &SessionPlan, identity: Identity, role: RoleParts) -> Self {
+    pub(in crate::media) fn new(facts: Facts, parts: Parts) -> Self {
+        let Facts { call, formats, held, remote, learn_source } = facts;
+        let Parts { coders, role, control, secure, mut ears } = parts;
+        ears.set_searching(formats.telephone_event.is_none());
         Self {
-            call: plan.call,
-            payload: plan.payload,
-            telephone_event: plan.telephone_event,
-            held: plan.held,
-            latch: Latch::new(plan.remote, plan.learn_source),
+            call,
+            formats,
+            coders,
+            retired: None,
+            control,
+            secure,
+            ears,
+            held,
+            latch: Latch::new(remote, learn_source),
             source: None,
-            keys: Receiver::default(),
+            keys: receiver(&formats),
             role,
-            identity,
             answered: false,
-            unanswered_frames: 0,
+            unanswered: Duration::ZERO,
+            heard_in: formats.send.codec,
             heard: Tick(0),
             timed_out: false,
             housekeeping_due: Tick(0),
+            opened: Tick(0),
+            fresh_source: false,
             stats: SessionStats::default(),
         }
     }
@@ -116,81 +181,299 @@ impl Session {
             stats.jitter = source.reception.jitter();
             stats.jitter_max = stats.jitter_max.max(source.reception.jitter_max());
         }
+        stats.mos = self.mos(&stats);
         stats
+    }
+
+    /// How the caller's audio got here.
+    fn mos(&self, stats: &SessionStats) -> Option<f32> {
+        let expected = stats.packets_received + stats.lost;
+        let missing = (stats.lost + stats.late).min(expected);
+        let round_trip = stats.quality.and_then(|q| q.round_trip);
+        let line = quality::Line {
+            codec: self.heard_in,
+            // What the peer adds to its packets is not known before one is lost.
+            fec: self.formats.opus.fec,
+            one_way_delay: quality::one_way_delay(round_trip, stats.jitter),
+            // Counts of packets are exact in a double.
+            loss: missing as f64 / expected.max(1) as f64,
+            burst_ratio: 1.0,
+        };
+        (stats.packets_received > 0).then(|| quality::estimate(line).mos as f32)
     }
 
     // --- in ---------------------------------------------------------------------------------------------------------
 
     /// The call starts; its 20 ms clock ticks first at `first_due`.
     pub(super) fn handle_opened(&mut self, now: Tick, first_due: Tick) {
-        self.heard = now;
-        self.housekeeping_due = now + HOUSEKEEPING;
+        (self.heard, self.opened) = (now, now);
+        self.housekeeping_due = next_housekeeping(now);
+        if let Some(control) = &mut self.control {
+            control.handle_opened(now);
+        }
         if let RoleParts::Speech(parts) = &mut self.role {
             parts.inbound.handle_opened(now);
-            parts.playout.handle_opened(first_due);
+            parts.playout.handle_opened(now, first_due);
         }
     }
 
-    /// One datagram. True when it was in order and its audio is readable by speech now (the ingress mark's end).
-    pub(super) fn handle_datagram(
+    /// One datagram.
+    pub(super) fn handle_datagram<'d>(
         &mut self,
         pass: &mut Pass<'_>,
         from: SocketAddr,
         received: Tick,
-        datagram: &[u8],
-    ) -> bool {
+        datagram: &'d mut [u8],
+    ) -> Heard<'d> {
         // No input makes a chain panic, so the test of what happens then has to ask for it.
         #[cfg(test)]
-        assert_ne!(datagram, b"panic", "asked for by a test");
+        assert_ne!(&*datagram, b"panic", "asked for by a test");
+        if rtcp::is_rtcp(datagram) && self.is_control_muxed() {
+            self.handle_control(pass, from, received, datagram);
+            return Heard::Taken;
+        }
+        let Some(datagram) = self.open(pass, datagram, SrtpContext::unprotect_rtp) else { return Heard::Taken };
         let Ok(packet) = Packet::parse(datagram) else {
             self.stats.garbage += 1;
             pass.marks.rtp_garbage.count();
-            return false;
+            return Heard::Taken;
         };
-        let kind = self.kind(packet.header.payload_type);
-        let fits = kind != Kind::Audio || (1..=RTP_PACKET_SAMPLES_MAX).contains(&packet.payload.len());
-        let plausible = fits && kind != Kind::Unknown;
+        let kind = self.kind(&packet);
+        let plausible = !matches!(kind, Kind::Malformed | Kind::Unknown);
         match self.latch.handle_packet(pass.now, from, packet.header.ssrc, packet.header.sequence, plausible) {
             Verdict::Accepted => {}
-            Verdict::Probation => return false,
+            Verdict::Probation => return Heard::Taken,
             Verdict::Forged => {
                 self.stats.forged += 1;
                 pass.marks.rtp_forged.count();
-                return false;
+                return Heard::Taken;
             }
         }
-        if kind == Kind::Unknown {
-            self.stats.wrong_payload += 1;
-            pass.marks.rtp_wrong_payload.count();
-            return false;
-        }
-        if !fits {
-            self.stats.garbage += 1;
-            pass.marks.rtp_garbage.count();
-            return false;
-        }
-        let Some(extended) = self.receive(pass, &packet, received) else { return false };
+        let (audio, clock) = match kind {
+            Kind::Unknown => {
+                self.stats.wrong_payload += 1;
+                pass.marks.rtp_wrong_payload.count();
+                return Heard::Taken;
+            }
+            Kind::Malformed => {
+                self.stats.garbage += 1;
+                pass.marks.rtp_garbage.count();
+                return Heard::Taken;
+            }
+            Kind::Audio(audio) => (audio, Some(audio.clock)),
+            Kind::TelephoneEvent => (Audio::NONE, self.formats.telephone_event.map(|e| e.clock)),
+            Kind::ComfortNoise => (Audio::NONE, None),
+        };
+        let Some(extended) = self.receive(pass, &packet, received, clock) else { return Heard::Taken };
         if self.held {
-            return false;
+            return Heard::Taken;
         }
         if kind == Kind::TelephoneEvent {
             self.handle_event(pass, &packet);
         }
-        let arrived = Arrived {
-            sequence: packet.header.sequence,
-            timestamp: packet.header.timestamp,
-            received,
-            payload: self.payload,
-            octets: if kind == Kind::Audio { packet.payload } else { &[] },
-        };
+        let Header { sequence, timestamp, marker, .. } = packet.header;
+        let arrived = Arrived { sequence, timestamp, received, audio, octets: packet.payload };
+        if let Some(format) = self.formats.receive.get(usize::from(audio.place)).copied().flatten()
+            && audio != Audio::NONE
+        {
+            self.heard_in = format.codec;
+        }
+        let (stats, coders, ears) = (&mut self.stats, &mut self.coders, &mut self.ears);
         match &mut self.role {
-            RoleParts::Speech(parts) => parts.inbound.handle_packet(pass, &mut self.stats, arrived),
-            RoleParts::Echo(echo) => {
-                if kind == Kind::Audio {
-                    echo.handle_packet(pass, arrived, extended, packet.header.marker, &mut self.identity);
+            RoleParts::Speech(parts) => {
+                let readable = parts.inbound.handle_packet(pass, stats, coders, ears, &arrived);
+                self.report_keys(pass);
+                if readable {
+                    return Heard::Readable;
                 }
-                false
             }
+            RoleParts::Echo(echo) => {
+                if audio != Audio::NONE {
+                    echo.handle_packet(pass, stats, coders, ears, &arrived, extended, marker, self.formats.send);
+                    self.report_keys(pass);
+                }
+            }
+            RoleParts::Bridge(_) => return self.onward(kind, arrived, extended, marker),
+        }
+        Heard::Taken
+    }
+
+    /// RTCP comes and goes with the audio.
+    pub(super) fn is_control_muxed(&self) -> bool {
+        self.control.as_ref().is_some_and(CallControl::is_muxed)
+    }
+
+    /// Opens a datagram in place, where SRTP was agreed.
+    fn open<'d>(
+        &mut self,
+        pass: &mut Pass<'_>,
+        datagram: &'d mut [u8],
+        unprotect: fn(&mut SrtpContext, &mut [u8]) -> Result<usize, SrtpError>,
+    ) -> Option<&'d [u8]> {
+        let Some(secure) = &mut self.secure else { return Some(datagram) };
+        if let Ok(len) = unprotect(&mut secure.theirs, datagram) {
+            return datagram.get(..len);
+        }
+        self.stats.srtp_failed += 1;
+        pass.marks.srtp_failed.count();
+        None
+    }
+
+    /// One datagram of RTCP.
+    pub(super) fn handle_control(
+        &mut self,
+        pass: &mut Pass<'_>,
+        from: SocketAddr,
+        received: Tick,
+        datagram: &mut [u8],
+    ) {
+        let Some(datagram) = self.open(pass, datagram, SrtpContext::unprotect_rtcp) else { return };
+        let (audio, authentic) = (self.latch.destination(), self.secure.is_some());
+        let Some(control) = &mut self.control else { return };
+        if !control.handle_datagram(received, from, audio, authentic, datagram) {
+            pass.marks.rtcp_dropped.count();
+            return;
+        }
+        self.stats.rtcp_received += 1;
+        pass.marks.rtcp_received.count();
+        while let Some(event) = control.poll_event() {
+            let ControlEvent::Reported { report, round_trip } = event else { continue };
+            // Nobody else knows our SSRC: what we sent has arrived.
+            self.answered = true;
+            let before = self.stats.quality.unwrap_or_default();
+            let quality = Quality {
+                round_trip: round_trip.or(before.round_trip),
+                remote_loss: report.fraction_lost,
+                remote_jitter: report.jitter,
+                jitter: self.source.as_ref().map_or(Duration::ZERO, |s| s.reception.jitter()),
+            };
+            self.stats.quality = Some(quality);
+            self.coders.handle_loss(report.fraction_lost);
+            pass.reports.offer(pass.marks, MediaEvent::Quality { call: self.call, quality });
+        }
+    }
+
+    /// The RTCP packet that is due, or the last one.
+    fn report(&mut self, pass: &mut Pass<'_>, goodbye: bool) {
+        let Some(control) = &mut self.control else { return };
+        let to = control.destination(self.latch.destination()).filter(|_| self.answered);
+        let source = self.source.as_mut().map(|s| (s.ssrc, &mut s.reception));
+        // Drawn up even if it has nowhere to go, so that the next one gets its time.
+        let mut octets = [0; rtcp::REPORT_LEN_MAX + OVERHEAD_MAX];
+        let room = &mut octets[..rtcp::REPORT_LEN_MAX];
+        let written = match goodbye {
+            true => control.poll_goodbye(pass.now, source, room),
+            false => control.poll_report(pass.now, source, room),
+        };
+        let (Some(len), Some(to)) = (written, to) else { return };
+        let len = match &mut self.secure {
+            Some(secure) => secure.ours.protect_rtcp(&mut octets, len).ok(),
+            None => Some(len),
+        };
+        let Some(report) = len.and_then(|len| octets.get(..len)) else { return };
+        pass.outbox.push_control(to, report);
+        self.stats.rtcp_sent += 1;
+        pass.marks.rtcp_sent.count();
+    }
+
+    /// The call ends: tells the peer.
+    pub(super) fn handle_closing(&mut self, pass: &mut Pass<'_>) {
+        self.report(pass, true);
+    }
+
+    /// The outbox is about to be handed to the network.
+    pub(super) fn handle_sending(&mut self, outbox: &mut Outbox, marks: &Marks) {
+        if let Some(secure) = &mut self.secure {
+            let failed = outbox.seal(&mut secure.ours) as u64;
+            self.stats.send_failed += failed;
+            marks.rtp_send_failed.add(failed);
+        }
+    }
+
+    /// A packet for the other leg.
+    fn onward<'d>(&mut self, kind: Kind, packet: Arrived<'d>, extended: u64, marker: bool) -> Heard<'d> {
+        let Audio { place, samples, .. } = packet.audio;
+        let what = match kind {
+            Kind::Audio(_) => self.formats.receive.get(usize::from(place)).copied().flatten().map(What::Audio),
+            Kind::TelephoneEvent => self.formats.telephone_event.map(What::Event),
+            Kind::ComfortNoise => Some(What::ComfortNoise),
+            Kind::Malformed | Kind::Unknown => None,
+        };
+        let rate = self.coders.decoder(usize::from(place)).map_or(1, |d| d.rate());
+        let length = Duration::from_micros(u64::from(samples) * 1_000_000 / u64::from(rate));
+        what.map_or(Heard::Taken, |what| Heard::Onward(Onward { what, packet, extended, marker, length }))
+    }
+
+    /// Sends what `from`, the other leg of this bridge, has accepted.
+    pub(super) fn handle_onward(&mut self, pass: &mut Pass<'_>, from: &mut Self, onward: &Onward<'_>) {
+        let open = self.is_open();
+        let RoleParts::Bridge(bridge) = &mut self.role else { return };
+        if !open {
+            bridge.handle_pause();
+            from.handle_nobody(pass);
+            return;
+        }
+        if std::mem::take(&mut from.fresh_source) {
+            bridge.handle_pause();
+        }
+        if !self.answered {
+            self.unanswered += onward.length;
+        }
+        if from.ears.is_recording() || self.ears.is_recording() {
+            let mut passing = Passing::default();
+            let heard = Some(&mut passing);
+            bridge.handle_onward(
+                pass,
+                &mut self.stats,
+                &mut from.coders,
+                &mut self.coders,
+                &self.formats,
+                onward,
+                heard,
+            );
+            let walls = (from.wall(pass.now), self.wall(pass.now));
+            from.ears.handle_passing(Side::Caller, walls.0, passing.samples());
+            self.ears.handle_passing(Side::Agent, walls.1, passing.samples());
+        } else {
+            bridge.handle_onward(
+                pass,
+                &mut self.stats,
+                &mut from.coders,
+                &mut self.coders,
+                &self.formats,
+                onward,
+                None,
+            );
+        }
+    }
+
+    /// What was accepted had nobody to go to.
+    pub(super) fn handle_nobody(&mut self, pass: &mut Pass<'_>) {
+        self.stats.unbridged += 1;
+        pass.marks.rtp_unbridged.count();
+    }
+
+    /// The bridge that this call is a leg of.
+    pub(in crate::media) fn bridge(&self) -> Option<&Bridge> {
+        match &self.role {
+            RoleParts::Bridge(bridge) => Some(bridge),
+            RoleParts::Echo(_) | RoleParts::Speech(_) => None,
+        }
+    }
+
+    /// The other leg came, or went.
+    pub(super) fn set_partner_slot(&mut self, slot: Option<u32>) {
+        if let RoleParts::Bridge(bridge) = &mut self.role {
+            bridge.set_slot(slot);
+        }
+    }
+
+    /// Packets that one received packet makes at most.
+    pub(super) fn answers_max(&self) -> usize {
+        match &self.role {
+            RoleParts::Echo(_) if self.formats.send.codec != Codec::Opus => 1,
+            RoleParts::Speech(_) => 1,
+            RoleParts::Echo(_) | RoleParts::Bridge(_) => transcode::PACKETS_MAX,
         }
     }
 
@@ -198,11 +481,16 @@ impl Session {
     pub(super) fn handle_timeout(&mut self, pass: &mut Pass<'_>) {
         let line = self.line();
         if let RoleParts::Speech(parts) = &mut self.role {
-            parts.inbound.handle_timeout(pass, &mut self.stats);
-            parts.playout.handle_timeout(pass, &mut self.stats, line);
+            parts.inbound.handle_timeout(pass, &mut self.stats, &mut self.coders, &mut self.ears);
+            parts.playout.handle_timeout(pass, &mut self.stats, &line, self.coders.encoder(), &mut self.ears);
+            self.report_keys(pass);
+        }
+        if self.control.as_ref().is_some_and(|c| pass.now >= c.poll_timeout()) {
+            self.report(pass, false);
         }
         if pass.now >= self.housekeeping_due {
-            self.housekeeping_due = pass.now + HOUSEKEEPING;
+            self.housekeeping_due = next_housekeeping(pass.now);
+            self.give_back(pass);
             if !self.held && !self.timed_out && pass.now.since(self.heard) >= MEDIA_TIMEOUT {
                 self.timed_out = true;
                 pass.reports.offer(pass.marks, MediaEvent::MediaTimeout { call: self.call });
@@ -212,18 +500,23 @@ impl Session {
 
     /// When `handle_timeout` is needed next.
     pub(super) fn poll_timeout(&self) -> Tick {
+        let housekeeping = self.housekeeping_due;
+        let due = self.control.as_ref().map_or(housekeeping, |c| c.poll_timeout().min(housekeeping));
         match &self.role {
-            RoleParts::Echo(_) => self.housekeeping_due,
-            RoleParts::Speech(parts) => {
-                parts.inbound.poll_timeout().min(parts.playout.poll_timeout()).min(self.housekeeping_due)
-            }
+            RoleParts::Echo(_) | RoleParts::Bridge(_) => due,
+            RoleParts::Speech(parts) => parts.inbound.poll_timeout().min(parts.playout.poll_timeout()).min(due),
         }
     }
 
     /// The outbox was handed to the network, which took the first `taken` packets; `at`: when the send returned.
     pub(super) fn handle_sent(&mut self, pass: &mut Pass<'_>, at: Tick, taken: usize) {
         let packets = pass.outbox.packets();
-        let octets: usize = packets[..taken].iter().map(|p| p.octets().len() - crate::rtp::header::HEADER_LEN).sum();
+        let octets: usize = packets[..taken].iter().map(|p| p.payload).sum();
+        if let Some(control) = &mut self.control {
+            for packet in &packets[..taken] {
+                control.handle_sent(at, packet.timestamp, packet.payload);
+            }
+        }
         let failed = (packets.len() - taken) as u64;
         self.stats.packets_sent += taken as u64;
         self.stats.octets_sent += octets as u64;
@@ -231,7 +524,7 @@ impl Session {
         pass.marks.rtp_sent.add(taken as u64);
         pass.marks.rtp_send_failed.add(failed);
         match &mut self.role {
-            RoleParts::Echo(_) => {
+            RoleParts::Echo(_) | RoleParts::Bridge(_) => {
                 for packet in &packets[..taken] {
                     pass.marks.route_bridge.record(at.since(packet.origin));
                 }
@@ -241,7 +534,7 @@ impl Session {
                     pass.marks.route_egress.record(at.since(packet.origin));
                 }
                 if !self.answered {
-                    self.unanswered_frames += 1;
+                    self.unanswered += FRAME;
                 }
                 parts.playout.handle_sent(pass, self.call, at, taken > 0);
             }
@@ -250,12 +543,53 @@ impl Session {
 
     // --- orders -----------------------------------------------------------------------------------------------------
 
-    pub(super) fn handle_remote(&mut self, remote: SocketAddr, payload: Payload, telephone_event: Option<u8>) {
-        self.payload = payload;
-        self.telephone_event = telephone_event;
+    pub(super) fn handle_remote(
+        &mut self,
+        pass: &mut Pass<'_>,
+        remote: SocketAddr,
+        rtcp_remote: Option<SocketAddr>,
+        formats: Formats,
+        coders: Option<Box<Coders>>,
+    ) {
+        if let Some(coders) = coders {
+            let old = std::mem::replace(&mut self.coders, coders);
+            self.retire(old);
+            self.give_back(pass);
+            match &mut self.role {
+                RoleParts::Echo(echo) => echo.handle_new_source(),
+                RoleParts::Bridge(bridge) => bridge.handle_pause(),
+                RoleParts::Speech(_) => {}
+            }
+        }
+        if self.coders.serves(&formats) {
+            if formats.telephone_event != self.formats.telephone_event {
+                self.keys = receiver(&formats);
+                self.ears.set_searching(formats.telephone_event.is_none());
+            }
+            self.formats = formats;
+        }
+        if let Some(control) = &mut self.control {
+            control.handle_remote(rtcp_remote, rtcp_remote.is_none(), self.formats.send.codec.rtp_clock());
+        }
         if self.latch.set_expected(remote) {
             self.answered = false;
-            self.unanswered_frames = 0;
+            self.unanswered = Duration::ZERO;
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "leaking beats freeing on the packet path; see `Worker::refuse`")]
+    fn retire(&mut self, coders: Box<Coders>) {
+        // A third set before control took the first one back: it does not read its reports.
+        std::mem::forget(self.retired.replace(coders));
+    }
+
+    /// Gives replaced coders back, as soon as there is room to.
+    fn give_back(&mut self, pass: &mut Pass<'_>) {
+        if let Some(coders) = self.retired.take()
+            && let Err(MediaEvent::Retired { coders, .. }) =
+                pass.reports.deliver(MediaEvent::Retired { call: self.call, coders })
+        {
+            self.retired = Some(coders);
         }
     }
 
@@ -264,8 +598,10 @@ impl Session {
             // Time on hold is no missing media.
             self.heard = now;
             self.timed_out = false;
-            if let RoleParts::Speech(parts) = &mut self.role {
-                parts.inbound.handle_new_source();
+            match &mut self.role {
+                RoleParts::Speech(parts) => parts.inbound.handle_new_source(),
+                RoleParts::Echo(echo) => echo.handle_new_source(),
+                RoleParts::Bridge(bridge) => bridge.handle_pause(),
             }
         }
         self.held = held;
@@ -274,24 +610,32 @@ impl Session {
     pub(super) fn handle_flush(&mut self, pass: &mut Pass<'_>, generation: Generation) {
         match &mut self.role {
             RoleParts::Speech(parts) => parts.playout.handle_flush(pass, self.call, generation),
-            RoleParts::Echo(_) => {}
+            RoleParts::Echo(_) | RoleParts::Bridge(_) => {}
         }
     }
 
     pub(super) fn handle_digits(&mut self, digits: Digits) {
         if let RoleParts::Speech(parts) = &mut self.role {
-            parts.playout.handle_digits(digits);
+            parts.playout.handle_digits(digits, self.formats.telephone_event.is_some());
         }
     }
 
     // --- parts ------------------------------------------------------------------------------------------------------
 
-    fn kind(&self, payload_type: u8) -> Kind {
-        if payload_type == self.payload.payload_type() {
-            Kind::Audio
-        } else if Some(payload_type) == self.telephone_event {
+    fn kind(&self, packet: &Packet<'_>) -> Kind {
+        let payload_type = packet.header.payload_type;
+        let format = |f: &Option<Format>| f.is_some_and(|f| f.payload_type == payload_type);
+        if let Some(place) = self.formats.receive.iter().position(format) {
+            let clock = self.formats.receive[place].map_or(0, |f| f.codec.rtp_clock());
+            return match self.coders.samples(place, packet.payload) {
+                // Both are small: four formats, 60 ms.
+                Some(samples) => Kind::Audio(Audio { place: place as u8, samples: samples as u16, clock }),
+                None => Kind::Malformed,
+            };
+        }
+        if self.formats.telephone_event.is_some_and(|e| e.payload_type == payload_type) {
             Kind::TelephoneEvent
-        } else if payload_type == COMFORT_NOISE {
+        } else if payload_type == COMFORT_NOISE || self.formats.comfort_noise == Some(payload_type) {
             Kind::ComfortNoise
         } else {
             Kind::Unknown
@@ -299,11 +643,15 @@ impl Session {
     }
 
     /// Counts a packet of the right address; its extended sequence number, or `None` when it is not to be used.
-    fn receive(&mut self, pass: &mut Pass<'_>, packet: &Packet<'_>, received: Tick) -> Option<u64> {
+    /// `clock`: Hz of its timestamp, if its payload type says so.
+    fn receive(&mut self, pass: &mut Pass<'_>, packet: &Packet<'_>, received: Tick, clock: Option<u32>) -> Option<u64> {
         let header = packet.header;
         let known = match &mut self.source {
             Some(source) if source.ssrc == header.ssrc => {
                 source.rival = None;
+                if let Some(clock) = clock {
+                    source.reception.set_clock(clock);
+                }
                 let known = source.reception.handle_packet(header.sequence, header.timestamp, received);
                 (known.1 != Arrival::Restart).then_some(known)
             }
@@ -318,7 +666,7 @@ impl Session {
             if self.source.is_none() {
                 pass.reports.offer(pass.marks, MediaEvent::FirstPacket { call: self.call, at: received });
             }
-            let reception = Reception::new(header.sequence, header.timestamp, received);
+            let reception = Reception::new(header.sequence, header.timestamp, received, clock.unwrap_or(8_000));
             let extended = reception.highest();
             self.start_source(header.ssrc, reception);
             (extended, Arrival::New)
@@ -342,33 +690,69 @@ impl Session {
             self.stats.lost += old.reception.lost();
             self.stats.jitter_max = self.stats.jitter_max.max(old.reception.jitter_max());
         }
-        self.keys = Receiver::default();
+        self.keys = receiver(&self.formats);
+        self.coders.handle_new_source();
         match &mut self.role {
             RoleParts::Echo(echo) => echo.handle_new_source(),
             RoleParts::Speech(parts) => parts.inbound.handle_new_source(),
+            // What goes on to the other leg starts anew with the next packet.
+            RoleParts::Bridge(_) => self.fresh_source = true,
         }
     }
 
     fn handle_event(&mut self, pass: &mut Pass<'_>, packet: &Packet<'_>) {
         let Some(event) = Event::parse(packet.payload) else { return };
         let Some(digit) = self.keys.handle_event(packet.header.timestamp, event) else { return };
+        self.report_key(pass, digit);
+    }
+
+    /// Keys that were found in the audio.
+    fn report_keys(&mut self, pass: &mut Pass<'_>) {
+        while let Some(digit) = self.ears.poll_key() {
+            self.report_key(pass, digit);
+        }
+    }
+
+    fn report_key(&mut self, pass: &mut Pass<'_>, digit: char) {
         let at = match &self.role {
             RoleParts::Echo(echo) => echo.position(),
             RoleParts::Speech(parts) => parts.inbound.position(),
+            RoleParts::Bridge(_) => self.wall(pass.now),
         };
         self.stats.digits += 1;
         pass.marks.digits.count();
         pass.reports.offer(pass.marks, MediaEvent::Digit { call: self.call, digit, at });
     }
 
+    /// Audio time by the clock.
+    fn wall(&self, now: Tick) -> MediaTime {
+        MediaTime(u64::try_from(now.since(self.opened).as_micros() / 125).unwrap_or(u64::MAX))
+    }
+
     fn line(&self) -> Line {
-        let answers = self.answered || self.unanswered_frames < UNANSWERED_FRAMES_MAX;
         Line {
-            payload: self.payload,
-            telephone_event: self.telephone_event,
-            open: !self.held && answers && self.latch.destination().is_some(),
+            call: self.call,
+            format: self.formats.send,
+            telephone_event: self.formats.telephone_event,
+            open: self.is_open(),
         }
     }
+
+    /// Whether anything may be sent.
+    fn is_open(&self) -> bool {
+        let answers = self.answered || self.unanswered < UNANSWERED_MEDIA_MAX;
+        !self.held && answers && self.latch.destination().is_some()
+    }
+}
+
+/// For the agreed events' clock.
+fn receiver(formats: &Formats) -> Receiver {
+    formats.telephone_event.map_or_else(Receiver::default, |e| Receiver::new(e.clock))
+}
+
+fn next_housekeeping(now: Tick) -> Tick {
+    let step = Duration::from_millis(HOUSEKEEPING_STEP_MS).as_nanos() as u64;
+    Tick((now + Duration::from_millis(HOUSEKEEPING_MS)).0.next_multiple_of(step))
 }
 
 #[cfg(test)]

@@ -74,30 +74,41 @@ impl ReceiveBatch {
     pub fn new() -> Self {
         // SAFETY: all-zero is a valid value of these C structs (null pointers, zero lengths).
         let (names, vectors, headers) = unsafe { (mem::zeroed(), mem::zeroed(), mem::zeroed()) };
-        Self {
+        let mut batch = Self {
             octets: Box::new([[0; RTP_DATAGRAM_MAX]; DATAGRAM_BATCH]),
             names: Box::new(names),
             controls: Box::new([const { Control([0; CONTROL_LEN]) }; DATAGRAM_BATCH]),
             vectors: Box::new(vectors),
             headers: Box::new(headers),
             len: 0,
+        };
+        for n in 0..DATAGRAM_BATCH {
+            batch.vectors[n] =
+                libc::iovec { iov_base: batch.octets[n].as_mut_ptr().cast(), iov_len: batch.octets[n].len() };
+            let header = &mut batch.headers[n].msg_hdr;
+            header.msg_name = (&raw mut batch.names[n]).cast();
+            header.msg_iov = &raw mut batch.vectors[n];
+            header.msg_iovlen = 1;
+            header.msg_control = batch.controls[n].0.as_mut_ptr().cast();
+            batch.offer(n);
         }
+        batch
+    }
+
+    /// Sets the lengths of the `n`th header, which the kernel overwrites when it fills it.
+    fn offer(&mut self, n: usize) {
+        let header = &mut self.headers[n].msg_hdr;
+        header.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+        header.msg_controllen = CONTROL_LEN;
+        header.msg_flags = 0;
     }
 
     /// Reads what waits on the socket, at most `DATAGRAM_BATCH`; returns how many. Errors of the socket (an ICMP message
     /// for an earlier send) count as nothing read.
     pub fn receive(&mut self, socket: &UdpSocket) -> usize {
-        for n in 0..DATAGRAM_BATCH {
-            self.vectors[n] =
-                libc::iovec { iov_base: self.octets[n].as_mut_ptr().cast(), iov_len: self.octets[n].len() };
-            let header = &mut self.headers[n].msg_hdr;
-            header.msg_name = (&raw mut self.names[n]).cast();
-            header.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
-            header.msg_iov = &raw mut self.vectors[n];
-            header.msg_iovlen = 1;
-            header.msg_control = self.controls[n].0.as_mut_ptr().cast();
-            header.msg_controllen = CONTROL_LEN;
-            header.msg_flags = 0;
+        // Only what the last call filled has to be offered anew: one datagram as a rule, not a whole batch.
+        for n in 0..self.len {
+            self.offer(n);
         }
         // SAFETY: the headers point to buffers of this struct, which live and stay in place (they are boxed) for the
         // call; the count is the array's length; no timeout is passed.
@@ -117,11 +128,23 @@ impl ReceiveBatch {
     /// The `n`th datagram of the last `receive`; `None` beyond it or when its source is no internet address.
     pub fn datagram(&self, n: usize) -> Option<Datagram<'_>> {
         let header = self.headers[..self.len].get(n)?;
-        let octets = match header.msg_hdr.msg_flags & libc::MSG_TRUNC {
-            0 => &self.octets[n][..(header.msg_len as usize).min(RTP_DATAGRAM_MAX)],
-            _ => &[],
-        };
+        let octets = &self.octets[n][..length(header)];
         Some(Datagram { from: address(&self.names[n])?, stamp: stamp(&header.msg_hdr), octets })
+    }
+
+    /// The same, with the octets to be changed in place: source, stamp, octets.
+    pub(super) fn datagram_mut(&mut self, n: usize) -> Option<(SocketAddr, u64, &mut [u8])> {
+        let header = self.headers[..self.len].get(n)?;
+        let octets = &mut self.octets[n][..length(header)];
+        Some((address(&self.names[n])?, stamp(&header.msg_hdr), octets))
+    }
+}
+
+/// Octets of a received datagram; 0 when it was longer than the buffer.
+fn length(header: &libc::mmsghdr) -> usize {
+    match header.msg_hdr.msg_flags & libc::MSG_TRUNC {
+        0 => (header.msg_len as usize).min(RTP_DATAGRAM_MAX),
+        _ => 0,
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::{AsRawFd, RawFd};
 
 use super::clock::StampClock;
 use super::socket::{ReceiveBatch, set_up};
@@ -44,6 +45,12 @@ impl TimedSocket {
     /// Sends one datagram; false when the network did not take it.
     pub fn send(&self, to: SocketAddr, octets: &[u8]) -> bool {
         self.socket.send_to(octets, to).is_ok_and(|n| n == octets.len())
+    }
+}
+
+impl AsRawFd for TimedSocket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
     }
 }
 

@@ -5,12 +5,13 @@
 
 use crate::id::CallId;
 use crate::limits::{COMMANDS_PER_PASS_MAX, DATAGRAM_BATCH, DATAGRAMS_PER_PASS_MAX};
+use crate::media::bridge::{Bridge, Onward};
 use crate::media::clock::StampClock;
 use crate::media::command::MediaCommand;
 use crate::media::event::{CloseCause, MediaEvent};
 use crate::media::pass::{Outbox, Pass, Reports};
 use crate::media::plan::PreparedSession;
-use crate::media::session::Session;
+use crate::media::session::{Heard, Session};
 use crate::media::socket::{self, Poller, ReceiveBatch};
 use crate::media::wheel::Wheel;
 use crate::os::clock::monotonic;
@@ -24,12 +25,17 @@ use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::thread;
 use std::time::Duration;
 
 /// Token of the wake for orders; calls have their slot number.
 const ORDERS: u64 = u64::MAX;
+/// Set in the token of a call's RTCP socket, beside its slot number.
+const CONTROL: u64 = 1 << 32;
 /// Longest sleep, so that the heartbeat shows a live loop even without calls.
 const SLEEP_MAX: Duration = Duration::from_millis(500);
+/// No entry in the wheel.
+const NEVER: Tick = Tick(u64::MAX);
 /// First frames of calls are spread over this many milliseconds.
 const SPREAD_MS: u64 = 20;
 const NANOS_PER_MS: u64 = 1_000_000;
@@ -66,6 +72,9 @@ pub(super) struct Worker {
     /// Vacant slots; capacity is the number of slots.
     vacant: Vec<u32>,
     wheel: Wheel,
+    /// When each slot's entry in the wheel comes out. A due time that moves away leaves it where it is: coming out once
+    /// for nothing costs less than moving an entry with every packet.
+    entered: Box<[Tick]>,
     clock: StampClock,
     batch: ReceiveBatch,
     outbox: Outbox,
@@ -103,6 +112,7 @@ impl Worker {
             calls: (0..slots).map(|_| None).collect(),
             vacant: (0..slots).rev().collect(),
             wheel: Wheel::new(parts.calls_max, monotonic()),
+            entered: (0..slots).map(|_| NEVER).collect(),
             clock: StampClock::new(),
             batch: ReceiveBatch::new(),
             outbox: Outbox::new(),
@@ -118,7 +128,7 @@ impl Worker {
             let now = self.clock.refresh();
             self.shared.heartbeat.store(now.0, Relaxed);
             self.carry_out_orders();
-            self.serve_due();
+            self.serve_due(now);
             for n in 0..ready {
                 match self.poller.token(n) {
                     ORDERS => {
@@ -126,6 +136,7 @@ impl Worker {
                         // Orders that came after the first look.
                         self.carry_out_orders();
                     }
+                    token if token & CONTROL != 0 => self.serve_control((token & !CONTROL) as u32),
                     slot => self.serve_socket(u32::try_from(slot).unwrap_or(u32::MAX)),
                 }
             }
@@ -146,11 +157,11 @@ impl Worker {
         }
     }
 
-    fn serve_due(&mut self) {
-        let now = monotonic();
+    fn serve_due(&mut self, now: Tick) {
         // Each call once: one that is due again already (after a standstill) comes in the next pass.
         for _ in 0..self.slots.len() {
             let Some(slot) = self.wheel.poll_due(now) else { break };
+            self.entered[slot as usize] = NEVER;
             if let Slot::Leaving(..) = self.slots[slot as usize] {
                 self.leave(slot);
                 continue;
@@ -163,12 +174,20 @@ impl Worker {
         let mut served = 0;
         while served < DATAGRAMS_PER_PASS_MAX {
             let Some(Slot::Live(prepared)) = self.slots.get(slot as usize) else { return };
+            // Answers leave on the call's own socket, what goes on to the other leg of a bridge on that leg's.
+            let out = prepared.session.bridge().map_or(Some(slot), Bridge::slot);
+            let answers_max = prepared.session.answers_max();
             let count = self.batch.receive(&prepared.socket);
             for n in 0..count {
+                if let Some(out) = out.filter(|_| self.outbox.room() < answers_max) {
+                    self.flush(out);
+                }
                 self.serve_datagram(slot, n);
             }
             // All answers of a batch leave together.
-            self.flush(slot);
+            if let Some(out) = out {
+                self.flush(out);
+            }
             served += count;
             if count < DATAGRAM_BATCH {
                 break;
@@ -179,8 +198,8 @@ impl Worker {
 
     fn serve_datagram(&mut self, slot: u32, n: usize) {
         let Some(Slot::Live(prepared)) = self.slots.get_mut(slot as usize) else { return };
-        let Some(datagram) = self.batch.datagram(n) else { return };
-        let received = self.clock.received(datagram.stamp);
+        let Some((from, stamp, octets)) = self.batch.datagram_mut(n) else { return };
+        let received = self.clock.received(stamp);
         let mut pass = Pass {
             now: monotonic(),
             marks: &self.marks,
@@ -188,14 +207,63 @@ impl Worker {
             outbox: &mut self.outbox,
             wake_speech: &mut self.wake_speech,
         };
-        let session = &mut prepared.session;
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            session.handle_datagram(&mut pass, datagram.from, received, datagram.octets)
-        }));
+        let (session, handed) = (&mut prepared.session, &mut pass);
+        let outcome = guarded(|| session.handle_datagram(handed, from, received, octets));
         match outcome {
-            Ok(true) => self.marks.route_ingress.record(monotonic().since(received)),
-            Ok(false) => {}
+            Ok(Heard::Readable) => self.marks.route_ingress.record(monotonic().since(received)),
+            Ok(Heard::Taken) => {}
+            Ok(Heard::Onward(onward)) => {
+                if pass_on(&mut self.slots, &mut pass, slot, &onward).is_err() {
+                    self.close(slot, CloseCause::Panicked);
+                }
+            }
             Err(_) => self.close(slot, CloseCause::Panicked),
+        }
+    }
+
+    /// Reads a call's RTCP socket: one batch a pass is more than a peer ever needs.
+    fn serve_control(&mut self, slot: u32) {
+        let Some(Slot::Live(prepared)) = self.slots.get_mut(slot as usize) else { return };
+        let Some(socket) = &prepared.rtcp_socket else { return };
+        for n in 0..self.batch.receive(socket) {
+            let Some((from, stamp, octets)) = self.batch.datagram_mut(n) else { continue };
+            let received = self.clock.received(stamp);
+            let mut pass = Pass {
+                now: monotonic(),
+                marks: &self.marks,
+                reports: &mut self.reports,
+                outbox: &mut self.outbox,
+                wake_speech: &mut self.wake_speech,
+            };
+            let session = &mut prepared.session;
+            if guarded(|| session.handle_control(&mut pass, from, received, octets)).is_err() {
+                self.close(slot, CloseCause::Panicked);
+                return;
+            }
+        }
+        self.schedule(slot);
+    }
+
+    /// Tells both legs of a bridge where the other one is, once both are here.
+    fn join(&mut self, slot: u32) {
+        let Some(Slot::Live(prepared)) = self.slots.get(slot as usize) else { return };
+        let (call, Some(partner)) = (prepared.call(), prepared.partner()) else { return };
+        let Some(other) = self.calls.iter().position(|c| *c == Some(partner)) else { return };
+        let places = self.slots.get_disjoint_mut([slot as usize, other]);
+        if let Ok([Slot::Live(one), Slot::Live(two)]) = places
+            && two.partner() == Some(call)
+        {
+            one.session.set_partner_slot(Some(other as u32));
+            two.session.set_partner_slot(Some(slot));
+        }
+    }
+
+    /// A leg of a bridge goes: the other one has nobody.
+    fn part(&mut self, call: CallId, partner: Option<u32>) {
+        if let Some(Slot::Live(other)) = partner.and_then(|slot| self.slots.get_mut(slot as usize))
+            && other.partner() == Some(call)
+        {
+            other.session.set_partner_slot(None);
         }
     }
 
@@ -210,7 +278,7 @@ impl Worker {
             wake_speech: &mut self.wake_speech,
         };
         let session = &mut prepared.session;
-        if catch_unwind(AssertUnwindSafe(|| work(session, &mut pass))).is_err() {
+        if guarded(|| work(session, &mut pass)).is_err() {
             self.close(slot, CloseCause::Panicked);
             return;
         }
@@ -220,10 +288,18 @@ impl Worker {
 
     /// Hands the outbox to the network and tells the chain.
     fn flush(&mut self, slot: u32) {
+        if let Some((to, packet)) = self.outbox.take_control()
+            && let Some(Slot::Live(prepared)) = self.slots.get(slot as usize)
+        {
+            let apart = prepared.rtcp_socket.as_ref().filter(|_| !prepared.session.is_control_muxed());
+            let socket = apart.unwrap_or(&prepared.socket);
+            socket::send(socket, to, std::slice::from_ref(packet));
+        }
         if self.outbox.is_empty() {
             return;
         }
         if let Some(Slot::Live(prepared)) = self.slots.get_mut(slot as usize) {
+            prepared.session.handle_sending(&mut self.outbox, &self.marks);
             let taken = match prepared.session.destination() {
                 Some(to) => socket::send(&prepared.socket, to, self.outbox.packets()),
                 None => 0,
@@ -237,7 +313,7 @@ impl Worker {
                 wake_speech: &mut self.wake_speech,
             };
             let session = &mut prepared.session;
-            if catch_unwind(AssertUnwindSafe(|| session.handle_sent(&mut pass, at, taken))).is_err() {
+            if guarded(|| session.handle_sent(&mut pass, at, taken)).is_err() {
                 self.close(slot, CloseCause::Panicked);
             }
         }
@@ -246,7 +322,15 @@ impl Worker {
 
     fn schedule(&mut self, slot: u32) {
         if let Some(Slot::Live(prepared)) = self.slots.get(slot as usize) {
-            self.wheel.set(slot, prepared.session.poll_timeout());
+            self.enter(slot, prepared.session.poll_timeout());
+        }
+    }
+
+    /// Sees to it that the slot is served by `due`.
+    fn enter(&mut self, slot: u32, due: Tick) {
+        if due < self.entered[slot as usize] {
+            self.entered[slot as usize] = due;
+            self.wheel.set(slot, due);
         }
     }
 
@@ -271,8 +355,8 @@ impl Worker {
         let slot = slot as u32;
         match order {
             MediaCommand::Open(_) => {}
-            MediaCommand::SetRemote { remote, payload, telephone_event, .. } => {
-                self.chain(slot, |session, _| session.handle_remote(remote, payload, telephone_event));
+            MediaCommand::SetRemote { remote, rtcp_remote, formats, coders, .. } => {
+                self.chain(slot, |session, pass| session.handle_remote(pass, remote, rtcp_remote, formats, coders));
             }
             MediaCommand::Hold { held, .. } => self.chain(slot, |session, pass| session.handle_hold(pass.now, held)),
             MediaCommand::FlushPlayout { generation, .. } => {
@@ -286,7 +370,11 @@ impl Worker {
     fn open(&mut self, mut prepared: Box<PreparedSession>) {
         let call = prepared.call();
         let Some(slot) = self.vacant.pop() else { return self.refuse(call, prepared) };
-        if self.poller.add(prepared.socket.as_raw_fd(), u64::from(slot)).is_err() {
+        let control = prepared.rtcp_socket.as_ref().map(AsRawFd::as_raw_fd);
+        if self.poller.add(prepared.socket.as_raw_fd(), u64::from(slot)).is_err()
+            || control.is_some_and(|fd| self.poller.add(fd, u64::from(slot) | CONTROL).is_err())
+        {
+            self.poller.remove(prepared.socket.as_raw_fd());
             self.vacant.push(slot);
             return self.refuse(call, prepared);
         }
@@ -295,10 +383,11 @@ impl Worker {
         let first_ms = now.0 / NANOS_PER_MS + 1;
         let wait = (u64::from(slot) + SPREAD_MS - first_ms % SPREAD_MS) % SPREAD_MS;
         prepared.session.handle_opened(now, Tick((first_ms + wait) * NANOS_PER_MS));
-        self.wheel.set(slot, prepared.session.poll_timeout());
+        self.enter(slot, prepared.session.poll_timeout());
         self.slots[slot as usize] = Slot::Live(prepared);
         self.calls[slot as usize] = Some(call);
         self.shared.calls.fetch_add(1, Relaxed);
+        self.join(slot);
         if self.reports.deliver(MediaEvent::Opened { call }).is_err() {
             self.marks.media_events_dropped.count();
         }
@@ -315,18 +404,25 @@ impl Worker {
     }
 
     fn close(&mut self, slot: u32, cause: CloseCause) {
+        if cause != CloseCause::Panicked {
+            self.chain(slot, |session, pass| session.handle_closing(pass));
+        }
         let place = &mut self.slots[slot as usize];
         match std::mem::replace(place, Slot::Vacant) {
             Slot::Live(prepared) => {
                 self.poller.remove(prepared.socket.as_raw_fd());
+                prepared.rtcp_socket.iter().for_each(|socket| self.poller.remove(socket.as_raw_fd()));
                 self.wheel.remove(slot);
+                self.entered[slot as usize] = NEVER;
                 self.calls[slot as usize] = None;
                 self.shared.calls.fetch_sub(1, Relaxed);
                 if cause == CloseCause::Panicked {
                     self.outbox.clear();
                     self.marks.media_panics.count();
                 }
+                let (call, partner) = (prepared.call(), prepared.session.bridge().and_then(Bridge::slot));
                 *place = Slot::Leaving(prepared, cause);
+                self.part(call, partner);
                 self.leave(slot);
             }
             other => *place = other,
@@ -343,7 +439,7 @@ impl Worker {
                     Ok(()) => self.vacant.push(slot),
                     Err(MediaEvent::Closed { session, .. }) => {
                         *place = Slot::Leaving(session, cause);
-                        self.wheel.set(slot, monotonic() + Duration::from_millis(20));
+                        self.enter(slot, monotonic() + Duration::from_millis(20));
                     }
                     Err(_) => {}
                 }
@@ -353,25 +449,35 @@ impl Worker {
     }
 }
 
+/// A panic in one call's chain ends that call only.
+fn guarded<T>(work: impl FnOnce() -> T) -> thread::Result<T> {
+    catch_unwind(AssertUnwindSafe(work))
+}
+
+/// Hands what a leg of a bridge accepted to the other leg. Error: it panicked.
+fn pass_on(slots: &mut [Slot], pass: &mut Pass<'_>, slot: u32, onward: &Onward<'_>) -> thread::Result<()> {
+    let Some(Slot::Live(from)) = slots.get_mut(slot as usize) else { return Ok(()) };
+    let Some(other) = from.session.bridge().and_then(Bridge::slot) else {
+        from.session.handle_nobody(pass);
+        return Ok(());
+    };
+    let Ok([Slot::Live(from), Slot::Live(to)]) = slots.get_disjoint_mut([slot as usize, other as usize]) else {
+        return Ok(());
+    };
+    guarded(|| to.session.handle_onward(pass, &mut from.session, onward))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::media::frame;
     use crate::media::plan::{Role, SessionPlan, prepare};
-    use crate::rtp::Payload;
+    use crate::rtp::{Format, Formats};
     use std::net::UdpSocket;
 
     fn session(call: u64) -> Box<PreparedSession> {
-        let plan = SessionPlan {
-            call: CallId(call),
-            socket: UdpSocket::bind("127.0.0.1:0").unwrap(),
-            remote: None,
-            payload: Payload::Pcmu,
-            telephone_event: None,
-            role: Role::Speech,
-            held: false,
-            learn_source: true,
-        };
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let plan = SessionPlan::new(CallId(call), socket, Formats::of(Format::PCMU), Role::Speech);
         prepare(plan).unwrap().0
     }
 
@@ -401,12 +507,12 @@ mod tests {
         assert!(due <= monotonic() + Duration::from_millis(21));
         let until = monotonic() + Duration::from_secs(2);
         let reported = loop {
-            worker.serve_due();
+            worker.serve_due(monotonic());
             let reported = drain();
             if !reported.is_empty() || monotonic() > until {
                 break reported;
             }
-            std::thread::sleep(Duration::from_millis(1));
+            thread::sleep(Duration::from_millis(1));
         };
         assert!(matches!(reported[..], [MediaEvent::Closed { call: CallId(1), cause: CloseCause::Asked, .. }]));
         assert_eq!(worker.vacant.len(), 1);

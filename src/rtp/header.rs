@@ -34,7 +34,7 @@ pub struct Header {
     pub payload_type: u8,
     /// Sequence number, wraps.
     pub sequence: u16,
-    /// Media timestamp, wraps; 8 kHz for all our payloads.
+    /// Media timestamp on the payload's clock ([`Codec::rtp_clock`](crate::rtp::Codec::rtp_clock)), wraps.
     pub timestamp: u32,
     /// Synchronisation source.
     pub ssrc: u32,

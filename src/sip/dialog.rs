@@ -55,7 +55,12 @@ pub struct DialogRequest {
     pub call_id: Vec<u8>,
     /// CSeq number.
     pub sequence: u32,
+    /// Max-Forwards: how many hops it may take.
+    pub hops: u8,
 }
+
+/// Max-Forwards of a request that begins here (RFC 3261 §8.1.1.6).
+pub const HOPS: u8 = 70;
 
 impl Dialog {
     /// The dialog that an INVITE from outside opens (RFC 3261 §12.1.1).
@@ -154,6 +159,7 @@ impl Dialog {
             to: self.remote.clone(),
             call_id: self.id.call_id.clone(),
             sequence,
+            hops: HOPS,
         }
     }
 
@@ -181,7 +187,7 @@ impl DialogRequest {
     #[must_use]
     pub fn write(&self, via: &[u8]) -> Writer {
         let mut writer = Writer::request(&self.method, &self.uri);
-        writer.header("Via", via).header("Max-Forwards", "70");
+        writer.header("Via", via).header("Max-Forwards", self.hops.to_string());
         for route in &self.routes {
             writer.header("Route", route);
         }

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 
 use super::agent::{Agent, AgentConfig, SipEvent};
 use super::message::{CoreFields, parse_datagram};
-use super::sdp::{LocalMedia, negotiate, parse_answer};
+use super::sdp::{Direction, LocalMedia, Preference, Rtcp, SdpSession, negotiate, offered_codecs, parse_answer};
+use crate::rtp::format::Codec;
 use crate::time::Tick;
 
 /// One datagram into the parser; what it accepts must be within the limits.
@@ -74,15 +75,28 @@ fn split(octets: &[u8]) -> Vec<&[u8]> {
     parts
 }
 
-/// One description as offer and as answer; an answer that we give must itself be acceptable.
+/// One description as offer and as answer; an answer that we give must itself be acceptable, and so must our next offer.
 pub fn sdp(octets: &[u8]) {
     let local =
         LocalMedia { address: std::net::IpAddr::from([192, 0, 2, 1]), port: 40000, session_id: 1, session_version: 1 };
-    if let Ok(negotiated) = negotiate(octets, &local) {
-        let read = negotiate(&negotiated.answer, &local);
-        assert!(read.is_ok_and(|r| r.payload == negotiated.payload && r.telephone_event == negotiated.telephone_event));
+    let any = Preference::default();
+    if let Ok(agreed) = negotiate(octets, &local, &any) {
+        let read = negotiate(&agreed.answer, &local, &any).expect("we accept what we write");
+        assert_eq!(read.formats.send, agreed.formats.send);
+        assert_eq!(read.formats.telephone_event, agreed.formats.telephone_event);
+        assert_eq!(read.formats.comfort_noise, agreed.formats.comfort_noise);
+        assert_eq!(read.rtcp == Rtcp::Mux, agreed.rtcp == Rtcp::Mux);
+        let of_ours = negotiate(octets, &local, &Preference::of_ours(&Codec::ALL)).expect("another order, not less");
+        assert!(offered_codecs(octets, local.address, &any).is_ok_and(|c| c.contains(&of_ours.formats.send.codec)));
     }
-    let _ = parse_answer(octets, &local);
+    let _ = parse_answer(octets, &local, &Codec::ALL);
+    let mut session = SdpSession::new(local);
+    session.offer(Direction::SendRecv);
+    let _ = session.accept_answer(octets);
+    if session.answer(octets).is_ok() {
+        let offer = session.offer(Direction::SendRecv);
+        assert!(negotiate(&offer, &local, &any).is_ok(), "our offer is readable");
+    }
 }
 
 #[cfg(test)]

@@ -21,6 +21,10 @@ pub enum EventKind {
     CallAnswered,
     /// It is over.
     CallEnded,
+    /// The first sound of a call is in a file.
+    RecordingStarted,
+    /// A recording is over: whole, stopped or recovered.
+    RecordingEnded,
     /// Somebody said something.
     ConversationTurn,
     /// A caller approved a manifest.
@@ -43,6 +47,8 @@ impl EventKind {
             Self::CallStarted => "call.started",
             Self::CallAnswered => "call.answered",
             Self::CallEnded => "call.ended",
+            Self::RecordingStarted => "recording.started",
+            Self::RecordingEnded => "recording.ended",
             Self::ConversationTurn => "conversation.turn",
             Self::BuildRequestCreated => "build.request.created",
             Self::BuildStageChanged => "build.stage.changed",

@@ -18,6 +18,7 @@ mod event;
 mod manifest;
 mod migration;
 mod reader;
+mod recording;
 mod world;
 mod writer;
 
@@ -29,5 +30,6 @@ pub use error::StoreError;
 pub use event::{Event, EventKind, Events};
 pub use manifest::Manifests;
 pub use reader::{OpenOptions, Page, Store};
+pub use recording::{CallRecording, RecordingState, Recordings};
 pub use world::{Document, World};
 pub use writer::Commit;

@@ -3,7 +3,7 @@
 //! face for reads; they take microseconds to milliseconds, callers on tokio use `spawn_blocking`.
 
 use super::writer::Writer;
-use super::{Apps, Builds, Calls, Commit, Conversations, Events, Manifests, StoreError, World, migration};
+use super::{Apps, Builds, Calls, Commit, Conversations, Events, Manifests, Recordings, StoreError, World, migration};
 use crate::limits::{PAGE_ROWS_MAX, STORE_LOCK_WAIT, STORE_READERS};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rusqlite::{Connection, OpenFlags};
@@ -110,6 +110,11 @@ impl Store {
     #[must_use]
     pub const fn calls(&self) -> Calls<'_> {
         Calls(self)
+    }
+    /// Recorded calls.
+    #[must_use]
+    pub const fn recordings(&self) -> Recordings<'_> {
+        Recordings(self)
     }
     /// Conversations and their turns.
     #[must_use]

@@ -113,6 +113,16 @@ marks! {
         rtp_garbage: "rtp_packets_total", "kind=\"garbage\"";
         /// RTP packets of a payload type that was not agreed.
         rtp_wrong_payload: "rtp_packets_total", "kind=\"wrong_payload\"";
+        /// RTP packets of a bridged leg that the other leg could not be sent.
+        rtp_unbridged: "rtp_packets_total", "kind=\"unbridged\"";
+        /// RTP and RTCP packets that were not authentic, or replayed.
+        srtp_failed: "rtp_packets_total", "kind=\"srtp_failed\"";
+        /// RTCP packets accepted.
+        rtcp_received: "rtcp_packets_total", "kind=\"received\"";
+        /// RTCP packets sent.
+        rtcp_sent: "rtcp_packets_total", "kind=\"sent\"";
+        /// RTCP packets from strangers, or unreadable.
+        rtcp_dropped: "rtcp_packets_total", "kind=\"dropped\"";
         /// RTP packets declared lost.
         rtp_lost: "rtp_packets_total", "kind=\"lost\"";
         /// Packets that the socket would not take.
@@ -131,6 +141,12 @@ marks! {
         frames_skipped: "playout_frames_total", "kind=\"skipped\"";
         /// Frames dropped because their generation was flushed.
         frames_flushed: "playout_frames_total", "kind=\"flushed\"";
+        /// Frames that the recorder took from its rings.
+        recording_taken: "recording_frames_total", "kind=\"taken\"";
+        /// Frames lost because the recorder did not read.
+        recording_overflowed: "recording_frames_total", "kind=\"overflowed\"";
+        /// Frames whose audio time cannot be.
+        recording_misplaced: "recording_frames_total", "kind=\"misplaced\"";
         /// Keys reported.
         digits: "digits_total", "";
         /// Reports of media workers dropped because control did not read them.

@@ -13,6 +13,10 @@ pub enum Metric {
     CallsEnded,
     /// Calls of this moment, from the INVITE on.
     CallsActive,
+    /// Recordings that ended, by outcome.
+    RecordingsEnded,
+    /// Calls being recorded.
+    RecordingsActive,
     /// Requests that apps answered, by app, route and status class.
     AppRequests,
     /// How long apps took to answer, by app and route, seconds.
@@ -34,9 +38,11 @@ pub enum Metric {
 }
 
 /// All of them, for descriptions.
-const ALL: [Metric; 11] = [
+const ALL: [Metric; 13] = [
     Metric::CallsEnded,
     Metric::CallsActive,
+    Metric::RecordingsEnded,
+    Metric::RecordingsActive,
     Metric::AppRequests,
     Metric::AppRequestSeconds,
     Metric::AppStarts,
@@ -55,6 +61,8 @@ impl Metric {
         match self {
             Self::CallsEnded => "calls_ended_total",
             Self::CallsActive => "calls_active",
+            Self::RecordingsEnded => "recordings_ended_total",
+            Self::RecordingsActive => "recordings_active",
             Self::AppRequests => "app_requests_total",
             Self::AppRequestSeconds => "app_request_seconds",
             Self::AppStarts => "app_starts_total",
@@ -71,6 +79,8 @@ impl Metric {
         match self {
             Self::CallsEnded => "Calls that ended, by class",
             Self::CallsActive => "Calls of this moment",
+            Self::RecordingsEnded => "Recordings that ended, by outcome",
+            Self::RecordingsActive => "Calls being recorded",
             Self::AppRequests => "Requests answered by generated apps",
             Self::AppRequestSeconds => "Time until an app's answer began",
             Self::AppStarts => "Starts of app processes",
@@ -107,6 +117,7 @@ pub fn install() -> Result<Handle, String> {
     for metric in ALL {
         match metric {
             Metric::CallsEnded
+            | Metric::RecordingsEnded
             | Metric::AppRequests
             | Metric::AppStarts
             | Metric::BuildStages
@@ -117,7 +128,9 @@ pub fn install() -> Result<Handle, String> {
             Metric::AppRequestSeconds | Metric::BuildStageSeconds | Metric::BuildLiveSeconds => {
                 metrics::describe_histogram!(metric.name(), metrics::Unit::Seconds, metric.help());
             }
-            Metric::CallsActive | Metric::EventStreams => metrics::describe_gauge!(metric.name(), metric.help()),
+            Metric::CallsActive | Metric::RecordingsActive | Metric::EventStreams => {
+                metrics::describe_gauge!(metric.name(), metric.help())
+            }
         }
     }
     Ok(handle)
@@ -162,6 +175,17 @@ pub fn call_ended(class: &'static str) {
 pub fn calls_active(calls: usize) {
     #[expect(clippy::cast_precision_loss, reason = "bounded by sip.max_calls")]
     metrics::gauge!(Metric::CallsActive.name()).set(calls as f64);
+}
+
+/// A recording ended; `outcome` is `complete`, `stopped`, `recovered` or `refused`.
+pub fn recording_ended(outcome: &'static str) {
+    metrics::counter!(Metric::RecordingsEnded.name(), "outcome" => outcome).increment(1);
+}
+
+/// So many calls are being recorded.
+pub fn recordings_active(recordings: usize) {
+    #[expect(clippy::cast_precision_loss, reason = "bounded by RECORDINGS_MAX")]
+    metrics::gauge!(Metric::RecordingsActive.name()).set(recordings as f64);
 }
 
 /// A build was refused.

@@ -6,12 +6,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use callwright::cli::dial::line::Line;
-use callwright::cli::dial::stream::{Agreed, Job};
+use callwright::cli::dial::stream::Job;
 use callwright::limits::FRAME;
 use callwright::os::clock;
-use callwright::rtp::Payload;
 use callwright::sip::agent::SipEvent;
-use callwright::sip::sdp::{Codec, LocalMedia, negotiate};
+use callwright::sip::sdp::{LocalMedia, Preference, negotiate};
 use callwright::sip::transport::{UdpConfig, UdpTransport};
 use callwright::time::Tick;
 
@@ -67,15 +66,10 @@ async fn serve(mut transport: UdpTransport, lines: Lines) {
                     sip.reject(new, code, "Busy Here", &[]).await.unwrap();
                     continue;
                 }
-                let negotiated = negotiate(&offer.unwrap(), &local).unwrap();
-                let payload = match negotiated.payload.codec {
-                    Codec::Pcmu => Payload::Pcmu,
-                    Codec::Pcma => Payload::Pcma,
-                };
-                let agreed = Agreed { payload, telephone_event: negotiated.telephone_event };
+                let negotiated = negotiate(&offer.unwrap(), &local, &Preference::default()).unwrap();
                 sip.ring(new).await.unwrap();
                 sip.accept(new, negotiated.answer).await.unwrap();
-                line.connect(negotiated.remote, agreed).unwrap();
+                line.connect(negotiated.remote, negotiated.formats).unwrap();
             }
             Some(SipEvent::Confirmed { .. }) => confirmed = true,
             Some(event) if event.is_terminal() => break,

@@ -2,12 +2,16 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part of this file")]
 
 use callwright::id::{CallId, Generation, UtteranceId};
+use callwright::media::recorder::Recorder;
 use callwright::media::{
     MediaCommand, MediaConfig, MediaEvent, MediaEvents, MediaPlane, OutFrame, Role, SessionPlan, SpeechEnds, prepare,
 };
 use callwright::rtp::header::HEADER_LEN;
-use callwright::rtp::{Header, Packet, Payload};
+use callwright::rtp::{Codec, Format, Formats, Header, Packet};
 use callwright::telemetry::Marks;
+use callwright::time::Wallclock;
+use callwright_dsp::codec::{Encoder, EncoderSettings};
+use callwright_dsp::tone::Tone;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -68,6 +72,8 @@ pub struct Plane {
     pub plane: MediaPlane,
     pub events: MediaEvents,
     pub marks: Arc<Marks>,
+    /// Set, every call is recorded.
+    pub recorder: Option<Recorder>,
     waiting: Vec<MediaEvent>,
 }
 
@@ -77,7 +83,12 @@ impl Plane {
         let config = MediaConfig { lock_memory: false, calls_per_worker: 8, ..MediaConfig::default() };
         let mut plane = MediaPlane::start(&config, Arc::clone(&marks)).unwrap();
         let events = plane.take_events().unwrap();
-        Self { plane, events, marks, waiting: Vec::new() }
+        Self { plane, events, marks, recorder: None, waiting: Vec::new() }
+    }
+
+    /// A plane that was started otherwise.
+    pub fn over(plane: MediaPlane, events: MediaEvents) -> Self {
+        Self { plane, events, marks: Arc::new(Marks::new()), recorder: None, waiting: Vec::new() }
     }
 
     pub fn open(&mut self, call: u64, remote: Option<SocketAddr>, role: Role) -> (SocketAddr, Option<SpeechEnds>) {
@@ -91,21 +102,26 @@ impl Plane {
         remote: Option<SocketAddr>,
         role: Role,
     ) -> (SocketAddr, Option<SpeechEnds>) {
-        let local = socket.local_addr().unwrap();
-        let plan = SessionPlan {
-            call: CallId(call),
-            socket,
-            remote,
-            payload: Payload::Pcmu,
-            telephone_event: Some(EVENTS),
-            role,
-            held: false,
-            learn_source: true,
-        };
+        let formats = Formats::of(Format::PCMU).with_events(EVENTS);
+        self.open_plan(SessionPlan { remote, ..SessionPlan::new(CallId(call), socket, formats, role) })
+    }
+
+    pub fn open_plan(&mut self, plan: SessionPlan) -> (SocketAddr, Option<SpeechEnds>) {
+        let local = plan.socket.local_addr().unwrap();
+        let recording = self.recorder.as_ref().map(|r| r.open(plan.call, Wallclock(0)).unwrap().0);
+        let plan = SessionPlan { recording: recording.or(plan.recording), ..plan };
         let (session, ends) = prepare(plan).unwrap();
         self.order(MediaCommand::Open(session));
         self.expect("Opened", |e| matches!(e, MediaEvent::Opened { .. }));
         (local, ends)
+    }
+
+    /// A leg of a bridge: `phone` talks to it, in `formats`.
+    pub fn open_leg(&mut self, call: u64, partner: u64, phone: &Phone, formats: Formats, rate: u32) -> SocketAddr {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let role = Role::Bridge { partner: CallId(partner) };
+        let plan = SessionPlan::new(CallId(call), socket, formats, role);
+        self.open_plan(SessionPlan { remote: Some(phone.address()), rate, ..plan }).0
     }
 
     pub fn order(&self, order: MediaCommand) {
@@ -149,3 +165,58 @@ pub fn voice(n: usize, len: usize) -> Vec<u8> {
 pub fn is_audible(payload: &[u8]) -> bool {
     payload.iter().any(|o| *o != 0xff)
 }
+
+/// One tone in one codec, packet by packet.
+pub struct Talker {
+    encoder: Encoder,
+    tone: Tone,
+    payload_type: u8,
+}
+
+impl Talker {
+    pub fn new(format: Format, hz: f64) -> Self {
+        let rate = format.codec.audio_rate();
+        let encoder = Encoder::new(format.codec, rate, EncoderSettings { fec: true, ..EncoderSettings::default() });
+        Self { encoder: encoder.unwrap(), tone: Tone::new(hz, rate, -10.0), payload_type: format.payload_type }
+    }
+
+    /// Says the next 20 ms of it.
+    pub fn send(&mut self, phone: &mut Phone, to: SocketAddr) {
+        let payload = self.payload();
+        phone.header.payload_type = self.payload_type;
+        phone.send_as(to, phone.header, &payload);
+        self.skip(phone);
+    }
+
+    /// The next 20 ms are lost on the way.
+    pub fn skip(&mut self, phone: &mut Phone) {
+        phone.header.sequence = phone.header.sequence.wrapping_add(1);
+        let units = self.encoder.codec().rtp_clock() / 50;
+        phone.header.timestamp = phone.header.timestamp.wrapping_add(units);
+    }
+
+    pub fn payload(&mut self) -> Vec<u8> {
+        let mut pcm = vec![0; self.encoder.rate() as usize / 50];
+        self.tone.fill(&mut pcm);
+        let mut payload = vec![0; 900];
+        let len = self.encoder.encode(&pcm, &mut payload).unwrap();
+        payload.truncate(len);
+        payload
+    }
+}
+
+/// Level of one frequency (Goertzel), dB relative to a full-scale sine.
+pub fn level_at(pcm: &[i16], hz: f64, rate: u32) -> f64 {
+    let (mut re, mut im) = (0.0, 0.0);
+    for (n, sample) in pcm.iter().enumerate() {
+        let angle = std::f64::consts::TAU * hz * n as f64 / f64::from(rate);
+        re += f64::from(*sample) * angle.cos();
+        im += f64::from(*sample) * angle.sin();
+    }
+    20.0 * (f64::hypot(re, im) * 2.0 / pcm.len() as f64 / 32_767.0).log10()
+}
+
+pub const OPUS: Format = Format { payload_type: 111, codec: Codec::Opus };
+pub const L16: Format = Format { payload_type: 96, codec: Codec::L16At8k };
+pub const L16_WIDE: Format = Format { payload_type: 97, codec: Codec::L16At16k };
+pub const ALL: [Format; 6] = [Format::PCMU, Format::PCMA, Format::G722, OPUS, L16, L16_WIDE];

@@ -179,6 +179,21 @@ fn a_call_rings_is_answered_and_ended_by_the_caller() {
 }
 
 #[test]
+fn early_media_is_announced_and_repeated_in_the_answer() {
+    let (mut pair, caller, callee) = Pair::offered(1);
+    pair.agents[1].progress(pair.now, callee, 183, Some(ANSWER)).unwrap();
+    pair.agents[1].progress(pair.now, callee, 100, None).unwrap();
+    pair.run(ms(100));
+    let early = SipEvent::Progress { leg: caller, code: 183, answer: Some(ANSWER.to_vec()) };
+    assert_eq!(pair.events[0], [early, SipEvent::Progress { leg: caller, code: 183, answer: None }]);
+    pair.agents[1].accept(pair.now, callee, ANSWER).unwrap();
+    pair.run(ms(100));
+    assert_eq!(pair.events[0].last(), Some(&SipEvent::Accepted { leg: caller, answer: ANSWER.to_vec() }));
+    let late = pair.agents[1].progress(pair.now, callee, 180, None);
+    assert!(matches!(late, Err(AgentError::WrongState { verb: "progress", .. })), "{late:?}");
+}
+
+#[test]
 fn the_callee_hangs_up() {
     let (mut pair, caller, callee) = Pair::connected(2);
     pair.agents[1].hang_up(pair.now, callee, None).unwrap();

@@ -108,6 +108,37 @@ pub(crate) fn is(message: &str, code: u16) -> bool {
 }
 
 #[test]
+fn a_call_that_is_passed_on_has_a_hop_less_each_time() {
+    let mut phone = Phone::new();
+    phone.send(request("INVITE", 1, "i", "", SDP).replace("Max-Forwards: 70", "Max-Forwards: 2"));
+    let SipEvent::Incoming { hops: 2, .. } = phone.event() else { panic!("two hops are left") };
+    let mut phone = Phone::new();
+    phone.send(request("INVITE", 1, "i", "", SDP).replace("Max-Forwards: 70\r\n", ""));
+    let SipEvent::Incoming { hops: 70, .. } = phone.event() else { panic!("nothing was said") };
+    let mut phone = Phone::new();
+    let out = phone.send(request("INVITE", 1, "i", "", SDP).replace("Max-Forwards: 70", "Max-Forwards: 0"));
+    assert!(is(&out[0], 483), "{out:?}");
+
+    let destination = PHONE.parse().unwrap();
+    let leg =
+        phone.agent.invite_within(phone.now, "sip:b@10.0.0.9:5080", destination, "<sip:a@10.0.0.2>", OFFER, 1).unwrap();
+    let invite = phone.received().remove(0);
+    assert_eq!(header(&invite, "Max-Forwards"), Some("1"));
+    // What belongs to the same call but begins here has all hops before it.
+    let to = format!("{};tag=b", header(&invite, "To").unwrap());
+    let ringing = format!(
+        "SIP/2.0 180 Ringing\r\nVia: {}\r\nFrom: {}\r\nTo: {to}\r\nCall-ID: {}\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n",
+        header(&invite, "Via").unwrap(),
+        header(&invite, "From").unwrap(),
+        header(&invite, "Call-ID").unwrap(),
+    );
+    phone.send(ringing);
+    phone.agent.hang_up(phone.now, leg, None).unwrap();
+    let cancel = phone.received().remove(0);
+    assert!(cancel.starts_with("CANCEL ") && header(&cancel, "Max-Forwards") == Some("70"), "{cancel}");
+}
+
+#[test]
 fn options_in_and_out_of_dialog() {
     let mut phone = Phone::new();
     let out = phone.send(request("OPTIONS", 1, "o", "", None));

@@ -5,6 +5,8 @@ use crate::resample::{Rate, Resampler};
 
 /// Samples converted at once where a rate changes on the way: bounds the scratch on the stack.
 const CHUNK: usize = 160;
+/// Delay of the resampler from 8 to 16 kHz, samples at 8 kHz (0.94 ms).
+const UP_DELAY: usize = 7;
 
 /// What an Opus encoder may be told; the other codecs have nothing to set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -153,13 +155,12 @@ impl Encoder {
 
     /// Algorithmic delay, samples at `rate`: what the far end hears later than sent.
     #[must_use]
-    pub fn delay(&self) -> usize {
+    pub const fn delay(&self) -> usize {
         match &self.state {
             State::Ulaw | State::Alaw | State::L16 | State::G722Lower(_) => 0,
             State::G722(_) => g722::FILTER_DELAY_16K,
             State::Opus(encoder) => encoder.lookahead(),
-            // Below 1 ms, thus a few samples.
-            State::L16Doubled(up) => (up.delay_ms() * 8.0).round() as usize,
+            State::L16Doubled(_) => UP_DELAY,
         }
     }
 

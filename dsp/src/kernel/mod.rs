@@ -4,8 +4,8 @@
 //! Invariants: all sets give the same result to the last bit, whatever the input (integer arithmetic throughout, and
 //! where there is a gain, one rounding per step in a fixed order); the plain one is the oracle of the others. A call
 //! costs one indirect jump per block of samples, never per sample. This is the only module of the crate with `unsafe`.
-//! Deliberately absent: meaning (levels are in `level`, filters in `resample`), and a set of its own for other
-//! architectures: they run the plain one.
+//! Deliberately absent: meaning (levels are in `level`, filters in `resample`), and sets of their own for other
+//! architectures: they run the plain one, which the compiler turns into what vectors it may assume (NEON on aarch64).
 
 mod polyphase;
 mod scalar;
@@ -14,7 +14,8 @@ mod x86_64;
 
 pub use polyphase::{Polyphase, TAP_ONE};
 
-use std::sync::OnceLock;
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, Ordering};
 
 /// Instruction set that a table of kernels needs, the plainest first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -54,14 +55,25 @@ pub struct Kernels {
     mix: fn(&mut [i16], &[i16]),
     gain: fn(&mut [i16], f32, f32),
     polyphase: fn(&Polyphase, &[i16], usize, &mut [i16]),
+    accumulate: fn(&mut [i32], &[i16]),
+    peak_without: fn(&[i32], &[i16]) -> u32,
+    scale_without: fn(&[i32], &[i16], &mut [i16], f32, f32),
 }
 
 impl Kernels {
-    /// The fastest set that this processor runs; looked up once per process, later calls read one atomic.
+    /// The fastest set that this processor runs. Looked up once per process; later calls read one pointer. Never waits: two
+    /// threads that come first together both look, and find the same.
     #[must_use]
     pub fn best() -> &'static Self {
-        static BEST: OnceLock<&'static Kernels> = OnceLock::new();
-        BEST.get_or_init(|| Level::ALL.into_iter().rev().find_map(Self::of).unwrap_or(&scalar::KERNELS))
+        static BEST: AtomicPtr<Kernels> = AtomicPtr::new(ptr::null_mut());
+        let known = BEST.load(Ordering::Relaxed).cast_const();
+        // SAFETY: nothing but null and the addresses of statics, which nobody changes, is ever stored.
+        if let Some(known) = unsafe { known.as_ref() } {
+            return known;
+        }
+        let best = Level::ALL.into_iter().rev().find_map(Self::of).unwrap_or(&scalar::KERNELS);
+        BEST.store(ptr::from_ref(best).cast_mut(), Ordering::Relaxed);
+        best
     }
 
     /// The set of one level; `None` when this processor lacks it. For tests, benchmarks and comparison.
@@ -129,5 +141,22 @@ impl Kernels {
     pub fn polyphase(&self, filter: &Polyphase, x: &[i16], first: usize, out: &mut [i16]) {
         let count = out.len().min(filter.reach(x.len(), first));
         (self.polyphase)(filter, x, first, &mut out[..count]);
+    }
+
+    /// `total[n] += pcm[n]`; 65,535 additions fit.
+    pub fn accumulate(&self, total: &mut [i32], pcm: &[i16]) {
+        (self.accumulate)(total, pcm);
+    }
+
+    /// Largest magnitude of `total[n] - own[n]`.
+    #[must_use]
+    pub fn peak_without(&self, total: &[i32], own: &[i16]) -> u32 {
+        (self.peak_without)(total, own)
+    }
+
+    /// `out[n] = (total[n] - own[n]) · (from + n · step)`, rounded to nearest (ties to even), saturating. Gains lie between
+    /// 0 and 1.
+    pub fn scale_without(&self, total: &[i32], own: &[i16], out: &mut [i16], from: f32, step: f32) {
+        (self.scale_without)(total, own, out, from, step);
     }
 }

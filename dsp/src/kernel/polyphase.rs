@@ -105,3 +105,21 @@ impl Walk {
         here
     }
 }
+
+/// Outputs in the shortest run that is whole vectors of four and ends in the phase that it began in.
+#[cfg(target_arch = "x86_64")]
+pub(super) const fn group(interpolate: usize) -> usize {
+    if interpolate.is_multiple_of(4) {
+        interpolate
+    } else if interpolate.is_multiple_of(2) {
+        2 * interpolate
+    } else {
+        4 * interpolate
+    }
+}
+
+/// Outputs before the first in phase 0; `None` when there is none.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn before_phase_0(filter: &Polyphase, first: usize) -> Option<usize> {
+    (0..filter.interpolate).find(|n| (first + n * filter.decimate).is_multiple_of(filter.interpolate))
+}

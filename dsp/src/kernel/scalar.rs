@@ -4,8 +4,19 @@
 use super::polyphase::{HALF, Polyphase, TAP_BITS, Walk};
 use super::{Kernels, Level};
 
-pub(super) static KERNELS: Kernels =
-    Kernels { level: Level::Scalar, dot, correlate, energy, peak, mix, gain, polyphase };
+pub(super) static KERNELS: Kernels = Kernels {
+    level: Level::Scalar,
+    dot,
+    correlate,
+    energy,
+    peak,
+    mix,
+    gain,
+    polyphase,
+    accumulate,
+    peak_without,
+    scale_without,
+};
 
 pub(super) fn dot(x: &[i16], y: &[i16]) -> i64 {
     x.iter().zip(y).map(|(x, y)| i64::from(i32::from(*x) * i32::from(*y))).sum()
@@ -45,7 +56,7 @@ pub(super) fn gain_at(pcm: &mut [i16], first: usize, from: f32, step: f32) {
     }
 }
 
-fn polyphase(filter: &Polyphase, x: &[i16], first: usize, out: &mut [i16]) {
+pub(super) fn polyphase(filter: &Polyphase, x: &[i16], first: usize, out: &mut [i16]) {
     polyphase_from(filter, x, Walk::new(filter, first), out);
 }
 
@@ -58,5 +69,29 @@ pub(super) fn polyphase_from(filter: &Polyphase, x: &[i16], mut walk: Walk, out:
         let rounded = (sum + HALF) >> TAP_BITS;
         // In the range of 16 bits after clamping.
         *out = rounded.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16;
+    }
+}
+
+pub(super) fn accumulate(total: &mut [i32], pcm: &[i16]) {
+    for (total, sample) in total.iter_mut().zip(pcm) {
+        *total = total.wrapping_add(i32::from(*sample));
+    }
+}
+
+pub(super) fn peak_without(total: &[i32], own: &[i16]) -> u32 {
+    total.iter().zip(own).map(|(t, o)| t.wrapping_sub(i32::from(*o)).unsigned_abs()).max().unwrap_or(0)
+}
+
+fn scale_without(total: &[i32], own: &[i16], out: &mut [i16], from: f32, step: f32) {
+    scale_without_at(total, own, out, 0, from, step);
+}
+
+/// As `scale_without`, for the part of a block that begins at its sample `first`.
+pub(super) fn scale_without_at(total: &[i32], own: &[i16], out: &mut [i16], first: usize, from: f32, step: f32) {
+    for (n, ((out, total), own)) in out.iter_mut().zip(total).zip(own).enumerate() {
+        let gain = from + step * (first + n) as f32;
+        let others = total.wrapping_sub(i32::from(*own)) as f32;
+        // `as` saturates.
+        *out = (others * gain).round_ties_even() as i16;
     }
 }

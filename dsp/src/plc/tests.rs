@@ -1,4 +1,4 @@
-//! What the module promises, each promise by a test. Signals are made up: a vowel, a hiss.
+//! Concealment against voices, tones and noise.
 
 use super::*;
 use proptest::prelude::*;

@@ -20,7 +20,7 @@ use super::stream::Job;
 use super::voice::{DEFAULT_VOICE, Voice};
 use super::wave;
 use crate::limits::DIAL_SCRIPT_OCTETS_MAX;
-use crate::rtp::Payload;
+use crate::rtp::Codec;
 
 /// A call without `--duration` ends after this at the latest.
 const LENGTH_MAX: Duration = Duration::from_secs(3600);
@@ -84,9 +84,9 @@ pub struct Args {
     /// Give up when nobody answers within this many seconds
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "30")]
     ring: Duration,
-    /// Offer only this codec
-    #[arg(long, value_enum)]
-    codec: Option<Law>,
+    /// Offer these codecs, the preferred one first
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "CODEC,…", default_value = "pcmu,pcma")]
+    codec: Vec<CodecName>,
     /// Our From header, e.g. "Ada <sip:201@192.0.2.1>"
     #[arg(long, value_name = "URI")]
     from: Option<String>,
@@ -96,9 +96,25 @@ pub struct Args {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Law {
+enum CodecName {
     Pcmu,
     Pcma,
+    G722,
+    Opus,
+    /// Linear at 16 and 8 kHz
+    L16,
+}
+
+impl CodecName {
+    const fn codecs(self) -> &'static [Codec] {
+        match self {
+            Self::Pcmu => &[Codec::Pcmu],
+            Self::Pcma => &[Codec::Pcma],
+            Self::G722 => &[Codec::G722],
+            Self::Opus => &[Codec::Opus],
+            Self::L16 => &[Codec::L16At16k, Codec::L16At8k],
+        }
+    }
 }
 
 fn name_and_value(text: &str) -> Result<(String, String), String> {
@@ -158,10 +174,7 @@ fn dial(args: &Args) -> Result<bool, DialError> {
     }
     let plan = CallPlan {
         target,
-        codec: args.codec.map(|law| match law {
-            Law::Pcmu => Payload::Pcmu,
-            Law::Pcma => Payload::Pcma,
-        }),
+        codecs: args.codec.iter().flat_map(|name| name.codecs()).copied().collect(),
         from: args.from.clone(),
         length: work.length,
         patience: args.ring,

@@ -16,12 +16,14 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 
 use super::act::LineView;
 use super::capture::Capture;
+use super::coding::Coding;
 use super::ear::Frame;
-use super::stream::{Agreed, Job, Origin, Strays, Stream};
+use super::stream::{Job, Origin, Strays, Stream};
 use crate::limits::{DIAL_EAR_FRAMES_MAX, DIAL_JOBS_MAX, FRAME, RTP_DATAGRAM_MAX};
 use crate::media::timed::TimedSocket;
 use crate::os::realtime::{Scheduling, fifo_or_nice};
 use crate::os::{clock, random};
+use crate::rtp::Formats;
 use crate::time::Tick;
 
 /// Below the daemon's media workers, should both run on one machine.
@@ -45,7 +47,7 @@ pub struct Recorded {
 }
 
 enum Order {
-    Connect(SocketAddr, Agreed),
+    Connect(SocketAddr, Box<Coding>),
     Send(u32, Job),
     Close,
 }
@@ -104,14 +106,14 @@ impl Line {
             };
             drop(ready.send(Ok(fifo_or_nice(PRIORITY))));
             match order_receiver.recv() {
-                Ok(Order::Connect(remote, agreed)) => {
+                Ok(Order::Connect(remote, coding)) => {
                     let origin = Origin {
                         ssrc: random::u32(),
                         // Both start in the lower half (RFC 3711 wants no early wrap-around).
                         sequence: (random::u32() >> 17) as u16,
                         timestamp: random::u32() >> 1,
                     };
-                    let stream = Stream::new(agreed, origin, length);
+                    let stream = Stream::new(coding, origin, length);
                     let orders = order_receiver;
                     Runner { socket, remote, stream, orders, frames, shared: &for_thread, forged: 0 }.run()
                 }
@@ -122,12 +124,13 @@ impl Line {
         Ok((Self { orders, shared, thread, scheduling }, frame_receiver))
     }
 
-    /// Starts to send to `remote` and to take what has come, or sends elsewhere from now on (then the codec stays).
+    /// Starts to send to `remote` and to take what has come, or sends elsewhere or otherwise from now on.
     ///
     /// # Errors
-    /// A sentence when the line is down.
-    pub fn connect(&self, remote: SocketAddr, agreed: Agreed) -> Result<(), String> {
-        self.orders.try_send(Order::Connect(remote, agreed)).map_err(|_| "the line is down".to_owned())
+    /// A sentence when the line is down or a codec does not open.
+    pub fn connect(&self, remote: SocketAddr, formats: Formats) -> Result<(), String> {
+        let coding = Coding::new(formats).map_err(|error| error.to_string())?;
+        self.orders.try_send(Order::Connect(remote, Box::new(coding))).map_err(|_| "the line is down".to_owned())
     }
 
     /// How the thread is scheduled.
@@ -200,7 +203,10 @@ impl Runner<'_> {
             match self.orders.try_recv() {
                 // Digits that the far end does not take were refused before they came here.
                 Ok(Order::Send(part, job)) => drop(self.stream.handle_job(part, job)),
-                Ok(Order::Connect(remote, _)) => self.remote = remote,
+                Ok(Order::Connect(remote, coding)) => {
+                    self.remote = remote;
+                    self.stream.handle_agreed(coding);
+                }
                 Ok(Order::Close) | Err(TryRecvError::Disconnected) => return false,
                 Err(TryRecvError::Empty) => return true,
             }

@@ -8,6 +8,7 @@
 //! | `phone` | signalling: the SIP user agent with one leg |
 //! | `line` | the RTP thread on a real clock |
 //! | `stream` | one call's packets, sans-IO |
+//! | `coding` | their codecs |
 //! | `ear`, `words` | the agent's audio → words |
 //! | `act` | the script in action, sans-IO |
 //! | `conduct` | the loop that joins them |
@@ -23,6 +24,7 @@
 pub mod act;
 pub mod band;
 pub mod capture;
+pub mod coding;
 mod command;
 pub mod conduct;
 pub mod ear;

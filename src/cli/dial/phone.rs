@@ -10,11 +10,10 @@ use crossbeam_channel::Receiver;
 
 use super::ear::Frame;
 use super::line::{Line, Recorded};
-use super::stream::Agreed;
 use crate::os::{clock, random};
-use crate::rtp::Payload;
+use crate::rtp::{Codec, Formats};
 use crate::sip::agent::{EndedBy, LegId, SipEvent};
-use crate::sip::sdp::{Codec, Direction, LocalMedia, SdpError, SdpSession, parse_answer};
+use crate::sip::sdp::{Direction, LocalMedia, Preference, SdpError, SdpSession};
 use crate::sip::transport::{SipError, SipHandle, UdpConfig, UdpError, UdpTransport, local_address_towards};
 use crate::time::Tick;
 
@@ -53,6 +52,9 @@ pub enum CallError {
     /// The far end's answer makes no sense.
     #[error("the call was answered, but {0}")]
     Answer(#[from] SdpError),
+    /// Ours: a codec did not open.
+    #[error("the call was answered, but there is no audio: {0}")]
+    Line(String),
     /// Nobody answered in time, or the operator gave up.
     #[error("{0}")]
     GaveUp(&'static str),
@@ -122,7 +124,7 @@ pub struct Phone {
     sip: SipHandle,
     leg: LegId,
     session: SdpSession,
-    agreed: Agreed,
+    agreed: Formats,
     line: Line,
     /// When the ACK had left.
     pub answered: Tick,
@@ -137,8 +139,8 @@ pub struct Phone {
 pub struct CallPlan {
     /// Whom.
     pub target: Target,
-    /// Only this codec is offered; none = both laws.
-    pub codec: Option<Payload>,
+    /// What is offered, the first one first.
+    pub codecs: Vec<Codec>,
     /// Our From, e.g. `<sip:dial@192.0.2.1>`; none = made from our address.
     pub from: Option<String>,
     /// How long the call may get, for the room that the recording takes.
@@ -160,11 +162,8 @@ impl Phone {
         let mut transport = UdpTransport::start(config, UdpTransport::agent_config)?;
         let sip = transport.handle();
         let local = LocalMedia { address: ip, port, session_id: random::u64() >> 1, session_version: 1 };
-        let mut session = SdpSession::new(local);
-        let offer = match plan.codec {
-            None => session.offer(Direction::SendRecv),
-            Some(payload) => session.offer_of(&[codec_of(payload)], Direction::SendRecv),
-        };
+        let mut session = SdpSession::preferring(local, Preference::of_peer(&plan.codecs));
+        let offer = session.offer(Direction::SendRecv);
         let from = plan.from.clone().unwrap_or_else(|| match ip {
             IpAddr::V4(v4) => format!("<sip:dial@{v4}>"),
             IpAddr::V6(v6) => format!("<sip:dial@[{v6}]>"),
@@ -202,16 +201,13 @@ impl Phone {
             }
         };
         let answered = clock::monotonic();
-        let agreed = match parse_answer(&answer, &local) {
+        let agreed = match session.accept_answer(&answer) {
             Ok(negotiated) => {
-                let payload = match negotiated.payload.codec {
-                    Codec::Pcmu => Payload::Pcmu,
-                    Codec::Pcma => Payload::Pcma,
-                };
-                let agreed = Agreed { payload, telephone_event: negotiated.telephone_event };
-                // The line was opened above and nothing but us can close it.
-                drop(line.connect(negotiated.remote, agreed));
-                agreed
+                if let Err(why) = line.connect(negotiated.remote, negotiated.formats) {
+                    give_up(&mut transport, &sip, leg).await;
+                    return Err(CallError::Line(why));
+                }
+                negotiated.formats
             }
             Err(error) => {
                 give_up(&mut transport, &sip, leg).await;
@@ -228,7 +224,7 @@ impl Phone {
     }
 
     /// What was agreed on.
-    pub fn agreed(&self) -> Agreed {
+    pub fn agreed(&self) -> Formats {
         self.agreed
     }
 
@@ -260,7 +256,9 @@ impl Phone {
         };
         match self.session.answer(&offer) {
             Ok(negotiated) => {
-                drop(self.line.connect(negotiated.remote, self.agreed));
+                // A line that is down has ended the call already, and the codecs were ours to offer: they open.
+                drop(self.line.connect(negotiated.remote, negotiated.formats));
+                self.agreed = negotiated.formats;
                 let _ = self.sip.answer_reinvite(leg, negotiated.answer).await;
             }
             Err(error) => {
@@ -289,13 +287,6 @@ async fn give_up(transport: &mut UdpTransport, sip: &SipHandle, leg: LegId) {
         drop(tokio::time::timeout(BYE_PATIENCE, ended).await);
     }
     let _ = sip.close(Duration::from_millis(500)).await;
-}
-
-fn codec_of(payload: Payload) -> Codec {
-    match payload {
-        Payload::Pcmu => Codec::Pcmu,
-        Payload::Pcma => Codec::Pcma,
-    }
 }
 
 fn even_port(ip: IpAddr) -> io::Result<(UdpSocket, u16)> {

@@ -6,7 +6,7 @@
 //! | key | meaning |
 //! |---|---|
 //! | `passed`, `failure` | everything expected happened; else the first thing that did not (empty) |
-//! | `target`, `codec`, `scheduling` | who was called, the law in use, how our RTP thread was scheduled |
+//! | `target`, `codec`, `scheduling` | who was called, the codec in use, how our RTP thread was scheduled |
 //! | `ringing_ms`, `answered_ms` | INVITE → 18x (null: none came), INVITE → 200 |
 //! | `greeting_ms` | ACK → first audible sample (null: none) |
 //! | `total_s`, `ended_by` | ACK → end, and who hung up |
@@ -36,7 +36,7 @@ use serde_json::{Map, Value, json};
 use super::conduct::Performed;
 use super::score::{Score, Turn};
 use super::script::{Action, Step};
-use super::stream::Agreed;
+use crate::rtp::Formats;
 use crate::time::Tick;
 
 /// What is known about the call apart from its course.
@@ -45,7 +45,7 @@ pub struct Call {
     /// URI.
     pub target: String,
     /// Codec and events.
-    pub agreed: Agreed,
+    pub agreed: Formats,
     /// Of our RTP thread.
     pub scheduling: String,
     /// When the ACK had left.
@@ -100,7 +100,7 @@ impl Report {
         put("passed", json!(failure.is_none()));
         put("failure", json!(failure.unwrap_or_default()));
         put("target", json!(call.target));
-        put("codec", json!(call.agreed.payload.encoding_name()));
+        put("codec", json!(call.agreed.send.codec.encoding_name()));
         put("scheduling", json!(call.scheduling));
         put("ringing_ms", opt_ms(call.ringing_after));
         put("answered_ms", json!(ms(call.answered_after)));
@@ -178,7 +178,7 @@ impl Report {
             format!(
                 "{}, {}, answered after {:.0} ms, lasted {:.1} s, ended by: {}",
                 call.target,
-                call.agreed.payload.encoding_name(),
+                call.agreed.send.codec.encoding_name(),
                 ms(call.answered_after),
                 performed.recorded.ended.since(call.answered).as_secs_f64(),
                 performed.ended_by

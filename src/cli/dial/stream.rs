@@ -1,6 +1,6 @@
 //! One call's RTP, sans-IO. Purpose: what the caller says → one packet each 20 ms; packets from the agent → the capture.
 //! Time and octets are arguments. Owner: the line thread. Invariants: exactly one packet a slot, audio, silence or
-//! telephone-event (RFC 4733, never more than one of them); the timestamp moves on 160 in every slot.
+//! telephone-event (RFC 4733, never more than one of them); the timestamp moves on 20 ms in every slot.
 //! Deliberately absent: sockets and clocks (`line`), figures (`score`).
 
 use std::collections::VecDeque;
@@ -8,22 +8,14 @@ use std::time::Duration;
 
 use super::act::{LineView, PAUSE};
 use super::capture::{Capture, Received, Sent, sample_offset};
+use super::coding::{Coding, Timeline};
 use super::ear::Frame;
 use super::level;
 use crate::limits::{FRAME_SAMPLES, RTP_DATAGRAM_MAX};
 use crate::rtp::dtmf::{self, Digits, EVENT_LEN};
 use crate::rtp::header::HEADER_LEN;
-use crate::rtp::{Header, Packet, Payload};
+use crate::rtp::{Header, Packet};
 use crate::time::Tick;
-
-/// What both sides have agreed on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Agreed {
-    /// Audio codec.
-    pub payload: Payload,
-    /// Payload type of telephone-events, when the far end takes them.
-    pub telephone_event: Option<u8>,
-}
 
 /// Something to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +49,9 @@ pub struct Origin {
 /// Both directions of one call.
 #[derive(Debug)]
 pub struct Stream {
-    agreed: Agreed,
+    coding: Box<Coding>,
+    /// Of what is heard.
+    timeline: Timeline,
     header: Header,
     jobs: VecDeque<(u32, Job)>,
     playing: Option<(u32, Vec<i16>, usize)>,
@@ -71,20 +65,21 @@ pub struct Stream {
 
 impl Stream {
     /// Ready to send; `length` is how long the call may get, for the room that the capture takes.
-    pub fn new(agreed: Agreed, origin: Origin, length: Duration) -> Self {
+    pub fn new(coding: Box<Coding>, origin: Origin, length: Duration) -> Self {
         let header = Header {
             marker: true,
-            payload_type: agreed.payload.payload_type(),
+            payload_type: coding.formats().send.payload_type,
             sequence: origin.sequence,
             timestamp: origin.timestamp,
             ssrc: origin.ssrc,
         };
         Self {
-            agreed,
+            keys: dtmf::Sender::new(event_clock(&coding)),
+            coding,
+            timeline: Timeline::default(),
             header,
             jobs: VecDeque::new(),
             playing: None,
-            keys: dtmf::Sender::default(),
             keying: None,
             capture: Capture::with_room_for(length),
             view: LineView::default(),
@@ -93,12 +88,21 @@ impl Stream {
         }
     }
 
+    /// The far end and we have agreed anew.
+    pub fn handle_agreed(&mut self, coding: Box<Coding>) {
+        if coding.formats() != self.coding.formats() {
+            self.keys.set_clock(event_clock(&coding));
+            self.header.payload_type = coding.formats().send.payload_type;
+            self.coding = coding;
+        }
+    }
+
     /// Sends `job` as part `part` after those that wait. Digits that cannot be sent are refused.
     ///
     /// # Errors
     /// A sentence when the far end takes no telephone-events.
     pub fn handle_job(&mut self, part: u32, job: Job) -> Result<(), String> {
-        if matches!(job, Job::Digits(_)) && self.agreed.telephone_event.is_none() {
+        if matches!(job, Job::Digits(_)) && self.coding.formats().telephone_event.is_none() {
             return Err("the far end did not agree to telephone-events (RFC 4733), so digits cannot be sent".into());
         }
         self.jobs.push_back((part, job));
@@ -112,7 +116,7 @@ impl Stream {
             Some(packet) => {
                 let header = Header {
                     marker: packet.marker,
-                    payload_type: self.agreed.telephone_event.unwrap_or_default(),
+                    payload_type: self.coding.formats().telephone_event.map_or(0, |e| e.payload_type),
                     timestamp: packet.timestamp,
                     ..self.header
                 };
@@ -123,19 +127,17 @@ impl Stream {
             None => {
                 let (part, pcm) = self.next_audio();
                 write_header(&self.header, out);
-                let body = &mut out[HEADER_LEN..HEADER_LEN + FRAME_SAMPLES];
-                self.agreed.payload.encode(&pcm, body);
-                let mut heard = vec![0; FRAME_SAMPLES];
-                self.agreed.payload.decode(body, &mut heard);
+                // A codec that fails makes an empty packet, which the far end conceals.
+                let (length, heard) = self.coding.send(&pcm, &mut out[HEADER_LEN..]).unwrap_or_default();
                 self.header.marker = false;
-                (FRAME_SAMPLES, part, heard)
+                (length, part, heard)
             }
         };
         if self.keying.is_some() && !self.keys.is_busy() {
             self.view.finished_part = self.keying.take().unwrap_or_default();
         }
         self.header.sequence = self.header.sequence.wrapping_add(1);
-        self.header.timestamp = self.header.timestamp.wrapping_add(FRAME_SAMPLES as u32);
+        self.header.timestamp = self.header.timestamp.wrapping_add(self.coding.step());
         self.pending = Some(Sent { due, at: due, part, pcm });
         HEADER_LEN + body
     }
@@ -154,20 +156,16 @@ impl Stream {
             self.strays.garbage += 1;
             return;
         };
-        if Some(packet.header.payload_type) == self.agreed.telephone_event {
+        let Header { ssrc, sequence, timestamp, payload_type, .. } = packet.header;
+        if self.coding.formats().telephone_event.is_some_and(|e| e.payload_type == payload_type) {
             self.strays.events += 1;
             return;
         }
-        // 60 ms at most: no telephone sends more in one packet.
-        if packet.header.payload_type != self.agreed.payload.payload_type()
-            || packet.payload.is_empty()
-            || packet.payload.len() > 3 * FRAME_SAMPLES
-        {
+        let Some((pcm, clock)) = self.coding.receive(payload_type, packet.payload) else {
             self.strays.garbage += 1;
             return;
-        }
-        let mut pcm = vec![0; packet.payload.len()];
-        self.agreed.payload.decode(packet.payload, &mut pcm);
+        };
+        let timestamp = self.timeline.at_8_khz(ssrc, timestamp, clock);
         for (n, chunk) in pcm.chunks(FRAME_SAMPLES).enumerate() {
             let mut frame =
                 Frame { at: at + sample_offset(n * FRAME_SAMPLES), len: chunk.len(), pcm: [0; FRAME_SAMPLES] };
@@ -175,7 +173,6 @@ impl Stream {
             self.watch(&frame);
             sink(frame);
         }
-        let Header { ssrc, sequence, timestamp, .. } = packet.header;
         self.capture.heard.push(Received { at, ssrc, sequence, timestamp, pcm });
     }
 
@@ -229,6 +226,10 @@ impl Stream {
     }
 }
 
+fn event_clock(coding: &Coding) -> u32 {
+    coding.formats().telephone_event.map_or(8_000, |e| e.clock)
+}
+
 fn write_header(header: &Header, out: &mut [u8; RTP_DATAGRAM_MAX]) {
     let mut head = [0; HEADER_LEN];
     header.write(&mut head);
@@ -238,12 +239,18 @@ fn write_header(header: &Header, out: &mut [u8; RTP_DATAGRAM_MAX]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rtp::{Codec, Format, Formats, TelephoneEvent};
+    use callwright_dsp::codec::g711;
 
     const ORIGIN: Origin = Origin { ssrc: 0xdead_beef, sequence: 0xfffe, timestamp: 0xffff_ff00 };
-    const AGREED: Agreed = Agreed { payload: Payload::Pcmu, telephone_event: Some(101) };
+    const PCMU: Formats = Formats::of(Format::PCMU).with_events(101);
+
+    fn stream_of(formats: Formats, origin: Origin) -> Stream {
+        Stream::new(Box::new(Coding::new(formats).unwrap()), origin, Duration::ZERO)
+    }
 
     fn stream() -> Stream {
-        Stream::new(AGREED, ORIGIN, Duration::ZERO)
+        stream_of(PCMU, ORIGIN)
     }
 
     fn tick(slot: u64) -> Tick {
@@ -274,7 +281,7 @@ mod tests {
         assert_eq!(steps, [160, 160, 160]);
         assert_eq!(parsed.iter().map(|p| p.header.marker).collect::<Vec<_>>(), [true, false, false, false]);
         assert!(parsed.iter().all(|p| p.header.payload_type == 0 && p.payload.len() == 160));
-        let silence = Payload::Pcmu.silence();
+        let silence = g711::ULAW_SILENCE;
         assert!(parsed[0].payload.iter().all(|&b| b != silence));
         assert_eq!(parsed[1].payload.iter().filter(|&&b| b != silence).count(), 40);
         assert!(parsed[2].payload.iter().all(|&b| b == silence));
@@ -308,14 +315,14 @@ mod tests {
 
     #[test]
     fn digits_need_an_agreed_telephone_event() {
-        let mut s = Stream::new(Agreed { telephone_event: None, ..AGREED }, ORIGIN, Duration::ZERO);
+        let mut s = stream_of(Formats::of(Format::PCMU), ORIGIN);
         assert!(s.handle_job(1, Job::Digits("1".parse().unwrap())).unwrap_err().contains("RFC 4733"));
     }
 
     #[test]
     fn two_streams_hear_each_other() {
         let mut a = stream();
-        let mut b = Stream::new(AGREED, Origin { ssrc: 1, sequence: 0, timestamp: 0 }, Duration::ZERO);
+        let mut b = stream_of(PCMU, Origin { ssrc: 1, sequence: 0, timestamp: 0 });
         let tone: Vec<i16> = (0..1600).map(|n| (8000.0 * (f64::from(n) * 0.4).sin()) as i16).collect();
         a.handle_job(1, Job::Audio(tone)).unwrap();
         let mut frames = Vec::new();
@@ -332,9 +339,42 @@ mod tests {
     }
 
     #[test]
+    fn opus_keeps_its_own_clock_on_the_wire_and_ours_in_the_capture() {
+        let opus = Formats {
+            telephone_event: Some(TelephoneEvent { payload_type: 110, clock: 48_000 }),
+            ..Formats::of(Format { payload_type: 111, codec: Codec::Opus })
+        };
+        let (mut a, mut b) = (stream_of(opus, ORIGIN), stream_of(opus, Origin { ssrc: 1, ..ORIGIN }));
+        a.handle_job(1, Job::Audio(vec![8000; 1600])).unwrap();
+        a.handle_job(2, Job::Digits("5".parse().unwrap())).unwrap();
+        let packets = packets(&mut a, 20);
+        let stamps: Vec<u32> = packets[..10].iter().map(|p| Packet::parse(p).unwrap().header.timestamp).collect();
+        assert!(stamps.windows(2).all(|w| w[1].wrapping_sub(w[0]) == 960), "{stamps:?}");
+        let durations: Vec<u16> =
+            packets.iter().filter(|p| p[1] & 0x7f == 110).map(|p| u16::from_be_bytes([p[14], p[15]])).collect();
+        assert_eq!(durations[..3], [960, 1920, 2880]);
+        for (n, packet) in packets.iter().enumerate() {
+            b.handle_datagram(tick(n as u64), packet, &mut |_| ());
+        }
+        let heard = b.into_capture().0.heard;
+        assert!(heard.iter().all(|r| r.pcm.len() == 160));
+        assert!(heard[..10].windows(2).all(|w| w[1].timestamp.wrapping_sub(w[0].timestamp) == 160));
+    }
+
+    #[test]
+    fn a_new_agreement_changes_the_codec() {
+        let mut s = stream();
+        assert_eq!(packets(&mut s, 1)[0][1] & 0x7f, 0);
+        s.handle_agreed(Box::new(Coding::new(Formats::of(Format::G722)).unwrap()));
+        let packet = packets(&mut s, 1).remove(0);
+        assert_eq!((packet[1] & 0x7f, packet.len()), (9, 172));
+        assert!(s.handle_job(1, Job::Digits("1".parse().unwrap())).is_err(), "no events any more");
+    }
+
+    #[test]
     fn what_is_not_the_agents_audio_is_counted_and_dropped() {
         let mut s = stream();
-        let mut other = Stream::new(Agreed { payload: Payload::Pcma, ..AGREED }, ORIGIN, Duration::ZERO);
+        let mut other = stream_of(Formats::of(Format::PCMA).with_events(101), ORIGIN);
         other.handle_job(1, Job::Digits("5".parse().unwrap())).unwrap();
         let sent = packets(&mut other, 8);
         let mut frames = 0;

@@ -48,6 +48,8 @@ pub enum SipEvent {
         call_id: String,
         /// Where the INVITE came from.
         source: SocketAddr,
+        /// Max-Forwards as it came, at least 1 (70 when it said nothing).
+        hops: u8,
         /// SDP offer; `None` = delayed offer: `accept` carries our offer, [`SipEvent::Confirmed`] the answer.
         offer: Option<Vec<u8>>,
     },

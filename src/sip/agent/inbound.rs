@@ -10,7 +10,7 @@ use super::response::{ALLOW, ResponseSeed};
 use super::table::{ServerMachine, ServerTransaction, TimerId};
 use super::{Agent, EndedBy, LegId, SipEvent, Transmit};
 use crate::limits;
-use crate::sip::dialog::{Dialog, DialogId};
+use crate::sip::dialog::{Dialog, DialogId, HOPS};
 use crate::sip::message::{
     Broken, CoreFields, Message, Method, Name, Scheme, StartLine, Uri, Writer, is_keep_alive, parse_datagram, to_text,
 };
@@ -254,6 +254,9 @@ impl Agent {
         self.counters.calls_in += 1;
         self.respond_with(now, transaction, 100, trying);
         self.rearm(TimerId::Leg(leg_id));
+        // Checked above: a number other than 0, or nothing.
+        let hops = request.header(&Name::MaxForwards).and_then(|h| std::str::from_utf8(h).ok()?.parse().ok());
+        let hops = hops.unwrap_or(HOPS);
         let request_user = Uri::parse(uri).ok().and_then(|u| u.user).unwrap_or_default();
         self.emit(SipEvent::Incoming {
             leg: leg_id,
@@ -262,6 +265,7 @@ impl Agent {
             request_user: to_text(&request_user),
             call_id: to_text(&core.call_id),
             source,
+            hops,
             offer,
         });
     }

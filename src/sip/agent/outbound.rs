@@ -10,7 +10,7 @@ use super::table::{ClientMachine, ClientTransaction, Purpose, TimerId};
 use super::verbs::reason_value;
 use super::{Agent, AgentError, EndedBy, LegId, SipEvent, Transmit, is_loopback_or_private};
 use crate::limits;
-use crate::sip::dialog::{Dialog, DialogRequest};
+use crate::sip::dialog::{Dialog, DialogRequest, HOPS};
 use crate::sip::message::{Address, CoreFields, Message, Method, Name, StartLine, Uri, to_text};
 use crate::sip::sdp;
 use crate::sip::transaction::{ClientKey, GIVE_UP, InviteClient, NonInviteClient};
@@ -28,6 +28,22 @@ impl Agent {
         destination: SocketAddr,
         from: &str,
         sdp: &[u8],
+    ) -> Result<LegId, AgentError> {
+        self.invite_within(now, target, destination, from, sdp, HOPS)
+    }
+
+    /// As [`Agent::invite`] for a call that has come some way already: `hops` is the Max-Forwards that is left to it.
+    ///
+    /// # Errors
+    /// As [`Agent::invite`].
+    pub fn invite_within(
+        &mut self,
+        now: Tick,
+        target: &str,
+        destination: SocketAddr,
+        from: &str,
+        sdp: &[u8],
+        hops: u8,
     ) -> Result<LegId, AgentError> {
         let uri = Uri::parse(target.as_bytes()).map_err(|_| AgentError::BadTarget)?;
         let from = Address::parse(from.as_bytes()).map_err(|_| AgentError::BadTarget)?;
@@ -49,6 +65,7 @@ impl Agent {
             to: [b"<", uri.without_headers(), b">"].concat(),
             call_id: self.token(),
             sequence: 1,
+            hops,
         };
         let contact = self.contact_towards(destination.ip());
         let (via, key) = self.new_via(destination, Method::Invite);
@@ -93,7 +110,7 @@ impl Agent {
         let acknowledge = receipt.acknowledge.then(|| {
             // The ACK to a refusal is part of the transaction: same branch, To with the peer's tag (§17.1.1.3).
             let to = response.header(&Name::To).unwrap_or_default().to_vec();
-            let ack = DialogRequest { method: Method::Ack, to, ..client.request.clone() };
+            let ack = DialogRequest { method: Method::Ack, to, hops: HOPS, ..client.request.clone() };
             Transmit { destination: client.destination, bytes: ack.write(&client.via).finish(None) }
         });
         let leg = match client.purpose {
@@ -254,7 +271,7 @@ impl Agent {
         }
         calling.cancelled = true;
         leg.deadline = Some(now + GIVE_UP);
-        let request = DialogRequest { method: Method::Cancel, ..invite.request.clone() };
+        let request = DialogRequest { method: Method::Cancel, hops: HOPS, ..invite.request.clone() };
         let (via, destination) = (invite.via.clone(), invite.destination);
         let key = ClientKey { branch: invite.key.branch.clone(), method: Method::Cancel };
         let mut writer = request.write(&via);

@@ -14,9 +14,19 @@ impl Agent {
     /// # Errors
     /// See [`AgentError`].
     pub fn ring(&mut self, now: Tick, leg: LegId) -> Result<(), AgentError> {
-        let transaction = self.offered(leg, "ring")?;
-        let bytes = self.dialog_response(leg, transaction, 180, None);
-        self.respond_with(now, transaction, 180, bytes);
+        self.progress(now, leg, 180, None)
+    }
+
+    /// Tells the caller how far the call is (101–199, others become 183), with the answer to its offer when media flows
+    /// already. It is sent unreliably: [`Agent::accept`] must repeat the same description (RFC 3261 §13.2.1).
+    ///
+    /// # Errors
+    /// See [`AgentError`].
+    pub fn progress(&mut self, now: Tick, leg: LegId, code: u16, sdp: Option<&[u8]>) -> Result<(), AgentError> {
+        let transaction = self.offered(leg, "progress")?;
+        let code = if (101..200).contains(&code) { code } else { 183 };
+        let bytes = self.dialog_response(leg, transaction, code, sdp);
+        self.respond_with(now, transaction, code, bytes);
         Ok(())
     }
 

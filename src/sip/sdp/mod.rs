@@ -1,45 +1,33 @@
-//! Offer and answer for one G.711 audio stream (RFC 3264, RFC 8866, RFC 4733). Purpose: from the peer's SDP to an
-//! answer and to where and how media flows. Grammar by the `sdp-types` crate. Pure; any thread. Invariants: an answer
-//! has the offer's m-lines in the offer's order, at most one of them alive; nothing here panics on input.
-//! Deliberately absent: SRTP, ICE, video, fax: such lines are answered with port 0.
+//! Offer and answer for one audio stream (RFC 3264, RFC 8866, RFC 3551, RFC 4733, RFC 7587). Purpose: from the peer's
+//! SDP to an answer and to where and how media flows. Grammar by the `sdp-types` crate. Pure; any thread. Invariants: an
+//! answer has the offer's m-lines in the offer's order, at most one of them alive, with one codec in it; nothing here
+//! panics on input. Deliberately absent: SRTP, ICE, video, fax: such lines are answered with port 0.
 
+mod encoding;
 mod negotiate;
+mod preference;
 mod read;
 mod session;
+#[cfg(test)]
+mod tests;
 
-pub use negotiate::{build_offer, build_offer_of, negotiate, parse_answer};
+pub use negotiate::{build_offer, negotiate, offered_codecs, parse_answer};
+pub use preference::Preference;
 pub use session::SdpSession;
 
+use crate::rtp::format::Formats;
 use std::net::{IpAddr, SocketAddr};
 
 /// MIME type of the bodies.
 pub const CONTENT_TYPE: &str = "application/sdp";
 
-/// Audio codec, 8 kHz mono (RFC 3551 §4.5.14).
+/// Where RTCP of the stream goes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Codec {
-    /// µ-law, static payload type 0.
-    Pcmu,
-    /// A-law, static payload type 8.
-    Pcma,
-}
-
-impl Codec {
-    pub(crate) const fn encoding_name(self) -> &'static str {
-        match self {
-            Self::Pcmu => "PCMU",
-            Self::Pcma => "PCMA",
-        }
-    }
-}
-
-/// Codec and the payload type under which it goes.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Payload {
-    /// RTP payload type, 0–127.
-    pub payload_type: u8,
-    /// Codec.
-    pub codec: Codec,
+pub enum Rtcp {
+    /// With the audio, on its port (RFC 5761).
+    Mux,
+    /// There: the next port, or what `a=rtcp` says (RFC 3605).
+    Address(SocketAddr),
 }
 
 /// What we do (not what the peer does).
@@ -107,10 +95,12 @@ pub struct Negotiated {
     pub answer: Vec<u8>,
     /// Where the peer wants RTP. With an old-style hold (`c=0.0.0.0`) the address is unspecified; see `direction`.
     pub remote: SocketAddr,
-    /// Codec.
-    pub payload: Payload,
-    /// Payload type of RFC 4733 events at 8 kHz, if both sides have them.
-    pub telephone_event: Option<u8>,
+    /// Where the peer wants RTCP.
+    pub rtcp: Rtcp,
+    /// Codecs and payload types.
+    pub formats: Formats,
+    /// What the peer would like in one packet (`a=ptime`), ms. We send 20 ms whatever it says.
+    pub ptime: Option<u8>,
     /// What we do.
     pub direction: Direction,
 }

@@ -1,12 +1,14 @@
 //! From octets to the few facts that negotiation needs. Purpose: check bounds before the grammar crate sees the input, and
 //! forget lines that do not matter here (a Latin-1 session name must not cost a call).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use sdp_types::{Attribute, Media, Session};
 
-use super::{Codec, Direction, Payload, SdpError};
+use super::encoding::{self, Encoding, Numbers};
+use super::{Direction, Preference, SdpError};
 use crate::limits;
+use crate::rtp::format::{FORMATS_MAX, Format, Formats, TelephoneEvent};
 
 /// A description within the limits.
 #[derive(Debug)]
@@ -16,14 +18,22 @@ pub(super) struct Description {
 
 /// One audio line that we could use.
 #[derive(Debug)]
-pub(super) struct AudioLine {
+pub(super) struct AudioLine<'a> {
     pub(super) index: usize,
-    pub(super) address: IpAddr,
-    pub(super) port: u16,
-    pub(super) payload: Payload,
-    pub(super) telephone_event: Option<u8>,
+    pub(super) remote: SocketAddr,
+    /// The peer is ready for RTCP on the port of the audio (RFC 5761).
+    pub(super) rtcp_mux: bool,
+    /// Where RTCP goes without that.
+    pub(super) control: SocketAddr,
+    /// Audio that we carry, in the peer's order; not empty.
+    pub(super) audio: Vec<Format>,
+    events: Vec<TelephoneEvent>,
+    /// Payload types and clocks.
+    comfort_noise: Vec<(u8, u32)>,
+    pub(super) ptime: Option<u8>,
     /// What the peer does, `c=0.0.0.0` counted as "does not want to receive".
     pub(super) peer: Direction,
+    media: &'a Media,
 }
 
 impl Description {
@@ -64,11 +74,11 @@ impl Description {
         Ok(Self { session })
     }
 
-    /// The first audio line that plain RTP can serve, towards a local address of the given family.
-    pub(super) fn first_audio(&self, local: IpAddr) -> Result<AudioLine, SdpError> {
+    /// The first audio line that plain RTP can serve with one of our codecs, towards a local address of the given family.
+    pub(super) fn first_audio(&self, local: IpAddr, preference: &Preference) -> Result<AudioLine<'_>, SdpError> {
         let mut why = "no audio";
         for (index, media) in self.session.medias.iter().enumerate() {
-            match self.audio_line(index, media, local) {
+            match self.audio_line(index, media, local, preference) {
                 Ok(line) => return Ok(line),
                 // The reason of an audio line says more than "not audio".
                 Err(reason) if media.media.eq_ignore_ascii_case("audio") => why = reason,
@@ -78,7 +88,13 @@ impl Description {
         Err(SdpError::NotAcceptable(why))
     }
 
-    fn audio_line(&self, index: usize, media: &Media, local: IpAddr) -> Result<AudioLine, &'static str> {
+    fn audio_line<'a>(
+        &'a self,
+        index: usize,
+        media: &'a Media,
+        local: IpAddr,
+        preference: &Preference,
+    ) -> Result<AudioLine<'a>, &'static str> {
         if !media.media.eq_ignore_ascii_case("audio") {
             return Err("no audio");
         }
@@ -93,66 +109,99 @@ impl Description {
         if address.is_ipv4() != local.is_ipv4() {
             return Err("the other address family");
         }
-        let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
-        if address.is_multicast() || broadcast {
+        if is_group(address) {
             return Err("media to a group address");
         }
-        let (payload, telephone_event) = formats(media).ok_or("neither PCMU nor PCMA is offered")?;
+        let remote = SocketAddr::new(address, media.port);
+        let (mut audio, mut events, mut comfort_noise) = (Vec::new(), Vec::new(), Vec::new());
+        for payload_type in payload_types(media) {
+            match Encoding::of(media, payload_type) {
+                Encoding::Audio(codec) if preference.has(codec) => audio.push(Format { payload_type, codec }),
+                Encoding::Event(clock) => events.push(TelephoneEvent { payload_type, clock }),
+                Encoding::ComfortNoise(clock) => comfort_noise.push((payload_type, clock)),
+                Encoding::Audio(_) | Encoding::Foreign => {}
+            }
+        }
+        if audio.is_empty() {
+            return Err("no codec that is carried here is offered");
+        }
         let declared = direction(&media.attributes).or(direction(&self.session.attributes));
         let declared = declared.unwrap_or(Direction::SendRecv);
         let receives = declared.receives() && !address.is_unspecified();
         let peer = Direction::from_flags(declared.sends(), receives);
-        Ok(AudioLine { index, address, port: media.port, payload, telephone_event, peer })
+        let rtcp_mux = media.attributes.iter().any(|a| a.attribute.eq_ignore_ascii_case("rtcp-mux"));
+        let control = control_address(media, remote);
+        let ptime = ptime(media);
+        Ok(AudioLine { index, remote, rtcp_mux, control, audio, events, comfort_noise, ptime, peer, media })
     }
+}
+
+impl AudioLine<'_> {
+    /// The telephone events that go with a codec: those on its clock (RFC 4733 section 2.1), else on the 8 kHz clock that
+    /// most phones offer alone.
+    pub(super) fn events_for(&self, chosen: Format) -> Option<TelephoneEvent> {
+        let on = |clock| self.events.iter().find(|e| e.clock == clock).copied();
+        on(chosen.codec.rtp_clock()).or_else(|| on(8_000))
+    }
+
+    /// The comfort noise that goes with a codec. Opus brings its own.
+    pub(super) fn comfort_noise_for(&self, chosen: Format) -> Option<u8> {
+        let clock = chosen.codec.rtp_clock();
+        self.comfort_noise.iter().find(|(_, c)| *c == clock).map(|(number, _)| *number)
+    }
+
+    /// What is agreed when `send` is sent and these may come.
+    pub(super) fn formats(&self, send: Format, receive: impl Iterator<Item = Format>) -> Formats {
+        let mut receive = receive.take(FORMATS_MAX);
+        Formats {
+            send,
+            receive: std::array::from_fn(|_| receive.next()),
+            telephone_event: self.events_for(send),
+            comfort_noise: self.comfort_noise_for(send),
+            opus: encoding::opus_wishes(self.media, send.payload_type),
+        }
+    }
+
+    /// Remembers what the peer's numbers stand for.
+    pub(super) fn teach(&self, numbers: &mut Numbers) {
+        for payload_type in payload_types(self.media) {
+            numbers.learn(payload_type, Encoding::of(self.media, payload_type));
+        }
+    }
+}
+
+fn payload_types(media: &Media) -> impl Iterator<Item = u8> {
+    media.fmt.split_ascii_whitespace().filter_map(|f| f.parse::<u8>().ok()).filter(|pt| *pt < 128)
+}
+
+fn is_group(address: IpAddr) -> bool {
+    address.is_multicast() || matches!(address, IpAddr::V4(v4) if v4.is_broadcast())
+}
+
+/// `a=rtcp` (RFC 3605), else the next port (RFC 3550 section 11).
+fn control_address(media: &Media, remote: SocketAddr) -> SocketAddr {
+    let named = media.get_first_attribute_value("rtcp").flatten().and_then(|value| {
+        let mut words = value.split_ascii_whitespace();
+        let port = words.next()?.parse::<u16>().ok().filter(|p| *p != 0)?;
+        // `IN IP4 192.0.2.1`; left out, it is the address of the audio.
+        let address = words.nth(2).map_or(Some(remote.ip()), |a| a.parse().ok())?;
+        (address.is_ipv4() == remote.is_ipv4() && !is_group(address)).then(|| SocketAddr::new(address, port))
+    });
+    named.unwrap_or_else(|| {
+        // Port 65535 has no next one; reports that cannot be sent are not missed.
+        SocketAddr::new(remote.ip(), remote.port().checked_add(1).unwrap_or(remote.port()))
+    })
+}
+
+/// Milliseconds that the peer would like in one packet.
+fn ptime(media: &Media) -> Option<u8> {
+    let value = media.get_first_attribute_value("ptime").flatten()?;
+    let whole = value.trim().split('.').next()?;
+    whole.parse::<u8>().ok().filter(|ms| *ms != 0)
 }
 
 fn direction(attributes: &[Attribute]) -> Option<Direction> {
     [Direction::SendRecv, Direction::SendOnly, Direction::RecvOnly, Direction::Inactive]
         .into_iter()
         .find(|d| attributes.iter().any(|a| a.attribute.eq_ignore_ascii_case(d.attribute())))
-}
-
-/// First acceptable codec in the peer's order, and its telephone-event at 8 kHz.
-fn formats(media: &Media) -> Option<(Payload, Option<u8>)> {
-    let offered = media.fmt.split_ascii_whitespace().filter_map(|f| f.parse::<u8>().ok()).filter(|pt| *pt < 128);
-    let (mut payload, mut event) = (None, None);
-    for payload_type in offered {
-        match mapping(media, payload_type) {
-            Some(Format::Audio(codec)) if payload.is_none() => payload = Some(Payload { payload_type, codec }),
-            Some(Format::Event) if event.is_none() => event = Some(payload_type),
-            _ => {}
-        }
-    }
-    payload.map(|p| (p, event))
-}
-
-enum Format {
-    Audio(Codec),
-    Event,
-}
-
-fn mapping(media: &Media, payload_type: u8) -> Option<Format> {
-    let mapped = media.get_attribute_values("rtpmap").flatten().find_map(|value| {
-        let (pt, encoding) = value.trim_start().split_once(' ')?;
-        (pt.parse::<u8>().ok()? == payload_type).then(|| encoding.trim())
-    });
-    let Some(encoding) = mapped else {
-        return match payload_type {
-            0 => Some(Format::Audio(Codec::Pcmu)),
-            8 => Some(Format::Audio(Codec::Pcma)),
-            _ => None,
-        };
-    };
-    let mut parts = encoding.split('/');
-    let (name, rate, channels) = (parts.next()?, parts.next()?.trim(), parts.next().unwrap_or("1").trim());
-    if rate != "8000" || channels != "1" {
-        return None;
-    }
-    if name.eq_ignore_ascii_case("telephone-event") {
-        return Some(Format::Event);
-    }
-    [Codec::Pcmu, Codec::Pcma]
-        .into_iter()
-        .find(|codec| name.eq_ignore_ascii_case(codec.encoding_name()))
-        .map(Format::Audio)
 }

@@ -1,20 +1,33 @@
 //! One call's descriptions over its life. Purpose: the `o=` version goes up exactly when what we say changes (RFC 3264 §8),
 //! so that a session refresh is answered with the very same octets.
 
-use super::{Codec, Direction, LocalMedia, Negotiated, SdpError, build_offer_of, negotiate, parse_answer};
+use super::encoding::Numbers;
+use super::negotiate::{accept, answer, offer};
+use super::{Direction, LocalMedia, Negotiated, Preference, SdpError};
+use crate::rtp::format::{Codec, FORMATS_MAX, Formats, TelephoneEvent};
 
 /// Our side of the offer/answer exchanges of one call.
 #[derive(Debug)]
 pub struct SdpSession {
     local: LocalMedia,
+    preference: Preference,
+    numbers: Numbers,
+    /// Codecs of the offer of ours that an answer may come to.
+    offered: Vec<Codec>,
     last: Option<Vec<u8>>,
 }
 
 impl SdpSession {
-    /// Starts with nothing said yet; `local.session_version` is the first version.
+    /// Starts with nothing said yet; `local.session_version` is the first version. All codecs, in the peer's order.
     #[must_use]
-    pub const fn new(local: LocalMedia) -> Self {
-        Self { local, last: None }
+    pub fn new(local: LocalMedia) -> Self {
+        Self::preferring(local, Preference::default())
+    }
+
+    /// As [`SdpSession::new`] with our own idea of codecs.
+    #[must_use]
+    pub const fn preferring(local: LocalMedia, preference: Preference) -> Self {
+        Self { local, preference, numbers: Numbers::new(), offered: Vec::new(), last: None }
     }
 
     /// Our end.
@@ -23,42 +36,70 @@ impl SdpSession {
         &self.local
     }
 
-    /// Answers an offer; see [`negotiate()`].
+    /// What we would like to speak.
+    #[must_use]
+    pub const fn preference(&self) -> &Preference {
+        &self.preference
+    }
+
+    /// From now on we would like this.
+    pub fn prefer(&mut self, preference: Preference) {
+        self.preference = preference;
+    }
+
+    /// Answers an offer; see [`negotiate()`](super::negotiate()).
     ///
     /// # Errors
-    /// As [`negotiate()`]; what was agreed before stays valid (RFC 3264 §8).
+    /// As [`negotiate()`](super::negotiate()); what was agreed before stays valid (RFC 3264 §8).
     pub fn answer(&mut self, offer: &[u8]) -> Result<Negotiated, SdpError> {
-        let mut negotiated = negotiate(offer, &self.local)?;
-        if self.last.as_ref().is_some_and(|last| *last != negotiated.answer) {
+        let mut agreed = answer(offer, &self.local, &self.preference, &mut self.numbers)?;
+        if self.last.as_ref().is_some_and(|last| *last != agreed.answer) {
             self.local.session_version += 1;
-            negotiated = negotiate(offer, &self.local)?;
+            agreed = answer(offer, &self.local, &self.preference, &mut self.numbers)?;
         }
-        self.last = Some(negotiated.answer.clone());
-        Ok(negotiated)
+        self.last = Some(agreed.answer.clone());
+        Ok(agreed)
     }
 
-    /// Makes an offer of both laws; see [`build_offer_of`].
+    /// Makes an offer of all that we carry, in our order.
     pub fn offer(&mut self, direction: Direction) -> Vec<u8> {
-        self.offer_of(&[Codec::Pcmu, Codec::Pcma], direction)
+        let codecs = self.preference.codecs().to_vec();
+        self.offer_of(&codecs, direction)
     }
 
-    /// Makes an offer of these codecs, the preferred one first; see [`build_offer_of`].
+    /// Makes an offer of these codecs, the preferred one first; see [`build_offer`](super::build_offer). Payload types that
+    /// either side has used keep their meaning (RFC 3264 §8.3.2).
     pub fn offer_of(&mut self, codecs: &[Codec], direction: Direction) -> Vec<u8> {
-        let mut offer = build_offer_of(&self.local, codecs, direction);
-        if self.last.as_ref().is_some_and(|last| *last != offer) {
+        let mut description = offer(&self.local, codecs, direction, &mut self.numbers);
+        if self.last.as_ref().is_some_and(|last| *last != description) {
             self.local.session_version += 1;
-            offer = build_offer_of(&self.local, codecs, direction);
+            description = offer(&self.local, codecs, direction, &mut self.numbers);
         }
-        self.last = Some(offer.clone());
-        offer
+        self.offered = codecs.to_vec();
+        self.last = Some(description.clone());
+        description
     }
 
-    /// Reads the answer to our offer; see [`parse_answer`].
+    /// What may come before the answer to our last offer does (RFC 3264 §5.1). `None` when nothing was offered.
+    pub fn offered_formats(&mut self) -> Option<Formats> {
+        let mut formats = self.offered.iter().filter_map(|codec| self.numbers.format(*codec)).collect::<Vec<_>>();
+        formats.truncate(FORMATS_MAX);
+        let send = *formats.first()?;
+        let mut all = formats.into_iter();
+        let mut offered = Formats::of(send);
+        offered.receive = std::array::from_fn(|_| all.next());
+        let clock = send.codec.rtp_clock();
+        let number = self.numbers.number(super::encoding::Encoding::Event(clock));
+        offered.telephone_event = number.map(|payload_type| TelephoneEvent { payload_type, clock });
+        Some(offered)
+    }
+
+    /// Reads the answer to our last offer; see [`parse_answer`](super::parse_answer).
     ///
     /// # Errors
-    /// As [`parse_answer`].
-    pub fn accept_answer(&self, answer: &[u8]) -> Result<Negotiated, SdpError> {
-        parse_answer(answer, &self.local)
+    /// As [`parse_answer`](super::parse_answer).
+    pub fn accept_answer(&mut self, answer: &[u8]) -> Result<Negotiated, SdpError> {
+        accept(answer, &self.local, &self.offered, &mut self.numbers)
     }
 }
 

@@ -5,4 +5,6 @@ mod subnets;
 pub mod udp;
 
 pub use subnets::AttachedSubnets;
-pub use udp::{SipError, SipHandle, UdpConfig, UdpError, UdpTransport, local_address_towards, system_random};
+pub use udp::{
+    Placement, SipError, SipHandle, UdpConfig, UdpError, UdpTransport, local_address_towards, system_random,
+};

@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use super::AttachedSubnets;
 use crate::limits;
 use crate::sip::agent::{Agent, AgentConfig, AgentError, AgentStatus, LegId, RandomSource, SipEvent};
+use crate::sip::dialog::HOPS;
 use crate::time::Tick;
 
 /// Class selector 3, "signalling" in most telephone networks (RFC 2474, RFC 4594 §3): upper six bits of the octet.
@@ -84,29 +85,41 @@ pub struct SipHandle {
     local: SocketAddr,
 }
 
+/// A call to place.
+#[derive(Clone, Debug)]
+pub struct Placement {
+    /// `sip:user@host[:port]`.
+    pub target: String,
+    /// Where the INVITE goes.
+    pub destination: SocketAddr,
+    /// A URI or `"Name" <URI>`.
+    pub from: String,
+    /// Our offer.
+    pub sdp: Vec<u8>,
+    /// Max-Forwards.
+    pub hops: u8,
+}
+
+/// Told the leg of a placed call before anything can happen on it; must not block.
+struct Adopt(Box<dyn FnOnce(LegId) + Send>);
+
+impl std::fmt::Debug for Adopt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Adopt")
+    }
+}
+
 type Outcome = oneshot::Sender<Result<(), AgentError>>;
 
 #[derive(Debug)]
 enum Command {
-    Ring(LegId, Outcome),
+    Progress(LegId, u16, Option<Vec<u8>>, Outcome),
     Accept(LegId, Vec<u8>, Outcome),
-    Reject {
-        leg: LegId,
-        code: u16,
-        reason: String,
-        headers: Vec<(String, String)>,
-        outcome: Outcome,
-    },
+    Reject { leg: LegId, code: u16, reason: String, headers: Vec<(String, String)>, outcome: Outcome },
     HangUp(LegId, Option<String>, Outcome),
     AnswerReinvite(LegId, Vec<u8>, Outcome),
     Refresh(LegId, Outcome),
-    Invite {
-        target: String,
-        destination: SocketAddr,
-        from: String,
-        sdp: Vec<u8>,
-        outcome: oneshot::Sender<Result<LegId, AgentError>>,
-    },
+    Invite { placement: Placement, adopt: Adopt, outcome: oneshot::Sender<Result<LegId, AgentError>> },
     Status(oneshot::Sender<AgentStatus>),
     Drain(bool),
     Close(Duration),
@@ -188,7 +201,15 @@ impl SipHandle {
     /// # Errors
     /// [`SipError`].
     pub async fn ring(&self, leg: LegId) -> Result<(), SipError> {
-        Ok(self.ask(|outcome| Command::Ring(leg, outcome)).await??)
+        self.progress(leg, 180, None).await
+    }
+
+    /// [`Agent::progress`].
+    ///
+    /// # Errors
+    /// [`SipError`].
+    pub async fn progress(&self, leg: LegId, code: u16, sdp: Option<Vec<u8>>) -> Result<(), SipError> {
+        Ok(self.ask(|outcome| Command::Progress(leg, code, sdp, outcome)).await??)
     }
 
     /// [`Agent::accept`].
@@ -245,8 +266,21 @@ impl SipHandle {
         from: &str,
         sdp: Vec<u8>,
     ) -> Result<LegId, SipError> {
-        let (target, from) = (target.to_owned(), from.to_owned());
-        Ok(self.ask(|outcome| Command::Invite { target, destination, from, sdp, outcome }).await??)
+        let placement = Placement { target: target.to_owned(), destination, from: from.to_owned(), sdp, hops: HOPS };
+        self.place(placement, |_| ()).await
+    }
+
+    /// [`Agent::invite_within`]; `adopt` hears the leg before the INVITE leaves, so that no event of it can be missed.
+    ///
+    /// # Errors
+    /// [`SipError`].
+    pub async fn place(
+        &self,
+        placement: Placement,
+        adopt: impl FnOnce(LegId) + Send + 'static,
+    ) -> Result<LegId, SipError> {
+        let adopt = Adopt(Box::new(adopt));
+        Ok(self.ask(|outcome| Command::Invite { placement, adopt, outcome }).await??)
     }
 
     /// [`Agent::status`].
@@ -360,7 +394,9 @@ impl Driver {
         let now = (self.clock)();
         let agent = &mut self.agent;
         match command {
-            Command::Ring(leg, outcome) => answer(outcome, agent.ring(now, leg)),
+            Command::Progress(leg, code, sdp, outcome) => {
+                answer(outcome, agent.progress(now, leg, code, sdp.as_deref()));
+            }
             Command::Accept(leg, sdp, outcome) => answer(outcome, agent.accept(now, leg, &sdp)),
             Command::Reject { leg, code, reason, headers, outcome } => {
                 let headers: Vec<_> = headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
@@ -369,8 +405,14 @@ impl Driver {
             Command::HangUp(leg, reason, outcome) => answer(outcome, agent.hang_up(now, leg, reason.as_deref())),
             Command::AnswerReinvite(leg, sdp, outcome) => answer(outcome, agent.answer_reinvite(now, leg, &sdp)),
             Command::Refresh(leg, outcome) => answer(outcome, agent.refresh(now, leg)),
-            Command::Invite { target, destination, from, sdp, outcome } => {
-                answer(outcome, agent.invite(now, &target, destination, &from, &sdp));
+            Command::Invite { placement, adopt, outcome } => {
+                let Placement { target, destination, from, sdp, hops } = placement;
+                let placed = agent.invite_within(now, &target, destination, &from, &sdp, hops);
+                // Datagrams leave after this.
+                if let Ok(leg) = placed {
+                    (adopt.0)(leg);
+                }
+                answer(outcome, placed);
             }
             Command::Status(outcome) => answer(outcome, agent.status()),
             Command::Drain(draining) => agent.set_draining(draining),

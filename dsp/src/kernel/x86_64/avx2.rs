@@ -1,7 +1,7 @@
 //! The kernels with 256-bit vectors. Invariant: `KERNELS` reaches callers only through `super::avx2`, which has asked the
 //! processor; the entries of the table rely on that.
 
-use super::super::polyphase::{HALF, Polyphase, TAP_BITS, Walk};
+use super::super::polyphase::{self, HALF, Polyphase, TAP_BITS, Walk};
 use super::super::{Kernels, Level, scalar};
 use core::arch::x86_64::*;
 
@@ -21,6 +21,12 @@ pub(super) static KERNELS: Kernels = Kernels {
     gain: |pcm, from, step| unsafe { gain(pcm, from, step) },
     // SAFETY: as above.
     polyphase: |filter, x, first, out| unsafe { polyphase(filter, x, first, out) },
+    // SAFETY: as above.
+    accumulate: |total, pcm| unsafe { accumulate(total, pcm) },
+    // SAFETY: as above.
+    peak_without: |total, own| unsafe { peak_without(total, own) },
+    // SAFETY: as above.
+    scale_without: |total, own, out, from, step| unsafe { scale_without(total, own, out, from, step) },
 };
 
 /// Samples in a vector.
@@ -182,36 +188,89 @@ fn gain(pcm: &mut [i16], from: f32, step: f32) {
     scalar::gain_at(rest, done, from, step);
 }
 
-/// The row lengths of the filters that there are get loops of their own, unrolled.
+/// The filters that there are get loops of their own, unrolled.
 #[target_feature(enable = "avx2")]
 pub(super) fn polyphase(filter: &Polyphase, x: &[i16], first: usize, out: &mut [i16]) {
-    match filter.row / LANES {
-        1 => polyphase_rows::<1>(filter, x, first, out),
-        2 => polyphase_rows::<2>(filter, x, first, out),
-        3 => polyphase_rows::<3>(filter, x, first, out),
-        4 => polyphase_rows::<4>(filter, x, first, out),
-        6 => polyphase_rows::<6>(filter, x, first, out),
-        _ => scalar::polyphase_from(filter, x, Walk::new(filter, first), out),
+    match (filter.row, filter.interpolate, filter.decimate) {
+        (16, 1, 1) => unrolled::<16, 1, 1>(filter, x, first, out),
+        (16, 2, 1) => unrolled::<16, 2, 1>(filter, x, first, out),
+        (16, 3, 1) => unrolled::<16, 3, 1>(filter, x, first, out),
+        (16, 6, 1) => unrolled::<16, 6, 1>(filter, x, first, out),
+        (32, 1, 2) => unrolled::<32, 1, 2>(filter, x, first, out),
+        (32, 2, 1) => unrolled::<32, 2, 1>(filter, x, first, out),
+        (32, 2, 3) => unrolled::<32, 2, 3>(filter, x, first, out),
+        (32, 3, 1) => unrolled::<32, 3, 1>(filter, x, first, out),
+        (32, 3, 2) => unrolled::<32, 3, 2>(filter, x, first, out),
+        (48, 1, 3) => unrolled::<48, 1, 3>(filter, x, first, out),
+        (64, 1, 2) => unrolled::<64, 1, 2>(filter, x, first, out),
+        (64, 1, 3) => unrolled::<64, 1, 3>(filter, x, first, out),
+        (96, 1, 6) => unrolled::<96, 1, 6>(filter, x, first, out),
+        (16, ..) => stepped::<16>(filter, x, first, out),
+        (32, ..) => stepped::<32>(filter, x, first, out),
+        (48, ..) => stepped::<48>(filter, x, first, out),
+        (64, ..) => stepped::<64>(filter, x, first, out),
+        (96, ..) => stepped::<96>(filter, x, first, out),
+        _ => scalar::polyphase(filter, x, first, out),
     }
 }
 
-/// Four outputs at a time; `VECTORS` is the length of a row.
+/// Ratios that are known when this is compiled: from phase 0 on, every place and phase is a constant.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn polyphase_rows<const VECTORS: usize>(filter: &Polyphase, x: &[i16], first: usize, out: &mut [i16]) {
+fn unrolled<const ROW: usize, const INTERPOLATE: usize, const DECIMATE: usize>(
+    filter: &Polyphase,
+    x: &[i16],
+    first: usize,
+    out: &mut [i16],
+) {
+    let group = const { polyphase::group(INTERPOLATE) };
+    let span = const { ROW + (polyphase::group(INTERPOLATE) - 1) * DECIMATE / INTERPOLATE };
+    let rows = filter.taps.as_chunks::<ROW>().0.first_chunk::<INTERPOLATE>();
+    let skipped = polyphase::before_phase_0(filter, first);
+    let (Some(rows), Some(skipped)) = (rows, skipped) else { return stepped::<ROW>(filter, x, first, out) };
+    let (head, out) = out.split_at_mut(skipped.min(out.len()));
+    stepped::<ROW>(filter, x, first, head);
+    let mut at = (first + skipped * DECIMATE) / INTERPOLATE;
+    let mut groups = out.chunks_exact_mut(group);
+    for out in &mut groups {
+        let Some(x) = x.get(at..at + span) else { return };
+        for (quad, out) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+            let place = |n: usize| ((4 * quad + n) * DECIMATE / INTERPOLATE, (4 * quad + n) * DECIMATE % INTERPOLATE);
+            let a = products(rows, x, place(0));
+            let b = products(rows, x, place(1));
+            let c = products(rows, x, place(2));
+            let d = products(rows, x, place(3));
+            *out = add_up(a, b, c, d);
+        }
+        at += group * DECIMATE / INTERPOLATE;
+    }
+    stepped::<ROW>(filter, x, at * INTERPOLATE, groups.into_remainder());
+}
+
+/// Any ratio, four outputs at a time.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn stepped<const ROW: usize>(filter: &Polyphase, x: &[i16], first: usize, out: &mut [i16]) {
     let mut walk = Walk::new(filter, first);
+    let (rows, _) = filter.taps.as_chunks::<ROW>();
     let (groups, rest) = out.as_chunks_mut::<4>();
     for group in groups {
-        let a = row::<VECTORS>(filter, x, walk.step());
-        let b = row::<VECTORS>(filter, x, walk.step());
-        let c = row::<VECTORS>(filter, x, walk.step());
-        let d = row::<VECTORS>(filter, x, walk.step());
-        // Sums of neighbours, twice: a b c d in each half.
-        let quads = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
-        let sums = _mm_add_epi32(_mm256_castsi256_si128(quads), _mm256_extracti128_si256::<1>(quads));
-        *group = round(sums);
+        let a = products(rows, x, walk.step());
+        let b = products(rows, x, walk.step());
+        let c = products(rows, x, walk.step());
+        let d = products(rows, x, walk.step());
+        *group = add_up(a, b, c, d);
     }
     scalar::polyphase_from(filter, x, walk, rest);
+}
+
+/// Adds up the sums of pairs of four outputs.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn add_up(a: __m256i, b: __m256i, c: __m256i, d: __m256i) -> [i16; 4] {
+    // Sums of neighbours, twice: a b c d in each half.
+    let quads = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+    round(_mm_add_epi32(_mm256_castsi256_si128(quads), _mm256_extracti128_si256::<1>(quads)))
 }
 
 /// Sums of four, cut down to samples.
@@ -229,12 +288,80 @@ pub(super) fn round(sums: __m128i) -> [i16; 4] {
 /// One output, as eight sums of pairs that are still to be added.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn row<const VECTORS: usize>(filter: &Polyphase, x: &[i16], (at, phase): (usize, usize)) -> __m256i {
-    let (x, _) = x[at..at + VECTORS * LANES].as_chunks::<LANES>();
-    let (taps, _) = filter.taps[phase * VECTORS * LANES..][..VECTORS * LANES].as_chunks::<LANES>();
-    let mut sum = _mm256_madd_epi16(load(&x[0]), load(&taps[0]));
-    for n in 1..VECTORS {
-        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(load(&x[n]), load(&taps[n])));
+fn products<const ROW: usize>(rows: &[[i16; ROW]], x: &[i16], (at, phase): (usize, usize)) -> __m256i {
+    let mut sum = _mm256_setzero_si256();
+    if let (Some(taps), Some(x)) = (rows.get(phase), x.get(at..).and_then(<[i16]>::first_chunk::<ROW>)) {
+        for (taps, x) in taps.as_chunks::<LANES>().0.iter().zip(x.as_chunks::<LANES>().0) {
+            sum = _mm256_add_epi32(sum, _mm256_madd_epi16(load(x), load(taps)));
+        }
     }
     sum
+}
+
+/// Sums in a vector.
+const SUMS: usize = 8;
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_sums(block: &[i32; SUMS]) -> __m256i {
+    // SAFETY: the array is as long as the vector; the load needs no alignment.
+    unsafe { _mm256_loadu_si256(block.as_ptr().cast()) }
+}
+
+/// Eight samples, widened.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_wide(block: &[i16; SUMS]) -> __m256i {
+    // SAFETY: the array is as long as the 128-bit vector; the load needs no alignment.
+    _mm256_cvtepi16_epi32(unsafe { _mm_loadu_si128(block.as_ptr().cast()) })
+}
+
+#[target_feature(enable = "avx2")]
+pub(super) fn accumulate(total: &mut [i32], pcm: &[i16]) {
+    let length = total.len().min(pcm.len());
+    let (total, total_rest) = total[..length].as_chunks_mut::<SUMS>();
+    let (pcm, pcm_rest) = pcm[..length].as_chunks::<SUMS>();
+    for (total, pcm) in total.iter_mut().zip(pcm) {
+        let sum = _mm256_add_epi32(load_sums(total), load_wide(pcm));
+        // SAFETY: the array is as long as the vector; the store needs no alignment.
+        unsafe { _mm256_storeu_si256(total.as_mut_ptr().cast(), sum) };
+    }
+    scalar::accumulate(total_rest, pcm_rest);
+}
+
+#[target_feature(enable = "avx2")]
+pub(super) fn peak_without(total: &[i32], own: &[i16]) -> u32 {
+    let length = total.len().min(own.len());
+    let (total, total_rest) = total[..length].as_chunks::<SUMS>();
+    let (own, own_rest) = own[..length].as_chunks::<SUMS>();
+    let mut max = _mm256_setzero_si256();
+    for (total, own) in total.iter().zip(own) {
+        let others = _mm256_sub_epi32(load_sums(total), load_wide(own));
+        max = _mm256_max_epu32(max, _mm256_abs_epi32(others));
+    }
+    let half = _mm_max_epu32(_mm256_castsi256_si128(max), _mm256_extracti128_si256::<1>(max));
+    let quarter = _mm_max_epu32(half, _mm_shuffle_epi32::<0b01_00_11_10>(half));
+    let largest = _mm_max_epu32(quarter, _mm_shuffle_epi32::<0b10_11_00_01>(quarter));
+    _mm_cvtsi128_si32(largest).cast_unsigned().max(scalar::peak_without(total_rest, own_rest))
+}
+
+#[target_feature(enable = "avx2")]
+pub(super) fn scale_without(total: &[i32], own: &[i16], out: &mut [i16], from: f32, step: f32) {
+    let length = total.len().min(own.len()).min(out.len());
+    let (total, total_rest) = total[..length].as_chunks::<SUMS>();
+    let (own, own_rest) = own[..length].as_chunks::<SUMS>();
+    let (out, out_rest) = out[..length].as_chunks_mut::<SUMS>();
+    let done = out.len() * SUMS;
+    let (from_all, step_all) = (_mm256_set1_ps(from), _mm256_set1_ps(step));
+    let mut index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    for ((out, total), own) in out.iter_mut().zip(total).zip(own) {
+        let others = _mm256_cvtepi32_ps(_mm256_sub_epi32(load_sums(total), load_wide(own)));
+        let gain = _mm256_add_ps(from_all, _mm256_mul_ps(step_all, _mm256_cvtepi32_ps(index)));
+        let scaled = _mm256_cvtps_epi32(_mm256_mul_ps(others, gain));
+        index = _mm256_add_epi32(index, _mm256_set1_epi32(8));
+        let packed = _mm_packs_epi32(_mm256_castsi256_si128(scaled), _mm256_extracti128_si256::<1>(scaled));
+        // SAFETY: the array is as long as the 128-bit vector; the store needs no alignment.
+        unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), packed) };
+    }
+    scalar::scale_without_at(total_rest, own_rest, out_rest, done, from, step);
 }

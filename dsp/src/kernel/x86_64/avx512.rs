@@ -1,7 +1,7 @@
 //! The kernels with 512-bit vectors; the end of a slice is loaded under a mask instead of being looped over. Invariant:
 //! `KERNELS` reaches callers only through `super::avx512`, which has asked the processor; the entries rely on that.
 
-use super::super::polyphase::{Polyphase, Walk};
+use super::super::polyphase::{self, Polyphase, Walk};
 use super::super::{Kernels, Level, scalar};
 use super::avx2;
 use core::arch::x86_64::*;
@@ -22,6 +22,13 @@ pub(super) static KERNELS: Kernels = Kernels {
     gain: |pcm, from, step| unsafe { gain(pcm, from, step) },
     // SAFETY: as above.
     polyphase: |filter, x, first, out| unsafe { polyphase(filter, x, first, out) },
+    // The mixer's loops wait for memory, not for arithmetic: wider vectors gain nothing.
+    // SAFETY: as above; AVX-512 includes AVX2.
+    accumulate: |total, pcm| unsafe { avx2::accumulate(total, pcm) },
+    // SAFETY: as above.
+    peak_without: |total, own| unsafe { avx2::peak_without(total, own) },
+    // SAFETY: as above.
+    scale_without: |total, own, out, from, step| unsafe { avx2::scale_without(total, own, out, from, step) },
 };
 
 /// Samples in a vector.
@@ -224,49 +231,97 @@ impl Ramp {
     }
 }
 
-/// The row lengths of the filters that there are get loops of their own, unrolled; a row of one AVX2 vector gains nothing
-/// from wider ones.
+/// The filters that there are get loops of their own, unrolled; rows of an odd number of AVX2 vectors gain nothing from
+/// wider ones.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn polyphase(filter: &Polyphase, x: &[i16], first: usize, out: &mut [i16]) {
-    match filter.row {
-        32 => polyphase_rows::<1>(filter, x, first, out),
-        64 => polyphase_rows::<2>(filter, x, first, out),
-        96 => polyphase_rows::<3>(filter, x, first, out),
+    match (filter.row, filter.interpolate, filter.decimate) {
+        (32, 1, 2) => unrolled::<32, 1, 2>(filter, x, first, out),
+        (32, 2, 1) => unrolled::<32, 2, 1>(filter, x, first, out),
+        (32, 2, 3) => unrolled::<32, 2, 3>(filter, x, first, out),
+        (32, 3, 1) => unrolled::<32, 3, 1>(filter, x, first, out),
+        (32, 3, 2) => unrolled::<32, 3, 2>(filter, x, first, out),
+        (64, 1, 2) => unrolled::<64, 1, 2>(filter, x, first, out),
+        (64, 1, 3) => unrolled::<64, 1, 3>(filter, x, first, out),
+        (96, 1, 6) => unrolled::<96, 1, 6>(filter, x, first, out),
+        (32, ..) => stepped::<32>(filter, x, first, out),
+        (64, ..) => stepped::<64>(filter, x, first, out),
+        (96, ..) => stepped::<96>(filter, x, first, out),
         _ => avx2::polyphase(filter, x, first, out),
     }
 }
 
-/// Four outputs at a time; `VECTORS` is the length of a row.
+/// Ratios that are known when this is compiled: from phase 0 on, every place and phase is a constant.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn polyphase_rows<const VECTORS: usize>(filter: &Polyphase, x: &[i16], first: usize, out: &mut [i16]) {
+fn unrolled<const ROW: usize, const INTERPOLATE: usize, const DECIMATE: usize>(
+    filter: &Polyphase,
+    x: &[i16],
+    first: usize,
+    out: &mut [i16],
+) {
+    let group = const { polyphase::group(INTERPOLATE) };
+    let span = const { ROW + (polyphase::group(INTERPOLATE) - 1) * DECIMATE / INTERPOLATE };
+    let rows = filter.taps.as_chunks::<ROW>().0.first_chunk::<INTERPOLATE>();
+    let skipped = polyphase::before_phase_0(filter, first);
+    let (Some(rows), Some(skipped)) = (rows, skipped) else { return stepped::<ROW>(filter, x, first, out) };
+    let (head, out) = out.split_at_mut(skipped.min(out.len()));
+    stepped::<ROW>(filter, x, first, head);
+    let mut at = (first + skipped * DECIMATE) / INTERPOLATE;
+    let mut groups = out.chunks_exact_mut(group);
+    for out in &mut groups {
+        let Some(x) = x.get(at..at + span) else { return };
+        for (quad, out) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+            let place = |n: usize| ((4 * quad + n) * DECIMATE / INTERPOLATE, (4 * quad + n) * DECIMATE % INTERPOLATE);
+            let a = products(rows, x, place(0));
+            let b = products(rows, x, place(1));
+            let c = products(rows, x, place(2));
+            let d = products(rows, x, place(3));
+            *out = add_up(a, b, c, d);
+        }
+        at += group * DECIMATE / INTERPOLATE;
+    }
+    stepped::<ROW>(filter, x, at * INTERPOLATE, groups.into_remainder());
+}
+
+/// Any ratio, four outputs at a time.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn stepped<const ROW: usize>(filter: &Polyphase, x: &[i16], first: usize, out: &mut [i16]) {
     let mut walk = Walk::new(filter, first);
+    let (rows, _) = filter.taps.as_chunks::<ROW>();
     let (groups, rest) = out.as_chunks_mut::<4>();
     for group in groups {
-        let a = row::<VECTORS>(filter, x, walk.step());
-        let b = row::<VECTORS>(filter, x, walk.step());
-        let c = row::<VECTORS>(filter, x, walk.step());
-        let d = row::<VECTORS>(filter, x, walk.step());
-        // A transposition that adds as it goes: a b c d in each quarter.
-        let ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
-        let cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
-        let quads = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
-        let halves = _mm256_add_epi32(_mm512_castsi512_si256(quads), _mm512_extracti64x4_epi64::<1>(quads));
-        let sums = _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256::<1>(halves));
-        *group = avx2::round(sums);
+        let a = products(rows, x, walk.step());
+        let b = products(rows, x, walk.step());
+        let c = products(rows, x, walk.step());
+        let d = products(rows, x, walk.step());
+        *group = add_up(a, b, c, d);
     }
     scalar::polyphase_from(filter, x, walk, rest);
+}
+
+/// Adds up the sums of pairs of four outputs.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn add_up(a: __m512i, b: __m512i, c: __m512i, d: __m512i) -> [i16; 4] {
+    // A transposition that adds as it goes: a b c d in each quarter.
+    let ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+    let cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+    let quads = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+    let halves = _mm256_add_epi32(_mm512_castsi512_si256(quads), _mm512_extracti64x4_epi64::<1>(quads));
+    avx2::round(_mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256::<1>(halves)))
 }
 
 /// One output, as sixteen sums of pairs that are still to be added.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn row<const VECTORS: usize>(filter: &Polyphase, x: &[i16], (at, phase): (usize, usize)) -> __m512i {
-    let (x, _) = x[at..at + VECTORS * LANES].as_chunks::<LANES>();
-    let (taps, _) = filter.taps[phase * VECTORS * LANES..][..VECTORS * LANES].as_chunks::<LANES>();
-    let mut sum = _mm512_madd_epi16(load(&x[0]), load(&taps[0]));
-    for n in 1..VECTORS {
-        sum = _mm512_add_epi32(sum, _mm512_madd_epi16(load(&x[n]), load(&taps[n])));
+fn products<const ROW: usize>(rows: &[[i16; ROW]], x: &[i16], (at, phase): (usize, usize)) -> __m512i {
+    let mut sum = _mm512_setzero_si512();
+    if let (Some(taps), Some(x)) = (rows.get(phase), x.get(at..).and_then(<[i16]>::first_chunk::<ROW>)) {
+        for (taps, x) in taps.as_chunks::<LANES>().0.iter().zip(x.as_chunks::<LANES>().0) {
+            sum = _mm512_add_epi32(sum, _mm512_madd_epi16(load(x), load(taps)));
+        }
     }
     sum
 }

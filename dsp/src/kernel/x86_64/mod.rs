@@ -12,7 +12,8 @@ pub(super) fn avx2() -> Option<&'static Kernels> {
 
 /// The AVX-512 set, where the processor (and the kernel, which must save the wider registers) has it.
 pub(super) fn avx512() -> Option<&'static Kernels> {
-    let has = is_x86_feature_detected!("avx512f")
+    let has = is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vl");
     has.then_some(&avx512::KERNELS)

@@ -1,0 +1,431 @@
+//! The part of a call's task that performs what the bridge's machine decides: SIP by the transport's handle, audio by two
+//! media legs, keys between them. Invariants: both media sessions are given back before the call counts as over; the
+//! caller's offer is answered once, whether in a 183 or in the 200 (RFC 3261 §13.2.1). Deliberately absent: the order of
+//! things (`machine`).
+
+use super::machine::{Action, BridgeMachine, Input, Refusal, Side};
+use super::place::{Destination, identity};
+use crate::call::actor::{self, CLOSE_WAIT, Invitation, Planes, keep, media_json, sleep_for, told};
+use crate::call::media_leg::{MediaLeg, NoMedia, preference};
+use crate::call::record::CallEnd;
+use crate::call::registry::CallEvent;
+use crate::config::BridgeTarget;
+use crate::id::CallId;
+use crate::limits::CALL_MAX;
+use crate::media::coders::path_rate;
+use crate::media::{CloseCause, MediaCommand, MediaEvent, Role};
+use crate::os::{clock, random};
+use crate::rtp::Codec;
+use crate::rtp::dtmf::Digits;
+use crate::sip::agent::{EndedBy, LegId, SipEvent};
+use crate::sip::sdp::offered_codecs;
+use crate::sip::transport::Placement;
+use crate::store::CallRecord;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+
+type Lookup = Pin<Box<dyn Future<Output = Result<SocketAddr, String>> + Send>>;
+
+/// The caller's end.
+struct CallerEnd {
+    leg: LegId,
+    media: MediaLeg,
+    offer: Option<Vec<u8>>,
+    /// Codecs of the offer that we carry, in the caller's order.
+    codecs: Vec<Codec>,
+    /// What the offer was answered with, or our offer: said in a 183 and repeated in the 200.
+    said: Option<Vec<u8>>,
+}
+
+/// The other end; it comes into being when its address is known.
+struct CalleeEnd {
+    leg: LegId,
+    media: MediaLeg,
+    /// Its own id in the media plane.
+    session: CallId,
+    /// The description that the audio goes by.
+    heard: Option<Vec<u8>>,
+    /// Of its last response.
+    latest: Option<Vec<u8>>,
+}
+
+struct Bridge<'a> {
+    planes: Arc<Planes>,
+    call: CallId,
+    invitation: &'a Invitation,
+    destination: Destination,
+    machine: BridgeMachine,
+    lookup: Option<Lookup>,
+    caller: CallerEnd,
+    callee: Option<CalleeEnd>,
+    /// Both sessions have been given to the media plane.
+    joined: bool,
+    end: Option<CallEnd>,
+}
+
+/// Runs a bridged call to its end. Error: the caller has had no final answer yet.
+pub(in crate::call) async fn serve(
+    planes: &Arc<Planes>,
+    call: CallId,
+    invitation: &Invitation,
+    target: &BridgeTarget,
+    mut mailbox: mpsc::Receiver<CallEvent>,
+    record: &mut CallRecord,
+) -> Result<CallEnd, actor::Refusal> {
+    let destination =
+        Destination::of(target, &invitation.number).map_err(|why| actor::Refusal::new(404, "Not Found", why))?;
+    let media = MediaLeg::reserve(planes, call, invitation.source, preference(&planes.config))?;
+    let codecs = match &invitation.offer {
+        None => Vec::new(),
+        Some(offer) => {
+            offered_codecs(offer, media.local().address, &preference(&planes.config)).map_err(NoMedia::from)?
+        }
+    };
+    let caller = CallerEnd { leg: invitation.leg, media, offer: invitation.offer.clone(), codecs, said: None };
+    let mut bridge = Bridge {
+        planes: Arc::clone(planes),
+        call,
+        invitation,
+        machine: BridgeMachine::new(clock::monotonic()),
+        lookup: Some(Box::pin(destination.clone().resolve(planes.sip.local().is_ipv4()))),
+        destination,
+        caller,
+        callee: None,
+        joined: false,
+        end: None,
+    };
+    let latest_end = tokio::time::Instant::now() + CALL_MAX;
+    let end = loop {
+        if let Some(end) = bridge.end.take() {
+            break end;
+        }
+        let due = bridge.machine.poll_timeout().map(|at| at.since(clock::monotonic()));
+        tokio::select! {
+            biased;
+            event = mailbox.recv() => bridge.handle_mail(event).await,
+            () = tokio::time::sleep_until(latest_end) => bridge.handle(Input::TooLong),
+            found = looked_up(&mut bridge.lookup) => bridge.place(found).await,
+            () = sleep_for(due) => bridge.handle(Input::Timeout),
+        }
+        bridge.perform(record).await;
+    };
+    bridge.close(&mut mailbox, record).await;
+    Ok(end)
+}
+
+async fn looked_up(lookup: &mut Option<Lookup>) -> Result<SocketAddr, String> {
+    match lookup {
+        Some(future) => {
+            let found = future.await;
+            *lookup = None;
+            found
+        }
+        None => std::future::pending().await,
+    }
+}
+
+impl Bridge<'_> {
+    fn handle(&mut self, input: Input) {
+        self.machine.handle(clock::monotonic(), input);
+    }
+
+    async fn handle_mail(&mut self, event: Option<CallEvent>) {
+        match event {
+            Some(CallEvent::Sip(event)) => self.handle_sip(event).await,
+            Some(CallEvent::Media(event)) => self.handle_media(event),
+            Some(CallEvent::Drain) => self.handle(Input::Drain),
+            None => self.handle(Input::NoMedia("the call could not keep up with its events".to_owned())),
+        }
+    }
+
+    fn side(&self, leg: LegId) -> Side {
+        if leg == self.caller.leg { Side::Caller } else { Side::Callee }
+    }
+
+    fn media(&mut self, side: Side) -> Option<&mut MediaLeg> {
+        match side {
+            Side::Caller => Some(&mut self.caller.media),
+            Side::Callee => self.callee.as_mut().map(|c| &mut c.media),
+        }
+    }
+
+    /// The same, told at which rate the other leg goes: a codec that comes new is opened for that.
+    fn leg(&mut self, side: Side) -> Option<&mut MediaLeg> {
+        let other = self.media(side.other())?.formats();
+        let media = self.media(side)?;
+        media.run_at(path_rate(&other, &other));
+        Some(media)
+    }
+
+    /// The id of a side's session in the media plane.
+    fn session(&self, side: Side) -> Option<CallId> {
+        match side {
+            Side::Caller => Some(self.call),
+            Side::Callee => self.callee.as_ref().map(|c| c.session),
+        }
+    }
+
+    async fn handle_sip(&mut self, event: SipEvent) {
+        let side = self.side(event.leg());
+        let input = match event {
+            SipEvent::Progress { code, answer, .. } => {
+                let news = self.heard_anew(answer);
+                Input::Progress { code, early: news && self.caller.offer.is_some() }
+            }
+            SipEvent::Accepted { answer, .. } => {
+                self.heard_anew(Some(answer));
+                Input::Accepted
+            }
+            SipEvent::Refused { code, reason, retry_after, .. } => Input::Refused { code, reason, retry_after },
+            SipEvent::Cancelled { .. } => Input::Cancelled,
+            SipEvent::Ended { by, reason, .. } => {
+                Input::Over { side, lost: matches!(by, EndedBy::Timeout | EndedBy::TransportError), reason }
+            }
+            SipEvent::InfoDigit { digit, .. } => Input::Digit(side, digit),
+            SipEvent::Confirmed { answer, .. } => {
+                let planes = Arc::clone(&self.planes);
+                let Some(media) = self.leg(side) else { return };
+                match media.confirm(&planes, answer.as_deref()) {
+                    Ok(_) => return,
+                    Err(why) => Input::NoMedia(why),
+                }
+            }
+            SipEvent::Reinvite { leg, offer, unchanged } => {
+                return self.handle_reinvite(side, leg, offer, unchanged).await;
+            }
+            SipEvent::Incoming { .. } => return,
+        };
+        self.handle(input);
+    }
+
+    /// Hold, another address, another codec: a matter between that phone and us. The other leg goes on as it was.
+    async fn handle_reinvite(&mut self, side: Side, leg: LegId, offer: Option<Vec<u8>>, unchanged: bool) {
+        let planes = Arc::clone(&self.planes);
+        if unchanged {
+            return told(planes.sip.refresh(leg).await);
+        }
+        let Some(media) = self.leg(side) else { return };
+        match media.renegotiate(&planes, offer.as_deref()) {
+            Ok(sdp) => told(planes.sip.answer_reinvite(leg, sdp).await),
+            // The session goes on as it was (RFC 3261 section 14.2).
+            Err(_) => told(planes.sip.reject(leg, 488, "Not Acceptable Here", &[]).await),
+        }
+    }
+
+    fn handle_media(&mut self, event: MediaEvent) {
+        let side = if event.call() == self.call { Side::Caller } else { Side::Callee };
+        match event {
+            MediaEvent::MediaTimeout { .. } => self.handle(Input::Silent(side)),
+            MediaEvent::Refused { .. } => {
+                if let Some(media) = self.media(side) {
+                    media.forget();
+                }
+                self.handle(Input::NoMedia("the media worker has no free place".to_owned()));
+            }
+            MediaEvent::Closed { cause, stats, .. } => {
+                if let Some(media) = self.media(side) {
+                    media.closed(stats);
+                }
+                match cause {
+                    CloseCause::Asked => {}
+                    CloseCause::Shutdown => self.handle(Input::Drain),
+                    CloseCause::Panicked => self.handle(Input::NoMedia("the call's audio chain failed".to_owned())),
+                }
+            }
+            // Digits that came as RTP have left as RTP.
+            _ => {}
+        }
+    }
+
+    /// A description from the callee; `true` when it is not the one that we go by already.
+    fn heard_anew(&mut self, answer: Option<Vec<u8>>) -> bool {
+        let (Some(callee), Some(answer)) = (&mut self.callee, answer) else { return false };
+        let anew = callee.heard.as_ref() != Some(&answer);
+        callee.latest = Some(answer);
+        anew
+    }
+
+    /// Calls the callee.
+    async fn place(&mut self, found: Result<SocketAddr, String>) {
+        let outcome = match found {
+            Err(why) => Err(Refusal::new(502, "Bad Gateway", why)),
+            Ok(address) => self.invite(address).await,
+        };
+        self.handle(match outcome {
+            Ok(()) => Input::Placed,
+            Err(refusal) => Input::Failed(refusal),
+        });
+    }
+
+    async fn invite(&mut self, destination: SocketAddr) -> Result<(), Refusal> {
+        let refused = |error: NoMedia| {
+            let (code, phrase, why) = error.refusal();
+            Refusal::new(code, phrase, why)
+        };
+        let (planes, call) = (Arc::clone(&self.planes), self.call);
+        let ours = preference(&planes.config);
+        let mut media =
+            MediaLeg::reserve(&planes, CallId(random::u64()), destination, ours.clone()).map_err(refused)?;
+        // What the caller has comes first: then nothing need be transcoded.
+        let mut codecs = self.caller.codecs.clone();
+        codecs.extend(ours.codecs().iter().filter(|c| !self.caller.codecs.contains(c)));
+        let placement = Placement {
+            target: self.destination.uri.clone(),
+            destination,
+            from: identity(&self.invitation.from, media.local().address),
+            sdp: media.offer(&codecs),
+            hops: self.invitation.hops.saturating_sub(1),
+        };
+        info!(%call, to = %placement.target, %destination, "the call is passed on");
+        let adopting = Arc::clone(&planes);
+        let placed = planes.sip.place(placement, move |leg| {
+            adopting.registry.join_leg(call, leg);
+        });
+        let leg = placed.await.map_err(|error| Refusal::new(503, "Service Unavailable", error.to_string()))?;
+        let session = media.call();
+        planes.registry.join_media(call, session);
+        self.callee = Some(CalleeEnd { leg, media, session, heard: None, latest: None });
+        Ok(())
+    }
+
+    async fn perform(&mut self, record: &mut CallRecord) {
+        while let Some(action) = self.machine.poll_action() {
+            let sip = self.planes.sip.clone();
+            let leg = self.caller.leg;
+            match action {
+                Action::Ring => told(sip.ring(leg).await),
+                Action::Early => match self.join() {
+                    Ok(sdp) => told(sip.progress(leg, 183, Some(sdp)).await),
+                    Err(error) => {
+                        warn!(call = %self.call, why = error.refusal().2, "a description before the answer cannot be used");
+                        // What is heard already goes on.
+                        if !self.joined {
+                            self.handle(Input::NoEarlyMedia);
+                        }
+                    }
+                },
+                Action::Answer => match self.join() {
+                    Ok(sdp) => {
+                        let accepted = sip.accept(leg, sdp).await;
+                        if accepted.is_ok() {
+                            self.note_answer(record);
+                        }
+                        // A caller who gave up meanwhile is in the mailbox already.
+                        told(accepted);
+                    }
+                    Err(error) => {
+                        let (code, phrase, why) = error.refusal();
+                        // The callee's description was at fault, not the caller's.
+                        let (code, phrase) = if code == 400 { (502, "Bad Gateway") } else { (code, phrase) };
+                        self.handle(Input::Failed(Refusal::new(code, phrase, why)));
+                    }
+                },
+                Action::Refuse(refusal) => {
+                    warn!(call = %self.call, code = refusal.code, why = %refusal.why, "call refused");
+                    let seconds = refusal.retry_after.map(|s| s.to_string());
+                    let extra: Vec<_> = seconds.as_deref().map(|s| ("Retry-After", s)).into_iter().collect();
+                    told(sip.reject(leg, refusal.code, refusal.phrase, &extra).await);
+                }
+                Action::HangUp(Side::Caller, reason) => told(sip.hang_up(leg, Some(&reason)).await),
+                Action::HangUp(Side::Callee, reason) => {
+                    if let Some(callee) = &self.callee {
+                        told(sip.hang_up(callee.leg, Some(&reason)).await);
+                    }
+                }
+                Action::SendDigit(side, digit) => self.send_digit(side, digit),
+                Action::End(end) => self.end = Some(end),
+            }
+        }
+    }
+
+    fn note_answer(&self, record: &mut CallRecord) {
+        record.answered = Some(clock::wall());
+        self.planes.registry.answered(self.call, &record.app, None);
+        keep(self.planes.store.calls().record(record.clone()), "the call's record");
+    }
+
+    fn send_digit(&mut self, side: Side, digit: char) {
+        let has_events = self.media(side).is_some_and(|m| m.formats().telephone_event.is_some());
+        let (Some(call), true) = (self.session(side), has_events) else {
+            info!(call = %self.call, "a key is lost: the other side has agreed on no telephone events");
+            return;
+        };
+        let Ok(digits) = digit.to_string().parse::<Digits>() else { return };
+        if self.planes.media.send(MediaCommand::SendDigits { call, digits }).is_err() {
+            warn!(call = %self.call, "the media worker takes no commands; a key is lost");
+        }
+    }
+
+    /// Goes by the callee's latest description, and joins the audio of both if that has not been done. Returns what the
+    /// caller is told.
+    fn join(&mut self) -> Result<Vec<u8>, NoMedia> {
+        let Some(callee) = &mut self.callee else {
+            return Err(NoMedia::NoCapacity("nobody was called".to_owned()));
+        };
+        if callee.latest.is_some() && callee.latest != callee.heard {
+            let latest = callee.latest.clone().unwrap_or_default();
+            callee.media.accept_answer(&latest)?;
+            callee.heard = Some(latest);
+            if self.joined {
+                let caller = self.caller.media.formats();
+                callee.media.run_at(path_rate(&caller, &caller));
+                callee.media.apply(&self.planes);
+            }
+        }
+        if let Some(said) = &self.caller.said {
+            return Ok(said.clone());
+        }
+        // The callee's codec, if the caller has it: then packets pass as they are.
+        self.caller.media.favour(callee.media.formats().send.codec);
+        let said = self.caller.media.answer(self.caller.offer.as_deref())?;
+        let rate = path_rate(&self.caller.media.formats(), &callee.media.formats());
+        self.caller.media.prepare(Role::Bridge { partner: callee.session }, rate)?;
+        callee.media.prepare(Role::Bridge { partner: self.call }, rate)?;
+        for media in [&mut callee.media, &mut self.caller.media] {
+            media.start(&self.planes).map_err(NoMedia::NoCapacity)?;
+        }
+        self.joined = true;
+        self.caller.said = Some(said.clone());
+        Ok(said)
+    }
+
+    /// Takes both sessions back and writes down what they were.
+    async fn close(&mut self, mailbox: &mut mpsc::Receiver<CallEvent>, record: &mut CallRecord) {
+        for side in [Side::Caller, Side::Callee] {
+            let planes = Arc::clone(&self.planes);
+            if let Some(media) = self.media(side) {
+                media.close(&planes);
+            }
+        }
+        let deadline = tokio::time::Instant::now() + CLOSE_WAIT;
+        while self.is_running() {
+            match tokio::time::timeout_at(deadline, mailbox.recv()).await {
+                Ok(Some(CallEvent::Media(event))) => self.handle_media(event),
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => {
+                    warn!(call = %self.call, "the media worker did not give the call back");
+                    break;
+                }
+            }
+        }
+        let mut media = self.media_record(Side::Caller);
+        if let (Some(object), Some(other)) = (&mut media, self.media_record(Side::Callee)) {
+            object["callee"] = other;
+        }
+        record.media = media;
+    }
+
+    fn is_running(&self) -> bool {
+        self.caller.media.is_running() || self.callee.as_ref().is_some_and(|c| c.media.is_running())
+    }
+
+    fn media_record(&mut self, side: Side) -> Option<serde_json::Value> {
+        let media = self.media(side)?;
+        let mut object = media_json(&media.stats()?);
+        object["codec"] = media.formats().send.codec.encoding_name().into();
+        Some(object)
+    }
+}

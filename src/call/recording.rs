@@ -1,0 +1,184 @@
+//! Which calls are recorded, and what becomes of what the recorder says. Purpose: the one joint between configuration,
+//! recorder, log, metrics and store. Control threads; reports come on the recorder's threads and are passed on without
+//! waiting. Invariants: a call that cannot be recorded goes on, and that is logged and counted; what is recorded is said
+//! at start. Deliberately absent: asking the caller (that is the agent's greeting), files (`media::recorder`).
+
+use super::actor::Planes;
+use crate::config::{Config, RecordingFormat};
+use crate::id::CallId;
+use crate::media::recorder::{Control, Ended, Format, Outcome, Recorder, RecorderConfig, Report, Reports, Tap};
+use crate::os::clock;
+use crate::store::{CallRecording, Commit, RecordingState, Store};
+use crate::telemetry::Marks;
+use crate::telemetry::metric;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tracing::{error, info, warn};
+
+/// Starts the recorder when there is something to record, or something recorded earlier to delete in time. Says what is
+/// recorded. Call within the runtime.
+///
+/// # Errors
+/// The directory cannot be made, or there is no thread left.
+pub fn start(config: &Config, store: &Store, marks: Arc<Marks>) -> io::Result<Option<Recorder>> {
+    let routes: Vec<&str> = config.routes.iter().filter(|r| r.record).map(|r| r.number.as_str()).collect();
+    let chosen = &config.recording;
+    match (chosen.enabled, routes.is_empty()) {
+        (true, false) => {
+            info!(?routes, format = ?chosen.format, keep_days = chosen.keep_days, "calls of these routes are recorded; make sure that callers know");
+        }
+        (true, true) => warn!("[recording] is enabled, but no route says record = true: nothing is recorded"),
+        (false, false) => {
+            warn!(?routes, "these routes say record = true, but [recording] is not enabled: nothing is recorded");
+        }
+        (false, true) => info!("no calls are recorded"),
+    }
+    if !chosen.enabled && !config.data.dir.join("recordings").is_dir() {
+        return Ok(None);
+    }
+    let settings = RecorderConfig {
+        data: config.data.dir.clone(),
+        format: match chosen.format {
+            RecordingFormat::Wav => Format::Wav,
+            RecordingFormat::Opus => Format::Opus,
+        },
+        keep: Duration::from_secs(u64::from(chosen.keep_days) * 86_400),
+        floor_octets: chosen.min_free_mb.saturating_mul(1 << 20),
+        avoid_cpus: config.media.cpus.clone(),
+    };
+    Recorder::start(settings, marks, reports(store.clone(), Handle::current())).map(Some)
+}
+
+/// The tap for a call to `number`, if it is to be recorded, and the call's hand on it.
+pub(super) fn begin(planes: &Planes, call: CallId, number: &str) -> Option<(Tap, Control)> {
+    let recorder = planes.recorder.as_ref().filter(|_| planes.config.records(number))?;
+    match recorder.open(call, clock::wall()) {
+        Ok(taken) => Some(taken),
+        Err(why) => {
+            warn!(%call, %why, "the call is not recorded");
+            metric::recording_ended("refused");
+            None
+        }
+    }
+}
+
+/// Takes the recorder's reports to the log, the metrics and the store.
+fn reports(store: Store, runtime: Handle) -> Reports {
+    let active = AtomicUsize::new(0);
+    Arc::new(move |report| {
+        let recordings = store.recordings();
+        let now = clock::wall();
+        let written = match report {
+            Report::Started { call, name, format } => {
+                metric::recordings_active(active.fetch_add(1, Relaxed) + 1);
+                info!(%call, file = %name, "recording");
+                recordings.record(started(call, name, format), now)
+            }
+            Report::Ended(ended) => {
+                if ended.outcome != Outcome::Empty {
+                    let left = active.fetch_update(Relaxed, Relaxed, |n| Some(n.saturating_sub(1)));
+                    metric::recordings_active(left.map_or(0, |before| before.saturating_sub(1)));
+                }
+                match over(ended) {
+                    Some(row) => recordings.record(row, now),
+                    None => return,
+                }
+            }
+            Report::Recovered { name, samples } => {
+                warn!(file = %name, seconds = samples / 8000, "a recording that was cut off by the end of the daemon plays again");
+                metric::recording_ended("recovered");
+                recordings.recovered(call_of(&name), samples, now)
+            }
+            Report::Purged { name } => {
+                info!(file = %name, "a recording was deleted: older than [recording] keep_days, or empty");
+                recordings.deleted(call_of(&name), now)
+            }
+            Report::Space { full, free_octets, floor_octets } => {
+                let (free_mb, wanted_mb) = (free_octets >> 20, floor_octets >> 20);
+                if full {
+                    error!(
+                        free_mb,
+                        wanted_mb,
+                        "too little free space: recordings end and none begins; calls go on. Free some or lower keep_days"
+                    );
+                } else {
+                    info!(free_mb, "there is free space again: new calls are recorded");
+                }
+                return;
+            }
+            Report::Failed { what } => {
+                error!(what, "recordings");
+                return;
+            }
+        };
+        runtime.spawn(kept(written));
+    })
+}
+
+async fn kept(written: Commit<()>) {
+    if let Err(error) = written.await {
+        warn!(%error, "a recording's row was not written; its file stands");
+    }
+}
+
+fn started(call: CallId, file: String, format: Format) -> CallRecording {
+    CallRecording {
+        call_id: call.to_string(),
+        file,
+        format: format.name().to_owned(),
+        state: RecordingState::Recording,
+        reason: None,
+        samples: 0,
+        octets: 0,
+        lost_frames: 0,
+        withheld_frames: 0,
+    }
+}
+
+/// The row of an ended recording; `None` when nothing was heard.
+fn over(ended: Ended) -> Option<CallRecording> {
+    let (state, reason) = match ended.outcome {
+        Outcome::Complete => (RecordingState::Complete, None),
+        Outcome::Stopped(why) => (RecordingState::Stopped, Some(why)),
+        Outcome::Empty => return None,
+    };
+    metric::recording_ended(state.name());
+    let (call, seconds) = (ended.call, ended.samples / 8000);
+    match &reason {
+        Some(why) => error!(%call, seconds, why, "the recording ended before its call; the call goes on"),
+        None => info!(%call, seconds, octets = ended.octets, "recorded"),
+    }
+    if ended.lost_frames > 0 || ended.trimmed_samples > 0 {
+        let lost_ms = ended.lost_frames * 20;
+        warn!(%call, lost_ms, trimmed_samples = ended.trimmed_samples, "the recording has holes: this machine was too slow for it");
+    }
+    Some(CallRecording {
+        state,
+        reason,
+        samples: ended.samples,
+        octets: ended.octets,
+        lost_frames: ended.lost_frames,
+        withheld_frames: ended.withheld_frames,
+        ..started(call, ended.name, ended.format)
+    })
+}
+
+/// `recordings/2026/11/20/call_1.wav` → `call_1`.
+fn call_of(name: &str) -> &str {
+    let file = name.rsplit('/').next().unwrap_or(name);
+    file.split('.').next().unwrap_or(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::call_of;
+
+    #[test]
+    fn a_file_names_its_call() {
+        assert_eq!(call_of("recordings/2026/11/20/call_00ab.wav"), "call_00ab");
+        assert_eq!(call_of("call_1"), "call_1");
+    }
+}

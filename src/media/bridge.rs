@@ -1,0 +1,300 @@
+//! Two calls, joined. Purpose: a packet accepted on one leg leaves on the other in the same pass: unchanged under the other
+//! leg's numbers when both have the codec, else decoded and encoded. Media workers; this is the sending half of one leg,
+//! the other leg's receiving half hands it what it accepted. Invariants: sequence numbers keep gaps and timestamps keep
+//! distances (`numbering`); never more audio leaves than real time allows (`pace`); a leg whose partner is gone drops what
+//! it receives, and counts it. Deliberately absent: a clock, a jitter buffer (the far phone has one), mixing, ringback.
+//!
+//! Telephone events go out under the other leg's payload type and clock; a leg that has none hears the key as tones, as
+//! long as it was pressed. Comfort noise goes out where it was agreed; else its time passes as a pause.
+
+use crate::id::CallId;
+use crate::media::coders::{Coders, SPEECH_RATE};
+use crate::media::event::SessionStats;
+use crate::media::numbering::{Followed, Identity, Numbering};
+use crate::media::pace::Pace;
+use crate::media::pass::Pass;
+use crate::media::reorder::Arrived;
+use crate::media::transcode::{Late, Outlet, SAMPLES_MAX, Transcode};
+use crate::rtp::dtmf::Event;
+use crate::rtp::{Format, Formats, Header, TelephoneEvent};
+use callwright_dsp::dtmf::Generator;
+use std::time::Duration;
+
+/// What a leg accepted, for the other one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Onward<'a> {
+    pub(super) what: What,
+    pub(super) packet: Arrived<'a>,
+    /// Sequence number with its cycles.
+    pub(super) extended: u64,
+    pub(super) marker: bool,
+    /// Audio in it.
+    pub(super) length: Duration,
+}
+
+/// Kinds of packets that go on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum What {
+    Audio(Format),
+    Event(TelephoneEvent),
+    ComfortNoise,
+}
+
+/// What a packet sounds like, for whoever records it: 8 kHz.
+pub(super) struct Passing {
+    pcm: [i16; SAMPLES_MAX],
+    len: usize,
+}
+
+impl Default for Passing {
+    fn default() -> Self {
+        Self { pcm: [0; SAMPLES_MAX], len: 0 }
+    }
+}
+
+impl Passing {
+    /// The samples.
+    pub(super) fn samples(&self) -> &[i16] {
+        &self.pcm[..self.len]
+    }
+
+    /// Takes samples at `rate`; others than at 8 kHz are not recorded.
+    fn take(&mut self, pcm: &[i16], rate: u32) {
+        if rate == SPEECH_RATE && pcm.len() <= self.pcm.len() {
+            self.pcm[..pcm.len()].copy_from_slice(pcm);
+            self.len = pcm.len();
+        }
+    }
+}
+
+/// Sending half of a bridged leg.
+pub(super) struct Bridge {
+    partner: CallId,
+    /// The partner's slot, while the worker has both legs.
+    slot: Option<u32>,
+    numbering: Numbering,
+    transcode: Transcode,
+    /// Whether the last audio was relayed, not transcoded.
+    relaying: bool,
+    pace: Pace,
+    /// Keys for a phone that has no telephone events.
+    tones: Option<Generator>,
+    sounding: Option<Sounding>,
+}
+
+/// A key on its way as tones.
+#[derive(Clone, Copy, Debug)]
+struct Sounding {
+    timestamp: u32,
+    /// How much of its duration has been made, on the event's clock.
+    made: u16,
+}
+
+/// Longer than any key; each ends when its event does.
+const TONE_MS_MAX: u32 = 10_000;
+
+impl Bridge {
+    pub(super) fn new(partner: CallId, start: Identity) -> Self {
+        let (numbering, transcode) = (Numbering::new(start), Transcode::new());
+        let tones = Generator::new(SPEECH_RATE).ok().map(|tones| tones.with_timing(TONE_MS_MAX, 40));
+        Self { partner, slot: None, numbering, transcode, relaying: true, pace: Pace::default(), tones, sounding: None }
+    }
+
+    /// The other leg.
+    pub(super) fn partner(&self) -> CallId {
+        self.partner
+    }
+
+    /// Where the other leg is.
+    pub(super) fn slot(&self) -> Option<u32> {
+        self.slot
+    }
+
+    /// The other leg came, or went.
+    pub(super) fn set_slot(&mut self, slot: Option<u32>) {
+        self.slot = slot;
+        self.handle_pause();
+    }
+
+    /// What comes next does not continue what went before: another sender, another codec of ours, or packets that were not
+    /// sent.
+    pub(super) fn handle_pause(&mut self) {
+        self.numbering.handle_new_source();
+        self.transcode.handle_new_source();
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "both legs' parts, borrowed apart")]
+    /// Sends what the other leg accepted. `theirs`: that leg's coders; `ours` and `formats`: this leg's.
+    pub(super) fn handle_onward(
+        &mut self,
+        pass: &mut Pass<'_>,
+        stats: &mut SessionStats,
+        theirs: &mut Coders,
+        ours: &mut Coders,
+        formats: &Formats,
+        onward: &Onward<'_>,
+        heard: Option<&mut Passing>,
+    ) {
+        match onward.what {
+            What::Audio(_) if !self.pace.admits(pass.now, onward.length) => {
+                stats.late += 1;
+                pass.marks.rtp_late.count();
+            }
+            What::Audio(format) if format.codec == formats.send.codec => {
+                self.relay(pass, formats.send, onward);
+                listen(theirs, &onward.packet, heard);
+            }
+            What::Audio(_) => self.convert(pass, stats, theirs, ours, formats.send, onward, heard),
+            What::Event(event) => self.translate(pass, formats, ours, event, onward),
+            What::ComfortNoise => match formats.comfort_noise {
+                Some(payload_type) if self.relaying => {
+                    self.forward(pass, payload_type, formats.send.codec.rtp_clock(), onward, onward.packet.octets);
+                }
+                _ => self.omit(pass, formats, onward),
+            },
+        }
+    }
+
+    fn relay(&mut self, pass: &mut Pass<'_>, send: Format, onward: &Onward<'_>) {
+        if !self.relaying {
+            self.relaying = true;
+            self.transcode.handle_new_source();
+        }
+        self.forward(pass, send.payload_type, send.codec.rtp_clock(), onward, onward.packet.octets);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "as above")]
+    fn convert(
+        &mut self,
+        pass: &mut Pass<'_>,
+        stats: &mut SessionStats,
+        theirs: &mut Coders,
+        ours: &mut Coders,
+        send: Format,
+        onward: &Onward<'_>,
+        heard: Option<&mut Passing>,
+    ) {
+        let packet = &onward.packet;
+        let Some(decoder) = theirs.decoder(usize::from(packet.audio.place)) else { return };
+        self.relaying = false;
+        let (numbering, encoder, received) = (&mut self.numbering, ours.encoder(), packet.received);
+        let mut out = Outlet { pass, numbering, encoder, send, received };
+        if self.transcode.handle_gap(&mut out, decoder, packet, onward.extended) == Err(Late) {
+            stats.late += 1;
+            out.pass.marks.rtp_late.count();
+            return;
+        }
+        let mut pcm = [0; SAMPLES_MAX];
+        let Ok(decoded) = decoder.decode(packet.octets, &mut pcm) else {
+            stats.garbage += 1;
+            out.pass.marks.rtp_garbage.count();
+            return;
+        };
+        let pcm = &pcm[..decoded];
+        self.transcode.handle_samples(&mut out, pcm, decoder.rate());
+        if let Some(heard) = heard {
+            heard.take(pcm, decoder.rate());
+        }
+    }
+
+    fn translate(
+        &mut self,
+        pass: &mut Pass<'_>,
+        formats: &Formats,
+        ours: &mut Coders,
+        from: TelephoneEvent,
+        onward: &Onward<'_>,
+    ) {
+        let Some(event) = Event::parse(onward.packet.octets) else { return self.omit(pass, formats, onward) };
+        let Some(to) = formats.telephone_event else {
+            self.omit(pass, formats, onward);
+            return self.sound(pass, formats.send, ours, from, event, onward);
+        };
+        let octets = event.at_clock(from.clock, to.clock).octets();
+        self.transcode.handle_other(onward.extended);
+        self.forward(pass, to.payload_type, formats.send.codec.rtp_clock(), onward, &octets);
+    }
+
+    /// A key for a leg that has no events: as much of its tones as the event has grown by.
+    fn sound(
+        &mut self,
+        pass: &mut Pass<'_>,
+        send: Format,
+        ours: &mut Coders,
+        from: TelephoneEvent,
+        event: Event,
+        onward: &Onward<'_>,
+    ) {
+        let Some(key) = event.key() else { return };
+        let timestamp = onward.packet.timestamp;
+        let sounding = self.sounding.filter(|s| s.timestamp == timestamp);
+        if sounding.is_none() {
+            if self.sounding.is_some_and(|s| timestamp.wrapping_sub(s.timestamp) > u32::MAX / 2) {
+                return; // a late repeat of an earlier key
+            }
+            let Some(tones) = &mut self.tones else { return };
+            tones.clear();
+            let _ = tones.queue(key.encode_utf8(&mut [0; 4]));
+        }
+        let made = sounding.map_or(0, |s| s.made);
+        let grown = event.duration.saturating_sub(made);
+        self.sounding = Some(Sounding { timestamp, made: made.max(event.duration) });
+        let (Some(tones), true) = (&mut self.tones, grown > 0) else { return };
+        let encoder = ours.encoder();
+        // A longer step than a packet may be is a loss; the rest of the key is enough.
+        let samples = (usize::from(grown) * SPEECH_RATE as usize / from.clock.max(1) as usize).min(SAMPLES_MAX / 2);
+        let mut pcm = [0; SAMPLES_MAX / 2];
+        tones.fill(&mut pcm[..samples]);
+        self.relaying = false;
+        let mut out = Outlet { pass, numbering: &mut self.numbering, encoder, send, received: onward.packet.received };
+        self.transcode.handle_samples(&mut out, &pcm[..samples], SPEECH_RATE);
+        self.transcode.handle_time(u32::from(grown));
+    }
+
+    /// One packet for one packet.
+    fn forward(&mut self, pass: &mut Pass<'_>, payload_type: u8, clock: u32, onward: &Onward<'_>, octets: &[u8]) {
+        let header = self.follow(pass, clock, onward);
+        let header = Header { payload_type, ..header };
+        let pushed = pass.outbox.push(&header, onward.packet.received, |body| match body.get_mut(..octets.len()) {
+            Some(body) => {
+                body.copy_from_slice(octets);
+                octets.len()
+            }
+            None => 0,
+        });
+        if !pushed {
+            self.numbering.omit(&header);
+        }
+    }
+
+    /// A packet that does not go out leaves no gap.
+    fn omit(&mut self, pass: &mut Pass<'_>, formats: &Formats, onward: &Onward<'_>) {
+        self.transcode.handle_other(onward.extended);
+        if self.relaying {
+            let header = self.follow(pass, formats.send.codec.rtp_clock(), onward);
+            self.numbering.omit(&header);
+        }
+    }
+
+    fn follow(&mut self, pass: &Pass<'_>, clock: u32, onward: &Onward<'_>) -> Header {
+        let Onward { extended, marker, length, packet, what } = *onward;
+        let of = match what {
+            What::Audio(format) => format.codec.rtp_clock(),
+            What::Event(event) => event.clock,
+            What::ComfortNoise => clock,
+        };
+        let followed = Followed { extended, timestamp: packet.timestamp, clock: of };
+        // 60 ms at most: far below 2^32.
+        let units = (length.as_micros() * u128::from(clock) / 1_000_000) as u32;
+        self.numbering.follow(pass.now, followed, marker, clock, units)
+    }
+}
+
+/// Decodes what is relayed, for whoever records it.
+fn listen(theirs: &mut Coders, packet: &Arrived<'_>, heard: Option<&mut Passing>) {
+    let Some((heard, decoder)) = heard.zip(theirs.decoder(usize::from(packet.audio.place))) else { return };
+    let mut pcm = [0; SAMPLES_MAX];
+    if let Ok(decoded) = decoder.decode(packet.octets, &mut pcm) {
+        heard.take(&pcm[..decoded], decoder.rate());
+    }
+}

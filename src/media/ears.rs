@@ -1,0 +1,98 @@
+//! Who else hears a call: the recording, and the detector of keys in the audio. Purpose: both get what speech gets, on the
+//! call's own audio time. Media workers; made by control. Invariants: nothing here waits; keys are looked for in the audio
+//! only while the peer has agreed on no telephone events (it would say each key twice). Deliberately absent: files
+//! (`recorder`), what a key means.
+
+use crate::media::recorder::{Side, Tap};
+use crate::time::MediaTime;
+use callwright_dsp::dtmf::Detector;
+
+/// Keys found in one go, at most: 60 ms hold one, and one that ends.
+const FOUND_MAX: usize = 4;
+/// The recording follows the wall clock again when it is off by more than this, samples (100 ms).
+const OFF_MAX: u64 = 800;
+
+/// Listeners of one call.
+#[derive(Default)]
+pub(super) struct Ears {
+    tap: Option<Tap>,
+    detector: Option<Box<Detector>>,
+    /// Keys are looked for.
+    searching: bool,
+    found: [Option<char>; FOUND_MAX],
+    /// What comes after the last samples of either side, for audio without a position of its own.
+    next: [u64; 2],
+}
+
+impl Ears {
+    pub(super) fn new(tap: Option<Tap>, detector: Option<Box<Detector>>) -> Self {
+        Self { tap, detector, ..Self::default() }
+    }
+
+    /// Whether keys are to be looked for in the audio.
+    pub(super) fn set_searching(&mut self, searching: bool) {
+        if self.searching != searching {
+            self.searching = searching;
+            if let Some(detector) = &mut self.detector {
+                detector.reset(&mut |_| {});
+            }
+        }
+    }
+
+    /// Whether the call is recorded.
+    pub(super) fn is_recording(&self) -> bool {
+        self.tap.is_some()
+    }
+
+    /// The caller said this.
+    pub(super) fn handle_heard(&mut self, at: MediaTime, pcm: &[i16]) {
+        if let Some(tap) = &mut self.tap {
+            tap.push_samples(Side::Caller, at, pcm);
+        }
+        let found = &mut self.found;
+        if let Some(detector) = self.detector.as_mut().filter(|_| self.searching) {
+            detector.handle_audio(pcm, &mut |key| {
+                if !key.ended
+                    && let Some(place) = found.iter_mut().find(|place| place.is_none())
+                {
+                    *place = Some(key.digit);
+                }
+            });
+        }
+    }
+
+    /// This stands in for what the caller said; empty for a pause of `samples`.
+    pub(super) fn handle_missing(&mut self, at: MediaTime, pcm: &[i16], samples: usize) {
+        if let Some(tap) = self.tap.as_mut().filter(|_| !pcm.is_empty()) {
+            tap.push_samples(Side::Caller, at, pcm);
+        }
+        if let Some(detector) = self.detector.as_mut().filter(|_| self.searching) {
+            detector.handle_lost(samples, &mut |_| {});
+        }
+    }
+
+    /// This was sent to the caller.
+    pub(super) fn handle_said(&mut self, at: MediaTime, pcm: &[i16]) {
+        if let Some(tap) = &mut self.tap {
+            tap.push_samples(Side::Agent, at, pcm);
+        }
+    }
+
+    /// Audio of one side of a bridge, which keeps no audio time of its own: it follows the wall clock, without a hole where
+    /// packets come a little early or late.
+    pub(super) fn handle_passing(&mut self, side: Side, wall: MediaTime, pcm: &[i16]) {
+        let Some(tap) = &mut self.tap else { return };
+        let next = &mut self.next[usize::from(side == Side::Agent)];
+        if next.abs_diff(wall.0) > OFF_MAX {
+            // Never backwards: what is written stays.
+            *next = wall.0.max(*next);
+        }
+        tap.push_samples(side, MediaTime(*next), pcm);
+        *next += pcm.len() as u64;
+    }
+
+    /// The next key that was found.
+    pub(super) fn poll_key(&mut self) -> Option<char> {
+        self.found.iter_mut().find_map(Option::take)
+    }
+}

@@ -1,0 +1,46 @@
+//! What comes back.
+
+use super::*;
+
+#[test]
+fn an_echo_call_answers_each_packet_in_kind() {
+    let mut rig = Rig::new(Role::Echo);
+    let mut timestamp = 4_294_960_000u32;
+    for (n, len) in [160usize, 80, 240, 480, 160, 320].into_iter().enumerate() {
+        let n = n as u16;
+        rig.packet(ms(u64::from(n) * 20 + 5), 65_533u16.wrapping_add(n), timestamp, &voice(n, len));
+        let (at, header, payload) = rig.sent.last().unwrap();
+        assert_eq!((*at, payload), (rig.now, &voice(n, len)));
+        assert_ne!(header.ssrc, 7);
+        let (_, first, _) = &rig.sent[0];
+        assert_eq!(header.sequence, first.sequence.wrapping_add(n));
+        assert_eq!(header.timestamp.wrapping_sub(first.timestamp), timestamp.wrapping_sub(4_294_960_000));
+        timestamp = timestamp.wrapping_add(len as u32);
+    }
+    // Twice the same: answered once. A key: reported, not echoed.
+    rig.packet(ms(200), 65_533u16.wrapping_add(5), timestamp, &voice(1, 160));
+    let event = Event { code: 1, end: false, volume: 10, duration: 160 };
+    let header = Header { payload_type: EVENTS, sequence: 65_533u16.wrapping_add(6), timestamp, ssrc: 7, marker: true };
+    rig.packet_from(phone(), ms(210), header, &event.octets());
+    assert_eq!(rig.sent.len(), 6);
+    assert!(rig.events().iter().any(|e| matches!(e, MediaEvent::Digit { digit: '1', .. })));
+    assert_eq!(rig.marks.route_bridge.count(), 6);
+}
+
+#[test]
+fn an_echo_call_goes_on_in_its_own_numbers_when_the_sender_changes() {
+    let mut rig = Rig::new(Role::Echo);
+    for n in 0..5u16 {
+        rig.packet(ms(u64::from(n) * 20 + 20), n, u32::from(n) * 160, &voice(n, 160));
+    }
+    let other =
+        |n: u16| Header { sequence: 30_000 + n, timestamp: 77 + u32::from(n) * 160, ssrc: 99, ..Header::default() };
+    for n in 0..4 {
+        rig.packet_from(phone(), ms(u64::from(n) * 20 + 120), other(n), &voice(n, 160));
+    }
+    assert_eq!(rig.sent.len(), 8);
+    for pair in rig.sent.windows(2) {
+        assert_eq!(pair[1].1.sequence, pair[0].1.sequence.wrapping_add(1));
+        assert_eq!(pair[1].1.timestamp, pair[0].1.timestamp.wrapping_add(160));
+    }
+}

@@ -1,0 +1,61 @@
+//! Which codecs we take, and whose order counts. Purpose: policy as data, so that the exchange itself has none.
+
+use crate::rtp::format::{Codec, Format};
+
+/// What we would like to speak.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Preference {
+    codecs: Vec<Codec>,
+    /// Our order, not the peer's.
+    ours: bool,
+    /// Before all others, if the peer has it.
+    favourite: Option<Codec>,
+}
+
+impl Preference {
+    /// Any of these; of what the peer offers, what it likes best. Our own offers have them in this order.
+    #[must_use]
+    pub fn of_peer(codecs: &[Codec]) -> Self {
+        Self { codecs: codecs.to_vec(), ours: false, favourite: None }
+    }
+
+    /// Any of these, the first one that the peer offers.
+    #[must_use]
+    pub fn of_ours(codecs: &[Codec]) -> Self {
+        Self { codecs: codecs.to_vec(), ours: true, favourite: None }
+    }
+
+    /// The same, but `codec` first where it can be had.
+    #[must_use]
+    pub fn favouring(mut self, codec: Codec) -> Self {
+        self.favourite = Some(codec);
+        self
+    }
+
+    /// What we carry, in our order.
+    #[must_use]
+    pub fn codecs(&self) -> &[Codec] {
+        &self.codecs
+    }
+
+    pub(super) fn has(&self, codec: Codec) -> bool {
+        self.codecs.contains(&codec)
+    }
+
+    /// The best of what the peer offers in its order.
+    pub(super) fn choose(&self, offered: &[Format]) -> Option<Format> {
+        let find = |codec: Codec| offered.iter().find(|f| f.codec == codec).copied();
+        let favourite = self.favourite.and_then(find);
+        favourite.or_else(|| match self.ours {
+            true => self.codecs.iter().find_map(|c| find(*c)),
+            false => offered.first().copied(),
+        })
+    }
+}
+
+impl Default for Preference {
+    /// All that there is, in the peer's order.
+    fn default() -> Self {
+        Self::of_peer(&Codec::ALL)
+    }
+}

@@ -1,0 +1,275 @@
+//! `bridge:URI` over real sockets: one phone calls the daemon, which calls another. What either says is heard by the other,
+//! and what either does to the call reaches the other.
+
+mod rig;
+
+use callwright::rtp::{Codec, Format};
+use callwright::sip::agent::SipEvent;
+use callwright::sip::sdp::{Direction, LocalMedia, Negotiated, SdpSession};
+use rig::phone::Phone;
+use rig::ua::{Heard, Ua, purity, talk};
+use rig::{Daemon, eventually, get};
+use serde_json::Value;
+use std::time::Duration;
+
+const LOW: f64 = 500.0;
+const HIGH: f64 = 1100.0;
+
+/// A daemon that passes every call on to `callee`, whose address is known by then.
+fn daemon_before(callee: &Ua) -> Daemon {
+    daemon_to(&format!("bridge:sip:{{number}}@{}", callee.address()))
+}
+
+fn daemon_to(app: &str) -> Daemon {
+    Daemon::start_with(&format!("[[routes]]\nmatch = \"*\"\napp = \"{app}\""))
+}
+
+/// Two phones in a call.
+async fn connected(caller: &[Codec], callee: &[Codec]) -> (Daemon, Ua, Ua) {
+    let (mut caller, mut callee) = (Ua::new(caller), Ua::new(callee));
+    let daemon = daemon_before(&callee);
+    caller.invite(daemon.sip, "300").await;
+    callee.ringing().await;
+    callee.sip.ring(callee.leg).await.expect("it rings");
+    caller.until("ringing", |e| matches!(e, SipEvent::Progress { code: 180, .. }).then_some(())).await;
+    callee.accept().await;
+    caller.accepted().await;
+    (daemon, caller, callee)
+}
+
+/// Both talk at once; each must hear the other and nothing else.
+async fn both_are_heard(caller: &Ua, callee: &Ua) -> (Heard, Heard) {
+    let (at_caller, at_callee) = tokio::join!(caller.talk(LOW, 900, Some(5)), callee.talk(HIGH, 900, None));
+    for (who, heard, theirs, own) in [("caller", &at_caller, HIGH, LOW), ("callee", &at_callee, LOW, HIGH)] {
+        let (hears, itself) = (purity(&heard.pcm, theirs), purity(&heard.pcm, own));
+        assert!(heard.pcm.len() >= 35 * 160, "{who} hears {} samples", heard.pcm.len());
+        assert!(hears > 0.8 && itself < 0.02, "{who} hears {hears:.3} of the other and {itself:.3} of itself");
+    }
+    assert_eq!((at_callee.digits.as_str(), at_caller.digits.as_str()), ("5", ""), "the key that the caller pressed");
+    (at_caller, at_callee)
+}
+
+/// The newest record, once it has ended.
+fn record(daemon: &Daemon) -> Value {
+    let newest = || {
+        let (_, body) = get(daemon.http, "/v1/calls").ok()?;
+        let json: Value = serde_json::from_str(&body).ok()?;
+        let ended = json["live"].as_array()?.is_empty() && json["items"][0]["ended_by"].is_string();
+        ended.then(|| json["items"][0].clone())
+    };
+    assert!(eventually(Duration::from_secs(5), || newest().is_some()), "the call ends\n{}", daemon.log());
+    newest().expect("it was there")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_codec_that_both_have_passes_unchanged() {
+    let (daemon, mut caller, mut callee) = connected(&[Codec::Pcmu], &[Codec::Pcma, Codec::Pcmu]).await;
+    assert_eq!(callee.formats().send, Format::PCMU, "the caller's codec was offered first");
+    let (at_caller, at_callee) = both_are_heard(&caller, &callee).await;
+    for (sent, heard) in [(&at_caller.sent, &at_callee), (&at_callee.sent, &at_caller)] {
+        let same = heard.payloads.iter().filter(|p| sent.contains(p)).count();
+        assert_eq!(same, heard.payloads.len(), "every octet is the sender's");
+        let gaps: Vec<u16> = heard.headers.windows(2).map(|w| w[1].sequence.wrapping_sub(w[0].sequence)).collect();
+        // The key took five numbers.
+        assert!(gaps.iter().all(|g| *g == 1 || *g == 6), "{gaps:?}");
+        assert_eq!(heard.headers.iter().filter(|h| h.ssrc != heard.headers[0].ssrc).count(), 0, "one stream");
+    }
+    caller.hang_up().await;
+    callee.ended().await;
+    let record = record(&daemon);
+    assert_eq!(record["ended_by"], "caller_hung_up", "{record:#}");
+    assert!(record["answered"].is_string() && record["app"].as_str().is_some_and(|a| a.starts_with("bridge:sip:")));
+    for end in [&record["media"], &record["media"]["callee"]] {
+        assert_eq!(end["codec"], "PCMU", "{record:#}");
+        assert!(end["packets_received"].as_u64() > Some(30) && end["packets_sent"].as_u64() > Some(30), "{record:#}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mu_law_speaks_with_a_law() {
+    let (daemon, caller, mut callee) = connected(&[Codec::Pcmu], &[Codec::Pcma]).await;
+    both_are_heard(&caller, &callee).await;
+    let mut caller = caller;
+    callee.hang_up().await;
+    caller.ended().await;
+    let record = record(&daemon);
+    assert_eq!(record["ended_by"], "callee_hung_up", "{record:#}");
+    assert_eq!((&record["media"]["codec"], &record["media"]["callee"]["codec"]), (&"PCMU".into(), &"PCMA".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mu_law_speaks_with_opus() {
+    let (_daemon, caller, callee) = connected(&[Codec::Pcmu], &[Codec::Opus]).await;
+    assert_eq!(callee.formats().telephone_event.map(|e| e.clock), Some(48_000), "keys go at the clock of Opus");
+    both_are_heard(&caller, &callee).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn opus_speaks_with_g722() {
+    let (_daemon, caller, callee) = connected(&[Codec::Opus], &[Codec::G722]).await;
+    both_are_heard(&caller, &callee).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_called_partys_codec_wins_where_the_caller_has_it() {
+    let (_daemon, caller, callee) = connected(&[Codec::Opus, Codec::G722, Codec::Pcma], &[Codec::Pcma]).await;
+    assert_eq!((caller.formats().send, callee.formats().send), (Format::PCMA, Format::PCMA));
+}
+
+/// A phone that says SIP by hand, since the product's own never changes its mind in a call.
+struct Changeable {
+    phone: Phone,
+    session: SdpSession,
+    tag: String,
+    sequence: u32,
+}
+
+impl Changeable {
+    fn new(daemon: &Daemon) -> Self {
+        let phone = Phone::new(daemon);
+        let port = phone.rtp.local_addr().expect("bound").port();
+        let address = "127.0.0.1".parse().expect("an address");
+        let session = SdpSession::new(LocalMedia { address, port, session_id: 9, session_version: 1 });
+        Self { phone, session, tag: String::new(), sequence: 0 }
+    }
+
+    /// INVITE or re-INVITE with an offer of these; gives what was agreed.
+    fn agree(&mut self, number: &str, codecs: &[Codec]) -> Negotiated {
+        self.sequence += 1;
+        let offer = self.session.offer_of(codecs, Direction::SendRecv);
+        let offer = String::from_utf8(offer).expect("our SDP is text");
+        self.phone.send(self.phone.message("INVITE", number, "change", self.sequence, &self.tag, &offer).as_bytes());
+        let (status, text) = self.phone.answer(200).expect("a final response");
+        assert_eq!(status, 200, "{text}");
+        let to = text.lines().find_map(|l| l.strip_prefix("To: ")).expect("a To");
+        self.tag = to.split_once("tag=").expect("a tag").1.trim().to_owned();
+        self.phone.send(self.phone.message("ACK", number, "change", self.sequence, &self.tag, "").as_bytes());
+        let sdp = text.split_once("\r\n\r\n").expect("a body").1;
+        self.session.accept_answer(sdp.as_bytes()).expect("an answer to the offer")
+    }
+
+    async fn talk(&self, agreed: &Negotiated, hz: f64) -> Heard {
+        let (socket, agreed) = (self.phone.rtp.try_clone().expect("a socket"), agreed.clone());
+        tokio::task::spawn_blocking(move || talk(&socket, agreed.remote, &agreed.formats, hz, 800, None))
+            .await
+            .expect("it talks")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_codec_changes_in_mid_call_and_the_other_leg_does_not_notice() {
+    let mut callee = Ua::new(&[Codec::Pcmu]);
+    let daemon = daemon_before(&callee);
+    let mut caller = Changeable::new(&daemon);
+    let answering = async {
+        callee.ringing().await;
+        callee.accept().await;
+        callee
+    };
+    let calling = tokio::task::spawn_blocking(move || {
+        let agreed = caller.agree("300", &[Codec::Pcmu]);
+        (caller, agreed)
+    });
+    let (callee, called) = tokio::join!(answering, calling);
+    let (mut caller, mut agreed) = called.expect("it calls");
+    for codec in [Codec::Pcmu, Codec::Opus, Codec::G722, Codec::Pcma, Codec::Pcmu] {
+        if agreed.formats.send.codec != codec {
+            agreed = caller.agree("300", &[codec]);
+        }
+        let (at_caller, at_callee) = tokio::join!(caller.talk(&agreed, LOW), callee.talk(HIGH, 800, None));
+        let (here, there) = (purity(&at_caller.pcm, HIGH), purity(&at_callee.pcm, LOW));
+        assert!(here > 0.8 && there > 0.8, "{codec:?}: the caller hears {here:.3}, the callee {there:.3}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_echo_follows_the_codec() {
+    let daemon = Daemon::start();
+    let mut caller = Changeable::new(&daemon);
+    for codec in [Codec::Opus, Codec::Pcmu, Codec::G722, Codec::L16At16k, Codec::Pcma] {
+        let agreed = caller.agree("echo", &[codec]);
+        let heard = caller.talk(&agreed, LOW).await;
+        let pure = purity(&heard.pcm, LOW);
+        assert!(heard.pcm.len() > 30 * 160 && pure > 0.8, "{codec:?}: {} samples, {pure:.3}", heard.pcm.len());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn early_audio_is_heard_before_the_answer() {
+    let (mut caller, mut callee) = (Ua::new(&[Codec::Pcma]), Ua::new(&[Codec::Pcma]));
+    let daemon = daemon_before(&callee);
+    caller.invite(daemon.sip, "300").await;
+    callee.ringing().await;
+    let answer = callee.agreed.as_ref().map(|a| a.answer.clone());
+    callee.sip.progress(callee.leg, 183, answer).await.expect("it rings");
+    let early = caller
+        .until("early audio", |e| match e {
+            SipEvent::Progress { code: 183, answer, .. } => Some(answer.clone().expect("with a description")),
+            _ => None,
+        })
+        .await;
+    caller.agreed = Some(caller.session.accept_answer(&early).expect("an answer"));
+    let (at_caller, _) = tokio::join!(caller.talk(LOW, 600, None), callee.talk(HIGH, 600, None));
+    assert!(purity(&at_caller.pcm, HIGH) > 0.9, "the announcement is heard");
+    callee.accept().await;
+    let said = caller
+        .until("answer", |e| match e {
+            SipEvent::Accepted { answer, .. } => Some(answer.clone()),
+            _ => None,
+        })
+        .await;
+    assert_eq!(said, early, "the answer says what the 183 said");
+    both_are_heard(&caller, &callee).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_reach_the_caller() {
+    let mut callee = Ua::new(&[Codec::Pcmu]);
+    let daemon = daemon_before(&callee);
+    for (code, seen) in [(486, 486), (603, 603), (401, 502)] {
+        let mut caller = Ua::new(&[Codec::Pcmu]);
+        caller.invite(daemon.sip, "300").await;
+        let from = callee.ringing().await;
+        assert!(from.starts_with("\"Ann\" <sip:ann@127.0.0.1"), "the callee sees who calls: {from}");
+        callee.sip.reject(callee.leg, code, "", &[]).await.expect("it rings");
+        let refused = caller
+            .until("refusal", |e| match e {
+                SipEvent::Refused { code, .. } => Some(*code),
+                _ => None,
+            })
+            .await;
+        assert_eq!(refused, seen);
+    }
+    let record = record(&daemon);
+    assert_eq!(record["ended_by"], "refused", "{record:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_who_gives_up_stops_the_ringing() {
+    let (mut caller, mut callee) = (Ua::new(&[Codec::Pcmu]), Ua::new(&[Codec::Pcmu]));
+    let daemon = daemon_before(&callee);
+    caller.invite(daemon.sip, "300").await;
+    callee.ringing().await;
+    callee.sip.ring(callee.leg).await.expect("it rings");
+    caller.until("ringing", |e| matches!(e, SipEvent::Progress { code: 180, .. }).then_some(())).await;
+    caller.hang_up().await;
+    callee.until("CANCEL", |e| matches!(e, SipEvent::Cancelled { .. }).then_some(())).await;
+    caller.ended().await;
+    assert_eq!(record(&daemon)["ended_by"], "cancelled");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_is_not_there_is_a_bad_gateway() {
+    let daemon = daemon_to("bridge:sip:{number}@nowhere.invalid");
+    let mut caller = Ua::new(&[Codec::Pcmu]);
+    caller.invite(daemon.sip, "300").await;
+    let code = caller
+        .until("refusal", |e| match e {
+            SipEvent::Refused { code, .. } => Some(*code),
+            _ => None,
+        })
+        .await;
+    assert_eq!(code, 502);
+    let record = record(&daemon);
+    assert!(record["reason"].as_str().is_some_and(|r| r.contains("nowhere.invalid")), "{record:#}");
+}
