@@ -3,6 +3,7 @@
 //! heap. Invariants: deterministic for a seed; never louder than a quarter of full scale. Deliberately absent: the octets
 //! of RFC 3389 (`codec`), voice detection.
 
+use crate::codec::comfort_noise::{self, NoiseParameters};
 use crate::lpc::{ORDER_MAX, Prediction};
 
 /// Coefficients of our own estimate: enough for a fan or a street.
@@ -80,12 +81,14 @@ impl ComfortNoise {
         self.shape(*background.model(), background.rms());
     }
 
-    /// Sounds as RFC 3389 says: `level` in −dBov (0 to 127: 0 is full scale), `reflection` coefficients as they are after
-    /// dequantisation, none for white noise. Instead of a sender's oddities (too loud, coefficients outside ±1) the
-    /// nearest sane value is taken.
-    pub fn handle_parameters(&mut self, level: u8, reflection: &[f32]) {
-        let rms = 32_768.0 * 10f32.powf(-f32::from(level.min(127)) / 20.0);
-        self.shape(Prediction::from_reflection(reflection, 0.0), rms);
+    /// Sounds as RFC 3389 says. A sender's oddities (too loud, coefficients at ±1) are brought to the nearest sane value.
+    pub fn handle_parameters(&mut self, parameters: &NoiseParameters) {
+        let mut reflection = [0.0; comfort_noise::ORDER_MAX];
+        for (n, reflection) in reflection.iter_mut().enumerate() {
+            *reflection = parameters.reflection(n);
+        }
+        let order = usize::from(parameters.order).min(reflection.len());
+        self.shape(Prediction::from_reflection(&reflection[..order], 0.0), parameters.rms());
     }
 
     fn shape(&mut self, model: Prediction, rms: f32) {
@@ -123,11 +126,15 @@ mod tests {
     use super::*;
     use crate::level::rms;
 
+    fn described(level_dbov: u8, reflection: &[f32]) -> NoiseParameters {
+        NoiseParameters { level_dbov, ..NoiseParameters::default() }.with_reflections(reflection)
+    }
+
     #[test]
     fn the_level_is_what_was_asked_for() {
         for (level, reflection) in [(30, vec![]), (40, vec![0.5, -0.3]), (50, vec![-0.9, 0.6, 0.1])] {
             let mut noise = ComfortNoise::new(1);
-            noise.handle_parameters(level, &reflection);
+            noise.handle_parameters(&described(level, &reflection));
             let mut pcm = [0; 16_000];
             noise.fill(&mut pcm);
             let db = 20.0 * (rms(&pcm) / 32_768.0).log10();
@@ -138,7 +145,7 @@ mod tests {
     #[test]
     fn the_background_is_found_under_speech() {
         let mut source = ComfortNoise::new(9);
-        source.handle_parameters(60, &[-0.8, 0.4]);
+        source.handle_parameters(&described(60, &[-0.8, 0.4]));
         let mut background = Background::default();
         for n in 0..300 {
             let mut pcm = [0; 160];
@@ -159,8 +166,8 @@ mod tests {
     fn deterministic_and_bounded_whatever_is_asked() {
         let (mut a, mut b) = (ComfortNoise::new(3), ComfortNoise::new(3));
         for (level, reflection) in [(0, [5.0, f32::NAN, -7.0]), (255, [1.0, 1.0, 1.0]), (1, [-1.0, -1.0, 0.0])] {
-            a.handle_parameters(level, &reflection);
-            b.handle_parameters(level, &reflection);
+            a.handle_parameters(&described(level, &reflection));
+            b.handle_parameters(&described(level, &reflection));
             let (mut x, mut y) = ([0; 4000], [0; 4000]);
             a.fill(&mut x);
             b.fill(&mut y);

@@ -1,6 +1,7 @@
 //! The playout buffer and the concealment touch the heap in `new` only: counted by a global allocator of our own, through
 //! loss, jitter, disorder, duplicates, a flood, a jump, comfort noise and an empty line.
 
+use callwright_dsp::codec::comfort_noise::NoiseParameters;
 use callwright_dsp::codec::{Codec, Decoder};
 use callwright_dsp::jitter::{Content, Packet, PlayoutBuffer, Settings};
 use callwright_dsp::plc::Concealment;
@@ -58,7 +59,7 @@ fn only_new_touches_the_heap() {
         let due = u64::from(n) * 20_000_000;
         let jump = if n > 4000 { 800_000_000 } else { 0 };
         let content = match n {
-            2000 => Content::ComfortNoise { level: 60, reflection: &[0.1, 0.2] },
+            2000 => Content::ComfortNoise(NoiseParameters::white(30.0)),
             2001..2100 => Content::Audio(&[]),
             _ => Content::Audio(&payload),
         };

@@ -1,6 +1,7 @@
 //! Packets, fetches and time in any order into the playout buffer.
 #![no_main]
 
+use callwright_dsp::codec::comfort_noise::NoiseParameters;
 use callwright_dsp::codec::{Codec, Decoder};
 use callwright_dsp::jitter::{Content, Packet, PlayoutBuffer, Settings};
 use libfuzzer_sys::fuzz_target;
@@ -19,7 +20,7 @@ fuzz_target!(|octets: &[u8]| {
         let payload = [event[2]; 765];
         let content = match event[0] & 7 {
             0..4 => Content::Audio(&payload[..length]),
-            4 => Content::ComfortNoise { level: event[2], reflection: &[f32::from(event[3]) / 100.0 - 1.0; 13] },
+            4 => Content::ComfortNoise(NoiseParameters::parse(&payload[..length]).unwrap_or_default()),
             _ => {
                 let mut pcm = [0; 765];
                 buffer.get_audio(now, &mut pcm[..length], &mut decoder);

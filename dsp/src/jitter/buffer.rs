@@ -118,7 +118,7 @@ impl PlayoutBuffer {
         self.statistics.packets_received += 1;
         let samples = match packet.content {
             Content::Audio(payload) => decoder.samples(payload).filter(|s| (1..=self.decoded.len()).contains(s)),
-            Content::ComfortNoise { .. } => Some(0),
+            Content::ComfortNoise(_) => Some(0),
         };
         let Some(samples) = samples.map(|samples| samples as i64) else { return self.discard_invalid() };
         let now = self.samples_at(now);

@@ -1,6 +1,7 @@
 //! What a playout buffer is given: settings, packets, a decoder. Deliberately absent: sockets and RTP parsing.
 
 use crate::codec::Decoder;
+use crate::codec::comfort_noise::NoiseParameters;
 
 /// Never more than this is held, ms.
 pub const DELAY_MAX_MS: u32 = 500;
@@ -77,12 +78,7 @@ pub enum Content<'a> {
     /// A payload of the codec.
     Audio(&'a [u8]),
     /// Silence from here on, with this noise (RFC 3389).
-    ComfortNoise {
-        /// −dBov, 0 to 127.
-        level: u8,
-        /// Dequantised reflection coefficients; the first 12 count.
-        reflection: &'a [f32],
-    },
+    ComfortNoise(NoiseParameters),
 }
 
 /// What decodes the packets. [`Decoder`] does; see there for the meaning of each.

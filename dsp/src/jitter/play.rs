@@ -97,7 +97,7 @@ impl PlayoutBuffer {
         if let Some(noise) = packet.noise {
             self.queue.remove_front();
             self.statistics.packets_played += 1;
-            self.noise.handle_parameters(noise.level, noise.reflection());
+            self.noise.handle_parameters(&noise);
             (self.next, self.quiet) = (Some(packet.position), true);
             self.made_up = 0;
             return Operation::ComfortNoise;

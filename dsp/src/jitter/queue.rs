@@ -2,13 +2,12 @@
 //! position; at most [`PACKETS_MAX`]. Deliberately absent: which packets are too old (`buffer` knows what was played).
 
 use super::input::Content;
+use crate::codec::comfort_noise::NoiseParameters;
 
 /// Packets at most: 500 ms of 10 ms each, and some that are reordered.
 pub const PACKETS_MAX: usize = 64;
 /// Octets of one payload at most: 60 ms of 16-bit audio at 16 kHz; the largest Opus packet is 1275.
 pub const PAYLOAD_MAX: usize = 1920;
-/// Reflection coefficients of one comfort noise packet at most.
-pub(super) const NOISE_ORDER_MAX: usize = 12;
 
 /// What is known of a waiting packet.
 #[derive(Clone, Copy, Debug)]
@@ -18,7 +17,7 @@ pub(super) struct Waiting {
     pub(super) samples: i64,
     /// Arrival, samples.
     pub(super) arrived: i64,
-    pub(super) noise: Option<Noise>,
+    pub(super) noise: Option<NoiseParameters>,
     length: usize,
     slot: usize,
 }
@@ -26,20 +25,6 @@ pub(super) struct Waiting {
 impl Waiting {
     pub(super) const fn end(&self) -> i64 {
         self.position + self.samples
-    }
-}
-
-/// RFC 3389 parameters, dequantised.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Noise {
-    pub(super) level: u8,
-    reflection: [f32; NOISE_ORDER_MAX],
-    order: usize,
-}
-
-impl Noise {
-    pub(super) fn reflection(&self) -> &[f32] {
-        &self.reflection[..self.order]
     }
 }
 
@@ -82,12 +67,7 @@ impl Queue {
         }
         let (octets, noise): (&[u8], _) = match content {
             Content::Audio(octets) => (octets, None),
-            Content::ComfortNoise { level, reflection } => {
-                let order = reflection.len().min(NOISE_ORDER_MAX);
-                let mut noise = Noise { level, reflection: [0.0; NOISE_ORDER_MAX], order };
-                noise.reflection[..order].copy_from_slice(&reflection[..order]);
-                (&[], Some(noise))
-            }
+            Content::ComfortNoise(noise) => (&[], Some(noise)),
         };
         if octets.len() > PAYLOAD_MAX {
             return Err(Refused::TooLong);

@@ -1,7 +1,8 @@
 //! Traces in virtual time: 20 ms packets of μ-law, fetched 10 ms at a time.
 
 use super::*;
-use crate::codec::{Codec, Decoder, g711};
+use crate::codec::comfort_noise::NoiseParameters;
+use crate::codec::{Codec, Decoder, Encoder, EncoderSettings, g711};
 use crate::level;
 use proptest::prelude::*;
 
@@ -90,6 +91,11 @@ fn check(played: &Played, packets: usize) {
         "{s:?}"
     );
     assert!(played.delays.iter().all(|delay| *delay <= 520.0));
+}
+
+/// With a spectrum.
+fn noise(level_dbov: u8) -> NoiseParameters {
+    NoiseParameters { level_dbov, ..NoiseParameters::default() }.with_reflections(&[0.3, -0.2])
 }
 
 fn steepest(pcm: &[i16]) -> i32 {
@@ -276,7 +282,7 @@ fn comfort_noise_fills_a_pause_at_its_level() {
         g711::encode_ulaw(&audio, &mut payload);
         let content = match n {
             0..100 | 200.. => Some(Content::Audio(&payload)),
-            100 => Some(Content::ComfortNoise { level: 50, reflection: &[0.3, -0.2] }),
+            100 => Some(Content::ComfortNoise(noise(50))),
             _ => None,
         };
         let now = u64::from(n) * 20 * MS;
@@ -289,8 +295,8 @@ fn comfort_noise_fills_a_pause_at_its_level() {
             pcm.extend(part);
         }
     }
-    let noise = level::dbfs(&pcm[8 * 2200..8 * 3900]);
-    assert!((noise + 50.0).abs() < 1.0, "{noise}");
+    let level = level::dbfs(&pcm[8 * 2200..8 * 3900]);
+    assert!((level + 50.0).abs() < 1.0, "{level}");
     let s = buffer.statistics();
     assert!(s.concealed_samples < 8 * 5, "{s:?}");
     assert!((8 * 1950..8 * 2030).contains(&s.comfort_noise_samples), "{s:?}");
@@ -340,7 +346,7 @@ proptest! {
             now += wait * MS;
             let content = match kind {
                 0..3 => Content::Audio(&octets[..length]),
-                3 => Content::ComfortNoise { level: sequence as u8, reflection: &[f32::NAN, 3.0] },
+                3 => Content::ComfortNoise(noise(sequence as u8)),
                 _ => {
                     let mut pcm = vec![0; length];
                     buffer.get_audio(now, &mut pcm, &mut decoder);
@@ -358,4 +364,66 @@ proptest! {
         prop_assert_eq!(sent, s.packets_played + s.packets_discarded + buffer.packets_waiting() as u64);
         prop_assert!(buffer.packets_waiting() <= queue::PACKETS_MAX);
     }
+}
+
+#[test]
+fn opus_restores_single_losses_from_the_next_packet() {
+    let settings = EncoderSettings { fec: true, expected_loss: 20, ..EncoderSettings::default() };
+    let mut encoder = Encoder::new(Codec::Opus, 16_000, settings).unwrap();
+    let mut decoder = Decoder::new(Codec::Opus, 16_000).unwrap();
+    let mut buffer = PlayoutBuffer::new(Settings { rate: 16_000, rtp_clock: 48_000, ..Settings::default() }).unwrap();
+    let mut out = Vec::new();
+    for n in 0..500u32 {
+        let now = u64::from(n) * 20 * MS;
+        let audio: Vec<i16> = (0..320).map(|k| voice((n as usize * 320 + k) / 2)).collect();
+        let mut payload = [0; 1275];
+        let length = encoder.encode(&audio, &mut payload).unwrap();
+        let content = Content::Audio(&payload[..length]);
+        if n % 10 != 7 {
+            let packet = Packet { ssrc: 1, sequence: n as u16, timestamp: n * 960, content };
+            buffer.insert_packet(now, &packet, &decoder);
+        }
+        for half in 0..2 {
+            let mut pcm = [0; 160];
+            buffer.get_audio(now + half * 10 * MS, &mut pcm, &mut decoder);
+            out.extend(pcm);
+        }
+    }
+    let s = buffer.statistics();
+    assert_eq!(s.packets_played + s.packets_discarded + buffer.packets_waiting() as u64, 450);
+    // The encoder leaves the copy of soft packets away.
+    assert!(s.packets_recovered >= 25, "{s:?}");
+    assert_eq!(s.concealed_samples, 320 * (50 - s.packets_recovered), "{s:?}");
+    assert!(level::rms(&out[16_000..]) > 800.0);
+}
+
+#[test]
+fn opus_conceals_by_its_own_state() {
+    let mut encoder = Encoder::new(Codec::Opus, 16_000, EncoderSettings::default()).unwrap();
+    let mut decoder = Decoder::new(Codec::Opus, 16_000).unwrap();
+    let mut buffer = PlayoutBuffer::new(Settings { rate: 16_000, rtp_clock: 48_000, ..Settings::default() }).unwrap();
+    let mut out = Vec::new();
+    for n in 0..300u32 {
+        let now = u64::from(n) * 20 * MS;
+        let audio: Vec<i16> = (0..320).map(|k| voice((n as usize * 320 + k) / 2)).collect();
+        let mut payload = [0; 1275];
+        let length = encoder.encode(&audio, &mut payload).unwrap();
+        if n % 10 > 1 {
+            let content = Content::Audio(&payload[..length]);
+            let packet = Packet { ssrc: 1, sequence: n as u16, timestamp: n * 960, content };
+            buffer.insert_packet(now, &packet, &decoder);
+        }
+        for half in 0..2 {
+            let mut pcm = [0; 160];
+            buffer.get_audio(now + half * 10 * MS, &mut pcm, &mut decoder);
+            out.extend(pcm);
+        }
+    }
+    let s = buffer.statistics();
+    let share = s.concealed_samples as f64 / s.total_samples_received as f64;
+    assert!((0.17..0.22).contains(&share), "{s:?}");
+    assert_eq!(s.packets_recovered, 0);
+    let quietest = out.chunks(320).skip(20).map(level::rms).fold(f32::INFINITY, f32::min);
+    // libopus makes soft passages softer, but leaves no hole.
+    assert!(quietest > 30.0, "a hole: {quietest}");
 }
