@@ -19,7 +19,7 @@ use crate::conversation;
 use crate::id::CallId;
 use crate::media::recorder::Recorder;
 use crate::media::{MediaCommand, MediaConfig, MediaEvent, MediaEvents, MediaPlane, PortPool};
-use crate::os::{clock, notify, random};
+use crate::os::{clock, descriptors, notify, random};
 use crate::pipeline::deploy::AppsConfig;
 use crate::pipeline::{Pipeline, PipelineConfig};
 use crate::sip::agent::{AgentConfig, SipEvent};
@@ -41,6 +41,10 @@ use tracing::{info, warn};
 
 /// Running calls get this long to end politely.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
+/// RTP and RTCP sockets of both legs of a bridge.
+const DESCRIPTORS_PER_CALL: u64 = 4;
+/// Database, apps, HTTP connections, engines.
+const DESCRIPTORS_ELSE: u64 = 1024;
 /// A media worker begins a pass at least twice a second.
 const MEDIA_STUCK_AFTER: Duration = Duration::from_secs(3);
 /// How long the thread of media reports sleeps at most before it looks whether it should stop.
@@ -78,6 +82,15 @@ impl Daemon {
         player.library().check(&config).map_err(|e| DaemonError(format!("routes.app: play:{e}")))?;
         std::fs::create_dir_all(&config.data.dir)
             .map_err(|e| DaemonError::from(&format!("data.dir {}", config.data.dir.display()), e))?;
+        let wanted = DESCRIPTORS_PER_CALL * config.sip.max_calls as u64 + DESCRIPTORS_ELSE;
+        match descriptors::raise_limit(wanted) {
+            Ok(granted) if granted >= wanted => {}
+            granted => warn!(
+                wanted,
+                ?granted,
+                "fewer files may be open than sip.max_calls needs: calls beyond will hear 503; raise LimitNOFILE= or `ulimit -n`"
+            ),
+        }
         let marks = Arc::new(Marks::new());
         let store = Store::open(&config.data.dir).map_err(|e| DaemonError::from("the store", e))?;
         let bus = Bus::start(store.clone());
@@ -433,6 +446,9 @@ async fn liveness(planes: Arc<Planes>, alive: Arc<AtomicBool>) {
     let every = notify::watchdog_interval().unwrap_or(Duration::from_secs(10)) / 2;
     loop {
         tokio::time::sleep(every.min(Duration::from_secs(2))).await;
+        for (worker, (busy, complexity)) in planes.media.headroom().into_iter().enumerate() {
+            metric::media_headroom(worker, busy, complexity);
+        }
         let media = clock::monotonic().since(planes.media.oldest_pass()) < MEDIA_STUCK_AFTER;
         let signalling =
             tokio::time::timeout(Duration::from_secs(1), planes.sip.status()).await.is_ok_and(|s| s.is_ok());

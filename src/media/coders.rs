@@ -46,7 +46,7 @@ impl Coders {
             }
         }
         let codec = formats.send.codec;
-        let settings = settings(formats.opus);
+        let settings = settings(formats.opus, fitting(codec));
         let encoder = Encoder::new(codec, fitting(codec), settings)?;
         Ok(Box::new(Self { decoders, encoder, settings }))
     }
@@ -87,6 +87,14 @@ impl Coders {
         }
     }
 
+    /// The core has this much left for encoding, 0 to 10.
+    pub(super) fn handle_headroom(&mut self, complexity: u8) {
+        if complexity != self.settings.complexity && self.encoder.codec() == Codec::Opus {
+            self.settings.complexity = complexity;
+            self.encoder.apply(self.settings);
+        }
+    }
+
     /// A decoder and the encoder at once.
     pub(super) fn both(&mut self, place: usize) -> Option<(&mut Decoder, &mut Encoder)> {
         Some((self.decoders.get_mut(place)?.as_mut()?, &mut self.encoder))
@@ -99,8 +107,8 @@ impl Coders {
 }
 
 /// What the peer's wishes make of the defaults.
-fn settings(wishes: OpusWishes) -> EncoderSettings {
-    let default = EncoderSettings::default();
+fn settings(wishes: OpusWishes, rate: u32) -> EncoderSettings {
+    let default = EncoderSettings::for_rate(rate);
     // RFC 7587 section 6.1: at least 6000.
     let bitrate = wishes.bitrate_max.map_or(default.bitrate, |most| default.bitrate.min(most.max(6_000)));
     EncoderSettings { bitrate, fec: wishes.fec, dtx: wishes.dtx, ..default }
@@ -151,9 +159,9 @@ mod tests {
     #[test]
     fn the_peers_wishes_bound_the_encoder() {
         let wishes = OpusWishes { fec: true, dtx: true, bitrate_max: Some(16_000), playback_rate_max: None };
-        let settings = settings(wishes);
+        let settings = settings(wishes, SPEECH_RATE);
         assert_eq!((settings.fec, settings.dtx, settings.bitrate), (true, true, 16_000));
-        assert_eq!(super::settings(OpusWishes { bitrate_max: Some(1), ..wishes }).bitrate, 6_000);
-        assert_eq!(super::settings(OpusWishes::default()), EncoderSettings::default());
+        assert_eq!(super::settings(OpusWishes { bitrate_max: Some(1), ..wishes }, SPEECH_RATE).bitrate, 6_000);
+        assert_eq!(super::settings(OpusWishes::default(), 16_000), EncoderSettings::for_rate(16_000));
     }
 }

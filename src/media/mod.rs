@@ -46,6 +46,7 @@ mod echo;
 pub mod event;
 pub mod frame;
 mod framer;
+mod headroom;
 mod inbound;
 mod latch;
 mod numbering;

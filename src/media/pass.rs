@@ -163,6 +163,8 @@ pub(super) struct Pass<'a> {
     pub(super) outbox: &'a mut Outbox,
     /// Set when a frame was put in an inbound ring: speech is woken at the end of the pass.
     pub(super) wake_speech: &'a mut bool,
+    /// What the core has left for Opus encoders, 0 to 10.
+    pub(super) complexity: u8,
 }
 
 #[cfg(test)]

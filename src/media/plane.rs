@@ -206,6 +206,17 @@ impl MediaPlane {
         Tick(self.workers.iter().map(|w| w.shared.heartbeat.load(Relaxed)).min().unwrap_or(0))
     }
 
+    /// What each worker has left: the share of the last second in which it was busy, 0 to 1, and the complexity at which
+    /// its Opus encoders run, 0 to 10.
+    #[must_use]
+    pub fn headroom(&self) -> Vec<(f64, u8)> {
+        let worker = |w: &Handle| {
+            // Per mille and at most 10.
+            (w.shared.busy.load(Relaxed) as f64 / 1000.0, w.shared.complexity.load(Relaxed) as u8)
+        };
+        self.workers.iter().map(worker).collect()
+    }
+
     /// Kernel ids of the worker threads (for `doctor` and tests).
     #[must_use]
     pub fn thread_ids(&self) -> Vec<i32> {

@@ -304,6 +304,7 @@ impl Session {
         }
         if pass.now >= self.housekeeping_due {
             self.housekeeping_due = next_housekeeping(pass.now);
+            self.coders.handle_headroom(pass.complexity);
             self.give_back(pass);
             if !self.held && !self.timed_out && pass.now.since(self.heard) >= MEDIA_TIMEOUT {
                 self.timed_out = true;

@@ -9,6 +9,7 @@ use crate::media::bridge::{Bridge, Onward};
 use crate::media::clock::StampClock;
 use crate::media::command::MediaCommand;
 use crate::media::event::{CloseCause, MediaEvent};
+use crate::media::headroom::Headroom;
 use crate::media::pass::{Outbox, Pass, Reports};
 use crate::media::plan::PreparedSession;
 use crate::media::session::{Heard, Session};
@@ -47,6 +48,10 @@ pub(super) struct Shared {
     /// Tick of the last pass: a watchdog sees a stuck worker by it.
     pub(super) heartbeat: AtomicU64,
     pub(super) calls: AtomicU64,
+    /// Share of the last second in which the worker did not wait, per mille.
+    pub(super) busy: AtomicU64,
+    /// Of Opus encoders.
+    pub(super) complexity: AtomicU64,
 }
 
 /// One place for a call. An empty place costs a few words.
@@ -79,6 +84,7 @@ pub(super) struct Worker {
     batch: ReceiveBatch,
     outbox: Outbox,
     wake_speech: bool,
+    headroom: Headroom,
 }
 
 /// What the plane hands to a new worker.
@@ -117,15 +123,24 @@ impl Worker {
             batch: ReceiveBatch::new(),
             outbox: Outbox::new(),
             wake_speech: false,
+            headroom: Headroom::default(),
         })
     }
 
     /// Runs until the plane says stop.
     pub(super) fn run(mut self) {
         while !self.shared.stop.load(Relaxed) {
-            let sleep = self.wheel.poll_timeout().map_or(SLEEP_MAX, |due| due.since(monotonic()).min(SLEEP_MAX));
+            let due = self.wheel.poll_timeout();
+            let before = monotonic();
+            let sleep = due.map_or(SLEEP_MAX, |due| due.since(before).min(SLEEP_MAX));
             let ready = self.poller.wait(Some(sleep));
             let now = self.clock.refresh();
+            self.headroom.handle_wait(before, now, due);
+            if let Some(judged) = self.headroom.poll_judged(now) {
+                // Between 0 and 1.
+                self.shared.busy.store((judged.busy * 1000.0) as u64, Relaxed);
+                self.shared.complexity.store(u64::from(judged.complexity), Relaxed);
+            }
             self.shared.heartbeat.store(now.0, Relaxed);
             self.carry_out_orders();
             self.serve_due(now);
@@ -206,6 +221,7 @@ impl Worker {
             reports: &mut self.reports,
             outbox: &mut self.outbox,
             wake_speech: &mut self.wake_speech,
+            complexity: self.headroom.complexity(),
         };
         let (session, handed) = (&mut prepared.session, &mut pass);
         let outcome = guarded(|| session.handle_datagram(handed, from, received, octets));
@@ -234,6 +250,7 @@ impl Worker {
                 reports: &mut self.reports,
                 outbox: &mut self.outbox,
                 wake_speech: &mut self.wake_speech,
+                complexity: self.headroom.complexity(),
             };
             let session = &mut prepared.session;
             if guarded(|| session.handle_control(&mut pass, from, received, octets)).is_err() {
@@ -276,6 +293,7 @@ impl Worker {
             reports: &mut self.reports,
             outbox: &mut self.outbox,
             wake_speech: &mut self.wake_speech,
+            complexity: self.headroom.complexity(),
         };
         let session = &mut prepared.session;
         if guarded(|| work(session, &mut pass)).is_err() {
@@ -311,6 +329,7 @@ impl Worker {
                 reports: &mut self.reports,
                 outbox: &mut self.outbox,
                 wake_speech: &mut self.wake_speech,
+                complexity: self.headroom.complexity(),
             };
             let session = &mut prepared.session;
             if guarded(|| session.handle_sent(&mut pass, at, taken)).is_err() {

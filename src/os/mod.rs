@@ -3,6 +3,7 @@
 
 pub mod batch;
 pub mod clock;
+pub mod descriptors;
 pub mod disk;
 pub mod inherit;
 pub mod notify;

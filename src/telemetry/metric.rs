@@ -35,10 +35,14 @@ pub enum Metric {
     ApiRequests,
     /// Clients that follow the event stream.
     EventStreams,
+    /// Share of the last second in which a media worker was busy, by worker.
+    MediaBusy,
+    /// Complexity at which the Opus encoders of a worker run, by worker.
+    OpusComplexity,
 }
 
 /// All of them, for descriptions.
-const ALL: [Metric; 13] = [
+const ALL: [Metric; 15] = [
     Metric::CallsEnded,
     Metric::CallsActive,
     Metric::RecordingsEnded,
@@ -52,6 +56,8 @@ const ALL: [Metric; 13] = [
     Metric::BuildsSlow,
     Metric::ApiRequests,
     Metric::EventStreams,
+    Metric::MediaBusy,
+    Metric::OpusComplexity,
 ];
 
 impl Metric {
@@ -72,6 +78,8 @@ impl Metric {
             Self::BuildsSlow => "builds_slow_total",
             Self::ApiRequests => "api_requests_total",
             Self::EventStreams => "event_streams",
+            Self::MediaBusy => "media_busy_ratio",
+            Self::OpusComplexity => "media_opus_complexity",
         }
     }
 
@@ -90,6 +98,8 @@ impl Metric {
             Self::BuildsSlow => "Builds refused since four were waiting",
             Self::ApiRequests => "Requests of the control API",
             Self::EventStreams => "Clients on the event stream",
+            Self::MediaBusy => "Share of the last second in which a media worker was busy",
+            Self::OpusComplexity => "Complexity of Opus encoders: follows what the core has left",
         }
     }
 }
@@ -128,7 +138,11 @@ pub fn install() -> Result<Handle, String> {
             Metric::AppRequestSeconds | Metric::BuildStageSeconds | Metric::BuildLiveSeconds => {
                 metrics::describe_histogram!(metric.name(), metrics::Unit::Seconds, metric.help());
             }
-            Metric::CallsActive | Metric::RecordingsActive | Metric::EventStreams => {
+            Metric::CallsActive
+            | Metric::RecordingsActive
+            | Metric::EventStreams
+            | Metric::MediaBusy
+            | Metric::OpusComplexity => {
                 metrics::describe_gauge!(metric.name(), metric.help())
             }
         }
@@ -175,6 +189,13 @@ pub fn call_ended(class: &'static str) {
 pub fn calls_active(calls: usize) {
     #[expect(clippy::cast_precision_loss, reason = "bounded by sip.max_calls")]
     metrics::gauge!(Metric::CallsActive.name()).set(calls as f64);
+}
+
+/// What a media worker has left: busy share of the last second, and the complexity that it grants Opus encoders.
+pub fn media_headroom(worker: usize, busy: f64, complexity: u8) {
+    let worker = worker.to_string();
+    metrics::gauge!(Metric::MediaBusy.name(), "worker" => worker.clone()).set(busy);
+    metrics::gauge!(Metric::OpusComplexity.name(), "worker" => worker).set(f64::from(complexity));
 }
 
 /// A recording ended; `outcome` is `complete`, `stopped`, `recovered` or `refused`.

@@ -100,6 +100,7 @@ impl Rig {
             reports: &mut self.reports,
             outbox: &mut self.outbox,
             wake_speech: &mut self.woken,
+            complexity: 5,
         };
         let result = work(&mut self.session, &mut pass);
         if let Some((to, packet)) = pass.outbox.take_control() {

@@ -42,6 +42,7 @@ impl Pair {
             reports: &mut a.reports,
             outbox: &mut a.outbox,
             wake_speech: &mut a.woken,
+            complexity: 5,
         };
         let from = &mut a.session;
         if let Heard::Onward(onward) = from.handle_datagram(&mut pass, phone(), at, &mut datagram) {
