@@ -120,6 +120,7 @@ impl Outbox {
 
     pub(super) fn clear(&mut self) {
         self.len = 0;
+        self.control_to = None;
     }
 }
 

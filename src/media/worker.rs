@@ -370,7 +370,7 @@ impl Worker {
             other => other,
         };
         let call = order.call();
-        let Some(slot) = self.calls.iter().position(|c| *c == Some(call)) else { return };
+        let Some(slot) = self.calls.iter().position(|c| *c == Some(call)) else { return self.give_back(order) };
         let slot = slot as u32;
         match order {
             MediaCommand::Open(_) => {}
@@ -408,6 +408,18 @@ impl Worker {
         self.shared.calls.fetch_add(1, Relaxed);
         self.join(slot);
         if self.reports.deliver(MediaEvent::Opened { call }).is_err() {
+            self.marks.media_events_dropped.count();
+        }
+    }
+
+    /// An order for a call that has gone: what it holds on the heap is freed by control, not here.
+    #[expect(clippy::disallowed_methods, reason = "leaking beats freeing on the packet path; see `refuse`")]
+    fn give_back(&mut self, order: MediaCommand) {
+        let call = order.call();
+        if let MediaCommand::SetRemote { coders: Some(coders), .. } = order
+            && let Err(event) = self.reports.deliver(MediaEvent::Retired { call, coders })
+        {
+            std::mem::forget(event);
             self.marks.media_events_dropped.count();
         }
     }
