@@ -29,7 +29,8 @@ pub enum MediaCommand {
         /// in `Retired`. Without it, formats that the present coders do not serve are ignored (the address is not).
         coders: Option<Box<Coders>>,
     },
-    /// While held nothing is sent, caller audio is replaced by silence and missing media is no fault.
+    /// While held nothing is sent, caller audio is replaced by silence and missing media is no fault. What a held leg of a
+    /// bridge still sends goes on to the other leg: it may only send (announcements, music on hold).
     Hold {
         /// The call.
         call: CallId,

@@ -249,7 +249,8 @@ impl Session {
             Kind::ComfortNoise => (Audio::NONE, None),
         };
         let Some(extended) = self.receive(pass, &packet, received, clock) else { return Heard::Taken };
-        if self.held {
+        // A peer that only sends (announcements, music on hold) holds what goes to it; the other leg still hears it.
+        if self.held && !matches!(self.role, RoleParts::Bridge(_)) {
             return Heard::Taken;
         }
         if kind == Kind::TelephoneEvent {

@@ -318,6 +318,25 @@ fn hold_stops_what_goes_out_and_a_new_sender_goes_on_in_our_numbers() {
 }
 
 #[test]
+fn a_leg_that_only_sends_is_heard_by_the_other_one() {
+    for to in [Format::PCMU, Format::PCMA] {
+        let mut pair = Pair::new(Formats::of(Format::PCMU).with_events(EVENTS), Formats::of(to).with_events(EVENTS));
+        pair.a.pass(ms(0), |s, p| s.handle_hold(p.now, true));
+        let mut talker = Talker::new(Format::PCMU, 700.0);
+        pair.talk(&mut talker, 20, 60, |_| false);
+        assert_tone(&decoded(&pair.b.sent, to.codec), 700.0, 8_000, "music on hold");
+        let event = Event { code: 5, end: true, volume: 10, duration: 800 };
+        let header = Header { payload_type: EVENTS, ..talker.header };
+        assert_eq!(pair.packet(ms(1300), header, &event.octets()), 1);
+        assert!(pair.a.events().iter().any(|e| matches!(e, MediaEvent::Digit { digit: '5', .. })));
+        // Nothing goes to it.
+        std::mem::swap(&mut pair.a, &mut pair.b);
+        assert_eq!(pair.packet(ms(1400), Header { ssrc: 8, ..Header::default() }, &voice(1, 160)), 0);
+        assert!(pair.b.sent.is_empty());
+    }
+}
+
+#[test]
 fn comfort_noise_goes_on_where_it_was_agreed_and_is_a_pause_elsewhere() {
     let agreed = Formats { comfort_noise: Some(13), ..Formats::of(Format::PCMU) };
     for (b, expected) in [(agreed, 7), (Formats::of(Format::PCMU), 6), (Formats::of(Format::PCMA), 6)] {
