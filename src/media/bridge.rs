@@ -141,26 +141,27 @@ impl Bridge {
                 pass.marks.rtp_late.count();
             }
             What::Audio(format) if format.codec == formats.send.codec => {
-                self.relay(pass, formats.send, onward);
+                self.relay(pass, stats, formats.send, onward);
                 listen(theirs, &onward.packet, heard);
             }
             What::Audio(_) => self.convert(pass, stats, theirs, ours, formats.send, onward, heard),
-            What::Event(event) => self.translate(pass, formats, ours, event, onward),
+            What::Event(event) => self.translate(pass, stats, formats, ours, event, onward),
             What::ComfortNoise => match formats.comfort_noise {
                 Some(payload_type) if self.relaying => {
-                    self.forward(pass, payload_type, formats.send.codec.rtp_clock(), onward, onward.packet.octets);
+                    let as_type = (payload_type, formats.send.codec.rtp_clock());
+                    self.forward(pass, stats, as_type, onward, onward.packet.octets);
                 }
                 _ => self.omit(pass, formats, onward),
             },
         }
     }
 
-    fn relay(&mut self, pass: &mut Pass<'_>, send: Format, onward: &Onward<'_>) {
+    fn relay(&mut self, pass: &mut Pass<'_>, stats: &mut SessionStats, send: Format, onward: &Onward<'_>) {
         if !self.relaying {
             self.relaying = true;
             self.transcode.handle_new_source();
         }
-        self.forward(pass, send.payload_type, send.codec.rtp_clock(), onward, onward.packet.octets);
+        self.forward(pass, stats, (send.payload_type, send.codec.rtp_clock()), onward, onward.packet.octets);
     }
 
     #[expect(clippy::too_many_arguments, reason = "as above")]
@@ -200,6 +201,7 @@ impl Bridge {
     fn translate(
         &mut self,
         pass: &mut Pass<'_>,
+        stats: &mut SessionStats,
         formats: &Formats,
         ours: &mut Coders,
         from: TelephoneEvent,
@@ -212,7 +214,7 @@ impl Bridge {
         };
         let octets = event.at_clock(from.clock, to.clock).octets();
         self.transcode.handle_other(onward.extended);
-        self.forward(pass, to.payload_type, formats.send.codec.rtp_clock(), onward, &octets);
+        self.forward(pass, stats, (to.payload_type, formats.send.codec.rtp_clock()), onward, &octets);
     }
 
     /// A key for a leg that has no events: as much of its tones as the event has grown by.
@@ -251,9 +253,21 @@ impl Bridge {
         self.transcode.handle_time(u32::from(grown));
     }
 
-    /// One packet for one packet.
-    fn forward(&mut self, pass: &mut Pass<'_>, payload_type: u8, clock: u32, onward: &Onward<'_>, octets: &[u8]) {
-        let header = self.follow(pass, clock, onward);
+    /// One packet for one packet. `as_type`: payload type and clock of what leaves.
+    fn forward(
+        &mut self,
+        pass: &mut Pass<'_>,
+        stats: &mut SessionStats,
+        as_type: (u8, u32),
+        onward: &Onward<'_>,
+        octets: &[u8],
+    ) {
+        let (payload_type, clock) = as_type;
+        let Some(header) = self.follow(pass, clock, onward) else {
+            stats.late += 1;
+            pass.marks.rtp_late.count();
+            return;
+        };
         let header = Header { payload_type, ..header };
         let pushed = pass.outbox.push(&header, onward.packet.received, |body| match body.get_mut(..octets.len()) {
             Some(body) => {
@@ -263,20 +277,21 @@ impl Bridge {
             None => 0,
         });
         if !pushed {
-            self.numbering.omit(&header);
+            self.numbering.omit(&header, onward.extended);
         }
     }
 
     /// A packet that does not go out leaves no gap.
     fn omit(&mut self, pass: &mut Pass<'_>, formats: &Formats, onward: &Onward<'_>) {
         self.transcode.handle_other(onward.extended);
-        if self.relaying {
-            let header = self.follow(pass, formats.send.codec.rtp_clock(), onward);
-            self.numbering.omit(&header);
+        if self.relaying
+            && let Some(header) = self.follow(pass, formats.send.codec.rtp_clock(), onward)
+        {
+            self.numbering.omit(&header, onward.extended);
         }
     }
 
-    fn follow(&mut self, pass: &Pass<'_>, clock: u32, onward: &Onward<'_>) -> Header {
+    fn follow(&mut self, pass: &Pass<'_>, clock: u32, onward: &Onward<'_>) -> Option<Header> {
         let Onward { extended, marker, length, packet, what } = *onward;
         let of = match what {
             What::Audio(format) => format.codec.rtp_clock(),

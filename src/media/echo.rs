@@ -105,7 +105,7 @@ impl Echo {
             self.answer_in_frames(pass, coders, packet.received, send);
         } else {
             let followed = Followed { extended, timestamp: packet.timestamp, clock: packet.audio.clock };
-            self.answer_in_kind(pass, coders, followed, packet.received, marker, samples, send);
+            self.answer_in_kind(pass, stats, coders, followed, packet.received, marker, samples, send);
         }
     }
 
@@ -200,6 +200,7 @@ impl Echo {
     fn answer_in_kind(
         &mut self,
         pass: &mut Pass<'_>,
+        stats: &mut SessionStats,
         coders: &mut Coders,
         followed: Followed,
         received: Tick,
@@ -208,7 +209,12 @@ impl Echo {
         send: Format,
     ) {
         let clock = send.codec.rtp_clock();
-        let header = self.numbering.follow(pass.now, followed, marker, clock, units(samples, clock));
+        let Some(header) = self.numbering.follow(pass.now, followed, marker, clock, units(samples, clock)) else {
+            while self.answer.1.skip(1) > 0 {}
+            stats.late += 1;
+            pass.marks.rtp_late.count();
+            return;
+        };
         let header = Header { payload_type: send.payload_type, ..header };
         let (answer, encoder) = (&mut self.answer.1, coders.encoder());
         let pushed = pass.outbox.push(&header, received, |body| {
