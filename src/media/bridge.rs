@@ -1,13 +1,14 @@
 //! Two calls, joined. Purpose: a packet accepted on one leg leaves on the other in the same pass: unchanged under the other
 //! leg's numbers when both have the codec, else decoded and encoded. Media workers; this is the sending half of one leg,
 //! the other leg's receiving half hands it what it accepted. Invariants: sequence numbers keep gaps and timestamps keep
-//! distances (`numbering`); never more audio leaves than real time allows (`pace`); a leg whose partner is gone drops what
-//! it receives, and counts it. Deliberately absent: a clock, a jitter buffer (the far phone has one), mixing, ringback.
+//! distances (`numbering`); never more audio leaves than real time allows (`pace`), nor more of anything else than a phone
+//! sends, counting each such packet as 20 ms; a leg whose partner is gone drops what it receives, and counts it. Deliberately absent: a clock, a jitter buffer (the far phone has one), mixing, ringback.
 //!
 //! Telephone events go out under the other leg's payload type and clock; a leg that has none hears the key as tones, as
 //! long as it was pressed. Comfort noise goes out where it was agreed; else its time passes as a pause.
 
 use crate::id::CallId;
+use crate::limits::FRAME;
 use crate::media::coders::{Coders, SPEECH_RATE};
 use crate::media::event::SessionStats;
 use crate::media::numbering::{Followed, Identity, Numbering};
@@ -30,6 +31,21 @@ pub(super) struct Onward<'a> {
     pub(super) marker: bool,
     /// Audio in it.
     pub(super) length: Duration,
+}
+
+/// What a packet without audio counts as: a sender of events sends one each 20 ms.
+const NOMINAL: Duration = FRAME;
+/// Least that a packet with audio counts as: the shortest Opus frame.
+const LENGTH_MIN: Duration = Duration::from_micros(2_500);
+
+impl Onward<'_> {
+    /// Time that the packet counts as, where what leaves is limited.
+    pub(super) fn counted(&self) -> Duration {
+        match self.what {
+            What::Audio(_) => self.length.max(LENGTH_MIN),
+            What::Event(_) | What::ComfortNoise => NOMINAL,
+        }
+    }
 }
 
 /// Kinds of packets that go on.
@@ -77,6 +93,8 @@ pub(super) struct Bridge {
     /// Whether the last audio was relayed, not transcoded.
     relaying: bool,
     pace: Pace,
+    /// Of packets without audio: they take none of the audio's time.
+    side_pace: Pace,
     /// Keys for a phone that has no telephone events.
     tones: Option<Generator>,
     sounding: Option<Sounding>,
@@ -97,7 +115,17 @@ impl Bridge {
     pub(super) fn new(partner: CallId, start: Identity) -> Self {
         let (numbering, transcode) = (Numbering::new(start), Transcode::new());
         let tones = Generator::new(SPEECH_RATE).ok().map(|tones| tones.with_timing(TONE_MS_MAX, 40));
-        Self { partner, slot: None, numbering, transcode, relaying: true, pace: Pace::default(), tones, sounding: None }
+        Self {
+            partner,
+            slot: None,
+            numbering,
+            transcode,
+            relaying: true,
+            pace: Pace::default(),
+            side_pace: Pace::default(),
+            tones,
+            sounding: None,
+        }
     }
 
     /// The other leg.
@@ -135,11 +163,16 @@ impl Bridge {
         onward: &Onward<'_>,
         heard: Option<&mut Passing>,
     ) {
+        let pace = match onward.what {
+            What::Audio(_) => &mut self.pace,
+            What::Event(_) | What::ComfortNoise => &mut self.side_pace,
+        };
+        if !pace.admits(pass.now, onward.counted()) {
+            stats.late += 1;
+            pass.marks.rtp_late.count();
+            return;
+        }
         match onward.what {
-            What::Audio(_) if !self.pace.admits(pass.now, onward.length) => {
-                stats.late += 1;
-                pass.marks.rtp_late.count();
-            }
             What::Audio(format) if format.codec == formats.send.codec => {
                 self.relay(pass, stats, formats.send, onward);
                 listen(theirs, &onward.packet, heard);

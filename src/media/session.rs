@@ -126,7 +126,8 @@ pub(in crate::media) struct Session {
     heard_in: Codec,
     /// When the last valid packet came (or the call opened, or hold ended).
     heard: Tick,
-    timed_out: bool,
+    /// When the media timeout was last reported: while it lasts, again and again.
+    told_silent: Tick,
     housekeeping_due: Tick,
     /// When audio time was 0.
     opened: Tick,
@@ -157,7 +158,7 @@ impl Session {
             unanswered: Duration::ZERO,
             heard_in: formats.send.codec,
             heard: Tick(0),
-            timed_out: false,
+            told_silent: Tick(0),
             housekeeping_due: Tick(0),
             opened: Tick(0),
             fresh_source: false,
@@ -307,8 +308,8 @@ impl Session {
             self.housekeeping_due = next_housekeeping(pass.now);
             self.coders.handle_headroom(pass.complexity);
             self.give_back(pass);
-            if !self.held && !self.timed_out && pass.now.since(self.heard) >= MEDIA_TIMEOUT {
-                self.timed_out = true;
+            if !self.held && pass.now.since(self.heard.max(self.told_silent)) >= MEDIA_TIMEOUT {
+                self.told_silent = pass.now;
                 pass.reports.offer(pass.marks, MediaEvent::MediaTimeout { call: self.call });
             }
         }
@@ -410,7 +411,6 @@ impl Session {
         });
         self.answered = true;
         self.heard = pass.now;
-        self.timed_out = false;
         self.stats.packets_received += 1;
         self.stats.octets_received += packet.payload.len() as u64;
         pass.marks.rtp_received.count();

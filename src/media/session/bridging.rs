@@ -32,7 +32,7 @@ impl Session {
             bridge.handle_pause();
         }
         if !self.answered {
-            self.unanswered += onward.length;
+            self.unanswered += onward.counted();
         }
         if from.ears.is_recording() || self.ears.is_recording() {
             let mut passing = Passing::default();

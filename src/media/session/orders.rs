@@ -58,7 +58,6 @@ impl Session {
         if self.held && !held {
             // Time on hold is no missing media.
             self.heard = now;
-            self.timed_out = false;
             match &mut self.role {
                 RoleParts::Speech(parts) => parts.inbound.handle_new_source(),
                 RoleParts::Echo(echo) => echo.handle_new_source(),

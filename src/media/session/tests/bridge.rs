@@ -318,6 +318,33 @@ fn hold_stops_what_goes_out_and_a_new_sender_goes_on_in_our_numbers() {
 }
 
 #[test]
+fn packets_without_audio_flood_nobody_either() {
+    let agreed = Formats { comfort_noise: Some(13), ..Formats::of(Format::PCMU).with_events(EVENTS) };
+    for payload_type in [13, EVENTS, Format::PCMU.payload_type] {
+        let mut pair = Pair::new(agreed, agreed);
+        let flood = |pair: &mut Pair, from: u16| {
+            let event = Event { code: 5, end: false, volume: 10, duration: 160 };
+            // One sample of audio is a tenth of a packet's headers.
+            let payload = if payload_type == EVENTS { event.octets().to_vec() } else { vec![60] };
+            let before = pair.b.sent.len();
+            for n in 0..2000u16 {
+                let sequence = from.wrapping_add(n);
+                let header = Header { payload_type, sequence, timestamp: u32::from(sequence), ssrc: 7, marker: false };
+                pair.packet(ms(u64::from(from) + u64::from(n) / 20), header, &payload);
+            }
+            pair.b.sent.len() - before
+        };
+        pair.b.session.answered = false;
+        let unheard = flood(&mut pair, 1);
+        assert!(unheard <= 810, "{unheard} packets of type {payload_type} to an address that never answered");
+        pair.b.session.answered = true;
+        let heard = flood(&mut pair, 10_000);
+        assert!(heard <= 870, "{heard} packets of type {payload_type} in a tenth of a second");
+        assert!(payload_type == 0 || heard <= 110 && unheard <= 100);
+    }
+}
+
+#[test]
 fn a_leg_that_only_sends_is_heard_by_the_other_one() {
     for to in [Format::PCMU, Format::PCMA] {
         let mut pair = Pair::new(Formats::of(Format::PCMU).with_events(EVENTS), Formats::of(to).with_events(EVENTS));
