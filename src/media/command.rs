@@ -44,7 +44,8 @@ pub enum MediaCommand {
         /// Oldest generation that may still be sent.
         generation: Generation,
     },
-    /// Send RFC 4733 digits (100 ms each, 60 ms apart) after those already waiting. Needs an agreed telephone event.
+    /// Send RFC 4733 digits (100 ms each, 60 ms apart) after those already waiting; tones in the audio where no telephone
+    /// event was agreed. On a bridge they go to this leg's phone in place of what the other leg says meanwhile.
     SendDigits {
         /// The call.
         call: CallId,

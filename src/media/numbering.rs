@@ -166,15 +166,31 @@ impl Numbering {
 
     /// Header of a frame of our own making, right after the one before. `units`: its length on our clock of `clock` Hz.
     pub(super) fn frame(&mut self, now: Tick, clock: u32, units: u32) -> Header {
-        if self.resuming {
-            self.catch_up(now, clock);
-        }
+        let timestamp = self.timestamp(now, clock);
         self.anchor = None;
-        let Identity { ssrc, sequence, timestamp } = self.next;
+        let Identity { ssrc, sequence, .. } = self.next;
         self.next.sequence = sequence.wrapping_add(1);
         self.next.timestamp = timestamp.wrapping_add(units);
         self.last = Some(now);
         Header { marker: std::mem::take(&mut self.starting), payload_type: 0, sequence, timestamp, ssrc }
+    }
+
+    /// Our timestamp of what comes next, of its own making.
+    pub(super) fn timestamp(&mut self, now: Tick, clock: u32) -> u32 {
+        if self.resuming {
+            self.catch_up(now, clock);
+        }
+        self.next.timestamp
+    }
+
+    /// Header of a packet beside the audio (an event): it takes a number and no time.
+    pub(super) fn beside(&mut self, now: Tick, clock: u32, marker: bool) -> Header {
+        let timestamp = self.timestamp(now, clock);
+        self.anchor = None;
+        let Identity { ssrc, sequence, .. } = self.next;
+        self.next.sequence = sequence.wrapping_add(1);
+        self.last = Some(now);
+        Header { marker, payload_type: 0, sequence, timestamp, ssrc }
     }
 
     /// The frame of the last `frame` is not sent (DTX): its time passes, its number goes to the next one.

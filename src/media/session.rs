@@ -301,6 +301,7 @@ impl Session {
             parts.playout.handle_timeout(pass, &mut self.stats, &line, self.coders.encoder(), &mut self.ears);
             self.report_keys(pass);
         }
+        self.handle_keys_due(pass);
         if self.control.as_ref().is_some_and(|c| pass.now >= c.poll_timeout()) {
             self.report(pass, false);
         }
@@ -320,7 +321,8 @@ impl Session {
         let housekeeping = self.housekeeping_due;
         let due = self.control.as_ref().map_or(housekeeping, |c| c.poll_timeout().min(housekeeping));
         match &self.role {
-            RoleParts::Echo(_) | RoleParts::Bridge(_) => due,
+            RoleParts::Echo(_) => due,
+            RoleParts::Bridge(bridge) => bridge.poll_timeout().map_or(due, |keys| keys.min(due)),
             RoleParts::Speech(parts) => parts.inbound.poll_timeout().min(parts.playout.poll_timeout()).min(due),
         }
     }

@@ -33,6 +33,7 @@ impl Pair {
         let mut datagram = vec![0; HEADER_LEN];
         header.write((&mut datagram[..]).try_into().unwrap());
         datagram.extend_from_slice(payload);
+        self.b.run(at);
         let (a, b) = (&mut self.a, &mut self.b);
         let before = b.sent.len();
         a.now = at;
@@ -356,7 +357,14 @@ fn a_leg_that_only_sends_is_heard_by_the_other_one() {
         let header = Header { payload_type: EVENTS, ..talker.header };
         assert_eq!(pair.packet(ms(1300), header, &event.octets()), 1);
         assert!(pair.a.events().iter().any(|e| matches!(e, MediaEvent::Digit { digit: '5', .. })));
-        // Nothing goes to it.
+        // Going on both ways leaves no hole.
+        pair.a.pass(ms(1301), |s, p| s.handle_hold(p.now, false));
+        talker.header.sequence = talker.header.sequence.wrapping_add(1);
+        let (header, payload) = talker.packet(20);
+        assert_eq!(pair.packet(ms(1320), header, &payload), 1);
+        assert!(pair.b.sent.windows(2).all(|p| p[1].1.sequence == p[0].1.sequence.wrapping_add(1)));
+        // Nothing goes to it while it is held.
+        pair.a.pass(ms(1321), |s, p| s.handle_hold(p.now, true));
         std::mem::swap(&mut pair.a, &mut pair.b);
         assert_eq!(pair.packet(ms(1400), Header { ssrc: 8, ..Header::default() }, &voice(1, 160)), 0);
         assert!(pair.b.sent.is_empty());
