@@ -349,7 +349,7 @@ mod tests {
                     prop_assert!(seen.insert(h.sequence, own).is_none());
                 }
                 let Some(h) = n.follow(now, packet(e, (e * 160) as u32), false, 8_000, 160) else { continue };
-                if (2..4).contains(&fate) && seen.get(&h.sequence).is_none() {
+                if (2..4).contains(&fate) && !seen.contains_key(&h.sequence) {
                     n.omit(&h, e);
                     continue;
                 }

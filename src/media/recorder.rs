@@ -32,6 +32,7 @@ mod thread;
 mod wav;
 
 pub use disk::{Format, locate};
+pub(in crate::media) use tap::tap;
 pub use tap::{Control, Side, Tap, TapFrame};
 
 use crate::id::CallId;

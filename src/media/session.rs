@@ -264,6 +264,7 @@ impl Session {
         {
             self.heard_in = format.codec;
         }
+        let opened = self.opened;
         let (stats, coders, ears) = (&mut self.stats, &mut self.coders, &mut self.ears);
         match &mut self.role {
             RoleParts::Speech(parts) => {
@@ -275,7 +276,8 @@ impl Session {
             }
             RoleParts::Echo(echo) => {
                 if audio != Audio::NONE {
-                    echo.handle_packet(pass, stats, coders, ears, &arrived, extended, marker, self.formats.send);
+                    let (send, wall) = (self.formats.send, audio_time(opened, pass.now));
+                    echo.handle_packet(pass, stats, coders, ears, &arrived, extended, marker, send, wall);
                     self.report_keys(pass);
                 }
             }
@@ -465,7 +467,7 @@ impl Session {
 
     /// Audio time by the clock.
     fn wall(&self, now: Tick) -> MediaTime {
-        MediaTime(u64::try_from(now.since(self.opened).as_micros() / 125).unwrap_or(u64::MAX))
+        audio_time(self.opened, now)
     }
 
     fn line(&self) -> Line {
@@ -482,6 +484,11 @@ impl Session {
         let answers = self.answered || self.unanswered < UNANSWERED_MEDIA_MAX;
         !self.held && answers && self.latch.destination().is_some()
     }
+}
+
+/// Audio time by the clock.
+fn audio_time(opened: Tick, now: Tick) -> MediaTime {
+    MediaTime(u64::try_from(now.since(opened).as_micros() / 125).unwrap_or(u64::MAX))
 }
 
 /// For the agreed events' clock.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::media::bridge::{Passing, What};
+use crate::media::placing::Stamp;
 use crate::media::recorder::Side;
 
 impl Session {
@@ -40,10 +41,11 @@ impl Session {
             self.unanswered += counted;
         }
         if let Some(passing) = passing {
+            let stamp = Some(Stamp { timestamp: onward.packet.timestamp, clock: onward.packet.audio.clock });
             let walls = (from.wall(pass.now), self.wall(pass.now));
-            from.ears.handle_passing(Side::Caller, walls.0, passing.samples());
+            from.ears.handle_passing(Side::Caller, walls.0, stamp, passing.samples());
             if !keying {
-                self.ears.handle_passing(Side::Agent, walls.1, passing.samples());
+                self.ears.handle_passing(Side::Agent, walls.1, stamp, passing.samples());
             }
         }
     }
@@ -59,7 +61,7 @@ impl Session {
         }
         if let Some(passing) = passing {
             let wall = self.wall(pass.now);
-            self.ears.handle_passing(Side::Agent, wall, passing.samples());
+            self.ears.handle_passing(Side::Agent, wall, None, passing.samples());
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::media::coders::path_rate;
+use crate::media::recorder::{self, Side, Tap};
 use crate::rtp::TelephoneEvent;
 use proptest::prelude::*;
 
@@ -13,10 +14,17 @@ pub(super) struct Pair {
 
 impl Pair {
     pub(super) fn new(a: Formats, b: Formats) -> Self {
+        Self::recorded(a, b, [None, None])
+    }
+
+    /// With the taps of A and B.
+    pub(super) fn recorded(a: Formats, b: Formats, taps: [Option<Tap>; 2]) -> Self {
         let rate = path_rate(&a, &b);
-        let leg = |formats, partner| {
+        let mut taps = taps.into_iter();
+        let mut leg = |formats, partner| {
             let role = Role::Bridge { partner: CallId(partner) };
-            let mut rig = Rig::with(role, |plan| (plan.formats, plan.rate) = (formats, rate));
+            let tap = taps.next().flatten();
+            let mut rig = Rig::with(role, |plan| (plan.formats, plan.rate, plan.recording) = (formats, rate, tap));
             rig.session.set_partner_slot(Some(0));
             rig
         };
@@ -368,6 +376,32 @@ fn a_leg_that_only_sends_is_heard_by_the_other_one() {
         std::mem::swap(&mut pair.a, &mut pair.b);
         assert_eq!(pair.packet(ms(1400), Header { ssrc: 8, ..Header::default() }, &voice(1, 160)), 0);
         assert!(pair.b.sent.is_empty());
+    }
+}
+
+#[test]
+fn both_recordings_of_a_bridge_keep_to_the_senders_time() {
+    for (from, to) in [(Format::PCMU, Format::PCMU), (Format::PCMU, Format::PCMA)] {
+        let (one, two) = (recorder::tap(), recorder::tap());
+        let mut pair = Pair::recorded(Formats::of(from), Formats::of(to), [Some(one.0), Some(two.0)]);
+        let mut frames = [one.1, two.1];
+        let mut seen = 0;
+        for n in 0..1000u16 {
+            // Losses of three in a row, and half a second of standstill in every second and a half.
+            if n % 30 < 3 && n > 0 {
+                continue;
+            }
+            let at = if n % 75 < 50 { n } else { n.next_multiple_of(75) };
+            let header = Header { sequence: n, timestamp: u32::from(n) * 160, ssrc: 7, ..Header::default() };
+            pair.packet(ms(u64::from(at) * 20), header, &voice(n, 160));
+            for (ring, side) in frames.iter_mut().zip([Side::Caller, Side::Agent]) {
+                while let Some(frame) = ring.try_pop() {
+                    assert_eq!((frame.side, frame.at.0), (side, u64::from(n) * 160), "{from:?} → {to:?}");
+                    seen += 1;
+                }
+            }
+        }
+        assert_eq!(seen, 2 * (1000 - 101), "{from:?} → {to:?}");
     }
 }
 
