@@ -5,7 +5,7 @@
 //! sends, counting each such packet as 20 ms; a leg whose partner is gone drops what it receives, and counts it. Deliberately absent: a clock, a jitter buffer (the far phone has one), mixing, ringback.
 //!
 //! Telephone events go out under the other leg's payload type and clock; a leg that has none hears the key as tones, as
-//! long as it was pressed. Comfort noise goes out where it was agreed; else its time passes as a pause.
+//! long as it was pressed (`press`). Keys of our own take the place of what the other leg says (`keys`). Comfort noise goes out where it was agreed; else its time passes as a pause.
 
 use crate::id::CallId;
 use crate::limits::FRAME;

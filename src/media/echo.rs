@@ -145,7 +145,7 @@ impl Echo {
         if (-GAP_MAX..0).contains(&gap) {
             return Some(gap.unsigned_abs());
         }
-        if gap <= GAP_MAX && gap >= 0 {
+        if (0..=GAP_MAX).contains(&gap) {
             self.position += gap.unsigned_abs();
         } else {
             let samples = u64::from(packet.audio.samples);
