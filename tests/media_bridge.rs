@@ -4,7 +4,8 @@ mod phone;
 
 use callwright::id::CallId;
 use callwright::media::coders::path_rate;
-use callwright::media::{MediaConfig, MediaEvent, MediaPlane, Role, SessionPlan, SessionStats};
+use callwright::media::{MediaCommand, MediaConfig, MediaEvent, MediaPlane, Role, SessionPlan, SessionStats};
+use callwright::rtp::dtmf::{Event, Receiver};
 use callwright::rtp::rtcp::{Compound, Item};
 use callwright::rtp::{Format, Formats};
 use callwright::telemetry::Marks;
@@ -121,6 +122,30 @@ fn a_leg_whose_partner_is_gone_drops_and_counts_and_nobody_else_hears_it() {
     let closed = stats(plane.close(1));
     assert_eq!((closed.unbridged, closed.packets_received), (12, 14));
     assert_eq!(plane.marks.rtp_unbridged.get(), 12);
+}
+
+#[test]
+fn keys_of_signalling_leave_on_the_legs_own_clock() {
+    let mut plane = Plane::start();
+    let (a, mut b) = (Phone::new(7), Phone::new(8));
+    let formats = Formats::of(Format::PCMU).with_events(101);
+    plane.open_leg(1, 2, &a, formats, 8_000);
+    let leg_b = plane.open_leg(2, 1, &b, formats, 8_000);
+    b.send(leg_b, &voice(0, 160));
+    assert!(a.receive().is_some());
+    // Nobody speaks: the worker wakes up for the keys alone.
+    let order = MediaCommand::SendDigits { call: CallId(2), digits: "42".parse().unwrap() };
+    plane.plane.send(order).unwrap();
+    let (mut keys, mut heard) = (Receiver::new(8_000), String::new());
+    for n in 0..14u16 {
+        let (header, payload) = b.receive().expect("a packet of a key");
+        assert_eq!(header.payload_type, 101);
+        assert_eq!(header.marker, n % 7 == 0);
+        heard.extend(keys.handle_event(header.timestamp, Event::parse(&payload).unwrap()));
+    }
+    assert_eq!(heard, "42");
+    assert!(b.receive_until(Instant::now() + Duration::from_millis(50)).is_empty());
+    assert_eq!(stats(plane.close(2)).packets_sent, 14);
 }
 
 #[test]

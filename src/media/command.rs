@@ -29,7 +29,8 @@ pub enum MediaCommand {
         /// in `Retired`. Without it, formats that the present coders do not serve are ignored (the address is not).
         coders: Option<Box<Coders>>,
     },
-    /// While held nothing is sent, caller audio is replaced by silence and missing media is no fault.
+    /// While held nothing is sent, caller audio is replaced by silence and missing media is no fault. What a held leg of a
+    /// bridge still sends goes on to the other leg: it may only send (announcements, music on hold).
     Hold {
         /// The call.
         call: CallId,
@@ -43,7 +44,8 @@ pub enum MediaCommand {
         /// Oldest generation that may still be sent.
         generation: Generation,
     },
-    /// Send RFC 4733 digits (100 ms each, 60 ms apart) after those already waiting. Needs an agreed telephone event.
+    /// Send RFC 4733 digits (100 ms each, 60 ms apart) after those already waiting; tones in the audio where no telephone
+    /// event was agreed. On a bridge they go to this leg's phone in place of what the other leg says meanwhile.
     SendDigits {
         /// The call.
         call: CallId,

@@ -3,14 +3,13 @@
 //! only while the peer has agreed on no telephone events (it would say each key twice). Deliberately absent: files
 //! (`recorder`), what a key means.
 
+use crate::media::placing::{Placed, Placing, STEP_MAX, Stamp};
 use crate::media::recorder::{Side, Tap};
 use crate::time::MediaTime;
 use callwright_dsp::dtmf::Detector;
 
 /// Keys found in one go, at most: 60 ms hold one, and one that ends.
 const FOUND_MAX: usize = 4;
-/// The recording follows the wall clock again when it is off by more than this, samples (100 ms).
-const OFF_MAX: u64 = 800;
 
 /// Listeners of one call.
 #[derive(Default)]
@@ -20,8 +19,8 @@ pub(super) struct Ears {
     /// Keys are looked for.
     searching: bool,
     found: [Option<char>; FOUND_MAX],
-    /// What comes after the last samples of either side, for audio without a position of its own.
-    next: [u64; 2],
+    /// Of either side, for audio without a position of its own.
+    placing: [Placing; 2],
 }
 
 impl Ears {
@@ -78,17 +77,19 @@ impl Ears {
         }
     }
 
-    /// Audio of one side of a bridge, which keeps no audio time of its own: it follows the wall clock, without a hole where
-    /// packets come a little early or late.
-    pub(super) fn handle_passing(&mut self, side: Side, wall: MediaTime, pcm: &[i16]) {
-        let Some(tap) = &mut self.tap else { return };
-        let next = &mut self.next[usize::from(side == Side::Agent)];
-        if next.abs_diff(wall.0) > OFF_MAX {
-            // Never backwards: what is written stays.
-            *next = wall.0.max(*next);
+    /// Audio of one side of a bridge, which keeps no audio time of its own. `wall`: audio time by the clock; `stamp`: when
+    /// its sender says that it began, unless it is of our own making.
+    pub(super) fn handle_passing(&mut self, side: Side, wall: MediaTime, stamp: Option<Stamp>, pcm: &[i16]) {
+        let Some(tap) = self.tap.as_mut().filter(|_| !pcm.is_empty()) else { return };
+        let Placed { at, fill, trim } = self.placing[usize::from(side == Side::Agent)].place(wall.0, stamp, pcm.len());
+        // A millisecond backwards joins on without a click.
+        let mut filling = [0; STEP_MAX];
+        let filling = &mut filling[..fill.min(STEP_MAX).min(pcm.len())];
+        for (filled, sample) in filling.iter_mut().rev().zip(pcm) {
+            *filled = *sample;
         }
-        tap.push_samples(side, MediaTime(*next), pcm);
-        *next += pcm.len() as u64;
+        tap.push_samples(side, MediaTime(at), filling);
+        tap.push_samples(side, MediaTime(at + fill as u64), pcm.get(trim..).unwrap_or_default());
     }
 
     /// The next key that was found.

@@ -39,8 +39,8 @@ pub(super) struct Echo {
     next: Option<(u32, u32)>,
 }
 
-/// A gap up to this (2 s) takes its time; beyond it the sender has started anew.
-const GAP_MAX: u32 = 16_000;
+/// A gap up to this (2 s) takes its time; beyond it the sender has started anew, and audio time is the wall clock's.
+const GAP_MAX: i64 = 16_000;
 
 impl Echo {
     pub(super) fn new(start: Identity) -> Self {
@@ -70,7 +70,8 @@ impl Echo {
         clippy::too_many_arguments,
         reason = "one packet's facts; a struct of them would be made and taken apart once"
     )]
-    /// Answers one packet. `extended`: its sequence number with cycles; `send`: what we answer in.
+    /// Answers one packet. `extended`: its sequence number with cycles; `send`: what we answer in;
+    /// `wall`: audio time by the clock.
     pub(super) fn handle_packet(
         &mut self,
         pass: &mut Pass<'_>,
@@ -81,6 +82,7 @@ impl Echo {
         extended: u64,
         marker: bool,
         send: Format,
+        wall: MediaTime,
     ) {
         let samples = u64::from(packet.audio.samples);
         if !self.pace.admits(pass.now, Duration::from_micros(samples * 125)) {
@@ -94,8 +96,15 @@ impl Echo {
             pass.marks.rtp_late.count();
             return;
         }
-        self.step(packet);
-        if self.hear(coders, packet).is_err() {
+        // A packet out of order belongs before where the stream is now.
+        let behind = self.step(packet, wall);
+        let reached = self.position;
+        self.position = reached.saturating_sub(behind.unwrap_or(0));
+        let heard = self.hear(coders, packet);
+        if behind.is_some() {
+            self.position = reached;
+        }
+        if heard.is_err() {
             stats.garbage += 1;
             pass.marks.rtp_garbage.count();
             return;
@@ -105,7 +114,7 @@ impl Echo {
             self.answer_in_frames(pass, coders, packet.received, send);
         } else {
             let followed = Followed { extended, timestamp: packet.timestamp, clock: packet.audio.clock };
-            self.answer_in_kind(pass, coders, followed, packet.received, marker, samples, send);
+            self.answer_in_kind(pass, stats, coders, followed, packet.received, marker, samples, send);
         }
     }
 
@@ -123,23 +132,28 @@ impl Echo {
         self.transcode.handle_gap(&mut out, decoder, packet, extended)
     }
 
-    /// Audio time goes on by what is missing before this packet.
-    fn step(&mut self, packet: &Arrived<'_>) {
+    /// Audio time goes on by what is missing before this packet; says how far behind it belongs if it came late.
+    fn step(&mut self, packet: &Arrived<'_>, wall: MediaTime) -> Option<u64> {
         let clock = packet.audio.clock;
         let ratio = (clock / SPEECH_RATE).max(1);
         let gap = match self.next.filter(|(_, of)| *of == clock) {
-            Some((expected, _)) => packet.timestamp.wrapping_sub(expected) / ratio,
+            // Signed distance on the circle of 32 bits.
+            Some((expected, _)) => i64::from(packet.timestamp.wrapping_sub(expected) as i32) / i64::from(ratio),
+            None if self.position > 0 => GAP_MAX + 1,
             None => 0,
         };
-        let is_late = gap > u32::MAX / ratio / 2;
-        if is_late {
-            return; // the stream is further on
+        if (-GAP_MAX..0).contains(&gap) {
+            return Some(gap.unsigned_abs());
         }
-        if gap <= GAP_MAX {
-            self.position += u64::from(gap);
+        if (0..=GAP_MAX).contains(&gap) {
+            self.position += gap.unsigned_abs();
+        } else {
+            let samples = u64::from(packet.audio.samples);
+            self.position = self.position.max(wall.0.saturating_sub(samples));
         }
         let length = u32::from(packet.audio.samples) * ratio;
         self.next = Some((packet.timestamp.wrapping_add(length), clock));
+        None
     }
 
     /// Decode → ring.
@@ -200,6 +214,7 @@ impl Echo {
     fn answer_in_kind(
         &mut self,
         pass: &mut Pass<'_>,
+        stats: &mut SessionStats,
         coders: &mut Coders,
         followed: Followed,
         received: Tick,
@@ -208,7 +223,12 @@ impl Echo {
         send: Format,
     ) {
         let clock = send.codec.rtp_clock();
-        let header = self.numbering.follow(pass.now, followed, marker, clock, units(samples, clock));
+        let Some(header) = self.numbering.follow(pass.now, followed, marker, clock, units(samples, clock)) else {
+            while self.answer.1.skip(1) > 0 {}
+            stats.late += 1;
+            pass.marks.rtp_late.count();
+            return;
+        };
         let header = Header { payload_type: send.payload_type, ..header };
         let (answer, encoder) = (&mut self.answer.1, coders.encoder());
         let pushed = pass.outbox.push(&header, received, |body| {

@@ -74,7 +74,8 @@ pub enum MediaEvent {
         /// When the last audible frame of it was sent.
         last_audible: Option<Tick>,
     },
-    /// No valid RTP for `limits::MEDIA_TIMEOUT` while not held. Reported again only after media came back.
+    /// No valid RTP for `limits::MEDIA_TIMEOUT` while not held. Reported again each time that it has lasted so long
+    /// once more (at most a second late).
     MediaTimeout {
         /// The call.
         call: CallId,

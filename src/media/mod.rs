@@ -23,7 +23,7 @@
 //! | `latch` | which source we listen to |
 //! | `reorder` | packets that wait behind a gap |
 //! | `inbound` | packets → continuous audio for speech |
-//! | `ears` | the recording and the detector of keys: they hear what speech hears |
+//! | `ears`, `placing` | the recording and the detector of keys: they hear what speech hears |
 //! | `playout` | frames from speech → one packet each 20 ms |
 //! | `echo` | what comes in goes out |
 //! | `bridge` | what one call's phone says goes to the other's |
@@ -52,6 +52,7 @@ mod latch;
 mod numbering;
 mod pace;
 mod pass;
+mod placing;
 pub mod plan;
 pub mod plane;
 mod playout;

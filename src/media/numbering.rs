@@ -1,7 +1,8 @@
 //! Numbers of a stream that follows another one (RFC 3550 section 7.1, a translator). Purpose: what we send because of what
 //! we received keeps the gaps of its sequence numbers and the distances of its timestamps, under our own SSRC. Media
-//! workers; a few words a stream. Invariants: two packets never get the same number unless the sender repeated its own; a
-//! new sender, or a pause of ours, continues after the furthest number so far. Deliberately absent: what is in the packets.
+//! workers; a few words a stream. Invariants: two packets never get the same number unless the sender repeated its own (under
+//! SRTP a number is a nonce): one that is older than what its place is known for is refused; a new sender, or a pause of
+//! ours, continues after the furthest number so far. Deliberately absent: what is in the packets.
 
 use crate::rtp::Header;
 use crate::time::Tick;
@@ -29,6 +30,11 @@ pub(super) struct Followed {
     pub(super) clock: u32,
 }
 
+/// Packets that may come before the first one of all: nothing has their numbers.
+const EARLIER_MAX: u64 = 32;
+/// Runs of packets not sent that are remembered, for older packets than those.
+const RUNS: usize = 4;
+
 /// First packet that was followed, and what we called it.
 #[derive(Clone, Copy, Debug)]
 struct Anchor {
@@ -37,6 +43,55 @@ struct Anchor {
     clock: u32,
     sequence: u16,
     timestamp: u32,
+    /// Packets with a lower extended number than this are refused.
+    oldest: u64,
+    /// What was not sent, oldest first: the numbers after it are lower by its length.
+    omitted: [Run; RUNS],
+}
+
+/// Packets in a row that were not sent.
+#[derive(Clone, Copy, Default, Debug)]
+struct Run {
+    /// Extended number of the first.
+    first: u64,
+    /// 0 for none.
+    len: u64,
+}
+
+impl Anchor {
+    /// Our number for a packet; `None` when it had none, or that is not known any more.
+    fn number(&self, extended: u64) -> Option<u16> {
+        if extended < self.oldest {
+            return None;
+        }
+        let mut shift = 0;
+        for run in &self.omitted {
+            match extended.checked_sub(run.first) {
+                Some(behind) if behind < run.len => return None,
+                Some(_) => shift += run.len,
+                None => {}
+            }
+        }
+        // Sequence numbers are modulo 2^16; an older packet's distance is negative.
+        let distance = extended.wrapping_sub(self.first.extended).wrapping_sub(shift);
+        Some(self.sequence.wrapping_add(distance as u16))
+    }
+
+    /// The furthest packet so far is not sent.
+    fn omit(&mut self, extended: u64) {
+        let last = &mut self.omitted[RUNS - 1];
+        if last.len > 0 && last.first + last.len == extended {
+            last.len += 1;
+            return;
+        }
+        let [forgotten, ..] = self.omitted;
+        if forgotten.len > 0 {
+            self.oldest = self.oldest.max(forgotten.first + forgotten.len);
+            self.sequence = self.sequence.wrapping_sub(forgotten.len as u16);
+        }
+        self.omitted.rotate_left(1);
+        self.omitted[RUNS - 1] = Run { first: extended, len: 1 };
+    }
 }
 
 /// Numbers of one outgoing stream.
@@ -64,18 +119,27 @@ impl Numbering {
         (self.starting, self.resuming) = (true, true);
     }
 
-    /// Header of what goes out for a received packet. `units`: its length on our clock of `clock` Hz.
-    pub(super) fn follow(&mut self, now: Tick, packet: Followed, marker: bool, clock: u32, units: u32) -> Header {
-        let anchor = match self.anchor.filter(|a| a.first.clock == packet.clock && a.clock == clock) {
-            Some(anchor) => anchor,
-            None => {
-                self.catch_up(now, clock);
-                let Identity { sequence, timestamp, .. } = self.next;
-                *self.anchor.insert(Anchor { first: packet, clock, sequence, timestamp })
-            }
-        };
-        // Sequence numbers are modulo 2^16; distances of timestamps are signed, as an older packet may come late.
-        let sequence = anchor.sequence.wrapping_add(packet.extended.wrapping_sub(anchor.first.extended) as u16);
+    /// Header of what goes out for a received packet; `None` for one that is so late that its number may be taken.
+    /// `units`: its length on our clock of `clock` Hz.
+    pub(super) fn follow(
+        &mut self,
+        now: Tick,
+        packet: Followed,
+        marker: bool,
+        clock: u32,
+        units: u32,
+    ) -> Option<Header> {
+        if self.anchor.is_none_or(|a| a.first.clock != packet.clock || a.clock != clock) {
+            self.anchor = None;
+            let earlier = if self.last.is_none() { EARLIER_MAX } else { 0 };
+            self.catch_up(now, clock);
+            let Identity { sequence, timestamp, .. } = self.next;
+            let (oldest, omitted) = (packet.extended.saturating_sub(earlier), [Run::default(); RUNS]);
+            self.anchor = Some(Anchor { first: packet, clock, sequence, timestamp, oldest, omitted });
+        }
+        let anchor = self.anchor.as_ref()?;
+        let sequence = anchor.number(packet.extended)?;
+        // Distances of timestamps are signed, as an older packet may come late.
         let distance = packet.timestamp.wrapping_sub(anchor.first.timestamp) as i32;
         let timestamp = anchor.timestamp.wrapping_add(rescale(distance, packet.clock, clock));
         // Signed distance on the 16-bit circle.
@@ -85,31 +149,48 @@ impl Numbering {
             self.last = Some(now);
         }
         let marker = marker | std::mem::take(&mut self.starting);
-        Header { marker, payload_type: 0, sequence, timestamp, ssrc: self.next.ssrc }
+        Some(Header { marker, payload_type: 0, sequence, timestamp, ssrc: self.next.ssrc })
     }
 
-    /// The packet of the last `follow` is not sent: its number goes to the next one.
-    pub(super) fn omit(&mut self, header: &Header) {
+    /// The packet of the last `follow`, which came with the number `extended`, is not sent: its number goes to the next one
+    /// (unless newer packets have left already: then it is a gap).
+    pub(super) fn omit(&mut self, header: &Header, extended: u64) {
         self.starting |= header.marker;
         if header.sequence.wrapping_add(1) == self.next.sequence {
             self.next.sequence = header.sequence;
             if let Some(anchor) = &mut self.anchor {
-                anchor.sequence = anchor.sequence.wrapping_sub(1);
+                anchor.omit(extended);
             }
         }
     }
 
     /// Header of a frame of our own making, right after the one before. `units`: its length on our clock of `clock` Hz.
     pub(super) fn frame(&mut self, now: Tick, clock: u32, units: u32) -> Header {
-        if self.resuming {
-            self.catch_up(now, clock);
-        }
+        let timestamp = self.timestamp(now, clock);
         self.anchor = None;
-        let Identity { ssrc, sequence, timestamp } = self.next;
+        let Identity { ssrc, sequence, .. } = self.next;
         self.next.sequence = sequence.wrapping_add(1);
         self.next.timestamp = timestamp.wrapping_add(units);
         self.last = Some(now);
         Header { marker: std::mem::take(&mut self.starting), payload_type: 0, sequence, timestamp, ssrc }
+    }
+
+    /// Our timestamp of what comes next, of its own making.
+    pub(super) fn timestamp(&mut self, now: Tick, clock: u32) -> u32 {
+        if self.resuming {
+            self.catch_up(now, clock);
+        }
+        self.next.timestamp
+    }
+
+    /// Header of a packet beside the audio (an event): it takes a number and no time.
+    pub(super) fn beside(&mut self, now: Tick, clock: u32, marker: bool) -> Header {
+        let timestamp = self.timestamp(now, clock);
+        self.anchor = None;
+        let Identity { ssrc, sequence, .. } = self.next;
+        self.next.sequence = sequence.wrapping_add(1);
+        self.last = Some(now);
+        Header { marker, payload_type: 0, sequence, timestamp, ssrc }
     }
 
     /// The frame of the last `frame` is not sent (DTX): its time passes, its number goes to the next one.
@@ -171,7 +252,7 @@ mod tests {
                 .into_iter()
                 .enumerate()
         {
-            let h = n.follow(ms(20 * k as u64), packet(ext, ts), marker, 8_000, 160);
+            let h = n.follow(ms(20 * k as u64), packet(ext, ts), marker, 8_000, 160).unwrap();
             seen.push((h.sequence, h.timestamp.wrapping_add(101), h.marker, h.ssrc));
         }
         let base = 65_530u16;
@@ -189,23 +270,23 @@ mod tests {
     #[test]
     fn clocks_are_converted() {
         let mut n = numbering(0, 0);
-        assert_eq!(n.follow(ms(0), packet(1, 1000), false, 48_000, 960).timestamp, 0);
-        assert_eq!(n.follow(ms(20), packet(2, 1160), false, 48_000, 960).timestamp, 960);
-        assert_eq!(n.follow(ms(30), packet(1, 840), false, 48_000, 960).timestamp, 960u32.wrapping_neg());
+        assert_eq!(n.follow(ms(0), packet(1, 1000), false, 48_000, 960).unwrap().timestamp, 0);
+        assert_eq!(n.follow(ms(20), packet(2, 1160), false, 48_000, 960).unwrap().timestamp, 960);
+        assert_eq!(n.follow(ms(30), packet(1, 840), false, 48_000, 960).unwrap().timestamp, 960u32.wrapping_neg());
         // Another clock of the sender: continues after the furthest.
         let wide = Followed { extended: 3, timestamp: 77, clock: 16_000 };
-        assert_eq!(n.follow(ms(40), wide, false, 48_000, 960).timestamp, 1920);
+        assert_eq!(n.follow(ms(40), wide, false, 48_000, 960).unwrap().timestamp, 1920);
     }
 
     #[test]
     fn a_new_sender_continues_and_a_long_pause_shows_in_the_timestamps() {
         let mut n = numbering(0, 0);
-        n.follow(ms(0), packet(1, 1000), false, 8_000, 160);
+        n.follow(ms(0), packet(1, 1000), false, 8_000, 160).unwrap();
         n.handle_new_source();
-        let h = n.follow(ms(40), packet(90_000, 7), false, 8_000, 160);
+        let h = n.follow(ms(40), packet(90_000, 7), false, 8_000, 160).unwrap();
         assert_eq!((h.sequence, h.timestamp, h.marker), (1, 160, true));
         n.handle_new_source();
-        let h = n.follow(ms(1_040), packet(5, 5), false, 8_000, 160);
+        let h = n.follow(ms(1_040), packet(5, 5), false, 8_000, 160).unwrap();
         assert_eq!((h.sequence, h.timestamp), (2, 320 + 8_000));
         // The same for frames of our own making.
         n.handle_new_source();
@@ -216,10 +297,10 @@ mod tests {
     #[test]
     fn what_is_not_sent_leaves_no_gap_and_what_is_lost_does() {
         let mut n = numbering(10, 0);
-        n.follow(ms(0), packet(1, 0), false, 8_000, 160);
-        let h = n.follow(ms(20), packet(2, 160), true, 8_000, 160);
-        n.omit(&h);
-        let h = n.follow(ms(40), packet(3, 320), false, 8_000, 160);
+        n.follow(ms(0), packet(1, 0), false, 8_000, 160).unwrap();
+        let h = n.follow(ms(20), packet(2, 160), true, 8_000, 160).unwrap();
+        n.omit(&h, 2);
+        let h = n.follow(ms(40), packet(3, 320), false, 8_000, 160).unwrap();
         assert_eq!((h.sequence, h.timestamp, h.marker), (11, 320, true));
         let h = n.frame(ms(60), 8_000, 160);
         assert_eq!((h.sequence, h.timestamp), (12, 480));
@@ -231,16 +312,49 @@ mod tests {
         assert_eq!((h.sequence, h.timestamp, h.marker), (15, 1120, false));
     }
 
+    #[test]
+    fn a_packet_older_than_one_that_was_not_sent_keeps_its_number() {
+        let mut n = numbering(10, 0);
+        let follow = |n: &mut Numbering, e: u64| n.follow(ms(e), packet(e, 0), false, 8_000, 160);
+        assert_eq!(follow(&mut n, 1).unwrap().sequence, 10);
+        assert_eq!(follow(&mut n, 3).unwrap().sequence, 12);
+        let h = follow(&mut n, 4).unwrap();
+        n.omit(&h, 4);
+        assert_eq!(follow(&mut n, 2).unwrap().sequence, 11);
+        assert_eq!(follow(&mut n, 5).unwrap().sequence, 13);
+        assert!(follow(&mut n, 4).is_none(), "its number is another one's");
+        // After a pause the numbers of what came before it are not known any more.
+        n.handle_new_source();
+        assert_eq!(follow(&mut n, 20).unwrap().sequence, 14);
+        assert!(follow(&mut n, 19).is_none());
+    }
+
     proptest! {
-        /// Following any order of packets: different numbers stay different, equal ones equal.
+        /// Following any order of packets, some of which are not sent, with pauses and frames of our own between them:
+        /// different packets that are sent never have the same number.
         #[test]
-        fn numbers_are_unique(extended in proptest::collection::vec(0u64..3000, 1..200)) {
+        fn numbers_are_unique(steps in proptest::collection::vec((0u64..60, 0u8..8), 1..300)) {
             let mut n = numbering(60_000, 1);
             let mut seen = std::collections::HashMap::new();
-            for (k, e) in extended.into_iter().enumerate() {
-                let h = n.follow(ms(k as u64), packet(100_000 + e, (e * 160) as u32), false, 8_000, 160);
+            let (mut own, mut base) = (0, 100_000);
+            for (k, (e, fate)) in steps.into_iter().enumerate() {
+                let (now, e) = (ms(k as u64), base + e);
+                base += u64::from(k % 3 == 0) * 5;
+                if fate == 0 {
+                    n.handle_new_source();
+                }
+                if fate == 1 {
+                    own += 1;
+                    let h = n.frame(now, 8_000, 160);
+                    prop_assert!(seen.insert(h.sequence, own).is_none());
+                }
+                let Some(h) = n.follow(now, packet(e, (e * 160) as u32), false, 8_000, 160) else { continue };
+                if (2..4).contains(&fate) && !seen.contains_key(&h.sequence) {
+                    n.omit(&h, e);
+                    continue;
+                }
                 let before = seen.insert(h.sequence, e);
-                prop_assert!(before.is_none_or(|b| b == e));
+                prop_assert!(before.is_none_or(|b| b == e), "{e} is {}, as {before:?}", h.sequence);
             }
         }
     }

@@ -32,6 +32,7 @@ mod thread;
 mod wav;
 
 pub use disk::{Format, locate};
+pub(in crate::media) use tap::tap;
 pub use tap::{Control, Side, Tap, TapFrame};
 
 use crate::id::CallId;
@@ -229,7 +230,7 @@ impl Recorder {
             self.standing.open.fetch_sub(1, Relaxed);
             return Err(NotRecorded::TooMany(most));
         }
-        let (tap, ring, shared) = tap::tap();
+        let (tap, ring, shared) = tap();
         let name = thread::name(call, started, self.format);
         let recording = Recording::new(call, name, self.format, ring, Arc::clone(&shared));
         if self.orders.try_send(Order::Open(Box::new(recording))).is_err() {

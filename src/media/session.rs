@@ -126,7 +126,8 @@ pub(in crate::media) struct Session {
     heard_in: Codec,
     /// When the last valid packet came (or the call opened, or hold ended).
     heard: Tick,
-    timed_out: bool,
+    /// When the media timeout was last reported: while it lasts, again and again.
+    told_silent: Tick,
     housekeeping_due: Tick,
     /// When audio time was 0.
     opened: Tick,
@@ -157,7 +158,7 @@ impl Session {
             unanswered: Duration::ZERO,
             heard_in: formats.send.codec,
             heard: Tick(0),
-            timed_out: false,
+            told_silent: Tick(0),
             housekeeping_due: Tick(0),
             opened: Tick(0),
             fresh_source: false,
@@ -249,7 +250,8 @@ impl Session {
             Kind::ComfortNoise => (Audio::NONE, None),
         };
         let Some(extended) = self.receive(pass, &packet, received, clock) else { return Heard::Taken };
-        if self.held {
+        // A peer that only sends (announcements, music on hold) holds what goes to it; the other leg still hears it.
+        if self.held && !matches!(self.role, RoleParts::Bridge(_)) {
             return Heard::Taken;
         }
         if kind == Kind::TelephoneEvent {
@@ -262,6 +264,7 @@ impl Session {
         {
             self.heard_in = format.codec;
         }
+        let opened = self.opened;
         let (stats, coders, ears) = (&mut self.stats, &mut self.coders, &mut self.ears);
         match &mut self.role {
             RoleParts::Speech(parts) => {
@@ -273,7 +276,8 @@ impl Session {
             }
             RoleParts::Echo(echo) => {
                 if audio != Audio::NONE {
-                    echo.handle_packet(pass, stats, coders, ears, &arrived, extended, marker, self.formats.send);
+                    let (send, wall) = (self.formats.send, audio_time(opened, pass.now));
+                    echo.handle_packet(pass, stats, coders, ears, &arrived, extended, marker, send, wall);
                     self.report_keys(pass);
                 }
             }
@@ -299,6 +303,7 @@ impl Session {
             parts.playout.handle_timeout(pass, &mut self.stats, &line, self.coders.encoder(), &mut self.ears);
             self.report_keys(pass);
         }
+        self.handle_keys_due(pass);
         if self.control.as_ref().is_some_and(|c| pass.now >= c.poll_timeout()) {
             self.report(pass, false);
         }
@@ -306,8 +311,8 @@ impl Session {
             self.housekeeping_due = next_housekeeping(pass.now);
             self.coders.handle_headroom(pass.complexity);
             self.give_back(pass);
-            if !self.held && !self.timed_out && pass.now.since(self.heard) >= MEDIA_TIMEOUT {
-                self.timed_out = true;
+            if !self.held && pass.now.since(self.heard.max(self.told_silent)) >= MEDIA_TIMEOUT {
+                self.told_silent = pass.now;
                 pass.reports.offer(pass.marks, MediaEvent::MediaTimeout { call: self.call });
             }
         }
@@ -318,7 +323,8 @@ impl Session {
         let housekeeping = self.housekeeping_due;
         let due = self.control.as_ref().map_or(housekeeping, |c| c.poll_timeout().min(housekeeping));
         match &self.role {
-            RoleParts::Echo(_) | RoleParts::Bridge(_) => due,
+            RoleParts::Echo(_) => due,
+            RoleParts::Bridge(bridge) => bridge.poll_timeout().map_or(due, |keys| keys.min(due)),
             RoleParts::Speech(parts) => parts.inbound.poll_timeout().min(parts.playout.poll_timeout()).min(due),
         }
     }
@@ -409,7 +415,6 @@ impl Session {
         });
         self.answered = true;
         self.heard = pass.now;
-        self.timed_out = false;
         self.stats.packets_received += 1;
         self.stats.octets_received += packet.payload.len() as u64;
         pass.marks.rtp_received.count();
@@ -462,7 +467,7 @@ impl Session {
 
     /// Audio time by the clock.
     fn wall(&self, now: Tick) -> MediaTime {
-        MediaTime(u64::try_from(now.since(self.opened).as_micros() / 125).unwrap_or(u64::MAX))
+        audio_time(self.opened, now)
     }
 
     fn line(&self) -> Line {
@@ -479,6 +484,11 @@ impl Session {
         let answers = self.answered || self.unanswered < UNANSWERED_MEDIA_MAX;
         !self.held && answers && self.latch.destination().is_some()
     }
+}
+
+/// Audio time by the clock.
+fn audio_time(opened: Tick, now: Tick) -> MediaTime {
+    MediaTime(u64::try_from(now.since(opened).as_micros() / 125).unwrap_or(u64::MAX))
 }
 
 /// For the agreed events' clock.

@@ -120,9 +120,10 @@ impl Transcode {
         Ok(())
     }
 
-    /// Something else than the sender's audio was sent for so much of its time (on its clock).
-    pub(super) fn handle_time(&mut self, units: u32) {
+    /// Something else than the sender's audio was sent for so much of its time: samples at `rate`, 60 ms at most.
+    pub(super) fn handle_time(&mut self, samples: u32, rate: u32) {
         if let Some(expected) = &mut self.expected {
+            let units = (u64::from(samples) * u64::from(expected.clock) / u64::from(rate.max(1))) as u32;
             expected.timestamp = expected.timestamp.wrapping_add(units);
         }
     }

@@ -426,7 +426,9 @@ impl Worker {
             MediaCommand::FlushPlayout { generation, .. } => {
                 self.chain(slot, |session, pass| session.handle_flush(pass, generation));
             }
-            MediaCommand::SendDigits { digits, .. } => self.chain(slot, |session, _| session.handle_digits(digits)),
+            MediaCommand::SendDigits { digits, .. } => {
+                self.chain(slot, |session, pass| session.handle_digits(pass.now, digits))
+            }
             MediaCommand::Close { .. } => self.close(slot, CloseCause::Asked),
         }
     }

@@ -34,13 +34,18 @@ const END_REPEATS: u8 = 3;
 const SEND_VOLUME: u8 = 10;
 /// Longest duration that one event packet can state; longer presses go on in a new segment (section 2.5.1.3). At
 /// 48 kHz that is only 1.37 s.
-const SEGMENT_MAX: u16 = 0xffff;
+pub(crate) const SEGMENT_MAX: u16 = 0xffff;
 
 const _: () = assert!(CLOCK_MAX / 1000 * SEND_MS <= SEGMENT_MAX as u32);
 
 /// Timestamp units of `ms` milliseconds.
 const fn units(clock: u32, ms: u32) -> u32 {
     clock / 1000 * ms
+}
+
+/// A press whose timestamp moves on by no more than this, units of `clock`, while its duration grows is still the same one.
+pub(crate) const fn creep_max(clock: u32) -> u32 {
+    units(clock, CREEP_MAX_MS)
 }
 
 /// A clock that the arithmetic above holds for.
@@ -153,7 +158,7 @@ impl Receiver {
                 }
             } else {
                 let ahead = ahead.unsigned_abs();
-                let creep = units(self.clock, CREEP_MAX_MS);
+                let creep = creep_max(self.clock);
                 let same = current.code == event.code && !current.ended;
                 if same
                     && (continues(current.duration, ahead, creep)
@@ -177,7 +182,7 @@ impl Receiver {
 /// True when a packet `ahead` units after the current timestamp is the next segment of one long press. The RFC's segments
 /// are exactly `SEGMENT_MAX` long; some senders break at the last whole packet before, which counts only when the press
 /// was seen to come that far.
-fn continues(duration: u16, ahead: u32, slack: u32) -> bool {
+pub(crate) fn continues(duration: u16, ahead: u32, slack: u32) -> bool {
     let full = u32::from(SEGMENT_MAX);
     ahead == full || (u32::from(duration) + slack >= full && ahead <= full && ahead + slack >= full)
 }
@@ -322,6 +327,18 @@ impl Sender {
     #[must_use]
     pub fn is_busy(&self) -> bool {
         self.press.is_some() || !self.waiting.is_empty()
+    }
+
+    /// True while a key is being sent.
+    #[must_use]
+    pub fn is_pressing(&self) -> bool {
+        self.press.is_some()
+    }
+
+    /// True when the next frame is the first of a key.
+    #[must_use]
+    pub fn is_starting(&self) -> bool {
+        self.press.is_none() && self.pause_left_ms == 0 && !self.waiting.is_empty()
     }
 
     /// The packet of the frame that starts at `timestamp`; `None` when this frame carries audio.

@@ -46,7 +46,7 @@ impl TapFrame {
 
 /// What the worker, the recorder and the call share about one recording.
 #[derive(Debug, Default)]
-pub(super) struct Shared {
+pub(in crate::media) struct Shared {
     /// The operator's or the agent's wish: nothing is to be recorded now.
     pub(super) masked: AtomicBool,
     /// The recorder has given up on this recording: pushing is useless.
@@ -118,7 +118,7 @@ impl Control {
 }
 
 /// A tap with the recorder's end of its ring. Control threads: this allocates 88 kB and touches it.
-pub(super) fn tap() -> (Tap, HeapCons<TapFrame>, Arc<Shared>) {
+pub(in crate::media) fn tap() -> (Tap, HeapCons<TapFrame>, Arc<Shared>) {
     let (producer, consumer) = frame::ring(RECORDING_RING_FRAMES, || TapFrame::EMPTY);
     let shared = Arc::new(Shared::default());
     (Tap { ring: producer, shared: Arc::clone(&shared) }, consumer, shared)

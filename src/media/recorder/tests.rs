@@ -62,7 +62,7 @@ impl Bench {
     }
 
     fn open(&mut self, call: u64, format: Format) -> (Tap, Control) {
-        let (tap, ring, shared) = tap::tap();
+        let (tap, ring, shared) = tap();
         let name = thread::name(CallId(call), DAY, format);
         let recording = Recording::new(CallId(call), name, format, ring, Arc::clone(&shared));
         self.recorder.standing.open.fetch_add(1, Relaxed);

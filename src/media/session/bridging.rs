@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::media::bridge::{Passing, What};
+use crate::media::placing::Stamp;
 use crate::media::recorder::Side;
 
 impl Session {
@@ -31,34 +32,36 @@ impl Session {
         if std::mem::take(&mut from.fresh_source) {
             bridge.handle_pause();
         }
+        let recording = from.ears.is_recording() || self.ears.is_recording();
+        let mut passing = recording.then(Passing::default);
+        let (theirs, ours) = (&mut from.coders, &mut self.coders);
+        let (heard, keying) = (passing.as_mut(), bridge.is_keying());
+        let counted = bridge.handle_onward(pass, &mut self.stats, theirs, ours, &self.formats, onward, heard);
         if !self.answered {
-            self.unanswered += onward.length;
+            self.unanswered += counted;
         }
-        if from.ears.is_recording() || self.ears.is_recording() {
-            let mut passing = Passing::default();
-            let heard = Some(&mut passing);
-            bridge.handle_onward(
-                pass,
-                &mut self.stats,
-                &mut from.coders,
-                &mut self.coders,
-                &self.formats,
-                onward,
-                heard,
-            );
+        if let Some(passing) = passing {
+            let stamp = Some(Stamp { timestamp: onward.packet.timestamp, clock: onward.packet.audio.clock });
             let walls = (from.wall(pass.now), self.wall(pass.now));
-            from.ears.handle_passing(Side::Caller, walls.0, passing.samples());
-            self.ears.handle_passing(Side::Agent, walls.1, passing.samples());
-        } else {
-            bridge.handle_onward(
-                pass,
-                &mut self.stats,
-                &mut from.coders,
-                &mut self.coders,
-                &self.formats,
-                onward,
-                None,
-            );
+            from.ears.handle_passing(Side::Caller, walls.0, stamp, passing.samples());
+            if !keying {
+                self.ears.handle_passing(Side::Agent, walls.1, stamp, passing.samples());
+            }
+        }
+    }
+
+    /// Sends what is due of our own keys.
+    pub(super) fn handle_keys_due(&mut self, pass: &mut Pass<'_>) {
+        let open = self.is_open();
+        let RoleParts::Bridge(bridge) = &mut self.role else { return };
+        let mut passing = self.ears.is_recording().then(Passing::default);
+        bridge.handle_timeout(pass, &mut self.coders, &self.formats, open, passing.as_mut());
+        if !self.answered && !pass.outbox.is_empty() {
+            self.unanswered += FRAME;
+        }
+        if let Some(passing) = passing {
+            let wall = self.wall(pass.now);
+            self.ears.handle_passing(Side::Agent, wall, None, passing.samples());
         }
     }
 

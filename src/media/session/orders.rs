@@ -58,7 +58,6 @@ impl Session {
         if self.held && !held {
             // Time on hold is no missing media.
             self.heard = now;
-            self.timed_out = false;
             match &mut self.role {
                 RoleParts::Speech(parts) => parts.inbound.handle_new_source(),
                 RoleParts::Echo(echo) => echo.handle_new_source(),
@@ -75,9 +74,12 @@ impl Session {
         }
     }
 
-    pub(in crate::media) fn handle_digits(&mut self, digits: Digits) {
-        if let RoleParts::Speech(parts) = &mut self.role {
-            parts.playout.handle_digits(digits, self.formats.telephone_event.is_some());
+    pub(in crate::media) fn handle_digits(&mut self, now: Tick, digits: Digits) {
+        let as_events = self.formats.telephone_event.is_some();
+        match &mut self.role {
+            RoleParts::Speech(parts) => parts.playout.handle_digits(digits, as_events),
+            RoleParts::Bridge(bridge) => bridge.handle_digits(now, digits, as_events),
+            RoleParts::Echo(_) => {}
         }
     }
 }

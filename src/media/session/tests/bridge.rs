@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::media::coders::path_rate;
+use crate::media::recorder::{self, Side, Tap};
 use crate::rtp::TelephoneEvent;
 use proptest::prelude::*;
 
@@ -13,10 +14,17 @@ pub(super) struct Pair {
 
 impl Pair {
     pub(super) fn new(a: Formats, b: Formats) -> Self {
+        Self::recorded(a, b, [None, None])
+    }
+
+    /// With the taps of A and B.
+    pub(super) fn recorded(a: Formats, b: Formats, taps: [Option<Tap>; 2]) -> Self {
         let rate = path_rate(&a, &b);
-        let leg = |formats, partner| {
+        let mut taps = taps.into_iter();
+        let mut leg = |formats, partner| {
             let role = Role::Bridge { partner: CallId(partner) };
-            let mut rig = Rig::with(role, |plan| (plan.formats, plan.rate) = (formats, rate));
+            let tap = taps.next().flatten();
+            let mut rig = Rig::with(role, |plan| (plan.formats, plan.rate, plan.recording) = (formats, rate, tap));
             rig.session.set_partner_slot(Some(0));
             rig
         };
@@ -33,6 +41,7 @@ impl Pair {
         let mut datagram = vec![0; HEADER_LEN];
         header.write((&mut datagram[..]).try_into().unwrap());
         datagram.extend_from_slice(payload);
+        self.b.run(at);
         let (a, b) = (&mut self.a, &mut self.b);
         let before = b.sent.len();
         a.now = at;
@@ -315,6 +324,85 @@ fn hold_stops_what_goes_out_and_a_new_sender_goes_on_in_our_numbers() {
     // The second went by with the wall clock: 1040 ms after the last one.
     assert_eq!(after.timestamp.wrapping_sub(before.timestamp), 160 + 1040 * 8);
     assert_eq!(after.ssrc, before.ssrc);
+}
+
+#[test]
+fn packets_without_audio_flood_nobody_either() {
+    let agreed = Formats { comfort_noise: Some(13), ..Formats::of(Format::PCMU).with_events(EVENTS) };
+    for payload_type in [13, EVENTS, Format::PCMU.payload_type] {
+        let mut pair = Pair::new(agreed, agreed);
+        let flood = |pair: &mut Pair, from: u16| {
+            let event = Event { code: 5, end: false, volume: 10, duration: 160 };
+            // One sample of audio is a tenth of a packet's headers.
+            let payload = if payload_type == EVENTS { event.octets().to_vec() } else { vec![60] };
+            let before = pair.b.sent.len();
+            for n in 0..2000u16 {
+                let sequence = from.wrapping_add(n);
+                let header = Header { payload_type, sequence, timestamp: u32::from(sequence), ssrc: 7, marker: false };
+                pair.packet(ms(u64::from(from) + u64::from(n) / 20), header, &payload);
+            }
+            pair.b.sent.len() - before
+        };
+        pair.b.session.answered = false;
+        let unheard = flood(&mut pair, 1);
+        assert!(unheard <= 810, "{unheard} packets of type {payload_type} to an address that never answered");
+        pair.b.session.answered = true;
+        let heard = flood(&mut pair, 10_000);
+        assert!(heard <= 870, "{heard} packets of type {payload_type} in a tenth of a second");
+        assert!(payload_type == 0 || heard <= 110 && unheard <= 100);
+    }
+}
+
+#[test]
+fn a_leg_that_only_sends_is_heard_by_the_other_one() {
+    for to in [Format::PCMU, Format::PCMA] {
+        let mut pair = Pair::new(Formats::of(Format::PCMU).with_events(EVENTS), Formats::of(to).with_events(EVENTS));
+        pair.a.pass(ms(0), |s, p| s.handle_hold(p.now, true));
+        let mut talker = Talker::new(Format::PCMU, 700.0);
+        pair.talk(&mut talker, 20, 60, |_| false);
+        assert_tone(&decoded(&pair.b.sent, to.codec), 700.0, 8_000, "music on hold");
+        let event = Event { code: 5, end: true, volume: 10, duration: 800 };
+        let header = Header { payload_type: EVENTS, ..talker.header };
+        assert_eq!(pair.packet(ms(1300), header, &event.octets()), 1);
+        assert!(pair.a.events().iter().any(|e| matches!(e, MediaEvent::Digit { digit: '5', .. })));
+        // Going on both ways leaves no hole.
+        pair.a.pass(ms(1301), |s, p| s.handle_hold(p.now, false));
+        talker.header.sequence = talker.header.sequence.wrapping_add(1);
+        let (header, payload) = talker.packet(20);
+        assert_eq!(pair.packet(ms(1320), header, &payload), 1);
+        assert!(pair.b.sent.windows(2).all(|p| p[1].1.sequence == p[0].1.sequence.wrapping_add(1)));
+        // Nothing goes to it while it is held.
+        pair.a.pass(ms(1321), |s, p| s.handle_hold(p.now, true));
+        std::mem::swap(&mut pair.a, &mut pair.b);
+        assert_eq!(pair.packet(ms(1400), Header { ssrc: 8, ..Header::default() }, &voice(1, 160)), 0);
+        assert!(pair.b.sent.is_empty());
+    }
+}
+
+#[test]
+fn both_recordings_of_a_bridge_keep_to_the_senders_time() {
+    for (from, to) in [(Format::PCMU, Format::PCMU), (Format::PCMU, Format::PCMA)] {
+        let (one, two) = (recorder::tap(), recorder::tap());
+        let mut pair = Pair::recorded(Formats::of(from), Formats::of(to), [Some(one.0), Some(two.0)]);
+        let mut frames = [one.1, two.1];
+        let mut seen = 0;
+        for n in 0..1000u16 {
+            // Losses of three in a row, and half a second of standstill in every second and a half.
+            if n % 30 < 3 && n > 0 {
+                continue;
+            }
+            let at = if n % 75 < 50 { n } else { n.next_multiple_of(75) };
+            let header = Header { sequence: n, timestamp: u32::from(n) * 160, ssrc: 7, ..Header::default() };
+            pair.packet(ms(u64::from(at) * 20), header, &voice(n, 160));
+            for (ring, side) in frames.iter_mut().zip([Side::Caller, Side::Agent]) {
+                while let Some(frame) = ring.try_pop() {
+                    assert_eq!((frame.side, frame.at.0), (side, u64::from(n) * 160), "{from:?} → {to:?}");
+                    seen += 1;
+                }
+            }
+        }
+        assert_eq!(seen, 2 * (1000 - 101), "{from:?} → {to:?}");
+    }
 }
 
 #[test]

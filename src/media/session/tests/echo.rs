@@ -106,3 +106,20 @@ fn an_echo_never_answers_faster_than_real_time_and_two_seconds() {
     assert!(audio <= 4 * 8_000 + 1_500, "{audio} octets");
     assert!(rig.session.stats().late > 1900);
 }
+
+#[test]
+fn a_recorded_echo_keeps_to_the_senders_time() {
+    let (tap, mut frames, _) = crate::media::recorder::tap();
+    let mut rig = Rig::with(Role::Echo, |plan| plan.recording = Some(tap));
+    let mut placed = |rig: &mut Rig, at: u64, sequence: u16, timestamp: u32| {
+        rig.packet(ms(at), sequence, timestamp, &voice(1, 160));
+        std::iter::from_fn(|| frames.try_pop()).map(|f| f.at.0).collect::<Vec<_>>()
+    };
+    for (n, expected) in [(1u16, 0), (3, 2), (2, 1), (4, 3), (5, 4)] {
+        let at = u64::from(n) * 20;
+        assert_eq!(placed(&mut rig, at, n, u32::from(n) * 160), [expected * 160; 2]);
+    }
+    // Silence suppression for ten seconds takes ten seconds.
+    let late = placed(&mut rig, 10_100, 6, 80_000);
+    assert_eq!(late, [(10_100 - 20) * 8; 2]);
+}

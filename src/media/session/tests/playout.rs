@@ -92,7 +92,7 @@ fn digits_are_sent_between_frames_of_speech() {
     let mut rig = Rig::new(Role::Speech);
     rig.packet(ms(1), 0, 0, &voice(0, 160));
     rig.say(0, 1, 5);
-    rig.session.handle_digits("19".parse().unwrap());
+    rig.session.handle_digits(rig.now, "19".parse().unwrap());
     rig.run(ms(1000));
     let events: Vec<_> = rig.sent.iter().filter(|(_, h, _)| h.payload_type == EVENTS).collect();
     assert_eq!(events.len(), 14);

@@ -96,15 +96,21 @@ fn hold_is_silent_both_ways_and_is_no_missing_media() {
 }
 
 #[test]
-fn missing_media_is_reported_once_until_it_comes_back() {
+fn missing_media_is_reported_each_minute_until_it_comes_back() {
     let mut rig = Rig::new(Role::Speech);
     rig.packet(ms(1), 0, 0, &voice(0, 160));
     rig.run(ms(60_000));
     let timeouts = |rig: &mut Rig| rig.events().iter().filter(|e| matches!(e, MediaEvent::MediaTimeout { .. })).count();
     assert_eq!(timeouts(&mut rig), 0);
-    rig.run(ms(200_000));
+    rig.run(ms(61_500));
     assert_eq!(timeouts(&mut rig), 1);
+    rig.run(ms(119_000));
+    assert_eq!(timeouts(&mut rig), 0, "twice in a minute");
+    rig.run(ms(200_000));
+    assert_eq!(timeouts(&mut rig), 2);
     rig.packet(ms(200_001), 1, 160, &voice(0, 160));
+    rig.run(ms(260_000));
+    assert_eq!(timeouts(&mut rig), 0);
     rig.run(ms(270_000));
     assert_eq!(timeouts(&mut rig), 1);
 }
