@@ -264,6 +264,36 @@ async fn refusals_reach_the_caller() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_caller_chooses_the_number_and_neither_host_nor_name() {
+    let mut callee = Ua::new(&[Codec::Pcmu]);
+    let daemon = daemon_before(&callee);
+    let trap = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
+    trap.set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout");
+    let elsewhere = trap.local_addr().expect("bound");
+    let phone = Phone::new(&daemon);
+    let own = format!("sip:300@{}", daemon.sip);
+    for (n, target) in [format!("tel:1@{elsewhere}?x"), format!("sip:evil.example?x@{}", daemon.sip)].iter().enumerate()
+    {
+        let invite = phone.message("INVITE", "300", &format!("elsewhere{n}"), 1, "", &phone.sdp());
+        phone.send(invite.replacen(&own, target, 1).as_bytes());
+        let (status, text) = phone.answer(200).expect("a final response");
+        assert!((400..500).contains(&status), "{target}: {text}");
+        let mut datagram = [0; 2000];
+        assert!(trap.recv(&mut datagram).is_err(), "{target} reached another host");
+    }
+    assert!(daemon.log().contains("is no number that can be passed on"), "{}", daemon.log());
+    let invite = phone
+        .message("INVITE", "300", "elsewhere9", 1, "", &phone.sdp())
+        .replace("Max-Forwards: 70", "Max-Forwards: 255");
+    let (before, after) = invite.split_once("From: <").expect("a From");
+    let (_, after) = after.split_once('>').expect("a URI");
+    phone.send(format!("{before}From: <tel:+1@evil?x>{after}").as_bytes());
+    let (from, hops) = callee.ringing().await;
+    assert!(from.starts_with("<sip:anonymous@127.0.0.1"), "{from}");
+    assert_eq!(hops, 69, "no caller makes a loop longer than we would");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_caller_who_gives_up_stops_the_ringing() {
     let (mut caller, mut callee) = (Ua::new(&[Codec::Pcmu]), Ua::new(&[Codec::Pcmu]));
     let daemon = daemon_before(&callee);

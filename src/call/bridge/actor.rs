@@ -19,6 +19,7 @@ use crate::os::{clock, random};
 use crate::rtp::Codec;
 use crate::rtp::dtmf::Digits;
 use crate::sip::agent::{EndedBy, LegId, SipEvent};
+use crate::sip::dialog::HOPS;
 use crate::sip::sdp::offered_codecs;
 use crate::sip::transport::Placement;
 use crate::store::CallRecord;
@@ -254,7 +255,7 @@ impl Bridge<'_> {
     async fn place(&mut self, found: Result<SocketAddr, String>) {
         let outcome = match found {
             Err(why) => Err(Refusal::new(502, "Bad Gateway", why)),
-            Ok(address) if leads_back(address, self.planes.sip.local()) => {
+            Ok(address) if leads_back(address, self.planes.sip.local(), self.planes.config.sip.public_address) => {
                 Err(Refusal::new(482, "Loop Detected", format!("{address} is this daemon: correct the route")))
             }
             Ok(address) => self.invite(address).await,
@@ -282,7 +283,8 @@ impl Bridge<'_> {
             destination,
             from: identity(&self.invitation.from, media.local().address),
             sdp: media.offer(&codecs),
-            hops: self.invitation.hops.saturating_sub(1),
+            // No caller makes a loop through us longer than we would.
+            hops: self.invitation.hops.min(HOPS).saturating_sub(1),
         };
         info!(%call, to = %placement.target, %destination, "the call is passed on");
         let adopting = Arc::clone(&planes);
