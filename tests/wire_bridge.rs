@@ -24,6 +24,12 @@ fn daemon_to(app: &str) -> Daemon {
     Daemon::start_with(&format!("[[routes]]\nmatch = \"*\"\napp = \"{app}\""))
 }
 
+/// The same, and every call is recorded.
+fn recording_before(callee: &Ua) -> Daemon {
+    let route = format!("match = \"*\"\napp = \"bridge:sip:{{number}}@{}\"\nrecord = true", callee.address());
+    Daemon::start_with(&format!("[recording]\nenabled = true\nmin_free_mb = 1\n[[routes]]\n{route}"))
+}
+
 /// Two phones in a call.
 async fn connected(caller: &[Codec], callee: &[Codec]) -> (Daemon, Ua, Ua) {
     let (mut caller, mut callee) = (Ua::new(caller), Ua::new(callee));
@@ -82,6 +88,45 @@ async fn a_codec_that_both_have_passes_unchanged() {
     for end in [&record["media"], &record["media"]["callee"]] {
         assert_eq!(end["codec"], "PCMU", "{record:#}");
         assert!(end["packets_received"].as_u64() > Some(30) && end["packets_sent"].as_u64() > Some(30), "{record:#}");
+    }
+}
+
+/// Both channels of the newest call's recording, once it is whole; `None`: it was not recorded.
+fn recorded(daemon: &Daemon) -> Option<(Vec<i16>, Vec<i16>)> {
+    let id = record(daemon)["id"].as_str().expect("an id").to_owned();
+    let shown = || -> Value {
+        let (_, body) = get(daemon.http, &format!("/v1/calls/{id}")).expect("the call is shown");
+        serde_json::from_str::<Value>(&body).expect("JSON")["recording"].take()
+    };
+    let settled = || shown()["state"] != "recording";
+    assert!(eventually(Duration::from_secs(5), settled), "{}\n{}", shown(), daemon.log());
+    let file = daemon.data.join(shown()["file"].as_str()?);
+    let samples = hound::WavReader::open(file).expect("a WAV file").into_samples::<i16>();
+    let samples: Vec<i16> = samples.map(|s| s.expect("a sample")).collect();
+    Some(samples.chunks(2).map(|pair| (pair[0], pair[1])).unzip())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_parties_of_a_wideband_call_are_in_its_recording() {
+    for (one, other) in [(Codec::G722, Codec::G722), (Codec::Opus, Codec::G722)] {
+        let (mut caller, mut callee) = (Ua::new(&[one]), Ua::new(&[other]));
+        let daemon = recording_before(&callee);
+        caller.invite(daemon.sip, "300").await;
+        callee.ringing().await;
+        callee.accept().await;
+        caller.accepted().await;
+        // Without a key in it, which would break the tone in two.
+        let _ = tokio::join!(caller.talk(LOW, 900, None), callee.talk(HIGH, 900, None));
+        caller.hang_up().await;
+        callee.ended().await;
+        let (left, right) = recorded(&daemon).expect("a recording");
+        let (caller, callee) = (purity(&left, LOW), purity(&right, HIGH));
+        assert!(left.len() > 35 * 160, "{} samples", left.len());
+        assert!(
+            caller > 0.6 && callee > 0.6,
+            "{one:?}, {other:?}: {caller:.3} of the caller, {callee:.3} of the callee"
+        );
+        assert!(purity(&left, HIGH) < 0.02 && purity(&right, LOW) < 0.02, "each in a channel of its own");
     }
 }
 

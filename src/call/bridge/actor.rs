@@ -13,11 +13,11 @@ use crate::call::registry::CallEvent;
 use crate::config::BridgeTarget;
 use crate::id::CallId;
 use crate::limits::CALL_MAX;
-use crate::media::coders::path_rate;
+use crate::media::coders::{SPEECH_RATE, path_rate};
 use crate::media::{CloseCause, MediaCommand, MediaEvent, Role};
 use crate::os::{clock, random};
-use crate::rtp::Codec;
 use crate::rtp::dtmf::Digits;
+use crate::rtp::{Codec, Formats};
 use crate::sip::agent::{EndedBy, LegId, SipEvent};
 use crate::sip::dialog::HOPS;
 use crate::sip::sdp::offered_codecs;
@@ -114,6 +114,7 @@ pub(in crate::call) async fn serve(
             () = sleep_for(due) => bridge.handle(Input::Timeout),
         }
         bridge.perform(record).await;
+        bridge.tell_hold();
     };
     bridge.close(&mut mailbox, record).await;
     Ok(end)
@@ -144,6 +145,15 @@ impl Bridge<'_> {
         }
     }
 
+    /// The machine knows of whom nothing is reported.
+    fn tell_hold(&mut self) {
+        for side in [Side::Caller, Side::Callee] {
+            if let Some(held) = self.media(side).map(|media| media.held()) {
+                self.handle(Input::Held(side, held));
+            }
+        }
+    }
+
     fn side(&self, leg: LegId) -> Side {
         if leg == self.caller.leg { Side::Caller } else { Side::Callee }
     }
@@ -158,9 +168,16 @@ impl Bridge<'_> {
     /// The same, told at which rate the other leg goes: a codec that comes new is opened for that.
     fn leg(&mut self, side: Side) -> Option<&mut MediaLeg> {
         let other = self.media(side.other())?.formats();
+        let rate = self.rate(&other, &other);
         let media = self.media(side)?;
-        media.run_at(path_rate(&other, &other));
+        media.run_at(rate);
         Some(media)
+    }
+
+    /// The rate at which legs with these formats are joined, Hz. A recording is made at 8 kHz, and so is what it listens to:
+    /// either leg.
+    fn rate(&self, one: &Formats, other: &Formats) -> u32 {
+        if self.caller.media.recording().is_some() { SPEECH_RATE } else { path_rate(one, other) }
     }
 
     /// The id of a side's session in the media plane.
@@ -369,26 +386,18 @@ impl Bridge<'_> {
     /// Goes by the callee's latest description, and joins the audio of both if that has not been done. Returns what the
     /// caller is told.
     fn join(&mut self) -> Result<Vec<u8>, NoMedia> {
-        let Some(callee) = &mut self.callee else {
-            return Err(NoMedia::NoCapacity("nobody was called".to_owned()));
-        };
-        if callee.latest.is_some() && callee.latest != callee.heard {
-            let latest = callee.latest.clone().unwrap_or_default();
-            callee.media.accept_answer(&latest)?;
-            callee.heard = Some(latest);
-            if self.joined {
-                let caller = self.caller.media.formats();
-                callee.media.run_at(path_rate(&caller, &caller));
-                callee.media.apply(&self.planes);
-            }
-        }
+        self.hear()?;
         if let Some(said) = &self.caller.said {
             return Ok(said.clone());
         }
+        let Some(callee) = &mut self.callee else { return Err(nobody()) };
+        let theirs = callee.media.formats();
         // The callee's codec, if the caller has it: then packets pass as they are.
-        self.caller.media.favour(callee.media.formats().send.codec);
+        self.caller.media.favour(theirs.send.codec);
         let said = self.caller.media.answer(self.caller.offer.as_deref())?;
-        let rate = path_rate(&self.caller.media.formats(), &callee.media.formats());
+        let ours = self.caller.media.formats();
+        let rate = self.rate(&ours, &theirs);
+        let Some(callee) = &mut self.callee else { return Err(nobody()) };
         self.caller.media.prepare(Role::Bridge { partner: callee.session }, rate)?;
         callee.media.prepare(Role::Bridge { partner: self.call }, rate)?;
         for media in [&mut callee.media, &mut self.caller.media] {
@@ -397,6 +406,24 @@ impl Bridge<'_> {
         self.joined = true;
         self.caller.said = Some(said.clone());
         Ok(said)
+    }
+
+    /// Goes by the callee's latest description.
+    fn hear(&mut self) -> Result<(), NoMedia> {
+        let joined = self.joined;
+        let caller = self.caller.media.formats();
+        let rate = self.rate(&caller, &caller);
+        let Some(callee) = &mut self.callee else { return Err(nobody()) };
+        let Some(latest) = callee.latest.clone().filter(|latest| callee.heard.as_ref() != Some(latest)) else {
+            return Ok(());
+        };
+        callee.media.accept_answer(&latest)?;
+        callee.heard = Some(latest);
+        if joined {
+            callee.media.run_at(rate);
+            callee.media.apply(&self.planes);
+        }
+        Ok(())
     }
 
     /// Takes both sessions back and writes down what they were.
@@ -435,4 +462,8 @@ impl Bridge<'_> {
         object["codec"] = media.formats().send.codec.encoding_name().into();
         Some(object)
     }
+}
+
+fn nobody() -> NoMedia {
+    NoMedia::NoCapacity("nobody was called".to_owned())
 }
