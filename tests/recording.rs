@@ -259,7 +259,9 @@ fn what_was_a_second_old_outlives_a_kill(format: &str) {
     assert!(call["recording"]["seconds"].as_f64().expect("a length") >= 1.5, "{call}");
     assert!(daemon.log().contains("plays again"), "{}", daemon.log());
     let whole = daemon.data.join(call["recording"]["file"].as_str().expect("a file"));
-    assert_eq!(plays(&std::fs::read(whole).expect("its final name"), format).len(), heard.len());
+    let whole = std::fs::read(whole).expect("its final name");
+    assert_eq!(plays(&whole, format).len(), heard.len());
+    assert_eq!(call["recording"]["octets"], whole.len(), "{call}");
     assert_eq!(files(&daemon.data).len(), 1);
 
     // A week later.

@@ -389,7 +389,7 @@ mod tests {
         let renumbered = Formats::of(Format { payload_type: 97, codec: Codec::Pcmu });
         assert!(same_codecs(&pcmu, &renumbered));
         assert!(!same_codecs(&pcmu, &Formats::of(Format::G722)));
-        let two = Formats { receive: [Some(Format::PCMU), Some(Format::PCMA), None, None], ..pcmu };
+        let two = Formats { receive: [Some(Format::PCMU), Some(Format::PCMA), None, None, None, None], ..pcmu };
         assert!(!same_codecs(&pcmu, &two));
     }
 }

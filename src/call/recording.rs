@@ -87,10 +87,10 @@ fn reports(store: Store, runtime: Handle) -> Reports {
                     None => return,
                 }
             }
-            Report::Recovered { name, samples } => {
+            Report::Recovered { name, samples, octets } => {
                 warn!(file = %name, seconds = samples / 8000, "a recording that was cut off by the end of the daemon plays again");
                 metric::recording_ended("recovered");
-                recordings.recovered(call_of(&name), samples, now)
+                recordings.recovered(call_of(&name), samples, octets, now)
             }
             Report::Purged { name } => {
                 info!(file = %name, "a recording was deleted: older than [recording] keep_days, or empty");
