@@ -131,6 +131,35 @@ async fn both_parties_of_a_wideband_call_are_in_its_recording() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_recorded_before_the_answer() {
+    for answered in [false, true] {
+        let (mut caller, mut callee) = (Ua::new(&[Codec::Pcma]), Ua::new(&[Codec::Pcma]));
+        let daemon = recording_before(&callee);
+        caller.invite(daemon.sip, "300").await;
+        callee.ringing().await;
+        let answer = callee.agreed.as_ref().map(|a| a.answer.clone());
+        callee.sip.progress(callee.leg, 183, answer).await.expect("it rings");
+        caller.early().await;
+        let (at_caller, _) = tokio::join!(caller.talk(LOW, 500, None), callee.talk(LOW, 500, None));
+        assert!(!at_caller.pcm.is_empty(), "there is early audio");
+        if answered {
+            callee.accept().await;
+            caller.accepted().await;
+            let _ = tokio::join!(caller.talk(HIGH, 700, None), callee.talk(HIGH, 700, None));
+        }
+        caller.hang_up().await;
+        caller.ended().await;
+        let heard = recorded(&daemon);
+        assert_eq!(heard.is_some(), answered, "a call without an answer leaves no file");
+        for channel in heard.into_iter().flat_map(|(left, right)| [left, right]) {
+            let (early, late) = (purity(&channel, LOW), purity(&channel, HIGH));
+            // The silence before the answer takes its time in the file.
+            assert!(early < 0.02 && late > 0.4, "{early:.3} from before the answer, {late:.3} from after it");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn mu_law_speaks_with_a_law() {
     let (daemon, caller, mut callee) = connected(&[Codec::Pcmu], &[Codec::Pcma]).await;
     both_are_heard(&caller, &callee).await;
@@ -265,13 +294,7 @@ async fn early_audio_is_heard_before_the_answer() {
     callee.ringing().await;
     let answer = callee.agreed.as_ref().map(|a| a.answer.clone());
     callee.sip.progress(callee.leg, 183, answer).await.expect("it rings");
-    let early = caller
-        .until("early audio", |e| match e {
-            SipEvent::Progress { code: 183, answer, .. } => Some(answer.clone().expect("with a description")),
-            _ => None,
-        })
-        .await;
-    caller.agreed = Some(caller.session.accept_answer(&early).expect("an answer"));
+    let early = caller.early().await;
     let (at_caller, _) = tokio::join!(caller.talk(LOW, 600, None), callee.talk(HIGH, 600, None));
     assert!(purity(&at_caller.pcm, HIGH) > 0.9, "the announcement is heard");
     callee.accept().await;

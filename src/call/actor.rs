@@ -266,6 +266,7 @@ impl Actor {
         actor.media.start(&actor.planes).map_err(|why| Refusal::new(503, "Service Unavailable", why))?;
         let accepted = actor.planes.sip.accept(actor.leg, sdp).await;
         if accepted.is_ok() {
+            actor.media.handle_answer();
             record.answered = Some(clock::wall());
         }
         // A caller who gave up meanwhile is in the mailbox already.
@@ -360,6 +361,10 @@ impl Actor {
         match event {
             CallEvent::Sip(event) => self.handle_sip(event).await,
             CallEvent::Media(event) => self.handle_media(event),
+            // Who asked may be gone.
+            CallEvent::PauseRecording { pausing, done } => {
+                let _ = done.send(self.media.pause_recording(pausing));
+            }
             CallEvent::Drain if self.talk.is_some() => self.tell(CallInput::Drain),
             CallEvent::Drain => self.end = Some(CallEnd::new(EndClass::Drained, "the service is stopping")),
         }

@@ -65,6 +65,38 @@ pub(super) fn begin(planes: &Planes, call: CallId, number: &str) -> Option<(Tap,
     }
 }
 
+/// A call's hand on its recording. Nothing is recorded before the call is answered, nor while somebody wants a pause.
+#[derive(Debug)]
+pub(super) struct Hand {
+    control: Control,
+    answered: bool,
+    pausing: bool,
+}
+
+impl Hand {
+    /// Nothing is recorded yet.
+    pub(super) fn new(control: Control) -> Self {
+        control.pause();
+        Self { control, answered: false, pausing: false }
+    }
+
+    /// The caller has heard 200.
+    pub(super) fn handle_answer(&mut self) {
+        self.answered = true;
+        self.settle();
+    }
+
+    /// Both sides are kept out from now on, or let in again.
+    pub(super) fn pause(&mut self, pausing: bool) {
+        self.pausing = pausing;
+        self.settle();
+    }
+
+    fn settle(&self) {
+        if self.answered && !self.pausing { self.control.resume() } else { self.control.pause() }
+    }
+}
+
 /// Takes the recorder's reports to the log, the metrics and the store.
 fn reports(store: Store, runtime: Handle) -> Reports {
     let active = AtomicUsize::new(0);

@@ -141,6 +141,10 @@ impl Bridge<'_> {
             Some(CallEvent::Sip(event)) => self.handle_sip(event).await,
             Some(CallEvent::Media(event)) => self.handle_media(event),
             Some(CallEvent::Drain) => self.handle(Input::Drain),
+            // Who asked may be gone.
+            Some(CallEvent::PauseRecording { pausing, done }) => {
+                let _ = done.send(self.caller.media.pause_recording(pausing));
+            }
             None => self.handle(Input::NoMedia("the call could not keep up with its events".to_owned())),
         }
     }
@@ -177,7 +181,7 @@ impl Bridge<'_> {
     /// The rate at which legs with these formats are joined, Hz. A recording is made at 8 kHz, and so is what it listens to:
     /// either leg.
     fn rate(&self, one: &Formats, other: &Formats) -> u32 {
-        if self.caller.media.recording().is_some() { SPEECH_RATE } else { path_rate(one, other) }
+        if self.caller.media.is_recorded() { SPEECH_RATE } else { path_rate(one, other) }
     }
 
     /// The id of a side's session in the media plane.
@@ -335,6 +339,7 @@ impl Bridge<'_> {
                     Ok(sdp) => {
                         let accepted = sip.accept(leg, sdp).await;
                         if accepted.is_ok() {
+                            self.caller.media.handle_answer();
                             self.note_answer(record);
                         }
                         // A caller who gave up meanwhile is in the mailbox already.
