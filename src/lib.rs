@@ -32,12 +32,15 @@
 //!
 //! 1. A media worker wakes (a packet or a due time), reads a batch of datagrams with the kernel's receive time, and
 //!    finds each one's session by its socket.
-//! 2. `rtp` checks the header in place; the source must be the locked one; telephone-events become digits once.
-//! 3. `dsp` decodes 20 ms of G.711 into a frame that lies in the session since the call was set up.
-//! 4. In order: the frame goes into the inbound ring at once. Speech never waits for a playout buffer. Late or lost:
-//!    silence takes its place after 60 ms, because audio time never stops.
-//! 5. An echo leg encodes and sends the frame in the same pass. A speech leg sends on its own 20 ms clock whatever the
-//!    outbound ring holds, or silence.
+//! 2. `rtp` opens SRTP and checks the header in place; the source must be the locked one; telephone-events become digits
+//!    once, keys in the audio too where no events were agreed.
+//! 3. The decoder of the packet's own payload type (`dsp::codec`) makes a frame of it, in memory that the call has had
+//!    since it was set up.
+//! 4. In order: the frame goes into the inbound ring at once. Speech never waits for a playout buffer. Lost: the voice's
+//!    own pitch goes on for a moment and fades. Nothing at all for 60 ms: silence, because audio time never stops.
+//! 5. An echo leg encodes and sends the frame in the same pass, a bridge leg hands it to the other leg: unchanged when
+//!    both speak one codec, else decoded and encoded. A speech leg sends on its own 20 ms clock whatever the outbound
+//!    ring holds, or silence.
 //! 6. One eventfd write wakes the speech thread, at most once a pass. Counters move; nothing is logged, locked,
 //!    allocated or freed.
 //!
@@ -73,6 +76,9 @@
 //! | `speech-N` | by decoders | normal | `speech`: VAD, recogniser, synthesis | the ring's eventfd |
 //! | tokio workers | cores | normal | `sip::transport`, `call::actor`, `api`, gateway | anything asynchronous |
 //! | `store` | 1 | normal | the only writer of the database | the disk |
+//! | `player` | 1 | normal | `call::player`: tones and files into outbound rings | time |
+//! | `recorder` | 1 | normal | `media::recorder`: recorded calls to files | time, the disk |
+//! | `recordings` | 1 | below normal | the same: syncing, mending, deleting files | the disk |
 //! | `build-N` | few | SCHED_IDLE | `pipeline` stages | disk, child processes |
 //! | apps | a process each | normal, limited | `apphost` | its own socket |
 //!

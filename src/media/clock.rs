@@ -38,6 +38,11 @@ impl StampClock {
         after
     }
 
+    /// The time as last taken.
+    pub(super) fn now(&self) -> Tick {
+        self.now
+    }
+
     /// A stamp (nanoseconds since the epoch; 0 when the kernel gave none) on the monotonic clock.
     pub(super) fn received(&self, stamp: u64) -> Tick {
         let at = stamp.saturating_sub(self.offset);

@@ -118,8 +118,14 @@ impl Outbox {
         self.len == 0
     }
 
+    /// Neither audio nor RTCP.
+    pub(super) fn is_idle(&self) -> bool {
+        self.len == 0 && self.control_to.is_none()
+    }
+
     pub(super) fn clear(&mut self) {
         self.len = 0;
+        self.control_to = None;
     }
 }
 

@@ -14,7 +14,7 @@ use crate::os::realtime::{self, Scheduling};
 use crate::os::wake::Wake;
 use crate::telemetry::Marks;
 use crate::time::Tick;
-use ringbuf::traits::{Consumer, Producer};
+use ringbuf::traits::{Consumer, Observer, Producer};
 use ringbuf::{HeapCons, HeapProd};
 use std::collections::HashMap;
 use std::io;
@@ -126,7 +126,7 @@ impl MediaPlane {
     }
 
     /// Gives an order to the call's worker. Error: its ring is full (thousands of orders wait); the order is given back:
-    /// refuse the call or try again later.
+    /// refuse the call or try again later. `Close` finds room always: a place is kept for that of each call.
     #[expect(clippy::result_large_err, reason = "what was not taken goes back as it came; control threads only")]
     pub fn send(&self, order: MediaCommand) -> Result<(), MediaCommand> {
         if let MediaCommand::Open(session) = &order
@@ -139,7 +139,20 @@ impl MediaPlane {
         }
         let worker = &self.workers[self.worker_of(order.call())];
         // A panic of another control thread cannot leave a ring half-written.
-        lock(&worker.orders).try_push(order)?;
+        let mut orders = lock(&worker.orders);
+        let room = orders.vacant_len();
+        let pushed = match order {
+            MediaCommand::Close { .. } => orders.try_push(order),
+            other if room > CALLS_PER_WORKER_MAX => orders.try_push(other),
+            other => Err(other),
+        };
+        drop(orders);
+        if let Err(order) = pushed {
+            if let MediaCommand::Open(session) = &order {
+                lock(&self.elsewhere).remove(&session.call());
+            }
+            return Err(order);
+        }
         worker.wake.signal();
         Ok(())
     }
@@ -353,6 +366,7 @@ impl AsRawFd for MediaEvents {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::coders::{Coders, SPEECH_RATE};
     use crate::media::event::CloseCause;
     use crate::media::plan::{Role, SessionPlan, prepare};
     use crate::rtp::header::HEADER_LEN;
@@ -392,6 +406,23 @@ mod tests {
             });
         }
         found.expect("a Closed report")
+    }
+
+    #[test]
+    fn coders_for_a_call_that_has_gone_come_back_for_freeing() {
+        let config = MediaConfig { lock_memory: false, realtime: false, ..MediaConfig::default() };
+        let mut plane = MediaPlane::start(&config, Arc::new(Marks::new())).unwrap();
+        let mut events = plane.take_events().unwrap();
+        let formats = Formats::of(Format::PCMA);
+        let coders = Some(Coders::new(&formats, SPEECH_RATE).unwrap());
+        let remote = "127.0.0.1:9".parse().unwrap();
+        plane.send(MediaCommand::SetRemote { call: CallId(9), remote, rtcp_remote: None, formats, coders }).unwrap();
+        let (until, mut came) = (Instant::now() + Duration::from_secs(5), false);
+        while !came && Instant::now() < until {
+            let _ = events.wait(100);
+            events.drain(&mut |e| came |= matches!(e, MediaEvent::Retired { call: CallId(9), .. }));
+        }
+        assert!(came);
     }
 
     #[test]

@@ -106,17 +106,22 @@ impl ReceiveBatch {
     /// Reads what waits on the socket, at most `DATAGRAM_BATCH`; returns how many. Errors of the socket (an ICMP message
     /// for an earlier send) count as nothing read.
     pub fn receive(&mut self, socket: &UdpSocket) -> usize {
+        self.receive_up_to(socket, DATAGRAM_BATCH)
+    }
+
+    /// The same, at most so many.
+    pub fn receive_up_to(&mut self, socket: &UdpSocket, most: usize) -> usize {
         // Only what the last call filled has to be offered anew: one datagram as a rule, not a whole batch.
         for n in 0..self.len {
             self.offer(n);
         }
         // SAFETY: the headers point to buffers of this struct, which live and stay in place (they are boxed) for the
-        // call; the count is the array's length; no timeout is passed.
+        // call; the count is at most the array's length; no timeout is passed.
         let read = unsafe {
             libc::recvmmsg(
                 socket.as_raw_fd(),
                 self.headers.as_mut_ptr(),
-                DATAGRAM_BATCH as libc::c_uint,
+                most.min(DATAGRAM_BATCH) as libc::c_uint,
                 libc::MSG_DONTWAIT,
                 std::ptr::null_mut(),
             )

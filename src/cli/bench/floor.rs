@@ -18,7 +18,8 @@ const PORT: u16 = 12_000;
 const WARM: Duration = Duration::from_secs(1);
 const PRIORITY: i32 = 49;
 
-/// Sends back what comes, for ever. The daemon's system calls without the daemon: epoll, recvmmsg, sendto.
+/// Sends back what comes, for ever. The daemon's system calls without the daemon: epoll,
+/// recvmmsg of one, sendto.
 pub(super) fn reflect(port: u16, ports: u16) -> io::Result<()> {
     process::end_on_broken_pipe();
     realtime::fifo_or_nice(PRIORITY);
@@ -34,7 +35,7 @@ pub(super) fn reflect(port: u16, ports: u16) -> io::Result<()> {
         let ready = poller.wait(None);
         for n in 0..ready {
             let Some(socket) = sockets.get(usize::try_from(poller.token(n)).unwrap_or(usize::MAX)) else { continue };
-            for m in 0..batch.receive(socket) {
+            for m in 0..batch.receive_up_to(socket, 1) {
                 if let Some(datagram) = batch.datagram(m) {
                     // What the network does not take is lost, as in the daemon.
                     let _ = socket.send_to(datagram.octets, datagram.from);
