@@ -6,14 +6,14 @@
 //! only while the media workers and the signalling loop move and no speech thread has ended.
 //! Deliberately absent: any decision about a call.
 
-use crate::api::{self, AppState, Engine, HealthSnapshot, Server, Subsystem};
+use crate::api::{self, AppState, Engine, HealthSnapshot, LiveCalls, Server, Subsystem};
 use crate::bus::Bus;
 use crate::call::actor::{self, Invitation, Planes};
 use crate::call::lease::Ports;
 use crate::call::player::Player;
 use crate::call::record::EndClass;
 use crate::call::recording;
-use crate::call::registry::{LiveCall, Registry};
+use crate::call::registry::{LiveCall, NotPaused, Registry};
 use crate::config::Config;
 use crate::conversation;
 use crate::id::CallId;
@@ -29,6 +29,7 @@ use crate::store::Store;
 use crate::telemetry::marks::Marks;
 use crate::telemetry::metric;
 use callwright_models::assets::Assets;
+use futures_util::future::BoxFuture;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -281,7 +282,17 @@ fn state_of(planes: &Arc<Planes>, bus: Bus, rendered: PrometheusHandle, alive: &
     };
     let live = {
         let planes = Arc::clone(planes);
-        move || planes.registry.live().into_iter().map(shown).collect()
+        Arc::new(move || planes.registry.live().into_iter().map(shown).collect())
+    };
+    let pause_recording = {
+        let planes = Arc::clone(planes);
+        Arc::new(move |id: &str, pausing| -> BoxFuture<'static, Result<(), NotPaused>> {
+            let (planes, call) = (Arc::clone(&planes), id.parse::<CallId>());
+            Box::pin(async move {
+                let call = call.map_err(|_| NotPaused::NoCall)?;
+                planes.registry.pause_recording(call, pausing).await
+            })
+        })
     };
     AppState::new(
         planes.store.clone(),
@@ -289,7 +300,7 @@ fn state_of(planes: &Arc<Planes>, bus: Bus, rendered: PrometheusHandle, alive: &
         planes.pipeline.clone(),
         Arc::new(health),
         Arc::new(metrics),
-        Arc::new(live),
+        LiveCalls { list: live, pause_recording },
         planes.config.data.dir.clone(),
     )
 }

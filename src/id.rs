@@ -13,6 +13,15 @@ impl fmt::Display for CallId {
     }
 }
 
+impl std::str::FromStr for CallId {
+    type Err = std::num::ParseIntError;
+
+    /// Reads what [`fmt::Display`] writes.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        u64::from_str_radix(text.strip_prefix("call_").unwrap_or_default(), 16).map(Self)
+    }
+}
+
 impl fmt::Debug for CallId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

@@ -1,11 +1,13 @@
 //! The control API over a real socket: resources, problems, idempotency, backpressure, the event stream.
 
-use callwright::api::{ApiError, AppState, Engine, HealthSnapshot, LiveCall, Server, Subsystem};
+use callwright::api::{ApiError, AppState, Engine, HealthSnapshot, LiveCall, LiveCalls, Server, Subsystem};
 use callwright::bus::{Bus, EventKind};
+use callwright::call::registry::NotPaused;
 use callwright::pipeline::{Pipeline, PipelineConfig};
 use callwright::store::{CallRecord, Conversation, Direction, Speaker, Store, Turn};
 use callwright::telemetry::metric;
 use callwright::time::Wallclock;
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,12 +57,20 @@ async fn start() -> Box_ {
             conversation_id: None,
         }]
     };
+    let pause_recording = |id: &str, _: bool| -> BoxFuture<'static, Result<(), NotPaused>> {
+        Box::pin(std::future::ready(match id {
+            "call_live" => Ok(()),
+            "call_plain" => Err(NotPaused::NotRecorded),
+            _ => Err(NotPaused::NoCall),
+        }))
+    };
+    let live_calls = LiveCalls { list: Arc::new(live), pause_recording: Arc::new(pause_recording) };
     // One recorder a process; tests of one binary may share it.
     static RECORDER: OnceLock<metric::Handle> = OnceLock::new();
     let recorder = RECORDER.get_or_init(|| metric::install().unwrap());
     let metrics = || format!("media_workers 1\n{}", recorder.render());
     let state =
-        AppState::new(store.clone(), bus, pipeline, health, Arc::new(metrics), Arc::new(live), dir.path().to_owned());
+        AppState::new(store.clone(), bus, pipeline, health, Arc::new(metrics), live_calls, dir.path().to_owned());
     let server = Server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = server.address();
     let (stop, stopped) = oneshot::channel();
@@ -180,6 +190,22 @@ async fn calls_and_conversations_are_listed() {
     b.store.conversations().turn(turn).await.unwrap();
     let found = get(b.address, "/v1/conversations/conv_1").await.json();
     assert_eq!(found["turns"][0]["text"], "I need a CRM");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_is_paused_and_resumed_where_there_is_one() {
+    let b = start().await;
+    for verb in ["pause", "resume"] {
+        for (call, status) in [("call_live", 204), ("call_plain", 409), ("call_gone", 404), ("x", 404)] {
+            let request = format!(
+                "POST /v1/calls/{call}/recording/{verb} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+                b.address
+            );
+            let answer = send(b.address, request).await;
+            assert_eq!(answer.status, status, "{call} {verb}: {}", answer.body);
+            assert_eq!(status == 204, answer.body.is_empty(), "{}", answer.body);
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -133,24 +133,51 @@ fn nobody_answers() {
 
 #[test]
 fn one_silent_side_is_a_muted_phone_and_two_are_a_dead_call() {
-    let minute = MEDIA_TIMEOUT;
-    for (second, after, ends) in [
-        (Callee, Duration::ZERO, true),
-        (Callee, minute / 2, true),
-        (Callee, minute * 3, false),
-        (Caller, minute / 2, false),
+    let (caller, callee) = (Input::Silent(Caller), Input::Silent(Callee));
+    let held = |on| Input::Held(Caller, on);
+    // Seconds after the answer, and the second at which the call is over.
+    for (reports, over) in [
+        (vec![(60, &caller), (61, &callee)], Some(61)),
+        (vec![(60, &caller), (120, &caller), (180, &caller), (600, &caller)], None),
+        // They died 30 s, 100 s and an hour apart; each report is repeated.
+        (vec![(60, &caller), (90, &callee), (120, &caller), (150, &callee)], Some(120)),
+        (vec![(60, &caller), (120, &caller), (160, &callee), (180, &caller), (220, &callee)], Some(180)),
+        (vec![(60, &caller), (120, &caller), (180, &caller), (3700, &caller), (3700, &callee)], Some(3700)),
+        // A report was lost.
+        (vec![(60, &caller), (90, &callee), (180, &caller)], Some(180)),
+        // The caller talked again, and was silent again later.
+        (vec![(60, &caller), (240, &callee), (300, &callee)], None),
+        (vec![(60, &caller), (119, &callee)], None),
+        // One side has us on hold, so nothing is reported of it.
+        (vec![(100, &held(true)), (120, &callee), (180, &callee)], Some(180)),
+        (vec![(100, &held(true)), (130, &held(false)), (180, &callee), (240, &callee)], None),
     ] {
         let (mut machine, _) = run(&[Input::Placed, Input::Accepted]);
-        machine.handle(START + minute, Input::Silent(Caller));
-        assert_eq!(machine.poll_action(), None);
-        machine.handle(START + minute + after, Input::Silent(second));
-        let ended = std::iter::from_fn(|| machine.poll_action())
-            .any(|a| matches!(a, Action::End(end) if end.class == EndClass::MediaTimeout));
-        assert_eq!(ended, ends, "{second:?} after {after:?}");
+        let ended = reports.iter().find_map(|(second, report)| {
+            machine.handle(START + Duration::from_secs(*second), (*report).clone());
+            std::iter::from_fn(|| machine.poll_action())
+                .any(|a| matches!(a, Action::End(end) if end.class == EndClass::MediaTimeout))
+                .then_some(*second)
+        });
+        assert_eq!(ended, over, "{reports:?}");
     }
-    // Early audio often flows one way only: it counts for nothing.
-    let (_, did) = run(&[Input::Placed, early(), Input::Silent(Caller), Input::Silent(Callee), Input::Accepted]);
-    assert_eq!(did, "early, answer");
+    assert_eq!(MEDIA_TIMEOUT, Duration::from_secs(60));
+}
+
+#[test]
+fn silence_before_the_answer_ends_no_call_and_is_not_forgotten() {
+    // Early audio often flows one way only.
+    let (mut machine, did) = run(&[Input::Placed, early(), Input::Silent(Caller), Input::Silent(Callee)]);
+    assert_eq!(did, "early");
+    let mut at = |second, input| {
+        machine.handle(START + Duration::from_secs(second), input);
+        std::iter::from_fn(|| machine.poll_action()).map(|a| word(&a)).collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(at(30, Input::Accepted), "answer");
+    assert_eq!(at(60, Input::Silent(Caller)), "");
+    assert_eq!(at(60, Input::Silent(Callee)), "", "half a minute since the answer");
+    assert_eq!(at(120, Input::Silent(Caller)), "");
+    assert_eq!(at(120, Input::Silent(Callee)), "hang up caller, hang up callee, end media_timeout");
 }
 
 #[test]
@@ -177,7 +204,8 @@ fn any_input() -> impl Strategy<Value = Input> {
         Just(Input::Cancelled),
         (side.clone(), any::<bool>()).prop_map(|(side, lost)| Input::Over { side, lost, reason: None }),
         side.clone().prop_map(|side| Input::Digit(side, '1')),
-        side.prop_map(Input::Silent),
+        side.clone().prop_map(Input::Silent),
+        (side, any::<bool>()).prop_map(|(side, held)| Input::Held(side, held)),
         Just(Input::Timeout),
         Just(Input::TooLong),
         Just(Input::Drain),

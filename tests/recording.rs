@@ -4,7 +4,7 @@
 mod rig;
 
 use rig::phone::Phone;
-use rig::{Daemon, eventually, get};
+use rig::{Daemon, eventually, get, request};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -154,6 +154,45 @@ fn an_echo_call_is_in_both_channels_and_can_be_fetched() {
 }
 
 #[test]
+fn what_is_said_in_a_pause_is_in_no_file() {
+    let daemon = Daemon::start_with(&config("wav"));
+    let phone = Phone::new(&daemon);
+    let (status, tag, port) = phone.call("echo", "rec5");
+    assert_eq!(status, 200);
+    let order = |call: &str, verb: &str| {
+        let path = format!("/v1/calls/{call}/recording/{verb}");
+        request(daemon.http, "POST", &path, "text/plain", "").expect("an answer").0
+    };
+    talk(&phone, port, 0..30, &[]);
+    let call = newest(&daemon)["id"].as_str().expect("an id").to_owned();
+    assert_eq!(order(&call, "pause"), 204);
+    talk(&phone, port, 30..60, &[]);
+    assert_eq!(order(&call, "resume"), 204);
+    talk(&phone, port, 60..90, &[]);
+    assert_eq!(order("call_0", "pause"), 404);
+    phone.bye("echo", "rec5", &tag);
+    let shown = recording(&daemon, "complete");
+    assert_eq!(order(&call, "pause"), 404, "the call is over");
+    let file = daemon.data.join(shown["recording"]["file"].as_str().expect("a file"));
+    let (caller, agent) = channels(&std::fs::read(file).expect("a WAV"));
+    for n in [5, 20, 65, 85] {
+        assert!(place(&caller, n).is_some() && place(&agent, n).is_some(), "frame {n} is heard");
+    }
+    for n in 33..57 {
+        assert_eq!((place(&caller, n), place(&agent, n)), (None, None), "frame {n} was said in the pause");
+    }
+    assert_eq!(place(&caller, 85).map(|at| at - 65 * FRAME), place(&caller, 20), "the pause takes its time");
+    assert!(shown["recording"]["paused_ms"].as_u64() > Some(900), "{shown}");
+    assert!(daemon.log().contains("the recording is paused") && daemon.log().contains("the recording goes on"));
+
+    let (_, tag, _) = phone.call("200", "rec6");
+    assert!(eventually(Duration::from_secs(5), || newest(&daemon)["id"] != call.as_str()));
+    let call = newest(&daemon)["id"].as_str().expect("an id").to_owned();
+    assert_eq!(order(&call, "pause"), 409, "nobody records it");
+    phone.bye("200", "rec6", &tag);
+}
+
+#[test]
 fn who_is_not_to_be_recorded_is_not() {
     let daemon = Daemon::start_with(&config("wav"));
     let phone = Phone::new(&daemon);
@@ -259,7 +298,9 @@ fn what_was_a_second_old_outlives_a_kill(format: &str) {
     assert!(call["recording"]["seconds"].as_f64().expect("a length") >= 1.5, "{call}");
     assert!(daemon.log().contains("plays again"), "{}", daemon.log());
     let whole = daemon.data.join(call["recording"]["file"].as_str().expect("a file"));
-    assert_eq!(plays(&std::fs::read(whole).expect("its final name"), format).len(), heard.len());
+    let whole = std::fs::read(whole).expect("its final name");
+    assert_eq!(plays(&whole, format).len(), heard.len());
+    assert_eq!(call["recording"]["octets"], whole.len(), "{call}");
     assert_eq!(files(&daemon.data).len(), 1);
 
     // A week later.

@@ -24,6 +24,12 @@ fn daemon_to(app: &str) -> Daemon {
     Daemon::start_with(&format!("[[routes]]\nmatch = \"*\"\napp = \"{app}\""))
 }
 
+/// The same, and every call is recorded.
+fn recording_before(callee: &Ua) -> Daemon {
+    let route = format!("match = \"*\"\napp = \"bridge:sip:{{number}}@{}\"\nrecord = true", callee.address());
+    Daemon::start_with(&format!("[recording]\nenabled = true\nmin_free_mb = 1\n[[routes]]\n{route}"))
+}
+
 /// Two phones in a call.
 async fn connected(caller: &[Codec], callee: &[Codec]) -> (Daemon, Ua, Ua) {
     let (mut caller, mut callee) = (Ua::new(caller), Ua::new(callee));
@@ -82,6 +88,74 @@ async fn a_codec_that_both_have_passes_unchanged() {
     for end in [&record["media"], &record["media"]["callee"]] {
         assert_eq!(end["codec"], "PCMU", "{record:#}");
         assert!(end["packets_received"].as_u64() > Some(30) && end["packets_sent"].as_u64() > Some(30), "{record:#}");
+    }
+}
+
+/// Both channels of the newest call's recording, once it is whole; `None`: it was not recorded.
+fn recorded(daemon: &Daemon) -> Option<(Vec<i16>, Vec<i16>)> {
+    let id = record(daemon)["id"].as_str().expect("an id").to_owned();
+    let shown = || -> Value {
+        let (_, body) = get(daemon.http, &format!("/v1/calls/{id}")).expect("the call is shown");
+        serde_json::from_str::<Value>(&body).expect("JSON")["recording"].take()
+    };
+    let settled = || shown()["state"] != "recording";
+    assert!(eventually(Duration::from_secs(5), settled), "{}\n{}", shown(), daemon.log());
+    let file = daemon.data.join(shown()["file"].as_str()?);
+    let samples = hound::WavReader::open(file).expect("a WAV file").into_samples::<i16>();
+    let samples: Vec<i16> = samples.map(|s| s.expect("a sample")).collect();
+    Some(samples.chunks(2).map(|pair| (pair[0], pair[1])).unzip())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_parties_of_a_wideband_call_are_in_its_recording() {
+    for (one, other) in [(Codec::G722, Codec::G722), (Codec::Opus, Codec::G722)] {
+        let (mut caller, mut callee) = (Ua::new(&[one]), Ua::new(&[other]));
+        let daemon = recording_before(&callee);
+        caller.invite(daemon.sip, "300").await;
+        callee.ringing().await;
+        callee.accept().await;
+        caller.accepted().await;
+        // Without a key in it, which would break the tone in two.
+        let _ = tokio::join!(caller.talk(LOW, 900, None), callee.talk(HIGH, 900, None));
+        caller.hang_up().await;
+        callee.ended().await;
+        let (left, right) = recorded(&daemon).expect("a recording");
+        let (caller, callee) = (purity(&left, LOW), purity(&right, HIGH));
+        assert!(left.len() > 35 * 160, "{} samples", left.len());
+        assert!(
+            caller > 0.6 && callee > 0.6,
+            "{one:?}, {other:?}: {caller:.3} of the caller, {callee:.3} of the callee"
+        );
+        assert!(purity(&left, HIGH) < 0.02 && purity(&right, LOW) < 0.02, "each in a channel of its own");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_recorded_before_the_answer() {
+    for answered in [false, true] {
+        let (mut caller, mut callee) = (Ua::new(&[Codec::Pcma]), Ua::new(&[Codec::Pcma]));
+        let daemon = recording_before(&callee);
+        caller.invite(daemon.sip, "300").await;
+        callee.ringing().await;
+        let answer = callee.agreed.as_ref().map(|a| a.answer.clone());
+        callee.sip.progress(callee.leg, 183, answer).await.expect("it rings");
+        caller.early().await;
+        let (at_caller, _) = tokio::join!(caller.talk(LOW, 500, None), callee.talk(LOW, 500, None));
+        assert!(!at_caller.pcm.is_empty(), "there is early audio");
+        if answered {
+            callee.accept().await;
+            caller.accepted().await;
+            let _ = tokio::join!(caller.talk(HIGH, 700, None), callee.talk(HIGH, 700, None));
+        }
+        caller.hang_up().await;
+        caller.ended().await;
+        let heard = recorded(&daemon);
+        assert_eq!(heard.is_some(), answered, "a call without an answer leaves no file");
+        for channel in heard.into_iter().flat_map(|(left, right)| [left, right]) {
+            let (early, late) = (purity(&channel, LOW), purity(&channel, HIGH));
+            // The silence before the answer takes its time in the file.
+            assert!(early < 0.02 && late > 0.4, "{early:.3} from before the answer, {late:.3} from after it");
+        }
     }
 }
 
@@ -220,13 +294,7 @@ async fn early_audio_is_heard_before_the_answer() {
     callee.ringing().await;
     let answer = callee.agreed.as_ref().map(|a| a.answer.clone());
     callee.sip.progress(callee.leg, 183, answer).await.expect("it rings");
-    let early = caller
-        .until("early audio", |e| match e {
-            SipEvent::Progress { code: 183, answer, .. } => Some(answer.clone().expect("with a description")),
-            _ => None,
-        })
-        .await;
-    caller.agreed = Some(caller.session.accept_answer(&early).expect("an answer"));
+    let early = caller.early().await;
     let (at_caller, _) = tokio::join!(caller.talk(LOW, 600, None), callee.talk(HIGH, 600, None));
     assert!(purity(&at_caller.pcm, HIGH) > 0.9, "the announcement is heard");
     callee.accept().await;
@@ -261,6 +329,36 @@ async fn refusals_reach_the_caller() {
     }
     let record = record(&daemon);
     assert_eq!(record["ended_by"], "refused", "{record:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_chooses_the_number_and_neither_host_nor_name() {
+    let mut callee = Ua::new(&[Codec::Pcmu]);
+    let daemon = daemon_before(&callee);
+    let trap = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
+    trap.set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout");
+    let elsewhere = trap.local_addr().expect("bound");
+    let phone = Phone::new(&daemon);
+    let own = format!("sip:300@{}", daemon.sip);
+    for (n, target) in [format!("tel:1@{elsewhere}?x"), format!("sip:evil.example?x@{}", daemon.sip)].iter().enumerate()
+    {
+        let invite = phone.message("INVITE", "300", &format!("elsewhere{n}"), 1, "", &phone.sdp());
+        phone.send(invite.replacen(&own, target, 1).as_bytes());
+        let (status, text) = phone.answer(200).expect("a final response");
+        assert!((400..500).contains(&status), "{target}: {text}");
+        let mut datagram = [0; 2000];
+        assert!(trap.recv(&mut datagram).is_err(), "{target} reached another host");
+    }
+    assert!(daemon.log().contains("is no number that can be passed on"), "{}", daemon.log());
+    let invite = phone
+        .message("INVITE", "300", "elsewhere9", 1, "", &phone.sdp())
+        .replace("Max-Forwards: 70", "Max-Forwards: 255");
+    let (before, after) = invite.split_once("From: <").expect("a From");
+    let (_, after) = after.split_once('>').expect("a URI");
+    phone.send(format!("{before}From: <tel:+1@evil?x>{after}").as_bytes());
+    let (from, hops) = callee.ringing().await;
+    assert!(from.starts_with("<sip:anonymous@127.0.0.1"), "{from}");
+    assert_eq!(hops, 69, "no caller makes a loop longer than we would");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -28,7 +28,7 @@ pub(super) async fn list(
 ) -> Result<Json<Value>, Problem> {
     let store = state.store.clone();
     let page = read(move || store.calls().list(query.before, query.rows())).await?;
-    Ok(Json(json!({"live": (state.live_calls)(), "items": page.items, "next": page.next})))
+    Ok(Json(json!({"live": (state.live_calls.list)(), "items": page.items, "next": page.next})))
 }
 
 /// The record, with what is known of its recording (`null`: it was not recorded).

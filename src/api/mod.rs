@@ -21,4 +21,4 @@ mod state;
 pub use health::{Engine, HealthSnapshot, Subsystem};
 pub use routes::{ROUTES, Route, router};
 pub use server::{ApiError, Server};
-pub use state::{AppState, LiveCall};
+pub use state::{AppState, LiveCall, LiveCalls, PauseRecording};

@@ -1,5 +1,6 @@
 //! Errors of the API as RFC 9457 problems.
 
+use crate::call::registry::NotPaused;
 use crate::pipeline::SubmitError;
 use crate::store::StoreError;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -61,6 +62,16 @@ impl IntoResponse for Problem {
 impl From<StoreError> for Problem {
     fn from(e: StoreError) -> Self {
         let status = if e.retry() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::INTERNAL_SERVER_ERROR };
+        Self::new(status, e.to_string())
+    }
+}
+
+impl From<NotPaused> for Problem {
+    fn from(e: NotPaused) -> Self {
+        let status = match e {
+            NotPaused::NoCall => StatusCode::NOT_FOUND,
+            NotPaused::NotRecorded => StatusCode::CONFLICT,
+        };
         Self::new(status, e.to_string())
     }
 }

@@ -1,5 +1,5 @@
 //! `/v1/calls/{id}/recording`: the sound of a call, also while it grows. Takes one byte range (RFC 9110 section 14), so that
-//! a player can seek. Files are read in pieces on blocking threads. Deliberately absent: several ranges at once, which are
+//! a player can seek; `/pause` and `/resume` below it. Files are read in pieces on blocking threads. Deliberately absent: several ranges at once, which are
 //! answered with the whole file, as the RFC allows.
 
 use super::problem::{Problem, read};
@@ -80,6 +80,18 @@ pub(super) async fn sound(
         sizes.insert(header::CONTENT_RANGE, value);
     }
     Ok(response)
+}
+
+/// Keeps both sides of a call that is up out of its recording; 204 once it is so.
+pub(super) async fn pause(State(state): State<AppState>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    (state.live_calls.pause_recording)(&id, true).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Ends a pause.
+pub(super) async fn resume(State(state): State<AppState>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    (state.live_calls.pause_recording)(&id, false).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// The octets asked for. `None`: not one range of bytes, so the whole; `Some(None)`: none of them exists.

@@ -46,6 +46,8 @@ pub const ROUTES: &[Route] = &[
     row("GET", "/v1/calls", || get(calls::list)),
     row("GET", "/v1/calls/{id}", || get(calls::one)),
     row("GET", "/v1/calls/{id}/recording", || get(recordings::sound)),
+    row("POST", "/v1/calls/{id}/recording/pause", || post(recordings::pause)),
+    row("POST", "/v1/calls/{id}/recording/resume", || post(recordings::resume)),
     row("GET", "/v1/conversations/{id}", || get(conversations::one)),
     row("GET", "/v1/events", || get(events::stream)),
 ];

@@ -2,9 +2,11 @@
 
 use super::health::HealthSnapshot;
 use crate::bus::Bus;
+use crate::call::registry::NotPaused;
 use crate::limits::EVENT_STREAMS_MAX;
 use crate::pipeline::Pipeline;
 use crate::store::Store;
+use futures_util::future::BoxFuture;
 use serde::Serialize;
 use std::fmt;
 use std::path::PathBuf;
@@ -28,6 +30,18 @@ pub struct LiveCall {
     pub conversation_id: Option<String>,
 }
 
+/// A call's id and whether to pause → done, or why not.
+pub type PauseRecording = dyn Fn(&str, bool) -> BoxFuture<'static, Result<(), NotPaused>> + Send + Sync;
+
+/// What the API knows of calls that are up, and can do to them.
+#[derive(Clone)]
+pub struct LiveCalls {
+    /// All of them; must not block.
+    pub list: Arc<dyn Fn() -> Vec<LiveCall> + Send + Sync>,
+    /// Pauses (`true`) or resumes the recording of the call with this id.
+    pub pause_recording: Arc<PauseRecording>,
+}
+
 /// Shared by all handlers; cheap to clone.
 #[derive(Clone)]
 pub struct AppState {
@@ -41,8 +55,8 @@ pub struct AppState {
     pub health: Arc<dyn Fn() -> HealthSnapshot + Send + Sync>,
     /// All metrics in the Prometheus text format; must not block.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
-    /// Calls that are up now; must not block.
-    pub live_calls: Arc<dyn Fn() -> Vec<LiveCall> + Send + Sync>,
+    /// Calls that are up now.
+    pub live_calls: LiveCalls,
     /// The data directory, for recordings.
     pub data: PathBuf,
     /// Room for event streams.
@@ -58,7 +72,7 @@ impl AppState {
         pipeline: Pipeline,
         health: Arc<dyn Fn() -> HealthSnapshot + Send + Sync>,
         metrics: Arc<dyn Fn() -> String + Send + Sync>,
-        live_calls: Arc<dyn Fn() -> Vec<LiveCall> + Send + Sync>,
+        live_calls: LiveCalls,
         data: PathBuf,
     ) -> Self {
         let streams = Arc::new(Semaphore::new(EVENT_STREAMS_MAX));
@@ -69,5 +83,11 @@ impl AppState {
 impl fmt::Debug for AppState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("AppState")
+    }
+}
+
+impl fmt::Debug for LiveCalls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LiveCalls")
     }
 }

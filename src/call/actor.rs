@@ -6,37 +6,33 @@
 //! conversation (`machine`), SIP messages (`sip::agent`), audio (`media`, `speech`).
 
 use super::bridge;
-use super::exchange::{CallAction, CallInput, Mark, SaidTurn};
+use super::exchange::{CallAction, CallInput, Mark};
 use super::lease::Ports;
-use super::machine::CallMachine;
 use super::media_leg::{MediaLeg, NoMedia, Offered};
 use super::player::{Player, Seat, Source};
 use super::record::{CallEnd, EndClass};
 use super::recording;
 use super::registry::{CallEvent, Registry};
+use super::talk::{Answer, Talk};
 use crate::config::{App, Config};
-use crate::conversation::{AppFacts, BuildUpdate, Dialogue, Persona};
 use crate::id::{CallId, Generation};
 use crate::limits::CALL_MAX;
 use crate::media::recorder::Recorder;
 use crate::media::{CloseCause, MediaCommand, MediaEvent, MediaPlane, SessionStats};
 use crate::os::clock;
-use crate::pipeline::manifest::BuildManifest;
-use crate::pipeline::{Pipeline, SubmitError};
+use crate::pipeline::Pipeline;
 use crate::sip::agent::{AgentError, EndedBy, LegId, SipEvent};
 use crate::sip::transport::{SipError, SipHandle};
 use crate::speech::{SpeechEvent, SpeechLane, SpeechPlane};
-use crate::store::{CallRecord, Commit, Conversation, Direction, Speaker, Store, Turn};
+use crate::store::{CallRecord, Commit, Conversation, Direction, Store};
 use crate::telemetry::marks::Marks;
 use crate::telemetry::metric;
-use crate::turn::{TurnConfig, TurnMachine};
 use futures_util::FutureExt;
-use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 /// The media worker answers a `Close` within a pass; this is for a worker that died.
@@ -239,32 +235,6 @@ struct Actor {
     latest_end: tokio::time::Instant,
 }
 
-/// The talking part; absent on `echo`.
-struct Talk {
-    machine: CallMachine,
-    lane: SpeechLane,
-    speech: mpsc::Receiver<SpeechEvent>,
-    updates: broadcast::Receiver<BuildUpdate>,
-    builds: HashSet<String>,
-    conversation: String,
-    turns: u32,
-    answers: mpsc::Sender<Answer>,
-    answered: mpsc::Receiver<Answer>,
-    /// Builds handed over whose id is not known yet, and the news that may be theirs.
-    submitting: usize,
-    held: Vec<BuildUpdate>,
-}
-
-/// What comes back from the pipeline.
-enum Answer {
-    Input(CallInput),
-    Submitted(String),
-    Refused(String),
-}
-
-/// News kept while a build's id is not known.
-const HELD_MAX: usize = 64;
-
 impl Actor {
     /// Takes everything that the call needs, then sends 200.
     async fn answer(
@@ -296,6 +266,7 @@ impl Actor {
         actor.media.start(&actor.planes).map_err(|why| Refusal::new(503, "Service Unavailable", why))?;
         let accepted = actor.planes.sip.accept(actor.leg, sdp).await;
         if accepted.is_ok() {
+            actor.media.handle_answer();
             record.answered = Some(clock::wall());
         }
         // A caller who gave up meanwhile is in the mailbox already.
@@ -390,6 +361,10 @@ impl Actor {
         match event {
             CallEvent::Sip(event) => self.handle_sip(event).await,
             CallEvent::Media(event) => self.handle_media(event),
+            // Who asked may be gone.
+            CallEvent::PauseRecording { pausing, done } => {
+                let _ = done.send(self.media.pause_recording(pausing));
+            }
             CallEvent::Drain if self.talk.is_some() => self.tell(CallInput::Drain),
             CallEvent::Drain => self.end = Some(CallEnd::new(EndClass::Drained, "the service is stopping")),
         }
@@ -535,128 +510,6 @@ impl Actor {
     }
 }
 
-impl Talk {
-    fn begin(planes: &Planes, call: CallId, agent: &str, ends: crate::media::SpeechEnds) -> Result<Self, String> {
-        let (events, speech) = mpsc::channel(crate::limits::CALL_EVENTS_MAX);
-        let lane = planes.speech.attach(call, ends, events).map_err(|e| e.to_string())?;
-        let conversation = format!("conv_{:016x}", call.0);
-        let mut persona = Persona::named(&spoken_name(agent));
-        if let Some(greeting) = planes.config.agents.iter().find(|a| a.name == agent).and_then(|a| a.greeting.clone()) {
-            persona.greeting = vec![greeting];
-        }
-        let (answers, answered) = mpsc::channel(8);
-        keep(
-            planes.store.conversations().record(Conversation {
-                id: conversation.clone(),
-                call_id: Some(call.to_string()),
-                agent: agent.to_owned(),
-                started: clock::wall(),
-                ended: None,
-            }),
-            "the conversation",
-        );
-        Ok(Self {
-            machine: CallMachine::new(
-                Dialogue::new(persona, conversation.clone()),
-                TurnMachine::new(TurnConfig::default()),
-            ),
-            lane,
-            speech,
-            updates: planes.pipeline.updates(),
-            builds: HashSet::new(),
-            conversation,
-            turns: 0,
-            answers,
-            answered,
-            submitting: 0,
-            held: Vec::new(),
-        })
-    }
-
-    /// Hands the manifest over; the build goes on whatever becomes of the call.
-    fn submit(&mut self, planes: &Arc<Planes>, manifest: BuildManifest) {
-        self.submitting += 1;
-        let (planes, answers) = (Arc::clone(planes), self.answers.clone());
-        tokio::spawn(async move {
-            let answer = match planes.pipeline.submit(manifest).await {
-                Ok(build) => Answer::Submitted(build.id),
-                Err(error) => {
-                    warn!(%error, "a build was not taken");
-                    Answer::Refused(spoken_refusal(&error))
-                }
-            };
-            // A caller who hung up meanwhile needs no answer.
-            let _ = answers.send(answer).await;
-        });
-    }
-
-    /// A build was taken under this id, or refused: the news that came before this and are ours.
-    fn handed_over(&mut self, build: Option<&str>) -> Vec<BuildUpdate> {
-        self.submitting = self.submitting.saturating_sub(1);
-        self.builds.extend(build.map(str::to_owned));
-        let held = std::mem::take(&mut self.held);
-        let (ours, others): (Vec<_>, Vec<_>) = held.into_iter().partition(|u| self.builds.contains(&u.build_id));
-        if self.submitting > 0 {
-            self.held = others;
-        }
-        ours
-    }
-
-    /// Asks where our builds stand, after news were lost.
-    fn catch_up(&self, planes: &Arc<Planes>) {
-        for build in self.builds.clone() {
-            let (planes, answers) = (Arc::clone(planes), self.answers.clone());
-            tokio::spawn(async move {
-                match planes.pipeline.standing(&build).await {
-                    // A caller who hung up meanwhile needs no answer.
-                    Ok(Some(update)) => drop(answers.send(Answer::Input(CallInput::Build(update))).await),
-                    Ok(None) => {}
-                    Err(error) => warn!(%error, build, "the state of a build is not known"),
-                }
-            });
-        }
-    }
-
-    fn hold(&mut self, update: BuildUpdate) {
-        if self.submitting > 0 && self.held.len() < HELD_MAX {
-            self.held.push(update);
-        }
-    }
-
-    fn look_up(&self, planes: &Arc<Planes>, subject: String) {
-        let (planes, answers) = (Arc::clone(planes), self.answers.clone());
-        tokio::spawn(async move {
-            let facts = planes.pipeline.facts(&subject).await.unwrap_or_else(|error| {
-                warn!(%error, subject, "the state of an app is not known");
-                AppFacts { name: subject, unknown: Some(Vec::new()), ..AppFacts::default() }
-            });
-            // A caller who hung up meanwhile needs no answer.
-            let _ = answers.send(Answer::Input(CallInput::Facts(facts))).await;
-        });
-    }
-
-    fn note(&mut self, planes: &Planes, said: SaidTurn) {
-        self.turns += 1;
-        let who = match said.speaker {
-            super::exchange::Speaker::Caller => Speaker::Caller,
-            super::exchange::Speaker::Agent => Speaker::Agent,
-        };
-        info!(conversation = %self.conversation, ?who, text = %said.text, heard = said.heard.as_deref(), "said");
-        let now = clock::wall();
-        let turn = Turn {
-            conversation_id: self.conversation.clone(),
-            seq: self.turns,
-            who,
-            text: said.text,
-            heard: said.heard,
-            started: now,
-            ended: Some(now),
-            confidence: said.confidence.map(f64::from),
-        };
-        keep(planes.store.conversations().turn(turn), "a turn");
-    }
-}
-
 fn flush(planes: &Planes, call: CallId, lane: &SpeechLane, generation: Generation) {
     lane.flush(generation);
     if planes.media.send(MediaCommand::FlushPlayout { call, generation }).is_err() {
@@ -702,29 +555,11 @@ fn too_long() -> CallEnd {
     CallEnd::new(EndClass::TooLong, format!("no call lasts longer than {} hours", CALL_MAX.as_secs() / 3600))
 }
 
-fn spoken_refusal(error: &SubmitError) -> String {
-    match error {
-        SubmitError::Slow { waiting } => format!("I have {waiting} builds waiting. Please ask me again in a minute."),
-        SubmitError::Invalid(_) => {
-            "I could not make a plan from that. Please tell me again what it should do.".to_owned()
-        }
-        SubmitError::Store(_) => {
-            "I could not write your request down, so nothing was started. Please call again.".to_owned()
-        }
-    }
-}
-
 pub(super) async fn sleep_for(due: Option<Duration>) {
     match due {
         Some(due) => tokio::time::sleep(due).await,
         None => std::future::pending().await,
     }
-}
-
-/// Names in the configuration are lower case; people's names are not.
-fn spoken_name(agent: &str) -> String {
-    let mut letters = agent.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 pub(super) fn media_json(stats: &SessionStats) -> serde_json::Value {

@@ -6,6 +6,7 @@
 
 use super::actor::Planes;
 use super::lease::PortLease;
+use super::recording::Hand;
 use crate::config::{App, Config};
 use crate::id::CallId;
 use crate::media::coders::SPEECH_RATE;
@@ -83,7 +84,7 @@ pub struct MediaLeg {
     held: bool,
     /// For the session, as long as there is none.
     tap: Option<Tap>,
-    recording: Option<Control>,
+    recording: Option<Hand>,
     stats: Option<SessionStats>,
     /// Last, so that a session that was never opened closes its sockets first.
     _port: PortLease,
@@ -109,9 +110,30 @@ impl MediaLeg {
         Ok((leg, ends, description))
     }
 
-    /// Has the session recorded that will be prepared.
+    /// Has the session recorded that will be prepared, from the answer on.
     pub fn record(&mut self, recording: Option<(Tap, Control)>) {
-        (self.tap, self.recording) = recording.unzip();
+        (self.tap, self.recording) = recording.map(|(tap, control)| (tap, Hand::new(control))).unzip();
+    }
+
+    /// The caller has heard 200: what is said from now on is recorded, if the call is.
+    pub fn handle_answer(&mut self) {
+        if let Some(hand) = &mut self.recording {
+            hand.handle_answer();
+        }
+    }
+
+    /// Keeps both sides out of the recording (while a card number is said), or lets them in again. `false`: the call is not
+    /// recorded.
+    pub fn pause_recording(&mut self, pausing: bool) -> bool {
+        let Some(hand) = &mut self.recording else { return false };
+        hand.pause(pausing);
+        tracing::info!(call = %self.call, "{}", if pausing { "the recording is paused" } else { "the recording goes on" });
+        true
+    }
+
+    /// Whether the call is recorded.
+    pub const fn is_recorded(&self) -> bool {
+        self.recording.is_some()
     }
 
     /// Takes ports that `peer` can reach. Nothing is said yet.
@@ -255,11 +277,6 @@ impl MediaLeg {
         self.held
     }
 
-    /// The hand on the call's recording (to pause it while a card number is said); `None` when it is not recorded.
-    pub const fn recording(&self) -> Option<&Control> {
-        self.recording.as_ref()
-    }
-
     /// A re-INVITE: returns the SDP to answer with.
     pub fn renegotiate(&mut self, planes: &Planes, offer: Option<&[u8]>) -> Result<Vec<u8>, NoMedia> {
         let description = self.answer(offer)?;
@@ -273,7 +290,7 @@ impl MediaLeg {
     pub fn apply(&mut self, planes: &Planes) {
         let call = self.call;
         // A recording is made at 8 kHz, and so is what it listens to.
-        let rate = if self.recording.is_some() { SPEECH_RATE } else { self.rate };
+        let rate = if self.is_recorded() { SPEECH_RATE } else { self.rate };
         let Some(agreed) = &self.agreed else { return };
         let formats = agreed.formats;
         if let Some(remote) = remote(agreed) {
@@ -389,7 +406,7 @@ mod tests {
         let renumbered = Formats::of(Format { payload_type: 97, codec: Codec::Pcmu });
         assert!(same_codecs(&pcmu, &renumbered));
         assert!(!same_codecs(&pcmu, &Formats::of(Format::G722)));
-        let two = Formats { receive: [Some(Format::PCMU), Some(Format::PCMA), None, None], ..pcmu };
+        let two = Formats { receive: [Some(Format::PCMU), Some(Format::PCMA), None, None, None, None], ..pcmu };
         assert!(!same_codecs(&pcmu, &two));
     }
 }

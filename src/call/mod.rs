@@ -1,4 +1,4 @@
-//! Calls: [`machine`] decides (sans-IO), [`actor`] performs, one task per call, [`exchange`] is what the two tell each
+//! Calls: [`machine`] decides (sans-IO), [`actor`] performs, one task per call, `talk` is what it needs for a talking agent, [`exchange`] is what the two tell each
 //! other; [`bridge`] joins two legs in one call; [`player`] plays tones and files; [`media_leg`] is a call's audio on a port by [`lease`], [`registry`] knows all calls, [`record`] names their ends, [`recording`] has them recorded.
 
 pub mod actor;
@@ -11,3 +11,4 @@ pub mod player;
 pub mod record;
 pub mod recording;
 pub mod registry;
+mod talk;

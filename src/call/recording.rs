@@ -65,6 +65,38 @@ pub(super) fn begin(planes: &Planes, call: CallId, number: &str) -> Option<(Tap,
     }
 }
 
+/// A call's hand on its recording. Nothing is recorded before the call is answered, nor while somebody wants a pause.
+#[derive(Debug)]
+pub(super) struct Hand {
+    control: Control,
+    answered: bool,
+    pausing: bool,
+}
+
+impl Hand {
+    /// Nothing is recorded yet.
+    pub(super) fn new(control: Control) -> Self {
+        control.pause();
+        Self { control, answered: false, pausing: false }
+    }
+
+    /// The caller has heard 200.
+    pub(super) fn handle_answer(&mut self) {
+        self.answered = true;
+        self.settle();
+    }
+
+    /// Both sides are kept out from now on, or let in again.
+    pub(super) fn pause(&mut self, pausing: bool) {
+        self.pausing = pausing;
+        self.settle();
+    }
+
+    fn settle(&self) {
+        if self.answered && !self.pausing { self.control.resume() } else { self.control.pause() }
+    }
+}
+
 /// Takes the recorder's reports to the log, the metrics and the store.
 fn reports(store: Store, runtime: Handle) -> Reports {
     let active = AtomicUsize::new(0);
@@ -87,10 +119,10 @@ fn reports(store: Store, runtime: Handle) -> Reports {
                     None => return,
                 }
             }
-            Report::Recovered { name, samples } => {
+            Report::Recovered { name, samples, octets } => {
                 warn!(file = %name, seconds = samples / 8000, "a recording that was cut off by the end of the daemon plays again");
                 metric::recording_ended("recovered");
-                recordings.recovered(call_of(&name), samples, now)
+                recordings.recovered(call_of(&name), samples, octets, now)
             }
             Report::Purged { name } => {
                 info!(file = %name, "a recording was deleted: older than [recording] keep_days, or empty");

@@ -12,7 +12,7 @@ use crate::telemetry::metric;
 use crate::time::Wallclock;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 /// What reaches a call's actor through its mailbox.
 #[derive(Debug)]
@@ -21,6 +21,13 @@ pub enum CallEvent {
     Sip(SipEvent),
     /// From the media worker.
     Media(MediaEvent),
+    /// Nobody is to be recorded from now on, or both sides again.
+    PauseRecording {
+        /// Which of the two.
+        pausing: bool,
+        /// Told once it is so; `false`: the call is not recorded. Dropped by a call that ends.
+        done: oneshot::Sender<bool>,
+    },
     /// The daemon is stopping.
     Drain,
 }
@@ -30,7 +37,8 @@ impl CallEvent {
     const fn may_be_lost(&self) -> bool {
         matches!(
             self,
-            Self::Sip(SipEvent::InfoDigit { .. })
+            Self::PauseRecording { .. }
+                | Self::Sip(SipEvent::InfoDigit { .. })
                 | Self::Media(
                     MediaEvent::Opened { .. }
                         | MediaEvent::FirstPacket { .. }
@@ -52,6 +60,17 @@ pub enum NotAdmitted {
     /// The daemon is stopping.
     #[error("the daemon is stopping")]
     Draining,
+}
+
+/// Why a recording was neither paused nor resumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotPaused {
+    /// It has ended, or never was.
+    #[error("there is no such call that is up")]
+    NoCall,
+    /// There is nothing to pause.
+    #[error("the call is not recorded")]
+    NotRecorded,
 }
 
 /// A call as the control API shows it.
@@ -196,6 +215,24 @@ impl Registry {
         None
     }
 
+    /// Keeps both sides of a call out of its recording, or lets them in again, from when this returns.
+    ///
+    /// # Errors
+    /// [`NotPaused`]: nothing has changed.
+    pub async fn pause_recording(&self, call: CallId, pausing: bool) -> Result<(), NotPaused> {
+        let (done, paused) = oneshot::channel();
+        {
+            let table = &mut *self.lock();
+            let entry = table.calls.get_mut(&call).ok_or(NotPaused::NoCall)?;
+            deliver(entry, CallEvent::PauseRecording { pausing, done });
+        }
+        match paused.await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(NotPaused::NotRecorded),
+            Err(_) => Err(NotPaused::NoCall),
+        }
+    }
+
     /// Whether new calls are refused because the daemon is stopping.
     #[must_use]
     pub fn draining(&self) -> bool {
@@ -335,6 +372,24 @@ mod tests {
         }
         while one.try_recv().is_ok() {}
         assert_eq!(one.try_recv().unwrap_err(), mpsc::error::TryRecvError::Disconnected);
+    }
+
+    #[tokio::test]
+    async fn a_pause_is_said_to_be_so_once_it_is() {
+        let registry = Registry::new(1);
+        assert_eq!(registry.pause_recording(CallId(1), true).await, Err(NotPaused::NoCall));
+        let mut one = registry.admit(LegId(1), live(1)).unwrap();
+        for (answer, outcome) in
+            [(Some(true), Ok(())), (Some(false), Err(NotPaused::NotRecorded)), (None, Err(NotPaused::NoCall))]
+        {
+            let (told, ()) = tokio::join!(registry.pause_recording(CallId(1), true), async {
+                let Some(CallEvent::PauseRecording { pausing: true, done }) = one.recv().await else { panic!() };
+                if let Some(answer) = answer {
+                    done.send(answer).unwrap();
+                }
+            });
+            assert_eq!(told, outcome);
+        }
     }
 
     #[test]

@@ -130,8 +130,10 @@ mod tests {
 
     #[test]
     fn coders_serve_the_same_codecs_under_other_numbers() {
-        let formats =
-            Formats { receive: [Some(Format::PCMU), Some(Format::PCMA), None, None], ..Formats::of(Format::PCMU) };
+        let formats = Formats {
+            receive: [Some(Format::PCMU), Some(Format::PCMA), None, None, None, None],
+            ..Formats::of(Format::PCMU)
+        };
         let coders = Coders::new(&formats, SPEECH_RATE).unwrap();
         assert!(coders.serves(&formats.with_events(96)));
         assert!(!coders.serves(&Formats::of(Format::PCMU)));

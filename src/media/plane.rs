@@ -127,6 +127,7 @@ impl MediaPlane {
 
     /// Gives an order to the call's worker. Error: its ring is full (thousands of orders wait); the order is given back:
     /// refuse the call or try again later. `Close` finds room always: a place is kept for that of each call.
+    #[expect(clippy::result_large_err, reason = "what was not taken goes back as it came; control threads only")]
     pub fn send(&self, order: MediaCommand) -> Result<(), MediaCommand> {
         if let MediaCommand::Open(session) = &order
             && let Some(partner) = session.partner()

@@ -122,6 +122,8 @@ pub enum Report {
         name: String,
         /// Length, 8 kHz.
         samples: u64,
+        /// Size of the file.
+        octets: u64,
     },
     /// A file was deleted: too old, or left empty by a killed daemon.
     Purged {

@@ -3,8 +3,8 @@
 
 pub use callwright_dsp::codec::Codec;
 
-/// Audio formats that a peer may send on one stream.
-pub const FORMATS_MAX: usize = 4;
+/// Audio formats that a peer may send on one stream: whatever we offer may be answered with all of it.
+pub const FORMATS_MAX: usize = Codec::ALL.len();
 
 /// A codec under a payload type.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -67,7 +67,7 @@ impl Formats {
     pub const fn of(format: Format) -> Self {
         Self {
             send: format,
-            receive: [Some(format), None, None, None],
+            receive: [Some(format), None, None, None, None, None],
             telephone_event: None,
             comfort_noise: None,
             opus: OpusWishes { fec: false, dtx: false, bitrate_max: None, playback_rate_max: None },

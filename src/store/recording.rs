@@ -98,10 +98,10 @@ impl Recordings<'_> {
 
     /// A file that a killed daemon left plays again: its row says so. One without a row has none to mend.
     #[must_use = "a record that is not awaited may not be on disk"]
-    pub fn recovered(&self, call_id: &str, samples: u64, now: Wallclock) -> Commit<()> {
+    pub fn recovered(&self, call_id: &str, samples: u64, octets: u64, now: Wallclock) -> Commit<()> {
         self.change(call_id, now, move |found| {
             found.state = RecordingState::Recovered;
-            found.samples = samples;
+            (found.samples, found.octets) = (samples, octets);
         })
     }
 
@@ -227,8 +227,9 @@ mod tests {
         recordings.record(row(RecordingState::Recording), Wallclock(1)).wait().unwrap();
         assert_eq!(recordings.close_abandoned().wait().unwrap(), 1);
         assert_eq!(recordings.get("call_1").unwrap().unwrap().state, RecordingState::Stopped);
-        recordings.recovered("call_1", 8000, Wallclock(2)).wait().unwrap();
-        assert_eq!(recordings.get("call_1").unwrap().unwrap().samples, 8000);
+        recordings.recovered("call_1", 8000, 32_080, Wallclock(2)).wait().unwrap();
+        let recovered = recordings.get("call_1").unwrap().unwrap();
+        assert_eq!((recovered.samples, recovered.octets), (8000, 32_080));
         recordings.record(row(RecordingState::Complete), Wallclock(3)).wait().unwrap();
         assert_eq!(recordings.get("call_1").unwrap(), Some(row(RecordingState::Complete)));
         recordings.deleted("call_1", Wallclock(4)).wait().unwrap();

@@ -109,6 +109,18 @@ impl Ua {
         self.agreed = Some(self.session.accept_answer(&answer).expect("an answer to the offer"));
     }
 
+    /// Waits for audio before the answer to its call, and goes by it; gives the description.
+    pub async fn early(&mut self) -> Vec<u8> {
+        let early = self
+            .until("early audio", |e| match e {
+                SipEvent::Progress { code: 183, answer, .. } => Some(answer.clone().expect("with a description")),
+                _ => None,
+            })
+            .await;
+        self.agreed = Some(self.session.accept_answer(&early).expect("an answer"));
+        early
+    }
+
     pub async fn hang_up(&mut self) {
         self.sip.hang_up(self.leg, None).await.expect("there is a call");
     }

@@ -13,12 +13,13 @@ use crate::call::registry::CallEvent;
 use crate::config::BridgeTarget;
 use crate::id::CallId;
 use crate::limits::CALL_MAX;
-use crate::media::coders::path_rate;
+use crate::media::coders::{SPEECH_RATE, path_rate};
 use crate::media::{CloseCause, MediaCommand, MediaEvent, Role};
 use crate::os::{clock, random};
-use crate::rtp::Codec;
 use crate::rtp::dtmf::Digits;
+use crate::rtp::{Codec, Formats};
 use crate::sip::agent::{EndedBy, LegId, SipEvent};
+use crate::sip::dialog::HOPS;
 use crate::sip::sdp::offered_codecs;
 use crate::sip::transport::Placement;
 use crate::store::CallRecord;
@@ -113,6 +114,7 @@ pub(in crate::call) async fn serve(
             () = sleep_for(due) => bridge.handle(Input::Timeout),
         }
         bridge.perform(record).await;
+        bridge.tell_hold();
     };
     bridge.close(&mut mailbox, record).await;
     Ok(end)
@@ -139,7 +141,20 @@ impl Bridge<'_> {
             Some(CallEvent::Sip(event)) => self.handle_sip(event).await,
             Some(CallEvent::Media(event)) => self.handle_media(event),
             Some(CallEvent::Drain) => self.handle(Input::Drain),
+            // Who asked may be gone.
+            Some(CallEvent::PauseRecording { pausing, done }) => {
+                let _ = done.send(self.caller.media.pause_recording(pausing));
+            }
             None => self.handle(Input::NoMedia("the call could not keep up with its events".to_owned())),
+        }
+    }
+
+    /// The machine knows of whom nothing is reported.
+    fn tell_hold(&mut self) {
+        for side in [Side::Caller, Side::Callee] {
+            if let Some(held) = self.media(side).map(|media| media.held()) {
+                self.handle(Input::Held(side, held));
+            }
         }
     }
 
@@ -157,9 +172,16 @@ impl Bridge<'_> {
     /// The same, told at which rate the other leg goes: a codec that comes new is opened for that.
     fn leg(&mut self, side: Side) -> Option<&mut MediaLeg> {
         let other = self.media(side.other())?.formats();
+        let rate = self.rate(&other, &other);
         let media = self.media(side)?;
-        media.run_at(path_rate(&other, &other));
+        media.run_at(rate);
         Some(media)
+    }
+
+    /// The rate at which legs with these formats are joined, Hz. A recording is made at 8 kHz, and so is what it listens to:
+    /// either leg.
+    fn rate(&self, one: &Formats, other: &Formats) -> u32 {
+        if self.caller.media.is_recorded() { SPEECH_RATE } else { path_rate(one, other) }
     }
 
     /// The id of a side's session in the media plane.
@@ -254,7 +276,7 @@ impl Bridge<'_> {
     async fn place(&mut self, found: Result<SocketAddr, String>) {
         let outcome = match found {
             Err(why) => Err(Refusal::new(502, "Bad Gateway", why)),
-            Ok(address) if leads_back(address, self.planes.sip.local()) => {
+            Ok(address) if leads_back(address, self.planes.sip.local(), self.planes.config.sip.public_address) => {
                 Err(Refusal::new(482, "Loop Detected", format!("{address} is this daemon: correct the route")))
             }
             Ok(address) => self.invite(address).await,
@@ -282,7 +304,8 @@ impl Bridge<'_> {
             destination,
             from: identity(&self.invitation.from, media.local().address),
             sdp: media.offer(&codecs),
-            hops: self.invitation.hops.saturating_sub(1),
+            // No caller makes a loop through us longer than we would.
+            hops: self.invitation.hops.min(HOPS).saturating_sub(1),
         };
         info!(%call, to = %placement.target, %destination, "the call is passed on");
         let adopting = Arc::clone(&planes);
@@ -316,6 +339,7 @@ impl Bridge<'_> {
                     Ok(sdp) => {
                         let accepted = sip.accept(leg, sdp).await;
                         if accepted.is_ok() {
+                            self.caller.media.handle_answer();
                             self.note_answer(record);
                         }
                         // A caller who gave up meanwhile is in the mailbox already.
@@ -367,26 +391,18 @@ impl Bridge<'_> {
     /// Goes by the callee's latest description, and joins the audio of both if that has not been done. Returns what the
     /// caller is told.
     fn join(&mut self) -> Result<Vec<u8>, NoMedia> {
-        let Some(callee) = &mut self.callee else {
-            return Err(NoMedia::NoCapacity("nobody was called".to_owned()));
-        };
-        if callee.latest.is_some() && callee.latest != callee.heard {
-            let latest = callee.latest.clone().unwrap_or_default();
-            callee.media.accept_answer(&latest)?;
-            callee.heard = Some(latest);
-            if self.joined {
-                let caller = self.caller.media.formats();
-                callee.media.run_at(path_rate(&caller, &caller));
-                callee.media.apply(&self.planes);
-            }
-        }
+        self.hear()?;
         if let Some(said) = &self.caller.said {
             return Ok(said.clone());
         }
+        let Some(callee) = &mut self.callee else { return Err(nobody()) };
+        let theirs = callee.media.formats();
         // The callee's codec, if the caller has it: then packets pass as they are.
-        self.caller.media.favour(callee.media.formats().send.codec);
+        self.caller.media.favour(theirs.send.codec);
         let said = self.caller.media.answer(self.caller.offer.as_deref())?;
-        let rate = path_rate(&self.caller.media.formats(), &callee.media.formats());
+        let ours = self.caller.media.formats();
+        let rate = self.rate(&ours, &theirs);
+        let Some(callee) = &mut self.callee else { return Err(nobody()) };
         self.caller.media.prepare(Role::Bridge { partner: callee.session }, rate)?;
         callee.media.prepare(Role::Bridge { partner: self.call }, rate)?;
         for media in [&mut callee.media, &mut self.caller.media] {
@@ -395,6 +411,24 @@ impl Bridge<'_> {
         self.joined = true;
         self.caller.said = Some(said.clone());
         Ok(said)
+    }
+
+    /// Goes by the callee's latest description.
+    fn hear(&mut self) -> Result<(), NoMedia> {
+        let joined = self.joined;
+        let caller = self.caller.media.formats();
+        let rate = self.rate(&caller, &caller);
+        let Some(callee) = &mut self.callee else { return Err(nobody()) };
+        let Some(latest) = callee.latest.clone().filter(|latest| callee.heard.as_ref() != Some(latest)) else {
+            return Ok(());
+        };
+        callee.media.accept_answer(&latest)?;
+        callee.heard = Some(latest);
+        if joined {
+            callee.media.run_at(rate);
+            callee.media.apply(&self.planes);
+        }
+        Ok(())
     }
 
     /// Takes both sessions back and writes down what they were.
@@ -433,4 +467,8 @@ impl Bridge<'_> {
         object["codec"] = media.formats().send.codec.encoding_name().into();
         Some(object)
     }
+}
+
+fn nobody() -> NoMedia {
+    NoMedia::NoCapacity("nobody was called".to_owned())
 }

@@ -7,6 +7,10 @@ use crate::call::record::{CallEnd, EndClass};
 use crate::limits::{BRIDGE_RINGING_MAX, MEDIA_TIMEOUT};
 use crate::time::Tick;
 use std::collections::VecDeque;
+use std::time::Duration;
+
+/// A report comes this late at most.
+const REPORT_LATE_MAX: Duration = Duration::from_secs(5);
 
 /// One of the two legs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,8 +81,10 @@ pub enum Input {
     },
     /// A key by SIP INFO.
     Digit(Side, char),
-    /// No audio from this side for [`MEDIA_TIMEOUT`].
+    /// No audio from this side for [`MEDIA_TIMEOUT`]; said again every [`MEDIA_TIMEOUT`] while that lasts.
     Silent(Side),
+    /// This side has put us on hold, or come back. While on hold nothing is reported of it.
+    Held(Side, bool),
     /// [`BridgeMachine::poll_timeout`] is due.
     Timeout,
     /// No call lasts longer.
@@ -148,7 +154,11 @@ pub struct BridgeMachine {
     /// There is a leg to hang up.
     placed: bool,
     give_up: Tick,
-    silent_since: [Option<Tick>; 2],
+    /// When both had answered.
+    answered: Tick,
+    /// From when until when each side is known to have been silent.
+    silence: [Option<(Tick, Tick)>; 2],
+    held_since: [Option<Tick>; 2],
     actions: VecDeque<Action>,
 }
 
@@ -162,7 +172,9 @@ impl BridgeMachine {
             early: false,
             placed: false,
             give_up: now + BRIDGE_RINGING_MAX,
-            silent_since: [None; 2],
+            answered: now,
+            silence: [None; 2],
+            held_since: [None; 2],
             actions: VecDeque::new(),
         }
     }
@@ -186,6 +198,14 @@ impl BridgeMachine {
 
     /// Something happened.
     pub fn handle(&mut self, now: Tick, input: Input) {
+        match input {
+            Input::Silent(side) => self.note_silence(now, side),
+            Input::Held(side, true) => {
+                self.held_since[side as usize].get_or_insert(now);
+            }
+            Input::Held(side, false) => self.held_since[side as usize] = None,
+            _ => {}
+        }
         match self.phase {
             Phase::Calling => self.handle_calling(now, input),
             Phase::Talking => self.handle_talking(now, input),
@@ -214,7 +234,7 @@ impl BridgeMachine {
             }
             Input::Accepted => {
                 self.phase = Phase::Talking;
-                self.silent_since = [None; 2];
+                self.answered = now;
                 self.actions.push_back(Action::Answer);
             }
             Input::Refused { code, reason, retry_after } => {
@@ -252,8 +272,27 @@ impl BridgeMachine {
                 self.refuse(Refusal::new(480, "Temporarily Unavailable", "the call took too long to be answered"))
             }
             Input::NoMedia(why) => self.refuse(Refusal::new(500, "Server Internal Error", why)),
-            Input::Progress { .. } | Input::Timeout | Input::Digit(..) | Input::Silent(_) => {}
+            Input::Progress { .. } | Input::Timeout | Input::Digit(..) | Input::Silent(_) | Input::Held(..) => {}
         }
+    }
+
+    /// A report: another minute, or the first one, in which nothing came. One that got lost on its way is forgiven.
+    fn note_silence(&mut self, now: Tick, side: Side) {
+        let known = &mut self.silence[side as usize];
+        let begin =
+            known.filter(|(_, last)| now.since(*last) < 2 * MEDIA_TIMEOUT + REPORT_LATE_MAX).map(|(begin, _)| begin);
+        *known = Some((begin.unwrap_or(before(now, MEDIA_TIMEOUT)), now));
+    }
+
+    /// How long both sides have been silent together since the answer, as far as is known. A side that has us on hold sends
+    /// nothing that could be missed, so all that counts is how long.
+    fn silent_together(&self, now: Tick) -> Duration {
+        let of = |side: Side| match self.held_since[side as usize] {
+            Some(since) => Some((since, now)),
+            None => self.silence[side as usize],
+        };
+        let Some((one, other)) = of(Side::Caller).zip(of(Side::Callee)) else { return Duration::ZERO };
+        one.1.min(other.1).since(one.0.max(other.0).max(self.answered))
     }
 
     fn handle_talking(&mut self, now: Tick, input: Input) {
@@ -284,17 +323,10 @@ impl BridgeMachine {
             Input::Failed(refusal) => self.refuse(refusal),
             Input::NoMedia(why) => self.end_both(EndClass::Failed, &why),
             Input::Digit(side, digit) => self.actions.push_back(Action::SendDigit(side.other(), digit)),
-            Input::Silent(side) => {
-                let [one, other] = match side {
-                    Side::Caller => [0, 1],
-                    Side::Callee => [1, 0],
-                };
-                self.silent_since[one] = Some(now);
-                // One side alone may be silent for long: a muted microphone sends nothing on some phones.
-                if self.silent_since[other].is_some_and(|at| now.since(at) < MEDIA_TIMEOUT) {
-                    let text = format!("no audio from either side for {} s", MEDIA_TIMEOUT.as_secs());
-                    self.end_both(EndClass::MediaTimeout, &text);
-                }
+            // One side alone may be silent for long: a muted microphone sends nothing on some phones.
+            Input::Silent(_) if self.silent_together(now) + REPORT_LATE_MAX >= MEDIA_TIMEOUT => {
+                let text = format!("no audio from either side for {} s", MEDIA_TIMEOUT.as_secs());
+                self.end_both(EndClass::MediaTimeout, &text);
             }
             Input::TooLong => self.end_both(EndClass::TooLong, "no call lasts longer"),
             Input::Drain => self.end_both(EndClass::Drained, "the service is stopping"),
@@ -303,6 +335,8 @@ impl BridgeMachine {
             | Input::NoEarlyMedia
             | Input::Accepted
             | Input::Refused { .. }
+            | Input::Silent(_)
+            | Input::Held(..)
             | Input::Timeout => {}
         }
     }
@@ -330,6 +364,10 @@ impl BridgeMachine {
         self.phase = Phase::Over;
         self.actions.push_back(Action::End(CallEnd::new(class, reason)));
     }
+}
+
+fn before(now: Tick, by: Duration) -> Tick {
+    Tick(now.0.saturating_sub(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)))
 }
 
 /// What the caller is told of the callee's refusal. Said of the person or the number, it is passed on; said to us (a

@@ -5,6 +5,7 @@
 use crate::config::BridgeTarget;
 use crate::limits::BRIDGE_LOOKUP_MAX;
 use crate::sip::message::{Address, Uri, to_text};
+use crate::sip::transport::local_address_towards;
 use std::net::{IpAddr, SocketAddr};
 
 /// A call that can be placed once its host has an address.
@@ -17,13 +18,24 @@ pub(super) struct Destination {
 }
 
 impl Destination {
-    /// The destination of a call to `number`. Error: what is wrong with the number.
+    /// The destination of a call to `number`, which the caller has chosen: it becomes a user and nothing else. Error: what
+    /// is wrong with the number.
     pub(super) fn of(target: &BridgeTarget, number: &str) -> Result<Self, String> {
         let uri = target.uri(number);
+        let harmless = target.uri("1");
+        let (meant, goes_out) = (Uri::parse(harmless.as_bytes()), harmless != target.uri("2"));
+        let meant = meant.map_err(|_| format!("{target} is no SIP URI"))?;
+        if goes_out && !number.bytes().all(is_of_user) {
+            return Err(format!("{number:?} is no number that can be passed on to {target}"));
+        }
         let parsed = Uri::parse(uri.as_bytes()).map_err(|_| format!("{number:?} makes no SIP URI: {uri}"))?;
         // An empty number leaves a user part that is empty, which is another address than the operator has in mind.
         if uri.contains('@') && parsed.user.is_none() {
             return Err(format!("nobody was called, and {target} needs a number"));
+        }
+        let place = |u: &Uri| (u.scheme, u.host.clone(), u.port, u.tail.clone());
+        if place(&parsed) != place(&meant) {
+            return Err(format!("{number:?} would lead elsewhere than {target}"));
         }
         Ok(Self { uri, host: parsed.host, port: parsed.port.unwrap_or(5060) })
     }
@@ -40,10 +52,20 @@ impl Destination {
     }
 }
 
-/// Whether a call to `destination` would come back to the socket bound to `local`. Loops by way of others end by
-/// Max-Forwards.
-pub(super) fn leads_back(destination: SocketAddr, local: SocketAddr) -> bool {
-    let here = destination.ip() == local.ip() || local.ip().is_unspecified() && destination.ip().is_loopback();
+/// What a user part may hold that was chosen by somebody else: no octet that ends it, whichever grammar is read strictly.
+const fn is_of_user(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric()
+        || matches!(octet, b'+' | b'*' | b'#' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&')
+        || matches!(octet, b'\'' | b'(' | b')' | b',' | b'=' | b'%' | b'-')
+}
+
+/// Whether a call to `destination` would come back to the socket bound to `local`, known outside as `public`. Loops by way
+/// of others end by Max-Forwards.
+pub(super) fn leads_back(destination: SocketAddr, local: SocketAddr, public: Option<IpAddr>) -> bool {
+    let ip = destination.ip();
+    // What we send to an address of our own leaves from that address.
+    let is_ours = || ip.is_loopback() || local_address_towards(ip).is_ok_and(|from| from == ip);
+    let here = ip == local.ip() || public == Some(ip) || local.ip().is_unspecified() && is_ours();
     here && destination.port() == local.port()
 }
 
@@ -51,7 +73,8 @@ pub(super) fn leads_back(destination: SocketAddr, local: SocketAddr) -> bool {
 pub(super) fn identity(from: &str, host: IpAddr) -> String {
     let address = Address::parse(from.as_bytes()).ok();
     let uri = address.as_ref().and_then(|a| Uri::parse(&a.uri).ok());
-    let user = uri.and_then(|u| u.user).map_or_else(|| "anonymous".to_owned(), |u| to_text(&u));
+    let user = uri.and_then(|u| u.user).filter(|u| !u.is_empty() && u.iter().copied().all(is_of_user));
+    let user = user.map_or_else(|| "anonymous".to_owned(), |u| to_text(&u));
     let display = address.map(|a| to_text(&a.display)).unwrap_or_default();
     let host = match host {
         IpAddr::V4(v4) => v4.to_string(),
@@ -80,6 +103,20 @@ mod tests {
         assert!(of("sip:{number}@h", "x>").is_err());
     }
 
+    #[test]
+    fn the_number_does_not_choose_the_host() {
+        let of = |target: &str, number: &str| Destination::of(&BridgeTarget::parse(target).unwrap(), number);
+        for number in
+            ["1@10.0.0.5:5070?x", "evil.example?x", "1@evil?x", "1;x=y", "1:pw", "1/2", "1%40é", "[::1]", "1\\"]
+        {
+            assert!(of("sip:{number}@sbc.example", number).is_err(), "{number}");
+            assert_eq!(of("sip:desk@sbc.example;x=y", number).unwrap().uri, "sip:desk@sbc.example;x=y", "{number}");
+        }
+        for number in ["+49-30(1).2", "*72%23", "#31#", "ann_b~!$&',="] {
+            assert_eq!(of("sip:{number}@sbc.example:5070", number).unwrap().host, "sbc.example", "{number}");
+        }
+    }
+
     #[tokio::test]
     async fn literal_addresses_are_found_in_their_family() {
         let target = BridgeTarget::parse("sip:a@127.0.0.1:5090").unwrap();
@@ -91,10 +128,19 @@ mod tests {
     #[test]
     fn a_bridge_to_ourselves_is_seen() {
         let at = |text: &str| text.parse::<SocketAddr>().unwrap();
-        assert!(leads_back(at("127.0.0.1:5060"), at("127.0.0.1:5060")));
-        assert!(leads_back(at("127.0.0.1:5060"), at("0.0.0.0:5060")));
-        assert!(!leads_back(at("127.0.0.1:5061"), at("0.0.0.0:5060")));
-        assert!(!leads_back(at("192.0.2.7:5060"), at("0.0.0.0:5060")));
+        let here = |destination: &str, local: &str| leads_back(at(destination), at(local), None);
+        assert!(here("127.0.0.1:5060", "127.0.0.1:5060"));
+        assert!(here("127.0.0.1:5060", "0.0.0.0:5060"));
+        assert!(!here("127.0.0.1:5061", "0.0.0.0:5060"));
+        assert!(!here("192.0.2.7:5060", "0.0.0.0:5060"));
+        let public = Some(at("192.0.2.7:0").ip());
+        assert!(leads_back(at("192.0.2.7:5060"), at("0.0.0.0:5060"), public));
+        assert!(leads_back(at("192.0.2.7:5060"), at("10.0.0.1:5060"), public));
+        assert!(!leads_back(at("192.0.2.7:5062"), at("0.0.0.0:5060"), public));
+        // Whatever address this machine has towards others.
+        if let Ok(ours) = local_address_towards(at("192.0.2.7:0").ip()) {
+            assert!(leads_back(SocketAddr::new(ours, 5060), at("0.0.0.0:5060"), None), "{ours}");
+        }
     }
 
     #[test]
@@ -103,7 +149,9 @@ mod tests {
         assert_eq!(identity("\"Ann, B\" <sip:ann@10.0.0.9:5080;x=y>", us), "\"Ann, B\" <sip:ann@192.0.2.1>");
         assert_eq!(identity("<sip:+49301@h>", us), "<sip:+49301@192.0.2.1>");
         assert_eq!(identity("sip:ann@h", "::1".parse().unwrap()), "<sip:ann@[::1]>");
-        for odd in ["<sip:h>", "", "\"", "tel:123x>"] {
+        for odd in
+            ["<sip:h>", "", "\"", "tel:123x>", "<tel:+1@evil?x>", "<tel:+1@evil;x>", "<tel:;x=y>", "<sip:a?b@evil>"]
+        {
             assert!(identity(odd, us).ends_with("<sip:anonymous@192.0.2.1>"), "{odd}");
         }
     }

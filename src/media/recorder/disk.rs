@@ -64,8 +64,13 @@ pub(super) struct Part {
 /// What became of a file that an earlier process left unfinished.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Repair {
-    /// It plays to its end; stereo samples.
-    Plays(u64),
+    /// It plays to its end.
+    Plays {
+        /// Stereo samples.
+        samples: u64,
+        /// Size of the file.
+        octets: u64,
+    },
     /// It held no audio and is gone.
     Empty,
     /// It is none of ours; left alone.
@@ -136,7 +141,7 @@ impl Place {
         let part = Part { file, part, whole, format };
         let outcome = part.repair()?;
         match outcome {
-            Repair::Plays(_) => part.finish()?,
+            Repair::Plays { .. } => part.finish()?,
             Repair::Empty => part.remove()?,
             Repair::Foreign => {}
         }
@@ -261,7 +266,7 @@ impl Part {
         }
         self.file.write_all_at(&repaired, 0)?;
         self.file.set_len(wav::HEAD_LEN as u64 + data)?;
-        Ok(Repair::Plays(data / wav::PAIR_LEN))
+        Ok(Repair::Plays { samples: data / wav::PAIR_LEN, octets: wav::HEAD_LEN as u64 + data })
     }
 
     /// The file ends after its last whole page, which is marked as the last one.
@@ -302,7 +307,7 @@ impl Part {
             self.file.write_all_at(&marked, last)?;
         }
         // Six granules a sample; the look-ahead of a few milliseconds is not worth a second look at the first page.
-        Ok(Repair::Plays(granule / 6))
+        Ok(Repair::Plays { samples: granule / 6, octets: at })
     }
 }
 

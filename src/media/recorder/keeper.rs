@@ -52,7 +52,7 @@ impl Keeper {
 
     fn mend(&self, name: String) {
         (self.reports)(match self.place.repair(&name) {
-            Ok(Repair::Plays(samples)) => Report::Recovered { name, samples },
+            Ok(Repair::Plays { samples, octets }) => Report::Recovered { name, samples, octets },
             Ok(Repair::Empty) => Report::Purged { name },
             Ok(Repair::Foreign) => Report::Failed { what: format!("{name}.part is no recording of ours; left alone") },
             Err(error) => Report::Failed { what: format!("{name}.part cannot be mended: {error}") },
@@ -76,7 +76,7 @@ impl Keeper {
             let mut kept = || {
                 if matches!(ended.outcome, Outcome::Stopped(_)) {
                     match part.repair()? {
-                        Repair::Plays(samples) => ended.samples = samples,
+                        Repair::Plays { samples, .. } => ended.samples = samples,
                         Repair::Empty => {
                             ended.samples = 0;
                             return part.remove();

@@ -359,7 +359,8 @@ fn a_file_cut_anywhere_is_mended_up_to_there() {
         for cut in [0, 10, 79, 80, 83, 84, 200, whole.len() / 2, whole.len() - 1, whole.len()] {
             let (outcome, file) = mended(format, &whole[..cut]);
             match (outcome, file) {
-                (Repair::Plays(samples), Some(file)) => {
+                (Repair::Plays { samples, octets }, Some(file)) => {
+                    assert_eq!(octets, file.len() as u64);
                     let dir = tempfile::tempdir().unwrap();
                     let path = dir.path().join("x");
                     fs::write(&path, &file).unwrap();
@@ -394,7 +395,7 @@ proptest! {
             }
         }
         let (outcome, file) = mended(format, &octets);
-        prop_assert_eq!(matches!(outcome, Repair::Plays(_)), file.is_some());
+        prop_assert_eq!(matches!(outcome, Repair::Plays { .. }), file.is_some());
         if let (Some(file), Format::Opus) = (file, format) {
             prop_assert!(play(&file).ended);
         }
@@ -450,7 +451,8 @@ fn beyond_four_gigabytes_a_file_still_says_its_length() {
     // Sparse: it takes no room.
     let data = (4_u64 << 30) + 4000;
     part.write_at(&[1, 0, 2, 0], wav::HEAD_LEN as u64 + data - 4).unwrap();
-    assert_eq!(part.repair().unwrap(), Repair::Plays(data / 4));
+    let octets = wav::HEAD_LEN as u64 + data;
+    assert_eq!(part.repair().unwrap(), Repair::Plays { samples: data / 4, octets });
     let mut head = [0; wav::HEAD_LEN];
     let mut file = fs::File::open(dir.path().join(format!("{name}.part"))).unwrap();
     io::Read::read_exact(&mut file, &mut head).unwrap();
@@ -504,11 +506,12 @@ fn the_threads_record_mend_and_stop() {
         let file = pairs(&dir.path().join(thread::name(CallId(call), DAY, Format::Wav)), Format::Wav);
         assert_eq!((file.len(), file[29 * 160]), (4800, [30, -30]));
     }
+    let size = fs::metadata(dir.path().join(&leftover)).unwrap().len();
     assert!(
         told.lock()
             .unwrap()
             .iter()
-            .any(|r| matches!(r, Report::Recovered { name, samples } if *name == leftover && *samples > 12_000))
+            .any(|r| matches!(r, Report::Recovered { name, samples, octets } if *name == leftover && *samples > 12_000 && *octets == size))
     );
     assert!(play(&fs::read(dir.path().join(&leftover)).unwrap()).ended);
 }

@@ -98,7 +98,9 @@ impl Uri {
     /// The URI as a Request-URI of a strict router (RFC 3261 §12.2.1.1): without headers.
     #[must_use]
     pub fn without_headers(&self) -> &[u8] {
-        self.raw.split(|&b| b == b'?').next().unwrap_or_default()
+        // A question mark before the host is the user's (RFC 3261 §25.1).
+        let headers = self.tail.iter().position(|&b| b == b'?').map_or(0, |at| self.tail.len() - at);
+        &self.raw[..self.raw.len() - headers]
     }
 }
 
@@ -152,6 +154,9 @@ mod tests {
         assert!(u.has_param("LR") && u.has_param("transport") && !u.has_param("Subject"));
         assert_eq!(u.socket_address().unwrap().to_string(), "10.0.0.1:5070");
         assert_eq!(u.without_headers(), b"sip:*72%23:pw@10.0.0.1:5070;transport=udp;lr");
+        assert_eq!(uri("sip:a?b@h;lr?x=y").without_headers(), b"sip:a?b@h;lr");
+        assert_eq!(uri("sip:evil.example?x@h").without_headers(), b"sip:evil.example?x@h");
+        assert_eq!(uri("tel:1@h?x").without_headers(), b"tel:1@h?x");
         assert_eq!(uri("SIPS:[2001:db8::1]:5061").socket_address().unwrap().to_string(), "[2001:db8::1]:5061");
         assert_eq!(uri("sip:host_with_underscore").host, "host_with_underscore");
         assert_eq!(

@@ -128,4 +128,19 @@ mod tests {
         let resumed = session.answer(offer("sendrecv").as_bytes()).unwrap();
         assert_eq!(version(&resumed), "o=callwright 7 5 IN IP4 192.0.2.1");
     }
+
+    #[test]
+    fn everything_that_is_offered_may_be_answered_and_then_sent() {
+        let at = |port| LocalMedia { address: "192.0.2.1".parse().unwrap(), port, session_id: 7, session_version: 3 };
+        let mut session = SdpSession::new(at(40000));
+        let offer = String::from_utf8(session.offer(Direction::SendRecv)).unwrap();
+        // A peer that takes it all says what we said.
+        let agreed = session.accept_answer(offer.replace("40000", "41000").as_bytes()).unwrap();
+        let offered = session.offered_formats().unwrap();
+        for codec in Codec::ALL {
+            let format = agreed.formats.receive.iter().flatten().find(|f| f.codec == codec);
+            assert!(format.is_some(), "{codec:?} was offered and would not be heard");
+            assert!(offered.receive.iter().flatten().any(|f| Some(f) == format), "{codec:?} before the answer");
+        }
+    }
 }

@@ -151,7 +151,10 @@ fn a_wide_band_stays_wide_between_wide_codecs() {
 #[test]
 fn a_narrow_codec_on_a_wide_path_is_converted() {
     // A sends G.722 by agreement, and may send PCMU.
-    let a = Formats { receive: [Some(Format::G722), Some(Format::PCMU), None, None], ..Formats::of(Format::G722) };
+    let a = Formats {
+        receive: [Some(Format::G722), Some(Format::PCMU), None, None, None, None],
+        ..Formats::of(Format::G722)
+    };
     let mut pair = Pair::new(a, Formats::of(OPUS));
     pair.talk(&mut Talker::new(Format::PCMU, 700.0), 20, 60, |_| false);
     assert_tone(&decoded(&pair.b.sent, Codec::Opus), 700.0, 48_000, "PCMU on a path of 16 kHz");

@@ -82,10 +82,11 @@ fn an_encoder_with_nothing_to_send_leaves_out_packets_and_no_time() {
 
 #[test]
 fn a_peer_may_change_between_agreed_codecs_from_packet_to_packet() {
-    let receive = [Some(Format::PCMU), Some(OPUS), Some(Format::G722), Some(Format::PCMA)];
+    let agreed = [Format::PCMU, OPUS, Format::G722, Format::PCMA];
+    let receive = std::array::from_fn(|n| agreed.get(n).copied());
     let formats = Formats { receive, ..Formats::of(Format::PCMU) };
     let mut rig = Rig::with(Role::Speech, |plan| plan.formats = formats);
-    let mut talkers = receive.map(|f| Talker::new(f.unwrap(), 700.0));
+    let mut talkers = agreed.map(|f| Talker::new(f, 700.0));
     let mut sequence = 10u16;
     for n in 0..200u64 {
         let (header, payload) = talkers[(n / 50) as usize].packet(20);

@@ -93,7 +93,8 @@ fn what_is_lost_on_the_way_here_is_missing_in_the_answer() {
 #[test]
 fn an_echo_never_answers_faster_than_real_time_and_two_seconds() {
     let mut rig = Rig::with(Role::Echo, |plan| {
-        plan.formats = Formats { receive: [Some(OPUS), Some(Format::PCMU), None, None], ..Formats::of(Format::PCMU) };
+        plan.formats =
+            Formats { receive: [Some(OPUS), Some(Format::PCMU), None, None, None, None], ..Formats::of(Format::PCMU) };
     });
     // Tiny packets in, large ones out: the shape of an amplifier.
     let mut talker = Talker::new(OPUS, 500.0);
