@@ -117,16 +117,16 @@ marks! {
         rtp_unbridged: "rtp_packets_total", "kind=\"unbridged\"";
         /// RTP and RTCP packets that were not authentic, or replayed.
         srtp_failed: "rtp_packets_total", "kind=\"srtp_failed\"";
+        /// RTP packets declared lost.
+        rtp_lost: "rtp_packets_total", "kind=\"lost\"";
+        /// Packets that the socket would not take.
+        rtp_send_failed: "rtp_packets_total", "kind=\"send_failed\"";
         /// RTCP packets accepted.
         rtcp_received: "rtcp_packets_total", "kind=\"received\"";
         /// RTCP packets sent.
         rtcp_sent: "rtcp_packets_total", "kind=\"sent\"";
         /// RTCP packets from strangers, or unreadable.
         rtcp_dropped: "rtcp_packets_total", "kind=\"dropped\"";
-        /// RTP packets declared lost.
-        rtp_lost: "rtp_packets_total", "kind=\"lost\"";
-        /// Packets that the socket would not take.
-        rtp_send_failed: "rtp_packets_total", "kind=\"send_failed\"";
         /// Frames that speech took from its rings.
         speech_frames_read: "speech_frames_total", "kind=\"read\"";
         /// Frames lost because speech did not read.
