@@ -377,11 +377,8 @@ impl Bridge<'_> {
     }
 
     fn send_digit(&mut self, side: Side, digit: char) {
-        let has_events = self.media(side).is_some_and(|m| m.formats().telephone_event.is_some());
-        let (Some(call), true) = (self.session(side), has_events) else {
-            info!(call = %self.call, "a key is lost: the other side has agreed on no telephone events");
-            return;
-        };
+        // A leg without telephone events gets the key as tones.
+        let Some(call) = self.session(side) else { return };
         let Ok(digits) = digit.to_string().parse::<Digits>() else { return };
         if self.planes.media.send(MediaCommand::SendDigits { call, digits }).is_err() {
             warn!(call = %self.call, "the media worker takes no commands; a key is lost");
