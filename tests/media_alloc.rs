@@ -143,7 +143,7 @@ fn speech_and_echo(plane: &mut Plane, call: u64, format: Format) {
                 let formats = Formats::of(Format::PCMA);
                 let coders = Some(Coders::new(&formats, 8_000).unwrap());
                 let (call, remote) = (CallId(call), phone.address());
-                plane.order(MediaCommand::SetRemote { call, remote, rtcp_remote: None, formats, coders });
+                plane.order(MediaCommand::SetRemote { call, remote, rtcp_remote: None, formats, coders, secure: None });
             }
             sleep(Duration::from_millis(3));
         }
@@ -283,6 +283,7 @@ fn a_whole_life(plane: &mut Plane, round: u64) {
                 rtcp_remote: None,
                 formats: Formats::of(Format::PCMU).with_events(EVENTS),
                 coders: None,
+                secure: None,
             }),
             32 => plane.order(MediaCommand::SendDigits { call, digits: "12#".parse().unwrap() }),
             _ => {}

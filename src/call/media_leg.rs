@@ -283,7 +283,14 @@ impl MediaLeg {
                     self.formats = Some(formats);
                     self.order(
                         planes,
-                        MediaCommand::SetRemote { call, remote, rtcp_remote: rtcp(agreed), formats, coders },
+                        MediaCommand::SetRemote {
+                            call,
+                            remote,
+                            rtcp_remote: rtcp(agreed),
+                            formats,
+                            coders,
+                            secure: None,
+                        },
                     );
                 }
                 Err(error) => tracing::error!(%call, %error, "the agreed codec does not open; audio stays as it was"),

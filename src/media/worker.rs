@@ -374,8 +374,12 @@ impl Worker {
         let slot = slot as u32;
         match order {
             MediaCommand::Open(_) => {}
-            MediaCommand::SetRemote { remote, rtcp_remote, formats, coders, .. } => {
-                self.chain(slot, |session, pass| session.handle_remote(pass, remote, rtcp_remote, formats, coders));
+            MediaCommand::SetRemote { remote, rtcp_remote, formats, coders, secure, .. } => {
+                self.chain(slot, |session, pass| {
+                    // Before the address: nothing goes there under the old keys.
+                    session.handle_keys(pass, secure);
+                    session.handle_remote(pass, remote, rtcp_remote, formats, coders);
+                });
             }
             MediaCommand::Hold { held, .. } => self.chain(slot, |session, pass| session.handle_hold(pass.now, held)),
             MediaCommand::FlushPlayout { generation, .. } => {
