@@ -7,7 +7,7 @@ mod phone;
 use callwright::id::{CallId, Generation};
 use callwright::media::coders::path_rate;
 use callwright::media::recorder::{self, Recorder, RecorderConfig};
-use callwright::media::{Coders, MediaCommand, MediaEvent, Role, SessionPlan, SrtpKeys};
+use callwright::media::{Coders, MediaCommand, MediaEvent, Role, Secure, SessionPlan, SrtpKeys};
 use callwright::os::realtime::thread_id;
 use callwright::rtp::dtmf::Event;
 use callwright::rtp::srtp::{MasterKey, Profile, SrtpContext};
@@ -216,7 +216,15 @@ fn every_protection(plane: &mut Plane) {
             phone.send_as(daemon, header, &[0; 160]);
             assert!(phone.socket.recv(&mut [0; 500]).is_ok(), "{profile:?}: an answer");
         }
-        let MediaEvent::Closed { stats, .. } = plane.close(2000 + n as u64) else { unreachable!() };
+        // New keys: the old ones are freed here, not there.
+        let call = CallId(2000 + n as u64);
+        let before = SrtpKeys { ours: key(profile, 1), theirs: key(profile, 2) };
+        let keys = SrtpKeys { ours: key(profile, 3), theirs: key(profile, 4) };
+        let (secure, formats) = (Secure::after(Some(&before), &keys), Formats::of(Format::PCMU));
+        let remote = phone.address();
+        plane.order(MediaCommand::SetRemote { call, remote, rtcp_remote: None, formats, coders: None, secure });
+        plane.expect("Rekeyed", |e| matches!(e, MediaEvent::Rekeyed { .. }));
+        let MediaEvent::Closed { stats, .. } = plane.close(call.0) else { unreachable!() };
         assert_eq!((stats.packets_received, stats.packets_sent, stats.srtp_failed), (20, 20, 20));
     }
 }

@@ -127,6 +127,10 @@ impl MediaPlane {
 
     /// Gives an order to the call's worker. Error: its ring is full (thousands of orders wait); the order is given back:
     /// refuse the call or try again later.
+    #[expect(
+        clippy::result_large_err,
+        reason = "an order that found no room goes back as it came, nothing is allocated"
+    )]
     pub fn send(&self, order: MediaCommand) -> Result<(), MediaCommand> {
         if let MediaCommand::Open(session) = &order
             && let Some(partner) = session.partner()
