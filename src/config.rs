@@ -5,6 +5,7 @@
 
 use crate::rtp::Codec;
 use crate::sip::message::{Scheme, Uri};
+use crate::sip::sdp::Srtp;
 use callwright_dsp::tone::Signal;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -143,11 +144,14 @@ pub struct Media {
     /// Which codecs are spoken, the preferred one first: `PCMU`, `PCMA`, `G722`, `opus`, `L16`. Empty: all of them, in the
     /// order of whoever calls.
     pub codecs: Codecs,
+    /// Encrypted audio with keys from the session description: `off`, `answer` (where the caller offers it) or `require`
+    /// (callers without it are refused, and calls that we place offer it alone).
+    pub srtp: Srtp,
 }
 
 impl Default for Media {
     fn default() -> Self {
-        Self { workers: 1, cpus: Vec::new(), realtime: true, codecs: Codecs::default() }
+        Self { workers: 1, cpus: Vec::new(), realtime: true, codecs: Codecs::default(), srtp: Srtp::Answer }
     }
 }
 

@@ -7,7 +7,7 @@ mod phone;
 use callwright::id::{CallId, Generation};
 use callwright::media::coders::path_rate;
 use callwright::media::recorder::{self, Recorder, RecorderConfig};
-use callwright::media::{Coders, MediaCommand, MediaEvent, Role, SessionPlan, SrtpKeys};
+use callwright::media::{Coders, MediaCommand, MediaEvent, Role, Secure, SessionPlan, SrtpKeys};
 use callwright::os::realtime::thread_id;
 use callwright::rtp::dtmf::Event;
 use callwright::rtp::srtp::{MasterKey, Profile, SrtpContext};
@@ -143,7 +143,7 @@ fn speech_and_echo(plane: &mut Plane, call: u64, format: Format) {
                 let formats = Formats::of(Format::PCMA);
                 let coders = Some(Coders::new(&formats, 8_000).unwrap());
                 let (call, remote) = (CallId(call), phone.address());
-                plane.order(MediaCommand::SetRemote { call, remote, rtcp_remote: None, formats, coders });
+                plane.order(MediaCommand::SetRemote { call, remote, rtcp_remote: None, formats, coders, secure: None });
             }
             sleep(Duration::from_millis(3));
         }
@@ -216,7 +216,15 @@ fn every_protection(plane: &mut Plane) {
             phone.send_as(daemon, header, &[0; 160]);
             assert!(phone.socket.recv(&mut [0; 500]).is_ok(), "{profile:?}: an answer");
         }
-        let MediaEvent::Closed { stats, .. } = plane.close(2000 + n as u64) else { unreachable!() };
+        // New keys: the old ones are freed here, not there.
+        let call = CallId(2000 + n as u64);
+        let before = SrtpKeys { ours: key(profile, 1), theirs: key(profile, 2) };
+        let keys = SrtpKeys { ours: key(profile, 3), theirs: key(profile, 4) };
+        let (secure, formats) = (Secure::after(Some(&before), &keys), Formats::of(Format::PCMU));
+        let remote = phone.address();
+        plane.order(MediaCommand::SetRemote { call, remote, rtcp_remote: None, formats, coders: None, secure });
+        plane.expect("Rekeyed", |e| matches!(e, MediaEvent::Rekeyed { .. }));
+        let MediaEvent::Closed { stats, .. } = plane.close(call.0) else { unreachable!() };
         assert_eq!((stats.packets_received, stats.packets_sent, stats.srtp_failed), (20, 20, 20));
     }
 }
@@ -283,6 +291,7 @@ fn a_whole_life(plane: &mut Plane, round: u64) {
                 rtcp_remote: None,
                 formats: Formats::of(Format::PCMU).with_events(EVENTS),
                 coders: None,
+                secure: None,
             }),
             32 => plane.order(MediaCommand::SendDigits { call, digits: "12#".parse().unwrap() }),
             _ => {}

@@ -447,7 +447,10 @@ impl Actor {
                 self.end.get_or_insert(why);
                 return;
             }
-            MediaEvent::Opened { .. } | MediaEvent::Quality { .. } | MediaEvent::Retired { .. } => return,
+            MediaEvent::Opened { .. }
+            | MediaEvent::Quality { .. }
+            | MediaEvent::Retired { .. }
+            | MediaEvent::Rekeyed { .. } => return,
         };
         self.tell(input);
     }

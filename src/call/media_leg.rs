@@ -12,9 +12,11 @@ use crate::id::CallId;
 use crate::media::coders::SPEECH_RATE;
 use crate::media::recorder::{Control, Tap};
 use crate::media::{
-    Coders, MediaCommand, PortPair, PreparedSession, Role, SessionPlan, SessionStats, SpeechEnds, prepare,
+    Coders, MediaCommand, PortPair, PreparedSession, Role, Secure, SessionPlan, SessionStats, SpeechEnds, SrtpKeys,
+    prepare,
 };
 use crate::os::{clock, random};
+use crate::rtp::srtp::{MasterKey, Profile};
 use crate::rtp::{Codec, Format, Formats};
 use crate::sip::sdp::{Direction, LocalMedia, Negotiated, Preference, Rtcp, SdpError, SdpSession};
 use crate::sip::transport::local_address_towards;
@@ -75,6 +77,8 @@ pub struct MediaLeg {
     agreed: Option<Negotiated>,
     /// What the worker goes by.
     formats: Option<Formats>,
+    /// What it protects the audio with.
+    keys: Option<SrtpKeys>,
     /// Sampling rate of its codecs, Hz.
     rate: u32,
     /// Our 2xx carried the offer; the ACK brings the answer.
@@ -143,13 +147,14 @@ impl MediaLeg {
         let local = LocalMedia { address, port: port.number(), session_id: random::u64() >> 2, session_version: 1 };
         Ok(Self {
             call,
-            sdp: SdpSession::preferring(local, preference),
+            sdp: SdpSession::preferring(local, preference).drawing(random::fill),
             opened: clock::monotonic(),
             sockets: Some(sockets),
             prepared: None,
             running: false,
             agreed: None,
             formats: None,
+            keys: None,
             rate: SPEECH_RATE,
             answer_due: false,
             confirmed: false,
@@ -189,6 +194,10 @@ impl MediaLeg {
 
     fn take(&mut self, agreed: Negotiated) {
         self.held = !agreed.direction.sends();
+        let suite = |of: &Negotiated| of.keys.as_ref().map(|k| k.ours.profile().suite());
+        if let Some(suite) = suite(&agreed).filter(|s| self.agreed.as_ref().and_then(suite) != Some(*s)) {
+            tracing::info!(call = %self.call, suite, "audio is protected by SRTP");
+        }
         self.agreed = Some(agreed);
     }
 
@@ -213,6 +222,11 @@ impl MediaLeg {
         let formats = self.formats();
         let sockets = self.sockets.take().ok_or_else(|| NoMedia::NoCapacity("the leg is open already".to_owned()))?;
         let mux = self.agreed.as_ref().is_some_and(|a| a.rtcp == Rtcp::Mux);
+        let srtp = match &self.agreed {
+            Some(agreed) => keys(agreed),
+            // The answer to our offer of SRTP is still to come, and nothing is heard or said in the clear until then.
+            None => self.sdp.offers_srtp().then(closed).flatten(),
+        };
         let plan = SessionPlan {
             remote: self.agreed.as_ref().and_then(remote),
             held: self.held,
@@ -221,11 +235,12 @@ impl MediaLeg {
             rtcp_mux: mux,
             // One descriptor less. A peer that wants it apart later on hears our reports from the port of the audio.
             rtcp_socket: (!mux).then_some(sockets.rtcp),
+            srtp: srtp.clone(),
             recording: self.tap.take(),
             ..SessionPlan::new(self.call, sockets.rtp, formats, role)
         };
         let (prepared, ends) = prepare(plan).map_err(|e| NoMedia::NoCapacity(e.to_string()))?;
-        (self.formats, self.rate) = (Some(formats), rate);
+        (self.formats, self.keys, self.rate) = (Some(formats), srtp, rate);
         self.prepared = Some(prepared);
         Ok(ends)
     }
@@ -298,10 +313,11 @@ impl MediaLeg {
             match changed.then(|| Coders::new(&formats, rate)).transpose() {
                 Ok(coders) => {
                     self.formats = Some(formats);
-                    self.order(
-                        planes,
-                        MediaCommand::SetRemote { call, remote, rtcp_remote: rtcp(agreed), formats, coders },
-                    );
+                    let keys = keys(agreed);
+                    let secure = keys.as_ref().and_then(|keys| Secure::after(self.keys.as_ref(), keys));
+                    let rtcp_remote = rtcp(agreed);
+                    self.keys = keys;
+                    self.order(planes, MediaCommand::SetRemote { call, remote, rtcp_remote, formats, coders, secure });
                 }
                 Err(error) => tracing::error!(%call, %error, "the agreed codec does not open; audio stays as it was"),
             }
@@ -355,18 +371,36 @@ impl MediaLeg {
     }
 }
 
-/// The operator's codecs in the operator's order; without any, all in the peer's.
+/// The operator's codecs in the operator's order; without any, all in the peer's. And whether audio is protected.
 pub fn preference(config: &Config) -> Preference {
     match config.media.codecs.as_slice() {
         [] => Preference::of_peer(&Codec::ALL),
         codecs => Preference::of_ours(codecs),
     }
+    .protecting(config.media.srtp)
 }
 
 /// Whether codec state for the one does for the other: payload types may differ, codecs and their places may not.
 fn same_codecs(one: &Formats, other: &Formats) -> bool {
     let codecs = |f: &Formats| (f.send.codec, f.receive.map(|r| r.map(|f| f.codec)), f.opus);
     codecs(one) == codecs(other)
+}
+
+/// What was agreed, as the worker takes it.
+fn keys(agreed: &Negotiated) -> Option<SrtpKeys> {
+    agreed.keys.as_ref().map(|keys| SrtpKeys { ours: keys.ours.clone(), theirs: keys.theirs.clone() })
+}
+
+/// Keys that nobody knows: what comes is not authentic.
+fn closed() -> Option<SrtpKeys> {
+    let profile = Profile::AesCm128HmacSha1With80;
+    let drawn = || {
+        let (mut key, mut salt) = ([0; 16], [0; 14]);
+        random::fill(&mut key);
+        random::fill(&mut salt);
+        MasterKey::new(profile, &key, &salt).ok()
+    };
+    Some(SrtpKeys { ours: drawn()?, theirs: drawn()? })
 }
 
 /// `None` when it goes with the audio.

@@ -33,6 +33,16 @@ pub enum CallEvent {
 }
 
 impl CallEvent {
+    /// For the log, which no key pressed and no session description may reach.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Sip(event) => event.name(),
+            Self::Media(_) => "media",
+            Self::PauseRecording { .. } => "pause_recording",
+            Self::Drain => "drain",
+        }
+    }
+
     /// Without it the call can go on, and end.
     const fn may_be_lost(&self) -> bool {
         matches!(
@@ -277,11 +287,11 @@ fn deliver(entry: &mut Entry, event: CallEvent) {
     // Without a mailbox the actor is ending its call already.
     let Some(mailbox) = &entry.mailbox else { return };
     if event.may_be_lost() && mailbox.capacity() <= CALL_EVENTS_RESERVE {
-        tracing::debug!(call = %entry.live.call, ?event, "an event of the call found no room");
+        tracing::debug!(call = %entry.live.call, event = event.name(), "an event of the call found no room");
         return;
     }
     if let Err(mpsc::error::TrySendError::Full(event)) = mailbox.try_send(event) {
-        tracing::error!(call = %entry.live.call, ?event, "the call does not read its events and is given up");
+        tracing::error!(call = %entry.live.call, event = event.name(), "the call does not read its events and is given up");
         entry.mailbox = None;
     }
 }

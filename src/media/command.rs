@@ -5,6 +5,7 @@
 use crate::id::{CallId, Generation};
 use crate::media::coders::Coders;
 use crate::media::plan::PreparedSession;
+use crate::media::secure::Secure;
 use crate::rtp::Formats;
 use crate::rtp::dtmf::Digits;
 use std::net::SocketAddr;
@@ -28,6 +29,9 @@ pub enum MediaCommand {
         /// Codec state for `formats`, when `Coders::serves` says that the present one does not do; the other one comes back
         /// in `Retired`. Without it, formats that the present coders do not serve are ignored (the address is not).
         coders: Option<Box<Coders>>,
+        /// Keys that came new (`Secure::after`); the replaced ones come back in `Rekeyed`. Without it they stay, or there
+        /// are none: a call that was protected is never carried in the clear.
+        secure: Option<Box<Secure>>,
     },
     /// While held nothing is sent, caller audio is replaced by silence and missing media is no fault. What a held leg of a
     /// bridge still sends goes on to the other leg: it may only send (announcements, music on hold).

@@ -1,11 +1,12 @@
 //! What a media worker reports. Purpose: the whole outward language, one enum. Made on the worker, drained on a control
-//! thread. Invariant: `Closed` is never dropped; half of the ring is kept for it and for `Opened`, `Refused` and `Retired`; the others are
+//! thread. Invariant: `Closed` is never dropped; half of the ring is kept for it and for `Opened`, `Refused`, `Retired` and `Rekeyed`; the others are
 //! dropped and counted (`media_events_dropped_total`) when control falls behind by thousands of reports.
 //! Deliberately absent: audio.
 
 use crate::id::{CallId, Generation, UtteranceId};
 use crate::media::coders::Coders;
 use crate::media::plan::PreparedSession;
+use crate::media::secure::Secure;
 use crate::time::{MediaTime, Tick};
 use std::time::Duration;
 
@@ -94,6 +95,13 @@ pub enum MediaEvent {
         /// Given back so that control frees it.
         coders: Box<Coders>,
     },
+    /// SRTP keys that a renegotiation replaced.
+    Rekeyed {
+        /// The call.
+        call: CallId,
+        /// Given back so that control wipes and frees it.
+        secure: Box<Secure>,
+    },
     /// The call's media has ended.
     Closed {
         /// The call.
@@ -122,6 +130,7 @@ impl MediaEvent {
             | Self::MediaTimeout { call }
             | Self::Quality { call, .. }
             | Self::Retired { call, .. }
+            | Self::Rekeyed { call, .. }
             | Self::Closed { call, .. } => *call,
         }
     }

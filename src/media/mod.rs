@@ -74,4 +74,4 @@ pub use frame::{InFrame, InboundConsumer, InboundProducer, OutFrame, OutboundCon
 pub use plan::{PreparedSession, Role, SessionPlan, SpeechEnds, prepare};
 pub use plane::{MediaConfig, MediaError, MediaEvents, MediaPlane};
 pub use ports::{PortPair, PortPool, PortsExhausted};
-pub use secure::SrtpKeys;
+pub use secure::{Secure, SrtpKeys};

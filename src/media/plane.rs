@@ -416,7 +416,9 @@ mod tests {
         let formats = Formats::of(Format::PCMA);
         let coders = Some(Coders::new(&formats, SPEECH_RATE).unwrap());
         let remote = "127.0.0.1:9".parse().unwrap();
-        plane.send(MediaCommand::SetRemote { call: CallId(9), remote, rtcp_remote: None, formats, coders }).unwrap();
+        plane
+            .send(MediaCommand::SetRemote { call: CallId(9), remote, rtcp_remote: None, formats, coders, secure: None })
+            .unwrap();
         let (until, mut came) = (Instant::now() + Duration::from_secs(5), false);
         while !came && Instant::now() < until {
             let _ = events.wait(100);

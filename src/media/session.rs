@@ -112,6 +112,8 @@ pub(in crate::media) struct Session {
     retired: Option<Box<Coders>>,
     control: Option<CallControl>,
     secure: Option<Box<Secure>>,
+    /// Keys that were replaced and have not gone back to control yet.
+    rekeyed: Option<Box<Secure>>,
     ears: Ears,
     held: bool,
     latch: Latch,
@@ -148,6 +150,7 @@ impl Session {
             retired: None,
             control,
             secure,
+            rekeyed: None,
             ears,
             held,
             latch: Latch::new(remote, learn_source),

@@ -419,8 +419,12 @@ impl Worker {
         let slot = slot as u32;
         match order {
             MediaCommand::Open(_) => {}
-            MediaCommand::SetRemote { remote, rtcp_remote, formats, coders, .. } => {
-                self.chain(slot, |session, pass| session.handle_remote(pass, remote, rtcp_remote, formats, coders));
+            MediaCommand::SetRemote { remote, rtcp_remote, formats, coders, secure, .. } => {
+                self.chain(slot, |session, pass| {
+                    // Before the address: nothing goes there under the old keys.
+                    session.handle_keys(pass, secure);
+                    session.handle_remote(pass, remote, rtcp_remote, formats, coders);
+                });
             }
             MediaCommand::Hold { held, .. } => self.chain(slot, |session, pass| session.handle_hold(pass.now, held)),
             MediaCommand::FlushPlayout { generation, .. } => {
@@ -462,12 +466,14 @@ impl Worker {
     /// An order for a call that has gone: what it holds on the heap is freed by control, not here.
     #[expect(clippy::disallowed_methods, reason = "leaking beats freeing on the packet path; see `refuse`")]
     fn give_back(&mut self, order: MediaCommand) {
-        let call = order.call();
-        if let MediaCommand::SetRemote { coders: Some(coders), .. } = order
-            && let Err(event) = self.reports.deliver(MediaEvent::Retired { call, coders })
-        {
-            std::mem::forget(event);
-            self.marks.media_events_dropped.count();
+        let MediaCommand::SetRemote { call, coders, secure, .. } = order else { return };
+        let coders = coders.map(|coders| MediaEvent::Retired { call, coders });
+        let keys = secure.map(|secure| MediaEvent::Rekeyed { call, secure });
+        for event in [coders, keys].into_iter().flatten() {
+            if let Err(event) = self.reports.deliver(event) {
+                std::mem::forget(event);
+                self.marks.media_events_dropped.count();
+            }
         }
     }
 

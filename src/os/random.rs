@@ -1,4 +1,4 @@
-//! Randomness from the kernel. Purpose: identifiers, SSRCs, tags, tokens. Control threads (a system call each).
+//! Randomness from the kernel. Purpose: identifiers, SSRCs, tags, tokens, keys. Control threads (a system call each).
 //! Deliberately absent: seeded generators.
 
 /// 64 random bits. Invariant: the kernel's generator is up once user space runs, so this does not fail on Linux.
@@ -13,11 +13,16 @@ pub fn u32() -> u32 {
     getrandom::u32().expect("getrandom works on every Linux since 3.17")
 }
 
+/// Fills `octets` with random bits.
+pub fn fill(octets: &mut [u8]) {
+    getrandom::fill(octets).expect("getrandom works on every Linux since 3.17");
+}
+
 /// `octets` random octets as lower-case hexadecimal.
 #[must_use]
 pub fn hex(octets: usize) -> String {
     let mut bytes = vec![0; octets];
-    getrandom::fill(&mut bytes).expect("getrandom works on every Linux since 3.17");
+    fill(&mut bytes);
     bytes.iter().fold(String::with_capacity(octets * 2), |mut text, byte| {
         for nibble in [byte >> 4, byte & 15] {
             text.push(char::from(b"0123456789abcdef"[usize::from(nibble)]));

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 
 use super::agent::{Agent, AgentConfig, SipEvent};
 use super::message::{CoreFields, parse_datagram};
-use super::sdp::{Direction, LocalMedia, Preference, Rtcp, SdpSession, negotiate, offered_codecs, parse_answer};
+use super::sdp::{Direction, LocalMedia, Preference, Rtcp, SdpSession, Srtp, negotiate, offered_codecs, parse_answer};
 use crate::rtp::format::Codec;
 use crate::time::Tick;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// One datagram into the parser; what it accepts must be within the limits.
 pub fn message(octets: &[u8]) {
@@ -90,12 +91,40 @@ pub fn sdp(octets: &[u8]) {
         assert!(offered_codecs(octets, local.address, &any).is_ok_and(|c| c.contains(&of_ours.formats.send.codec)));
     }
     let _ = parse_answer(octets, &local, &Codec::ALL);
-    let mut session = SdpSession::new(local);
+    for srtp in [Srtp::Off, Srtp::Answer, Srtp::Require] {
+        protected_sdp(octets, local, srtp);
+    }
+}
+
+/// The same with keys: a protected line is never answered or offered in the clear, and whoever reads what we wrote has the
+/// same keys as we have.
+fn protected_sdp(octets: &[u8], local: LocalMedia, srtp: Srtp) {
+    let any = Preference::default().protecting(srtp);
+    let mut session = SdpSession::preferring(local, any.clone()).drawing(draw);
+    let mut peer = SdpSession::preferring(local, any).drawing(draw);
     session.offer(Direction::SendRecv);
-    let _ = session.accept_answer(octets);
-    if session.answer(octets).is_ok() {
+    let answered = session.accept_answer(octets);
+    assert!(answered.is_err() || answered.is_ok_and(|a| a.keys.is_some() == session.offers_srtp()));
+    if let Ok(agreed) = session.answer(octets) {
+        // At the beginning of a line: a refused m-line may have anything in it.
+        let is_protected = |sdp: &[u8]| String::from_utf8_lossy(sdp).lines().any(|l| l.starts_with("a=crypto:"));
+        assert_eq!(is_protected(&agreed.answer), agreed.keys.is_some());
+        assert!(srtp != Srtp::Require || agreed.keys.is_some(), "required");
+        assert!(srtp != Srtp::Off || agreed.keys.is_none(), "off");
+        assert_eq!(session.answer(octets).map(|a| a.answer), Ok(agreed.answer.clone()), "a refresh changes nothing");
         let offer = session.offer(Direction::SendRecv);
-        assert!(negotiate(&offer, &local, &any).is_ok(), "our offer is readable");
+        assert_eq!(is_protected(&offer), agreed.keys.is_some());
+        let read = peer.answer(&offer).expect("our offer is readable");
+        let settled = session.accept_answer(&read.answer).expect("and so is the answer to it");
+        assert_eq!(settled.keys.map(|k| (k.ours, k.theirs)), read.keys.map(|k| (k.theirs, k.ours)));
+    }
+}
+
+fn draw(octets: &mut [u8]) {
+    static DRAWN: AtomicU64 = AtomicU64::new(0);
+    for part in octets.chunks_mut(8) {
+        let number = DRAWN.fetch_add(1, Ordering::Relaxed).to_le_bytes();
+        part.copy_from_slice(&number[..part.len()]);
     }
 }
 
@@ -107,6 +136,7 @@ mod tests {
         Call-ID: 1\r\nCSeq: 1 INVITE\r\nContact: <sip:b@10.0.0.9>\r\n\r\nv=0\r\n\xff\x00\x05CANCEL sip:a@10.0.0.2 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.9;branch=z9hG4bK1\r\n\
         From: <sip:b@h>;tag=1\r\nTo: <sip:a@h>\r\nCall-ID: 1\r\nCSeq: 1 CANCEL\r\n\r\n";
     const SDP: &[u8] = b"v=0\r\no=- 1 1 IN IP4 1.1.1.1\r\ns=-\r\nc=IN IP4 1.1.1.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 8 101\r\na=rtpmap:101 telephone-event/8000\r\na=sendonly\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n";
+    const PROTECTED: &[u8] = b"v=0\r\no=- 1 1 IN IP4 1.1.1.1\r\ns=-\r\nc=IN IP4 1.1.1.1\r\nt=0 0\r\nm=audio 4000 RTP/SAVP 0 8\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:NzB4d1BINUAvLEw6UzF3WSJ+PSdFcGdUJShpX1Zj|2^20\r\na=crypto:2 AES_CM_128_HMAC_SHA1_32 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj\r\nm=audio 4002 RTP/AVP 0\r\n";
 
     fn mutated(seed: &'static [u8]) -> impl Strategy<Value = Vec<u8>> {
         let edit = (any::<usize>(), 0usize..12, proptest::collection::vec(any::<u8>(), 0..6));
@@ -123,8 +153,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn targets_hold(sip in mutated(INVITE), sdp in mutated(SDP), noise in proptest::collection::vec(any::<u8>(), 0..300)) {
-            for octets in [&sip, &sdp, &noise] {
+        fn targets_hold(sip in mutated(INVITE), sdp in mutated(SDP), protected in mutated(PROTECTED), noise in proptest::collection::vec(any::<u8>(), 0..300)) {
+            for octets in [&sip, &sdp, &protected, &noise] {
                 super::message(octets);
                 super::agent(octets);
                 super::sdp(octets);

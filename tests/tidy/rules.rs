@@ -29,8 +29,8 @@ pub(crate) const MODULES: &[Module] = &[
     Module { path: "time", layer: 0, may: May::Only(&[]), rule: "time is layer 0: it imports nothing of ours" },
     Module { path: "limits", layer: 0, may: May::Only(&[]), rule: "limits is layer 0: it imports nothing of ours" },
     // Layer 1: pure.
-    // Plain data: what is negotiated is what is sent.
-    Module { path: "sip", layer: 1, may: May::Below(&["rtp::format"]), rule: PURE },
+    // Plain data: what is negotiated is what is sent, keys included.
+    Module { path: "sip", layer: 1, may: May::Below(&["rtp::format", "rtp::sdes", "rtp::srtp"]), rule: PURE },
     Module { path: "rtp", layer: 1, may: May::Below(&[]), rule: PURE },
     Module { path: "turn", layer: 1, may: May::Below(&["conversation"]), rule: PURE },
     Module { path: "conversation", layer: 1, may: May::Below(&["pipeline::manifest", "pipeline::intent"]), rule: PURE },

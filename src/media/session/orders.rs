@@ -38,19 +38,43 @@ impl Session {
         }
     }
 
+    /// Keys that came new; the session goes on under them.
+    pub(in crate::media) fn handle_keys(&mut self, pass: &mut Pass<'_>, secure: Option<Box<Secure>>) {
+        let Some(mut secure) = secure else { return };
+        if let Some(old) = &mut self.secure {
+            secure.handle_predecessor(old);
+        }
+        if let Some(old) = self.secure.replace(secure) {
+            self.retire_keys(old);
+            self.give_back(pass);
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "leaking beats freeing on the packet path; see `Worker::refuse`")]
+    fn retire_keys(&mut self, secure: Box<Secure>) {
+        // As with coders.
+        std::mem::forget(self.rekeyed.replace(secure));
+    }
+
     #[expect(clippy::disallowed_methods, reason = "leaking beats freeing on the packet path; see `Worker::refuse`")]
     fn retire(&mut self, coders: Box<Coders>) {
         // A third set before control took the first one back: it does not read its reports.
         std::mem::forget(self.retired.replace(coders));
     }
 
-    /// Gives replaced coders back, as soon as there is room to.
+    /// Gives replaced coders and keys back, as soon as there is room to.
     pub(super) fn give_back(&mut self, pass: &mut Pass<'_>) {
         if let Some(coders) = self.retired.take()
             && let Err(MediaEvent::Retired { coders, .. }) =
                 pass.reports.deliver(MediaEvent::Retired { call: self.call, coders })
         {
             self.retired = Some(coders);
+        }
+        if let Some(secure) = self.rekeyed.take()
+            && let Err(MediaEvent::Rekeyed { secure, .. }) =
+                pass.reports.deliver(MediaEvent::Rekeyed { call: self.call, secure })
+        {
+            self.rekeyed = Some(secure);
         }
     }
 

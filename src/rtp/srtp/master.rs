@@ -32,8 +32,9 @@ pub(super) enum Purpose {
     Rtcp = 3,
 }
 
-/// A master key with its salt. Wiped when dropped; `Debug` shows the profile only.
-#[derive(Clone)]
+/// A master key with its salt. Wiped when dropped; `Debug` shows the profile only. Equality
+/// takes a time that depends on the octets: compare keys only with those that the asker knows anyway.
+#[derive(Clone, PartialEq, Eq)]
 pub struct MasterKey {
     profile: Profile,
     key: [u8; KEY_MAX],

@@ -136,6 +136,22 @@ impl SipEvent {
         }
     }
 
+    /// What happened in a word, for the log: the event's own `Debug` has descriptions in it, and those have keys.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Incoming { .. } => "INVITE",
+            Self::Confirmed { .. } => "ACK",
+            Self::Cancelled { .. } => "CANCEL",
+            Self::Progress { .. } => "provisional response",
+            Self::Accepted { .. } => "answer",
+            Self::Refused { .. } => "refusal",
+            Self::Reinvite { .. } => "re-INVITE",
+            Self::InfoDigit { .. } => "INFO",
+            Self::Ended { .. } => "end of the leg",
+        }
+    }
+
     /// Whether this is the last event of its leg.
     #[must_use]
     pub const fn is_terminal(&self) -> bool {

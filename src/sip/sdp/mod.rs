@@ -1,21 +1,29 @@
 //! Offer and answer for one audio stream (RFC 3264, RFC 8866, RFC 3551, RFC 4733, RFC 7587). Purpose: from the peer's
 //! SDP to an answer and to where and how media flows. Grammar by the `sdp-types` crate. Pure; any thread. Invariants: an
-//! answer has the offer's m-lines in the offer's order, at most one of them alive, with one codec in it; nothing here
-//! panics on input. Deliberately absent: SRTP, ICE, video, fax: such lines are answered with port 0.
+//! answer has the offer's m-lines in the offer's order, at most one of them alive, with one codec in it; a line keeps its
+//! profile, so a protected one (RTP/SAVP, RFC 4568) is never answered with a plain one, nor a protected stream changed to
+//! a plain one later; nothing here panics on input. Deliberately absent: DTLS-SRTP, ICE, video, fax: such lines are
+//! answered with port 0; `a=crypto` on a plain RTP/AVP line ("best effort"), which RFC 4568 does not know: it is ignored,
+//! and the stream is plain.
 
 mod encoding;
+mod keys;
 mod negotiate;
 mod preference;
+#[cfg(test)]
+mod protected;
 mod read;
 mod session;
 #[cfg(test)]
 mod tests;
 
+pub use keys::{Keys, Random};
 pub use negotiate::{build_offer, negotiate, offered_codecs, parse_answer};
-pub use preference::Preference;
+pub use preference::{Preference, Srtp};
 pub use session::SdpSession;
 
 use crate::rtp::format::Formats;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 /// MIME type of the bodies.
@@ -89,7 +97,7 @@ pub struct LocalMedia {
 }
 
 /// Result of an offer/answer exchange.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Negotiated {
     /// The answer to send; for [`parse_answer`] the answer that came.
     pub answer: Vec<u8>,
@@ -103,6 +111,22 @@ pub struct Negotiated {
     pub ptime: Option<u8>,
     /// What we do.
     pub direction: Direction,
+    /// The keys, where SRTP was agreed; else the stream is plain.
+    pub keys: Option<Keys>,
+}
+
+impl fmt::Debug for Negotiated {
+    /// Without the answer's text, which may hold a key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Negotiated")
+            .field("remote", &self.remote)
+            .field("rtcp", &self.rtcp)
+            .field("formats", &self.formats)
+            .field("ptime", &self.ptime)
+            .field("direction", &self.direction)
+            .field("keys", &self.keys)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why there is no session.

@@ -5,16 +5,18 @@ use std::net::IpAddr;
 use sdp_types::{Attribute, Connection, Media, MediaType, Origin, Session, Time, TransportProto};
 
 use super::encoding::{Encoding, Numbers};
+use super::keys::{KeyRing, Line};
 use super::read::Description;
 use super::{Direction, LocalMedia, Negotiated, Preference, Rtcp, SdpError};
 use crate::rtp::format::{Codec, Format, TelephoneEvent};
 
-/// Answers an offer with the first audio line that has a codec of ours, and the best codec in it.
+/// Answers an offer with the first audio line that has a codec of ours, and the best codec in it. Plain RTP alone, whatever
+/// the preference says: keys need the memory of a [`SdpSession`](super::SdpSession).
 ///
 /// # Errors
 /// [`SdpError::NotAcceptable`] → 488, [`SdpError::BadOffer`] → 400.
 pub fn negotiate(offer: &[u8], local: &LocalMedia, preference: &Preference) -> Result<Negotiated, SdpError> {
-    answer(offer, local, preference, &mut Numbers::new())
+    answer(offer, local, preference, &mut Numbers::new(), &mut KeyRing::new(None))
 }
 
 pub(super) fn answer(
@@ -22,11 +24,15 @@ pub(super) fn answer(
     local: &LocalMedia,
     preference: &Preference,
     numbers: &mut Numbers,
+    ring: &mut KeyRing,
 ) -> Result<Negotiated, SdpError> {
     let description = Description::parse(offer)?;
-    let line = description.first_audio(local.address, preference)?;
+    let line = description.first_audio(local.address, preference, ring.policy(preference.srtp()))?;
     let chosen = preference.choose(&line.audio).ok_or(SdpError::NotAcceptable("no codec that is carried here"))?;
     let formats = line.formats(chosen, std::iter::once(chosen));
+    // The peer's order counts (RFC 4568 section 5.1.2).
+    let crypto = line.crypto.first().map(|theirs| ring.answer(theirs).ok_or(SdpError::NotAcceptable("no keys here")));
+    let (crypto, keys) = crypto.transpose()?.unzip();
     line.teach(numbers);
     // What the peer sends we receive, and the other way round (RFC 3264 §6.1).
     let ours = Direction::from_flags(line.peer.receives(), line.peer.sends());
@@ -42,6 +48,8 @@ pub(super) fn answer(
                 events: formats.telephone_event.as_slice(),
                 rtcp_mux: line.rtcp_mux,
                 direction: ours,
+                protocol: &offered.proto,
+                crypto: crypto.as_slice(),
             }
             .line(local.port)
         } else {
@@ -60,6 +68,7 @@ pub(super) fn answer(
         formats,
         ptime: line.ptime,
         direction: ours,
+        keys,
     })
 }
 
@@ -70,7 +79,7 @@ pub(super) fn answer(
 /// As [`negotiate()`].
 pub fn offered_codecs(offer: &[u8], local: IpAddr, preference: &Preference) -> Result<Vec<Codec>, SdpError> {
     let description = Description::parse(offer)?;
-    let line = description.first_audio(local, preference)?;
+    let line = description.first_audio(local, preference, preference.srtp())?;
     let mut codecs = Vec::with_capacity(line.audio.len());
     for format in &line.audio {
         if !codecs.contains(&format.codec) {
@@ -83,10 +92,17 @@ pub fn offered_codecs(offer: &[u8], local: IpAddr, preference: &Preference) -> R
 /// Our offer: these codecs, the preferred one first, and telephone events on each of their clocks; 20 ms.
 #[must_use]
 pub fn build_offer(local: &LocalMedia, codecs: &[Codec], direction: Direction) -> Vec<u8> {
-    offer(local, codecs, direction, &mut Numbers::new())
+    offer(local, codecs, direction, &mut Numbers::new(), &[])
 }
 
-pub(super) fn offer(local: &LocalMedia, codecs: &[Codec], direction: Direction, numbers: &mut Numbers) -> Vec<u8> {
+/// With keys it is an offer of RTP/SAVP.
+pub(super) fn offer(
+    local: &LocalMedia,
+    codecs: &[Codec],
+    direction: Direction,
+    numbers: &mut Numbers,
+    crypto: &[Line],
+) -> Vec<u8> {
     let audio: Vec<Format> = codecs.iter().filter_map(|codec| numbers.format(*codec)).collect();
     let mut events: Vec<TelephoneEvent> = Vec::new();
     // The 8 kHz clock is always there: many a phone knows no other.
@@ -98,37 +114,41 @@ pub(super) fn offer(local: &LocalMedia, codecs: &[Codec], direction: Direction, 
         }
     }
     let mut offer = frame(local);
-    let stream = Stream { audio: &audio, comfort_noise: None, events: &events, rtcp_mux: false, direction };
+    let protocol = if crypto.is_empty() { "RTP/AVP" } else { "RTP/SAVP" };
+    let stream =
+        Stream { audio: &audio, comfort_noise: None, events: &events, rtcp_mux: false, direction, protocol, crypto };
     offer.medias.push(stream.line(local.port));
     write(&offer)
 }
 
-/// Reads the answer to an offer made by [`build_offer`] of these codecs.
+/// Reads the answer to an offer made by [`build_offer`] of these codecs: plain RTP.
 ///
 /// # Errors
 /// [`SdpError::NotAcceptable`] when the peer refused the line or chose what we did not offer: hang up.
 /// [`SdpError::BadOffer`] when the answer is unreadable: hang up.
 pub fn parse_answer(answer: &[u8], local: &LocalMedia, offered: &[Codec]) -> Result<Negotiated, SdpError> {
     let mut numbers = Numbers::new();
-    offer(local, offered, Direction::SendRecv, &mut numbers);
-    accept(answer, local, offered, &mut numbers)
+    offer(local, offered, Direction::SendRecv, &mut numbers, &[]);
+    accept(answer, local, offered, &mut numbers, &mut KeyRing::new(None))
 }
 
-/// `numbers` are those of the offer.
+/// `numbers` and `ring` are those of the offer.
 pub(super) fn accept(
     answer: &[u8],
     local: &LocalMedia,
     offered: &[Codec],
     numbers: &mut Numbers,
+    ring: &mut KeyRing,
 ) -> Result<Negotiated, SdpError> {
     let description = Description::parse(answer)?;
-    let line = description.first_audio(local.address, &Preference::of_peer(offered))?;
+    let line = description.first_audio(local.address, &Preference::of_peer(offered), ring.policy_of_offer())?;
     if line.index != 0 {
         return Err(SdpError::NotAcceptable("the answer has other media lines than the offer"));
     }
     let Some(send) = line.audio.first().copied() else {
         return Err(SdpError::NotAcceptable("no codec that is carried here"));
     };
+    let keys = ring.accept(&line.crypto)?;
     // We send under the peer's numbers, it sends under ours; they are the same but for peers that got it wrong.
     let mut receive: Vec<Format> = line.audio.iter().filter_map(|f| numbers.format(f.codec)).collect();
     for theirs in &line.audio {
@@ -146,6 +166,7 @@ pub(super) fn accept(
         formats,
         ptime: line.ptime,
         direction: Direction::from_flags(line.peer.receives(), line.peer.sends()),
+        keys,
     })
 }
 
@@ -166,6 +187,9 @@ struct Stream<'a> {
     events: &'a [TelephoneEvent],
     rtcp_mux: bool,
     direction: Direction,
+    /// The profile, as the peer wrote it in its offer.
+    protocol: &'a str,
+    crypto: &'a [Line],
 }
 
 impl Stream<'_> {
@@ -176,6 +200,7 @@ impl Stream<'_> {
         let all: Vec<(u8, Encoding)> = audio.chain(noise).chain(events).collect();
         let numbers = all.iter().map(|(number, _)| number.to_string()).collect::<Vec<_>>().join(" ");
         let mut media = Media::new(MediaType::Audio, port, TransportProto::RtpAvp, numbers);
+        self.protocol.clone_into(&mut media.proto);
         let mut add = |name: &str, value: Option<String>| {
             media.attributes.push(Attribute { attribute: name.to_owned(), value });
         };
@@ -188,6 +213,9 @@ impl Stream<'_> {
                 Encoding::Event(_) => add("fmtp", Some(format!("{number} 0-15"))),
                 _ => {}
             }
+        }
+        for line in self.crypto {
+            add("crypto", Some(line.value()));
         }
         if self.rtcp_mux {
             add("rtcp-mux", None);

@@ -1,6 +1,19 @@
 //! Which codecs we take, and whose order counts. Purpose: policy as data, so that the exchange itself has none.
 
 use crate::rtp::format::{Codec, Format};
+use serde::{Deserialize, Serialize};
+
+/// Whether streams are protected by SRTP with keys from the description (RFC 4568).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Srtp {
+    /// Never: plain lines alone are taken and offered.
+    Off,
+    /// Where the peer offers it, which is then preferred to a plain line. We offer plain lines.
+    Answer,
+    /// Always: plain lines are refused, and we offer protected ones.
+    Require,
+}
 
 /// What we would like to speak.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -10,19 +23,20 @@ pub struct Preference {
     ours: bool,
     /// Before all others, if the peer has it.
     favourite: Option<Codec>,
+    srtp: Srtp,
 }
 
 impl Preference {
     /// Any of these; of what the peer offers, what it likes best. Our own offers have them in this order.
     #[must_use]
     pub fn of_peer(codecs: &[Codec]) -> Self {
-        Self { codecs: codecs.to_vec(), ours: false, favourite: None }
+        Self { codecs: codecs.to_vec(), ours: false, favourite: None, srtp: Srtp::Off }
     }
 
     /// Any of these, the first one that the peer offers.
     #[must_use]
     pub fn of_ours(codecs: &[Codec]) -> Self {
-        Self { codecs: codecs.to_vec(), ours: true, favourite: None }
+        Self { codecs: codecs.to_vec(), ours: true, favourite: None, srtp: Srtp::Off }
     }
 
     /// The same, but `codec` first where it can be had.
@@ -30,6 +44,19 @@ impl Preference {
     pub fn favouring(mut self, codec: Codec) -> Self {
         self.favourite = Some(codec);
         self
+    }
+
+    /// The same with SRTP; unless this is said there is none.
+    #[must_use]
+    pub const fn protecting(mut self, srtp: Srtp) -> Self {
+        self.srtp = srtp;
+        self
+    }
+
+    /// Whether streams are protected.
+    #[must_use]
+    pub const fn srtp(&self) -> Srtp {
+        self.srtp
     }
 
     /// What we carry, in our order.

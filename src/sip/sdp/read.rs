@@ -5,10 +5,12 @@ use std::net::{IpAddr, SocketAddr};
 
 use sdp_types::{Attribute, Media, Session};
 
+use super::Srtp;
 use super::encoding::{self, Encoding, Numbers};
 use super::{Direction, Preference, SdpError};
 use crate::limits;
 use crate::rtp::format::{FORMATS_MAX, Format, Formats, TelephoneEvent};
+use crate::rtp::sdes::{self, Crypto};
 
 /// A description within the limits.
 #[derive(Debug)]
@@ -33,6 +35,8 @@ pub(super) struct AudioLine<'a> {
     pub(super) ptime: Option<u8>,
     /// What the peer does, `c=0.0.0.0` counted as "does not want to receive".
     pub(super) peer: Direction,
+    /// `a=crypto` that we can do, in the peer's order. Empty for a plain line, and never for a protected one.
+    pub(super) crypto: Vec<Crypto>,
     media: &'a Media,
 }
 
@@ -74,18 +78,25 @@ impl Description {
         Ok(Self { session })
     }
 
-    /// The first audio line that plain RTP can serve with one of our codecs, towards a local address of the given family.
-    pub(super) fn first_audio(&self, local: IpAddr, preference: &Preference) -> Result<AudioLine<'_>, SdpError> {
-        let mut why = "no audio";
+    /// The first audio line that we can serve with one of our codecs, towards a local address of the given family; a
+    /// protected line before a plain one. `srtp`: the preference's own, unless the call is bound already.
+    pub(super) fn first_audio(
+        &self,
+        local: IpAddr,
+        preference: &Preference,
+        srtp: Srtp,
+    ) -> Result<AudioLine<'_>, SdpError> {
+        let (mut why, mut plain) = ("no audio", None);
         for (index, media) in self.session.medias.iter().enumerate() {
-            match self.audio_line(index, media, local, preference) {
-                Ok(line) => return Ok(line),
+            match self.audio_line(index, media, local, preference, srtp) {
+                Ok(line) if line.is_protected() => return Ok(line),
+                Ok(line) => plain = plain.or(Some(line)),
                 // The reason of an audio line says more than "not audio".
                 Err(reason) if media.media.eq_ignore_ascii_case("audio") => why = reason,
                 Err(_) => {}
             }
         }
-        Err(SdpError::NotAcceptable(why))
+        plain.ok_or(SdpError::NotAcceptable(why))
     }
 
     fn audio_line<'a>(
@@ -94,6 +105,7 @@ impl Description {
         media: &'a Media,
         local: IpAddr,
         preference: &Preference,
+        srtp: Srtp,
     ) -> Result<AudioLine<'a>, &'static str> {
         if !media.media.eq_ignore_ascii_case("audio") {
             return Err("no audio");
@@ -101,9 +113,7 @@ impl Description {
         if media.port == 0 {
             return Err("audio is switched off");
         }
-        if !media.proto.eq_ignore_ascii_case("RTP/AVP") {
-            return Err("only unencrypted RTP/AVP is spoken here");
-        }
+        let crypto = crypto(media, srtp)?;
         let connection = media.connections.first().or(self.session.connection.as_ref()).ok_or("no c= line")?;
         let address = connection.try_address().map_err(|_| "c= is no address literal")?.ip;
         if address.is_ipv4() != local.is_ipv4() {
@@ -132,11 +142,16 @@ impl Description {
         let rtcp_mux = media.attributes.iter().any(|a| a.attribute.eq_ignore_ascii_case("rtcp-mux"));
         let control = control_address(media, remote);
         let ptime = ptime(media);
-        Ok(AudioLine { index, remote, rtcp_mux, control, audio, events, comfort_noise, ptime, peer, media })
+        Ok(AudioLine { index, remote, rtcp_mux, control, audio, events, comfort_noise, ptime, peer, crypto, media })
     }
 }
 
 impl AudioLine<'_> {
+    /// By SRTP.
+    pub(super) fn is_protected(&self) -> bool {
+        !self.crypto.is_empty()
+    }
+
     /// The telephone events that go with a codec: those on its clock (RFC 4733 section 2.1), else on the 8 kHz clock that
     /// most phones offer alone.
     pub(super) fn events_for(&self, chosen: Format) -> Option<TelephoneEvent> {
@@ -168,6 +183,27 @@ impl AudioLine<'_> {
             numbers.learn(payload_type, Encoding::of(self.media, payload_type));
         }
     }
+}
+
+/// The keys of a line whose profile we do; what cannot be used among them is passed over (RFC 4568 section 5.1.2).
+fn crypto(media: &Media, srtp: Srtp) -> Result<Vec<Crypto>, &'static str> {
+    let is = |profile: &str| media.proto.eq_ignore_ascii_case(profile);
+    if is("RTP/AVP") {
+        return match srtp {
+            Srtp::Require => Err("only encrypted audio (RTP/SAVP) is spoken here"),
+            Srtp::Off | Srtp::Answer => Ok(Vec::new()),
+        };
+    }
+    // The feedback that RTP/SAVPF may bring is an offer: nobody has to send any (RFC 4585 section 4.2).
+    if !is("RTP/SAVP") && !is("RTP/SAVPF") {
+        return Err("only RTP/AVP and RTP/SAVP are spoken here");
+    }
+    if srtp == Srtp::Off {
+        return Err("only unencrypted RTP/AVP is spoken here");
+    }
+    let lines = media.get_attribute_values("crypto").flatten();
+    let crypto: Vec<Crypto> = lines.filter_map(|value| sdes::parse(value.trim()).ok()).collect();
+    if crypto.is_empty() { Err("RTP/SAVP without an a=crypto that is supported") } else { Ok(crypto) }
 }
 
 fn payload_types(media: &Media) -> impl Iterator<Item = u8> {

@@ -2,19 +2,32 @@
 //! so that a session refresh is answered with the very same octets.
 
 use super::encoding::Numbers;
+use super::keys::{KeyRing, Random};
 use super::negotiate::{accept, answer, offer};
-use super::{Direction, LocalMedia, Negotiated, Preference, SdpError};
+use super::{Direction, LocalMedia, Negotiated, Preference, SdpError, Srtp};
 use crate::rtp::format::{Codec, FORMATS_MAX, Formats, TelephoneEvent};
+use std::fmt;
 
 /// Our side of the offer/answer exchanges of one call.
-#[derive(Debug)]
 pub struct SdpSession {
     local: LocalMedia,
     preference: Preference,
     numbers: Numbers,
     /// Codecs of the offer of ours that an answer may come to.
     offered: Vec<Codec>,
+    ring: KeyRing,
     last: Option<Vec<u8>>,
+}
+
+impl fmt::Debug for SdpSession {
+    /// Without what was said, which may hold a key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SdpSession")
+            .field("local", &self.local)
+            .field("preference", &self.preference)
+            .field("ring", &self.ring)
+            .finish_non_exhaustive()
+    }
 }
 
 impl SdpSession {
@@ -27,7 +40,21 @@ impl SdpSession {
     /// As [`SdpSession::new`] with our own idea of codecs.
     #[must_use]
     pub const fn preferring(local: LocalMedia, preference: Preference) -> Self {
-        Self { local, preference, numbers: Numbers::new(), offered: Vec::new(), last: None }
+        let numbers = Numbers::new();
+        Self { local, preference, numbers, offered: Vec::new(), ring: KeyRing::new(None), last: None }
+    }
+
+    /// As [`SdpSession::preferring`] with keys drawn from `random` where the preference wants SRTP; without, there is none.
+    #[must_use]
+    pub fn drawing(mut self, random: Random) -> Self {
+        self.ring = KeyRing::new(Some(random));
+        self
+    }
+
+    /// Whether our last offer was one of SRTP.
+    #[must_use]
+    pub fn offers_srtp(&self) -> bool {
+        self.ring.policy_of_offer() == Srtp::Require
     }
 
     /// Our end.
@@ -52,10 +79,10 @@ impl SdpSession {
     /// # Errors
     /// As [`negotiate()`](super::negotiate()); what was agreed before stays valid (RFC 3264 §8).
     pub fn answer(&mut self, offer: &[u8]) -> Result<Negotiated, SdpError> {
-        let mut agreed = answer(offer, &self.local, &self.preference, &mut self.numbers)?;
+        let mut agreed = answer(offer, &self.local, &self.preference, &mut self.numbers, &mut self.ring)?;
         if self.last.as_ref().is_some_and(|last| *last != agreed.answer) {
             self.local.session_version += 1;
-            agreed = answer(offer, &self.local, &self.preference, &mut self.numbers)?;
+            agreed = answer(offer, &self.local, &self.preference, &mut self.numbers, &mut self.ring)?;
         }
         self.last = Some(agreed.answer.clone());
         Ok(agreed)
@@ -70,10 +97,11 @@ impl SdpSession {
     /// Makes an offer of these codecs, the preferred one first; see [`build_offer`](super::build_offer). Payload types that
     /// either side has used keep their meaning (RFC 3264 §8.3.2).
     pub fn offer_of(&mut self, codecs: &[Codec], direction: Direction) -> Vec<u8> {
-        let mut description = offer(&self.local, codecs, direction, &mut self.numbers);
+        let crypto = self.ring.offer(self.preference.srtp());
+        let mut description = offer(&self.local, codecs, direction, &mut self.numbers, crypto);
         if self.last.as_ref().is_some_and(|last| *last != description) {
             self.local.session_version += 1;
-            description = offer(&self.local, codecs, direction, &mut self.numbers);
+            description = offer(&self.local, codecs, direction, &mut self.numbers, crypto);
         }
         self.offered = codecs.to_vec();
         self.last = Some(description.clone());
@@ -99,7 +127,7 @@ impl SdpSession {
     /// # Errors
     /// As [`parse_answer`](super::parse_answer).
     pub fn accept_answer(&mut self, answer: &[u8]) -> Result<Negotiated, SdpError> {
-        accept(answer, &self.local, &self.offered, &mut self.numbers)
+        accept(answer, &self.local, &self.offered, &mut self.numbers, &mut self.ring)
     }
 }
 

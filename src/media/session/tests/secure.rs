@@ -1,7 +1,7 @@
 //! SRTP in the chain.
 
 use super::*;
-use crate::media::secure::SrtpKeys;
+use crate::media::secure::{Secure, SrtpKeys};
 use crate::rtp::srtp::{MasterKey, Profile, SrtpContext};
 
 fn key(profile: Profile, seed: u8) -> MasterKey {
@@ -99,4 +99,52 @@ fn reports_are_protected_too() {
     let mut plain = [0x80, 201, 0, 1, 0, 0, 0, 7];
     rig.pass(ms(20_000), |s, p| _ = s.handle_datagram(p, phone(), ms(20_000), &mut plain));
     assert_eq!((rig.session.stats().srtp_failed, rig.session.stats().rtcp_received), (1, 0));
+}
+
+#[test]
+fn keys_change_in_mid_call_and_those_that_stay_go_on() {
+    let profile = Profile::AesCm128HmacSha1With80;
+    let keys = |ours, theirs| SrtpKeys { ours: key(profile, ours), theirs: key(profile, theirs) };
+    let (mut rig, mut out, mut back) = secured(Role::Echo, profile);
+    let mut n = 0u16;
+    let mut heard = |rig: &mut Rig, out: &mut SrtpContext, back: &mut SrtpContext| {
+        let header = Header { sequence: n, timestamp: u32::from(n) * 160, ssrc: 7, ..Header::default() };
+        n += 1;
+        let at = ms(u64::from(n) * 20);
+        let mut packet = sealed(out, header, &voice(n, 160));
+        rig.pass(at, |s, p| _ = s.handle_datagram(p, phone(), at, &mut packet));
+        rig.raw.pop().is_some_and(|mut answer| back.unprotect_rtp(&mut answer).is_ok())
+    };
+    assert!((0..10).all(|_| heard(&mut rig, &mut out, &mut back)));
+    assert!(Secure::after(Some(&keys(1, 2)), &keys(1, 2)).is_none());
+    // The peer's key alone, then both.
+    for (before, after) in [(keys(1, 2), keys(1, 3)), (keys(1, 3), keys(4, 5))] {
+        let new = Secure::after(Some(&before), &after);
+        rig.pass(ms(300), |s, p| s.handle_keys(p, new));
+        // A context that goes on knows its stream; a fresh one would count from the start.
+        let ours = rig.session.secure.as_ref().map(|s| format!("{:?}", s.ours)).unwrap();
+        assert_eq!(ours.contains("1 sources"), before.ours == after.ours, "{ours}");
+        assert!(rig.events().iter().any(|e| matches!(e, MediaEvent::Rekeyed { .. })), "the old ones come back");
+        assert!(!heard(&mut rig, &mut out, &mut back), "the old key is worth nothing");
+        out = SrtpContext::with(&after.theirs);
+        if before.ours != after.ours {
+            back = SrtpContext::with(&after.ours);
+        }
+        assert!((0..10).all(|_| heard(&mut rig, &mut out, &mut back)), "{before:?} {after:?}");
+    }
+}
+
+#[test]
+fn a_call_becomes_protected() {
+    let profile = Profile::AeadAes128Gcm;
+    let mut rig = Rig::new(Role::Echo);
+    let keys = SrtpKeys { ours: key(profile, 1), theirs: key(profile, 2) };
+    rig.pass(ms(0), |s, p| s.handle_keys(p, Secure::after(None, &keys)));
+    let header = Header { sequence: 1, ssrc: 7, ..Header::default() };
+    let mut packet = sealed(&mut SrtpContext::with(&keys.theirs), header, &voice(1, 160));
+    let mut plain = packet[..HEADER_LEN + 160].to_vec();
+    rig.pass(ms(20), |s, p| _ = s.handle_datagram(p, phone(), ms(20), &mut plain));
+    assert!(rig.raw.is_empty());
+    rig.pass(ms(20), |s, p| _ = s.handle_datagram(p, phone(), ms(20), &mut packet));
+    assert!(SrtpContext::with(&keys.ours).unprotect_rtp(&mut rig.raw[0]).is_ok());
 }

@@ -1,0 +1,126 @@
+//! Keys in descriptions (SDES, RFC 4568). Purpose: which key of ours goes with which of the peer's, over the life of one
+//! call. Pure: randomness is handed in. Invariants: a key of ours stays as long as the peer's does, so that a session
+//! refresh is answered with the very same octets, and is never used again once the peer's has changed; nothing is remembered
+//! of an exchange that failed; `Debug` shows no key. Deliberately absent: reading a line (`rtp::sdes`), policy
+//! (`Srtp`), renewal when a stated lifetime ends (2^20 packets are six hours; whoever states one renews it).
+
+use super::{SdpError, Srtp};
+use crate::rtp::sdes::{self, Crypto};
+use crate::rtp::srtp::{MasterKey, Profile};
+use zeroize::Zeroizing;
+
+/// Fills octets with randomness.
+pub type Random = fn(&mut [u8]);
+
+/// Longest key and salt, octets.
+const KEY_MAX: usize = 32;
+const SALT_MAX: usize = 14;
+
+/// The two keys of a protected stream.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Keys {
+    /// Protects what we send.
+    pub ours: MasterKey,
+    /// Protects what the peer sends.
+    pub theirs: MasterKey,
+}
+
+/// One key of ours and the number that it has in descriptions.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Line {
+    tag: u32,
+    key: MasterKey,
+}
+
+impl Line {
+    /// The value of `a=crypto`.
+    pub(super) fn value(&self) -> String {
+        sdes::write(self.tag, &self.key)
+    }
+}
+
+/// What one call has said and heard of keys.
+#[derive(Clone, Debug)]
+pub(super) struct KeyRing {
+    /// Without it there is no SRTP.
+    random: Option<Random>,
+    /// Of our last offer; empty when it was a plain one.
+    offered: Vec<Line>,
+    agreed: Option<Keys>,
+}
+
+impl KeyRing {
+    pub(super) const fn new(random: Option<Random>) -> Self {
+        Self { random, offered: Vec::new(), agreed: None }
+    }
+
+    /// What counts now: a stream that was protected never goes on in the clear.
+    pub(super) fn policy(&self, wished: Srtp) -> Srtp {
+        match (self.random, &self.agreed) {
+            (None, _) => Srtp::Off,
+            (_, Some(_)) => Srtp::Require,
+            (_, None) => wished,
+        }
+    }
+
+    /// What counts for the answer to our last offer.
+    pub(super) fn policy_of_offer(&self) -> Srtp {
+        if self.offered.is_empty() { Srtp::Off } else { Srtp::Require }
+    }
+
+    /// Our key for a line that the peer offers. `None`: there is no SRTP here.
+    pub(super) fn answer(&mut self, theirs: &Crypto) -> Option<(Line, Keys)> {
+        let agreed = match &self.agreed {
+            Some(agreed) if agreed.theirs == theirs.key => agreed.clone(),
+            _ => Keys { ours: fresh(self.random?, theirs.key.profile())?, theirs: theirs.key.clone() },
+        };
+        self.agreed = Some(agreed.clone());
+        Some((Line { tag: theirs.tag, key: agreed.ours.clone() }, agreed))
+    }
+
+    /// What our next offer holds: the key in use, else, where protection is required, one key for each suite. Empty for a
+    /// plain offer.
+    pub(super) fn offer(&mut self, wished: Srtp) -> &[Line] {
+        match (&self.agreed, self.policy(wished)) {
+            (Some(agreed), _) => {
+                let tag = self.offered.iter().find(|line| line.key == agreed.ours).map_or(1, |line| line.tag);
+                self.offered = vec![Line { tag, key: agreed.ours.clone() }];
+            }
+            (None, Srtp::Require) if self.offered.is_empty() => {
+                let random = self.random;
+                let keys = Profile::ALL.into_iter().filter_map(|profile| fresh(random?, profile));
+                self.offered = (1..).zip(keys).map(|(tag, key)| Line { tag, key }).collect();
+            }
+            (None, Srtp::Require) => {}
+            (None, Srtp::Off | Srtp::Answer) => self.offered.clear(),
+        }
+        &self.offered
+    }
+
+    /// Reads the line that the peer chose from our offer (RFC 4568 section 5.1.3): same number, same suite. `None` for a
+    /// plain answer to a plain offer.
+    pub(super) fn accept(&mut self, answered: &[Crypto]) -> Result<Option<Keys>, SdpError> {
+        if self.offered.is_empty() {
+            return Ok(None);
+        }
+        let chosen = answered.iter().find_map(|theirs| {
+            let same = |ours: &&Line| ours.tag == theirs.tag && ours.key.profile() == theirs.key.profile();
+            let ours = self.offered.iter().find(same)?;
+            Some(Keys { ours: ours.key.clone(), theirs: theirs.key.clone() })
+        });
+        let chosen = chosen.ok_or(SdpError::NotAcceptable("the answer's a=crypto is none of the offer's"))?;
+        if chosen.ours == chosen.theirs {
+            return Err(SdpError::NotAcceptable("the answer's a=crypto is the offer's key, sent back"));
+        }
+        self.agreed = Some(chosen.clone());
+        Ok(Some(chosen))
+    }
+}
+
+fn fresh(random: Random, profile: Profile) -> Option<MasterKey> {
+    let (mut key, mut salt) = (Zeroizing::new([0; KEY_MAX]), Zeroizing::new([0; SALT_MAX]));
+    let (key, salt) = (key.get_mut(..profile.key_len())?, salt.get_mut(..profile.salt_len())?);
+    random(key);
+    random(salt);
+    MasterKey::new(profile, key, salt).ok()
+}
