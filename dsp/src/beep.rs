@@ -3,7 +3,7 @@
 //! follows; pieces of any length give the same reports as the whole. Deliberately absent: telling a machine from a person
 //! by how it greets.
 //!
-//! Blocks of 10 ms. A sine follows x[n+1] + x[n−1] = 2 cos ω · x[n], so three correlations give a block's frequency and how
+//! Blocks of 10 ms. A sine follows `x[n+1] + x[n−1] = 2 cos ω · x[n]`, so three correlations give a block's frequency and how
 //! much of it is one sine (Pisarenko's decomposition, which white noise does not bias). Two blocks that agree start a
 //! track; from there on the phase from block to block gives the frequency to a hertz. A beep keeps frequency and level,
 //! holds nearly all of the energy, and stands alone: keys, ringback and chords are more than one sine, melodies and
@@ -166,7 +166,7 @@ impl Detector {
     /// For audio at `rate` Hz: 8000, 16000, 24000 or 48000.
     ///
     /// # Errors
-    /// [`UnsupportedRate`] for any other rate.
+    /// [`RateError`] for any other rate.
     pub fn new(rate: u32) -> Result<Self, RateError> {
         let from = Rate::try_from(rate)?;
         Ok(Self {

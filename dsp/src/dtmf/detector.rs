@@ -112,7 +112,7 @@ impl Detector {
     /// For audio at `rate` Hz: 8000, 16000, 24000 or 48000. Control threads (the first one makes tables).
     ///
     /// # Errors
-    /// [`UnsupportedRate`] for any other rate.
+    /// [`RateError`] for any other rate.
     pub fn new(rate: u32) -> Result<Self, RateError> {
         let from = Rate::try_from(rate)?;
         Ok(Self {

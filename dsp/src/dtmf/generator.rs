@@ -64,7 +64,7 @@ impl Generator {
     /// For audio at `rate` Hz: 8000, 16000, 24000 or 48000. Keys last 100 ms with 80 ms between them.
     ///
     /// # Errors
-    /// [`UnsupportedRate`] for any other rate.
+    /// [`RateError`] for any other rate.
     pub fn new(rate: u32) -> Result<Self, RateError> {
         let rate = Rate::try_from(rate)?.hz();
         Ok(Self {
