@@ -6,7 +6,7 @@
 //! For recognisers, off the packet path: this module allocates. Invariants: below 4 kHz nothing changes; without examples
 //! the upper half stays empty. Deliberately absent: quality for human ears; nobody listens to the result.
 
-use crate::resample::{Rate, Resampler};
+use crate::resample::half_band::Upsampler2;
 use std::f32::consts::TAU;
 
 /// 10 ms at 8 kHz.
@@ -128,7 +128,7 @@ impl<const EDGES: usize> Spectrum<EDGES> {
 #[derive(Debug)]
 pub struct Widener {
     examples: Examples,
-    upsampler: Resampler,
+    upsampler: Upsampler2,
     spectrum: Spectrum<{ LOW + 1 }>,
     noise: [BandNoise; HIGH],
     seed: u64,
@@ -146,7 +146,7 @@ impl Widener {
         let noise = std::array::from_fn(|band| BandNoise::new(HIGH_EDGES[band], HIGH_EDGES[band + 1], &mut seed));
         Self {
             examples,
-            upsampler: Resampler::new(Rate::Hz8000, Rate::Hz16000),
+            upsampler: Upsampler2::default(),
             spectrum: Spectrum::new(WINDOW, LOW_EDGES),
             noise,
             seed,
@@ -260,12 +260,10 @@ mod tests {
     }
 
     fn narrow(wide: &[i16]) -> Vec<i16> {
-        let mut down = Resampler::new(Rate::Hz16000, Rate::Hz8000);
-        // A whole number of samples.
-        let delay = (down.delay_ms() * 8.0) as usize;
+        let delay = crate::resample::half_band::DELAY_16K / 2;
         let mut out = vec![0; wide.len() / 2 + delay];
         let padded: Vec<i16> = wide.iter().copied().chain(std::iter::repeat_n(0, 2 * delay)).collect();
-        down.process(&padded, &mut out);
+        crate::resample::half_band::Downsampler2::default().process(&padded, &mut out);
         out.split_off(delay)
     }
 

@@ -12,7 +12,7 @@ use crate::conversation::Expectation;
 use crate::id::CallId;
 use crate::limits::RECOGNISER_QUEUE_MAX;
 use crate::time::MediaTime;
-use callwright_dsp::resample::{Rate, Resampler};
+use callwright_dsp::resample::half_band::Upsampler2;
 use callwright_models::asr::{Decoder, Hypothesis};
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::{HashMap, VecDeque};
@@ -49,7 +49,7 @@ struct Turn {
     decoder: Decoder,
     expectation: Expectation,
     events: mpsc::Sender<SpeechEvent>,
-    upsampler: Resampler,
+    upsampler: Upsampler2,
     since_partial: usize,
     partial: String,
     failed: bool,
@@ -250,7 +250,7 @@ fn lease(
         decoder,
         expectation,
         events: events.clone(),
-        upsampler: Resampler::new(Rate::Hz8000, Rate::Hz16000),
+        upsampler: Upsampler2::default(),
         since_partial: 0,
         partial: String::new(),
         failed: false,

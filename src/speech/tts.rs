@@ -14,7 +14,7 @@ use crate::conversation::WordTime;
 use crate::id::{CallId, Generation, UtteranceId};
 use crate::limits::{FRAME_SAMPLES, PROMPT_CACHE_SAMPLES, SPEECH_UTTERANCES_MAX, SPOKEN_TEXT_MAX};
 use crate::media::{OutFrame, OutboundProducer};
-use callwright_dsp::resample::{Rate, Resampler};
+use callwright_dsp::resample::half_band::Downsampler2;
 use callwright_models::tts::{Flite, WordTime as EngineWord};
 use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
 use ringbuf::traits::{Observer, Producer};
@@ -140,14 +140,14 @@ impl Voice {
             return rendered;
         }
         let gain = self.gain;
-        let mut down = Resampler::new(Rate::Hz16000, Rate::Hz8000);
+        let mut down = Downsampler2::default();
         let mut narrow = [0_i16; 4096];
         let mut trim = Trim::default();
         let mut samples: Vec<i16> = Vec::new();
         let mut stopped = false;
         let engine_words = self.flite.speak(&text, &mut |chunk| {
             for part in chunk.chunks(narrow.len()) {
-                let made = down.process(part, &mut narrow).written;
+                let made = down.process(part, &mut narrow);
                 let before = samples.len();
                 trim.handle(&narrow[..made], gain, &mut samples);
                 if samples.len() > before && sink(&samples[before..]).is_break() {

@@ -21,6 +21,8 @@
 //! and these lengths: `dsp/design/prototype.py`. Invariants: pieces give the same samples as the whole; the same on every
 //! processor, to the last bit. Deliberately absent: other rates, and following a clock that drifts.
 
+pub mod half_band;
+
 mod filter;
 mod prototype;
 mod resampler;

@@ -2,7 +2,7 @@
 //! before or after the call, never during it. Deliberately absent: formats (`call::player::wave` knows them).
 
 use crate::call::player::wave;
-use callwright_dsp::resample::Rate;
+use callwright_dsp::resample::half_band::{DELAY_16K, Downsampler2};
 use std::path::Path;
 
 pub use wave::RATE_HZ;
@@ -17,7 +17,14 @@ pub fn read(path: &Path) -> Result<Vec<i16>, String> {
 
 /// 16 kHz → 8 kHz, whole signal, the filter's delay taken out.
 pub fn halve(pcm: &[i16]) -> Vec<i16> {
-    wave::narrowed(pcm, Rate::Hz16000)
+    // The filter stands on the second sample of a pair, so it lags an even number of samples.
+    let delay = DELAY_16K / 2;
+    let padded: Vec<i16> = pcm.iter().copied().chain(std::iter::repeat_n(0, 2 * delay)).collect();
+    let mut out = vec![0; padded.len().div_ceil(2)];
+    let written = Downsampler2::default().process(&padded, &mut out);
+    out.truncate(written);
+    out.drain(..delay.min(out.len()));
+    out
 }
 
 /// Writes 8 kHz 16-bit samples, interleaved when there are several channels.
