@@ -16,6 +16,7 @@
 //! | `timed` | a socket with receive stamps, for measuring instruments |
 //! | `clock` | kernel receive stamps on the monotonic clock |
 //! | `wheel` | who is due next |
+//! | `headroom` | how busy the loop is, and what that leaves for encoders |
 //! | `session` | one call's chain, sans-IO, in data-flow order |
 //! | `coders` | codec state of one call, replaced when the codec changes |
 //! | `secure` | SRTP of one call |

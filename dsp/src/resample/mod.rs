@@ -19,7 +19,7 @@
 //!
 //! "Stopped" counts what would fold onto the passband: an alias when going down, an image when going up. Why linear phase
 //! and these lengths: `dsp/design/prototype.py`. Invariants: pieces give the same samples as the whole; the same on every
-//! processor, to the last bit. Deliberately absent: other rates, and following a clock that drifts.
+//! processor, to the last bit. `half_band` is the older filter, kept for the speech engines. Deliberately absent: other rates, and following a clock that drifts.
 
 pub mod half_band;
 

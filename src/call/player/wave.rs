@@ -85,14 +85,6 @@ fn each_mono<R: Read>(mut reader: hound::WavReader<R>, mut take: impl FnMut(i16)
     Ok(())
 }
 
-/// From any of the resampler's rates to 8 kHz, whole signal, the filter's delay taken out to the nearest sample.
-#[must_use]
-pub fn narrowed(pcm: &[i16], from: Rate) -> Vec<i16> {
-    let mut narrow = Narrow::new(from);
-    pcm.iter().for_each(|sample| narrow.push(*sample));
-    narrow.finish()
-}
-
 /// A signal on its way to 8 kHz, a block at a time.
 struct Narrow {
     resampler: Resampler,
