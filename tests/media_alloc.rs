@@ -1,7 +1,11 @@
 //! The media worker's thread neither allocates nor frees once it runs: counted by a global allocator of our own, through
 //! loss, disorder, digits, flush, garbage, forgery, hold, new SDP, hang-up and a second call; every codec, every pair of
-//! codecs on a bridge, a renegotiated codec, SRTP in every profile, RTCP, keys in the audio, recording.
+//! codecs on a bridge, a renegotiated codec, SRTP in every profile, RTCP, keys in the audio, recording. Nor does it make a
+//! system call but for sockets, the clock and the one wake: no lock is ever waited for. (One that is free makes no call;
+//! that none is there to be taken is `tests/tidy.rs`'s rule for `media`, `rtp` and `dsp`.)
 
+#[path = "media_alloc/calls.rs"]
+mod calls;
 mod phone;
 
 use callwright::id::{CallId, Generation};
@@ -77,12 +81,30 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
+/// What a pass of the loop is made of: sockets and the clock; a new call's sockets; the bells of speech and control.
+const EXPECTED_CALLS: [i64; 10] = [
+    libc::SYS_recvmmsg,
+    libc::SYS_sendmmsg,
+    libc::SYS_sendto,
+    libc::SYS_epoll_wait,
+    libc::SYS_epoll_pwait2,
+    libc::SYS_epoll_ctl,
+    libc::SYS_clock_nanosleep,
+    libc::SYS_clock_gettime,
+    libc::SYS_write,
+    libc::SYS_read,
+];
+
 #[test]
 fn the_worker_never_touches_the_heap() {
-    let mut plane = Plane::start();
+    let watched = calls::watched(&EXPECTED_CALLS, Plane::start);
+    assert!(watched.is_some(), "the kernel refuses a seccomp filter with a listener (Linux 5.5 and later have it)");
+    let Some((mut plane, seen)) = watched else { return };
     let ids = plane.plane.thread_ids();
     assert_eq!(ids.len(), 1);
     WATCHED.store(ids[0], SeqCst);
+    // The thread has its priority and its buffers when it says its id.
+    let before = seen.of(ids[0]);
 
     a_whole_life(&mut plane, 0);
     // And again with both calls recorded.
@@ -106,6 +128,8 @@ fn the_worker_never_touches_the_heap() {
 
     let (allocated, freed) = (ALLOCATED.load(SeqCst), FREED.load(SeqCst));
     assert_eq!((allocated, freed), (0, 0), "allocations and frees on the media thread");
+    assert!(!before.is_empty(), "the listener saw the thread start");
+    assert_eq!(seen.of(ids[0]), before, "system calls on the media thread, by number");
 
     // The instrument works: joining the thread frees its stack of buffers on that very thread.
     plane.plane.shutdown();

@@ -9,6 +9,8 @@
 pub mod asr;
 pub mod assets;
 mod ffi;
+pub mod pack;
+pub mod session;
 pub mod tts;
 pub mod vad;
 

@@ -7,17 +7,18 @@
 //! Graph (silero-vad 6): `input` f32 [1, 32 + 256], `state` f32 [2, 1, 128], `sr` i64 → `output` f32 [1, 1], `stateN`.
 
 use crate::assets::{AssetError, Assets, SETUP_COMMAND};
+use crate::session::{self, SessionError};
 use ort::session::Session;
-use ort::session::builder::GraphOptimizationLevel;
 use ort::value::TensorRef;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 
 /// Samples judged at once: 32 ms at 8 kHz.
 pub const CHUNK_SAMPLES: usize = 256;
 /// Samples of the previous chunk that the graph wants to see again.
 const CONTEXT_SAMPLES: usize = 32;
 const STATE_SIZE: usize = 2 * 128;
+/// Who wants the graph, for messages.
+const PART: &str = "voice activity detection";
 
 /// Why speech cannot be detected.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +34,15 @@ pub enum VadError {
         "voice activity detection: the model's output has an unknown shape; install it again with: {SETUP_COMMAND}"
     )]
     Shape,
+}
+
+impl From<SessionError> for VadError {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Asset(error) => Self::Asset(error),
+            SessionError::Runtime(error) => Self::Runtime(error),
+        }
+    }
 }
 
 /// What the detector remembers of one call.
@@ -66,15 +76,7 @@ impl Silero {
     /// # Errors
     /// [`VadError`]: what to install.
     pub fn load(assets: &Assets) -> Result<Self, VadError> {
-        let environment = environment(assets)?;
-        let session = Session::builder(&environment)?
-            .with_intra_threads(1)
-            .map_err(ort::Error::from)?
-            .with_inter_threads(1)
-            .map_err(ort::Error::from)?
-            .with_optimization_level(GraphOptimizationLevel::Level3)
-            .map_err(ort::Error::from)?
-            .commit_from_file(assets.silero()?)?;
+        let session = session::open(assets, PART, &assets.silero()?)?;
         let mut silero = Self { session };
         // Warms the session: its first run allocates.
         silero.speech_probability(&mut VadState::default(), &[0; CHUNK_SAMPLES])?;
@@ -111,27 +113,6 @@ impl Silero {
         let (_, output) = outputs.get("output").ok_or(VadError::Shape)?.try_extract_tensor::<f32>()?;
         output.first().copied().ok_or(VadError::Shape)
     }
-}
-
-/// ONNX Runtime, loaded once; the environment lives as long as the process.
-fn environment(assets: &Assets) -> Result<ort::environment::Environment, VadError> {
-    static ENVIRONMENT: Mutex<Option<ort::environment::Environment>> = Mutex::new(None);
-    let mut environment = ENVIRONMENT.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(environment) = environment.as_ref() {
-        return Ok(environment.clone());
-    }
-    let library = assets.onnx_runtime()?;
-    let made = ort::init_from(&library)
-        .map_err(|error| AssetError::Unusable {
-            part: "voice activity detection",
-            file: library.display().to_string(),
-            why: error.to_string(),
-            command: SETUP_COMMAND,
-        })?
-        .with_name("callwright")
-        .build()?;
-    *environment = Some(made.clone());
-    Ok(made)
 }
 
 #[cfg(test)]

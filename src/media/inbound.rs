@@ -22,7 +22,9 @@ use crate::media::pass::Pass;
 use crate::media::reorder::{Arrived, Audio, Reorder};
 use crate::rtp::sequence::{Admission, Released};
 use crate::time::{MediaTime, Tick};
+use callwright_dsp::cng::ComfortNoise;
 use callwright_dsp::codec::Decoder;
+use callwright_dsp::codec::comfort_noise::NoiseParameters;
 use callwright_dsp::level;
 use callwright_dsp::plc::Concealment;
 use ringbuf::traits::Producer;
@@ -62,6 +64,10 @@ struct Timeline {
     silence_since: u64,
     /// A loss was declared and not yet filled.
     lost: bool,
+    /// What the pauses sound like.
+    noise: ComfortNoise,
+    /// The sender has described the pause that we are in (RFC 3389); its next audio ends it.
+    described: bool,
 }
 
 impl Inbound {
@@ -74,6 +80,8 @@ impl Inbound {
             next: None,
             silence_since: 0,
             lost: false,
+            noise: ComfortNoise::new(1),
+            described: false,
         };
         Self { reorder: Reorder::new(), timeline }
     }
@@ -92,6 +100,14 @@ impl Inbound {
     pub(super) fn handle_new_source(&mut self) {
         self.reorder.reset();
         self.timeline.next = None;
+        self.timeline.described = false;
+    }
+
+    /// The sender falls silent and says what its pause sounds like: speech and the recording hear that instead of digital
+    /// silence, so that the line does not seem to have died.
+    pub(super) fn handle_comfort_noise(&mut self, parameters: &NoiseParameters) {
+        self.timeline.noise.handle_parameters(parameters);
+        self.timeline.described = true;
     }
 
     /// Takes one packet of the call's source. True when it was in order and its audio is in the ring now.
@@ -207,6 +223,7 @@ impl Timeline {
             self.next = Some((packet.timestamp, clock));
             return;
         };
+        self.described = false;
         let pcm = &mut pcm[..decoded];
         let ahead = (self.fed + samples).saturating_sub(wall);
         if self.fed + samples > ceiling || (ahead > AHEAD_TOLERATED && !level::is_louder(pcm, PAUSE_DBFS)) {
@@ -254,14 +271,19 @@ impl Timeline {
         }
     }
 
-    /// Feeds silence that no packet brought.
+    /// Feeds what stands for a pause: silence, or the noise that the sender has described.
     fn feed_silence(&mut self, pass: &mut Pass<'_>, stats: &mut SessionStats, ears: &mut Ears, mut samples: u64) {
         stats.silence_samples += samples;
         self.silence_since += samples;
         while samples > 0 {
             let now = usize::try_from(samples).unwrap_or(FRAME_SAMPLES).min(FRAME_SAMPLES);
-            ears.handle_missing(MediaTime(self.fed), &[], now);
-            self.push(pass, stats, &[0; FRAME_SAMPLES][..now], pass.now, true);
+            let mut pause = [0; FRAME_SAMPLES];
+            let pause = &mut pause[..now];
+            if self.described {
+                self.noise.fill(pause);
+            }
+            ears.handle_missing(MediaTime(self.fed), if self.described { pause } else { &[] }, now);
+            self.push(pass, stats, pause, pass.now, true);
             samples -= now as u64;
         }
     }

@@ -1,8 +1,9 @@
 //! Where audio that passes through belongs on a recording. Purpose: a bridge keeps no audio time; each side's samples are
 //! placed by its sender's timestamps, so that losses, bursts and packets out of order cost nothing, and the whole follows
-//! the wall clock. Media workers; a few words a side. Invariants: against the wall clock nothing accumulates: the packet
-//! with the least delay of five seconds is within 20 ms of it, or moves there, a millisecond a packet; no packet is left
-//! out whole. Deliberately absent: samples, files (`recorder`).
+//! the wall clock. Media workers; a few words a side. Invariants: against the wall clock nothing accumulates: where the
+//! packets with the least delay of two times five seconds agree that the sender's clock has gone half a millisecond off, the
+//! audio moves back, a millisecond a packet at most, so that two sides do not drift apart; no packet is left out whole.
+//! Deliberately absent: samples, files (`recorder`).
 
 use crate::media::coders::SPEECH_RATE;
 
@@ -10,8 +11,10 @@ use crate::media::coders::SPEECH_RATE;
 const GAP_MAX: i64 = 16_000;
 /// Further from the wall clock than this (1 s), it is not the sender's clock that is off.
 const OFF_MAX: i64 = 8_000;
-/// Audio may be off by this (20 ms).
-const OFF_TOLERATED: i64 = 160;
+/// Audio may be off by this (half a millisecond).
+const OFF_TOLERATED: i64 = 4;
+/// Moved at most in five seconds (20 ms).
+const MOVED_MAX: i64 = 160;
 /// Packets that are watched for the one with the least delay.
 const WATCHED: u16 = 250;
 /// Samples that one packet is made shorter or longer by, at most (1 ms).
@@ -45,6 +48,8 @@ pub(super) struct Placing {
     expected: Option<(u32, u32)>,
     /// Furthest ahead of the wall clock, of the packets watched.
     ahead: Option<i64>,
+    /// The same of the five seconds before: the network's delay changes from one to the next, a clock goes on.
+    ahead_before: i64,
     watched: u16,
     /// Samples to be filled (or, below 0, left out) in the next packets.
     owed: i64,
@@ -98,8 +103,13 @@ impl Placing {
         self.watched += 1;
         if self.watched >= WATCHED {
             self.watched = 0;
-            if let Some(ahead) = self.ahead.take().filter(|ahead| ahead.abs() > OFF_TOLERATED) {
-                self.owed = -ahead.clamp(-OFF_TOLERATED, OFF_TOLERATED);
+            let now = self.ahead.take().unwrap_or_default();
+            let before = std::mem::replace(&mut self.ahead_before, now);
+            let both = if now.signum() == before.signum() { now.signum() * now.abs().min(before.abs()) } else { 0 };
+            if both.abs() > OFF_TOLERATED {
+                self.owed = -both.clamp(-MOVED_MAX, MOVED_MAX);
+                // What is moved now is not still off.
+                self.ahead_before = now + self.owed;
             }
         }
     }
@@ -116,8 +126,11 @@ mod tests {
     }
 
     /// Packets of a clock that is fast by so many parts in a million, for an hour; the network delays each by up to 40 ms.
-    fn hour(fast: i64) -> (i64, i64, usize) {
-        let (mut placing, mut worst, mut error, mut end, mut holes) = (Placing::default(), 0, 0, 0, 0);
+    /// Samples that audio was off at worst, that it was off after a minute and at the end (mean of a minute each), holes.
+    fn hour(fast: i64) -> (i64, [i64; 2], usize) {
+        const MINUTE: u64 = 3_000;
+        let (mut placing, mut worst, mut end, mut holes) = (Placing::default(), 0, 0, 0);
+        let mut off = [0; 2];
         let mut random = 1u32;
         for n in 0..180_000u64 {
             random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -129,19 +142,33 @@ mod tests {
                 holes += 1;
             }
             end = placed.at + placed.fill as u64 - placed.trim as u64 + FRAME;
-            error = placed.at as i64 - sent;
+            let error = placed.at as i64 - sent;
             worst = worst.max(error.abs());
+            match n / MINUTE {
+                1 => off[0] += error,
+                59 => off[1] += error,
+                _ => {}
+            }
         }
-        (worst, error, holes)
+        (worst, off.map(|sum| sum / MINUTE as i64), holes)
     }
 
     #[test]
     fn no_clock_drifts_away_from_the_wall_clock() {
         for fast in [-1000, -100, 0, 50, 100, 1000, 3000] {
-            let (worst, last, holes) = hour(fast);
-            assert!(worst <= 60 * 8 && last.abs() <= 60 * 8, "{fast} ppm: {worst} samples off, {last} at the end");
+            let (worst, [first, last], holes) = hour(fast);
+            assert!(worst <= 60 * 8, "{fast} ppm: {worst} samples off");
+            // A millisecond an hour: what two sides of a recording may drift apart.
+            assert!((last - first).abs() < 8, "{fast} ppm: {first} samples off after a minute, {last} after an hour");
             assert_eq!(holes, 0, "{fast} ppm");
         }
+    }
+
+    /// One side's clock is fast and the other's slow, as two phones' are: an hour later they are as they were.
+    #[test]
+    fn two_sides_do_not_drift_apart() {
+        let apart = |n: usize| hour(100).1[n] - hour(-100).1[n];
+        assert!((apart(1) - apart(0)).abs() < 8, "{} samples, then {}", apart(0), apart(1));
     }
 
     #[test]

@@ -27,6 +27,7 @@ use crate::rtp::stats::{Arrival, Reception};
 use crate::rtp::{Codec, Format, Formats, Header, Packet};
 use crate::telemetry::Marks;
 use crate::time::{MediaTime, Tick};
+use callwright_dsp::codec::comfort_noise::NoiseParameters;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ mod bridging;
 mod orders;
 mod reporting;
 
-/// Comfort noise, RFC 3389: accepted, and heard as the silence that it stands for.
+/// Comfort noise, RFC 3389, at 8 kHz: its static payload type.
 const COMFORT_NOISE: u8 = 13;
 /// How often a call looks at its media timeout, in milliseconds: on the full tenth of a second, so that calls share the
 /// wake-ups that this takes.
@@ -271,6 +272,11 @@ impl Session {
         let (stats, coders, ears) = (&mut self.stats, &mut self.coders, &mut self.ears);
         match &mut self.role {
             RoleParts::Speech(parts) => {
+                if kind == Kind::ComfortNoise
+                    && let Some(parameters) = NoiseParameters::parse(packet.payload)
+                {
+                    parts.inbound.handle_comfort_noise(&parameters);
+                }
                 let readable = parts.inbound.handle_packet(pass, stats, coders, ears, &arrived);
                 self.report_keys(pass);
                 if readable {

@@ -7,10 +7,12 @@
 //! | `event` | [`SpeechEvent`]: everything that a call hears from the plane |
 //! | `ears` | the thread that drains every call's inbound ring and finds speech in it |
 //! | `vad` | where speech starts and ends in one call's audio (sans-IO) |
-//! | `asr` | the recogniser threads and their pool of warm decoders |
-//! | `search` | what the recogniser listens for under each expectation |
+//! | `asr` | the recogniser threads: turns, places, results |
+//! | `recogniser/` | what they ask of an engine, and one file an engine |
+//! | `search` | what the embedded recogniser listens for under each expectation |
 //! | `language_model` | 3-gram models from the domain's sentences (pure) |
 //! | `tts` | the thread that speaks: clauses, prompt cache, backlog, flush |
+//! | `synthesiser/` | what it asks of a voice, and one file an engine |
 //! | `clause` | where a text is cut for synthesis (pure) |
 //! | `normalise` | how written text is said (pure) |
 //!
@@ -27,7 +29,9 @@ mod lane;
 pub mod language_model;
 mod normalise;
 mod plane;
+mod recogniser;
 mod search;
+mod synthesiser;
 mod tts;
 mod vad;
 

@@ -8,6 +8,7 @@ use super::asr::{self, Job, Jobs};
 use super::ears::{self, Ear, EarsCommand};
 use super::event::{EngineStatus, Part, SpeechEvent};
 use super::lane::SpeechLane;
+use super::recogniser::pocketsphinx::PocketSphinxRecogniser;
 use super::search;
 use super::tts::{self, MouthCommand, Voice};
 use crate::conversation::DomainText;
@@ -250,7 +251,8 @@ impl SpeechPlane {
         }
         for (n, share) in shares.into_iter().enumerate() {
             let (jobs, inbox) = bounded::<Job>(SPEECH_JOBS_MAX);
-            self.spawn(format!("asr-{n}"), move || asr::run(share, &inbox))?;
+            let engine = Box::new(PocketSphinxRecogniser::new(share));
+            self.spawn(format!("asr-{n}"), move || asr::run(engine, &inbox))?;
             self.recognisers.push(jobs);
         }
         let mut note = format!(
@@ -265,14 +267,16 @@ impl SpeechPlane {
     }
 
     fn start_mouth(&mut self, config: &SpeechConfig, assets: &Assets) -> Result<(), SpeechError> {
-        let flite = match Flite::load(assets, &config.voice) {
-            Ok(flite) => flite,
-            Err(error) => {
-                self.missing(Part::Tts, error.to_string());
+        let made = Flite::load(assets, &config.voice)
+            .map_err(|error| error.to_string())
+            .and_then(|flite| Voice::new(Box::new(flite)));
+        let voice = match made {
+            Ok(voice) => voice,
+            Err(note) => {
+                self.missing(Part::Tts, note);
                 return Ok(());
             }
         };
-        let voice = Voice::new(flite);
         let (commands, inbox) = bounded(SPEECH_JOBS_MAX);
         self.spawn("mouth".into(), move || tts::run(voice, &inbox))?;
         self.mouth = Some(commands);

@@ -10,12 +10,13 @@ use super::asr::tell;
 use super::clause::{Clause, clauses};
 use super::event::{Part, SpeechEvent};
 use super::normalise::normalise;
+use super::synthesiser::Synthesiser;
 use crate::conversation::WordTime;
 use crate::id::{CallId, Generation, UtteranceId};
 use crate::limits::{FRAME_SAMPLES, PROMPT_CACHE_SAMPLES, SPEECH_UTTERANCES_MAX, SPOKEN_TEXT_MAX};
 use crate::media::{OutFrame, OutboundProducer};
 use callwright_dsp::resample::half_band::Downsampler2;
-use callwright_models::tts::{Flite, WordTime as EngineWord};
+use callwright_models::tts::WordTime as EngineWord;
 use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
 use ringbuf::traits::{Observer, Producer};
 use std::collections::{HashMap, VecDeque};
@@ -34,6 +35,8 @@ const REFILL: Duration = Duration::from_millis(20);
 const SPEECH_RMS: f32 = 3277.0;
 /// A block below this is silence within synthesised speech (before gain).
 const SILENT_PEAK: u16 = 150;
+/// Rate of voices, Hz; brought down by half to the line's.
+const ENGINE_RATE: u32 = 16_000;
 /// Resolution of trimming: 8 ms.
 const BLOCK: usize = 64;
 /// What the voice's level is measured on, and what warms it.
@@ -81,7 +84,7 @@ struct Lane {
 
 /// The voice with what it has said before.
 pub(super) struct Voice {
-    flite: Flite,
+    synthesiser: Box<dyn Synthesiser>,
     gain: f32,
     cache: HashMap<String, (u64, Arc<Rendered>)>,
     cached_samples: usize,
@@ -90,17 +93,21 @@ pub(super) struct Voice {
 
 impl Voice {
     /// Warms the voice and measures its level.
-    pub(super) fn new(mut flite: Flite) -> Self {
+    pub(super) fn new(mut synthesiser: Box<dyn Synthesiser>) -> Result<Self, String> {
+        if synthesiser.sample_rate() != ENGINE_RATE {
+            return Err(format!("a voice of {} Hz; {ENGINE_RATE} Hz is wanted", synthesiser.sample_rate()));
+        }
         let (mut sum, mut count) = (0.0_f64, 0_u32);
-        flite.speak(REFERENCE, &mut |chunk| {
+        synthesiser.speak(REFERENCE, &mut |chunk| {
             for block in chunk.chunks(BLOCK).filter(|block| peak(block) >= SILENT_PEAK) {
                 sum += block.iter().map(|s| f64::from(*s) * f64::from(*s)).sum::<f64>();
                 count += block.len() as u32;
             }
             ControlFlow::Continue(())
-        });
+        })?;
         let rms = if count == 0 { SPEECH_RMS } else { (sum / f64::from(count)).sqrt() as f32 };
-        Self { flite, gain: (SPEECH_RMS / rms).clamp(0.1, 10.0), cache: HashMap::new(), cached_samples: 0, uses: 0 }
+        let gain = (SPEECH_RMS / rms).clamp(0.1, 10.0);
+        Ok(Self { synthesiser, gain, cache: HashMap::new(), cached_samples: 0, uses: 0 })
     }
 
     fn cached(&mut self, text: &str) -> Option<Arc<Rendered>> {
@@ -131,13 +138,17 @@ impl Voice {
 
     /// Synthesises a clause; `sink` gets finished 8 kHz samples as they come and may stop. The silence around the speech is
     /// trimmed, the clause's own pause added. What was stopped is given back as far as it came, and not kept.
-    fn render(&mut self, clause: &Clause, sink: &mut dyn FnMut(&[i16]) -> ControlFlow<()>) -> Arc<Rendered> {
+    fn render(
+        &mut self,
+        clause: &Clause,
+        sink: &mut dyn FnMut(&[i16]) -> ControlFlow<()>,
+    ) -> (Arc<Rendered>, Result<(), String>) {
         // A cached clause ends in its pause, so the pause is part of the key.
         let text = clause.text();
         let key = format!("{} {text}", clause.pause_ms);
         if let Some(rendered) = self.cached(&key) {
             let _ = sink(&rendered.samples);
-            return rendered;
+            return (rendered, Ok(()));
         }
         let gain = self.gain;
         let mut down = Downsampler2::default();
@@ -145,7 +156,7 @@ impl Voice {
         let mut trim = Trim::default();
         let mut samples: Vec<i16> = Vec::new();
         let mut stopped = false;
-        let engine_words = self.flite.speak(&text, &mut |chunk| {
+        let spoken = self.synthesiser.speak(&text, &mut |chunk| {
             for part in chunk.chunks(narrow.len()) {
                 let made = down.process(part, &mut narrow);
                 let before = samples.len();
@@ -157,6 +168,10 @@ impl Voice {
             }
             ControlFlow::Continue(())
         });
+        let (engine_words, failure) = match spoken {
+            Ok(words) => (words, Ok(())),
+            Err(what) => (Vec::new(), Err(what)),
+        };
         let before = samples.len();
         if !stopped && !samples.is_empty() {
             samples.resize(samples.len() + clause.pause_ms as usize * 8, 0);
@@ -172,10 +187,10 @@ impl Voice {
             word.start_ms = word.start_ms.min(word.end_ms);
         }
         let rendered = Arc::new(Rendered { samples, words });
-        if !stopped {
+        if !stopped && failure.is_ok() {
             self.keep(key, &rendered);
         }
-        rendered
+        (rendered, failure)
     }
 }
 
@@ -283,7 +298,8 @@ pub(super) fn run(mut voice: Voice, commands: &Receiver<MouthCommand>) {
                 }
                 MouthCommand::Warm { text } => {
                     for clause in clauses(normalise(bounded(&text))) {
-                        voice.render(&clause, &mut |_| ControlFlow::Continue(()));
+                        // A prompt that cannot be warmed is said when it is wanted, or fails then.
+                        let _ = voice.render(&clause, &mut |_| ControlFlow::Continue(()));
                     }
                 }
                 MouthCommand::Detach { call } => {
@@ -371,7 +387,7 @@ impl Lane {
             let generation = Arc::clone(&self.generation);
             let mine = utterance.generation.0;
             let (outbound, events) = (&mut self.outbound, &self.events);
-            let rendered = voice.render(&clause, &mut |samples| {
+            let (rendered, outcome) = voice.render(&clause, &mut |samples| {
                 if generation.load(Ordering::Acquire) > mine {
                     return ControlFlow::Break(());
                 }
@@ -383,6 +399,9 @@ impl Lane {
                 }
                 ControlFlow::Continue(())
             });
+            if let Err(what) = outcome {
+                tell(&self.events, SpeechEvent::Failed { part: Part::Tts, what });
+            }
             let utterance = &mut self.utterances[at];
             utterance.words.extend(rendered.words.iter().map(|word| WordTime {
                 word: word.word.clone(),

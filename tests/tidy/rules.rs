@@ -204,6 +204,20 @@ pub(crate) const NAMES: &[Name] = &[
     },
     Name {
         names: &[
+            "std::sync::Mutex",
+            "std::sync::RwLock",
+            "std::sync::Condvar",
+            "std::sync::Once",
+            "std::sync::LazyLock",
+            "std::sync::mpsc",
+            "parking_lot",
+        ],
+        place: Place::Never(&["rtp", "dsp"]),
+        rule: "what runs for every packet takes no lock",
+        remedy: "own the state; what is computed once is computed in `new`",
+    },
+    Name {
+        names: &[
             "tokio",
             "serde",
             "serde_json",

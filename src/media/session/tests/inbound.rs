@@ -48,6 +48,35 @@ fn a_pause_without_packets_is_as_long_in_audio_time() {
 }
 
 #[test]
+fn a_pause_sounds_as_its_sender_says_until_it_speaks_again() {
+    let mut rig = Rig::new(Role::Speech);
+    for n in 0..10u16 {
+        rig.packet(ms(u64::from(n) * 20 + 20), n, u32::from(n) * 160, &voice(n, 160));
+    }
+    // Comfort noise at −50 dBov, then a second of nothing.
+    let noise = Header { payload_type: 13, sequence: 10, timestamp: 1600, ssrc: 7, ..Header::default() };
+    rig.packet_from(phone(), ms(220), noise, &[50]);
+    for n in 0..10u16 {
+        rig.packet(ms(u64::from(n) * 20 + 1220), n + 11, u32::from(n) * 160 + 9600, &voice(n, 160));
+    }
+    rig.run(ms(2500));
+    rig.check_continuous();
+    let level = |from: u64, to: u64| {
+        let heard: Vec<i16> = rig
+            .heard
+            .iter()
+            .filter(|f| (from * 8..to * 8).contains(&f.at.0))
+            .flat_map(|f| f.samples().to_vec())
+            .collect();
+        20.0 * (callwright_dsp::level::rms(&heard).max(1e-3) / 32_768.0).log10()
+    };
+    assert!((level(260, 1160) + 50.0).abs() < 1.0, "{}", level(260, 1160));
+    // It spoke again and then vanished without a word: silence.
+    assert!(level(1700, 2400) < -90.0, "{}", level(1700, 2400));
+    assert_eq!((rig.session.stats().late, rig.session.stats().concealed_samples), (0, 0));
+}
+
+#[test]
 fn a_loss_is_concealed_in_place() {
     let mut rig = Rig::new(Role::Speech);
     for n in (0..20u16).filter(|n| *n != 7) {

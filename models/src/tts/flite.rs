@@ -4,6 +4,7 @@
 //! Invariant: a stop takes effect within 16 ms of audio. Deliberately absent: clause splitting, level, resampling, text
 //! normalisation (`speech::tts`).
 
+use super::WordTime;
 use crate::assets::{AssetError, Assets};
 use crate::ffi::flite;
 use std::fmt;
@@ -12,17 +13,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Samples per second of the voices that we use.
 pub const SAMPLE_RATE: u32 = 16_000;
-
-/// One word as it was given, with its place in the audio.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WordTime {
-    /// The token as written in the text, without the punctuation around it.
-    pub word: String,
-    /// Milliseconds from the first sample to the start of the word.
-    pub start_ms: u32,
-    /// Milliseconds from the first sample to the end of the word.
-    pub end_ms: u32,
-}
 
 /// A Flite voice.
 pub struct Flite {

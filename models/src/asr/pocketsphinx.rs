@@ -5,6 +5,7 @@
 //! cepstral mean, which the caller can take out and put back. Deliberately absent: endpointing, upsampling of telephone
 //! audio, pooling (`speech`).
 
+use super::{AsrError, Hypothesis, Word};
 use crate::assets::{AssetError, Assets};
 use crate::ffi::pocketsphinx::{Library, RawDecoder, Setting};
 use std::collections::HashMap;
@@ -21,28 +22,6 @@ const FRAME_MS: u32 = 10;
 
 /// Two guesses at one word start within this of each other.
 const SAME_WORD_SPAN_MS: f64 = 150.0;
-
-/// Why a decoder cannot be made or used.
-#[derive(Debug, thiserror::Error)]
-pub enum AsrError {
-    /// Library or model missing: the operator installs it.
-    #[error(transparent)]
-    Asset(#[from] AssetError),
-    /// The dictionary or a temporary file cannot be read or written: the operator's disk.
-    #[error("speech recognition: {path}: {source}")]
-    File {
-        /// File or directory concerned.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The engine refused the plan: our fault (a word without pronunciation, a malformed grammar).
-    #[error("speech recognition: the engine refused {what}")]
-    Refused {
-        /// What it refused.
-        what: String,
-    },
-}
 
 /// What a search listens for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,32 +83,6 @@ impl Default for Tuning {
             cepstral_mean: None,
         }
     }
-}
-
-/// One recognised word.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Word {
-    /// As in the plan, without a variant mark.
-    pub word: String,
-    /// Milliseconds from the start of the utterance.
-    pub start_ms: u32,
-    /// Milliseconds from the start of the utterance.
-    pub end_ms: u32,
-    /// Posterior probability in the lattice, 0–1.
-    pub posterior: f32,
-}
-
-/// Result of one utterance.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Hypothesis {
-    /// Words, separated by blanks; empty when nothing was recognised.
-    pub text: String,
-    /// 0–1: geometric mean of the words' posteriors.
-    pub confidence: f32,
-    /// The words with times.
-    pub words: Vec<Word>,
-    /// Feature frames (10 ms) decoded.
-    pub frames: u32,
 }
 
 /// The library and the files that decoders are made from.
@@ -424,7 +377,7 @@ impl Decoder {
         }
         let log_sum: f64 = words.iter().map(|word| f64::from(word.posterior).max(1e-6).ln()).sum();
         let confidence = if words.is_empty() { 0.0 } else { (log_sum / words.len() as f64).exp() as f32 };
-        Hypothesis { text, confidence, words, frames }
+        Hypothesis { text, confidence, words, frames, alternatives: Vec::new() }
     }
 }
 

@@ -1,0 +1,65 @@
+//! Speech recognition engines. Purpose: what every engine answers with; one file an engine.
+//!
+//! | file | engine |
+//! |---|---|
+//! | `pocketsphinx` | the embedded one: words of the agent's domain only |
+//!
+//! Owning thread: whichever made the engine. Deliberately absent: endpointing, pooling, choice of engine (`speech`).
+
+pub mod pocketsphinx;
+
+pub use pocketsphinx::{Decoder, DecoderPlan, PocketSphinx, SAMPLE_RATE, Search, Tuning};
+
+use crate::assets::AssetError;
+use std::io;
+use std::path::PathBuf;
+
+/// Why a decoder cannot be made or used.
+#[derive(Debug, thiserror::Error)]
+pub enum AsrError {
+    /// Library or model missing: the operator installs it.
+    #[error(transparent)]
+    Asset(#[from] AssetError),
+    /// The dictionary or a temporary file cannot be read or written: the operator's disk.
+    #[error("speech recognition: {path}: {source}")]
+    File {
+        /// File or directory concerned.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The engine refused the plan: our fault (a word without pronunciation, a malformed grammar).
+    #[error("speech recognition: the engine refused {what}")]
+    Refused {
+        /// What it refused.
+        what: String,
+    },
+}
+
+/// One recognised word.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Word {
+    /// As in the plan, without a variant mark.
+    pub word: String,
+    /// Milliseconds from the start of the utterance.
+    pub start_ms: u32,
+    /// Milliseconds from the start of the utterance.
+    pub end_ms: u32,
+    /// Posterior probability in the lattice, 0–1.
+    pub posterior: f32,
+}
+
+/// Result of one utterance.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Hypothesis {
+    /// Words, separated by blanks; empty when nothing was recognised.
+    pub text: String,
+    /// 0–1: geometric mean of the words' posteriors.
+    pub confidence: f32,
+    /// The words with times.
+    pub words: Vec<Word>,
+    /// Feature frames (10 ms) decoded.
+    pub frames: u32,
+    /// Other readings of the same audio, the likelier first; empty where the engine gives none.
+    pub alternatives: Vec<String>,
+}

@@ -1,0 +1,58 @@
+//! What a recogniser thread asks of an engine; one file an engine.
+//!
+//! | file | engine |
+//! |---|---|
+//! | `pocketsphinx` | the embedded one, words of the agent's domain only |
+//!
+//! Purpose: `asr` deals turns out to places and never knows which engine hears them. Owning thread: an engine belongs whole
+//! to one "asr-N"; it may have threads of its own, and must never block. Invariants: audio is 8 kHz and comes in order;
+//! every [`Recogniser::finish`] is answered by one result of [`Recogniser::poll_finished`], if need be a failure; a place is
+//! free again after that result, or after [`Recogniser::abandon`]. Deliberately absent: which call sits where (`asr`).
+
+pub(super) mod pocketsphinx;
+
+use crate::conversation::Expectation;
+use callwright_models::asr::Hypothesis;
+
+/// What an engine has learnt of a call's line and speaker, in a form of its own; kept with the call between its turns.
+pub(super) type LineMemory = Option<String>;
+
+/// The outcome of one turn.
+pub(super) struct Finished {
+    /// The words, or why there are none: for the operator.
+    pub(super) heard: Result<Hypothesis, String>,
+    /// What the next turn of this call should begin with.
+    pub(super) memory: LineMemory,
+}
+
+/// An engine that hears up to [`places`](Self::places) turns at once. A place is a number below that.
+pub(super) trait Recogniser: Send {
+    /// Turns that it hears at once; constant.
+    fn places(&self) -> usize;
+
+    /// A turn begins at a free place. An error is for the operator; the place stays free.
+    fn begin(&mut self, place: usize, expectation: Expectation, memory: &LineMemory) -> Result<(), String>;
+
+    /// The next samples, 8 kHz. Engines that work turn by turn may decode here. An error is said once and ends nothing.
+    fn accept(&mut self, place: usize, samples: &[i16]) -> Result<(), String>;
+
+    /// Decodes what was accepted, all places together where that is cheaper. Called after each batch of orders.
+    fn advance(&mut self) {}
+
+    /// Words so far. Called at most every 160 ms of audio a place, after `advance`.
+    fn partial(&mut self, place: usize) -> String;
+
+    /// The turn is over. The result comes through [`poll_finished`](Self::poll_finished), at once or later.
+    fn finish(&mut self, place: usize);
+
+    /// The next result: its place, which is free from now on.
+    fn poll_finished(&mut self) -> Option<(usize, Finished)>;
+
+    /// Some finished turn's result is still to come, so that the thread must look again soon. Local engines: never.
+    fn is_pending(&self) -> bool {
+        false
+    }
+
+    /// Forgets a turn without a result: the call is gone, or the turn made somebody panic. The place is free from now on.
+    fn abandon(&mut self, place: usize);
+}

@@ -1,0 +1,28 @@
+//! What the mouth asks of a voice; one file an engine.
+//!
+//! | file | engine |
+//! |---|---|
+//! | `flite` | the embedded one |
+//!
+//! Purpose: the mouth cuts clauses, keeps rings filled and flushes, and never knows which engine speaks. Owning thread: a
+//! voice belongs to one mouth thread. Invariants: samples come in the voice's own rate, in order, as they are made; a sink
+//! that breaks ends the synthesis within 20 ms of audio where the engine can be stopped, else at its next chunk.
+//! Deliberately absent: level, trimming, resampling to the line, caching (`tts`).
+
+pub(super) mod flite;
+
+use callwright_models::tts::WordTime;
+use std::ops::ControlFlow;
+
+/// Takes samples as they are made; breaking ends the synthesis.
+pub(super) type Sink<'a> = &'a mut dyn FnMut(&[i16]) -> ControlFlow<()>;
+
+/// A voice.
+pub(super) trait Synthesiser: Send {
+    /// Samples per second that it makes.
+    fn sample_rate(&self) -> u32;
+
+    /// Speaks a clause of plain words. Returns the times of its words where the engine knows them, else nothing (the mouth
+    /// then divides by proportion). An error is for the operator; what was spoken before it stands.
+    fn speak(&mut self, text: &str, sink: Sink<'_>) -> Result<Vec<WordTime>, String>;
+}
