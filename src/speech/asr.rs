@@ -111,6 +111,9 @@ pub(super) fn run(engine: Box<dyn Recogniser>, jobs: &Receiver<Job>) {
                 // What has come meanwhile is decoded together.
                 for job in std::iter::once(job).chain(jobs.try_iter().take(BATCH_MAX)) {
                     room.guarded(job);
+                    if room.is_partial_due() {
+                        break;
+                    }
                 }
             }
             Err(RecvTimeoutError::Timeout) => {}
@@ -275,6 +278,10 @@ impl Room {
                 turn.failed = true;
             }
         }
+    }
+
+    fn is_partial_due(&self) -> bool {
+        self.lines.values().filter_map(|line| line.turn.as_ref()).any(|turn| turn.since_partial >= PARTIAL_SAMPLES)
     }
 
     fn tell_partials(&mut self) {
