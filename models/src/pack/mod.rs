@@ -5,6 +5,13 @@
 //! within its own directory, and loaded once by a child process. Deliberately absent: fetching (`packs` of the daemon),
 //! running models (`asr`, `tts`, `eot`).
 
+pub mod check;
+pub mod onnx;
+pub mod probe;
+mod protobuf;
+pub mod sentencepiece;
+pub mod tokens;
+
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
