@@ -6,9 +6,15 @@
 //! running models (`asr`, `tts`, `eot`).
 
 pub mod archive;
+pub mod check;
 pub mod digest;
 pub mod manifest;
+pub mod onnx;
+pub mod probe;
+mod protobuf;
+pub mod sentencepiece;
 pub mod shelf;
+pub mod tokens;
 
 pub use manifest::{ManifestError, catalogue, known};
 pub use shelf::{Record, Shelf, ShelfError};
