@@ -185,9 +185,15 @@ pub fn in_child(
     let mut command = Command::new(executable);
     command.args(["models", "probe"]).arg(installed.directory());
     let said = run(&mut command, &installed.pack.name, patience)?;
-    // A pack in a place that cannot be written to is tried at every start.
-    drop(fs::write(&file, format!("{stamp}{said}\n")));
+    note(assets, installed, &said);
     Ok(said)
+}
+
+/// Writes down that the pack was tried and what it said, so that [`in_child`] need not. A pack in a place that cannot be
+/// written to is tried at every start.
+pub fn note(assets: &Assets, installed: &Installed, said: &str) {
+    let stamp = stamp(assets, installed);
+    drop(fs::write(installed.directory().join(STAMP), format!("{stamp}{said}\n")));
 }
 
 /// Runs the child to its end; its standard output is the answer.
