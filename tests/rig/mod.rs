@@ -43,8 +43,18 @@ impl Daemon {
         Self::start_in(dir, calls, more)
     }
 
+    /// Starts for the first time, so that model packs are offered; from this mirror.
+    pub fn start_offering(mirror: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        Self::start_with_environment(dir, 20, "", &[("CALLWRIGHT_MODELS_MIRROR", mirror), ("CALLWRIGHT_OFFLINE", "0")])
+    }
+
     /// Starts on an existing data directory (a restart).
     pub fn start_in(dir: tempfile::TempDir, calls: usize, more: &str) -> Self {
+        Self::start_with_environment(dir, calls, more, &[("CALLWRIGHT_OFFLINE", "1")])
+    }
+
+    fn start_with_environment(dir: tempfile::TempDir, calls: usize, more: &str, environment: &[(&str, &str)]) -> Self {
         let sip = free_udp();
         let http = free_tcp();
         let rtp = free_rtp_range();
@@ -64,7 +74,8 @@ impl Daemon {
             .args(["serve", "--config"])
             .arg(&config)
             .env("CALLWRIGHT_NATIVE", native())
-            .env("CALLWRIGHT_OFFLINE", "1")
+            .env_remove("CI")
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("the log file twice"))
             .stderr(log)
