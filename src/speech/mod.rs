@@ -46,4 +46,4 @@ pub use event::{EngineStatus, Part, SpeechEvent};
 pub use lane::SpeechLane;
 pub use normalise::{SpokenWord, normalise};
 pub use plane::{AgentSpeech, SpeechConfig, SpeechError, SpeechPlane};
-pub use stream::SpeechStream;
+pub use stream::{Heard, SpeechStream};

@@ -353,7 +353,7 @@ impl SpeechPlane {
         let ear = Ear::new(call, heard, sender, jobs, listening);
         self.ears.commands.try_send(EarsCommand::Attach(ear)).map_err(|_| SpeechError::NoStream)?;
         self.ears.wake.signal();
-        Ok(SpeechStream { _lane: lane, inbound, events, progress, fed: 0, answered: 0 })
+        Ok(SpeechStream { lane, inbound, events, progress, fed: 0, answered: 0 })
     }
 
     fn served(&self, agent: &str) -> Result<&Served, SpeechError> {

@@ -35,6 +35,10 @@ pub enum Metric {
     ApiRequests,
     /// Clients that follow the event stream.
     EventStreams,
+    /// Clients whose speech is heard.
+    SpeechStreams,
+    /// How often such a client was told `slow`.
+    SpeechStreamsSlow,
     /// Share of the last second in which a media worker was busy, by worker.
     MediaBusy,
     /// Complexity at which the Opus encoders of a worker run, by worker.
@@ -42,7 +46,7 @@ pub enum Metric {
 }
 
 /// All of them, for descriptions.
-const ALL: [Metric; 15] = [
+const ALL: [Metric; 17] = [
     Metric::CallsEnded,
     Metric::CallsActive,
     Metric::RecordingsEnded,
@@ -56,6 +60,8 @@ const ALL: [Metric; 15] = [
     Metric::BuildsSlow,
     Metric::ApiRequests,
     Metric::EventStreams,
+    Metric::SpeechStreams,
+    Metric::SpeechStreamsSlow,
     Metric::MediaBusy,
     Metric::OpusComplexity,
 ];
@@ -78,6 +84,8 @@ impl Metric {
             Self::BuildsSlow => "builds_slow_total",
             Self::ApiRequests => "api_requests_total",
             Self::EventStreams => "event_streams",
+            Self::SpeechStreams => "speech_streams",
+            Self::SpeechStreamsSlow => "speech_streams_slow_total",
             Self::MediaBusy => "media_busy_ratio",
             Self::OpusComplexity => "media_opus_complexity",
         }
@@ -98,6 +106,8 @@ impl Metric {
             Self::BuildsSlow => "Builds refused since four were waiting",
             Self::ApiRequests => "Requests of the control API",
             Self::EventStreams => "Clients on the event stream",
+            Self::SpeechStreams => "Clients whose speech is heard",
+            Self::SpeechStreamsSlow => "Clients of /stream told to slow down",
             Self::MediaBusy => "Share of the last second in which a media worker was busy",
             Self::OpusComplexity => "Complexity of Opus encoders: follows what the core has left",
         }
@@ -132,6 +142,7 @@ pub fn install() -> Result<Handle, String> {
             | Metric::AppStarts
             | Metric::BuildStages
             | Metric::BuildsSlow
+            | Metric::SpeechStreamsSlow
             | Metric::ApiRequests => {
                 metrics::describe_counter!(metric.name(), metric.help());
             }
@@ -141,6 +152,7 @@ pub fn install() -> Result<Handle, String> {
             Metric::CallsActive
             | Metric::RecordingsActive
             | Metric::EventStreams
+            | Metric::SpeechStreams
             | Metric::MediaBusy
             | Metric::OpusComplexity => {
                 metrics::describe_gauge!(metric.name(), metric.help())
@@ -223,6 +235,17 @@ pub fn api_answer(route: &str, status: u16) {
 pub fn event_streams(open: usize) {
     #[expect(clippy::cast_precision_loss, reason = "bounded by EVENT_STREAMS_MAX")]
     metrics::gauge!(Metric::EventStreams.name()).set(open as f64);
+}
+
+/// So many clients stream speech.
+pub fn speech_streams(open: usize) {
+    #[expect(clippy::cast_precision_loss, reason = "bounded by SPEECH_STREAMS_MAX")]
+    metrics::gauge!(Metric::SpeechStreams.name()).set(open as f64);
+}
+
+/// A client was told that more than `limits::STREAM_QUEUE_MAX` of its chunks wait.
+pub fn speech_stream_slow() {
+    metrics::counter!(Metric::SpeechStreamsSlow.name()).increment(1);
 }
 
 #[cfg(test)]
