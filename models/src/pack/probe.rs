@@ -266,10 +266,8 @@ fn stamp(assets: &Assets, installed: &Installed) -> String {
     for library in [assets.sherpa(), assets.onnx_runtime()].into_iter().flatten() {
         file(&library.display().to_string(), &library);
     }
-    for (part, names) in &installed.pack.files {
-        for name in names.split(',') {
-            file(part, &installed.directory().join(name.trim()));
-        }
+    for (part, name) in &installed.pack.files {
+        file(part, &installed.directory().join(name));
     }
     stamp.push('\n');
     stamp
