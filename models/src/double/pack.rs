@@ -124,7 +124,9 @@ fn tokens(words: &[&str]) -> String {
 /// The build directory that this executable came from; without one, where temporary files go.
 fn cache() -> PathBuf {
     let executable = std::env::current_exe().unwrap_or_default();
-    let target = executable.ancestors().find(|directory| directory.join("CACHEDIR.TAG").is_file());
+    // Cargo marks its directory, unless that was copied.
+    let is_target = |directory: &&Path| directory.ends_with("target") || directory.join("CACHEDIR.TAG").is_file();
+    let target = executable.ancestors().find(is_target);
     target.map_or_else(|| std::env::temp_dir().join("callwright"), Path::to_path_buf)
 }
 
