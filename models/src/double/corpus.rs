@@ -12,7 +12,7 @@ use callwright_dsp::resample::{Rate, Resampler};
 use std::ops::ControlFlow;
 
 /// Who speaks.
-pub const VOICE: &str = "slt";
+const VOICE: &str = "slt";
 
 /// A sentence as it was said.
 pub(super) struct Spoken {
@@ -43,6 +43,14 @@ impl Speaker {
         let words = words.into_iter().map(|word| (word.word, samples_in(word.end_ms))).collect();
         Spoken { samples, words }
     }
+}
+
+/// A sentence as the double knows it: `slt` at 8 kHz, before any line.
+///
+/// # Errors
+/// [`AssetError`] when Flite is not installed.
+pub fn say(assets: &Assets, sentence: &str) -> Result<Vec<i16>, AssetError> {
+    Ok(Speaker::load(assets)?.say(sentence).samples)
 }
 
 /// A telephone line.

@@ -16,16 +16,18 @@
 //! else; it is no product and in no catalogue. Compiled for tests and with the feature `double` only. Any thread.
 //! Deliberately absent: decoding (sherpa-onnx does that), everything that a person could use.
 
-pub mod corpus;
+mod corpus;
 mod front;
 pub mod onnx;
 mod pack;
-pub mod random;
+mod random;
 mod recogniser;
 mod sentences;
 mod train;
 
-pub use pack::{NAME, directory, pack, write_archive, write_pack};
+pub use corpus::{Line, say};
+pub use pack::{NAME, directory, installed, pack, write_archive, write_pack};
+pub use random::Random;
 pub use sentences::{SENTENCES, vocabulary};
 
 use crate::assets::AssetError;

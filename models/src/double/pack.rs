@@ -10,7 +10,7 @@ use super::sentences::vocabulary;
 use super::train::train;
 use crate::assets::Assets;
 use crate::pack::shelf::PACK_FILE;
-use crate::pack::{Family, Kind, Pack};
+use crate::pack::{Family, Installed, Kind, Pack};
 use bzip2::Compression;
 use bzip2::write::BzEncoder;
 use sha2::{Digest, Sha256};
@@ -82,6 +82,14 @@ pub fn directory(assets: &Assets) -> Result<PathBuf, DoubleError> {
         fs::rename(&stage, &made)?;
     }
     Ok(made)
+}
+
+/// The pack where it was made, as if a shelf held it.
+///
+/// # Errors
+/// [`DoubleError`].
+pub fn installed(assets: &Assets) -> Result<Installed, DoubleError> {
+    Ok(Installed { pack: pack(), directory: directory(assets)? })
 }
 
 /// Copies the pack's files into `directory`, which is made.
