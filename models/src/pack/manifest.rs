@@ -136,7 +136,7 @@ pub(super) fn check(pack: &Pack) -> Result<(), ManifestError> {
             return Err(broken(pack, "sha256 is 64 hexadecimal digits"));
         }
     }
-    for file in pack.files.values().chain(pack.extra.iter().map(|extra| &extra.file)) {
+    for file in pack.all_files().chain(pack.extra.iter().map(|extra| extra.file.as_str())) {
         if !is_below(file) {
             return Err(broken(pack, format!("{file:?} must lie below the pack's directory")));
         }
@@ -164,6 +164,11 @@ pub fn is_fetchable(url: &str) -> bool {
         _ => host.as_str(),
     };
     matches!(host, "127.0.0.1" | "localhost" | "[::1]")
+}
+
+/// One part may be several files, parted by commas: lexicons of two languages.
+pub fn files_of(files: &str) -> impl Iterator<Item = &str> {
+    files.split(',').map(str::trim)
 }
 
 impl Kind {
@@ -211,9 +216,11 @@ impl Family {
             Self::Moonshine => &["preprocessor", "encoder", "uncached-decoder", "cached-decoder", "tokens"],
             Self::MoonshineMerged => &["encoder", "merged-decoder", "tokens"],
             Self::Whisper => &["encoder", "decoder", "tokens"],
-            Self::Vits => &["model", "tokens", "lexicon"],
-            Self::Matcha => &["model", "vocoder", "tokens", "lexicon"],
-            Self::Kokoro | Self::Kitten => &["model", "voices", "tokens", "lexicon"],
+            // A lexicon makes English better and other languages possible; without one, English is said from the
+            // embedded recogniser's dictionary.
+            Self::Vits => &["model", "tokens"],
+            Self::Matcha => &["model", "vocoder", "tokens"],
+            Self::Kokoro | Self::Kitten => &["model", "voices", "tokens"],
             Self::SmartTurn => &["model"],
         }
     }
@@ -230,6 +237,20 @@ impl Pack {
     #[must_use]
     pub fn is_optional(&self, part: &str) -> bool {
         !self.family.parts().contains(&part)
+    }
+
+    /// The files of every part, below the pack's directory.
+    pub fn all_files(&self) -> impl Iterator<Item = &str> {
+        self.files.values().flat_map(|files| files_of(files))
+    }
+
+    /// Whether the pack can do without a file: all parts that name it can be left out.
+    #[must_use]
+    pub fn can_spare(&self, file: &str) -> bool {
+        self.files
+            .iter()
+            .filter(|(_, files)| files_of(files).any(|f| f == file))
+            .all(|(part, _)| self.is_optional(part))
     }
 }
 
@@ -256,7 +277,7 @@ mod tests {
             assert!((10..=100).contains(&pack.about.len()), "{name}: {:?} is not one line", pack.about);
             // A size that ends in six zeros was guessed; where the digest is known, so is the size.
             assert!(pack.sha256.is_none() || pack.size % 1_000_000 != 0, "{name}");
-            assert!(pack.extra.iter().all(|extra| pack.files.values().any(|file| *file == extra.file)), "{name}");
+            assert!(pack.extra.iter().all(|extra| pack.all_files().any(|file| file == extra.file)), "{name}");
         }
     }
 

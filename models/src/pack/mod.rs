@@ -59,13 +59,13 @@ pub enum Family {
     Whisper,
     /// `SenseVoice`: `model`, `tokens`.
     SenseVoice,
-    /// VITS, Piper's too: `model`, `tokens`, `lexicon`.
+    /// VITS, Piper's too: `model`, `tokens`, perhaps `lexicon`.
     Vits,
-    /// Matcha: `model`, `vocoder`, `tokens`, `lexicon`.
+    /// Matcha: `model`, `vocoder`, `tokens`, perhaps `lexicon`.
     Matcha,
-    /// Kokoro: `model`, `voices`, `tokens`, `lexicon`.
+    /// Kokoro: `model`, `voices`, `tokens`, perhaps `lexicon`.
     Kokoro,
-    /// Kitten: `model`, `voices`, `tokens`, `lexicon`.
+    /// Kitten: `model`, `voices`, `tokens`, perhaps `lexicon`.
     Kitten,
     /// Smart-turn, version 3: `model`.
     SmartTurn,
@@ -101,7 +101,8 @@ pub struct Pack {
     /// One line for a person who chooses.
     #[serde(default)]
     pub about: String,
-    /// Part (see [`Family`]) → file below the pack's directory. Parts that a family can do without may be absent.
+    /// Part (see [`Family`]) → file below the pack's directory, or several parted by commas (lexicons). Parts that a family
+    /// can do without may be absent.
     pub files: BTreeMap<String, String>,
     /// Files that do not come with the archive and are fetched beside it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -20,6 +20,8 @@ const LOCK_FILE: &str = ".lock";
 /// Directories of ours that no pack may be called.
 const STAGING: &str = ".staging";
 const REMOVING: &str = ".removing";
+/// An older pack while a newer one takes its place.
+const REPLACED: &str = ".replaced";
 /// Octets of a record.
 const RECORD_OCTETS_MAX: u64 = 512 << 10;
 
@@ -105,6 +107,12 @@ impl Shelf {
         Self { directory: directory.into() }
     }
 
+    /// Where downloads wait until they are whole; they survive the process.
+    #[must_use]
+    pub fn downloads(&self) -> PathBuf {
+        self.directory.join(".fetch")
+    }
+
     /// Where the packs lie.
     #[must_use]
     pub fn directory(&self) -> &Path {
@@ -175,10 +183,24 @@ impl Shelf {
             Err(fs::TryLockError::WouldBlock) => return Err(ShelfError::Busy { directory: self.directory.clone() }),
             Err(fs::TryLockError::Error(error)) => return Err(ShelfError::io("locking", &path)(error)),
         }
+        self.put_back()?;
         for left in [STAGING, REMOVING] {
             delete(&self.directory.join(left))?;
         }
         Ok(Lock { _file: file })
+    }
+
+    /// A pack that had made room for one that never came is put back.
+    fn put_back(&self) -> Result<(), ShelfError> {
+        let aside = self.directory.join(REPLACED);
+        let record = read_text(&aside.join(RECORD_FILE)).ok().and_then(|text| toml::from_str::<Record>(&text).ok());
+        if let Some(name) = record.map(|record| record.pack.name).filter(|name| manifest::is_name(name)) {
+            let target = self.directory.join(name);
+            if !target.exists() {
+                return fs::rename(&aside, &target).map_err(ShelfError::io("putting back", &target));
+            }
+        }
+        delete(&aside)
     }
 
     /// An empty directory on the shelf's own file system, for a pack in the making.
@@ -202,7 +224,7 @@ impl Shelf {
             .map_err(|error| ShelfError::Record { name: name.clone(), why: error.to_string() })?;
         write_whole(&from.join(RECORD_FILE), &text)?;
         let target = self.directory.join(name);
-        let aside = self.directory.join(REMOVING);
+        let aside = self.directory.join(REPLACED);
         delete(&aside)?;
         let had_one = target.exists();
         if had_one {
@@ -303,7 +325,7 @@ impl Record {
     /// # Errors
     /// A file cannot be read.
     pub fn digests(pack: &Pack, directory: &Path) -> io::Result<BTreeMap<String, String>> {
-        pack.files.values().map(|file| Ok((file.clone(), digest::of_file(&directory.join(file))?))).collect()
+        pack.all_files().map(|file| Ok((file.to_owned(), digest::of_file(&directory.join(file))?))).collect()
     }
 
     /// The first file that is not what was installed, in words.
@@ -425,7 +447,26 @@ mod tests {
         put(&shelf, &lock, "voice", Family::Vits, "new");
         let file = shelf.active(Kind::Tts).unwrap().file("model").unwrap();
         assert_eq!(fs::read_to_string(file).unwrap(), "new");
-        assert!(!shelf.directory().join(REMOVING).exists());
+        assert!(!shelf.directory().join(REPLACED).exists());
+    }
+
+    #[test]
+    fn an_older_pack_comes_back_when_the_newer_one_never_came() {
+        let (_keep, shelf) = shelf();
+        let lock = shelf.lock().unwrap();
+        let installed = put(&shelf, &lock, "voice", Family::Vits, "old");
+        shelf.activate(&lock, "voice").unwrap();
+        fs::rename(&installed.directory, shelf.directory().join(REPLACED)).unwrap();
+        assert_eq!(shelf.active(Kind::Tts), None);
+        drop(lock);
+        let lock = shelf.lock().unwrap();
+        assert_eq!(shelf.active(Kind::Tts), Some(installed.clone()));
+        // Killed after the newer one had come: the older one goes.
+        fs::create_dir(shelf.directory().join(REPLACED)).unwrap();
+        fs::copy(installed.directory.join(RECORD_FILE), shelf.directory().join(REPLACED).join(RECORD_FILE)).unwrap();
+        drop(lock);
+        shelf.lock().unwrap();
+        assert!(!shelf.directory().join(REPLACED).exists() && shelf.find("voice").is_some());
     }
 
     #[test]
@@ -460,8 +501,8 @@ mod tests {
         assert_eq!(record.damage(&installed.directory), None);
         fs::write(installed.file("tokens").unwrap(), "other").unwrap();
         assert!(record.damage(&installed.directory).unwrap().contains("tokens.bin has changed"));
-        fs::remove_file(installed.file("lexicon").unwrap()).unwrap();
-        assert!(record.damage(&installed.directory).unwrap().contains("lexicon.bin"));
+        fs::remove_file(installed.file("model").unwrap()).unwrap();
+        assert!(record.damage(&installed.directory).unwrap().contains("model.bin"));
     }
 
     #[test]
