@@ -5,14 +5,13 @@ mod fixture;
 use callwright_models::asr::{OnlineEngine, OnlinePlan};
 use callwright_models::pack::check::{CheckError, check};
 use callwright_models::pack::onnx::Header;
-use callwright_models::pack::probe::{self, ProbeError};
+use callwright_models::pack::probe;
 use callwright_models::pack::{Family, Installed};
 use callwright_models::{Assets, session, sherpa};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 fn assets() -> Option<Assets> {
     let assets = Assets::locate();
@@ -185,15 +184,19 @@ fn a_pack_that_says_less_than_its_family_needs_is_refused() {
 
 /// Run by [`a_pack_that_kills_its_process_kills_only_a_child`] as a process of its own; otherwise nothing.
 #[test]
-fn probe_of_a_child() {
-    let arguments: Vec<String> = std::env::args().collect();
-    let [_, models, verb, directory] = arguments.as_slice() else { return };
-    if (models.as_str(), verb.as_str()) == ("models", "probe") {
-        let parent = Path::new(directory).parent().unwrap();
-        let mut pack = fixture::tone(&parent.join("another"));
-        pack.directory = directory.into();
-        probe::load(&Assets::locate(), &pack).unwrap();
-    }
+fn in_a_child() {
+    let Some(directory) = std::env::var_os("CALLWRIGHT_TEST_PACK") else { return };
+    let directory = PathBuf::from(directory);
+    let mut pack = fixture::tone(&directory.with_extension("other"));
+    pack.directory = directory;
+    probe::load(&Assets::locate(), &pack).unwrap();
+}
+
+fn child(pack: &Installed) -> std::process::ExitStatus {
+    let itself = std::env::current_exe().unwrap();
+    let mut command = Command::new(itself);
+    command.args(["--exact", "in_a_child"]).env("CALLWRIGHT_TEST_PACK", pack.directory());
+    command.output().unwrap().status
 }
 
 #[test]
@@ -201,9 +204,7 @@ fn a_pack_that_kills_its_process_kills_only_a_child() {
     let Some(assets) = assets() else { return };
     let directory = tempfile::tempdir().unwrap();
     let pack = fixture::tone(directory.path());
-    let itself = std::env::current_exe().unwrap();
-    let patience = Duration::from_secs(60);
-    probe::in_child(&itself, &assets, &pack, patience).unwrap();
+    assert!(child(&pack).success());
     // Everything about it is as it should be, only that seven frames do not make a chunk: found out when it runs.
     let file = pack.file("model").unwrap();
     let model = fs::read(&file).unwrap();
@@ -213,10 +214,7 @@ fn a_pack_that_kills_its_process_kills_only_a_child() {
     broken[at + 8] = 7;
     fs::write(&file, &broken).unwrap();
     check(&pack).unwrap();
-    match probe::in_child(&itself, &assets, &pack, patience) {
-        Err(ProbeError::Died { how, .. }) => assert!(how.contains("signal 6"), "{how}"),
-        other => panic!("{other:?}"),
-    }
+    assert_eq!(child(&pack).signal(), Some(6), "an exception that nobody catches aborts");
     // A node that no runtime knows: ONNX Runtime says so.
     let mut unknown = model.clone();
     let at = model.windows(6).position(|window| window == b"MatMul").unwrap();
@@ -239,51 +237,23 @@ fn a_sound_pack_says_what_it_is() {
     assert!(said.starts_with("beeps: VITS on sherpa-onnx 2.0.") && said.contains("22050 Hz"), "{said}");
 }
 
-/// A stand-in for the daemon's own executable.
-fn script(directory: &Path, body: &str) -> PathBuf {
-    let file = directory.join("child");
-    fs::write(&file, format!("#!/bin/sh\n{body}\n")).unwrap();
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
-    file
-}
-
 #[test]
-fn a_pack_is_tried_once_for_the_same_files_and_library() {
+fn what_was_tried_holds_for_the_same_files_and_library_only() {
     let Some(assets) = assets() else { return };
     let directory = tempfile::tempdir().unwrap();
     let pack = fixture::tone(directory.path());
-    let count = directory.path().join("count");
-    let child = script(directory.path(), &format!("echo x >>'{}'; echo sound \"$1 $2\"", count.display()));
-    let tried = || fs::read_to_string(&count).unwrap().lines().count();
-    for _ in 0..3 {
-        let said = probe::in_child(&child, &assets, &pack, Duration::from_secs(10)).unwrap();
-        assert_eq!(said, "sound models probe");
-    }
-    assert_eq!(tried(), 1);
+    assert_eq!(probe::tried(&assets, &pack), None);
+    probe::note(&assets, &pack, "loudness: works").unwrap();
+    assert_eq!(probe::tried(&assets, &pack).as_deref(), Some("loudness: works"));
+    let other = native(&directory.path().join("native"), assets.sherpa().ok().as_deref()).unwrap();
+    assert_eq!(probe::tried(&other, &pack), None, "another library");
     let file = pack.file("model").unwrap();
     let model = fs::read(&file).unwrap();
     fs::write(&file, [model.as_slice(), &[0x28, 1]].concat()).unwrap();
-    probe::in_child(&child, &assets, &pack, Duration::from_secs(10)).unwrap();
-    assert_eq!(tried(), 2);
-}
-
-#[test]
-fn however_a_child_ends_its_last_words_are_passed_on() {
-    let Some(assets) = assets() else { return };
-    let directory = tempfile::tempdir().unwrap();
-    let pack = fixture::tone(directory.path());
-    let ends = |body: &str, patience: Duration| {
-        probe::in_child(&script(directory.path(), body), &assets, &pack, patience).unwrap_err().to_string()
-    };
-    let long = Duration::from_secs(10);
-    let said = ends("echo \"'T' does not exist in the metadata\" >&2; exit 255", long);
-    assert!(said.contains("exit status 255") && said.contains("'T' does not exist"), "{said}");
-    let said = ends("kill -9 $$", long);
-    assert!(said.contains("signal 9") && said.contains("it said nothing"), "{said}");
-    let said = ends("exec sleep 30", Duration::from_millis(50));
-    assert!(said.contains("not loaded after"), "{said}");
-    let none = probe::in_child(Path::new("/nonexistent/callwright"), &assets, &pack, long).unwrap_err();
-    assert!(matches!(none, ProbeError::Child { .. }), "{none}");
+    assert_eq!(probe::tried(&assets, &pack), None, "another model");
+    probe::note(&assets, &pack, "again").unwrap();
+    fs::write(pack.directory().join(".probed"), "anything").unwrap();
+    assert_eq!(probe::tried(&assets, &pack), None);
 }
 
 #[test]
