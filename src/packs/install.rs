@@ -92,7 +92,8 @@ impl Installer {
             let said = verify::in_child(&program, &pack.name, directory, false)?;
             // The daemon need not try it again at its next start.
             let installed = Installed { pack: pack.clone(), directory: directory.to_path_buf() };
-            probe::note(&Assets::locate(), &installed, &said);
+            // What cannot be written down is tried again at the next start.
+            let _ = probe::note(&Assets::locate(), &installed, &said);
             Ok(said)
         };
         Self::with_judge(shelf, Box::new(judge), patience)
