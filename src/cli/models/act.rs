@@ -88,7 +88,7 @@ fn say(outcome: &Outcome) {
         println!("{} is installed and serves ({})", pack.name, outcome.verified);
     } else {
         println!("{} is installed and serves from the daemon's next start ({})", pack.name, outcome.verified);
-        if !outcome.pinned {
+        if !outcome.pinned && !pack.url.is_empty() {
             println!("  its digest was not known before: it was trusted, and recorded for the next time");
         }
         println!("  licence: {}", pack.licence);

@@ -70,7 +70,11 @@ fn lines(shelf: &Shelf, rows: &[Row], installed_only: bool, colour: bool) -> Vec
             };
             let name = format!("{:<width$}", row.pack.name);
             let name = if row.installed { paint("1", &name) } else { name };
-            let size = octets_in_words(row.pack.download_octets());
+            // A pack of the operator's own was never fetched.
+            let size = match row.pack.download_octets() {
+                0 => "–".to_owned(),
+                octets => octets_in_words(octets),
+            };
             let star = if row.pack.recommended { "  recommended" } else { "" };
             lines.push(format!("  {mark} {name}  {size:>7}  {:<6} {}{star}", languages(&row.pack), hertz(&row.pack)));
             lines.push(paint("2", &format!("      {} · {}", row.pack.about, row.pack.licence)));
