@@ -3,7 +3,8 @@
 
 mod fixture;
 
-use callwright_models::asr::{Hypothesis, OnlineEngine, OnlinePlan, OnlineTurn};
+use callwright_models::asr::{Hypothesis, OfflineEngine, OfflinePlan, OnlineEngine, OnlinePlan, OnlineTurn};
+use callwright_models::double::onnx::Dim;
 use callwright_models::pack::Installed;
 use callwright_models::tts::{SherpaVoice, VoicePlan};
 use callwright_models::{Assets, sherpa};
@@ -108,7 +109,7 @@ fn a_model_for_one_turn_at_a_time_serves_many() {
     let Some(assets) = assets() else { return };
     let directory = tempfile::tempdir().unwrap();
     let pack = fixture::tone(directory.path());
-    let model = fixture::tone_model(fixture::TONE_METADATA, fixture::Axis::Is(1), fixture::LETTERS.len());
+    let model = fixture::tone_model(fixture::TONE_METADATA, Dim::Fixed(1), 10);
     std::fs::write(pack.file("model").unwrap(), model).unwrap();
     let mut engine = engine(&assets, &pack);
     let mut turns = [engine.begin().unwrap(), engine.begin().unwrap()];
@@ -131,6 +132,93 @@ fn silence_is_no_words() {
         turn.accept(&vec![0; length]);
         let heard = heard(&mut engine, turn);
         assert_eq!((heard.text.as_str(), heard.words.len(), heard.confidence), ("", 0, 0.0));
+    }
+}
+
+fn scripted(assets: &Assets, pack: &Installed, vocabulary: &[&str]) -> (OnlineEngine, Hypothesis) {
+    let vocabulary = vocabulary.iter().map(|word| (*word).to_owned()).collect();
+    let mut engine = OnlineEngine::load(assets, pack, &OnlinePlan { vocabulary, ..OnlinePlan::default() }).unwrap();
+    let mut turn = engine.begin().unwrap();
+    for piece in fixture::noises(3).chunks(160) {
+        turn.accept(piece);
+        engine.decode([&mut turn], usize::MAX);
+    }
+    let heard = heard(&mut engine, turn);
+    (engine, heard)
+}
+
+#[test]
+fn a_transducer_says_how_sure_it_is_and_when() {
+    let Some(assets) = assets() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let (_, heard) = scripted(&assets, &fixture::script(directory.path()), &[]);
+    assert_eq!(heard.text, "call me now");
+    let [call, me, now] = heard.words.as_slice() else { panic!("{heard:?}") };
+    // ME could have been MI, nearly as well.
+    assert!(call.posterior > 0.95 && now.posterior > 0.95 && (0.5..0.65).contains(&me.posterior), "{heard:?}");
+    let product = call.posterior * me.posterior * now.posterior;
+    assert!((heard.confidence - product.cbrt()).abs() < 0.001, "{heard:?}");
+    for (word, said_ms) in heard.words.iter().zip([200, 460, 720]) {
+        assert!(word.start_ms.abs_diff(said_ms) <= 120, "{heard:?}");
+    }
+}
+
+#[test]
+fn expected_words_win_where_the_model_wavers() {
+    let Some(assets) = assets() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let pack = fixture::script(directory.path());
+    let (engine, heard) = scripted(&assets, &pack, &["Call Mia!", "call mia", "Grüße", "42", ""]);
+    assert_eq!((engine.hotwords(), engine.note()), (1, ""));
+    assert_eq!(heard.text, "call mia", "{heard:?}");
+    let words: Vec<_> = heard.words.iter().map(|w| w.word.as_str()).collect();
+    assert_eq!(words, ["call", "mia"]);
+    assert!(heard.confidence > 0.3 && heard.confidence < 1.0, "{heard:?}");
+    // A vocabulary that the model cannot write changes nothing, and is said.
+    let (engine, heard) = scripted(&assets, &pack, &["Zürich"]);
+    assert_eq!((engine.hotwords(), heard.text.as_str()), (0, "call me now"));
+    assert!(engine.note().contains("cannot write it"), "{}", engine.note());
+    // Without pieces it cannot be spelled.
+    std::fs::remove_file(pack.directory().join("bpe.model")).unwrap();
+    let (engine, _) = scripted(&assets, &pack, &["call mia"]);
+    assert!(engine.note().contains("no bpe.model"), "{}", engine.note());
+    let leftovers = std::fs::read_dir(std::env::temp_dir()).unwrap().flatten();
+    let ours = format!("callwright-pieces-{}-", std::process::id());
+    assert!(!leftovers.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with(&ours)));
+}
+
+#[test]
+fn transducer_turns_are_decoded_together() {
+    let Some(assets) = assets() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let mut engine = engine(&assets, &fixture::script(directory.path()));
+    let mut turns: Vec<_> = (0..4).map(|_| engine.begin().unwrap()).collect();
+    for (count, turn) in turns.iter_mut().enumerate() {
+        turn.accept(&fixture::noises(count));
+        engine.finish(turn);
+    }
+    engine.decode(turns.iter_mut(), usize::MAX);
+    let texts: Vec<String> = turns.iter().map(|turn| engine.result(turn).text).collect();
+    assert_eq!(texts, ["", "call", "call me", "call me now"]);
+}
+
+#[test]
+fn a_whole_turn_is_recognised_with_its_times() {
+    let Some(assets) = assets() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let pack = fixture::bursts(directory.path());
+    let mut engine = OfflineEngine::load(&assets, &pack, &OfflinePlan::default()).unwrap();
+    for count in [0, 1, 2, 5] {
+        let heard = engine.recognise(&fixture::noises(count)).unwrap();
+        assert_eq!(heard.text, vec!["yes"; count].join(" "), "{heard:?}");
+        for (n, word) in heard.words.iter().enumerate() {
+            let said_ms = 200 + 260 * n as u32;
+            assert!(word.start_ms.abs_diff(said_ms) <= 120, "{said_ms}: {heard:?}");
+        }
+        assert_eq!(heard.words.len(), count);
+    }
+    for length in [0, 1, 160, 30 * 8000] {
+        assert_eq!(engine.recognise(&vec![0; length]).unwrap().text, "");
     }
 }
 
