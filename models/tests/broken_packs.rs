@@ -234,7 +234,7 @@ fn a_sound_pack_says_what_it_is() {
     assert!(said.starts_with("script: streaming transducer on"), "{said}");
     let said = probe::load(&assets, &fixture::bursts(directory.path())).unwrap();
     assert!(said.starts_with("bursts: SenseVoice on"), "{said}");
-    let said = probe::load(&assets, &fixture::piper(directory.path())).unwrap();
+    let said = probe::load(&assets, &fixture::voices::piper(directory.path())).unwrap();
     assert!(said.starts_with("beeps: VITS on sherpa-onnx 2.0.") && said.contains("22050 Hz"), "{said}");
 }
 

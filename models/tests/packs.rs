@@ -240,7 +240,8 @@ fn turns_outlive_their_engine() {
 fn the_voice_says_every_word_and_stops_between_sentences() {
     let Some(assets) = assets() else { return };
     let directory = tempfile::tempdir().unwrap();
-    let mut voice = SherpaVoice::load(&assets, &fixture::piper(directory.path()), VoicePlan::default()).unwrap();
+    let mut voice =
+        SherpaVoice::load(&assets, &fixture::voices::piper(directory.path()), VoicePlan::default()).unwrap();
     assert_eq!((voice.sample_rate(), voice.speakers()), (22_050, 1));
     let mut said = |text: &str, sentences: usize| {
         let mut chunks = Vec::new();
@@ -255,7 +256,7 @@ fn the_voice_says_every_word_and_stops_between_sentences() {
     let one = said("Hello.", 9);
     assert_eq!(one.len(), 1);
     // h ə l ˈ o ʊ . with padding between and marks around.
-    assert!(one[0] >= 7 * fixture::PHONEME_SAMPLES, "{one:?}");
+    assert!(one[0] >= 7 * fixture::voices::PHONEME_SAMPLES, "{one:?}");
     let unknown = said("Zxqv.", 9);
     assert!(unknown[0] > one[0], "a word that no dictionary has is spelled: {unknown:?}");
     assert_eq!(said("One. Two. Three.", 9).len(), 3);
@@ -267,30 +268,73 @@ fn the_voice_says_every_word_and_stops_between_sentences() {
 fn words_of_the_packs_lexicon_are_said_by_it_and_others_all_the_same() {
     let Some(assets) = assets() else { return };
     let directory = tempfile::tempdir().unwrap();
-    let mut pack = fixture::piper(directory.path());
+    let mut pack = fixture::voices::piper(directory.path());
     // Said otherwise than in the general dictionary, so that one can tell.
     std::fs::write(pack.directory().join("lexicon.txt"), "hello h ə l ˈ o ʊ h ə l ˈ o ʊ\n").unwrap();
     pack.pack.files.insert("lexicon".into(), "lexicon.txt".into());
-    let length = |plan: VoicePlan, text: &str| {
-        let mut voice = SherpaVoice::load(&assets, &pack, plan).unwrap();
-        let mut samples = 0;
-        voice
-            .speak(text, &mut |chunk| {
-                samples += chunk.len();
-                ControlFlow::Continue(())
-            })
-            .unwrap();
-        samples / fixture::PHONEME_SAMPLES
-    };
-    let own = length(VoicePlan::default(), "hello.");
-    let mixed = length(VoicePlan::default(), "hello world.");
+    let mut voice = SherpaVoice::load(&assets, &pack, VoicePlan::default()).unwrap();
+    let (own, _) = said(&mut voice, "hello.");
+    let (mixed, _) = said(&mut voice, "hello world.");
     assert!(own >= 12, "{own}");
     assert!(mixed >= own + 5, "the word that the lexicon lacks is said too: {mixed} after {own}");
     let hint: callwright_models::tts::Pronounce = Box::new(|word| (word == "hello").then(|| "B IY".to_owned()));
-    let hinted = length(VoicePlan { pronounce: Some(hint), ..VoicePlan::default() }, "hello.");
+    let plan = VoicePlan { pronounce: Some(hint), ..VoicePlan::default() };
+    let (hinted, _) = said(&mut SherpaVoice::load(&assets, &pack, plan).unwrap(), "hello.");
     assert!(hinted < own, "{hinted}");
     let refused = SherpaVoice::load(&assets, &pack, VoicePlan { speaker: 1, ..VoicePlan::default() });
     assert!(refused.unwrap_err().to_string().contains("no speaker 1"));
+}
+
+/// Length in phonemes, and the largest sample.
+fn said(voice: &mut SherpaVoice, text: &str) -> (usize, i16) {
+    let (mut samples, mut peak) = (0, 0);
+    voice
+        .speak(text, &mut |chunk| {
+            samples += chunk.len();
+            peak = peak.max(chunk.iter().copied().max().unwrap_or(0));
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    (samples / fixture::voices::PHONEME_SAMPLES, peak)
+}
+
+#[test]
+fn every_kind_of_voice_speaks() {
+    let Some(assets) = assets() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    for pack in [
+        fixture::voices::piper(&directory.path().join("piper")),
+        fixture::voices::matcha(&directory.path().join("matcha")),
+        fixture::voices::kitten(&directory.path().join("kitten")),
+        fixture::voices::kokoro(&directory.path().join("kokoro")),
+    ] {
+        let family = pack.pack.family;
+        let mut voice = SherpaVoice::load(&assets, &pack, VoicePlan::default()).unwrap();
+        let (short, peak) = said(&mut voice, "hello.");
+        let (long, _) = said(&mut voice, "hello world.");
+        assert!(short >= 6 && long >= short + 5, "{family:?}: {short} {long}");
+        assert!((7500..8500).contains(&peak), "{family:?}: {peak}");
+        // Far more than any of the models takes at once.
+        let (longest, _) = said(&mut voice, &"hello world ".repeat(100));
+        assert!(longest > 1000, "{family:?}: {longest}");
+    }
+}
+
+#[test]
+fn speakers_are_told_apart() {
+    let Some(assets) = assets() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    for pack in [fixture::voices::kitten(directory.path()), fixture::voices::kokoro(&directory.path().join("other"))] {
+        let second = VoicePlan { speaker: 1, ..VoicePlan::default() };
+        let (_, peak) = said(&mut SherpaVoice::load(&assets, &pack, second).unwrap(), "hello.");
+        assert!((1900..2200).contains(&peak), "{:?}: {peak}", pack.pack.family);
+        let third = VoicePlan { speaker: 2, ..VoicePlan::default() };
+        let refused = SherpaVoice::load(&assets, &pack, third).unwrap_err().to_string();
+        assert!(refused.contains("no speaker 2, its last is 1"), "{refused}");
+        std::fs::write(pack.file("voices").unwrap(), [0; 12]).unwrap();
+        let refused = SherpaVoice::load(&assets, &pack, VoicePlan::default()).unwrap_err().to_string();
+        assert!(refused.contains("voices.bin is damaged"), "{refused}");
+    }
 }
 
 #[test]
