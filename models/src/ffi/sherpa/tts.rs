@@ -1,7 +1,8 @@
 //! Synthesis.
 
+use super::border::Texts;
 use super::layout::{self as c, Zeroed};
-use super::{Functions, Library, Pointer, Texts};
+use super::library::{Functions, Library, Pointer};
 use std::any::Any;
 use std::ffi::c_void;
 use std::ops::ControlFlow;
