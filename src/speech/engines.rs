@@ -5,7 +5,10 @@
 //! nobody answers to is refused with the list of those that there are; what was wanted and cannot be had is said, with the
 //! command that mends it, and the embedded engine serves instead. Deliberately absent: threads (`plane`).
 
+mod elsewhere;
+
 use super::plane::SpeechConfig;
+use super::provider::Clouds;
 use super::recogniser::Recogniser;
 use super::recogniser::pocketsphinx::PocketSphinxRecogniser;
 use super::search;
@@ -37,6 +40,7 @@ pub(super) struct Wanted {
 }
 
 /// What an engine is opened with.
+#[derive(Clone, Copy)]
 pub(super) struct Ask<'a> {
     pub(super) assets: &'a Assets,
     pub(super) config: &'a SpeechConfig,
@@ -45,6 +49,8 @@ pub(super) struct Ask<'a> {
     pub(super) choice: &'a EngineChoice,
     pub(super) vocabulary: &'a [String],
     pub(super) lexicon: &'a BTreeMap<String, String>,
+    /// Where engines elsewhere are reached from.
+    pub(super) clouds: &'a Clouds,
 }
 
 /// Recognisers, one a thread.
@@ -89,12 +95,15 @@ impl Unavailable {
 enum Names {
     /// These, alone.
     These(&'static [&'static str]),
+    /// These, each with a voice: `NAME:VOICE`.
+    Voices(&'static [&'static str]),
 }
 
 impl Names {
     fn take(&self, choice: &EngineChoice) -> bool {
         match self {
             Self::These(names) => names.contains(&choice.as_str()),
+            Self::Voices(names) => names.contains(&choice.engine()) && choice.detail().is_some(),
         }
     }
 }
@@ -106,11 +115,16 @@ pub(super) struct Row<E> {
 }
 
 /// What hears.
-pub(super) const RECOGNISERS: &[Row<Recognisers>] = &[Row { names: Names::These(&[EMBEDDED_ASR]), open: pocketsphinx }];
+pub(super) const RECOGNISERS: &[Row<Recognisers>] = &[
+    Row { names: Names::These(&[EMBEDDED_ASR]), open: pocketsphinx },
+    Row { names: Names::These(&["deepgram", "openai"]), open: elsewhere::hears },
+];
 
 /// What speaks.
-pub(super) const VOICES: &[Row<Box<dyn Synthesiser>>] =
-    &[Row { names: Names::These(&[EMBEDDED_VOICE, "rms", "awb", "kal16"]), open: flite }];
+pub(super) const VOICES: &[Row<Box<dyn Synthesiser>>] = &[
+    Row { names: Names::These(&[EMBEDDED_VOICE, "rms", "awb", "kal16"]), open: flite },
+    Row { names: Names::Voices(&["deepgram", "elevenlabs", "openai"]), open: elsewhere::speaks },
+];
 
 /// The engines to try for a recogniser, in order: what is wanted, then the embedded one.
 pub(super) fn recogniser_candidates(choice: &EngineChoice) -> Vec<EngineChoice> {
@@ -174,10 +188,11 @@ fn knows<E>(table: &[Row<E>], choice: &EngineChoice) -> bool {
 }
 
 fn names<E>(table: &[Row<E>]) -> String {
-    let all: Vec<&str> = table
+    let all: Vec<String> = table
         .iter()
         .flat_map(|row| match row.names {
-            Names::These(names) => names.iter().copied(),
+            Names::These(names) => names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>(),
+            Names::Voices(names) => names.iter().map(|name| format!("{name}:VOICE")).collect(),
         })
         .collect();
     all.join(", ")
