@@ -5,9 +5,11 @@
 //! nobody answers to is refused with the list of those that there are; what was wanted and cannot be had is said, with the
 //! command that mends it, and the embedded engine serves instead. Deliberately absent: threads (`plane`).
 
+mod elsewhere;
 mod packs;
 
 use super::plane::SpeechConfig;
+use super::provider::Clouds;
 use super::recogniser::Recogniser;
 use super::recogniser::pocketsphinx::PocketSphinxRecogniser;
 use super::search;
@@ -41,6 +43,7 @@ pub(super) struct Wanted {
 }
 
 /// What an engine is opened with.
+#[derive(Clone, Copy)]
 pub(super) struct Ask<'a> {
     pub(super) assets: &'a Assets,
     pub(super) config: &'a SpeechConfig,
@@ -49,6 +52,8 @@ pub(super) struct Ask<'a> {
     pub(super) choice: &'a EngineChoice,
     pub(super) vocabulary: &'a [String],
     pub(super) lexicon: &'a BTreeMap<String, String>,
+    /// Where engines elsewhere are reached from.
+    pub(super) clouds: &'a Clouds,
 }
 
 /// Recognisers, one a thread.
@@ -95,6 +100,8 @@ enum Names {
     These(&'static [&'static str]),
     /// Packs of this kind.
     Packs(Kind),
+    /// These, each with a voice: `NAME:VOICE`.
+    Voices(&'static [&'static str]),
 }
 
 impl Names {
@@ -102,6 +109,7 @@ impl Names {
         match self {
             Self::These(names) => names.contains(&choice.as_str()),
             Self::Packs(kind) => packs::is_pack(choice, *kind, models),
+            Self::Voices(names) => names.contains(&choice.engine()) && choice.detail().is_some(),
         }
     }
 }
@@ -117,12 +125,14 @@ pub(super) const RECOGNISERS: &[Row<Recognisers>] = &[
     Row { names: Names::These(&[EMBEDDED_ASR]), open: pocketsphinx },
     Row { names: Names::Packs(Kind::StreamingAsr), open: packs::streaming },
     Row { names: Names::Packs(Kind::OfflineAsr), open: packs::turns },
+    Row { names: Names::These(&["deepgram", "openai"]), open: elsewhere::hears },
 ];
 
 /// What speaks.
 pub(super) const VOICES: &[Row<Box<dyn Synthesiser>>] = &[
     Row { names: Names::These(&[EMBEDDED_VOICE, "rms", "awb", "kal16"]), open: flite },
     Row { names: Names::Packs(Kind::Tts), open: packs::voice },
+    Row { names: Names::Voices(&["deepgram", "elevenlabs", "openai"]), open: elsewhere::speaks },
 ];
 
 /// The engines to try for a recogniser, in order: what is wanted, then the embedded one.
@@ -183,6 +193,7 @@ fn check_choice<E>(key: &str, choice: Option<&EngineChoice>, table: &[Row<E>], m
         .iter()
         .flat_map(|row| match row.names {
             Names::These(names) => names.iter().map(|name| (*name).to_owned()).collect(),
+            Names::Voices(names) => names.iter().map(|name| format!("{name}:VOICE")).collect(),
             Names::Packs(kind) => packs::names(kind, models),
         })
         .collect();

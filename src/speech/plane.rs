@@ -12,6 +12,7 @@ use super::engines::{self, Ask, Opened, Recognisers, Row, Unavailable, Wanted};
 use super::event::{EngineStatus, Part, SpeechEvent};
 use super::lane::SpeechLane;
 use super::progress::Progress;
+use super::provider::Clouds;
 use super::stream::SpeechStream;
 use super::synthesiser::Synthesiser;
 use super::tts::{self, MouthCommand, Voice};
@@ -157,6 +158,7 @@ pub enum SpeechError {
 /// The running plane.
 pub struct SpeechPlane {
     engines: Vec<EngineStatus>,
+    clouds: Arc<Clouds>,
     ears: Ears,
     recognisers: Vec<RecogniserSet>,
     mouths: Vec<Sender<MouthCommand>>,
@@ -209,10 +211,11 @@ impl SpeechPlane {
         if agents.is_empty() {
             agents.push(AgentSpeech::default());
         }
+        let clouds = Arc::new(Clouds::default());
         let (detector, recognisers, voices) = thread::scope(|scope| {
             let detector = scope.spawn(|| detector(assets));
             let voices = scope.spawn(|| {
-                let mut voices = Loaded::new(engines::VOICES, warmed);
+                let mut voices = Loaded::new(engines::VOICES, &clouds, warmed);
                 let served = agents.iter().map(|agent| {
                     let choice = agent.voice.as_ref().unwrap_or(&config.voice);
                     let wanted = Wanted { choice: choice.clone(), vocabulary: Vec::new(), lexicon: BTreeMap::new() };
@@ -221,7 +224,7 @@ impl SpeechPlane {
                 let served: Vec<_> = served.collect();
                 (voices, served)
             });
-            let mut recognisers = Loaded::new(engines::RECOGNISERS, Ok);
+            let mut recognisers = Loaded::new(engines::RECOGNISERS, &clouds, Ok);
             let served = agents.iter().map(|agent| {
                 let choice = agent.asr.as_ref().unwrap_or(&config.asr);
                 let (vocabulary, lexicon) = (agent.vocabulary.clone(), agent.lexicon.clone());
@@ -249,6 +252,7 @@ impl SpeechPlane {
         let own = Arc::clone(&wake);
         let mut plane = Self {
             engines: status,
+            clouds: Arc::clone(&clouds),
             ears: Ears { commands, wake },
             recognisers: Vec::new(),
             mouths: Vec::new(),
@@ -273,10 +277,19 @@ impl SpeechPlane {
         Ok(plane)
     }
 
-    /// Which engine does what for whom, and what is missing or limited.
+    /// Which engine does what for whom, and what is missing or limited; at this moment, where it is elsewhere.
     #[must_use]
-    pub fn engines(&self) -> &[EngineStatus] {
-        &self.engines
+    pub fn engines(&self) -> Vec<EngineStatus> {
+        let mut engines = self.engines.clone();
+        for (provider, part, note) in self.clouds.notes() {
+            for engine in
+                engines.iter_mut().filter(|engine| engine.part == part && engine.name.starts_with(provider.name()))
+            {
+                engine.limited = true;
+                engine.note = if engine.note.is_empty() { note.clone() } else { format!("{note}; {}", engine.note) };
+            }
+        }
+        engines
     }
 
     /// Whether every thread that was started still runs. A thread that ended takes all calls' hearing or speech with it;
@@ -469,8 +482,9 @@ fn detector(assets: &Assets) -> (Detector, Vec<EngineStatus>) {
 }
 
 /// Engines of one kind as far as they have been opened, each once.
-struct Loaded<E: 'static, L> {
+struct Loaded<'a, E: 'static, L> {
     table: &'static [Row<E>],
+    clouds: &'a Clouds,
     finish: fn(E) -> Result<L, Unavailable>,
     opened: Vec<Opened<L>>,
     /// What was tried, and what became of it.
@@ -493,9 +507,9 @@ impl Service {
     }
 }
 
-impl<E, L> Loaded<E, L> {
-    fn new(table: &'static [Row<E>], finish: fn(E) -> Result<L, Unavailable>) -> Self {
-        Self { table, finish, opened: Vec::new(), tried: BTreeMap::new() }
+impl<'a, E, L> Loaded<'a, E, L> {
+    fn new(table: &'static [Row<E>], clouds: &'a Clouds, finish: fn(E) -> Result<L, Unavailable>) -> Self {
+        Self { table, clouds, finish, opened: Vec::new(), tried: BTreeMap::new() }
     }
 
     /// Opens the first of the candidates that works, unless it is there already.
@@ -511,7 +525,7 @@ impl<E, L> Loaded<E, L> {
         for choice in candidates {
             let key = Wanted { choice, ..wanted.clone() };
             let Wanted { choice, vocabulary, lexicon } = &key;
-            let ask = Ask { assets, config, domain, choice, vocabulary, lexicon };
+            let ask = Ask { assets, config, domain, choice, vocabulary, lexicon, clouds: self.clouds };
             let outcome = match self.tried.get(&key) {
                 Some(outcome) => outcome.clone(),
                 None => self.open(&ask),
@@ -538,7 +552,7 @@ fn statuses<E, L>(
     part: Part,
     agents: &[AgentSpeech],
     services: &[Service],
-    loaded: &Loaded<E, L>,
+    loaded: &Loaded<'_, E, L>,
 ) -> Vec<EngineStatus> {
     let mut wishes: BTreeMap<&Wanted, (&Service, Vec<String>)> = BTreeMap::new();
     for (agent, service) in agents.iter().zip(services) {
