@@ -134,6 +134,10 @@ pub const UTTERANCE_MAX: Duration = Duration::from_secs(30);
 pub const UTTERANCE_IDLE_MAX: Duration = Duration::from_secs(5);
 /// Characters in one spoken text.
 pub const SPOKEN_TEXT_MAX: usize = 2000;
+/// Entries in one agent's pronunciation lexicon.
+pub const LEXICON_ENTRIES_MAX: usize = 5000;
+/// Octets of a word or of its pronunciation there.
+pub const LEXICON_ENTRY_MAX: usize = 200;
 /// Longest wait for the end of a turn.
 pub const ENDPOINT_MAX: Duration = Duration::from_secs(3);
 /// Longest turn of a caller; then it is cut (hold music and recordings never pause).

@@ -14,7 +14,7 @@
 //! | `tts` | the thread that speaks: clauses, prompt cache, backlog, flush |
 //! | `synthesiser/` | what it asks of a voice, and one file an engine |
 //! | `clause` | where a text is cut for synthesis (pure) |
-//! | `normalise` | how written text is said (pure) |
+//! | `normalise/` | how written text is said (pure) |
 //!
 //! Owning threads: "ears" (one), "asr-N" (config), "mouth" (one); control talks to them through bounded channels and never
 //! waits. Invariants: a slow or broken call delays no other; every [`SpeechLane::finalize`] is answered by one
@@ -37,5 +37,5 @@ mod vad;
 
 pub use event::{EngineStatus, Part, SpeechEvent};
 pub use lane::SpeechLane;
-pub use normalise::{SpokenWord, normalise};
+pub use normalise::{DateOrder, Lexicon, LexiconError, Phones, Reading, SpokenWord, normalise, normalise_as};
 pub use plane::{SpeechConfig, SpeechError, SpeechPlane};
