@@ -126,6 +126,10 @@ pub const RECOGNISERS_MAX: usize = 64;
 pub const RECOGNISER_QUEUE_MAX: usize = 64;
 /// Utterances of one call that wait to be spoken.
 pub const SPEECH_UTTERANCES_MAX: usize = 32;
+/// Threads that synthesise, at most: they wait for engines elsewhere more than they compute.
+pub const MOUTHS_MAX: usize = 32;
+/// Clauses that wait to be synthesised before they are needed.
+pub const WARM_CLAUSES_MAX: usize = 1024;
 /// Synthesised audio kept for saying it again: 10 minutes at 8 kHz, 9.6 MB.
 pub const PROMPT_CACHE_SAMPLES: usize = 600 * 8000;
 /// Longest stretch that is recognised as one turn.

@@ -6,6 +6,7 @@ pub mod check;
 pub mod demo;
 pub mod dial;
 pub mod doctor;
+pub mod say;
 pub mod serve;
 
 use crate::apphost;
@@ -46,6 +47,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Measure what this machine carries.
     Bench(bench::Arguments),
+    /// Speak a text into a WAV file as a caller would hear it.
+    Say(say::Arguments),
     /// Look at this machine: engines, real-time scheduling, ports, sandbox.
     Doctor(doctor::Arguments),
 }
@@ -54,7 +57,7 @@ enum Command {
 #[must_use]
 pub fn run() -> ExitCode {
     let command = Arguments::parse().command;
-    if matches!(command, Command::Check(_) | Command::Dial(_) | Command::Doctor(_)) {
+    if matches!(command, Command::Check(_) | Command::Dial(_) | Command::Doctor(_) | Command::Say(_)) {
         end_on_broken_pipe();
     }
     match command {
@@ -64,6 +67,7 @@ pub fn run() -> ExitCode {
         Command::Apphost { arguments } => ExitCode::from(apphost::run(arguments)),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Say(arguments) => say::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
     }
 }

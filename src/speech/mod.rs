@@ -11,12 +11,12 @@
 //! | `recogniser/` | what they ask of an engine, and one file an engine |
 //! | `search` | what the embedded recogniser listens for under each expectation |
 //! | `language_model` | 3-gram models from the domain's sentences (pure) |
-//! | `tts` | the thread that speaks: clauses, prompt cache, backlog, flush |
+//! | `tts/` | the threads that speak: clauses, prompt cache, backlog, flush |
 //! | `synthesiser/` | what it asks of a voice, and one file an engine |
 //! | `clause` | where a text is cut for synthesis (pure) |
 //! | `normalise/` | how written text is said (pure) |
 //!
-//! Owning threads: "ears" (one), "asr-N" (config), "mouth" (one); control talks to them through bounded channels and never
+//! Owning threads: "ears" (one), "asr-N" (config), "mouth" (one), "voice-N" (config); control talks to them through bounded channels and never
 //! waits. Invariants: a slow or broken call delays no other; every [`SpeechLane::finalize`] is answered by one
 //! [`SpeechEvent::Final`]; every [`SpeechLane::speak`] by one [`SpeechEvent::Spoken`]; without engines the plane starts,
 //! says what is missing and admits no call. Deliberately absent: turn-taking (`turn`), what is said (`conversation`).
@@ -39,3 +39,4 @@ pub use event::{EngineStatus, Part, SpeechEvent};
 pub use lane::SpeechLane;
 pub use normalise::{DateOrder, Lexicon, LexiconError, Phones, Reading, SpokenWord, normalise, normalise_as};
 pub use plane::{SpeechConfig, SpeechError, SpeechPlane};
+pub use tts::{Rehearsal, rehearse};

@@ -10,7 +10,7 @@ use super::event::{EngineStatus, Part, SpeechEvent};
 use super::lane::SpeechLane;
 use super::recogniser::pocketsphinx::PocketSphinxRecogniser;
 use super::search;
-use super::tts::{self, MouthCommand, Voice};
+use super::tts::{self, Manner, MouthCommand, MouthError, VoiceSource};
 use crate::conversation::DomainText;
 use crate::id::CallId;
 use crate::limits::{RECOGNISERS_MAX, SPEECH_JOBS_MAX, SPEECH_LANES_MAX};
@@ -39,13 +39,15 @@ pub struct SpeechConfig {
     pub recognisers: usize,
     /// Threads that they are spread over. One serves ten callers who speak at once.
     pub recogniser_threads: usize,
+    /// Threads that synthesise: clauses that are made at the same moment.
+    pub mouths: usize,
     /// Calls attached at once.
     pub lanes: usize,
 }
 
 impl Default for SpeechConfig {
     fn default() -> Self {
-        Self { voice: "slt".into(), recognisers: 4, recogniser_threads: 1, lanes: 64 }
+        Self { voice: "slt".into(), recognisers: 4, recogniser_threads: 1, mouths: 2, lanes: 64 }
     }
 }
 
@@ -141,7 +143,7 @@ impl SpeechPlane {
         if let Some(mouth) = &self.mouth {
             for text in texts {
                 // A prompt that is not warmed is only slower.
-                let _ = mouth.try_send(MouthCommand::Warm { text });
+                let _ = mouth.try_send(MouthCommand::Warm { text, manner: Manner::default() });
             }
         }
     }
@@ -175,6 +177,7 @@ impl SpeechPlane {
             outbound: ends.outbound,
             events: events.clone(),
             generation: Arc::clone(&generation),
+            manner: Manner::default(),
         };
         mouth.try_send(attach).map_err(|_| busy(()))?;
         let lane = SpeechLane {
@@ -267,20 +270,21 @@ impl SpeechPlane {
     }
 
     fn start_mouth(&mut self, config: &SpeechConfig, assets: &Assets) -> Result<(), SpeechError> {
-        let made = Flite::load(assets, &config.voice)
-            .map_err(|error| error.to_string())
-            .and_then(|flite| Voice::new(Box::new(flite)));
-        let voice = match made {
-            Ok(voice) => voice,
-            Err(note) => {
-                self.missing(Part::Tts, note);
-                return Ok(());
-            }
+        let (assets, voice) = (assets.clone(), config.voice.clone());
+        let make = move || match Flite::load(&assets, &voice) {
+            Ok(flite) => Ok(Box::new(flite) as Box<_>),
+            Err(error) => Err(error.to_string()),
         };
-        let (commands, inbox) = bounded(SPEECH_JOBS_MAX);
-        self.spawn("mouth".into(), move || tts::run(voice, &inbox))?;
-        self.mouth = Some(commands);
-        self.ready(Part::Tts, format!("flite {}", config.voice), true, "built-in voice".into());
+        let name = format!("flite {}", config.voice);
+        match tts::start(vec![VoiceSource::each(name.clone(), make)], config.mouths) {
+            Ok(mouth) => {
+                self.mouth = Some(mouth.commands);
+                self.threads.extend(mouth.threads);
+                self.ready(Part::Tts, name, true, "built-in voice".into());
+            }
+            Err(MouthError::Voice(note)) => self.missing(Part::Tts, note),
+            Err(MouthError::System(error)) => return Err(error.into()),
+        }
         Ok(())
     }
 }

@@ -39,10 +39,14 @@ pub enum Metric {
     MediaBusy,
     /// Complexity at which the Opus encoders of a worker run, by worker.
     OpusComplexity,
+    /// Clauses to be spoken, by whether they were known by heart: `hit` or `miss`.
+    PromptCache,
+    /// Clauses that a voice could not speak, by voice; the built-in one stood in.
+    VoiceFallbacks,
 }
 
 /// All of them, for descriptions.
-const ALL: [Metric; 15] = [
+const ALL: [Metric; 17] = [
     Metric::CallsEnded,
     Metric::CallsActive,
     Metric::RecordingsEnded,
@@ -58,6 +62,8 @@ const ALL: [Metric; 15] = [
     Metric::EventStreams,
     Metric::MediaBusy,
     Metric::OpusComplexity,
+    Metric::PromptCache,
+    Metric::VoiceFallbacks,
 ];
 
 impl Metric {
@@ -80,6 +86,8 @@ impl Metric {
             Self::EventStreams => "event_streams",
             Self::MediaBusy => "media_busy_ratio",
             Self::OpusComplexity => "media_opus_complexity",
+            Self::PromptCache => "tts_prompt_cache_total",
+            Self::VoiceFallbacks => "tts_voice_fallbacks_total",
         }
     }
 
@@ -100,6 +108,8 @@ impl Metric {
             Self::EventStreams => "Clients on the event stream",
             Self::MediaBusy => "Share of the last second in which a media worker was busy",
             Self::OpusComplexity => "Complexity of Opus encoders: follows what the core has left",
+            Self::PromptCache => "Clauses to be spoken, known by heart (hit) or synthesised (miss)",
+            Self::VoiceFallbacks => "Clauses that a voice failed to speak",
         }
     }
 }
@@ -132,6 +142,8 @@ pub fn install() -> Result<Handle, String> {
             | Metric::AppStarts
             | Metric::BuildStages
             | Metric::BuildsSlow
+            | Metric::PromptCache
+            | Metric::VoiceFallbacks
             | Metric::ApiRequests => {
                 metrics::describe_counter!(metric.name(), metric.help());
             }
@@ -207,6 +219,16 @@ pub fn recording_ended(outcome: &'static str) {
 pub fn recordings_active(recordings: usize) {
     #[expect(clippy::cast_precision_loss, reason = "bounded by RECORDINGS_MAX")]
     metrics::gauge!(Metric::RecordingsActive.name()).set(recordings as f64);
+}
+
+/// A clause is to be spoken; `outcome` is `hit` or `miss` of the prompt cache.
+pub fn prompt_cache(outcome: &'static str) {
+    metrics::counter!(Metric::PromptCache.name(), "outcome" => outcome).increment(1);
+}
+
+/// A voice could not speak a clause.
+pub fn voice_fallback(voice: &str) {
+    metrics::counter!(Metric::VoiceFallbacks.name(), "voice" => voice.to_owned()).increment(1);
 }
 
 /// A build was refused.

@@ -1,5 +1,6 @@
 //! What is said for what is written, and that anything may be written.
 
+use super::read::SPOKEN_MAX;
 use super::*;
 use proptest::prelude::*;
 
