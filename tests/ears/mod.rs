@@ -62,12 +62,17 @@ pub fn start(config: &SpeechConfig) -> Option<Rig> {
 
 impl Rig {
     pub fn try_call(&self) -> Result<Call, SpeechError> {
+        self.try_call_to("")
+    }
+
+    /// A call to an agent by name.
+    pub fn try_call_to(&self, agent: &str) -> Result<Call, SpeechError> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let (inbound, speech_in) = HeapRb::<InFrame>::new(100).split();
         let (speech_out, outbound) = HeapRb::<OutFrame>::new(100).split();
         let (sender, events) = mpsc::channel(256);
         let ends = SpeechEnds { inbound: speech_in, outbound: speech_out };
-        let lane = self.plane.attach(CallId(NEXT.fetch_add(1, Ordering::Relaxed)), ends, sender)?;
+        let lane = self.plane.attach(CallId(NEXT.fetch_add(1, Ordering::Relaxed)), agent, ends, sender)?;
         let wake = self.wake.try_clone().unwrap();
         Ok(Call { lane, inbound, outbound, events, seen: Vec::new(), at: 0, wake })
     }
