@@ -13,7 +13,7 @@ use super::provider::Clouds;
 use super::recogniser::Recogniser;
 use super::recogniser::pocketsphinx::PocketSphinxRecogniser;
 use super::search;
-use super::synthesiser::Synthesiser;
+use super::tts::VoiceSource;
 use crate::config::{Config, EngineChoice, phones};
 use crate::conversation::DomainText;
 use crate::limits::RECOGNISERS_MAX;
@@ -129,7 +129,7 @@ pub(super) const RECOGNISERS: &[Row<Recognisers>] = &[
 ];
 
 /// What speaks.
-pub(super) const VOICES: &[Row<Box<dyn Synthesiser>>] = &[
+pub(super) const VOICES: &[Row<VoiceSource>] = &[
     Row { names: Names::These(&[EMBEDDED_VOICE, "rms", "awb", "kal16"]), open: flite },
     Row { names: Names::Packs(Kind::Tts), open: packs::voice },
     Row { names: Names::Voices(&["deepgram", "elevenlabs", "openai"]), open: elsewhere::speaks },
@@ -252,15 +252,29 @@ fn taught(domain: &DomainText, vocabulary: &[String], lexicon: &BTreeMap<String,
     domain
 }
 
-fn flite(ask: &Ask<'_>) -> Result<Opened<Box<dyn Synthesiser>>, Unavailable> {
-    let voice = ask.choice.as_str();
+fn flite(ask: &Ask<'_>) -> Result<Opened<VoiceSource>, Unavailable> {
+    let voice = ask.choice.as_str().to_owned();
+    // What is missing shows here, not in the threads that speak.
+    Flite::load(ask.assets, &voice)?;
+    let (assets, name) = (ask.assets.clone(), format!("flite {voice}"));
+    let make = move || match Flite::load(&assets, &voice) {
+        Ok(flite) => Ok(Box::new(flite) as Box<_>),
+        Err(error) => Err(error.to_string()),
+    };
     Ok(Opened {
-        engine: Box::new(Flite::load(ask.assets, voice)?),
-        name: format!("flite {voice}"),
+        engine: VoiceSource::each(name.clone(), make),
+        name,
         limited: true,
         note: "built-in voice".into(),
         mend: packs::better(Kind::Tts),
     })
+}
+
+/// The voice that stands in for others: a built-in one, that of the first agent who has one.
+pub(super) fn stand_in<'a>(voices: impl Iterator<Item = &'a EngineChoice>) -> EngineChoice {
+    let built_in = |choice: &&EngineChoice| VOICES.first().is_some_and(|row| row.names.take(choice, Path::new("")));
+    let mut voices = voices.filter(built_in).cloned();
+    voices.next().or_else(|| EngineChoice::parse(EMBEDDED_VOICE).ok()).unwrap_or_default()
 }
 
 /// What mends a plane without any recogniser.

@@ -47,10 +47,6 @@ pub enum Metric {
     PromptCache,
     /// Clauses that a voice could not speak, by voice; the built-in one stood in.
     VoiceFallbacks,
-}
-
-/// All of them, for descriptions.
-const ALL: [Metric; 24] = [
     /// Breakers of providers, by provider and part: 0 closed, 1 probing, 2 open.
     ProviderBreaker,
     /// Turns and clauses asked of providers, by provider, part and outcome.
@@ -64,7 +60,7 @@ const ALL: [Metric; 24] = [
 }
 
 /// All of them, for descriptions.
-const ALL: [Metric; 22] = [
+const ALL: [Metric; 24] = [
     Metric::CallsEnded,
     Metric::CallsActive,
     Metric::RecordingsEnded,
