@@ -277,9 +277,13 @@ fn words_of_the_packs_lexicon_are_said_by_it_and_others_all_the_same() {
     let (mixed, _) = said(&mut voice, "hello world.");
     assert!(own >= 12, "{own}");
     assert!(mixed >= own + 5, "the word that the lexicon lacks is said too: {mixed} after {own}");
-    let hint: callwright_models::tts::Pronounce = Box::new(|word| (word == "hello").then(|| "B IY".to_owned()));
-    let plan = VoicePlan { pronounce: Some(hint), ..VoicePlan::default() };
-    let (hinted, _) = said(&mut SherpaVoice::load(&assets, &pack, plan).unwrap(), "hello.");
+    let mut hinted = 0;
+    voice
+        .speak_words("hello.", &[(0, "b iy1")], &mut |chunk| {
+            hinted += chunk.len() / fixture::voices::PHONEME_SAMPLES;
+            ControlFlow::Continue(())
+        })
+        .unwrap();
     assert!(hinted < own, "{hinted}");
     let refused = SherpaVoice::load(&assets, &pack, VoicePlan { speaker: 1, ..VoicePlan::default() });
     assert!(refused.unwrap_err().to_string().contains("no speaker 1"));
@@ -342,7 +346,7 @@ fn one_copy_of_the_runtime_serves_both() {
     let Some(assets) = assets() else { return };
     let directory = tempfile::tempdir().unwrap();
     drop(engine(&assets, &fixture::tone(directory.path())));
-    drop(callwright_models::vad::Silero::load(&assets).unwrap());
+    drop(callwright_models::session::open(&assets, "a test", &assets.silero().unwrap()).unwrap());
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     let mut copies: Vec<&str> = maps
         .lines()

@@ -6,7 +6,7 @@
 //! times (the models give none), level, resampling.
 
 use super::TtsError;
-use super::pronunciation::{Hint, Pronunciations};
+use super::pronunciation::Pronunciations;
 use crate::assets::Assets;
 use crate::ffi::sherpa::{Speech, Synthesiser, SynthesiserSettings, TtsModel};
 use crate::pack::check::{self, Checked};
@@ -18,10 +18,8 @@ use std::ops::ControlFlow;
 /// Characters that a voice is given at once: some end the process at more symbols than they have (Kitten's 256).
 const PIECE_MAX: usize = 200;
 
-/// Gives a word's ARPAbet phones (`S IY AA R EH M`), where it knows better than dictionaries.
-pub type Pronounce = Box<dyn Fn(&str) -> Option<String> + Send>;
-
 /// How a voice is made.
+#[derive(Clone, Debug, PartialEq)]
 pub struct VoicePlan {
     /// Threads that one sentence may use.
     pub threads: u16,
@@ -29,19 +27,11 @@ pub struct VoicePlan {
     pub speaker: u32,
     /// Pace: 1 is the model's own, larger is faster; 0.5 to 2.
     pub speed: f32,
-    /// Asked for every word before the dictionaries, of voices that read IPA.
-    pub pronounce: Option<Pronounce>,
 }
 
 impl Default for VoicePlan {
     fn default() -> Self {
-        Self { threads: 1, speaker: 0, speed: 1.0, pronounce: None }
-    }
-}
-
-impl fmt::Debug for VoicePlan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VoicePlan").field("speaker", &self.speaker).field("speed", &self.speed).finish_non_exhaustive()
+        Self { threads: 1, speaker: 0, speed: 1.0 }
     }
 }
 
@@ -137,6 +127,21 @@ impl SherpaVoice {
     /// # Errors
     /// [`TtsError::Refused`] when there are words and none of them can be pronounced.
     pub fn speak(&mut self, text: &str, sink: &mut dyn FnMut(&[i16]) -> ControlFlow<()>) -> Result<(), TtsError> {
+        self.speak_words(text, &[], sink)
+    }
+
+    /// As [`speak`](Self::speak), with the sounds of some blank-separated words given: `phones` names them by their place,
+    /// counted from 0; sounds are ARPAbet, blank-separated, `1` or `0` behind a vowel ("s iy1 aa0 r"). Voices that read a
+    /// lexicon of their own take the word as it is written.
+    ///
+    /// # Errors
+    /// As [`speak`](Self::speak).
+    pub fn speak_words(
+        &mut self,
+        text: &str,
+        phones: &[(usize, &str)],
+        sink: &mut dyn FnMut(&[i16]) -> ControlFlow<()>,
+    ) -> Result<(), TtsError> {
         if !text.chars().any(char::is_alphanumeric) {
             return Ok(());
         }
@@ -148,9 +153,8 @@ impl SherpaVoice {
             chunk.extend(samples.iter().map(|sample| (sample * 32_767.0).round() as i16));
             sink(&chunk)
         };
-        let hint: Hint<'_> = self.plan.pronounce.as_ref().map(|p| &**p as &dyn Fn(&str) -> Option<String>);
         let mut made = 0;
-        let ipa = self.pronunciations.as_ref().map(|pronunciations| pronunciations.clause(text, hint));
+        let ipa = self.pronunciations.as_ref().map(|pronunciations| pronunciations.clause(text, phones));
         let mut stopped = false;
         for piece in pieces(ipa.as_deref().unwrap_or(text)) {
             let phonemes: Vec<i32> = piece.chars().map(|c| c as i32).collect();
