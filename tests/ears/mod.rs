@@ -42,9 +42,9 @@ pub struct Call {
     pub wake: Wake,
 }
 
-/// One recogniser is enough for most tests and starts sooner.
+/// One recogniser and one mouth are enough for most tests and start sooner.
 pub fn config() -> SpeechConfig {
-    SpeechConfig { recognisers: 1, ..SpeechConfig::default() }
+    SpeechConfig { recognisers: 1, mouths: 1, ..SpeechConfig::default() }
 }
 
 pub fn start(config: &SpeechConfig) -> Option<Rig> {

@@ -9,6 +9,7 @@
 
 use super::ProviderConfig;
 use super::failure::ProviderError;
+use super::key::{header, redact};
 use super::plain::confidence;
 use super::request::{client, endpoint};
 use super::socket::{Incoming, Socket};
@@ -60,9 +61,9 @@ impl DeepgramListen {
 
     async fn hear(&self, mut turn: Turn) -> Result<Hypothesis, ProviderError> {
         let mut headers = HeaderMap::new();
-        headers.insert(AUTHORIZATION, self.config.key.header("Token "));
-        let redact = |text: &str| self.config.key.redact(text);
-        let mut socket = Socket::open(&self.client, self.url.clone(), headers, redact).await?;
+        headers.insert(AUTHORIZATION, header(&self.config.key, "Token "));
+        let hide = |text: &str| redact(&self.config.key, text);
+        let mut socket = Socket::open(&self.client, self.url.clone(), headers, hide).await?;
         let mut assembly = Assembly::default();
         let (mut ended, mut quiet_since) = (false, Instant::now());
         let mut summary_at: Option<Instant> = None;
@@ -84,7 +85,7 @@ impl DeepgramListen {
                 }
                 incoming = socket.next() => match incoming? {
                     Incoming::Text(text) => {
-                        let event = parse(&text).map_err(|error| redacted(error, &redact))?;
+                        let event = parse(&text).map_err(|error| redacted(error, &hide))?;
                         // Streams have been seen described where such a message also comes midway.
                         if ended && event == Event::Metadata {
                             summary_at.get_or_insert_with(Instant::now);
@@ -97,7 +98,7 @@ impl DeepgramListen {
                     }
                     Incoming::Closed { code: 1000 | 1005, .. } if ended => return Ok(assembly.finish()),
                     Incoming::Closed { code, reason } => {
-                        return Err(ProviderError::Closed(redact(format!("{code} {reason}").trim_end())));
+                        return Err(ProviderError::Closed(hide(format!("{code} {reason}").trim_end())));
                     }
                     Incoming::Other => {}
                 },
@@ -130,9 +131,9 @@ fn with_more(first: Box<[i16]>, turn: &mut Turn) -> Vec<i16> {
     samples
 }
 
-fn redacted(error: ProviderError, redact: &impl Fn(&str) -> String) -> ProviderError {
+fn redacted(error: ProviderError, hide: &impl Fn(&str) -> String) -> ProviderError {
     match error {
-        ProviderError::Server(said) => ProviderError::Server(redact(&said)),
+        ProviderError::Server(said) => ProviderError::Server(hide(&said)),
         other => other,
     }
 }

@@ -10,9 +10,9 @@ use super::failure::ProviderError;
 use super::gate::Gate;
 use super::openai_speech::OpenAiSpeech;
 use super::openai_transcribe::OpenAiTranscribe;
-use super::secret::Secret;
 use super::turns::{Listener, RemoteRecogniser};
 use super::voice::{RemoteVoice, Speaker};
+use crate::config::Secret;
 use crate::speech::event::Part;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,16 +47,6 @@ impl Provider {
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|provider| provider.name() == name)
     }
-
-    /// The variable of the environment that may hold its key.
-    #[must_use]
-    pub const fn key_variable(self) -> &'static str {
-        match self {
-            Self::Deepgram => "DEEPGRAM_API_KEY",
-            Self::OpenAi => "OPENAI_API_KEY",
-            Self::ElevenLabs => "ELEVENLABS_API_KEY",
-        }
-    }
 }
 
 /// How to reach a provider.
@@ -83,30 +73,44 @@ impl ProviderConfig {
     }
 }
 
-/// A recogniser of `places` turns at once, and the gate through which it asks. `vocabulary` is what the agent's callers
-/// are likely to say beside everyday words. The caller puts a local recogniser behind it ([`WithLocal`](super::WithLocal)).
+/// A provider's hearing for one agent.
+pub(in crate::speech) struct RemoteHearing {
+    cloud: Arc<Cloud>,
+    listener: Arc<dyn Listener>,
+    gate: Arc<Gate>,
+    final_within: Duration,
+}
+
+impl RemoteHearing {
+    /// A recogniser of `places` turns at once; each thread has its own. A local one belongs behind it
+    /// ([`WithLocal`](super::WithLocal)).
+    pub(in crate::speech) fn recogniser(&self, places: usize) -> RemoteRecogniser {
+        let (cloud, listener, gate) = (Arc::clone(&self.cloud), Arc::clone(&self.listener), Arc::clone(&self.gate));
+        RemoteRecogniser::new(cloud, listener, gate, self.final_within, places)
+    }
+}
+
+/// Hearing through a provider. `vocabulary` is what the agent's callers are likely to say beside everyday words.
 ///
 /// # Errors
 /// [`ProviderError::Refused`] for an url that is none, or a provider that does not hear.
-pub(in crate::speech) fn recogniser(
+pub(in crate::speech) fn hearing(
     provider: Provider,
     cloud: &Arc<Cloud>,
     config: ProviderConfig,
     vocabulary: &[String],
-    places: usize,
-) -> Result<(RemoteRecogniser, Arc<Gate>), ProviderError> {
+) -> Result<RemoteHearing, ProviderError> {
     let final_within = config.final_within;
     let listener: Arc<dyn Listener> = match provider {
         Provider::Deepgram => Arc::new(DeepgramListen::new(config, vocabulary)?),
         Provider::OpenAi => Arc::new(OpenAiTranscribe::new(config, vocabulary)?),
         Provider::ElevenLabs => return Err(ProviderError::Refused("elevenlabs is used for speech only".into())),
     };
-    let gate = Gate::new(provider, Part::Asr);
-    let engine = RemoteRecogniser::new(Arc::clone(cloud), listener, Arc::clone(&gate), final_within, places);
-    Ok((engine, gate))
+    let gate = cloud.gate(provider, Part::Asr);
+    Ok(RemoteHearing { cloud: Arc::clone(cloud), listener, gate, final_within })
 }
 
-/// A voice of a provider by its own name for it, and the gate through which it asks.
+/// A voice of a provider by its own name for it.
 ///
 /// # Errors
 /// [`ProviderError::Refused`] for an url that is none.
@@ -115,13 +119,12 @@ pub(in crate::speech) fn voice(
     cloud: &Arc<Cloud>,
     config: ProviderConfig,
     voice: &str,
-) -> Result<(RemoteVoice, Arc<Gate>), ProviderError> {
+) -> Result<RemoteVoice, ProviderError> {
     let first_audio_within = config.first_audio_within;
     let speaker: Arc<dyn Speaker> = match provider {
         Provider::Deepgram => Arc::new(DeepgramSpeak::new(config, voice)?),
         Provider::OpenAi => Arc::new(OpenAiSpeech::new(config, voice)?),
         Provider::ElevenLabs => Arc::new(ElevenLabs::new(config, voice)?),
     };
-    let gate = Gate::new(provider, Part::Tts);
-    Ok((RemoteVoice::new(Arc::clone(cloud), speaker, Arc::clone(&gate), first_audio_within), gate))
+    Ok(RemoteVoice::new(Arc::clone(cloud), speaker, cloud.gate(provider, Part::Tts), first_audio_within))
 }

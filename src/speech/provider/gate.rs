@@ -20,7 +20,7 @@ struct Guarded {
 }
 
 /// Shared by every engine of one provider and part.
-pub struct Gate {
+pub(super) struct Gate {
     provider: Provider,
     part: Part,
     guarded: Mutex<Guarded>,
@@ -44,14 +44,12 @@ impl Gate {
     }
 
     /// The part that it serves.
-    #[must_use]
-    pub fn part(&self) -> Part {
+    pub(super) fn part(&self) -> Part {
         self.part
     }
 
     /// For people, while the provider is left alone: why, and what serves instead.
-    #[must_use]
-    pub fn note(&self) -> Option<String> {
+    pub(super) fn note(&self) -> Option<String> {
         self.guarded().note.clone()
     }
 

@@ -10,6 +10,7 @@
 
 use super::ProviderConfig;
 use super::failure::ProviderError;
+use super::key::{header, redact};
 use super::lines::{Lines, event_data};
 use super::plain::confidence;
 use super::request::{ask, client, endpoint};
@@ -27,6 +28,8 @@ use std::sync::Arc;
 pub(super) const URL: &str = "https://api.openai.com";
 /// The model, unless configured otherwise.
 pub(super) const MODEL: &str = "gpt-4o-mini-transcribe";
+/// Confidence where a service gives none: a yes counts, and is not beyond question.
+const UNKNOWN_CONFIDENCE: f32 = 0.7;
 /// Audio below a tenth of a second is refused by the service.
 const SAMPLES_MIN: usize = 800;
 
@@ -68,10 +71,13 @@ impl OpenAiTranscribe {
         if let Some(prompt) = &self.prompt {
             form = form.text("prompt", prompt.clone());
         }
-        let request =
-            self.client.post(self.url.clone()).header(AUTHORIZATION, self.config.key.header("Bearer ")).multipart(form);
-        let redact = |said: &str| self.config.key.redact(said);
-        let response = ask(request, redact).await?;
+        let request = self
+            .client
+            .post(self.url.clone())
+            .header(AUTHORIZATION, header(&self.config.key, "Bearer "))
+            .multipart(form);
+        let hide = |said: &str| redact(&self.config.key, said);
+        let response = ask(request, hide).await?;
         let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let streamed = kind.starts_with("text/event-stream");
         let mut body = response.bytes_stream();
@@ -80,7 +86,7 @@ impl OpenAiTranscribe {
             lines.push(&piece.map_err(ProviderError::of_request)?)?;
             while streamed && let Some(line) = lines.poll_line() {
                 let Some(data) = event_data(&line) else { continue };
-                match parse(data).map_err(|error| redacted(error, redact))? {
+                match parse(data).map_err(|error| redacted(error, hide))? {
                     Event::Delta(more) => {
                         so_far.push_str(&more);
                         turn.tell(so_far.clone());
@@ -110,9 +116,9 @@ fn hypothesis(text: String, confidence: f32, frames: u32) -> Hypothesis {
     Hypothesis { text, confidence, frames, ..Hypothesis::default() }
 }
 
-fn redacted(error: ProviderError, redact: impl Fn(&str) -> String) -> ProviderError {
+fn redacted(error: ProviderError, hide: impl Fn(&str) -> String) -> ProviderError {
     match error {
-        ProviderError::Server(said) => ProviderError::Server(redact(&said)),
+        ProviderError::Server(said) => ProviderError::Server(hide(&said)),
         other => other,
     }
 }
@@ -123,7 +129,7 @@ pub(super) enum Event {
     Delta(String),
     Done {
         text: String,
-        /// Geometric mean of the tokens' probabilities; one half where the service gives none.
+        /// Geometric mean of the tokens' probabilities, or [`UNKNOWN_CONFIDENCE`].
         confidence: f32,
     },
     /// `transcript.text.segment`, `[DONE]` and what may be added.
@@ -150,8 +156,8 @@ impl Wire {
     fn done(self) -> Result<Event, ProviderError> {
         let text = self.text.ok_or_else(|| ProviderError::Garbage("a transcript without text".into()))?;
         let tokens: Vec<f32> = self.logprobs.into_iter().flatten().filter_map(|token| token.logprob).collect();
-        // Enough to be taken for an answer, not enough to be more certain than anything else is.
-        let confidence = if tokens.is_empty() { 0.5 } else { confidence(tokens.iter().map(|log| log.exp())) };
+        let confidence =
+            if tokens.is_empty() { UNKNOWN_CONFIDENCE } else { confidence(tokens.iter().map(|log| log.exp())) };
         Ok(Event::Done { text, confidence })
     }
 }

@@ -80,7 +80,8 @@ pub(super) trait Speaker: Send + Sync {
     fn speak(self: Arc<Self>, text: String, spoken: Spoken) -> Speaking;
 }
 
-/// A provider's voice.
+/// A provider's voice. A copy speaks beside it, through the same gate.
+#[derive(Clone)]
 pub(in crate::speech) struct RemoteVoice {
     cloud: Arc<Cloud>,
     speaker: Arc<dyn Speaker>,
