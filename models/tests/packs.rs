@@ -203,6 +203,39 @@ fn transducer_turns_are_decoded_together() {
 }
 
 #[test]
+fn nemos_models_are_heard_alone_and_together() {
+    let Some(assets) = assets() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let expected = [
+        (fixture::nemo_ctc(directory.path()), ["", "yes", "yes yes", "yes yes yes"], [200, 460, 720]),
+        // It may write several symbols at once.
+        (fixture::nemo_transducer(directory.path()), ["", "call me now", "call me now", "call me now"], [200; 3]),
+    ];
+    for (pack, texts, said) in expected {
+        let mut engine = engine(&assets, &pack);
+        let mut turns: Vec<_> = (0..4).map(|_| engine.begin().unwrap()).collect();
+        for (count, turn) in turns.iter_mut().enumerate() {
+            turn.accept(&fixture::noises(count));
+            engine.finish(turn);
+        }
+        engine.decode(turns.iter_mut(), usize::MAX);
+        let heard: Vec<Hypothesis> = turns.iter().map(|turn| engine.result(turn)).collect();
+        assert_eq!(heard.iter().map(|heard| heard.text.as_str()).collect::<Vec<_>>(), texts, "{}", pack.pack.name);
+        for (word, said_ms) in heard[3].words.iter().zip(said) {
+            assert!(word.start_ms.abs_diff(said_ms) <= 120, "{}: {heard:?}", pack.pack.name);
+        }
+        let mut alone = engine.begin().unwrap();
+        for piece in fixture::noises(3).chunks(160) {
+            alone.accept(piece);
+            engine.decode([&mut alone], usize::MAX);
+        }
+        engine.finish(&mut alone);
+        engine.decode([&mut alone], usize::MAX);
+        assert_eq!(engine.result(&alone).text, texts[3], "{}", pack.pack.name);
+    }
+}
+
+#[test]
 fn a_whole_turn_is_recognised_with_its_times() {
     let Some(assets) = assets() else { return };
     let directory = tempfile::tempdir().unwrap();
