@@ -142,6 +142,18 @@ pub const STREAM_UTTERANCE_IDLE: Duration = Duration::from_millis(700);
 pub const SPEECH_UTTERANCES_MAX: usize = 32;
 /// Synthesised audio kept for saying it again: 10 minutes at 8 kHz, 9.6 MB.
 pub const PROMPT_CACHE_SAMPLES: usize = 600 * 8000;
+/// Pieces of one turn's audio that wait to be sent to a provider: more than a turn of `UTTERANCE_MAX` in frames.
+pub const PROVIDER_CHUNKS_MAX: usize = 2048;
+/// Octets of one message or line of a provider: some ten seconds of audio in base64.
+pub const PROVIDER_MESSAGE_MAX: usize = 1 << 20;
+/// Pieces of synthesised audio that wait for the mouth.
+pub const PROVIDER_PIECES_MAX: usize = 64;
+/// Longest clause that a provider may speak.
+pub const PROVIDER_SPEECH_MAX: Duration = Duration::from_secs(60);
+/// Longest wait for a connection to a provider.
+pub const PROVIDER_CONNECT_MAX: Duration = Duration::from_secs(3);
+/// Words that a provider is told to expect.
+pub const PROVIDER_VOCABULARY_MAX: usize = 100;
 /// Longest stretch that is recognised as one turn.
 pub const UTTERANCE_MAX: Duration = Duration::from_secs(30);
 /// A turn that nobody ends is ended this long after its last speech.
@@ -204,6 +216,7 @@ const _: () = assert!(STORE_BATCH_MAX <= STORE_WRITES_MAX);
 const _: () = assert!(FRAME_SAMPLES * 50 == 8000);
 const _: () = assert!(RTP_PACKET_MS_MAX * 8 == RTP_PACKET_SAMPLES_MAX);
 const _: () = assert!(UTTERANCE_IDLE_MAX.as_nanos() > ENDPOINT_MAX.as_nanos());
+const _: () = assert!(PROVIDER_CHUNKS_MAX as u128 * FRAME.as_millis() > UTTERANCE_MAX.as_millis());
 const _: () = assert!(STREAM_QUEUE_MAX < STREAM_QUEUE_FULL);
 const _: () = assert!(SIP_BODY_MAX < SIP_MESSAGE_MAX);
 const _: () = assert!(SIP_LINE_MAX < SIP_MESSAGE_MAX);

@@ -19,8 +19,10 @@
 //! | `synthesiser/` | what it asks of a voice, and one file an engine |
 //! | `clause` | where a text is cut for synthesis (pure) |
 //! | `normalise` | how written text is said (pure) |
+//! | `provider/` | engines in the cloud, with the local ones behind them |
 //!
-//! Owning threads: "ears" (one), "end-of-turn" (one, with a pack), "asr…" (each engine and vocabulary that agents want), "mouth…" (each voice); control talks to them through bounded channels and never
+//! Owning threads: "ears" (one), "end-of-turn" (one, with a pack), "asr…" (each engine and vocabulary that agents want),
+//! "mouth…" (each voice), "cloud" (one, where providers are used); control talks to them through bounded channels and never
 //! waits. Invariants: a slow or broken call delays no other; every [`SpeechLane::finalize`] is answered by one
 //! [`SpeechEvent::Final`]; every [`SpeechLane::speak`] by one [`SpeechEvent::Spoken`]; without engines the plane starts,
 //! says what is missing and admits no call. Deliberately absent: turn-taking (`turn`), what is said (`conversation`).
@@ -36,6 +38,7 @@ pub mod language_model;
 mod normalise;
 mod plane;
 mod progress;
+pub mod provider;
 mod recogniser;
 mod search;
 mod stream;
@@ -48,4 +51,4 @@ pub use event::{EngineStatus, Part, SpeechEvent};
 pub use lane::SpeechLane;
 pub use normalise::{SpokenWord, normalise};
 pub use plane::{AgentSpeech, SpeechConfig, SpeechError, SpeechPlane};
-pub use stream::SpeechStream;
+pub use stream::{Heard, SpeechStream};

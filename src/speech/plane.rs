@@ -24,6 +24,7 @@ use crate::limits::{
 };
 use crate::media::{SpeechEnds, inbound_ring};
 use crate::os::wake::Wake;
+use crate::packs;
 use crate::telemetry::Marks;
 use callwright_models::Assets;
 use callwright_models::assets::SETUP_COMMAND;
@@ -59,6 +60,8 @@ pub struct SpeechConfig {
     pub vad_threshold: f32,
     /// Where model packs lie.
     pub models: PathBuf,
+    /// This program's own file: packs are tried by a child of it. Without it none is loaded.
+    pub program: Option<PathBuf>,
     /// Access to engines elsewhere.
     pub providers: Providers,
 }
@@ -89,6 +92,7 @@ impl Default for SpeechConfig {
             lanes: 64,
             vad_threshold: 0.6,
             models: PathBuf::from("./var/models"),
+            program: None,
             providers: Providers::default(),
         }
     }
@@ -112,7 +116,8 @@ impl SpeechConfig {
             recognisers: config.speech.decoders,
             lanes: config.sip.max_calls,
             vad_threshold: config.vad.threshold,
-            models: config.data.dir.join("models"),
+            models: packs::directory(&config.data.dir),
+            program: std::env::current_exe().ok(),
             providers: config.providers.clone(),
             ..Self::default()
         }
@@ -215,7 +220,7 @@ impl SpeechPlane {
                 let served = agents.iter().map(|agent| {
                     let choice = agent.voice.as_ref().unwrap_or(&config.voice);
                     let wanted = Wanted { choice: choice.clone(), vocabulary: Vec::new(), lexicon: BTreeMap::new() };
-                    voices.serve(wanted, engines::voice_candidates(choice), config, assets, domain)
+                    voices.serve(wanted, engines::voice_candidates(choice, config), config, assets, domain)
                 });
                 let served: Vec<_> = served.collect();
                 (voices, served)
@@ -225,7 +230,7 @@ impl SpeechPlane {
                 let choice = agent.asr.as_ref().unwrap_or(&config.asr);
                 let (vocabulary, lexicon) = (agent.vocabulary.clone(), agent.lexicon.clone());
                 let wanted = Wanted { choice: choice.clone(), vocabulary, lexicon };
-                recognisers.serve(wanted, engines::recogniser_candidates(choice), config, assets, domain)
+                recognisers.serve(wanted, engines::recogniser_candidates(choice, config), config, assets, domain)
             });
             let served: Vec<_> = served.collect();
             // Neither can panic but by a fault of this file: engines are guarded one by one.
@@ -367,7 +372,7 @@ impl SpeechPlane {
         let ear = Ear::new(call, heard, sender, jobs, listening);
         self.ears.commands.try_send(EarsCommand::Attach(ear)).map_err(|_| SpeechError::NoStream)?;
         self.ears.wake.signal();
-        Ok(SpeechStream { _lane: lane, inbound, events, progress, fed: 0, answered: 0 })
+        Ok(SpeechStream { lane, inbound, events, progress, fed: 0, answered: 0 })
     }
 
     fn served(&self, agent: &str) -> Result<&Served, SpeechError> {

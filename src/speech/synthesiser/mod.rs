@@ -3,6 +3,7 @@
 //! | file | engine |
 //! |---|---|
 //! | `flite` | the embedded one |
+//! | `sherpa` | voices of packs |
 //!
 //! Purpose: the mouth cuts clauses, keeps rings filled and flushes, and never knows which engine speaks. Owning thread: a
 //! voice belongs to one mouth thread. Invariants: samples come in the voice's own rate, in order, as they are made; a sink
@@ -10,6 +11,7 @@
 //! Deliberately absent: level, trimming, resampling to the line, caching (`tts`).
 
 pub(super) mod flite;
+pub(super) mod sherpa;
 
 use callwright_models::tts::WordTime;
 use std::ops::ControlFlow;
