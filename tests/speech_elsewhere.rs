@@ -82,7 +82,8 @@ fn deepgram_hears_a_call_and_pocketsphinx_stands_behind_it() {
 fn elevenlabs_speaks_in_a_call() {
     let double = Double::start(|mut exchange| {
         exchange.begin("application/json");
-        exchange.piece(elevenlabs::line(&tone(16_000), &[("H", 0.0, 0.4), ("i", 0.4, 0.9), (".", 0.9, 1.0)]).as_bytes());
+        exchange
+            .piece(elevenlabs::line(&tone(16_000), &[("H", 0.0, 0.4), ("i", 0.4, 0.9), (".", 0.9, 1.0)]).as_bytes());
         exchange.end();
     });
     let (_directory, providers) = providers(&double.url());
