@@ -138,6 +138,10 @@ pub const STREAM_BACKLOG_MAX: Duration = Duration::from_millis(500);
 pub const STREAM_UTTERANCE_IDLE: Duration = Duration::from_millis(700);
 /// Utterances of one call that wait to be spoken.
 pub const SPEECH_UTTERANCES_MAX: usize = 32;
+/// Threads that synthesise, at most: they wait for engines elsewhere more than they compute.
+pub const MOUTHS_MAX: usize = 32;
+/// Clauses that wait to be synthesised before they are needed.
+pub const WARM_CLAUSES_MAX: usize = 1024;
 /// Synthesised audio kept for saying it again: 10 minutes at 8 kHz, 9.6 MB.
 pub const PROMPT_CACHE_SAMPLES: usize = 600 * 8000;
 /// Pieces of one turn's audio that wait to be sent to a provider: more than a turn of `UTTERANCE_MAX` in frames.
@@ -160,6 +164,10 @@ pub const UTTERANCE_MAX: Duration = Duration::from_secs(30);
 pub const UTTERANCE_IDLE_MAX: Duration = Duration::from_secs(5);
 /// Characters in one spoken text.
 pub const SPOKEN_TEXT_MAX: usize = 2000;
+/// Entries in one agent's pronunciation lexicon.
+pub const LEXICON_ENTRIES_MAX: usize = 5000;
+/// Octets of a word or of its pronunciation there.
+pub const LEXICON_ENTRY_MAX: usize = 200;
 /// Longest wait for the end of a turn.
 pub const ENDPOINT_MAX: Duration = Duration::from_secs(3);
 /// Longest turn of a caller; then it is cut (hold music and recordings never pause).

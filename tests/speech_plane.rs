@@ -231,7 +231,7 @@ fn says_a_text_with_the_time_of_every_word() {
 fn a_warmed_text_starts_at_once_and_an_empty_one_ends_at_once() {
     let Some(rig) = start(&config()) else { return };
     let greeting = "Hello, this is Grace. What shall I build for you today?";
-    rig.plane.warm([greeting.to_owned()]);
+    rig.plane.warm("", [greeting.to_owned()]);
     let mut call = rig.call();
     call.lane.speak(UtteranceId(1), Generation(0), "");
     call.lane.speak(UtteranceId(2), Generation(0), greeting);

@@ -9,6 +9,8 @@
 
 pub mod asr;
 pub mod assets;
+#[cfg(any(test, feature = "double"))]
+pub mod double;
 mod ffi;
 pub mod pack;
 pub mod session;

@@ -15,7 +15,7 @@ fn assets() -> Option<Assets> {
     match sherpa::version(&assets) {
         Ok(_) => Some(assets),
         Err(error) => {
-            eprintln!("skipped: {error}");
+            fixture::skipped(&error);
             None
         }
     }
@@ -173,6 +173,36 @@ fn the_voice_says_every_word_and_stops_between_sentences() {
     assert_eq!(said("One. Two. Three.", 9).len(), 3);
     assert_eq!(said("One. Two. Three.", 2).len(), 2);
     assert_eq!(said(" ... ", 9).len(), 0);
+}
+
+#[test]
+fn words_of_the_packs_lexicon_are_said_by_it_and_others_all_the_same() {
+    let Some(assets) = assets() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let mut pack = fixture::piper(directory.path());
+    // Said otherwise than in the general dictionary, so that one can tell.
+    std::fs::write(pack.directory().join("lexicon.txt"), "hello h ə l ˈ o ʊ h ə l ˈ o ʊ\n").unwrap();
+    pack.pack.files.insert("lexicon".into(), "lexicon.txt".into());
+    let length = |plan: VoicePlan, text: &str| {
+        let mut voice = SherpaVoice::load(&assets, &pack, plan).unwrap();
+        let mut samples = 0;
+        voice
+            .speak(text, &mut |chunk| {
+                samples += chunk.len();
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        samples / fixture::PHONEME_SAMPLES
+    };
+    let own = length(VoicePlan::default(), "hello.");
+    let mixed = length(VoicePlan::default(), "hello world.");
+    assert!(own >= 12, "{own}");
+    assert!(mixed >= own + 5, "the word that the lexicon lacks is said too: {mixed} after {own}");
+    let hint: callwright_models::tts::Pronounce = Box::new(|word| (word == "hello").then(|| "B IY".to_owned()));
+    let hinted = length(VoicePlan { pronounce: Some(hint), ..VoicePlan::default() }, "hello.");
+    assert!(hinted < own, "{hinted}");
+    let refused = SherpaVoice::load(&assets, &pack, VoicePlan { speaker: 1, ..VoicePlan::default() });
+    assert!(refused.unwrap_err().to_string().contains("no speaker 1"));
 }
 
 #[test]

@@ -128,7 +128,7 @@ pub enum PackError {
         free: String,
     },
     /// The child process that loaded the pack said no, or died of it.
-    #[error("{name} does not work here: {why}; it was not installed")]
+    #[error("{name} does not work here: {why}")]
     Verification {
         /// The pack.
         name: String,

@@ -40,7 +40,11 @@ pub fn in_child(program: &Path, name: &str, directory: &Path, bench: bool) -> Re
     let verdict = run(&mut command, VERIFICATION_MAX);
     match verdict {
         Verdict::Works(what) => Ok(what),
-        Verdict::Refused(why) => Err(PackError::Verification { name: name.to_owned(), why }),
+        Verdict::Refused(why) => {
+            // What the engines advise is for a pack that had worked; this one is being installed.
+            let why = why.split("; install it again with: callwright models").next().unwrap_or_default();
+            Err(PackError::Verification { name: name.to_owned(), why: why.to_owned() })
+        }
     }
 }
 

@@ -136,7 +136,8 @@ impl EngineStatus {
             words.push_str(&format!("; {}", self.note));
         }
         if let Some(command) = self.mend.as_ref().filter(|command| !self.note.contains(command.as_str())) {
-            words.push_str(&format!("; to mend it: {command}"));
+            let how = if self.ready { "better with" } else { "install it with" };
+            words.push_str(&format!("; {how}: {command}"));
         }
         words
     }

@@ -35,10 +35,18 @@ pub enum Metric {
     ApiRequests,
     /// Clients that follow the event stream.
     EventStreams,
+    /// Clients whose speech is heard.
+    SpeechStreams,
+    /// How often such a client was told `slow`.
+    SpeechStreamsSlow,
     /// Share of the last second in which a media worker was busy, by worker.
     MediaBusy,
     /// Complexity at which the Opus encoders of a worker run, by worker.
     OpusComplexity,
+    /// Clauses to be spoken, by whether they were known by heart: `hit` or `miss`.
+    PromptCache,
+    /// Clauses that a voice could not speak, by voice; the built-in one stood in.
+    VoiceFallbacks,
     /// Breakers of providers, by provider and part: 0 closed, 1 probing, 2 open.
     ProviderBreaker,
     /// Turns and clauses asked of providers, by provider, part and outcome.
@@ -52,7 +60,7 @@ pub enum Metric {
 }
 
 /// All of them, for descriptions.
-const ALL: [Metric; 20] = [
+const ALL: [Metric; 24] = [
     Metric::CallsEnded,
     Metric::CallsActive,
     Metric::RecordingsEnded,
@@ -66,8 +74,12 @@ const ALL: [Metric; 20] = [
     Metric::BuildsSlow,
     Metric::ApiRequests,
     Metric::EventStreams,
+    Metric::SpeechStreams,
+    Metric::SpeechStreamsSlow,
     Metric::MediaBusy,
     Metric::OpusComplexity,
+    Metric::PromptCache,
+    Metric::VoiceFallbacks,
     Metric::ProviderBreaker,
     Metric::ProviderRequests,
     Metric::ProviderFallbacks,
@@ -93,8 +105,12 @@ impl Metric {
             Self::BuildsSlow => "builds_slow_total",
             Self::ApiRequests => "api_requests_total",
             Self::EventStreams => "event_streams",
+            Self::SpeechStreams => "speech_streams",
+            Self::SpeechStreamsSlow => "speech_streams_slow_total",
             Self::MediaBusy => "media_busy_ratio",
             Self::OpusComplexity => "media_opus_complexity",
+            Self::PromptCache => "tts_prompt_cache_total",
+            Self::VoiceFallbacks => "tts_voice_fallbacks_total",
             Self::ProviderBreaker => "provider_breaker",
             Self::ProviderRequests => "provider_requests_total",
             Self::ProviderFallbacks => "provider_fallbacks_total",
@@ -118,8 +134,12 @@ impl Metric {
             Self::BuildsSlow => "Builds refused since four were waiting",
             Self::ApiRequests => "Requests of the control API",
             Self::EventStreams => "Clients on the event stream",
+            Self::SpeechStreams => "Clients whose speech is heard",
+            Self::SpeechStreamsSlow => "Clients of /stream told to slow down",
             Self::MediaBusy => "Share of the last second in which a media worker was busy",
             Self::OpusComplexity => "Complexity of Opus encoders: follows what the core has left",
+            Self::PromptCache => "Clauses to be spoken, known by heart (hit) or synthesised (miss)",
+            Self::VoiceFallbacks => "Clauses that a voice failed to speak",
             Self::ProviderBreaker => "0: the provider is asked; 1: it is tried again; 2: it is left alone",
             Self::ProviderRequests => "Turns and clauses asked of a provider, by outcome",
             Self::ProviderFallbacks => "Turns and clauses of a provider that a local engine took over",
@@ -157,6 +177,9 @@ pub fn install() -> Result<Handle, String> {
             | Metric::AppStarts
             | Metric::BuildStages
             | Metric::BuildsSlow
+            | Metric::PromptCache
+            | Metric::VoiceFallbacks
+            | Metric::SpeechStreamsSlow
             | Metric::ApiRequests
             | Metric::ProviderRequests
             | Metric::ProviderFallbacks
@@ -170,6 +193,7 @@ pub fn install() -> Result<Handle, String> {
             Metric::CallsActive
             | Metric::RecordingsActive
             | Metric::EventStreams
+            | Metric::SpeechStreams
             | Metric::MediaBusy
             | Metric::OpusComplexity
             | Metric::ProviderBreaker => {
@@ -239,6 +263,16 @@ pub fn recordings_active(recordings: usize) {
     metrics::gauge!(Metric::RecordingsActive.name()).set(recordings as f64);
 }
 
+/// A clause is to be spoken; `outcome` is `hit` or `miss` of the prompt cache.
+pub fn prompt_cache(outcome: &'static str) {
+    metrics::counter!(Metric::PromptCache.name(), "outcome" => outcome).increment(1);
+}
+
+/// A voice could not speak a clause.
+pub fn voice_fallback(voice: &str) {
+    metrics::counter!(Metric::VoiceFallbacks.name(), "voice" => voice.to_owned()).increment(1);
+}
+
 /// A build was refused.
 pub fn build_slow() {
     metrics::counter!(Metric::BuildsSlow.name()).increment(1);
@@ -253,6 +287,17 @@ pub fn api_answer(route: &str, status: u16) {
 pub fn event_streams(open: usize) {
     #[expect(clippy::cast_precision_loss, reason = "bounded by EVENT_STREAMS_MAX")]
     metrics::gauge!(Metric::EventStreams.name()).set(open as f64);
+}
+
+/// So many clients stream speech.
+pub fn speech_streams(open: usize) {
+    #[expect(clippy::cast_precision_loss, reason = "bounded by SPEECH_STREAMS_MAX")]
+    metrics::gauge!(Metric::SpeechStreams.name()).set(open as f64);
+}
+
+/// A client was told that more than `limits::STREAM_QUEUE_MAX` of its chunks wait.
+pub fn speech_stream_slow() {
+    metrics::counter!(Metric::SpeechStreamsSlow.name()).increment(1);
 }
 
 /// A provider's breaker is closed (0), probing (1) or open (2); `part` is `asr` or `tts`.

@@ -69,6 +69,7 @@ impl Daemon {
             .args(["serve", "--config"])
             .arg(&config)
             .env("CALLWRIGHT_NATIVE", native)
+            .env("CALLWRIGHT_OFFLINE", "1")
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("the log file twice"))
             .stderr(log)

@@ -29,6 +29,11 @@ impl fmt::Debug for Dictionary {
     }
 }
 
+/// A word as dictionaries have it.
+fn word_of(raw: &str) -> String {
+    raw.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase().replace('’', "'")
+}
+
 /// The word that a line is about.
 fn head(line: &str) -> &str {
     let end = line.as_bytes().iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
@@ -48,8 +53,9 @@ impl Dictionary {
         let mut lines = Vec::new();
         let mut at = 0;
         for line in text.split_inclusive('\n') {
-            // Phrases (`word word :: symbols`) are left to those who read in phrases.
-            if !head(line).is_empty() && !line.contains(" :: ") {
+            // Phrases (`word word :: symbols`) are left to those who read in phrases; a single word may have the mark too.
+            let word = head(line);
+            if !word.is_empty() && (!line.contains(" :: ") || line[word.len()..].trim_start().starts_with(":: ")) {
                 lines.push(u32::try_from(at).unwrap_or(u32::MAX));
             }
             at += line.len();
@@ -66,7 +72,7 @@ impl Dictionary {
     pub(super) fn look_up(&self, word: &str) -> Option<&str> {
         let at = self.lines.partition_point(|line| head(&self.text[*line as usize..]) < word);
         let line = self.text[*self.lines.get(at)? as usize..].lines().next()?.trim();
-        (head(line) == word).then(|| line[word.len()..].trim())
+        (head(line) == word).then(|| line[word.len()..].trim().trim_start_matches(":: "))
     }
 }
 
@@ -101,7 +107,7 @@ impl Pronunciations {
     pub(super) fn clause(&self, text: &str, pronounce: Hint<'_>) -> String {
         let mut ipa = String::new();
         for raw in text.split_whitespace() {
-            let word = raw.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase().replace('’', "'");
+            let word = word_of(raw);
             if !word.is_empty() {
                 if !ipa.is_empty() {
                     ipa.push(' ');
@@ -302,8 +308,10 @@ mod tests {
 
     #[test]
     fn the_packs_own_dictionary_comes_first() {
-        let p = pronunciations(Some("hello h ə l ˈ o ʊ\nof course :: ʌ v k\nzebra z ˈ i ː b ɹ ə\n"));
+        let p = pronunciations(Some("hello h ə l ˈ o ʊ\nof course :: ʌ v k\nzebra :: zˈiːbɹə\n"));
         assert_eq!(p.clause("hello zebra.", None), "həlˈoʊ zˈiːbɹə.");
+        let hint = |word: &str| (word == "zebra").then(|| "Z EH B R AH".to_owned());
+        assert_eq!(p.clause("zebra", Some(&hint)), "zˈɛbɹə.");
         assert_eq!(p.own.as_ref().unwrap().look_up("of"), None);
         assert_eq!(p.own.as_ref().unwrap().look_up("zz"), None);
         assert_eq!(Dictionary::of(String::new()).look_up("a"), None);

@@ -80,24 +80,21 @@ impl SherpaVoice {
             }
         };
         let english = pack.languages.is_empty() || pack.languages.iter().any(|language| language.starts_with("en"));
-        let pronunciations = if reads_ipa(pack.family, &checked) && english {
-            Some(Pronunciations::load(assets, installed.file("lexicon").as_deref())?)
+        let lexicon = installed.file("lexicon");
+        let pronunciations = if english && reads_ipa(pack.family, &checked, lexicon.is_some()) {
+            Some(Pronunciations::load(assets, lexicon.as_deref())?)
         } else {
             None
         };
-        let lexicon = pack.files.get("lexicon").map(|names| {
-            let files = names.split(',').map(|name| installed.directory().join(name.trim()).display().to_string());
-            files.collect::<Vec<_>>().join(",")
-        });
         if pronunciations.is_none() && lexicon.is_none() {
             let what = format!(
-                "'{}': it has no lexicon, and its language is not English; choose one of: callwright models list",
+                "'{}': it has no lexicon and cannot do without; choose one of: callwright models list",
                 pack.name
             );
             return Err(TtsError::Refused { what });
         }
-        // With IPA of our own the library need not hold the pack's lexicon in memory as well.
-        let lexicon = if pronunciations.is_some() { None } else { lexicon };
+        // Given a lexicon, the library forgets the symbols that it needs for phonemes; the voice looks words up itself.
+        let lexicon = lexicon.filter(|_| pronunciations.is_none());
         let settings = SynthesiserSettings { model, tokens: file("tokens"), lexicon, threads: plan.threads };
         let mut raw = library
             .synthesiser(&settings)
@@ -110,7 +107,8 @@ impl SherpaVoice {
             let what = format!("'{}': it has no speaker {}, its last is {}", pack.name, plan.speaker, speakers - 1);
             return Err(TtsError::Refused { what });
         }
-        Ok(Self { raw, name: pack.name.clone(), sample_rate, speakers, plan, pronunciations })
+        let name = pack.name.clone();
+        Ok(Self { raw, name, sample_rate, speakers, plan, pronunciations })
     }
 
     /// Name of the pack.
@@ -147,24 +145,23 @@ impl SherpaVoice {
             chunk.extend(samples.iter().map(|sample| (sample * 32_767.0).round() as i16));
             sink(&chunk)
         };
+        let hint: Hint<'_> = self.plan.pronounce.as_ref().map(|p| &**p as &dyn Fn(&str) -> Option<String>);
         let mut made = 0;
-        match &self.pronunciations {
-            Some(pronunciations) => {
-                let hint: Hint<'_> = self.plan.pronounce.as_ref().map(|p| &**p as &dyn Fn(&str) -> Option<String>);
-                let mut stopped = false;
-                for sentence in pronunciations.clause(text, hint).split_inclusive(['.', '?', '!']) {
-                    let ipa: Vec<i32> = sentence.trim().chars().map(|c| c as i32).collect();
-                    made += self.raw.speak(Speech::Phonemes(&ipa), self.plan.speaker, speed, &mut |samples| {
-                        let flow = deliver(samples);
-                        stopped |= flow.is_break();
-                        flow
-                    });
-                    if stopped {
-                        break;
-                    }
+        if let Some(pronunciations) = &self.pronunciations {
+            let mut stopped = false;
+            for sentence in pronunciations.clause(text, hint).split_inclusive(['.', '?', '!']) {
+                let ipa: Vec<i32> = sentence.trim().chars().map(|c| c as i32).collect();
+                made += self.raw.speak(Speech::Phonemes(&ipa), self.plan.speaker, speed, &mut |samples| {
+                    let flow = deliver(samples);
+                    stopped |= flow.is_break();
+                    flow
+                });
+                if stopped {
+                    break;
                 }
             }
-            None => made = self.raw.speak(Speech::Text(text), self.plan.speaker, speed, &mut deliver),
+        } else {
+            made = self.raw.speak(Speech::Text(text), self.plan.speaker, speed, &mut deliver);
         }
         if made == 0 {
             let words: String = text.chars().take(60).collect();
@@ -174,11 +171,13 @@ impl SherpaVoice {
     }
 }
 
-/// Voices that were trained on what espeak-ng writes.
-fn reads_ipa(family: Family, checked: &Checked) -> bool {
+/// Voices that take phonemes as espeak-ng writes them. Those of Matcha and Kokoro that bring a lexicon are left to the
+/// library, which knows their symbols best; it drops words that the lexicon lacks.
+fn reads_ipa(family: Family, checked: &Checked, has_lexicon: bool) -> bool {
     match family {
         Family::Kitten => true,
         Family::Vits => checked.text("model", "comment").is_some_and(|comment| comment.contains("piper")),
+        Family::Matcha | Family::Kokoro => !has_lexicon && checked.number("model", "has_espeak") == Some(1),
         _ => false,
     }
 }

@@ -1,8 +1,9 @@
 //! `callwright models`: the packs of this machine. One file per concern: [`table`] for what is listed, [`bar`] for what is
-//! fetched, [`probe`] for the child that tries a pack. Main thread; waits for network and disk.
+//! fetched, [`probe`] and [`measure`] for the child that tries a pack. Main thread; waits for network and disk.
 
 mod act;
 mod bar;
+mod measure;
 mod probe;
 mod table;
 

@@ -6,7 +6,7 @@
 use super::{Ask, Opened, RECOGNISERS, Recognisers, Unavailable, open, recogniser_candidates};
 use crate::config::EngineChoice;
 use crate::speech::provider::{self, Provider, ProviderConfig, WithLocal};
-use crate::speech::synthesiser::Synthesiser;
+use crate::speech::tts::VoiceSource;
 use std::time::Duration;
 
 /// Hears through the provider that the choice names.
@@ -16,7 +16,7 @@ pub(super) fn hears(ask: &Ask<'_>) -> Result<Opened<Recognisers>, Unavailable> {
     let cloud = ask.clouds.get().map_err(Unavailable::because)?;
     let hearing = provider::hearing(provider, &cloud, ProviderConfig { model, ..config }, ask.vocabulary)
         .map_err(Unavailable::because)?;
-    let local = recogniser_candidates(&EngineChoice::default()).into_iter().find_map(|choice| {
+    let local = recogniser_candidates(&EngineChoice::default(), ask.config).into_iter().find_map(|choice| {
         let ask = Ask { choice: &choice, ..*ask };
         open(RECOGNISERS, &ask).ok()
     });
@@ -47,7 +47,7 @@ pub(super) fn hears(ask: &Ask<'_>) -> Result<Opened<Recognisers>, Unavailable> {
 }
 
 /// Speaks through the provider that the choice names.
-pub(super) fn speaks(ask: &Ask<'_>) -> Result<Opened<Box<dyn Synthesiser>>, Unavailable> {
+pub(super) fn speaks(ask: &Ask<'_>) -> Result<Opened<VoiceSource>, Unavailable> {
     let (provider, config) = access(ask)?;
     let Some(voice) = ask.choice.detail() else {
         return Err(Unavailable::because(format!(
@@ -57,10 +57,15 @@ pub(super) fn speaks(ask: &Ask<'_>) -> Result<Opened<Box<dyn Synthesiser>>, Unav
     };
     let model = ask.config.providers.get(provider.name()).and_then(|(access, _)| access.voice_model.clone());
     let cloud = ask.clouds.get().map_err(Unavailable::because)?;
-    let engine =
-        provider::voice(provider, &cloud, ProviderConfig { model, ..config }, voice).map_err(Unavailable::because)?;
+    let (config, voice) = (ProviderConfig { model, ..config }, voice.to_owned());
+    // What cannot be asked for at all shows here, not in the threads that speak.
+    provider::voice(provider, &cloud, config.clone(), &voice).map_err(Unavailable::because)?;
+    let make = move || {
+        let made = provider::voice(provider, &cloud, config.clone(), &voice);
+        made.map(|voice| Box::new(voice) as Box<_>).map_err(|error| error.to_string())
+    };
     Ok(Opened {
-        engine: Box::new(engine),
+        engine: VoiceSource::each(ask.choice.as_str(), make),
         name: ask.choice.as_str().to_owned(),
         limited: false,
         note: String::new(),

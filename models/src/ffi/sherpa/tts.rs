@@ -24,8 +24,8 @@ pub(crate) enum TtsModel {
 pub(crate) struct SynthesiserSettings {
     pub(crate) model: TtsModel,
     pub(crate) tokens: PathBuf,
-    /// Pronunciations, files separated by commas; `None`: only phonemes can be spoken.
-    pub(crate) lexicon: Option<String>,
+    /// Pronunciations; `None`: only phonemes can be spoken.
+    pub(crate) lexicon: Option<PathBuf>,
     pub(crate) threads: u16,
 }
 
@@ -67,7 +67,7 @@ impl Library {
         let mut texts = Texts::default();
         let mut config = c::TtsConfig::zeroed();
         let tokens = texts.path(&settings.tokens);
-        let lexicon = texts.optional(settings.lexicon.as_deref());
+        let lexicon = settings.lexicon.as_deref().map_or(ptr::null(), |file| texts.path(file));
         let model = &mut config.model;
         match &settings.model {
             TtsModel::Vits { model: file } => {

@@ -1,0 +1,15 @@
+//! A pack's voice. Purpose: [`SherpaVoice`] behind the mouth's trait. Owning thread: the mouth. Deliberately absent: word
+//! times, which these models do not give (the mouth divides by proportion).
+
+use super::{Sink, Synthesiser};
+use callwright_models::tts::{SherpaVoice, WordTime};
+
+impl Synthesiser for SherpaVoice {
+    fn sample_rate(&self) -> u32 {
+        Self::sample_rate(self)
+    }
+
+    fn speak(&mut self, text: &str, sink: Sink<'_>) -> Result<Vec<WordTime>, String> {
+        Self::speak(self, text, sink).map(|()| Vec::new()).map_err(|error| error.to_string())
+    }
+}
