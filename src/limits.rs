@@ -158,6 +158,8 @@ pub const PROVIDER_SPEECH_MAX: Duration = Duration::from_secs(60);
 pub const PROVIDER_CONNECT_MAX: Duration = Duration::from_secs(3);
 /// Words that a provider is told to expect.
 pub const PROVIDER_VOCABULARY_MAX: usize = 100;
+/// Characters of them, with one between each.
+pub const PROVIDER_VOCABULARY_CHARACTERS_MAX: usize = 1000;
 /// Longest stretch that is recognised as one turn.
 pub const UTTERANCE_MAX: Duration = Duration::from_secs(30);
 /// A turn that nobody ends is ended this long after its last speech.

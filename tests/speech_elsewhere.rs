@@ -103,6 +103,26 @@ fn elevenlabs_speaks_in_a_call() {
 }
 
 #[test]
+fn a_voice_that_fails_is_stood_in_for_in_the_same_breath() {
+    let double = Double::start(|mut exchange| exchange.answer("500 Internal Server Error", &[], b""));
+    let (_directory, providers) = providers(&double.url());
+    let Some(rig) = start(&speech("pocketsphinx", "openai:alloy", providers)) else { return };
+    let mut call = rig.call();
+    for n in 1..=4 {
+        call.lane.speak(UtteranceId(n), Generation(0), "Your app is live.");
+        let (words, samples) = call.wait("spoken", |event| match event {
+            SpeechEvent::Spoken { words, samples, .. } => Some((words.len(), *samples)),
+            _ => None,
+        });
+        assert_eq!(words, 4);
+        assert!(samples > 4000, "{samples} samples of the built-in voice");
+    }
+    assert!(double.seen().len() <= 3, "three failures, then it is left alone");
+    let status = engine(&rig, Part::Tts);
+    assert!(status.starts_with("limited: openai:alloy"), "{status}");
+}
+
+#[test]
 fn without_a_key_this_machines_engines_serve_and_say_so() {
     let mut none = Providers::default();
     none.deepgram.api_key_file = Some(Path::new("/nonexistent/key").to_owned());

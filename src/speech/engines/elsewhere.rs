@@ -57,15 +57,11 @@ pub(super) fn speaks(ask: &Ask<'_>) -> Result<Opened<VoiceSource>, Unavailable> 
     };
     let model = ask.config.providers.get(provider.name()).and_then(|(access, _)| access.voice_model.clone());
     let cloud = ask.clouds.get().map_err(Unavailable::because)?;
-    let (config, voice) = (ProviderConfig { model, ..config }, voice.to_owned());
-    // What cannot be asked for at all shows here, not in the threads that speak.
-    provider::voice(provider, &cloud, config.clone(), &voice).map_err(Unavailable::because)?;
-    let make = move || {
-        let made = provider::voice(provider, &cloud, config.clone(), &voice);
-        made.map(|voice| Box::new(voice) as Box<_>).map_err(|error| error.to_string())
-    };
+    let voice =
+        provider::voice(provider, &cloud, ProviderConfig { model, ..config }, voice).map_err(Unavailable::because)?;
     Ok(Opened {
-        engine: VoiceSource::elsewhere(ask.choice.as_str(), make),
+        // Copies share their connections.
+        engine: VoiceSource::elsewhere(ask.choice.as_str(), move || Ok(Box::new(voice.clone()))),
         name: ask.choice.as_str().to_owned(),
         limited: false,
         note: String::new(),

@@ -60,8 +60,6 @@ impl Cloud {
     /// # Errors
     /// The kernel refuses threads or descriptors.
     pub(in crate::speech) fn start() -> io::Result<Arc<Self>> {
-        // Somebody else may have installed the same one before.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel::<()>();

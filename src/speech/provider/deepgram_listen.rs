@@ -14,7 +14,6 @@ use super::plain::confidence;
 use super::request::{client, endpoint};
 use super::socket::{Incoming, Socket};
 use super::turns::{Hearing, Listener, Turn};
-use crate::limits::PROVIDER_VOCABULARY_MAX;
 use callwright_models::asr::{Hypothesis, Word};
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::{Client, Url};
@@ -39,24 +38,33 @@ pub(super) struct DeepgramListen {
     client: Client,
     url: Url,
     config: ProviderConfig,
+    keep_alive: Duration,
 }
 
 impl DeepgramListen {
-    pub(super) fn new(config: ProviderConfig, vocabulary: &[String]) -> Result<Self, ProviderError> {
+    pub(super) fn new(config: ProviderConfig, vocabulary: &[&str]) -> Result<Self, ProviderError> {
+        let model = config.model.as_deref().unwrap_or(MODEL);
         let mut url = endpoint(config.url.as_deref().unwrap_or(URL), "listen")?;
         url.query_pairs_mut()
-            .append_pair("model", config.model.as_deref().unwrap_or(MODEL))
+            .append_pair("model", model)
             .append_pair("language", "en")
             .append_pair("encoding", "linear16")
             .append_pair("sample_rate", "8000")
             .append_pair("channels", "1")
             .append_pair("interim_results", "true")
             .append_pair("endpointing", "false");
-        // At most 500 tokens (`/docs/keyterm`, "Key term limits"); more makes the server refuse.
-        for word in vocabulary.iter().take(PROVIDER_VOCABULARY_MAX) {
-            url.query_pairs_mut().append_pair("keyterm", word);
+        // Older models know single words only, by another name (`/docs/keywords`).
+        let name = if model.starts_with("nova-3") { "keyterm" } else { "keywords" };
+        for words in vocabulary {
+            url.query_pairs_mut().append_pair(name, words);
         }
-        Ok(Self { client: client(&url)?, url, config })
+        Ok(Self { client: client(&url)?, url, config, keep_alive: KEEP_ALIVE })
+    }
+
+    /// The same with another wait between signs of life.
+    #[cfg(test)]
+    pub(super) fn keeping_alive(self, keep_alive: Duration) -> Self {
+        Self { keep_alive, ..self }
     }
 
     async fn hear(&self, mut turn: Turn) -> Result<Hypothesis, ProviderError> {
@@ -105,7 +113,7 @@ impl DeepgramListen {
                 () = sleep_until(summary_at.unwrap_or(quiet_since) + AFTER_SUMMARY), if summary_at.is_some() => {
                     return Ok(assembly.finish());
                 }
-                () = sleep_until(quiet_since + KEEP_ALIVE), if !ended => {
+                () = sleep_until(quiet_since + self.keep_alive), if !ended => {
                     socket.send_text(r#"{"type":"KeepAlive"}"#).await?;
                     quiet_since = Instant::now();
                 }

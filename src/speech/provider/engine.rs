@@ -13,6 +13,7 @@ use super::openai_transcribe::OpenAiTranscribe;
 use super::turns::{Listener, RemoteRecogniser};
 use super::voice::{RemoteVoice, Speaker};
 use crate::config::Secret;
+use crate::limits::{PROVIDER_VOCABULARY_CHARACTERS_MAX, PROVIDER_VOCABULARY_MAX};
 use crate::speech::event::Part;
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,13 +102,29 @@ pub(in crate::speech) fn hearing(
     vocabulary: &[String],
 ) -> Result<RemoteHearing, ProviderError> {
     let final_within = config.final_within;
+    let expected = within_limits(vocabulary);
+    if expected.len() < vocabulary.len() {
+        let (name, told, all) = (provider.name(), expected.len(), vocabulary.len());
+        tracing::warn!("{name} is told the first {told} of {all} words of a vocabulary; it takes no more");
+    }
     let listener: Arc<dyn Listener> = match provider {
-        Provider::Deepgram => Arc::new(DeepgramListen::new(config, vocabulary)?),
-        Provider::OpenAi => Arc::new(OpenAiTranscribe::new(config, vocabulary)?),
+        Provider::Deepgram => Arc::new(DeepgramListen::new(config, &expected)?),
+        Provider::OpenAi => Arc::new(OpenAiTranscribe::new(config, &expected)?),
         Provider::ElevenLabs => return Err(ProviderError::Refused("elevenlabs is used for speech only".into())),
     };
     let gate = cloud.gate(provider, Part::Asr);
     Ok(RemoteHearing { cloud: Arc::clone(cloud), listener, gate, final_within })
+}
+
+/// The first words of a vocabulary, as many as every provider takes. Deepgram takes 500 tokens (`/docs/keyterm`, "Key term
+/// limits") and refuses the turn beyond; the rarest names have about two and a half characters a token.
+fn within_limits(vocabulary: &[String]) -> Vec<&str> {
+    let mut characters = 0;
+    let fits = |words: &&String| {
+        characters += words.chars().count() + 1;
+        characters <= PROVIDER_VOCABULARY_CHARACTERS_MAX
+    };
+    vocabulary.iter().take(PROVIDER_VOCABULARY_MAX).take_while(fits).map(String::as_str).collect()
 }
 
 /// A voice of a provider by its own name for it.
@@ -127,4 +144,18 @@ pub(in crate::speech) fn voice(
         Provider::ElevenLabs => Arc::new(ElevenLabs::new(config, voice)?),
     };
     Ok(RemoteVoice::new(Arc::clone(cloud), speaker, cloud.gate(provider, Part::Tts), first_audio_within))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vocabulary_is_cut_to_what_providers_take() {
+        let words = |count: usize, length: usize| vec!["x".repeat(length); count];
+        assert_eq!(within_limits(&words(500, 4)).len(), PROVIDER_VOCABULARY_MAX);
+        assert_eq!(within_limits(&words(100, 99)).len(), PROVIDER_VOCABULARY_CHARACTERS_MAX / 100);
+        assert!(within_limits(&words(1, 5000)).is_empty());
+        assert!(within_limits(&[]).is_empty());
+    }
 }

@@ -186,6 +186,30 @@ mod tests {
     }
 
     #[test]
+    fn what_it_costs_is_counted() {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            let gate = Gate::new(Provider::Deepgram, Part::Asr);
+            for _ in 0..125 {
+                gate.heard(160);
+            }
+            gate.spoken("Grüße");
+            gate.admit().unwrap().succeed();
+            gate.admit().unwrap().fail(&ProviderError::BadKey("401".into()));
+        });
+        let text = recorder.handle().render();
+        for line in [
+            "provider_audio_seconds_total{provider=\"deepgram\"} 2\n",
+            "provider_characters_total{provider=\"deepgram\"} 5\n",
+            "provider_requests_total{provider=\"deepgram\",part=\"asr\",outcome=\"ok\"} 1\n",
+            "provider_requests_total{provider=\"deepgram\",part=\"asr\",outcome=\"bad_key\"} 1\n",
+            "provider_breaker{provider=\"deepgram\",part=\"asr\"} 2\n",
+        ] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
+    }
+
+    #[test]
     fn what_is_given_up_is_held_against_nobody() {
         let gate = Gate::new(Provider::OpenAi, Part::Asr);
         for _ in 0..100 {

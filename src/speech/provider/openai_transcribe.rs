@@ -15,7 +15,6 @@ use super::lines::{Lines, event_data};
 use super::plain::confidence;
 use super::request::{ask, client, endpoint};
 use super::turns::{Hearing, Listener, Turn};
-use crate::limits::PROVIDER_VOCABULARY_MAX;
 use callwright_models::asr::Hypothesis;
 use futures_util::StreamExt;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -43,10 +42,9 @@ pub(super) struct OpenAiTranscribe {
 }
 
 impl OpenAiTranscribe {
-    pub(super) fn new(config: ProviderConfig, vocabulary: &[String]) -> Result<Self, ProviderError> {
+    pub(super) fn new(config: ProviderConfig, vocabulary: &[&str]) -> Result<Self, ProviderError> {
         let url = endpoint(config.url.as_deref().unwrap_or(URL), "audio/transcriptions")?;
-        let words: Vec<&str> = vocabulary.iter().take(PROVIDER_VOCABULARY_MAX).map(String::as_str).collect();
-        let prompt = (!words.is_empty()).then(|| format!("Expect words like: {}.", words.join(", ")));
+        let prompt = (!vocabulary.is_empty()).then(|| format!("Expect words like: {}.", vocabulary.join(", ")));
         Ok(Self { client: client(&url)?, url, config, prompt })
     }
 
@@ -61,13 +59,17 @@ impl OpenAiTranscribe {
         let frames = (samples.len() / 80) as u32;
         turn.gate.heard(samples.len());
         let file = Part::bytes(wave(&samples)).file_name("turn.wav").mime_str("audio/wav");
+        let model = self.config.model.as_deref().unwrap_or(MODEL);
         let mut form = Form::new()
             .part("file", file.map_err(ProviderError::of_request)?)
-            .text("model", self.config.model.clone().unwrap_or_else(|| MODEL.to_owned()))
+            .text("model", model.to_owned())
             .text("language", "en")
             .text("response_format", "json")
-            .text("include[]", "logprobs")
             .text("stream", "true");
+        // "only with the models gpt-4o-transcribe, gpt-4o-mini-transcribe"; others refuse.
+        if model.starts_with("gpt-4o") && !model.contains("diarize") {
+            form = form.text("include[]", "logprobs");
+        }
         if let Some(prompt) = &self.prompt {
             form = form.text("prompt", prompt.clone());
         }

@@ -114,6 +114,11 @@ impl Synthesiser for RemoteVoice {
         self.speaker.sample_rate()
     }
 
+    /// Asking costs money and time, so it is not asked before there is something to say.
+    fn is_local(&self) -> bool {
+        false
+    }
+
     fn speak(&mut self, text: &str, sink: Sink<'_>) -> Result<Vec<WordTime>, String> {
         if !text.chars().any(char::is_alphanumeric) {
             return Ok(Vec::new());

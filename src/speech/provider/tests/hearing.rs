@@ -3,6 +3,7 @@
 use super::doubles::deepgram::{self, Listened, Script};
 use super::doubles::{Double, openai};
 use super::*;
+use crate::speech::provider::deepgram_listen::DeepgramListen;
 use std::sync::Mutex;
 
 /// A Deepgram that answers every turn by the script, and what it was sent.
@@ -86,6 +87,48 @@ fn deepgram_may_end_without_saying_that_it_has_finalized() {
         let (place, result) = finished(&mut engine);
         assert_eq!((place, result.heard.unwrap().text), (1, "no".to_owned()));
     }
+}
+
+#[test]
+fn a_connection_without_audio_is_kept_alive() {
+    // "no audio data or KeepAlive messages within a 10-second window" closes it (/docs/audio-keep-alive)
+    let (double, listened) = deepgram(deepgram::turn());
+    let listener = DeepgramListen::new(config(double.url()), &[]).unwrap().keeping_alive(Duration::from_millis(20));
+    let cloud = Cloud::start().unwrap();
+    let gate = cloud.gate(Provider::Deepgram, Part::Asr);
+    let mut engine = RemoteRecogniser::new(cloud, Arc::new(listener), gate, PATIENCE, 1);
+    engine.begin(0, Expectation::Open, &None).unwrap();
+    drive(&mut engine, |_| (!double.seen().is_empty()).then_some(()));
+    std::thread::sleep(Duration::from_millis(100));
+    say(&mut engine, 0, &audio(1));
+    assert_eq!(finished(&mut engine).1.heard.unwrap().text, "yes build");
+    wait_for(&listened, 1);
+    let listened = listened.lock().unwrap();
+    assert_eq!(listened[0].samples, audio(1), "signs of life are no audio");
+    let (last, alive) = (&listened[0].controls[listened[0].controls.len() - 2..], &listened[0].controls[0]);
+    assert_eq!((alive.as_str(), last), ("KeepAlive", &["Finalize".to_owned(), "CloseStream".to_owned()][..]));
+}
+
+#[test]
+fn older_models_are_asked_as_they_understand() {
+    let (double, _) = deepgram(deepgram::turn());
+    let older = ProviderConfig { model: Some("nova-2-phonecall".into()), ..config(double.url()) };
+    let (mut engine, _) = listener(Provider::Deepgram, older);
+    engine.begin(0, Expectation::Open, &None).unwrap();
+    say(&mut engine, 0, &audio(1));
+    finished(&mut engine).1.heard.unwrap();
+    let request = &double.seen()[0];
+    assert_eq!((request.query("model"), request.query("keyterm")), (vec!["nova-2-phonecall".to_owned()], vec![]));
+    assert_eq!(request.query("keywords"), ["Callwright", "deal flow"]);
+    let double = Double::start(|mut exchange| {
+        exchange.answer("200 OK", &[("content-type", "application/json")], openai::WHOLE.as_bytes());
+    });
+    let whisper = ProviderConfig { model: Some("whisper-1".into()), ..config(double.url()) };
+    let (mut engine, _) = listener(Provider::OpenAi, whisper);
+    engine.begin(0, Expectation::Open, &None).unwrap();
+    say(&mut engine, 0, &audio(1));
+    finished(&mut engine).1.heard.unwrap();
+    assert!(!String::from_utf8_lossy(&double.seen()[0].body).contains("logprobs"), "it has none, and refuses");
 }
 
 #[test]
