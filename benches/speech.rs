@@ -117,28 +117,25 @@ impl Bench {
             machine::processor(),
             machine::load()
         ));
-        if self.wants("words") {
-            self.words()?;
+        let parts: [(&str, fn(&mut Self) -> Result<(), String>); 7] = [
+            ("words", Self::words),
+            ("digits", Self::digits),
+            ("human", Self::human),
+            ("finals", Self::finals),
+            ("memory", Self::memory),
+            ("mouth", Self::mouth),
+            ("talks", Self::talks),
+        ];
+        for (name, part) in parts {
+            if self.wants(name) {
+                part(&mut self)?;
+                self.report.save()?;
+            }
         }
-        if self.wants("digits") {
-            self.digits()?;
-        }
-        if self.wants("human") {
-            self.human()?;
-        }
-        if self.wants("finals") {
-            self.finals()?;
-        }
-        if self.wants("memory") {
-            self.memory()?;
-        }
-        if self.wants("mouth") {
-            self.mouth()?;
-        }
-        if self.wants("talks") {
-            self.talks()?;
-        }
-        self.report.finish()
+        self.report.say(
+            "written: target/bench/speech.json, and every turn with what was heard: target/bench/speech-heard.tsv",
+        );
+        Ok(())
     }
 
     /// Words and meaning, ours and stock's.

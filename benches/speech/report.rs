@@ -84,8 +84,8 @@ impl Report {
         }
     }
 
-    /// Writes `speech.json` and `speech-heard.tsv`.
-    pub fn finish(mut self) -> Result<(), String> {
+    /// Writes what there is so far to `speech.json` and `speech-heard.tsv`: a part that fails costs nothing of the others.
+    pub fn save(&mut self) -> Result<(), String> {
         self.figures.insert("load_at_end".into(), json!(machine::load()));
         let write = |name: &str, text: String| {
             let file = self.directory.join(name);
@@ -95,9 +95,6 @@ impl Report {
         };
         write("speech-heard.tsv", self.heard.clone())?;
         write("speech.json", format!("{:#}\n", Value::Object(self.figures.clone())))?;
-        println!(
-            "\nwritten to target/bench/speech.json; every turn with what was heard: target/bench/speech-heard.tsv"
-        );
         Ok(())
     }
 }
