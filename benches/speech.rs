@@ -4,7 +4,7 @@
 //! telephone line of our own (300–3400 Hz, noise, G.711, 3 % of packets lost), and prompts read by a person; through the
 //! product's speech plane as the daemon has it, and through stock PocketSphinx. Speaking: the product's mouth beside the
 //! `flite` command. Both: conversations at once on one core. Prints tables and writes `target/bench/speech.json` (flat:
-//! metric → number) and `target/bench/speech-heard.tsv` (every turn).
+//! metric → number), `target/bench/speech-heard.tsv` (every turn) and `target/bench/speech-errors.md` (where errors come from).
 //!
 //! `BENCH_QUICK=1`: a sample in two minutes. `BENCH_PARTS=words,digits,stock,human,finals,memory,mouth,talks`: only
 //! these parts.
@@ -25,7 +25,7 @@ use speech::stock::Stock;
 use speech::talks::Manner;
 use speech::turns::{Job, Run};
 use speech::voices::{ASIDE, VOICES, Voices};
-use speech::{human, machine, mouth, product, talks};
+use speech::{blame, human, machine, mouth, product, talks};
 use std::process::ExitCode;
 
 const LOSS_PERCENT: f64 = 3.0;
@@ -44,6 +44,9 @@ fn main() -> ExitCode {
         }
     }
 }
+
+/// One part of the bench.
+type Part = fn(&mut Bench) -> Result<(), String>;
 
 /// What is said, by whom.
 struct Said {
@@ -117,7 +120,7 @@ impl Bench {
             machine::processor(),
             machine::load()
         ));
-        let parts: [(&str, fn(&mut Self) -> Result<(), String>); 7] = [
+        let parts: [(&str, Part); 7] = [
             ("words", Self::words),
             ("digits", Self::digits),
             ("human", Self::human),
@@ -133,7 +136,7 @@ impl Bench {
             }
         }
         self.report.say(
-            "written: target/bench/speech.json, and every turn with what was heard: target/bench/speech-heard.tsv",
+            "written to target/bench: speech.json; speech-heard.tsv (every turn); speech-errors.md (where they come from)",
         );
         Ok(())
     }
@@ -151,6 +154,7 @@ impl Bench {
         jobs.extend(said.jobs(on(20, 0.0), |n, v| n % 3 == v));
         let ours = product::run("the default hears", &self.config, &jobs, noises)?;
         self.report.keep("default", &ours);
+        self.report.blame(&blame::page("the default", &ours))?;
         let stock = if self.wants("stock") {
             let mut jobs = Vec::new();
             for snr in [30, 20, 10] {

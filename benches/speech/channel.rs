@@ -79,8 +79,8 @@ impl Noises {
     }
 
     /// `count` samples of RMS 1: somewhere in one of the two kinds.
-    fn take(&self, random: &mut Random, count: usize) -> Vec<f64> {
-        let of = if random.below(2) == 0 { &self.pink } else { &self.babble };
+    fn take(&self, babble: bool, random: &mut Random, count: usize) -> Vec<f64> {
+        let of = if babble { &self.babble } else { &self.pink };
         let start = random.below(of.len());
         let cut: Vec<f64> = (0..count).map(|n| of[(start + n) % of.len()]).collect();
         // Babble comes and goes; each line gets what it was promised.
@@ -102,13 +102,18 @@ impl Channel {
         }
         if let Some(snr) = self.snr_db {
             let noise_level = 32_768.0 * decibels(level - f64::from(snr));
-            for (to, noise) in line.iter_mut().zip(noises.take(&mut random, total)) {
+            for (to, noise) in line.iter_mut().zip(noises.take(Self::babbles(name), &mut random, total)) {
                 *to += noise * noise_level;
             }
         }
         let pcm: Vec<i16> = line.iter().map(|s| s.round().clamp(-32_768.0, 32_767.0) as i16).collect();
         let packets = self.carry(&pcm, &mut random);
         Turn { packets, speech_end: LEAD + speech.len(), speech_s: speech.len() as f64 / 8000.0 }
+    }
+
+    /// Whether people talk in the background of that line; else it hisses.
+    pub fn babbles(name: &str) -> bool {
+        Random::of(name).bits() & 1 == 1
     }
 
     /// μ-law, loss, and the product's concealment: what `media::inbound` does with the packets that come.

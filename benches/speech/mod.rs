@@ -15,11 +15,13 @@
 //! | `talks` | conversations at once on one core |
 //! | `score` | word errors |
 //! | `meaning` | whether what was heard means what was meant |
+//! | `blame` | where errors come from |
 //! | `machine` | CPU time, memory, load |
 //! | `screen` | progress |
 //! | `report` | figures, tables, files |
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "the bench and the tests of its parts each use some")]
 
+pub mod blame;
 pub mod channel;
 pub mod corpus;
 pub mod human;

@@ -84,17 +84,22 @@ impl Report {
         }
     }
 
+    /// Writes where errors come from to `speech-errors.md`.
+    pub fn blame(&self, page: &str) -> Result<(), String> {
+        self.write("speech-errors.md", page)
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<(), String> {
+        let file = self.directory.join(name);
+        std::fs::create_dir_all(&self.directory)
+            .and_then(|()| std::fs::write(&file, text))
+            .map_err(|e| format!("{}: {e}", file.display()))
+    }
+
     /// Writes what there is so far to `speech.json` and `speech-heard.tsv`: a part that fails costs nothing of the others.
     pub fn save(&mut self) -> Result<(), String> {
         self.figures.insert("load_at_end".into(), json!(machine::load()));
-        let write = |name: &str, text: String| {
-            let file = self.directory.join(name);
-            std::fs::create_dir_all(&self.directory)
-                .and_then(|()| std::fs::write(&file, text))
-                .map_err(|e| format!("{}: {e}", file.display()))
-        };
-        write("speech-heard.tsv", self.heard.clone())?;
-        write("speech.json", format!("{:#}\n", Value::Object(self.figures.clone())))?;
-        Ok(())
+        self.write("speech-heard.tsv", &self.heard)?;
+        self.write("speech.json", &format!("{:#}\n", Value::Object(self.figures.clone())))
     }
 }

@@ -332,7 +332,7 @@ fn cardinal(value: u64, spoken: &mut Vec<String>) {
         0..20 => say(UNITS[value as usize]),
         20..100 => {
             say(TENS[value as usize / 10 - 2]);
-            if value % 10 > 0 {
+            if !value.is_multiple_of(10) {
                 say(UNITS[value as usize % 10]);
             }
         }
@@ -340,7 +340,7 @@ fn cardinal(value: u64, spoken: &mut Vec<String>) {
             let (unit, name) = if value < 1000 { (100, "hundred") } else { (1000, "thousand") };
             cardinal(value / unit, spoken);
             spoken.push(name.to_owned());
-            if value % unit > 0 {
+            if !value.is_multiple_of(unit) {
                 cardinal(value % unit, spoken);
             }
         }

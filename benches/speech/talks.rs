@@ -275,7 +275,7 @@ impl Lane {
         if self.waiting_final {
             return false;
         }
-        let over = manner == Manner::Talk && self.playing == Some(INTERRUPT_AFTER) && self.turn % 3 != 0;
+        let over = manner == Manner::Talk && self.playing == Some(INTERRUPT_AFTER) && !self.turn.is_multiple_of(3);
         if over {
             if self.turn % 3 == 1 {
                 self.stop_in = Some(STOP_AFTER);

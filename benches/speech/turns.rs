@@ -22,8 +22,16 @@ pub struct Job<'a> {
 impl Job<'_> {
     /// The audio; `tail` samples of line follow the speech.
     pub fn turn(&self, noises: &Noises, tail: usize) -> Turn {
-        let name = format!("{} {:?} {}", self.voice, self.channel, self.line.text);
-        self.channel.send(&name, self.speech, tail, noises)
+        self.channel.send(&self.name(), self.speech, tail, noises)
+    }
+
+    /// Whether people talk in the background.
+    pub fn babbles(&self) -> bool {
+        Channel::babbles(&self.name())
+    }
+
+    fn name(&self) -> String {
+        format!("{} {:?} {}", self.voice, self.channel, self.line.text)
     }
 
     /// As much line after the speech as the product listens to before it ends the turn.
