@@ -6,7 +6,7 @@
 //! `flite` command. Both: conversations at once on one core. Prints tables and writes `target/bench/speech.json` (flat:
 //! metric → number), `target/bench/speech-heard.tsv` (every turn) and `target/bench/speech-errors.md` (where errors come from).
 //!
-//! `BENCH_QUICK=1`: a sample in two minutes. `BENCH_PARTS=words,digits,stock,human,finals,memory,mouth,talks`: only
+//! `BENCH_QUICK=1`: a sample in two minutes. `BENCH_PARTS=words,digits,stock,human,finals,memory,mouth,talks,packs`: only
 //! these parts.
 
 #![allow(clippy::print_stderr, reason = "a bench says what failed")]
@@ -14,7 +14,9 @@
 #[path = "speech/mod.rs"]
 mod speech;
 
+use callwright::config::EngineChoice;
 use callwright::speech::SpeechConfig;
+use callwright_models::pack::{Kind, Shelf};
 use speech::channel::{Channel, Noises};
 use speech::corpus::{self, Asked, Line};
 use speech::machine::quantile;
@@ -90,6 +92,10 @@ fn on(snr: u32, loss_percent: f64) -> Channel {
     Channel { snr_db: Some(snr), loss_percent }
 }
 
+fn prompt_job(prompt: &human::Prompt) -> Job<'_> {
+    Job { line: &prompt.line, voice: "human", speech: &prompt.speech, channel: on(30, 0.0) }
+}
+
 impl Bench {
     fn new() -> Result<Self, String> {
         let quick = std::env::var("BENCH_QUICK").is_ok_and(|value| !matches!(value.as_str(), "" | "0"));
@@ -105,7 +111,13 @@ impl Bench {
             .iter()
             .flat_map(|(_, speech)| speech.chunks(speech.len().div_ceil(2)).map(<[_]>::concat))
             .collect();
-        Ok(Self { quick, parts, config: SpeechConfig::default(), voices, noises: Noises::new(&babble), said, report })
+        // An active pack must not stand in for the default.
+        let config = SpeechConfig {
+            asr: EngineChoice::parse("pocketsphinx")?,
+            voice: EngineChoice::parse(mouth::VOICE)?,
+            ..SpeechConfig::default()
+        };
+        Ok(Self { quick, parts, config, voices, noises: Noises::new(&babble), said, report })
     }
 
     fn wants(&self, part: &str) -> bool {
@@ -120,7 +132,7 @@ impl Bench {
             machine::processor(),
             machine::load()
         ));
-        let parts: [(&str, Part); 7] = [
+        let parts: [(&str, Part); 8] = [
             ("words", Self::words),
             ("digits", Self::digits),
             ("human", Self::human),
@@ -128,6 +140,7 @@ impl Bench {
             ("memory", Self::memory),
             ("mouth", Self::mouth),
             ("talks", Self::talks),
+            ("packs", Self::packs),
         ];
         for (name, part) in parts {
             if self.wants(name) {
@@ -201,13 +214,73 @@ impl Bench {
         Ok(())
     }
 
+    /// Whatever better recogniser and voice is installed, on a third of the turns.
+    fn packs(&mut self) -> Result<(), String> {
+        let models = std::env::var_os("BENCH_MODELS").map_or_else(|| self.config.models.clone(), Into::into);
+        let installed = Shelf::open(&models).installed();
+        if installed.is_empty() {
+            self.report.say(&format!("No pack is installed in {}: callwright models list", models.display()));
+            return Ok(());
+        }
+        let prompts = human::prompts(&self.report.cache(), 24)?;
+        let people: Vec<Job<'_>> = prompts.iter().map(prompt_job).collect();
+        self.report.part("Installed packs", &["word err %", "intent %", "human %", "CPU/speech", "final p95"]);
+        for pack in installed.iter().filter(|pack| matches!(pack.pack.kind, Kind::StreamingAsr | Kind::OfflineAsr)) {
+            let name = &pack.pack.name;
+            let asr = EngineChoice::parse(name)?;
+            let config = SpeechConfig { asr, models: models.clone(), ..self.config.clone() };
+            let (loaded, note) = speech::line::Rig::start(&config)?.recogniser();
+            if loaded.starts_with("pocketsphinx") {
+                self.report.say(&format!("{name} could not be loaded: {note}"));
+                continue;
+            }
+            let thin = if self.quick { 3 } else { 1 };
+            let mut jobs = Vec::new();
+            for (turn, snr) in [30, 20].into_iter().enumerate() {
+                jobs.extend(self.said.jobs(on(snr, LOSS_PERCENT), |n, v| (n / thin + turn) % 3 == v && n % thin == 0));
+            }
+            let run = product::run(&format!("{name} hears"), &config, &jobs, &self.noises)?;
+            let person = product::run(&format!("{name} hears a person"), &config, &people, &self.noises)?;
+            let paced: Vec<Job<'_>> = jobs.iter().step_by(12).copied().collect();
+            let paced = product::run_paced(&format!("{name} at the pace of a call"), &config, &paced, &self.noises)?;
+            self.report.keep(name, &run);
+            let key = name.replace(['-', '.'], "_");
+            let figures = [
+                ("wer_synthetic", run.errors(|_| true).percent()),
+                ("intent_accuracy", run.understood(|_| true).0),
+                ("wer_human", person.errors(|_| true).percent()),
+                ("rtf", paced.rtf()),
+                ("final_ms_p95", quantile(&paced.finals_ms(), 0.95)),
+            ];
+            self.report.row(name, 2, &figures.map(|(_, value)| value));
+            for (figure, value) in figures {
+                self.report.put(format!("pack_{key}_{figure}"), value);
+            }
+        }
+        for pack in installed.iter().filter(|pack| pack.pack.kind == Kind::Tts) {
+            let name = &pack.pack.name;
+            let voice = EngineChoice::parse(name)?;
+            let config = SpeechConfig { voice, models: models.clone(), ..self.config.clone() };
+            let spoken = mouth::product(&config, &mouth::texts())?;
+            self.report.part(name, &["first p50", "first p95", "CPU/speech", "cancel p95"]);
+            let figures = [
+                ("first_audio_ms_p50", spoken.first(0.5)),
+                ("first_audio_ms_p95", spoken.first(0.95)),
+                ("rtf", spoken.rtf()),
+                ("cancel_wall_ms_p95", quantile(&spoken.stopped_ms, 0.95)),
+            ];
+            self.report.row("speaking, ms", 3, &figures.map(|(_, value)| value));
+            for (figure, value) in figures {
+                self.report.put(format!("pack_{}_{figure}", name.replace(['-', '.'], "_")), value);
+            }
+        }
+        Ok(())
+    }
+
     /// Prompts read by a person.
     fn human(&mut self) -> Result<(), String> {
         let prompts = human::prompts(&self.report.cache(), if self.quick { 24 } else { 200 })?;
-        let jobs: Vec<Job<'_>> = prompts
-            .iter()
-            .map(|p| Job { line: &p.line, voice: "human", speech: &p.speech, channel: on(30, 0.0) })
-            .collect();
+        let jobs: Vec<Job<'_>> = prompts.iter().map(prompt_job).collect();
         let ours = product::run("a person is heard", &self.config, &jobs, &self.noises)?;
         self.report.keep("default", &ours);
         let mut stock = Run::default();

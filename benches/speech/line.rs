@@ -9,7 +9,7 @@ use callwright::limits::{INBOUND_RING_FRAMES, OUTBOUND_RING_FRAMES};
 use callwright::media::{InFrame, InboundProducer, OutFrame, OutboundConsumer, SpeechEnds};
 use callwright::os::clock;
 use callwright::os::wake::Wake;
-use callwright::speech::{SpeechConfig, SpeechEvent, SpeechLane, SpeechPlane};
+use callwright::speech::{Part, SpeechConfig, SpeechEvent, SpeechLane, SpeechPlane};
 use callwright::telemetry::Marks;
 use callwright::time::MediaTime;
 use callwright_models::Assets;
@@ -53,6 +53,12 @@ impl Rig {
         }
     }
 
+    /// What recognises, and what is said about it.
+    pub fn recogniser(&self) -> (String, String) {
+        let status = self.plane.engines().iter().find(|engine| engine.part == Part::Asr);
+        status.map_or_else(Default::default, |status| (status.name.clone(), status.note.clone()))
+    }
+
     pub fn call(&self) -> Result<Call, String> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let (inbound, speech_in) = HeapRb::<InFrame>::new(INBOUND_RING_FRAMES).split();
@@ -60,7 +66,7 @@ impl Rig {
         let (sender, events) = mpsc::channel(callwright::limits::CALL_EVENTS_MAX);
         let ends = SpeechEnds { inbound: speech_in, outbound: speech_out };
         let id = CallId(NEXT.fetch_add(1, Ordering::Relaxed));
-        let lane = self.plane.attach(id, ends, sender).map_err(|e| e.to_string())?;
+        let lane = self.plane.attach(id, "", ends, sender).map_err(|e| e.to_string())?;
         let wake = self.wake.try_clone().map_err(|e| e.to_string())?;
         Ok(Call { lane, inbound, outbound, events, at: 0, wake })
     }

@@ -5,7 +5,7 @@
 
 use super::channel::Noises;
 use super::line::Rig;
-use super::machine::cpu_s;
+use super::machine::{cpu_s, recogniser_cpu_s};
 use super::screen::Progress;
 use super::turns::{Job, Outcome, Run, calls};
 use callwright::speech::SpeechConfig;
@@ -22,11 +22,12 @@ pub fn run<'a>(what: &str, config: &SpeechConfig, jobs: &[Job<'a>], noises: &Noi
     let calls = calls(jobs);
     let (next, progress) = (AtomicUsize::new(0), Progress::new(what, jobs.len()));
     let results: Mutex<Vec<(usize, Vec<Outcome<'a>>)>> = Mutex::default();
-    let (recogniser, vad) = (cpu_s("asr"), cpu_s("ears"));
+    let (recogniser, vad) = (recogniser_cpu_s(), cpu_s("ears"));
     std::thread::scope(|scope| {
         let callers: Vec<_> = (0..CALLERS)
             .map(|_| {
-                scope.spawn(|| -> Result<(), String> {
+                let caller = std::thread::Builder::new().name("caller".into());
+                caller.spawn_scoped(scope, || -> Result<(), String> {
                     loop {
                         let at = next.fetch_add(1, Ordering::Relaxed);
                         let Some(turns) = calls.get(at) else { return Ok(()) };
@@ -48,9 +49,12 @@ pub fn run<'a>(what: &str, config: &SpeechConfig, jobs: &[Job<'a>], noises: &Noi
                 })
             })
             .collect();
-        callers.into_iter().try_for_each(|caller| caller.join().map_err(|_| "a caller of the bench panicked")?)
+        callers.into_iter().try_for_each(|caller| {
+            let caller = caller.map_err(|e| e.to_string())?;
+            caller.join().map_err(|_| "a caller of the bench panicked")?
+        })
     })?;
-    let (recogniser_s, vad_s) = (cpu_s("asr") - recogniser, cpu_s("ears") - vad);
+    let (recogniser_s, vad_s) = (recogniser_cpu_s() - recogniser, cpu_s("ears") - vad);
     let mut results = results.into_inner().map_err(|e| e.to_string())?;
     results.sort_by_key(|(at, _)| *at);
     let outcomes = results.into_iter().flat_map(|(_, outcomes)| outcomes).collect();
@@ -61,18 +65,25 @@ pub fn run<'a>(what: &str, config: &SpeechConfig, jobs: &[Job<'a>], noises: &Noi
 pub fn run_paced<'a>(what: &str, config: &SpeechConfig, jobs: &[Job<'a>], noises: &Noises) -> Result<Run<'a>, String> {
     let rig = Rig::start(config)?;
     let progress = Progress::new(what, jobs.len());
-    let mut run = Run::default();
-    let (recogniser, vad) = (cpu_s("asr"), cpu_s("ears"));
-    for turns in calls(jobs) {
-        let mut call = rig.call()?;
-        for job in turns {
-            let turn = job.turn(noises, job.tail());
-            let heard = call.hear_paced(job.line.asked.expectation(), &turn.packets)?;
-            let final_ms = heard.took.as_secs_f64() * 1e3;
-            run.outcomes.push(Outcome { job, text: heard.text, confidence: heard.confidence, final_ms });
-            progress.step();
-        }
-    }
-    (run.recogniser_s, run.vad_s) = (cpu_s("asr") - recogniser, cpu_s("ears") - vad);
-    Ok(run)
+    let (recogniser, vad) = (recogniser_cpu_s(), cpu_s("ears"));
+    let said = std::thread::scope(|scope| {
+        let caller = std::thread::Builder::new().name("caller".into());
+        let caller = caller.spawn_scoped(scope, || -> Result<Vec<Outcome<'a>>, String> {
+            let mut outcomes = Vec::with_capacity(jobs.len());
+            for turns in calls(jobs) {
+                let mut call = rig.call()?;
+                for job in turns {
+                    let turn = job.turn(noises, job.tail());
+                    let heard = call.hear_paced(job.line.asked.expectation(), &turn.packets)?;
+                    let final_ms = heard.took.as_secs_f64() * 1e3;
+                    outcomes.push(Outcome { job, text: heard.text, confidence: heard.confidence, final_ms });
+                    progress.step();
+                }
+            }
+            Ok(outcomes)
+        });
+        caller.map_err(|e| e.to_string())?.join().map_err(|_| "a caller of the bench panicked".to_owned())?
+    });
+    let (recogniser_s, vad_s) = (recogniser_cpu_s() - recogniser, cpu_s("ears") - vad);
+    Ok(Run { outcomes: said?, recogniser_s, vad_s, memory_mib: f64::NAN })
 }
