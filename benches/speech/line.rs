@@ -1,5 +1,6 @@
 //! A call on the speech plane without a network. Purpose: packets in, finals and frames out, as a media worker would do it.
-//! Owned by one thread. Invariant: the ring never overflows (that is asserted): what is lost, the channel has lost.
+//! Owned by one thread. Invariant: what is lost, the channel has lost;
+//! an overflow of the ring is told.
 //! Deliberately absent: judging what was heard.
 
 use super::channel::Packet;
@@ -94,6 +95,7 @@ impl Call {
                 }
                 std::thread::sleep(LOOK);
             }
+            // There was room above.
             self.feed(packet);
         }
         let deadline = Instant::now() + PATIENCE;
@@ -110,13 +112,15 @@ impl Call {
         for packet in packets {
             due = due + Duration::from_millis(20);
             clock::sleep_until(due);
-            self.feed(packet);
+            if !self.feed(packet) {
+                return Err("the ears are two seconds behind: the machine is too busy to measure".into());
+            }
         }
         self.finish()
     }
 
-    /// One packet, now.
-    pub fn feed(&mut self, packet: &Packet) {
+    /// One packet, now. False when there is no room for it: the ears are two seconds behind, and it is lost.
+    pub fn feed(&mut self, packet: &Packet) -> bool {
         let frame = InFrame {
             at: MediaTime(self.at),
             received: clock::monotonic(),
@@ -125,8 +129,9 @@ impl Call {
             pcm: packet.pcm,
         };
         self.at += packet.pcm.len() as u64;
-        assert!(self.inbound.try_push(frame).is_ok(), "the ears are two seconds behind");
+        let taken = self.inbound.try_push(frame).is_ok();
         self.wake.signal();
+        taken
     }
 
     /// The next event that `want` takes; others are dropped.

@@ -32,6 +32,8 @@ pub struct Found {
     pub first_ms: Vec<f64>,
     /// Frames that were due in the middle of an utterance and were not there.
     pub underruns: usize,
+    /// Packets of callers for which the ears had no room.
+    pub overflows: usize,
     /// Frames that the agent said.
     pub played: usize,
     /// Share of time in which somebody speaks, and in which both of a call do, percent.
@@ -47,7 +49,9 @@ pub struct Found {
 impl Found {
     /// Finals quick and no break.
     pub fn holds(&self) -> bool {
-        !self.finals_ms.is_empty() && quantile(&self.finals_ms, 0.95) <= FINAL_MAX_MS && self.underruns == 0
+        !self.finals_ms.is_empty()
+            && quantile(&self.finals_ms, 0.95) <= FINAL_MAX_MS
+            && self.underruns + self.overflows == 0
     }
 }
 
@@ -190,7 +194,7 @@ impl Lane {
             }
         }
         let plays = self.play(manner, found);
-        let speaks = self.say(manner, quiet);
+        let speaks = self.say(manner, quiet, found);
         (speaks, plays)
     }
 
@@ -247,16 +251,16 @@ impl Lane {
     }
 
     /// Sends the caller's packet that is due.
-    fn say(&mut self, manner: Manner, quiet: &Packet) -> bool {
+    fn say(&mut self, manner: Manner, quiet: &Packet, found: &mut Found) -> bool {
         if self.packet.is_none() && self.may_begin(manner) {
             self.packet = Some(0);
         }
         let Some(at) = self.packet else {
-            self.call.feed(quiet);
+            found.overflows += usize::from(!self.call.feed(quiet));
             return false;
         };
         let (packets, speech_end) = &self.turns[self.turn % self.turns.len()];
-        self.call.feed(&packets[at]);
+        found.overflows += usize::from(!self.call.feed(&packets[at]));
         let speaks = at < *speech_end;
         if at + 1 < packets.len() {
             self.packet = Some(at + 1);
