@@ -56,8 +56,8 @@ impl Rig {
 
     /// What recognises, and what is said about it.
     pub fn recogniser(&self) -> (String, String) {
-        let status = self.plane.engines().iter().find(|engine| engine.part == Part::Asr);
-        status.map_or_else(Default::default, |status| (status.name.clone(), status.note.clone()))
+        let status = self.plane.engines().into_iter().find(|engine| engine.part == Part::Asr);
+        status.map_or_else(Default::default, |status| (status.name, status.note))
     }
 
     pub fn call(&self) -> Result<Call, String> {
