@@ -47,10 +47,10 @@ mod synthesiser;
 mod tts;
 mod vad;
 
-pub use engines::check_engines;
+pub use engines::{check_engines, rehearse};
 pub use event::{EngineStatus, Part, SpeechEvent};
 pub use lane::SpeechLane;
 pub use normalise::{DateOrder, Lexicon, LexiconError, Phones, Reading, SpokenWord, normalise, normalise_as};
 pub use plane::{AgentSpeech, SpeechConfig, SpeechError, SpeechPlane};
 pub use stream::{Heard, SpeechStream};
-pub use tts::{Rehearsal, rehearse};
+pub use tts::Rehearsal;

@@ -65,7 +65,7 @@ pub(super) fn speaks(ask: &Ask<'_>) -> Result<Opened<VoiceSource>, Unavailable> 
         made.map(|voice| Box::new(voice) as Box<_>).map_err(|error| error.to_string())
     };
     Ok(Opened {
-        engine: VoiceSource::each(ask.choice.as_str(), make),
+        engine: VoiceSource::elsewhere(ask.choice.as_str(), make),
         name: ask.choice.as_str().to_owned(),
         limited: false,
         note: String::new(),

@@ -154,6 +154,10 @@ impl Synthesiser for RemoteVoice {
             }
         }
     }
+
+    fn is_local(&self) -> bool {
+        false
+    }
 }
 
 /// Passes on what comes until it ends, breaks or is late.
