@@ -203,6 +203,39 @@ fn transducer_turns_are_decoded_together() {
 }
 
 #[test]
+fn nemos_models_are_heard_alone_and_together() {
+    let Some(assets) = assets() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let expected = [
+        (fixture::nemo_ctc(directory.path()), ["", "yes", "yes yes", "yes yes yes"], [200, 460, 720]),
+        // It may write several symbols at once.
+        (fixture::nemo_transducer(directory.path()), ["", "call me now", "call me now", "call me now"], [200; 3]),
+    ];
+    for (pack, texts, said) in expected {
+        let mut engine = engine(&assets, &pack);
+        let mut turns: Vec<_> = (0..4).map(|_| engine.begin().unwrap()).collect();
+        for (count, turn) in turns.iter_mut().enumerate() {
+            turn.accept(&fixture::noises(count));
+            engine.finish(turn);
+        }
+        engine.decode(turns.iter_mut(), usize::MAX);
+        let heard: Vec<Hypothesis> = turns.iter().map(|turn| engine.result(turn)).collect();
+        assert_eq!(heard.iter().map(|heard| heard.text.as_str()).collect::<Vec<_>>(), texts, "{}", pack.pack.name);
+        for (word, said_ms) in heard[3].words.iter().zip(said) {
+            assert!(word.start_ms.abs_diff(said_ms) <= 120, "{}: {heard:?}", pack.pack.name);
+        }
+        let mut alone = engine.begin().unwrap();
+        for piece in fixture::noises(3).chunks(160) {
+            alone.accept(piece);
+            engine.decode([&mut alone], usize::MAX);
+        }
+        engine.finish(&mut alone);
+        engine.decode([&mut alone], usize::MAX);
+        assert_eq!(engine.result(&alone).text, texts[3], "{}", pack.pack.name);
+    }
+}
+
+#[test]
 fn a_whole_turn_is_recognised_with_its_times() {
     let Some(assets) = assets() else { return };
     let directory = tempfile::tempdir().unwrap();
@@ -220,6 +253,20 @@ fn a_whole_turn_is_recognised_with_its_times() {
     for length in [0, 1, 160, 30 * 8000] {
         assert_eq!(engine.recognise(&vec![0; length]).unwrap().text, "");
     }
+}
+
+#[test]
+fn a_transducer_of_whole_turns_says_how_sure_it_is() {
+    let Some(assets) = assets() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let pack = fixture::parakeet(directory.path());
+    let mut engine = OfflineEngine::load(&assets, &pack, &OfflinePlan::default()).unwrap();
+    assert_eq!(engine.recognise(&fixture::noises(0)).unwrap().text, "");
+    let heard = engine.recognise(&fixture::noises(1)).unwrap();
+    assert_eq!(heard.text, "call me now");
+    assert!(heard.words.len() == 3 && heard.words[0].start_ms.abs_diff(200) <= 60, "{heard:?}");
+    // From the probabilities, not for want of them.
+    assert!(heard.confidence > 0.5 && heard.confidence != 0.7, "{heard:?}");
 }
 
 #[test]
