@@ -124,6 +124,8 @@ pub const SPEECH_LANES_MAX: usize = 512;
 pub const RECOGNISERS_MAX: usize = 64;
 /// Turns that wait for a recogniser, each of `UTTERANCE_MAX` at most (0.5 MB).
 pub const RECOGNISER_QUEUE_MAX: usize = 64;
+/// Pauses that wait for the end-of-turn model, each with 8 s of audio at most (0.1 MB). A question that waits is worth little.
+pub const END_OF_TURN_QUESTIONS_MAX: usize = 8;
 /// Clients of `/stream` at once.
 pub const SPEECH_STREAMS_MAX: usize = 16;
 /// Chunks of a stream that may wait before its client is told `slow` (ledger N09).

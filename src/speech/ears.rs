@@ -7,6 +7,7 @@
 //! Deliberately absent: decisions about turns, decoding.
 
 use super::asr::{Job, Jobs, tell};
+use super::end_of_turn::{Pauses, TurnAudio};
 use super::event::{Part, SpeechEvent};
 use super::progress::{Owed, Progress};
 use super::vad::{ONSET_CHUNKS, VoiceTracker, above_gate};
@@ -42,7 +43,7 @@ const VOICE_AFTER_SAMPLES: u64 = 3 * 8000;
 /// Else for every 16th chunk: about twice a second.
 const VOICE_SELDOM: u32 = 16;
 /// Places in a call's event channel that `Voice` never takes.
-const EVENT_RESERVE: usize = 32;
+pub(super) const EVENT_RESERVE: usize = 32;
 /// Wakes without a bell: only a lost bell makes this matter.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -64,6 +65,8 @@ pub(super) struct Listening {
     pub(super) idle: Duration,
     /// For one who feeds audio at a pace of its own and leaves the turns to the ears.
     pub(super) progress: Option<Arc<Progress>>,
+    /// For one whose turns a model can judge.
+    pub(super) pauses: Option<Pauses>,
 }
 
 /// One call as the ears know it.
@@ -87,6 +90,8 @@ pub(super) struct Ear {
     history: VecDeque<i16>,
     history_end: u64,
     turn: Option<Turn>,
+    /// The turn as the end-of-turn model will hear it, when there is one.
+    turn_audio: Option<TurnAudio>,
     chunks_since_voice: u32,
     vad_failed: bool,
     overloaded: bool,
@@ -117,6 +122,7 @@ impl Ear {
             events,
             jobs,
             tracker: VoiceTracker::new(listening.threshold),
+            turn_audio: listening.pauses.clone().map(TurnAudio::new),
             listening,
             expectation: Expectation::default(),
             state: VadState::default(),
@@ -213,6 +219,9 @@ impl Ear {
             self.begin(at, at.0.saturating_sub(CHUNK_SAMPLES as u64));
         }
         self.feed(judgement.onset, end);
+        if let Some(audio) = self.turn_audio.as_mut().filter(|_| self.turn.is_some()) {
+            audio.hear(&self.chunk, end, self.tracker.last_voiced(), &self.events);
+        }
         self.report(judgement.voiced, end);
     }
 
@@ -220,6 +229,13 @@ impl Ear {
         let (call, expectation, events) = (self.call, self.expectation, self.events.clone());
         let ordered = self.order(Job::Begin { call, expectation, started, events });
         self.turn = Some(Turn { started, fed_to, ordered });
+        if let Some(audio) = &mut self.turn_audio {
+            // The chunk that is being judged comes after this.
+            let before = self.history.len().saturating_sub(CHUNK_SAMPLES);
+            let back = (self.history_end - fed_to) as usize;
+            let from = self.history.len().saturating_sub(back).min(before);
+            audio.begin(self.history.range(from..before).copied());
+        }
         // A turn begins instead of whatever is open.
         self.uncancelled &= !ordered;
         if let Some(progress) = &self.listening.progress {
@@ -420,7 +436,7 @@ mod tests {
     fn ear(progress: Option<Arc<Progress>>, jobs: Jobs) -> (Box<Ear>, mpsc::Receiver<SpeechEvent>) {
         let (_, inbound) = inbound_ring();
         let (sender, events) = mpsc::channel(4096);
-        let listening = Listening { threshold: 0.6, idle: Duration::from_millis(700), progress };
+        let listening = Listening { threshold: 0.6, idle: Duration::from_millis(700), progress, pauses: None };
         (Ear::new(CallId(1), inbound, sender, jobs, listening), events)
     }
 

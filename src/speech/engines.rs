@@ -8,12 +8,13 @@
 mod elsewhere;
 mod packs;
 
+use super::normalise::Reading;
 use super::plane::SpeechConfig;
 use super::provider::Clouds;
 use super::recogniser::Recogniser;
 use super::recogniser::pocketsphinx::PocketSphinxRecogniser;
 use super::search;
-use super::tts::VoiceSource;
+use super::tts::{Rehearsal, VoiceSource, rehearse_with};
 use crate::config::{Config, EngineChoice, phones};
 use crate::conversation::DomainText;
 use crate::limits::RECOGNISERS_MAX;
@@ -275,6 +276,34 @@ pub(super) fn stand_in<'a>(voices: impl Iterator<Item = &'a EngineChoice>) -> En
     let built_in = |choice: &&EngineChoice| VOICES.first().is_some_and(|row| row.names.take(choice, Path::new("")));
     let mut voices = voices.filter(built_in).cloned();
     voices.next().or_else(|| EngineChoice::parse(EMBEDDED_VOICE).ok()).unwrap_or_default()
+}
+
+/// Speaks a text as an agent of this manner would on the line, for an operator who wants to hear it before callers do.
+///
+/// # Errors
+/// In words: what is missing, with the command that installs it, or what failed.
+pub fn rehearse(
+    config: &SpeechConfig,
+    assets: &Assets,
+    choice: &EngineChoice,
+    reading: Reading,
+    text: &str,
+) -> Result<Rehearsal, String> {
+    let (clouds, domain, lexicon) = (Clouds::default(), crate::conversation::domain(), BTreeMap::new());
+    // Nothing stands in for a voice that is asked for by name: it is this one that is to be heard.
+    let wanted = if choice.is_auto() { voice_candidates(choice, config) } else { vec![choice.clone()] };
+    let mut refused = String::new();
+    for choice in &wanted {
+        let ask = Ask { assets, config, domain: &domain, choice, vocabulary: &[], lexicon: &lexicon, clouds: &clouds };
+        match open(VOICES, &ask) {
+            Ok(voice) => return rehearse_with(voice.engine, reading, text),
+            Err(unavailable) => {
+                let mend = unavailable.mend.map(|command| format!("; mend it with: {command}")).unwrap_or_default();
+                refused = format!("{}{mend}", unavailable.why);
+            }
+        }
+    }
+    Err(refused)
 }
 
 /// What mends a plane without any recogniser.

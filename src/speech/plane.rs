@@ -8,6 +8,7 @@
 
 use super::asr::{self, Jobs};
 use super::ears::{self, Ear, EarsCommand, Listening};
+use super::end_of_turn::{self, Pauses};
 use super::engines::{self, Ask, Opened, Recognisers, Row, Unavailable, Wanted};
 use super::event::{EngineStatus, Part, SpeechEvent};
 use super::lane::SpeechLane;
@@ -28,6 +29,8 @@ use crate::packs;
 use crate::telemetry::Marks;
 use callwright_models::Assets;
 use callwright_models::assets::SETUP_COMMAND;
+use callwright_models::eot::EndOfTurn;
+use callwright_models::pack::{Kind, Shelf};
 use callwright_models::vad::Detector;
 use crossbeam_channel::{Sender, bounded};
 use std::collections::BTreeMap;
@@ -169,6 +172,7 @@ pub struct SpeechPlane {
     voices_down: Arc<[AtomicBool]>,
     voices: Vec<String>,
     agents: Vec<Served>,
+    pauses: Option<Pauses>,
     lanes: usize,
     vad_threshold: f32,
     attached: Arc<()>,
@@ -220,7 +224,7 @@ impl SpeechPlane {
         }
         let clouds = Arc::new(Clouds::default());
         let (detector, recognisers, voices) = thread::scope(|scope| {
-            let detector = scope.spawn(|| detector(assets));
+            let detector = scope.spawn(|| (detector(assets), turn_judge(config, assets)));
             let voices = scope.spawn(|| {
                 let mut voices = Loaded::new(engines::VOICES, &clouds);
                 // The first is the one that stands in for others; where it is missing, whichever comes first.
@@ -248,10 +252,11 @@ impl SpeechPlane {
             (detector.join(), (recognisers, served), voices.join())
         });
         let panicked = || SpeechError::System(io::Error::other("an engine failed while it was loaded; see the log"));
-        let (detector, mut status) = detector.map_err(|_| panicked())?;
+        let ((detector, mut status), (turn_judge, judge_status)) = detector.map_err(|_| panicked())?;
         let ((recognisers, hears), (voices, speaks)) = (recognisers, voices.map_err(|_| panicked())?);
         status.extend(statuses(Part::Asr, &agents, &hears, &recognisers));
         status.extend(statuses(Part::Tts, &agents, &speaks, &voices));
+        status.extend(judge_status);
         let served = agents.into_iter().zip(hears).zip(speaks);
         let served = served.map(|((agent, hears), speaks)| Served {
             reading: reading(&agent),
@@ -272,6 +277,7 @@ impl SpeechPlane {
             voices_down: Arc::new([]),
             voices: Vec::new(),
             agents: served.collect(),
+            pauses: None,
             lanes: config.lanes.min(SPEECH_LANES_MAX),
             vad_threshold: config.vad_threshold,
             attached: Arc::new(()),
@@ -281,6 +287,12 @@ impl SpeechPlane {
         plane.spawn("ears".into(), move || {
             ears::run(detector, &inbox, &own, &wakes, |frames| marks.speech_frames_read.add(frames));
         })?;
+        if let Some(mut model) = turn_judge {
+            let (pauses, inbox) = end_of_turn::pauses();
+            let judge = move |samples: &[i16]| model.probability(samples).map_err(|error| error.to_string());
+            plane.spawn("end-of-turn".into(), move || end_of_turn::run(judge, &inbox))?;
+            plane.pauses = Some(pauses);
+        }
         for (n, set) in recognisers.opened.into_iter().enumerate() {
             plane.start_recognisers(n, set.engine)?;
         }
@@ -360,7 +372,8 @@ impl SpeechPlane {
         };
         // A lane that is dropped on the way says goodbye to both.
         mouth.try_send(attach).map_err(|_| busy(()))?;
-        let listening = Listening { threshold: self.vad_threshold, idle: UTTERANCE_IDLE_MAX, progress: None };
+        let pauses = self.pauses.clone();
+        let listening = Listening { threshold: self.vad_threshold, idle: UTTERANCE_IDLE_MAX, progress: None, pauses };
         let ear = Ear::new(call, ends.inbound, events, jobs, listening);
         self.ears.commands.try_send(EarsCommand::Attach(ear)).map_err(|_| busy(()))?;
         self.ears.wake.signal();
@@ -388,6 +401,7 @@ impl SpeechPlane {
             threshold: self.vad_threshold,
             idle: STREAM_UTTERANCE_IDLE,
             progress: Some(Arc::clone(&progress)),
+            pauses: None,
         };
         let ear = Ear::new(call, heard, sender, jobs, listening);
         self.ears.commands.try_send(EarsCommand::Attach(ear)).map_err(|_| SpeechError::NoStream)?;
@@ -486,8 +500,9 @@ impl Drop for SpeechPlane {
         if let Some(mouth) = self.mouth.take() {
             let _ = mouth.send(MouthCommand::Stop);
         }
-        // The recognisers end when the ears, the last senders, are gone.
+        // The recognisers and whoever judges pauses end when the ears, the last senders, are gone.
         self.recognisers.clear();
+        self.pauses = None;
         for thread in self.threads.drain(..) {
             // A thread that panicked has said so; there is nothing left to end.
             let _ = thread.join();
@@ -548,6 +563,27 @@ fn detector(assets: &Assets) -> (Detector, Vec<EngineStatus>) {
             let status = status(&earshot, true, note, Some(SETUP_COMMAND.to_owned()));
             (earshot, vec![status])
         }
+    }
+}
+
+/// What judges ends of turns, when a pack for it is active; without one the clock does.
+fn turn_judge(config: &SpeechConfig, assets: &Assets) -> (Option<EndOfTurn>, Option<EngineStatus>) {
+    let Some(installed) = Shelf::open(&config.models).active(Kind::EndOfTurn) else { return (None, None) };
+    let wanted = installed.pack.name.clone();
+    let status = |name: &str, limited, note| EngineStatus {
+        part: Part::EndOfTurn,
+        name: name.to_owned(),
+        wanted: wanted.clone(),
+        agents: Vec::new(),
+        ready: true,
+        limited,
+        note,
+        mend: None,
+    };
+    match EndOfTurn::load(assets, &installed) {
+        Ok(model) => (Some(model), Some(status(&wanted, false, String::new()))),
+        // The error names the command.
+        Err(error) => (None, Some(status("silence", true, error.to_string()))),
     }
 }
 

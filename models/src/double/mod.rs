@@ -8,6 +8,7 @@
 //! | `train` | features → weights, in seconds |
 //! | `recogniser` | the model file, in T-one's contract |
 //! | `pack` | the model as a pack: directory, archive, cache |
+//! | `turn_end` | the double of an end-of-turn model |
 //! | `onnx` | how model files are written; for other tests too |
 //! | `random` | reproducible numbers |
 //!
@@ -24,11 +25,13 @@ mod random;
 mod recogniser;
 mod sentences;
 mod train;
+pub(crate) mod turn_end;
 
 pub use corpus::{Line, say};
 pub use pack::{NAME, directory, installed, pack, write_archive, write_pack};
 pub use random::Random;
 pub use sentences::{SENTENCES, vocabulary};
+pub use turn_end::write_turn_end_pack;
 
 use crate::assets::AssetError;
 use crate::session::SessionError;

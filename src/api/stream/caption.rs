@@ -58,6 +58,7 @@ impl Captions {
             }
             SpeechEvent::Failed { what, .. } => Some(Caption::Notice { kind: "error", detail: Some(what) }),
             SpeechEvent::Partial { .. }
+            | SpeechEvent::EndOfTurn { .. }
             | SpeechEvent::Onset { .. }
             | SpeechEvent::Voice { .. }
             | SpeechEvent::SpeakStarted { .. }

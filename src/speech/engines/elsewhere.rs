@@ -61,7 +61,7 @@ pub(super) fn speaks(ask: &Ask<'_>) -> Result<Opened<VoiceSource>, Unavailable> 
         provider::voice(provider, &cloud, ProviderConfig { model, ..config }, voice).map_err(Unavailable::because)?;
     Ok(Opened {
         // Copies share their connections.
-        engine: VoiceSource::each(ask.choice.as_str(), move || Ok(Box::new(voice.clone()))),
+        engine: VoiceSource::elsewhere(ask.choice.as_str(), move || Ok(Box::new(voice.clone()))),
         name: ask.choice.as_str().to_owned(),
         limited: false,
         note: String::new(),

@@ -159,6 +159,10 @@ impl Synthesiser for RemoteVoice {
             }
         }
     }
+
+    fn is_local(&self) -> bool {
+        false
+    }
 }
 
 /// Passes on what comes until it ends, breaks or is late.

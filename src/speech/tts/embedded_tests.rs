@@ -40,7 +40,7 @@ const TEXTS: [&str; 24] = [
 
 fn voice(name: &str) -> Option<Voice> {
     match Flite::load(&Assets::locate(), name) {
-        Ok(flite) => Some(Voice::new(Box::new(flite)).unwrap()),
+        Ok(flite) => Some(Voice::new(Box::new(flite)).unwrap().0),
         Err(error) => {
             eprintln!("skipped: {error}");
             None

@@ -34,5 +34,6 @@ mod timing;
 mod voice;
 
 pub(super) use mouth::{Manner, MouthCommand, MouthError, start};
-pub use rehearsal::{Rehearsal, rehearse};
+pub use rehearsal::Rehearsal;
+pub(super) use rehearsal::rehearse_with;
 pub(super) use source::VoiceSource;

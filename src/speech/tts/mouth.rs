@@ -32,6 +32,9 @@ const REFILL: Duration = Duration::from_millis(20);
 /// How often the mouth looks for lanes whose farewell was lost.
 const IDLE: Duration = Duration::from_secs(5);
 
+/// Seats more where a voice is elsewhere: they mostly wait.
+const SEATS_ELSEWHERE: usize = 6;
+
 /// How an agent speaks.
 #[derive(Clone, Debug, Default)]
 pub(in crate::speech) struct Manner {
@@ -93,13 +96,14 @@ pub(in crate::speech) struct Mouth {
     pub(in crate::speech) down: Arc<[AtomicBool]>,
 }
 
-/// Starts `seats` voices' threads and the mouth. The first of `sources` stands in for the others, so it is one that needs
+/// Starts `seats` voices' threads (some more where a voice is elsewhere) and the mouth. The first of `sources` stands in for the others, so it is one that needs
 /// neither network nor pack. Returns when every voice is loaded, warm and measured.
 ///
 /// # Errors
 /// [`MouthError`].
 pub(in crate::speech) fn start(sources: Vec<VoiceSource>, seats: usize) -> Result<Mouth, MouthError> {
-    let seats = seats.clamp(1, MOUTHS_MAX);
+    let waiting = if sources.iter().any(VoiceSource::is_elsewhere) { SEATS_ELSEWHERE } else { 0 };
+    let seats = (seats.max(1) + waiting).min(MOUTHS_MAX);
     let sources: Arc<[VoiceSource]> = sources.into();
     let (voiced, heard) = bounded(SPEECH_JOBS_MAX);
     let (ready, loaded) = bounded(seats);

@@ -9,8 +9,6 @@ use crate::conversation::WordTime;
 use crate::id::{CallId, Generation, UtteranceId};
 use crate::limits::{CALL_EVENTS_MAX, OUTBOUND_RING_FRAMES};
 use crate::media::OutFrame;
-use callwright_models::Assets;
-use callwright_models::tts::Flite;
 use ringbuf::HeapRb;
 use ringbuf::traits::{Consumer, Split};
 use std::sync::Arc;
@@ -34,20 +32,10 @@ pub struct Rehearsal {
     pub first_audio: Duration,
 }
 
-/// Speaks a text by one of the built-in voices as an agent would on the line.
+/// Speaks a text as an agent would on the line.
 ///
 /// # Errors
-/// In words: what is missing, with the command that installs it, or what failed.
-pub fn rehearse(assets: &Assets, voice: &str, reading: Reading, text: &str) -> Result<Rehearsal, String> {
-    let (assets, name) = (assets.clone(), voice.to_owned());
-    let make = move || match Flite::load(&assets, &name) {
-        Ok(flite) => Ok(Box::new(flite) as Box<_>),
-        Err(error) => Err(error.to_string()),
-    };
-    rehearse_with(VoiceSource::each(format!("flite {voice}"), make), reading, text)
-}
-
-/// The same by any voice.
+/// In words: what failed.
 pub(in crate::speech) fn rehearse_with(source: VoiceSource, reading: Reading, text: &str) -> Result<Rehearsal, String> {
     let said = normalise_as(text, &reading).into_iter().map(|word| (word.written, word.spoken)).collect();
     let mouth = start(vec![source], 1).map_err(|error: MouthError| error.to_string())?;

@@ -55,7 +55,7 @@ pub(super) type Voices = Vec<Result<Voice, String>>;
 /// Makes every voice. An engine's panic while it is made costs that voice.
 pub(super) fn open(sources: &[VoiceSource]) -> Voices {
     let one = |source: &VoiceSource| {
-        catch_unwind(AssertUnwindSafe(|| source.make().and_then(Voice::new)))
+        catch_unwind(AssertUnwindSafe(|| source.open()))
             .unwrap_or_else(|_| Err(format!("{} failed while it was made ready; see the log", source.name())))
     };
     sources.iter().map(one).collect()

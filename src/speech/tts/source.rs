@@ -2,9 +2,10 @@
 //! shared, and then speaks one clause at a time. Any thread. Deliberately absent: which voice an agent has (`plane`).
 
 use super::super::synthesiser::{Sink, SpeakOptions, Synthesiser};
+use super::voice::{Measure, Voice};
 use callwright_models::tts::WordTime;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 type Make = dyn Fn() -> Result<Box<dyn Synthesiser>, String> + Send + Sync;
 
@@ -12,7 +13,10 @@ type Make = dyn Fn() -> Result<Box<dyn Synthesiser>, String> + Send + Sync;
 #[derive(Clone)]
 pub(in crate::speech) struct VoiceSource {
     name: String,
+    elsewhere: bool,
     make: Arc<Make>,
+    /// Its loudness and pace, by the first thread that has measured them.
+    measure: Arc<OnceLock<Measure>>,
 }
 
 impl fmt::Debug for VoiceSource {
@@ -27,7 +31,15 @@ impl VoiceSource {
         name: impl Into<String>,
         make: impl Fn() -> Result<Box<dyn Synthesiser>, String> + Send + Sync + 'static,
     ) -> Self {
-        Self { name: name.into(), make: Arc::new(make) }
+        Self { name: name.into(), elsewhere: false, make: Arc::new(make), measure: Arc::default() }
+    }
+
+    /// The same for a voice that is reached through a network.
+    pub(in crate::speech) fn elsewhere(
+        name: impl Into<String>,
+        make: impl Fn() -> Result<Box<dyn Synthesiser>, String> + Send + Sync + 'static,
+    ) -> Self {
+        Self { elsewhere: true, ..Self::each(name, make) }
     }
 
     /// An engine of which there is one: its clauses take turns.
@@ -37,12 +49,28 @@ impl VoiceSource {
         Self::each(name, move || Ok(Box::new(Shared { engine: Arc::clone(&engine), rate, local }) as Box<_>))
     }
 
+    /// Whether it speaks elsewhere, so that its threads mostly wait.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        self.elsewhere
+    }
+
     pub(super) fn name(&self) -> &str {
         &self.name
     }
 
-    pub(super) fn make(&self) -> Result<Box<dyn Synthesiser>, String> {
-        (self.make)()
+    /// One more of it, ready to speak; the first is warmed and measured.
+    ///
+    /// # Errors
+    /// In words, with what to do.
+    pub(super) fn open(&self) -> Result<Voice, String> {
+        let engine = (self.make)()?;
+        if let Some(measure) = self.measure.get() {
+            return Voice::with(engine, *measure);
+        }
+        let (voice, measure) = Voice::new(engine)?;
+        // Two threads that measure at once find the same.
+        let _ = self.measure.set(measure);
+        Ok(voice)
     }
 }
 

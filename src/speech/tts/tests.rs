@@ -449,14 +449,14 @@ fn whatever_is_asked_every_utterance_is_answered_once() {
         let mut asked: BTreeMap<(usize, u32), usize> = BTreeMap::new();
         let texts = ["", "-", "one.", "one two three four.", "42 and $5, at 10:30. Then three more words here."];
         for utterance in 1..=40 {
-            for n in 0..calls.len() {
+            for (n, call) in calls.iter_mut().enumerate() {
                 let text = texts[random(5) as usize];
-                rig.speak(&calls[n], utterance, text);
+                rig.speak(call, utterance, text);
                 asked.insert((n, utterance), text.split_whitespace().count());
                 if random(4) == 0 {
-                    rig.flush(&calls[n]);
+                    rig.flush(call);
                 }
-                while random(3) > 0 && calls[n].ring.try_pop().is_some() {}
+                while random(3) > 0 && call.ring.try_pop().is_some() {}
             }
         }
         for (n, call) in calls.iter_mut().enumerate() {
@@ -479,7 +479,7 @@ fn the_sink_is_told_to_stop_within_a_chunk() {
     use super::super::clause::clauses;
     use super::super::normalise::normalise;
     use super::voice::{Ending, Voice};
-    let mut voice = Voice::new(Box::new(Scripted(plain()))).unwrap();
+    let (mut voice, _) = Voice::new(Box::new(Scripted(plain()))).unwrap();
     let clause = clauses(normalise("one two three four")).remove(0);
     let mut heard = 0;
     let (rendered, ending) = voice.render(&clause, &mut |samples| {

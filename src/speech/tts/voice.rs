@@ -33,45 +33,61 @@ pub(super) enum Ending {
     Failed(String),
 }
 
+/// What is known of a voice before it speaks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Measure {
+    /// None: its loudness is learnt as it speaks.
+    gain: Option<f32>,
+    /// Milliseconds for one unit of `timing::weight`.
+    pace: f32,
+}
+
 pub(super) struct Voice {
     engine: Box<dyn Synthesiser>,
     narrow: Narrow,
     low_cut: LowCut,
     loudness: Loudness,
-    /// The gain is settled: measured at the start.
-    measured: Option<f32>,
-    /// Milliseconds for one unit of `timing::weight`.
-    pace: f32,
+    measure: Measure,
 }
 
 impl Voice {
-    /// Warms the voice and measures it. One elsewhere is not asked before there is something to say: its loudness is
-    /// learnt as it speaks.
+    /// Warms a voice and measures it. One elsewhere is not asked before there is something to say.
     ///
     /// # Errors
     /// In words, when it cannot speak at all.
-    pub(super) fn new(mut engine: Box<dyn Synthesiser>) -> Result<Self, String> {
-        let (mut narrow, mut low_cut) = (Narrow::new(engine.sample_rate())?, LowCut::new());
-        let mut loudness = Loudness::default();
-        if !engine.is_local() {
-            return Ok(Self { engine, narrow, low_cut, loudness, measured: None, pace: PACE_MS });
+    pub(super) fn new(engine: Box<dyn Synthesiser>) -> Result<(Self, Measure), String> {
+        let unknown = Measure { gain: None, pace: PACE_MS };
+        let mut voice = Self::with(engine, unknown)?;
+        if !voice.engine.is_local() {
+            return Ok((voice, unknown));
         }
-        let mut heard: Vec<i16> = Vec::new();
-        engine.speak(REFERENCE, &mut |chunk| {
+        let (narrow, mut heard) = (&mut voice.narrow, Vec::new());
+        voice.engine.speak(REFERENCE, &mut |chunk| {
             narrow.process(chunk, &mut heard);
             ControlFlow::Continue(())
         })?;
-        low_cut.process(&mut heard);
+        voice.low_cut.process(&mut heard);
+        let mut loudness = Loudness::default();
         loudness.take(&heard);
         // The reference begins and ends in silence; a pace that is too slow credits too little, never too much.
         let pace = timing::pace(REFERENCE, heard.len() as f32 / 8.0).clamp(PACE_MS / 2.0, PACE_MS * 2.0);
-        let measured = Some(loudness.gain());
-        Ok(Self { engine, narrow, low_cut, loudness, measured, pace })
+        voice.measure = Measure { gain: Some(loudness.gain()), pace };
+        let measure = voice.measure;
+        Ok((voice, measure))
+    }
+
+    /// One of which this is known.
+    ///
+    /// # Errors
+    /// In words, when its rate cannot be brought to the line.
+    pub(super) fn with(engine: Box<dyn Synthesiser>, measure: Measure) -> Result<Self, String> {
+        let narrow = Narrow::new(engine.sample_rate())?;
+        Ok(Self { engine, narrow, low_cut: LowCut::new(), loudness: Loudness::default(), measure })
     }
 
     /// Milliseconds that it takes for one unit of `timing::weight`.
     pub(super) fn pace(&self) -> f32 {
-        self.pace
+        self.measure.pace
     }
 
     /// Synthesises a clause; `sink` gets finished 8 kHz samples as they come and may stop. The silence around the speech
@@ -83,9 +99,9 @@ impl Voice {
     ) -> (Rendered, Ending) {
         let text = clause.text();
         let phones = phones(clause);
-        let mut leveller = Leveller::new(self.measured.unwrap_or_else(|| self.loudness.gain()));
+        let mut leveller = Leveller::new(self.measure.gain.unwrap_or_else(|| self.loudness.gain()));
         let (narrow, low_cut) = (&mut self.narrow, &mut self.low_cut);
-        let (loudness, learning) = (&mut self.loudness, self.measured.is_none());
+        let (loudness, learning) = (&mut self.loudness, self.measure.gain.is_none());
         narrow.reset();
         low_cut.reset();
         let mut made: Vec<i16> = Vec::new();
@@ -121,7 +137,8 @@ impl Voice {
             }
         };
         let length_ms = (samples.len() / 8) as u32;
-        let extent = if ending == Ending::Whole { Extent::Whole(length_ms) } else { Extent::Cut(length_ms, self.pace) };
+        let extent =
+            if ending == Ending::Whole { Extent::Whole(length_ms) } else { Extent::Cut(length_ms, self.measure.pace) };
         let words = word_times(clause, &tokens, (leveller.skipped() / 8) as u32, extent);
         if ending == Ending::Whole && !samples.is_empty() {
             samples.resize(samples.len() + clause.pause_ms as usize * 8, 0);
