@@ -256,6 +256,20 @@ fn a_whole_turn_is_recognised_with_its_times() {
 }
 
 #[test]
+fn a_transducer_of_whole_turns_says_how_sure_it_is() {
+    let Some(assets) = assets() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let pack = fixture::parakeet(directory.path());
+    let mut engine = OfflineEngine::load(&assets, &pack, &OfflinePlan::default()).unwrap();
+    assert_eq!(engine.recognise(&fixture::noises(0)).unwrap().text, "");
+    let heard = engine.recognise(&fixture::noises(1)).unwrap();
+    assert_eq!(heard.text, "call me now");
+    assert!(heard.words.len() == 3 && heard.words[0].start_ms.abs_diff(200) <= 60, "{heard:?}");
+    // From the probabilities, not for want of them.
+    assert!(heard.confidence > 0.5 && heard.confidence != 0.7, "{heard:?}");
+}
+
+#[test]
 fn turns_outlive_their_engine() {
     let Some(assets) = assets() else { return };
     let directory = tempfile::tempdir().unwrap();

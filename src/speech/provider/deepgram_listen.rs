@@ -294,3 +294,48 @@ fn append(text: &mut String, more: &str) {
     }
     text.push_str(more);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A result as `/reference/speech-to-text/listen-streaming` has it, "Receive": ListenV1Results.
+    fn result(transcripts: &[&str], is_final: bool) -> Event {
+        let alternatives: Vec<_> = transcripts
+            .iter()
+            .map(|transcript| serde_json::json!({ "transcript": transcript, "confidence": 0.9, "words": [] }))
+            .collect();
+        let value = serde_json::json!({
+            "type": "Results", "channel_index": [0, 1], "start": 0.0, "duration": 1.0, "is_final": is_final,
+            "speech_final": false, "channel": { "alternatives": alternatives }
+        });
+        parse(&value.to_string()).unwrap()
+    }
+
+    #[test]
+    fn interim_words_give_way_to_final_ones() {
+        let mut assembly = Assembly::default();
+        assembly.handle(result(&["i need"], false));
+        assert_eq!(assembly.words_so_far(), "i need");
+        assembly.handle(result(&["i need a"], true));
+        assembly.handle(result(&["see"], false));
+        assert_eq!(assembly.words_so_far(), "i need a see");
+        assembly.handle(result(&["crm"], true));
+        assembly.handle(result(&[""], true));
+        assert_eq!(assembly.finish().text, "i need a crm");
+    }
+
+    #[test]
+    fn other_readings_are_those_of_the_whole_turn() {
+        let mut assembly = Assembly::default();
+        assembly.handle(result(&["yes", "yet"], true));
+        assert_eq!(assembly.finish().alternatives, ["yet"]);
+        let mut assembly = Assembly::default();
+        assembly.handle(result(&["yes", "yet"], true));
+        assembly.handle(result(&["please", "peas"], true));
+        assert!(assembly.finish().alternatives.is_empty(), "of half a turn they would mislead");
+        let mut assembly = Assembly::default();
+        assembly.handle(result(&[], true));
+        assert_eq!(assembly.finish(), Hypothesis::default());
+    }
+}

@@ -1,6 +1,6 @@
 //! Which providers there are, and how engines are made of them. Owning thread: whichever starts the plane. Invariant:
 //! nothing here talks to a provider: a wrong key or name is found out, and said, when it is first asked.
-//! Deliberately absent: which agent has which (`plane`).
+//! Deliberately absent: which agent has which (`engines`).
 
 use super::cloud::Cloud;
 use super::deepgram_listen::DeepgramListen;

@@ -22,7 +22,10 @@
 //! Owning threads: engines belong to a recogniser thread or a mouth; their tasks to "cloud". Invariants: no recogniser
 //! thread waits for the network, a mouth only up to its deadlines; a key is in no log, error or `Debug`; everything that
 //! comes is bounded. Adding a provider is one file, and a row in each table of `engine`.
-//! Deliberately absent: which engine an agent has (`plane`).
+//! Deliberately absent: which engine an agent has (`engines`).
+//!
+//! No account of any provider has been at hand. What is known of them is what their public documents say; each file names
+//! its own, the doubles in `tests/provider_doubles` hold to them and cite them, and nothing here has met the real services.
 
 mod breaker;
 mod cloud;
