@@ -4,6 +4,7 @@
 //! Deliberately absent: what the agent then says.
 
 use super::corpus::{Asked, Line};
+use super::score::digits;
 use callwright::pipeline::intent::{Act, Feature, Understanding, understand};
 use std::collections::BTreeSet;
 
@@ -39,6 +40,7 @@ pub fn judge(line: &Line, heard: &str, confidence: f32) -> Taken {
         "repeat" => understood.act == Act::Repeat,
         "help" => understood.act == Act::Help,
         "greeting" => understood.act == Act::Greeting,
+        "digits" => digits(heard) == digits(&line.text),
         "nothing" => nothing_comes_of(&understood, line.asked),
         other => panic!("corpus: {other:?} is no meaning"),
     };
@@ -78,7 +80,7 @@ fn wanted(list: &str, divider: char) -> BTreeSet<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::speech::corpus::lines;
+    use crate::speech::corpus::{lines, numbers};
 
     fn line(asked: Asked, meant: &str) -> Line {
         Line { held: false, asked, meant: meant.into(), text: String::new() }
@@ -111,5 +113,6 @@ mod tests {
         let taken: Vec<Taken> = lines.iter().map(|line| judge(line, &line.text, 1.0)).collect();
         let right = taken.iter().filter(|taken| **taken == Taken::Right).count();
         assert!(right * 100 >= lines.len() * 80, "{right} of {}", lines.len());
+        assert!(numbers().iter().all(|number| judge(number, &number.text, 1.0) == Taken::Right));
     }
 }
