@@ -159,10 +159,6 @@ impl Synthesiser for RemoteVoice {
             }
         }
     }
-
-    fn is_local(&self) -> bool {
-        false
-    }
 }
 
 /// Passes on what comes until it ends, breaks or is late.
