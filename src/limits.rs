@@ -140,6 +140,10 @@ pub const STREAM_BACKLOG_MAX: Duration = Duration::from_millis(500);
 pub const STREAM_UTTERANCE_IDLE: Duration = Duration::from_millis(700);
 /// Utterances of one call that wait to be spoken.
 pub const SPEECH_UTTERANCES_MAX: usize = 32;
+/// Threads that synthesise, at most: they wait for engines elsewhere more than they compute.
+pub const MOUTHS_MAX: usize = 32;
+/// Clauses that wait to be synthesised before they are needed.
+pub const WARM_CLAUSES_MAX: usize = 1024;
 /// Synthesised audio kept for saying it again: 10 minutes at 8 kHz, 9.6 MB.
 pub const PROMPT_CACHE_SAMPLES: usize = 600 * 8000;
 /// Pieces of one turn's audio that wait to be sent to a provider: more than a turn of `UTTERANCE_MAX` in frames.
@@ -154,12 +158,18 @@ pub const PROVIDER_SPEECH_MAX: Duration = Duration::from_secs(60);
 pub const PROVIDER_CONNECT_MAX: Duration = Duration::from_secs(3);
 /// Words that a provider is told to expect.
 pub const PROVIDER_VOCABULARY_MAX: usize = 100;
+/// Characters of them, with one between each.
+pub const PROVIDER_VOCABULARY_CHARACTERS_MAX: usize = 1000;
 /// Longest stretch that is recognised as one turn.
 pub const UTTERANCE_MAX: Duration = Duration::from_secs(30);
 /// A turn that nobody ends is ended this long after its last speech.
 pub const UTTERANCE_IDLE_MAX: Duration = Duration::from_secs(5);
 /// Characters in one spoken text.
 pub const SPOKEN_TEXT_MAX: usize = 2000;
+/// Entries in one agent's pronunciation lexicon.
+pub const LEXICON_ENTRIES_MAX: usize = 5000;
+/// Octets of a word or of its pronunciation there.
+pub const LEXICON_ENTRY_MAX: usize = 200;
 /// Longest wait for the end of a turn.
 pub const ENDPOINT_MAX: Duration = Duration::from_secs(3);
 /// Longest turn of a caller; then it is cut (hold music and recordings never pause).

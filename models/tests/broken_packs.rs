@@ -3,6 +3,7 @@
 mod fixture;
 
 use callwright_models::asr::{OnlineEngine, OnlinePlan};
+use callwright_models::double::onnx::Dim;
 use callwright_models::pack::check::{CheckError, check};
 use callwright_models::pack::onnx::Header;
 use callwright_models::pack::probe;
@@ -107,7 +108,7 @@ fn wrong_metadata_is_said_and_not_loaded() {
             .iter()
             .filter_map(|(k, v)| if *k == key { value.map(|value| (*k, value)) } else { Some((*k, *v)) })
             .collect();
-        fs::write(&model, fixture::tone_model(&metadata, fixture::Axis::Any, fixture::LETTERS.len())).unwrap();
+        fs::write(&model, fixture::tone_model(&metadata, Dim::Free("N"), 10)).unwrap();
         refused(&pack, &["streaming T-one CTC", words]);
     }
     // A sound model of quite another kind.
@@ -208,11 +209,7 @@ fn a_pack_that_kills_its_process_kills_only_a_child() {
     // Everything about it is as it should be, only that seven frames do not make a chunk: found out when it runs.
     let file = pack.file("model").unwrap();
     let model = fs::read(&file).unwrap();
-    let ten = [255, 255, 255, 255, 255, 255, 255, 255, 10, 0, 0, 0, 0, 0, 0, 0];
-    let at = model.windows(ten.len()).position(|window| window == ten).unwrap();
-    let mut broken = model.clone();
-    broken[at + 8] = 7;
-    fs::write(&file, &broken).unwrap();
+    fs::write(&file, fixture::tone_model(fixture::TONE_METADATA, Dim::Free("N"), 7)).unwrap();
     check(&pack).unwrap();
     assert_eq!(child(&pack).signal(), Some(6), "an exception that nobody catches aborts");
     // A node that no runtime knows: ONNX Runtime says so.
@@ -233,7 +230,11 @@ fn a_sound_pack_says_what_it_is() {
     let directory = tempfile::tempdir().unwrap();
     let said = probe::load(&assets, &fixture::tone(directory.path())).unwrap();
     assert!(said.starts_with("loudness: streaming T-one CTC on sherpa-onnx 2.0."), "{said}");
-    let said = probe::load(&assets, &fixture::piper(directory.path())).unwrap();
+    let said = probe::load(&assets, &fixture::script(directory.path())).unwrap();
+    assert!(said.starts_with("script: streaming transducer on"), "{said}");
+    let said = probe::load(&assets, &fixture::bursts(directory.path())).unwrap();
+    assert!(said.starts_with("bursts: SenseVoice on"), "{said}");
+    let said = probe::load(&assets, &fixture::voices::piper(directory.path())).unwrap();
     assert!(said.starts_with("beeps: VITS on sherpa-onnx 2.0.") && said.contains("22050 Hz"), "{said}");
 }
 
@@ -291,7 +292,7 @@ mod random {
 
         #[test]
         fn no_damage_makes_the_reader_panic(at in any::<prop::sample::Index>(), value in any::<u8>()) {
-            let mut model = fixture::tone_model(fixture::TONE_METADATA, fixture::Axis::Any, 8);
+            let mut model = fixture::tone_model(fixture::TONE_METADATA, Dim::Free("N"), 10);
             let at = at.index(model.len());
             model[at] = value;
             drop(Header::of(&model));

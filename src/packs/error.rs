@@ -168,6 +168,18 @@ impl PackError {
         move |source| Self::Io { doing, path, source }
     }
 
+    /// What happened, without what to do about it: for those who need do nothing.
+    #[must_use]
+    pub fn brief(&self) -> String {
+        match self {
+            Self::Unreachable { host, why, .. } => format!("{host}: {why}"),
+            Self::Cut { got, total, why, .. } => format!("the connection was cut after {got} of {total} ({why})"),
+            Self::Refused { url, status } => format!("{url}: the server answered {status}"),
+            Self::Redirect { url, why } => format!("{url}: {why}"),
+            other => other.to_string(),
+        }
+    }
+
     /// The host's or the network's fault, so that the same command may succeed later.
     #[must_use]
     pub fn is_passing(&self) -> bool {

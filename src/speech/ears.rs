@@ -369,8 +369,9 @@ pub(super) fn run(
                     if let Some(ear) = ears.iter_mut().find(|ear| ear.call == call) {
                         ear.finalize(asked);
                         if ear.listening.progress.is_some() {
-                            // Audio has stayed away.
+                            // Audio has stayed away: what comes next follows on nothing.
                             ear.tracker.interrupt();
+                            ear.state = VadState::default();
                         }
                     }
                 }

@@ -5,13 +5,16 @@
 //! nobody answers to is refused with the list of those that there are; what was wanted and cannot be had is said, with the
 //! command that mends it, and the embedded engine serves instead. Deliberately absent: threads (`plane`).
 
+mod elsewhere;
 mod packs;
 
+use super::normalise::Reading;
 use super::plane::SpeechConfig;
+use super::provider::Clouds;
 use super::recogniser::Recogniser;
 use super::recogniser::pocketsphinx::PocketSphinxRecogniser;
 use super::search;
-use super::synthesiser::Synthesiser;
+use super::tts::{Rehearsal, VoiceSource, rehearse_with};
 use crate::config::{Config, EngineChoice, phones};
 use crate::conversation::DomainText;
 use crate::limits::RECOGNISERS_MAX;
@@ -41,6 +44,7 @@ pub(super) struct Wanted {
 }
 
 /// What an engine is opened with.
+#[derive(Clone, Copy)]
 pub(super) struct Ask<'a> {
     pub(super) assets: &'a Assets,
     pub(super) config: &'a SpeechConfig,
@@ -49,6 +53,8 @@ pub(super) struct Ask<'a> {
     pub(super) choice: &'a EngineChoice,
     pub(super) vocabulary: &'a [String],
     pub(super) lexicon: &'a BTreeMap<String, String>,
+    /// Where engines elsewhere are reached from.
+    pub(super) clouds: &'a Clouds,
 }
 
 /// Recognisers, one a thread.
@@ -95,6 +101,8 @@ enum Names {
     These(&'static [&'static str]),
     /// Packs of this kind.
     Packs(Kind),
+    /// These, each with a voice: `NAME:VOICE`.
+    Voices(&'static [&'static str]),
 }
 
 impl Names {
@@ -102,6 +110,7 @@ impl Names {
         match self {
             Self::These(names) => names.contains(&choice.as_str()),
             Self::Packs(kind) => packs::is_pack(choice, *kind, models),
+            Self::Voices(names) => names.contains(&choice.engine()) && choice.detail().is_some(),
         }
     }
 }
@@ -117,12 +126,14 @@ pub(super) const RECOGNISERS: &[Row<Recognisers>] = &[
     Row { names: Names::These(&[EMBEDDED_ASR]), open: pocketsphinx },
     Row { names: Names::Packs(Kind::StreamingAsr), open: packs::streaming },
     Row { names: Names::Packs(Kind::OfflineAsr), open: packs::turns },
+    Row { names: Names::These(&["deepgram", "openai"]), open: elsewhere::hears },
 ];
 
 /// What speaks.
-pub(super) const VOICES: &[Row<Box<dyn Synthesiser>>] = &[
+pub(super) const VOICES: &[Row<VoiceSource>] = &[
     Row { names: Names::These(&[EMBEDDED_VOICE, "rms", "awb", "kal16"]), open: flite },
     Row { names: Names::Packs(Kind::Tts), open: packs::voice },
+    Row { names: Names::Voices(&["deepgram", "elevenlabs", "openai"]), open: elsewhere::speaks },
 ];
 
 /// The engines to try for a recogniser, in order: what is wanted, then the embedded one.
@@ -183,6 +194,7 @@ fn check_choice<E>(key: &str, choice: Option<&EngineChoice>, table: &[Row<E>], m
         .iter()
         .flat_map(|row| match row.names {
             Names::These(names) => names.iter().map(|name| (*name).to_owned()).collect(),
+            Names::Voices(names) => names.iter().map(|name| format!("{name}:VOICE")).collect(),
             Names::Packs(kind) => packs::names(kind, models),
         })
         .collect();
@@ -241,15 +253,57 @@ fn taught(domain: &DomainText, vocabulary: &[String], lexicon: &BTreeMap<String,
     domain
 }
 
-fn flite(ask: &Ask<'_>) -> Result<Opened<Box<dyn Synthesiser>>, Unavailable> {
-    let voice = ask.choice.as_str();
+fn flite(ask: &Ask<'_>) -> Result<Opened<VoiceSource>, Unavailable> {
+    let voice = ask.choice.as_str().to_owned();
+    // What is missing shows here, not in the threads that speak.
+    Flite::load(ask.assets, &voice)?;
+    let (assets, name) = (ask.assets.clone(), format!("flite {voice}"));
+    let make = move || match Flite::load(&assets, &voice) {
+        Ok(flite) => Ok(Box::new(flite) as Box<_>),
+        Err(error) => Err(error.to_string()),
+    };
     Ok(Opened {
-        engine: Box::new(Flite::load(ask.assets, voice)?),
-        name: format!("flite {voice}"),
+        engine: VoiceSource::each(name.clone(), make),
+        name,
         limited: true,
         note: "built-in voice".into(),
         mend: packs::better(Kind::Tts),
     })
+}
+
+/// The voice that stands in for others: a built-in one, that of the first agent who has one.
+pub(super) fn stand_in<'a>(voices: impl Iterator<Item = &'a EngineChoice>) -> EngineChoice {
+    let built_in = |choice: &&EngineChoice| VOICES.first().is_some_and(|row| row.names.take(choice, Path::new("")));
+    let mut voices = voices.filter(built_in).cloned();
+    voices.next().or_else(|| EngineChoice::parse(EMBEDDED_VOICE).ok()).unwrap_or_default()
+}
+
+/// Speaks a text as an agent of this manner would on the line, for an operator who wants to hear it before callers do.
+///
+/// # Errors
+/// In words: what is missing, with the command that installs it, or what failed.
+pub fn rehearse(
+    config: &SpeechConfig,
+    assets: &Assets,
+    choice: &EngineChoice,
+    reading: Reading,
+    text: &str,
+) -> Result<Rehearsal, String> {
+    let (clouds, domain, lexicon) = (Clouds::default(), crate::conversation::domain(), BTreeMap::new());
+    // Nothing stands in for a voice that is asked for by name: it is this one that is to be heard.
+    let wanted = if choice.is_auto() { voice_candidates(choice, config) } else { vec![choice.clone()] };
+    let mut refused = String::new();
+    for choice in &wanted {
+        let ask = Ask { assets, config, domain: &domain, choice, vocabulary: &[], lexicon: &lexicon, clouds: &clouds };
+        match open(VOICES, &ask) {
+            Ok(voice) => return rehearse_with(voice.engine, reading, text),
+            Err(unavailable) => {
+                let mend = unavailable.mend.map(|command| format!("; mend it with: {command}")).unwrap_or_default();
+                refused = format!("{}{mend}", unavailable.why);
+            }
+        }
+    }
+    Err(refused)
 }
 
 /// What mends a plane without any recogniser.

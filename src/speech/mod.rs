@@ -15,17 +15,17 @@
 //! | `recogniser/` | what they ask of an engine, and one file an engine |
 //! | `search` | what the embedded recogniser listens for under each expectation |
 //! | `language_model` | 3-gram models from the domain's sentences (pure) |
-//! | `tts` | the thread that speaks: clauses, prompt cache, backlog, flush |
+//! | `tts/` | the threads that speak: clauses, prompt cache, backlog, flush |
 //! | `synthesiser/` | what it asks of a voice, and one file an engine |
 //! | `clause` | where a text is cut for synthesis (pure) |
-//! | `normalise` | how written text is said (pure) |
+//! | `normalise/` | how written text is said (pure) |
 //! | `provider/` | engines in the cloud, with the local ones behind them |
 //!
 //! Owning threads: "ears" (one), "end-of-turn" (one, with a pack), "asr…" (each engine and vocabulary that agents want),
-//! "mouth…" (each voice), "cloud" (one, where providers are used); control talks to them through bounded channels and never
-//! waits. Invariants: a slow or broken call delays no other; every [`SpeechLane::finalize`] is answered by one
-//! [`SpeechEvent::Final`]; every [`SpeechLane::speak`] by one [`SpeechEvent::Spoken`]; without engines the plane starts,
-//! says what is missing and admits no call. Deliberately absent: turn-taking (`turn`), what is said (`conversation`).
+//! "mouth" (one), "voice-N" (those that synthesise), "cloud" (one, where providers are used); control talks to them through
+//! bounded channels and never waits. Invariants: a slow or broken call delays no other; every [`SpeechLane::finalize`] is
+//! answered by one [`SpeechEvent::Final`]; every [`SpeechLane::speak`] by one [`SpeechEvent::Spoken`]; without engines the
+//! plane starts, says what is missing and admits no call. Deliberately absent: turn-taking (`turn`), what is said (`conversation`).
 
 mod asr;
 mod clause;
@@ -46,9 +46,10 @@ mod synthesiser;
 mod tts;
 mod vad;
 
-pub use engines::check_engines;
+pub use engines::{check_engines, rehearse};
 pub use event::{EngineStatus, Part, SpeechEvent};
 pub use lane::SpeechLane;
-pub use normalise::{SpokenWord, normalise};
+pub use normalise::{DateOrder, Lexicon, LexiconError, Phones, Reading, SpokenWord, normalise, normalise_as};
 pub use plane::{AgentSpeech, SpeechConfig, SpeechError, SpeechPlane};
 pub use stream::{Heard, SpeechStream};
+pub use tts::Rehearsal;

@@ -43,6 +43,10 @@ pub enum Metric {
     MediaBusy,
     /// Complexity at which the Opus encoders of a worker run, by worker.
     OpusComplexity,
+    /// Clauses to be spoken, by whether they were known by heart: `hit` or `miss`.
+    PromptCache,
+    /// Clauses that a voice could not speak, by voice; the built-in one stood in.
+    VoiceFallbacks,
     /// Breakers of providers, by provider and part: 0 closed, 1 probing, 2 open.
     ProviderBreaker,
     /// Turns and clauses asked of providers, by provider, part and outcome.
@@ -56,7 +60,7 @@ pub enum Metric {
 }
 
 /// All of them, for descriptions.
-const ALL: [Metric; 22] = [
+const ALL: [Metric; 24] = [
     Metric::CallsEnded,
     Metric::CallsActive,
     Metric::RecordingsEnded,
@@ -74,6 +78,8 @@ const ALL: [Metric; 22] = [
     Metric::SpeechStreamsSlow,
     Metric::MediaBusy,
     Metric::OpusComplexity,
+    Metric::PromptCache,
+    Metric::VoiceFallbacks,
     Metric::ProviderBreaker,
     Metric::ProviderRequests,
     Metric::ProviderFallbacks,
@@ -103,6 +109,8 @@ impl Metric {
             Self::SpeechStreamsSlow => "speech_streams_slow_total",
             Self::MediaBusy => "media_busy_ratio",
             Self::OpusComplexity => "media_opus_complexity",
+            Self::PromptCache => "tts_prompt_cache_total",
+            Self::VoiceFallbacks => "tts_voice_fallbacks_total",
             Self::ProviderBreaker => "provider_breaker",
             Self::ProviderRequests => "provider_requests_total",
             Self::ProviderFallbacks => "provider_fallbacks_total",
@@ -130,6 +138,8 @@ impl Metric {
             Self::SpeechStreamsSlow => "Clients of /stream told to slow down",
             Self::MediaBusy => "Share of the last second in which a media worker was busy",
             Self::OpusComplexity => "Complexity of Opus encoders: follows what the core has left",
+            Self::PromptCache => "Clauses to be spoken, known by heart (hit) or synthesised (miss)",
+            Self::VoiceFallbacks => "Clauses that a voice failed to speak",
             Self::ProviderBreaker => "0: the provider is asked; 1: it is tried again; 2: it is left alone",
             Self::ProviderRequests => "Turns and clauses asked of a provider, by outcome",
             Self::ProviderFallbacks => "Turns and clauses of a provider that a local engine took over",
@@ -167,6 +177,8 @@ pub fn install() -> Result<Handle, String> {
             | Metric::AppStarts
             | Metric::BuildStages
             | Metric::BuildsSlow
+            | Metric::PromptCache
+            | Metric::VoiceFallbacks
             | Metric::SpeechStreamsSlow
             | Metric::ApiRequests
             | Metric::ProviderRequests
@@ -249,6 +261,16 @@ pub fn recording_ended(outcome: &'static str) {
 pub fn recordings_active(recordings: usize) {
     #[expect(clippy::cast_precision_loss, reason = "bounded by RECORDINGS_MAX")]
     metrics::gauge!(Metric::RecordingsActive.name()).set(recordings as f64);
+}
+
+/// A clause is to be spoken; `outcome` is `hit` or `miss` of the prompt cache.
+pub fn prompt_cache(outcome: &'static str) {
+    metrics::counter!(Metric::PromptCache.name(), "outcome" => outcome).increment(1);
+}
+
+/// A voice could not speak a clause.
+pub fn voice_fallback(voice: &str) {
+    metrics::counter!(Metric::VoiceFallbacks.name(), "voice" => voice.to_owned()).increment(1);
 }
 
 /// A build was refused.

@@ -185,6 +185,30 @@ fn killed_at_any_moment_it_goes_on_and_leaves_nothing_half_done() {
 }
 
 #[test]
+fn killed_while_it_unpacks_tries_or_places_the_shelf_is_whole() {
+    if !has_engine() {
+        return;
+    }
+    let place = Place::new();
+    let path = loudness(place.directory.path());
+    let install = ["install", "--from-file", path.to_str().unwrap()];
+    let shelf = Shelf::open(place.models());
+    for turn in 0..12_u64 {
+        let mut child = place.command(&install).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(15 * turn));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(shelf.broken().is_empty(), "after {turn}");
+        for installed in shelf.installed() {
+            assert_eq!(shelf.record("loudness").unwrap().damage(installed.directory()), None, "after {turn}");
+        }
+    }
+    let (code, text) = place.run(&install);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(shelf.active(callwright_models::pack::Kind::StreamingAsr).is_some());
+}
+
+#[test]
 fn unasked_it_never_fails_and_never_waits() {
     let place = Place::new();
     let quick = ["install", "--recommended", "--quick"];
@@ -200,15 +224,26 @@ fn unasked_it_never_fails_and_never_waits() {
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("the embedded engines serve") && text.contains("403"), "{text}");
     assert_eq!(server.asked().len(), 1);
-    // Said once: not asked again for hours.
-    let (_, text) = with("CALLWRIGHT_MODELS_MIRROR", &server.url(""));
-    assert!(text.contains("a short while ago"), "{text}");
+    // Said once, and not asked again for hours.
+    let (code, text) = with("CALLWRIGHT_MODELS_MIRROR", &server.url(""));
+    assert_eq!((code, text.as_str()), (Some(0), ""));
     assert_eq!(server.asked().len(), 1);
 
     let (code, text) =
         said(place.command(&["install", "--recommended"]).env("CALLWRIGHT_OFFLINE", "1").output().unwrap());
     assert_eq!(code, Some(1), "asked for by hand it is a failure: {text}");
     assert!(text.contains("--from-file"), "{text}");
+}
+
+#[test]
+fn the_daemons_first_start_asks_once_and_waits_for_nobody() {
+    let server = Server::start(Vec::new(), vec![Answer::Silence]);
+    let daemon = rig::Daemon::start_offering(&server.url(""));
+    assert!(rig::eventually(Duration::from_secs(20), || server.asked().len() == 1), "{}", daemon.log());
+    server.script(vec![Answer::Status(503)]);
+    let said = || daemon.log().contains("the embedded engines serve (127.0.0.1: no answer within 5 s)");
+    assert!(rig::eventually(Duration::from_secs(20), said), "{}", daemon.log());
+    assert_eq!(server.asked().len(), 1);
 }
 
 #[test]

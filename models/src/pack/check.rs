@@ -468,7 +468,16 @@ impl Checking<'_> {
             Family::OnlineTransducer if is_nemo(checked) || self.is_unified(checked) => {
                 nemo(checked.number("encoder", "vocab_size"))
             }
-            Family::OfflineNemoTransducer => nemo(checked.number("encoder", "vocab_size")),
+            Family::OfflineNemoTransducer => {
+                nemo(checked.number("encoder", "vocab_size"))?;
+                // Models that also say how long a symbol lasts have more outputs, none has fewer.
+                match symbols("joiner") {
+                    Some(outputs) if outputs < tokens.len() as u64 => {
+                        Err(self.kind("joiner", format!("it has {outputs} outputs for {} symbols", tokens.len())))
+                    }
+                    _ => Ok(()),
+                }
+            }
             Family::OnlineTransducer => every(checked.number("decoder", "vocab_size").unwrap_or(0)),
             Family::OnlineNemoCtc => ctc(checked.number("model", "vocab_size").unwrap_or(0) + 1),
             Family::OnlineZipformerCtc | Family::OnlineToneCtc => ctc(symbols("model").unwrap_or(0)),

@@ -1,6 +1,6 @@
 //! Trying a pack: loading it whole and using it once, in a process that may end doing so.
 //!
-//! Purpose: what [`check`](super::check) cannot see (a graph that does not run, an engine that gives up) must cost a child
+//! Purpose: what [`check`] cannot see (a graph that does not run, an engine that gives up) must cost a child
 //! process and not the daemon: [`load`] is what the child does (`callwright models probe DIRECTORY`). That it went well is
 //! written down beside the pack's files, so that a pack is tried once and not at every start. Any thread; blocks for as long
 //! as a model takes to load. Invariants: the note is worth something only for the very files and the very library that were

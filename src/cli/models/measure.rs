@@ -129,8 +129,11 @@ fn factor(times: &[Duration], seconds: f64) -> String {
 }
 
 fn milliseconds(times: &[Duration]) -> String {
-    let worst = times.iter().max().copied().unwrap_or_default();
-    format!("{} ms (median; worst {} ms)", median(times).as_millis(), worst.as_millis())
+    let in_ms = |time: Duration| {
+        let ms = time.as_secs_f64() * 1000.0;
+        if ms < 10.0 { format!("{ms:.1} ms") } else { format!("{ms:.0} ms") }
+    };
+    format!("{} (median; worst {})", in_ms(median(times)), in_ms(times.iter().max().copied().unwrap_or_default()))
 }
 
 fn lines(rows: &[(&str, String)]) -> String {

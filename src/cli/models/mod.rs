@@ -23,6 +23,10 @@ process before they serve. The daemon takes them up at its next start. Without n
   on a machine with network   curl -LO URL            (URLs: callwright models list --json)
   here                        callwright models install --from-file sherpa-onnx-….tar.bz2
 
+For a daemon that runs as a service:
+
+  sudo -u callwright callwright models --config /etc/callwright/callwright.toml install --recommended
+
 CALLWRIGHT_OFFLINE=1 forbids the network; CALLWRIGHT_MODELS_MIRROR=URL fetches from below URL by file name instead.
 Exit codes: 0 done; 1 failed; 2 wrong arguments, unknown pack or configuration; 3 the network or another
 installation is in the way, the same command may succeed later.")]

@@ -8,7 +8,7 @@ use crate::limits::RECOGNISERS_MAX;
 use crate::packs::trial;
 use crate::speech::recogniser::offline::OfflineRecogniser;
 use crate::speech::recogniser::streaming::StreamingRecogniser;
-use crate::speech::synthesiser::Synthesiser;
+use crate::speech::tts::VoiceSource;
 use callwright_models::asr::{OfflineEngine, OfflinePlan, OnlineEngine, OnlinePlan};
 use callwright_models::pack::{Installed, Kind, Shelf, catalogue, known};
 use callwright_models::tts::{SherpaVoice, VoicePlan};
@@ -112,7 +112,7 @@ pub(super) fn turns(ask: &Ask<'_>) -> Result<Opened<Recognisers>, Unavailable> {
 }
 
 /// A voice; the detail is the number of a speaker.
-pub(super) fn voice(ask: &Ask<'_>) -> Result<Opened<Box<dyn Synthesiser>>, Unavailable> {
+pub(super) fn voice(ask: &Ask<'_>) -> Result<Opened<VoiceSource>, Unavailable> {
     let speaker = match ask.choice.detail() {
         None => 0,
         Some(detail) => detail.parse().map_err(|_| {
@@ -130,5 +130,6 @@ pub(super) fn voice(ask: &Ask<'_>) -> Result<Opened<Box<dyn Synthesiser>>, Unava
         1 => voice.name().to_owned(),
         _ => format!("{}:{speaker}", voice.name()),
     };
-    Ok(opened(Box::new(voice), name, String::new()))
+    // One model in memory, whoever speaks with it: clauses take turns.
+    Ok(opened(VoiceSource::shared(name.clone(), Box::new(voice)), name, String::new()))
 }

@@ -9,11 +9,11 @@
 
 use super::ProviderConfig;
 use super::failure::ProviderError;
+use super::key::{header, redact};
 use super::plain::confidence;
 use super::request::{client, endpoint};
 use super::socket::{Incoming, Socket};
 use super::turns::{Hearing, Listener, Turn};
-use crate::limits::PROVIDER_VOCABULARY_MAX;
 use callwright_models::asr::{Hypothesis, Word};
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::{Client, Url};
@@ -38,31 +38,40 @@ pub(super) struct DeepgramListen {
     client: Client,
     url: Url,
     config: ProviderConfig,
+    keep_alive: Duration,
 }
 
 impl DeepgramListen {
-    pub(super) fn new(config: ProviderConfig, vocabulary: &[String]) -> Result<Self, ProviderError> {
+    pub(super) fn new(config: ProviderConfig, vocabulary: &[&str]) -> Result<Self, ProviderError> {
+        let model = config.model.as_deref().unwrap_or(MODEL);
         let mut url = endpoint(config.url.as_deref().unwrap_or(URL), "listen")?;
         url.query_pairs_mut()
-            .append_pair("model", config.model.as_deref().unwrap_or(MODEL))
+            .append_pair("model", model)
             .append_pair("language", "en")
             .append_pair("encoding", "linear16")
             .append_pair("sample_rate", "8000")
             .append_pair("channels", "1")
             .append_pair("interim_results", "true")
             .append_pair("endpointing", "false");
-        // At most 500 tokens (`/docs/keyterm`, "Key term limits"); more makes the server refuse.
-        for word in vocabulary.iter().take(PROVIDER_VOCABULARY_MAX) {
-            url.query_pairs_mut().append_pair("keyterm", word);
+        // Older models know single words only, by another name (`/docs/keywords`).
+        let name = if model.starts_with("nova-3") { "keyterm" } else { "keywords" };
+        for words in vocabulary {
+            url.query_pairs_mut().append_pair(name, words);
         }
-        Ok(Self { client: client(&url)?, url, config })
+        Ok(Self { client: client(&url)?, url, config, keep_alive: KEEP_ALIVE })
+    }
+
+    /// The same with another wait between signs of life.
+    #[cfg(test)]
+    pub(super) fn keeping_alive(self, keep_alive: Duration) -> Self {
+        Self { keep_alive, ..self }
     }
 
     async fn hear(&self, mut turn: Turn) -> Result<Hypothesis, ProviderError> {
         let mut headers = HeaderMap::new();
-        headers.insert(AUTHORIZATION, self.config.key.header("Token "));
-        let redact = |text: &str| self.config.key.redact(text);
-        let mut socket = Socket::open(&self.client, self.url.clone(), headers, redact).await?;
+        headers.insert(AUTHORIZATION, header(&self.config.key, "Token "));
+        let hide = |text: &str| redact(&self.config.key, text);
+        let mut socket = Socket::open(&self.client, self.url.clone(), headers, hide).await?;
         let mut assembly = Assembly::default();
         let (mut ended, mut quiet_since) = (false, Instant::now());
         let mut summary_at: Option<Instant> = None;
@@ -84,7 +93,7 @@ impl DeepgramListen {
                 }
                 incoming = socket.next() => match incoming? {
                     Incoming::Text(text) => {
-                        let event = parse(&text).map_err(|error| redacted(error, &redact))?;
+                        let event = parse(&text).map_err(|error| redacted(error, &hide))?;
                         // Streams have been seen described where such a message also comes midway.
                         if ended && event == Event::Metadata {
                             summary_at.get_or_insert_with(Instant::now);
@@ -97,14 +106,14 @@ impl DeepgramListen {
                     }
                     Incoming::Closed { code: 1000 | 1005, .. } if ended => return Ok(assembly.finish()),
                     Incoming::Closed { code, reason } => {
-                        return Err(ProviderError::Closed(redact(format!("{code} {reason}").trim_end())));
+                        return Err(ProviderError::Closed(hide(format!("{code} {reason}").trim_end())));
                     }
                     Incoming::Other => {}
                 },
                 () = sleep_until(summary_at.unwrap_or(quiet_since) + AFTER_SUMMARY), if summary_at.is_some() => {
                     return Ok(assembly.finish());
                 }
-                () = sleep_until(quiet_since + KEEP_ALIVE), if !ended => {
+                () = sleep_until(quiet_since + self.keep_alive), if !ended => {
                     socket.send_text(r#"{"type":"KeepAlive"}"#).await?;
                     quiet_since = Instant::now();
                 }
@@ -130,9 +139,9 @@ fn with_more(first: Box<[i16]>, turn: &mut Turn) -> Vec<i16> {
     samples
 }
 
-fn redacted(error: ProviderError, redact: &impl Fn(&str) -> String) -> ProviderError {
+fn redacted(error: ProviderError, hide: &impl Fn(&str) -> String) -> ProviderError {
     match error {
-        ProviderError::Server(said) => ProviderError::Server(redact(&said)),
+        ProviderError::Server(said) => ProviderError::Server(hide(&said)),
         other => other,
     }
 }
@@ -284,4 +293,49 @@ fn append(text: &mut String, more: &str) {
         text.push(' ');
     }
     text.push_str(more);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A result as `/reference/speech-to-text/listen-streaming` has it, "Receive": ListenV1Results.
+    fn result(transcripts: &[&str], is_final: bool) -> Event {
+        let alternatives: Vec<_> = transcripts
+            .iter()
+            .map(|transcript| serde_json::json!({ "transcript": transcript, "confidence": 0.9, "words": [] }))
+            .collect();
+        let value = serde_json::json!({
+            "type": "Results", "channel_index": [0, 1], "start": 0.0, "duration": 1.0, "is_final": is_final,
+            "speech_final": false, "channel": { "alternatives": alternatives }
+        });
+        parse(&value.to_string()).unwrap()
+    }
+
+    #[test]
+    fn interim_words_give_way_to_final_ones() {
+        let mut assembly = Assembly::default();
+        assembly.handle(result(&["i need"], false));
+        assert_eq!(assembly.words_so_far(), "i need");
+        assembly.handle(result(&["i need a"], true));
+        assembly.handle(result(&["see"], false));
+        assert_eq!(assembly.words_so_far(), "i need a see");
+        assembly.handle(result(&["crm"], true));
+        assembly.handle(result(&[""], true));
+        assert_eq!(assembly.finish().text, "i need a crm");
+    }
+
+    #[test]
+    fn other_readings_are_those_of_the_whole_turn() {
+        let mut assembly = Assembly::default();
+        assembly.handle(result(&["yes", "yet"], true));
+        assert_eq!(assembly.finish().alternatives, ["yet"]);
+        let mut assembly = Assembly::default();
+        assembly.handle(result(&["yes", "yet"], true));
+        assembly.handle(result(&["please", "peas"], true));
+        assert!(assembly.finish().alternatives.is_empty(), "of half a turn they would mislead");
+        let mut assembly = Assembly::default();
+        assembly.handle(result(&[], true));
+        assert_eq!(assembly.finish(), Hypothesis::default());
+    }
 }

@@ -6,6 +6,7 @@
 
 use super::ProviderConfig;
 use super::failure::ProviderError;
+use super::key::{header, redact};
 use super::request::{ask, client, endpoint};
 use super::voice::{Speaker, Speaking, Spoken, pour};
 use reqwest::header::AUTHORIZATION;
@@ -38,9 +39,9 @@ impl DeepgramSpeak {
         let request = self
             .client
             .post(self.url.clone())
-            .header(AUTHORIZATION, self.config.key.header("Token "))
+            .header(AUTHORIZATION, header(&self.config.key, "Token "))
             .json(&serde_json::json!({ "text": text }));
-        let response = ask(request, |said| self.config.key.redact(said)).await?;
+        let response = ask(request, |said| redact(&self.config.key, said)).await?;
         pour(response, &mut spoken).await
     }
 }

@@ -8,6 +8,7 @@
 
 use super::ProviderConfig;
 use super::failure::ProviderError;
+use super::key::{header, redact};
 use super::lines::Lines;
 use super::request::{ask, client, endpoint};
 use super::voice::{Speaker, Speaking, Spoken};
@@ -48,9 +49,9 @@ impl ElevenLabs {
         let request = self
             .client
             .post(self.url.clone())
-            .header("xi-api-key", self.config.key.header(""))
+            .header("xi-api-key", header(&self.config.key, ""))
             .json(&serde_json::json!({ "text": text, "model_id": model }));
-        let mut body = ask(request, |said| self.config.key.redact(said)).await?.bytes_stream();
+        let mut body = ask(request, |said| redact(&self.config.key, said)).await?.bytes_stream();
         let (mut lines, mut answer) = (Lines::default(), Answer::default());
         while let Some(octets) = body.next().await {
             lines.push(&octets.map_err(ProviderError::of_request)?)?;

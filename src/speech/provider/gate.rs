@@ -20,7 +20,7 @@ struct Guarded {
 }
 
 /// Shared by every engine of one provider and part.
-pub struct Gate {
+pub(super) struct Gate {
     provider: Provider,
     part: Part,
     guarded: Mutex<Guarded>,
@@ -44,14 +44,12 @@ impl Gate {
     }
 
     /// The part that it serves.
-    #[must_use]
-    pub fn part(&self) -> Part {
+    pub(super) fn part(&self) -> Part {
         self.part
     }
 
     /// For people, while the provider is left alone: why, and what serves instead.
-    #[must_use]
-    pub fn note(&self) -> Option<String> {
+    pub(super) fn note(&self) -> Option<String> {
         self.guarded().note.clone()
     }
 
@@ -185,6 +183,30 @@ mod tests {
         gate.admit().unwrap().fail(&ProviderError::BadKey("401 invalid_api_key".into()));
         assert!(gate.note().unwrap().contains("put a valid one"), "{:?}", gate.note());
         assert_eq!(gate.admit().unwrap_err(), ProviderError::Paused(None));
+    }
+
+    #[test]
+    fn what_it_costs_is_counted() {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            let gate = Gate::new(Provider::Deepgram, Part::Asr);
+            for _ in 0..125 {
+                gate.heard(160);
+            }
+            gate.spoken("Grüße");
+            gate.admit().unwrap().succeed();
+            gate.admit().unwrap().fail(&ProviderError::BadKey("401".into()));
+        });
+        let text = recorder.handle().render();
+        for line in [
+            "provider_audio_seconds_total{provider=\"deepgram\"} 2\n",
+            "provider_characters_total{provider=\"deepgram\"} 5\n",
+            "provider_requests_total{provider=\"deepgram\",part=\"asr\",outcome=\"ok\"} 1\n",
+            "provider_requests_total{provider=\"deepgram\",part=\"asr\",outcome=\"bad_key\"} 1\n",
+            "provider_breaker{provider=\"deepgram\",part=\"asr\"} 2\n",
+        ] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
     }
 
     #[test]

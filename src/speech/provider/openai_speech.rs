@@ -7,6 +7,7 @@
 
 use super::ProviderConfig;
 use super::failure::ProviderError;
+use super::key::{header, redact};
 use super::request::{ask, client, endpoint};
 use super::voice::{Speaker, Speaking, Spoken, pour};
 use reqwest::header::AUTHORIZATION;
@@ -33,15 +34,16 @@ impl OpenAiSpeech {
     }
 
     async fn speak(&self, text: String, mut spoken: Spoken) -> Result<(), ProviderError> {
-        let request = self.client.post(self.url.clone()).header(AUTHORIZATION, self.config.key.header("Bearer ")).json(
-            &serde_json::json!({
-                "model": self.config.model.as_deref().unwrap_or(MODEL),
-                "input": text,
-                "voice": self.voice,
-                "response_format": "pcm",
-            }),
-        );
-        let response = ask(request, |said| self.config.key.redact(said)).await?;
+        let request =
+            self.client.post(self.url.clone()).header(AUTHORIZATION, header(&self.config.key, "Bearer ")).json(
+                &serde_json::json!({
+                    "model": self.config.model.as_deref().unwrap_or(MODEL),
+                    "input": text,
+                    "voice": self.voice,
+                    "response_format": "pcm",
+                }),
+            );
+        let response = ask(request, |said| redact(&self.config.key, said)).await?;
         pour(response, &mut spoken).await
     }
 }

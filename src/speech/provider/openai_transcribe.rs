@@ -10,11 +10,11 @@
 
 use super::ProviderConfig;
 use super::failure::ProviderError;
+use super::key::{header, redact};
 use super::lines::{Lines, event_data};
 use super::plain::confidence;
 use super::request::{ask, client, endpoint};
 use super::turns::{Hearing, Listener, Turn};
-use crate::limits::PROVIDER_VOCABULARY_MAX;
 use callwright_models::asr::Hypothesis;
 use futures_util::StreamExt;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -27,6 +27,8 @@ use std::sync::Arc;
 pub(super) const URL: &str = "https://api.openai.com";
 /// The model, unless configured otherwise.
 pub(super) const MODEL: &str = "gpt-4o-mini-transcribe";
+/// Confidence where a service gives none: a yes counts, and is not beyond question.
+const UNKNOWN_CONFIDENCE: f32 = 0.7;
 /// Audio below a tenth of a second is refused by the service.
 const SAMPLES_MIN: usize = 800;
 
@@ -40,10 +42,9 @@ pub(super) struct OpenAiTranscribe {
 }
 
 impl OpenAiTranscribe {
-    pub(super) fn new(config: ProviderConfig, vocabulary: &[String]) -> Result<Self, ProviderError> {
+    pub(super) fn new(config: ProviderConfig, vocabulary: &[&str]) -> Result<Self, ProviderError> {
         let url = endpoint(config.url.as_deref().unwrap_or(URL), "audio/transcriptions")?;
-        let words: Vec<&str> = vocabulary.iter().take(PROVIDER_VOCABULARY_MAX).map(String::as_str).collect();
-        let prompt = (!words.is_empty()).then(|| format!("Expect words like: {}.", words.join(", ")));
+        let prompt = (!vocabulary.is_empty()).then(|| format!("Expect words like: {}.", vocabulary.join(", ")));
         Ok(Self { client: client(&url)?, url, config, prompt })
     }
 
@@ -58,20 +59,27 @@ impl OpenAiTranscribe {
         let frames = (samples.len() / 80) as u32;
         turn.gate.heard(samples.len());
         let file = Part::bytes(wave(&samples)).file_name("turn.wav").mime_str("audio/wav");
+        let model = self.config.model.as_deref().unwrap_or(MODEL);
         let mut form = Form::new()
             .part("file", file.map_err(ProviderError::of_request)?)
-            .text("model", self.config.model.clone().unwrap_or_else(|| MODEL.to_owned()))
+            .text("model", model.to_owned())
             .text("language", "en")
             .text("response_format", "json")
-            .text("include[]", "logprobs")
             .text("stream", "true");
+        // "only with the models gpt-4o-transcribe, gpt-4o-mini-transcribe"; others refuse.
+        if model.starts_with("gpt-4o") && !model.contains("diarize") {
+            form = form.text("include[]", "logprobs");
+        }
         if let Some(prompt) = &self.prompt {
             form = form.text("prompt", prompt.clone());
         }
-        let request =
-            self.client.post(self.url.clone()).header(AUTHORIZATION, self.config.key.header("Bearer ")).multipart(form);
-        let redact = |said: &str| self.config.key.redact(said);
-        let response = ask(request, redact).await?;
+        let request = self
+            .client
+            .post(self.url.clone())
+            .header(AUTHORIZATION, header(&self.config.key, "Bearer "))
+            .multipart(form);
+        let hide = |said: &str| redact(&self.config.key, said);
+        let response = ask(request, hide).await?;
         let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let streamed = kind.starts_with("text/event-stream");
         let mut body = response.bytes_stream();
@@ -80,7 +88,7 @@ impl OpenAiTranscribe {
             lines.push(&piece.map_err(ProviderError::of_request)?)?;
             while streamed && let Some(line) = lines.poll_line() {
                 let Some(data) = event_data(&line) else { continue };
-                match parse(data).map_err(|error| redacted(error, redact))? {
+                match parse(data).map_err(|error| redacted(error, hide))? {
                     Event::Delta(more) => {
                         so_far.push_str(&more);
                         turn.tell(so_far.clone());
@@ -110,9 +118,9 @@ fn hypothesis(text: String, confidence: f32, frames: u32) -> Hypothesis {
     Hypothesis { text, confidence, frames, ..Hypothesis::default() }
 }
 
-fn redacted(error: ProviderError, redact: impl Fn(&str) -> String) -> ProviderError {
+fn redacted(error: ProviderError, hide: impl Fn(&str) -> String) -> ProviderError {
     match error {
-        ProviderError::Server(said) => ProviderError::Server(redact(&said)),
+        ProviderError::Server(said) => ProviderError::Server(hide(&said)),
         other => other,
     }
 }
@@ -123,7 +131,7 @@ pub(super) enum Event {
     Delta(String),
     Done {
         text: String,
-        /// Geometric mean of the tokens' probabilities; one half where the service gives none.
+        /// Geometric mean of the tokens' probabilities, or [`UNKNOWN_CONFIDENCE`].
         confidence: f32,
     },
     /// `transcript.text.segment`, `[DONE]` and what may be added.
@@ -150,8 +158,8 @@ impl Wire {
     fn done(self) -> Result<Event, ProviderError> {
         let text = self.text.ok_or_else(|| ProviderError::Garbage("a transcript without text".into()))?;
         let tokens: Vec<f32> = self.logprobs.into_iter().flatten().filter_map(|token| token.logprob).collect();
-        // Enough to be taken for an answer, not enough to be more certain than anything else is.
-        let confidence = if tokens.is_empty() { 0.5 } else { confidence(tokens.iter().map(|log| log.exp())) };
+        let confidence =
+            if tokens.is_empty() { UNKNOWN_CONFIDENCE } else { confidence(tokens.iter().map(|log| log.exp())) };
         Ok(Event::Done { text, confidence })
     }
 }

@@ -46,6 +46,8 @@ pub(super) async fn answer_error(mut response: Response, redact: impl Fn(&str) -
 
 /// A client for one endpoint; keeps connections to it warm between requests.
 pub(super) fn client(endpoint: &Url) -> Result<Client, ProviderError> {
+    // The client asks for it when it is built. Somebody else may have installed the same one before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let host = endpoint.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
     // A redirect would carry audio, and perhaps a key, to where nobody has configured it to go.

@@ -80,7 +80,8 @@ pub(super) trait Speaker: Send + Sync {
     fn speak(self: Arc<Self>, text: String, spoken: Spoken) -> Speaking;
 }
 
-/// A provider's voice.
+/// A provider's voice. A copy speaks beside it, through the same gate.
+#[derive(Clone)]
 pub(in crate::speech) struct RemoteVoice {
     cloud: Arc<Cloud>,
     speaker: Arc<dyn Speaker>,
@@ -111,6 +112,11 @@ enum End {
 impl Synthesiser for RemoteVoice {
     fn sample_rate(&self) -> u32 {
         self.speaker.sample_rate()
+    }
+
+    /// Asking costs money and time, so it is not asked before there is something to say.
+    fn is_local(&self) -> bool {
+        false
     }
 
     fn speak(&mut self, text: &str, sink: Sink<'_>) -> Result<Vec<WordTime>, String> {

@@ -125,6 +125,31 @@ mod tests {
     }
 
     #[test]
+    fn sentences_over_the_telephone_are_heard_to_the_word() {
+        use callwright_models::double::{self, Line, Random, SENTENCES};
+        let assets = Assets::locate();
+        let (Ok(pack), Ok(_)) = (double::installed(&assets), callwright_models::sherpa::version(&assets)) else {
+            return fixture::skipped(&"no sherpa-onnx or no Flite");
+        };
+        let engine = OnlineEngine::load(&assets, &pack, &OnlinePlan::default()).unwrap();
+        let mut recogniser = StreamingRecogniser::new(engine, 3);
+        let mut random = Random::new(11);
+        // Not single words, which the double may take for part of a sentence.
+        let sentences = SENTENCES.iter().filter(|sentence| sentence.split(' ').count() >= 3);
+        for (n, sentence) in sentences.enumerate().take(9) {
+            let line = Line { before: 800, after: 1600, gain: 1.0, noise: 30.0 };
+            let spoken = line.carry(&double::say(&assets, sentence).unwrap(), &mut random);
+            recogniser.begin(n % 3, Expectation::Open, &None).unwrap();
+            for piece in spoken.chunks(160) {
+                recogniser.accept(n % 3, piece).unwrap();
+                recogniser.advance();
+            }
+            recogniser.finish(n % 3);
+            assert_eq!(settle(&mut recogniser, 1), [(n % 3, (*sentence).to_owned())]);
+        }
+    }
+
+    #[test]
     fn turns_side_by_side_are_each_heard_whole() {
         let directory = tempfile::tempdir().unwrap();
         let Some(mut recogniser) = recogniser(directory.path(), 4) else { return };

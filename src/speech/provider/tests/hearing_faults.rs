@@ -65,7 +65,7 @@ fn checksum(samples: &[i16]) -> (usize, i64) {
 
 /// Both engines as one, and the gate.
 fn both(provider: Provider, config: ProviderConfig) -> (WithLocal, Arc<Gate>) {
-    let (remote, gate) = hearing(provider, config);
+    let (remote, gate) = listener(provider, config);
     (WithLocal::new(provider.name(), Box::new(remote), Local::boxed(Ok(()))), gate)
 }
 
@@ -294,7 +294,7 @@ fn good_turns_between_bad_ones_stay_remote() {
 #[test]
 fn a_turn_that_neither_engine_hears_is_answered() {
     let double = Double::start(|mut exchange| exchange.answer("500 Internal Server Error", &[], b""));
-    let (remote, _) = hearing(Provider::Deepgram, config(double.url()));
+    let (remote, _) = listener(Provider::Deepgram, config(double.url()));
     let mut engine = WithLocal::new("deepgram", Box::new(remote), Local::boxed(Err("no model".into())));
     for n in 0..3 {
         engine.begin(0, Expectation::Open, &memory()).unwrap();

@@ -16,9 +16,14 @@ mod hearing;
 mod hearing_faults;
 mod speaking;
 
+use super::cloud::Cloud;
+use super::gate::Gate;
 use super::request::endpoint;
+use super::turns::RemoteRecogniser;
 use super::*;
+use crate::config::Secret;
 use crate::conversation::Expectation;
+use crate::speech::event::Part;
 use crate::speech::recogniser::{Finished, Recogniser};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Deadlines that only a fault of ours can miss, however busy the machine is.
 fn config(url: String) -> ProviderConfig {
-    let key = Secret::new("k-123".into(), "a test").unwrap();
+    let key = Secret::from("k-123".to_owned());
     ProviderConfig { url: Some(url), final_within: PATIENCE, first_audio_within: PATIENCE, ..ProviderConfig::new(key) }
 }
 
@@ -38,9 +43,11 @@ fn impatient(url: String) -> ProviderConfig {
     ProviderConfig { final_within: soon, first_audio_within: soon, ..config(url) }
 }
 
-/// An engine with a place or two, and its gate.
-fn hearing(provider: Provider, config: ProviderConfig) -> (RemoteRecogniser, Arc<Gate>) {
-    recogniser(provider, &Cloud::start().unwrap(), config, &["Callwright".into(), "deal flow".into()], 2).unwrap()
+/// An engine of two places, and its gate.
+fn listener(provider: Provider, config: ProviderConfig) -> (RemoteRecogniser, Arc<Gate>) {
+    let cloud = Cloud::start().unwrap();
+    let hearing = hearing(provider, &cloud, config, &["Callwright".into(), "deal flow".into()]).unwrap();
+    (hearing.recogniser(2), cloud.gate(provider, Part::Asr))
 }
 
 /// Does what a recogniser thread does until `done` says so.

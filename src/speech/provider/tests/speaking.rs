@@ -2,13 +2,15 @@
 
 use super::doubles::{Double, Exchange, deepgram, elevenlabs, tone};
 use super::*;
+use crate::speech::provider::voice::RemoteVoice;
 use crate::speech::synthesiser::Synthesiser;
 use std::net::TcpListener;
 use std::ops::ControlFlow;
 use std::sync::mpsc;
 
-fn speaker(provider: Provider, url: String) -> (RemoteVoice, Arc<Gate>) {
-    voice(provider, &Cloud::start().unwrap(), config(url), "rachel/1").unwrap()
+fn speaker(provider: Provider, config: ProviderConfig) -> (RemoteVoice, Arc<Gate>) {
+    let cloud = Cloud::start().unwrap();
+    (voice(provider, &cloud, config, "rachel/1").unwrap(), cloud.gate(provider, Part::Tts))
 }
 
 /// Words with their start and end in milliseconds.
@@ -45,7 +47,7 @@ fn elevenlabs_speaks_with_word_times() {
         }
         exchange.end();
     });
-    let (mut voice, gate) = speaker(Provider::ElevenLabs, double.url());
+    let (mut voice, gate) = speaker(Provider::ElevenLabs, config(double.url()));
     assert_eq!(voice.sample_rate(), 16_000);
     let (samples, words) = speak(&mut voice, "Hi, Bob.");
     assert_eq!(samples, expected(&tone(16_000)));
@@ -68,7 +70,7 @@ fn times_that_begin_anew_in_a_line_count_from_its_own_audio() {
         exchange.piece(elevenlabs::line(&audio[16_000..], &[("b", 0.0, 0.3)]).as_bytes());
         exchange.end();
     });
-    let (mut voice, _) = speaker(Provider::ElevenLabs, double.url());
+    let (mut voice, _) = speaker(Provider::ElevenLabs, config(double.url()));
     let words = speak(&mut voice, "a b").1.unwrap();
     assert_eq!(words, [("a".to_owned(), 0, 400), ("b".to_owned(), 500, 800)]);
 }
@@ -98,7 +100,7 @@ fn openai_and_deepgram_speak_without_word_times() {
             }
             exchange.end();
         });
-        let (mut voice, _) = speaker(provider, double.url());
+        let (mut voice, _) = speaker(provider, config(double.url()));
         assert_eq!(voice.sample_rate(), rate);
         let (samples, words) = speak(&mut voice, "Hello.");
         assert_eq!((samples, words), (expected(&tone(4000)), Ok(Vec::new())));
@@ -111,7 +113,7 @@ fn openai_and_deepgram_speak_without_word_times() {
 #[test]
 fn a_connection_is_used_again() {
     let double = Double::start(|mut exchange| exchange.answer("200 OK", &[("content-type", "audio/pcm")], &tone(100)));
-    let (mut voice, _) = speaker(Provider::OpenAi, double.url());
+    let (mut voice, _) = speaker(Provider::OpenAi, config(double.url()));
     for _ in 0..3 {
         assert_eq!(speak(&mut voice, "Hello.").0.len(), 100);
     }
@@ -121,14 +123,14 @@ fn a_connection_is_used_again() {
 #[test]
 fn nothing_to_say_asks_nobody() {
     let double = Double::start(|mut exchange| exchange.answer("200 OK", &[], &tone(10)));
-    let (mut voice, _) = speaker(Provider::ElevenLabs, double.url());
+    let (mut voice, _) = speaker(Provider::ElevenLabs, config(double.url()));
     assert_eq!(speak(&mut voice, " … "), (Vec::new(), Ok(Vec::new())));
     assert!(double.seen().is_empty());
 }
 
 /// A voice like this fails before any sample, so that the mouth can speak otherwise, and is left alone after three clauses.
 fn says_nothing(name: &str, config: ProviderConfig, provider: Provider, why: &str) {
-    let (mut voice, gate) = voice(provider, &Cloud::start().unwrap(), config, "rachel").unwrap();
+    let (mut voice, gate) = speaker(provider, config);
     for _ in 0..3 {
         let (samples, outcome) = speak(&mut voice, "Hello there.");
         assert!(samples.is_empty(), "{name}");
@@ -220,7 +222,7 @@ fn silence_is_waited_for_as_long_as_configured() {
 fn a_refused_key_is_asked_once() {
     let double =
         Double::start(|mut exchange| exchange.answer("401 Unauthorized", &[], elevenlabs::INVALID_KEY.as_bytes()));
-    let (mut voice, gate) = speaker(Provider::ElevenLabs, double.url());
+    let (mut voice, gate) = speaker(Provider::ElevenLabs, config(double.url()));
     for _ in 0..3 {
         assert!(speak(&mut voice, "Hello.").1.is_err());
     }
@@ -239,7 +241,7 @@ fn a_stop_closes_the_request_at_once() {
         }
         gone.send(Instant::now()).unwrap();
     });
-    let (mut voice, gate) = speaker(Provider::OpenAi, double.url());
+    let (mut voice, gate) = speaker(Provider::OpenAi, config(double.url()));
     let mut pieces = 0;
     let outcome = voice.speak("A long story.", &mut |piece| {
         assert!(piece.len() <= 480, "a sink can break every 20 ms");
@@ -288,7 +290,7 @@ fn what_was_spoken_before_a_failure_stands() {
             answer(&mut exchange);
             let _ = exchange.stream.shutdown(std::net::Shutdown::Both);
         });
-        let (mut voice, _) = speaker(Provider::OpenAi, double.url());
+        let (mut voice, _) = speaker(Provider::OpenAi, config(double.url()));
         let (samples, outcome) = speak(&mut voice, "Hello there.");
         assert!(samples.len() >= 2400, "{name}: {}", samples.len());
         assert!(outcome.as_ref().is_err_and(|what| what.contains(why)), "{name}: {outcome:?}");
@@ -301,7 +303,7 @@ fn a_voice_that_never_ends_is_ended() {
         exchange.begin("application/octet-stream");
         while exchange.piece(&tone(24_000)) {}
     });
-    let (mut voice, _) = speaker(Provider::OpenAi, double.url());
+    let (mut voice, _) = speaker(Provider::OpenAi, config(double.url()));
     let (samples, outcome) = speak(&mut voice, "Hello there.");
     assert!(outcome.unwrap_err().contains("too large"));
     assert!(samples.len() <= 60 * 24_000, "{}", samples.len());
