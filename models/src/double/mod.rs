@@ -6,6 +6,7 @@
 //! | `corpus` | those sentences as telephone audio, with word times |
 //! | `front` | audio → features, as nodes of a graph |
 //! | `train` | features → weights, in seconds |
+//! | `listen` | the model at work, to check what was learnt |
 //! | `recogniser` | the model file, in T-one's contract |
 //! | `pack` | the model as a pack: directory, archive, cache |
 //! | `turn_end` | the double of an end-of-turn model |
@@ -19,6 +20,7 @@
 
 mod corpus;
 mod front;
+mod listen;
 pub mod onnx;
 mod pack;
 mod random;

@@ -26,6 +26,7 @@ pub const NAME: &str = "callwright-double-en";
 const SOURCES: &[&str] = &[
     include_str!("corpus.rs"),
     include_str!("front.rs"),
+    include_str!("listen.rs"),
     include_str!("onnx.rs"),
     include_str!("pack.rs"),
     include_str!("random.rs"),

@@ -60,12 +60,12 @@ pub const SENTENCES: &[&str] = &[
     "seven three five",
     "eight nine zero",
     "four seven one one",
-    "six oh nine",
+    "six zero nine",
     "two five eight",
     "three three",
 ];
 
-const DIGITS: &[&str] = &["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "oh"];
+const DIGITS: &[&str] = &["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
 
 /// The words of [`SENTENCES`], each once, in the order of their first use.
 #[must_use]

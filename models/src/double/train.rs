@@ -7,9 +7,11 @@
 
 use super::corpus::{Line, Speaker, Spoken};
 use super::front::{self, BANDS, FRAME_SAMPLES, OVERLAP_SAMPLES, RATE_HZ};
+use super::listen::Listener;
 use super::onnx::{Attribute, Dim, Element, Graph, Value};
 use super::random::Random;
-use super::{DoubleError, sentences};
+use super::sentences::{self, SENTENCES};
+use super::{DoubleError, recogniser};
 use crate::assets::Assets;
 use crate::session;
 use ort::session::{Session, SessionInputValue};
@@ -30,6 +32,9 @@ const SAID_FRAMES: usize = 3;
 /// Each sentence is heard this often, over other lines.
 const LINES: usize = 5;
 const EPOCHS: usize = 8;
+/// Afterwards: lines over which each promised sentence must be understood, and how often more is learnt until it is.
+const CHECKS: usize = 3;
+const REPETITIONS_MAX: usize = 6;
 const BATCH: usize = 128;
 const RATE: f32 = 2e-3;
 const MOMENTUM: f32 = 0.9;
@@ -56,62 +61,73 @@ struct Utterance {
     wanted: Vec<usize>,
 }
 
-/// Trains on everything in [`sentences`]. Outputs are "no word" and then `words`.
+/// Trains on everything in [`sentences`], and on what is misheard after that until nothing is. Outputs are "no word" and
+/// then `words`.
 pub(super) fn train(assets: &Assets, words: &[&str]) -> Result<Network, DoubleError> {
-    let utterances = utterances(assets, words)?;
-    let mut examples: Vec<(usize, usize)> = utterances
-        .iter()
-        .enumerate()
-        .flat_map(|(n, utterance)| (0..utterance.wanted.len()).map(move |frame| (n, frame)))
-        .collect();
-    let outputs = words.len() + 1;
-    let mut step = Step::new(assets, outputs)?;
-    let mut random = Random::new(1);
-    let steps = EPOCHS * (examples.len() / BATCH);
-    let mut done = 0;
-    for _ in 0..EPOCHS {
-        for n in (1..examples.len()).rev() {
-            examples.swap(n, random.below(n + 1));
-        }
-        for batch in examples.as_chunks::<BATCH>().0 {
-            let mut inputs = Vec::with_capacity(BATCH * INPUTS);
-            let mut wanted = vec![0.0; BATCH * outputs];
-            for (row, (utterance, frame)) in batch.iter().enumerate() {
-                let utterance = &utterances[*utterance];
-                for band in utterance.features.chunks_exact(utterance.stride) {
-                    inputs.extend_from_slice(&band[*frame..frame + CONTEXT]);
+    let mut speaker = Speaker::load(assets)?;
+    let taught: Vec<(&str, Spoken)> = SENTENCES.iter().map(|sentence| (*sentence, speaker.say(sentence))).collect();
+    let drills: Vec<Spoken> = sentences::drills().iter().map(|drill| speaker.say(drill)).collect();
+    let mut school = School { front: front_session(assets)?, words, random: Random::new(2), utterances: Vec::new() };
+    // Flite's own noise is another one each time, so what is promised is said twice.
+    for spoken in taught.iter().map(|(_, spoken)| spoken).chain(&drills) {
+        school.hear(spoken, LINES)?;
+    }
+    for sentence in SENTENCES {
+        school.hear(&speaker.say(sentence), LINES)?;
+    }
+    let mut step = Step::new(assets, words.len() + 1)?;
+    let mut shuffle = Random::new(1);
+    step.run_epochs(&school.utterances, EPOCHS, RATE, &mut shuffle)?;
+    for _ in 0..REPETITIONS_MAX {
+        let network = step.network()?;
+        let mut listener = Listener::open(assets, &recogniser::encode(&network, words.len() + 1), words)?;
+        let mut missed = Vec::new();
+        for (sentence, spoken) in &taught {
+            for _ in 0..CHECKS {
+                let line = line(&mut school.random);
+                if listener.hear(&line.carry(&spoken.samples, &mut school.random))? != *sentence {
+                    missed.push(spoken);
                 }
-                wanted[row * outputs + utterance.wanted[*frame]] = 1.0;
             }
-            // Ends at a tenth of where it began, so that the last batches do not shake the weights.
-            let rate = RATE * (1.0 - 0.95 * done as f32 / steps as f32);
-            step.run(&inputs, &wanted, rate)?;
-            done += 1;
         }
+        if missed.is_empty() {
+            break;
+        }
+        for spoken in missed {
+            school.hear(spoken, LINES)?;
+        }
+        step.run_epochs(&school.utterances, 1, RATE / 2.0, &mut shuffle)?;
     }
     step.network()
 }
 
-fn utterances(assets: &Assets, words: &[&str]) -> Result<Vec<Utterance>, DoubleError> {
-    let mut speaker = Speaker::load(assets)?;
-    let mut front = front_session(assets)?;
-    let mut random = Random::new(2);
-    let drills = sentences::drills();
-    let taught = sentences::SENTENCES.iter().flat_map(|sentence| std::iter::repeat_n(*sentence, 2));
-    let mut utterances = Vec::new();
-    for sentence in taught.chain(drills.iter().map(String::as_str)) {
-        let spoken = speaker.say(sentence);
-        for _ in 0..LINES {
-            let line = Line {
-                before: RATE_HZ / 10 + random.below(RATE_HZ / 2),
-                after: RATE_HZ / 2,
-                gain: 10.0_f32.powf(random.uniform() * 0.45 - 0.1),
-                noise: 120.0 * random.uniform().max(0.0),
-            };
-            utterances.push(utterance(&mut front, &spoken, &line, words, &mut random)?);
-        }
+/// Any of the lines that the double should understand over.
+fn line(random: &mut Random) -> Line {
+    Line {
+        before: RATE_HZ / 10 + random.below(RATE_HZ / 2),
+        after: RATE_HZ / 2,
+        gain: 10.0_f32.powf(random.uniform() * 0.45 - 0.1),
+        noise: 120.0 * random.uniform().max(0.0),
     }
-    Ok(utterances)
+}
+
+/// What has been heard so far.
+struct School<'a> {
+    front: Session,
+    words: &'a [&'a str],
+    random: Random,
+    utterances: Vec<Utterance>,
+}
+
+impl School<'_> {
+    /// Adds a sentence over `lines` lines.
+    fn hear(&mut self, spoken: &Spoken, lines: usize) -> Result<(), DoubleError> {
+        for _ in 0..lines {
+            let line = line(&mut self.random);
+            self.utterances.push(utterance(&mut self.front, spoken, &line, self.words, &mut self.random)?);
+        }
+        Ok(())
+    }
 }
 
 fn utterance(
@@ -209,7 +225,44 @@ impl Step {
         Ok(())
     }
 
-    fn network(self) -> Result<Network, DoubleError> {
+    /// Learns from all utterances `epochs` times; `rate` falls to a twentieth, so that the last batches do not shake the
+    /// weights.
+    fn run_epochs(
+        &mut self,
+        utterances: &[Utterance],
+        epochs: usize,
+        rate: f32,
+        random: &mut Random,
+    ) -> Result<(), DoubleError> {
+        let mut examples: Vec<(usize, usize)> = utterances
+            .iter()
+            .enumerate()
+            .flat_map(|(n, utterance)| (0..utterance.wanted.len()).map(move |frame| (n, frame)))
+            .collect();
+        let steps = epochs * (examples.len() / BATCH);
+        let mut done = 0;
+        for _ in 0..epochs {
+            for n in (1..examples.len()).rev() {
+                examples.swap(n, random.below(n + 1));
+            }
+            for batch in examples.as_chunks::<BATCH>().0 {
+                let mut inputs = Vec::with_capacity(BATCH * INPUTS);
+                let mut wanted = vec![0.0; BATCH * self.outputs];
+                for (row, (utterance, frame)) in batch.iter().enumerate() {
+                    let utterance = &utterances[*utterance];
+                    for band in utterance.features.chunks_exact(utterance.stride) {
+                        inputs.extend_from_slice(&band[*frame..frame + CONTEXT]);
+                    }
+                    wanted[row * self.outputs + utterance.wanted[*frame]] = 1.0;
+                }
+                self.run(&inputs, &wanted, rate * (1.0 - 0.95 * done as f32 / steps as f32))?;
+                done += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn network(&self) -> Result<Network, DoubleError> {
         // The mean value shakes less than the last one.
         let mut values = self.memory.iter().skip(MEMORIES.len() - 1).step_by(MEMORIES.len()).map(|(_, value)| {
             value.try_extract_tensor::<f32>().map(|(_, data)| data.to_vec()).map_err(DoubleError::from)
