@@ -290,6 +290,10 @@ fn state_of(planes: &Arc<Planes>, bus: Bus, rendered: PrometheusHandle, alive: &
             })
         })
     };
+    let hear = {
+        let planes = Arc::clone(planes);
+        Arc::new(move |agent: Option<&str>| planes.speech.stream(CallId(random::u64()), agent))
+    };
     AppState::new(
         planes.store.clone(),
         Arc::new(bus),
@@ -299,6 +303,7 @@ fn state_of(planes: &Arc<Planes>, bus: Bus, rendered: PrometheusHandle, alive: &
         LiveCalls { list: live, pause_recording },
         planes.config.data.dir.clone(),
     )
+    .hearing(hear)
 }
 
 fn shown(live: LiveCall) -> api::LiveCall {

@@ -9,6 +9,9 @@
 
 pub mod asr;
 pub mod assets;
+#[cfg(any(test, feature = "double"))]
+pub mod double;
+pub mod eot;
 mod ffi;
 pub mod pack;
 pub mod session;

@@ -541,6 +541,7 @@ fn speech_input(call: CallId, event: SpeechEvent) -> Option<CallInput> {
             CallInput::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick }
         }
         SpeechEvent::Partial { text, .. } => CallInput::Partial(text),
+        SpeechEvent::EndOfTurn { at, probability } => CallInput::EndOfTurn { at, probability },
         SpeechEvent::Final { text, confidence, ended, .. } => CallInput::Final { text, confidence, ended },
         SpeechEvent::SpeakStarted { utterance, .. } => CallInput::SpeakStarted(utterance),
         SpeechEvent::Spoken { utterance, words, .. } => CallInput::Spoken { utterance, words },

@@ -218,6 +218,10 @@ impl CallMachine {
                 self.turn.handle_partial(&text);
                 self.follow_turn(now);
             }
+            CallInput::EndOfTurn { at, probability } => {
+                self.turn.handle_end_of_turn(at, probability);
+                self.follow_turn(now);
+            }
             CallInput::Final { text, confidence, ended } => self.handle_final(now, &text, confidence, ended),
             CallInput::SpeakStarted(utterance) => self.handle_speak_started(now, utterance),
             CallInput::Spoken { utterance, words } => {

@@ -7,6 +7,7 @@ pub mod demo;
 pub mod dial;
 pub mod doctor;
 pub mod models;
+pub mod say;
 pub mod serve;
 
 use crate::apphost;
@@ -47,17 +48,22 @@ enum Command {
     Demo(demo::Arguments),
     /// Measure what this machine carries.
     Bench(bench::Arguments),
+    /// Speak a text into a WAV file as a caller would hear it.
+    Say(say::Arguments),
+    /// List, fetch, try and choose model packs: better ears, better voices.
+    Models(models::Arguments),
     /// Look at this machine: engines, real-time scheduling, ports, sandbox.
     Doctor(doctor::Arguments),
-    /// Better ears and voices: list, install, verify, choose, measure, remove.
-    Models(models::Arguments),
 }
 
 /// Runs the chosen subcommand.
 #[must_use]
 pub fn run() -> ExitCode {
     let command = Arguments::parse().command;
-    if matches!(command, Command::Check(_) | Command::Dial(_) | Command::Doctor(_) | Command::Models(_)) {
+    if matches!(
+        command,
+        Command::Check(_) | Command::Dial(_) | Command::Doctor(_) | Command::Models(_) | Command::Say(_)
+    ) {
         end_on_broken_pipe();
     }
     match command {
@@ -67,7 +73,8 @@ pub fn run() -> ExitCode {
         Command::Apphost { arguments } => ExitCode::from(apphost::run(arguments)),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
-        Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Say(arguments) => say::run(&arguments),
         Command::Models(arguments) => models::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
     }
 }

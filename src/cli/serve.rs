@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::daemon::Daemon;
+use crate::packs::offer;
 use crate::speech::check_engines;
 use crate::telemetry::log;
 use std::path::PathBuf;
@@ -11,7 +12,7 @@ use std::time::Duration;
 /// Arguments of `serve`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Every key of the file can be set by CALLWRIGHT__SECTION__KEY, for instance CALLWRIGHT__HTTP__LISTEN=127.0.0.1:8090.\nSIGTERM and SIGINT end running calls politely and stop; exit code 0."
+    after_help = "Every key of the file can be set by CALLWRIGHT__SECTION__KEY, for instance CALLWRIGHT__HTTP__LISTEN=127.0.0.1:8090.\nSIGTERM and SIGINT end running calls politely and stop; exit code 0.\nThe first start fetches the recommended model packs in the background if their host answers; CALLWRIGHT_OFFLINE=1 prevents it."
 )]
 pub struct Arguments {
     /// Configuration file (TOML); without it the defaults hold.
@@ -47,8 +48,13 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let packs = crate::packs::directory(&config.data.dir);
     let outcome = runtime.block_on(async {
         let daemon = Daemon::start(config).await?;
+        // Calls are answered; better engines may come in meanwhile, and serve from the next start.
+        if let Ok(program) = std::env::current_exe() {
+            offer::in_background(packs, program);
+        }
         daemon.run_until_signal().await
     });
     // Whatever blocks now is a reader of a pipe or a socket that nobody waits for.

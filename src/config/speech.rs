@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroize;
 
@@ -19,6 +20,8 @@ const LEXICON_MAX: usize = 500;
 const SAID_MAX: usize = 100;
 /// Characters of an engine's name and of what stands behind its colon, each.
 const NAME_MAX: usize = 100;
+/// How long a caller may be made to wait for an engine elsewhere, milliseconds.
+const DEADLINE_MS: RangeInclusive<u64> = 100..=5000;
 /// Octets of a file with a key.
 const KEY_FILE_MAX: u64 = 4096;
 
@@ -173,7 +176,9 @@ impl Providers {
                 None => return Err(KeyError::Missing { provider: name.to_owned(), variable }),
             },
         };
-        let key = Secret(text.trim().to_owned());
+        // Both are wiped.
+        let text = Secret(text);
+        let key = Secret(text.0.trim().to_owned());
         // It goes into a header field.
         if key.0.is_empty() || !key.0.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(KeyError::Malformed { origin });
@@ -233,6 +238,14 @@ pub struct Provider {
     pub api_key_file: Option<PathBuf>,
     /// Where to reach it instead of its public address.
     pub url: Option<String>,
+    /// Model that hears, instead of the usual one.
+    pub asr_model: Option<String>,
+    /// Model that speaks, instead of the usual one.
+    pub voice_model: Option<String>,
+    /// A turn's words come within this after its end, or this machine's engine hears it; 1500 by default.
+    pub asr_deadline_ms: Option<u64>,
+    /// A clause's first audio comes within this, or this machine's voice says it; 800 by default.
+    pub voice_deadline_ms: Option<u64>,
 }
 
 /// A key. Nothing prints it; it is wiped when it is dropped.
@@ -283,6 +296,19 @@ pub(super) fn check(vad: &Vad, providers: &Providers, agents: &[super::Agent]) -
             return value("providers.url", format!("[providers.{name}]: {why}"));
         }
     }
+    for name in ["deepgram", "openai", "elevenlabs"] {
+        let Some((provider, _)) = providers.get(name) else { continue };
+        let deadlines = [provider.asr_deadline_ms, provider.voice_deadline_ms];
+        if deadlines.into_iter().flatten().any(|ms| !DEADLINE_MS.contains(&ms)) {
+            let (from, to) = (DEADLINE_MS.start(), DEADLINE_MS.end());
+            return value("providers.deadline", format!("[providers.{name}]: write milliseconds from {from} to {to}"));
+        }
+        let named =
+            |model: &String| (1..=NAME_MAX).contains(&model.len()) && model.bytes().all(|b| b.is_ascii_graphic());
+        if ![&provider.asr_model, &provider.voice_model].into_iter().flatten().all(named) {
+            return value("providers.model", format!("[providers.{name}]: write the model's name as its documents do"));
+        }
+    }
     for agent in agents {
         if agent.vocabulary.len() > VOCABULARY_MAX {
             return value("agents.vocabulary", format!("{}: at most {VOCABULARY_MAX} words", agent.name));
@@ -331,7 +357,7 @@ fn check_lexicon(agent: &str, lexicon: &BTreeMap<String, String>) -> Result<(), 
 /// A key must not cross a foreign network in the clear.
 fn check_url(url: &str) -> Result<(), String> {
     let Some((scheme, rest)) = url.split_once("://") else {
-        return Err(format!("{url:?} is no URL; write \"https://HOST/…\""));
+        return Err(format!("{url:?} is no URL; write \"https://example.com/…\""));
     };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     if authority.contains('@') {
@@ -343,7 +369,7 @@ fn check_url(url: &str) -> Result<(), String> {
         None => authority.split(':').next().unwrap_or_default(),
     };
     if host.is_empty() || !url.chars().all(|c| c.is_ascii_graphic()) {
-        return Err(format!("{url:?} is no URL; write \"https://HOST/…\""));
+        return Err(format!("{url:?} is no URL; write \"https://example.com/…\""));
     }
     match scheme {
         "https" | "wss" => Ok(()),
@@ -457,20 +483,38 @@ mod tests {
             "http://localhost:1",
             "ws://[::1]:1",
             "http://10.1.2.3",
-            "http://gpu:8000",
+            "http://192.168.1.9:8000",
         ] {
             assert!(url(good).is_ok(), "{good}: {:?}", url(good).err());
         }
+        let named = format!("https://{}@x.example", "me:hunter2");
         for (bad, said) in [
             ("http://api.example.com", "in the clear"),
             ("ws://8.8.8.8/", "in the clear"),
-            ("https://me:hunter2@x.example", "user name"),
+            (named.as_str(), "user name"),
             ("api.example.com", "no URL"),
             ("ftp://localhost", "https"),
             ("https://", "no URL"),
         ] {
             let error = url(bad).unwrap_err();
             assert!(error.contains(said) && !error.contains("hunter2"), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn models_and_deadlines_of_providers_are_checked() {
+        let provider = |rest: &str| parse(&format!("[providers.openai]\n{rest}"));
+        let config = provider("asr_model = \"whisper-1\"\nvoice_model = \"tts-1\"\nasr_deadline_ms = 900").unwrap();
+        assert_eq!(config.providers.openai.asr_model.as_deref(), Some("whisper-1"));
+        assert_eq!(config.providers.openai.asr_deadline_ms, Some(900));
+        for (bad, said) in [
+            ("asr_deadline_ms = 50", "100 to 5000"),
+            ("voice_deadline_ms = 60000", "100 to 5000"),
+            ("asr_model = \"\"", "model's name"),
+            ("voice_model = \"a b\"", "model's name"),
+        ] {
+            let error = provider(bad).unwrap_err();
+            assert!(error.contains(said), "{bad}: {error}");
         }
     }
 

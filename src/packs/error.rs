@@ -128,7 +128,7 @@ pub enum PackError {
         free: String,
     },
     /// The child process that loaded the pack said no, or died of it.
-    #[error("{name} does not work here: {why}; it was not installed")]
+    #[error("{name} does not work here: {why}")]
     Verification {
         /// The pack.
         name: String,
@@ -166,6 +166,18 @@ impl PackError {
     pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
         move |source| Self::Io { doing, path, source }
+    }
+
+    /// What happened, without what to do about it: for those who need do nothing.
+    #[must_use]
+    pub fn brief(&self) -> String {
+        match self {
+            Self::Unreachable { host, why, .. } => format!("{host}: {why}"),
+            Self::Cut { got, total, why, .. } => format!("the connection was cut after {got} of {total} ({why})"),
+            Self::Refused { url, status } => format!("{url}: the server answered {status}"),
+            Self::Redirect { url, why } => format!("{url}: {why}"),
+            other => other.to_string(),
+        }
     }
 
     /// The host's or the network's fault, so that the same command may succeed later.

@@ -35,7 +35,7 @@ impl Default for Patience {
 }
 
 /// Attempts in a row that brought nothing.
-const FRUITLESS_MAX: u32 = 4;
+const FRUITLESS_MAX: u32 = 3;
 /// Attempts in all.
 const ATTEMPTS_MAX: u32 = 50;
 /// Redirects from the release to where it is stored.
@@ -194,7 +194,7 @@ impl Fetcher {
             if !error.is_passing() || fruitless > FRUITLESS_MAX {
                 return Err(error);
             }
-            let pause = self.patience.pause * 2_u32.pow(fruitless);
+            let pause = self.patience.pause * 2_u32.pow(fruitless.saturating_sub(1));
             watch(Step::Waiting { why: &error, pause });
             tokio::time::sleep(pause).await;
         }

@@ -9,10 +9,11 @@ use super::fetch::{Fetched, Fetcher, Patience, Wanted};
 use super::verify;
 use crate::limits::PACK_ROOM_SPARE;
 use crate::os::disk;
+use callwright_models::Assets;
 use callwright_models::pack::archive::{self, Bounds, octets_in_words};
 use callwright_models::pack::manifest;
 use callwright_models::pack::shelf::{Lock, PACK_FILE, Record, Shelf};
-use callwright_models::pack::{Installed, Pack, catalogue, digest, known};
+use callwright_models::pack::{Installed, Pack, catalogue, digest, known, probe};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
@@ -87,7 +88,14 @@ impl Installer {
     /// # Errors
     /// No TLS on this machine.
     pub fn new(shelf: Shelf, program: PathBuf, patience: Patience) -> Result<Self, PackError> {
-        let judge = move |pack: &Pack, directory: &Path| verify::in_child(&program, &pack.name, directory, false);
+        let judge = move |pack: &Pack, directory: &Path| {
+            let said = verify::in_child(&program, &pack.name, directory, false)?;
+            // The daemon need not try it again at its next start.
+            let installed = Installed { pack: pack.clone(), directory: directory.to_path_buf() };
+            // What cannot be written down is tried again at the next start.
+            let _ = probe::note(&Assets::locate(), &installed, &said);
+            Ok(said)
+        };
         Self::with_judge(shelf, Box::new(judge), patience)
     }
 
@@ -145,6 +153,16 @@ impl Installer {
     /// [`PackError`]; the shelf is then as it was.
     pub async fn install(&self, pack: &Pack, watch: &mut dyn FnMut(Step<'_>)) -> Result<Outcome, PackError> {
         let lock = self.shelf.lock()?;
+        let outcome = self.install_locked(&lock, pack, watch).await;
+        self.cleared(&lock, outcome)
+    }
+
+    async fn install_locked(
+        &self,
+        lock: &Lock,
+        pack: &Pack,
+        watch: &mut dyn FnMut(Step<'_>),
+    ) -> Result<Outcome, PackError> {
         if let Ok(record) = self.shelf.record(&pack.name)
             && record.pack.family == pack.family
             && record.damage(&self.shelf.directory().join(&pack.name)).is_none()
@@ -152,7 +170,7 @@ impl Installer {
             let directory = self.shelf.directory().join(&pack.name);
             let installed = Installed { pack: record.pack, directory };
             // Chosen by hand or by default, it is to serve from now on.
-            self.shelf.activate(&lock, &pack.name)?;
+            self.shelf.activate(lock, &pack.name)?;
             let (verified, pinned) = (record.verified, record.pinned);
             return Ok(Outcome { installed, was_there: true, verified, pinned, notes: Vec::new() });
         }
@@ -173,13 +191,13 @@ impl Installer {
                 Err(error) => return Err(error),
             }
         }
-        let staging = self.shelf.staging(&lock)?;
+        let staging = self.shelf.staging(lock)?;
         watch(Step::Unpacking);
         let root = self.unpack(pack, &archive.path, &url, &staging)?;
         for (path, file) in &extras {
             put(path, &root.join(file))?;
         }
-        let outcome = self.finish(&lock, pack, &root, (&url, &archive.sha256), notes, watch)?;
+        let outcome = self.finish(lock, pack, &root, (&url, &archive.sha256), notes, watch)?;
         self.fetcher.forget(&archive.path);
         for (path, _) in &extras {
             self.fetcher.forget(path);
@@ -199,6 +217,17 @@ impl Installer {
         watch: &mut dyn FnMut(Step<'_>),
     ) -> Result<Outcome, PackError> {
         let lock = self.shelf.lock()?;
+        let outcome = self.install_from_locked(&lock, path, name, watch).await;
+        self.cleared(&lock, outcome)
+    }
+
+    async fn install_from_locked(
+        &self,
+        lock: &Lock,
+        path: &Path,
+        name: Option<&str>,
+        watch: &mut dyn FnMut(Step<'_>),
+    ) -> Result<Outcome, PackError> {
         let metadata = fs::metadata(path).map_err(PackError::io("opening", path))?;
         let label = name.map_or_else(|| label_of(path), str::to_owned);
         let named = known(&label);
@@ -212,7 +241,7 @@ impl Installer {
             }
             found
         };
-        let staging = self.shelf.staging(&lock)?;
+        let staging = self.shelf.staging(lock)?;
         watch(Step::Unpacking);
         let pack = match named {
             Some(pack) => pack.clone(),
@@ -245,7 +274,7 @@ impl Installer {
                 Err(error) => notes.push(format!("without {}: {error}", extra.file)),
             }
         }
-        self.finish(&lock, &pack, &root, (&origin, &sha256), notes, watch)
+        self.finish(lock, &pack, &root, (&origin, &sha256), notes, watch)
     }
 
     /// Tries an installed pack again, after looking for damage.
@@ -259,6 +288,14 @@ impl Installer {
             return Err(PackError::Verification { name: name.to_owned(), why });
         }
         (self.judge)(&record.pack, &directory)
+    }
+
+    /// What failed leaves no half-made pack on the disk.
+    fn cleared(&self, lock: &Lock, outcome: Result<Outcome, PackError>) -> Result<Outcome, PackError> {
+        match (outcome, self.shelf.clear(lock)) {
+            (Ok(_), Err(error)) => Err(error.into()),
+            (outcome, _) => outcome,
+        }
     }
 
     fn address(&self, url: &str) -> String {

@@ -9,6 +9,7 @@ pub mod error;
 pub mod fetch;
 pub mod install;
 pub mod offer;
+pub mod trial;
 pub mod verify;
 
 pub use error::PackError;

@@ -140,7 +140,8 @@ pub fn in_background(directory: PathBuf, program: PathBuf) {
             .and_then(|installer| block_on(fetch_and_say(&installer, &packs)));
         if let Err(error) = outcome {
             info!(
-                "no model packs were fetched, the embedded engines serve: {error}. Later, by hand: callwright models install --recommended"
+                "no model packs were fetched, the embedded engines serve ({}); later: callwright models install --recommended",
+                error.brief()
             );
         }
     };

@@ -39,8 +39,15 @@ pub fn in_child(program: &Path, name: &str, directory: &Path, bench: bool) -> Re
     }
     let verdict = run(&mut command, VERIFICATION_MAX);
     match verdict {
-        Verdict::Works(what) => Ok(what),
-        Verdict::Refused(why) => Err(PackError::Verification { name: name.to_owned(), why }),
+        Verdict::Works(what) => Ok(what.strip_prefix(&format!("{name}: ")).unwrap_or(&what).to_owned()),
+        Verdict::Refused(why) => {
+            // What the engines advise is for a pack that had worked; this one is being installed. Where it lies now is
+            // nowhere to look for it later.
+            let why = why.split("; install it again with: callwright models").next().unwrap_or_default();
+            let why = why.strip_prefix(&format!("{name}: ")).unwrap_or(why);
+            let why = why.replace(&format!("{}/", directory.display()), "");
+            Err(PackError::Verification { name: name.to_owned(), why })
+        }
     }
 }
 
@@ -57,7 +64,7 @@ fn run(command: &mut Command, limit: Duration) -> Verdict {
     let (out, err) = (heard(out), heard(err));
     match status {
         None => Verdict::Refused(format!("it did not load within {} s", limit.as_secs())),
-        Some(status) if status.success() && !out.trim().is_empty() => Verdict::Works(out.trim().to_owned()),
+        Some(status) if status.success() && !out.trim().is_empty() => Verdict::Works(out.trim_end().to_owned()),
         Some(status) if status.code() == Some(REFUSED.into()) => Verdict::Refused(last_words(&err)),
         Some(status) => Verdict::Refused(died(status, &err)),
     }

@@ -7,6 +7,7 @@
 //! Deliberately absent: decisions about turns, decoding.
 
 use super::asr::{Job, Jobs, tell};
+use super::end_of_turn::{Pauses, TurnAudio};
 use super::event::{Part, SpeechEvent};
 use super::progress::{Owed, Progress};
 use super::vad::{ONSET_CHUNKS, VoiceTracker, above_gate};
@@ -42,7 +43,7 @@ const VOICE_AFTER_SAMPLES: u64 = 3 * 8000;
 /// Else for every 16th chunk: about twice a second.
 const VOICE_SELDOM: u32 = 16;
 /// Places in a call's event channel that `Voice` never takes.
-const EVENT_RESERVE: usize = 32;
+pub(super) const EVENT_RESERVE: usize = 32;
 /// Wakes without a bell: only a lost bell makes this matter.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -64,6 +65,8 @@ pub(super) struct Listening {
     pub(super) idle: Duration,
     /// For one who feeds audio at a pace of its own and leaves the turns to the ears.
     pub(super) progress: Option<Arc<Progress>>,
+    /// For one whose turns a model can judge.
+    pub(super) pauses: Option<Pauses>,
 }
 
 /// One call as the ears know it.
@@ -87,6 +90,8 @@ pub(super) struct Ear {
     history: VecDeque<i16>,
     history_end: u64,
     turn: Option<Turn>,
+    /// The turn as the end-of-turn model will hear it, when there is one.
+    turn_audio: Option<TurnAudio>,
     chunks_since_voice: u32,
     vad_failed: bool,
     overloaded: bool,
@@ -117,6 +122,7 @@ impl Ear {
             events,
             jobs,
             tracker: VoiceTracker::new(listening.threshold),
+            turn_audio: listening.pauses.clone().map(TurnAudio::new),
             listening,
             expectation: Expectation::default(),
             state: VadState::default(),
@@ -213,6 +219,9 @@ impl Ear {
             self.begin(at, at.0.saturating_sub(CHUNK_SAMPLES as u64));
         }
         self.feed(judgement.onset, end);
+        if let Some(audio) = self.turn_audio.as_mut().filter(|_| self.turn.is_some()) {
+            audio.hear(&self.chunk, end, self.tracker.last_voiced(), &self.events);
+        }
         self.report(judgement.voiced, end);
     }
 
@@ -220,6 +229,13 @@ impl Ear {
         let (call, expectation, events) = (self.call, self.expectation, self.events.clone());
         let ordered = self.order(Job::Begin { call, expectation, started, events });
         self.turn = Some(Turn { started, fed_to, ordered });
+        if let Some(audio) = &mut self.turn_audio {
+            // The chunk that is being judged comes after this.
+            let before = self.history.len().saturating_sub(CHUNK_SAMPLES);
+            let back = (self.history_end - fed_to) as usize;
+            let from = self.history.len().saturating_sub(back).min(before);
+            audio.begin(self.history.range(from..before).copied());
+        }
         // A turn begins instead of whatever is open.
         self.uncancelled &= !ordered;
         if let Some(progress) = &self.listening.progress {
@@ -266,6 +282,10 @@ impl Ear {
             }
             None => {
                 let now = MediaTime(self.history_end);
+                if let Some(progress) = &self.listening.progress {
+                    // It is answered, so it counts.
+                    progress.turn_began();
+                }
                 self.answer_nothing(now, now, asked);
             }
         }
@@ -348,6 +368,11 @@ pub(super) fn run(
                 Ok(EarsCommand::Finalize { call, asked }) => {
                     if let Some(ear) = ears.iter_mut().find(|ear| ear.call == call) {
                         ear.finalize(asked);
+                        if ear.listening.progress.is_some() {
+                            // Audio has stayed away: what comes next follows on nothing.
+                            ear.tracker.interrupt();
+                            ear.state = VadState::default();
+                        }
                     }
                 }
                 Ok(EarsCommand::Detach { call }) => {
@@ -379,4 +404,108 @@ fn listen(ear: &mut Ear, detector: &mut Detector, frames: &mut u64) -> bool {
         return false;
     }
     !ear.events.is_closed()
+}
+
+#[cfg(test)]
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
+mod tests {
+    use super::*;
+    use crate::media::inbound_ring;
+    use callwright_models::Assets;
+    use callwright_models::tts::Flite;
+    use crossbeam_channel::bounded;
+    use std::ops::ControlFlow;
+
+    /// Half a minute and more of a voice that never pauses, 8 kHz.
+    fn talk() -> Option<Vec<i16>> {
+        let mut talk = Vec::new();
+        let mut flite = match Flite::load(&Assets::locate(), "rms") {
+            Ok(flite) => flite,
+            Err(error) => {
+                eprintln!("skipped: {error}");
+                return None;
+            }
+        };
+        flite.speak("we are the people who never ever run out of more words", &mut |chunk| {
+            talk.extend(chunk.iter().step_by(2).filter(|sample| sample.abs() > 8));
+            ControlFlow::Continue(())
+        });
+        Some(talk.iter().copied().cycle().take(8000 * 40).collect())
+    }
+
+    fn ear(progress: Option<Arc<Progress>>, jobs: Jobs) -> (Box<Ear>, mpsc::Receiver<SpeechEvent>) {
+        let (_, inbound) = inbound_ring();
+        let (sender, events) = mpsc::channel(4096);
+        let listening = Listening { threshold: 0.6, idle: Duration::from_millis(700), progress, pauses: None };
+        (Ear::new(CallId(1), inbound, sender, jobs, listening), events)
+    }
+
+    fn hear(ear: &mut Ear, at: &mut u64, samples: &[i16]) {
+        let mut detector = Detector::earshot();
+        for part in samples.chunks(160) {
+            let mut pcm = [0; 160];
+            pcm[..part.len()].copy_from_slice(part);
+            let frame = InFrame { at: MediaTime(*at), received: Tick(0), fed: false, len: part.len() as u16, pcm };
+            *at += part.len() as u64;
+            ear.handle_frame(&frame, &mut detector);
+        }
+    }
+
+    #[test]
+    fn a_stream_that_never_pauses_is_cut_without_a_gap() {
+        let Some(talk) = talk() else { return };
+        let (jobs, orders) = bounded(8192);
+        let progress = Arc::new(Progress::default());
+        let (mut ear, _events) = ear(Some(Arc::clone(&progress)), jobs);
+        let mut at = 0;
+        hear(&mut ear, &mut at, &talk);
+        hear(&mut ear, &mut at, &[0; 16_000]);
+        let (mut turns, mut heard_to) = (0, None);
+        for order in orders.try_iter() {
+            match order {
+                Job::Begin { .. } => turns += 1,
+                Job::Audio { samples, until, .. } => {
+                    let from = until.0 - samples.len() as u64;
+                    assert!(heard_to.is_none_or(|to| from <= to), "{heard_to:?} to {from} is lost");
+                    heard_to = Some(until.0);
+                }
+                Job::End { .. } | Job::Cancel { .. } | Job::Forget { .. } => {}
+            }
+        }
+        assert_eq!((turns, progress.turns(), progress.owed()), (2, 2, 0));
+        assert!(heard_to.is_some_and(|to| to >= talk.len() as u64));
+    }
+
+    #[test]
+    fn a_turn_whose_orders_find_no_room_is_answered_once_and_cancelled_later() {
+        let Some(talk) = talk() else { return };
+        // Room for the beginning only.
+        let (jobs, orders) = bounded(1);
+        let (mut ear, mut events) = ear(None, jobs);
+        let mut at = 0;
+        hear(&mut ear, &mut at, &talk[..8000]);
+        ear.finalize(Instant::now());
+        let mut finals = 0;
+        while let Ok(event) = events.try_recv() {
+            finals += u32::from(matches!(event, SpeechEvent::Final { .. }));
+        }
+        assert_eq!(finals, 1);
+        assert!(matches!(orders.try_recv(), Ok(Job::Begin { .. })));
+        hear(&mut ear, &mut at, &[0; 512]);
+        assert!(matches!(orders.try_recv(), Ok(Job::Cancel { .. })));
+        hear(&mut ear, &mut at, &[0; 512]);
+        assert!(orders.try_recv().is_err(), "it is cancelled once");
+        // One that could not even begin is answered by the ears alone.
+        let (jobs, orders) = bounded(0);
+        let (mut ear, mut events) = self::ear(None, jobs);
+        let mut at = 0;
+        hear(&mut ear, &mut at, &talk[..8000]);
+        ear.finalize(Instant::now());
+        let mut finals = 0;
+        while let Ok(event) = events.try_recv() {
+            finals += u32::from(matches!(event, SpeechEvent::Final { .. }));
+        }
+        assert_eq!(finals, 1);
+        drop(orders);
+    }
 }

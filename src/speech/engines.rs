@@ -5,20 +5,27 @@
 //! nobody answers to is refused with the list of those that there are; what was wanted and cannot be had is said, with the
 //! command that mends it, and the embedded engine serves instead. Deliberately absent: threads (`plane`).
 
+mod elsewhere;
+mod packs;
+
+use super::normalise::Reading;
 use super::plane::SpeechConfig;
+use super::provider::Clouds;
 use super::recogniser::Recogniser;
 use super::recogniser::pocketsphinx::PocketSphinxRecogniser;
 use super::search;
-use super::synthesiser::Synthesiser;
+use super::tts::{Rehearsal, VoiceSource, rehearse_with};
 use crate::config::{Config, EngineChoice, phones};
 use crate::conversation::DomainText;
 use crate::limits::RECOGNISERS_MAX;
 use callwright_models::Assets;
 use callwright_models::asr::{Decoder, PocketSphinx};
 use callwright_models::assets::{AssetError, SETUP_COMMAND};
+use callwright_models::pack::Kind;
 use callwright_models::tts::Flite;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 
 /// The recogniser that needs no pack and no network.
 const EMBEDDED_ASR: &str = "pocketsphinx";
@@ -37,6 +44,7 @@ pub(super) struct Wanted {
 }
 
 /// What an engine is opened with.
+#[derive(Clone, Copy)]
 pub(super) struct Ask<'a> {
     pub(super) assets: &'a Assets,
     pub(super) config: &'a SpeechConfig,
@@ -45,6 +53,8 @@ pub(super) struct Ask<'a> {
     pub(super) choice: &'a EngineChoice,
     pub(super) vocabulary: &'a [String],
     pub(super) lexicon: &'a BTreeMap<String, String>,
+    /// Where engines elsewhere are reached from.
+    pub(super) clouds: &'a Clouds,
 }
 
 /// Recognisers, one a thread.
@@ -89,12 +99,18 @@ impl Unavailable {
 enum Names {
     /// These, alone.
     These(&'static [&'static str]),
+    /// Packs of this kind.
+    Packs(Kind),
+    /// These, each with a voice: `NAME:VOICE`.
+    Voices(&'static [&'static str]),
 }
 
 impl Names {
-    fn take(&self, choice: &EngineChoice) -> bool {
+    fn take(&self, choice: &EngineChoice, models: &Path) -> bool {
         match self {
             Self::These(names) => names.contains(&choice.as_str()),
+            Self::Packs(kind) => packs::is_pack(choice, *kind, models),
+            Self::Voices(names) => names.contains(&choice.engine()) && choice.detail().is_some(),
         }
     }
 }
@@ -106,24 +122,33 @@ pub(super) struct Row<E> {
 }
 
 /// What hears.
-pub(super) const RECOGNISERS: &[Row<Recognisers>] = &[Row { names: Names::These(&[EMBEDDED_ASR]), open: pocketsphinx }];
+pub(super) const RECOGNISERS: &[Row<Recognisers>] = &[
+    Row { names: Names::These(&[EMBEDDED_ASR]), open: pocketsphinx },
+    Row { names: Names::Packs(Kind::StreamingAsr), open: packs::streaming },
+    Row { names: Names::Packs(Kind::OfflineAsr), open: packs::turns },
+    Row { names: Names::These(&["deepgram", "openai"]), open: elsewhere::hears },
+];
 
 /// What speaks.
-pub(super) const VOICES: &[Row<Box<dyn Synthesiser>>] =
-    &[Row { names: Names::These(&[EMBEDDED_VOICE, "rms", "awb", "kal16"]), open: flite }];
+pub(super) const VOICES: &[Row<VoiceSource>] = &[
+    Row { names: Names::These(&[EMBEDDED_VOICE, "rms", "awb", "kal16"]), open: flite },
+    Row { names: Names::Packs(Kind::Tts), open: packs::voice },
+    Row { names: Names::Voices(&["deepgram", "elevenlabs", "openai"]), open: elsewhere::speaks },
+];
 
 /// The engines to try for a recogniser, in order: what is wanted, then the embedded one.
-pub(super) fn recogniser_candidates(choice: &EngineChoice) -> Vec<EngineChoice> {
-    candidates(choice, Vec::new(), EMBEDDED_ASR)
+pub(super) fn recogniser_candidates(choice: &EngineChoice, config: &SpeechConfig) -> Vec<EngineChoice> {
+    let active = || packs::active(&[Kind::StreamingAsr, Kind::OfflineAsr], &config.models);
+    candidates(choice, active, EMBEDDED_ASR)
 }
 
 /// The same for a voice.
-pub(super) fn voice_candidates(choice: &EngineChoice) -> Vec<EngineChoice> {
-    candidates(choice, Vec::new(), EMBEDDED_VOICE)
+pub(super) fn voice_candidates(choice: &EngineChoice, config: &SpeechConfig) -> Vec<EngineChoice> {
+    candidates(choice, || packs::active(&[Kind::Tts], &config.models), EMBEDDED_VOICE)
 }
 
-fn candidates(choice: &EngineChoice, active: Vec<EngineChoice>, embedded: &str) -> Vec<EngineChoice> {
-    let mut all = if choice.is_auto() { active } else { vec![choice.clone()] };
+fn candidates(choice: &EngineChoice, active: impl Fn() -> Vec<EngineChoice>, embedded: &str) -> Vec<EngineChoice> {
+    let mut all = if choice.is_auto() { active() } else { vec![choice.clone()] };
     if let Ok(embedded) = EngineChoice::parse(embedded)
         && !all.contains(&embedded)
     {
@@ -134,7 +159,7 @@ fn candidates(choice: &EngineChoice, active: Vec<EngineChoice>, embedded: &str) 
 
 /// Opens the engine that a choice names.
 pub(super) fn open<E>(table: &[Row<E>], ask: &Ask<'_>) -> Result<Opened<E>, Unavailable> {
-    let Some(row) = table.iter().find(|row| row.names.take(ask.choice)) else {
+    let Some(row) = table.iter().find(|row| row.names.take(ask.choice, &ask.config.models)) else {
         return Err(Unavailable::because(format!("there is no engine {:?}", ask.choice.as_str())));
     };
     // An engine's fault while it is made costs that engine.
@@ -148,39 +173,32 @@ pub(super) fn open<E>(table: &[Row<E>], ask: &Ask<'_>) -> Result<Opened<E>, Unav
 /// # Errors
 /// The key, what is wrong with it, and which names there are.
 pub fn check_engines(config: &Config) -> Result<(), String> {
-    let agents = config.agents.iter().map(|agent| (format!("agents.{}", agent.name), &agent.asr, &agent.voice));
-    let speech = (Some(config.speech.asr.clone()), Some(config.speech.voice.clone()));
-    for (key, asr, voice) in std::iter::once(("speech".to_owned(), &speech.0, &speech.1)).chain(agents) {
-        for (part, choice, known) in [
-            ("asr", asr, asr.as_ref().is_none_or(|choice| knows(RECOGNISERS, choice))),
-            ("voice", voice, voice.as_ref().is_none_or(|choice| knows(VOICES, choice))),
-        ] {
-            if let Some(choice) = choice
-                && !known
-            {
-                let names = if part == "asr" { names(RECOGNISERS) } else { names(VOICES) };
-                return Err(format!(
-                    "{key}.{part}: there is no engine {:?}; there are: auto, {names}",
-                    choice.as_str()
-                ));
-            }
-        }
+    let models = &SpeechConfig::of(config).models;
+    let check = |key: &str, asr: Option<&EngineChoice>, voice: Option<&EngineChoice>| {
+        check_choice(&format!("{key}.asr"), asr, RECOGNISERS, models)?;
+        check_choice(&format!("{key}.voice"), voice, VOICES, models)
+    };
+    check("speech", Some(&config.speech.asr), Some(&config.speech.voice))?;
+    config
+        .agents
+        .iter()
+        .try_for_each(|agent| check(&format!("agents.{}", agent.name), agent.asr.as_ref(), agent.voice.as_ref()))
+}
+
+fn check_choice<E>(key: &str, choice: Option<&EngineChoice>, table: &[Row<E>], models: &Path) -> Result<(), String> {
+    let Some(choice) = choice.filter(|choice| !choice.is_auto()) else { return Ok(()) };
+    if table.iter().any(|row| row.names.take(choice, models)) {
+        return Ok(());
     }
-    Ok(())
-}
-
-fn knows<E>(table: &[Row<E>], choice: &EngineChoice) -> bool {
-    choice.is_auto() || table.iter().any(|row| row.names.take(choice))
-}
-
-fn names<E>(table: &[Row<E>]) -> String {
-    let all: Vec<&str> = table
+    let there: Vec<String> = table
         .iter()
         .flat_map(|row| match row.names {
-            Names::These(names) => names.iter().copied(),
+            Names::These(names) => names.iter().map(|name| (*name).to_owned()).collect(),
+            Names::Voices(names) => names.iter().map(|name| format!("{name}:VOICE")).collect(),
+            Names::Packs(kind) => packs::names(kind, models),
         })
         .collect();
-    all.join(", ")
+    Err(format!("{key}: there is no engine {:?}; there are: auto, {}", choice.as_str(), there.join(", ")))
 }
 
 fn pocketsphinx(ask: &Ask<'_>) -> Result<Opened<Recognisers>, Unavailable> {
@@ -209,7 +227,7 @@ fn pocketsphinx(ask: &Ask<'_>) -> Result<Opened<Recognisers>, Unavailable> {
         name: format!("pocketsphinx en-us ({count} recognisers)"),
         limited: true,
         note,
-        mend: None,
+        mend: packs::better(Kind::StreamingAsr),
     })
 }
 
@@ -235,15 +253,57 @@ fn taught(domain: &DomainText, vocabulary: &[String], lexicon: &BTreeMap<String,
     domain
 }
 
-fn flite(ask: &Ask<'_>) -> Result<Opened<Box<dyn Synthesiser>>, Unavailable> {
-    let voice = ask.choice.as_str();
+fn flite(ask: &Ask<'_>) -> Result<Opened<VoiceSource>, Unavailable> {
+    let voice = ask.choice.as_str().to_owned();
+    // What is missing shows here, not in the threads that speak.
+    Flite::load(ask.assets, &voice)?;
+    let (assets, name) = (ask.assets.clone(), format!("flite {voice}"));
+    let make = move || match Flite::load(&assets, &voice) {
+        Ok(flite) => Ok(Box::new(flite) as Box<_>),
+        Err(error) => Err(error.to_string()),
+    };
     Ok(Opened {
-        engine: Box::new(Flite::load(ask.assets, voice)?),
-        name: format!("flite {voice}"),
+        engine: VoiceSource::each(name.clone(), make),
+        name,
         limited: true,
         note: "built-in voice".into(),
-        mend: None,
+        mend: packs::better(Kind::Tts),
     })
+}
+
+/// The voice that stands in for others: a built-in one, that of the first agent who has one.
+pub(super) fn stand_in<'a>(voices: impl Iterator<Item = &'a EngineChoice>) -> EngineChoice {
+    let built_in = |choice: &&EngineChoice| VOICES.first().is_some_and(|row| row.names.take(choice, Path::new("")));
+    let mut voices = voices.filter(built_in).cloned();
+    voices.next().or_else(|| EngineChoice::parse(EMBEDDED_VOICE).ok()).unwrap_or_default()
+}
+
+/// Speaks a text as an agent of this manner would on the line, for an operator who wants to hear it before callers do.
+///
+/// # Errors
+/// In words: what is missing, with the command that installs it, or what failed.
+pub fn rehearse(
+    config: &SpeechConfig,
+    assets: &Assets,
+    choice: &EngineChoice,
+    reading: Reading,
+    text: &str,
+) -> Result<Rehearsal, String> {
+    let (clouds, domain, lexicon) = (Clouds::default(), crate::conversation::domain(), BTreeMap::new());
+    // Nothing stands in for a voice that is asked for by name: it is this one that is to be heard.
+    let wanted = if choice.is_auto() { voice_candidates(choice, config) } else { vec![choice.clone()] };
+    let mut refused = String::new();
+    for choice in &wanted {
+        let ask = Ask { assets, config, domain: &domain, choice, vocabulary: &[], lexicon: &lexicon, clouds: &clouds };
+        match open(VOICES, &ask) {
+            Ok(voice) => return rehearse_with(voice.engine, reading, text),
+            Err(unavailable) => {
+                let mend = unavailable.mend.map(|command| format!("; mend it with: {command}")).unwrap_or_default();
+                refused = format!("{}{mend}", unavailable.why);
+            }
+        }
+    }
+    Err(refused)
 }
 
 /// What mends a plane without any recogniser.

@@ -53,6 +53,14 @@ pub enum SpeechEvent {
         /// Time from the request to this result.
         took: Duration,
     },
+    /// The caller paused, and the end-of-turn model has judged how that sounded. Sent only with a pack of that kind, at most
+    /// once a pause, some 10–60 ms after 200 ms of quiet; dropped when anybody is behind.
+    EndOfTurn {
+        /// End of the audio that was judged. Voice after this makes the judgement void.
+        at: MediaTime,
+        /// 0–1 that the caller has finished.
+        probability: f32,
+    },
     /// The first audio of an utterance is in the ring.
     SpeakStarted {
         /// The utterance.
@@ -88,16 +96,19 @@ pub enum Part {
     Asr,
     /// Speech synthesis.
     Tts,
+    /// Ends of turns; without it silence alone decides.
+    EndOfTurn,
 }
 
 impl Part {
-    /// `vad`, `asr` or `tts`.
+    /// `vad`, `asr`, `tts` or `end-of-turn`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Vad => "vad",
             Self::Asr => "asr",
             Self::Tts => "tts",
+            Self::EndOfTurn => "end-of-turn",
         }
     }
 }
@@ -136,7 +147,8 @@ impl EngineStatus {
             words.push_str(&format!("; {}", self.note));
         }
         if let Some(command) = self.mend.as_ref().filter(|command| !self.note.contains(command.as_str())) {
-            words.push_str(&format!("; to mend it: {command}"));
+            let how = if self.ready { "better with" } else { "install it with" };
+            words.push_str(&format!("; {how}: {command}"));
         }
         words
     }

@@ -8,13 +8,15 @@
 
 use super::asr::{self, Jobs};
 use super::ears::{self, Ear, EarsCommand, Listening};
+use super::end_of_turn::{self, Pauses};
 use super::engines::{self, Ask, Opened, Recognisers, Row, Unavailable, Wanted};
 use super::event::{EngineStatus, Part, SpeechEvent};
 use super::lane::SpeechLane;
+use super::normalise::{Lexicon, Reading};
 use super::progress::Progress;
+use super::provider::Clouds;
 use super::stream::SpeechStream;
-use super::synthesiser::Synthesiser;
-use super::tts::{self, MouthCommand, Voice};
+use super::tts::{self, Manner, MouthCommand, MouthError, VoiceSource};
 use crate::config::{Config, EngineChoice, Providers};
 use crate::conversation::DomainText;
 use crate::id::CallId;
@@ -23,9 +25,12 @@ use crate::limits::{
 };
 use crate::media::{SpeechEnds, inbound_ring};
 use crate::os::wake::Wake;
+use crate::packs;
 use crate::telemetry::Marks;
 use callwright_models::Assets;
 use callwright_models::assets::SETUP_COMMAND;
+use callwright_models::eot::EndOfTurn;
+use callwright_models::pack::{Kind, Shelf};
 use callwright_models::vad::Detector;
 use crossbeam_channel::{Sender, bounded};
 use std::collections::BTreeMap;
@@ -33,7 +38,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use tokio::sync::mpsc;
 
@@ -50,12 +55,16 @@ pub struct SpeechConfig {
     pub recognisers: usize,
     /// Threads that they are spread over. One serves ten callers who speak at once.
     pub recogniser_threads: usize,
+    /// Threads that synthesise: clauses that are made at the same moment.
+    pub mouths: usize,
     /// Calls attached at once.
     pub lanes: usize,
     /// Probability from which sound is the beginning of speech.
     pub vad_threshold: f32,
     /// Where model packs lie.
     pub models: PathBuf,
+    /// This program's own file: packs are tried by a child of it. Without it none is loaded.
+    pub program: Option<PathBuf>,
     /// Access to engines elsewhere.
     pub providers: Providers,
 }
@@ -83,9 +92,11 @@ impl Default for SpeechConfig {
             agents: Vec::new(),
             recognisers: 4,
             recogniser_threads: 1,
+            mouths: 2,
             lanes: 64,
             vad_threshold: 0.6,
             models: PathBuf::from("./var/models"),
+            program: None,
             providers: Providers::default(),
         }
     }
@@ -109,7 +120,8 @@ impl SpeechConfig {
             recognisers: config.speech.decoders,
             lanes: config.sip.max_calls,
             vad_threshold: config.vad.threshold,
-            models: config.data.dir.join("models"),
+            models: packs::directory(&config.data.dir),
+            program: std::env::current_exe().ok(),
             providers: config.providers.clone(),
             ..Self::default()
         }
@@ -152,10 +164,15 @@ pub enum SpeechError {
 /// The running plane.
 pub struct SpeechPlane {
     engines: Vec<EngineStatus>,
+    clouds: Arc<Clouds>,
     ears: Ears,
     recognisers: Vec<RecogniserSet>,
-    mouths: Vec<Sender<MouthCommand>>,
+    mouth: Option<Sender<MouthCommand>>,
+    /// Which voices are stood in for at this moment, by number, and what they are called.
+    voices_down: Arc<[AtomicBool]>,
+    voices: Vec<String>,
     agents: Vec<Served>,
+    pauses: Option<Pauses>,
     lanes: usize,
     vad_threshold: f32,
     attached: Arc<()>,
@@ -178,7 +195,8 @@ struct RecogniserSet {
 struct Served {
     name: String,
     recogniser: Result<usize, Unavailable>,
-    mouth: Result<usize, Unavailable>,
+    voice: Result<usize, Unavailable>,
+    reading: Arc<Reading>,
 }
 
 impl fmt::Debug for SpeechPlane {
@@ -204,39 +222,47 @@ impl SpeechPlane {
         if agents.is_empty() {
             agents.push(AgentSpeech::default());
         }
+        let clouds = Arc::new(Clouds::default());
         let (detector, recognisers, voices) = thread::scope(|scope| {
-            let detector = scope.spawn(|| detector(assets));
+            let detector = scope.spawn(|| (detector(assets), turn_judge(config, assets)));
             let voices = scope.spawn(|| {
-                let mut voices = Loaded::new(engines::VOICES, warmed);
+                let mut voices = Loaded::new(engines::VOICES, &clouds);
+                // The first is the one that stands in for others; where it is missing, whichever comes first.
+                let choices = agents.iter().map(|agent| agent.voice.as_ref().unwrap_or(&config.voice));
+                let stand_in = engines::stand_in(choices);
+                let wanted = Wanted { choice: stand_in.clone(), vocabulary: Vec::new(), lexicon: BTreeMap::new() };
+                voices.serve(wanted, vec![stand_in], config, assets, domain);
                 let served = agents.iter().map(|agent| {
                     let choice = agent.voice.as_ref().unwrap_or(&config.voice);
                     let wanted = Wanted { choice: choice.clone(), vocabulary: Vec::new(), lexicon: BTreeMap::new() };
-                    voices.serve(wanted, engines::voice_candidates(choice), config, assets, domain)
+                    voices.serve(wanted, engines::voice_candidates(choice, config), config, assets, domain)
                 });
                 let served: Vec<_> = served.collect();
                 (voices, served)
             });
-            let mut recognisers = Loaded::new(engines::RECOGNISERS, Ok);
+            let mut recognisers = Loaded::new(engines::RECOGNISERS, &clouds);
             let served = agents.iter().map(|agent| {
                 let choice = agent.asr.as_ref().unwrap_or(&config.asr);
                 let (vocabulary, lexicon) = (agent.vocabulary.clone(), agent.lexicon.clone());
                 let wanted = Wanted { choice: choice.clone(), vocabulary, lexicon };
-                recognisers.serve(wanted, engines::recogniser_candidates(choice), config, assets, domain)
+                recognisers.serve(wanted, engines::recogniser_candidates(choice, config), config, assets, domain)
             });
             let served: Vec<_> = served.collect();
             // Neither can panic but by a fault of this file: engines are guarded one by one.
             (detector.join(), (recognisers, served), voices.join())
         });
         let panicked = || SpeechError::System(io::Error::other("an engine failed while it was loaded; see the log"));
-        let (detector, mut status) = detector.map_err(|_| panicked())?;
+        let ((detector, mut status), (turn_judge, judge_status)) = detector.map_err(|_| panicked())?;
         let ((recognisers, hears), (voices, speaks)) = (recognisers, voices.map_err(|_| panicked())?);
         status.extend(statuses(Part::Asr, &agents, &hears, &recognisers));
         status.extend(statuses(Part::Tts, &agents, &speaks, &voices));
+        status.extend(judge_status);
         let served = agents.into_iter().zip(hears).zip(speaks);
         let served = served.map(|((agent, hears), speaks)| Served {
+            reading: reading(&agent),
             name: agent.name,
             recogniser: hears.number(),
-            mouth: speaks.number(),
+            voice: speaks.number(),
         });
 
         let (commands, inbox) = bounded(SPEECH_JOBS_MAX);
@@ -244,10 +270,14 @@ impl SpeechPlane {
         let own = Arc::clone(&wake);
         let mut plane = Self {
             engines: status,
+            clouds: Arc::clone(&clouds),
             ears: Ears { commands, wake },
             recognisers: Vec::new(),
-            mouths: Vec::new(),
+            mouth: None,
+            voices_down: Arc::new([]),
+            voices: Vec::new(),
             agents: served.collect(),
+            pauses: None,
             lanes: config.lanes.min(SPEECH_LANES_MAX),
             vad_threshold: config.vad_threshold,
             attached: Arc::new(()),
@@ -257,21 +287,41 @@ impl SpeechPlane {
         plane.spawn("ears".into(), move || {
             ears::run(detector, &inbox, &own, &wakes, |frames| marks.speech_frames_read.add(frames));
         })?;
+        if let Some(mut model) = turn_judge {
+            let (pauses, inbox) = end_of_turn::pauses();
+            let judge = move |samples: &[i16]| model.probability(samples).map_err(|error| error.to_string());
+            plane.spawn("end-of-turn".into(), move || end_of_turn::run(judge, &inbox))?;
+            plane.pauses = Some(pauses);
+        }
         for (n, set) in recognisers.opened.into_iter().enumerate() {
             plane.start_recognisers(n, set.engine)?;
         }
-        for (n, voice) in voices.opened.into_iter().enumerate() {
-            let (commands, inbox) = bounded(SPEECH_JOBS_MAX);
-            plane.spawn(numbered("mouth", n), move || tts::run(voice.engine, &inbox))?;
-            plane.mouths.push(commands);
-        }
+        plane.start_mouth(voices.opened, config.mouths)?;
         Ok(plane)
     }
 
-    /// Which engine does what for whom, and what is missing or limited.
+    /// Which engine does what for whom, and what is missing or limited; at this moment, where it is elsewhere.
     #[must_use]
-    pub fn engines(&self) -> &[EngineStatus] {
-        &self.engines
+    pub fn engines(&self) -> Vec<EngineStatus> {
+        let mut engines = self.engines.clone();
+        for (down, voice) in self.voices_down.iter().zip(&self.voices) {
+            let stood_in = engines.iter_mut().filter(|engine| {
+                down.load(Ordering::Relaxed) && engine.part == Part::Tts && engine.name == *voice && !engine.limited
+            });
+            for engine in stood_in {
+                engine.limited = true;
+                engine.note = "fails at this moment; the built-in voice speaks instead".to_owned();
+            }
+        }
+        for (provider, part, note) in self.clouds.notes() {
+            for engine in
+                engines.iter_mut().filter(|engine| engine.part == part && engine.name.starts_with(provider.name()))
+            {
+                engine.limited = true;
+                engine.note = if engine.note.is_empty() { note.clone() } else { format!("{note}; {}", engine.note) };
+            }
+        }
+        engines
     }
 
     /// Whether every thread that was started still runs. A thread that ended takes all calls' hearing or speech with it;
@@ -281,13 +331,13 @@ impl SpeechPlane {
         self.threads.iter().all(|thread| !thread.is_finished())
     }
 
-    /// Synthesises texts before they are needed (greetings, fillers, apologies), in every voice. Returns at once.
-    pub fn warm(&self, texts: impl IntoIterator<Item = String>) {
+    /// Synthesises texts before they are needed (greetings, fillers, apologies), as an agent says them. Returns at once.
+    pub fn warm(&self, agent: &str, texts: impl IntoIterator<Item = String>) {
+        let (Some(mouth), Ok(served)) = (&self.mouth, self.served(agent)) else { return };
+        let Ok(manner) = served.manner() else { return };
         for text in texts {
-            for mouth in &self.mouths {
-                // A prompt that is not warmed is only slower.
-                let _ = mouth.try_send(MouthCommand::Warm { text: text.clone() });
-            }
+            // A prompt that is not warmed is only slower.
+            let _ = mouth.try_send(MouthCommand::Warm { text, manner: manner.clone() });
         }
     }
 
@@ -304,8 +354,8 @@ impl SpeechPlane {
         events: mpsc::Sender<SpeechEvent>,
     ) -> Result<SpeechLane, SpeechError> {
         let served = self.served(agent)?;
-        let mouth = *served.mouth.as_ref().map_err(|missing| no_engine(Part::Tts, missing))?;
-        let mouth = self.mouths.get(mouth).ok_or_else(|| nothing_loaded(Part::Tts))?;
+        let manner = served.manner()?;
+        let mouth = self.mouth.as_ref().ok_or_else(|| nothing_loaded(Part::Tts))?;
         let jobs = self.jobs(served)?;
         // Every lane holds a share of `attached`; the plane holds one.
         if Arc::strong_count(&self.attached) > self.lanes {
@@ -318,10 +368,12 @@ impl SpeechPlane {
             outbound: ends.outbound,
             events: events.clone(),
             generation: Arc::clone(&lane.generation),
+            manner,
         };
         // A lane that is dropped on the way says goodbye to both.
         mouth.try_send(attach).map_err(|_| busy(()))?;
-        let listening = Listening { threshold: self.vad_threshold, idle: UTTERANCE_IDLE_MAX, progress: None };
+        let pauses = self.pauses.clone();
+        let listening = Listening { threshold: self.vad_threshold, idle: UTTERANCE_IDLE_MAX, progress: None, pauses };
         let ear = Ear::new(call, ends.inbound, events, jobs, listening);
         self.ears.commands.try_send(EarsCommand::Attach(ear)).map_err(|_| busy(()))?;
         self.ears.wake.signal();
@@ -349,11 +401,12 @@ impl SpeechPlane {
             threshold: self.vad_threshold,
             idle: STREAM_UTTERANCE_IDLE,
             progress: Some(Arc::clone(&progress)),
+            pauses: None,
         };
         let ear = Ear::new(call, heard, sender, jobs, listening);
         self.ears.commands.try_send(EarsCommand::Attach(ear)).map_err(|_| SpeechError::NoStream)?;
         self.ears.wake.signal();
-        Ok(SpeechStream { _lane: lane, inbound, events, progress, fed: 0, answered: 0 })
+        Ok(SpeechStream { lane, inbound, events, progress, fed: 0, answered: 0 })
     }
 
     fn served(&self, agent: &str) -> Result<&Served, SpeechError> {
@@ -389,6 +442,43 @@ impl SpeechPlane {
         Ok(())
     }
 
+    fn start_mouth(&mut self, voices: Vec<Opened<VoiceSource>>, seats: usize) -> io::Result<()> {
+        self.voices = voices.iter().map(|voice| voice.name.clone()).collect();
+        if voices.is_empty() {
+            return Ok(());
+        }
+        match tts::start(voices.into_iter().map(|voice| voice.engine).collect(), seats) {
+            Ok(mouth) => {
+                self.mouth = Some(mouth.commands);
+                self.threads.extend(mouth.threads);
+                self.voices_down = mouth.down;
+                for (number, why) in mouth.missing {
+                    self.mark_voice(number, true, &why);
+                }
+            }
+            Err(MouthError::Voice(why)) => {
+                for number in 0..self.voices.len() {
+                    self.mark_voice(number, false, &why);
+                }
+                for served in &mut self.agents {
+                    served.voice = Err(Unavailable { why: why.clone(), mend: None });
+                }
+            }
+            Err(MouthError::System(error)) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// A voice that was opened does not speak after all.
+    fn mark_voice(&mut self, number: usize, ready: bool, why: &str) {
+        let Some(name) = self.voices.get(number) else { return };
+        for engine in self.engines.iter_mut().filter(|engine| engine.part == Part::Tts && engine.name == *name) {
+            engine.ready = ready;
+            engine.limited = true;
+            engine.note = why.to_owned();
+        }
+    }
+
     fn start_recognisers(&mut self, set: usize, engines: Recognisers) -> io::Result<()> {
         let mut threads = Vec::new();
         for (n, engine) in engines.into_iter().enumerate() {
@@ -407,11 +497,12 @@ impl Drop for SpeechPlane {
         self.ears.wake.signal();
         let _ = self.ears.commands.send(EarsCommand::Stop);
         self.ears.wake.signal();
-        for mouth in self.mouths.drain(..) {
+        if let Some(mouth) = self.mouth.take() {
             let _ = mouth.send(MouthCommand::Stop);
         }
-        // The recognisers end when the ears, the last senders, are gone.
+        // The recognisers and whoever judges pauses end when the ears, the last senders, are gone.
         self.recognisers.clear();
+        self.pauses = None;
         for thread in self.threads.drain(..) {
             // A thread that panicked has said so; there is nothing left to end.
             let _ = thread.join();
@@ -433,8 +524,20 @@ fn nothing_loaded(part: Part) -> SpeechError {
     SpeechError::NoEngine { part, note: format!("install one with: {SETUP_COMMAND}") }
 }
 
-fn warmed(voice: Box<dyn Synthesiser>) -> Result<Voice, Unavailable> {
-    Voice::new(voice).map_err(|why| Unavailable { why, mend: None })
+/// How an agent reads; the configuration has checked its lexicon.
+fn reading(agent: &AgentSpeech) -> Arc<Reading> {
+    let lexicon = Lexicon::new(&agent.lexicon).unwrap_or_else(|error| {
+        tracing::warn!(agent = agent.name, %error, "the agent's lexicon is left out");
+        Lexicon::default()
+    });
+    Arc::new(Reading { lexicon, ..Reading::default() })
+}
+
+impl Served {
+    fn manner(&self) -> Result<Manner, SpeechError> {
+        let voice = *self.voice.as_ref().map_err(|missing| no_engine(Part::Tts, missing))?;
+        Ok(Manner { voice, reading: Arc::clone(&self.reading) })
+    }
 }
 
 /// The detector of speech: there is always one.
@@ -463,11 +566,32 @@ fn detector(assets: &Assets) -> (Detector, Vec<EngineStatus>) {
     }
 }
 
+/// What judges ends of turns, when a pack for it is active; without one the clock does.
+fn turn_judge(config: &SpeechConfig, assets: &Assets) -> (Option<EndOfTurn>, Option<EngineStatus>) {
+    let Some(installed) = Shelf::open(&config.models).active(Kind::EndOfTurn) else { return (None, None) };
+    let wanted = installed.pack.name.clone();
+    let status = |name: &str, limited, note| EngineStatus {
+        part: Part::EndOfTurn,
+        name: name.to_owned(),
+        wanted: wanted.clone(),
+        agents: Vec::new(),
+        ready: true,
+        limited,
+        note,
+        mend: None,
+    };
+    match EndOfTurn::load(assets, &installed) {
+        Ok(model) => (Some(model), Some(status(&wanted, false, String::new()))),
+        // The error names the command.
+        Err(error) => (None, Some(status("silence", true, error.to_string()))),
+    }
+}
+
 /// Engines of one kind as far as they have been opened, each once.
-struct Loaded<E: 'static, L> {
+struct Loaded<'a, E: 'static> {
     table: &'static [Row<E>],
-    finish: fn(E) -> Result<L, Unavailable>,
-    opened: Vec<Opened<L>>,
+    clouds: &'a Clouds,
+    opened: Vec<Opened<E>>,
     /// What was tried, and what became of it.
     tried: BTreeMap<Wanted, Result<usize, Unavailable>>,
 }
@@ -488,9 +612,9 @@ impl Service {
     }
 }
 
-impl<E, L> Loaded<E, L> {
-    fn new(table: &'static [Row<E>], finish: fn(E) -> Result<L, Unavailable>) -> Self {
-        Self { table, finish, opened: Vec::new(), tried: BTreeMap::new() }
+impl<'a, E> Loaded<'a, E> {
+    fn new(table: &'static [Row<E>], clouds: &'a Clouds) -> Self {
+        Self { table, clouds, opened: Vec::new(), tried: BTreeMap::new() }
     }
 
     /// Opens the first of the candidates that works, unless it is there already.
@@ -506,7 +630,7 @@ impl<E, L> Loaded<E, L> {
         for choice in candidates {
             let key = Wanted { choice, ..wanted.clone() };
             let Wanted { choice, vocabulary, lexicon } = &key;
-            let ask = Ask { assets, config, domain, choice, vocabulary, lexicon };
+            let ask = Ask { assets, config, domain, choice, vocabulary, lexicon, clouds: self.clouds };
             let outcome = match self.tried.get(&key) {
                 Some(outcome) => outcome.clone(),
                 None => self.open(&ask),
@@ -521,20 +645,13 @@ impl<E, L> Loaded<E, L> {
     }
 
     fn open(&mut self, ask: &Ask<'_>) -> Result<usize, Unavailable> {
-        let Opened { engine, name, limited, note, mend } = engines::open(self.table, ask)?;
-        let engine = (self.finish)(engine)?;
-        self.opened.push(Opened { engine, name, limited, note, mend });
+        self.opened.push(engines::open(self.table, ask)?);
         Ok(self.opened.len() - 1)
     }
 }
 
 /// One status for each wish, with the agents that have it.
-fn statuses<E, L>(
-    part: Part,
-    agents: &[AgentSpeech],
-    services: &[Service],
-    loaded: &Loaded<E, L>,
-) -> Vec<EngineStatus> {
+fn statuses<E>(part: Part, agents: &[AgentSpeech], services: &[Service], loaded: &Loaded<'_, E>) -> Vec<EngineStatus> {
     let mut wishes: BTreeMap<&Wanted, (&Service, Vec<String>)> = BTreeMap::new();
     for (agent, service) in agents.iter().zip(services) {
         wishes.entry(&service.wanted).or_insert_with(|| (service, Vec::new())).1.push(agent.name.clone());

@@ -22,8 +22,8 @@ const BACKLOG_SAMPLES: usize = STREAM_BACKLOG_MAX.as_millis() as usize * 8;
 
 /// One client's ears.
 pub struct SpeechStream {
-    /// Keeps the ears; says nothing.
-    pub(super) _lane: SpeechLane,
+    /// The ears; it has no mouth.
+    pub(super) lane: SpeechLane,
     pub(super) inbound: InboundProducer,
     pub(super) events: mpsc::Receiver<SpeechEvent>,
     pub(super) progress: Arc<Progress>,
@@ -39,7 +39,7 @@ impl fmt::Debug for SpeechStream {
 
 impl SpeechStream {
     /// Takes 8 kHz samples, as many as there is room for; returns how many. When it takes none, wait for
-    /// [`changed`](Self::changed).
+    /// [`next`](Self::next).
     pub fn feed(&mut self, samples: &[i16]) -> usize {
         let received = clock::monotonic();
         let mut taken = 0;
@@ -54,7 +54,7 @@ impl SpeechStream {
             taken += part.len();
         }
         if taken > 0 {
-            self._lane.wake();
+            self.lane.wake();
         }
         taken
     }
@@ -82,15 +82,30 @@ impl SpeechStream {
         self.progress.turns() != self.answered
     }
 
-    /// Waits until there may be room again, or everything has been heard.
-    pub async fn changed(&self) {
-        self.progress.moved().await;
+    /// Ends the utterance that is under way; its [`Final`](SpeechEvent::Final) comes as any other.
+    pub fn cut(&self) {
+        self.lane.finalize();
     }
 
-    /// The next event; `None` when the plane is gone. Count on no `Voice`.
-    pub async fn next(&mut self) -> Option<SpeechEvent> {
-        let event = self.events.recv().await?;
-        self.answered += u32::from(matches!(event, SpeechEvent::Final { .. }));
-        Some(event)
+    /// Waits for the next event, or for a change of what may be fed or is settled. `None` when the plane is gone. Count on
+    /// no `Voice`.
+    pub async fn next(&mut self) -> Option<Heard> {
+        tokio::select! {
+            event = self.events.recv() => {
+                let event = event?;
+                self.answered += u32::from(matches!(event, SpeechEvent::Final { .. }));
+                Some(Heard::Event(event))
+            }
+            () = self.progress.moved() => Some(Heard::Moved),
+        }
     }
+}
+
+/// What a stream waits for.
+#[derive(Debug)]
+pub enum Heard {
+    /// The plane says something.
+    Event(SpeechEvent),
+    /// Audio has moved on.
+    Moved,
 }

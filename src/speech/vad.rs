@@ -111,6 +111,11 @@ impl VoiceTracker {
         Judgement { onset, voiced: voiced && self.speaking }
     }
 
+    /// What comes next does not follow on what was: whoever speaks then begins to.
+    pub(super) fn interrupt(&mut self) {
+        (self.speaking, self.voiced_in_a_row, self.unvoiced_in_a_row) = (false, 0, 0);
+    }
+
     /// End of the last speech so far, zero when there was none.
     pub(super) fn last_voiced(&self) -> MediaTime {
         self.last_voiced

@@ -95,7 +95,21 @@ pub fn unpack(
     keep: &dyn Fn(&Path) -> bool,
 ) -> Result<Unpacked, ArchiveError> {
     let most = bounds.octets.min(archive_octets.saturating_mul(bounds.expansion).saturating_add(1 << 20));
-    let tar = Metered { inner: MultiBzDecoder::new(archive), left: most, exceeded: Rc::new(Cell::new(false)) };
+    unpack_tar(MultiBzDecoder::new(archive), into, Bounds { octets: most, ..bounds }, keep)
+}
+
+/// Unpacks a `.tar`; otherwise as [`unpack`], with `bounds.octets` alone as the limit of its length.
+///
+/// # Errors
+/// [`ArchiveError`].
+pub fn unpack_tar(
+    tar: impl Read,
+    into: &Path,
+    bounds: Bounds,
+    keep: &dyn Fn(&Path) -> bool,
+) -> Result<Unpacked, ArchiveError> {
+    let most = bounds.octets;
+    let tar = Metered { inner: tar, left: most, exceeded: Rc::new(Cell::new(false)) };
     let exceeded = Rc::clone(&tar.exceeded);
     let mut sink = Sink::new(into, bounds);
     match read_tar(tar, &mut sink, keep) {
@@ -340,14 +354,15 @@ impl<R: Read> Read for Metered<R> {
     }
 }
 
-/// `310 MB`: as people say sizes of files.
+/// `310 MB`: as people say sizes of files, rounded.
 #[must_use]
 pub fn octets_in_words(octets: u64) -> String {
+    let rounded = |unit: u64| octets.saturating_add(unit / 2) / unit;
     match octets {
         0..1_000 => format!("{octets} octets"),
-        1_000..1_000_000 => format!("{} kB", octets / 1_000),
-        1_000_000..10_000_000_000 => format!("{} MB", octets / 1_000_000),
-        _ => format!("{} GB", octets / 1_000_000_000),
+        1_000..999_500 => format!("{} kB", rounded(1_000)),
+        999_500..10_000_000_000 => format!("{} MB", rounded(1_000_000)),
+        _ => format!("{} GB", rounded(1_000_000_000)),
     }
 }
 

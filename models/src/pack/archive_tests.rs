@@ -202,6 +202,21 @@ fn what_the_archive_says_of_modes_is_ignored() {
     assert_eq!(mode & 0o7111, 0, "{mode:o}");
 }
 
+#[test]
+fn sizes_are_said_as_people_say_them() {
+    for (octets, words) in [
+        (0, "0 octets"),
+        (999, "999 octets"),
+        (1_499, "1 kB"),
+        (999_999, "1 MB"),
+        (127_887_156, "128 MB"),
+        (12_400_000_000, "12 GB"),
+    ] {
+        assert_eq!(octets_in_words(octets), words);
+    }
+    octets_in_words(u64::MAX);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

@@ -271,7 +271,7 @@ pub fn check(installed: &Installed) -> Result<Checked, CheckError> {
     pack.metadata(&checked)?;
     pack.symbols(&checked)?;
     pack.voices(&checked)?;
-    pack.lexicon(&checked)?;
+    pack.lexicon()?;
     Ok(checked)
 }
 
@@ -468,7 +468,16 @@ impl Checking<'_> {
             Family::OnlineTransducer if is_nemo(checked) || self.is_unified(checked) => {
                 nemo(checked.number("encoder", "vocab_size"))
             }
-            Family::OfflineNemoTransducer => nemo(checked.number("encoder", "vocab_size")),
+            Family::OfflineNemoTransducer => {
+                nemo(checked.number("encoder", "vocab_size"))?;
+                // Models that also say how long a symbol lasts have more outputs, none has fewer.
+                match symbols("joiner") {
+                    Some(outputs) if outputs < tokens.len() as u64 => {
+                        Err(self.kind("joiner", format!("it has {outputs} outputs for {} symbols", tokens.len())))
+                    }
+                    _ => Ok(()),
+                }
+            }
             Family::OnlineTransducer => every(checked.number("decoder", "vocab_size").unwrap_or(0)),
             Family::OnlineNemoCtc => ctc(checked.number("model", "vocab_size").unwrap_or(0) + 1),
             Family::OnlineZipformerCtc | Family::OnlineToneCtc => ctc(symbols("model").unwrap_or(0)),
@@ -514,14 +523,9 @@ impl Checking<'_> {
     }
 
     /// A lexicon that the pack names is there. Whether there must be one is the voice's to say.
-    fn lexicon(&self, _checked: &Checked) -> Result<(), CheckError> {
-        let Some(names) = self.installed.pack.files.get("lexicon") else { return Ok(()) };
-        for file in names.split(',').map(|file| self.installed.directory.join(file.trim())) {
-            match fs::metadata(&file) {
-                Ok(found) if found.is_file() && found.len() > 0 => {}
-                Ok(_) => return Err(self.damaged(&file, "it is empty")),
-                Err(source) => return Err(self.unreadable(&file, source)),
-            }
+    fn lexicon(&self) -> Result<(), CheckError> {
+        if self.installed.file("lexicon").is_some() {
+            self.file("lexicon")?;
         }
         Ok(())
     }

@@ -1,10 +1,10 @@
 //! Trying a pack: loading it whole and using it once, in a process that may end doing so.
 //!
-//! Purpose: what [`check`](super::check) cannot see (a graph that does not run, an engine that gives up) costs a child
-//! process and not the daemon. [`load`] is what the child does; [`in_child`] starts it, and writes down that it went well,
-//! so that a pack is tried once and not at every start. Any thread; blocks for as long as a model takes to load.
-//! Invariants: the note is worth something only for the very files and the very library that were tried. Deliberately
-//! absent: the command line of the child (`callwright models probe DIRECTORY`).
+//! Purpose: what [`check`] cannot see (a graph that does not run, an engine that gives up) must cost a child
+//! process and not the daemon: [`load`] is what the child does (`callwright models probe DIRECTORY`). That it went well is
+//! written down beside the pack's files, so that a pack is tried once and not at every start. Any thread; blocks for as long
+//! as a model takes to load. Invariants: the note is worth something only for the very files and the very library that were
+//! tried. Deliberately absent: starting the child (`packs` of the daemon).
 
 use super::check::{self, CheckError};
 use super::{Installed, Kind};
@@ -15,19 +15,13 @@ use crate::sherpa;
 use crate::tts::{SherpaVoice, TtsError, VoicePlan};
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
-use std::thread;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Instant, UNIX_EPOCH};
 
 /// Beside the pack's files: what was tried, and what came of it.
 const STAMP: &str = ".probed";
-/// What the child says is kept up to this length: the end is what tells.
-const SAID_MAX: usize = 64 << 10;
-/// How often the child is looked at.
-const POLL: Duration = Duration::from_millis(10);
 
 /// Why a pack cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -54,34 +48,6 @@ pub enum ProbeError {
     /// The voice cannot be made, or says nothing.
     #[error(transparent)]
     Tts(#[from] TtsError),
-    /// The child could not be started or read. Worth a retry.
-    #[error("{pack}: cannot be tried in a process of its own: {source}")]
-    Child {
-        /// The pack.
-        pack: String,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The child ended otherwise than by its own will.
-    #[error(
-        "{pack}: the engine gave up on it ({how}): {said}; install it again with: callwright models install {pack}"
-    )]
-    Died {
-        /// The pack.
-        pack: String,
-        /// Exit status or signal.
-        how: String,
-        /// The last that it said.
-        said: String,
-    },
-    /// The child took too long.
-    #[error("{pack}: not loaded after {seconds} s; the machine is overloaded, or too small for this pack")]
-    Late {
-        /// The pack.
-        pack: String,
-        /// How long was waited.
-        seconds: u64,
-    },
 }
 
 /// Loads the pack's engine and uses it once: a second of silence is recognised, or a word is said. Says what it is, for
@@ -159,97 +125,23 @@ fn graphs(assets: &Assets, installed: &Installed) -> Result<(), ProbeError> {
     Ok(())
 }
 
-/// Tries the pack in a child, `executable models probe DIRECTORY`, unless these files were tried before with this library.
-/// Returns what the child said.
+/// What an earlier try said of these very files with this very library; `None`: it has to be tried (again).
+#[must_use]
+pub fn tried(assets: &Assets, installed: &Installed) -> Option<String> {
+    let found = fs::read_to_string(installed.directory().join(STAMP)).ok()?;
+    Some(found.strip_prefix(&stamp(assets, installed))?.trim().to_owned())
+}
+
+/// Writes down that the pack was tried and what it said. A pack in a place that cannot be written to is tried again at every
+/// start, which is slower and nothing else.
 ///
 /// # Errors
-/// [`ProbeError`].
-pub fn in_child(
-    executable: &Path,
-    assets: &Assets,
-    installed: &Installed,
-    patience: Duration,
-) -> Result<String, ProbeError> {
-    // Cheap, and its words are better than those of a child that died.
-    check::check(installed)?;
-    if installed.pack.kind != Kind::EndOfTurn {
-        sherpa::version(assets)?;
-    }
-    let stamp = stamp(assets, installed);
+/// The disk.
+pub fn note(assets: &Assets, installed: &Installed, said: &str) -> io::Result<()> {
     let file = installed.directory().join(STAMP);
-    if let Ok(found) = fs::read_to_string(&file)
-        && let Some(said) = found.strip_prefix(&stamp)
-    {
-        return Ok(said.trim().to_owned());
-    }
-    let mut command = Command::new(executable);
-    command.args(["models", "probe"]).arg(installed.directory());
-    let said = run(&mut command, &installed.pack.name, patience)?;
-    // A pack in a place that cannot be written to is tried at every start.
-    drop(fs::write(&file, format!("{stamp}{said}\n")));
-    Ok(said)
-}
-
-/// Runs the child to its end; its standard output is the answer.
-fn run(command: &mut Command, pack: &str, patience: Duration) -> Result<String, ProbeError> {
-    let failed = |source| ProbeError::Child { pack: pack.to_owned(), source };
-    let mut child =
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(failed)?;
-    let reader = |pipe: Option<Box<dyn Read + Send>>| thread::spawn(move || pipe.map_or_else(Vec::new, tail));
-    let answer = reader(child.stdout.take().map(|pipe| Box::new(pipe) as Box<dyn Read + Send>));
-    let complaint = reader(child.stderr.take().map(|pipe| Box::new(pipe) as Box<dyn Read + Send>));
-    let started = Instant::now();
-    let status = loop {
-        match child.try_wait().map_err(failed)? {
-            Some(status) => break Some(status),
-            None if started.elapsed() >= patience => {
-                // It may have ended in this very moment, which is as well.
-                drop(child.kill());
-                drop(child.wait());
-                break None;
-            }
-            None => thread::sleep(POLL),
-        }
-    };
-    // A reader cannot panic, and ends with the child.
-    let text = |reader: thread::JoinHandle<Vec<u8>>| {
-        String::from_utf8_lossy(&reader.join().unwrap_or_default()).trim().to_owned()
-    };
-    let (answer, complaint) = (text(answer), text(complaint));
-    match status {
-        None => Err(ProbeError::Late { pack: pack.to_owned(), seconds: patience.as_secs() }),
-        Some(status) if status.success() => Ok(answer),
-        Some(status) => {
-            let said = complaint.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
-            Err(ProbeError::Died { pack: pack.to_owned(), how: ending(status), said: said.trim().to_owned() })
-        }
-    }
-}
-
-/// How a child ended, in words.
-fn ending(status: ExitStatus) -> String {
-    use std::os::unix::process::ExitStatusExt;
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("exit status {code}"),
-        (None, Some(signal)) => format!("signal {signal}"),
-        (None, None) => "for no known reason".to_owned(),
-    }
-}
-
-/// Reads to the end and keeps the end.
-fn tail(mut pipe: Box<dyn Read + Send>) -> Vec<u8> {
-    let mut kept = Vec::new();
-    let mut some = [0; 4096];
-    while let Ok(read) = pipe.read(&mut some) {
-        if read == 0 {
-            break;
-        }
-        kept.extend_from_slice(&some[..read]);
-        if kept.len() > SAID_MAX {
-            kept.drain(..kept.len() - SAID_MAX / 2);
-        }
-    }
-    kept
+    let partial = installed.directory().join(format!("{STAMP}.partial"));
+    fs::write(&partial, format!("{}{said}\n", stamp(assets, installed)))?;
+    fs::rename(partial, file)
 }
 
 /// What was tried: the library and every file of the pack, by length and time of its last change.
@@ -266,10 +158,8 @@ fn stamp(assets: &Assets, installed: &Installed) -> String {
     for library in [assets.sherpa(), assets.onnx_runtime()].into_iter().flatten() {
         file(&library.display().to_string(), &library);
     }
-    for (part, names) in &installed.pack.files {
-        for name in names.split(',') {
-            file(part, &installed.directory().join(name.trim()));
-        }
+    for (part, name) in &installed.pack.files {
+        file(part, &installed.directory().join(name));
     }
     stamp.push('\n');
     stamp

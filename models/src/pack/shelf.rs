@@ -183,11 +183,21 @@ impl Shelf {
             Err(fs::TryLockError::WouldBlock) => return Err(ShelfError::Busy { directory: self.directory.clone() }),
             Err(fs::TryLockError::Error(error)) => return Err(ShelfError::io("locking", &path)(error)),
         }
+        let lock = Lock { _file: file };
         self.put_back()?;
+        self.clear(&lock)?;
+        Ok(lock)
+    }
+
+    /// Deletes what was in the making.
+    ///
+    /// # Errors
+    /// [`ShelfError::Io`].
+    pub fn clear(&self, _lock: &Lock) -> Result<(), ShelfError> {
         for left in [STAGING, REMOVING] {
             delete(&self.directory.join(left))?;
         }
-        Ok(Lock { _file: file })
+        Ok(())
     }
 
     /// A pack that had made room for one that never came is put back.

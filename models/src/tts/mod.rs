@@ -14,7 +14,7 @@ mod pronunciation;
 pub mod sherpa;
 
 pub use flite::{Flite, SAMPLE_RATE};
-pub use sherpa::{Pronounce, SherpaVoice, VoicePlan};
+pub use sherpa::{SherpaVoice, VoicePlan};
 
 use crate::assets::AssetError;
 use crate::pack::check::CheckError;

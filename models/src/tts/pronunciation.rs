@@ -3,7 +3,7 @@
 //! Purpose: Piper and Kitten voices read phonemes as espeak-ng writes them; sherpa-onnx 2 no longer makes those, and drops
 //! every word that a pack's lexicon lacks. Words are looked up in what the pack brings, then in the CMU dictionary that the
 //! embedded recogniser uses anyway; what is in neither is spelled. Any thread; plain data. Deliberately absent: rules from
-//! letters to sounds (whoever has some passes them in), languages other than English.
+//! letters to sounds (whoever knows a word's passes them in), languages other than English.
 //!
 //! The dictionary writes no stress, so it is guessed: on the first full vowel of a word, and weak words have none.
 
@@ -29,6 +29,11 @@ impl fmt::Debug for Dictionary {
     }
 }
 
+/// A word as dictionaries have it.
+fn word_of(raw: &str) -> String {
+    raw.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase().replace('’', "'")
+}
+
 /// The word that a line is about.
 fn head(line: &str) -> &str {
     let end = line.as_bytes().iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
@@ -48,8 +53,9 @@ impl Dictionary {
         let mut lines = Vec::new();
         let mut at = 0;
         for line in text.split_inclusive('\n') {
-            // Phrases (`word word :: symbols`) are left to those who read in phrases.
-            if !head(line).is_empty() && !line.contains(" :: ") {
+            // Phrases (`word word :: symbols`) are left to those who read in phrases; a single word may have the mark too.
+            let word = head(line);
+            if !word.is_empty() && (!line.contains(" :: ") || line[word.len()..].trim_start().starts_with(":: ")) {
                 lines.push(u32::try_from(at).unwrap_or(u32::MAX));
             }
             at += line.len();
@@ -66,12 +72,9 @@ impl Dictionary {
     pub(super) fn look_up(&self, word: &str) -> Option<&str> {
         let at = self.lines.partition_point(|line| head(&self.text[*line as usize..]) < word);
         let line = self.text[*self.lines.get(at)? as usize..].lines().next()?.trim();
-        (head(line) == word).then(|| line[word.len()..].trim())
+        (head(line) == word).then(|| line[word.len()..].trim().trim_start_matches(":: "))
     }
 }
-
-/// Whoever knows a word's ARPAbet phones better than dictionaries.
-pub(super) type Hint<'a> = Option<&'a dyn Fn(&str) -> Option<String>>;
 
 /// Where pronunciations come from.
 #[derive(Debug)]
@@ -97,21 +100,24 @@ impl Pronunciations {
         Ok(Self { own: own.map(read).transpose()?, general: read(&file)? })
     }
 
-    /// A clause in IPA: words with blanks between, and the marks at which the voice pauses.
-    pub(super) fn clause(&self, text: &str, pronounce: Hint<'_>) -> String {
+    /// A clause in IPA: words with blanks between, and the marks at which the voice pauses. `given`: ARPAbet phones of
+    /// some blank-separated words, by their place.
+    pub(super) fn clause(&self, text: &str, given: &[(usize, &str)]) -> String {
         let mut ipa = String::new();
-        for raw in text.split_whitespace() {
-            let word = raw.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase().replace('’', "'");
+        for (at, raw) in text.split_whitespace().enumerate() {
+            let word = word_of(raw);
             if !word.is_empty() {
                 if !ipa.is_empty() {
                     ipa.push(' ');
                 }
-                // `twenty-one` is two words without a pause.
-                for (n, part) in word.split('-').filter(|part| !part.is_empty()).enumerate() {
-                    if n > 0 {
-                        ipa.push(' ');
+                match given.iter().find(|(place, _)| *place == at) {
+                    Some((_, phones)) => ipa.push_str(&self::ipa(phones)),
+                    // `twenty-one` is two words without a pause.
+                    None => {
+                        let parts: Vec<String> =
+                            word.split('-').filter(|part| !part.is_empty()).map(|part| self.word(part)).collect();
+                        ipa.push_str(&parts.join(" "));
                     }
-                    ipa.push_str(&self.word(part, pronounce));
                 }
             }
             let mark = raw.chars().rev().take_while(|c| !c.is_alphanumeric()).find(|c| ",.;:?!".contains(*c));
@@ -126,10 +132,7 @@ impl Pronunciations {
         ipa
     }
 
-    fn word(&self, word: &str, pronounce: Hint<'_>) -> String {
-        if let Some(phones) = pronounce.and_then(|pronounce| pronounce(word)) {
-            return ipa(&phones);
-        }
+    fn word(&self, word: &str) -> String {
         if let Some(weak) = weak(word) {
             return weak.to_owned();
         }
@@ -141,7 +144,7 @@ impl Pronunciations {
         }
         // A possessive of a known word, then letter by letter.
         if let Some(owner) = word.strip_suffix("'s").filter(|owner| !owner.is_empty()) {
-            return format!("{}z", self.word(owner, pronounce));
+            return format!("{}z", self.word(owner));
         }
         word.chars().filter_map(|letter| self.letter(letter)).collect::<Vec<_>>().join(" ")
     }
@@ -200,6 +203,7 @@ fn vowel(phone: &str) -> Option<(&'static str, &'static str, bool)> {
         "AH" => ("ʌ", "ə", false),
         "AO" => ("ɔː", "ɔː", true),
         "AW" => ("aʊ", "aʊ", true),
+        "AX" => ("ə", "ə", false),
         "AY" => ("aɪ", "aɪ", true),
         "EH" => ("ɛ", "ɛ", true),
         "ER" => ("ɜː", "ɚ", false),
@@ -286,24 +290,25 @@ mod tests {
     #[test]
     fn clauses_are_written_as_the_voices_read_them() {
         let p = pronunciations(None);
-        assert_eq!(p.clause("Hello, the world!", None), "həlˈoʊ, ðə wˈɜːld!");
-        assert_eq!(p.clause("hello world", None), "həlˈoʊ wˈɜːld.");
-        assert_eq!(p.clause("hello-world's", None), "həlˈoʊ wˈɜːldz.");
-        assert_eq!(p.clause(" — ", None), "");
+        assert_eq!(p.clause("Hello, the world!", &[]), "həlˈoʊ, ðə wˈɜːld!");
+        assert_eq!(p.clause("hello world", &[]), "həlˈoʊ wˈɜːld.");
+        assert_eq!(p.clause("hello-world's", &[]), "həlˈoʊ wˈɜːldz.");
+        assert_eq!(p.clause(" — ", &[]), "");
     }
 
     #[test]
     fn no_word_is_lost() {
         let p = pronunciations(None);
-        assert_eq!(p.clause("ab7", None), "ˈeɪ bˈiː sˈɛvən.");
-        let crm = |word: &str| (word == "crm").then(|| "S IY1 AA1 R EH1 M".to_owned());
-        assert_eq!(p.clause("CRM", Some(&crm)), "sˈiːˈɑːɹˈɛm.");
+        assert_eq!(p.clause("ab7", &[]), "ˈeɪ bˈiː sˈɛvən.");
+        // As an agent's lexicon writes it.
+        assert_eq!(p.clause("hello CRM, hello", &[(1, "s iy0 aa0 r eh1 m")]), "həlˈoʊ siɑːɹˈɛm, həlˈoʊ.");
     }
 
     #[test]
     fn the_packs_own_dictionary_comes_first() {
-        let p = pronunciations(Some("hello h ə l ˈ o ʊ\nof course :: ʌ v k\nzebra z ˈ i ː b ɹ ə\n"));
-        assert_eq!(p.clause("hello zebra.", None), "həlˈoʊ zˈiːbɹə.");
+        let p = pronunciations(Some("hello h ə l ˈ o ʊ\nof course :: ʌ v k\nzebra :: zˈiːbɹə\n"));
+        assert_eq!(p.clause("hello zebra.", &[]), "həlˈoʊ zˈiːbɹə.");
+        assert_eq!(p.clause("zebra", &[(0, "z eh1 b r ax0")]), "zˈɛbɹə.");
         assert_eq!(p.own.as_ref().unwrap().look_up("of"), None);
         assert_eq!(p.own.as_ref().unwrap().look_up("zz"), None);
         assert_eq!(Dictionary::of(String::new()).look_up("a"), None);

@@ -6,7 +6,7 @@
 //! times (the models give none), level, resampling.
 
 use super::TtsError;
-use super::pronunciation::{Hint, Pronunciations};
+use super::pronunciation::Pronunciations;
 use crate::assets::Assets;
 use crate::ffi::sherpa::{Speech, Synthesiser, SynthesiserSettings, TtsModel};
 use crate::pack::check::{self, Checked};
@@ -15,10 +15,11 @@ use crate::sherpa;
 use std::fmt;
 use std::ops::ControlFlow;
 
-/// Gives a word's ARPAbet phones (`S IY AA R EH M`), where it knows better than dictionaries.
-pub type Pronounce = Box<dyn Fn(&str) -> Option<String> + Send>;
+/// Characters that a voice is given at once: some end the process at more symbols than they have (Kitten's 256).
+const PIECE_MAX: usize = 200;
 
 /// How a voice is made.
+#[derive(Clone, Debug, PartialEq)]
 pub struct VoicePlan {
     /// Threads that one sentence may use.
     pub threads: u16,
@@ -26,19 +27,11 @@ pub struct VoicePlan {
     pub speaker: u32,
     /// Pace: 1 is the model's own, larger is faster; 0.5 to 2.
     pub speed: f32,
-    /// Asked for every word before the dictionaries, of voices that read IPA.
-    pub pronounce: Option<Pronounce>,
 }
 
 impl Default for VoicePlan {
     fn default() -> Self {
-        Self { threads: 1, speaker: 0, speed: 1.0, pronounce: None }
-    }
-}
-
-impl fmt::Debug for VoicePlan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VoicePlan").field("speaker", &self.speaker).field("speed", &self.speed).finish_non_exhaustive()
+        Self { threads: 1, speaker: 0, speed: 1.0 }
     }
 }
 
@@ -80,24 +73,21 @@ impl SherpaVoice {
             }
         };
         let english = pack.languages.is_empty() || pack.languages.iter().any(|language| language.starts_with("en"));
-        let pronunciations = if reads_ipa(pack.family, &checked) && english {
-            Some(Pronunciations::load(assets, installed.file("lexicon").as_deref())?)
+        let lexicon = installed.file("lexicon");
+        let pronunciations = if english && reads_ipa(pack.family, &checked, lexicon.is_some()) {
+            Some(Pronunciations::load(assets, lexicon.as_deref())?)
         } else {
             None
         };
-        let lexicon = pack.files.get("lexicon").map(|names| {
-            let files = names.split(',').map(|name| installed.directory().join(name.trim()).display().to_string());
-            files.collect::<Vec<_>>().join(",")
-        });
         if pronunciations.is_none() && lexicon.is_none() {
             let what = format!(
-                "'{}': it has no lexicon, and its language is not English; choose one of: callwright models list",
+                "'{}': it has no lexicon and cannot do without; choose one of: callwright models list",
                 pack.name
             );
             return Err(TtsError::Refused { what });
         }
-        // With IPA of our own the library need not hold the pack's lexicon in memory as well.
-        let lexicon = if pronunciations.is_some() { None } else { lexicon };
+        // Given a lexicon, the library forgets the symbols that it needs for phonemes; the voice looks words up itself.
+        let lexicon = lexicon.filter(|_| pronunciations.is_none());
         let settings = SynthesiserSettings { model, tokens: file("tokens"), lexicon, threads: plan.threads };
         let mut raw = library
             .synthesiser(&settings)
@@ -110,7 +100,8 @@ impl SherpaVoice {
             let what = format!("'{}': it has no speaker {}, its last is {}", pack.name, plan.speaker, speakers - 1);
             return Err(TtsError::Refused { what });
         }
-        Ok(Self { raw, name: pack.name.clone(), sample_rate, speakers, plan, pronunciations })
+        let name = pack.name.clone();
+        Ok(Self { raw, name, sample_rate, speakers, plan, pronunciations })
     }
 
     /// Name of the pack.
@@ -136,6 +127,21 @@ impl SherpaVoice {
     /// # Errors
     /// [`TtsError::Refused`] when there are words and none of them can be pronounced.
     pub fn speak(&mut self, text: &str, sink: &mut dyn FnMut(&[i16]) -> ControlFlow<()>) -> Result<(), TtsError> {
+        self.speak_words(text, &[], sink)
+    }
+
+    /// As [`speak`](Self::speak), with the sounds of some blank-separated words given: `phones` names them by their place,
+    /// counted from 0; sounds are ARPAbet, blank-separated, `1` or `0` behind a vowel ("s iy1 aa0 r"). Voices that read a
+    /// lexicon of their own take the word as it is written.
+    ///
+    /// # Errors
+    /// As [`speak`](Self::speak).
+    pub fn speak_words(
+        &mut self,
+        text: &str,
+        phones: &[(usize, &str)],
+        sink: &mut dyn FnMut(&[i16]) -> ControlFlow<()>,
+    ) -> Result<(), TtsError> {
         if !text.chars().any(char::is_alphanumeric) {
             return Ok(());
         }
@@ -148,23 +154,19 @@ impl SherpaVoice {
             sink(&chunk)
         };
         let mut made = 0;
-        match &self.pronunciations {
-            Some(pronunciations) => {
-                let hint: Hint<'_> = self.plan.pronounce.as_ref().map(|p| &**p as &dyn Fn(&str) -> Option<String>);
-                let mut stopped = false;
-                for sentence in pronunciations.clause(text, hint).split_inclusive(['.', '?', '!']) {
-                    let ipa: Vec<i32> = sentence.trim().chars().map(|c| c as i32).collect();
-                    made += self.raw.speak(Speech::Phonemes(&ipa), self.plan.speaker, speed, &mut |samples| {
-                        let flow = deliver(samples);
-                        stopped |= flow.is_break();
-                        flow
-                    });
-                    if stopped {
-                        break;
-                    }
-                }
+        let ipa = self.pronunciations.as_ref().map(|pronunciations| pronunciations.clause(text, phones));
+        let mut stopped = false;
+        for piece in pieces(ipa.as_deref().unwrap_or(text)) {
+            let phonemes: Vec<i32> = piece.chars().map(|c| c as i32).collect();
+            let speech = if ipa.is_some() { Speech::Phonemes(&phonemes) } else { Speech::Text(piece) };
+            made += self.raw.speak(speech, self.plan.speaker, speed, &mut |samples| {
+                let flow = deliver(samples);
+                stopped |= flow.is_break();
+                flow
+            });
+            if stopped {
+                break;
             }
-            None => made = self.raw.speak(Speech::Text(text), self.plan.speaker, speed, &mut deliver),
         }
         if made == 0 {
             let words: String = text.chars().take(60).collect();
@@ -174,11 +176,49 @@ impl SherpaVoice {
     }
 }
 
-/// Voices that were trained on what espeak-ng writes.
-fn reads_ipa(family: Family, checked: &Checked) -> bool {
+/// Sentences, and what is longer than a model takes at blanks.
+fn pieces(text: &str) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    for sentence in text.split_inclusive(['.', '?', '!']) {
+        let mut rest = sentence.trim();
+        while let Some((limit, _)) = rest.char_indices().nth(PIECE_MAX) {
+            // A word of that length is none; it is cut where it must be.
+            let at = rest[..limit].rfind(' ').filter(|at| *at > 0).unwrap_or(limit);
+            pieces.push(rest[..at].trim());
+            rest = rest[at..].trim();
+        }
+        if !rest.is_empty() {
+            pieces.push(rest);
+        }
+    }
+    pieces
+}
+
+/// Voices that take phonemes as espeak-ng writes them. Those of Matcha and Kokoro that bring a lexicon are left to the
+/// library, which knows their symbols best; it drops words that the lexicon lacks.
+fn reads_ipa(family: Family, checked: &Checked, has_lexicon: bool) -> bool {
     match family {
         Family::Kitten => true,
         Family::Vits => checked.text("model", "comment").is_some_and(|comment| comment.contains("piper")),
+        Family::Matcha | Family::Kokoro => !has_lexicon && checked.number("model", "has_espeak") == Some(1),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_piece_is_longer_than_a_model_takes_and_nothing_is_lost() {
+        assert_eq!(pieces("One. Two? Three"), ["One.", "Two?", "Three"]);
+        assert_eq!(pieces(" . "), ["."]);
+        for word in ["ab ", "abcdefghijklmnopqrstuvwxyz ", "wˈɜːld ", "endless"] {
+            let text = word.repeat(150);
+            let pieces = pieces(&text);
+            assert!(pieces.iter().all(|piece| piece.chars().count() <= PIECE_MAX), "{word}");
+            let letters = |text: &str| text.chars().filter(|c| *c != ' ').count();
+            assert_eq!(pieces.iter().map(|piece| letters(piece)).sum::<usize>(), letters(&text));
+        }
     }
 }

@@ -5,6 +5,7 @@ use super::bar::Bar;
 use super::{Install, table};
 use crate::packs::fetch::Patience;
 use crate::packs::install::{Outcome, by_name};
+use crate::packs::offer::Skipped;
 use crate::packs::{Installer, PackError, Step, offer, verify};
 use callwright_models::pack::{Kind, Pack, Shelf, catalogue};
 use std::path::{Path, PathBuf};
@@ -59,6 +60,8 @@ pub(super) fn install(shelf: Shelf, wanted: &Install) -> Result<(), PackError> {
 fn quick(installer: &Installer) {
     let packs = match offer::wanted(installer.shelf(), &environment, SystemTime::now()) {
         Ok(packs) => packs,
+        // Said when it was done, and when it was asked.
+        Err(Skipped::Complete | Skipped::AskedLately) => return,
         Err(skipped) => {
             println!("models: {skipped}");
             return;
@@ -73,7 +76,8 @@ fn quick(installer: &Installer) {
     match outcome {
         Ok(outcomes) => outcomes.iter().for_each(say),
         Err(error) => println!(
-            "models: no packs were fetched, the embedded engines serve: {error}\nmodels: later, by hand: callwright models install --recommended"
+            "models: no packs were fetched, the embedded engines serve ({}); later: callwright models install --recommended",
+            error.brief()
         ),
     }
 }
@@ -84,7 +88,7 @@ fn say(outcome: &Outcome) {
         println!("{} is installed and serves ({})", pack.name, outcome.verified);
     } else {
         println!("{} is installed and serves from the daemon's next start ({})", pack.name, outcome.verified);
-        if !outcome.pinned {
+        if !outcome.pinned && !pack.url.is_empty() {
             println!("  its digest was not known before: it was trusted, and recorded for the next time");
         }
         println!("  licence: {}", pack.licence);

@@ -45,7 +45,7 @@ impl Bar {
         match step {
             Step::Fetching { url, got, total } => self.fetching(url, got, total),
             Step::Waiting { why, pause } => {
-                self.line(&format!("{why}; again in {} s", pause.as_secs_f32()));
+                self.line(&format!("{}; again in {} s", why.brief(), pause.as_secs_f32()));
                 self.began = None;
             }
             Step::Unpacking => self.passing("unpacking"),

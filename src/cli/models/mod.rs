@@ -1,8 +1,9 @@
 //! `callwright models`: the packs of this machine. One file per concern: [`table`] for what is listed, [`bar`] for what is
-//! fetched, [`probe`] for the child that tries a pack. Main thread; waits for network and disk.
+//! fetched, [`probe`] and [`measure`] for the child that tries a pack. Main thread; waits for network and disk.
 
 mod act;
 mod bar;
+mod measure;
 mod probe;
 mod table;
 
@@ -21,6 +22,10 @@ process before they serve. The daemon takes them up at its next start. Without n
 
   on a machine with network   curl -LO URL            (URLs: callwright models list --json)
   here                        callwright models install --from-file sherpa-onnx-….tar.bz2
+
+For a daemon that runs as a service:
+
+  sudo -u callwright callwright models --config /etc/callwright/callwright.toml install --recommended
 
 CALLWRIGHT_OFFLINE=1 forbids the network; CALLWRIGHT_MODELS_MIRROR=URL fetches from below URL by file name instead.
 Exit codes: 0 done; 1 failed; 2 wrong arguments, unknown pack or configuration; 3 the network or another

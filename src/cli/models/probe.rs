@@ -2,10 +2,11 @@
 //! engine, which is why it is a process of its own. Prints what it did, or on stderr why the pack is refused.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the parent reads what is printed")]
 
+use super::measure;
 use crate::packs::verify::REFUSED;
 use callwright_models::Assets;
 use callwright_models::pack::shelf::PACK_FILE;
-use callwright_models::pack::{Installed, manifest};
+use callwright_models::pack::{Installed, manifest, probe};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -29,13 +30,11 @@ fn installed(directory: &Path) -> Result<Installed, String> {
     Ok(Installed { pack, directory: directory.to_path_buf() })
 }
 
-fn tried(installed: &Installed, _bench: bool) -> Result<String, String> {
+fn tried(installed: &Installed, bench: bool) -> Result<String, String> {
     let assets = Assets::locate();
-    let mut graphs = 0;
-    for (part, file) in installed.pack.files.iter().filter(|(_, file)| file.ends_with(".onnx")) {
-        callwright_models::session::open(&assets, "model packs", &installed.directory.join(file))
-            .map_err(|error| format!("{part}: {error}"))?;
-        graphs += 1;
+    if bench {
+        measure::figures(&assets, installed)
+    } else {
+        probe::load(&assets, installed).map_err(|e| e.to_string())
     }
-    Ok(format!("{graphs} graphs opened"))
 }

@@ -70,7 +70,11 @@ fn lines(shelf: &Shelf, rows: &[Row], installed_only: bool, colour: bool) -> Vec
             };
             let name = format!("{:<width$}", row.pack.name);
             let name = if row.installed { paint("1", &name) } else { name };
-            let size = octets_in_words(row.pack.download_octets());
+            // A pack of the operator's own was never fetched.
+            let size = match row.pack.download_octets() {
+                0 => "–".to_owned(),
+                octets => octets_in_words(octets),
+            };
             let star = if row.pack.recommended { "  recommended" } else { "" };
             lines.push(format!("  {mark} {name}  {size:>7}  {:<6} {}{star}", languages(&row.pack), hertz(&row.pack)));
             lines.push(paint("2", &format!("      {} · {}", row.pack.about, row.pack.licence)));
@@ -84,9 +88,10 @@ fn lines(shelf: &Shelf, rows: &[Row], installed_only: bool, colour: bool) -> Vec
     match (rows.iter().any(|row| row.installed), installed_only) {
         (true, _) => lines.push(format!("● serves, ○ is installed, in {place}")),
         (false, true) => lines.push(format!("nothing is installed in {place}: the embedded engines serve")),
-        (false, false) => lines.push(format!(
-            "nothing is installed in {place}: the embedded engines serve. A good beginning: callwright models install --recommended"
-        )),
+        (false, false) => {
+            lines.push(format!("nothing is installed in {place}: the embedded engines serve"));
+            lines.push("a good beginning: callwright models install --recommended".to_owned());
+        }
     }
     lines
 }
@@ -104,13 +109,13 @@ fn languages(pack: &Pack) -> String {
     match pack.languages.as_slice() {
         [] => "–".to_owned(),
         [one] => one.clone(),
-        [one, two] if one.len() + two.len() < 6 => format!("{one} {two}"),
         many => format!("{} lg.", many.len()),
     }
 }
 
 fn hertz(pack: &Pack) -> String {
-    format!("{:>4.3} kHz", f64::from(pack.rate) / 1000.0).replace(".000", "")
+    let text = format!("{:.2}", f64::from(pack.rate) / 1000.0);
+    format!("{:>5} kHz", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
 /// One line about a pack.

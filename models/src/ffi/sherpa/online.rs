@@ -1,7 +1,8 @@
 //! Streaming recognition.
 
+use super::border::{Recognised, Texts, length, owned, owned_numbers, owned_texts};
 use super::layout::{self as c, Zeroed};
-use super::{Functions, Library, Pointer, Recognised, Texts, length, owned, owned_numbers, owned_texts};
+use super::library::{Functions, Library, Pointer};
 use std::path::PathBuf;
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
 //! Synthesis.
 
+use super::border::Texts;
 use super::layout::{self as c, Zeroed};
-use super::{Functions, Library, Pointer, Texts};
+use super::library::{Functions, Library, Pointer};
 use std::any::Any;
 use std::ffi::c_void;
 use std::ops::ControlFlow;
@@ -24,8 +25,8 @@ pub(crate) enum TtsModel {
 pub(crate) struct SynthesiserSettings {
     pub(crate) model: TtsModel,
     pub(crate) tokens: PathBuf,
-    /// Pronunciations, files separated by commas; `None`: only phonemes can be spoken.
-    pub(crate) lexicon: Option<String>,
+    /// Pronunciations; `None`: only phonemes can be spoken.
+    pub(crate) lexicon: Option<PathBuf>,
     pub(crate) threads: u16,
 }
 
@@ -67,7 +68,7 @@ impl Library {
         let mut texts = Texts::default();
         let mut config = c::TtsConfig::zeroed();
         let tokens = texts.path(&settings.tokens);
-        let lexicon = texts.optional(settings.lexicon.as_deref());
+        let lexicon = settings.lexicon.as_deref().map_or(ptr::null(), |file| texts.path(file));
         let model = &mut config.model;
         match &settings.model {
             TtsModel::Vits { model: file } => {
@@ -146,11 +147,15 @@ impl Synthesiser {
         let mut stream = Stream { sink, samples: 0, panic: None };
         // SAFETY: the synthesiser is alive and `&mut self` makes this its only use; text, phonemes and lengths outlive the
         // call; `stream` does too, and only `deliver` touches it, on this thread, while the call lasts; the audio is
-        // released once and not read.
+        // read before it is released, once.
         unsafe {
-            let argument = ptr::from_mut(&mut stream).cast::<c_void>();
-            let audio = (self.functions.generate)(self.raw, text, &raw const config, Some(deliver), argument);
-            if !audio.is_null() {
+            let stream = &raw mut stream;
+            let audio = (self.functions.generate)(self.raw, text, &raw const config, Some(deliver), stream.cast());
+            if let Some(whole) = audio.as_ref() {
+                // Not every model calls back.
+                if (*stream).samples == 0 && (*stream).panic.is_none() {
+                    deliver(whole.samples, whole.n, 1.0, stream.cast());
+                }
                 (self.functions.destroy_audio)(audio);
             }
         }
