@@ -35,7 +35,7 @@ fn shelve(models: &Path) -> SpeechConfig {
 fn a_pause_is_judged_once_with_what_was_said_before_it() {
     let place = tempfile::tempdir().unwrap();
     let Some(rig) = start(&shelve(place.path())) else { return };
-    let status = rig.plane.engines().iter().find(|engine| engine.part == Part::EndOfTurn).unwrap();
+    let status = rig.plane.engines().into_iter().find(|engine| engine.part == Part::EndOfTurn).unwrap();
     assert!(status.ready && !status.limited, "{status:?}");
     let mut call = rig.call();
     let speech = said("rms", "build me an app for my customers please");
@@ -65,7 +65,7 @@ fn a_broken_pack_is_said_and_silence_decides() {
     let model = Shelf::open(place.path()).installed()[0].file("model").unwrap();
     std::fs::write(model, "no model").unwrap();
     let Some(rig) = start(&config) else { return };
-    let status = rig.plane.engines().iter().find(|engine| engine.part == Part::EndOfTurn).unwrap();
+    let status = rig.plane.engines().into_iter().find(|engine| engine.part == Part::EndOfTurn).unwrap();
     assert!(status.ready && status.limited, "{status:?}");
     assert!(status.in_words().contains("models install callwright-double-turn-end"), "{}", status.in_words());
     let mut call = rig.call();
