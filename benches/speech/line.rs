@@ -48,16 +48,16 @@ impl Rig {
         let other = wake.try_clone().map_err(|e| e.to_string())?;
         let plane = SpeechPlane::start(config, &Assets::locate(), &domain(), vec![other], Arc::new(Marks::new()))
             .map_err(|e| e.to_string())?;
-        match plane.engines().iter().find(|engine| !engine.ready) {
-            Some(missing) => Err(missing.note.clone()),
+        match plane.engines().into_iter().find(|engine| !engine.ready) {
+            Some(missing) => Err(missing.note),
             None => Ok(Self { plane, wake }),
         }
     }
 
     /// What recognises, and what is said about it.
     pub fn recogniser(&self) -> (String, String) {
-        let status = self.plane.engines().iter().find(|engine| engine.part == Part::Asr);
-        status.map_or_else(Default::default, |status| (status.name.clone(), status.note.clone()))
+        let status = self.plane.engines().into_iter().find(|engine| engine.part == Part::Asr);
+        status.map_or_else(Default::default, |status| (status.name, status.note))
     }
 
     pub fn call(&self) -> Result<Call, String> {
