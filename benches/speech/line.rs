@@ -48,8 +48,8 @@ impl Rig {
         let other = wake.try_clone().map_err(|e| e.to_string())?;
         let plane = SpeechPlane::start(config, &Assets::locate(), &domain(), vec![other], Arc::new(Marks::new()))
             .map_err(|e| e.to_string())?;
-        match plane.engines().iter().find(|engine| !engine.ready) {
-            Some(missing) => Err(missing.note.clone()),
+        match plane.engines().into_iter().find(|engine| !engine.ready) {
+            Some(missing) => Err(missing.note),
             None => Ok(Self { plane, wake }),
         }
     }
@@ -86,7 +86,7 @@ pub struct Call {
 impl Call {
     /// Says a turn as fast as the ears listen, and waits for what was recognised.
     pub fn hear(&mut self, expectation: Expectation, packets: &[Packet]) -> Result<Heard, String> {
-        self.lane.listen(expectation);
+        self.expect(expectation)?;
         for packet in packets {
             let deadline = Instant::now() + PATIENCE;
             while self.inbound.vacant_len() < 8 {
@@ -107,7 +107,7 @@ impl Call {
 
     /// Says a turn at the pace of a call; the result is asked for when the last packet has been said.
     pub fn hear_paced(&mut self, expectation: Expectation, packets: &[Packet]) -> Result<Heard, String> {
-        self.lane.listen(expectation);
+        self.expect(expectation)?;
         let mut due = clock::monotonic();
         for packet in packets {
             due = due + Duration::from_millis(20);
@@ -117,6 +117,14 @@ impl Call {
             }
         }
         self.finish()
+    }
+
+    /// Says what is expected, and waits until the ears know: in a call the agent's question is played meanwhile. Orders are
+    /// taken in turn, so an empty turn that is answered proves it.
+    fn expect(&mut self, expectation: Expectation) -> Result<(), String> {
+        self.lane.listen(expectation);
+        self.lane.finalize();
+        self.wait(|event| matches!(event, SpeechEvent::Final { .. }).then_some(()))
     }
 
     /// One packet, now. False when there is no room for it: the ears are two seconds behind, and it is lost.
