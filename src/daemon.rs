@@ -11,6 +11,7 @@ use crate::bus::Bus;
 use crate::call::actor::{self, Invitation, Planes};
 use crate::call::lease::Ports;
 use crate::call::player::Player;
+use crate::call::prompts;
 use crate::call::record::EndClass;
 use crate::call::recording;
 use crate::call::registry::{LiveCall, NotPaused, Registry};
@@ -147,6 +148,10 @@ impl Daemon {
             } else {
                 warn!(part, agents, engine = %engine.in_words(), "engine limited or missing");
             }
+        }
+
+        for agent in &config.agents {
+            speech.warm(&agent.name, prompts(&config, &agent.name));
         }
 
         let listen = config.http.listen;

@@ -12,3 +12,5 @@ pub mod record;
 pub mod recording;
 pub mod registry;
 mod talk;
+
+pub use talk::prompts;

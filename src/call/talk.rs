@@ -5,7 +5,8 @@
 use super::actor::{Planes, keep};
 use super::exchange::{self, CallInput, SaidTurn};
 use super::machine::CallMachine;
-use crate::conversation::{AppFacts, BuildUpdate, Dialogue, Persona};
+use crate::config::Config;
+use crate::conversation::{self, AppFacts, BuildUpdate, Dialogue, Persona};
 use crate::id::CallId;
 use crate::os::clock;
 use crate::pipeline::SubmitError;
@@ -41,6 +42,21 @@ pub(super) enum Answer {
     Refused(String),
 }
 
+/// An agent as its callers know it.
+fn persona(config: &Config, agent: &str) -> Persona {
+    let mut persona = Persona::named(&spoken_name(agent));
+    if let Some(greeting) = config.agents.iter().find(|a| a.name == agent).and_then(|a| a.greeting.clone()) {
+        persona.greeting = vec![greeting];
+    }
+    persona
+}
+
+/// What every caller of an agent may hear, to be synthesised before the first call.
+#[must_use]
+pub fn prompts(config: &Config, agent: &str) -> Vec<String> {
+    conversation::prompts(&persona(config, agent))
+}
+
 /// News kept while a build's id is not known.
 const HELD_MAX: usize = 64;
 
@@ -54,10 +70,7 @@ impl Talk {
         let (events, speech) = mpsc::channel(crate::limits::CALL_EVENTS_MAX);
         let lane = planes.speech.attach(call, agent, ends, events).map_err(|e| e.to_string())?;
         let conversation = format!("conv_{:016x}", call.0);
-        let mut persona = Persona::named(&spoken_name(agent));
-        if let Some(greeting) = planes.config.agents.iter().find(|a| a.name == agent).and_then(|a| a.greeting.clone()) {
-            persona.greeting = vec![greeting];
-        }
+        let persona = persona(&planes.config, agent);
         let (answers, answered) = mpsc::channel(8);
         keep(
             planes.store.conversations().record(Conversation {

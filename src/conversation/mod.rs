@@ -14,6 +14,7 @@ mod expectation;
 mod history;
 mod numbers;
 mod persona;
+mod prompts;
 
 pub use dialogue::{Dialogue, Question, Slot, Slots};
 pub use domain::{DomainText, domain};
@@ -21,3 +22,4 @@ pub use exchange::{AppFacts, BuildStage, BuildUpdate, Heard, Intent, Outcome, Re
 pub use expectation::Expectation;
 pub use history::{History, Speaker, Turn, WordTime, heard_words};
 pub use persona::Persona;
+pub use prompts::prompts;
