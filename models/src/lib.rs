@@ -10,6 +10,7 @@ pub mod asr;
 pub mod assets;
 mod ffi;
 pub mod pack;
+pub mod pronounce;
 pub mod session;
 pub mod tts;
 pub mod vad;

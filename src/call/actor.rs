@@ -541,7 +541,9 @@ fn speech_input(call: CallId, event: SpeechEvent) -> Option<CallInput> {
             CallInput::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick }
         }
         SpeechEvent::Partial { text } => CallInput::Partial(text),
-        SpeechEvent::Final { text, confidence, ended, .. } => CallInput::Final { text, confidence, ended },
+        SpeechEvent::Final { text, confidence, alternatives, ended, .. } => {
+            CallInput::Final { text, confidence, alternatives, ended }
+        }
         SpeechEvent::SpeakStarted { utterance, .. } => CallInput::SpeakStarted(utterance),
         SpeechEvent::Spoken { utterance, words, .. } => CallInput::Spoken { utterance, words },
         SpeechEvent::Failed { part, what } => {

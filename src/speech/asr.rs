@@ -126,7 +126,8 @@ pub(super) fn run(engine: Box<dyn Recogniser>, jobs: &Receiver<Job>) {
 fn answer(events: &mpsc::Sender<SpeechEvent>, heard: Hypothesis, end: End) {
     let End { started, ended, asked } = end;
     let took = asked.elapsed();
-    tell(events, SpeechEvent::Final { text: heard.text, confidence: heard.confidence, started, ended, took });
+    let Hypothesis { text, confidence, alternatives, .. } = heard;
+    tell(events, SpeechEvent::Final { text, confidence, alternatives, started, ended, took });
 }
 
 impl Room {

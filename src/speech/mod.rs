@@ -10,7 +10,8 @@
 //! | `asr` | the recogniser threads: turns, places, results |
 //! | `recogniser/` | what they ask of an engine, and one file an engine |
 //! | `search` | what the embedded recogniser listens for under each expectation |
-//! | `language_model` | 3-gram models from the domain's sentences (pure) |
+//! | `language_model` | 3-gram models from the domain's sentences and word classes (pure) |
+//! | `network` | what it listens for where the answer has a known shape (pure) |
 //! | `tts` | the thread that speaks: clauses, prompt cache, backlog, flush |
 //! | `synthesiser/` | what it asks of a voice, and one file an engine |
 //! | `clause` | where a text is cut for synthesis (pure) |
@@ -27,6 +28,7 @@ mod ears;
 pub mod event;
 mod lane;
 pub mod language_model;
+mod network;
 mod normalise;
 mod plane;
 mod recogniser;
