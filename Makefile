@@ -16,14 +16,15 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@printf '\nFirst time: %smake demo%s\n' '$(bold)' '$(plain)'
 
-setup: ## install system packages and speech engines (asks for sudo when not root)
+setup: ## install system packages, speech engines and model packs (asks for sudo when not root)
 	@.ci/setup build
 
 setup-test: setup ## setup, and the foreign phones and cargo tools of the tests
 	@.ci/setup test
 
-build: setup ## compile the daemon
+build: setup ## compile the daemon; it fetches the recommended model packs if their host answers
 	cargo build --release --locked --bin callwright
+	@.ci/setup packs
 
 run: build ## start the daemon on the defaults (SIP 5060, HTTP 127.0.0.1:8080, data in ./var)
 	$(CALLWRIGHT) serve

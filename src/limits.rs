@@ -124,16 +124,52 @@ pub const SPEECH_LANES_MAX: usize = 512;
 pub const RECOGNISERS_MAX: usize = 64;
 /// Turns that wait for a recogniser, each of `UTTERANCE_MAX` at most (0.5 MB).
 pub const RECOGNISER_QUEUE_MAX: usize = 64;
+/// Pauses that wait for the end-of-turn model, each with 8 s of audio at most (0.1 MB). A question that waits is worth little.
+pub const END_OF_TURN_QUESTIONS_MAX: usize = 8;
+/// Clients of `/stream` at once.
+pub const SPEECH_STREAMS_MAX: usize = 16;
+/// Chunks of a stream that may wait before its client is told `slow` (ledger N09).
+pub const STREAM_QUEUE_MAX: usize = 4;
+/// Chunks of a stream that may wait at all; then nothing more is read from its socket.
+pub const STREAM_QUEUE_FULL: usize = 32;
+/// Octets of one message of a stream: two seconds of PCM at 48 kHz.
+pub const STREAM_MESSAGE_MAX: usize = 192_000;
+/// Audio of a stream that may wait for the recogniser; the rest waits in its queue.
+pub const STREAM_BACKLOG_MAX: Duration = Duration::from_millis(500);
+/// Silence that ends an utterance of a stream, audio time.
+pub const STREAM_UTTERANCE_IDLE: Duration = Duration::from_millis(700);
 /// Utterances of one call that wait to be spoken.
 pub const SPEECH_UTTERANCES_MAX: usize = 32;
+/// Threads that synthesise, at most: they wait for engines elsewhere more than they compute.
+pub const MOUTHS_MAX: usize = 32;
+/// Clauses that wait to be synthesised before they are needed.
+pub const WARM_CLAUSES_MAX: usize = 1024;
 /// Synthesised audio kept for saying it again: 10 minutes at 8 kHz, 9.6 MB.
 pub const PROMPT_CACHE_SAMPLES: usize = 600 * 8000;
+/// Pieces of one turn's audio that wait to be sent to a provider: more than a turn of `UTTERANCE_MAX` in frames.
+pub const PROVIDER_CHUNKS_MAX: usize = 2048;
+/// Octets of one message or line of a provider: some ten seconds of audio in base64.
+pub const PROVIDER_MESSAGE_MAX: usize = 1 << 20;
+/// Pieces of synthesised audio that wait for the mouth.
+pub const PROVIDER_PIECES_MAX: usize = 64;
+/// Longest clause that a provider may speak.
+pub const PROVIDER_SPEECH_MAX: Duration = Duration::from_secs(60);
+/// Longest wait for a connection to a provider.
+pub const PROVIDER_CONNECT_MAX: Duration = Duration::from_secs(3);
+/// Words that a provider is told to expect.
+pub const PROVIDER_VOCABULARY_MAX: usize = 100;
+/// Characters of them, with one between each.
+pub const PROVIDER_VOCABULARY_CHARACTERS_MAX: usize = 1000;
 /// Longest stretch that is recognised as one turn.
 pub const UTTERANCE_MAX: Duration = Duration::from_secs(30);
 /// A turn that nobody ends is ended this long after its last speech.
 pub const UTTERANCE_IDLE_MAX: Duration = Duration::from_secs(5);
 /// Characters in one spoken text.
 pub const SPOKEN_TEXT_MAX: usize = 2000;
+/// Entries in one agent's pronunciation lexicon.
+pub const LEXICON_ENTRIES_MAX: usize = 5000;
+/// Octets of a word or of its pronunciation there.
+pub const LEXICON_ENTRY_MAX: usize = 200;
 /// Longest wait for the end of a turn.
 pub const ENDPOINT_MAX: Duration = Duration::from_secs(3);
 /// Longest turn of a caller; then it is cut (hold music and recordings never pause).
@@ -192,6 +228,8 @@ const _: () = assert!(STORE_BATCH_MAX <= STORE_WRITES_MAX);
 const _: () = assert!(FRAME_SAMPLES * 50 == 8000);
 const _: () = assert!(RTP_PACKET_MS_MAX * 8 == RTP_PACKET_SAMPLES_MAX);
 const _: () = assert!(UTTERANCE_IDLE_MAX.as_nanos() > ENDPOINT_MAX.as_nanos());
+const _: () = assert!(PROVIDER_CHUNKS_MAX as u128 * FRAME.as_millis() > UTTERANCE_MAX.as_millis());
+const _: () = assert!(STREAM_QUEUE_MAX < STREAM_QUEUE_FULL);
 const _: () = assert!(SIP_BODY_MAX < SIP_MESSAGE_MAX);
 const _: () = assert!(SIP_LINE_MAX < SIP_MESSAGE_MAX);
 /// Steps in one script of `callwright dial`.
@@ -235,5 +273,16 @@ pub const APP_TEMPLATE_FUEL: u64 = 2_000_000;
 pub const SCENARIO_ANSWER_MAX: u64 = 4 << 20;
 /// Scenarios in one bundle.
 pub const SCENARIOS_MAX: usize = 200;
+
+/// Time that a child process has to load a model pack: the largest ones take some ten seconds on a busy machine.
+pub const VERIFICATION_MAX: Duration = Duration::from_secs(180);
+/// Octets that are heard of what it prints.
+pub const VERIFICATION_OUTPUT_MAX: u64 = 256 << 10;
+/// Octets that stay free beside what a model pack needs.
+pub const PACK_ROOM_SPARE: u64 = 128 << 20;
+/// The release host has this long to answer when packs are offered unasked.
+pub const OFFER_ANSWER_MAX: Duration = Duration::from_secs(5);
+/// A host that was silent or refused is not asked again unasked for this long.
+pub const OFFER_AGAIN_AFTER: Duration = Duration::from_secs(6 * 3600);
 
 const _: () = assert!(APP_CONNECTIONS_MAX as u64 + 32 < APP_FILES_MAX);

@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 fn callwright(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_callwright"));
-    command.args(arguments).env("CALLWRIGHT_NATIVE", rig::native());
+    command.args(arguments).env("CALLWRIGHT_NATIVE", rig::native()).env("CALLWRIGHT_OFFLINE", "1");
     command
 }
 

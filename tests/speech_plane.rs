@@ -4,17 +4,14 @@
 
 mod ears;
 
-use callwright::conversation::{Expectation, domain};
+use callwright::config::EngineChoice;
+use callwright::conversation::Expectation;
 use callwright::id::{Generation, UtteranceId};
 use callwright::media::OutFrame;
-use callwright::os::wake::Wake;
-use callwright::speech::{Part, SpeechConfig, SpeechError, SpeechEvent, SpeechPlane};
-use callwright::telemetry::Marks;
+use callwright::speech::{AgentSpeech, SpeechConfig, SpeechError, SpeechEvent};
 use callwright_dsp::level;
-use callwright_models::Assets;
-use ears::{Call, Noise, PATIENCE, Rig, config, line, said, start, turn};
+use ears::{Call, Noise, PATIENCE, config, line, said, start, turn};
 use ringbuf::traits::Observer;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 #[test]
@@ -234,7 +231,7 @@ fn says_a_text_with_the_time_of_every_word() {
 fn a_warmed_text_starts_at_once_and_an_empty_one_ends_at_once() {
     let Some(rig) = start(&config()) else { return };
     let greeting = "Hello, this is Grace. What shall I build for you today?";
-    rig.plane.warm([greeting.to_owned()]);
+    rig.plane.warm("", [greeting.to_owned()]);
     let mut call = rig.call();
     call.lane.speak(UtteranceId(1), Generation(0), "");
     call.lane.speak(UtteranceId(2), Generation(0), greeting);
@@ -294,7 +291,7 @@ fn a_call_that_does_not_play_delays_no_other() {
 
 #[test]
 fn the_agent_is_heard_by_its_own_ears() {
-    let Some(rig) = start(&SpeechConfig { voice: "rms".into(), ..config() }) else { return };
+    let Some(rig) = start(&SpeechConfig { voice: EngineChoice::parse("rms").unwrap(), ..config() }) else { return };
     let (mut speaker, mut listener) = (rig.call(), rig.call());
     speaker.lane.speak(UtteranceId(1), Generation(0), "Please build me a CRM with contacts and deals.");
     let mut samples = vec![0; 4000];
@@ -302,6 +299,32 @@ fn the_agent_is_heard_by_its_own_ears() {
     samples.extend([0; 8000]);
     let (text, confidence) = listener.hear(Expectation::Open, &line(&samples));
     assert_eq!(text, "please build me a crm with contacts and deals", "{confidence}");
+}
+
+/// What an operator writes into a lexicon is what a listener hears: in plain words, and in phones.
+#[test]
+fn an_agents_lexicon_is_heard() {
+    let lexicon = [("Zorp", "/S IY1 AA1 R EH1 M/"), ("frobs", "contacts")];
+    let agent = AgentSpeech {
+        name: "max".into(),
+        lexicon: lexicon.map(|(word, said)| (word.to_owned(), said.to_owned())).into(),
+        ..AgentSpeech::default()
+    };
+    let voice = EngineChoice::parse("rms").unwrap();
+    let Some(rig) = start(&SpeechConfig { voice, agents: vec![agent], ..config() }) else { return };
+    let (mut speaker, mut listener) = (rig.call(), rig.call());
+    speaker.lane.speak(UtteranceId(1), Generation(0), "Please build me a Zorp with frobs and deals.");
+    let mut samples = vec![0; 4000];
+    samples.extend(speaker.play(UtteranceId(1)).iter().flat_map(|frame| frame.samples().to_vec()));
+    samples.extend([0; 8000]);
+    let (text, confidence) = listener.hear(Expectation::Open, &line(&samples));
+    assert_eq!(text, "please build me a crm with contacts and deals", "{confidence}");
+    let words = speaker.wait("spoken", |event| match event {
+        SpeechEvent::Spoken { words, .. } => Some(words.clone()),
+        _ => None,
+    });
+    let written: Vec<&str> = words.iter().map(|word| word.word.as_str()).collect();
+    assert_eq!(written, ["Please", "build", "me", "a", "Zorp", "with", "frobs", "and", "deals."]);
 }
 
 #[test]
@@ -312,19 +335,6 @@ fn lanes_are_counted_and_come_back() {
     drop(second);
     let third = rig.call();
     drop((first, third));
-}
-
-#[test]
-fn without_engines_the_plane_starts_and_says_what_to_install() {
-    let assets = Assets::at("/nonexistent/native");
-    let plane = SpeechPlane::start(&config(), &assets, &domain(), Vec::new(), Arc::new(Marks::new())).unwrap();
-    for part in [Part::Vad, Part::Asr] {
-        let status = plane.engines().iter().find(|engine| engine.part == part).unwrap();
-        assert!(!status.ready && status.note.contains("make setup"), "{status:?}");
-    }
-    let rig = Rig { plane, wake: Wake::new().unwrap() };
-    let Err(error) = rig.try_call() else { panic!("attached without engines") };
-    assert!(error.to_string().contains("make setup"), "{error}");
 }
 
 /// Prints what the plane takes in real time; run with `--run-ignored only --no-capture`.

@@ -111,6 +111,25 @@ fn a_yes_ends_after_450_ms_but_yes_but_waits() {
 }
 
 #[test]
+fn a_voice_that_came_to_an_end_is_waited_for_less_unless_it_goes_on() {
+    for (probability, goes_on, at_least, at_most) in
+        [(0.95, false, 400, 440), (0.8, false, 650, 690), (0.95, true, 650, 690)]
+    {
+        let mut line = Line::new();
+        line.voice(900);
+        line.machine.handle_partial("build me a crm");
+        line.silence(224);
+        line.machine.handle_end_of_turn(line.now, probability);
+        if goes_on {
+            line.voice(320);
+        }
+        line.silence(2000);
+        assert_eq!(line.names(), ["started", "end"]);
+        assert!((at_least..=at_most).contains(&line.waited()), "{probability}, {goes_on}: {}", line.waited());
+    }
+}
+
+#[test]
 fn dictated_digits_may_come_slowly() {
     let mut line = Line::new();
     line.machine.expect(Expectation::Digits { max: 4 });

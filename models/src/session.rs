@@ -7,7 +7,7 @@
 use crate::assets::{AssetError, Assets, SETUP_COMMAND};
 use ort::environment::Environment;
 use ort::session::Session;
-use ort::session::builder::GraphOptimizationLevel;
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -27,6 +27,20 @@ pub enum SessionError {
 /// # Errors
 /// [`SessionError`].
 pub fn open(assets: &Assets, part: &'static str, file: &Path) -> Result<Session, SessionError> {
+    Ok(builder(assets, part)?.commit_from_file(file)?)
+}
+
+/// As [`open`], for a graph that was made in memory.
+///
+/// # Errors
+/// [`SessionError`].
+#[cfg(any(test, feature = "double"))]
+pub fn open_encoded(assets: &Assets, part: &'static str, model: &[u8]) -> Result<Session, SessionError> {
+    Ok(builder(assets, part)?.commit_from_memory(model)?)
+}
+
+/// For use by one thread.
+fn builder(assets: &Assets, part: &'static str) -> Result<SessionBuilder, SessionError> {
     let environment = environment(assets, part)?;
     Ok(Session::builder(&environment)?
         .with_intra_threads(1)
@@ -34,8 +48,7 @@ pub fn open(assets: &Assets, part: &'static str, file: &Path) -> Result<Session,
         .with_inter_threads(1)
         .map_err(ort::Error::from)?
         .with_optimization_level(GraphOptimizationLevel::Level3)
-        .map_err(ort::Error::from)?
-        .commit_from_file(file)?)
+        .map_err(ort::Error::from)?)
 }
 
 /// The environment lives as long as the process.

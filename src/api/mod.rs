@@ -17,8 +17,9 @@ mod recordings;
 mod routes;
 mod server;
 mod state;
+mod stream;
 
 pub use health::{Engine, HealthSnapshot, Subsystem};
 pub use routes::{ROUTES, Route, router};
 pub use server::{ApiError, Server};
-pub use state::{AppState, LiveCall, LiveCalls, PauseRecording};
+pub use state::{AppState, LiveCall, LiveCalls, OpenStream, PauseRecording};

@@ -3,7 +3,7 @@
 
 use super::problem::Problem;
 use super::state::AppState;
-use super::{apps, builds, calls, conversations, events, health, metrics, page, recordings};
+use super::{apps, builds, calls, conversations, events, health, metrics, page, recordings, stream};
 use crate::limits::HTTP_BODY_MAX;
 use crate::pipeline::deploy::is_local_host;
 use crate::telemetry::metric;
@@ -38,6 +38,7 @@ pub const ROUTES: &[Route] = &[
     row("GET", "/health/ready", || get(health::ready)),
     row("GET", "/metrics", || get(metrics::text)),
     row("GET", "/openapi.json", || get(page::openapi)),
+    row("GET", "/stream", || get(stream::upgrade)),
     row("GET", "/v1/apps", || get(apps::list)),
     row("GET", "/v1/apps/{name}/facts", || get(apps::facts)),
     row("GET", "/v1/builds", || get(builds::list)),

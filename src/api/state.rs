@@ -3,8 +3,9 @@
 use super::health::HealthSnapshot;
 use crate::bus::Bus;
 use crate::call::registry::NotPaused;
-use crate::limits::EVENT_STREAMS_MAX;
+use crate::limits::{EVENT_STREAMS_MAX, SPEECH_STREAMS_MAX};
 use crate::pipeline::Pipeline;
+use crate::speech::{SpeechError, SpeechStream};
 use crate::store::Store;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
@@ -42,6 +43,9 @@ pub struct LiveCalls {
     pub pause_recording: Arc<PauseRecording>,
 }
 
+/// Opens ears for audio that a client sends; with an agent's name, or for the first agent.
+pub type OpenStream = dyn Fn(Option<&str>) -> Result<SpeechStream, SpeechError> + Send + Sync;
+
 /// Shared by all handlers; cheap to clone.
 #[derive(Clone)]
 pub struct AppState {
@@ -59,8 +63,12 @@ pub struct AppState {
     pub live_calls: LiveCalls,
     /// The data directory, for recordings.
     pub data: PathBuf,
+    /// Ears; `None` where nothing hears.
+    pub speech: Option<Arc<OpenStream>>,
     /// Room for event streams.
     pub(super) streams: Arc<Semaphore>,
+    /// Room for streams of speech.
+    pub(super) listeners: Arc<Semaphore>,
 }
 
 impl AppState {
@@ -76,7 +84,15 @@ impl AppState {
         data: PathBuf,
     ) -> Self {
         let streams = Arc::new(Semaphore::new(EVENT_STREAMS_MAX));
-        Self { store, bus, pipeline, health, metrics, live_calls, data, streams }
+        let listeners = Arc::new(Semaphore::new(SPEECH_STREAMS_MAX));
+        Self { store, bus, pipeline, health, metrics, live_calls, data, speech: None, streams, listeners }
+    }
+
+    /// The same with ears.
+    #[must_use]
+    pub fn hearing(mut self, open: Arc<OpenStream>) -> Self {
+        self.speech = Some(open);
+        self
     }
 }
 

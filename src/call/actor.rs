@@ -540,7 +540,8 @@ fn speech_input(call: CallId, event: SpeechEvent) -> Option<CallInput> {
         SpeechEvent::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick } => {
             CallInput::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick }
         }
-        SpeechEvent::Partial { text } => CallInput::Partial(text),
+        SpeechEvent::Partial { text, .. } => CallInput::Partial(text),
+        SpeechEvent::EndOfTurn { at, probability } => CallInput::EndOfTurn { at, probability },
         SpeechEvent::Final { text, confidence, alternatives, ended, .. } => {
             CallInput::Final { text, confidence, alternatives, ended }
         }

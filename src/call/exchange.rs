@@ -30,6 +30,13 @@ pub enum CallInput {
     Onset(MediaTime),
     /// What the recogniser believes so far.
     Partial(String),
+    /// How the caller's pause sounded to a model.
+    EndOfTurn {
+        /// End of the audio that it heard.
+        at: MediaTime,
+        /// 0..=1 that the caller has finished.
+        probability: f32,
+    },
     /// What the caller said.
     Final {
         /// Words; empty when nothing was recognised.

@@ -221,6 +221,10 @@ impl CallMachine {
                 self.turn.handle_partial(&text);
                 self.follow_turn(now);
             }
+            CallInput::EndOfTurn { at, probability } => {
+                self.turn.handle_end_of_turn(at, probability);
+                self.follow_turn(now);
+            }
             CallInput::Final { text, confidence, alternatives, ended } => {
                 self.handle_final(now, &Heard { text, confidence, alternatives }, ended);
             }

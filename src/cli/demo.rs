@@ -214,6 +214,8 @@ impl Daemon {
         let child = command
             .arg("serve")
             .envs(place.environment())
+            // The demonstration shows what is on the machine; the daemon proper offers to fetch more.
+            .env("CALLWRIGHT_OFFLINE", "1")
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(errors)

@@ -6,6 +6,8 @@ pub mod check;
 pub mod demo;
 pub mod dial;
 pub mod doctor;
+pub mod models;
+pub mod say;
 pub mod serve;
 
 use crate::apphost;
@@ -20,7 +22,7 @@ use std::process::ExitCode;
     name = "callwright",
     version,
     about,
-    after_help = "First steps:\n  callwright serve                       answer calls on UDP 5060 with the defaults\n  callwright dial sip:echo@127.0.0.1     hear yourself\n  callwright dial sip:300@127.0.0.1      talk to the agent\n  callwright doctor                      what works on this machine, and what to install"
+    after_help = "First steps:\n  callwright serve                       answer calls on UDP 5060 with the defaults\n  callwright dial sip:echo@127.0.0.1     hear yourself\n  callwright dial sip:300@127.0.0.1      talk to the agent\n  callwright doctor                      what works on this machine, and what to install\n  callwright models install --recommended  understand people better, speak more naturally"
 )]
 pub struct Arguments {
     #[command(subcommand)]
@@ -46,6 +48,10 @@ enum Command {
     Demo(demo::Arguments),
     /// Measure what this machine carries.
     Bench(bench::Arguments),
+    /// Speak a text into a WAV file as a caller would hear it.
+    Say(say::Arguments),
+    /// List, fetch, try and choose model packs: better ears, better voices.
+    Models(models::Arguments),
     /// Look at this machine: engines, real-time scheduling, ports, sandbox.
     Doctor(doctor::Arguments),
 }
@@ -54,7 +60,10 @@ enum Command {
 #[must_use]
 pub fn run() -> ExitCode {
     let command = Arguments::parse().command;
-    if matches!(command, Command::Check(_) | Command::Dial(_) | Command::Doctor(_)) {
+    if matches!(
+        command,
+        Command::Check(_) | Command::Dial(_) | Command::Doctor(_) | Command::Models(_) | Command::Say(_)
+    ) {
         end_on_broken_pipe();
     }
     match command {
@@ -64,6 +73,8 @@ pub fn run() -> ExitCode {
         Command::Apphost { arguments } => ExitCode::from(apphost::run(arguments)),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Say(arguments) => say::run(&arguments),
+        Command::Models(arguments) => models::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
     }
 }

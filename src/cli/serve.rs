@@ -2,6 +2,8 @@
 
 use crate::config::Config;
 use crate::daemon::Daemon;
+use crate::packs::offer;
+use crate::speech::check_engines;
 use crate::telemetry::log;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,7 +12,7 @@ use std::time::Duration;
 /// Arguments of `serve`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Every key of the file can be set by CALLWRIGHT__SECTION__KEY, for instance CALLWRIGHT__HTTP__LISTEN=127.0.0.1:8090.\nSIGTERM and SIGINT end running calls politely and stop; exit code 0."
+    after_help = "Every key of the file can be set by CALLWRIGHT__SECTION__KEY, for instance CALLWRIGHT__HTTP__LISTEN=127.0.0.1:8090.\nSIGTERM and SIGINT end running calls politely and stop; exit code 0.\nThe first start fetches the recommended model packs in the background if their host answers; CALLWRIGHT_OFFLINE=1 prevents it."
 )]
 pub struct Arguments {
     /// Configuration file (TOML); without it the defaults hold.
@@ -21,7 +23,8 @@ pub struct Arguments {
 /// Runs the daemon until a signal ends it. Exit code 2: configuration; 1: it could not start or keep running.
 #[expect(clippy::print_stderr, reason = "faults before the log exists")]
 pub fn run(arguments: &Arguments) -> ExitCode {
-    let config = match Config::load(arguments.config.as_deref(), std::env::vars()) {
+    let config = Config::load(arguments.config.as_deref(), std::env::vars()).map_err(|error| error.to_string());
+    let config = match config.and_then(|config| check_engines(&config).map(|()| config)) {
         Ok(config) => config,
         Err(error) => {
             eprintln!("callwright: {error}");
@@ -45,8 +48,13 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let packs = crate::packs::directory(&config.data.dir);
     let outcome = runtime.block_on(async {
         let daemon = Daemon::start(config).await?;
+        // Calls are answered; better engines may come in meanwhile, and serve from the next start.
+        if let Ok(program) = std::env::current_exe() {
+            offer::in_background(packs, program);
+        }
         daemon.run_until_signal().await
     });
     // Whatever blocks now is a reader of a pipe or a socket that nobody waits for.

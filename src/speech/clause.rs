@@ -30,6 +30,12 @@ impl Clause {
             .collect::<Vec<_>>()
             .join(" ")
     }
+
+    /// What is left of it after its first `words` written words.
+    pub(super) fn after(&self, words: usize) -> Option<Self> {
+        let rest = self.words.get(words..).filter(|rest| !rest.is_empty())?;
+        Some(Self { words: rest.to_vec(), pause_ms: self.pause_ms })
+    }
 }
 
 /// Cuts words into pieces; every word is in exactly one.

@@ -7,17 +7,19 @@
 //! Deliberately absent: decisions about turns, decoding.
 
 use super::asr::{Job, Jobs, tell};
+use super::end_of_turn::{Pauses, TurnAudio};
 use super::event::{Part, SpeechEvent};
+use super::progress::{Owed, Progress};
 use super::vad::{ONSET_CHUNKS, VoiceTracker, above_gate};
 use crate::conversation::Expectation;
 use crate::id::CallId;
-use crate::limits::{UTTERANCE_IDLE_MAX, UTTERANCE_MAX};
+use crate::limits::UTTERANCE_MAX;
 use crate::media::{InFrame, InboundConsumer};
 use crate::os::wait::wait_any;
 use crate::os::wake::Wake;
 use crate::time::{MediaTime, Tick};
 use callwright_dsp::level;
-use callwright_models::vad::{CHUNK_SAMPLES, Silero, VadState};
+use callwright_models::vad::{CHUNK_SAMPLES, Detector, VadState};
 use crossbeam_channel::{Receiver, TryRecvError, TrySendError};
 use ringbuf::traits::Consumer;
 use std::collections::VecDeque;
@@ -41,7 +43,7 @@ const VOICE_AFTER_SAMPLES: u64 = 3 * 8000;
 /// Else for every 16th chunk: about twice a second.
 const VOICE_SELDOM: u32 = 16;
 /// Places in a call's event channel that `Voice` never takes.
-const EVENT_RESERVE: usize = 32;
+pub(super) const EVENT_RESERVE: usize = 32;
 /// Wakes without a bell: only a lost bell makes this matter.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -54,12 +56,26 @@ pub(super) enum EarsCommand {
     Stop,
 }
 
+/// How a lane is listened to.
+#[derive(Clone, Debug)]
+pub(super) struct Listening {
+    /// `vad.threshold`.
+    pub(super) threshold: f32,
+    /// A turn that nobody ends is ended this long after its last speech.
+    pub(super) idle: Duration,
+    /// For one who feeds audio at a pace of its own and leaves the turns to the ears.
+    pub(super) progress: Option<Arc<Progress>>,
+    /// For one whose turns a model can judge.
+    pub(super) pauses: Option<Pauses>,
+}
+
 /// One call as the ears know it.
 pub(super) struct Ear {
     call: CallId,
     inbound: InboundConsumer,
     events: mpsc::Sender<SpeechEvent>,
     jobs: Jobs,
+    listening: Listening,
     expectation: Expectation,
     state: VadState,
     tracker: VoiceTracker,
@@ -74,9 +90,13 @@ pub(super) struct Ear {
     history: VecDeque<i16>,
     history_end: u64,
     turn: Option<Turn>,
+    /// The turn as the end-of-turn model will hear it, when there is one.
+    turn_audio: Option<TurnAudio>,
     chunks_since_voice: u32,
     vad_failed: bool,
     overloaded: bool,
+    /// The recogniser still hears a turn whose end it had no room for.
+    uncancelled: bool,
 }
 
 /// A caller's turn in progress.
@@ -84,6 +104,8 @@ struct Turn {
     started: MediaTime,
     /// First sample not yet sent to the recogniser.
     fed_to: u64,
+    /// The recogniser knows of it.
+    ordered: bool,
 }
 
 impl Ear {
@@ -92,15 +114,18 @@ impl Ear {
         inbound: InboundConsumer,
         events: mpsc::Sender<SpeechEvent>,
         jobs: Jobs,
+        listening: Listening,
     ) -> Box<Self> {
         Box::new(Self {
             call,
             inbound,
             events,
             jobs,
+            tracker: VoiceTracker::new(listening.threshold),
+            turn_audio: listening.pauses.clone().map(TurnAudio::new),
+            listening,
             expectation: Expectation::default(),
             state: VadState::default(),
-            tracker: VoiceTracker::default(),
             chunk: [0; CHUNK_SAMPLES],
             filled: 0,
             chunk_at: MediaTime(0),
@@ -113,10 +138,11 @@ impl Ear {
             chunks_since_voice: 0,
             vad_failed: false,
             overloaded: false,
+            uncancelled: false,
         })
     }
 
-    fn handle_frame(&mut self, frame: &InFrame, silero: &mut Silero) {
+    fn handle_frame(&mut self, frame: &InFrame, detector: &mut Detector) {
         if frame.at.0 != self.chunk_at.0 + self.filled as u64 {
             // The worker's audio has no holes; a jump means that frames were dropped because this thread stood still.
             self.filled = 0;
@@ -139,14 +165,14 @@ impl Ear {
             at += take as u64;
             samples = &samples[take..];
             if self.filled == CHUNK_SAMPLES {
-                self.handle_chunk(silero);
+                self.handle_chunk(detector);
                 self.filled = 0;
                 self.chunk_at = MediaTime(at);
             }
         }
     }
 
-    fn handle_chunk(&mut self, silero: &mut Silero) {
+    fn handle_chunk(&mut self, detector: &mut Detector) {
         let at = self.chunk_at;
         let end = MediaTime(at.0 + CHUNK_SAMPLES as u64);
         if self.history.len() + CHUNK_SAMPLES > HISTORY_SAMPLES {
@@ -155,7 +181,7 @@ impl Ear {
         self.history.extend(self.chunk);
         self.history_end = end.0;
         let probability = if above_gate(&self.chunk) {
-            match silero.speech_probability(&mut self.state, &self.chunk) {
+            match detector.speech_probability(&mut self.state, &self.chunk) {
                 Ok(probability) => probability,
                 Err(error) => {
                     if !self.vad_failed {
@@ -168,6 +194,9 @@ impl Ear {
         } else {
             0.0
         };
+        if self.uncancelled {
+            self.uncancelled = self.jobs.try_send(Job::Cancel { call: self.call }).is_err();
+        }
         let began = !self.tracker.in_voice();
         let judgement = self.tracker.handle_chunk(at, &self.chunk, probability);
         if began {
@@ -183,23 +212,42 @@ impl Ear {
         if let Some(onset) = judgement.onset {
             tell(&self.events, SpeechEvent::Onset { at: onset, received: self.arrival(onset) });
             if self.turn.is_none() {
-                self.begin(onset);
+                self.begin(onset, onset.0.saturating_sub(PRE_ROLL_SAMPLES));
             }
+        } else if self.listening.progress.is_some() && self.turn.is_none() && judgement.voiced {
+            // A turn was cut for its length in the middle of speech, before this chunk but one; nobody else begins the next.
+            self.begin(at, at.0.saturating_sub(CHUNK_SAMPLES as u64));
         }
         self.feed(judgement.onset, end);
+        if let Some(audio) = self.turn_audio.as_mut().filter(|_| self.turn.is_some()) {
+            audio.hear(&self.chunk, end, self.tracker.last_voiced(), &self.events);
+        }
         self.report(judgement.voiced, end);
     }
 
-    fn begin(&mut self, onset: MediaTime) {
-        self.order(Job::Begin { call: self.call, expectation: self.expectation, events: self.events.clone() });
-        self.turn = Some(Turn { started: onset, fed_to: onset.0.saturating_sub(PRE_ROLL_SAMPLES) });
+    fn begin(&mut self, started: MediaTime, fed_to: u64) {
+        let (call, expectation, events) = (self.call, self.expectation, self.events.clone());
+        let ordered = self.order(Job::Begin { call, expectation, started, events });
+        self.turn = Some(Turn { started, fed_to, ordered });
+        if let Some(audio) = &mut self.turn_audio {
+            // The chunk that is being judged comes after this.
+            let before = self.history.len().saturating_sub(CHUNK_SAMPLES);
+            let back = (self.history_end - fed_to) as usize;
+            let from = self.history.len().saturating_sub(back).min(before);
+            audio.begin(self.history.range(from..before).copied());
+        }
+        // A turn begins instead of whatever is open.
+        self.uncancelled &= !ordered;
+        if let Some(progress) = &self.listening.progress {
+            progress.turn_began();
+        }
     }
 
     /// Sends the recogniser what it should have by now, and ends turns that nobody ends.
     fn feed(&mut self, onset: Option<MediaTime>, end: MediaTime) {
         let Some(turn) = &mut self.turn else { return };
         let silence = end.since(self.tracker.last_voiced());
-        if end.since(turn.started) >= UTTERANCE_MAX || silence >= UTTERANCE_IDLE_MAX {
+        if end.since(turn.started) >= UTTERANCE_MAX || silence >= self.listening.idle {
             self.finalize(Instant::now());
             return;
         }
@@ -215,8 +263,9 @@ impl Ear {
         let samples: Box<[i16]> =
             self.history.range((from - history_start) as usize..).copied().collect::<Vec<_>>().into_boxed_slice();
         turn.fed_to = end.0;
-        if !samples.is_empty() {
-            self.order(Job::Audio { call: self.call, samples });
+        if !samples.is_empty() && turn.ordered {
+            let owed = Owed::new(self.listening.progress.as_ref(), samples.len());
+            self.order(Job::Audio { call: self.call, samples, until: end, owed });
         }
     }
 
@@ -225,12 +274,18 @@ impl Ear {
             Some(turn) => {
                 let started = turn.started;
                 let ended = self.tracker.last_voiced().max(started);
-                if !self.order(Job::End { call: self.call, started, ended, asked }) {
+                // The recogniser answers what it was told of.
+                if !(turn.ordered && self.order(Job::End { call: self.call, started, ended, asked })) {
+                    self.uncancelled |= turn.ordered;
                     self.answer_nothing(started, ended, asked);
                 }
             }
             None => {
                 let now = MediaTime(self.history_end);
+                if let Some(progress) = &self.listening.progress {
+                    // It is answered, so it counts.
+                    progress.turn_began();
+                }
                 self.answer_nothing(now, now, asked);
             }
         }
@@ -281,7 +336,7 @@ impl Ear {
 
 /// Runs the ears until told to stop.
 pub(super) fn run(
-    mut silero: Silero,
+    mut detector: Detector,
     commands: &Receiver<EarsCommand>,
     own: &Arc<Wake>,
     media: &[Wake],
@@ -296,7 +351,7 @@ pub(super) fn run(
         // Audio first: a command that follows speech in time must find that speech judged.
         let mut frames = 0;
         ears.retain_mut(|ear| {
-            let keep = listen(ear, &mut silero, &mut frames);
+            let keep = listen(ear, &mut detector, &mut frames);
             if !keep {
                 gone.push((ear.jobs.clone(), ear.call));
             }
@@ -314,6 +369,11 @@ pub(super) fn run(
                 Ok(EarsCommand::Finalize { call, asked }) => {
                     if let Some(ear) = ears.iter_mut().find(|ear| ear.call == call) {
                         ear.finalize(asked);
+                        if ear.listening.progress.is_some() {
+                            // Audio has stayed away: what comes next follows on nothing.
+                            ear.tracker.interrupt();
+                            ear.state = VadState::default();
+                        }
                     }
                 }
                 Ok(EarsCommand::Detach { call }) => {
@@ -330,11 +390,14 @@ pub(super) fn run(
 }
 
 /// Reads a call's ring to its end; false when the call is to be dropped: its actor is gone, or its audio made us panic.
-fn listen(ear: &mut Ear, silero: &mut Silero, frames: &mut u64) -> bool {
+fn listen(ear: &mut Ear, detector: &mut Detector, frames: &mut u64) -> bool {
     let read = catch_unwind(AssertUnwindSafe(|| {
         while let Some(frame) = ear.inbound.try_pop() {
             *frames += 1;
-            ear.handle_frame(&frame, silero);
+            ear.handle_frame(&frame, detector);
+        }
+        if let Some(progress) = &ear.listening.progress {
+            progress.read_to(ear.chunk_at.0 + ear.filled as u64);
         }
     }));
     if read.is_err() {
@@ -342,4 +405,108 @@ fn listen(ear: &mut Ear, silero: &mut Silero, frames: &mut u64) -> bool {
         return false;
     }
     !ear.events.is_closed()
+}
+
+#[cfg(test)]
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
+mod tests {
+    use super::*;
+    use crate::media::inbound_ring;
+    use callwright_models::Assets;
+    use callwright_models::tts::Flite;
+    use crossbeam_channel::bounded;
+    use std::ops::ControlFlow;
+
+    /// Half a minute and more of a voice that never pauses, 8 kHz.
+    fn talk() -> Option<Vec<i16>> {
+        let mut talk = Vec::new();
+        let mut flite = match Flite::load(&Assets::locate(), "rms") {
+            Ok(flite) => flite,
+            Err(error) => {
+                eprintln!("skipped: {error}");
+                return None;
+            }
+        };
+        flite.speak("we are the people who never ever run out of more words", &mut |chunk| {
+            talk.extend(chunk.iter().step_by(2).filter(|sample| sample.abs() > 8));
+            ControlFlow::Continue(())
+        });
+        Some(talk.iter().copied().cycle().take(8000 * 40).collect())
+    }
+
+    fn ear(progress: Option<Arc<Progress>>, jobs: Jobs) -> (Box<Ear>, mpsc::Receiver<SpeechEvent>) {
+        let (_, inbound) = inbound_ring();
+        let (sender, events) = mpsc::channel(4096);
+        let listening = Listening { threshold: 0.6, idle: Duration::from_millis(700), progress, pauses: None };
+        (Ear::new(CallId(1), inbound, sender, jobs, listening), events)
+    }
+
+    fn hear(ear: &mut Ear, at: &mut u64, samples: &[i16]) {
+        let mut detector = Detector::earshot();
+        for part in samples.chunks(160) {
+            let mut pcm = [0; 160];
+            pcm[..part.len()].copy_from_slice(part);
+            let frame = InFrame { at: MediaTime(*at), received: Tick(0), fed: false, len: part.len() as u16, pcm };
+            *at += part.len() as u64;
+            ear.handle_frame(&frame, &mut detector);
+        }
+    }
+
+    #[test]
+    fn a_stream_that_never_pauses_is_cut_without_a_gap() {
+        let Some(talk) = talk() else { return };
+        let (jobs, orders) = bounded(8192);
+        let progress = Arc::new(Progress::default());
+        let (mut ear, _events) = ear(Some(Arc::clone(&progress)), jobs);
+        let mut at = 0;
+        hear(&mut ear, &mut at, &talk);
+        hear(&mut ear, &mut at, &[0; 16_000]);
+        let (mut turns, mut heard_to) = (0, None);
+        for order in orders.try_iter() {
+            match order {
+                Job::Begin { .. } => turns += 1,
+                Job::Audio { samples, until, .. } => {
+                    let from = until.0 - samples.len() as u64;
+                    assert!(heard_to.is_none_or(|to| from <= to), "{heard_to:?} to {from} is lost");
+                    heard_to = Some(until.0);
+                }
+                Job::End { .. } | Job::Cancel { .. } | Job::Forget { .. } => {}
+            }
+        }
+        assert_eq!((turns, progress.turns(), progress.owed()), (2, 2, 0));
+        assert!(heard_to.is_some_and(|to| to >= talk.len() as u64));
+    }
+
+    #[test]
+    fn a_turn_whose_orders_find_no_room_is_answered_once_and_cancelled_later() {
+        let Some(talk) = talk() else { return };
+        // Room for the beginning only.
+        let (jobs, orders) = bounded(1);
+        let (mut ear, mut events) = ear(None, jobs);
+        let mut at = 0;
+        hear(&mut ear, &mut at, &talk[..8000]);
+        ear.finalize(Instant::now());
+        let mut finals = 0;
+        while let Ok(event) = events.try_recv() {
+            finals += u32::from(matches!(event, SpeechEvent::Final { .. }));
+        }
+        assert_eq!(finals, 1);
+        assert!(matches!(orders.try_recv(), Ok(Job::Begin { .. })));
+        hear(&mut ear, &mut at, &[0; 512]);
+        assert!(matches!(orders.try_recv(), Ok(Job::Cancel { .. })));
+        hear(&mut ear, &mut at, &[0; 512]);
+        assert!(orders.try_recv().is_err(), "it is cancelled once");
+        // One that could not even begin is answered by the ears alone.
+        let (jobs, orders) = bounded(0);
+        let (mut ear, mut events) = self::ear(None, jobs);
+        let mut at = 0;
+        hear(&mut ear, &mut at, &talk[..8000]);
+        ear.finalize(Instant::now());
+        let mut finals = 0;
+        while let Ok(event) = events.try_recv() {
+            finals += u32::from(matches!(event, SpeechEvent::Final { .. }));
+        }
+        assert_eq!(finals, 1);
+        drop(orders);
+    }
 }

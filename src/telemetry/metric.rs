@@ -35,14 +35,32 @@ pub enum Metric {
     ApiRequests,
     /// Clients that follow the event stream.
     EventStreams,
+    /// Clients whose speech is heard.
+    SpeechStreams,
+    /// How often such a client was told `slow`.
+    SpeechStreamsSlow,
     /// Share of the last second in which a media worker was busy, by worker.
     MediaBusy,
     /// Complexity at which the Opus encoders of a worker run, by worker.
     OpusComplexity,
+    /// Clauses to be spoken, by whether they were known by heart: `hit` or `miss`.
+    PromptCache,
+    /// Clauses that a voice could not speak, by voice; the built-in one stood in.
+    VoiceFallbacks,
+    /// Breakers of providers, by provider and part: 0 closed, 1 probing, 2 open.
+    ProviderBreaker,
+    /// Turns and clauses asked of providers, by provider, part and outcome.
+    ProviderRequests,
+    /// Turns and clauses that a local engine took over, by provider and part.
+    ProviderFallbacks,
+    /// Whole seconds of audio sent to providers for recognition, by provider: what recognition costs.
+    ProviderAudioSeconds,
+    /// Characters sent to providers for synthesis, by provider: what synthesis costs.
+    ProviderCharacters,
 }
 
 /// All of them, for descriptions.
-const ALL: [Metric; 15] = [
+const ALL: [Metric; 24] = [
     Metric::CallsEnded,
     Metric::CallsActive,
     Metric::RecordingsEnded,
@@ -56,8 +74,17 @@ const ALL: [Metric; 15] = [
     Metric::BuildsSlow,
     Metric::ApiRequests,
     Metric::EventStreams,
+    Metric::SpeechStreams,
+    Metric::SpeechStreamsSlow,
     Metric::MediaBusy,
     Metric::OpusComplexity,
+    Metric::PromptCache,
+    Metric::VoiceFallbacks,
+    Metric::ProviderBreaker,
+    Metric::ProviderRequests,
+    Metric::ProviderFallbacks,
+    Metric::ProviderAudioSeconds,
+    Metric::ProviderCharacters,
 ];
 
 impl Metric {
@@ -78,8 +105,17 @@ impl Metric {
             Self::BuildsSlow => "builds_slow_total",
             Self::ApiRequests => "api_requests_total",
             Self::EventStreams => "event_streams",
+            Self::SpeechStreams => "speech_streams",
+            Self::SpeechStreamsSlow => "speech_streams_slow_total",
             Self::MediaBusy => "media_busy_ratio",
             Self::OpusComplexity => "media_opus_complexity",
+            Self::PromptCache => "tts_prompt_cache_total",
+            Self::VoiceFallbacks => "tts_voice_fallbacks_total",
+            Self::ProviderBreaker => "provider_breaker",
+            Self::ProviderRequests => "provider_requests_total",
+            Self::ProviderFallbacks => "provider_fallbacks_total",
+            Self::ProviderAudioSeconds => "provider_audio_seconds_total",
+            Self::ProviderCharacters => "provider_characters_total",
         }
     }
 
@@ -98,8 +134,17 @@ impl Metric {
             Self::BuildsSlow => "Builds refused since four were waiting",
             Self::ApiRequests => "Requests of the control API",
             Self::EventStreams => "Clients on the event stream",
+            Self::SpeechStreams => "Clients whose speech is heard",
+            Self::SpeechStreamsSlow => "Clients of /stream told to slow down",
             Self::MediaBusy => "Share of the last second in which a media worker was busy",
             Self::OpusComplexity => "Complexity of Opus encoders: follows what the core has left",
+            Self::PromptCache => "Clauses to be spoken, known by heart (hit) or synthesised (miss)",
+            Self::VoiceFallbacks => "Clauses that a voice failed to speak",
+            Self::ProviderBreaker => "0: the provider is asked; 1: it is tried again; 2: it is left alone",
+            Self::ProviderRequests => "Turns and clauses asked of a provider, by outcome",
+            Self::ProviderFallbacks => "Turns and clauses of a provider that a local engine took over",
+            Self::ProviderAudioSeconds => "Seconds of audio sent to a provider for recognition",
+            Self::ProviderCharacters => "Characters sent to a provider for synthesis",
         }
     }
 }
@@ -132,7 +177,14 @@ pub fn install() -> Result<Handle, String> {
             | Metric::AppStarts
             | Metric::BuildStages
             | Metric::BuildsSlow
-            | Metric::ApiRequests => {
+            | Metric::PromptCache
+            | Metric::VoiceFallbacks
+            | Metric::SpeechStreamsSlow
+            | Metric::ApiRequests
+            | Metric::ProviderRequests
+            | Metric::ProviderFallbacks
+            | Metric::ProviderAudioSeconds
+            | Metric::ProviderCharacters => {
                 metrics::describe_counter!(metric.name(), metric.help());
             }
             Metric::AppRequestSeconds | Metric::BuildStageSeconds | Metric::BuildLiveSeconds => {
@@ -141,8 +193,10 @@ pub fn install() -> Result<Handle, String> {
             Metric::CallsActive
             | Metric::RecordingsActive
             | Metric::EventStreams
+            | Metric::SpeechStreams
             | Metric::MediaBusy
-            | Metric::OpusComplexity => {
+            | Metric::OpusComplexity
+            | Metric::ProviderBreaker => {
                 metrics::describe_gauge!(metric.name(), metric.help())
             }
         }
@@ -209,6 +263,16 @@ pub fn recordings_active(recordings: usize) {
     metrics::gauge!(Metric::RecordingsActive.name()).set(recordings as f64);
 }
 
+/// A clause is to be spoken; `outcome` is `hit` or `miss` of the prompt cache.
+pub fn prompt_cache(outcome: &'static str) {
+    metrics::counter!(Metric::PromptCache.name(), "outcome" => outcome).increment(1);
+}
+
+/// A voice could not speak a clause.
+pub fn voice_fallback(voice: &str) {
+    metrics::counter!(Metric::VoiceFallbacks.name(), "voice" => voice.to_owned()).increment(1);
+}
+
 /// A build was refused.
 pub fn build_slow() {
     metrics::counter!(Metric::BuildsSlow.name()).increment(1);
@@ -223,6 +287,43 @@ pub fn api_answer(route: &str, status: u16) {
 pub fn event_streams(open: usize) {
     #[expect(clippy::cast_precision_loss, reason = "bounded by EVENT_STREAMS_MAX")]
     metrics::gauge!(Metric::EventStreams.name()).set(open as f64);
+}
+
+/// So many clients stream speech.
+pub fn speech_streams(open: usize) {
+    #[expect(clippy::cast_precision_loss, reason = "bounded by SPEECH_STREAMS_MAX")]
+    metrics::gauge!(Metric::SpeechStreams.name()).set(open as f64);
+}
+
+/// A client was told that more than `limits::STREAM_QUEUE_MAX` of its chunks wait.
+pub fn speech_stream_slow() {
+    metrics::counter!(Metric::SpeechStreamsSlow.name()).increment(1);
+}
+
+/// A provider's breaker is closed (0), probing (1) or open (2); `part` is `asr` or `tts`.
+pub fn provider_breaker(provider: &'static str, part: &'static str, state: u8) {
+    metrics::gauge!(Metric::ProviderBreaker.name(), "provider" => provider, "part" => part).set(f64::from(state));
+}
+
+/// A provider was asked; `outcome` is `ok` or one of `speech::provider::ProviderError`.
+pub fn provider_request(provider: &'static str, part: &'static str, outcome: &'static str) {
+    let labels = [("provider", provider), ("part", part), ("outcome", outcome)];
+    metrics::counter!(Metric::ProviderRequests.name(), &labels).increment(1);
+}
+
+/// A local engine took over from a provider.
+pub fn provider_fallback(provider: &'static str, part: &'static str) {
+    metrics::counter!(Metric::ProviderFallbacks.name(), "provider" => provider, "part" => part).increment(1);
+}
+
+/// So many more whole seconds of audio were sent.
+pub fn provider_audio_seconds(provider: &'static str, seconds: u64) {
+    metrics::counter!(Metric::ProviderAudioSeconds.name(), "provider" => provider).increment(seconds);
+}
+
+/// So many more characters were sent.
+pub fn provider_characters(provider: &'static str, characters: u64) {
+    metrics::counter!(Metric::ProviderCharacters.name(), "provider" => provider).increment(characters);
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! Pure function of what the agent asked and of what has been recognised so far; audio time only.
 //! Invariants: never more than [`ENDPOINT_MAX`]; never under 400 ms where a yes may start something ("yes… but").
-//! Deliberately absent: a model of the caller's habits, and the end-of-turn model (they will be further arguments).
+//! Deliberately absent: a model of the caller's habits (it will be a further argument).
 
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ use crate::limits::ENDPOINT_MAX;
 const YES_NO: Duration = Duration::from_millis(450);
 /// After a sentence that could be complete.
 const OPEN: Duration = Duration::from_millis(650);
+/// After one that also sounded complete.
+const SOUNDED_COMPLETE: Duration = Duration::from_millis(400);
 /// When nothing has been recognised yet: the recogniser may lag, or it was noise.
 const UNHEARD: Duration = Duration::from_millis(800);
 /// After a word that wants another one: "and", "with", "um".
@@ -151,6 +153,14 @@ pub fn wait(expect: Expectation, partial: &str) -> Duration {
     wait.min(ENDPOINT_MAX)
 }
 
+/// The same when a model has heard that the voice came to an end. Only a sentence that could be complete gains by it: the
+/// tone does not know that a word is missing, that digits come in groups, or what a yes may start.
+#[must_use]
+pub(super) fn wait_when_it_sounded_complete(expect: Expectation, partial: &str) -> Duration {
+    let wait = wait(expect, partial);
+    if wait == OPEN && expect == Expectation::Open { SOUNDED_COMPLETE } else { wait }
+}
+
 /// How many digits have been dictated: "five five one" is three, "double four" is two, "42" is two.
 fn digits(words: &[&str]) -> usize {
     let mut count = 0;
@@ -202,6 +212,23 @@ mod tests {
         assert_eq!(ms(Expectation::Open, "contacts and, um"), 1400);
         assert_eq!(ms(Expectation::Open, "we have twenty"), 1100);
         assert_eq!(ms(Expectation::Open, "call four one"), 1100);
+    }
+
+    #[test]
+    fn a_voice_that_came_to_an_end_shortens_what_could_be_complete_and_nothing_else() {
+        let sounded = |expect, partial| wait_when_it_sounded_complete(expect, partial).as_millis();
+        assert_eq!(sounded(Expectation::Open, "build me a crm"), 400);
+        for (expect, partial) in [
+            (Expectation::Open, "build me a crm with"),
+            (Expectation::Open, "we have twenty"),
+            (Expectation::Open, ""),
+            (Expectation::YesNo, "yes"),
+            (Expectation::YesNo, "no leave the deals out"),
+            (Expectation::Digits { max: 4 }, "five five"),
+            (Expectation::Name, "grace"),
+        ] {
+            assert_eq!(sounded(expect, partial), ms(expect, partial), "{expect:?} {partial}");
+        }
     }
 
     #[test]

@@ -42,9 +42,9 @@ pub struct Call {
     pub wake: Wake,
 }
 
-/// One recogniser is enough for most tests and starts sooner.
+/// One recogniser and one mouth are enough for most tests and start sooner.
 pub fn config() -> SpeechConfig {
-    SpeechConfig { recognisers: 1, ..SpeechConfig::default() }
+    SpeechConfig { recognisers: 1, mouths: 1, ..SpeechConfig::default() }
 }
 
 pub fn start(config: &SpeechConfig) -> Option<Rig> {
@@ -62,12 +62,17 @@ pub fn start(config: &SpeechConfig) -> Option<Rig> {
 
 impl Rig {
     pub fn try_call(&self) -> Result<Call, SpeechError> {
+        self.try_call_to("")
+    }
+
+    /// A call to an agent by name.
+    pub fn try_call_to(&self, agent: &str) -> Result<Call, SpeechError> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let (inbound, speech_in) = HeapRb::<InFrame>::new(100).split();
         let (speech_out, outbound) = HeapRb::<OutFrame>::new(100).split();
         let (sender, events) = mpsc::channel(256);
         let ends = SpeechEnds { inbound: speech_in, outbound: speech_out };
-        let lane = self.plane.attach(CallId(NEXT.fetch_add(1, Ordering::Relaxed)), ends, sender)?;
+        let lane = self.plane.attach(CallId(NEXT.fetch_add(1, Ordering::Relaxed)), agent, ends, sender)?;
         let wake = self.wake.try_clone().unwrap();
         Ok(Call { lane, inbound, outbound, events, seen: Vec::new(), at: 0, wake })
     }

@@ -43,8 +43,30 @@ impl Daemon {
         Self::start_in(dir, calls, more)
     }
 
+    /// Starts for the first time, so that model packs are offered; from this mirror.
+    pub fn start_offering(mirror: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let environment = [("CALLWRIGHT_MODELS_MIRROR", mirror), ("CALLWRIGHT_OFFLINE", "0")];
+        Self::start_among(dir, 20, "", &native(), &environment)
+    }
+
     /// Starts on an existing data directory (a restart).
     pub fn start_in(dir: tempfile::TempDir, calls: usize, more: &str) -> Self {
+        Self::start_at(dir, calls, more, &native())
+    }
+
+    /// Starts with the engines that are in `native`.
+    pub fn start_at(dir: tempfile::TempDir, calls: usize, more: &str, native: &Path) -> Self {
+        Self::start_among(dir, calls, more, native, &[("CALLWRIGHT_OFFLINE", "1")])
+    }
+
+    fn start_among(
+        dir: tempfile::TempDir,
+        calls: usize,
+        more: &str,
+        native: &Path,
+        environment: &[(&str, &str)],
+    ) -> Self {
         let sip = free_udp();
         let http = free_tcp();
         let rtp = free_rtp_range();
@@ -63,7 +85,9 @@ impl Daemon {
         let child = Command::new(env!("CARGO_BIN_EXE_callwright"))
             .args(["serve", "--config"])
             .arg(&config)
-            .env("CALLWRIGHT_NATIVE", native())
+            .env("CALLWRIGHT_NATIVE", native)
+            .env_remove("CI")
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("the log file twice"))
             .stderr(log)

@@ -1,19 +1,21 @@
-//! Flite 2.2 (`flite.h`, `cst_audio.h`, `cst_voice.h`): the dozen calls that streaming synthesis needs.
+//! Flite 2.2 (`flite.h`, `cst_audio.h`, `cst_voice.h`, `cst_hrg.h`): the calls that streaming synthesis needs.
 //!
-//! Invariant: a voice is a process-wide static object of its library and not re-entrant; [`Voice`] is therefore handed out
-//! behind one mutex per voice. Every call that may touch Flite's shared tables while loading holds the registry lock.
+//! A voice is not re-entrant. Its library makes one object and gives the same one to everybody who registers; what it
+//! remembers it by is a global pointer, and where that is empty it makes another. So each [`Voice`] here is an object of
+//! its own: the models and the dictionary, which nobody writes to, are shared, and every counted value belongs to one
+//! object. Invariants: a [`Voice`] is used by one thread at a time (`&mut`); every call that may touch Flite's shared
+//! tables while loading holds the registry lock.
 
 use super::{Blame, open, symbol};
 use crate::assets::{AssetError, FLITE_COMMAND};
 use std::any::Any;
-use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char, c_float, c_int, c_short, c_void};
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::ptr;
 use std::slice;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 const BLAME: Blame = Blame { part: "speech synthesis", command: FLITE_COMMAND };
 /// Samples that Flite hands over at once: 16 ms at 16 kHz, so a stop takes effect within one 20 ms frame.
@@ -51,6 +53,7 @@ struct RawVoice {
 }
 
 type Register = unsafe extern "C" fn(*const c_char) -> *mut RawVoice;
+type Synthesise = unsafe extern "C" fn(*mut c_void) -> *mut c_void;
 
 #[derive(Clone, Copy)]
 struct Functions {
@@ -65,6 +68,22 @@ struct Functions {
     item_next: unsafe extern "C" fn(*const c_void) -> *mut c_void,
     ffeature_string: unsafe extern "C" fn(*const c_void, *const c_char) -> *const c_char,
     ffeature_float: unsafe extern "C" fn(*const c_void, *const c_char) -> c_float,
+    new_utterance: unsafe extern "C" fn() -> *mut c_void,
+    create_relation: unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void,
+    append: unsafe extern "C" fn(*mut c_void, *const c_void) -> *mut c_void,
+    item_set_string: unsafe extern "C" fn(*const c_void, *const c_char, *const c_char),
+    do_synth: unsafe extern "C" fn(*mut c_void, *mut RawVoice, Synthesise) -> *mut c_void,
+    synth_tokens: Synthesise,
+}
+
+/// One word to say.
+pub(crate) struct Said {
+    /// Letters, without punctuation.
+    pub(crate) name: CString,
+    /// Punctuation behind it.
+    pub(crate) mark: CString,
+    /// Its sounds, instead of those that the dictionary knows.
+    pub(crate) phones: Option<CString>,
 }
 
 /// One token of the text with its place in the audio, seconds from the first sample.
@@ -74,15 +93,15 @@ pub(crate) struct Token {
     pub(crate) end: f32,
 }
 
-/// A voice with its streaming hook. Not re-entrant: live behind a mutex.
+/// A voice with its streaming hook. Never freed: its library has no way to end one of several.
 pub(crate) struct Voice {
     functions: Functions,
     raw: *mut RawVoice,
     streaming: *mut StreamingInfo,
 }
 
-// SAFETY: the pointers lead to objects owned by libraries that are never unloaded; nothing in them is tied to a thread,
-// and the mutex that every `Voice` lives in keeps two threads from using one at a time.
+// SAFETY: the pointers lead to objects that no other `Voice` has, in libraries that are never unloaded; nothing in them is
+// tied to a thread, and using them takes `&mut self`.
 unsafe impl Send for Voice {}
 
 /// What the streaming callback works on while `synthesise` is on the stack.
@@ -92,18 +111,13 @@ struct Stream<'a> {
     panic: Option<Box<dyn Any + Send>>,
 }
 
-type Registry = Mutex<HashMap<String, Arc<Mutex<Voice>>>>;
+/// Held while Flite loads and registers.
+static LOADING: Mutex<()> = Mutex::new(());
 
-/// Loads `libflite_cmu_us_<name>` (or finds it already loaded) from `directories`, then from the system's library path.
-pub(crate) fn voice(name: &str, directories: &[PathBuf]) -> Result<Arc<Mutex<Voice>>, AssetError> {
-    static VOICES: OnceLock<Registry> = OnceLock::new();
-    let mut voices = VOICES.get_or_init(Registry::default).lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(voice) = voices.get(name) {
-        return Ok(Arc::clone(voice));
-    }
-    let voice = Arc::new(Mutex::new(load(name, directories)?));
-    voices.insert(name.to_owned(), Arc::clone(&voice));
-    Ok(voice)
+/// A voice object of its own, of `libflite_cmu_us_<name>` from `directories`, else from the system's library path.
+pub(crate) fn voice(name: &str, directories: &[PathBuf]) -> Result<Voice, AssetError> {
+    let _guard = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
+    load(name, directories)
 }
 
 fn load(name: &str, directories: &[PathBuf]) -> Result<Voice, AssetError> {
@@ -141,16 +155,30 @@ fn load(name: &str, directories: &[PathBuf]) -> Result<Voice, AssetError> {
                 item_next: symbol(flite, "item_next", BLAME)?,
                 ffeature_string: symbol(flite, "flite_ffeature_string", BLAME)?,
                 ffeature_float: symbol(flite, "flite_ffeature_float", BLAME)?,
+                new_utterance: symbol(flite, "new_utterance", BLAME)?,
+                create_relation: symbol(flite, "utt_relation_create", BLAME)?,
+                append: symbol(flite, "relation_append", BLAME)?,
+                item_set_string: symbol(flite, "item_set_string", BLAME)?,
+                do_synth: symbol(flite, "flite_do_synth", BLAME)?,
+                synth_tokens: symbol(flite, "utt_synth_tokens", BLAME)?,
             },
             symbol::<unsafe extern "C" fn() -> c_int>(flite, "flite_init", BLAME)?,
             symbol::<Register>(voice, &format!("register_cmu_us_{name}"), BLAME)?,
         )
     };
-    // SAFETY: called under the registry lock, so no other thread is inside Flite's loading code; `flite_init` and
-    // `register_*` may be called any number of times; the feature list is that of the voice just registered, and the
-    // value takes the streaming info over for good.
+    // What the library remembers its object by: a pointer, of the statistical voices or of the diphone ones.
+    let remembered = ["cg", "diphone"].into_iter().find_map(|kind| {
+        // SAFETY: the symbol, where there is one, is a `cst_voice *` variable (cmu_us_slt.c, cmu_us_kal_diphone.c).
+        unsafe { symbol::<*mut *mut RawVoice>(voice, &format!("cmu_us_{name}_{kind}"), BLAME) }.ok()
+    });
+    let Some(remembered) = remembered else { return Err(missing(format!("voice '{name}' of a known kind"))) };
+    // SAFETY: called under the registry lock, so no other thread is inside Flite's loading code, and only this code reads
+    // or writes the library's pointer; the object that it led to lives on in its `Voice`. `flite_init` and `register_*`
+    // may be called any number of times; the feature list is that of the voice just registered, and the value takes the
+    // streaming info over for good.
     unsafe {
         init();
+        *remembered = ptr::null_mut();
         let raw = register(ptr::null());
         if raw.is_null() {
             return Err(missing(format!("voice '{name}'")));
@@ -212,13 +240,50 @@ impl Voice {
         text: &CStr,
         sink: &mut dyn FnMut(&[i16]) -> ControlFlow<()>,
     ) -> (i32, Vec<Token>) {
+        // SAFETY: the text outlives the call; Flite copies it.
+        self.stream(sink, |voice| unsafe { (voice.functions.synth_text)(text.as_ptr(), voice.raw) })
+    }
+
+    /// The same for words that are given one by one, some with their sounds.
+    pub(crate) fn synthesise_words(
+        &mut self,
+        words: &[Said],
+        sink: &mut dyn FnMut(&[i16]) -> ControlFlow<()>,
+    ) -> (i32, Vec<Token>) {
+        self.stream(sink, |voice| {
+            let f = &voice.functions;
+            // SAFETY: the utterance is new and owned here until `do_synth` takes it (and frees it where it fails); items
+            // belong to it; names and strings are copied. This is what Flite's own tokenizer leaves behind.
+            unsafe {
+                let utterance = (f.new_utterance)();
+                let relation = (f.create_relation)(utterance, c"Token".as_ptr());
+                for word in words {
+                    let item = (f.append)(relation, ptr::null());
+                    (f.item_set_string)(item, c"name".as_ptr(), word.name.as_ptr());
+                    (f.item_set_string)(item, c"whitespace".as_ptr(), c" ".as_ptr());
+                    (f.item_set_string)(item, c"prepunctuation".as_ptr(), c"".as_ptr());
+                    (f.item_set_string)(item, c"punc".as_ptr(), word.mark.as_ptr());
+                    if let Some(phones) = &word.phones {
+                        (f.item_set_string)(item, c"phones".as_ptr(), phones.as_ptr());
+                    }
+                }
+                (f.do_synth)(utterance, voice.raw, f.synth_tokens)
+            }
+        })
+    }
+
+    /// Runs a synthesis with its samples going to `sink`.
+    fn stream(
+        &mut self,
+        sink: &mut dyn FnMut(&[i16]) -> ControlFlow<()>,
+        synthesise: impl FnOnce(&Self) -> *mut c_void,
+    ) -> (i32, Vec<Token>) {
         let mut stream = Stream { sink, sample_rate: 0, panic: None };
-        // SAFETY: `&mut self` and the mutex around it make this the only use of the voice; `userdata` points to a local
-        // that outlives the call, and is cleared after it; the utterance is deleted exactly once, after the last use of
-        // its items.
+        // SAFETY: `&mut self` makes this the only use of the voice; `userdata` points to a local that outlives the call,
+        // and is cleared after it; the utterance is deleted exactly once, after the last use of its items.
         let tokens = unsafe {
             (*self.streaming).userdata = ptr::from_mut(&mut stream).cast();
-            let utterance = (self.functions.synth_text)(text.as_ptr(), self.raw);
+            let utterance = synthesise(self);
             (*self.streaming).userdata = ptr::null_mut();
             if utterance.is_null() {
                 Vec::new()

@@ -1,6 +1,6 @@
 //! Flite speech synthesis. Purpose: text in, 16 kHz samples out as they are made, with the time of every word.
 //!
-//! Owning thread: any; a voice is a static object of its library, so two engines of one voice take turns on a mutex.
+//! Owning thread: whichever has the [`Flite`]; each is a voice of its own, and they speak side by side.
 //! Invariant: a stop takes effect within 16 ms of audio. Deliberately absent: clause splitting, level, resampling, text
 //! normalisation (`speech::tts`).
 
@@ -9,7 +9,6 @@ use crate::assets::{AssetError, Assets};
 use crate::ffi::flite;
 use std::fmt;
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// Samples per second of the voices that we use.
 pub const SAMPLE_RATE: u32 = 16_000;
@@ -17,7 +16,7 @@ pub const SAMPLE_RATE: u32 = 16_000;
 /// A Flite voice.
 pub struct Flite {
     name: String,
-    voice: Arc<Mutex<flite::Voice>>,
+    voice: flite::Voice,
 }
 
 impl fmt::Debug for Flite {
@@ -59,15 +58,54 @@ impl Flite {
         if !text.chars().any(char::is_alphanumeric) {
             return Vec::new();
         }
-        let mut voice = self.voice.lock().unwrap_or_else(PoisonError::into_inner);
-        voice.set_stretch(stretch.clamp(0.5, 2.0));
-        let (_, tokens) = voice.synthesise(&flite::c_text(text), sink);
-        let ms = |seconds: f32| (seconds.max(0.0) * 1000.0).round() as u32;
-        tokens
-            .into_iter()
-            .map(|token| WordTime { word: token.text, start_ms: ms(token.start), end_ms: ms(token.end) })
-            .collect()
+        self.voice.set_stretch(stretch.clamp(0.5, 2.0));
+        let (_, tokens) = self.voice.synthesise(&flite::c_text(text), sink);
+        word_times(tokens)
     }
+
+    /// Speaks plain blank-separated words, of which some have their sounds given: `phones` names them by their place,
+    /// counted from 0, in order; sounds are Flite's names, blank-separated, `1` or `0` behind a vowel ("s iy1 aa0 r"). A
+    /// phone that Flite does not know is silence.
+    pub fn speak_words(
+        &mut self,
+        text: &str,
+        phones: &[(usize, &str)],
+        sink: &mut dyn FnMut(&[i16]) -> ControlFlow<()>,
+    ) -> Vec<WordTime> {
+        let mut repeated = false;
+        let mut last: Option<&str> = None;
+        let words: Vec<flite::Said> = text
+            .split_whitespace()
+            .enumerate()
+            .map(|(n, word)| {
+                let name = word.trim_end_matches(|c: char| c.is_ascii_punctuation() && c != '\'');
+                let given = phones.iter().find(|(at, _)| *at == n).map(|(_, phones)| *phones);
+                // Flite takes a word with the same string as the one before for a part of that word, and leaves it out.
+                repeated = given.is_some() && given == last && !repeated;
+                last = given;
+                flite::Said {
+                    name: flite::c_text(name),
+                    mark: flite::c_text(&word[name.len()..]),
+                    phones: given.map(|phones| flite::c_text(&format!("{phones}{}", if repeated { " " } else { "" }))),
+                }
+            })
+            .filter(|word| word.name.to_bytes().iter().any(u8::is_ascii_alphanumeric))
+            .collect();
+        if words.is_empty() {
+            return Vec::new();
+        }
+        self.voice.set_stretch(1.0);
+        let (_, tokens) = self.voice.synthesise_words(&words, sink);
+        word_times(tokens)
+    }
+}
+
+fn word_times(tokens: Vec<flite::Token>) -> Vec<WordTime> {
+    let ms = |seconds: f32| (seconds.max(0.0) * 1000.0).round() as u32;
+    tokens
+        .into_iter()
+        .map(|token| WordTime { word: token.text, start_ms: ms(token.start), end_ms: ms(token.end) })
+        .collect()
 }
 
 #[cfg(test)]
@@ -126,6 +164,56 @@ mod tests {
         for text in ["", "  ", "...", "\0", "—"] {
             assert!(slt.speak(text, &mut |_| ControlFlow::Continue(())).is_empty());
         }
+    }
+
+    #[test]
+    fn sounds_can_be_given_word_by_word() {
+        let Some(mut slt) = voice("slt") else { return };
+        let mut length = |phones: &[(usize, &str)]| {
+            let mut samples = 0;
+            let words = slt.speak_words("the zzq zzq, is live.", phones, &mut |chunk| {
+                samples += chunk.len();
+                ControlFlow::Continue(())
+            });
+            (samples / 16, words)
+        };
+        let long = "n uw1 y eh0 n d ih0 n ax0 v iy1 ax0";
+        let (ms, words) = length(&[(1, long), (2, long)]);
+        let said: Vec<&str> = words.iter().map(|w| w.word.as_str()).collect();
+        assert_eq!(said, ["the", "zzq", "zzq", "is", "live"]);
+        // Both are said, and as long as the sounds take.
+        for word in &words[1..3] {
+            assert!(word.end_ms - word.start_ms > 500, "{words:?}");
+        }
+        let (short, words) = length(&[(1, "w ih1 n"), (2, "w ih1 n")]);
+        assert!(short + 600 < ms, "{short} {ms} {words:?}");
+        assert_eq!(slt.speak_words("...", &[], &mut |_| ControlFlow::Continue(())), []);
+    }
+
+    #[test]
+    fn voices_of_one_name_speak_side_by_side() {
+        let Some(first) = voice("slt") else { return };
+        let second = voice("slt").unwrap();
+        let text = "Each of us has a voice of her own, and neither waits for the other.";
+        let speak = |mut voice: Flite| {
+            move || {
+                (0..6)
+                    .map(|_| {
+                        let mut samples = 0;
+                        let words = voice.speak(text, &mut |chunk| {
+                            samples += chunk.len();
+                            ControlFlow::Continue(())
+                        });
+                        (samples, words)
+                    })
+                    .collect::<Vec<_>>()
+            }
+        };
+        let other = std::thread::spawn(speak(second));
+        let here = speak(first)();
+        let there = other.join().unwrap();
+        // Breath is random, times are not.
+        assert!(here.iter().chain(&there).all(|said| *said == here[0]), "{here:?} {there:?}");
     }
 
     #[test]

@@ -64,7 +64,7 @@ async fn measure_in(media: &Media, scenario: Scenario, calls: usize, directory: 
     );
     std::fs::write(&config, text).map_err(|e| format!("{}: {e}", config.display()))?;
     let log = directory.join("daemon.log");
-    let environment = [("RUST_LOG", "warn".to_owned())];
+    let environment = [("RUST_LOG", "warn".to_owned()), ("CALLWRIGHT_OFFLINE", "1".to_owned())];
     let path = config.display().to_string();
     let mut daemon = Pinned::start(media, &["serve", "--config", &path], &environment, Some(&log))?;
     daemon.ready(http, &log)?;

@@ -3,13 +3,20 @@
 //! | file | engine |
 //! |---|---|
 //! | `pocketsphinx` | the embedded one, words of the agent's domain only |
+//! | `streaming` | packs that hear as the caller speaks |
+//! | `offline` | packs that hear whole turns |
 //!
 //! Purpose: `asr` deals turns out to places and never knows which engine hears them. Owning thread: an engine belongs whole
 //! to one "asr-N"; it may have threads of its own, and must never block. Invariants: audio is 8 kHz and comes in order;
 //! every [`Recogniser::finish`] is answered by one result of [`Recogniser::poll_finished`], if need be a failure; a place is
 //! free again after that result, or after [`Recogniser::abandon`]. Deliberately absent: which call sits where (`asr`).
 
+pub(super) mod offline;
+#[cfg(test)]
+#[path = "../../../models/tests/fixture/mod.rs"]
+mod pack_fixture;
 pub(super) mod pocketsphinx;
+pub(super) mod streaming;
 
 use crate::conversation::Expectation;
 use callwright_models::asr::Hypothesis;

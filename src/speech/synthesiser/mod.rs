@@ -3,6 +3,7 @@
 //! | file | engine |
 //! |---|---|
 //! | `flite` | the embedded one |
+//! | `sherpa` | voices of packs |
 //!
 //! Purpose: the mouth cuts clauses, keeps rings filled and flushes, and never knows which engine speaks. Owning thread: a
 //! voice belongs to one mouth thread. Invariants: samples come in the voice's own rate, in order, as they are made; a sink
@@ -10,12 +11,21 @@
 //! Deliberately absent: level, trimming, resampling to the line, caching (`tts`).
 
 pub(super) mod flite;
+pub(super) mod sherpa;
 
+use super::normalise::Phones;
 use callwright_models::tts::WordTime;
 use std::ops::ControlFlow;
 
 /// Takes samples as they are made; breaking ends the synthesis.
 pub(super) type Sink<'a> = &'a mut dyn FnMut(&[i16]) -> ControlFlow<()>;
+
+/// What a clause asks of a voice beyond its text.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct SpeakOptions<'a> {
+    /// Sounds of single words: which blank-separated word of the text, counted from 0, in order; and its phones.
+    pub(super) phones: &'a [(usize, Phones)],
+}
 
 /// A voice.
 pub(super) trait Synthesiser: Send {
@@ -25,4 +35,14 @@ pub(super) trait Synthesiser: Send {
     /// Speaks a clause of plain words. Returns the times of its words where the engine knows them, else nothing (the mouth
     /// then divides by proportion). An error is for the operator; what was spoken before it stands.
     fn speak(&mut self, text: &str, sink: Sink<'_>) -> Result<Vec<WordTime>, String>;
+
+    /// The same with more said about how. A voice that takes no phones speaks the text, which spells such words.
+    fn speak_with(&mut self, text: &str, _options: &SpeakOptions<'_>, sink: Sink<'_>) -> Result<Vec<WordTime>, String> {
+        self.speak(text, sink)
+    }
+
+    /// Whether it speaks on this machine: costs nothing to try, and is always there.
+    fn is_local(&self) -> bool {
+        true
+    }
 }

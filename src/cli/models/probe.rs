@@ -1,0 +1,40 @@
+//! `callwright models probe DIRECTORY`: what the child process does that tries a pack. Main thread; may be ended by the
+//! engine, which is why it is a process of its own. Prints what it did, or on stderr why the pack is refused.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the parent reads what is printed")]
+
+use super::measure;
+use crate::packs::verify::REFUSED;
+use callwright_models::Assets;
+use callwright_models::pack::shelf::PACK_FILE;
+use callwright_models::pack::{Installed, manifest, probe};
+use std::path::Path;
+use std::process::ExitCode;
+
+pub(super) fn run(directory: &Path, bench: bool) -> ExitCode {
+    match installed(directory).and_then(|installed| tried(&installed, bench)) {
+        Ok(what) => {
+            println!("{what}");
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::from(REFUSED)
+        }
+    }
+}
+
+fn installed(directory: &Path) -> Result<Installed, String> {
+    let label = directory.join(PACK_FILE);
+    let text = std::fs::read_to_string(&label).map_err(|error| format!("{}: {error}", label.display()))?;
+    let pack = manifest::parse_one(&text).map_err(|error| format!("{}: {error}", label.display()))?;
+    Ok(Installed { pack, directory: directory.to_path_buf() })
+}
+
+fn tried(installed: &Installed, bench: bool) -> Result<String, String> {
+    let assets = Assets::locate();
+    if bench {
+        measure::figures(&assets, installed)
+    } else {
+        probe::load(&assets, installed).map_err(|e| e.to_string())
+    }
+}

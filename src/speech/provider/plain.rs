@@ -1,0 +1,103 @@
+//! What a provider writes, as the dialogue reads it, and how sure it is (pure). Purpose: lower-case words without punctuation, figures as
+//! words: the form in which the embedded recogniser hears. Deliberately absent: what the words mean.
+
+use crate::conversation::Expectation;
+use crate::speech::normalise;
+use callwright_models::asr::Hypothesis;
+
+const DIGITS: [&str; 10] = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+
+/// A result in plain words. Its word times are kept as they are.
+pub(super) fn plain_hypothesis(heard: Hypothesis, expectation: Expectation) -> Hypothesis {
+    Hypothesis {
+        text: plain(&heard.text, expectation),
+        alternatives: heard.alternatives.iter().map(|other| plain(other, expectation)).collect(),
+        ..heard
+    }
+}
+
+/// Geometric mean of probabilities; zero when there are none.
+pub(super) fn confidence(probabilities: impl Iterator<Item = f32>) -> f32 {
+    let (mut logs, mut count) = (0.0_f32, 0_u32);
+    for probability in probabilities.filter(|probability| !probability.is_nan()) {
+        logs += probability.clamp(1e-6, 1.0).ln();
+        count += 1;
+    }
+    if count == 0 { 0.0 } else { (logs / count as f32).exp() }
+}
+
+/// A text in plain words. Where digits are expected, every figure is a word of its own.
+pub(super) fn plain(text: &str, expectation: Expectation) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for written in text.split_whitespace() {
+        let figures = written.bytes().any(|octet| octet.is_ascii_digit());
+        if figures && matches!(expectation, Expectation::Digits { .. }) {
+            words.extend(
+                written.bytes().filter(u8::is_ascii_digit).map(|digit| DIGITS[usize::from(digit - b'0')].to_owned()),
+            );
+        } else if figures {
+            let spoken = normalise(written).into_iter().flat_map(|word| letters(&word.spoken)).collect::<Vec<_>>();
+            words.extend(spoken);
+        } else {
+            words.extend(letters(written));
+        }
+    }
+    words.join(" ")
+}
+
+/// The words of a piece without figures: "read-back," is two, "C.R.M." is one.
+fn letters(piece: &str) -> Vec<String> {
+    let piece = piece.replace(['’', 'ʼ'], "'").to_lowercase();
+    let dotted = piece.trim_end_matches(|c: char| !c.is_alphanumeric() && c != '.');
+    let labels: Vec<&str> = dotted.trim_end_matches('.').split('.').collect();
+    let letter = |label: &&str| label.chars().count() == 1 && label.chars().all(char::is_alphanumeric);
+    if labels.len() > 1 && labels.iter().all(letter) {
+        return vec![labels.concat()];
+    }
+    piece
+        .split(|c: char| !c.is_alphanumeric() && c != '\'')
+        .map(|word| word.trim_matches('\'').to_owned())
+        .filter(|word| !word.is_empty())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn written_sentences_become_what_is_heard() {
+        for (written, heard) in [
+            ("Build me a C.R.M., please!", "build me a crm please"),
+            ("I’d like 25 contacts — no, 30.", "i'd like twenty five contacts no thirty"),
+            ("A read-back, then \"yes\".", "a read back then yes"),
+            ("It costs $5.", "it costs five dollars"),
+            ("Call me at 9:30.", "call me at nine thirty"),
+            ("", ""),
+            ("… — ?!", ""),
+            ("'Tis the customers' CRM", "tis the customers crm"),
+        ] {
+            assert_eq!(plain(written, Expectation::Open), heard, "{written}");
+        }
+    }
+
+    #[test]
+    fn digits_are_words_one_by_one_where_they_are_asked_for() {
+        let digits = Expectation::Digits { max: 10 };
+        assert_eq!(plain("It's 1234, then 5-6.", digits), "it's one two three four then five six");
+        assert_eq!(plain("(555) 010-9999", digits), "five five five zero one zero nine nine nine nine");
+        assert_eq!(plain("one two", digits), "one two");
+    }
+
+    proptest! {
+        #[test]
+        fn anything_becomes_lower_case_words_and_stays_so(text in ".{0,80}") {
+            for expectation in [Expectation::Open, Expectation::Digits { max: 4 }] {
+                let once = plain(&text, expectation);
+                prop_assert!(!once.contains("  ") && once.trim() == once);
+                prop_assert_eq!(plain(&once, expectation), once);
+            }
+        }
+    }
+}
