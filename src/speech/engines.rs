@@ -15,7 +15,7 @@ use super::recogniser::Recogniser;
 use super::recogniser::pocketsphinx::PocketSphinxRecogniser;
 use super::search;
 use super::tts::{Rehearsal, VoiceSource, rehearse_with};
-use crate::config::{Config, EngineChoice, phones};
+use crate::config::{Config, EngineChoice};
 use crate::conversation::DomainText;
 use crate::limits::RECOGNISERS_MAX;
 use callwright_models::Assets;
