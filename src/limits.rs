@@ -182,6 +182,8 @@ pub const HEARD_TEXT_MAX: usize = 2000;
 pub const HISTORY_TURNS_MAX: usize = 400;
 /// Open points kept of one request.
 pub const OPEN_POINTS_MAX: usize = 12;
+/// Words and phrases that one agent's configuration adds to what its recogniser knows.
+pub const VOCABULARY_MAX: usize = 500;
 /// Sentences that the recogniser's language model is made from.
 pub const DOMAIN_SENTENCES_MAX: usize = 8000;
 

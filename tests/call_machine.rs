@@ -100,7 +100,7 @@ impl Rig {
     /// The recogniser delivers what was said up to the last voiced sample.
     fn recognised(&mut self, text: &str) {
         let ended = MediaTime(self.last_voiced_ms * 8);
-        self.tell(CallInput::Final { text: text.to_owned(), confidence: 0.95, ended });
+        self.tell(CallInput::Final { text: text.to_owned(), confidence: 0.95, alternatives: Vec::new(), ended });
     }
 
     /// The caller speaks until the turn is judged to be over; the recogniser has not delivered yet.
@@ -414,7 +414,12 @@ fn a_turn_in_two_parts_is_one_answer_whenever_the_first_part_is_recognised() {
         rig.agent_finishes();
         rig.caller_speaks();
         let first = MediaTime(rig.last_voiced_ms * 8);
-        let part = CallInput::Final { text: "i need a crm".to_owned(), confidence: 0.9, ended: first };
+        let part = CallInput::Final {
+            text: "i need a crm".to_owned(),
+            confidence: 0.9,
+            alternatives: Vec::new(),
+            ended: first,
+        };
         rig.pass(320, true);
         if !late {
             rig.tell(part.clone());
@@ -437,7 +442,12 @@ fn noise_after_the_end_of_a_turn_delays_no_answer() {
     let ended = MediaTime(rig.last_voiced_ms * 8);
     rig.pass(320, false);
     rig.pass(32, true);
-    rig.tell(CallInput::Final { text: "i need a crm with contacts and deals".to_owned(), confidence: 0.9, ended });
+    rig.tell(CallInput::Final {
+        text: "i need a crm with contacts and deals".to_owned(),
+        confidence: 0.9,
+        alternatives: Vec::new(),
+        ended,
+    });
     assert_eq!(rig.heard().len(), 1);
 }
 
@@ -448,9 +458,14 @@ fn a_yes_and_a_pause_too_long_keep_the_confidence_of_the_yes() {
     rig.caller_speaks();
     rig.pass(96, true);
     let ended = MediaTime((rig.last_voiced_ms - 500) * 8);
-    rig.tell(CallInput::Final { text: "yes".to_owned(), confidence: 0.95, ended });
+    rig.tell(CallInput::Final { text: "yes".to_owned(), confidence: 0.95, alternatives: Vec::new(), ended });
     rig.caller_speaks();
-    rig.tell(CallInput::Final { text: String::new(), confidence: 0.0, ended: MediaTime(rig.now_ms * 8) });
+    rig.tell(CallInput::Final {
+        text: String::new(),
+        confidence: 0.0,
+        alternatives: Vec::new(),
+        ended: MediaTime(rig.now_ms * 8),
+    });
     assert_eq!(rig.submitted(), 1);
 }
 

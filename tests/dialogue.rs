@@ -68,7 +68,7 @@ fn play(d: &mut Dialogue, line: &str, said: &str) -> Option<Reply> {
         who => {
             let confidence =
                 who.strip_prefix("caller ").and_then(|c| c.parse().ok()).unwrap_or_else(|| panic!("who is {who}"));
-            d.hear(&Heard { text: what.to_owned(), confidence })
+            d.hear(&Heard::once(what, confidence))
         }
     })
 }
@@ -93,6 +93,9 @@ fn written(reply: &Reply) -> String {
             let _ = writeln!(out, "    => report {subject}");
         }
         Some(Intent::Operator) => out.push_str("    => operator\n"),
+        Some(Intent::CallBack { number, name }) => {
+            let _ = writeln!(out, "    => call back {number} {}", name.as_deref().unwrap_or("(no name)"));
+        }
         None => {}
     }
     if reply.expect != Expectation::Open {
@@ -130,6 +133,8 @@ macro_rules! conversations {
 }
 
 conversations!(
+    called_back,
+    called_back_by_keys,
     crm_by_voice,
     missing_slots,
     amended_in_the_read_back,
@@ -279,7 +284,7 @@ fn an_offer_starts_nothing_and_only_a_yes_leads_to_the_read_back() {
         assert_eq!(d.slots().asked, asked, "{key}");
     }
     let mut d = offered();
-    let doubtful = d.hear(&Heard { text: "yes".into(), confidence: 0.3 });
+    let doubtful = d.hear(&Heard::once("yes", 0.3));
     assert!(built(&doubtful).is_none() && d.slots().asked == Question::Offer);
 }
 
@@ -407,4 +412,25 @@ proptest! {
             prop_assert!(built(&reply).is_none());
         }
     }
+}
+
+#[test]
+fn another_reading_helps_and_never_approves() {
+    let mut d = dialogue();
+    d.greet();
+    let heard = |text: &str, others: &[&str]| Heard {
+        text: text.to_owned(),
+        confidence: 0.9,
+        alternatives: others.iter().map(|o| (*o).to_owned()).collect(),
+    };
+    let asked = d.hear(&heard("filled me assyrian weather", &["build me a salad", "build me a CRM with contacts"]));
+    assert!(asked.text().contains("Shall I build a CRM for you?"), "asked back, not begun: {}", asked.text());
+    let unsure = d.hear(&heard("less", &["yes", "yes please"]));
+    assert!(!unsure.text().contains("Here is what I have"), "a yes of another reading agrees to nothing");
+    let read_back = d.hear(&heard("yes", &[]));
+    assert_eq!(read_back.expect, Expectation::YesNo);
+    assert!(built(&d.hear(&heard("less", &["yes", "go ahead"]))).is_none(), "and approves nothing");
+    let changed = d.hear(&heard("and roads", &["add notes"]));
+    assert!(changed.text().contains("notes") || changed.text().contains("Notes"), "{}", changed.text());
+    assert!(built(&d.hear(&heard("yes", &[]))).is_some());
 }

@@ -54,7 +54,7 @@ impl<'a> Talk<'a> {
     /// Says a sentence over the line. Returns what was heard and what the agent answers.
     fn say(&mut self, sentence: &str, expectation: Expectation) -> (String, Reply) {
         let (text, confidence) = self.rig.call().hear(expectation, &turn("rms", &spoken(sentence)));
-        let reply = self.dialogue.hear(&Heard { text: text.clone(), confidence });
+        let reply = self.dialogue.hear(&Heard::once(text.clone(), confidence));
         self.started |= matches!(reply.intent, Some(Intent::Build(_)));
         (text, reply)
     }

@@ -14,6 +14,7 @@ pub mod double;
 pub mod eot;
 mod ffi;
 pub mod pack;
+pub mod pronounce;
 pub mod session;
 pub mod sherpa;
 pub mod tts;

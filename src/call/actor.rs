@@ -542,7 +542,9 @@ fn speech_input(call: CallId, event: SpeechEvent) -> Option<CallInput> {
         }
         SpeechEvent::Partial { text, .. } => CallInput::Partial(text),
         SpeechEvent::EndOfTurn { at, probability } => CallInput::EndOfTurn { at, probability },
-        SpeechEvent::Final { text, confidence, ended, .. } => CallInput::Final { text, confidence, ended },
+        SpeechEvent::Final { text, confidence, alternatives, ended, .. } => {
+            CallInput::Final { text, confidence, alternatives, ended }
+        }
         SpeechEvent::SpeakStarted { utterance, .. } => CallInput::SpeakStarted(utterance),
         SpeechEvent::Spoken { utterance, words, .. } => CallInput::Spoken { utterance, words },
         SpeechEvent::Failed { part, what } => {

@@ -43,6 +43,8 @@ pub enum CallInput {
         text: String,
         /// 0..=1.
         confidence: f32,
+        /// Other readings, the likelier first.
+        alternatives: Vec<String>,
         /// End of the speech that it is of.
         ended: MediaTime,
     },

@@ -110,6 +110,8 @@ pub struct CallMachine {
     /// Text of a turn whose end was decided too early, and the least sure of its parts.
     carried: String,
     carried_confidence: f32,
+    /// Other readings; only while one part has been carried.
+    carried_alternatives: Vec<String>,
     /// Last voiced sample of the turn that is being answered.
     answering: Option<Tick>,
     actions: VecDeque<CallAction>,
@@ -147,6 +149,7 @@ impl CallMachine {
             given_up: None,
             carried: String::new(),
             carried_confidence: 1.0,
+            carried_alternatives: Vec::new(),
             answering: None,
             actions: VecDeque::new(),
         }
@@ -222,7 +225,9 @@ impl CallMachine {
                 self.turn.handle_end_of_turn(at, probability);
                 self.follow_turn(now);
             }
-            CallInput::Final { text, confidence, ended } => self.handle_final(now, &text, confidence, ended),
+            CallInput::Final { text, confidence, alternatives, ended } => {
+                self.handle_final(now, &Heard { text, confidence, alternatives }, ended);
+            }
             CallInput::SpeakStarted(utterance) => self.handle_speak_started(now, utterance),
             CallInput::Spoken { utterance, words } => {
                 if let Some(said) = self.said(utterance) {
@@ -289,11 +294,11 @@ impl CallMachine {
     }
 
     /// The transcript of a turn or of a part of it.
-    fn handle_final(&mut self, now: Tick, text: &str, confidence: f32, ended: MediaTime) {
+    fn handle_final(&mut self, now: Tick, heard: &Heard, ended: MediaTime) {
         if self.given_up.is_some_and(|until| ended <= until.plus_ms(GIVEN_UP_SLACK_MS)) {
             return;
         }
-        self.carry(text, confidence);
+        self.carry(heard);
         let Some(turn) = self.end_of_turn else {
             if !self.caller_speaking {
                 // Nobody's turn: a cough, a murmur while the agent spoke.
@@ -307,17 +312,20 @@ impl CallMachine {
         self.conclude_turn(now, turn.decided);
     }
 
-    fn carry(&mut self, text: &str, confidence: f32) {
-        if text.is_empty() {
+    fn carry(&mut self, heard: &Heard) {
+        if heard.text.is_empty() {
             return;
         }
         if self.carried.is_empty() {
-            self.carried_confidence = confidence;
+            self.carried_confidence = heard.confidence;
+            self.carried_alternatives.clone_from(&heard.alternatives);
         } else {
             self.carried.push(' ');
-            self.carried_confidence = self.carried_confidence.min(confidence);
+            self.carried_confidence = self.carried_confidence.min(heard.confidence);
+            // Readings of one part are none of the whole.
+            self.carried_alternatives.clear();
         }
-        self.carried.push_str(text);
+        self.carried.push_str(&heard.text);
     }
 
     /// The caller's turn is over and all that will be known of it is known.
@@ -325,6 +333,7 @@ impl CallMachine {
         self.end_of_turn = None;
         let text = std::mem::take(&mut self.carried);
         let confidence = if text.is_empty() { 0.0 } else { self.carried_confidence };
+        let alternatives = if text.is_empty() { Vec::new() } else { std::mem::take(&mut self.carried_alternatives) };
         self.measure(Mark::AsrFinal, now.since(decided));
         self.turn.handle_final();
         self.follow_turn(now);
@@ -340,7 +349,7 @@ impl CallMachine {
             // Only a noise cut the goodbye off. Words would take the conversation up again.
             return self.hang_up(end);
         }
-        let reply = self.dialogue.hear(&Heard { text, confidence });
+        let reply = self.dialogue.hear(&Heard { text, confidence, alternatives });
         self.perform(now, reply);
         if self.saying.is_none() && !self.ended {
             self.turn.nothing_to_say();
@@ -486,7 +495,8 @@ impl CallMachine {
             Some(Intent::Build(manifest)) => self.actions.push_back(CallAction::Submit(Box::new(manifest))),
             Some(Intent::Report { subject }) => self.actions.push_back(CallAction::LookUp(subject)),
             // Nobody is configured to take the call, and the dialogue has said so.
-            Some(Intent::Operator) | None => {}
+            // A wish to be called back stands in the transcript, where the dialogue has just read it back.
+            Some(Intent::Operator | Intent::CallBack { .. }) | None => {}
         }
         self.turn.expect(reply.expect);
         self.actions.push_back(CallAction::Listen(reply.expect));

@@ -20,29 +20,32 @@
 //! | `Approval` | yes, heard after the question; key 1           | `Nothing`: the build starts              |
 //! | `Approval` | no                                             | `Change`                                 |
 //! | `Approval`, `Change` | a change                             | `Approval`, with the change read back    |
+//! | any        | wants a person                                 | `CallBack` (see `call_back`), then back  |
 //! | any        | the third prompt without progress              | goodbye; nothing was started             |
 //!
+//! | file | holds |
+//! |---|---|
+//! | `prompt` | the questions, and how they are asked again |
+//! | `call_back` | whom to call back, and where: digits and names, read back |
+//!
 //! Deliberately absent: knowledge of other calls' builds (facts come in by [`Dialogue::facts`]).
+
+mod call_back;
+mod prompt;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use self::call_back::CallBack;
+use self::prompt::{ASK_APPROVAL, ASK_FEATURES, ASK_OFFER, ASK_WHAT, PROMPTS_MAX};
 use super::draft::Draft;
 use super::{AppFacts, BuildStage, BuildUpdate, Expectation, Heard, Intent, Outcome, Persona, Reply, numbers};
 use crate::pipeline::intent::{Act, Context, Understanding, understand};
 
-/// Prompts without progress, the first question included, after which the agent says goodbye.
-const PROMPTS_MAX: u8 = 3;
 /// A spoken yes below this confidence of the recogniser is asked for again, or for the key.
 const YES_CONFIDENCE_MIN: f32 = 0.5;
 /// Words beside a yes to an offer; with more, the caller is speaking of something else.
 const OTHER_WORDS_MAX: usize = 3;
-
-const ASK_WHAT: &str = "What shall I build for you?";
-const ASK_OFFER: &str = "Shall I build a CRM for you?";
-const ASK_FEATURES: &str = "What shall it keep: contacts, deals, or both?";
-const ASK_APPROVAL: &str = "Shall I build it?";
-const HOW_TO_APPROVE: &str = "Say yes or press one.";
 
 /// What the agent has asked last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -62,6 +65,16 @@ pub enum Question {
     Change,
     /// Nothing: a build runs, or is over.
     Nothing,
+    /// Whether somebody shall call back.
+    CallBack,
+    /// On which number.
+    Number,
+    /// Whether the number was heard right.
+    NumberRight,
+    /// Who is to be called back.
+    Name,
+    /// Whether the name was heard right.
+    NameRight,
 }
 
 /// What still has to be learned before a build may start.
@@ -125,6 +138,8 @@ pub struct Dialogue {
     question_heard: bool,
     /// Whether the caller has said hello.
     greeted: bool,
+    /// What is known of a call back while it is asked for.
+    call_back: Option<CallBack>,
 }
 
 impl Dialogue {
@@ -145,6 +160,7 @@ impl Dialogue {
             last_expect: Expectation::Open,
             question_heard: false,
             greeted: false,
+            call_back: None,
         }
     }
 
@@ -187,9 +203,12 @@ impl Dialogue {
             Question::What | Question::Offer | Question::Instead => Context::AskedWhat,
             Question::Features => Context::AskedFeatures,
             Question::Approval | Question::Change => Context::AskedApproval,
+            Question::CallBack | Question::Number | Question::NumberRight | Question::Name | Question::NameRight => {
+                return self.hear_call_back(heard);
+            }
             Question::Nothing => Context::Free,
         };
-        let understood = understand(&heard.text, context);
+        let understood = self.read(heard, context);
         if let Some(reply) = self.common(&understood) {
             return reply;
         }
@@ -205,12 +224,40 @@ impl Dialogue {
                 self.hear_request(&understood)
             }
             Question::Features => self.hear_features(&understood),
-            Question::Approval | Question::Change => self.hear_answer(&understood, heard),
+            // The questions about a call back have been answered above.
+            _ => self.hear_answer(&understood, heard),
+        }
+    }
+
+    /// What a turn means. Where the best reading means nothing, another may; but an approval or an agreement is only ever
+    /// taken from the best, and a request that only another reading holds is asked back, not begun.
+    fn read(&self, heard: &Heard, context: Context) -> Understanding {
+        let best = understand(&heard.text, context);
+        if best.act != Act::Other || best.hinted || best.answer.yes > 0.0 || best.answer.no > 0.0 {
+            return best;
+        }
+        let useful = |other: &Understanding| match other.act {
+            Act::Features => matches!(context, Context::AskedFeatures | Context::AskedApproval),
+            Act::Report(_) | Act::Repeat | Act::Operator | Act::Help => true,
+            Act::BuildCrm => other.fires() && context == Context::AskedWhat,
+            _ => false,
+        };
+        let other = heard.alternatives.iter().map(|text| understand(text, context)).find(useful);
+        match other {
+            Some(mut other) if other.act == Act::BuildCrm => {
+                (other.act, other.hinted, other.confidence) = (Act::Other, true, best.confidence);
+                other
+            }
+            Some(other) => other,
+            None => best,
         }
     }
 
     /// A key: `0`–`9`, `*`, `#`. 1 yes, 2 change, 3 repeat, 0 operator, * stop.
     pub fn key(&mut self, key: char) -> Reply {
+        if let Some(reply) = self.call_back_key(key) {
+            return reply;
+        }
         match key {
             '1' if self.question == Question::Offer => self.take_offer(1.0, None),
             '2' if self.question == Question::Offer => self.stop(),
@@ -568,14 +615,6 @@ impl Dialogue {
         Reply { expect: self.last_expect, intent: Some(Intent::Report { subject }), ..Reply::default() }
     }
 
-    fn operator(&mut self) -> Reply {
-        let mut say = vec!["I am sorry. There is no operator set up here.".to_owned()];
-        let expect = self.ask_again(&mut say);
-        let mut reply = self.reply(say, expect);
-        reply.intent = Some(Intent::Operator);
-        reply
-    }
-
     fn again(&mut self) -> Reply {
         let mut say = self.last_say.clone();
         if let (Question::Approval, Some(draft)) = (self.question, &self.draft) {
@@ -586,110 +625,6 @@ impl Dialogue {
             say.push(ASK_WHAT.to_owned());
         }
         self.reply(say, self.last_expect)
-    }
-
-    // Questions.
-
-    fn ask_what(&mut self) -> Reply {
-        self.question = Question::What;
-        self.reply(vec![ASK_WHAT.to_owned()], Expectation::Open)
-    }
-
-    fn ask_change(&mut self) -> Reply {
-        self.question = Question::Change;
-        let say = vec!["What shall I change?".into(), "Say, for example: without deals, or: add notes.".into()];
-        self.reply(say, Expectation::Open)
-    }
-
-    fn ask_approval(&mut self, mut say: Vec<String>) -> Reply {
-        self.question = Question::Approval;
-        say.push(ASK_APPROVAL.to_owned());
-        say.push(HOW_TO_APPROVE.to_owned());
-        self.reply(say, Expectation::YesNo)
-    }
-
-    /// Adds the pending question to `say`; what is expected then.
-    fn ask_again(&self, say: &mut Vec<String>) -> Expectation {
-        let question: &[&str] = match self.question {
-            Question::What => &[ASK_WHAT],
-            Question::Offer => &[ASK_OFFER],
-            Question::Instead => &["Shall it be a CRM?"],
-            Question::Features => &[ASK_FEATURES],
-            Question::Approval => &[ASK_APPROVAL, HOW_TO_APPROVE],
-            Question::Change => &["What shall I change?"],
-            Question::Nothing => &[],
-        };
-        say.extend(question.iter().map(|q| (*q).to_owned()));
-        match self.question {
-            Question::Approval | Question::Instead | Question::Offer => Expectation::YesNo,
-            _ => Expectation::Open,
-        }
-    }
-
-    /// A prompt without progress: says `first`, then asks in other words; at the third it is goodbye.
-    fn fail(&mut self, first: &[&str]) -> Reply {
-        self.failures += 1;
-        if self.failures >= PROMPTS_MAX {
-            return self.give_up();
-        }
-        let mut say: Vec<String> = first.iter().map(|s| (*s).to_owned()).collect();
-        let second = self.failures == 2;
-        let prompt: &[&str] = match self.question {
-            Question::What if second => &["I can build a CRM, or tell you how one is doing.", ASK_WHAT],
-            Question::What => &["Say, for example: build a CRM with contacts and deals.", ASK_WHAT],
-            Question::Offer => &[ASK_OFFER, "Say yes or no."],
-            Question::Instead => &["Shall it be a CRM?", "Say yes or no."],
-            Question::Features if second => {
-                if let Some(draft) = &mut self.draft {
-                    draft.take_usual();
-                    say.push("I take contacts and deals.".to_owned());
-                    let read_back = draft.read_back();
-                    say.extend(read_back);
-                    return self.ask_approval(say);
-                }
-                &[ASK_WHAT]
-            }
-            Question::Features => &[ASK_FEATURES],
-            Question::Approval if second => {
-                say.push("Press two to change it, or star to stop.".to_owned());
-                return self.ask_approval(say);
-            }
-            Question::Approval => return self.ask_approval(say),
-            Question::Change => {
-                &["Say, for example: without deals, or: add notes.", "Or press three to hear it again."]
-            }
-            Question::Nothing => &["Ask me how it is doing, or say goodbye."],
-        };
-        say.extend(prompt.iter().map(|p| (*p).to_owned()));
-        let closed = matches!(self.question, Question::Instead | Question::Offer);
-        let expect = if closed { Expectation::YesNo } else { Expectation::Open };
-        self.reply(say, expect)
-    }
-
-    fn give_up(&mut self) -> Reply {
-        if self.build.is_some() {
-            return self.hang_up(&["I say goodbye for now."]);
-        }
-        self.draft = None;
-        self.hang_up(&["I am sorry, I can't help you like this.", "Nothing has been started.", "Goodbye."])
-    }
-
-    fn hang_up(&mut self, say: &[&str]) -> Reply {
-        let mut reply = self.say(say);
-        reply.hang_up = true;
-        reply
-    }
-
-    /// Says lines that ask nothing new.
-    fn say(&mut self, lines: &[&str]) -> Reply {
-        self.reply(lines.iter().map(|l| (*l).to_owned()).collect(), Expectation::Open)
-    }
-
-    fn reply(&mut self, say: Vec<String>, expect: Expectation) -> Reply {
-        self.question_heard = say.iter().any(|c| c == ASK_APPROVAL);
-        self.last_say.clone_from(&say);
-        self.last_expect = expect;
-        Reply { say, expect, intent: None, hang_up: false }
     }
 }
 

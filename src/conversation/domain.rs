@@ -7,18 +7,37 @@
 //! Deliberately absent: n-grams (`speech`), yes/no and digit grammars (`speech`), understanding (`pipeline::intent`).
 
 use super::classes::*;
+use super::values;
 use crate::limits::DOMAIN_SENTENCES_MAX;
 
 /// Training text and lexicon for a small language model.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DomainText {
     /// Lower-case sentences, one a line, no punctuation but the apostrophe.
     pub sentences: String,
     /// What callers of a box that has built something say most, one a line; worth many of the other sentences.
     pub usual: String,
+    /// What stands for more sentences than can be written down: products of word classes.
+    pub patterns: Vec<Pattern>,
+    /// Names that callers give, lower case.
+    pub names: Vec<String>,
     /// Words that the CMU dictionary may lack or say otherwise, with ARPAbet phones separated by blanks; a word may come
     /// twice when it is said in two ways.
     pub pronunciations: Vec<(String, String)>,
+    /// Words and how they are said, in other words: `sqlite` is "see quell light".
+    pub respellings: Vec<(String, String)>,
+}
+
+/// A word class: phrases and how often each is said, relative to the others of its class. An empty phrase leaves it out.
+pub type Class = Vec<(String, f64)>;
+
+/// A product of word classes: every sentence that takes one member of each.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pattern {
+    /// In the order in which they are said.
+    pub parts: Vec<Class>,
+    /// How many sentences of the text it is worth.
+    pub weight: f64,
 }
 
 /// Sentences of everyday talk, one a line.
@@ -131,7 +150,16 @@ pub fn domain() -> DomainText {
     let mut sentences = lines.join("\n");
     sentences.push('\n');
     let pronunciations = PRONUNCIATIONS.iter().map(|(w, p)| ((*w).to_owned(), (*p).to_owned())).collect();
-    DomainText { sentences, usual: USUAL.to_owned(), pronunciations }
+    let mut patterns: Vec<Pattern> = TEMPLATES.iter().map(Template::pattern).collect();
+    patterns.extend(values::patterns());
+    DomainText {
+        sentences,
+        usual: USUAL.to_owned(),
+        patterns,
+        names: values::names(),
+        pronunciations,
+        respellings: Vec::new(),
+    }
 }
 
 impl Template {
@@ -145,6 +173,12 @@ impl Template {
             step += 1;
         }
         (0..count).map(move |n| self.sentence(n * step.max(1) % all.max(1))).filter(|s| !stutters(s))
+    }
+
+    /// All of its sentences.
+    fn pattern(&self) -> Pattern {
+        let class = |words: &Words| words.iter().map(|phrase| ((*phrase).to_owned(), 1.0)).collect();
+        Pattern { parts: self.parts.iter().map(class).collect(), weight: self.most as f64 }
     }
 
     fn sentence(&self, mut index: usize) -> String {

@@ -13,13 +13,21 @@ pub struct Heard {
     pub text: String,
     /// The recogniser's own confidence, 0..=1; 1.0 where it has none to give.
     pub confidence: f32,
+    /// Other readings of the same sound, the likelier first; may be empty.
+    pub alternatives: Vec<String>,
 }
 
 impl Heard {
     /// Text that is certain, e.g. typed.
     #[must_use]
     pub fn certain(text: impl Into<String>) -> Self {
-        Self { text: text.into(), confidence: 1.0 }
+        Self::once(text, 1.0)
+    }
+
+    /// One reading, with the recogniser's confidence in it.
+    #[must_use]
+    pub fn once(text: impl Into<String>, confidence: f32) -> Self {
+        Self { text: text.into(), confidence, alternatives: Vec::new() }
     }
 }
 
@@ -57,6 +65,13 @@ pub enum Intent {
     },
     /// The caller asked for a person. Nobody is configured, and the caller was told so.
     Operator,
+    /// The caller wants to be called back; both were read back and confirmed.
+    CallBack {
+        /// Digits only, 3–15.
+        number: String,
+        /// As it is written; `None` when it was not given.
+        name: Option<String>,
+    },
 }
 
 /// How far a build has come: the stages of a manifest's life (`research`: one row a stage, in this order).

@@ -15,9 +15,12 @@ mod history;
 mod numbers;
 mod persona;
 mod prompts;
+pub mod spoken;
+mod values;
+mod vocabulary;
 
 pub use dialogue::{Dialogue, Question, Slot, Slots};
-pub use domain::{DomainText, domain};
+pub use domain::{Class, DomainText, Pattern, domain};
 pub use exchange::{AppFacts, BuildStage, BuildUpdate, Heard, Intent, Outcome, Reply};
 pub use expectation::Expectation;
 pub use history::{History, Speaker, Turn, WordTime, heard_words};

@@ -29,7 +29,7 @@ pub fn prompts(persona: &Persona) -> Vec<String> {
                 break;
             }
             over = match turn % 3 {
-                0 => take(&dialogue.hear(&Heard { text: "mumble".into(), confidence: 0.1 })),
+                0 => take(&dialogue.hear(&Heard { text: "mumble".into(), confidence: 0.1, alternatives: Vec::new() })),
                 1 => take(&dialogue.no_input()),
                 _ => take(&dialogue.key('9')),
             };

@@ -293,7 +293,8 @@ impl Ear {
 
     fn answer_nothing(&self, started: MediaTime, ended: MediaTime, asked: Instant) {
         let took = asked.elapsed();
-        tell(&self.events, SpeechEvent::Final { text: String::new(), confidence: 0.0, started, ended, took });
+        let (text, alternatives) = (String::new(), Vec::new());
+        tell(&self.events, SpeechEvent::Final { text, confidence: 0.0, alternatives, started, ended, took });
     }
 
     fn report(&mut self, voiced: bool, end: MediaTime) {

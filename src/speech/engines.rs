@@ -15,7 +15,7 @@ use super::recogniser::Recogniser;
 use super::recogniser::pocketsphinx::PocketSphinxRecogniser;
 use super::search;
 use super::tts::{Rehearsal, VoiceSource, rehearse_with};
-use crate::config::{Config, EngineChoice, phones};
+use crate::config::{Config, EngineChoice};
 use crate::conversation::DomainText;
 use crate::limits::RECOGNISERS_MAX;
 use callwright_models::Assets;
@@ -234,21 +234,9 @@ fn pocketsphinx(ask: &Ask<'_>) -> Result<Opened<Recognisers>, Unavailable> {
 /// The domain with an agent's own words in it.
 fn taught(domain: &DomainText, vocabulary: &[String], lexicon: &BTreeMap<String, String>) -> DomainText {
     let mut domain = domain.clone();
-    for words in vocabulary {
-        let plain: String =
-            words.to_lowercase().chars().map(|c| if c.is_ascii_lowercase() || c == '\'' { c } else { ' ' }).collect();
-        let plain = plain.split_whitespace().collect::<Vec<_>>().join(" ");
-        if !plain.is_empty() {
-            domain.sentences.push_str(&plain);
-            domain.sentences.push('\n');
-        }
-    }
+    domain.know(vocabulary);
     for (word, said) in lexicon {
-        if let Some(phones) = phones(said) {
-            // The model's phones carry no stress.
-            let phones: Vec<&str> = phones.map(|phone| phone.trim_end_matches(['0', '1', '2'])).collect();
-            domain.pronunciations.push((word.to_lowercase(), phones.join(" ")));
-        }
+        domain.pronounce(word, said);
     }
     domain
 }

@@ -46,6 +46,9 @@ pub enum SpeechEvent {
         text: String,
         /// 0–1. Below 0.5 do not take it for an approval.
         confidence: f32,
+        /// Other readings of the same sound, the likelier first; empty where the engine gives none. Never take one for an
+        /// approval.
+        alternatives: Vec<String>,
         /// First sample of the speech.
         started: MediaTime,
         /// End of the speech.

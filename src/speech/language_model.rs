@@ -2,12 +2,15 @@
 //! model is made from the domain's own text when the daemon starts. Pure, any thread.
 //!
 //! A 3-gram with interpolated Witten–Bell smoothing: `p(w|h) = (c(hw) + T(h)·p(w|h')) / (c(h) + T(h))`, where `T(h)` is the
-//! number of distinct words seen after `h` and `h'` is `h` without its oldest word; below the unigram lies the uniform
+//! number of distinct words seen after `h` (expected counts below one count in part) and `h'` is `h` without its oldest word; below the unigram lies the uniform
 //! distribution. The back-off weight `T(h) / (c(h) + T(h))` makes the ARPA file say exactly the same, so probabilities sum
 //! to one for every history (tested). Deliberately absent: unknown words (the recogniser cannot hear them), pruning.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+
+/// Expected counts of triples below this are not kept at all.
+const EXPECTED_MIN: f64 = 0.002;
 
 const START: &str = "<s>";
 const END: &str = "</s>";
@@ -20,24 +23,33 @@ const END_WORD: Word = 1;
 #[derive(Clone, Debug, Default)]
 struct Continuations {
     total: f64,
+    /// `T(h)`: words seen, a word that was expected less than once counting for that part of one.
+    kinds: f64,
     counts: BTreeMap<Word, f64>,
 }
 
 impl Continuations {
     fn add(&mut self, word: Word, weight: f64) {
+        let count = self.counts.entry(word).or_default();
         self.total += weight;
-        *self.counts.entry(word).or_default() += weight;
+        self.kinds += (*count + weight).min(1.0) - count.min(1.0);
+        *count += weight;
     }
 
     /// `T(h)` as a share of everything: the weight left to the shorter history.
     fn back_off(&self) -> f64 {
-        let kinds = self.counts.len() as f64;
-        if self.total > 0.0 { kinds / (self.total + kinds) } else { 1.0 }
+        if self.total > 0.0 { self.kinds / (self.total + self.kinds) } else { 1.0 }
     }
 
     fn share(&self, word: Word) -> f64 {
-        let kinds = self.counts.len() as f64;
-        self.counts.get(&word).map_or(0.0, |count| count / (self.total + kinds))
+        self.counts.get(&word).map_or(0.0, |count| count / (self.total + self.kinds))
+    }
+
+    /// Forgets what was expected less than `least` times.
+    fn prune(&mut self, least: f64) {
+        self.counts.retain(|_, count| *count >= least);
+        self.total = self.counts.values().sum();
+        self.kinds = self.counts.values().map(|count| count.min(1.0)).sum();
     }
 }
 
@@ -99,6 +111,107 @@ impl LanguageModel {
                 }
             }
         }
+    }
+
+    /// Counts a product of word classes: every sentence that takes one member of each part counts in proportion to its
+    /// members' weights, `weight` sentences in all. The counts are exact and cost the sum of the parts, not their product:
+    /// what follows a part depends on its last two words alone.
+    pub fn add_product<'a>(&mut self, parts: impl IntoIterator<Item = &'a [(&'a str, f64)]>, weight: f64) {
+        // Where a sentence may stand between two parts: its last two words, and how many sentences do.
+        let mut states: BTreeMap<(Option<Word>, Word), f64> = BTreeMap::from([((None, START_WORD), weight)]);
+        for part in parts {
+            let sum: f64 = part.iter().map(|(_, weight)| weight).sum();
+            let phrases: Vec<(Vec<Word>, f64)> = part
+                .iter()
+                .map(|(phrase, share)| {
+                    (phrase.split_whitespace().map(|word| self.number(&word.to_lowercase())).collect(), share / sum)
+                })
+                .collect();
+            states = self.count_part(&states, &phrases);
+        }
+        // Nothing was said.
+        states.remove(&(None, START_WORD));
+        self.count_part(&states, &[(vec![END_WORD], 1.0)]);
+    }
+
+    /// Counts what a part adds after `states`; gives the states after it.
+    fn count_part(
+        &mut self,
+        states: &BTreeMap<(Option<Word>, Word), f64>,
+        phrases: &[(Vec<Word>, f64)],
+    ) -> BTreeMap<(Option<Word>, Word), f64> {
+        let total: f64 = states.values().sum();
+        let (mut firsts, mut pairs) = (BTreeMap::<Word, f64>::new(), BTreeMap::<(Word, Word), f64>::new());
+        let mut lasts = BTreeMap::<Word, f64>::new();
+        for ((_, last), count) in states {
+            *lasts.entry(*last).or_default() += count;
+        }
+        let mut after = BTreeMap::new();
+        for (phrase, share) in phrases {
+            for word in phrase {
+                self.unigrams.add(*word, total * share);
+            }
+            // Within the phrase nothing depends on what stood before it.
+            for pair in phrase.windows(2) {
+                self.bigrams.entry(pair[0]).or_default().add(pair[1], total * share);
+            }
+            for three in phrase.windows(3) {
+                self.trigrams.entry((three[0], three[1])).or_default().add(three[2], total * share);
+            }
+            match phrase.as_slice() {
+                [] => {
+                    for (state, count) in states {
+                        *after.entry(*state).or_default() += count * share;
+                    }
+                }
+                [only] => {
+                    *firsts.entry(*only).or_default() += share;
+                    for (last, count) in &lasts {
+                        *after.entry((Some(*last), *only)).or_default() += count * share;
+                    }
+                }
+                [first, second, ..] => {
+                    *firsts.entry(*first).or_default() += share;
+                    *pairs.entry((*first, *second)).or_default() += share;
+                    let [.., before, last] = phrase.as_slice() else { continue };
+                    *after.entry((Some(*before), *last)).or_default() += total * share;
+                }
+            }
+        }
+        for (last, count) in &lasts {
+            let continuations = self.bigrams.entry(*last).or_default();
+            for (first, share) in &firsts {
+                continuations.add(*first, count * share);
+            }
+            for ((first, second), share) in &pairs {
+                if count * share >= EXPECTED_MIN {
+                    self.trigrams.entry((*last, *first)).or_default().add(*second, count * share);
+                }
+            }
+        }
+        for ((before, last), count) in states {
+            let Some(before) = before else { continue };
+            for (first, share) in &firsts {
+                if count * share >= EXPECTED_MIN {
+                    self.trigrams.entry((*before, *last)).or_default().add(*first, count * share);
+                }
+            }
+        }
+        after
+    }
+
+    /// Forgets pairs and triples that were expected less than `least` times: they say little that the shorter history does
+    /// not, and they are most of the model.
+    pub fn prune(&mut self, least: f64) {
+        for continuations in self.bigrams.values_mut().chain(self.trigrams.values_mut()) {
+            continuations.prune(least);
+        }
+        self.bigrams.retain(|_, after| !after.counts.is_empty());
+        self.trigrams.retain(|_, after| !after.counts.is_empty());
+        // A file gives the weight of a history with its own n-gram, so a longer one needs it.
+        let bigrams = &self.bigrams;
+        self.trigrams
+            .retain(|(first, second), _| bigrams.get(first).is_some_and(|after| after.counts.contains_key(second)));
     }
 
     /// Words that the model can produce, in order of appearance.
@@ -303,6 +416,52 @@ mod tests {
             let (ours, file) = (model.probability(&words[..2], words[2]), arpa_probability(&arpa, &words));
             assert!((ours / file - 1.0).abs() < 1e-3, "{words:?}: {ours} {file}");
         }
+    }
+
+    #[test]
+    fn a_product_counts_as_all_its_sentences_would() {
+        let parts: [&[(&str, f64)]; 4] = [
+            &[("", 1.0), ("hello", 1.0)],
+            &[("build", 1.0), ("put together", 1.0), ("make", 2.0)],
+            &[("a crm", 3.0), ("one", 1.0)],
+            &[("", 1.0), ("please", 1.0), ("thank you very much", 2.0)],
+        ];
+        let mut product = LanguageModel::default();
+        product.add_product(parts, 1000.0);
+        let mut sentences = LanguageModel::default();
+        for (a, x) in parts[0] {
+            for (b, y) in parts[1] {
+                for (c, z) in parts[2] {
+                    for (d, u) in parts[3] {
+                        sentences.add(&format!("{a} {b} {c} {d}"), 1000.0 * x * y * z * u / (2.0 * 4.0 * 4.0 * 4.0));
+                    }
+                }
+            }
+        }
+        let words: Vec<&str> = sentences.vocabulary().collect();
+        for a in words.iter().chain([&START]) {
+            for b in words.iter().chain([&START]) {
+                for c in words.iter().chain([&END]) {
+                    let (one, other) = (product.probability(&[a, b], c), sentences.probability(&[a, b], c));
+                    assert!((one - other).abs() < 1e-9, "{a} {b} {c}: {one} {other}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_pruned_model_is_smaller_and_still_proper() {
+        let mut model = LanguageModel::from_text(TEXT);
+        let before = model.to_arpa().len();
+        model.prune(2.0);
+        let arpa = model.to_arpa();
+        assert!(arpa.len() < before);
+        for history in [[START, "i"], ["i", "need"], ["crm", "with"]] {
+            assert!((sum(&model, &history) - 1.0).abs() < 1e-9);
+        }
+        let words = ["i", "need", "a"];
+        let (ours, file) = (model.probability(&words[..2], words[2]), arpa_probability(&arpa, &words));
+        assert!((ours / file - 1.0).abs() < 1e-3, "{ours} {file}");
     }
 
     proptest! {

@@ -14,7 +14,8 @@
 //! | `asr` | the recogniser threads; `asr/room` how turns share the places of an engine |
 //! | `recogniser/` | what they ask of an engine, and one file an engine |
 //! | `search` | what the embedded recogniser listens for under each expectation |
-//! | `language_model` | 3-gram models from the domain's sentences (pure) |
+//! | `language_model` | 3-gram models from the domain's sentences and word classes (pure) |
+//! | `network` | what it listens for where the answer has a known shape (pure) |
 //! | `tts/` | the threads that speak: clauses, prompt cache, backlog, flush |
 //! | `synthesiser/` | what it asks of a voice, and one file an engine |
 //! | `clause` | where a text is cut for synthesis (pure) |
@@ -35,6 +36,7 @@ mod engines;
 pub mod event;
 mod lane;
 pub mod language_model;
+mod network;
 mod normalise;
 mod plane;
 mod progress;

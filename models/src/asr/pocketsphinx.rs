@@ -8,6 +8,7 @@
 use super::{AsrError, Hypothesis, Word};
 use crate::assets::{AssetError, Assets};
 use crate::ffi::pocketsphinx::{Library, RawDecoder, Setting};
+use crate::pronounce::LetterToSound;
 use std::collections::HashMap;
 use std::fmt;
 use std::fs;
@@ -20,6 +21,9 @@ pub const SAMPLE_RATE: u32 = 16_000;
 /// Milliseconds per feature frame.
 const FRAME_MS: u32 = 10;
 
+/// Paths of the lattice that are looked at for each other reading: many differ in silences alone.
+const ALTERNATIVE_LOOKS: usize = 6;
+
 /// Two guesses at one word start within this of each other.
 const SAME_WORD_SPAN_MS: f64 = 150.0;
 
@@ -30,6 +34,8 @@ pub enum Search {
     LanguageModel(String),
     /// A grammar, JSGF text.
     Grammar(String),
+    /// A network of words with probabilities, in PocketSphinx's FSG text form.
+    Network(String),
 }
 
 /// Everything that a decoder is made from.
@@ -66,6 +72,10 @@ pub struct Tuning {
     pub filler: f64,
     /// `cmninit`: cepstral mean to start from, comma separated.
     pub cepstral_mean: Option<String>,
+    /// `mllr`: transform of the acoustic model's means, in PocketSphinx's text form.
+    pub mean_transform: Option<&'static str>,
+    /// Other readings given with a result, at most.
+    pub alternatives: usize,
 }
 
 impl Default for Tuning {
@@ -81,6 +91,8 @@ impl Default for Tuning {
             silence: 0.005,
             filler: 1e-8,
             cepstral_mean: None,
+            mean_transform: None,
+            alternatives: 0,
         }
     }
 }
@@ -91,6 +103,8 @@ pub struct PocketSphinx {
     library: Library,
     acoustic_model: PathBuf,
     dictionary: PathBuf,
+    /// For words that the dictionary lacks; without Flite there are none.
+    letter_to_sound: Option<LetterToSound>,
 }
 
 impl fmt::Debug for PocketSphinx {
@@ -109,6 +123,7 @@ impl PocketSphinx {
             library: Library::load(&assets.pocketsphinx()?)?,
             acoustic_model: assets.acoustic_model()?,
             dictionary: assets.pronunciations()?,
+            letter_to_sound: LetterToSound::load(assets).ok(),
         })
     }
 
@@ -128,6 +143,12 @@ impl PocketSphinx {
             }
         }
         Ok(found)
+    }
+
+    /// Phones of a word that the dictionary lacks, by letter-to-sound rules; `None` without them, or for what is no word.
+    #[must_use]
+    pub fn guess(&self, word: &str) -> Option<String> {
+        self.letter_to_sound.as_ref()?.phones(word)
     }
 
     /// Makes a decoder. Takes 30–150 ms and about 10 MB with a domain of a thousand words: at start, never in a call.
@@ -166,6 +187,10 @@ impl PocketSphinx {
         if let Some(mean) = &t.cepstral_mean {
             settings.push(Setting::Text("cmninit", mean.clone()));
         }
+        if let Some(transform) = t.mean_transform {
+            let file = scratch.write("telephone.mllr", transform)?;
+            settings.push(Setting::Text("mllr", file.to_string_lossy().into_owned()));
+        }
         let mut raw = self
             .library
             .decoder(&settings)
@@ -174,13 +199,23 @@ impl PocketSphinx {
             let accepted = match search {
                 Search::LanguageModel(arpa) => raw.add_language_model(name, &scratch.write("search.arpa", arpa)?),
                 Search::Grammar(jsgf) => raw.add_grammar(name, jsgf),
+                Search::Network(fsg) => {
+                    raw.add_network(name, &scratch.write("search.fsg", fsg)?, plan.tuning.language_weight)
+                }
             };
             if !accepted {
                 return Err(AsrError::Refused { what: format!("the search '{name}'") });
             }
         }
         let start_mean = raw.cepstral_mean();
-        let mut decoder = Decoder { raw, active: None, in_utterance: false, start_mean };
+        let mut decoder = Decoder {
+            raw,
+            active: None,
+            in_utterance: false,
+            start_mean,
+            language_weight: t.language_weight,
+            alternatives: t.alternatives,
+        };
         if let Some((first, _)) = plan.searches.first() {
             decoder.activate(first)?;
         }
@@ -229,6 +264,8 @@ pub struct Decoder {
     active: Option<&'static str>,
     in_utterance: bool,
     start_mean: Option<String>,
+    language_weight: f64,
+    alternatives: usize,
 }
 
 impl fmt::Debug for Decoder {
@@ -270,6 +307,18 @@ impl Decoder {
     /// [`AsrError::Refused`] for malformed JSGF or words without pronunciation.
     pub fn set_grammar(&mut self, name: &'static str, jsgf: &str) -> Result<(), AsrError> {
         if !self.in_utterance && self.raw.add_grammar(name, jsgf) {
+            return Ok(());
+        }
+        Err(AsrError::Refused { what: format!("the search '{name}'") })
+    }
+
+    /// Adds a named search, or replaces it, by a word network (FSG text). A millisecond for a network of tens of states.
+    ///
+    /// # Errors
+    /// [`AsrError::Refused`] for malformed text or words without pronunciation, and within an utterance.
+    pub fn set_network(&mut self, name: &'static str, fsg: &str) -> Result<(), AsrError> {
+        let file = Scratch::new()?.write("search.fsg", fsg)?;
+        if !self.in_utterance && self.raw.add_network(name, &file, self.language_weight) {
             return Ok(());
         }
         Err(AsrError::Refused { what: format!("the search '{name}'") })
@@ -377,7 +426,17 @@ impl Decoder {
         }
         let log_sum: f64 = words.iter().map(|word| f64::from(word.posterior).max(1e-6).ln()).sum();
         let confidence = if words.is_empty() { 0.0 } else { (log_sum / words.len() as f64).exp() as f32 };
-        Hypothesis { text, confidence, words, frames, alternatives: Vec::new() }
+        let mut alternatives = Vec::new();
+        if self.alternatives > 0 {
+            let looks = self.alternatives * ALTERNATIVE_LOOKS;
+            for other in self.raw.best_texts(self.alternatives + 1, looks) {
+                let other = plain(&other);
+                if other != text && alternatives.len() < self.alternatives && !alternatives.contains(&other) {
+                    alternatives.push(other);
+                }
+            }
+        }
+        Hypothesis { text, confidence, words, frames, alternatives }
     }
 }
 

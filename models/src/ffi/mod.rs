@@ -4,6 +4,7 @@
 //! state, and the wrappers hold plain function pointers.
 
 pub(crate) mod flite;
+pub(crate) mod lexicon;
 pub(crate) mod pocketsphinx;
 pub(crate) mod sherpa;
 

@@ -7,7 +7,7 @@
 
 use super::{Blame, open, symbol};
 use crate::assets::{AssetError, SETUP_COMMAND};
-use std::ffi::{CStr, CString, c_char, c_double, c_int, c_long, c_void};
+use std::ffi::{CStr, CString, c_char, c_double, c_float, c_int, c_long, c_void};
 use std::path::Path;
 use std::ptr;
 use std::sync::{Mutex, PoisonError};
@@ -28,6 +28,9 @@ struct Functions {
     free: unsafe extern "C" fn(Pointer) -> c_int,
     add_lm_file: unsafe extern "C" fn(Pointer, *const c_char, *const c_char) -> c_int,
     add_jsgf_string: unsafe extern "C" fn(Pointer, *const c_char, *const c_char) -> c_int,
+    fsg_read: unsafe extern "C" fn(*const c_char, Pointer, c_float) -> Pointer,
+    fsg_free: unsafe extern "C" fn(Pointer) -> c_int,
+    add_fsg: unsafe extern "C" fn(Pointer, *const c_char, Pointer) -> c_int,
     activate_search: unsafe extern "C" fn(Pointer, *const c_char) -> c_int,
     add_word: unsafe extern "C" fn(Pointer, *const c_char, *const c_char, c_int) -> c_int,
     get_cmn: unsafe extern "C" fn(Pointer, c_int) -> *const c_char,
@@ -56,6 +59,10 @@ struct Functions {
     latlink_iter_next: unsafe extern "C" fn(Pointer) -> Pointer,
     latlink_iter_link: unsafe extern "C" fn(Pointer) -> Pointer,
     latlink_prob: unsafe extern "C" fn(Pointer, Pointer, *mut i32) -> i32,
+    nbest: unsafe extern "C" fn(Pointer) -> Pointer,
+    nbest_next: unsafe extern "C" fn(Pointer) -> Pointer,
+    nbest_hyp: unsafe extern "C" fn(Pointer, *mut i32) -> *const c_char,
+    nbest_free: unsafe extern "C" fn(Pointer),
 }
 
 /// A value of the decoder's configuration, with the option's name.
@@ -124,6 +131,9 @@ impl Library {
                     free: symbol(library, "ps_free", BLAME)?,
                     add_lm_file: symbol(library, "ps_add_lm_file", BLAME)?,
                     add_jsgf_string: symbol(library, "ps_add_jsgf_string", BLAME)?,
+                    fsg_read: symbol(library, "fsg_model_readfile", BLAME)?,
+                    fsg_free: symbol(library, "fsg_model_free", BLAME)?,
+                    add_fsg: symbol(library, "ps_add_fsg", BLAME)?,
                     activate_search: symbol(library, "ps_activate_search", BLAME)?,
                     add_word: symbol(library, "ps_add_word", BLAME)?,
                     get_cmn: symbol(library, "ps_get_cmn", BLAME)?,
@@ -152,6 +162,10 @@ impl Library {
                     latlink_iter_next: symbol(library, "ps_latlink_iter_next", BLAME)?,
                     latlink_iter_link: symbol(library, "ps_latlink_iter_link", BLAME)?,
                     latlink_prob: symbol(library, "ps_latlink_prob", BLAME)?,
+                    nbest: symbol(library, "ps_nbest", BLAME)?,
+                    nbest_next: symbol(library, "ps_nbest_next", BLAME)?,
+                    nbest_hyp: symbol(library, "ps_nbest_hyp", BLAME)?,
+                    nbest_free: symbol(library, "ps_nbest_free", BLAME)?,
                 },
                 symbol::<unsafe extern "C" fn(Pointer)>(library, "err_set_logfp", BLAME)?,
             )
@@ -215,6 +229,22 @@ impl RawDecoder {
         unsafe { (self.functions.add_jsgf_string)(self.raw, c(name).as_ptr(), c(jsgf).as_ptr()) == 0 }
     }
 
+    /// Adds a word network in the library's own text form; `language_weight` is the decoder's.
+    pub(crate) fn add_network(&mut self, name: &str, file: &Path, language_weight: f64) -> bool {
+        let f = self.functions;
+        let file = c(&file.to_string_lossy());
+        // SAFETY: see above; the search retains the network, and ours is released here.
+        unsafe {
+            let network = (f.fsg_read)(file.as_ptr(), (f.get_logmath)(self.raw), language_weight as c_float);
+            if network.is_null() {
+                return false;
+            }
+            let accepted = (f.add_fsg)(self.raw, c(name).as_ptr(), network) == 0;
+            (f.fsg_free)(network);
+            accepted
+        }
+    }
+
     pub(crate) fn activate(&mut self, name: &str) -> bool {
         // SAFETY: see above.
         unsafe { (self.functions.activate_search)(self.raw, c(name).as_ptr()) == 0 }
@@ -265,6 +295,40 @@ impl RawDecoder {
             let logmath = (self.functions.get_logmath)(self.raw);
             (self.functions.logmath_exp)(logmath, (self.functions.get_prob)(self.raw))
         }
+    }
+
+    /// Texts through the lattice, the best first, each at most once; `looks` bounds the work. Meaningful only after
+    /// [`end`](Self::end) and [`hypothesis`](Self::hypothesis).
+    pub(crate) fn best_texts(&mut self, most: usize, looks: usize) -> Vec<String> {
+        let f = self.functions;
+        let mut texts: Vec<String> = Vec::new();
+        // SAFETY: see above; the iterator is freed by the library when `nbest_next` returns null, else here.
+        unsafe {
+            let mut at = (f.nbest)(self.raw);
+            for _ in 0..looks {
+                if at.is_null() {
+                    return texts;
+                }
+                at = (f.nbest_next)(at);
+                if at.is_null() {
+                    return texts;
+                }
+                let mut score = 0;
+                if let Some(text) = owned((f.nbest_hyp)(at, &raw mut score))
+                    && !text.is_empty()
+                    && !texts.contains(&text)
+                {
+                    texts.push(text);
+                    if texts.len() == most {
+                        break;
+                    }
+                }
+            }
+            if !at.is_null() {
+                (f.nbest_free)(at);
+            }
+        }
+        texts
     }
 
     pub(crate) fn frames(&mut self) -> i32 {

@@ -79,7 +79,14 @@ mod tests {
 
     fn ended(text: &str) -> SpeechEvent {
         let (started, ended) = (MediaTime(8000), MediaTime(20_000));
-        SpeechEvent::Final { text: text.into(), confidence: 0.8, started, ended, took: Duration::ZERO }
+        SpeechEvent::Final {
+            text: text.into(),
+            confidence: 0.8,
+            alternatives: Vec::new(),
+            started,
+            ended,
+            took: Duration::ZERO,
+        }
     }
 
     #[test]

@@ -436,7 +436,8 @@ impl Room {
 fn tell_final(events: &mpsc::Sender<SpeechEvent>, heard: Hypothesis, end: End) {
     let End { started, ended, asked } = end;
     let took = asked.elapsed();
-    tell(events, SpeechEvent::Final { text: heard.text, confidence: heard.confidence, started, ended, took });
+    let Hypothesis { text, confidence, alternatives, .. } = heard;
+    tell(events, SpeechEvent::Final { text, confidence, alternatives, started, ended, took });
 }
 
 #[cfg(test)]

@@ -7,10 +7,12 @@ use crate::conversation::Expectation;
 use crate::speech::search;
 use callwright_dsp::resample::half_band::Upsampler2;
 use callwright_models::asr::Decoder;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 struct Place {
     decoder: Decoder,
+    /// Searches that were added since it was made.
+    added: BTreeSet<&'static str>,
     expectation: Expectation,
     upsampler: Upsampler2,
 }
@@ -24,7 +26,12 @@ pub(in crate::speech) struct PocketSphinxRecogniser {
 
 impl PocketSphinxRecogniser {
     pub(in crate::speech) fn new(decoders: Vec<Decoder>) -> Self {
-        let place = |decoder| Place { decoder, expectation: Expectation::Open, upsampler: Upsampler2::default() };
+        let place = |decoder| Place {
+            decoder,
+            added: BTreeSet::new(),
+            expectation: Expectation::Open,
+            upsampler: Upsampler2::default(),
+        };
         Self { places: decoders.into_iter().map(place).collect(), finished: VecDeque::new(), wide: Vec::new() }
     }
 }
@@ -38,9 +45,16 @@ impl Recogniser for PocketSphinxRecogniser {
         let place = &mut self.places[place];
         place.upsampler = Upsampler2::default();
         place.expectation = expectation;
+        let name = search::name(expectation);
+        if let Some(network) = search::network(expectation)
+            && !place.added.contains(name)
+        {
+            place.decoder.set_network(name, &network).map_err(|error| error.to_string())?;
+            place.added.insert(name);
+        }
         place
             .decoder
-            .activate(search::name(expectation))
+            .activate(name)
             .and_then(|()| place.decoder.start(memory.as_deref()))
             .map_err(|error| error.to_string())
     }

@@ -1,0 +1,200 @@
+//! Whom to call back, and where. Purpose: a caller who wants a person leaves a number and a name. Pure.
+//!
+//! The number is dictated or keyed and read back in groups; the name is said, spelled or left out, and read back letter by
+//! letter. After one failure the keypad is offered. Then the conversation goes on where it was. Invariant: a number leaves
+//! only after a yes, or key 1, to its read-back. Deliberately absent: the call itself.
+
+use super::prompt::{ASK_CALL_BACK, ASK_NAME, ASK_NUMBER, ASK_RIGHT, CALL_BACK_DIGITS};
+use super::{Dialogue, Question, YES_CONFIDENCE_MIN};
+use crate::conversation::{Expectation, Heard, Intent, Reply, spoken};
+use crate::pipeline::intent::{Act, Context, understand};
+
+/// Digits that are a telephone number: ITU-T E.164 allows 15, short numbers have 3.
+const DIGITS_MIN: usize = 3;
+const DIGITS_MAX: usize = 15;
+
+/// What is known so far.
+#[derive(Clone, Debug)]
+pub(super) struct CallBack {
+    /// What was asked before, and is asked again after.
+    before: Question,
+    /// Keyed so far.
+    keyed: String,
+    number: String,
+    name: Option<String>,
+    /// Whether a name was misheard once.
+    name_failed: bool,
+}
+
+impl Dialogue {
+    /// The caller wants a person.
+    pub(super) fn operator(&mut self) -> Reply {
+        let sorry = "I am sorry. There is no operator set up here.".to_owned();
+        // In the middle of an order, the order comes first.
+        if self.building() || self.draft.is_some() || self.call_back.is_some() {
+            let mut say = vec![sorry];
+            let expect = self.ask_again(&mut say);
+            return Reply { intent: Some(Intent::Operator), ..self.reply(say, expect) };
+        }
+        self.call_back = Some(CallBack {
+            before: self.question,
+            keyed: String::new(),
+            number: String::new(),
+            name: None,
+            name_failed: false,
+        });
+        self.question = Question::CallBack;
+        Reply {
+            intent: Some(Intent::Operator),
+            ..self.reply(vec![sorry, ASK_CALL_BACK.to_owned()], Expectation::YesNo)
+        }
+    }
+
+    /// An answer to one of the questions about a call back.
+    pub(super) fn hear_call_back(&mut self, heard: &Heard) -> Reply {
+        let words: String = heard.text.to_lowercase().replace(|c: char| !c.is_alphanumeric() && c != '\'', " ");
+        let words: Vec<&str> = words.split_whitespace().collect();
+        let understood = understand(&heard.text, Context::AskedWhat);
+        match understood.act {
+            Act::Repeat => return self.again(),
+            Act::Goodbye | Act::Cancel => return self.leave_call_back(&["All right."]),
+            // Something else after all.
+            Act::Report(_) | Act::Help | Act::BuildOther(_) if self.question == Question::CallBack => {
+                return self.drop_call_back(heard);
+            }
+            Act::BuildCrm if self.question == Question::CallBack && understood.fires() => {
+                return self.drop_call_back(heard);
+            }
+            _ => {}
+        }
+        match self.question {
+            Question::Number => match spoken::digits(&words) {
+                Some(digits) => self.take_number(digits),
+                None => self.fail(&["Sorry, I did not get that."]),
+            },
+            Question::Name => match spoken::name(&words) {
+                Some(name) => self.take_name(name),
+                None => self.fail(&["I did not hear you."]),
+            },
+            _ => {
+                let answer = understood.answer;
+                if answer.yes > 0.0 && answer.no == 0.0 && heard.confidence >= YES_CONFIDENCE_MIN {
+                    self.confirm(true)
+                } else if answer.no >= 0.9 && answer.yes == 0.0 {
+                    self.confirm(false)
+                } else {
+                    self.fail(&["I need a clear yes or no."])
+                }
+            }
+        }
+    }
+
+    /// A key while a call back is asked for; `None` when it is another's.
+    pub(super) fn call_back_key(&mut self, key: char) -> Option<Reply> {
+        let call_back = self.call_back.as_mut()?;
+        Some(match (self.question, key) {
+            (Question::Number, '0'..='9') => {
+                if call_back.keyed.len() < DIGITS_MAX {
+                    call_back.keyed.push(key);
+                }
+                // Nothing is said between keys.
+                Reply { expect: self.last_expect, ..Reply::default() }
+            }
+            (Question::Number, '#') => {
+                let keyed = std::mem::take(&mut call_back.keyed);
+                self.take_number(keyed)
+            }
+            (Question::Name, '#') => self.finish_call_back(),
+            (Question::CallBack | Question::NumberRight | Question::NameRight, '1') => self.confirm(true),
+            (Question::CallBack | Question::NumberRight | Question::NameRight, '2') => self.confirm(false),
+            (_, '*') => self.leave_call_back(&["All right."]),
+            (_, '3') => self.again(),
+            _ => self.fail(&["That key does nothing here."]),
+        })
+    }
+
+    fn take_number(&mut self, digits: String) -> Reply {
+        let Some(call_back) = &mut self.call_back else { return self.ask_what() };
+        if !(DIGITS_MIN..=DIGITS_MAX).contains(&digits.len()) {
+            return self.fail(&["That is no telephone number."]);
+        }
+        let say = vec![format!("I have {}.", spoken::groups(&digits)), ASK_RIGHT.to_owned()];
+        call_back.number = digits;
+        self.question = Question::NumberRight;
+        self.reply(say, Expectation::YesNo)
+    }
+
+    fn take_name(&mut self, name: String) -> Reply {
+        let Some(call_back) = &mut self.call_back else { return self.ask_what() };
+        let letters: Vec<String> =
+            name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_uppercase().to_string()).collect();
+        let say = vec![format!("I have {name}, spelled {}.", letters.join(" ")), ASK_RIGHT.to_owned()];
+        call_back.name = Some(name);
+        self.question = Question::NameRight;
+        self.reply(say, Expectation::YesNo)
+    }
+
+    fn confirm(&mut self, yes: bool) -> Reply {
+        match (self.question, yes) {
+            (Question::CallBack, true) => self.ask_number(&[]),
+            (Question::CallBack, false) => self.leave_call_back(&["All right."]),
+            (Question::NumberRight, true) => {
+                self.failures = 0;
+                self.question = Question::Name;
+                self.reply(vec![ASK_NAME.to_owned()], Expectation::Name)
+            }
+            (Question::NumberRight, false) => {
+                self.question = Question::Number;
+                self.fail(&["All right, once more."])
+            }
+            (Question::NameRight, false) => {
+                let failed_before = self.call_back.as_mut().is_some_and(|c| {
+                    c.name = None;
+                    std::mem::replace(&mut c.name_failed, true)
+                });
+                if failed_before {
+                    return self.finish_call_back();
+                }
+                self.question = Question::Name;
+                self.reply(
+                    vec!["Please spell it, as in: a for alpha. Or press pound to go on without it.".to_owned()],
+                    Expectation::Name,
+                )
+            }
+            _ => self.finish_call_back(),
+        }
+    }
+
+    fn ask_number(&mut self, first: &[&str]) -> Reply {
+        self.failures = 0;
+        self.question = Question::Number;
+        let mut say: Vec<String> = first.iter().map(|line| (*line).to_owned()).collect();
+        say.push(ASK_NUMBER.to_owned());
+        self.reply(say, Expectation::Digits { max: CALL_BACK_DIGITS })
+    }
+
+    fn finish_call_back(&mut self) -> Reply {
+        let Some(CallBack { before, number, name, .. }) = self.call_back.take() else { return self.ask_what() };
+        (self.question, self.failures) = (before, 0);
+        let mut say = vec!["Thank you. I have noted it down.".to_owned()];
+        let expect = self.ask_again(&mut say);
+        Reply { intent: Some(Intent::CallBack { number, name }), ..self.reply(say, expect) }
+    }
+
+    /// The conversation goes on with `heard` where it was.
+    fn drop_call_back(&mut self, heard: &Heard) -> Reply {
+        self.question = self.call_back.take().map_or(Question::What, |call_back| call_back.before);
+        self.hear(heard)
+    }
+
+    /// Back to what was asked before; nothing is noted.
+    fn leave_call_back(&mut self, first: &[&str]) -> Reply {
+        if let Some(call_back) = self.call_back.take() {
+            self.question = call_back.before;
+        }
+        self.failures = 0;
+        let mut say: Vec<String> = first.iter().map(|line| (*line).to_owned()).collect();
+        let expect = self.ask_again(&mut say);
+        self.reply(say, expect)
+    }
+}
