@@ -14,6 +14,10 @@ const SILERO: &str = "silero_vad.onnx";
 const MODEL: &str = "model";
 const FLITE: &str = "lib/libflite.so.1";
 
+/// With, broken → verdicts of vad, asr, tts and what is said of the part that lacks something.
+type Row =
+    (&'static [&'static str], &'static [&'static str], [&'static str; 3], &'static [(&'static str, &'static str)]);
+
 /// A directory with some of the engines; what is `broken` is there and no good.
 fn machine(with: &[&str], broken: &[&str]) -> tempfile::TempDir {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -51,11 +55,10 @@ fn every_combination_says_what_it_lacks() {
     if !native().join(SILERO).exists() {
         return;
     }
+    const ALL: &[&str] = &[ONNX_RUNTIME, POCKETSPHINX, SILERO, MODEL];
     let (limited, missing, ok) = ("limited", "missing", "ok");
-    let all = [ONNX_RUNTIME, POCKETSPHINX, SILERO, MODEL];
-    // With, broken → verdicts of vad, asr, tts and what is said of the part that lacks something.
-    let table: &[(&[&str], &[&str], [&str; 3], &[(&str, &str)])] = &[
-        (&all, &[], [ok, limited, limited], &[("asr", "limited vocabulary")]),
+    let table: &[Row] = &[
+        (ALL, &[], [ok, limited, limited], &[("asr", "limited vocabulary")]),
         (&[], &[], [limited, missing, limited], &[("vad", "earshot"), ("vad", "make setup"), ("asr", "make setup")]),
         (&[ONNX_RUNTIME, SILERO], &[], [ok, missing, limited], &[("asr", "libpocketsphinx.so")]),
         (&[POCKETSPHINX, MODEL], &[], [limited, limited, limited], &[("vad", "silero_vad.onnx")]),
@@ -64,7 +67,7 @@ fn every_combination_says_what_it_lacks() {
         (&[POCKETSPHINX, MODEL, SILERO], &[ONNX_RUNTIME], [limited, limited, limited], &[("vad", "cannot be loaded")]),
         (&[POCKETSPHINX, MODEL, ONNX_RUNTIME], &[SILERO], [limited, limited, limited], &[("vad", "make setup")]),
         (&[ONNX_RUNTIME, SILERO, MODEL], &[POCKETSPHINX], [ok, missing, limited], &[("asr", "cannot be loaded")]),
-        (&all, &[FLITE], [ok, limited, missing], &[("tts", "apt-get install")]),
+        (ALL, &[FLITE], [ok, limited, missing], &[("tts", "apt-get install")]),
         (&[], &[FLITE], [limited, missing, missing], &[("tts", "libflite.so.1")]),
     ];
     std::thread::scope(|scope| {

@@ -55,7 +55,7 @@ impl Default for Speech {
 pub struct Vad {
     /// Probability from which sound counts as the beginning of speech, 0.1 to 0.95. Once somebody speaks, 0.7 times this
     /// is enough.
-    pub threshold: f32,
+    pub threshold: f64,
 }
 
 impl Default for Vad {
@@ -408,7 +408,7 @@ mod tests {
         let config = parse("").unwrap();
         assert!(config.speech.asr.is_auto() && config.speech.voice.is_auto());
         assert_eq!(config.speech.decoders, 2);
-        assert!((config.vad.threshold - 0.6).abs() < f32::EPSILON, "N08");
+        assert!((config.vad.threshold - 0.6).abs() < f64::EPSILON, "N08");
     }
 
     #[test]

@@ -119,7 +119,7 @@ impl SpeechConfig {
             agents: config.agents.iter().map(agent).collect(),
             recognisers: config.speech.decoders,
             lanes: config.sip.max_calls,
-            vad_threshold: config.vad.threshold,
+            vad_threshold: config.vad.threshold as f32,
             models: packs::directory(&config.data.dir),
             program: std::env::current_exe().ok(),
             providers: config.providers.clone(),

@@ -53,7 +53,7 @@ pub(super) struct Intake {
 
 enum Source {
     Pcm(Option<Box<Resampler>>),
-    Opus(Decoder),
+    Opus(Box<Decoder>),
 }
 
 impl Intake {
@@ -65,7 +65,7 @@ impl Intake {
             (Format::Pcm, Some(48_000)) => Source::Pcm(down(Rate::Hz48000)),
             (Format::Pcm, Some(8000)) => Source::Pcm(None),
             (Format::Opus, None | Some(8000 | 12_000 | 16_000 | 24_000 | 48_000)) => {
-                Source::Opus(Decoder::new(Codec::Opus, 8000).map_err(|error| error.to_string())?)
+                Source::Opus(Box::new(Decoder::new(Codec::Opus, 8000).map_err(|error| error.to_string())?))
             }
             (_, Some(rate)) => return Err(format!("sample_rate {rate} is not 8000, 16000 or 48000")),
         };
