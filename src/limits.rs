@@ -185,7 +185,7 @@ pub const OPEN_POINTS_MAX: usize = 12;
 /// Words and phrases that one agent's configuration adds to what its recogniser knows.
 pub const VOCABULARY_MAX: usize = 500;
 /// Sentences that the recogniser's language model is made from.
-pub const DOMAIN_SENTENCES_MAX: usize = 8000;
+pub const DOMAIN_SENTENCES_MAX: usize = 10_000;
 
 /// Builds waiting in the queue; beyond it `slow` is said (ledger N09).
 pub const BUILD_QUEUE_MAX: usize = 4;

@@ -317,7 +317,9 @@ impl Decoder {
     /// # Errors
     /// [`AsrError::Refused`] for malformed text or words without pronunciation, and within an utterance.
     pub fn set_network(&mut self, name: &'static str, fsg: &str) -> Result<(), AsrError> {
-        let file = Scratch::new()?.write("search.fsg", fsg)?;
+        // The directory goes with its owner, so that has to outlive the reading.
+        let scratch = Scratch::new()?;
+        let file = scratch.write("search.fsg", fsg)?;
         if !self.in_utterance && self.raw.add_network(name, &file, self.language_weight) {
             return Ok(());
         }
