@@ -5,6 +5,7 @@
 
 use super::Transcript;
 use super::transcript::PAUSE;
+use super::words::{MAKE, PARTICLES};
 
 /// What is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,8 +212,8 @@ pub(super) fn mentions(heard: &Transcript) -> Vec<Mention> {
     let mut found = Vec::new();
     let mut i = 0;
     while i < heard.words().len() {
-        let known = found.iter().any(|m: &Mention| m.what == Artefact::Crm);
-        match mention(heard, i).or_else(|| if known { another(heard, i) } else { None }) {
+        let known = found.iter().find(|m: &&Mention| m.what == Artefact::Crm).or(found.last()).map(|m| m.what);
+        match mention(heard, i).or_else(|| another(heard, i, known?)) {
             Some(m) => {
                 i = m.end.max(i + 1);
                 found.push(m);
@@ -254,13 +255,21 @@ fn mention(heard: &Transcript, i: usize) -> Option<Mention> {
     Some(make(Artefact::Other(name), i + 1, false, word.ends_with('s')))
 }
 
-/// "… so build us a new one": a CRM that was named before.
-fn another(heard: &Transcript, i: usize) -> Option<Mention> {
+/// "… so build us a new one", "please make one that has contacts": what was named before.
+fn another(heard: &Transcript, i: usize, what: Artefact) -> Option<Mention> {
     let before = heard.at(i.checked_sub(1)?);
+    let next = heard.at(i + 1);
     let new =
         matches!(before, "new" | "better" | "proper" | "another" | "good" | "me" | "us" | "want" | "need" | "build");
-    (heard.at(i) == "one" && new).then(|| Mention {
-        what: Artefact::Crm,
+    // "make one more call" names something else.
+    let ends = [
+        "", PAUSE, "that", "which", "where", "with", "for", "to", "please", "today", "now", "too", "and", "from", "as",
+    ];
+    let wanted = (MAKE.contains(&before) || matches!(before, "have" | "get" | "order" | "like" | "buy"))
+        && ends.contains(&next)
+        || (matches!(before, "set" | "put") && PARTICLES.contains(&next));
+    (heard.at(i) == "one" && (new || wanted)).then(|| Mention {
+        what,
         start: i,
         end: i + 1,
         described: true,

@@ -90,6 +90,11 @@ const NOT_HERE_AND_NOW: &[&str] = &[
     "get rid of",
     "delete",
     "sell you",
+    "were you",
+    "but we have a crm",
+    "but i have a crm",
+    "we've got a crm",
+    "i've got a crm",
     "sold",
 ];
 /// Anywhere in the turn: somebody asks for something, so that "the CRM" may be "a CRM" misheard.
@@ -212,6 +217,8 @@ mod tests {
             "suppose somebody asked you to create a crm",
             "i typed the customers into the crm",
             "we already have a crm",
+            "thanks but we have a crm",
+            "if i were you i would build a crm",
             "is a crm the same thing as an address book",
             "my boss might want a crm next year",
             "get rid of the crm",

@@ -84,6 +84,9 @@ impl Clause<'_> {
 
     /// The verb that governs a mention: the nearest to its left that is not cut off by a preposition or a subject.
     fn verb(&self, mention: &Mention) -> Option<(usize, Verb)> {
+        if let Some(at) = self.put_into(mention) {
+            return Some((at, Verb::Make));
+        }
         let mut after = self.heard.at(mention.start);
         for back in 1..=REACH {
             let at = mention.start.checked_sub(back)?;
@@ -115,6 +118,7 @@ impl Clause<'_> {
                 "on" | "with" if matches!(before, "started" | "going" | "cracking") && self.before(at - 1) == "get" => {
                     return Some((at - 2, Verb::Make));
                 }
+                "with" if before == "start" && !self.within(at, 4, &["to"]) => return Some((at - 1, Verb::Make)),
                 "on" if matches!(before, "start" | "begin" | "work") => return Some((at - 1, Verb::Make)),
                 "of" if before == "need" && self.before(at - 1) == "in" => return Some((at - 1, Verb::Wish)),
                 "in" if before == "interested" => return Some((at - 1, Verb::Wish)),
@@ -148,6 +152,25 @@ impl Clause<'_> {
         None
     }
 
+    /// "put contacts, deals and notes into a CRM", "turn my list into a CRM": a new one, whatever goes into it.
+    fn put_into(&self, mention: &Mention) -> Option<usize> {
+        if mention.determiner != Determiner::Indefinite {
+            return None;
+        }
+        let into = (mention.start.saturating_sub(3)..mention.start).rev().find(|k| self.heard.at(*k) == "into")?;
+        let article = (into + 1..mention.start).any(|k| matches!(self.heard.at(k), "a" | "one" | "some"));
+        let at = (into.saturating_sub(12)..into)
+            .rev()
+            .find(|k| matches!(self.heard.at(*k), "put" | "turn" | "make" | "bring" | "gather" | "collect" | "get"))?;
+        // A comma stands in a list of things only.
+        let one_list = (at + 1..into).all(|k| {
+            self.heard.at(k) != PAUSE
+                || matches!(self.heard.at(k + 2), PAUSE | "and" | "into")
+                || matches!(self.heard.at(k + 1), "and" | "my" | "our" | "please")
+        });
+        (article && one_list).then_some(at)
+    }
+
     /// "what I need is", "all we want is", "the job for you is".
     fn cleft(&self, at: usize) -> bool {
         if self.within(at, 7, &["job", "order", "project", "request", "wish", "plan"])
@@ -162,7 +185,10 @@ impl Clause<'_> {
             && self.within(
                 at,
                 5,
-                &["help", "need", "want", "like", "love", "after", "require", "for", "wanted", "needed", "missing"],
+                &[
+                    "help", "need", "want", "like", "love", "after", "require", "for", "wanted", "needed", "missing",
+                    "lack", "lacking",
+                ],
             )
     }
 
@@ -352,6 +378,19 @@ mod tests {
             "let's get a CRM built for the studio",
             "I need you to code us a CRM",
             "can I get you to write me a CRM",
+            "we would be lost without a proper CRM, so please make one that has contacts",
+            "we have been without a CRM for years, could you set one up for us",
+            "my partner keeps telling me that I should get you people to build me a CRM",
+            "it would make my life a lot easier if you set up a CRM",
+            "put contacts, deals and notes into a CRM for me",
+            "can you turn my list of contacts into a CRM",
+            "can somebody make me a CRM",
+            "what we lack is a CRM",
+            "our bakery could use a CRM",
+            "would you be so kind as to build a CRM",
+            "let us have a CRM please",
+            "might I ask you to build me a CRM",
+            "can we start with a CRM",
         ] {
             assert!(crm(text) > 0.75, "{text}: {}", crm(text));
         }
@@ -392,6 +431,22 @@ mod tests {
             "we're not interested in a CRM",
             "he is in need of a CRM",
             "his last job was a CRM",
+            "we were lost without a CRM, and somebody should make one that works",
+            "we had a CRM, make one more call please",
+            "my brother has a CRM and he wants me to have one",
+            "I don't think I should get you to build a CRM",
+            "my boss said he should get people to build a CRM",
+            "it would be easier for them if they set up a CRM",
+            "it was easier when you set up a CRM",
+            "they put contacts and deals into a CRM",
+            "I put my contacts into a CRM years ago",
+            "put my contacts into the CRM",
+            "don't turn my list into a CRM",
+            "I wonder if somebody could make a CRM",
+            "what they lack is a CRM",
+            "our competitor could use a CRM",
+            "let us know what a CRM is",
+            "they start with a CRM",
         ] {
             assert!(crm(text) <= 0.75, "{text}: {}", crm(text));
         }
