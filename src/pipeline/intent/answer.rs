@@ -284,7 +284,13 @@ impl Answer {
         let plain = plainer(heard);
         let words: Vec<&str> = plain.split(' ').filter(|w| !w.is_empty()).collect();
         let at = |k: usize| words.get(k).copied().unwrap_or("");
-        if ASKS.contains(&at(0)) {
+        // "yes, is that all", but not "yes, that is it".
+        let asks_on = words.windows(3).any(|w| {
+            w[1] == "is"
+                && matches!(w[2], "that" | "it" | "this")
+                && !matches!(w[0], "that" | "this" | "it" | "all" | "which" | "what")
+        });
+        if asks_on || ASKS.contains(&at(0)) {
             no = 0.5;
         }
         for (k, &word) in words.iter().enumerate() {
@@ -300,7 +306,9 @@ impl Answer {
                 no = no.max(0.5);
             } else if WEAK.contains(&word) {
                 yes = yes.max(0.5);
-            } else if matches!(word, "would" | "will") && matches!(at(k.wrapping_sub(1)), "that" | "it" | "this") && at(k + 1) == "be"
+            } else if matches!(word, "would" | "will")
+                && matches!(at(k.wrapping_sub(1)), "that" | "it" | "this")
+                && at(k + 1) == "be"
                 || word == "be" && matches!(at(k.wrapping_sub(1)), "would" | "will") && WEAK.contains(&at(k + 1))
             {
                 // "that would be great"; any other "would be" is counted at one of its words.
@@ -433,6 +441,7 @@ mod tests {
             "yes, that is how we want it",
             "yes, I would love it",
             "yes, please begin",
+            "yes, that is it",
             "certainly",
             "yes, by all means",
             "yes, we want exactly that",
@@ -504,6 +513,8 @@ mod tests {
             "certainly not",
             "absolutely not",
             "by no means",
+            "yes, is that all",
+            "yeah, is it ready now",
             "will that be fine",
             "yes, that will be later",
             "I would be happy with notes",

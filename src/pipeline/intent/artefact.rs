@@ -255,20 +255,25 @@ fn mention(heard: &Transcript, i: usize) -> Option<Mention> {
     Some(make(Artefact::Other(name), i + 1, false, word.ends_with('s')))
 }
 
+/// What may follow a "one" that stands for what was named: an end, a clause, a courtesy, and no noun.
+#[rustfmt::skip]
+const AFTER_ONE: &[&str] = &[
+    "", PAUSE, "that", "which", "where", "with", "without", "for", "to", "please", "today", "now", "too", "and", "from",
+    "as", "soon", "quickly", "this", "by", "because", "so", "then", "like", "if", "or", "but", "in", "on", "of", "right",
+    "before", "can", "could", "would", "will", "instead", "at", "next", "tomorrow", "set", "made", "built", "up",
+    "together", "thanks", "thank", "also", "again", "myself", "ourselves", "who", "since", "we", "i", "it", "you",
+];
+
 /// "… so build us a new one", "please make one that has contacts": what was named before.
 fn another(heard: &Transcript, i: usize, what: Artefact) -> Option<Mention> {
     let before = heard.at(i.checked_sub(1)?);
     let next = heard.at(i + 1);
     let new =
         matches!(before, "new" | "better" | "proper" | "another" | "good" | "me" | "us" | "want" | "need" | "build");
-    // "make one more call" names something else.
-    let ends = [
-        "", PAUSE, "that", "which", "where", "with", "for", "to", "please", "today", "now", "too", "and", "from", "as",
-    ];
-    let wanted = (MAKE.contains(&before) || matches!(before, "have" | "get" | "order" | "like" | "buy"))
-        && ends.contains(&next)
-        || (matches!(before, "set" | "put") && PARTICLES.contains(&next));
-    (heard.at(i) == "one" && (new || wanted)).then(|| Mention {
+    let made = MAKE.contains(&before) || matches!(before, "have" | "get" | "order" | "like" | "buy");
+    let set_up = matches!(before, "set" | "put") && PARTICLES.contains(&next);
+    // "make me one more offer" names something else.
+    (heard.at(i) == "one" && (set_up || (new || made) && AFTER_ONE.contains(&next))).then(|| Mention {
         what,
         start: i,
         end: i + 1,

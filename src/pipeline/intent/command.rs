@@ -118,9 +118,13 @@ fn act(heard: &Transcript, context: Context, answer: &Answer, edit: &FeatureEdit
     if let Some(r) = wanted.filter(|r| r.what == Artefact::Crm) {
         return (Act::BuildCrm, r.confidence);
     }
-    // "only the deals, nothing else" answers.
-    let names = context == Context::AskedFeatures && !edit.is_empty();
-    if let Some(act) = way_out(heard).filter(|act| !(names && *act == Act::Goodbye)) {
+    // "only the deals, nothing else" and "I don't know what to say" answer.
+    let answers = |act: &Act| match act {
+        Act::Goodbye => !edit.is_empty(),
+        Act::Help => edit.whatever,
+        _ => false,
+    };
+    if let Some(act) = way_out(heard).filter(|act| context != Context::AskedFeatures || !answers(act)) {
         return (act, 0.9);
     }
     if let Some(subject) = report(heard) {
@@ -242,6 +246,15 @@ mod tests {
         assert_eq!(free("what can you do"), Act::Help);
         assert_eq!(free("hello, can you hear me?"), Act::Greeting);
         assert_eq!(free("never mind"), Act::Cancel);
+    }
+
+    #[test]
+    fn answers_that_sound_like_ways_out() {
+        let named = |text: &str| understand(text, Context::AskedFeatures).act;
+        assert_eq!(named("only the deals, nothing else"), Act::Features);
+        assert_eq!(named("I don't know what to say"), Act::Features);
+        assert_eq!(named("nothing else, bye"), Act::Goodbye);
+        assert_eq!(free("only the deals, nothing else"), Act::Goodbye);
     }
 
     #[test]

@@ -87,7 +87,7 @@ const FEATURES: &[Row] = &[
 const REFUSE: &[&str] = &[
     "without", "no", "not", "remove", "drop", "skip", "delete", "except", "minus", "lose", "scrap", "leave", "omit",
     "replace", "swap", "change", "exclude", "forget", "don't", "never", "ditch", "cut", "neither", "nor", "isn't",
-    "aren't", "won't",
+    "aren't", "won't", "nobody", "strike", "erase",
 ];
 
 /// Particles that make "take", "throw", "cross" verbs of removing: "take the deals away", "cross out the notes".
@@ -183,12 +183,20 @@ pub(super) fn edit(heard: &Transcript) -> FeatureEdit {
             i += 2;
             continue;
         }
+        let alone = matches!(word, "only" | "just") && (heard.at(i.wrapping_sub(1)) == PAUSE || i == named.end);
+        if refuse && alone {
+            // "no deals, just contacts".
+            (refuse, refuse_once) = (false, false);
+        }
         if complains_of_a_gap(heard, i) {
             (refuse, refuse_once, listing) = (false, false, true);
             i += 1;
             continue;
         }
-        let turned_round = REMOVES.contains(&word) && negated_at.is_some_and(|at| at + 3 >= i);
+        let negated = |count: usize| negated_at.is_some_and(|at: usize| at + count >= i);
+        // "don't forget the notes", "I can not do without notes".
+        let turned_round = REMOVES.contains(&word) && negated(3)
+            || word == "without" && heard.at(i.wrapping_sub(1)) == "do" && negated(2);
         if turned_round || (matches!(word, "not" | "nothing") && matches!(next, "only" | "just" | "but")) {
             (refuse, refuse_once, listing, negated_at) = (false, false, true, None);
             i += if turned_round { 1 } else { 2 };
@@ -219,7 +227,9 @@ pub(super) fn edit(heard: &Transcript) -> FeatureEdit {
             // "everything but deals".
             let all_but = word == "but" && matches!(before, "everything" | "all" | "anything");
             // "no need for deals", "change deals to notes".
-            refuse = all_but || refuse && (still || word == "for" && OF_FOR.contains(&before));
+            // "nobody needs deals".
+            let nobodys = refuse && (i.saturating_sub(3)..i).any(|k| heard.at(k) == "nobody");
+            refuse = all_but || nobodys || refuse && (still || word == "for" && OF_FOR.contains(&before));
             listing = true;
             i += 1 + usize::from(still && WANT.contains(&next));
             continue;
@@ -278,7 +288,7 @@ fn refuses(heard: &Transcript, i: usize) -> bool {
     let before = heard.at(i.wrapping_sub(1));
     match word {
         "apart" => heard.at(i + 1) == "from",
-        "take" | "throw" | "kick" | "cross" | "strike" | "pull" | "toss" | "chuck" | "get" => {
+        "take" | "throw" | "kick" | "cross" | "pull" | "toss" | "chuck" | "get" => {
             (i + 1..i + 9)
                 .map(|k| heard.at(k))
                 .take_while(|w| *w != PAUSE && !WANT.contains(w))
@@ -287,6 +297,14 @@ fn refuses(heard: &Transcript, i: usize) -> bool {
         }
         _ if NEGATED_PAST.contains(&word) => matches!(before, "i" | "we"),
         "doesn't" => heard.at(i + 1) == "need",
+        "nothing" => heard.at(i + 1) == "about",
+        "nobody" => (i + 1..i + 4).any(|k| {
+            matches!(heard.at(k), "needs" | "wants" | "uses" | "needed" | "wanted" | "asked" | "use" | "need")
+        }),
+        // "I cannot do without contacts".
+        "without" if before == "do" => {
+            !(i.saturating_sub(3)..i).any(|k| matches!(heard.at(k), "can't" | "cannot" | "not" | "couldn't"))
+        }
         _ => REFUSE.contains(&word),
     }
 }
@@ -546,6 +564,17 @@ mod tests {
         check("I don't need to have deals", &[], &["deals"]);
         check("I don't want you to add notes", &[], &["notes"]);
         check("we have no use for companies", &[], &["companies"]);
+        check("nobody here needs deals", &[], &["deals"]);
+        check("I said nothing about deals", &[], &["deals"]);
+        check("I can do without the stages", &[], &["stages"]);
+        check("no deals, just contacts", &["contacts"], &["deals"]);
+        check("without deals, only contacts", &["contacts"], &["deals"]);
+        check("strike the reports", &[], &["reports"]);
+        check("I can't do without contacts", &["contacts"], &[]);
+        check("I cannot do without contacts", &["contacts"], &[]);
+        check("I can not do without contacts", &["contacts"], &[]);
+        check("nobody can read my notes", &["notes"], &[]);
+        check("everybody here needs deals", &["deals"], &[]);
         check("everything but the deals", &[], &["deals"]);
         check("all of it apart from the deals", &[], &["deals"]);
         check("you didn't mention notes", &["notes"], &[]);

@@ -67,7 +67,6 @@ pub(super) fn report(heard: &Transcript) -> Option<Option<String>> {
     });
     let words = heard.words();
     let it = words.iter().any(|w| matches!(w.as_str(), "it" | "it's" | "build" | "project" | "that" | "things"));
-    let about = subject.is_some() || it;
     let person = words
         .iter()
         .position(|w| matches!(w.as_str(), "how" | "how's"))
@@ -100,7 +99,10 @@ pub(super) fn report(heard: &Transcript) -> Option<Option<String>> {
             && (k.saturating_sub(6)..k).any(|b| ASKS_WHETHER.contains(&heard.at(b)))
             && !(k.saturating_sub(3)..k).any(|b| NOT_A_SUBJECT.contains(&heard.at(b)))
     });
-    if subject.is_some() && state && heard.len() <= 10 {
+    // "it is time that somebody built us a CRM".
+    let wished =
+        mentions(heard).first().is_some_and(|m| matches!(heard.at(m.start.wrapping_sub(1)), "a" | "an" | "one"));
+    if subject.is_some() && !wished && state && heard.len() <= 10 {
         return Some(subject);
     }
     // "is it up yet".
@@ -170,8 +172,9 @@ const ASKS_ABOUT: &[&str] = &[
     "update about",
     "news of",
     "news from",
-    "look of",
-    "how much have you done",
+    "have you done on",
+    "have you done with",
+    "have you done for",
 ];
 /// Verbs that lead in an indirect question.
 const LEAD_IN: &[&str] = &[
@@ -211,6 +214,10 @@ const STATES_OF_AN_APP: &[&str] = &[
     "over",
     "accessible",
     "used",
+    "any",
+    "problems",
+    "trouble",
+    "errors",
     "finished",
     "ready",
 ];
@@ -272,7 +279,28 @@ fn asks_of_what_is_there(heard: &Transcript) -> bool {
         // "the CRM was not ready, is it live now".
         let taken_up = (mention.end..heard.words().len())
             .any(|k| matches!(at(k), "is" | "has") && at(k + 1) == "it" && (k + 2..k + 5).any(|s| state(at(s))));
-        perfect || asked || taken_up
+        // "is anybody using the CRM", "can I use the CRM yet".
+        let ends = (mention.end..heard.words().len())
+            .all(|k| AFTER_THE_SUBJECT.contains(&at(k)) || at(k) == "already" || at(k) == "yet");
+        let in_use = before(1) == "using" && (2..=4).any(|n| matches!(before(n), "is" | "are") && opens(the - n))
+            || matches!(before(1), "use" | "open")
+                && matches!(before(2), "i" | "we")
+                && before(3) == "can"
+                && ends
+                && the >= 3
+                && opens(the - 3);
+        // "are there any errors in the CRM".
+        let any = matches!(before(1), "with" | "in" | "on" | "about" | "of")
+            && (2..=5).any(|n| before(n) == "any")
+            && matches!(at(0), "are" | "is" | "were" | "was" | "have" | "has" | "did" | "any");
+        // "I want to ask about the CRM".
+        let about = before(1) == "about"
+            && matches!(
+                before(2),
+                "ask" | "asking" | "calling" | "call" | "question" | "questions" | "inquire" | "enquire"
+            )
+            && ends;
+        perfect || asked || taken_up || in_use || any || about
     })
 }
 
@@ -332,6 +360,11 @@ mod tests {
             "have you finished the CRM",
             "let me know how our CRM is doing",
             "give me the latest on the CRM",
+            "is anybody using the CRM",
+            "can I use the CRM already",
+            "are there any errors in the CRM",
+            "I want to ask about the CRM",
+            "what have you done on the CRM so far",
         ] {
             assert_eq!(asked(text), Act::Report(Some("crm".to_owned())), "{text}");
         }
@@ -365,6 +398,11 @@ mod tests {
             "customers did to the crm and and add lost a lot",
             "could you tell my brother that dinner is ready",
             "is the dinner ready",
+            "it is about time that somebody built us a CRM",
+            "can I use the CRM of my neighbor",
+            "I don't want to ask about the CRM",
+            "he is using the CRM",
+            "any CRM will do",
             "there's a problem with the crm and it lost everything",
             "my car is broken and it is raining",
             "that dog is out again",

@@ -118,7 +118,18 @@ impl Clause<'_> {
                 "on" | "with" if matches!(before, "started" | "going" | "cracking") && self.before(at - 1) == "get" => {
                     return Some((at - 2, Verb::Make));
                 }
-                "with" if before == "start" && !self.within(at, 4, &["to"]) => return Some((at - 1, Verb::Make)),
+                // "get us started with a CRM".
+                "on" | "with"
+                    if before == "started"
+                        && matches!(self.before(at - 1), "me" | "us")
+                        && at >= 3
+                        && self.before(at - 2) == "get" =>
+                {
+                    return Some((at - 3, Verb::Make));
+                }
+                "with" if matches!(before, "start" | "begin") && !self.within(at, 4, &["to"]) => {
+                    return Some((at - 1, Verb::Make));
+                }
                 "on" if matches!(before, "start" | "begin" | "work") => return Some((at - 1, Verb::Make)),
                 "of" if before == "need" && self.before(at - 1) == "in" => return Some((at - 1, Verb::Wish)),
                 "in" if before == "interested" => return Some((at - 1, Verb::Wish)),
@@ -173,7 +184,7 @@ impl Clause<'_> {
 
     /// "what I need is", "all we want is", "the job for you is".
     fn cleft(&self, at: usize) -> bool {
-        if self.within(at, 7, &["job", "order", "project", "request", "wish", "plan"])
+        if self.within(at, 7, &["job", "order", "project", "request", "wish", "plan", "idea", "dream", "goal"])
             && !self.within(at, 8, &["his", "her", "their", "your", "old", "last"])
             && self.heard.at(at) == "is"
         {
@@ -205,7 +216,12 @@ impl Clause<'_> {
         if (wanted || nice) && !rest.iter().any(|w| NEGATORS.contains(w)) {
             return LIKELY;
         }
-        let lead_in = (0..mention.start).map(|k| self.heard.at(k)).all(|w| {
+        // "nothing fancy, a CRM please", "no website, just a CRM": what is not wanted stands apart.
+        let apart = match self.heard.at(0) {
+            "nothing" | "no" | "not" => (2..mention.start.min(5)).find(|k| self.heard.at(*k) == PAUSE).unwrap_or(0),
+            _ => 0,
+        };
+        let lead_in = (apart..mention.start).map(|k| self.heard.at(k)).all(|w| {
             INTERJECTIONS.contains(&w) && w != "you" && w != "no"
                 || ADVERBS.contains(&w)
                 || matches!(
@@ -391,6 +407,10 @@ mod tests {
             "let us have a CRM please",
             "might I ask you to build me a CRM",
             "can we start with a CRM",
+            "get us started with a CRM",
+            "my idea is a CRM",
+            "nothing fancy, a CRM please",
+            "no website, just a CRM please",
         ] {
             assert!(crm(text) > 0.75, "{text}: {}", crm(text));
         }
@@ -433,6 +453,7 @@ mod tests {
             "his last job was a CRM",
             "we were lost without a CRM, and somebody should make one that works",
             "we had a CRM, make one more call please",
+            "my CRM is fine, make me one offer for the support",
             "my brother has a CRM and he wants me to have one",
             "I don't think I should get you to build a CRM",
             "my boss said he should get people to build a CRM",
@@ -447,6 +468,10 @@ mod tests {
             "our competitor could use a CRM",
             "let us know what a CRM is",
             "they start with a CRM",
+            "his idea was a CRM",
+            "no thanks, no CRM please",
+            "nothing doing, the CRM is fine, please",
+            "they got us started with a CRM",
         ] {
             assert!(crm(text) <= 0.75, "{text}: {}", crm(text));
         }

@@ -91,6 +91,8 @@ const REPEATS: &[&str] = &[
     "can't hear you",
     "cannot hear you",
     "did not hear you",
+    "didn't hear what",
+    "did not hear what",
     "did not understand",
     "did not catch",
     "did not get that",
@@ -113,6 +115,9 @@ const HELPS: &[&str] = &[
     "what can you make",
     "what else can you do",
     "what can i ask",
+    "what do i say",
+    "what should i say",
+    "what do i have to say",
     "some help",
 ];
 const OPERATORS: &[&str] = &[
@@ -141,6 +146,8 @@ pub(super) const CANCELS: &[&str] = &[
     "never mind",
     "forget it",
     "forget about it",
+    "forget the whole thing",
+    "forget about the whole thing",
     "abort",
     "scrap it",
     "scrap that",
@@ -173,6 +180,8 @@ const OPENINGS: &[&str] = &[
     "morning",
     "afternoon",
     "evening",
+    "day",
+    "there",
     "okay",
     "yes",
     "so",
@@ -206,6 +215,8 @@ pub(super) fn greets(heard: &Transcript) -> bool {
             after
         }
         ["are", "you", after @ ..] if after.contains(&"there") => after,
+        ["can", "anybody" | "anyone" | "somebody" | "someone", "hear", after @ ..] if after.contains(&"me") => after,
+        ["is", "this", "on" | "working"] => &[],
         ["can" | "do", "you", "hear", after @ ..] | ["how", "are", "you", after @ ..] => after,
         _ => return false,
     };
@@ -270,7 +281,9 @@ fn asks_what_is_done_here(heard: &Transcript) -> bool {
 /// The way out of a question that a turn takes, if any.
 pub(super) fn way_out(heard: &Transcript) -> Option<Act> {
     let short = heard.len() <= 8;
-    if heard.says(REPEATS)
+    // "you didn't understand" is a no.
+    let misunderstood = heard.says(&["you didn't understand", "you did not understand", "you haven't understood"]);
+    if heard.says(REPEATS) && !misunderstood
         || heard.is_any(&["again", "again please", "what", "sorry", "sorry what", "excuse me", "huh"])
     {
         return Some(Act::Repeat);
@@ -284,7 +297,8 @@ pub(super) fn way_out(heard: &Transcript) -> Option<Act> {
     let asks = ["help", "help me", "help please", "please help", "i need help", "some help please"];
     // "what can you do about our CRM" is about the CRM.
     let names = || mentions(heard).iter().any(|m| m.what == Artefact::Crm);
-    let wonders = heard.len() <= 12 && asks_what_is_done_here(heard) && !names();
+    let lost = heard.says(&["know what to say", "know what to ask"]);
+    let wonders = heard.len() <= 12 && (lost || asks_what_is_done_here(heard)) && !names();
     if (short && heard.says(HELPS)) || wonders || heard.is_any(&asks) {
         return Some(Act::Help);
     }
@@ -308,6 +322,9 @@ mod tests {
             "hello, are you still there",
             "hi, how are you this morning",
             "good afternoon, is anyone there",
+            "hi there, are you there",
+            "good day, how are you",
+            "hello, can anybody hear me",
         ] {
             assert!(greets(&Transcript::new(text)), "{text}");
         }
@@ -321,6 +338,9 @@ mod tests {
             "how are you getting on with it",
             "are you building it there",
             "is somebody paying for it",
+            "can anybody hear the rain",
+            "there is a dog",
+            "is this one working",
             "hello, build a crm",
         ] {
             assert!(!greets(&Transcript::new(text)), "{text}");
@@ -376,7 +396,7 @@ mod tests {
         for text in ["I could not hear you", "I did not understand", "would you say again"] {
             assert_eq!(out(text), Some(Act::Repeat), "{text}");
         }
-        for text in ["I could hear you", "I understand", "I said that"] {
+        for text in ["you did not understand me", "I could hear you", "I understand", "I said that"] {
             assert_eq!(out(text), None, "{text}");
         }
     }
