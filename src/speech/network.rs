@@ -18,7 +18,7 @@ const TRIPLE: f64 = 0.01;
 /// An answer that ends before it is complete, by how many digits complete it has. Short codes may be said in parts; a
 /// telephone number is said whole, and what sounds like nine digits of it is ten.
 fn short(max: usize) -> f64 {
-    if max <= 4 { 0.02 } else { 0.0005 }
+    if max <= 4 { 0.15 } else { 0.0005 }
 }
 
 /// A network under construction.
