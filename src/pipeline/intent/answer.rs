@@ -121,6 +121,18 @@ const SAME_AS: &[(&str, &str)] = &[
     ("what we asked for", "it"),
     ("what i had in mind", "it"),
     ("what i meant", "it"),
+    ("what i said", "it"),
+    ("what i asked you for", "it"),
+    ("all i need", "it"),
+    ("all i want", "it"),
+    ("all we need", "it"),
+    ("all we want", "it"),
+    ("like that", "that"),
+    ("we are", "i'm"),
+    ("you are right", "that's right"),
+    ("you're right", "that's right"),
+    ("you heard me right", "that's right"),
+    ("you heard right", "that's right"),
     ("i would like that", "i want that"),
     ("we would like that", "i want that"),
     ("i would love that", "i want that"),
@@ -182,6 +194,8 @@ const STARTS: &[(&str, &str)] = &[
     ("start right away", "start it"),
     ("start now", "start it"),
     ("proceed", "go ahead"),
+    ("get it done", "do it"),
+    ("get to it", "do it"),
 ];
 const AFTER_START: &[&str] = &["please", "now", "then", "thanks", "thank", "right", "straight", "immediately", "yes"];
 
@@ -195,6 +209,11 @@ const LEAVE: &[(&str, &str)] = &[
     ("you can begin", "start it"),
     ("you can build", "build"),
     ("you may build", "build"),
+    ("we can start", "start it"),
+    ("i want you to build", "build"),
+    ("we want you to build", "build"),
+    ("i want you to start", "start it"),
+    ("we want you to start", "start it"),
 ];
 const BEFORE_LEAVE: &[&str] = &["sure", "okay", "fine", "alright", "great", "perfect", "please", "good"];
 
@@ -306,12 +325,8 @@ impl Answer {
                 no = no.max(0.5);
             } else if WEAK.contains(&word) {
                 yes = yes.max(0.5);
-            } else if matches!(word, "would" | "will")
-                && matches!(at(k.wrapping_sub(1)), "that" | "it" | "this")
-                && at(k + 1) == "be"
-                || word == "be" && matches!(at(k.wrapping_sub(1)), "would" | "will") && WEAK.contains(&at(k + 1))
-            {
-                // "that would be great"; any other "would be" is counted at one of its words.
+            } else if is_said_of_it(&words, k) {
+                // "that would be great": any other "would be" counts.
             } else if !HARMLESS.contains(&word) {
                 other_words += 1;
             }
@@ -381,6 +396,17 @@ fn plainer(heard: &Transcript) -> String {
     out.join(" ")
 }
 
+/// Whether word `k` is of "that would be great", "it will be very nice".
+fn is_said_of_it(words: &[&str], k: usize) -> bool {
+    let from = if words[k] == "be" { k.checked_sub(1) } else { Some(k) };
+    let Some(before) = from.and_then(|from| from.checked_sub(1)) else { return false };
+    match &words[before..] {
+        ["that" | "it" | "this", "would" | "will", "be", "very" | "just" | "quite", good, ..]
+        | ["that" | "it" | "this", "would" | "will", "be", good, ..] => WEAK.contains(good),
+        _ => false,
+    }
+}
+
 /// Whether a go-ahead is said that no negator just before it turns round.
 fn goes_ahead(words: &[&str]) -> bool {
     GO.iter().any(|phrase| {
@@ -391,6 +417,7 @@ fn goes_ahead(words: &[&str]) -> bool {
                 && words.get(at + count).is_none_or(|next| *next != "not")
                 && !match words[..at] {
                     [.., "why", "don't", "you"] => false,
+                    [.., negator, "want" | "need", "you", "to"] => TURNS.contains(&negator),
                     [.., negator, "please" | "just" | "you" | "ever" | "to"] => TURNS.contains(&negator),
                     [.., negator] => TURNS.contains(&negator),
                     [] => false,
@@ -441,6 +468,12 @@ mod tests {
             "yes, that is how we want it",
             "yes, I would love it",
             "yes, please begin",
+            "oh yes, that would be very nice",
+            "yes, I want you to build it",
+            "yes, we are ready",
+            "yes, exactly like that",
+            "yes, that is all I need",
+            "yes, get it done",
             "yes, that is it",
             "certainly",
             "yes, by all means",
@@ -513,6 +546,18 @@ mod tests {
             "certainly not",
             "absolutely not",
             "by no means",
+            "I want you to build it",
+            "I do not want you to build it",
+            "yes, I want you to build it in blue",
+            "yes, something like that",
+            "not like that",
+            "yes, that would be very late",
+            "yes, all I need is notes",
+            "did you get it done",
+            "when we are ready",
+            "yes, once we are ready",
+            "we can start",
+            "that is all I need",
             "yes, is that all",
             "yeah, is it ready now",
             "will that be fine",
@@ -550,6 +595,7 @@ mod tests {
         assert!(answer("no").rejects() && answer("no thanks").rejects() && answer("don't").rejects());
         for text in [
             "please do not do that",
+            "I do not want you to build it",
             "absolutely not",
             "definitely not",
             "do not start it",

@@ -205,6 +205,10 @@ impl Clause<'_> {
             if matches!(self.before(j), "your" | "you" | "of") {
                 j -= 1;
             }
+            // "I want you and your team to build".
+            if self.before(j) == "and" && self.before(j - 1) == "you" {
+                j -= 2;
+            }
         }
         while ADVERBS.contains(&self.before(j)) {
             j -= 1;
@@ -251,6 +255,17 @@ impl Clause<'_> {
             "not" | "never" => REFUSED,
             m if QUESTION_WORDS.contains(&m) || m == "what" => SUPPOSED,
             "decided" | "agreed" if self.within(head, 3, &["i", "we", "i've", "we've"]) => LIKELY,
+            // "I have to get a CRM", "I am supposed to order a CRM": here is where one gets it.
+            "have" | "supposed" | "meant"
+                if matches!(self.heard.at(to + 1), "get" | "order" | "have" | "buy")
+                    && (matches!(self.before(head), "i" | "we" | "i'm" | "we're")
+                        || matches!(self.before(head), "am" | "are")
+                            && matches!(self.before(head - 1), "i" | "we"))
+                    && !self.within(head, 3, &["do", "did", "does", "if", "when", "why", "that"])
+                    && !self.within(head, 4, NEGATORS) =>
+            {
+                LIKELY
+            }
             "have" | "going" | "planning" => UNCLEAR,
             _ => 0.4,
         }
@@ -311,7 +326,10 @@ impl Clause<'_> {
     }
 
     /// A modal verb stands at `m`, before the verb: "you could build", "we will need".
-    fn modal(&self, modal: &str, m: usize, verb: Verb) -> f64 {
+    fn modal(&self, modal: &str, mut m: usize, verb: Verb) -> f64 {
+        while matches!(self.before(m), "really" | "just" | "simply" | "definitely") {
+            m -= 1;
+        }
         let subject = self.before(m);
         let left = m.saturating_sub(1);
         let r = self.before(left);
@@ -337,6 +355,7 @@ impl Clause<'_> {
                 _ => 0.4,
             },
             "i" | "we" => match modal {
+                "must" if verb == Verb::Get => LIKELY,
                 "should" | "must" => 0.6,
                 _ => 0.4,
             },

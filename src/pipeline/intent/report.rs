@@ -157,6 +157,9 @@ const ASKS_ABOUT: &[&str] = &[
     "how soon",
     "how much longer",
     "how is it going with",
+    "things are going with",
+    "things going with",
+    "up and running with",
     "how are things with",
     "is everything okay with",
     "everything fine with",
@@ -291,13 +294,22 @@ fn asks_of_what_is_there(heard: &Transcript) -> bool {
                 && opens(the - 3);
         // "are there any errors in the CRM".
         let any = matches!(before(1), "with" | "in" | "on" | "about" | "of")
-            && (2..=5).any(|n| before(n) == "any")
-            && matches!(at(0), "are" | "is" | "were" | "was" | "have" | "has" | "did" | "any");
+            && (2..=5).any(|n| matches!(before(n), "any" | "everything" | "anything" | "something"))
+            && matches!(at(0), "are" | "is" | "were" | "was" | "have" | "has" | "did" | "does" | "any");
         // "I want to ask about the CRM".
         let about = before(1) == "about"
             && matches!(
                 before(2),
-                "ask" | "asking" | "calling" | "call" | "question" | "questions" | "inquire" | "enquire"
+                "ask"
+                    | "asking"
+                    | "calling"
+                    | "call"
+                    | "question"
+                    | "questions"
+                    | "inquire"
+                    | "enquire"
+                    | "hear"
+                    | "anything"
             )
             && ends;
         perfect || asked || taken_up || in_use || any || about
@@ -364,6 +376,9 @@ mod tests {
             "can I use the CRM already",
             "are there any errors in the CRM",
             "I want to ask about the CRM",
+            "can you tell me anything about the CRM",
+            "does everything work in the CRM",
+            "could you tell me how things are going with our CRM",
             "what have you done on the CRM so far",
         ] {
             assert_eq!(asked(text), Act::Report(Some("crm".to_owned())), "{text}");
@@ -401,6 +416,9 @@ mod tests {
             "it is about time that somebody built us a CRM",
             "can I use the CRM of my neighbor",
             "I don't want to ask about the CRM",
+            "does everything work in the house",
+            "I didn't hear about the CRM",
+            "could you tell me how things are going",
             "he is using the CRM",
             "any CRM will do",
             "there's a problem with the crm and it lost everything",

@@ -213,7 +213,16 @@ impl Clause<'_> {
             && rest
                 .iter()
                 .any(|w| matches!(*w, "great" | "nice" | "good" | "lovely" | "perfect" | "fine" | "wonderful"));
-        if (wanted || nice) && !rest.iter().any(|w| NEGATORS.contains(w)) {
+        // "a CRM is needed", "can a CRM be built for us".
+        let needed = matches!(rest.get(..2), Some(["is" | "was", "needed" | "required" | "wanted"])) && next == "is"
+            || matches!(rest.get(..2), Some(["be", "built" | "made" | "created"]))
+                && self.within(mention.start, 3, &["can", "could"])
+                && !self.within(mention.start, 5, QUESTION_WORDS);
+        let needed = needed
+            && mention.determiner == Determiner::Indefinite
+            && !mention.plural
+            && !self.within(mention.start, 5, &["if", "that", "whether", "no", "not"]);
+        if (wanted || nice || needed) && !rest.iter().any(|w| NEGATORS.contains(w)) {
             return LIKELY;
         }
         // "nothing fancy, a CRM please", "no website, just a CRM": what is not wanted stands apart.
@@ -408,6 +417,12 @@ mod tests {
             "might I ask you to build me a CRM",
             "can we start with a CRM",
             "get us started with a CRM",
+            "I really must have a CRM",
+            "I have to have a CRM by Monday",
+            "I am supposed to order a CRM",
+            "I want you and your team to build us a CRM",
+            "we opened a store and now a CRM is needed",
+            "can a CRM be built for our gym",
             "my idea is a CRM",
             "nothing fancy, a CRM please",
             "no website, just a CRM please",
@@ -472,6 +487,14 @@ mod tests {
             "no thanks, no CRM please",
             "nothing doing, the CRM is fine, please",
             "they got us started with a CRM",
+            "must I have a CRM",
+            "do I have to have a CRM",
+            "I don't have to get a CRM",
+            "you are supposed to get a CRM",
+            "he wants you and your team to build a CRM",
+            "they say that a CRM is needed",
+            "no CRM is needed",
+            "how can a CRM be built",
         ] {
             assert!(crm(text) <= 0.75, "{text}: {}", crm(text));
         }
