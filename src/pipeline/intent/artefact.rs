@@ -5,6 +5,7 @@
 
 use super::Transcript;
 use super::transcript::PAUSE;
+use super::words::{MAKE, PARTICLES};
 
 /// What is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,8 +212,8 @@ pub(super) fn mentions(heard: &Transcript) -> Vec<Mention> {
     let mut found = Vec::new();
     let mut i = 0;
     while i < heard.words().len() {
-        let known = found.iter().any(|m: &Mention| m.what == Artefact::Crm);
-        match mention(heard, i).or_else(|| if known { another(heard, i) } else { None }) {
+        let known = found.iter().find(|m: &&Mention| m.what == Artefact::Crm).or(found.last()).map(|m| m.what);
+        match mention(heard, i).or_else(|| another(heard, i, known?)) {
             Some(m) => {
                 i = m.end.max(i + 1);
                 found.push(m);
@@ -254,13 +255,26 @@ fn mention(heard: &Transcript, i: usize) -> Option<Mention> {
     Some(make(Artefact::Other(name), i + 1, false, word.ends_with('s')))
 }
 
-/// "… so build us a new one": a CRM that was named before.
-fn another(heard: &Transcript, i: usize) -> Option<Mention> {
+/// What may follow a "one" that stands for what was named: an end, a clause, a courtesy, and no noun.
+#[rustfmt::skip]
+const AFTER_ONE: &[&str] = &[
+    "", PAUSE, "that", "which", "where", "with", "without", "for", "to", "please", "today", "now", "too", "and", "from",
+    "as", "soon", "quickly", "this", "by", "because", "so", "then", "like", "if", "or", "but", "in", "on", "of", "right",
+    "before", "can", "could", "would", "will", "instead", "at", "next", "tomorrow", "set", "made", "built", "up",
+    "together", "thanks", "thank", "also", "again", "myself", "ourselves", "who", "since", "we", "i", "it", "you",
+];
+
+/// "… so build us a new one", "please make one that has contacts": what was named before.
+fn another(heard: &Transcript, i: usize, what: Artefact) -> Option<Mention> {
     let before = heard.at(i.checked_sub(1)?);
+    let next = heard.at(i + 1);
     let new =
         matches!(before, "new" | "better" | "proper" | "another" | "good" | "me" | "us" | "want" | "need" | "build");
-    (heard.at(i) == "one" && new).then(|| Mention {
-        what: Artefact::Crm,
+    let made = MAKE.contains(&before) || matches!(before, "have" | "get" | "order" | "like" | "buy");
+    let set_up = matches!(before, "set" | "put") && PARTICLES.contains(&next);
+    // "make me one more offer" names something else.
+    (heard.at(i) == "one" && (set_up || (new || made) && AFTER_ONE.contains(&next))).then(|| Mention {
+        what,
         start: i,
         end: i + 1,
         described: true,

@@ -4,9 +4,11 @@
 //! Invariant: [`Act::Approve`] only in [`Context::AskedApproval`], and only when [`Answer::approves`].
 //! Deliberately absent: what to do about it (the dialogue).
 
-use super::artefact::{Artefact, mentions};
+use super::artefact::Artefact;
+use super::report::report;
 use super::request::{other_requests, request};
 use super::transcript::PAUSE;
+use super::way_out::{CANCELS, greets, way_out};
 use super::{Answer, FIRES, FeatureEdit, Transcript, feature, hint};
 
 /// What the agent has just asked.
@@ -87,145 +89,6 @@ impl Understanding {
     }
 }
 
-/// Whole turns that greet.
-const GREETINGS: &[&str] = &[
-    "hello",
-    "hi",
-    "hey",
-    "good morning",
-    "good afternoon",
-    "good evening",
-    "hello there",
-    "hi there",
-    "hello grace",
-    "hi grace",
-    "hello hello",
-    "are you there",
-    "hello are you there",
-    "can you hear me",
-    "hello can you hear me",
-    "anybody there",
-    "is anybody there",
-    "how are you",
-    "how are you doing",
-    "how are you today",
-    "who is this",
-    "who's this",
-    "hello who is this",
-    "who am i speaking to",
-    "how's it going",
-    "good day",
-    "is this grace",
-    "hi how are you",
-    "hello how are you",
-];
-const GOODBYES: &[&str] = &[
-    "goodbye",
-    "good bye",
-    "bye",
-    "bye bye",
-    "that's all",
-    "that is all",
-    "hang up",
-    "see you later",
-    "talk to you later",
-    "have a nice day",
-    "have a good day",
-    "have a good one",
-    "nothing else",
-    "i'm done",
-    "we're done",
-    "i am done",
-    "good night",
-    "that will be all",
-    "that'll be all",
-    "wrong number",
-    "i have to go",
-    "i'll call back",
-];
-const REPEATS: &[&str] = &[
-    "repeat",
-    "say that again",
-    "say it again",
-    "once more",
-    "come again",
-    "pardon",
-    "i beg your pardon",
-    "what did you say",
-    "didn't catch that",
-    "didn't get that",
-    "didn't hear that",
-    "didn't hear you",
-    "what was that",
-    "one more time",
-    "didn't understand",
-    "read it again",
-    "tell me again",
-    "read that back",
-];
-const HELPS: &[&str] = &[
-    "what can you do",
-    "what can i say",
-    "what do you do",
-    "what can you build",
-    "how does this work",
-    "my options",
-    "the options",
-    "who are you",
-    "what are you",
-    "what can i do",
-    "what can you make",
-    "what else can you do",
-];
-const OPERATORS: &[&str] = &[
-    "operator",
-    "real person",
-    "human",
-    "human being",
-    "representative",
-    "talk to someone",
-    "speak to someone",
-    "talk to somebody",
-    "speak to somebody",
-    "speak to a person",
-    "talk to a person",
-    "speak with a person",
-    "talk with a person",
-    "speak with someone",
-    "live person",
-    "your manager",
-    "your supervisor",
-    "customer service",
-    "actual person",
-];
-const CANCELS: &[&str] = &[
-    "cancel",
-    "never mind",
-    "forget it",
-    "forget about it",
-    "abort",
-    "scrap it",
-    "scrap that",
-    "scrap the whole thing",
-    "don't build",
-    "do not build",
-    "not build",
-    "don't make",
-    "changed my mind",
-    "start over",
-    "don't bother",
-    "drop it",
-    "stop it",
-    "stop that",
-    "stop building",
-    "stop the build",
-    "don't start",
-    "don't create",
-    "don't want it",
-    "don't want anything",
-    "i don't want that",
-];
-
 /// Reads one turn.
 #[must_use]
 pub fn understand(text: &str, context: Context) -> Understanding {
@@ -255,7 +118,13 @@ fn act(heard: &Transcript, context: Context, answer: &Answer, edit: &FeatureEdit
     if let Some(r) = wanted.filter(|r| r.what == Artefact::Crm) {
         return (Act::BuildCrm, r.confidence);
     }
-    if let Some(act) = way_out(heard) {
+    // "only the deals, nothing else" and "I don't know what to say" answer.
+    let answers = |act: &Act| match act {
+        Act::Goodbye => !edit.is_empty(),
+        Act::Help => edit.whatever,
+        _ => false,
+    };
+    if let Some(act) = way_out(heard).filter(|act| context != Context::AskedFeatures || !answers(act)) {
         return (act, 0.9);
     }
     if let Some(subject) = report(heard) {
@@ -269,13 +138,13 @@ fn act(heard: &Transcript, context: Context, answer: &Answer, edit: &FeatureEdit
     if context == Context::AskedFeatures && (!edit.is_empty() || edit.whatever) {
         return (Act::Features, 0.9);
     }
-    if heard.is_any(GREETINGS) {
+    if greets(heard) {
         return (Act::Greeting, 0.9);
     }
     if heard.says(CANCELS) {
         return (Act::Cancel, 0.85);
     }
-    if answer.rejects() && heard.len() <= 4 {
+    if answer.says_no() && heard.len() <= 4 {
         return (Act::Reject, 0.9);
     }
     match request {
@@ -307,145 +176,6 @@ fn reply_to_read_back(heard: &Transcript, answer: &Answer, edit: &FeatureEdit) -
         return Some((Act::Unsure, answer.yes));
     }
     None
-}
-
-fn way_out(heard: &Transcript) -> Option<Act> {
-    let short = heard.len() <= 8;
-    if heard.says(REPEATS)
-        || heard.is_any(&["again", "again please", "what", "sorry", "sorry what", "excuse me", "huh"])
-    {
-        return Some(Act::Repeat);
-    }
-    if heard.says(OPERATORS) && !heard.says(&["not human", "the human"]) {
-        return Some(Act::Operator);
-    }
-    if short && heard.says(GOODBYES) {
-        return Some(Act::Goodbye);
-    }
-    let asks = ["help", "help me", "help please", "please help", "i need help", "some help please"];
-    if (short && heard.says(HELPS)) || heard.is_any(&asks) {
-        return Some(Act::Help);
-    }
-    None
-}
-
-/// Openings of a question about a build, and the words that must follow some of them.
-const ASKS_HOW: &[&str] = &[
-    "how is",
-    "how's",
-    "how are",
-    "how does",
-    "how do",
-    "status",
-    "what about",
-    "what's happening with",
-    "what is happening with",
-    "what's going on with",
-    "what is going on with",
-    "what's up with",
-    "any news",
-    "update on",
-    "report on",
-    "tell me about",
-    "how far",
-    "how busy",
-    "what's new with",
-    "news about",
-    "news on",
-    "an update",
-    "check on",
-    "how did",
-    "what happened to",
-    "how many",
-    "a report",
-    "progress",
-    "how well",
-];
-const ASKS_WHETHER: &[&str] = &["is", "are", "isn't", "has", "did", "does", "was", "what's", "it"];
-const STATES_OF_A_BUILD: &[&str] = &[
-    "up", "ready", "live", "running", "done", "finished", "online", "deployed", "working", "built", "complete", "down",
-    "broken", "slow", "offline", "out", "dead", "crashed", "failing", "stuck", "alive", "there",
-];
-const COUNTED: &[&str] =
-    &["records", "record", "calls", "requests", "api", "entries", "rows", "users", "contacts", "deals"];
-/// "how do you", "how are you": not about a build.
-const NOT_A_SUBJECT: &[&str] = &["you", "i", "we", "they", "he", "she", "one"];
-
-/// Articles of what is there already; "who" is what recognisers leave of "the" behind "how's".
-const THERE: &[&str] = &["the", "my", "our", "his", "this", "that", "your", "who"];
-const AFTER_THE_SUBJECT: &[&str] = &["doing", "going", "today", "now", "please", "along", "coming"];
-/// Words that order, refuse or complain.
-const ORDERS: &[&str] = &[
-    "build", "make", "need", "want", "create", "set", "give", "get", "start", "do", "don't", "not", "delete", "stop",
-    "cancel", "lost", "hate", "like", "love", "use", "used", "have", "had",
-];
-
-/// Whether a turn asks about a build, and which: `Some(None)` is "it".
-fn report(heard: &Transcript) -> Option<Option<String>> {
-    let subject = mentions(heard).first().map(|m| match m.what {
-        Artefact::Crm => "crm".to_owned(),
-        Artefact::Other(name) => name.to_lowercase(),
-    });
-    let words = heard.words();
-    let it = words.iter().any(|w| matches!(w.as_str(), "it" | "it's" | "build" | "project" | "that" | "things"));
-    let about = subject.is_some() || it;
-    let person = words
-        .iter()
-        .position(|w| matches!(w.as_str(), "how" | "how's"))
-        .is_some_and(|h| (h + 1..h + 3).any(|k| NOT_A_SUBJECT.contains(&heard.at(k))));
-    let asks_how = heard.says(ASKS_HOW) && !person;
-    if asks_how && subject.is_some() {
-        return Some(subject);
-    }
-    if heard.is_any(&[
-        "status",
-        "status please",
-        "the status",
-        "status report",
-        "progress",
-        "report",
-        "any news",
-        "the status please",
-    ]) {
-        return Some(None);
-    }
-    if asks_how && heard.says(&["how many"]) && words.iter().any(|w| COUNTED.contains(&w.as_str())) {
-        return Some(subject);
-    }
-    if asks_how && it && heard.len() <= 8 && !heard.is_any(GREETINGS) {
-        return Some(None);
-    }
-    // "is it up yet", "is the CRM ready", "our CRM is down".
-    let state = words.iter().enumerate().any(|(k, w)| {
-        STATES_OF_A_BUILD.contains(&w.as_str())
-            && (k.saturating_sub(6)..k).any(|b| ASKS_WHETHER.contains(&heard.at(b)))
-            && !(k.saturating_sub(3)..k).any(|b| NOT_A_SUBJECT.contains(&heard.at(b)))
-    });
-    if state && about && heard.len() <= 10 {
-        return Some(subject);
-    }
-    if names_what_is_there(heard) {
-        return Some(subject);
-    }
-    None
-}
-
-/// "… the CRM", "… my CRM doing": a few words that end in an app as something that is there already. The telephone eats the
-/// breath of "how", so a recogniser hears "hello is the crm"; what is left still asks about that CRM and orders none.
-fn names_what_is_there(heard: &Transcript) -> bool {
-    let words = heard.words();
-    let end = words.iter().rposition(|w| !AFTER_THE_SUBJECT.contains(&w.as_str())).map_or(0, |last| last + 1);
-    let doing = end < words.len();
-    match &words[..end] {
-        [before @ .., article, noun] => {
-            noun == "crm"
-                && THERE.contains(&article.as_str())
-                && (1..=3).contains(&before.len())
-                && (doing || before.len() <= 2)
-                && !before.iter().any(|w| ORDERS.contains(&w.as_str()))
-        }
-        _ => false,
-    }
 }
 
 /// "call it Acme", "named Acme": up to three words.
@@ -509,52 +239,6 @@ mod tests {
     }
 
     #[test]
-    fn questions_about_a_build() {
-        for text in [
-            "how's the CRM",
-            "how is my see are em doing",
-            "what's the status of the CRM",
-            "how is our CRM coming along",
-            "our CRM is down",
-            "is the crm up yet",
-            "give me an update on the CRM",
-            "how many records does the CRM have",
-            // What is left of "how's the CRM" on the telephone.
-            "hello is the crm",
-            "notes the crm doing",
-            "no is my crm doing",
-            "hello does the crm",
-            "notes his crm",
-            "knows who crm",
-            "knows who crm doing",
-        ] {
-            assert_eq!(free(text), Act::Report(Some("crm".to_owned())), "{text}");
-        }
-        for text in ["is it up yet", "is it ready", "status please", "how is it doing", "how far is it"] {
-            assert_eq!(free(text), Act::Report(None), "{text}");
-        }
-        assert_eq!(free("how is the website doing"), Act::Report(Some("website".to_owned())));
-    }
-
-    #[test]
-    fn no_questions_about_a_build() {
-        for text in [
-            "how is the weather",
-            "how is your mother doing",
-            "is it raining",
-            "how do you do",
-            "there is a dog",
-            "is he ready",
-            "i need the crm",
-            "i lost the crm",
-            "build the crm",
-            "customers did to the crm and and add lost a lot",
-        ] {
-            assert!(!matches!(free(text), Act::Report(_)), "{text}");
-        }
-    }
-
-    #[test]
     fn ways_out() {
         assert_eq!(free("could you say that again please"), Act::Repeat);
         assert_eq!(free("I want to talk to a real person"), Act::Operator);
@@ -562,6 +246,15 @@ mod tests {
         assert_eq!(free("what can you do"), Act::Help);
         assert_eq!(free("hello, can you hear me?"), Act::Greeting);
         assert_eq!(free("never mind"), Act::Cancel);
+    }
+
+    #[test]
+    fn answers_that_sound_like_ways_out() {
+        let named = |text: &str| understand(text, Context::AskedFeatures).act;
+        assert_eq!(named("only the deals, nothing else"), Act::Features);
+        assert_eq!(named("I don't know what to say"), Act::Features);
+        assert_eq!(named("nothing else, bye"), Act::Goodbye);
+        assert_eq!(free("only the deals, nothing else"), Act::Goodbye);
     }
 
     #[test]

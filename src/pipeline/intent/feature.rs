@@ -87,8 +87,30 @@ const FEATURES: &[Row] = &[
 const REFUSE: &[&str] = &[
     "without", "no", "not", "remove", "drop", "skip", "delete", "except", "minus", "lose", "scrap", "leave", "omit",
     "replace", "swap", "change", "exclude", "forget", "don't", "never", "ditch", "cut", "neither", "nor", "isn't",
-    "aren't",
+    "aren't", "won't", "nobody", "strike", "erase",
 ];
+
+/// Particles that make "take", "throw", "cross" verbs of removing: "take the deals away", "cross out the notes".
+const TAKEN: &[&str] = &["out", "away", "off", "rid"];
+
+/// Verbs of refusing that a negator turns round: "don't forget the invoices".
+const REMOVES: &[&str] = &[
+    "remove", "drop", "skip", "delete", "lose", "scrap", "leave", "omit", "exclude", "forget", "ditch", "cut", "take",
+    "throw", "kick", "cross", "strike",
+];
+
+/// Negated, with the caller as subject, these refuse: "I didn't ask for notes". With "you" they complain of a gap.
+const NEGATED_PAST: &[&str] = &["didn't", "haven't", "hadn't", "wouldn't", "couldn't"];
+
+/// Before "for" they do not begin a new wish: "I never asked for deals", "no use for notes".
+const OF_FOR: &[&str] = &["need", "use", "ask", "asked", "asking", "care", "call", "called", "look", "looking", "wish"];
+
+/// Nouns of "no need for", "no use for".
+const NO_USE: &[&str] = &["need", "use", "interest", "reason", "point"];
+
+/// Judgements that refuse what was named before them when they are negated: "deals are not needed".
+const NEEDED: &[&str] = &["needed", "necessary", "required", "wanted", "important", "useful", "essential", "relevant"];
+const NOT_NEEDED: &[&str] = &["unnecessary", "superfluous", "useless", "pointless", "redundant"];
 
 /// Words after which the next features are wanted again.
 const WANT: &[&str] = &[
@@ -146,9 +168,11 @@ const NOT_A_FEATURE_AFTER: &[(&str, &[&str])] =
 pub(super) fn edit(heard: &Transcript) -> FeatureEdit {
     let words = heard.words();
     let mut edit = FeatureEdit::default();
+    let mut named = Named::default();
     let mut refuse = false;
     // "instead of deals, notes": refused is the next feature only.
     let mut refuse_once = false;
+    let mut negated_at = None;
     let mut listing = false;
     let mut i = 0;
     while i < words.len() {
@@ -159,15 +183,35 @@ pub(super) fn edit(heard: &Transcript) -> FeatureEdit {
             i += 2;
             continue;
         }
-        if REFUSE.contains(&word) || (word == "take" && words[i..].iter().any(|w| w == "out")) {
+        let alone = matches!(word, "only" | "just") && (heard.at(i.wrapping_sub(1)) == PAUSE || i == named.end);
+        if refuse && alone {
+            // "no deals, just contacts".
+            (refuse, refuse_once) = (false, false);
+        }
+        if complains_of_a_gap(heard, i) {
+            (refuse, refuse_once, listing) = (false, false, true);
+            i += 1;
+            continue;
+        }
+        let negated = |count: usize| negated_at.is_some_and(|at: usize| at + count >= i);
+        // "don't forget the notes", "I can not do without notes".
+        let turned_round = REMOVES.contains(&word) && negated(3)
+            || word == "without" && heard.at(i.wrapping_sub(1)) == "do" && negated(2);
+        if turned_round || (matches!(word, "not" | "nothing") && matches!(next, "only" | "just" | "but")) {
+            (refuse, refuse_once, listing, negated_at) = (false, false, true, None);
+            i += if turned_round { 1 } else { 2 };
+            continue;
+        }
+        if refuses(heard, i) {
             // "No, …" answers; "no deals" refuses.
             refuse = !(word == "no" && (next == PAUSE || next == "no"));
             refuse_once = false;
             listing = refuse;
+            negated_at = matches!(word, "don't" | "not" | "never" | "won't").then_some(i);
             // "don't want deals" refuses deals, "no need for deals" too; but "no, add notes" wants notes.
             while refuse
-                && (matches!(word, "don't" | "not" | "never") && NEGATABLE.contains(&heard.at(i + 1))
-                    || word == "no" && heard.at(i + 1) == "need")
+                && (negated_at.is_some() && NEGATABLE.contains(&heard.at(i + 1))
+                    || word == "no" && NO_USE.contains(&heard.at(i + 1)))
             {
                 i += 1;
             }
@@ -175,20 +219,35 @@ pub(super) fn edit(heard: &Transcript) -> FeatureEdit {
             continue;
         }
         if WANT.contains(&word) {
+            let before = heard.at(i.wrapping_sub(1));
+            // "I don't need to have deals", "I don't want you to add notes": still refused.
+            let still = word == "to"
+                && negated_at.is_some_and(|at| at + 4 >= i)
+                && (NEGATABLE.contains(&before) || matches!(before, "you" | "it" | "us"));
+            // "everything but deals".
+            let all_but = word == "but" && matches!(before, "everything" | "all" | "anything");
             // "no need for deals", "change deals to notes".
-            refuse = refuse && word == "for" && heard.at(i.wrapping_sub(1)) == "need";
+            // "nobody needs deals".
+            let nobodys = refuse && (i.saturating_sub(3)..i).any(|k| heard.at(k) == "nobody");
+            refuse = all_but || nobodys || refuse && (still || word == "for" && OF_FOR.contains(&before));
             listing = true;
-            i += 1;
+            i += 1 + usize::from(still && WANT.contains(&next));
             continue;
         }
-        if let Some(feature) = known(heard, i) {
+        if let Some(wanted) = named.again(heard, i, refuse) {
+            for feature in wanted.features {
+                note(&mut edit, feature, wanted.refused);
+            }
+            refuse = false;
+        } else if let Some(feature) = known(heard, i) {
+            named.name(heard, i, &feature);
             note(&mut edit, feature, refuse);
             if std::mem::take(&mut refuse_once) {
                 refuse = false;
             }
-            let alone_before = matches!(heard.at(i.wrapping_sub(1)), "only" | "just");
-            let alone_before = alone_before
-                || (matches!(heard.at(i.wrapping_sub(2)), "only" | "just") && matches!(heard.at(i - 1), "the" | "a"));
+            let only = |k: usize| matches!(heard.at(k), "only" | "just") && heard.at(k.wrapping_sub(1)) != "not";
+            let alone_before = only(i.wrapping_sub(1))
+                || (only(i.wrapping_sub(2)) && matches!(heard.at(i.wrapping_sub(1)), "the" | "a"));
             if !refuse && (alone_before || next == "only" || (next == "and" && heard.at(i + 2) == "nothing")) {
                 edit.only = true;
             }
@@ -221,6 +280,111 @@ pub(super) fn edit(heard: &Transcript) -> FeatureEdit {
         "anything",
     ]);
     edit
+}
+
+/// Whether the features after word `i` are refused.
+fn refuses(heard: &Transcript, i: usize) -> bool {
+    let word = heard.at(i);
+    let before = heard.at(i.wrapping_sub(1));
+    match word {
+        "apart" => heard.at(i + 1) == "from",
+        "take" | "throw" | "kick" | "cross" | "pull" | "toss" | "chuck" | "get" => {
+            (i + 1..i + 9)
+                .map(|k| heard.at(k))
+                .take_while(|w| *w != PAUSE && !WANT.contains(w))
+                .any(|w| TAKEN.contains(&w))
+                && (word != "get" || heard.at(i + 1) == "rid")
+        }
+        _ if NEGATED_PAST.contains(&word) => matches!(before, "i" | "we"),
+        "doesn't" => heard.at(i + 1) == "need",
+        "nothing" => heard.at(i + 1) == "about",
+        "nobody" => (i + 1..i + 4).any(|k| {
+            matches!(heard.at(k), "needs" | "wants" | "uses" | "needed" | "wanted" | "asked" | "use" | "need")
+        }),
+        // "I cannot do without contacts".
+        "without" if before == "do" => {
+            !(i.saturating_sub(3)..i).any(|k| matches!(heard.at(k), "can't" | "cannot" | "not" | "couldn't"))
+        }
+        _ => REFUSE.contains(&word),
+    }
+}
+
+/// "You didn't mention notes", "there is no search", "I don't see the deals": what is missing is wanted.
+fn complains_of_a_gap(heard: &Transcript, i: usize) -> bool {
+    let back = |count: usize| i.checked_sub(count).map_or("", |k| heard.at(k));
+    let next = heard.at(i + 1);
+    let auxiliary = matches!(back(1), "did" | "have" | "had" | "do" | "could" | "can" | "does" | "is" | "are");
+    let subject = if auxiliary { back(2) } else { back(1) };
+    match heard.at(i) {
+        "didn't" | "haven't" | "hadn't" => subject == "you" && next != "need",
+        "not" | "never" if subject == "you" => matches!(back(1), "did" | "have" | "had") && next != "need",
+        "doesn't" | "not" if subject == "it" => matches!(next, "have" | "include" | "contain" | "show" | "mention"),
+        "no" | "isn't" | "aren't" if subject == "there" || back(1) == "there's" => !NO_USE.contains(&next),
+        "don't" | "can't" | "couldn't" | "not" if matches!(subject, "i" | "we") => {
+            matches!(next, "see" | "hear" | "find")
+        }
+        _ => false,
+    }
+}
+
+/// The features named last, one after the other: what "them" stands for.
+#[derive(Default)]
+struct Named {
+    features: Vec<Feature>,
+    /// One past the last of them.
+    end: usize,
+}
+
+/// What a word says again of features named before it.
+struct Again {
+    features: Vec<Feature>,
+    refused: bool,
+}
+
+impl Named {
+    fn name(&mut self, heard: &Transcript, i: usize, feature: &Feature) {
+        let joined = (self.end..i).all(|k| {
+            matches!(heard.at(k), "and" | "or" | "a" | "an" | "the" | "some" | "any" | "my" | "our" | "no" | PAUSE)
+        });
+        if !joined {
+            self.features.clear();
+        }
+        self.features.truncate(crate::limits::OPEN_POINTS_MAX - 1);
+        self.features.push(feature.clone());
+        self.end = i + 1;
+    }
+
+    /// "remove them", "I don't want those", "add them", "deals are not needed", "the deals can go".
+    fn again(&self, heard: &Transcript, i: usize, refuse: bool) -> Option<Again> {
+        let last = self.features.last()?;
+        let before = heard.at(i.wrapping_sub(1));
+        let next = heard.at(i + 1);
+        let near = |count: usize| i <= self.end + count;
+        let whole = |refused| Some(Again { features: self.features.clone(), refused });
+        match heard.at(i) {
+            // "those deals".
+            "those" | "these" if known(heard, i + 1).is_some() => None,
+            "them" | "those" | "these" if refuse => whole(true),
+            "them" | "those" | "these" if matches!(before, "add" | "include" | "put" | "keep" | "want" | "need") => {
+                whole(false)
+            }
+            "it" | "that" if refuse && REMOVES.contains(&before) => {
+                Some(Again { features: vec![last.clone()], refused: true })
+            }
+            word if NEEDED.contains(&word) && near(4) => (i.saturating_sub(3)..i)
+                .filter(|k| *k >= self.end)
+                .any(|k| matches!(heard.at(k), "not" | "isn't" | "aren't" | "never" | "hardly"))
+                .then(|| Again { features: self.features.clone(), refused: true }),
+            word if NOT_NEEDED.contains(&word) && near(3) => (self.end..i)
+                .any(|k| matches!(heard.at(k), "is" | "are" | "seem" | "seems"))
+                .then(|| Again { features: self.features.clone(), refused: true }),
+            "go" if near(2) && matches!(before, "can" | "must" | "should" | "may") => {
+                (!matches!(next, "in" | "into" | "to" | "on" | "with" | "there"))
+                    .then(|| Again { features: self.features.clone(), refused: true })
+            }
+            _ => None,
+        }
+    }
 }
 
 /// The table's feature at word `i`, unless its neighbours make it another thing.
@@ -355,6 +519,73 @@ mod tests {
         check("replace the deals with a search", &["search"], &["deals"]);
         check("take deals out and put notes in", &["notes"], &["deals"]);
         check("keep contacts and remove deals", &["contacts"], &["deals"]);
+    }
+
+    #[test]
+    fn taken_out_with_a_particle() {
+        check("please take the deals away", &[], &["deals"]);
+        check("cross out the notes", &[], &["notes"]);
+        check("kick the reminders out", &[], &["reminders"]);
+        check("get rid of the deals and the stages", &[], &["deals", "stages"]);
+        check("take the deals", &["deals"], &[]);
+        check("take deals instead of notes", &["deals"], &["notes"]);
+        check("get the notes in there", &["notes"], &[]);
+        check("take contacts, and leave the notes out", &["contacts"], &["notes"]);
+    }
+
+    #[test]
+    fn what_was_named_before() {
+        check("I never asked for notes, remove them", &[], &["notes"]);
+        check("notes, no, I don't want those", &[], &["notes"]);
+        check("deals and stages, we don't need them", &[], &["deals", "stages"]);
+        check("contacts are fine, but the search, drop it", &["contacts"], &["search"]);
+        check("you forgot the companies, please add them", &["companies"], &[]);
+        check("I don't want to lose the deals, keep them", &["deals"], &[]);
+        check("the notes are for them", &["notes"], &[]);
+        check("I don't want those deals", &[], &["deals"]);
+        check("them", &[], &[]);
+    }
+
+    #[test]
+    fn judged_after_they_were_named() {
+        check("deals are not necessary", &[], &["deals"]);
+        check("the search isn't needed, notes are enough", &["notes"], &["search"]);
+        check("the stages are superfluous", &[], &["stages"]);
+        check("the deals can go", &[], &["deals"]);
+        check("deals are necessary", &["deals"], &[]);
+        check("the search is needed, not the notes", &["search"], &["notes"]);
+        check("the notes can go in there too", &["notes"], &[]);
+        check("the deals must stay", &["deals"], &[]);
+    }
+
+    #[test]
+    fn a_negated_wish_and_a_complaint_of_a_gap() {
+        check("I didn't ask for deals", &[], &["deals"]);
+        check("I don't need to have deals", &[], &["deals"]);
+        check("I don't want you to add notes", &[], &["notes"]);
+        check("we have no use for companies", &[], &["companies"]);
+        check("nobody here needs deals", &[], &["deals"]);
+        check("I said nothing about deals", &[], &["deals"]);
+        check("I can do without the stages", &[], &["stages"]);
+        check("no deals, just contacts", &["contacts"], &["deals"]);
+        check("without deals, only contacts", &["contacts"], &["deals"]);
+        check("strike the reports", &[], &["reports"]);
+        check("I can't do without contacts", &["contacts"], &[]);
+        check("I cannot do without contacts", &["contacts"], &[]);
+        check("I can not do without contacts", &["contacts"], &[]);
+        check("nobody can read my notes", &["notes"], &[]);
+        check("everybody here needs deals", &["deals"], &[]);
+        check("everything but the deals", &[], &["deals"]);
+        check("all of it apart from the deals", &[], &["deals"]);
+        check("you didn't mention notes", &["notes"], &[]);
+        check("there is no search in it", &["search"], &[]);
+        check("it doesn't have reminders", &["reminders"], &[]);
+        check("don't forget the invoices", &["invoices"], &[]);
+        check("please don't leave out the notes", &["notes"], &[]);
+        check("there is no need for deals", &[], &["deals"]);
+        check("no, I want to add notes", &["notes"], &[]);
+        check("I want deals, not only contacts", &["deals", "contacts"], &[]);
+        assert!(!edit(&Transcript::new("not only contacts")).only);
     }
 
     #[test]

@@ -90,6 +90,13 @@ const NOT_HERE_AND_NOW: &[&str] = &[
     "get rid of",
     "delete",
     "sell you",
+    "were you",
+    "if we had",
+    "if i had",
+    "but we have a crm",
+    "but i have a crm",
+    "we've got a crm",
+    "i've got a crm",
     "sold",
 ];
 /// Anywhere in the turn: somebody asks for something, so that "the CRM" may be "a CRM" misheard.
@@ -139,10 +146,13 @@ fn stands_open(heard: &Transcript, mention: &Mention) -> bool {
         || before(3).any(|w| w == "no")
         || after(3).any(|w| (NEGATORS.contains(&w) && w != "without") || w == "no");
     let reported = places(7).any(|k| SAID.contains(&heard.at(k)) && !(k > 0 && BY_US.contains(&heard.at(k - 1))));
+    // "her company made a CRM": over and done, unless somebody is asked.
+    let done = before(3).any(|w| matches!(w, "made" | "built" | "bought" | "sold" | "installed"))
+        && !before(7).any(|w| matches!(w, "you" | "can" | "could" | "would" | "will" | "time"));
     let third = before(7).any(|w| THIRD.contains(&w) || NOT_US.contains(&w));
     // "is a CRM a lot of work": a question about them.
     let asked_about = mention.start <= 3 && SAYS_OF_IT.contains(&heard.at(0));
-    if refused || reported || third || asked_about || SAYS_OF_IT.contains(&heard.at(mention.end)) {
+    if refused || done || reported || third || asked_about || SAYS_OF_IT.contains(&heard.at(mention.end)) {
         return false;
     }
     match mention.determiner {
@@ -183,6 +193,7 @@ mod tests {
             "let's go to a crm build for the studio",
             "we are thinking of a crm",
             "do you build crms",
+            "it is about time that somebody built us a crm",
             "i've heard you do a crm",
             "where don't you show don't about making us a crm for my gym",
             "and ready for his crm so go ahead",
@@ -212,6 +223,11 @@ mod tests {
             "suppose somebody asked you to create a crm",
             "i typed the customers into the crm",
             "we already have a crm",
+            "thanks but we have a crm",
+            "if i were you i would build a crm",
+            "if we had the money we would buy a crm",
+            "her company made a crm and it was terrible",
+            "somebody made a crm",
             "is a crm the same thing as an address book",
             "my boss might want a crm next year",
             "get rid of the crm",

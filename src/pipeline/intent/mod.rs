@@ -9,8 +9,10 @@ mod command;
 mod feature;
 mod hint;
 mod mood;
+mod report;
 mod request;
 mod transcript;
+mod way_out;
 mod words;
 
 pub use answer::Answer;

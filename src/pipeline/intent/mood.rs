@@ -62,6 +62,7 @@ impl Clause<'_> {
             return SUPPOSED;
         }
         let at = i;
+        let mut let_us = false;
         if matches!(self.heard.at(i), "is" | "be" | "was") {
             return if self.within(i, 6, NEGATORS) { REFUSED } else { CLEAR };
         }
@@ -92,7 +93,8 @@ impl Clause<'_> {
             } else if (p == "and" && (MAKE.contains(&self.before(i - 1)) || GET.contains(&self.before(i - 1))))
                 || (matches!(p, "me" | "us") && matches!(self.before(i - 1), "help" | "let"))
             {
-                // "design and build", "help me build".
+                // "design and build", "help me build", "let us have".
+                let_us = self.before(i - 1) == "let";
                 i -= 2;
             } else {
                 break;
@@ -103,7 +105,7 @@ impl Clause<'_> {
         match p {
             "" => match verb {
                 Verb::Make => CLEAR,
-                Verb::Get if self.heard.at(at) == "have" => SUPPOSED,
+                Verb::Get if self.heard.at(at) == "have" && !let_us => SUPPOSED,
                 Verb::Get | Verb::Wish => POLITE,
                 Verb::Ask => LIKELY,
                 Verb::Gerund | Verb::WishOfThird => SUPPOSED,
@@ -134,6 +136,16 @@ impl Clause<'_> {
             },
             "can" | "could" | "would" | "will" | "should" | "shall" | "might" | "may" | "must" => {
                 self.modal(p, i - 1, verb)
+            }
+            // "can somebody make".
+            "someone" | "somebody" | "anyone" | "anybody"
+                if matches!(verb, Verb::Make | Verb::Get) && matches!(r, "can" | "could" | "would" | "will") =>
+            {
+                if self.within(i - 2, 4, QUESTION_WORDS) || self.within(i - 2, 2, &["if", "whether"]) {
+                    SUPPOSED
+                } else {
+                    POLITE
+                }
             }
             "he" | "she" | "they" | "people" | "everybody" | "everyone" | "he's" | "she's" | "they're" | "someone"
             | "somebody" | "anyone" | "it" | "who" | "that" | "which" => SOMEBODY_ELSE,
@@ -187,10 +199,15 @@ impl Clause<'_> {
     /// A verb with "to"; `to` is the index of "to".
     fn infinitive(&self, to: usize, depth: u8) -> f64 {
         let mut j = to;
-        if DOERS.contains(&self.before(j)) {
+        let people = self.before(j) == "people" && self.before(j - 1) == "you";
+        if people || DOERS.contains(&self.before(j)) {
             j -= 1;
             if matches!(self.before(j), "your" | "you" | "of") {
                 j -= 1;
+            }
+            // "I want you and your team to build".
+            if self.before(j) == "and" && self.before(j - 1) == "you" {
+                j -= 2;
             }
         }
         while ADVERBS.contains(&self.before(j)) {
@@ -206,7 +223,18 @@ impl Clause<'_> {
             "calling" | "call" | "called" | "ringing" | "phoning" | "here" | "phoned" | "rang" => {
                 if self.within(head, 3, &["they", "he", "she", "you", "someone"]) { SOMEBODY_ELSE } else { POLITE }
             }
+            // "I should get you to build": said to us, it asks.
+            "get"
+                if self.within(to, 3, &["you"])
+                    && matches!(self.before(head), "should" | "must")
+                    && matches!(self.before(head - 1), "i" | "we") =>
+            {
+                if self.within(head, 6, NEGATORS) || self.within(head, 4, &["if"]) { REFUSED } else { LIKELY }
+            }
             "get" => self.mood(head, Verb::Get, depth + 1),
+            "as" if self.within(head, 3, &["kind", "good", "nice"]) && self.within(head, 6, &["you"]) => {
+                if self.within(head, 6, NEGATORS) { SUPPOSED } else { POLITE }
+            }
             "able" | "possible" | "great" | "nice" | "good" | "lovely" | "cool" | "helpful" | "useful" | "handy"
             | "ready" | "keen" | "happy" | "time" | "glad" | "fantastic" | "brilliant" | "wonderful" | "interested"
             | "perfect" => {
@@ -227,6 +255,17 @@ impl Clause<'_> {
             "not" | "never" => REFUSED,
             m if QUESTION_WORDS.contains(&m) || m == "what" => SUPPOSED,
             "decided" | "agreed" if self.within(head, 3, &["i", "we", "i've", "we've"]) => LIKELY,
+            // "I have to get a CRM", "I am supposed to order a CRM": here is where one gets it.
+            "have" | "supposed" | "meant"
+                if matches!(self.heard.at(to + 1), "get" | "order" | "have" | "buy")
+                    && (matches!(self.before(head), "i" | "we" | "i'm" | "we're")
+                        || matches!(self.before(head), "am" | "are")
+                            && matches!(self.before(head - 1), "i" | "we"))
+                    && !self.within(head, 3, &["do", "did", "does", "if", "when", "why", "that"])
+                    && !self.within(head, 4, NEGATORS) =>
+            {
+                LIKELY
+            }
             "have" | "going" | "planning" => UNCLEAR,
             _ => 0.4,
         }
@@ -271,6 +310,8 @@ impl Clause<'_> {
                     POLITE
                 }
             }
+            // "might I ask you to".
+            "might" if verb == Verb::Ask && self.before(left).is_empty() => LIKELY,
             "shall" | "should" | "must" | "might" => UNCLEAR,
             "if" | "whether" if wish => SUPPOSED,
             "if" | "whether" => self.conditional(left),
@@ -285,7 +326,10 @@ impl Clause<'_> {
     }
 
     /// A modal verb stands at `m`, before the verb: "you could build", "we will need".
-    fn modal(&self, modal: &str, m: usize, verb: Verb) -> f64 {
+    fn modal(&self, modal: &str, mut m: usize, verb: Verb) -> f64 {
+        while matches!(self.before(m), "really" | "just" | "simply" | "definitely") {
+            m -= 1;
+        }
         let subject = self.before(m);
         let left = m.saturating_sub(1);
         let r = self.before(left);
@@ -311,6 +355,7 @@ impl Clause<'_> {
                 _ => 0.4,
             },
             "i" | "we" => match modal {
+                "must" if verb == Verb::Get => LIKELY,
                 "should" | "must" => 0.6,
                 _ => 0.4,
             },
@@ -322,6 +367,15 @@ impl Clause<'_> {
                 } else {
                     0.2
                 }
+            }
+            // "our bakery could use".
+            _ if wish
+                && matches!(modal, "could" | "would")
+                && self.within(left + 1, 3, &["my", "our"])
+                && !NOT_US.contains(&subject)
+                && !self.within(left + 1, 5, QUESTION_WORDS) =>
+            {
+                LIKELY
             }
             _ => SOMEBODY_ELSE,
         }

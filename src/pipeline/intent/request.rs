@@ -84,6 +84,9 @@ impl Clause<'_> {
 
     /// The verb that governs a mention: the nearest to its left that is not cut off by a preposition or a subject.
     fn verb(&self, mention: &Mention) -> Option<(usize, Verb)> {
+        if let Some(at) = self.put_into(mention) {
+            return Some((at, Verb::Make));
+        }
         let mut after = self.heard.at(mention.start);
         for back in 1..=REACH {
             let at = mention.start.checked_sub(back)?;
@@ -114,6 +117,18 @@ impl Clause<'_> {
                 "use" if before == "could" => Some(Verb::Wish),
                 "on" | "with" if matches!(before, "started" | "going" | "cracking") && self.before(at - 1) == "get" => {
                     return Some((at - 2, Verb::Make));
+                }
+                // "get us started with a CRM".
+                "on" | "with"
+                    if before == "started"
+                        && matches!(self.before(at - 1), "me" | "us")
+                        && at >= 3
+                        && self.before(at - 2) == "get" =>
+                {
+                    return Some((at - 3, Verb::Make));
+                }
+                "with" if matches!(before, "start" | "begin") && !self.within(at, 4, &["to"]) => {
+                    return Some((at - 1, Verb::Make));
                 }
                 "on" if matches!(before, "start" | "begin" | "work") => return Some((at - 1, Verb::Make)),
                 "of" if before == "need" && self.before(at - 1) == "in" => return Some((at - 1, Verb::Wish)),
@@ -148,9 +163,28 @@ impl Clause<'_> {
         None
     }
 
+    /// "put contacts, deals and notes into a CRM", "turn my list into a CRM": a new one, whatever goes into it.
+    fn put_into(&self, mention: &Mention) -> Option<usize> {
+        if mention.determiner != Determiner::Indefinite {
+            return None;
+        }
+        let into = (mention.start.saturating_sub(3)..mention.start).rev().find(|k| self.heard.at(*k) == "into")?;
+        let article = (into + 1..mention.start).any(|k| matches!(self.heard.at(k), "a" | "one" | "some"));
+        let at = (into.saturating_sub(12)..into)
+            .rev()
+            .find(|k| matches!(self.heard.at(*k), "put" | "turn" | "make" | "bring" | "gather" | "collect" | "get"))?;
+        // A comma stands in a list of things only.
+        let one_list = (at + 1..into).all(|k| {
+            self.heard.at(k) != PAUSE
+                || matches!(self.heard.at(k + 2), PAUSE | "and" | "into")
+                || matches!(self.heard.at(k + 1), "and" | "my" | "our" | "please")
+        });
+        (article && one_list).then_some(at)
+    }
+
     /// "what I need is", "all we want is", "the job for you is".
     fn cleft(&self, at: usize) -> bool {
-        if self.within(at, 7, &["job", "order", "project", "request", "wish", "plan"])
+        if self.within(at, 7, &["job", "order", "project", "request", "wish", "plan", "idea", "dream", "goal"])
             && !self.within(at, 8, &["his", "her", "their", "your", "old", "last"])
             && self.heard.at(at) == "is"
         {
@@ -162,7 +196,10 @@ impl Clause<'_> {
             && self.within(
                 at,
                 5,
-                &["help", "need", "want", "like", "love", "after", "require", "for", "wanted", "needed", "missing"],
+                &[
+                    "help", "need", "want", "like", "love", "after", "require", "for", "wanted", "needed", "missing",
+                    "lack", "lacking",
+                ],
             )
     }
 
@@ -176,10 +213,24 @@ impl Clause<'_> {
             && rest
                 .iter()
                 .any(|w| matches!(*w, "great" | "nice" | "good" | "lovely" | "perfect" | "fine" | "wonderful"));
-        if (wanted || nice) && !rest.iter().any(|w| NEGATORS.contains(w)) {
+        // "a CRM is needed", "can a CRM be built for us".
+        let needed = matches!(rest.get(..2), Some(["is" | "was", "needed" | "required" | "wanted"])) && next == "is"
+            || matches!(rest.get(..2), Some(["be", "built" | "made" | "created"]))
+                && self.within(mention.start, 3, &["can", "could"])
+                && !self.within(mention.start, 5, QUESTION_WORDS);
+        let needed = needed
+            && mention.determiner == Determiner::Indefinite
+            && !mention.plural
+            && !self.within(mention.start, 5, &["if", "that", "whether", "no", "not"]);
+        if (wanted || nice || needed) && !rest.iter().any(|w| NEGATORS.contains(w)) {
             return LIKELY;
         }
-        let lead_in = (0..mention.start).map(|k| self.heard.at(k)).all(|w| {
+        // "nothing fancy, a CRM please", "no website, just a CRM": what is not wanted stands apart.
+        let apart = match self.heard.at(0) {
+            "nothing" | "no" | "not" => (2..mention.start.min(5)).find(|k| self.heard.at(*k) == PAUSE).unwrap_or(0),
+            _ => 0,
+        };
+        let lead_in = (apart..mention.start).map(|k| self.heard.at(k)).all(|w| {
             INTERJECTIONS.contains(&w) && w != "you" && w != "no"
                 || ADVERBS.contains(&w)
                 || matches!(
@@ -352,6 +403,29 @@ mod tests {
             "let's get a CRM built for the studio",
             "I need you to code us a CRM",
             "can I get you to write me a CRM",
+            "we would be lost without a proper CRM, so please make one that has contacts",
+            "we have been without a CRM for years, could you set one up for us",
+            "my partner keeps telling me that I should get you people to build me a CRM",
+            "it would make my life a lot easier if you set up a CRM",
+            "put contacts, deals and notes into a CRM for me",
+            "can you turn my list of contacts into a CRM",
+            "can somebody make me a CRM",
+            "what we lack is a CRM",
+            "our bakery could use a CRM",
+            "would you be so kind as to build a CRM",
+            "let us have a CRM please",
+            "might I ask you to build me a CRM",
+            "can we start with a CRM",
+            "get us started with a CRM",
+            "I really must have a CRM",
+            "I have to have a CRM by Monday",
+            "I am supposed to order a CRM",
+            "I want you and your team to build us a CRM",
+            "we opened a store and now a CRM is needed",
+            "can a CRM be built for our gym",
+            "my idea is a CRM",
+            "nothing fancy, a CRM please",
+            "no website, just a CRM please",
         ] {
             assert!(crm(text) > 0.75, "{text}: {}", crm(text));
         }
@@ -392,6 +466,35 @@ mod tests {
             "we're not interested in a CRM",
             "he is in need of a CRM",
             "his last job was a CRM",
+            "we were lost without a CRM, and somebody should make one that works",
+            "we had a CRM, make one more call please",
+            "my CRM is fine, make me one offer for the support",
+            "my brother has a CRM and he wants me to have one",
+            "I don't think I should get you to build a CRM",
+            "my boss said he should get people to build a CRM",
+            "it would be easier for them if they set up a CRM",
+            "it was easier when you set up a CRM",
+            "they put contacts and deals into a CRM",
+            "I put my contacts into a CRM years ago",
+            "put my contacts into the CRM",
+            "don't turn my list into a CRM",
+            "I wonder if somebody could make a CRM",
+            "what they lack is a CRM",
+            "our competitor could use a CRM",
+            "let us know what a CRM is",
+            "they start with a CRM",
+            "his idea was a CRM",
+            "no thanks, no CRM please",
+            "nothing doing, the CRM is fine, please",
+            "they got us started with a CRM",
+            "must I have a CRM",
+            "do I have to have a CRM",
+            "I don't have to get a CRM",
+            "you are supposed to get a CRM",
+            "he wants you and your team to build a CRM",
+            "they say that a CRM is needed",
+            "no CRM is needed",
+            "how can a CRM be built",
         ] {
             assert!(crm(text) <= 0.75, "{text}: {}", crm(text));
         }
