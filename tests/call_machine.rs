@@ -78,10 +78,21 @@ impl Rig {
     /// The agent's utterance is synthesised, starts to be heard and is played to its end.
     fn agent_finishes(&mut self) {
         let utterance = self.utterance;
-        self.tell(CallInput::SpeakStarted(utterance));
-        self.tell(CallInput::FirstAudible(utterance, self.tick()));
+        self.agent_begins(usize::MAX);
         self.pass(640, false);
         self.tell(CallInput::Played { utterance, samples: 16_000, end: true });
+    }
+
+    /// So many words of the agent's utterance are synthesised, each 100 ms long, and it starts to be heard.
+    fn agent_begins(&mut self, words: usize) {
+        let utterance = self.utterance;
+        let words = (0_u32..)
+            .zip(self.last_spoken().split_whitespace().take(words))
+            .map(|(n, word)| WordTime { word: word.to_owned(), start_ms: n * 100, end_ms: (n + 1) * 100 })
+            .collect();
+        self.tell(CallInput::SpeakStarted(utterance));
+        self.tell(CallInput::Spoken { utterance, words });
+        self.tell(CallInput::FirstAudible(utterance, self.tick()));
     }
 
     /// The caller says something, is judged to have finished, and the recogniser delivers.
@@ -217,6 +228,77 @@ fn the_key_one_approves_like_a_yes() {
     rig.reach_read_back();
     rig.tell(CallInput::Digit('1', MediaTime(rig.now_ms * 8)));
     assert_eq!(rig.submitted(), 1);
+}
+
+#[test]
+fn a_voice_that_fails_in_the_read_back_has_not_read_it_back() {
+    let mut rig = Rig::answered();
+    rig.agent_finishes();
+    rig.caller_says("i need a crm with contacts and deals");
+    rig.agent_begins(4);
+    let utterance = rig.utterance;
+    rig.pass(640, false);
+    rig.tell(CallInput::Played { utterance, samples: 3_200, end: true });
+    let cut = rig.done.iter().rev().find_map(|a| match a {
+        CallAction::Note(said) if said.speaker == Speaker::Agent => said.heard.clone(),
+        _ => None,
+    });
+    assert_eq!(cut.as_deref(), Some("Here is"), "of 400 ms, 160 ms may still be under way");
+    rig.caller_says("yes");
+    assert_eq!(rig.submitted(), 0, "nobody can approve what was not said");
+    assert!(rig.last_spoken().starts_with("Here is what I have"), "{}", rig.last_spoken());
+    rig.agent_finishes();
+    rig.caller_says("yes");
+    assert_eq!(rig.submitted(), 1);
+}
+
+#[test]
+fn a_voice_that_cannot_say_a_word_ends_the_call() {
+    let mut rig = Rig::answered();
+    let utterance = rig.utterance;
+    rig.tell(CallInput::Spoken { utterance, words: Vec::new() });
+    rig.tell(CallInput::Played { utterance, samples: 0, end: true });
+    assert_eq!(rig.ended(), Some(EndClass::Failed));
+}
+
+#[test]
+fn the_key_one_approves_only_what_was_read_back() {
+    let mut rig = Rig::answered();
+    rig.agent_finishes();
+    rig.caller_says("i need a crm with contacts and deals");
+    rig.agent_begins(usize::MAX);
+    let utterance = rig.utterance;
+    rig.tell(CallInput::Played { utterance, samples: 3_200, end: false });
+    rig.tell(CallInput::Digit('1', MediaTime(rig.now_ms * 8)));
+    assert_eq!(rig.submitted(), 0, "within the read-back");
+    assert!(rig.last_spoken().starts_with("Here is what I have"), "{}", rig.last_spoken());
+    rig.flushed(1, Some(utterance), 3_200);
+    rig.now_ms += 500;
+    rig.agent_begins(usize::MAX);
+    let utterance = rig.utterance;
+    let until = rig.last_spoken().split_whitespace().take_while(|word| *word != "Shall").count() as u64;
+    rig.tell(CallInput::Played { utterance, samples: (until * 100 + 200) * 8, end: false });
+    rig.tell(CallInput::Digit('1', MediaTime(rig.now_ms * 8)));
+    assert_eq!(rig.submitted(), 1, "within the question that follows it");
+}
+
+#[test]
+fn a_wish_to_be_called_back_leaves_the_call() {
+    let mut rig = Rig::answered();
+    rig.agent_finishes();
+    for says in ["i want to speak to a person", "yes", "five five five one two three four", "yes"] {
+        rig.caller_says(says);
+        rig.agent_finishes();
+    }
+    let wished = |rig: &Rig| {
+        rig.done.iter().find_map(|a| match a {
+            CallAction::CallBack { number, name } => Some((number.clone(), name.clone())),
+            _ => None,
+        })
+    };
+    assert_eq!(wished(&rig), None, "the name is still asked for");
+    rig.tell(CallInput::Digit('#', MediaTime(rig.now_ms * 8)));
+    assert_eq!(wished(&rig), Some(("5551234".to_owned(), None)));
 }
 
 #[test]

@@ -434,3 +434,115 @@ fn another_reading_helps_and_never_approves() {
     assert!(changed.text().contains("notes") || changed.text().contains("Notes"), "{}", changed.text());
     assert!(built(&d.hear(&heard("yes", &[]))).is_some());
 }
+
+#[test]
+fn a_yes_of_another_reading_agrees_to_nothing() {
+    use callwright::conversation::Question;
+    let heard = Heard {
+        text: "less".to_owned(),
+        confidence: 0.9,
+        alternatives: vec!["yes build me a crm with contacts".to_owned(), "operator".to_owned()],
+    };
+    let mut d = offered();
+    d.hear(&heard);
+    assert_eq!(d.slots().asked, Question::Offer);
+    let mut d = dialogue();
+    d.greet();
+    d.hear(&Heard::certain("build me a website"));
+    assert_eq!(d.slots().asked, Question::Instead);
+    let reply = d.hear(&heard);
+    assert!(d.slots().title.is_none() && reply.intent.is_none(), "{}", reply.text());
+    assert_ne!(d.slots().asked, Question::Features);
+}
+
+#[test]
+fn a_person_is_only_asked_for_by_the_best_reading() {
+    let mut d = read_back();
+    let heard = Heard {
+        text: "less".to_owned(),
+        confidence: 0.9,
+        alternatives: vec!["operator".to_owned(), "help".to_owned()],
+    };
+    assert!(d.hear(&heard).intent.is_none());
+    let mut d = dialogue();
+    d.greet();
+    for _ in 0..2 {
+        d.no_input();
+        d.key('0');
+        if d.hear(&Heard::certain("no")).hang_up {
+            return;
+        }
+    }
+    assert!(d.no_input().hang_up, "being led to a person and back is no progress");
+}
+
+#[test]
+fn nothing_is_approved_whose_read_back_was_cut_off() {
+    type Answer = fn(&mut Dialogue) -> Reply;
+    let answers: [Answer; 6] = [
+        |d| d.hear(&Heard::certain("yes")),
+        |d| d.hear(&Heard::certain("")),
+        |d| d.hear(&Heard::certain("operator")),
+        |d| d.hear(&Heard::certain("help")),
+        |d| d.key('0'),
+        |d| d.key('1'),
+    ];
+    for (n, answer) in answers.into_iter().enumerate() {
+        let mut d = dialogue();
+        d.greet();
+        let said = d.hear(&Heard::certain("build a CRM with contacts and deals")).text();
+        d.cut_off(&said, 5);
+        let again = answer(&mut d);
+        assert!(built(&again).is_none(), "{n}");
+        assert!(again.text().contains("Here is what I have"), "{n}: {}", again.text());
+        d.cut_off(&again.text(), 3);
+        assert!(built(&d.key('1')).is_none(), "{n}: cut off once more");
+        assert!(built(&d.key('1')).is_some(), "{n}: heard at last");
+    }
+    // A change that was cut off is no part of what was read back.
+    let mut d = read_back();
+    let said = d.hear(&Heard::certain("add notes")).text();
+    assert!(!said.contains("Here is what I have"), "{said}");
+    d.cut_off(&said, 0);
+    let again = d.hear(&Heard::certain("yes"));
+    assert!(built(&again).is_none() && again.text().contains("Here is what I have"), "{}", again.text());
+    assert!(built(&d.hear(&Heard::certain("yes"))).is_some());
+    // A no to half a read-back does not make it whole.
+    let mut d = dialogue();
+    d.greet();
+    let said = d.hear(&Heard::certain("build a CRM with contacts and deals")).text();
+    d.cut_off(&said, 5);
+    d.hear(&Heard::certain("no"));
+    assert!(d.key('1').text().contains("Here is what I have"));
+}
+
+#[test]
+fn a_recogniser_that_does_not_know_how_sure_it_is_needs_a_second_yes() {
+    let mut d = read_back();
+    let unsure = Heard::once("yes", 0.45);
+    assert!(built(&d.hear(&unsure)).is_none());
+    assert!(built(&d.hear(&unsure)).is_some());
+    let mut d = read_back();
+    d.hear(&unsure);
+    d.key('3');
+    assert!(built(&d.hear(&unsure)).is_none(), "not in a row");
+    let mut d = read_back();
+    d.hear(&Heard::once("yes", 0.3));
+    assert!(built(&d.hear(&Heard::once("yes", 0.3))).is_none(), "too unsure however often");
+}
+
+#[test]
+fn digits_keyed_before_the_question_came_again_do_not_count() {
+    let mut d = dialogue();
+    d.greet();
+    for key in "0155".chars() {
+        d.key(key);
+    }
+    assert!(d.no_input().text().contains("key the number in"));
+    let mut last = Reply::default();
+    for key in "247#".chars() {
+        last = d.key(key);
+    }
+    assert!(last.text().contains(&"two four seven".to_owned()) || last.text().contains("2 4 7"), "{}", last.text());
+    assert!(!last.text().contains("five") && !last.text().contains('5'), "{}", last.text());
+}

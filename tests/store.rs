@@ -3,7 +3,8 @@
 use callwright::bus::Bus;
 use callwright::pipeline::manifest::{BuildManifest, BuildType, CreatedFrom};
 use callwright::store::{
-    Advance, CallRecord, Conversation, Direction, EventKind, OpenOptions, Speaker, Store, StoreError, Submitted, Turn,
+    Advance, CallBackRequest, CallRecord, Conversation, Direction, EventKind, OpenOptions, Speaker, Store, StoreError,
+    Submitted, Turn,
 };
 use callwright::time::Wallclock;
 use proptest::prelude::*;
@@ -212,6 +213,29 @@ fn a_call_and_its_talk_are_kept_and_told_once() {
     let names: Vec<_> = envelope.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(names, ["seq", "id", "type", "time", "subject", "data"]);
     assert_eq!(envelope["time"], "1970-01-01T00:00:01.000Z");
+}
+
+#[test]
+fn a_wish_to_be_called_back_is_told_once_and_lasts() {
+    let directory = tempfile::tempdir().unwrap();
+    let wish = CallBackRequest {
+        conversation_id: "conv_1".into(),
+        number: "5551234".into(),
+        name: Some("Smith".into()),
+        time: Wallclock(2100),
+    };
+    let store = Store::open(directory.path()).unwrap();
+    store.conversations().call_back(wish.clone()).wait().unwrap();
+    store.conversations().call_back(wish.clone()).wait().unwrap();
+    store.conversations().call_back(CallBackRequest { name: None, ..wish }).wait().unwrap();
+    drop(store);
+    let events = Store::open(directory.path()).unwrap().events().after(0, 100).unwrap();
+    let told: Vec<_> = events.iter().map(|e| (e.kind.as_str(), e.subject.as_str(), e.data.clone())).collect();
+    let data = |name: Option<&str>| json!({ "conversation_id": "conv_1", "number": "5551234", "name": name });
+    assert_eq!(
+        told,
+        [("call_back.requested", "conv_1", data(Some("Smith"))), ("call_back.requested", "conv_1", data(None))]
+    );
 }
 
 #[test]

@@ -479,6 +479,7 @@ impl Actor {
                 CallAction::Flush(generation) => flush(&self.planes, self.call, &talk.lane, generation),
                 CallAction::Submit(manifest) => talk.submit(&self.planes, *manifest),
                 CallAction::LookUp(subject) => talk.look_up(&self.planes, subject),
+                CallAction::CallBack { number, name } => talk.call_back(&self.planes, number, name),
                 CallAction::Note(said) => talk.note(&self.planes, said),
                 CallAction::Measure(mark, took) => measure(&self.planes.marks, mark, took),
                 CallAction::HangUp(end) => self.end = Some(end),

@@ -168,6 +168,13 @@ pub enum CallAction {
     Submit(Box<BuildManifest>),
     /// Ask for the state of an app.
     LookUp(String),
+    /// Write down that the caller wants to be called back; both were confirmed.
+    CallBack {
+        /// Digits only, 3–15.
+        number: String,
+        /// `None` when it was not given.
+        name: Option<String>,
+    },
     /// Write a turn into the transcript.
     Note(SaidTurn),
     /// Record a latency part.

@@ -335,6 +335,7 @@ impl CallMachine {
         let confidence = if text.is_empty() { 0.0 } else { self.carried_confidence };
         let alternatives = if text.is_empty() { Vec::new() } else { std::mem::take(&mut self.carried_alternatives) };
         self.measure(Mark::AsrFinal, now.since(decided));
+        self.tell_heard_so_far();
         self.turn.handle_final();
         self.follow_turn(now);
         self.actions.push_back(CallAction::Note(SaidTurn {
@@ -495,8 +496,10 @@ impl CallMachine {
             Some(Intent::Build(manifest)) => self.actions.push_back(CallAction::Submit(Box::new(manifest))),
             Some(Intent::Report { subject }) => self.actions.push_back(CallAction::LookUp(subject)),
             // Nobody is configured to take the call, and the dialogue has said so.
-            // A wish to be called back stands in the transcript, where the dialogue has just read it back.
-            Some(Intent::Operator | Intent::CallBack { .. }) | None => {}
+            Some(Intent::Operator) | None => {}
+            Some(Intent::CallBack { number, name }) => {
+                self.actions.push_back(CallAction::CallBack { number, name });
+            }
         }
         self.turn.expect(reply.expect);
         self.actions.push_back(CallAction::Listen(reply.expect));
@@ -542,8 +545,17 @@ impl CallMachine {
         self.saying.iter_mut().chain(cuts).find(|said| said.utterance == utterance)
     }
 
+    /// Tells the dialogue how much of what is being said was heard for certain up to now.
+    fn tell_heard_so_far(&mut self) {
+        if let Some(said) = &self.saying {
+            self.dialogue.cut_off(&said.text, heard_words(&said.words, said.sent, None));
+        }
+    }
+
     /// Stops what is being said; the transcript keeps what was heard of it.
     fn cut_playout(&mut self) {
+        // What cuts it may be answered before the account of it has come.
+        self.tell_heard_so_far();
         let Some(said) = self.saying.take() else { return };
         self.generation.0 += 1;
         self.turn.agent_silent(said.utterance);
@@ -559,7 +571,17 @@ impl CallMachine {
     fn finish_saying(&mut self, now: Tick) {
         let Some(said) = self.saying.take() else { return };
         self.turn.agent_silent(said.utterance);
-        self.note_agent(said.text, None);
+        let words = said.text.split_whitespace().count();
+        if said.words.len() >= words {
+            self.dialogue.cut_off(&said.text, words);
+            self.note_agent(said.text, None);
+        } else if said.words.is_empty() && !said.audible {
+            self.account(said, Duration::ZERO);
+            return self.hang_up(CallEnd::new(EndClass::Failed, "the voice failed and no other could speak"));
+        } else {
+            // The voice failed on the way, and its end is not the end of the text.
+            self.account(said, Duration::ZERO);
+        }
         self.follow_turn(now);
         if let Some(end) = self.hang_up_after.take() {
             self.hang_up(end);

@@ -12,7 +12,7 @@ use crate::os::clock;
 use crate::pipeline::SubmitError;
 use crate::pipeline::manifest::BuildManifest;
 use crate::speech::{SpeechEvent, SpeechLane};
-use crate::store::{Conversation, Speaker, Turn};
+use crate::store::{CallBackRequest, Conversation, Speaker, Turn};
 use crate::turn::{TurnConfig, TurnMachine};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -160,6 +160,12 @@ impl Talk {
             // A caller who hung up meanwhile needs no answer.
             let _ = answers.send(Answer::Input(CallInput::Facts(facts))).await;
         });
+    }
+
+    /// Writes down, with its event, that the caller wants to be called back.
+    pub(super) fn call_back(&self, planes: &Planes, number: String, name: Option<String>) {
+        let wish = CallBackRequest { conversation_id: self.conversation.clone(), number, name, time: clock::wall() };
+        keep(planes.store.conversations().call_back(wish), "the wish to be called back");
     }
 
     pub(super) fn note(&mut self, planes: &Planes, said: SaidTurn) {

@@ -3,7 +3,8 @@
 //!
 //! Pure; owned by the call's actor. State is explicit ([`Dialogue::slots`]): what was asked, what is known, what is missing.
 //! Invariants: `Intent::Build` leaves only from [`Question::Approval`], on an explicit yes that was heard after the question
-//! or on key 1; after three prompts without progress the call ends and nothing was started; at most one line a build stage.
+//! or on key 1, and only when what was read back, changes included, was heard; after three prompts without progress the
+//! call ends and nothing was started; at most one line a build stage.
 //!
 //! What is asked, and where the answer leads (a report, a repetition, an operator or a goodbye is possible everywhere):
 //!
@@ -18,6 +19,8 @@
 //! | `Instead`  | yes                                            | `Features`                               |
 //! | `Features` | features                                       | `Approval`                               |
 //! | `Approval` | yes, heard after the question; key 1           | `Nothing`: the build starts              |
+//! | `Approval` | the same, but the read-back was cut off        | `Approval`, read back again              |
+//! | `Approval` | a yes that is unsure                           | `Approval`; a second one counts          |
 //! | `Approval` | no                                             | `Change`                                 |
 //! | `Approval`, `Change` | a change                             | `Approval`, with the change read back    |
 //! | any        | wants a person                                 | `CallBack` (see `call_back`), then back  |
@@ -44,6 +47,9 @@ use crate::pipeline::intent::{Act, Context, Understanding, understand};
 
 /// A spoken yes below this confidence of the recogniser is asked for again, or for the key.
 const YES_CONFIDENCE_MIN: f32 = 0.5;
+/// Between this and [`YES_CONFIDENCE_MIN`] a yes is enough for what starts nothing, and approves when it is said twice in a
+/// row: recognisers that do not know how sure they are say 0.45, and some of them hear words in noise.
+const YES_TWICE_CONFIDENCE_MIN: f32 = 0.4;
 /// Words beside a yes to an offer; with more, the caller is speaking of something else.
 const OTHER_WORDS_MAX: usize = 3;
 
@@ -136,6 +142,12 @@ pub struct Dialogue {
     last_expect: Expectation,
     /// Whether the caller heard the approval question to its end.
     question_heard: bool,
+    /// Whether the caller heard all that a yes would approve.
+    read_back_heard: bool,
+    /// Whether the last reply reads back, before the question, something that is to be approved.
+    reads_back: bool,
+    /// Whether the last reply asks again after a yes that the recogniser was not sure of.
+    unsure_yes: bool,
     /// Whether the caller has said hello.
     greeted: bool,
     /// What is known of a call back while it is asked for.
@@ -159,6 +171,9 @@ impl Dialogue {
             last_say: Vec::new(),
             last_expect: Expectation::Open,
             question_heard: false,
+            read_back_heard: false,
+            reads_back: false,
+            unsure_yes: false,
             greeted: false,
             call_back: None,
         }
@@ -238,7 +253,8 @@ impl Dialogue {
         }
         let useful = |other: &Understanding| match other.act {
             Act::Features => matches!(context, Context::AskedFeatures | Context::AskedApproval),
-            Act::Report(_) | Act::Repeat | Act::Operator | Act::Help => true,
+            // Not for a person: that would lead away from the order.
+            Act::Report(_) | Act::Repeat | Act::Help => true,
             Act::BuildCrm => other.fires() && context == Context::AskedWhat,
             _ => false,
         };
@@ -246,6 +262,7 @@ impl Dialogue {
         match other {
             Some(mut other) if other.act == Act::BuildCrm => {
                 (other.act, other.hinted, other.confidence) = (Act::Other, true, best.confidence);
+                other.answer = best.answer;
                 other
             }
             Some(other) => other,
@@ -261,6 +278,7 @@ impl Dialogue {
         match key {
             '1' if self.question == Question::Offer => self.take_offer(1.0, None),
             '2' if self.question == Question::Offer => self.stop(),
+            '1' if self.question == Question::Approval && !self.read_back_heard => self.ask_approval(Vec::new()),
             '1' if self.question == Question::Approval => self.approve(json!({ "by": "key", "key": "1" })),
             // After "What shall I change?" the question has to be asked again.
             '1' if self.question == Question::Change => self.ask_approval(Vec::new()),
@@ -286,14 +304,18 @@ impl Dialogue {
     }
 
     /// The agent was interrupted while it said `said` ([`Reply::text`] of that reply), after this many whole words of it had
-    /// been heard ([`super::heard_words`]). A spoken yes to a question that was not heard is no approval. News of an older
-    /// reply, e.g. one that a key has already answered, changes nothing.
+    /// been heard ([`super::heard_words`]); with all of them it was not. A spoken yes to a question that was not heard is no
+    /// approval, nor is any yes to a read-back that was not. News of an older reply, e.g. one that a key has already answered,
+    /// changes nothing; newer news of the same reply replace older.
     pub fn cut_off(&mut self, said: &str, words_heard: usize) {
         if said != self.last_say.join(" ") {
             return;
         }
         let mut words = 0;
         for clause in &self.last_say {
+            if clause == ASK_APPROVAL && self.reads_back {
+                self.read_back_heard = words_heard >= words;
+            }
             words += clause.split_whitespace().count();
             if clause == ASK_APPROVAL {
                 self.question_heard = words_heard >= words;
@@ -456,7 +478,7 @@ impl Dialogue {
             Act::BuildOther(_) | Act::Cancel | Act::Nothing => self.hear_request(understood),
             _ if answer.rejects() => self.stop(),
             _ if answer.no >= 0.9 => self.fail(&["I need a clear yes or no."]),
-            _ if agrees(understood) && heard.confidence < YES_CONFIDENCE_MIN => {
+            _ if agrees(understood) && heard.confidence < YES_TWICE_CONFIDENCE_MIN => {
                 self.fail(&["I am not sure that I heard a yes."])
             }
             _ if agrees(understood) => self.take_offer(answer.yes, Some(understood)),
@@ -484,12 +506,18 @@ impl Dialogue {
     }
 
     fn hear_answer(&mut self, understood: &Understanding, heard: &Heard) -> Reply {
+        let asked = self.question == Question::Approval && self.question_heard && self.read_back_heard;
         match &understood.act {
-            Act::Approve if self.question == Question::Change || !self.question_heard => {
-                // A yes to something else than "Shall I build it?".
-                self.ask_approval(Vec::new())
+            // A yes to something else than "Shall I build it?", or to what was not heard.
+            Act::Approve if !asked => self.ask_approval(Vec::new()),
+            Act::Approve if heard.confidence < YES_TWICE_CONFIDENCE_MIN => {
+                self.fail(&["I am not sure that I heard a yes."])
             }
-            Act::Approve if heard.confidence < YES_CONFIDENCE_MIN => self.fail(&["I am not sure that I heard a yes."]),
+            Act::Approve if heard.confidence < YES_CONFIDENCE_MIN && !self.unsure_yes => {
+                let reply = self.fail(&["I am not sure that I heard a yes."]);
+                self.unsure_yes = true;
+                reply
+            }
             Act::Approve => self.approve(json!({
                 "by": "voice",
                 "heard": heard.text,
@@ -500,10 +528,13 @@ impl Dialogue {
                 self.amend(understood)
             }
             Act::Reject if self.question == Question::Approval => {
+                let read_back_heard = self.read_back_heard;
                 let reply = self.fail(&["All right, not like that."]);
                 if reply.hang_up {
                     return reply;
                 }
+                // Not said after all.
+                self.read_back_heard = read_back_heard;
                 self.ask_change()
             }
             Act::Reject | Act::Unsure => self.fail(&["I need a clear yes or no."]),
@@ -560,10 +591,7 @@ impl Dialogue {
                 let say = vec![draft.what() + ".", ASK_FEATURES.to_owned()];
                 self.reply(say, Expectation::Open)
             }
-            Some(draft) => {
-                let say = draft.read_back();
-                self.ask_approval(say)
-            }
+            Some(_) => self.read_back(Vec::new()),
         }
     }
 
@@ -576,7 +604,11 @@ impl Dialogue {
         if !delta.changed {
             say.push("Nothing changes.".to_owned());
         }
-        self.ask_approval(say)
+        let changed = delta.changed;
+        let reply = self.ask_approval(say);
+        // A change counts as read back when it was heard.
+        self.reads_back |= changed;
+        reply
     }
 
     fn approve(&mut self, approval: Value) -> Reply {
@@ -616,11 +648,10 @@ impl Dialogue {
     }
 
     fn again(&mut self) -> Reply {
-        let mut say = self.last_say.clone();
-        if let (Question::Approval, Some(draft)) = (self.question, &self.draft) {
-            say = draft.read_back();
-            return self.ask_approval(say);
+        if self.question == Question::Approval {
+            return self.read_back(Vec::new());
         }
+        let mut say = self.last_say.clone();
         if say.is_empty() {
             say.push(ASK_WHAT.to_owned());
         }

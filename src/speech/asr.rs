@@ -66,6 +66,7 @@ pub(super) fn run(engine: Box<dyn Recogniser>, jobs: &Receiver<Job>) {
 /// Hands an event over without ever waiting; room for these is kept by whoever sends `Voice`.
 pub(super) fn tell(events: &mpsc::Sender<SpeechEvent>, event: SpeechEvent) {
     if let Err(mpsc::error::TrySendError::Full(event)) = events.try_send(event) {
-        tracing::error!(?event, "speech: a call does not read its events");
+        let (event, characters) = event.outline();
+        tracing::error!(event, characters, "speech: a call does not read its events");
     }
 }

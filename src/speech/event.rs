@@ -90,6 +90,22 @@ pub enum SpeechEvent {
     },
 }
 
+impl SpeechEvent {
+    /// For logs: which event, and the length of its text in characters. Never the words.
+    pub(super) fn outline(&self) -> (&'static str, usize) {
+        match self {
+            Self::Onset { .. } => ("onset", 0),
+            Self::Voice { .. } => ("voice", 0),
+            Self::Partial { text, .. } => ("partial", text.chars().count()),
+            Self::Final { text, .. } => ("final", text.chars().count()),
+            Self::EndOfTurn { .. } => ("end-of-turn", 0),
+            Self::SpeakStarted { .. } => ("speak-started", 0),
+            Self::Spoken { .. } => ("spoken", 0),
+            Self::Failed { .. } => ("failed", 0),
+        }
+    }
+}
+
 /// An engine's role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Part {

@@ -51,6 +51,19 @@ pub struct Turn {
     pub confidence: Option<f64>,
 }
 
+/// Somebody wants to be called back; number and name were read back and confirmed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallBackRequest {
+    /// The conversation in which it was said.
+    pub conversation_id: String,
+    /// Digits only, 3–15.
+    pub number: String,
+    /// As it is written; `None` when it was not given.
+    pub name: Option<String>,
+    /// When it was confirmed.
+    pub time: Wallclock,
+}
+
 /// A conversation, without its turns.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Conversation {
@@ -96,6 +109,18 @@ impl Conversations<'_> {
     #[must_use = "a record that is not awaited may not be on disk"]
     pub fn turn(&self, turn: Turn) -> Commit<()> {
         self.0.write(move |db| write_turn(db, &turn))
+    }
+
+    /// Writes the event `call_back.requested`, which is all that is kept of it; the same wish twice in a conversation is one.
+    #[must_use = "a wish that is not awaited may not be on disk"]
+    pub fn call_back(&self, wish: CallBackRequest) -> Commit<()> {
+        self.0.write(move |db| {
+            let CallBackRequest { conversation_id, number, name, time } = wish;
+            let key = format!("{number} {}", name.as_deref().unwrap_or_default());
+            let data = json!({ "conversation_id": conversation_id, "number": number, "name": name });
+            append(db, EventKind::CallBackRequested, &conversation_id, &key, time, &data)?;
+            Ok(())
+        })
     }
 
     /// One conversation with its turns in order.

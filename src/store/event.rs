@@ -27,6 +27,8 @@ pub enum EventKind {
     RecordingEnded,
     /// Somebody said something.
     ConversationTurn,
+    /// A caller wants to be called back.
+    CallBackRequested,
     /// A caller approved a manifest.
     BuildRequestCreated,
     /// A build completed a stage, or was parked or failed.
@@ -50,6 +52,7 @@ impl EventKind {
             Self::RecordingStarted => "recording.started",
             Self::RecordingEnded => "recording.ended",
             Self::ConversationTurn => "conversation.turn",
+            Self::CallBackRequested => "call_back.requested",
             Self::BuildRequestCreated => "build.request.created",
             Self::BuildStageChanged => "build.stage.changed",
             Self::BuildSlow => "build.slow",

@@ -25,7 +25,7 @@ mod writer;
 pub use app::{App, Apps, RunState};
 pub use build::{Advance, Build, Builds, Submitted};
 pub use call::{CallRecord, Calls, Direction};
-pub use conversation::{Conversation, Conversations, Speaker, Turn};
+pub use conversation::{CallBackRequest, Conversation, Conversations, Speaker, Turn};
 pub use error::StoreError;
 pub use event::{Event, EventKind, Events};
 pub use manifest::Manifests;

@@ -8,9 +8,9 @@ use crate::ffi::sherpa::Recognised;
 /// How long a word's last symbol is taken to last where the model does not say.
 const SYMBOL_SECONDS: f32 = 0.12;
 
-/// Confidence of a turn from a model that gives no probabilities: above the half from which a yes counts, below what would
-/// go unquestioned, because nobody knows.
-pub(super) const UNKNOWN_CONFIDENCE: f32 = 0.7;
+/// Confidence of a turn from a model that gives no probabilities: just below the half from which a yes alone approves,
+/// because nobody knows, and such models may hear words in noise.
+pub(super) const UNKNOWN_CONFIDENCE: f32 = 0.45;
 
 /// Lower-case words, separated by single blanks. Signs that are said become words (`$50` → `50 dollars`, `&` → `and`), what
 /// is not said is left out, apostrophes within words and points and colons within numbers stay.

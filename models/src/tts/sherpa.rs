@@ -169,8 +169,10 @@ impl SherpaVoice {
             }
         }
         if made == 0 {
-            let words: String = text.chars().take(60).collect();
-            return Err(TtsError::Refused { what: format!("'{words}': the pack '{}' cannot say it", self.name) });
+            // Not the words: what is said to a caller is nobody else's.
+            let length = text.chars().count();
+            let what = format!("a text of {length} characters: the pack '{}' cannot say it", self.name);
+            return Err(TtsError::Refused { what });
         }
         Ok(())
     }

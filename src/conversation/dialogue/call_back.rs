@@ -5,7 +5,7 @@
 //! only after a yes, or key 1, to its read-back. Deliberately absent: the call itself.
 
 use super::prompt::{ASK_CALL_BACK, ASK_NAME, ASK_NUMBER, ASK_RIGHT, CALL_BACK_DIGITS};
-use super::{Dialogue, Question, YES_CONFIDENCE_MIN};
+use super::{Dialogue, Question, YES_TWICE_CONFIDENCE_MIN};
 use crate::conversation::{Expectation, Heard, Intent, Reply, spoken};
 use crate::pipeline::intent::{Act, Context, understand};
 
@@ -19,7 +19,7 @@ pub(super) struct CallBack {
     /// What was asked before, and is asked again after.
     before: Question,
     /// Keyed so far.
-    keyed: String,
+    pub(super) keyed: String,
     number: String,
     name: Option<String>,
     /// Whether a name was misheard once.
@@ -78,7 +78,7 @@ impl Dialogue {
             },
             _ => {
                 let answer = understood.answer;
-                if answer.yes > 0.0 && answer.no == 0.0 && heard.confidence >= YES_CONFIDENCE_MIN {
+                if answer.yes > 0.0 && answer.no == 0.0 && heard.confidence >= YES_TWICE_CONFIDENCE_MIN {
                     self.confirm(true)
                 } else if answer.no >= 0.9 && answer.yes == 0.0 {
                     self.confirm(false)
@@ -192,7 +192,7 @@ impl Dialogue {
         if let Some(call_back) = self.call_back.take() {
             self.question = call_back.before;
         }
-        self.failures = 0;
+        // No progress: whoever is misheard as wanting a person is not to be led around for ever.
         let mut say: Vec<String> = first.iter().map(|line| (*line).to_owned()).collect();
         let expect = self.ask_again(&mut say);
         self.reply(say, expect)

@@ -2,7 +2,7 @@
 //! Invariant: after [`PROMPTS_MAX`] prompts without progress the call ends. Deliberately absent: what follows an answer
 //! (`dialogue`).
 
-use super::{Dialogue, Question};
+use super::{Dialogue, Draft, Question};
 use crate::conversation::{Expectation, Reply};
 
 /// Digits of a number that is spoken: a national number with its area code. Keys may be more.
@@ -33,15 +33,24 @@ impl Dialogue {
         self.reply(say, Expectation::Open)
     }
 
+    /// Reads the draft back after `first`, and asks whether to build it.
+    pub(super) fn read_back(&mut self, first: Vec<String>) -> Reply {
+        self.read_back_heard = false;
+        self.ask_approval(first)
+    }
+
+    /// Asks whether to build what was read back; where that was not heard, it is read back once more.
     pub(super) fn ask_approval(&mut self, mut say: Vec<String>) -> Reply {
         self.question = Question::Approval;
-        say.push(ASK_APPROVAL.to_owned());
-        say.push(HOW_TO_APPROVE.to_owned());
-        self.reply(say, Expectation::YesNo)
+        let expect = self.ask_again(&mut say);
+        self.reply(say, expect)
     }
 
     /// Adds the pending question to `say`; what is expected then.
     pub(super) fn ask_again(&self, say: &mut Vec<String>) -> Expectation {
+        if self.question == Question::Approval && !self.read_back_heard {
+            say.extend(self.draft.iter().flat_map(Draft::read_back));
+        }
         let question: &[&str] = match self.question {
             Question::What => &[ASK_WHAT],
             Question::Offer => &[ASK_OFFER],
@@ -86,9 +95,7 @@ impl Dialogue {
                 if let Some(draft) = &mut self.draft {
                     draft.take_usual();
                     say.push("I take contacts and deals.".to_owned());
-                    let read_back = draft.read_back();
-                    say.extend(read_back);
-                    return self.ask_approval(say);
+                    return self.read_back(say);
                 }
                 &[ASK_WHAT]
             }
@@ -144,6 +151,14 @@ impl Dialogue {
 
     pub(super) fn reply(&mut self, say: Vec<String>, expect: Expectation) -> Reply {
         self.question_heard = say.iter().any(|c| c == ASK_APPROVAL);
+        // Whoever asks without the read-back had it heard before.
+        self.reads_back = self.question_heard && !self.read_back_heard;
+        self.read_back_heard |= self.reads_back;
+        self.unsure_yes = false;
+        if let Some(call_back) = &mut self.call_back {
+            // What is asked again is keyed from its beginning.
+            call_back.keyed.clear();
+        }
         self.last_say.clone_from(&say);
         self.last_expect = expect;
         Reply { say, expect, intent: None, hang_up: false }

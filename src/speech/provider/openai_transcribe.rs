@@ -27,8 +27,8 @@ use std::sync::Arc;
 pub(super) const URL: &str = "https://api.openai.com";
 /// The model, unless configured otherwise.
 pub(super) const MODEL: &str = "gpt-4o-mini-transcribe";
-/// Confidence where a service gives none: a yes counts, and is not beyond question.
-const UNKNOWN_CONFIDENCE: f32 = 0.7;
+/// Confidence where a service gives none: just below the half from which a yes alone approves.
+const UNKNOWN_CONFIDENCE: f32 = 0.45;
 /// Audio below a tenth of a second is refused by the service.
 const SAMPLES_MIN: usize = 800;
 

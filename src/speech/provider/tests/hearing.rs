@@ -239,7 +239,7 @@ fn a_server_like_openais_may_answer_with_one_object() {
     say(&mut engine, 0, &audio(3));
     let heard = finished(&mut engine).1.heard.unwrap();
     assert_eq!(heard.text, "imagine the wildest idea that you've ever had");
-    assert!((heard.confidence - 0.7).abs() < f32::EPSILON, "neither certain nor dismissed");
+    assert!((heard.confidence - 0.45).abs() < f32::EPSILON, "neither certain nor dismissed");
 }
 
 #[test]
