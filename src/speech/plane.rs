@@ -630,7 +630,7 @@ impl<'a, E> Loaded<'a, E> {
     ) -> Service {
         let mut failed = Vec::new();
         for choice in candidates {
-            let key = Wanted { choice, ..wanted.clone() };
+            let key = engines::essential(self.table, Wanted { choice, ..wanted.clone() }, &config.models);
             let Wanted { choice, vocabulary, lexicon } = &key;
             let ask = Ask { assets, config, domain, choice, vocabulary, lexicon, clouds: self.clouds };
             let outcome = match self.tried.get(&key) {
