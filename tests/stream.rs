@@ -287,6 +287,30 @@ async fn audio_that_stays_away_ends_the_utterance() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn messages_without_audio_keep_no_utterance_open() {
+    let Some(service) = engines().await else { return };
+    let mut samples = vec![0; 4000];
+    samples.extend(said("rms", REQUEST));
+    // Whole messages of nothing, and messages of one sample.
+    for drip in [vec![], vec![0, 0]] {
+        let mut client = service.connect("?sample_rate=8000").await.unwrap();
+        client.audio(&line(&samples), 800).await;
+        let began = Instant::now();
+        let final_ = loop {
+            client.socket.send(Message::Binary(drip.clone().into())).await.unwrap();
+            if let Ok(value) = timeout(Duration::from_millis(500), client.next()).await {
+                let value = value.expect("a final before the end");
+                if value["final"] == json!(true) {
+                    break value;
+                }
+            }
+            assert!(began.elapsed() < PATIENCE, "the utterance stays open");
+        };
+        assert_eq!(final_["text"], REQUEST);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_vanishes_gives_its_place_to_another() {
     let Some(service) = engines().await else { return };
     let speech = line(&said("rms", "please build me a crm"));

@@ -6,11 +6,12 @@
 //!
 //! Owning thread: one tokio task a client. Invariants: time is what was sent, so words and their times do not depend on how
 //! fast it came; a client that sends faster than speech is recognised is read no faster; one that says nothing at all is
-//! gone after [`SILENT_MAX`]; whatever ends the task gives its ears back. The plane hears at 8 kHz, calls and streams alike:
+//! gone after [`SILENT_MAX`], one without audio after [`AUDIO_AWAY_MAX`]; a turn whose audio hardly comes is ended; whatever ends the task gives its ears back. The plane hears at 8 kHz, calls and streams alike:
 //! what is above 4 kHz is lost. Deliberately absent: recognition (`speech`).
 
 mod caption;
 mod intake;
+mod overdue;
 
 use super::problem::Problem;
 use super::state::AppState;
@@ -23,7 +24,9 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use caption::{Caption, Captions};
+use futures_util::{Stream, StreamExt};
 use intake::{Format, Intake, Pace, Wish};
+use overdue::Overdue;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -41,6 +44,8 @@ const SEND_MAX: Duration = Duration::from_secs(10);
 const STUCK_MAX: Duration = Duration::from_secs(60);
 /// Audio that stays away in the middle of an utterance ends it: the sender has stopped, or suppresses silence.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// A client that sends no audio for so long is gone, whatever else it sends.
+const AUDIO_AWAY_MAX: Duration = Duration::from_secs(600);
 /// Silence that is put behind a stream, so that its last utterance ends as any other: 8 kHz samples.
 const TAIL_SAMPLES: usize = (STREAM_UTTERANCE_IDLE.as_millis() as usize + 400) * 8;
 /// Octets of a reason (RFC 6455 section 5.5.1 leaves 123).
@@ -174,6 +179,8 @@ struct Listening {
     moved: Instant,
     /// An utterance that audio stayed away from has been ended.
     cut: bool,
+    /// Ends turns whose audio hardly comes.
+    overdue: Overdue,
 }
 
 impl Client {
@@ -203,7 +210,9 @@ impl Client {
         let stream = open(state, &wish)?;
         let now = Instant::now();
         let captions = Captions::default();
-        let mut listening = Listening { stream, intake, captions, ending: false, fed: now, moved: now, cut: false };
+        let overdue = Overdue::default();
+        let mut listening =
+            Listening { stream, intake, captions, ending: false, fed: now, moved: now, cut: false, overdue };
         if let Some(message) = first {
             self.handle_message(&mut listening, message).await?;
         }
@@ -240,28 +249,21 @@ impl Client {
         }
     }
 
-    /// The first message that says something.
     async fn first_word(&mut self) -> Result<Message, Ended> {
-        loop {
-            let message = timeout(SILENT_MAX, self.socket.recv()).await;
-            let message = message.map_err(|_| Ended::Because(close_code::POLICY, "nothing came".to_owned()))?;
-            match message.ok_or(Ended::Gone)?.map_err(broken)? {
-                Message::Close(_) => return Err(Ended::Gone),
-                Message::Ping(_) | Message::Pong(_) => {}
-                message => {
-                    self.heard = Instant::now();
-                    return Ok(message);
-                }
-            }
-        }
+        let message = first_word(&mut self.socket, SILENT_MAX).await?;
+        self.heard = Instant::now();
+        Ok(message)
     }
 
     async fn handle_message(&mut self, listening: &mut Listening, message: Message) -> Result<(), Ended> {
         self.heard = Instant::now();
         match message {
             Message::Binary(octets) => {
-                (listening.fed, listening.cut) = (self.heard, false);
-                if let Some(pace) = listening.intake.handle_chunk(&octets).map_err(Ended::garbage)? {
+                let pace = listening.intake.handle_chunk(&octets).map_err(Ended::garbage)?;
+                if !octets.is_empty() {
+                    (listening.fed, listening.cut) = (self.heard, false);
+                }
+                if let Some(pace) = pace {
                     self.tell_pace(pace).await?;
                 }
                 Ok(())
@@ -307,9 +309,17 @@ impl Client {
         } else if self.heard.elapsed() > SILENT_MAX {
             return Err(Ended::Gone);
         }
+        if listening.fed.elapsed() > AUDIO_AWAY_MAX && listening.intake.is_empty() {
+            return Err(Ended::Because(close_code::POLICY, "no audio came for 10 minutes".to_owned()));
+        }
         let paused = listening.intake.is_empty() && listening.fed.elapsed() > PAUSE_MAX;
         if paused && !listening.cut && listening.stream.in_turn() {
             listening.cut = true;
+            listening.stream.cut();
+        }
+        // What waits here waits for the recogniser: that is not the client's fault.
+        let turn = listening.stream.turn().filter(|_| listening.intake.is_empty());
+        if listening.overdue.is_over(Instant::now().into_std(), turn, listening.stream.fed()) {
             listening.stream.cut();
         }
         Ok(())
@@ -352,6 +362,24 @@ impl Client {
             let _ = timeout(Duration::from_secs(2), farewell).await;
         }
     }
+}
+
+/// The first message that says something. Pings say nothing, so they gain no time.
+async fn first_word(
+    socket: &mut (impl Stream<Item = Result<Message, axum::Error>> + Unpin),
+    patience: Duration,
+) -> Result<Message, Ended> {
+    let said = async {
+        loop {
+            match socket.next().await.ok_or(Ended::Gone)?.map_err(broken)? {
+                Message::Close(_) => return Err(Ended::Gone),
+                Message::Ping(_) | Message::Pong(_) => {}
+                message => return Ok(message),
+            }
+        }
+    };
+    let silent = |_| Ended::Because(close_code::POLICY, "nothing came".to_owned());
+    timeout(patience, said).await.map_err(silent)?
 }
 
 /// What could not be read: too long, or no WebSocket any more.
@@ -397,6 +425,17 @@ mod tests {
         for other in ["https://example.com", "http://127.0.0.1:9", "null", "", "http://127.0.0.1:8080.evil.example"] {
             assert!(!is_own_page(&headers(Some(other))), "{other}");
         }
+    }
+
+    #[tokio::test]
+    async fn who_only_pings_is_gone_as_soon_as_who_says_nothing() {
+        let patience = Duration::from_millis(60);
+        let pings = futures_util::stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            Some((Ok(Message::Ping(Vec::new().into())), ()))
+        });
+        let ended = timeout(Duration::from_secs(30), first_word(&mut Box::pin(pings), patience)).await;
+        assert!(matches!(ended, Ok(Err(Ended::Because(close_code::POLICY, _)))), "it is still there");
     }
 
     #[test]

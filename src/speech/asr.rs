@@ -26,7 +26,14 @@ const PENDING_POLL: Duration = Duration::from_millis(5);
 /// One order to a recogniser thread.
 pub(super) enum Job {
     /// A caller began to speak.
-    Begin { call: CallId, expectation: Expectation, started: MediaTime, events: mpsc::Sender<SpeechEvent> },
+    Begin {
+        call: CallId,
+        expectation: Expectation,
+        started: MediaTime,
+        events: mpsc::Sender<SpeechEvent>,
+        /// It is no call: somebody dictates, and may take only some of the places.
+        stream: bool,
+    },
     /// The next samples of the turn, 8 kHz, which end at `until`.
     Audio { call: CallId, samples: Box<[i16]>, until: MediaTime, owed: Owed },
     /// The turn is over.
@@ -44,7 +51,9 @@ pub(super) type Jobs = Sender<Job>;
 pub(super) fn run(engine: Box<dyn Recogniser>, jobs: &Receiver<Job>) {
     let mut room = Room::new(engine);
     loop {
-        let first = if room.is_pending() {
+        let first = if room.is_behind() {
+            jobs.recv_timeout(Duration::ZERO)
+        } else if room.is_pending() {
             jobs.recv_timeout(PENDING_POLL)
         } else {
             jobs.recv().map_err(|_| RecvTimeoutError::Disconnected)

@@ -227,7 +227,8 @@ impl Ear {
 
     fn begin(&mut self, started: MediaTime, fed_to: u64) {
         let (call, expectation, events) = (self.call, self.expectation, self.events.clone());
-        let ordered = self.order(Job::Begin { call, expectation, started, events });
+        let stream = self.listening.progress.is_some();
+        let ordered = self.order(Job::Begin { call, expectation, started, events, stream });
         self.turn = Some(Turn { started, fed_to, ordered });
         if let Some(audio) = &mut self.turn_audio {
             // The chunk that is being judged comes after this.

@@ -115,25 +115,36 @@ impl Names {
     }
 }
 
+/// What of an agent's wishes an engine is opened with; agents who differ in the rest share it.
+#[derive(Clone, Copy)]
+enum Takes {
+    /// Nothing but its name.
+    Nothing,
+    Vocabulary,
+    VocabularyAndLexicon,
+}
+
 /// One kind of engine.
 pub(super) struct Row<E> {
     names: Names,
+    takes: Takes,
     open: fn(&Ask<'_>) -> Result<Opened<E>, Unavailable>,
 }
 
 /// What hears.
 pub(super) const RECOGNISERS: &[Row<Recognisers>] = &[
-    Row { names: Names::These(&[EMBEDDED_ASR]), open: pocketsphinx },
-    Row { names: Names::Packs(Kind::StreamingAsr), open: packs::streaming },
-    Row { names: Names::Packs(Kind::OfflineAsr), open: packs::turns },
-    Row { names: Names::These(&["deepgram", "openai"]), open: elsewhere::hears },
+    Row { names: Names::These(&[EMBEDDED_ASR]), takes: Takes::VocabularyAndLexicon, open: pocketsphinx },
+    Row { names: Names::Packs(Kind::StreamingAsr), takes: Takes::Vocabulary, open: packs::streaming },
+    Row { names: Names::Packs(Kind::OfflineAsr), takes: Takes::Nothing, open: packs::turns },
+    // The embedded engine may stand behind these.
+    Row { names: Names::These(&["deepgram", "openai"]), takes: Takes::VocabularyAndLexicon, open: elsewhere::hears },
 ];
 
 /// What speaks.
 pub(super) const VOICES: &[Row<VoiceSource>] = &[
-    Row { names: Names::These(&[EMBEDDED_VOICE, "rms", "awb", "kal16"]), open: flite },
-    Row { names: Names::Packs(Kind::Tts), open: packs::voice },
-    Row { names: Names::Voices(&["deepgram", "elevenlabs", "openai"]), open: elsewhere::speaks },
+    Row { names: Names::These(&[EMBEDDED_VOICE, "rms", "awb", "kal16"]), takes: Takes::Nothing, open: flite },
+    Row { names: Names::Packs(Kind::Tts), takes: Takes::Nothing, open: packs::voice },
+    Row { names: Names::Voices(&["deepgram", "elevenlabs", "openai"]), takes: Takes::Nothing, open: elsewhere::speaks },
 ];
 
 /// The engines to try for a recogniser, in order: what is wanted, then the embedded one.
@@ -155,6 +166,20 @@ fn candidates(choice: &EngineChoice, active: impl Fn() -> Vec<EngineChoice>, emb
         all.push(embedded);
     }
     all
+}
+
+/// A wish without what its engine does not take: wishes that are then alike are served by one engine, loaded once.
+pub(super) fn essential<E>(table: &[Row<E>], mut wanted: Wanted, models: &Path) -> Wanted {
+    let row = table.iter().find(|row| row.names.take(&wanted.choice, models));
+    match row.map_or(Takes::Nothing, |row| row.takes) {
+        Takes::Nothing => {
+            wanted.vocabulary.clear();
+            wanted.lexicon.clear();
+        }
+        Takes::Vocabulary => wanted.lexicon.clear(),
+        Takes::VocabularyAndLexicon => {}
+    }
+    wanted
 }
 
 /// Opens the engine that a choice names.
@@ -297,4 +322,30 @@ pub fn rehearse(
 /// What mends a plane without any recogniser.
 pub(super) fn setup() -> String {
     SETUP_COMMAND.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn agents_share_an_engine_that_takes_none_of_what_they_differ_in() {
+        let wanted = |choice: &str| Wanted {
+            choice: EngineChoice::parse(choice).unwrap(),
+            vocabulary: vec!["kanban".to_owned()],
+            lexicon: BTreeMap::from([("Nguyen".to_owned(), "win".to_owned())]),
+        };
+        let of =
+            |kind| callwright_models::pack::catalogue().iter().find(|pack| pack.kind == kind).unwrap().name.clone();
+        let models = Path::new("/nonexistent");
+        for (choice, vocabulary, lexicon) in [
+            (EMBEDDED_ASR.to_owned(), true, true),
+            ("deepgram".to_owned(), true, true),
+            (of(Kind::StreamingAsr), true, false),
+            (of(Kind::OfflineAsr), false, false),
+        ] {
+            let kept = essential(RECOGNISERS, wanted(&choice), models);
+            assert_eq!((!kept.vocabulary.is_empty(), !kept.lexicon.is_empty()), (vocabulary, lexicon), "{choice}");
+        }
+    }
 }

@@ -335,9 +335,11 @@ impl SpeechPlane {
     pub fn warm(&self, agent: &str, texts: impl IntoIterator<Item = String>) {
         let (Some(mouth), Ok(served)) = (&self.mouth, self.served(agent)) else { return };
         let Ok(manner) = served.manner() else { return };
-        for text in texts {
+        // The first of them is how a call begins.
+        for (n, text) in texts.into_iter().enumerate() {
+            let greeting = n == 0;
             // A prompt that is not warmed is only slower.
-            let _ = mouth.try_send(MouthCommand::Warm { text, manner: manner.clone() });
+            let _ = mouth.try_send(MouthCommand::Warm { text, greeting, manner: manner.clone() });
         }
     }
 
@@ -628,7 +630,7 @@ impl<'a, E> Loaded<'a, E> {
     ) -> Service {
         let mut failed = Vec::new();
         for choice in candidates {
-            let key = Wanted { choice, ..wanted.clone() };
+            let key = engines::essential(self.table, Wanted { choice, ..wanted.clone() }, &config.models);
             let Wanted { choice, vocabulary, lexicon } = &key;
             let ask = Ask { assets, config, domain, choice, vocabulary, lexicon, clouds: self.clouds };
             let outcome = match self.tried.get(&key) {

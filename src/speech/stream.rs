@@ -82,6 +82,12 @@ impl SpeechStream {
         self.progress.turns() != self.answered
     }
 
+    /// Number of the oldest turn that is not answered.
+    #[must_use]
+    pub fn turn(&self) -> Option<u32> {
+        self.in_turn().then_some(self.answered)
+    }
+
     /// Ends the utterance that is under way; its [`Final`](SpeechEvent::Final) comes as any other.
     pub fn cut(&self) {
         self.lane.finalize();

@@ -376,6 +376,13 @@ impl Decoder {
         plain(&self.raw.hypothesis().unwrap_or_default())
     }
 
+    /// Ends the utterance without looking for its result.
+    pub fn abandon(&mut self) {
+        if std::mem::take(&mut self.in_utterance) {
+            self.raw.end();
+        }
+    }
+
     /// Ends the utterance and gives the result; empty outside an utterance.
     pub fn finish(&mut self) -> Hypothesis {
         self.finish_with_synonyms(&[])

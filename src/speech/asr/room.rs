@@ -6,6 +6,7 @@
 //! - audio of a call is decoded in order, and its turns are answered in order, each exactly once (those of a call that is
 //!   forgotten: not at all);
 //! - a turn that finds no place is kept and taken up as soon as there is one, the oldest first;
+//! - streams have half of the places at once, so that they cannot make calls deaf; where there is one place, they may have it;
 //! - whatever the engine does, panics included, costs turns and at worst places, never the thread: a place that panics
 //!   while it is cleared is not used again, and turns are answered with nothing when no place is left.
 //!
@@ -20,7 +21,7 @@ use crate::speech::progress::Owed;
 use crate::speech::recogniser::{Finished, LineMemory, Recogniser};
 use crate::time::MediaTime;
 use callwright_models::asr::Hypothesis;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 use tokio::sync::mpsc;
@@ -54,6 +55,8 @@ struct Turn {
     partial: String,
     /// A refusal of the engine has been told; once is enough.
     told: bool,
+    /// Paid when the engine has kept up.
+    owed: Vec<Owed>,
 }
 
 /// A turn that has none.
@@ -91,6 +94,10 @@ pub(super) struct Room {
     places: Vec<Place>,
     /// What the engine has learnt of each call.
     lines: HashMap<CallId, LineMemory>,
+    /// Callers that are streams.
+    streams: HashSet<CallId>,
+    /// Where the search for a free place begins: behind the last that refused.
+    first: usize,
     /// In the order in which they began.
     waiting: VecDeque<Waiting>,
 }
@@ -98,7 +105,7 @@ pub(super) struct Room {
 impl Room {
     pub(super) fn new(engine: Box<dyn Recogniser>) -> Self {
         let places = (0..engine.places()).map(|_| Place::Free).collect();
-        Self { engine, places, lines: HashMap::new(), waiting: VecDeque::new() }
+        Self { engine, places, lines: HashMap::new(), streams: HashSet::new(), first: 0, waiting: VecDeque::new() }
     }
 
     /// Some result is still to come without another order.
@@ -106,10 +113,20 @@ impl Room {
         self.ask(|engine| engine.is_pending()).unwrap_or(false)
     }
 
+    /// The engine has more to decode than it does at a time: `settle` again, soon.
+    pub(super) fn is_behind(&mut self) -> bool {
+        (0..self.places.len()).any(|place| self.ask(|engine| engine.is_behind(place)).unwrap_or(false))
+    }
+
     /// Takes one order.
     pub(super) fn handle(&mut self, job: Job) {
         match job {
-            Job::Begin { call, expectation, started, events } => self.begin(call, expectation, started, events),
+            Job::Begin { call, expectation, started, events, stream } => {
+                if stream {
+                    self.streams.insert(call);
+                }
+                self.begin(call, expectation, started, events);
+            }
             Job::Audio { call, samples, until, owed } => match self.unfinished(call) {
                 Some(waiting) => {
                     if let Some(kept) = &mut waiting.kept {
@@ -118,7 +135,7 @@ impl Room {
                         kept.owed.push(owed);
                     }
                 }
-                None => self.accept(call, &samples, until),
+                None => self.accept(call, &samples, until, vec![owed]),
             },
             Job::End { call, started, ended, asked } => {
                 let end = End { started, ended, asked };
@@ -131,6 +148,7 @@ impl Room {
             Job::Forget { call } => {
                 self.waiting.retain(|waiting| waiting.call != call);
                 self.lines.remove(&call);
+                self.streams.remove(&call);
                 if let Some(place) = self.hearing(call).or_else(|| self.ending(call)) {
                     self.clear(place);
                 }
@@ -144,6 +162,7 @@ impl Room {
             if self.ask(|engine| engine.advance()).is_err() {
                 self.give_up_all();
             }
+            self.pay();
             self.tell_partials();
             let mut moved = false;
             loop {
@@ -184,7 +203,8 @@ impl Room {
     }
 
     fn free(&self) -> Option<usize> {
-        self.places.iter().position(|place| matches!(place, Place::Free))
+        let places = self.places.len();
+        (0..places).map(|n| (self.first + n) % places).find(|place| matches!(self.places[*place], Place::Free))
     }
 
     /// The call's turn that waits and goes on.
@@ -192,15 +212,29 @@ impl Room {
         self.waiting.iter_mut().find(|waiting| waiting.call == call && waiting.end.is_none())
     }
 
+    /// It is a stream, and streams have all the places that they may have.
+    fn has_to_give_way(&self, call: CallId) -> bool {
+        let streams = &self.streams;
+        let taken = self.places.iter().filter(|place| match place {
+            Place::Hearing(turn) => streams.contains(&turn.call),
+            Place::Ending(call, ..) => streams.contains(call),
+            Place::Free | Place::Broken => false,
+        });
+        streams.contains(&call) && taken.count() >= (self.places.len() / 2).max(1)
+    }
+
     /// An earlier turn of the same call has not been answered.
-    fn is_behind(&self, at: usize, call: CallId) -> bool {
+    fn follows(&self, at: usize, call: CallId) -> bool {
         self.ending(call).is_some() || self.waiting.iter().take(at).any(|waiting| waiting.call == call)
     }
 
     /// The turn that has waited longest and could begin if there were a place.
     fn servable(&self) -> Option<usize> {
-        (0..self.waiting.len())
-            .find(|at| self.waiting[*at].kept.is_some() && !self.is_behind(*at, self.waiting[*at].call))
+        let may = |at: &usize| {
+            let Waiting { call, kept, .. } = &self.waiting[*at];
+            kept.is_some() && !self.follows(*at, *call) && !self.has_to_give_way(*call)
+        };
+        (0..self.waiting.len()).find(may)
     }
 
     fn next_waiting(&mut self) -> Option<Waiting> {
@@ -215,7 +249,8 @@ impl Room {
         let kept = Kept { expectation, started, until: started, samples: Vec::new(), owed: Vec::new() };
         let waiting = Waiting { call, events, end: None, kept: Some(kept) };
         // Behind those who came before, and behind an earlier turn of the same call: answers come in order.
-        let at_once = self.servable().is_none() && !self.is_behind(self.waiting.len(), call);
+        let at_once =
+            self.servable().is_none() && !self.follows(self.waiting.len(), call) && !self.has_to_give_way(call);
         if at_once && self.free().is_some() {
             return self.take_up(waiting);
         }
@@ -248,7 +283,10 @@ impl Room {
         let refused = Waiting { call, events: events.clone(), end, kept: None };
         match began {
             Ok(Ok(())) => {}
-            Ok(Err(what)) => return self.refuse_first(refused, what),
+            Ok(Err(what)) => {
+                self.first = (place + 1) % self.places.len();
+                return self.refuse_first(refused, what);
+            }
             Err(Panicked) => {
                 self.clear(place);
                 return self.refuse_first(refused, PANICKED.to_owned());
@@ -262,11 +300,11 @@ impl Room {
             since_partial: 0,
             partial: String::new(),
             told: false,
+            owed: Vec::new(),
         });
         if !kept.samples.is_empty() {
-            self.accept(call, &kept.samples, kept.until);
+            self.accept(call, &kept.samples, kept.until, kept.owed);
         }
-        drop(kept.owed);
         let Some(end) = end else { return };
         if self.hearing(call).is_some() {
             self.end(call, end);
@@ -276,13 +314,14 @@ impl Room {
         }
     }
 
-    fn accept(&mut self, call: CallId, samples: &[i16], until: MediaTime) {
+    fn accept(&mut self, call: CallId, samples: &[i16], until: MediaTime, owed: Vec<Owed>) {
         let Some(place) = self.hearing(call) else { return };
         match self.ask(|engine| engine.accept(place, samples)) {
             Ok(outcome) => {
                 let Place::Hearing(turn) = &mut self.places[place] else { return };
                 turn.since_partial += samples.len();
                 turn.until = until;
+                turn.owed.extend(owed);
                 if let Err(what) = outcome
                     && !std::mem::replace(&mut turn.told, true)
                 {
@@ -290,6 +329,17 @@ impl Room {
                 }
             }
             Err(Panicked) => self.give_up(place),
+        }
+    }
+
+    /// What the engine has decoded is paid.
+    fn pay(&mut self) {
+        for place in 0..self.places.len() {
+            if !self.ask(|engine| engine.is_behind(place)).unwrap_or(false)
+                && let Place::Hearing(turn) = &mut self.places[place]
+            {
+                turn.owed.clear();
+            }
         }
     }
 
@@ -421,7 +471,7 @@ impl Room {
         while at < self.waiting.len() {
             let waiting = &self.waiting[at];
             match waiting.end {
-                Some(end) if waiting.kept.is_none() && !self.is_behind(at, waiting.call) => {
+                Some(end) if waiting.kept.is_none() && !self.follows(at, waiting.call) => {
                     tell_final(&waiting.events, Hypothesis::default(), end);
                     self.waiting.remove(at);
                     moved = true;

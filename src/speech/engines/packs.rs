@@ -103,11 +103,7 @@ pub(super) fn turns(ask: &Ask<'_>) -> Result<Opened<Recognisers>, Unavailable> {
     let engine = OfflineEngine::load(ask.assets, &installed, &plan).map_err(|error| unusable(ask, error))?;
     let (places, name) = (places(ask), engine.name().to_owned());
     let engine = OfflineRecogniser::new(engine, places).map_err(Unavailable::because)?;
-    let note = if ask.vocabulary.is_empty() {
-        "no words before the end of a turn"
-    } else {
-        "no words before the end of a turn; it takes no vocabulary"
-    };
+    let note = "no words before the end of a turn; it takes no vocabulary";
     Ok(opened(vec![Box::new(engine)], format!("{name} ({places} places)"), note.to_owned()))
 }
 

@@ -46,6 +46,11 @@ pub(super) trait Recogniser: Send {
     /// Decodes what was accepted, all places together where that is cheaper. Called after each batch of orders.
     fn advance(&mut self) {}
 
+    /// [`advance`](Self::advance) has left something of this place for its next call, so that other places are served between.
+    fn is_behind(&self, _place: usize) -> bool {
+        false
+    }
+
     /// Words so far. Called at most every 160 ms of audio a place, after `advance`.
     fn partial(&mut self, place: usize) -> String;
 

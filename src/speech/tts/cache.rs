@@ -1,5 +1,6 @@
 //! What has been said before. Purpose: greetings, questions and apologies are synthesised once. Owner: the mouth.
-//! Invariants: at most [`PROMPT_CACHE_SAMPLES`]; what was used longest ago leaves first; the key holds all that the sound
+//! Invariants: at most [`PROMPT_CACHE_SAMPLES`]; what was used longest ago leaves first, but nothing that was made before it
+//! was needed while there is anything else, and that has three quarters of the room at most; nothing empty is kept; the key holds all that the sound
 //! depends on: the voice, the words as they are said (so the agent's lexicon), phones and the pause; and the words as they
 //! were written, which the times are told for.
 
@@ -29,6 +30,8 @@ pub(super) fn wording(clause: &Clause) -> Arc<str> {
 struct Kept {
     rendered: Arc<Rendered>,
     used: u64,
+    /// Made before it was needed: greetings and the like.
+    warm: bool,
 }
 
 /// The cache.
@@ -62,22 +65,27 @@ impl PromptCache {
     }
 
     /// Keeps a clause that was spoken whole; one that would fill a quarter of the cache is not a prompt.
-    pub(super) fn keep(&mut self, key: Key, rendered: &Arc<Rendered>) {
+    pub(super) fn keep(&mut self, key: Key, rendered: &Arc<Rendered>, warm: bool) {
         let length = rendered.samples.len();
-        if length > self.room / 4 {
+        if length == 0 || length > self.room / 4 {
             return;
         }
+        // It may have been there already.
+        let warm = warm || self.kept.get(&key).is_some_and(|kept| kept.warm);
+        if let Some(old) = self.kept.remove(&key) {
+            self.samples -= old.rendered.samples.len();
+        }
+        let warmed: usize = self.kept.values().filter(|kept| kept.warm).map(|kept| kept.rendered.samples.len()).sum();
+        let warm = warm && warmed + length <= self.room / 4 * 3;
         while self.samples + length > self.room {
-            let oldest = self.kept.iter().min_by_key(|(_, kept)| kept.used).map(|(key, _)| key.clone());
+            let oldest = self.kept.iter().min_by_key(|(_, kept)| (kept.warm, kept.used)).map(|(key, _)| key.clone());
             let Some(gone) = oldest.and_then(|key| self.kept.remove(&key)) else { break };
             self.samples -= gone.rendered.samples.len();
         }
         self.uses += 1;
         self.samples += length;
-        let kept = Kept { rendered: Arc::clone(rendered), used: self.uses };
-        if let Some(old) = self.kept.insert(key, kept) {
-            self.samples -= old.rendered.samples.len();
-        }
+        let kept = Kept { rendered: Arc::clone(rendered), used: self.uses, warm };
+        self.kept.insert(key, kept);
     }
 }
 
@@ -95,19 +103,35 @@ mod tests {
         let mut cache = PromptCache::with_room(1000);
         let key = |voice: usize, n: usize| (voice, Arc::from(format!("{n}")));
         for n in 0..4 {
-            cache.keep(key(0, n), &rendered(250));
+            cache.keep(key(0, n), &rendered(250), false);
         }
         assert!(cache.find(&key(0, 0)).is_some());
-        cache.keep(key(0, 4), &rendered(250));
+        cache.keep(key(0, 4), &rendered(250), false);
         assert!(cache.holds(&key(0, 0)) && !cache.holds(&key(0, 1)) && cache.holds(&key(0, 4)));
         assert!(!cache.holds(&key(1, 0)), "another voice says it otherwise");
-        cache.keep(key(0, 5), &rendered(251));
+        cache.keep(key(0, 5), &rendered(251), false);
         assert!(!cache.holds(&key(0, 5)), "longer than a prompt");
         for n in 0..100 {
-            cache.keep(key(0, n % 7), &rendered(100 + n));
+            cache.keep(key(0, n % 7), &rendered(100 + n), false);
             let held: usize = cache.kept.values().map(|kept| kept.rendered.samples.len()).sum();
             assert!(held == cache.samples && held <= 1000);
         }
+    }
+
+    #[test]
+    fn what_was_made_ahead_stays_and_leaves_room_for_the_rest() {
+        let mut cache = PromptCache::with_room(1000);
+        let key = |n: usize| (0, Arc::from(format!("{n}")));
+        for n in 0..6 {
+            cache.keep(key(n), &rendered(200), true);
+        }
+        for n in 10..40 {
+            cache.keep(key(n), &rendered(200), false);
+        }
+        assert!((0..3).all(|n| cache.holds(&key(n))), "the first are the greetings");
+        assert!(cache.samples <= 1000 && cache.holds(&key(39)));
+        cache.keep(key(50), &rendered(0), false);
+        assert!(!cache.holds(&key(50)), "nothing to hear");
     }
 
     #[test]

@@ -63,9 +63,11 @@ pub(in crate::speech) enum MouthCommand {
     Flush {
         call: CallId,
     },
-    /// Synthesises before it is needed: by the agent's voice, and by the local one for when that fails.
+    /// Synthesises before it is needed: by the agent's voice, and by the local one for when that fails. A voice elsewhere
+    /// costs money and is asked for greetings only.
     Warm {
         text: String,
+        greeting: bool,
         manner: Manner,
     },
     Detach {
@@ -159,6 +161,7 @@ pub(in crate::speech) fn start(sources: Vec<VoiceSource>, seats: usize) -> Resul
         idle: (0..jobs.len()).collect(),
         jobs,
         next_job: 0,
+        flying: HashMap::new(),
         clock: 0,
     };
     let body = move || state.run(&inbox, &heard);
@@ -179,6 +182,8 @@ struct State {
     /// Seats without a clause.
     idle: Vec<usize>,
     next_job: u64,
+    /// Clauses that seats have, and the voices that were asked for them.
+    flying: HashMap<u64, usize>,
     /// Clauses given out so far.
     clock: u64,
 }
@@ -233,12 +238,17 @@ impl State {
                     lane.drop_flushed();
                 }
             }
-            MouthCommand::Warm { text, manner } => {
+            MouthCommand::Warm { text, greeting, manner } => {
                 let spare = if manner.voice == LOCAL { None } else { Some(LOCAL) };
-                for voice in [Some(manner.voice), spare].into_iter().flatten() {
+                let dear = self.sources.get(manner.voice).is_some_and(VoiceSource::is_elsewhere);
+                let own = (greeting || !dear).then_some(manner.voice);
+                for voice in [own, spare].into_iter().flatten() {
                     for piece in pieces(&text, &manner) {
+                        let key = piece.key(voice);
+                        let known = self.cache.holds(&key)
+                            || self.warming.iter().any(|(voice, piece)| piece.key(*voice) == key);
                         // A prompt that is not warmed is only slower.
-                        if self.warming.len() < WARM_CLAUSES_MAX {
+                        if !known && self.warming.len() < WARM_CLAUSES_MAX {
                             self.warming.push_back((voice, piece));
                         }
                     }
@@ -259,15 +269,12 @@ impl State {
                     lane.hear(job, &samples);
                 }
             }
-            Voiced::Done { seat, job, call, piece, voice, rendered, ending, failed } => {
+            Voiced::Done { seat, job, call, piece, voice, rendered, ending } => {
                 self.idle.push(seat);
-                if let Some((voice, why)) = failed {
-                    self.failed(voice, &why);
-                } else if ending == Ending::Whole {
-                    self.recovered(voice);
-                }
+                self.flying.remove(&job);
                 if ending == Ending::Whole {
-                    self.cache.keep(piece.key(voice), &rendered);
+                    self.recovered(voice);
+                    self.cache.keep(piece.key(voice), &rendered, call.is_none());
                 }
                 if let Ending::Failed(why) = &ending {
                     self.failed(voice, why);
@@ -301,6 +308,12 @@ impl State {
         }
     }
 
+    /// One clause at a time is asked ahead of a voice elsewhere, or of one that can speak but one.
+    fn may_warm(&self, voice: usize) -> bool {
+        let alone = self.sources.get(voice).is_some_and(|source| source.is_elsewhere() || source.is_shared());
+        !(alone && self.flying.values().any(|other| *other == voice))
+    }
+
     /// Gives clauses to free voices, calls with the least audio first; then what is to be warmed.
     fn give_out(&mut self) {
         let mut order: Vec<((usize, u64), CallId)> = self
@@ -319,16 +332,26 @@ impl State {
                     lane.recite(&Rendered { samples: Vec::new(), words });
                     continue;
                 }
-                if let Some(rendered) = self.cache.find(&wish.piece.key(wish.voice)) {
+                let down = self.down.get(wish.voice).is_some_and(|down| down.load(Ordering::Relaxed));
+                let own = self.cache.find(&wish.piece.key(wish.voice));
+                // What the local voice has said already needs no other attempt at a voice that does not answer.
+                let stand_in = || self.cache.find(&wish.piece.key(LOCAL)).filter(|_| down);
+                if let Some(rendered) = own.or_else(stand_in) {
                     metric::prompt_cache("hit");
                     lane.recite(&rendered);
                     continue;
+                }
+                let shared = self.sources.get(wish.voice).is_some_and(VoiceSource::is_shared);
+                if shared && self.flying.values().any(|voice| *voice == wish.voice) {
+                    // Another seat would only wait for the first, and other voices for that seat.
+                    break;
                 }
                 let Some(seat) = self.idle.pop() else { break };
                 metric::prompt_cache("miss");
                 self.clock += 1;
                 self.next_job += 1;
                 lane.served = self.clock;
+                self.flying.insert(self.next_job, wish.voice);
                 lane.fly(self.next_job, self.paces.get(wish.voice).copied().unwrap_or(PACE_MS));
                 let call = Some((call, Arc::clone(&lane.generation), wish.generation));
                 let job = Job { number: self.next_job, piece: wish.piece, voice: wish.voice, call };
@@ -342,12 +365,19 @@ impl State {
         // One seat stays free for a call that may come.
         let spare = usize::from(self.jobs.len() > 1);
         while self.idle.len() > spare {
-            let Some((voice, piece)) = self.warming.pop_front() else { return };
+            let next = self.warming.iter().position(|(voice, _)| self.may_warm(*voice));
+            let Some((voice, piece)) = next.and_then(|next| self.warming.remove(next)) else { return };
+            let dear = self.sources.get(voice).is_some_and(VoiceSource::is_elsewhere);
+            if dear && self.down[voice].load(Ordering::Relaxed) {
+                // Callers find out when it is back.
+                continue;
+            }
             if piece.clause.text().is_empty() || self.cache.holds(&piece.key(voice)) {
                 continue;
             }
             let Some(seat) = self.idle.pop() else { return };
             self.next_job += 1;
+            self.flying.insert(self.next_job, voice);
             // Seats that are idle have room for one job.
             let _ = self.jobs[seat].try_send(Job { number: self.next_job, piece, voice, call: None });
         }

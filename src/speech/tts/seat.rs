@@ -1,10 +1,9 @@
 //! The threads that synthesise. Purpose: each holds every voice and speaks one clause at a time, so that a slow engine
 //! holds up one clause of one call. Owning threads: "voice-N". Invariants: audio is handed on within [`BATCH_TIME`] of being
 //! made; a clause that nobody wants any more ends within 16 ms of audio (where its engine can be stopped); a voice that
-//! fails before it has made a sound is stood in for by the local one. Deliberately absent: lanes, rings, cache (`mouth`).
+//! fails is told of, and the mouth has another say what is left. Deliberately absent: lanes, rings, cache (`mouth`).
 
 use super::lane::Piece;
-use super::mouth::LOCAL;
 use super::source::VoiceSource;
 use super::voice::{Ending, Rendered, Voice};
 use crate::id::{CallId, Generation};
@@ -44,8 +43,6 @@ pub(super) enum Voiced {
         voice: usize,
         rendered: Arc<Rendered>,
         ending: Ending,
-        /// A voice other than the one that spoke was asked first, and said this.
-        failed: Option<(usize, String)>,
     },
 }
 
@@ -64,28 +61,16 @@ pub(super) fn open(sources: &[VoiceSource]) -> Voices {
 /// Speaks until the mouth is gone.
 pub(super) fn run(seat: usize, mut voices: Voices, jobs: &Receiver<Job>, out: &Sender<Voiced>) {
     while let Ok(job) = jobs.recv() {
-        let mut failed = None;
-        let mut voice = job.voice;
-        let (rendered, ending) = loop {
-            let (rendered, ending) = speak(&mut voices, voice, &job, out);
-            match ending {
-                Ending::Failed(what) if rendered.samples.is_empty() && voice != LOCAL => {
-                    failed = Some((voice, what));
-                    voice = LOCAL;
-                }
-                ending => break (rendered, ending),
-            }
-        };
+        let (rendered, ending) = speak(&mut voices, job.voice, &job, out);
         let call = job.call.map(|(call, ..)| call);
         let done = Voiced::Done {
             seat,
             job: job.number,
             call,
             piece: job.piece,
-            voice,
+            voice: job.voice,
             rendered: Arc::new(rendered),
             ending,
-            failed,
         };
         if out.send(done).is_err() {
             return;

@@ -14,6 +14,8 @@ type Make = dyn Fn() -> Result<Box<dyn Synthesiser>, String> + Send + Sync;
 pub(in crate::speech) struct VoiceSource {
     name: String,
     elsewhere: bool,
+    /// There is one engine for all threads.
+    shared: bool,
     make: Arc<Make>,
     /// Its loudness and pace, by the first thread that has measured them.
     measure: Arc<OnceLock<Measure>>,
@@ -31,7 +33,7 @@ impl VoiceSource {
         name: impl Into<String>,
         make: impl Fn() -> Result<Box<dyn Synthesiser>, String> + Send + Sync + 'static,
     ) -> Self {
-        Self { name: name.into(), elsewhere: false, make: Arc::new(make), measure: Arc::default() }
+        Self { name: name.into(), elsewhere: false, shared: false, make: Arc::new(make), measure: Arc::default() }
     }
 
     /// The same for a voice that is reached through a network.
@@ -46,12 +48,18 @@ impl VoiceSource {
     pub(in crate::speech) fn shared(name: impl Into<String>, engine: Box<dyn Synthesiser>) -> Self {
         let (rate, local) = (engine.sample_rate(), engine.is_local());
         let engine = Arc::new(Mutex::new(engine));
-        Self::each(name, move || Ok(Box::new(Shared { engine: Arc::clone(&engine), rate, local }) as Box<_>))
+        let make = move || Ok(Box::new(Shared { engine: Arc::clone(&engine), rate, local }) as Box<_>);
+        Self { shared: true, ..Self::each(name, make) }
     }
 
     /// Whether it speaks elsewhere, so that its threads mostly wait.
     pub(super) fn is_elsewhere(&self) -> bool {
         self.elsewhere
+    }
+
+    /// Whether a thread that is given a clause of it waits for the others that have one.
+    pub(super) fn is_shared(&self) -> bool {
+        self.shared
     }
 
     pub(super) fn name(&self) -> &str {

@@ -363,21 +363,51 @@ fn when_the_local_voice_fails_the_call_is_told_and_goes_on() {
 fn fallback_audio_is_there_before_the_voice_elsewhere_fails() {
     let local = Script { level: 1000, ..plain() };
     let remote = Script { level: 3000, remote: true, fails: Some(("sorry", 0)), ..plain() };
-    let rig = Rig::new(vec![source("local", &local), source("remote", &remote)], 2);
-    let measured = local.spoken.load(Ordering::SeqCst);
+    let (voice, count) = (remote.clone(), |script: &Script| script.spoken.load(Ordering::SeqCst));
+    let elsewhere = VoiceSource::elsewhere("remote", move || Ok(Box::new(Scripted(voice.clone())) as Box<_>));
+    let rig = Rig::new(vec![source("local", &local), elsewhere], 2);
+    let measured = count(&local);
     let manner = Manner { voice: 1, ..Manner::default() };
-    rig.send(MouthCommand::Warm { text: "I am sorry.".into(), manner: manner.clone() });
-    // Both voices were asked for it; the remote one failed, which the local one made up for.
+    rig.send(MouthCommand::Warm { text: "I am sorry.".into(), greeting: false, manner: manner.clone() });
     let deadline = Instant::now() + PATIENCE;
-    while local.spoken.load(Ordering::SeqCst) < measured + 1 {
+    while count(&local) < measured + 1 {
         assert!(Instant::now() < deadline);
         std::thread::yield_now();
     }
-    let mut call = rig.call(1, manner);
-    rig.speak(&call, 1, "I am sorry.");
-    call.play(1);
-    let asked = local.spoken.load(Ordering::SeqCst);
-    assert!(asked <= measured + 2, "known by heart: {asked}");
+    assert_eq!(count(&remote), 0, "what is no greeting is not paid for");
+    // A call with the local voice sees to it that what was warmed has arrived.
+    let mut first = rig.call(1, Manner::default());
+    rig.speak(&first, 1, "I am sorry.");
+    first.play(1);
+    let asked = count(&local);
+    let mut call = rig.call(2, manner);
+    for utterance in 1..=3 {
+        rig.speak(&call, utterance, "I am sorry.");
+        assert!(!call.play(utterance).is_empty());
+        assert_eq!(written(&call.spoken(utterance).0), "I am sorry.");
+    }
+    assert_eq!(count(&local), asked, "known by heart");
+    assert_eq!(count(&remote), 1, "a voice that does not answer is not asked again for what is known");
+}
+
+#[test]
+fn a_voice_that_speaks_one_clause_at_a_time_holds_one_seat() {
+    let (tickets, gate) = bounded(10_000);
+    let script = Script { slow: Some(("slow", gate)), ..plain() };
+    let one = VoiceSource::shared("one", Box::new(Scripted(script.clone())));
+    let rig = Rig::new(vec![source("local", &plain()), one], 2);
+    let slow = Manner { voice: 1, ..Manner::default() };
+    let waiting = [rig.call(1, slow.clone()), rig.call(2, slow)];
+    for call in &waiting {
+        rig.speak(call, 1, "slow as can be.");
+    }
+    let mut other = rig.call(3, Manner::default());
+    rig.speak(&other, 1, "and me.");
+    assert!(!other.play(1).is_empty());
+    drop(tickets);
+    for mut call in waiting {
+        assert!(!call.play(1).is_empty());
+    }
 }
 
 #[test]

@@ -176,8 +176,8 @@ impl Rig {
         caller.lost = false;
         caller.open = Some((self.next_turn, Vec::new()));
         self.next_turn += 1;
-        let (call, events) = (CallId(call), caller.sender.clone());
-        self.room.handle(Job::Begin { call, expectation: Expectation::Open, started, events });
+        let (call, events, stream) = (CallId(call), caller.sender.clone(), call >= STREAM);
+        self.room.handle(Job::Begin { call, expectation: Expectation::Open, started, events, stream });
     }
 
     fn audio(&mut self, call: u64) {
@@ -283,6 +283,9 @@ impl Rig {
         self.room.places.iter().filter(|place| matches!(place, Place::Broken)).count()
     }
 }
+
+/// Callers from here on are streams.
+const STREAM: u64 = 100;
 
 const PANIC: Fate = Some(true);
 const REFUSE: Fate = Some(false);
@@ -426,6 +429,44 @@ fn a_call_that_goes_away_frees_its_place_whatever_state_its_turn_is_in() {
 }
 
 #[test]
+fn streams_leave_half_of_the_places_to_calls() {
+    let mut rig = Rig::new(4, 0);
+    for stream in STREAM..STREAM + 3 {
+        rig.begin(stream);
+        rig.audio(stream);
+    }
+    rig.settle();
+    assert_eq!(rig.room.waiting.len(), 1, "the third waits");
+    for call in 1..=2 {
+        rig.begin(call);
+        rig.audio(call);
+        assert!(rig.room.hearing(CallId(call)).is_some(), "call {call} has to wait");
+    }
+    rig.end(STREAM);
+    rig.settle();
+    assert!(rig.room.hearing(CallId(STREAM + 2)).is_some(), "it has the place of the first");
+    // Where there is one place only, streams are heard too.
+    let mut one = Rig::new(1, 0);
+    one.begin(STREAM);
+    assert!(one.room.hearing(CallId(STREAM)).is_some());
+    rig.finish();
+    assert_eq!(rig.judge(), 5);
+}
+
+#[test]
+fn a_place_that_refuses_is_not_the_next_to_be_asked() {
+    let mut rig = Rig::new(2, 0);
+    rig.fates([REFUSE]);
+    rig.begin(1);
+    let next = rig.room.free();
+    assert_eq!(next, Some(1));
+    rig.begin(2);
+    rig.audio(2);
+    rig.finish();
+    assert_eq!(rig.judge(), 1);
+}
+
+#[test]
 fn a_full_queue_refuses_in_order() {
     let mut rig = Rig::new(1, 0);
     rig.begin(0);
@@ -468,7 +509,7 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let call = 0..5_u64;
+    let call = prop_oneof![0..4_u64, STREAM..STREAM + 2];
     prop_oneof![
         4 => call.clone().prop_map(Step::Begin),
         6 => call.clone().prop_map(Step::Audio),
