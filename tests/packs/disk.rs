@@ -83,21 +83,22 @@ fn archives_that_would_do_harm_leave_nothing() {
     let installer = installer(directory.path());
     let make = |script: &str| -> Vec<u8> {
         let place = tempfile::tempdir().unwrap();
-        let path = place.path().join("demo.tar.bz2");
+        let path = place.path().join("demo.tar");
         let done = Command::new("sh")
             .args(["-c", &format!("mkdir demo && cd demo && echo x > model.onnx && {script}")])
             .current_dir(place.path())
             .status()
             .unwrap();
         assert!(done.success());
-        std::fs::read(path).unwrap()
+        // Not by tar's own `-j`, which needs a program that a small machine lacks.
+        compressed(&std::fs::read(path).unwrap())
     };
     for (content, word) in [
-        (make("tar -cjPf ../demo.tar.bz2 ../demo/../demo/model.onnx"), "leads out"),
-        (make("tar -cjPf ../demo.tar.bz2 /etc/hostname"), "absolute"),
-        (make("ln -s /etc/passwd link && cd .. && tar -cjf demo.tar.bz2 demo"), "a link"),
-        (make("mkfifo pipe && cd .. && tar -cjf demo.tar.bz2 demo"), "neither a file"),
-        (make("head -c 60000000 /dev/zero > model.onnx && cd .. && tar -cjf demo.tar.bz2 demo"), "more than"),
+        (make("tar -cPf ../demo.tar ../demo/../demo/model.onnx"), "leads out"),
+        (make("tar -cPf ../demo.tar /etc/hostname"), "absolute"),
+        (make("ln -s /etc/passwd link && cd .. && tar -cf demo.tar demo"), "a link"),
+        (make("mkfifo pipe && cd .. && tar -cf demo.tar demo"), "neither a file"),
+        (make("head -c 60000000 /dev/zero > model.onnx && cd .. && tar -cf demo.tar demo"), "more than"),
         (whole()[..100_000].to_vec(), "damaged"),
         (b"<html>Not found</html>".to_vec(), "damaged"),
     ] {
