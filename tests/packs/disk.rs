@@ -120,6 +120,9 @@ fn too_little_room_is_said_before_the_first_octet() {
     let error = install(&installer, &pack).unwrap_err();
     assert!(error.is_full_disk() && error.to_string().contains("1 MB are free"), "{error}");
     assert!(server.asked().is_empty());
+    let path = directory.path().join("own.tar.bz2");
+    std::fs::write(&path, labelled("own")).unwrap();
+    assert!(install_from(&installer, &path, None).unwrap_err().is_full_disk(), "a file takes room, too");
 }
 
 #[test]
@@ -169,7 +172,7 @@ fn a_pack_that_does_not_work_does_not_push_out_one_that_does() {
     };
     let shelf = good.shelf().clone();
     std::fs::write(shelf.find("demo").unwrap().file("model").unwrap(), "damaged").unwrap();
-    let strict = Installer::with_judge(shelf.clone(), Box::new(bad), PATIENCE).unwrap();
+    let strict = Installer::with_judge(shelf.clone(), Box::new(bad), PATIENCE);
     assert!(matches!(install(&strict, &pack), Err(PackError::Verification { .. })));
     assert!(shelf.find("demo").is_some(), "the older one is still there, such as it is");
 }

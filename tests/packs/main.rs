@@ -92,7 +92,7 @@ fn installer(directory: &Path) -> Installer {
         assert!(directory.join("pack.toml").is_file(), "the child is told what it is");
         Ok("loaded".to_owned())
     };
-    Installer::with_judge(Shelf::open(directory.join("models")), Box::new(judge), PATIENCE).expect("TLS is there")
+    Installer::with_judge(Shelf::open(directory.join("models")), Box::new(judge), PATIENCE)
 }
 
 fn install(installer: &Installer, pack: &Pack) -> Result<Outcome, PackError> {
