@@ -7,7 +7,7 @@ bold := $(shell [ -t 2 ] && printf '\033[1m')
 plain := $(shell [ -t 2 ] && printf '\033[0m')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test build run demo test fmt lint deny coverage deb clean
+.PHONY: help setup setup-build setup-test build run demo test fmt lint deny coverage deb clean
 # The parts of one target follow each other; cargo uses all cores by itself.
 .NOTPARALLEL:
 
@@ -16,13 +16,17 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@printf '\nFirst time: %smake demo%s\n' '$(bold)' '$(plain)'
 
-setup: ## install system packages, speech engines and model packs (asks for sudo when not root)
+setup: setup-build ## install system packages, speech engines and model packs (asks for sudo when not root)
+	@.ci/setup packs
+
+# What compiling and testing need. Model packs are no part of it: neither a test nor a benchmark asks their host.
+setup-build:
 	@.ci/setup build
 
-setup-test: setup ## setup, and the foreign phones and cargo tools of the tests
+setup-test: setup-build ## system packages, speech engines, and the foreign phones and cargo tools of the tests
 	@.ci/setup test
 
-build: setup ## compile the daemon; it fetches the recommended model packs if their host answers
+build: setup-build ## compile the daemon; it fetches the recommended model packs if their host answers
 	cargo build --release --locked --bin callwright
 	@.ci/setup packs
 
@@ -59,7 +63,7 @@ deny: ## licences, sources, bans; advisories where their database can be reached
 coverage: setup-test ## the tests with coverage, nothing else
 	.ci/coverage
 
-bench-%: setup ## one benchmark: prints a table, writes target/bench/NAME.json
+bench-%: setup-build ## one benchmark: prints a table, writes target/bench/NAME.json
 	@test -f benches/$*.rs || test -f dsp/benches/$*.rs || { printf 'make: no benchmark %s; there are: %s\n' '$*' "$$(ls benches dsp/benches 2>/dev/null | sed -n 's/\.rs$$//p' | tr '\n' ' ')" >&2; exit 1; }
 	cargo bench --locked $$(test -f benches/$*.rs || echo '-p callwright-dsp') --bench $*
 

@@ -5,6 +5,7 @@
 
 mod speech;
 
+pub(crate) use speech::is_near;
 pub use speech::{EngineChoice, KeyError, Provider, Providers, Secret, Speech, Vad, phones};
 
 use crate::rtp::Codec;

@@ -276,12 +276,16 @@ pub const SCENARIOS_MAX: usize = 200;
 
 /// Time that a child process has to load a model pack: the largest ones take some ten seconds on a busy machine.
 pub const VERIFICATION_MAX: Duration = Duration::from_secs(180);
+/// The same at the daemon's start, which waits for it: calls come first.
+pub const TRIAL_MAX: Duration = Duration::from_secs(30);
 /// Octets that are heard of what it prints.
 pub const VERIFICATION_OUTPUT_MAX: u64 = 256 << 10;
 /// Octets that stay free beside what a model pack needs.
 pub const PACK_ROOM_SPARE: u64 = 128 << 20;
 /// The release host has this long to answer when packs are offered unasked.
 pub const OFFER_ANSWER_MAX: Duration = Duration::from_secs(5);
+/// Set-up waits this long for all of them; what has come by then is gone on with later.
+pub const OFFER_MAX: Duration = Duration::from_secs(600);
 /// A host that was silent or refused is not asked again unasked for this long.
 pub const OFFER_AGAIN_AFTER: Duration = Duration::from_secs(6 * 3600);
 

@@ -41,7 +41,7 @@ Maintainer: Callwright <callwright@example.invalid>
 Section: comm
 Priority: optional
 Installed-Size: $(du -sk --exclude=DEBIAN "$tree" | cut -f1)
-Depends: libc6 (>= 2.36), libgcc-s1, libstdc++6, libflite1, systemd (>= 252), git
+Depends: libc6 (>= 2.36), libgcc-s1, libstdc++6, libflite1, systemd (>= 252), git, ca-certificates
 Description: answers the phone and builds what callers ask for
  A daemon that takes SIP calls, listens and speaks with engines on the box, turns what
  callers ask for into running web applications and reports on them by phone.

@@ -63,7 +63,7 @@ fn a_library_that_is_missing_or_wrong_is_named_with_the_command_that_mends_it() 
 
     let version = |version: &str| format!("const char *SherpaOnnxGetVersionStr(void) {{ return \"{version}\"; }}\n");
     let Some(old) = library(directory.path(), &version("1.13.8")) else { return };
-    complaint(&native(&at("old"), Some(&old)).unwrap(), &["version 1.13.8", "another version", "2.0 is needed"]);
+    complaint(&native(&at("old"), Some(&old)).unwrap(), &["version 1.13.8", "another version", "2.0.1 is needed"]);
     let new = library(directory.path(), &version("2.1.0")).unwrap();
     complaint(&native(&at("new"), Some(&new)).unwrap(), &["version 2.1.0", "another version"]);
     let poor = library(directory.path(), &version("2.0.1")).unwrap();

@@ -5,7 +5,9 @@ use crate::daemon::Daemon;
 use crate::packs::offer;
 use crate::speech::check_engines;
 use crate::telemetry::log;
-use std::path::PathBuf;
+use callwright_models::pack::Shelf;
+use callwright_models::pack::shelf::ShelfError;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -20,11 +22,22 @@ pub struct Arguments {
     config: Option<PathBuf>,
 }
 
+/// A pack whose replacement was cut short comes back before anybody looks for it.
+fn put_shelf_in_order(packs: &Path) {
+    if packs.is_dir() {
+        match Shelf::open(packs).lock() {
+            // Whoever installs at this moment has done it.
+            Ok(_) | Err(ShelfError::Busy { .. }) => {}
+            Err(error) => tracing::warn!(%error, "the model packs cannot be put in order"),
+        }
+    }
+}
+
 /// Runs the daemon until a signal ends it. Exit code 2: configuration; 1: it could not start or keep running.
 #[expect(clippy::print_stderr, reason = "faults before the log exists")]
 pub fn run(arguments: &Arguments) -> ExitCode {
     let config = Config::load(arguments.config.as_deref(), std::env::vars()).map_err(|error| error.to_string());
-    let config = match config.and_then(|config| check_engines(&config).map(|()| config)) {
+    let config = match config {
         Ok(config) => config,
         Err(error) => {
             eprintln!("callwright: {error}");
@@ -34,6 +47,10 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     if let Err(error) = log::start() {
         eprintln!("callwright: {error}");
         return ExitCode::from(2);
+    }
+    // A phone that is answered by the embedded engine is better than one that is not: `callwright check` is strict.
+    if let Err(error) = check_engines(&config) {
+        tracing::warn!("{error}; the embedded engine serves instead");
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -49,6 +66,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         }
     };
     let packs = crate::packs::directory(&config.data.dir);
+    put_shelf_in_order(&packs);
     let outcome = runtime.block_on(async {
         let daemon = Daemon::start(config).await?;
         // Calls are answered; better engines may come in meanwhile, and serve from the next start.

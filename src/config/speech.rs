@@ -382,14 +382,18 @@ fn check_url(url: &str) -> Result<(), String> {
 }
 
 /// This machine or the network that it stands in.
-fn is_near(host: &str) -> bool {
+pub(crate) fn is_near(host: &str) -> bool {
     match host.parse::<IpAddr>() {
         Ok(IpAddr::V4(address)) => address.is_loopback() || address.is_private() || address.is_link_local(),
         Ok(IpAddr::V6(address)) => {
             address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()
         }
         Err(_) => {
-            !host.contains('.') || [".local", ".lan", ".internal", ".home.arpa"].iter().any(|end| host.ends_with(end))
+            let named =
+                host.bytes().any(|octet| octet.is_ascii_alphabetic()) && !host.to_ascii_lowercase().starts_with("0x");
+            // A number is an address in disguise (WHATWG URL, section 3.5), and perhaps a public one.
+            named && !host.contains('.')
+                || [".local", ".lan", ".internal", ".home.arpa"].iter().any(|end| host.ends_with(end))
         }
     }
 }
@@ -491,6 +495,8 @@ mod tests {
         for (bad, said) in [
             ("http://api.example.com", "in the clear"),
             ("ws://8.8.8.8/", "in the clear"),
+            ("http://134744072", "in the clear"),
+            ("http://0X8080808/", "in the clear"),
             (named.as_str(), "user name"),
             ("api.example.com", "no URL"),
             ("ftp://localhost", "https"),

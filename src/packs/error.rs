@@ -72,6 +72,19 @@ pub enum PackError {
         /// The address.
         url: String,
     },
+    /// What is shown, logged and written down holds no password.
+    #[error(
+        "the mirror's address holds a user name or password, which would be shown and written down: leave it out, or fetch the file by other means and give it to: callwright models install --from-file FILE"
+    )]
+    Credentials,
+    /// Somebody waits, and the network is slow.
+    #[error(
+        "the network is slow: not all came within {limit_seconds} s; what did is kept, and gone on with by the same command"
+    )]
+    Slow {
+        /// How long it was waited for.
+        limit_seconds: u64,
+    },
     /// More than the manifest announces.
     #[error("{url} sends more than {most}, but {expected} are announced; nothing was installed")]
     TooLong {
@@ -184,7 +197,7 @@ impl PackError {
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Cut { .. } => true,
+            Self::Unreachable { .. } | Self::Cut { .. } | Self::Slow { .. } => true,
             Self::Refused { status, .. } => *status == 429 || *status >= 500,
             Self::Shelf(ShelfError::Busy { .. }) => true,
             _ => false,

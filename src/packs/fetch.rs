@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// How long the network may take.
@@ -68,9 +69,10 @@ pub struct Fetched {
 /// Fetches files into one directory.
 #[derive(Debug)]
 pub struct Fetcher {
-    client: Client,
+    /// Made when something is fetched: a machine without certificates installs from files.
+    client: OnceLock<Client>,
     /// Without the system's proxies, for this machine itself.
-    near: Client,
+    near: OnceLock<Client>,
     patience: Patience,
     directory: PathBuf,
 }
@@ -93,31 +95,32 @@ enum Attempt {
 
 impl Fetcher {
     /// `directory` is made when something is fetched.
-    ///
-    /// # Errors
-    /// No TLS on this machine.
-    pub fn new(directory: PathBuf, patience: Patience) -> Result<Self, PackError> {
+    #[must_use]
+    pub const fn new(directory: PathBuf, patience: Patience) -> Self {
+        Self { client: OnceLock::new(), near: OnceLock::new(), patience, directory }
+    }
+
+    fn client(&self, near: bool) -> Result<&Client, PackError> {
+        let place = if near { &self.near } else { &self.client };
+        if let Some(client) = place.get() {
+            return Ok(client);
+        }
         // The first of the process to ask wins; all of ours ask for the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = || {
-            Client::builder()
-                .user_agent(concat!("callwright/", env!("CARGO_PKG_VERSION")))
-                .connect_timeout(patience.connect)
-                .read_timeout(patience.stall)
-                .redirect(redirect::Policy::custom(follow))
-                .referer(false)
-        };
+        let builder = Client::builder()
+            .user_agent(concat!("callwright/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(self.patience.connect)
+            .read_timeout(self.patience.stall)
+            .redirect(redirect::Policy::custom(follow))
+            .referer(false);
+        let builder = if near { builder.no_proxy() } else { builder };
         let unusable = |error: reqwest::Error| PackError::Unreachable {
             host: "https".to_owned(),
             url: "the release".to_owned(),
             why: in_words(&error),
         };
-        Ok(Self {
-            client: builder().build().map_err(unusable)?,
-            near: builder().no_proxy().build().map_err(unusable)?,
-            patience,
-            directory,
-        })
+        let client = builder.build().map_err(unusable)?;
+        Ok(place.get_or_init(|| client))
     }
 
     /// Whether somebody answers there, within `limit`. Costs one octet.
@@ -295,7 +298,7 @@ impl Fetcher {
         if !manifest::is_fetchable(url) {
             return Err(PackError::Insecure { url: url.to_owned() });
         }
-        Ok(if url.starts_with("http://") { &self.near } else { &self.client })
+        self.client(url.starts_with("http://"))
     }
 }
 

@@ -78,16 +78,14 @@ pub struct Installer {
 
 impl std::fmt::Debug for Installer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Installer").field("shelf", &self.shelf).field("mirror", &self.mirror).finish_non_exhaustive()
+        f.debug_struct("Installer").field("shelf", &self.shelf).finish_non_exhaustive()
     }
 }
 
 impl Installer {
     /// `program` is our own executable, which verifies as a child.
-    ///
-    /// # Errors
-    /// No TLS on this machine.
-    pub fn new(shelf: Shelf, program: PathBuf, patience: Patience) -> Result<Self, PackError> {
+    #[must_use]
+    pub fn new(shelf: Shelf, program: PathBuf, patience: Patience) -> Self {
         let judge = move |pack: &Pack, directory: &Path| {
             let said = verify::in_child(&program, &pack.name, directory, false)?;
             // The daemon need not try it again at its next start.
@@ -100,12 +98,10 @@ impl Installer {
     }
 
     /// With another way to try packs.
-    ///
-    /// # Errors
-    /// No TLS on this machine.
-    pub fn with_judge(shelf: Shelf, judge: Box<Judge>, patience: Patience) -> Result<Self, PackError> {
-        let fetcher = Fetcher::new(shelf.downloads(), patience)?;
-        Ok(Self { shelf, fetcher, judge, mirror: None, online: true, free: disk::free_octets })
+    #[must_use]
+    pub fn with_judge(shelf: Shelf, judge: Box<Judge>, patience: Patience) -> Self {
+        let fetcher = Fetcher::new(shelf.downloads(), patience);
+        Self { shelf, fetcher, judge, mirror: None, online: true, free: disk::free_octets }
     }
 
     /// Files are fetched from below this URL by their last segment, instead of from where the manifest says.
@@ -140,7 +136,7 @@ impl Installer {
     /// # Errors
     /// [`PackError`]: why not.
     pub async fn answers(&self, pack: &Pack, limit: Duration) -> Result<(), PackError> {
-        let url = self.address(&pack.url);
+        let url = self.address(&pack.url)?;
         if !self.online {
             return Err(PackError::Offline { url });
         }
@@ -165,17 +161,23 @@ impl Installer {
     ) -> Result<Outcome, PackError> {
         if let Ok(record) = self.shelf.record(&pack.name)
             && record.pack.family == pack.family
-            && record.damage(&self.shelf.directory().join(&pack.name)).is_none()
+            && let directory = self.shelf.directory().join(&pack.name)
+            && pack.sha256.as_ref().is_none_or(|digest| digest.eq_ignore_ascii_case(&record.sha256))
+            // What could not be had before is asked for again, where it can be.
+            && (!self.online || pack.extra.iter().all(|extra| record.digests.contains_key(&extra.file)))
+            && record.damage(&directory).is_none()
+            && let installed = (Installed { pack: record.pack, directory })
+            // One that failed at a start is tried again, and fetched again only when it fails again.
+            && (probe::refused(&Assets::locate(), &installed).is_none()
+                || (self.judge)(&installed.pack, installed.directory()).is_ok())
         {
-            let directory = self.shelf.directory().join(&pack.name);
-            let installed = Installed { pack: record.pack, directory };
             // Chosen by hand or by default, it is to serve from now on.
             self.shelf.activate(lock, &pack.name)?;
             let (verified, pinned) = (record.verified, record.pinned);
             return Ok(Outcome { installed, was_there: true, verified, pinned, notes: Vec::new() });
         }
         self.room_for(pack)?;
-        let url = self.address(&pack.url);
+        let url = self.address(&pack.url)?;
         // What the manifest does not know was trusted once; from then on it has to stay the same.
         let before = self.shelf.record(&pack.name).ok();
         let trusted = before.as_ref().map(|record| &record.sha256).filter(|digest| !digest.is_empty());
@@ -183,8 +185,13 @@ impl Installer {
         let (mut extras, mut notes) = (Vec::new(), Vec::new());
         for extra in &pack.extra {
             let trusted = before.as_ref().and_then(|record| record.digests.get(&extra.file));
-            match self.fetch(&self.address(&extra.url), extra.sha256.as_ref().or(trusted), extra.size, watch).await {
-                Ok(fetched) => extras.push((fetched.path, extra.file.clone())),
+            match self.fetch(&self.address(&extra.url)?, extra.sha256.as_ref().or(trusted), extra.size, watch).await {
+                Ok(fetched) => {
+                    if extra.sha256.is_none() {
+                        notes.push(unknown_digest(&extra.file));
+                    }
+                    extras.push((fetched.path, extra.file.clone()));
+                }
                 Err(error) if pack.can_spare(&extra.file) && !error.is_full_disk() => {
                     notes.push(format!("without {}: {error}", extra.file));
                 }
@@ -231,6 +238,7 @@ impl Installer {
         let metadata = fs::metadata(path).map_err(PackError::io("opening", path))?;
         let label = name.map_or_else(|| label_of(path), str::to_owned);
         let named = known(&label);
+        self.room_to_unpack(named.map_or(0, Pack::download_octets).max(metadata.len()))?;
         let origin = path.display().to_string();
         let sha256 = if metadata.is_dir() {
             String::new()
@@ -264,17 +272,25 @@ impl Installer {
                 put(&beside, &target)?;
                 continue;
             }
-            match self.fetch(&self.address(&extra.url), extra.sha256.as_ref(), extra.size, watch).await {
+            match self.fetch(&self.address(&extra.url)?, extra.sha256.as_ref(), extra.size, watch).await {
                 Ok(fetched) => {
                     put(&fetched.path, &target)?;
                     self.fetcher.forget(&fetched.path);
+                    if extra.sha256.is_none() {
+                        notes.push(unknown_digest(&extra.file));
+                    }
                 }
                 Err(error) if error.is_full_disk() => return Err(error),
                 // What the pack cannot do without is missed below, with where it can be had.
                 Err(error) => notes.push(format!("without {}: {error}", extra.file)),
             }
         }
-        self.finish(lock, &pack, &root, (&origin, &sha256), notes, watch)
+        let mut outcome = self.finish(lock, &pack, &root, (&origin, &sha256), notes, watch)?;
+        if metadata.is_dir() && pack.sha256.is_some() {
+            let note = "it came as a directory: its files were not compared with what is known of its archive";
+            outcome.notes.push(note.to_owned());
+        }
+        Ok(outcome)
     }
 
     /// Tries an installed pack again, after looking for damage.
@@ -298,10 +314,11 @@ impl Installer {
         }
     }
 
-    fn address(&self, url: &str) -> String {
+    fn address(&self, url: &str) -> Result<String, PackError> {
         match (&self.mirror, url.rsplit('/').next()) {
-            (Some(mirror), Some(file)) => format!("{}/{file}", mirror.trim_end_matches('/')),
-            _ => url.to_owned(),
+            (Some(mirror), _) if manifest::has_credentials(mirror) => Err(PackError::Credentials),
+            (Some(mirror), Some(file)) => Ok(format!("{}/{file}", mirror.trim_end_matches('/'))),
+            _ => Ok(url.to_owned()),
         }
     }
 
@@ -320,13 +337,21 @@ impl Installer {
 
     /// Before the first octet: a disk that is filled stops everybody else.
     fn room_for(&self, pack: &Pack) -> Result<(), PackError> {
-        let directory = self.shelf.directory();
         let here: u64 = std::iter::once(&pack.url)
             .chain(pack.extra.iter().map(|extra| &extra.url))
-            .map(|url| self.fetcher.progress(&self.address(url)))
+            .filter_map(|url| self.address(url).ok())
+            .map(|url| self.fetcher.progress(&url))
             .sum();
-        let needed =
-            pack.download_octets().saturating_mul(1 + UNPACKED).saturating_sub(here).saturating_add(PACK_ROOM_SPARE);
+        self.room(pack.download_octets().saturating_mul(1 + UNPACKED).saturating_sub(here))
+    }
+
+    /// The same for an archive of this many octets that is here already.
+    fn room_to_unpack(&self, octets: u64) -> Result<(), PackError> {
+        self.room(octets.saturating_mul(UNPACKED))
+    }
+
+    fn room(&self, octets: u64) -> Result<(), PackError> {
+        let (directory, needed) = (self.shelf.directory(), octets.saturating_add(PACK_ROOM_SPARE));
         let free = (self.free)(directory).map_err(PackError::io("looking at", directory))?;
         if free < needed {
             return Err(PackError::NoRoom {
@@ -375,7 +400,7 @@ impl Installer {
                 let from = pack.extra.iter().find(|extra| extra.file == file).map(|extra| extra.url.clone());
                 return Err(PackError::Lacks { name: pack.name.clone(), part, file: file.to_owned(), from });
             }
-            if notes.is_empty() {
+            if !notes.iter().any(|note| note.starts_with(&format!("without {file}"))) {
                 notes.push(format!("without {file}, which it does not bring"));
             }
             pack.files.remove(&part);
@@ -408,6 +433,10 @@ impl Installer {
         self.shelf.activate(lock, &record.pack.name)?;
         Ok(Outcome { installed, was_there: false, verified, pinned, notes })
     }
+}
+
+fn unknown_digest(file: &str) -> String {
+    format!("the digest of {file} was not known before: it was trusted, and recorded for the next time")
 }
 
 /// What a pack that is not in the catalogue says of itself.

@@ -14,7 +14,7 @@ use callwright_models::pack::{Pack, Shelf, catalogue};
 use std::fmt;
 use std::fs;
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tracing::{info, warn};
 
 /// Its time of change says when the host was asked in vain.
@@ -93,29 +93,40 @@ pub fn wanted(
     if lately { Err(Skipped::AskedLately) } else { Ok(packs) }
 }
 
-/// Fetches `packs` if their host answers in time.
+/// Fetches `packs` if their host answers in time; all of it `within` a time, where somebody waits.
 ///
 /// # Errors
 /// The first [`PackError`]; packs before it are installed.
 pub async fn fetch(
     installer: &Installer,
     packs: &[&'static Pack],
+    within: Option<Duration>,
     watch: &mut dyn FnMut(&Pack, Step<'_>),
 ) -> Result<Vec<Outcome>, PackError> {
     let Some(first) = packs.first() else { return Ok(Vec::new()) };
-    if let Err(error) = installer.answers(first, OFFER_ANSWER_MAX).await {
+    let work = async {
+        installer.answers(first, OFFER_ANSWER_MAX).await?;
+        let mut outcomes = Vec::new();
+        for pack in packs {
+            outcomes.push(installer.install(pack, &mut |step| watch(pack, step)).await?);
+        }
+        Ok(outcomes)
+    };
+    let outcome = match within {
+        None => work.await,
+        Some(limit) => {
+            tokio::time::timeout(limit, work).await.unwrap_or(Err(PackError::Slow { limit_seconds: limit.as_secs() }))
+        }
+    };
+    // Whatever was in the way is in the way of the next start, too: a pack that does not work here is not fetched anew.
+    if outcome.is_err() {
         let shelf = installer.shelf().directory();
         let asked = fs::create_dir_all(shelf).and_then(|()| fs::write(shelf.join(ASKED_FILE), ""));
         if let Err(error) = asked {
             warn!(%error, "that the release host was asked cannot be noted: it will be asked at every start");
         }
-        return Err(error);
     }
-    let mut outcomes = Vec::new();
-    for pack in packs {
-        outcomes.push(installer.install(pack, &mut |step| watch(pack, step)).await?);
-    }
-    Ok(outcomes)
+    outcome
 }
 
 /// Starts the offer of the first start, on a thread that ends by itself. `directory` is the shelf's; `program` our own.
@@ -135,10 +146,8 @@ pub fn in_background(directory: PathBuf, program: PathBuf) {
         if let Err(error) = batch::sched_idle() {
             warn!(%error, "model packs are unpacked at normal priority: the kernel refused SCHED_IDLE");
         }
-        let outcome = Installer::new(shelf, program, Patience::default())
-            .map(|installer| installer.from_mirror(mirror))
-            .and_then(|installer| block_on(fetch_and_say(&installer, &packs)));
-        if let Err(error) = outcome {
+        let installer = Installer::new(shelf, program, Patience::default()).from_mirror(mirror);
+        if let Err(error) = block_on(fetch_and_say(&installer, &packs)) {
             info!(
                 "no model packs were fetched, the embedded engines serve ({}); later: callwright models install --recommended",
                 error.brief()
@@ -164,7 +173,7 @@ async fn fetch_and_say(installer: &Installer, packs: &[&'static Pack]) -> Result
             );
         }
     };
-    for outcome in fetch(installer, packs, &mut watch).await? {
+    for outcome in fetch(installer, packs, None, &mut watch).await? {
         info!(pack = %outcome.installed.pack.name, verified = %outcome.verified, "model pack installed: it serves from the next start");
         for note in outcome.notes {
             warn!(pack = %outcome.installed.pack.name, "{note}");
@@ -188,7 +197,6 @@ pub fn block_on<T>(work: impl Future<Output = Result<T, PackError>>) -> Result<T
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn with(set: &'static [(&'static str, &'static str)]) -> impl Fn(&str) -> Option<String> {
         move |key| set.iter().find(|(name, _)| *name == key).map(|(_, value)| (*value).to_owned())
@@ -206,5 +214,16 @@ mod tests {
         fs::write(directory.path().join(ASKED_FILE), "").unwrap();
         assert_eq!(wanted(&shelf, &with(&[]), now + Duration::from_secs(60)), Err(Skipped::AskedLately));
         assert!(wanted(&shelf, &with(&[]), now + OFFER_AGAIN_AFTER * 2).is_ok());
+    }
+    #[test]
+    fn whatever_was_in_the_way_is_not_met_again_at_the_next_start() {
+        for within in [None, Some(Duration::ZERO)] {
+            let directory = tempfile::tempdir().unwrap();
+            let shelf = Shelf::open(directory.path());
+            let installer = Installer::new(shelf.clone(), PathBuf::new(), Patience::default()).offline(true);
+            let packs = missing(&shelf);
+            block_on(fetch(&installer, &packs, within, &mut |_, _| {})).unwrap_err();
+            assert_eq!(wanted(&shelf, &with(&[]), SystemTime::now()), Err(Skipped::AskedLately));
+        }
     }
 }

@@ -17,7 +17,7 @@ pub enum TrialError {
     #[error(transparent)]
     Check(#[from] check::CheckError),
     /// The child that loaded it said no, or died of it.
-    #[error("{name} does not work here: {why}; install it again with: callwright models install {name}")]
+    #[error("{name} does not work here: {why}; try it again with: callwright models verify {name}")]
     Fails {
         /// The pack.
         name: String,
@@ -38,8 +38,19 @@ pub fn once(program: &Path, assets: &Assets, installed: &Installed) -> Result<St
     if let Some(said) = probe::tried(assets, installed) {
         return Ok(said);
     }
-    let said = verify::in_child(program, name, installed.directory(), false).map_err(|error| match error {
-        PackError::Verification { name, why } => TrialError::Fails { name, why },
+    // What hung or died once would hold up or harm every start: it is not tried unasked again while nothing has changed.
+    if let Some(why) = probe::refused(assets, installed) {
+        return Err(TrialError::Fails { name: name.clone(), why });
+    }
+    let said = verify::at_start(program, name, installed.directory()).map_err(|error| match error {
+        PackError::Verification { name, why } => {
+            if !why.starts_with(verify::NOT_STARTED)
+                && let Err(error) = probe::note_refusal(assets, installed, &why)
+            {
+                tracing::info!(%name, %error, "that this pack does not work cannot be written down; it is tried again at the next start");
+            }
+            TrialError::Fails { name, why }
+        }
         other => TrialError::Fails { name: name.clone(), why: other.to_string() },
     })?;
     if let Err(error) = probe::note(assets, installed, &said) {
@@ -82,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pack_is_tried_once_and_a_failure_every_time() {
+    fn a_pack_is_tried_once_whatever_comes_of_it() {
         let assets = Assets::locate();
         let Ok(double) = double::installed(&assets) else { return };
         let directory = tempfile::tempdir().unwrap();
@@ -98,6 +109,12 @@ mod tests {
         };
         let (said, count) = tries("echo 'tokens.txt: bad' >&2; exit 255");
         assert!(said.is_err_and(|why| why.contains("tokens.txt: bad")) && count == 1);
+        // The refusal is known now, and costs the next start nothing.
+        let (said, count) = tries("sleep 100");
+        assert!(said.is_err_and(|why| why.contains("tokens.txt: bad") && why.contains("models verify")) && count == 1);
+        // Other files are another matter.
+        let tokens = fs::read(pack.file("tokens").unwrap()).unwrap();
+        fs::write(pack.file("tokens").unwrap(), tokens).unwrap();
         assert_eq!(tries("echo it works"), (Ok("it works".to_owned()), 2));
         assert_eq!(tries("exit 255"), (Ok("it works".to_owned()), 2));
     }

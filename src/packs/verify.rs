@@ -2,11 +2,11 @@
 //! those that it expects, so a pack is loaded by a child of our own program first.
 //!
 //! Owning thread: the installing one, which waits. Invariants: the child ends with the thread that started it, or after
-//! [`VERIFICATION_MAX`]; what it prints is bounded; whatever becomes of it is a sentence. Deliberately absent: the loading
+//! [`VERIFICATION_MAX`], at a start [`TRIAL_MAX`]; what it prints is bounded; whatever becomes of it is a sentence. Deliberately absent: the loading
 //! itself (`models::pack::probe`, which the child's hidden subcommand calls).
 
 use super::error::PackError;
-use crate::limits::{VERIFICATION_MAX, VERIFICATION_OUTPUT_MAX};
+use crate::limits::{TRIAL_MAX, VERIFICATION_MAX, VERIFICATION_OUTPUT_MAX};
 use crate::os::process::end_with_parent;
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 
 /// Exit code of a child that refuses in good order and says on stderr why.
 pub const REFUSED: u8 = 3;
+
+/// How the words begin when there was no child at all: that says nothing of the pack.
+pub const NOT_STARTED: &str = "the process that tries it cannot be started";
 
 /// What the child found: on stdout with exit code 0, else the last line of stderr with [`REFUSED`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,12 +35,24 @@ pub enum Verdict {
 /// # Errors
 /// [`PackError::Verification`].
 pub fn in_child(program: &Path, name: &str, directory: &Path, bench: bool) -> Result<String, PackError> {
+    within(VERIFICATION_MAX, program, name, directory, bench)
+}
+
+/// The same while a daemon starts, which has less time.
+///
+/// # Errors
+/// [`PackError::Verification`].
+pub fn at_start(program: &Path, name: &str, directory: &Path) -> Result<String, PackError> {
+    within(TRIAL_MAX, program, name, directory, false)
+}
+
+fn within(limit: Duration, program: &Path, name: &str, directory: &Path, bench: bool) -> Result<String, PackError> {
     let mut command = Command::new(program);
     command.args(["models", "probe"]).arg(directory);
     if bench {
         command.arg("--bench");
     }
-    let verdict = run(&mut command, VERIFICATION_MAX);
+    let verdict = run(&mut command, limit);
     match verdict {
         Verdict::Works(what) => Ok(what.strip_prefix(&format!("{name}: ")).unwrap_or(&what).to_owned()),
         Verdict::Refused(why) => {
@@ -55,7 +70,7 @@ fn run(command: &mut Command, limit: Duration) -> Verdict {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = match end_with_parent(command).spawn() {
         Ok(child) => child,
-        Err(error) => return Verdict::Refused(format!("the process that tries it cannot be started ({error})")),
+        Err(error) => return Verdict::Refused(format!("{NOT_STARTED} ({error})")),
     };
     let out = listen(child.stdout.take());
     let err = listen(child.stderr.take());

@@ -172,6 +172,20 @@ impl Ear {
         }
     }
 
+    /// Of speech in the chunk. A detector that failed once leaves this call to the one that cannot.
+    fn probability(&mut self, detector: &mut Detector) -> f32 {
+        if !self.vad_failed {
+            match detector.speech_probability(&mut self.state, &self.chunk) {
+                Ok(probability) => return probability,
+                Err(error) => {
+                    self.vad_failed = true;
+                    tell(&self.events, SpeechEvent::Failed { part: Part::Vad, what: error.to_string() });
+                }
+            }
+        }
+        Detector::earshot().speech_probability(&mut self.state, &self.chunk).unwrap_or(0.0)
+    }
+
     fn handle_chunk(&mut self, detector: &mut Detector) {
         let at = self.chunk_at;
         let end = MediaTime(at.0 + CHUNK_SAMPLES as u64);
@@ -180,20 +194,7 @@ impl Ear {
         }
         self.history.extend(self.chunk);
         self.history_end = end.0;
-        let probability = if above_gate(&self.chunk) {
-            match detector.speech_probability(&mut self.state, &self.chunk) {
-                Ok(probability) => probability,
-                Err(error) => {
-                    if !self.vad_failed {
-                        self.vad_failed = true;
-                        tell(&self.events, SpeechEvent::Failed { part: Part::Vad, what: error.to_string() });
-                    }
-                    0.0
-                }
-            }
-        } else {
-            0.0
-        };
+        let probability = if above_gate(&self.chunk) { self.probability(detector) } else { 0.0 };
         if self.uncancelled {
             self.uncancelled = self.jobs.try_send(Job::Cancel { call: self.call }).is_err();
         }

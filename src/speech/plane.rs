@@ -25,17 +25,18 @@ use crate::limits::{
 };
 use crate::media::{SpeechEnds, inbound_ring};
 use crate::os::wake::Wake;
-use crate::packs;
+use crate::packs::{self, trial};
 use crate::telemetry::Marks;
 use callwright_models::Assets;
 use callwright_models::assets::SETUP_COMMAND;
 use callwright_models::eot::EndOfTurn;
-use callwright_models::pack::{Kind, Shelf};
+use callwright_models::pack::{Installed, Kind, Shelf};
 use callwright_models::vad::Detector;
 use crossbeam_channel::{Sender, bounded};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -554,7 +555,10 @@ fn detector(assets: &Assets) -> (Detector, Vec<EngineStatus>) {
         note,
         mend,
     };
-    match Detector::silero(assets) {
+    // A fault of the runtime costs Silero, not the plane.
+    let silero = catch_unwind(AssertUnwindSafe(|| Detector::silero(assets).map_err(|error| error.to_string())))
+        .unwrap_or_else(|_| Err("Silero failed while it was loaded; see the log".to_owned()));
+    match silero {
         Ok(silero) => {
             let status = status(&silero, false, String::new(), None);
             (silero, vec![status])
@@ -570,8 +574,11 @@ fn detector(assets: &Assets) -> (Detector, Vec<EngineStatus>) {
 
 /// What judges ends of turns, when a pack for it is active; without one the clock does.
 fn turn_judge(config: &SpeechConfig, assets: &Assets) -> (Option<EndOfTurn>, Option<EngineStatus>) {
-    let Some(installed) = Shelf::open(&config.models).active(Kind::EndOfTurn) else { return (None, None) };
-    let wanted = installed.pack.name.clone();
+    let (wanted, loaded) = match Shelf::open(&config.models).serving(Kind::EndOfTurn) {
+        Ok(None) => return (None, None),
+        Ok(Some(installed)) => (installed.pack.name.clone(), judge_of(config, assets, &installed)),
+        Err(error) => ("auto".to_owned(), Err(error.to_string())),
+    };
     let status = |name: &str, limited, note| EngineStatus {
         part: Part::EndOfTurn,
         name: name.to_owned(),
@@ -582,11 +589,20 @@ fn turn_judge(config: &SpeechConfig, assets: &Assets) -> (Option<EndOfTurn>, Opt
         note,
         mend: None,
     };
-    match EndOfTurn::load(assets, &installed) {
+    match loaded {
         Ok(model) => (Some(model), Some(status(&wanted, false, String::new()))),
         // The error names the command.
-        Err(error) => (None, Some(status("silence", true, error.to_string()))),
+        Err(why) => (None, Some(status("silence", true, why))),
     }
+}
+
+/// Loads a pack that judges, after a child has: a bad one costs itself alone.
+fn judge_of(config: &SpeechConfig, assets: &Assets, installed: &Installed) -> Result<EndOfTurn, String> {
+    if let Some(program) = &config.program {
+        trial::once(program, assets, installed).map_err(|error| error.to_string())?;
+    }
+    catch_unwind(AssertUnwindSafe(|| EndOfTurn::load(assets, installed).map_err(|error| error.to_string())))
+        .unwrap_or_else(|_| Err(format!("{} failed while it was loaded; see the log", installed.pack.name)))
 }
 
 /// Engines of one kind as far as they have been opened, each once.

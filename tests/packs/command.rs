@@ -193,12 +193,18 @@ fn killed_while_it_unpacks_tries_or_places_the_shelf_is_whole() {
     let path = loudness(place.directory.path());
     let install = ["install", "--from-file", path.to_str().unwrap()];
     let shelf = Shelf::open(place.models());
+    let mut served = false;
     for turn in 0..12_u64 {
         let mut child = place.command(&install).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         std::thread::sleep(Duration::from_millis(15 * turn));
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(shelf.broken().is_empty(), "after {turn}");
+        // As the daemon does at its start. Whoever served once serves from then on.
+        drop(shelf.lock().unwrap());
+        let serves = shelf.serving(callwright_models::pack::Kind::StreamingAsr).unwrap().is_some();
+        assert!(serves || !served, "after {turn}");
+        served = serves;
         for installed in shelf.installed() {
             assert_eq!(shelf.record("loudness").unwrap().damage(installed.directory()), None, "after {turn}");
         }

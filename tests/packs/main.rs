@@ -64,6 +64,13 @@ fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
     encoder.finish().expect("it is compressed")
 }
 
+/// A `.bz2` of these octets.
+fn compressed(octets: &[u8]) -> Vec<u8> {
+    let mut encoder = BzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(octets).expect("it is written");
+    encoder.finish().expect("it is compressed")
+}
+
 /// Weights that do not compress, so that an archive is long enough to be cut.
 fn weights() -> Vec<u8> {
     let mut state = 1_u64;
@@ -85,7 +92,7 @@ fn installer(directory: &Path) -> Installer {
         assert!(directory.join("pack.toml").is_file(), "the child is told what it is");
         Ok("loaded".to_owned())
     };
-    Installer::with_judge(Shelf::open(directory.join("models")), Box::new(judge), PATIENCE).expect("TLS is there")
+    Installer::with_judge(Shelf::open(directory.join("models")), Box::new(judge), PATIENCE)
 }
 
 fn install(installer: &Installer, pack: &Pack) -> Result<Outcome, PackError> {

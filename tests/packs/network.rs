@@ -82,7 +82,7 @@ fn a_whole_download_is_not_fetched_twice() {
     let refuse =
         |pack: &Pack, _: &Path| Err(PackError::Verification { name: pack.name.clone(), why: "no library".to_owned() });
     let shelf = Shelf::open(directory.path().join("models"));
-    let strict = Installer::with_judge(shelf, Box::new(refuse), PATIENCE).unwrap();
+    let strict = Installer::with_judge(shelf, Box::new(refuse), PATIENCE);
     assert!(install(&strict, &pack).unwrap_err().to_string().contains("no library"));
     nothing_there(&strict);
     // The operator mends what was missing and asks again.
@@ -258,9 +258,33 @@ fn a_mirror_stands_in_for_every_host() {
 }
 
 #[test]
+fn a_mirror_with_a_password_is_refused_without_saying_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(whole(), vec![Answer::Whole]);
+    let mirror = format!("https://{}@mirror.example/models", "me:hunter2");
+    let installer = installer(directory.path()).from_mirror(Some(mirror)).offline(true);
+    let said = install(&installer, &pack(&server, &whole())).unwrap_err().to_string();
+    assert!(said.contains("password") && !said.contains("hunter2"), "{said}");
+    assert!(server.asked().is_empty());
+}
+
+#[test]
+fn a_pack_that_came_without_its_digest_is_no_answer_to_who_wants_the_known_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(whole(), vec![Answer::Whole, Answer::Whole]);
+    let (pinned, installer) = (pack(&server, &whole()), installer(directory.path()));
+    assert!(!install(&installer, &Pack { sha256: None, ..pinned.clone() }).unwrap().pinned);
+    assert!(install(&installer, &pinned).unwrap().was_there, "the same octets under another word");
+    let path = installer.shelf().directory().join(&pinned.name).join("installed.toml");
+    let record = std::fs::read_to_string(&path).unwrap().replace(pinned.sha256.as_ref().unwrap(), &"0".repeat(64));
+    std::fs::write(&path, record).unwrap();
+    assert!(!install(&installer, &pinned).unwrap().was_there);
+}
+
+#[test]
 fn what_it_can_spare_may_be_missing_and_is_said() {
     let directory = tempfile::tempdir().unwrap();
-    let server = Server::start(whole(), vec![Answer::Whole, Answer::Status(404)]);
+    let server = Server::start(whole(), vec![Answer::Whole, Answer::Status(404), Answer::Whole, Answer::Whole]);
     let (installer, mut pack) = (installer(directory.path()), pack(&server, &whole()));
     pack.files.insert("lexicon".to_owned(), "lexicon.txt".to_owned());
     pack.extra = vec![extra(&server, "lexicon.txt")];
@@ -268,6 +292,8 @@ fn what_it_can_spare_may_be_missing_and_is_said() {
     assert_eq!(outcome.notes.len(), 1);
     assert!(outcome.notes[0].contains("without lexicon.txt") && outcome.notes[0].contains("404"), "{outcome:?}");
     assert_eq!(outcome.installed.file("lexicon"), None, "the engine is not told of it");
+    let again = install(&installer, &pack).unwrap();
+    assert!(again.installed.file("lexicon").is_some(), "what could not be had is asked for again: {again:?}");
 }
 
 #[test]
@@ -281,5 +307,7 @@ fn what_it_needs_beside_its_archive_comes_too() {
     pack.extra = vec![extra(&beside, "lexicon.txt")];
     let outcome = install(&installer, &pack).unwrap();
     assert_eq!(std::fs::read(outcome.installed.file("lexicon").unwrap()).unwrap(), lexicon);
+    let unknown = pack.extra[0].sha256.is_none();
+    assert_eq!(outcome.notes.iter().any(|note| note.contains("digest of lexicon.txt")), unknown, "{outcome:?}");
     assert!(downloads(&installer).is_empty());
 }

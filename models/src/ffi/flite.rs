@@ -112,7 +112,7 @@ struct Stream<'a> {
 }
 
 /// Held while Flite loads and registers.
-static LOADING: Mutex<()> = Mutex::new(());
+pub(super) static LOADING: Mutex<()> = Mutex::new(());
 
 /// A voice object of its own, of `libflite_cmu_us_<name>` from `directories`, else from the system's library path.
 pub(crate) fn voice(name: &str, directories: &[PathBuf]) -> Result<Voice, AssetError> {

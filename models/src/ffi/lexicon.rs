@@ -48,6 +48,8 @@ impl Lexicon {
         };
         let flite = library("libflite.so.1")?;
         let cmulex = library("libflite_cmulex.so.1")?;
+        // Voices are registered by other threads meanwhile, and fill the same tables.
+        let _loading = super::flite::LOADING.lock().unwrap_or_else(PoisonError::into_inner);
         let _held = LOCK.lock().unwrap_or_else(PoisonError::into_inner);
         // SAFETY: each type is the C prototype of the symbol in Flite 2.2's headers; `cmu_lex_init` may run more than once
         // and fills the rules too; a data symbol is its own address.

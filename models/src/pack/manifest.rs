@@ -150,10 +150,20 @@ pub(super) fn check(pack: &Pack) -> Result<(), ManifestError> {
     Ok(())
 }
 
-/// `https`, or plain `http` to this machine itself.
+/// Whether an address holds a user name or password, which would be shown, logged and written down with it.
+#[must_use]
+pub fn has_credentials(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split(['/', '?', '#', '\\']).next().is_some_and(|authority| authority.contains('@'))
+}
+
+/// `https`, or plain `http` to this machine itself; without credentials.
 #[must_use]
 pub fn is_fetchable(url: &str) -> bool {
     let host_of = |rest: &str| rest.split(['/', '?', '#']).next().unwrap_or_default().to_owned();
+    if has_credentials(url) {
+        return false;
+    }
     if let Some(rest) = url.strip_prefix("https://") {
         return !host_of(rest).is_empty();
     }
@@ -347,6 +357,8 @@ mod tests {
             "http://127.0.0.1:80@example.com/",
             "file:///etc/passwd",
             "https:///a",
+            "https://name:password@example.com/a",
+            "https://name@example.com",
             "",
         ] {
             assert!(!is_fetchable(bad), "{bad}");

@@ -22,6 +22,8 @@ use std::time::{Instant, UNIX_EPOCH};
 
 /// Beside the pack's files: what was tried, and what came of it.
 const STAMP: &str = ".probed";
+/// The same of a try that failed.
+const REFUSAL: &str = ".refused";
 
 /// Why a pack cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -128,7 +130,17 @@ fn graphs(assets: &Assets, installed: &Installed) -> Result<(), ProbeError> {
 /// What an earlier try said of these very files with this very library; `None`: it has to be tried (again).
 #[must_use]
 pub fn tried(assets: &Assets, installed: &Installed) -> Option<String> {
-    let found = fs::read_to_string(installed.directory().join(STAMP)).ok()?;
+    noted(STAMP, assets, installed)
+}
+
+/// Why an earlier try of these very files with this very library failed; `None`: it did not, or has to be tried again.
+#[must_use]
+pub fn refused(assets: &Assets, installed: &Installed) -> Option<String> {
+    noted(REFUSAL, assets, installed)
+}
+
+fn noted(file: &str, assets: &Assets, installed: &Installed) -> Option<String> {
+    let found = fs::read_to_string(installed.directory().join(file)).ok()?;
     Some(found.strip_prefix(&stamp(assets, installed))?.trim().to_owned())
 }
 
@@ -138,10 +150,26 @@ pub fn tried(assets: &Assets, installed: &Installed) -> Option<String> {
 /// # Errors
 /// The disk.
 pub fn note(assets: &Assets, installed: &Installed, said: &str) -> io::Result<()> {
-    let file = installed.directory().join(STAMP);
-    let partial = installed.directory().join(format!("{STAMP}.partial"));
+    write_note(STAMP, assets, installed, said)?;
+    // Whatever failed before has gone well now.
+    match fs::remove_file(installed.directory().join(REFUSAL)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Writes down that a try failed, and why.
+///
+/// # Errors
+/// The disk.
+pub fn note_refusal(assets: &Assets, installed: &Installed, why: &str) -> io::Result<()> {
+    write_note(REFUSAL, assets, installed, why)
+}
+
+fn write_note(file: &str, assets: &Assets, installed: &Installed, said: &str) -> io::Result<()> {
+    let partial = installed.directory().join(format!("{file}.partial"));
     fs::write(&partial, format!("{}{said}\n", stamp(assets, installed)))?;
-    fs::rename(partial, file)
+    fs::rename(partial, installed.directory().join(file))
 }
 
 /// What was tried: the library and every file of the pack, by length and time of its last change.

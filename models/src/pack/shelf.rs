@@ -50,6 +50,14 @@ pub enum ShelfError {
         /// What is wrong.
         why: String,
     },
+    /// Which packs serve cannot be read.
+    #[error("{}: {why}; the embedded engines serve; choose again with: callwright models use NAME", path.display())]
+    Choices {
+        /// The file that says it.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
     /// The disk refused.
     #[error("{doing} {}: {source}", path.display())]
     Io {
@@ -161,8 +169,38 @@ impl Shelf {
     /// The pack that serves for a kind.
     #[must_use]
     pub fn active(&self, kind: Kind) -> Option<Installed> {
-        let name = self.choices().remove(kind.name())?;
-        self.find(&name).filter(|installed| installed.pack.kind == kind)
+        self.serving(kind).ok().flatten()
+    }
+
+    /// The same, for those who have to say why the one that was chosen does not serve.
+    ///
+    /// # Errors
+    /// [`ShelfError`]: one was chosen and is not there, or cannot be read.
+    pub fn serving(&self, kind: Kind) -> Result<Option<Installed>, ShelfError> {
+        let Some(name) = self.chosen(kind)? else { return Ok(None) };
+        let pack = self.record(&name)?.pack;
+        if pack.kind != kind {
+            let why = format!("it is to serve for {} and is of kind {}", kind.name(), pack.kind.name());
+            return Err(ShelfError::Record { name, why });
+        }
+        Ok(Some(Installed { pack, directory: self.directory.join(&name) }))
+    }
+
+    /// The name of the pack that was chosen for a kind, whether it is there or not.
+    ///
+    /// # Errors
+    /// [`ShelfError::Io`], [`ShelfError::Choices`]: what was chosen cannot be read.
+    pub fn chosen(&self, kind: Kind) -> Result<Option<String>, ShelfError> {
+        let path = self.directory.join(ACTIVE_FILE);
+        let text = match read_text(&path) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(None);
+            }
+            read => read.map_err(ShelfError::io("reading", &path))?,
+        };
+        let mut choices: BTreeMap<String, String> =
+            toml::from_str(&text).map_err(|error| ShelfError::Choices { path, why: error.message().to_owned() })?;
+        Ok(choices.remove(kind.name()))
     }
 
     /// Takes the right to change the shelf, and clears what a killed predecessor left.
@@ -468,9 +506,11 @@ mod tests {
         shelf.activate(&lock, "voice").unwrap();
         fs::rename(&installed.directory, shelf.directory().join(REPLACED)).unwrap();
         assert_eq!(shelf.active(Kind::Tts), None);
+        let said = shelf.serving(Kind::Tts).unwrap_err().to_string();
+        assert!(said.contains("voice is not installed"), "{said}");
         drop(lock);
         let lock = shelf.lock().unwrap();
-        assert_eq!(shelf.active(Kind::Tts), Some(installed.clone()));
+        assert_eq!(shelf.serving(Kind::Tts).unwrap(), Some(installed.clone()));
         // Killed after the newer one had come: the older one goes.
         fs::create_dir(shelf.directory().join(REPLACED)).unwrap();
         fs::copy(installed.directory.join(RECORD_FILE), shelf.directory().join(REPLACED).join(RECORD_FILE)).unwrap();
@@ -531,6 +571,7 @@ mod tests {
         }
         fs::write(shelf.directory().join(ACTIVE_FILE), "tts = 3").unwrap();
         assert_eq!(shelf.active(Kind::Tts), None);
+        assert!(matches!(shelf.serving(Kind::Tts), Err(ShelfError::Choices { .. })));
         shelf.remove(&lock, "voice").unwrap();
     }
 }

@@ -3,6 +3,7 @@
 
 use super::bar::Bar;
 use super::{Install, table};
+use crate::limits::OFFER_MAX;
 use crate::packs::fetch::Patience;
 use crate::packs::install::{Outcome, by_name};
 use crate::packs::offer::Skipped;
@@ -24,7 +25,7 @@ fn program() -> Result<PathBuf, PackError> {
 }
 
 fn installer(shelf: Shelf, mirror: Option<String>) -> Result<Installer, PackError> {
-    let installer = Installer::new(shelf, program()?, Patience::default())?;
+    let installer = Installer::new(shelf, program()?, Patience::default());
     let mirror = mirror.or_else(|| environment(offer::MIRROR_KEY));
     Ok(installer.from_mirror(mirror).offline(offer::is_offline(&environment)))
 }
@@ -68,7 +69,7 @@ fn quick(installer: &Installer) {
         }
     };
     let mut bar = Bar::new("");
-    let outcome = offer::block_on(offer::fetch(installer, &packs, &mut |pack, step| {
+    let outcome = offer::block_on(offer::fetch(installer, &packs, Some(OFFER_MAX), &mut |pack, step| {
         bar.about(&pack.name);
         bar.show(step);
     }));

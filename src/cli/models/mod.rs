@@ -27,6 +27,9 @@ For a daemon that runs as a service:
 
   sudo -u callwright callwright models --config /etc/callwright/callwright.toml install --recommended
 
+The service itself may not reach the Internet and fetches nothing unasked; a drop-in (systemctl edit callwright) with
+the lines [Service] and IPAddressDeny= lets it.
+
 CALLWRIGHT_OFFLINE=1 forbids the network; CALLWRIGHT_MODELS_MIRROR=URL fetches from below URL by file name instead.
 Exit codes: 0 done; 1 failed; 2 wrong arguments, unknown pack or configuration; 3 the network or another
 installation is in the way, the same command may succeed later.")]

@@ -20,7 +20,11 @@ pub(super) fn is_pack(choice: &EngineChoice, kind: Kind, models: &Path) -> bool 
     (choice.detail().is_none() || kind == Kind::Tts)
         && match known(name) {
             Some(pack) => pack.kind == kind,
-            None => Shelf::open(models).find(name).is_some_and(|installed| installed.pack.kind == kind),
+            // One that was chosen and is broken is a pack all the same: what is wrong with it is said when it is opened.
+            None => match Shelf::open(models).record(name) {
+                Ok(record) => record.pack.kind == kind,
+                Err(_) => Shelf::open(models).chosen(kind).is_ok_and(|chosen| chosen.as_deref() == Some(name)),
+            },
         }
 }
 
@@ -39,11 +43,14 @@ pub(super) fn names(kind: Kind, models: &Path) -> Vec<String> {
 /// The packs that are to serve for kinds, in order.
 pub(super) fn active(kinds: &[Kind], models: &Path) -> Vec<EngineChoice> {
     let shelf = Shelf::open(models);
-    kinds
-        .iter()
-        .filter_map(|kind| shelf.active(*kind))
-        .filter_map(|installed| EngineChoice::parse(&installed.pack.name).ok())
-        .collect()
+    let chosen = |kind: &Kind| {
+        shelf.chosen(*kind).unwrap_or_else(|error| {
+            tracing::warn!(kind = kind.name(), "{error}");
+            None
+        })
+    };
+    // Those that are broken or gone, too: trying to open them says why they do not serve.
+    kinds.iter().filter_map(chosen).filter_map(|name| EngineChoice::parse(&name).ok()).collect()
 }
 
 /// The command that installs what is recommended instead of an embedded engine.

@@ -101,7 +101,7 @@ pub(in crate::speech) fn hearing(
     config: ProviderConfig,
     vocabulary: &[String],
 ) -> Result<RemoteHearing, ProviderError> {
-    let final_within = config.final_within;
+    let (final_within, key) = (config.final_within, config.key.clone());
     let expected = within_limits(vocabulary);
     if expected.len() < vocabulary.len() {
         let (name, told, all) = (provider.name(), expected.len(), vocabulary.len());
@@ -113,6 +113,7 @@ pub(in crate::speech) fn hearing(
         Provider::ElevenLabs => return Err(ProviderError::Refused("elevenlabs is used for speech only".into())),
     };
     let gate = cloud.gate(provider, Part::Asr);
+    gate.hide(&key);
     Ok(RemoteHearing { cloud: Arc::clone(cloud), listener, gate, final_within })
 }
 
@@ -137,13 +138,14 @@ pub(in crate::speech) fn voice(
     config: ProviderConfig,
     voice: &str,
 ) -> Result<RemoteVoice, ProviderError> {
-    let first_audio_within = config.first_audio_within;
+    let (first_audio_within, gate) = (config.first_audio_within, cloud.gate(provider, Part::Tts));
+    gate.hide(&config.key);
     let speaker: Arc<dyn Speaker> = match provider {
         Provider::Deepgram => Arc::new(DeepgramSpeak::new(config, voice)?),
         Provider::OpenAi => Arc::new(OpenAiSpeech::new(config, voice)?),
         Provider::ElevenLabs => Arc::new(ElevenLabs::new(config, voice)?),
     };
-    Ok(RemoteVoice::new(Arc::clone(cloud), speaker, cloud.gate(provider, Part::Tts), first_audio_within))
+    Ok(RemoteVoice::new(Arc::clone(cloud), speaker, gate, first_audio_within))
 }
 
 #[cfg(test)]

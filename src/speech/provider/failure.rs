@@ -102,7 +102,9 @@ impl ProviderError {
             402 => Self::Exhausted(short(said.code.as_deref())),
             401 | 403 | 429 if exhausted => Self::Exhausted(short(said.code.as_deref())),
             // Some providers put the key, or parts of it, into what they say to a wrong one.
-            401 | 403 => Self::BadKey(short(said.code.as_deref())),
+            401 => Self::BadKey(short(said.code.as_deref())),
+            // A gate in between, a region, one model that the plan lacks: it may pass, and the key may be good.
+            403 => Self::Refused(short(said.code.as_deref())),
             429 => Self::RateLimited(wait),
             503 if wait.is_some() => Self::RateLimited(wait),
             408 | 500..=599 => Self::Server(format!("{} {}", status.as_u16(), said.words).trim_end().to_owned()),
@@ -224,7 +226,7 @@ mod tests {
         assert_eq!(of(429, empty), ProviderError::Exhausted("429 insufficient_quota".into()));
         assert_eq!(of(429, ""), ProviderError::RateLimited(None));
         assert_eq!(of(500, "<html>"), ProviderError::Server("500".into()));
-        assert_eq!(of(403, "\u{0}\u{1}"), ProviderError::BadKey("403".into()));
+        assert_eq!(of(403, "\u{0}\u{1}"), ProviderError::Refused("403".into()));
     }
 
     #[test]

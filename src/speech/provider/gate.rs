@@ -6,6 +6,8 @@
 use super::Provider;
 use super::breaker::{Admission, Breaker, Change, Policy, Shown};
 use super::failure::ProviderError;
+use super::key::redact;
+use crate::config::Secret;
 use crate::os::{clock, random};
 use crate::speech::event::Part;
 use crate::telemetry::metric;
@@ -25,6 +27,8 @@ pub(super) struct Gate {
     part: Part,
     guarded: Mutex<Guarded>,
     now: fn() -> Tick,
+    /// What no word about this provider may hold.
+    secrets: Mutex<Vec<Secret>>,
     /// Samples heard that do not make a whole second yet, 8 kHz.
     samples: AtomicU64,
 }
@@ -40,7 +44,22 @@ impl Gate {
     pub(super) fn new(provider: Provider, part: Part) -> Arc<Self> {
         metric::provider_breaker(provider.name(), part.name(), 0);
         let guarded = Mutex::new(Guarded { breaker: Breaker::new(Policy::default()), note: None });
-        Arc::new(Self { provider, part, guarded, now: clock::monotonic, samples: AtomicU64::new(0) })
+        let (now, secrets, samples) = (clock::monotonic as fn() -> Tick, Mutex::default(), AtomicU64::new(0));
+        Arc::new(Self { provider, part, guarded, now, secrets, samples })
+    }
+
+    /// From now on this key is struck out of whatever is said of the provider.
+    pub(super) fn hide(&self, key: &Secret) {
+        let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        if !secrets.iter().any(|known| known.expose() == key.expose()) {
+            secrets.push(key.clone());
+        }
+    }
+
+    /// What went wrong, for people. Servers put keys into the oddest places of their answers.
+    pub(super) fn said(&self, error: &ProviderError) -> String {
+        let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        secrets.iter().fold(error.to_string(), |words, key| redact(key, &words))
     }
 
     /// The part that it serves.
@@ -105,7 +124,7 @@ impl Gate {
             Err(error) => guarded.breaker.handle_failure(now, error.fault(), random::u32()),
         };
         self.show(&guarded.breaker);
-        let why = outcome.err().map(ToString::to_string).unwrap_or_default();
+        let why = outcome.err().map(|error| self.said(error)).unwrap_or_default();
         match change {
             Some(Change::Opened(pause)) => {
                 let seconds = pause.as_secs().max(1);
@@ -183,6 +202,18 @@ mod tests {
         gate.admit().unwrap().fail(&ProviderError::BadKey("401 invalid_api_key".into()));
         assert!(gate.note().unwrap().contains("put a valid one"), "{:?}", gate.note());
         assert_eq!(gate.admit().unwrap_err(), ProviderError::Paused(None));
+    }
+
+    #[test]
+    fn no_key_is_said_whatever_the_server_sends_back() {
+        let gate = Gate::new(Provider::Deepgram, Part::Asr);
+        gate.hide(&Secret::from("sk-abc".to_owned()));
+        for _ in 0..3 {
+            let echo = "invalid type: string \"sk-abc\", expected f32".to_owned();
+            gate.admit().unwrap().fail(&ProviderError::Garbage(echo));
+        }
+        let note = gate.note().unwrap();
+        assert!(note.contains("string \"…\"") && !note.contains("sk-abc"), "{note}");
     }
 
     #[test]

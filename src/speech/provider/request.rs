@@ -1,10 +1,11 @@
 //! Requests to providers: addresses, clients, and answers that are errors. Owning thread: the cloud. Invariants: an
-//! endpoint on this machine is never asked through a proxy; redirects are not followed; of an error's answer only the
+//! endpoint on this machine, or without encryption in its network, is never asked through a proxy; redirects are not followed; of an error's answer only the
 //! beginning is read. Deliberately absent: what is asked (one file a provider).
 //!
 //! Certificates are checked against the machine's own store; `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` are followed.
 
 use super::failure::ProviderError;
+use crate::config::is_near;
 use crate::limits::PROVIDER_CONNECT_MAX;
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response, Url};
@@ -49,7 +50,10 @@ pub(super) fn client(endpoint: &Url) -> Result<Client, ProviderError> {
     // The client asks for it when it is built. Somebody else may have installed the same one before.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let host = endpoint.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    let here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    // Without encryption the configuration allows hosts of our own network only; no proxy is to read the key.
+    let here = host == "localhost"
+        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        || (endpoint.scheme() == "http" && is_near(host));
     // A redirect would carry audio, and perhaps a key, to where nobody has configured it to go.
     let builder = Client::builder()
         .redirect(Policy::none())

@@ -124,7 +124,7 @@ impl Synthesiser for RemoteVoice {
             return Ok(Vec::new());
         }
         let name = self.gate.provider().name();
-        let said = |error: &ProviderError| format!("{name}: {error}");
+        let said = |error: &ProviderError| format!("{name}: {}", self.gate.said(error));
         let permit = self.gate.admit().map_err(|error| said(&error))?;
         let (samples, mut pieces) = mpsc::channel(PROVIDER_PIECES_MAX);
         let words = Arc::new(Mutex::new(Vec::new()));

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 const BLAME: Blame = Blame { part: "speech packs", command: SETUP_COMMAND };
-/// Versions whose header is the one in `layout`.
-const VERSIONS: &str = "2.0.";
+/// The version whose header is the one in `layout`: structures grow from one to the next.
+const VERSION: &str = "2.0.1";
 
 /// A handle of the library.
 pub(super) type Pointer = *mut c_void;
@@ -94,8 +94,10 @@ impl Library {
         let version: Say = unsafe { function!("SherpaOnnxGetVersionStr") };
         // SAFETY: it takes nothing and returns a static string.
         let version = unsafe { said(version()) };
-        if !version.starts_with(VERSIONS) {
-            return Err(unusable(format!("it is version {version}: the wheel is of another version, 2.0 is needed")));
+        if version != VERSION {
+            return Err(unusable(format!(
+                "it is version {version}: the wheel is of another version, {VERSION} is needed"
+            )));
         }
         // SAFETY: each type is the C prototype of the symbol in the header of version 2.0; opaque pointers are `Pointer`.
         let (functions, onnx_runtime) = unsafe {
