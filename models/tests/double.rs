@@ -1,4 +1,5 @@
 //! The double through the real engine: what it promises, and that turns which are decoded together do not mix.
+#![expect(clippy::print_stderr, reason = "a skipped test says so")]
 
 use callwright_models::asr::{OnlineEngine, OnlinePlan};
 use callwright_models::double::{self, Line, Random, SENTENCES};
@@ -16,7 +17,6 @@ fn pack() -> Option<(Assets, Installed)> {
         (Err(error), _) => error.to_string(),
         (_, Err(error)) => error.to_string(),
     };
-    #[expect(clippy::print_stderr, reason = "a skipped test says so")]
     eprintln!("skipped: {missing}");
     None
 }
