@@ -179,6 +179,8 @@ struct Listening {
     moved: Instant,
     /// An utterance that audio stayed away from has been ended.
     cut: bool,
+    /// The turn that was ended so, or for its length.
+    ended: Option<u32>,
     /// Ends turns whose audio hardly comes.
     overdue: Overdue,
 }
@@ -211,8 +213,17 @@ impl Client {
         let now = Instant::now();
         let captions = Captions::default();
         let overdue = Overdue::default();
-        let mut listening =
-            Listening { stream, intake, captions, ending: false, fed: now, moved: now, cut: false, overdue };
+        let mut listening = Listening {
+            stream,
+            intake,
+            captions,
+            ending: false,
+            fed: now,
+            moved: now,
+            cut: false,
+            ended: None,
+            overdue,
+        };
         if let Some(message) = first {
             self.handle_message(&mut listening, message).await?;
         }
@@ -313,13 +324,13 @@ impl Client {
             return Err(Ended::Because(close_code::POLICY, "no audio came for 10 minutes".to_owned()));
         }
         let paused = listening.intake.is_empty() && listening.fed.elapsed() > PAUSE_MAX;
-        if paused && !listening.cut && listening.stream.in_turn() {
-            listening.cut = true;
-            listening.stream.cut();
-        }
+        // One turn is ended once: what is ended and waits for its words would be answered twice.
+        let turn = listening.stream.turn().filter(|turn| listening.ended != Some(*turn));
         // What waits here waits for the recogniser: that is not the client's fault.
-        let turn = listening.stream.turn().filter(|_| listening.intake.is_empty());
-        if listening.overdue.is_over(Instant::now().into_std(), turn, listening.stream.fed()) {
+        let waits = turn.filter(|_| listening.intake.is_empty());
+        let overdue = listening.overdue.is_over(Instant::now().into_std(), waits, listening.stream.fed());
+        if turn.is_some() && (overdue || paused && !listening.cut) {
+            (listening.cut, listening.ended) = (true, turn);
             listening.stream.cut();
         }
         Ok(())

@@ -23,6 +23,8 @@ struct Watched {
     /// The window under way, and what had been fed when it began.
     window: Instant,
     fed: MediaTime,
+    /// It has been said: what is ended already only waits for its words.
+    told: bool,
 }
 
 impl Overdue {
@@ -35,7 +37,7 @@ impl Overdue {
         let watched = match &mut self.watched {
             Some(watched) if watched.turn == turn => watched,
             other => {
-                *other = Some(Watched { turn, began: now, window: now, fed });
+                *other = Some(Watched { turn, began: now, window: now, fed, told: false });
                 return false;
             }
         };
@@ -46,7 +48,8 @@ impl Overdue {
         } else {
             false
         };
-        starved || now.duration_since(watched.began) > UTTERANCE_MAX
+        let over = starved || now.duration_since(watched.began) > UTTERANCE_MAX;
+        over && !std::mem::replace(&mut watched.told, true)
     }
 }
 
@@ -70,6 +73,14 @@ mod tests {
         for rate in [4000, 8000, 100_000] {
             assert_eq!(ended(rate), Some(UTTERANCE_MAX.as_secs() + 1), "{rate}");
         }
+    }
+
+    #[test]
+    fn a_turn_is_ended_once() {
+        let (mut overdue, start) = (Overdue::default(), Instant::now());
+        let times =
+            (0..90).filter(|second| overdue.is_over(start + Duration::from_secs(*second), Some(1), MediaTime(0)));
+        assert_eq!(times.count(), 1);
     }
 
     #[test]
