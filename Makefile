@@ -19,8 +19,8 @@ help: ## this list
 setup: setup-build ## install system packages, speech engines and model packs (asks for sudo when not root)
 	@.ci/setup packs
 
-# What compiling and testing need. Model packs are no part of it: neither a test nor a benchmark asks their host.
-setup-build:
+# Model packs are no part of it: neither a test nor a benchmark asks their host.
+setup-build: ## what compiling and testing need: setup without model packs
 	@.ci/setup build
 
 setup-test: setup-build ## system packages, speech engines, and the foreign phones and cargo tools of the tests

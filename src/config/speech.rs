@@ -491,12 +491,12 @@ mod tests {
         ] {
             assert!(url(good).is_ok(), "{good}: {:?}", url(good).err());
         }
+        assert!(!is_near("0X8080808") && is_near("gpu-box"));
         let named = format!("https://{}@x.example", "me:hunter2");
         for (bad, said) in [
             ("http://api.example.com", "in the clear"),
             ("ws://8.8.8.8/", "in the clear"),
             ("http://134744072", "in the clear"),
-            ("http://0X8080808/", "in the clear"),
             (named.as_str(), "user name"),
             ("api.example.com", "no URL"),
             ("ftp://localhost", "https"),

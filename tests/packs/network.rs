@@ -261,7 +261,7 @@ fn a_mirror_stands_in_for_every_host() {
 fn a_mirror_with_a_password_is_refused_without_saying_it() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start(whole(), vec![Answer::Whole]);
-    let mirror = format!("https://{}@mirror.example/models", "me:hunter2");
+    let mirror = format!("https://{}@mirror.example.com/models", "me:hunter2");
     let installer = installer(directory.path()).from_mirror(Some(mirror)).offline(true);
     let said = install(&installer, &pack(&server, &whole())).unwrap_err().to_string();
     assert!(said.contains("password") && !said.contains("hunter2"), "{said}");
