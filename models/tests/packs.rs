@@ -46,7 +46,8 @@ fn a_turn_is_heard_to_its_last_letter_whatever_its_length() {
         let heard = heard(&mut engine, turn);
         assert_eq!(heard.text, text);
         assert_eq!(heard.words.iter().map(|w| w.word.as_str()).collect::<Vec<_>>().join(" "), text);
-        assert!(heard.confidence > 0.5, "{heard:?}");
+        // It gives no probabilities: below what approves by itself (0.5), above what is not believed at all (0.4).
+        assert!(heard.confidence > 0.4 && heard.confidence < 0.5, "{heard:?}");
     }
 }
 
