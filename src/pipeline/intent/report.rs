@@ -324,8 +324,10 @@ fn names_what_is_there(heard: &Transcript) -> bool {
     let doing = end < words.len();
     match &words[..end] {
         [before @ .., article, noun] => {
+            // "no search" is another thing that is left of "how's the".
+            let no_search = article == "search" && matches!(before, [no] if no == "no");
             noun == "crm"
-                && THERE.contains(&article.as_str())
+                && (no_search || THERE.contains(&article.as_str()))
                 && (1..=3).contains(&before.len())
                 && (doing || before.len() <= 2)
                 && !before.iter().any(|w| ORDERS.contains(&w.as_str()))
@@ -361,6 +363,8 @@ mod tests {
             "notes his crm",
             "knows who crm",
             "knows who crm doing",
+            "no this crm",
+            "no search crm",
             "tell me how far you have got with our CRM",
             "I wanted to find out how the CRM is getting on",
             "is the CRM that I ordered already running",
