@@ -7,10 +7,13 @@ use std::process::Command;
 
 /// The child is asked to end (SIGTERM) when the thread that starts it is gone, however that came: even by SIGKILL.
 pub fn end_with_parent(command: &mut Command) -> &mut Command {
-    // SAFETY: between fork and exec the closure makes one system call with integer arguments, which POSIX allows there;
+    let parent = libc::pid_t::try_from(std::process::id()).unwrap_or(-1);
+    // SAFETY: between fork and exec the closure makes two system calls with integer arguments, which POSIX allows there;
     // it neither allocates nor takes a lock.
     unsafe {
-        command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) {
+        command.pre_exec(move || match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) {
+            // Gone before the wish was known: nobody would send the signal.
+            0 if libc::getppid() != parent => Err(io::ErrorKind::BrokenPipe.into()),
             0 => Ok(()),
             _ => Err(io::Error::last_os_error()),
         })

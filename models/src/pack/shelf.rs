@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// The record of an installation, in the pack's directory.
 pub const RECORD_FILE: &str = "installed.toml";
@@ -17,6 +18,9 @@ pub const RECORD_FILE: &str = "installed.toml";
 pub const PACK_FILE: &str = "pack.toml";
 const ACTIVE_FILE: &str = "active.toml";
 const LOCK_FILE: &str = ".lock";
+/// Whoever was killed between the fork and the exec of its trial leaves the lock with the child for that instant.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+const LOCK_RETRY: Duration = Duration::from_millis(10);
 /// Directories of ours that no pack may be called.
 const STAGING: &str = ".staging";
 const REMOVING: &str = ".removing";
@@ -216,10 +220,16 @@ impl Shelf {
             .write(true)
             .open(&path)
             .map_err(ShelfError::io("opening", &path))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => return Err(ShelfError::Busy { directory: self.directory.clone() }),
-            Err(fs::TryLockError::Error(error)) => return Err(ShelfError::io("locking", &path)(error)),
+        let asked = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(fs::TryLockError::WouldBlock) if asked.elapsed() < LOCK_PATIENCE => std::thread::sleep(LOCK_RETRY),
+                Err(fs::TryLockError::WouldBlock) => {
+                    return Err(ShelfError::Busy { directory: self.directory.clone() });
+                }
+                Err(fs::TryLockError::Error(error)) => return Err(ShelfError::io("locking", &path)(error)),
+            }
         }
         let lock = Lock { _file: file };
         self.put_back()?;
@@ -461,6 +471,20 @@ mod tests {
         assert!(shelf.installed().is_empty() && shelf.broken().is_empty());
         assert_eq!(shelf.active(Kind::Tts), None);
         assert!(shelf.record("x").unwrap_err().to_string().contains("installed here: none"));
+    }
+
+    #[test]
+    fn a_lock_that_is_let_go_within_the_patience_is_waited_for() {
+        let (_directory, shelf) = shelf();
+        let held = shelf.lock().unwrap();
+        assert!(matches!(shelf.lock(), Err(ShelfError::Busy { .. })));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(LOCK_PATIENCE / 4);
+                drop(held);
+            });
+            shelf.lock().unwrap();
+        });
     }
 
     #[test]
