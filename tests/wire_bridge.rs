@@ -55,16 +55,21 @@ async fn both_are_heard(caller: &Ua, callee: &Ua) -> (Heard, Heard) {
     (at_caller, at_callee)
 }
 
-/// The newest record, once it has ended.
+/// The newest record, once it and all before it are written.
 fn record(daemon: &Daemon) -> Value {
-    let newest = || {
-        let (_, body) = get(daemon.http, "/v1/calls").ok()?;
-        let json: Value = serde_json::from_str(&body).ok()?;
-        let ended = json["live"].as_array()?.is_empty() && json["items"][0]["ended_by"].is_string();
-        ended.then(|| json["items"][0].clone())
+    let offered = daemon.log().matches("call offered").count();
+    let mut newest = None;
+    let written = || {
+        newest = get(daemon.http, "/v1/calls").ok().and_then(|(_, body)| {
+            let json: Value = serde_json::from_str(&body).ok()?;
+            let items = json["items"].as_array()?;
+            let ended = json["live"].as_array()?.is_empty() && items.iter().all(|item| item["ended_by"].is_string());
+            (ended && items.len() == offered).then(|| items[0].clone())
+        });
+        newest.is_some()
     };
-    assert!(eventually(Duration::from_secs(5), || newest().is_some()), "the call ends\n{}", daemon.log());
-    newest().expect("it was there")
+    assert!(eventually(Duration::from_secs(5), written), "the call ends\n{}", daemon.log());
+    newest.expect("it was written")
 }
 
 #[tokio::test(flavor = "multi_thread")]
