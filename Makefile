@@ -7,7 +7,7 @@ bold := $(shell [ -t 2 ] && printf '\033[1m')
 plain := $(shell [ -t 2 ] && printf '\033[0m')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-build setup-test build run demo test fmt lint deny coverage deb clean
+.PHONY: help setup setup-build setup-test compile build run demo test fmt lint deny coverage deb clean
 # The parts of one target follow each other; cargo uses all cores by itself.
 .NOTPARALLEL:
 
@@ -26,8 +26,11 @@ setup-build: ## what compiling and testing need: setup without model packs
 setup-test: setup-build ## system packages, speech engines, and the foreign phones and cargo tools of the tests
 	@.ci/setup test
 
-build: setup-build ## compile the daemon; it fetches the recommended model packs if their host answers
+# For whoever needs the daemon and not better ears: packages and benchmarks ask nobody.
+compile: setup-build ## compile the daemon, nothing else
 	cargo build --release --locked --bin callwright
+
+build: compile ## compile the daemon; it fetches the recommended model packs if their host answers
 	@.ci/setup packs
 
 run: build ## start the daemon on the defaults (SIP 5060, HTTP 127.0.0.1:8080, data in ./var)
@@ -67,13 +70,13 @@ bench-%: setup-build ## one benchmark: prints a table, writes target/bench/NAME.
 	@test -f benches/$*.rs || test -f dsp/benches/$*.rs || { printf 'make: no benchmark %s; there are: %s\n' '$*' "$$(ls benches dsp/benches 2>/dev/null | sed -n 's/\.rs$$//p' | tr '\n' ' ')" >&2; exit 1; }
 	cargo bench --locked $$(test -f benches/$*.rs || echo '-p callwright-dsp') --bench $*
 
-bench-media: build ## calls per core, audio delay and CPU of the media plane, beside a bare UDP reflector
+bench-media: compile ## calls per core, audio delay and CPU of the media plane, beside a bare UDP reflector
 	$(CALLWRIGHT) bench media --json target/bench/media.json
 
-soak-media: build ## 500 calls in both directions at once for 10 minutes on one core
+soak-media: compile ## 500 calls in both directions at once for 10 minutes on one core
 	$(CALLWRIGHT) bench media --points duplex:500 --seconds 600 --rounds 1 --json target/bench/soak-media.json
 
-deb: build ## a Debian package in target/debian
+deb: compile ## a Debian package in target/debian
 	systemd/package.sh $(CALLWRIGHT)
 
 clean: ## remove what was built; keeps native/ and var/

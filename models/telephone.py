@@ -109,6 +109,15 @@ def dynamics(cepstra):
     return at(2) - at(-2), (at(3) - at(-1)) - (at(1) - at(-3))
 
 
+def aligned(studio, phone):
+    """The line delays by a part of a frame: the studio's frames meet the line's, or those one later, whichever are louder together."""
+    count = min(len(studio), len(phone)) - 1
+    loud = lambda cepstra: cepstra[:, 0] - cepstra[:, 0].mean()
+    off = lambda late: np.mean((loud(studio[:count]) - loud(phone[late : count + late])) ** 2)
+    late = min((0, 1), key=off)
+    return studio[:count], phone[late : count + late]
+
+
 def main(native, output):
     here = os.path.dirname(os.path.abspath(__file__))
     with open(os.path.join(here, "..", "src", "conversation", "everyday.txt"), encoding="utf-8") as file:
@@ -123,8 +132,7 @@ def main(native, output):
                 heard = line(wide, SNR_DB[number % 3], random, (number + nth) % 2 == 0)
                 wide *= 10 ** (LEVEL_DBFS / 20) * 32768 / loudness(wide)
                 a, b = front_end.cepstra(wide), front_end.cepstra(heard)
-                count = min(len(a), len(b))
-                a, b = a[:count], b[:count]
+                a, b = aligned(a, b)
                 means.append(b.mean(0))
                 a, b = a - a.mean(0), b - b.mean(0)
                 for stream, (x, y) in enumerate(zip((a, *dynamics(a)), (b, *dynamics(b)))):

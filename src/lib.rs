@@ -46,12 +46,14 @@
 //!
 //! ## Life of a turn
 //!
-//! 1. `speech` sees voice in the inbound ring (energy gate, then Silero) and leases a warm recogniser, with pre-roll.
+//! 1. `speech` sees voice in the inbound ring (energy gate, then Silero) and leases a place in the agent's recogniser, with
+//!    pre-roll. Which engine that is, `speech::engines` decided at start: the configured one, else the embedded one, said.
 //! 2. `turn` decides on audio time whether the caller has finished: what the agent asked (a yes, digits, anything) and
 //!    what was heard so far set how long it waits.
 //! 3. `conversation` takes the final text and returns a `Reply`: clauses to say, what to expect next, perhaps an
 //!    `Intent`. It starts nothing without an explicit yes or the key 1 after the read-back was heard.
-//! 4. `speech` synthesises clause by clause into the outbound ring, tagged with the call's generation.
+//! 4. `speech` writes the text out as it is said (`normalise`), cuts it into clauses, and a voice makes them one by one into
+//!    the outbound ring, tagged with the call's generation.
 //! 5. When the caller talks over the agent, `turn` says so, the generation is raised and `FlushPlayout` empties the
 //!    ring in the worker. No thread is cancelled. `Played` tells how much was heard, and history keeps only that.
 //!
@@ -73,7 +75,13 @@
 //! | thread | count | class | runs | may wait for |
 //! | --- | --- | --- | --- | --- |
 //! | `media-N` | `media.workers` | SCHED_FIFO, else nice −20 | `media::worker` | packets and due times |
-//! | `speech-N` | by decoders | normal | `speech`: VAD, recogniser, synthesis | the ring's eventfd |
+//! | `ears` | 1 | normal | `speech::ears`: voice activity of every call | the rings' eventfds |
+//! | `asr…` | by engine and vocabulary | normal | `speech::asr`: recognition; `asr-turns` where it is turn by turn | orders |
+//! | `end-of-turn` | 1 with such a pack | normal | `speech::end_of_turn` | questions |
+//! | `mouth` | 1 | normal | `speech::tts`: lanes, prompt cache, outbound rings | orders, time |
+//! | `voice-N` | 2, 8 with voices elsewhere | normal | `speech::synthesiser`, a clause each | the mouth, a provider |
+//! | `cloud` | 1 where providers are used | normal | `speech::provider`: their sockets | the network |
+//! | `packs` | 1 at the first start | SCHED_IDLE | `packs`: fetches the recommended ones | the network, the disk |
 //! | tokio workers | cores | normal | `sip::transport`, `call::actor`, `api`, gateway | anything asynchronous |
 //! | `store` | 1 | normal | the only writer of the database | the disk |
 //! | `player` | 1 | normal | `call::player`: tones and files into outbound rings | time |

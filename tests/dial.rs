@@ -182,7 +182,8 @@ fn a_conversation_is_heard_and_judged() {
     assert_eq!(out.status.code(), Some(1), "{}", text(&out));
     assert_eq!(r["passed"], false);
     assert!(r["failure"].as_str().unwrap().contains("step 3 (records): the agent did not say \"7 records\""), "{r}");
-    assert!(r["step_3_heard"].as_str().unwrap().contains("twelve records"), "{r}");
+    // Its plural's s is a hiss above what a telephone carries (`words::singular`); the number is what counts.
+    assert!(r["step_3_heard"].as_str().unwrap().contains("twelve record"), "{r}");
 }
 
 #[test]

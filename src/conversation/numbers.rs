@@ -1,11 +1,15 @@
 //! Numbers for the ear. Purpose: figures in spoken lines are short and countable. Pure.
 //! Deliberately absent: how digits are pronounced (the speech plane reads "5" and "10" well).
 
+use super::spoken::SMALL;
+
 /// "one" to "ten" as words, else digits; for revisions and small counts.
 #[must_use]
 pub(super) fn word(n: u32) -> String {
-    const WORDS: [&str; 11] = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
-    usize::try_from(n).ok().and_then(|n| WORDS.get(n)).map_or_else(|| n.to_string(), |w| (*w).to_owned())
+    match n {
+        0..=10 => SMALL[n as usize].to_owned(),
+        _ => n.to_string(),
+    }
 }
 
 /// A count that one can take in by ear: exact below ten thousand, then rounded down to thousands or millions.

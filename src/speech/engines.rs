@@ -8,7 +8,7 @@
 mod elsewhere;
 mod packs;
 
-use super::normalise::Reading;
+use super::normalise::{Lexicon, Reading};
 use super::plane::SpeechConfig;
 use super::provider::Clouds;
 use super::recogniser::Recogniser;
@@ -204,10 +204,12 @@ pub fn check_engines(config: &Config) -> Result<(), String> {
         check_choice(&format!("{key}.voice"), voice, VOICES, models)
     };
     check("speech", Some(&config.speech.asr), Some(&config.speech.voice))?;
-    config
-        .agents
-        .iter()
-        .try_for_each(|agent| check(&format!("agents.{}", agent.name), agent.asr.as_ref(), agent.voice.as_ref()))
+    config.agents.iter().try_for_each(|agent| {
+        let key = format!("agents.{}", agent.name);
+        check(&key, agent.asr.as_ref(), agent.voice.as_ref())?;
+        // The configuration knows what a word is; what can be said is the mouth's.
+        Lexicon::new(&agent.lexicon).map(drop).map_err(|error| format!("{key}.lexicon: {error}"))
+    })
 }
 
 fn check_choice<E>(key: &str, choice: Option<&EngineChoice>, table: &[Row<E>], models: &Path) -> Result<(), String> {

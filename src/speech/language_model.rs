@@ -2,9 +2,9 @@
 //! model is made from the domain's own text when the daemon starts. Pure, any thread.
 //!
 //! A 3-gram with interpolated Witten–Bell smoothing: `p(w|h) = (c(hw) + T(h)·p(w|h')) / (c(h) + T(h))`, where `T(h)` is the
-//! number of distinct words seen after `h` (of a product, expected counts below one in part) and `h'` is `h` without its oldest word; below the unigram lies the uniform
-//! distribution. The back-off weight `T(h) / (c(h) + T(h))` makes the ARPA file say exactly the same, so probabilities sum
-//! to one for every history (tested). Deliberately absent: unknown words (the recogniser cannot hear them), pruning.
+//! number of distinct words seen after `h` (of a product, expected counts below one in part) and `h'` is `h` without its
+//! oldest word; below the unigram lies the uniform distribution. The back-off weight `T(h) / (c(h) + T(h))` makes the ARPA file say exactly the same, so probabilities sum
+//! to one for every history (tested). Deliberately absent: unknown words (the recogniser cannot hear them).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;

@@ -26,7 +26,8 @@
 //! "mouth" (one), "voice-N" (those that synthesise), "cloud" (one, where providers are used); control talks to them through
 //! bounded channels and never waits. Invariants: a slow or broken call delays no other; every [`SpeechLane::finalize`] is
 //! answered by one [`SpeechEvent::Final`]; every [`SpeechLane::speak`] by one [`SpeechEvent::Spoken`]; without engines the
-//! plane starts, says what is missing and admits no call. Deliberately absent: turn-taking (`turn`), what is said (`conversation`).
+//! plane starts, says what is missing and admits no call. Deliberately absent: turn-taking (`turn`), what is said
+//! (`conversation`).
 
 mod asr;
 mod clause;

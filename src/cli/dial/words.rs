@@ -3,32 +3,10 @@
 //! Invariant: a number matches only as a whole: "seven records" is not found in "twenty seven records".
 //! Deliberately absent: pronunciation (that is the ear's).
 
+use crate::conversation::spoken::{SMALL as UNITS, TENS};
+
 /// The largest number that is turned into words; longer digit strings are spelled digit by digit.
 const LARGEST_NUMBER: u64 = 999_999;
-
-const UNITS: [&str; 20] = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-];
-const TENS: [&str; 10] = ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
 
 /// Every word that a spoken number is made of.
 pub fn number_vocabulary() -> impl Iterator<Item = &'static str> {

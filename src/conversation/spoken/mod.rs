@@ -26,6 +26,6 @@ pub use date::{SpokenDate, Weekday, date};
 pub use digits::{digits, groups};
 pub use letters::{ALPHABET, letters, name};
 pub use money::{Money, money};
-pub use number::{number, ordinal, say, say_ordinal};
+pub use number::{SMALL, TENS, number, ordinal, say, say_ordinal};
 
 pub(super) use date::{MONTHS, WEEKDAYS};

@@ -4,7 +4,8 @@
 //! hundred"; hundreds up to 99 ("nineteen hundred"); and years, said as two pairs ("nineteen eighty four", "twenty oh six").
 //! Deliberately absent: fractions, digits dictated one by one (`digits`).
 
-const SMALL: [&str; 20] = [
+/// Zero to nineteen.
+pub const SMALL: [&str; 20] = [
     "zero",
     "one",
     "two",
@@ -26,7 +27,8 @@ const SMALL: [&str; 20] = [
     "eighteen",
     "nineteen",
 ];
-const TENS: [&str; 10] = ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
+/// Tens by their number; there is no word for the first two.
+pub const TENS: [&str; 10] = ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
 const SCALES: [(&str, u64); 3] = [("billion", 1_000_000_000), ("million", 1_000_000), ("thousand", 1000)];
 const SMALL_ORDINALS: [&str; 20] = [
     "zeroth",

@@ -1,29 +1,8 @@
 //! Numbers in words: how many, which one, digit by digit, years. Pure. Deliberately absent: what a number counts
 //! (`quantity`, `calendar`, `telephone`).
 
-const SMALL: [&str; 20] = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-];
-const TENS: [&str; 10] = ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
+use crate::conversation::spoken::{SMALL, TENS};
+
 /// Digits of the largest number that is said as one.
 const DIGITS_MAX: usize = 12;
 /// Longer ones without separators are telephone numbers, accounts or codes.

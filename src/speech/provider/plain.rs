@@ -2,10 +2,9 @@
 //! words: the form in which the embedded recogniser hears. Deliberately absent: what the words mean.
 
 use crate::conversation::Expectation;
+use crate::conversation::spoken::SMALL;
 use crate::speech::normalise;
 use callwright_models::asr::Hypothesis;
-
-const DIGITS: [&str; 10] = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
 
 /// A result in plain words. Its word times are kept as they are.
 pub(super) fn plain_hypothesis(heard: Hypothesis, expectation: Expectation) -> Hypothesis {
@@ -33,7 +32,7 @@ pub(super) fn plain(text: &str, expectation: Expectation) -> String {
         let figures = written.bytes().any(|octet| octet.is_ascii_digit());
         if figures && matches!(expectation, Expectation::Digits { .. }) {
             words.extend(
-                written.bytes().filter(u8::is_ascii_digit).map(|digit| DIGITS[usize::from(digit - b'0')].to_owned()),
+                written.bytes().filter(u8::is_ascii_digit).map(|digit| SMALL[usize::from(digit - b'0')].to_owned()),
             );
         } else if figures {
             let spoken = normalise(written).into_iter().flat_map(|word| letters(&word.spoken)).collect::<Vec<_>>();

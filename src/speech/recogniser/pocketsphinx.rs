@@ -1,7 +1,7 @@
 //! The embedded recogniser: one PocketSphinx decoder a place. Purpose: searches by expectation, telephone audio sent up to
-//! the model's rate, the cepstral mean kept with the call. A turn that has waited for its place is decoded bit by bit, so that the others are
-//! heard meanwhile. Owning thread: the recogniser thread. Deliberately absent: what
-//! is listened for (`search`).
+//! the model's rate, the cepstral mean kept with the call. Invariant: a turn that has waited for its place is decoded bit by
+//! bit, so that the others are heard meanwhile. Owning thread: the recogniser thread. Deliberately absent: what is listened
+//! for (`search`).
 
 use super::{Finished, LineMemory, Recogniser};
 use crate::conversation::Expectation;
