@@ -16,6 +16,7 @@
 //! | `search` | what the embedded recogniser listens for under each expectation |
 //! | `guide/` | what the domain knows of language, for an engine that hears everything (pure) |
 //! | `language_model` | 3-gram models from the domain's sentences and word classes (pure) |
+//! | `plain` | what engines write, as words without figures (pure) |
 //! | `network` | what it listens for where the answer has a known shape (pure) |
 //! | `tts/` | the threads that speak: clauses, prompt cache, backlog, flush |
 //! | `synthesiser/` | what it asks of a voice, and one file an engine |
@@ -41,6 +42,7 @@ mod lane;
 pub mod language_model;
 mod network;
 mod normalise;
+mod plain;
 mod plane;
 mod progress;
 pub mod provider;
