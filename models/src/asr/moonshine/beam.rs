@@ -249,3 +249,6 @@ fn once_around(tokens: &[u32]) -> Option<usize> {
         same.then_some(tokens.len() - round * (times - 1))
     })
 }
+
+#[cfg(test)]
+mod tests;
