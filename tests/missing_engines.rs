@@ -14,6 +14,7 @@ const ONNX_RUNTIME: &str = "lib/libonnxruntime.so";
 const POCKETSPHINX: &str = "lib/libpocketsphinx.so";
 const SILERO: &str = "silero_vad.onnx";
 const MODEL: &str = "model";
+const MOONSHINE: &str = "moonshine-tiny-en";
 const FLITE: &str = "lib/libflite.so.1";
 
 /// With, broken → verdicts of vad, asr, tts and what is said of the part that lacks something.
@@ -59,7 +60,7 @@ fn a_machine_that_is_set_up_for_tests_has_every_engine() {
     if std::env::var_os("CALLWRIGHT_TEST_COMPLETE").is_none() {
         return;
     }
-    for file in [ONNX_RUNTIME, POCKETSPHINX, SILERO, MODEL] {
+    for file in [ONNX_RUNTIME, POCKETSPHINX, SILERO, MODEL, MOONSHINE] {
         assert!(native().join(file).exists(), "{file} is missing: run make setup-test");
     }
     let assets = Assets::at(native());

@@ -81,8 +81,37 @@ impl Guide for Likes {
     }
 
     fn end(&self, state: &usize) -> f32 {
-        if *state == 0 { self.1 } else { 0.0 }
+        f32::from(u8::from(*state == 0))
     }
+}
+
+/// Wants to end.
+struct Stops;
+
+impl Guide for Stops {
+    type State = ();
+
+    fn start(&self) {}
+
+    fn extend(&self, (): &(), _piece: &str) -> ((), f32) {
+        ((), 0.0)
+    }
+
+    fn end(&self, (): &()) -> f32 {
+        5.0
+    }
+}
+
+#[test]
+fn silence_is_the_models_word_and_no_guide_overrules_it() {
+    let silence = |sure: f32| {
+        move |text: &[u32]| odds(if text.is_empty() { [sure, 1.0 - sure, 0.0, 0.0] } else { [1.0, 0.0, 0.0, 0.0] })
+    };
+    assert!(found(silence(0.9), &Unguided, 4, 10).is_empty());
+    assert!(found(silence(0.9), &Likes(" a", 20.0), 4, 10).is_empty());
+    // Below that, somebody has said something: what, is the likeliest.
+    assert_eq!(found(silence(0.8), &Unguided, 1, 10)[0].tokens, [A]);
+    assert_eq!(found(silence(0.8), &Stops, 1, 10)[0].tokens, [A]);
 }
 
 #[test]
@@ -106,7 +135,9 @@ fn a_guide_changes_the_choice_but_not_the_probabilities() {
     assert!((readings[0].log_probabilities[0] - 0.099_f32.ln()).abs() < 1e-4);
     assert!((readings[0].score - (0.099_f32.ln() + 3.0 + 0.97_f32.ln())).abs() < 1e-4);
     // Its opinion of the end counts as well.
-    assert!(found(heard, &Likes("", 9.0), 1, 10)[0].tokens.is_empty());
+    let on = |text: &[u32]| odds(if text.len() < 3 { [0.1, 0.9, 0.0, 0.0] } else { [1.0, 0.0, 0.0, 0.0] });
+    assert_eq!(found(on, &Unguided, 1, 10)[0].tokens, [A; 3]);
+    assert_eq!(found(on, &Stops, 1, 10)[0].tokens, [A]);
 }
 
 #[test]
@@ -115,7 +146,7 @@ fn a_text_that_runs_in_circles_is_cut_after_the_first_round() {
     let readings = found(circles, &Unguided, 1, 100);
     assert_eq!((readings.len(), readings[0].circular, readings[0].tokens.as_slice()), (1, true, &[A, B][..]));
     // One that ends is better, however unlikely it is.
-    let or_end = |text: &[u32]| odds(if text.is_empty() { [0.1, 0.9, 0.0, 0.0] } else { [0.0, 1.0, 0.0, 0.0] });
+    let or_end = |text: &[u32]| odds(if text.len() == 1 { [0.1, 0.9, 0.0, 0.0] } else { [0.0, 1.0, 0.0, 0.0] });
     assert!(!found(or_end, &Unguided, 2, 100)[0].circular);
 }
 
