@@ -21,6 +21,10 @@ const IN_DOMAIN: f32 = 0.5;
 const ANY_WORD: f32 = 3.0;
 const EACH_LETTER: f32 = 1.2;
 const LETTERS_MAX: usize = 8;
+/// Added for acronyms, which engines know least of all words and hear as many others ("sea alarm", "see our end").
+const ACRONYM: f32 = 4.0;
+/// Added for the agent's own words, which the engine has never read.
+const OWN: f32 = 2.0;
 /// The part of an acronym's bonus that its first letters get: they are seldom anything else.
 const SPELLING: f32 = 0.7;
 /// Longest acronym that is told from single letters.
@@ -82,7 +86,7 @@ impl Words {
             .flat_map(|phrase| phrase.split(|c: char| !c.is_ascii_alphabetic()))
             .filter(|word| word.bytes().all(|b| b.is_ascii_uppercase()))
             .map(str::to_ascii_lowercase);
-        let acronyms = domain
+        let acronyms: Vec<(String, Word)> = domain
             .pronunciations
             .iter()
             .filter(|(word, phones)| is_spelled(word, phones))
@@ -91,7 +95,12 @@ impl Words {
             .filter(|word| (2..=SPELLED_MAX).contains(&word.len()))
             .filter_map(|word| language.word(&word).map(|number| (word, number)))
             .collect();
-        Self { language, acronyms, lifts: BTreeMap::new() }
+        // The domain's own names are lifted, not the words around them ("blue sky crm").
+        let own = vocabulary.iter().filter(|phrase| phrase.bytes().all(|b| b.is_ascii_alphabetic()));
+        let mut lifts: BTreeMap<Word, f32> =
+            own.filter_map(|word| language.word(&word.to_ascii_lowercase())).map(|word| (word, OWN)).collect();
+        lifts.extend(acronyms.iter().map(|(_, word)| (*word, ACRONYM)));
+        Self { language, acronyms, lifts }
     }
 
     #[cfg(test)]
