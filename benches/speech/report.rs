@@ -25,7 +25,8 @@ impl Report {
         figures.insert("quick".into(), json!(quick));
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");
         let heard =
-            "engine\tvoice\tsnr_db\tloss_percent\thalf\tasked\tmeant\ttaken\terrors\twords\tconfidence\tsaid\theard\n".to_owned();
+            "engine\tvoice\tsnr_db\tloss_percent\thalf\tasked\tmeant\ttaken\terrors\twords\tconfidence\tsaid\theard\n"
+                .to_owned();
         Self { figures, heard, directory }
     }
 
