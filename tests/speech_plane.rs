@@ -21,8 +21,8 @@ fn a_request_is_heard_word_by_word() {
         let asr = EngineChoice::parse(asr).unwrap();
         let Some(rig) = start(&SpeechConfig { asr, ..config() }) else { return };
         let mut call = rig.call();
-        let (text, _) = call.hear(Expectation::Open, &turn("rms", "please build me a crm with contacts and deals"));
-        assert_eq!(text, "please build me a crm with contacts and deals");
+        let (text, _) = call.hear(Expectation::Open, &turn("rms", "there is a lot of noise on this line"));
+        assert_eq!(text, "there is a lot of noise on this line");
         let partials: Vec<_> = call.seen.iter().filter(|event| matches!(event, SpeechEvent::Partial { .. })).collect();
         assert!(partials.len() >= least, "{partials:?}");
     }

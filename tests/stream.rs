@@ -33,7 +33,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 const PATIENCE: Duration = Duration::from_secs(30);
-const REQUEST: &str = "please build me a crm with contacts and deals";
+const REQUEST: &str = "there is a lot of noise on this line";
 
 struct Service {
     address: SocketAddr,

@@ -7,6 +7,9 @@ use crate::conversation::spoken::{SMALL, say};
 use crate::speech::normalise;
 use callwright_models::asr::Hypothesis;
 
+/// What callers say letter by letter and mean as a word.
+const ACRONYMS: [&str; 7] = ["crm", "api", "url", "sql", "pdf", "csv", "sms"];
+
 /// A result in plain words. Its word times are kept as they are.
 pub(in crate::speech) fn plain_hypothesis(heard: Hypothesis, expectation: Expectation) -> Hypothesis {
     Hypothesis {
@@ -49,7 +52,22 @@ pub(in crate::speech) fn plain(text: &str, expectation: Expectation) -> String {
             words.extend(letters(written));
         }
     }
+    // A spelled name stays spelled.
+    if !matches!(expectation, Expectation::Name) {
+        join_letters(&mut words);
+    }
     words.join(" ")
+}
+
+/// "c", "r", "m" → "crm".
+fn join_letters(words: &mut Vec<String>) {
+    for acronym in ACRONYMS {
+        let spells =
+            |words: &[String]| words.iter().map(String::as_str).eq(acronym.split("").filter(|c| !c.is_empty()));
+        while let Some(at) = words.windows(acronym.len()).position(spells) {
+            words.splice(at..at + acronym.len(), [acronym.to_owned()]);
+        }
+    }
 }
 
 /// An amount whose unit some engines write behind it ("14.50 dollars"), as it is written elsewhere.
@@ -108,6 +126,7 @@ mod tests {
             ("at 10:15 on the 21st", "at ten fifteen on the twenty first"),
             ("112 of 2500", "one hundred twelve of two thousand five hundred"),
             ("at 10 am", "at ten a m"),
+            ("a C R M, and a C.R.M.", "a crm and a crm"),
             ("", ""),
             ("… — ?!", ""),
             ("'Tis the customers' CRM", "tis the customers crm"),
