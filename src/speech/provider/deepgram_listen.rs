@@ -283,6 +283,7 @@ impl Assembly {
             frames: self.words.last().map_or(0, |word| word.end_ms / 10),
             words: self.words,
             alternatives: self.alternatives,
+            complete: None,
         }
     }
 }
