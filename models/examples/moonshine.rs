@@ -3,12 +3,11 @@
 //! Prints file, confidence, CPU milliseconds, whether it was written as a whole sentence, text and alternatives; at the end
 //! word errors and speed.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "that is what it is for")]
-
 use callwright_models::Assets;
 use callwright_models::asr::{Moonshine, Unguided};
 use std::error::Error;
 use std::fs;
+use std::io::{self, Write};
 use std::time::Instant;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -16,9 +15,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let list = arguments.next().ok_or("which list? LIST.tsv is missing")?;
     let width = arguments.next().map_or(Ok(1), |width| width.parse())?;
     let threads = arguments.next().map_or(Ok(1), |threads| threads.parse())?;
+    let (mut out, mut said_of_it) = (io::stdout().lock(), io::stderr());
     let started = Instant::now();
     let mut engine = Moonshine::load(&Assets::locate(), threads)?;
-    eprintln!("loaded in {} ms, {} MB", started.elapsed().as_millis(), resident_mb());
+    writeln!(said_of_it, "loaded in {} ms, {} MB", started.elapsed().as_millis(), resident_mb())?;
     let (mut errors, mut words, mut cpu_ms, mut audio_ms) = (0, 0, 0.0, 0.0);
     for line in fs::read_to_string(&list)?.lines() {
         let mut columns = line.split('\t');
@@ -32,23 +32,25 @@ fn main() -> Result<(), Box<dyn Error>> {
         cpu_ms += took;
         audio_ms += samples.len() as f64 / 8.0;
         let complete = if heard.complete == Some(true) { '.' } else { '-' };
-        println!(
+        writeln!(
+            out,
             "{file}\t{:.3}\t{took:.0}\t{complete}\t{}\t{}",
             heard.confidence,
             heard.text,
             heard.alternatives.join(" / ")
-        );
+        )?;
         if let Some(said) = said {
             errors += distance(&said, &spelled(&heard.text));
             words += said.len();
         }
     }
-    eprintln!(
+    writeln!(
+        said_of_it,
         "width {width}: {:.1} % of {words} words wrong, {:.0} ms CPU a second of audio, {} MB",
         100.0 * errors as f64 / words.max(1) as f64,
         1000.0 * cpu_ms / audio_ms.max(1.0),
         resident_mb()
-    );
+    )?;
     Ok(())
 }
 

@@ -1,3 +1,7 @@
+//! The search for texts with models small enough to be foretold. Purpose: what greed misses, guides, circles, silence and
+//! what is no number. Owning thread: the test. Invariants: fakes check the rows that they are asked for. Deliberately
+//! absent: the real model (`tests/moonshine.rs`).
+
 use super::super::tokens::pieces_of;
 use super::*;
 use proptest::prelude::*;
