@@ -1,7 +1,15 @@
+//! What guides give for texts, and what comes of it with the real model.
+
 use super::*;
 use crate::conversation::domain;
 use crate::limits::VOCABULARY_MAX;
+use callwright_dsp::codec::g711;
+use callwright_dsp::resample::half_band::Downsampler2;
+use callwright_models::Assets;
+use callwright_models::asr::Moonshine;
+use callwright_models::tts::Flite;
 use proptest::prelude::*;
+use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
 static GUIDE: LazyLock<DomainGuide> = LazyLock::new(|| DomainGuide::new(&domain(), &[]));
@@ -137,4 +145,56 @@ proptest! {
             prop_assert!(worth(expectation, &text).is_finite());
         }
     }
+}
+
+/// A sentence over a telephone line: 8 kHz, μ-law and back.
+fn say(voice: &str, sentence: &str) -> Option<Vec<i16>> {
+    let mut flite = Flite::load(&Assets::locate(), voice).ok()?;
+    let mut wide = vec![0_i16; 1600];
+    flite.speak(sentence, &mut |chunk| {
+        wide.extend_from_slice(chunk);
+        ControlFlow::Continue(())
+    });
+    wide.resize(wide.len() + 1600, 0);
+    let mut samples = vec![0_i16; wide.len() / 2 + 1];
+    let made = Downsampler2::default().process(&wide, &mut samples);
+    samples.truncate(made);
+    let mut octets = vec![0_u8; samples.len()];
+    g711::encode_ulaw(&samples, &mut octets);
+    g711::decode_ulaw(&octets, &mut samples);
+    Some(samples)
+}
+
+/// With the real model, where it is installed: a request, talk of something else, an answer and a number.
+#[test]
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
+fn the_model_hears_the_domain_and_the_rest() {
+    let mut engine = match Moonshine::load(&Assets::locate(), 1) {
+        Ok(engine) => engine,
+        Err(error) => {
+            assert!(std::env::var_os("CALLWRIGHT_TEST_COMPLETE").is_none(), "{error}");
+            eprintln!("skipped: {error}");
+            return;
+        }
+    };
+    let said = [
+        ("slt", Expectation::Open, "I need a C R M for my bakery.", "i need a crm for my bakery"),
+        ("rms", Expectation::Open, "My brother works at the hospital.", "my brother works at the hospital"),
+        ("awb", Expectation::YesNo, "Yes.", "yes"),
+        ("rms", Expectation::Digits { max: 6 }, "nine five two, two three eight", "nine five two two three eight"),
+    ];
+    let mut exact = 0;
+    for (voice, expectation, sentence, expected) in said {
+        let Some(samples) = say(voice, sentence) else { return };
+        let heard = engine.recognise(&samples, &GUIDE.under(expectation), 4).expect("a turn").text;
+        let heard = heard.replace("c r m", "crm");
+        exact += usize::from(heard == expected);
+        // An unrelated sentence becomes no request.
+        assert!(expected.contains("crm") || !heard.contains("crm"), "{heard}");
+        if heard != expected {
+            eprintln!("{voice}: {expected:?} heard as {heard:?}");
+        }
+    }
+    // The voice's noise is another one each time.
+    assert!(exact >= 3, "{exact} of {}", said.len());
 }
