@@ -48,6 +48,8 @@ pub enum CallInput {
         /// Its words and where they end.
         words: Vec<WordTime>,
     },
+    /// The agent has fallen silent in the middle of an utterance; the fading frame was sent then.
+    Ducked(UtteranceId, Tick),
     /// The first audible sample of an utterance is on the wire.
     FirstAudible(UtteranceId, Tick),
     /// Samples of an utterance sent so far.
@@ -109,6 +111,8 @@ pub enum Mark {
     TtsFirstAudio,
     /// First synthesised samples → first agent sample on the wire.
     Playout,
+    /// Caller onset → agent 20 dB down.
+    BargeInDuck,
     /// Caller onset → last agent sample sent.
     BargeInStop,
     /// ACK → first sample of the greeting on the wire.
@@ -153,6 +157,8 @@ pub enum CallAction {
         /// What to say.
         text: String,
     },
+    /// Let what is being said fall silent, or go on from where it did.
+    Duck(bool),
     /// Drop everything of an older generation, in synthesis and in playout.
     Flush(Generation),
     /// Hand an approved manifest to the pipeline.

@@ -2,13 +2,15 @@
 //!
 //! Owned by the call's actor. Feed it every voice judgement of speech (they come at least twice a second, also in
 //! silence: audio time never stops) and drain [`TurnMachine::poll_event`] after each call.
-//! Invariants: audio time never goes back; between two `EndOfTurn` lies a `UserStarted` or a `BargeIn`; no input panics.
-//! Deliberately absent: ducking and taking a barge-in back (the actor decides what a `BargeIn` does to the playout).
+//! Invariants: audio time never goes back; between two `EndOfTurn` lies a `UserStarted` or a `BargeIn`; a `Duck` is followed
+//! by a `Resume` or a `BargeIn` within `interruption::DECIDE_MAX` of audio, unless the utterance ends otherwise; no input
+//! panics. Deliberately absent: the playout (the actor ducks, flushes and lets it go on).
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::endpoint;
+use super::interruption::{self, Evidence, Verdict};
 use super::transitions::{Input, State};
 use crate::conversation::Expectation;
 use crate::id::UtteranceId;
@@ -29,8 +31,8 @@ const AFTER_LONGEST_TURN: Duration = Duration::from_millis(300);
 pub struct TurnConfig {
     /// Voice that starts a turn while the agent is silent.
     pub start_after: Duration,
-    /// Voice that interrupts the agent.
-    pub barge_in_after: Duration,
+    /// Voice at which the agent falls silent to hear whether it is meant.
+    pub duck_after: Duration,
     /// Silence after which the caller is prompted.
     pub idle_after: Duration,
 }
@@ -39,7 +41,7 @@ impl Default for TurnConfig {
     fn default() -> Self {
         Self {
             start_after: Duration::from_millis(48),
-            barge_in_after: Duration::from_millis(112),
+            duck_after: Duration::from_millis(32),
             idle_after: Duration::from_secs(15),
         }
     }
@@ -54,6 +56,18 @@ pub enum TurnEvent {
         at: MediaTime,
         /// True when the turn before had just ended and no answer was heard yet: what follows belongs to it.
         continues: bool,
+    },
+    /// Somebody makes a sound while the agent speaks: let the playout fall silent, and go on hearing.
+    Duck {
+        /// First voiced sample.
+        at: MediaTime,
+    },
+    /// It was an aside: the playout goes on from where it fell silent, and what was recognised of it is forgotten.
+    Resume {
+        /// Its first voiced sample.
+        onset: MediaTime,
+        /// When it was decided.
+        at: MediaTime,
     },
     /// The caller spoke over the agent: flush the playout. The caller's turn has begun, no `UserStarted` follows.
     /// Also for a key that was pressed while the agent spoke; then no turn has begun.
@@ -101,7 +115,18 @@ pub struct TurnMachine {
     utterance: Option<UtteranceId>,
     /// The longest turn was cut: hear nothing more until there is a pause.
     deaf: bool,
+    /// The agent has fallen silent for a sound that may be an interruption.
+    suspicion: Option<Suspicion>,
     events: VecDeque<TurnEvent>,
+}
+
+/// A sound under judgement.
+#[derive(Clone, Copy, Debug)]
+struct Suspicion {
+    onset: MediaTime,
+    /// Voice in it, pauses left out.
+    voiced: Duration,
+    last_voice: MediaTime,
 }
 
 impl TurnMachine {
@@ -121,6 +146,7 @@ impl TurnMachine {
             quiet_since: MediaTime(0),
             utterance: None,
             deaf: false,
+            suspicion: None,
             events: VecDeque::new(),
         }
     }
@@ -154,6 +180,10 @@ impl TurnMachine {
                 end = self.now;
             }
             self.extend_run(end, chunk);
+            if let Some(suspicion) = &mut self.suspicion {
+                suspicion.voiced += chunk;
+                suspicion.last_voice = suspicion.last_voice.max(end);
+            }
         }
         self.last_voiced = self.last_voiced.max(end);
         if self.deaf && self.now.since(self.last_voiced) >= AFTER_LONGEST_TURN {
@@ -172,6 +202,9 @@ impl TurnMachine {
     pub fn handle_partial(&mut self, text: &str) {
         self.partial.clear();
         self.partial.push_str(text);
+        if self.suspicion.is_some() && self.state == State::Speaking {
+            self.judge();
+        }
     }
 
     /// The final text of a turn has come: its partial no longer says anything about the next turn.
@@ -202,6 +235,8 @@ impl TurnMachine {
         if self.state != State::Speaking {
             // Voice from before must not count as an interruption of what has just begun.
             self.run = None;
+            self.partial.clear();
+            self.suspicion = None;
         }
         self.enter(Input::AgentStarted);
     }
@@ -258,7 +293,7 @@ impl TurnMachine {
     fn judge(&mut self) {
         match self.state {
             State::Listening => self.judge_pause(),
-            State::Speaking => self.judge_voice(self.config.barge_in_after),
+            State::Speaking => self.judge_interruption(),
             State::Idle | State::Processing => {
                 self.judge_voice(self.config.start_after);
                 let quiet = self.now.since(self.quiet_since);
@@ -278,18 +313,49 @@ impl TurnMachine {
         }
         self.turn_started = run.start;
         self.last_voiced = self.last_voiced.max(run.end);
-        if self.state == State::Speaking {
-            self.utterance = None;
+        let continues = self.state == State::Processing;
+        if !continues {
             self.partial.clear();
-            self.push(TurnEvent::BargeIn { at: run.start });
-        } else {
-            let continues = self.state == State::Processing;
-            if !continues {
-                self.partial.clear();
-            }
-            self.push(TurnEvent::UserStarted { at: run.start, continues });
         }
+        self.push(TurnEvent::UserStarted { at: run.start, continues });
         self.enter(Input::VoiceSustained);
+    }
+
+    /// While the agent speaks: a sound makes it fall silent, and then it is either meant or not.
+    fn judge_interruption(&mut self) {
+        let run = self.run.filter(|run| !self.deaf && self.now.since(run.end) <= RUN_GAP);
+        let Some(suspicion) = self.suspicion else {
+            if let Some(run) = run.filter(|run| run.voiced >= self.config.duck_after) {
+                self.partial.clear();
+                self.suspicion = Some(Suspicion { onset: run.start, voiced: run.voiced, last_voice: run.end });
+                self.push(TurnEvent::Duck { at: run.start });
+            }
+            return;
+        };
+        let evidence = Evidence {
+            elapsed: self.now.since(suspicion.onset),
+            voiced: suspicion.voiced,
+            quiet: self.now.since(suspicion.last_voice),
+            words: &self.partial,
+            expect: self.expect,
+        };
+        match interruption::judge(&evidence) {
+            Verdict::Undecided => {}
+            Verdict::Interruption => {
+                self.suspicion = None;
+                self.turn_started = suspicion.onset;
+                self.last_voiced = self.last_voiced.max(suspicion.last_voice);
+                self.utterance = None;
+                self.push(TurnEvent::BargeIn { at: suspicion.onset });
+                self.enter(Input::VoiceSustained);
+            }
+            Verdict::Aside => {
+                self.suspicion = None;
+                self.run = None;
+                self.partial.clear();
+                self.push(TurnEvent::Resume { onset: suspicion.onset, at: self.now });
+            }
+        }
     }
 
     fn judge_pause(&mut self) {
@@ -305,6 +371,9 @@ impl TurnMachine {
 
     fn enter(&mut self, input: Input) {
         let next = self.state.after(input);
+        if next != State::Speaking {
+            self.suspicion = None;
+        }
         if next != self.state {
             self.state = next;
             self.quiet_since = self.now;
@@ -316,8 +385,12 @@ impl TurnMachine {
         if self.events.len() >= TURN_EVENTS_MAX {
             self.events.pop_front();
         }
-        if let TurnEvent::UserStarted { at, .. } | TurnEvent::BargeIn { at } | TurnEvent::EndOfTurn { at, .. } = event {
-            self.floor = at;
+        match event {
+            TurnEvent::UserStarted { at, .. }
+            | TurnEvent::BargeIn { at }
+            | TurnEvent::EndOfTurn { at, .. }
+            | TurnEvent::Resume { at, .. } => self.floor = at,
+            TurnEvent::Duck { .. } | TurnEvent::NoInput { .. } => {}
         }
         self.events.push_back(event);
     }

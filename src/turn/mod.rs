@@ -8,6 +8,7 @@
 #![doc = include_str!("transitions.md")]
 
 mod endpoint;
+pub mod interruption;
 mod machine;
 mod transitions;
 
