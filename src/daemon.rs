@@ -133,12 +133,7 @@ impl Daemon {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|e| DaemonError::from("the media workers' bells", e))?;
         let speech = SpeechPlane::start(
-            &SpeechConfig {
-                recognisers: config.speech.decoders,
-                voice: config.speech.voice.clone(),
-                lanes: config.sip.max_calls,
-                ..SpeechConfig::default()
-            },
+            &SpeechConfig::of(&config),
             &Assets::locate(),
             &conversation::domain(),
             bells,
@@ -146,10 +141,11 @@ impl Daemon {
         )
         .map_err(|e| DaemonError::from("the speech plane", e))?;
         for engine in speech.engines() {
+            let (part, agents) = (engine.part.name(), engine.agents.join(","));
             if engine.ready && !engine.limited {
-                info!(part = engine.part.name(), engine = %engine.name, "engine ready");
+                info!(part, agents, engine = %engine.name, "engine ready");
             } else {
-                warn!(part = engine.part.name(), engine = %engine.name, note = %engine.note, "engine limited or missing");
+                warn!(part, agents, engine = %engine.in_words(), "engine limited or missing");
             }
         }
 
@@ -329,6 +325,9 @@ fn snapshot(planes: &Planes, signalling: bool) -> HealthSnapshot {
             name: e.name.clone(),
             limited: e.limited || !e.ready,
             note: e.note.clone(),
+            wanted: e.wanted.clone(),
+            agents: e.agents.clone(),
+            mend: e.mend.clone(),
         })
         .collect();
     // Without speech the daemon still answers `echo`, so it is no reason to take it out of service.

@@ -118,6 +118,8 @@ pub mod store;
 
 pub mod api;
 
+pub mod packs;
+
 pub mod telemetry;
 
 pub mod os;

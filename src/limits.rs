@@ -124,6 +124,18 @@ pub const SPEECH_LANES_MAX: usize = 512;
 pub const RECOGNISERS_MAX: usize = 64;
 /// Turns that wait for a recogniser, each of `UTTERANCE_MAX` at most (0.5 MB).
 pub const RECOGNISER_QUEUE_MAX: usize = 64;
+/// Clients of `/stream` at once.
+pub const SPEECH_STREAMS_MAX: usize = 16;
+/// Chunks of a stream that may wait before its client is told `slow` (ledger N09).
+pub const STREAM_QUEUE_MAX: usize = 4;
+/// Chunks of a stream that may wait at all; then nothing more is read from its socket.
+pub const STREAM_QUEUE_FULL: usize = 32;
+/// Octets of one message of a stream: two seconds of PCM at 48 kHz.
+pub const STREAM_MESSAGE_MAX: usize = 192_000;
+/// Audio of a stream that may wait for the recogniser; the rest waits in its queue.
+pub const STREAM_BACKLOG_MAX: Duration = Duration::from_millis(500);
+/// Silence that ends an utterance of a stream, audio time.
+pub const STREAM_UTTERANCE_IDLE: Duration = Duration::from_millis(700);
 /// Utterances of one call that wait to be spoken.
 pub const SPEECH_UTTERANCES_MAX: usize = 32;
 /// Synthesised audio kept for saying it again: 10 minutes at 8 kHz, 9.6 MB.
@@ -190,6 +202,7 @@ const _: () = assert!(STORE_BATCH_MAX <= STORE_WRITES_MAX);
 const _: () = assert!(FRAME_SAMPLES * 50 == 8000);
 const _: () = assert!(RTP_PACKET_MS_MAX * 8 == RTP_PACKET_SAMPLES_MAX);
 const _: () = assert!(UTTERANCE_IDLE_MAX.as_nanos() > ENDPOINT_MAX.as_nanos());
+const _: () = assert!(STREAM_QUEUE_MAX < STREAM_QUEUE_FULL);
 const _: () = assert!(SIP_BODY_MAX < SIP_MESSAGE_MAX);
 const _: () = assert!(SIP_LINE_MAX < SIP_MESSAGE_MAX);
 /// Steps in one script of `callwright dial`.
@@ -233,5 +246,16 @@ pub const APP_TEMPLATE_FUEL: u64 = 2_000_000;
 pub const SCENARIO_ANSWER_MAX: u64 = 4 << 20;
 /// Scenarios in one bundle.
 pub const SCENARIOS_MAX: usize = 200;
+
+/// Time that a child process has to load a model pack: the largest ones take some ten seconds on a busy machine.
+pub const VERIFICATION_MAX: Duration = Duration::from_secs(180);
+/// Octets that are heard of what it prints.
+pub const VERIFICATION_OUTPUT_MAX: u64 = 256 << 10;
+/// Octets that stay free beside what a model pack needs.
+pub const PACK_ROOM_SPARE: u64 = 128 << 20;
+/// The release host has this long to answer when packs are offered unasked.
+pub const OFFER_ANSWER_MAX: Duration = Duration::from_secs(5);
+/// A host that was silent or refused is not asked again unasked for this long.
+pub const OFFER_AGAIN_AFTER: Duration = Duration::from_secs(6 * 3600);
 
 const _: () = assert!(APP_CONNECTIONS_MAX as u64 + 32 < APP_FILES_MAX);

@@ -39,7 +39,7 @@ async fn start() -> Box_ {
     let healthy = Arc::new(AtomicBool::new(true));
     let well = Arc::clone(&healthy);
     let health = Arc::new(move || HealthSnapshot {
-        engines: vec![Engine { part: "tts".into(), name: "flite slt".into(), limited: false, note: String::new() }],
+        engines: vec![Engine { part: "tts".into(), name: "flite slt".into(), ..Engine::default() }],
         scheduling: "SCHED_FIFO 60".into(),
         subsystems: vec![Subsystem {
             name: "sip".into(),

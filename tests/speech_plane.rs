@@ -4,17 +4,14 @@
 
 mod ears;
 
-use callwright::conversation::{Expectation, domain};
+use callwright::config::EngineChoice;
+use callwright::conversation::Expectation;
 use callwright::id::{Generation, UtteranceId};
 use callwright::media::OutFrame;
-use callwright::os::wake::Wake;
-use callwright::speech::{Part, SpeechConfig, SpeechError, SpeechEvent, SpeechPlane};
-use callwright::telemetry::Marks;
+use callwright::speech::{SpeechConfig, SpeechError, SpeechEvent};
 use callwright_dsp::level;
-use callwright_models::Assets;
-use ears::{Call, Noise, PATIENCE, Rig, config, line, said, start, turn};
+use ears::{Call, Noise, PATIENCE, config, line, said, start, turn};
 use ringbuf::traits::Observer;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 #[test]
@@ -294,7 +291,7 @@ fn a_call_that_does_not_play_delays_no_other() {
 
 #[test]
 fn the_agent_is_heard_by_its_own_ears() {
-    let Some(rig) = start(&SpeechConfig { voice: "rms".into(), ..config() }) else { return };
+    let Some(rig) = start(&SpeechConfig { voice: EngineChoice::parse("rms").unwrap(), ..config() }) else { return };
     let (mut speaker, mut listener) = (rig.call(), rig.call());
     speaker.lane.speak(UtteranceId(1), Generation(0), "Please build me a CRM with contacts and deals.");
     let mut samples = vec![0; 4000];
@@ -312,19 +309,6 @@ fn lanes_are_counted_and_come_back() {
     drop(second);
     let third = rig.call();
     drop((first, third));
-}
-
-#[test]
-fn without_engines_the_plane_starts_and_says_what_to_install() {
-    let assets = Assets::at("/nonexistent/native");
-    let plane = SpeechPlane::start(&config(), &assets, &domain(), Vec::new(), Arc::new(Marks::new())).unwrap();
-    for part in [Part::Vad, Part::Asr] {
-        let status = plane.engines().iter().find(|engine| engine.part == part).unwrap();
-        assert!(!status.ready && status.note.contains("make setup"), "{status:?}");
-    }
-    let rig = Rig { plane, wake: Wake::new().unwrap() };
-    let Err(error) = rig.try_call() else { panic!("attached without engines") };
-    assert!(error.to_string().contains("make setup"), "{error}");
 }
 
 /// Prints what the plane takes in real time; run with `--run-ignored only --no-capture`.

@@ -83,6 +83,11 @@ impl Assets {
         self.find("voice activity detection", "lib/libonnxruntime.so")
     }
 
+    /// `lib/libsherpa-onnx-c-api.so`, version 2.0.
+    pub fn sherpa(&self) -> Result<PathBuf, AssetError> {
+        self.find("speech packs", "lib/libsherpa-onnx-c-api.so")
+    }
+
     /// `silero_vad.onnx` (8 and 16 kHz graph).
     pub fn silero(&self) -> Result<PathBuf, AssetError> {
         self.find("voice activity detection", "silero_vad.onnx")
@@ -123,6 +128,7 @@ mod tests {
         let empty = Assets::at("/nonexistent/native");
         for error in [
             empty.onnx_runtime().unwrap_err(),
+            empty.sherpa().unwrap_err(),
             empty.silero().unwrap_err(),
             empty.pocketsphinx().unwrap_err(),
             empty.acoustic_model().unwrap_err(),

@@ -1,4 +1,5 @@
-//! Speech engines behind safe Rust: Flite (TTS), PocketSphinx (ASR), Silero through ONNX Runtime (VAD).
+//! Speech engines behind safe Rust: Flite (TTS), PocketSphinx (ASR), Silero through ONNX Runtime and Earshot (VAD), and
+//! the packs' neural ones through sherpa-onnx (ASR, TTS).
 //!
 //! Purpose: everything that needs a native library or a model file. All of it is loaded at run time, so this crate builds
 //! and the daemon starts on a machine without any of it; a missing piece is an [`AssetError`] that names the command which
@@ -11,6 +12,7 @@ pub mod assets;
 mod ffi;
 pub mod pack;
 pub mod session;
+pub mod sherpa;
 pub mod tts;
 pub mod vad;
 

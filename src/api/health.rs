@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 /// One engine of speech.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Engine {
     /// `asr`, `tts`, `vad`.
     pub part: String,
@@ -16,8 +16,14 @@ pub struct Engine {
     pub name: String,
     /// True when it is a fallback of narrow use.
     pub limited: bool,
-    /// What to know or to install.
+    /// What to know, and why it is not what was wanted.
     pub note: String,
+    /// What was configured: `auto`, or an engine by name.
+    pub wanted: String,
+    /// Agents that it serves; empty: all.
+    pub agents: Vec<String>,
+    /// The command that mends it.
+    pub mend: Option<String>,
 }
 
 /// One part of the daemon.

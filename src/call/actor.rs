@@ -549,7 +549,7 @@ fn speech_input(call: CallId, event: SpeechEvent) -> Option<CallInput> {
         SpeechEvent::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick } => {
             CallInput::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick }
         }
-        SpeechEvent::Partial { text } => CallInput::Partial(text),
+        SpeechEvent::Partial { text, .. } => CallInput::Partial(text),
         SpeechEvent::Final { text, confidence, ended, .. } => CallInput::Final { text, confidence, ended },
         SpeechEvent::SpeakStarted { utterance, .. } => CallInput::SpeakStarted(utterance),
         SpeechEvent::Spoken { utterance, words, .. } => CallInput::Spoken { utterance, words },

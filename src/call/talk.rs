@@ -52,7 +52,7 @@ impl Talk {
         ends: crate::media::SpeechEnds,
     ) -> Result<Self, String> {
         let (events, speech) = mpsc::channel(crate::limits::CALL_EVENTS_MAX);
-        let lane = planes.speech.attach(call, ends, events).map_err(|e| e.to_string())?;
+        let lane = planes.speech.attach(call, agent, ends, events).map_err(|e| e.to_string())?;
         let conversation = format!("conv_{:016x}", call.0);
         let mut persona = Persona::named(&spoken_name(agent));
         if let Some(greeting) = planes.config.agents.iter().find(|a| a.name == agent).and_then(|a| a.greeting.clone()) {

@@ -3,6 +3,7 @@
 
 use crate::call::player::library::Library;
 use crate::config::Config;
+use crate::speech::check_engines;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -18,7 +19,8 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> ExitCode {
     let config = Config::load(Some(&arguments.file), std::env::vars()).map_err(|e| e.to_string());
     let playable = |config: &Config| Library::default().check(config).map_err(|e| format!("routes.app: play:{e}"));
-    match config.and_then(|config| playable(&config).map(|()| config)) {
+    let usable = |config: &Config| check_engines(config).and_then(|()| playable(config));
+    match config.and_then(|config| usable(&config).map(|()| config)) {
         Ok(config) => {
             println!("{} is valid. In full, defaults and environment included:\n", arguments.file.display());
             println!("{}", toml::to_string_pretty(&config).unwrap_or_default());

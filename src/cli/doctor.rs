@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::conversation;
 use crate::os::realtime::{self, Scheduling};
 use crate::os::sandbox;
-use crate::speech::{SpeechConfig, SpeechPlane};
+use crate::speech::{SpeechConfig, SpeechPlane, check_engines};
 use crate::telemetry::marks::Marks;
 use callwright_models::assets::Assets;
 use std::io::IsTerminal;
@@ -61,6 +61,9 @@ pub fn run(arguments: &Arguments) -> ExitCode {
 
 fn findings(config: &Config) -> Vec<Finding> {
     let mut found = Vec::new();
+    if let Err(error) = check_engines(config) {
+        found.push(("configuration".to_owned(), Verdict::Missing, error));
+    }
     found.extend(engines(config));
     found.push(scheduling());
     found.push(sandbox());
@@ -77,12 +80,7 @@ fn findings(config: &Config) -> Vec<Finding> {
 
 /// Loads the engines as the daemon would.
 fn engines(config: &Config) -> Vec<Finding> {
-    let speech = SpeechConfig {
-        voice: config.speech.voice.clone(),
-        recognisers: config.speech.decoders,
-        lanes: 1,
-        ..SpeechConfig::default()
-    };
+    let speech = SpeechConfig { lanes: 1, ..SpeechConfig::of(config) };
     match SpeechPlane::start(&speech, &Assets::locate(), &conversation::domain(), Vec::new(), Arc::new(Marks::new())) {
         Ok(plane) => plane
             .engines()
@@ -93,11 +91,11 @@ fn engines(config: &Config) -> Vec<Finding> {
                     (true, true) => Verdict::Limited,
                     (true, false) => Verdict::Good,
                 };
-                (
-                    format!("speech: {}", engine.part.name()),
-                    verdict,
-                    [engine.name.as_str(), engine.note.as_str()].join(if engine.note.is_empty() { "" } else { "; " }),
-                )
+                let whose = match engine.agents.as_slice() {
+                    [] => String::new(),
+                    agents => format!(" of {}", agents.join(", ")),
+                };
+                (format!("speech: {}{whose}", engine.part.name()), verdict, engine.in_words())
             })
             .collect(),
         Err(error) => vec![("speech".to_owned(), Verdict::Missing, error.to_string())],

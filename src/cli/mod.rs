@@ -6,6 +6,7 @@ pub mod check;
 pub mod demo;
 pub mod dial;
 pub mod doctor;
+pub mod models;
 pub mod serve;
 
 use crate::apphost;
@@ -20,7 +21,7 @@ use std::process::ExitCode;
     name = "callwright",
     version,
     about,
-    after_help = "First steps:\n  callwright serve                       answer calls on UDP 5060 with the defaults\n  callwright dial sip:echo@127.0.0.1     hear yourself\n  callwright dial sip:300@127.0.0.1      talk to the agent\n  callwright doctor                      what works on this machine, and what to install"
+    after_help = "First steps:\n  callwright serve                       answer calls on UDP 5060 with the defaults\n  callwright dial sip:echo@127.0.0.1     hear yourself\n  callwright dial sip:300@127.0.0.1      talk to the agent\n  callwright doctor                      what works on this machine, and what to install\n  callwright models install --recommended  understand people better, speak more naturally"
 )]
 pub struct Arguments {
     #[command(subcommand)]
@@ -48,13 +49,15 @@ enum Command {
     Bench(bench::Arguments),
     /// Look at this machine: engines, real-time scheduling, ports, sandbox.
     Doctor(doctor::Arguments),
+    /// Better ears and voices: list, install, verify, choose, measure, remove.
+    Models(models::Arguments),
 }
 
 /// Runs the chosen subcommand.
 #[must_use]
 pub fn run() -> ExitCode {
     let command = Arguments::parse().command;
-    if matches!(command, Command::Check(_) | Command::Dial(_) | Command::Doctor(_)) {
+    if matches!(command, Command::Check(_) | Command::Dial(_) | Command::Doctor(_) | Command::Models(_)) {
         end_on_broken_pipe();
     }
     match command {
@@ -65,5 +68,6 @@ pub fn run() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Models(arguments) => models::run(&arguments),
     }
 }

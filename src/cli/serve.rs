@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::daemon::Daemon;
+use crate::speech::check_engines;
 use crate::telemetry::log;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,7 +22,8 @@ pub struct Arguments {
 /// Runs the daemon until a signal ends it. Exit code 2: configuration; 1: it could not start or keep running.
 #[expect(clippy::print_stderr, reason = "faults before the log exists")]
 pub fn run(arguments: &Arguments) -> ExitCode {
-    let config = match Config::load(arguments.config.as_deref(), std::env::vars()) {
+    let config = Config::load(arguments.config.as_deref(), std::env::vars()).map_err(|error| error.to_string());
+    let config = match config.and_then(|config| check_engines(&config).map(|()| config)) {
         Ok(config) => config,
         Err(error) => {
             eprintln!("callwright: {error}");

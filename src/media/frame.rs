@@ -2,7 +2,7 @@
 //! Any thread. Invariant: a frame owns no heap memory. Deliberately absent: codecs (rings carry linear 8 kHz PCM).
 
 use crate::id::{Generation, UtteranceId};
-use crate::limits::FRAME_SAMPLES;
+use crate::limits::{FRAME_SAMPLES, INBOUND_RING_FRAMES};
 use crate::time::{MediaTime, Tick};
 use ringbuf::traits::{Consumer, Producer, Split};
 use ringbuf::{HeapCons, HeapProd, HeapRb};
@@ -61,6 +61,12 @@ pub(super) fn ring<T>(capacity: usize, mut fill: impl FnMut() -> T) -> (HeapProd
     while producer.try_push(fill()).is_ok() {}
     while consumer.try_pop().is_some() {}
     (producer, consumer)
+}
+
+/// A ring for caller audio that comes from elsewhere than a media worker.
+#[must_use]
+pub fn inbound_ring() -> (InboundProducer, InboundConsumer) {
+    ring(INBOUND_RING_FRAMES, || InFrame::EMPTY)
 }
 
 impl InFrame {

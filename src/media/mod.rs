@@ -71,7 +71,9 @@ mod worker;
 pub use coders::Coders;
 pub use command::MediaCommand;
 pub use event::{CloseCause, MediaEvent, Quality, SessionStats};
-pub use frame::{InFrame, InboundConsumer, InboundProducer, OutFrame, OutboundConsumer, OutboundProducer};
+pub use frame::{
+    InFrame, InboundConsumer, InboundProducer, OutFrame, OutboundConsumer, OutboundProducer, inbound_ring,
+};
 pub use plan::{PreparedSession, Role, SessionPlan, SpeechEnds, prepare};
 pub use plane::{MediaConfig, MediaError, MediaEvents, MediaPlane};
 pub use ports::{PortPair, PortPool, PortsExhausted};

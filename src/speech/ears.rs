@@ -8,16 +8,17 @@
 
 use super::asr::{Job, Jobs, tell};
 use super::event::{Part, SpeechEvent};
+use super::progress::{Owed, Progress};
 use super::vad::{ONSET_CHUNKS, VoiceTracker, above_gate};
 use crate::conversation::Expectation;
 use crate::id::CallId;
-use crate::limits::{UTTERANCE_IDLE_MAX, UTTERANCE_MAX};
+use crate::limits::UTTERANCE_MAX;
 use crate::media::{InFrame, InboundConsumer};
 use crate::os::wait::wait_any;
 use crate::os::wake::Wake;
 use crate::time::{MediaTime, Tick};
 use callwright_dsp::level;
-use callwright_models::vad::{CHUNK_SAMPLES, Silero, VadState};
+use callwright_models::vad::{CHUNK_SAMPLES, Detector, VadState};
 use crossbeam_channel::{Receiver, TryRecvError, TrySendError};
 use ringbuf::traits::Consumer;
 use std::collections::VecDeque;
@@ -54,12 +55,24 @@ pub(super) enum EarsCommand {
     Stop,
 }
 
+/// How a lane is listened to.
+#[derive(Clone, Debug)]
+pub(super) struct Listening {
+    /// `vad.threshold`.
+    pub(super) threshold: f32,
+    /// A turn that nobody ends is ended this long after its last speech.
+    pub(super) idle: Duration,
+    /// For one who feeds audio at a pace of its own and leaves the turns to the ears.
+    pub(super) progress: Option<Arc<Progress>>,
+}
+
 /// One call as the ears know it.
 pub(super) struct Ear {
     call: CallId,
     inbound: InboundConsumer,
     events: mpsc::Sender<SpeechEvent>,
     jobs: Jobs,
+    listening: Listening,
     expectation: Expectation,
     state: VadState,
     tracker: VoiceTracker,
@@ -77,6 +90,8 @@ pub(super) struct Ear {
     chunks_since_voice: u32,
     vad_failed: bool,
     overloaded: bool,
+    /// The recogniser still hears a turn whose end it had no room for.
+    uncancelled: bool,
 }
 
 /// A caller's turn in progress.
@@ -84,6 +99,8 @@ struct Turn {
     started: MediaTime,
     /// First sample not yet sent to the recogniser.
     fed_to: u64,
+    /// The recogniser knows of it.
+    ordered: bool,
 }
 
 impl Ear {
@@ -92,15 +109,17 @@ impl Ear {
         inbound: InboundConsumer,
         events: mpsc::Sender<SpeechEvent>,
         jobs: Jobs,
+        listening: Listening,
     ) -> Box<Self> {
         Box::new(Self {
             call,
             inbound,
             events,
             jobs,
+            tracker: VoiceTracker::new(listening.threshold),
+            listening,
             expectation: Expectation::default(),
             state: VadState::default(),
-            tracker: VoiceTracker::default(),
             chunk: [0; CHUNK_SAMPLES],
             filled: 0,
             chunk_at: MediaTime(0),
@@ -113,10 +132,11 @@ impl Ear {
             chunks_since_voice: 0,
             vad_failed: false,
             overloaded: false,
+            uncancelled: false,
         })
     }
 
-    fn handle_frame(&mut self, frame: &InFrame, silero: &mut Silero) {
+    fn handle_frame(&mut self, frame: &InFrame, detector: &mut Detector) {
         if frame.at.0 != self.chunk_at.0 + self.filled as u64 {
             // The worker's audio has no holes; a jump means that frames were dropped because this thread stood still.
             self.filled = 0;
@@ -139,14 +159,14 @@ impl Ear {
             at += take as u64;
             samples = &samples[take..];
             if self.filled == CHUNK_SAMPLES {
-                self.handle_chunk(silero);
+                self.handle_chunk(detector);
                 self.filled = 0;
                 self.chunk_at = MediaTime(at);
             }
         }
     }
 
-    fn handle_chunk(&mut self, silero: &mut Silero) {
+    fn handle_chunk(&mut self, detector: &mut Detector) {
         let at = self.chunk_at;
         let end = MediaTime(at.0 + CHUNK_SAMPLES as u64);
         if self.history.len() + CHUNK_SAMPLES > HISTORY_SAMPLES {
@@ -155,7 +175,7 @@ impl Ear {
         self.history.extend(self.chunk);
         self.history_end = end.0;
         let probability = if above_gate(&self.chunk) {
-            match silero.speech_probability(&mut self.state, &self.chunk) {
+            match detector.speech_probability(&mut self.state, &self.chunk) {
                 Ok(probability) => probability,
                 Err(error) => {
                     if !self.vad_failed {
@@ -168,6 +188,9 @@ impl Ear {
         } else {
             0.0
         };
+        if self.uncancelled {
+            self.uncancelled = self.jobs.try_send(Job::Cancel { call: self.call }).is_err();
+        }
         let began = !self.tracker.in_voice();
         let judgement = self.tracker.handle_chunk(at, &self.chunk, probability);
         if began {
@@ -183,23 +206,32 @@ impl Ear {
         if let Some(onset) = judgement.onset {
             tell(&self.events, SpeechEvent::Onset { at: onset, received: self.arrival(onset) });
             if self.turn.is_none() {
-                self.begin(onset);
+                self.begin(onset, onset.0.saturating_sub(PRE_ROLL_SAMPLES));
             }
+        } else if self.listening.progress.is_some() && self.turn.is_none() && judgement.voiced {
+            // A turn was cut for its length in the middle of speech, before this chunk but one; nobody else begins the next.
+            self.begin(at, at.0.saturating_sub(CHUNK_SAMPLES as u64));
         }
         self.feed(judgement.onset, end);
         self.report(judgement.voiced, end);
     }
 
-    fn begin(&mut self, onset: MediaTime) {
-        self.order(Job::Begin { call: self.call, expectation: self.expectation, events: self.events.clone() });
-        self.turn = Some(Turn { started: onset, fed_to: onset.0.saturating_sub(PRE_ROLL_SAMPLES) });
+    fn begin(&mut self, started: MediaTime, fed_to: u64) {
+        let (call, expectation, events) = (self.call, self.expectation, self.events.clone());
+        let ordered = self.order(Job::Begin { call, expectation, started, events });
+        self.turn = Some(Turn { started, fed_to, ordered });
+        // A turn begins instead of whatever is open.
+        self.uncancelled &= !ordered;
+        if let Some(progress) = &self.listening.progress {
+            progress.turn_began();
+        }
     }
 
     /// Sends the recogniser what it should have by now, and ends turns that nobody ends.
     fn feed(&mut self, onset: Option<MediaTime>, end: MediaTime) {
         let Some(turn) = &mut self.turn else { return };
         let silence = end.since(self.tracker.last_voiced());
-        if end.since(turn.started) >= UTTERANCE_MAX || silence >= UTTERANCE_IDLE_MAX {
+        if end.since(turn.started) >= UTTERANCE_MAX || silence >= self.listening.idle {
             self.finalize(Instant::now());
             return;
         }
@@ -215,8 +247,9 @@ impl Ear {
         let samples: Box<[i16]> =
             self.history.range((from - history_start) as usize..).copied().collect::<Vec<_>>().into_boxed_slice();
         turn.fed_to = end.0;
-        if !samples.is_empty() {
-            self.order(Job::Audio { call: self.call, samples });
+        if !samples.is_empty() && turn.ordered {
+            let owed = Owed::new(self.listening.progress.as_ref(), samples.len());
+            self.order(Job::Audio { call: self.call, samples, until: end, owed });
         }
     }
 
@@ -225,7 +258,9 @@ impl Ear {
             Some(turn) => {
                 let started = turn.started;
                 let ended = self.tracker.last_voiced().max(started);
-                if !self.order(Job::End { call: self.call, started, ended, asked }) {
+                // The recogniser answers what it was told of.
+                if !(turn.ordered && self.order(Job::End { call: self.call, started, ended, asked })) {
+                    self.uncancelled |= turn.ordered;
                     self.answer_nothing(started, ended, asked);
                 }
             }
@@ -280,7 +315,7 @@ impl Ear {
 
 /// Runs the ears until told to stop.
 pub(super) fn run(
-    mut silero: Silero,
+    mut detector: Detector,
     commands: &Receiver<EarsCommand>,
     own: &Arc<Wake>,
     media: &[Wake],
@@ -295,7 +330,7 @@ pub(super) fn run(
         // Audio first: a command that follows speech in time must find that speech judged.
         let mut frames = 0;
         ears.retain_mut(|ear| {
-            let keep = listen(ear, &mut silero, &mut frames);
+            let keep = listen(ear, &mut detector, &mut frames);
             if !keep {
                 gone.push((ear.jobs.clone(), ear.call));
             }
@@ -329,11 +364,14 @@ pub(super) fn run(
 }
 
 /// Reads a call's ring to its end; false when the call is to be dropped: its actor is gone, or its audio made us panic.
-fn listen(ear: &mut Ear, silero: &mut Silero, frames: &mut u64) -> bool {
+fn listen(ear: &mut Ear, detector: &mut Detector, frames: &mut u64) -> bool {
     let read = catch_unwind(AssertUnwindSafe(|| {
         while let Some(frame) = ear.inbound.try_pop() {
             *frames += 1;
-            ear.handle_frame(&frame, silero);
+            ear.handle_frame(&frame, detector);
+        }
+        if let Some(progress) = &ear.listening.progress {
+            progress.read_to(ear.chunk_at.0 + ear.filled as u64);
         }
     }));
     if read.is_err() {

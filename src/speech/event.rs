@@ -34,6 +34,10 @@ pub enum SpeechEvent {
     Partial {
         /// Lower-case words.
         text: String,
+        /// First sample of the turn's speech.
+        started: MediaTime,
+        /// How far the audio had come that they were recognised in.
+        until: MediaTime,
     },
     /// The turn as recognised. Answers [`SpeechLane::finalize`](crate::speech::SpeechLane::finalize); also sent unasked
     /// when a turn outlasts `limits::UTTERANCE_MAX` or nobody ends it for `limits::UTTERANCE_IDLE_MAX` after its last speech.
@@ -105,10 +109,35 @@ pub struct EngineStatus {
     pub part: Part,
     /// Engine and model, e.g. `flite slt`; `none` when missing.
     pub name: String,
+    /// What was configured: `auto`, or an engine by name.
+    pub wanted: String,
+    /// The agents that it serves; empty: all of them.
+    pub agents: Vec<String>,
     /// It works.
     pub ready: bool,
-    /// It works, but much worse than what can be installed: to be said wherever engines are shown.
+    /// It works, but much worse than what can be installed, or it is not what was wanted: to be said wherever engines are
+    /// shown.
     pub limited: bool,
-    /// For the operator: what is limited, or the command that installs what is missing.
+    /// For the operator: what is limited or missing, and why.
     pub note: String,
+    /// The command that mends it, where there is one.
+    pub mend: Option<String>,
+}
+
+impl EngineStatus {
+    /// Everything but whose it is, on one line.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let mut words = self.name.clone();
+        if self.ready && self.wanted != "auto" && !self.name.contains(&self.wanted) {
+            words.push_str(&format!(" instead of {}", self.wanted));
+        }
+        if !self.note.is_empty() {
+            words.push_str(&format!("; {}", self.note));
+        }
+        if let Some(command) = self.mend.as_ref().filter(|command| !self.note.contains(command.as_str())) {
+            words.push_str(&format!("; to mend it: {command}"));
+        }
+        words
+    }
 }

@@ -18,7 +18,8 @@ pub struct SpeechLane {
     pub(super) call: CallId,
     pub(super) ears: Sender<EarsCommand>,
     pub(super) ears_wake: Arc<Wake>,
-    pub(super) mouth: Sender<MouthCommand>,
+    /// None for one that only listens.
+    pub(super) mouth: Option<Sender<MouthCommand>>,
     /// Oldest generation that may still be synthesised; read by the mouth between chunks of 16 ms.
     pub(super) generation: Arc<AtomicU32>,
     /// Counts the lanes that are attached.
@@ -74,9 +75,16 @@ impl SpeechLane {
     }
 
     fn say(&self, command: MouthCommand) {
-        if self.mouth.try_send(command).is_err() {
+        if let Some(mouth) = &self.mouth
+            && mouth.try_send(command).is_err()
+        {
             tracing::error!(call = %self.call, "speech: the mouth takes no commands");
         }
+    }
+
+    /// There is audio in the ring that no media worker has announced.
+    pub(super) fn wake(&self) {
+        self.ears_wake.signal();
     }
 }
 

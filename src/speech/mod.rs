@@ -3,11 +3,14 @@
 //! | file | holds |
 //! |---|---|
 //! | `plane` | [`SpeechPlane`]: loads the engines, starts the threads, admits calls |
+//! | `engines` | the table of engines: names, and how each is opened |
 //! | `lane` | [`SpeechLane`]: one call's handle on the plane |
+//! | `stream` | [`SpeechStream`]: ears for audio that somebody feeds |
+//! | `progress` | how far fed audio has come |
 //! | `event` | [`SpeechEvent`]: everything that a call hears from the plane |
 //! | `ears` | the thread that drains every call's inbound ring and finds speech in it |
 //! | `vad` | where speech starts and ends in one call's audio (sans-IO) |
-//! | `asr` | the recogniser threads: turns, places, results |
+//! | `asr` | the recogniser threads; `asr/room` how turns share the places of an engine |
 //! | `recogniser/` | what they ask of an engine, and one file an engine |
 //! | `search` | what the embedded recogniser listens for under each expectation |
 //! | `language_model` | 3-gram models from the domain's sentences (pure) |
@@ -16,7 +19,7 @@
 //! | `clause` | where a text is cut for synthesis (pure) |
 //! | `normalise` | how written text is said (pure) |
 //!
-//! Owning threads: "ears" (one), "asr-N" (config), "mouth" (one); control talks to them through bounded channels and never
+//! Owning threads: "ears" (one), "asr…" (each engine and vocabulary that agents want), "mouth…" (each voice); control talks to them through bounded channels and never
 //! waits. Invariants: a slow or broken call delays no other; every [`SpeechLane::finalize`] is answered by one
 //! [`SpeechEvent::Final`]; every [`SpeechLane::speak`] by one [`SpeechEvent::Spoken`]; without engines the plane starts,
 //! says what is missing and admits no call. Deliberately absent: turn-taking (`turn`), what is said (`conversation`).
@@ -24,18 +27,23 @@
 mod asr;
 mod clause;
 mod ears;
+mod engines;
 pub mod event;
 mod lane;
 pub mod language_model;
 mod normalise;
 mod plane;
+mod progress;
 mod recogniser;
 mod search;
+mod stream;
 mod synthesiser;
 mod tts;
 mod vad;
 
+pub use engines::check_engines;
 pub use event::{EngineStatus, Part, SpeechEvent};
 pub use lane::SpeechLane;
 pub use normalise::{SpokenWord, normalise};
-pub use plane::{SpeechConfig, SpeechError, SpeechPlane};
+pub use plane::{AgentSpeech, SpeechConfig, SpeechError, SpeechPlane};
+pub use stream::SpeechStream;

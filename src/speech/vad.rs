@@ -12,9 +12,8 @@ use callwright_models::vad::CHUNK_SAMPLES;
 pub(super) const ONSET_CHUNKS: u32 = 2;
 /// Unvoiced chunks that end a stretch of speech: 320 ms.
 const QUIET_CHUNKS: u32 = 10;
-/// Probability that counts as voice before the onset, and while somebody speaks.
-const START_PROBABILITY: f32 = 0.5;
-const STAY_PROBABILITY: f32 = 0.35;
+/// Probability that counts as voice while somebody speaks, as a share of the threshold for the onset.
+const STAY_SHARE: f32 = 0.7;
 /// A chunk below this level is silence whatever a model says (about −60 dBFS): comfort noise, or nothing.
 const GATE_MEAN_SQUARE: f32 = 33.0 * 33.0;
 /// The end of speech is the last block within this of the speech's own level (−30 dB as a ratio of powers).
@@ -32,8 +31,10 @@ pub(super) struct Judgement {
 }
 
 /// One call's stretches of speech.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct VoiceTracker {
+    /// Probability that counts as voice before the onset.
+    threshold: f32,
     speaking: bool,
     voiced_in_a_row: u32,
     unvoiced_in_a_row: u32,
@@ -56,6 +57,20 @@ pub(super) fn above_gate(samples: &[i16]) -> bool {
 }
 
 impl VoiceTracker {
+    /// One that takes chunks for voice from this probability on.
+    pub(super) fn new(threshold: f32) -> Self {
+        Self {
+            threshold,
+            speaking: false,
+            voiced_in_a_row: 0,
+            unvoiced_in_a_row: 0,
+            candidate: MediaTime(0),
+            candidate_end: MediaTime(0),
+            last_voiced: MediaTime(0),
+            level: 0.0,
+        }
+    }
+
     /// Takes the chunk that begins at `at` with the model's probability (0 for one below the gate).
     pub(super) fn handle_chunk(
         &mut self,
@@ -63,7 +78,7 @@ impl VoiceTracker {
         samples: &[i16; CHUNK_SAMPLES],
         probability: f32,
     ) -> Judgement {
-        let threshold = if self.speaking { STAY_PROBABILITY } else { START_PROBABILITY };
+        let threshold = if self.speaking { self.threshold * STAY_SHARE } else { self.threshold };
         let voiced = probability >= threshold;
         let mut onset = None;
         if voiced {
@@ -141,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_click_is_no_onset_and_two_chunks_are() {
-        let (mut tracker, mut at) = (VoiceTracker::default(), 0);
+        let (mut tracker, mut at) = (VoiceTracker::new(0.6), 0);
         assert_eq!(run(&mut tracker, &mut at, &LOUD, 0.9), Judgement { onset: None, voiced: false });
         run(&mut tracker, &mut at, &SILENT, 0.1);
         let mut half = SILENT;
@@ -154,7 +169,7 @@ mod tests {
 
     #[test]
     fn speech_ends_where_the_sound_ends_not_where_the_model_lets_go() {
-        let (mut tracker, mut at) = (VoiceTracker::default(), 0);
+        let (mut tracker, mut at) = (VoiceTracker::new(0.6), 0);
         for _ in 0..10 {
             run(&mut tracker, &mut at, &LOUD, 0.9);
         }
@@ -162,21 +177,35 @@ mod tests {
         tail[64..].fill(0);
         run(&mut tracker, &mut at, &tail, 0.8);
         for _ in 0..3 {
-            assert!(run(&mut tracker, &mut at, &SILENT, 0.4).voiced, "the model hangs on");
+            assert!(run(&mut tracker, &mut at, &SILENT, 0.45).voiced, "the model hangs on");
         }
         assert_eq!(tracker.last_voiced(), MediaTime(10 * 256 + 64));
     }
 
     #[test]
     fn a_pause_within_speech_is_bridged_and_a_long_one_makes_a_new_onset() {
-        let (mut tracker, mut at) = (VoiceTracker::default(), 0);
+        let (mut tracker, mut at) = (VoiceTracker::new(0.6), 0);
         let mut onsets = 0;
-        for (chunks, probability) in [(5, 0.9), (9, 0.0), (5, 0.4), (10, 0.0), (5, 0.4), (5, 0.9)] {
+        for (chunks, probability) in [(5, 0.9), (9, 0.0), (5, 0.45), (10, 0.0), (5, 0.55), (5, 0.9)] {
             for _ in 0..chunks {
                 onsets += u32::from(run(&mut tracker, &mut at, &LOUD, probability).onset.is_some());
             }
         }
         assert_eq!(onsets, 2);
         assert!(tracker.speaking());
+    }
+
+    #[test]
+    fn the_threshold_is_the_operators_and_the_hysteresis_follows() {
+        for threshold in [0.3, 0.6, 0.9] {
+            let (mut tracker, mut at) = (VoiceTracker::new(threshold), 0);
+            for _ in 0..5 {
+                assert!(!run(&mut tracker, &mut at, &LOUD, threshold - 0.01).voiced);
+            }
+            run(&mut tracker, &mut at, &LOUD, threshold);
+            assert!(run(&mut tracker, &mut at, &LOUD, threshold).onset.is_some());
+            assert!(run(&mut tracker, &mut at, &LOUD, threshold * 0.7 + 0.01).voiced);
+            assert!(!run(&mut tracker, &mut at, &LOUD, threshold * 0.7 - 0.01).voiced);
+        }
     }
 }

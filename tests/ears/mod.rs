@@ -67,7 +67,7 @@ impl Rig {
         let (speech_out, outbound) = HeapRb::<OutFrame>::new(100).split();
         let (sender, events) = mpsc::channel(256);
         let ends = SpeechEnds { inbound: speech_in, outbound: speech_out };
-        let lane = self.plane.attach(CallId(NEXT.fetch_add(1, Ordering::Relaxed)), ends, sender)?;
+        let lane = self.plane.attach(CallId(NEXT.fetch_add(1, Ordering::Relaxed)), "", ends, sender)?;
         let wake = self.wake.try_clone().unwrap();
         Ok(Call { lane, inbound, outbound, events, seen: Vec::new(), at: 0, wake })
     }

@@ -45,6 +45,11 @@ impl Daemon {
 
     /// Starts on an existing data directory (a restart).
     pub fn start_in(dir: tempfile::TempDir, calls: usize, more: &str) -> Self {
+        Self::start_at(dir, calls, more, &native())
+    }
+
+    /// Starts with the engines that are in `native`.
+    pub fn start_at(dir: tempfile::TempDir, calls: usize, more: &str, native: &Path) -> Self {
         let sip = free_udp();
         let http = free_tcp();
         let rtp = free_rtp_range();
@@ -63,7 +68,7 @@ impl Daemon {
         let child = Command::new(env!("CARGO_BIN_EXE_callwright"))
             .args(["serve", "--config"])
             .arg(&config)
-            .env("CALLWRIGHT_NATIVE", native())
+            .env("CALLWRIGHT_NATIVE", native)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("the log file twice"))
             .stderr(log)

@@ -89,6 +89,7 @@ pub(crate) const MODULES: &[Module] = &[
         rule: "config is plain data, read once: it knows no part that it configures",
     },
     Module { path: "os", layer: 2, may: May::Below(&[]), rule: ENGINE },
+    Module { path: "packs", layer: 2, may: May::Below(&["models", "os", "telemetry"]), rule: ENGINE },
     // Layer 3: shells.
     Module {
         path: "media",
@@ -328,6 +329,7 @@ pub(crate) const HOSTS: &[&str] = &[
     "docs.rs",
     "freedesktop.org",
     "github.com",
+    "huggingface.co",
     "ietf.org",
     "itu.int",
     "keepachangelog.com",

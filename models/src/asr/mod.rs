@@ -3,14 +3,23 @@
 //! | file | engine |
 //! |---|---|
 //! | `pocketsphinx` | the embedded one: words of the agent's domain only |
+//! | `sherpa_online` | packs that recognise as they hear |
+//! | `sherpa_offline` | packs that recognise whole turns |
+//! | `written` | what those write, as words |
 //!
 //! Owning thread: whichever made the engine. Deliberately absent: endpointing, pooling, choice of engine (`speech`).
 
 pub mod pocketsphinx;
+pub mod sherpa_offline;
+pub mod sherpa_online;
+mod written;
 
 pub use pocketsphinx::{Decoder, DecoderPlan, PocketSphinx, SAMPLE_RATE, Search, Tuning};
+pub use sherpa_offline::{OfflineEngine, OfflinePlan};
+pub use sherpa_online::{OnlineEngine, OnlinePlan, OnlineTurn};
 
 use crate::assets::AssetError;
+use crate::pack::check::CheckError;
 use std::io;
 use std::path::PathBuf;
 
@@ -20,6 +29,9 @@ pub enum AsrError {
     /// Library or model missing: the operator installs it.
     #[error(transparent)]
     Asset(#[from] AssetError),
+    /// The pack's files are not what they should be: the operator installs it again, or another.
+    #[error(transparent)]
+    Pack(#[from] CheckError),
     /// The dictionary or a temporary file cannot be read or written: the operator's disk.
     #[error("speech recognition: {path}: {source}")]
     File {

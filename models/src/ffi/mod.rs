@@ -5,6 +5,7 @@
 
 pub(crate) mod flite;
 pub(crate) mod pocketsphinx;
+pub(crate) mod sherpa;
 
 use crate::assets::AssetError;
 use libloading::Library;
@@ -19,7 +20,7 @@ pub(crate) struct Blame {
 
 /// Opens `file` and keeps it open for the life of the process.
 pub(crate) fn open(file: &Path, blame: Blame) -> Result<&'static Library, AssetError> {
-    // SAFETY: the libraries opened here (Flite, PocketSphinx) run no initialisers that touch our state, and they stay
+    // SAFETY: the libraries opened here (Flite, PocketSphinx, ONNX Runtime, sherpa-onnx) run no initialisers that touch our state, and they stay
     // loaded for ever, so no code or data of theirs can vanish under a pointer.
     match unsafe { Library::new(file) } {
         Ok(library) => Ok(Box::leak(Box::new(library))),

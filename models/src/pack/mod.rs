@@ -5,6 +5,20 @@
 //! within its own directory, and loaded once by a child process. Deliberately absent: fetching (`packs` of the daemon),
 //! running models (`asr`, `tts`, `eot`).
 
+pub mod archive;
+pub mod check;
+pub mod digest;
+pub mod manifest;
+pub mod onnx;
+pub mod probe;
+mod protobuf;
+pub mod sentencepiece;
+pub mod shelf;
+pub mod tokens;
+
+pub use manifest::{ManifestError, catalogue, known};
+pub use shelf::{Record, Shelf, ShelfError};
+
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -45,13 +59,13 @@ pub enum Family {
     Whisper,
     /// `SenseVoice`: `model`, `tokens`.
     SenseVoice,
-    /// VITS, Piper's too: `model`, `tokens`, `lexicon`.
+    /// VITS, Piper's too: `model`, `tokens`, perhaps `lexicon`.
     Vits,
-    /// Matcha: `model`, `vocoder`, `tokens`, `lexicon`.
+    /// Matcha: `model`, `vocoder`, `tokens`, perhaps `lexicon`.
     Matcha,
-    /// Kokoro: `model`, `voices`, `tokens`, `lexicon`.
+    /// Kokoro: `model`, `voices`, `tokens`, perhaps `lexicon`.
     Kokoro,
-    /// Kitten: `model`, `voices`, `tokens`, `lexicon`.
+    /// Kitten: `model`, `voices`, `tokens`, perhaps `lexicon`.
     Kitten,
     /// Smart-turn, version 3: `model`.
     SmartTurn,
@@ -67,26 +81,50 @@ pub struct Pack {
     pub kind: Kind,
     /// How it is loaded.
     pub family: Family,
-    /// Where its archive comes from.
+    /// Where its archive comes from: a `.tar.bz2`, or a model that is one file. Empty: it was never fetched.
+    #[serde(default)]
     pub url: String,
     /// Hexadecimal SHA-256 of the archive; `None`: recorded at the first installation.
     #[serde(default)]
     pub sha256: Option<String>,
-    /// Octets of the archive, about.
+    /// Octets of the archive: exact where `sha256` is known, else about.
+    #[serde(default)]
     pub size: u64,
     /// SPDX expression, or what the publisher says.
+    #[serde(default)]
     pub licence: String,
     /// Samples per second of the model.
     pub rate: u32,
     /// BCP 47 tags.
+    #[serde(default)]
     pub languages: Vec<String>,
     /// One line for a person who chooses.
+    #[serde(default)]
     pub about: String,
-    /// Part (see [`Family`]) → file below the pack's directory. Parts that a family can do without may be absent.
+    /// Part (see [`Family`]) → file below the pack's directory, or several parted by commas (lexicons). Parts that a family
+    /// can do without may be absent.
     pub files: BTreeMap<String, String>,
+    /// Files that do not come with the archive and are fetched beside it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extra: Vec<Extra>,
     /// Offered at set-up.
     #[serde(default)]
     pub recommended: bool,
+}
+
+/// A file that a pack needs and its archive does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Extra {
+    /// Its name below the pack's directory.
+    pub file: String,
+    /// Where it comes from.
+    pub url: String,
+    /// Hexadecimal SHA-256; `None`: recorded at the first installation.
+    #[serde(default)]
+    pub sha256: Option<String>,
+    /// Octets, exact where `sha256` is known, else about.
+    pub size: u64,
 }
 
 /// A pack on this machine.

@@ -1,0 +1,122 @@
+//! Whatever engines a machine lacks, the daemon starts, says what is missing, what stands in for it, and what mends it.
+
+mod rig;
+
+use rig::{Daemon, get, native};
+use serde_json::Value;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+const ONNX_RUNTIME: &str = "lib/libonnxruntime.so";
+const POCKETSPHINX: &str = "lib/libpocketsphinx.so";
+const SILERO: &str = "silero_vad.onnx";
+const MODEL: &str = "model";
+const FLITE: &str = "lib/libflite.so.1";
+
+/// A directory with some of the engines; what is `broken` is there and no good.
+fn machine(with: &[&str], broken: &[&str]) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    std::fs::create_dir(directory.path().join("lib")).expect("a directory");
+    for file in with {
+        symlink(native().join(file), directory.path().join(file)).expect("a link");
+    }
+    for file in broken {
+        std::fs::write(directory.path().join(file), "no library and no model").expect("a file");
+    }
+    directory
+}
+
+/// What `doctor` says of a part: the verdict and the rest.
+fn finding<'a>(shown: &'a str, part: &str) -> (&'a str, &'a str) {
+    let line = shown.lines().find(|line| line.contains(&format!("speech: {part}")));
+    let line = line.unwrap_or_else(|| panic!("{part} in\n{shown}")).trim();
+    line.split_once(' ').expect("a verdict")
+}
+
+fn doctor(native: &Path, environment: &[(&str, &str)]) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_callwright"))
+        .arg("doctor")
+        .env("CALLWRIGHT_NATIVE", native)
+        .env("CALLWRIGHT__SPEECH__DECODERS", "1")
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null())
+        .output()
+        .expect("callwright runs");
+    (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn every_combination_says_what_it_lacks() {
+    if !native().join(SILERO).exists() {
+        return;
+    }
+    let (limited, missing, ok) = ("limited", "missing", "ok");
+    let all = [ONNX_RUNTIME, POCKETSPHINX, SILERO, MODEL];
+    // With, broken → verdicts of vad, asr, tts and what is said of the part that lacks something.
+    let table: &[(&[&str], &[&str], [&str; 3], &[(&str, &str)])] = &[
+        (&all, &[], [ok, limited, limited], &[("asr", "limited vocabulary")]),
+        (&[], &[], [limited, missing, limited], &[("vad", "earshot"), ("vad", "make setup"), ("asr", "make setup")]),
+        (&[ONNX_RUNTIME, SILERO], &[], [ok, missing, limited], &[("asr", "libpocketsphinx.so")]),
+        (&[POCKETSPHINX, MODEL], &[], [limited, limited, limited], &[("vad", "silero_vad.onnx")]),
+        (&[POCKETSPHINX, MODEL, SILERO], &[], [limited, limited, limited], &[("vad", "libonnxruntime.so")]),
+        (&[ONNX_RUNTIME, SILERO, POCKETSPHINX], &[], [ok, missing, limited], &[("asr", "mdef")]),
+        (&[POCKETSPHINX, MODEL, SILERO], &[ONNX_RUNTIME], [limited, limited, limited], &[("vad", "cannot be loaded")]),
+        (&[POCKETSPHINX, MODEL, ONNX_RUNTIME], &[SILERO], [limited, limited, limited], &[("vad", "make setup")]),
+        (&[ONNX_RUNTIME, SILERO, MODEL], &[POCKETSPHINX], [ok, missing, limited], &[("asr", "cannot be loaded")]),
+        (&all, &[FLITE], [ok, limited, missing], &[("tts", "apt-get install")]),
+        (&[], &[FLITE], [limited, missing, missing], &[("tts", "libflite.so.1")]),
+    ];
+    std::thread::scope(|scope| {
+        for row in table {
+            scope.spawn(move || {
+                let (with, broken, verdicts, said) = row;
+                let machine = machine(with, broken);
+                let (code, shown) = doctor(machine.path(), &[]);
+                for (part, verdict) in ["vad", "asr", "tts"].into_iter().zip(verdicts) {
+                    assert_eq!(finding(&shown, part).0, *verdict, "{part} with {with:?} and {broken:?}:\n{shown}");
+                }
+                for (part, words) in *said {
+                    let (_, rest) = finding(&shown, part);
+                    assert!(rest.contains(words), "{words} with {with:?} and {broken:?}: {rest}");
+                }
+                assert_eq!(code, Some(i32::from(verdicts.contains(&missing))), "{shown}");
+            });
+        }
+    });
+}
+
+#[test]
+fn an_engine_that_is_not_there_is_named_with_what_stands_in_for_it() {
+    if !native().join(SILERO).exists() {
+        return;
+    }
+    let (code, shown) =
+        doctor(&native(), &[("CALLWRIGHT__SPEECH__VOICE", "kal16"), ("CALLWRIGHT__SPEECH__ASR", "whispr")]);
+    let (verdict, rest) = finding(&shown, "asr");
+    assert_eq!(verdict, "limited", "{shown}");
+    assert!(rest.contains("pocketsphinx") && rest.contains("instead of whispr"), "{rest}");
+    assert!(shown.contains("there are: auto, pocketsphinx"), "{shown}");
+    assert!(finding(&shown, "tts").1.contains("flite kal16"), "{shown}");
+    assert_eq!(code, Some(1), "{shown}");
+}
+
+#[test]
+fn a_daemon_without_any_engine_starts_and_says_so() {
+    let machine = machine(&[], &[FLITE]);
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let daemon = Daemon::start_at(directory, 10, "", machine.path());
+    let (status, body) = get(daemon.http, "/health").expect("/health answers");
+    assert_eq!(status, 200);
+    let health: Value = serde_json::from_str(&body).expect("JSON");
+    let engine = |part: &str| {
+        let engines = health["engines"].as_array().expect("a list");
+        engines.iter().find(|engine| engine["part"] == part).cloned().unwrap_or_else(|| panic!("{part} in {body}"))
+    };
+    assert_eq!((engine("vad")["name"].as_str(), engine("vad")["mend"].as_str()), (Some("earshot"), Some("make setup")));
+    assert_eq!((engine("asr")["name"].as_str(), engine("asr")["wanted"].as_str()), (Some("none"), Some("auto")));
+    assert_eq!(engine("asr")["mend"], "make setup");
+    assert!(engine("tts")["mend"].as_str().is_some_and(|command| command.contains("apt-get")), "{body}");
+    let log = daemon.log();
+    assert!(log.contains("make setup") && log.contains("engine limited or missing"), "{log}");
+}
