@@ -168,7 +168,7 @@ fn listen(rig: &Rig, turn: &Turn, take: &audio::Take) -> Vec<Silence> {
             last = (*at, *last_voiced);
             note(*at, *last_voiced, &partial);
         }
-        SpeechEvent::Partial { text } => {
+        SpeechEvent::Partial { text, .. } => {
             partial.clone_from(text);
             note(last.0, last.1, &partial);
         }
@@ -259,8 +259,11 @@ fn talk_over(rig: &Rig, sound: Sound, over: &audio::Over) -> Outcome {
         }
         match event {
             SpeechEvent::Onset { at, .. } => machine.handle_onset(*at),
-            SpeechEvent::Voice { at, voiced, last_voiced, .. } => machine.handle_voice(*at, *voiced, *last_voiced),
-            SpeechEvent::Partial { text } => machine.handle_partial(text),
+            SpeechEvent::Voice { at, voiced, last_voiced, sound, .. } => {
+                machine.handle_sound(*at, *sound);
+                machine.handle_voice(*at, *voiced, *last_voiced);
+            }
+            SpeechEvent::Partial { text, .. } => machine.handle_partial(text),
             _ => {}
         }
         let since =

@@ -5,7 +5,7 @@ use callwright::call::record::EndClass;
 use callwright::conversation::{AppFacts, BuildStage, BuildUpdate, Dialogue, Expectation, Outcome, Persona, WordTime};
 use callwright::id::{Generation, UtteranceId};
 use callwright::time::{MediaTime, Tick};
-use callwright::turn::{TurnConfig, TurnMachine};
+use callwright::turn::{Sound, TurnConfig, TurnMachine};
 use std::time::Duration;
 
 /// A caller, a clock and everything that the call did.
@@ -71,7 +71,8 @@ impl Rig {
             let onset_tick = self.onset_ms.map(|ms| Tick(ms * 1_000_000));
             let (at, last) = (MediaTime(self.now_ms * 8), MediaTime(self.last_voiced_ms * 8));
             let last_voiced_tick = Tick(self.last_voiced_ms * 1_000_000);
-            self.tell(CallInput::Voice { at, voiced, last_voiced: last, last_voiced_tick, onset_tick });
+            let sound = Sound { level_dbfs: if voiced { -20.0 } else { -70.0 }, ..Sound::default() };
+            self.tell(CallInput::Voice { at, voiced, last_voiced: last, last_voiced_tick, onset_tick, sound });
         }
     }
 

@@ -546,8 +546,8 @@ fn measure(marks: &Marks, mark: Mark, took: Duration) {
 /// `None`: nothing that the conversation could do about it.
 fn speech_input(call: CallId, event: SpeechEvent) -> Option<CallInput> {
     Some(match event {
-        SpeechEvent::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick } => {
-            CallInput::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick }
+        SpeechEvent::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick, sound } => {
+            CallInput::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick, sound }
         }
         SpeechEvent::Partial { text, .. } => CallInput::Partial(text),
         SpeechEvent::Final { text, confidence, ended, .. } => CallInput::Final { text, confidence, ended },

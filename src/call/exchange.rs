@@ -6,6 +6,7 @@ use crate::conversation::{AppFacts, BuildUpdate, Expectation, WordTime};
 use crate::id::{Generation, UtteranceId};
 use crate::pipeline::manifest::BuildManifest;
 use crate::time::{MediaTime, Tick};
+use crate::turn::Sound;
 use std::time::Duration;
 
 /// What reaches a call.
@@ -25,6 +26,8 @@ pub enum CallInput {
         last_voiced_tick: Tick,
         /// When the first loud sample of this stretch of voice reached us.
         onset_tick: Option<Tick>,
+        /// What it sounded like.
+        sound: Sound,
     },
     /// Speech began with this sample.
     Onset(MediaTime),

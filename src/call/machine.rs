@@ -204,7 +204,7 @@ impl CallMachine {
     /// Everything that needs an answered call.
     fn handle_talk(&mut self, now: Tick, input: CallInput) {
         match input {
-            CallInput::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick } => {
+            CallInput::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick, sound } => {
                 self.onset = onset_tick.unwrap_or(last_voiced_tick);
                 if voiced {
                     self.last_voiced = last_voiced_tick;
@@ -212,6 +212,7 @@ impl CallMachine {
                 }
                 self.voiced = voiced;
                 self.audio_now = self.audio_now.max(at);
+                self.turn.handle_sound(at, sound);
                 self.turn.handle_voice(at, voiced, last_voiced);
                 self.follow_turn(now);
             }

@@ -11,11 +11,13 @@ use std::time::Duration;
 
 use super::endpoint;
 use super::interruption::{self, Evidence, Verdict};
+use super::sound::Sound;
 use super::transitions::{Input, State};
 use crate::conversation::Expectation;
 use crate::id::UtteranceId;
 use crate::limits::{TURN_EVENTS_MAX, TURN_MAX};
 use crate::time::MediaTime;
+use callwright_dsp::prosody::Contour;
 
 /// One voice judgement covers at most this much audio, however long ago the last one was.
 const CHUNK_MAX: Duration = Duration::from_millis(32);
@@ -23,6 +25,12 @@ const CHUNK_MAX: Duration = Duration::from_millis(32);
 const RUN_GAP: Duration = Duration::from_millis(96);
 /// A judgement "voiced" whose last voice lies further back than this contradicts itself; then the chunk counts as voice.
 const HANG_OVER_MAX: Duration = Duration::from_millis(300);
+/// So far below the caller's own level it is somebody else.
+const FAR_DB: f32 = 15.0;
+/// By this much a level is taken to have fallen within a chunk.
+const LEVEL_FALL_DB: f32 = 0.2;
+/// Share of a new level in the caller's own: half in 0.7 s of speech.
+const LEVEL_LEARN: f32 = 0.03;
 /// Silence after which a caller who talked for the longest turn is listened to again.
 const AFTER_LONGEST_TURN: Duration = Duration::from_millis(300);
 
@@ -117,6 +125,12 @@ pub struct TurnMachine {
     deaf: bool,
     /// The agent has fallen silent for a sound that may be an interruption.
     suspicion: Option<Suspicion>,
+    /// The caller's own level while it was their turn, dBFS.
+    caller_level: Option<f32>,
+    /// Level of the sound of late, dBFS: what may be an interruption is held against the caller's own.
+    sound_level: f32,
+    /// How the last voice ended.
+    contour: Option<Contour>,
     events: VecDeque<TurnEvent>,
 }
 
@@ -147,6 +161,9 @@ impl TurnMachine {
             utterance: None,
             deaf: false,
             suspicion: None,
+            caller_level: None,
+            sound_level: -96.0,
+            contour: None,
             events: VecDeque::new(),
         }
     }
@@ -166,6 +183,22 @@ impl TurnMachine {
             let earliest = MediaTime(self.now.0.saturating_sub(samples(HANG_OVER_MAX)));
             let start = at.clamp(earliest, self.now.plus_ms(64)).max(self.floor);
             self.run = Some(Run { start, voiced: Duration::ZERO, end: start });
+        }
+    }
+
+    /// What the audio up to `at` sounds like; comes before its judgement.
+    pub fn handle_sound(&mut self, at: MediaTime, sound: Sound) {
+        // A word rises and falls: its loudest chunk of late stands for it, and fades by some 6 dB in a second.
+        self.sound_level = sound.level_dbfs.max(self.sound_level - LEVEL_FALL_DB);
+        self.contour = sound.contour;
+        if self.state == State::Listening && self.run.is_some_and(|run| run.end > self.turn_started) {
+            let own = self.caller_level.get_or_insert(self.sound_level);
+            *own += (self.sound_level - *own) * LEVEL_LEARN;
+        }
+        if sound.stirring && self.state == State::Speaking && self.suspicion.is_none() && self.is_near() {
+            let onset = MediaTime(at.0.saturating_sub(samples(CHUNK_MAX))).max(self.floor);
+            self.now = self.now.max(at);
+            self.suspect(Suspicion { onset, voiced: Duration::ZERO, last_voice: self.now });
         }
     }
 
@@ -321,14 +354,23 @@ impl TurnMachine {
         self.enter(Input::VoiceSustained);
     }
 
+    /// The sound of late may be the caller's: neighbours and the agent's own voice out of a speaker are much quieter.
+    fn is_near(&self) -> bool {
+        self.caller_level.is_none_or(|own| self.sound_level >= own - FAR_DB)
+    }
+
+    fn suspect(&mut self, suspicion: Suspicion) {
+        self.partial.clear();
+        self.suspicion = Some(suspicion);
+        self.push(TurnEvent::Duck { at: suspicion.onset });
+    }
+
     /// While the agent speaks: a sound makes it fall silent, and then it is either meant or not.
     fn judge_interruption(&mut self) {
         let run = self.run.filter(|run| !self.deaf && self.now.since(run.end) <= RUN_GAP);
         let Some(suspicion) = self.suspicion else {
-            if let Some(run) = run.filter(|run| run.voiced >= self.config.duck_after) {
-                self.partial.clear();
-                self.suspicion = Some(Suspicion { onset: run.start, voiced: run.voiced, last_voice: run.end });
-                self.push(TurnEvent::Duck { at: run.start });
+            if let Some(run) = run.filter(|run| run.voiced >= self.config.duck_after && self.is_near()) {
+                self.suspect(Suspicion { onset: run.start, voiced: run.voiced, last_voice: run.end });
             }
             return;
         };

@@ -10,8 +10,10 @@
 mod endpoint;
 pub mod interruption;
 mod machine;
+mod sound;
 mod transitions;
 
 pub use endpoint::wait;
 pub use machine::{TurnConfig, TurnEvent, TurnMachine};
+pub use sound::Sound;
 pub use transitions::{INPUTS, Input, STATES, State, diagram};
