@@ -249,6 +249,8 @@ fn talk_over(rig: &Rig, sound: Sound, over: &audio::Over) -> Outcome {
     // The frame that holds the onset is fed when its last sample would have been spoken.
     let began = Instant::now() + Duration::from_millis((onset / PER_MS) as u64 + 20 - (onset / PER_MS % 20) as u64);
     let mut fell = MediaTime(0);
+    let mut words = String::new();
+    let verbose = std::env::var_os("TURNS_VERBOSE").is_some();
     in_real_time(&mut call, &over.pcm, |event, lane| {
         if let SpeechEvent::Voice { at, .. } | SpeechEvent::Onset { at, .. } = event
             && !agent_speaks
@@ -263,7 +265,10 @@ fn talk_over(rig: &Rig, sound: Sound, over: &audio::Over) -> Outcome {
                 machine.handle_sound(*at, *sound);
                 machine.handle_voice(*at, *voiced, *last_voiced);
             }
-            SpeechEvent::Partial { text, .. } => machine.handle_partial(text),
+            SpeechEvent::Partial { text, .. } => {
+                words.clone_from(text);
+                machine.handle_partial(text);
+            }
             _ => {}
         }
         let since =
@@ -275,11 +280,17 @@ fn talk_over(rig: &Rig, sound: Sound, over: &audio::Over) -> Outcome {
                     fell = at;
                 }
                 TurnEvent::Resume { at, .. } => {
+                    if verbose {
+                        eprintln!("goes on after {since:.0} ms of {sound:?}, heard {words:?}");
+                    }
                     outcome.silent_ms += at.since(fell).as_secs_f64() * 1000.0;
                     // The next answer is that of a recogniser that begins anew.
                     lane.finalize();
                 }
                 TurnEvent::BargeIn { .. } => {
+                    if verbose {
+                        eprintln!("stops after {since:.0} ms of {sound:?}, heard {words:?}");
+                    }
                     outcome.stopped.get_or_insert(since);
                 }
                 // What the caller said before the agent spoke.

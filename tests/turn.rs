@@ -182,7 +182,7 @@ fn an_aside_lets_the_agent_go_on_and_the_next_one_is_judged_anew() {
 #[test]
 fn a_pause_within_the_first_words_is_no_end() {
     let mut line = Line::new();
-    line.agent_speaks(1).silence(1000).voice(200).silence(128).voice(96);
+    line.agent_speaks(1).silence(1000).voice(256).silence(96).voice(128);
     line.machine.handle_partial("could you");
     assert_eq!(line.names(), ["duck", "barge-in"]);
 }

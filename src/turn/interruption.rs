@@ -14,8 +14,9 @@ use crate::conversation::Expectation;
 pub const DECIDE_MAX: Duration = Duration::from_millis(500);
 /// Voice so long is no cough, whatever the recogniser makes of it.
 const CERTAIN_VOICE: Duration = Duration::from_millis(420);
-/// Voice so long is speech if words were recognised in it.
-const SPOKEN_VOICE: Duration = Duration::from_millis(260);
+/// Voice so long is speech if several words were recognised in it. (One word is what a recogniser makes of any grunt.)
+const SPOKEN_VOICE: Duration = Duration::from_millis(350);
+const SPOKEN_WORDS: usize = 2;
 /// A sound that ended so long ago is over; until then a word may still come.
 const OVER: Duration = Duration::from_millis(200);
 
@@ -73,7 +74,9 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
     }
     let answers = |word: &&str| matches!(evidence.expect, Expectation::Digits { .. }) && DIGITS.contains(word);
     let meant = words.iter().filter(|word| answers(word) || !BACKCHANNEL.contains(word)).count();
-    if meant > 0 && evidence.voiced >= SPOKEN_VOICE {
+    let several = words.len() >= SPOKEN_WORDS && meant > 0;
+    let answered = words.iter().any(|word| answers(&word));
+    if (several || answered) && evidence.voiced >= SPOKEN_VOICE {
         return Verdict::Interruption;
     }
     let over = evidence.quiet >= OVER;
@@ -109,7 +112,8 @@ mod tests {
     fn words_decide_before_time_does() {
         assert_eq!(heard(160, 160, 0, "no"), Verdict::Interruption);
         assert_eq!(heard(200, 200, 0, "wait"), Verdict::Interruption);
-        assert_eq!(heard(320, 300, 0, "i need a"), Verdict::Interruption);
+        assert_eq!(heard(380, 360, 0, "i need a"), Verdict::Interruption);
+        assert_eq!(heard(380, 360, 0, "shoe"), Verdict::Undecided, "one word is what any grunt is taken for");
         assert_eq!(heard(320, 300, 0, "yeah but"), Verdict::Interruption);
         assert_eq!(heard(320, 300, 0, "yeah"), Verdict::Undecided);
     }

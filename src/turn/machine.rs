@@ -28,9 +28,9 @@ const HANG_OVER_MAX: Duration = Duration::from_millis(300);
 /// So far below the caller's own level it is somebody else.
 const FAR_DB: f32 = 15.0;
 /// By this much a level is taken to have fallen within a chunk.
-const LEVEL_FALL_DB: f32 = 0.2;
-/// Share of a new level in the caller's own: half in 0.7 s of speech.
-const LEVEL_LEARN: f32 = 0.03;
+const LEVEL_FALL_DB: f32 = 3.0;
+/// By this much a chunk the caller's own is: a caller who turns away is followed in some seconds.
+const OWN_FALL_DB: f32 = 0.03;
 /// Silence after which a caller who talked for the longest turn is listened to again.
 const AFTER_LONGEST_TURN: Duration = Duration::from_millis(300);
 
@@ -188,12 +188,12 @@ impl TurnMachine {
 
     /// What the audio up to `at` sounds like; comes before its judgement.
     pub fn handle_sound(&mut self, at: MediaTime, sound: Sound) {
-        // A word rises and falls: its loudest chunk of late stands for it, and fades by some 6 dB in a second.
+        // A word rises and falls within a few chunks: its loudest stands for it.
         self.sound_level = sound.level_dbfs.max(self.sound_level - LEVEL_FALL_DB);
         self.contour = sound.contour;
         if self.state == State::Listening && self.run.is_some_and(|run| run.end > self.turn_started) {
             let own = self.caller_level.get_or_insert(self.sound_level);
-            *own += (self.sound_level - *own) * LEVEL_LEARN;
+            *own = self.sound_level.max(*own - OWN_FALL_DB);
         }
         if sound.stirring && self.state == State::Speaking && self.suspicion.is_none() && self.is_near() {
             let onset = MediaTime(at.0.saturating_sub(samples(CHUNK_MAX))).max(self.floor);
