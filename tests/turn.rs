@@ -63,6 +63,8 @@ impl Line {
         let names = self.events.iter().map(|e| match e {
             TurnEvent::UserStarted { continues: false, .. } => "started",
             TurnEvent::UserStarted { continues: true, .. } => "continued",
+            TurnEvent::Duck { .. } => "duck",
+            TurnEvent::Resume { .. } => "resume",
             TurnEvent::BargeIn { .. } => "barge-in",
             TurnEvent::EndOfTurn { .. } => "end",
             TurnEvent::NoInput { .. } => "no input",
@@ -145,22 +147,63 @@ fn dictated_digits_may_come_slowly() {
 }
 
 #[test]
-fn speaking_over_the_agent_interrupts_it_quickly() {
+fn at_a_sound_the_agent_falls_silent_and_a_word_takes_the_turn() {
     let mut line = Line::new();
     line.silence(200).agent_speaks(1).silence(1000);
     let onset = line.now;
-    line.voice(96);
-    assert_eq!(line.names(), Vec::<&str>::new(), "not yet");
-    line.voice(64);
-    assert_eq!(line.names(), ["barge-in"]);
-    let TurnEvent::BargeIn { at } = line.events[0] else { panic!() };
+    line.voice(32);
+    assert_eq!(line.names(), ["duck"]);
+    assert_eq!(line.machine.state(), State::Speaking);
+    line.voice(128);
+    line.machine.handle_partial("wait");
+    assert_eq!(line.names(), ["duck", "barge-in"]);
+    let TurnEvent::BargeIn { at } = line.events[1] else { panic!() };
     assert_eq!(at, onset);
     assert_eq!(line.now.since(onset), Duration::from_millis(160));
     assert_eq!(line.machine.state(), State::Listening);
     // The flush is confirmed later; it changes nothing.
     line.machine.agent_silent(UtteranceId(1));
     line.voice(500).silence(1500);
-    assert_eq!(line.names(), ["barge-in", "end"]);
+    assert_eq!(line.names(), ["duck", "barge-in", "end"]);
+}
+
+#[test]
+fn without_a_word_whoever_speaks_on_for_half_a_second_takes_the_turn() {
+    let mut line = Line::new();
+    line.agent_speaks(1).silence(1000);
+    let onset = line.now;
+    line.voice(480);
+    assert_eq!(line.names(), ["duck"]);
+    line.voice(32);
+    assert_eq!(line.names(), ["duck", "barge-in"]);
+    assert_eq!(line.now.since(onset), Duration::from_millis(512));
+}
+
+#[test]
+fn an_aside_lets_the_agent_go_on_and_the_next_one_is_judged_anew() {
+    for (ms, words) in [(96, ""), (288, "yeah"), (352, "okay"), (64, "")] {
+        let mut line = Line::new();
+        line.agent_speaks(1).silence(1000).voice(ms);
+        line.machine.handle_partial(words);
+        line.silence(600);
+        assert_eq!(line.names(), ["duck", "resume"], "{ms} ms of {words:?}");
+        assert_eq!(line.machine.state(), State::Speaking);
+        let TurnEvent::Resume { onset, at } = line.events[1] else { panic!() };
+        assert!(at.since(onset) <= Duration::from_millis(530), "{:?}", at.since(onset));
+        // What was recognised of the aside does not count for the next sound.
+        line.voice(160);
+        assert_eq!(line.names(), ["duck", "resume", "duck"]);
+        line.machine.handle_partial("no");
+        assert_eq!(line.names(), ["duck", "resume", "duck", "barge-in"]);
+    }
+}
+
+#[test]
+fn a_pause_within_the_first_words_is_no_end() {
+    let mut line = Line::new();
+    line.agent_speaks(1).silence(1000).voice(256).silence(96).voice(128);
+    line.machine.handle_partial("could you");
+    assert_eq!(line.names(), ["duck", "barge-in"]);
 }
 
 #[test]
@@ -179,7 +222,12 @@ fn the_turn_runs_from_the_exact_onset_to_the_exact_end() {
     for k in 12..16 {
         chunk(&mut line, true, MediaTime(k * 256));
     }
-    assert_eq!(line.events, [TurnEvent::BargeIn { at: MediaTime(10 * 256 + 40) }]);
+    let onset = MediaTime(10 * 256 + 40);
+    assert_eq!(line.events, [TurnEvent::Duck { at: onset }]);
+    line.machine.handle_partial("no");
+    line.drain();
+    assert_eq!(line.events[1], TurnEvent::BargeIn { at: onset });
+    line.machine.handle_partial("");
     let ended = MediaTime(15 * 256 - 32);
     for _ in 0..4 {
         chunk(&mut line, true, ended);
@@ -187,20 +235,20 @@ fn the_turn_runs_from_the_exact_onset_to_the_exact_end() {
     for _ in 0..40 {
         chunk(&mut line, false, ended);
     }
-    let Some(TurnEvent::EndOfTurn { at, waited }) = line.events.get(1) else { panic!("{:?}", line.events) };
+    let Some(TurnEvent::EndOfTurn { at, waited }) = line.events.get(2) else { panic!("{:?}", line.events) };
     // Nothing was recognised, so 800 ms, counted from the last sound that was reported.
     assert!(waited.as_millis() >= 800 && waited.as_millis() < 835, "{waited:?}");
     assert_eq!(at.since(MediaTime(15 * 256)), *waited);
 }
 
 #[test]
-fn a_blip_does_not_interrupt_the_agent() {
+fn blips_do_not_interrupt_the_agent() {
     let mut line = Line::new();
     line.agent_speaks(1);
     for _ in 0..20 {
         line.voice(64).silence(256);
     }
-    assert_eq!(line.names(), Vec::<&str>::new());
+    assert_eq!(line.names(), ["duck", "resume"].repeat(20));
     assert_eq!(line.machine.state(), State::Speaking);
 }
 
@@ -307,7 +355,7 @@ proptest! {
     fn any_order_of_events(steps in proptest::collection::vec(step(), 0..200)) {
         let mut machine = TurnMachine::new(TurnConfig::default());
         let mut clock = 0u64;
-        let mut open = false;
+        let (mut open, mut ducked) = (false, false);
         let mut last = MediaTime(0);
         for step in steps {
             match step {
@@ -330,9 +378,13 @@ proptest! {
                 Step::Nothing => machine.nothing_to_say(),
                 Step::Key(at) => machine.digit(MediaTime(at)),
             }
+            if machine.state() != State::Speaking {
+                ducked = false;
+            }
             while let Some(event) = machine.poll_event() {
                 match event {
                     TurnEvent::UserStarted { at, .. } | TurnEvent::BargeIn { at } => {
+                        ducked = false;
                         prop_assert!(at >= last, "{at:?} before {last:?}");
                         last = at;
                         open = true;
@@ -344,6 +396,14 @@ proptest! {
                         open = false;
                     }
                     TurnEvent::NoInput { .. } => prop_assert_ne!(machine.state(), State::Listening),
+                    TurnEvent::Duck { .. } => {
+                        prop_assert_eq!(machine.state(), State::Speaking);
+                        prop_assert!(!std::mem::replace(&mut ducked, true), "silent twice");
+                    }
+                    TurnEvent::Resume { onset, at } => {
+                        prop_assert!(std::mem::replace(&mut ducked, false), "goes on without having fallen silent");
+                        prop_assert!(at >= onset);
+                    }
                 }
             }
         }

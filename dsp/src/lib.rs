@@ -16,6 +16,7 @@ pub mod lpc;
 pub mod mix;
 mod pitch;
 pub mod plc;
+pub mod prosody;
 pub mod resample;
 pub mod tone;
 pub mod widen;

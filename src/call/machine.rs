@@ -30,6 +30,8 @@ const GIVEN_UP_SLACK_MS: u64 = 100;
 /// A transcript that ends this long before the turn's last voice is of its first part only.
 const FIRST_PART_MIN: Duration = Duration::from_millis(200);
 
+/// From the sending of the fading frame to 20 dB down: nine tenths of its fade.
+const DUCK_FADE: Duration = Duration::from_micros(4_500);
 /// Keys come at least this far apart: a tone lasts 40 ms at least, and so does the pause after it (Q.24).
 const KEY_APART_MIN: Duration = Duration::from_millis(40);
 
@@ -100,6 +102,8 @@ pub struct CallMachine {
     onset: Tick,
     /// Onset of the speech that cuts the agent short.
     interrupted: Option<Tick>,
+    /// Onset of the sound for which the agent has fallen silent.
+    ducked: Option<Tick>,
     /// When the last key came.
     keyed: Option<Tick>,
     /// When the ACK came, until the greeting is heard.
@@ -143,6 +147,7 @@ impl CallMachine {
             last_voiced_at: MediaTime(0),
             onset: Tick(0),
             interrupted: None,
+            ducked: None,
             keyed: None,
             confirmed: None,
             end_of_turn: None,
@@ -202,7 +207,7 @@ impl CallMachine {
     /// Everything that needs an answered call.
     fn handle_talk(&mut self, now: Tick, input: CallInput) {
         match input {
-            CallInput::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick } => {
+            CallInput::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick, sound } => {
                 self.onset = onset_tick.unwrap_or(last_voiced_tick);
                 if voiced {
                     self.last_voiced = last_voiced_tick;
@@ -210,6 +215,7 @@ impl CallMachine {
                 }
                 self.voiced = voiced;
                 self.audio_now = self.audio_now.max(at);
+                self.turn.handle_sound(at, sound);
                 self.turn.handle_voice(at, voiced, last_voiced);
                 self.follow_turn(now);
             }
@@ -234,6 +240,7 @@ impl CallMachine {
                     said.words = words;
                 }
             }
+            CallInput::Ducked(utterance, at) => self.handle_ducked(utterance, at),
             CallInput::FirstAudible(utterance, at) => self.handle_first_audible(now, utterance, at),
             CallInput::Played { utterance, samples, end } => {
                 if let Some(said) = self.said(utterance) {
@@ -407,6 +414,13 @@ impl CallMachine {
         }
     }
 
+    fn handle_ducked(&mut self, utterance: UtteranceId, at: Tick) {
+        let audible = self.saying.as_ref().is_some_and(|s| s.utterance == utterance && s.audible);
+        if let Some(onset) = self.ducked.filter(|_| audible) {
+            self.measure(Mark::BargeInDuck, (at + DUCK_FADE).since(onset));
+        }
+    }
+
     fn handle_flushed(
         &mut self,
         generation: Generation,
@@ -467,10 +481,21 @@ impl CallMachine {
                         self.carried.clear();
                     }
                 }
+                TurnEvent::Duck { .. } => {
+                    self.ducked = Some(self.onset);
+                    self.actions.push_back(CallAction::Duck(true));
+                }
+                TurnEvent::Resume { at, .. } => {
+                    // What was said aside is no part of what the caller says next.
+                    self.given_up = Some(at);
+                    self.actions.push_back(CallAction::Finalize);
+                    self.go_on();
+                }
                 TurnEvent::BargeIn { .. } => {
                     self.caller_speaking = true;
                     self.carried.clear();
-                    self.interrupted = self.saying.as_ref().is_some_and(|s| s.audible).then_some(self.onset);
+                    let onset = self.ducked.unwrap_or(self.onset);
+                    self.interrupted = self.saying.as_ref().is_some_and(|s| s.audible).then_some(onset);
                     self.cut_playout();
                 }
                 TurnEvent::EndOfTurn { .. } => {
@@ -514,8 +539,16 @@ impl CallMachine {
         }
     }
 
+    /// Takes back that the agent fell silent.
+    fn go_on(&mut self) {
+        if self.ducked.take().is_some() {
+            self.actions.push_back(CallAction::Duck(false));
+        }
+    }
+
     fn say(&mut self, now: Tick, text: String) {
         self.cut_playout();
+        self.go_on();
         self.utterances += 1;
         let utterance = UtteranceId(self.utterances);
         let answers = self.answering.take();
@@ -565,12 +598,15 @@ impl CallMachine {
             self.account(lost.said, Duration::ZERO);
         }
         self.cuts.push_back(Cut { generation: self.generation, said, onset: self.interrupted.take() });
+        // The flush ends that as well.
+        self.ducked = None;
         self.actions.push_back(CallAction::Flush(self.generation));
     }
 
     fn finish_saying(&mut self, now: Tick) {
         let Some(said) = self.saying.take() else { return };
         self.turn.agent_silent(said.utterance);
+        self.go_on();
         let words = said.text.split_whitespace().count();
         if said.words.len() >= words {
             self.dialogue.cut_off(&said.text, words);

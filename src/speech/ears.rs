@@ -18,7 +18,9 @@ use crate::media::{InFrame, InboundConsumer};
 use crate::os::wait::wait_any;
 use crate::os::wake::Wake;
 use crate::time::{MediaTime, Tick};
+use crate::turn::Sound;
 use callwright_dsp::level;
+use callwright_dsp::prosody::Melody;
 use callwright_models::vad::{CHUNK_SAMPLES, Detector, VadState};
 use crossbeam_channel::{Receiver, TryRecvError, TrySendError};
 use ringbuf::traits::Consumer;
@@ -79,6 +81,7 @@ pub(super) struct Ear {
     expectation: Expectation,
     state: VadState,
     tracker: VoiceTracker,
+    melody: Melody,
     chunk: [i16; CHUNK_SAMPLES],
     filled: usize,
     chunk_at: MediaTime,
@@ -126,6 +129,7 @@ impl Ear {
             listening,
             expectation: Expectation::default(),
             state: VadState::default(),
+            melody: Melody::default(),
             chunk: [0; CHUNK_SAMPLES],
             filled: 0,
             chunk_at: MediaTime(0),
@@ -198,6 +202,7 @@ impl Ear {
         if self.uncancelled {
             self.uncancelled = self.jobs.try_send(Job::Cancel { call: self.call }).is_err();
         }
+        self.melody.handle_audio(&self.chunk);
         let began = !self.tracker.in_voice();
         let judgement = self.tracker.handle_chunk(at, &self.chunk, probability);
         if began {
@@ -223,7 +228,11 @@ impl Ear {
         if let Some(audio) = self.turn_audio.as_mut().filter(|_| self.turn.is_some()) {
             audio.hear(&self.chunk, end, self.tracker.last_voiced(), &self.events);
         }
-        self.report(judgement.voiced, end);
+        // Its melody is of interest where a voice has just ended.
+        let paused = !judgement.voiced && end.0 <= self.tracker.last_voiced().0 + VOICE_AFTER_SAMPLES;
+        let contour = if paused { self.melody.contour() } else { None };
+        let sound = Sound { level_dbfs: level::dbfs(&self.chunk), stirring: judgement.stirring, contour };
+        self.report(judgement.voiced, sound, end);
     }
 
     fn begin(&mut self, started: MediaTime, fed_to: u64) {
@@ -299,10 +308,12 @@ impl Ear {
         tell(&self.events, SpeechEvent::Final { text, confidence: 0.0, alternatives, started, ended, took });
     }
 
-    fn report(&mut self, voiced: bool, end: MediaTime) {
+    fn report(&mut self, voiced: bool, sound: Sound, end: MediaTime) {
         self.chunks_since_voice += 1;
         let last_voiced = self.tracker.last_voiced();
-        let lively = self.tracker.speaking() || (last_voiced.0 > 0 && end.0 <= last_voiced.0 + VOICE_AFTER_SAMPLES);
+        let lively = sound.stirring
+            || self.tracker.speaking()
+            || (last_voiced.0 > 0 && end.0 <= last_voiced.0 + VOICE_AFTER_SAMPLES);
         if (lively || self.chunks_since_voice >= VOICE_SELDOM) && self.events.capacity() > EVENT_RESERVE {
             self.chunks_since_voice = 0;
             let event = SpeechEvent::Voice {
@@ -311,6 +322,7 @@ impl Ear {
                 last_voiced,
                 last_voiced_tick: self.last_voiced_tick,
                 onset_tick: self.loud_from,
+                sound,
             };
             // A closed channel belongs to a call whose detach is on its way.
             drop(self.events.try_send(event));

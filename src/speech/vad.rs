@@ -28,6 +28,8 @@ pub(super) struct Judgement {
     pub(super) onset: Option<MediaTime>,
     /// Somebody is speaking in this chunk.
     pub(super) voiced: bool,
+    /// This may be the first chunk of speech.
+    pub(super) stirring: bool,
 }
 
 /// One call's stretches of speech.
@@ -108,7 +110,8 @@ impl VoiceTracker {
                 self.speaking = false;
             }
         }
-        Judgement { onset, voiced: voiced && self.speaking }
+        let stirring = voiced && !self.speaking && self.voiced_in_a_row == 1;
+        Judgement { onset, voiced: voiced && self.speaking, stirring }
     }
 
     /// What comes next does not follow on what was: whoever speaks then begins to.
@@ -162,13 +165,13 @@ mod tests {
     #[test]
     fn a_click_is_no_onset_and_two_chunks_are() {
         let (mut tracker, mut at) = (VoiceTracker::new(0.6), 0);
-        assert_eq!(run(&mut tracker, &mut at, &LOUD, 0.9), Judgement { onset: None, voiced: false });
+        assert_eq!(run(&mut tracker, &mut at, &LOUD, 0.9), Judgement { onset: None, voiced: false, stirring: true });
         run(&mut tracker, &mut at, &SILENT, 0.1);
         let mut half = SILENT;
         half[128..].fill(3000);
         assert_eq!(run(&mut tracker, &mut at, &half, 0.9).onset, None);
         let judgement = run(&mut tracker, &mut at, &LOUD, 0.9);
-        assert_eq!(judgement, Judgement { onset: Some(MediaTime(2 * 256 + 128)), voiced: true });
+        assert_eq!(judgement, Judgement { onset: Some(MediaTime(2 * 256 + 128)), voiced: true, stirring: false });
         assert_eq!(tracker.last_voiced(), MediaTime(4 * 256));
     }
 

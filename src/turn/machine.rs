@@ -2,18 +2,22 @@
 //!
 //! Owned by the call's actor. Feed it every voice judgement of speech (they come at least twice a second, also in
 //! silence: audio time never stops) and drain [`TurnMachine::poll_event`] after each call.
-//! Invariants: audio time never goes back; between two `EndOfTurn` lies a `UserStarted` or a `BargeIn`; no input panics.
-//! Deliberately absent: ducking and taking a barge-in back (the actor decides what a `BargeIn` does to the playout).
+//! Invariants: audio time never goes back; between two `EndOfTurn` lies a `UserStarted` or a `BargeIn`; a `Duck` is followed
+//! by a `Resume` or a `BargeIn` within `interruption::DECIDE_MAX` of audio, unless the utterance ends otherwise; no input
+//! panics. Deliberately absent: the playout (the actor ducks, flushes and lets it go on).
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::endpoint;
+use super::interruption::{self, Evidence, Verdict};
+use super::sound::Sound;
 use super::transitions::{Input, State};
 use crate::conversation::Expectation;
 use crate::id::UtteranceId;
 use crate::limits::{TURN_EVENTS_MAX, TURN_MAX};
 use crate::time::MediaTime;
+use callwright_dsp::prosody::Contour;
 
 /// One voice judgement covers at most this much audio, however long ago the last one was.
 const CHUNK_MAX: Duration = Duration::from_millis(32);
@@ -21,6 +25,12 @@ const CHUNK_MAX: Duration = Duration::from_millis(32);
 const RUN_GAP: Duration = Duration::from_millis(96);
 /// A judgement "voiced" whose last voice lies further back than this contradicts itself; then the chunk counts as voice.
 const HANG_OVER_MAX: Duration = Duration::from_millis(300);
+/// So far below the caller's own level it is somebody else.
+const FAR_DB: f32 = 15.0;
+/// By this much a level is taken to have fallen within a chunk.
+const LEVEL_FALL_DB: f32 = 3.0;
+/// By this much a chunk the caller's own is: a caller who turns away is followed in some seconds.
+const OWN_FALL_DB: f32 = 0.03;
 /// Silence after which a caller who talked for the longest turn is listened to again.
 const AFTER_LONGEST_TURN: Duration = Duration::from_millis(300);
 
@@ -32,8 +42,8 @@ const SURE: f32 = 0.9;
 pub struct TurnConfig {
     /// Voice that starts a turn while the agent is silent.
     pub start_after: Duration,
-    /// Voice that interrupts the agent.
-    pub barge_in_after: Duration,
+    /// Voice at which the agent falls silent to hear whether it is meant.
+    pub duck_after: Duration,
     /// Silence after which the caller is prompted.
     pub idle_after: Duration,
 }
@@ -42,7 +52,7 @@ impl Default for TurnConfig {
     fn default() -> Self {
         Self {
             start_after: Duration::from_millis(48),
-            barge_in_after: Duration::from_millis(112),
+            duck_after: Duration::from_millis(32),
             idle_after: Duration::from_secs(15),
         }
     }
@@ -57,6 +67,18 @@ pub enum TurnEvent {
         at: MediaTime,
         /// True when the turn before had just ended and no answer was heard yet: what follows belongs to it.
         continues: bool,
+    },
+    /// Somebody makes a sound while the agent speaks: let the playout fall silent, and go on hearing.
+    Duck {
+        /// First voiced sample.
+        at: MediaTime,
+    },
+    /// It was an aside: the playout goes on from where it fell silent, and what was recognised of it is forgotten.
+    Resume {
+        /// Its first voiced sample.
+        onset: MediaTime,
+        /// When it was decided.
+        at: MediaTime,
     },
     /// The caller spoke over the agent: flush the playout. The caller's turn has begun, no `UserStarted` follows.
     /// Also for a key that was pressed while the agent spoke; then no turn has begun.
@@ -106,7 +128,24 @@ pub struct TurnMachine {
     utterance: Option<UtteranceId>,
     /// The longest turn was cut: hear nothing more until there is a pause.
     deaf: bool,
+    /// The agent has fallen silent for a sound that may be an interruption.
+    suspicion: Option<Suspicion>,
+    /// The caller's own level while it was their turn, dBFS.
+    caller_level: Option<f32>,
+    /// Level of the sound of late, dBFS: what may be an interruption is held against the caller's own.
+    sound_level: f32,
+    /// How the last voice ended.
+    contour: Option<Contour>,
     events: VecDeque<TurnEvent>,
+}
+
+/// A sound under judgement.
+#[derive(Clone, Copy, Debug)]
+struct Suspicion {
+    onset: MediaTime,
+    /// Voice in it, pauses left out.
+    voiced: Duration,
+    last_voice: MediaTime,
 }
 
 impl TurnMachine {
@@ -127,6 +166,10 @@ impl TurnMachine {
             quiet_since: MediaTime(0),
             utterance: None,
             deaf: false,
+            suspicion: None,
+            caller_level: None,
+            sound_level: -96.0,
+            contour: None,
             events: VecDeque::new(),
         }
     }
@@ -149,6 +192,22 @@ impl TurnMachine {
         }
     }
 
+    /// What the audio up to `at` sounds like; comes before its judgement.
+    pub fn handle_sound(&mut self, at: MediaTime, sound: Sound) {
+        // A word rises and falls within a few chunks: its loudest stands for it.
+        self.sound_level = sound.level_dbfs.max(self.sound_level - LEVEL_FALL_DB);
+        self.contour = sound.contour;
+        if self.state == State::Listening && self.run.is_some_and(|run| run.end > self.turn_started) {
+            let own = self.caller_level.get_or_insert(self.sound_level);
+            *own = self.sound_level.max(*own - OWN_FALL_DB);
+        }
+        if sound.stirring && self.state == State::Speaking && self.suspicion.is_none() && self.is_near() {
+            let onset = MediaTime(at.0.saturating_sub(samples(CHUNK_MAX))).max(self.floor);
+            self.now = self.now.max(at);
+            self.suspect(Suspicion { onset, voiced: Duration::ZERO, last_voice: self.now });
+        }
+    }
+
     /// A voice judgement. `at`: end of the audio that was judged; `voiced`: whether its last chunk holds voice;
     /// `last_voiced`: end of the last voice to the sample (a model hangs on after it, so it may lie before `at`).
     pub fn handle_voice(&mut self, at: MediaTime, voiced: bool, last_voiced: MediaTime) {
@@ -160,6 +219,10 @@ impl TurnMachine {
                 end = self.now;
             }
             self.extend_run(end, chunk);
+            if let Some(suspicion) = &mut self.suspicion {
+                suspicion.voiced += chunk;
+                suspicion.last_voice = suspicion.last_voice.max(end);
+            }
         }
         self.last_voiced = self.last_voiced.max(end);
         if self.deaf && self.now.since(self.last_voiced) >= AFTER_LONGEST_TURN {
@@ -178,6 +241,9 @@ impl TurnMachine {
     pub fn handle_partial(&mut self, text: &str) {
         self.partial.clear();
         self.partial.push_str(text);
+        if self.suspicion.is_some() && self.state == State::Speaking {
+            self.judge();
+        }
     }
 
     /// A model has judged the pause that lasted at `at`: `probability` that the caller has finished.
@@ -216,6 +282,8 @@ impl TurnMachine {
         if self.state != State::Speaking {
             // Voice from before must not count as an interruption of what has just begun.
             self.run = None;
+            self.partial.clear();
+            self.suspicion = None;
         }
         self.enter(Input::AgentStarted);
     }
@@ -272,7 +340,7 @@ impl TurnMachine {
     fn judge(&mut self) {
         match self.state {
             State::Listening => self.judge_pause(),
-            State::Speaking => self.judge_voice(self.config.barge_in_after),
+            State::Speaking => self.judge_interruption(),
             State::Idle | State::Processing => {
                 self.judge_voice(self.config.start_after);
                 let quiet = self.now.since(self.quiet_since);
@@ -292,18 +360,58 @@ impl TurnMachine {
         }
         self.turn_started = run.start;
         self.last_voiced = self.last_voiced.max(run.end);
-        if self.state == State::Speaking {
-            self.utterance = None;
+        let continues = self.state == State::Processing;
+        if !continues {
             self.partial.clear();
-            self.push(TurnEvent::BargeIn { at: run.start });
-        } else {
-            let continues = self.state == State::Processing;
-            if !continues {
-                self.partial.clear();
-            }
-            self.push(TurnEvent::UserStarted { at: run.start, continues });
         }
+        self.push(TurnEvent::UserStarted { at: run.start, continues });
         self.enter(Input::VoiceSustained);
+    }
+
+    /// The sound of late may be the caller's: neighbours and the agent's own voice out of a speaker are much quieter.
+    fn is_near(&self) -> bool {
+        self.caller_level.is_none_or(|own| self.sound_level >= own - FAR_DB)
+    }
+
+    fn suspect(&mut self, suspicion: Suspicion) {
+        self.partial.clear();
+        self.suspicion = Some(suspicion);
+        self.push(TurnEvent::Duck { at: suspicion.onset });
+    }
+
+    /// While the agent speaks: a sound makes it fall silent, and then it is either meant or not.
+    fn judge_interruption(&mut self) {
+        let run = self.run.filter(|run| !self.deaf && self.now.since(run.end) <= RUN_GAP);
+        let Some(suspicion) = self.suspicion else {
+            if let Some(run) = run.filter(|run| run.voiced >= self.config.duck_after && self.is_near()) {
+                self.suspect(Suspicion { onset: run.start, voiced: run.voiced, last_voice: run.end });
+            }
+            return;
+        };
+        let evidence = Evidence {
+            elapsed: self.now.since(suspicion.onset),
+            voiced: suspicion.voiced,
+            quiet: self.now.since(suspicion.last_voice),
+            words: &self.partial,
+            expect: self.expect,
+        };
+        match interruption::judge(&evidence) {
+            Verdict::Undecided => {}
+            Verdict::Interruption => {
+                self.suspicion = None;
+                self.turn_started = suspicion.onset;
+                self.last_voiced = self.last_voiced.max(suspicion.last_voice);
+                self.utterance = None;
+                self.push(TurnEvent::BargeIn { at: suspicion.onset });
+                self.enter(Input::VoiceSustained);
+            }
+            Verdict::Aside => {
+                self.suspicion = None;
+                self.run = None;
+                self.partial.clear();
+                self.push(TurnEvent::Resume { onset: suspicion.onset, at: self.now });
+            }
+        }
     }
 
     fn judge_pause(&mut self) {
@@ -325,6 +433,9 @@ impl TurnMachine {
 
     fn enter(&mut self, input: Input) {
         let next = self.state.after(input);
+        if next != State::Speaking {
+            self.suspicion = None;
+        }
         if next != self.state {
             self.state = next;
             self.quiet_since = self.now;
@@ -336,8 +447,12 @@ impl TurnMachine {
         if self.events.len() >= TURN_EVENTS_MAX {
             self.events.pop_front();
         }
-        if let TurnEvent::UserStarted { at, .. } | TurnEvent::BargeIn { at } | TurnEvent::EndOfTurn { at, .. } = event {
-            self.floor = at;
+        match event {
+            TurnEvent::UserStarted { at, .. }
+            | TurnEvent::BargeIn { at }
+            | TurnEvent::EndOfTurn { at, .. }
+            | TurnEvent::Resume { at, .. } => self.floor = at,
+            TurnEvent::Duck { .. } | TurnEvent::NoInput { .. } => {}
         }
         self.events.push_back(event);
     }
