@@ -71,7 +71,11 @@ impl Rig {
             let onset_tick = self.onset_ms.map(|ms| Tick(ms * 1_000_000));
             let (at, last) = (MediaTime(self.now_ms * 8), MediaTime(self.last_voiced_ms * 8));
             let last_voiced_tick = Tick(self.last_voiced_ms * 1_000_000);
-            let sound = Sound { level_dbfs: if voiced { -20.0 } else { -70.0 }, ..Sound::default() };
+            let sound = Sound {
+                level_dbfs: if voiced { -20.0 } else { -70.0 },
+                pitched: if voiced { 0.8 } else { 0.0 },
+                ..Sound::default()
+            };
             self.tell(CallInput::Voice { at, voiced, last_voiced: last, last_voiced_tick, onset_tick, sound });
         }
     }
@@ -350,7 +354,9 @@ fn an_aside_stops_nothing_and_is_no_part_of_the_next_turn() {
     assert_eq!(rig.count(|a| matches!(a, CallAction::Duck(true))), 1);
     assert_eq!(rig.count(|a| matches!(a, CallAction::Duck(false))), 1, "it goes on");
     assert_eq!(rig.count(|a| matches!(a, CallAction::Flush(_))), 0);
-    assert_eq!(rig.count(|a| matches!(a, CallAction::Finalize)), 1, "the recogniser's turn is over");
+    assert_eq!(rig.count(|a| matches!(a, CallAction::Forget)), 1, "it is not recognised");
+    assert_eq!(rig.count(|a| matches!(a, CallAction::Finalize)), 0, "nobody waits for its words");
+    // They were on their way already.
     rig.recognised("yeah");
     rig.agent_finishes();
     rig.caller_says("i need a crm with contacts and deals");

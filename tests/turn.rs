@@ -6,8 +6,14 @@ use callwright::conversation::Expectation;
 use callwright::id::UtteranceId;
 use callwright::limits::{ENDPOINT_MAX, TURN_MAX};
 use callwright::time::MediaTime;
-use callwright::turn::{State, TurnConfig, TurnEvent, TurnMachine};
+use callwright::turn::{Sound, State, TurnConfig, TurnEvent, TurnMachine};
 use proptest::prelude::*;
+
+/// A voice as loud as any, or silence.
+fn sound(voiced: bool) -> Sound {
+    let voice = Sound { level_dbfs: -20.0, pitched: 0.8, ..Sound::default() };
+    if voiced { voice } else { Sound::default() }
+}
 
 /// A call whose audio is a script.
 struct Line {
@@ -33,6 +39,7 @@ impl Line {
             if voiced {
                 self.last_voiced = self.now;
             }
+            self.machine.handle_sound(self.now, sound(voiced));
             self.machine.handle_voice(self.now, voiced, self.last_voiced);
             self.drain();
         }
@@ -172,11 +179,93 @@ fn without_a_word_whoever_speaks_on_for_half_a_second_takes_the_turn() {
     let mut line = Line::new();
     line.agent_speaks(1).silence(1000);
     let onset = line.now;
-    line.voice(480);
+    line.voice(416);
     assert_eq!(line.names(), ["duck"]);
     line.voice(32);
     assert_eq!(line.names(), ["duck", "barge-in"]);
-    assert_eq!(line.now.since(onset), Duration::from_millis(512));
+    assert_eq!(line.now.since(onset), Duration::from_millis(448));
+}
+
+#[test]
+fn a_noise_that_goes_on_is_shrugged_off_once_and_a_voice_over_it_is_not() {
+    let mut line = Line::new();
+    line.agent_speaks(1).silence(1000);
+    let noise = Sound { level_dbfs: -30.0, pitched: 0.1, ..Sound::default() };
+    let mut hum = |line: &mut Line, sound: Sound, ms: u64| {
+        for _ in 0..ms / 32 {
+            line.now = line.now.plus_ms(32);
+            line.last_voiced = line.now;
+            line.machine.handle_sound(line.now, sound);
+            line.machine.handle_voice(line.now, true, line.last_voiced);
+        }
+        line.drain();
+    };
+    hum(&mut line, noise, 4000);
+    assert_eq!(line.names(), ["duck", "resume"], "the agent does not stammer");
+    hum(&mut line, Sound { level_dbfs: -20.0, pitched: 0.8, ..noise }, 480);
+    assert_eq!(line.names(), ["duck", "resume", "duck", "barge-in"]);
+}
+
+#[test]
+fn who_has_agreed_and_goes_on_is_heard() {
+    let mut line = Line::new();
+    line.agent_speaks(1).silence(1000).voice(256);
+    line.machine.handle_partial("okay");
+    line.voice(192);
+    assert_eq!(line.names(), ["duck", "resume"], "nothing but agreement so far");
+    line.voice(288);
+    line.machine.handle_partial("but leave");
+    assert_eq!(line.names(), ["duck", "resume", "duck", "barge-in"]);
+}
+
+#[test]
+fn what_is_much_quieter_than_the_caller_is_somebody_else() {
+    let mut line = Line::new();
+    line.voice(1000).silence(1500).agent_speaks(1).silence(1000);
+    let mut far = |level_dbfs: f32| {
+        let before = line.names().len();
+        for _ in 0..20 {
+            line.now = line.now.plus_ms(32);
+            line.last_voiced = line.now;
+            line.machine.handle_sound(line.now, Sound { level_dbfs, ..sound(true) });
+            line.machine.handle_voice(line.now, true, line.last_voiced);
+        }
+        line.silence(1000);
+        line.names().split_off(before)
+    };
+    assert_eq!(far(-37.0), Vec::<&str>::new(), "the other end of the room");
+    assert_eq!(far(-32.0), ["duck", "resume"], "a television");
+    assert_eq!(far(-22.0)[..2], ["duck", "barge-in"]);
+}
+
+proptest! {
+    /// Whatever was heard: half a second after it fell silent the agent speaks again or has lost its turn.
+    #[test]
+    fn silence_ends(steps in proptest::collection::vec((any::<bool>(), -60.0f32..0.0, 0.0f32..1.0, "[a-z ]{0,9}"), 0..100)) {
+        let mut line = Line::new();
+        line.agent_speaks(1).silence(100);
+        let mut ducked = None;
+        for (voiced, level_dbfs, pitched, words) in steps {
+            line.now = line.now.plus_ms(32);
+            line.last_voiced = if voiced { line.now } else { line.last_voiced };
+            line.machine.handle_sound(line.now, Sound { level_dbfs, pitched, stirring: voiced, ..Sound::default() });
+            line.machine.handle_voice(line.now, voiced, line.last_voiced);
+            line.machine.handle_partial(&words);
+            line.drain();
+            for event in std::mem::take(&mut line.events) {
+                match event {
+                    TurnEvent::Duck { .. } => ducked = Some(line.now),
+                    TurnEvent::Resume { .. } => prop_assert!(ducked.take().is_some(), "it was not silent"),
+                    TurnEvent::BargeIn { .. } => {
+                        ducked = None;
+                        line.machine.agent_speaking(UtteranceId(2));
+                    }
+                    _ => {}
+                }
+            }
+            prop_assert!(ducked.is_none_or(|at| line.now.since(at) <= Duration::from_millis(500)));
+        }
+    }
 }
 
 #[test]
@@ -216,6 +305,7 @@ fn the_turn_runs_from_the_exact_onset_to_the_exact_end() {
     let mut chunk = |line: &mut Line, voiced, last_voiced| {
         n += 1;
         line.now = MediaTime(n * 256);
+        line.machine.handle_sound(line.now, sound(voiced));
         line.machine.handle_voice(line.now, voiced, last_voiced);
         line.drain();
     };

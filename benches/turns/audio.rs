@@ -35,6 +35,8 @@ pub(crate) struct Over {
     pub(crate) begins: usize,
     /// Where the sound begins.
     pub(crate) onset: usize,
+    /// Delay, samples, and gain with which the agent comes back.
+    pub(crate) echo: Option<(usize, f32)>,
     pub(crate) pcm: Vec<i16>,
 }
 
@@ -94,8 +96,9 @@ impl Studio {
     }
 
     /// What the caller said before, the line until the agent speaks, and a sound over the agent's voice: where the agent
-    /// begins, the sound's onset, both in samples, and the audio. `agent` is what the agent says meanwhile.
-    pub(crate) fn sound(&mut self, voice: &str, sound: Sound, agent: &[i16], random: &mut Random) -> Over {
+    /// begins, the sound's onset, both in samples, and the audio before it goes through [`through_g711`]. `agent`: samples of
+    /// what the agent says meanwhile. Of an echo only its path is told: what comes back is what is played.
+    pub(crate) fn sound(&mut self, voice: &str, sound: Sound, agent: usize, random: &mut Random) -> Over {
         let mut pcm = vec![0; 300 * PER_MS];
         pcm.extend(trimmed(&self.say(voice, "hello i would like to talk about the crm").0));
         pcm.extend(vec![0; 1200 * PER_MS]);
@@ -103,7 +106,12 @@ impl Studio {
         let onset = begins + (600 + (random.next() % 900) as usize) * PER_MS;
         let mut before = pcm;
         let mut pcm = vec![0; onset - begins];
+        let mut echo = None;
         match sound {
+            Sound::OverEcho(text) => {
+                pcm.extend(trimmed(&self.say(voice, text).0));
+                echo = Some(way_back(random));
+            }
             Sound::Interruption(text) | Sound::Backchannel(text) => pcm.extend(trimmed(&self.say(voice, text).0)),
             Sound::SideTalk(text) => {
                 let mut far = trimmed(&self.say(voice, text).0);
@@ -112,17 +120,16 @@ impl Studio {
             }
             Sound::Noise(noise) => pcm.extend(make(noise, random)),
             Sound::Echo => {
-                let delay = (50 + (random.next() % 250) as usize) * PER_MS;
-                let down = 10_f32.powf(-(10.0 + 20.0 * random.share() as f32) / 20.0);
-                let mut back = vec![0; delay];
-                back.extend_from_slice(agent);
-                scale(&mut back, down);
-                pcm = back;
+                let (delay, gain) = way_back(random);
+                echo = Some((delay, gain));
+                // Time to say everything, and to be silent in between.
+                pcm = vec![0; delay + agent + 1500 * PER_MS];
             }
         }
         pcm.extend(std::iter::repeat_n(0, 1500 * PER_MS));
         before.extend(pcm);
-        Over { begins, onset: if sound == Sound::Echo { begins } else { onset }, pcm: line(before, random) }
+        let onset = if sound == Sound::Echo { begins } else { onset };
+        Over { begins, onset, echo, pcm: with_line_noise(before, random) }
     }
 }
 
@@ -223,12 +230,28 @@ fn make(noise: Noise, random: &mut Random) -> Vec<i16> {
 }
 
 /// What a G.711 line makes of it.
-fn line(mut pcm: Vec<i16>, random: &mut Random) -> Vec<i16> {
+fn line(pcm: Vec<i16>, random: &mut Random) -> Vec<i16> {
+    let mut pcm = with_line_noise(pcm, random);
+    through_g711(&mut pcm);
+    pcm
+}
+
+fn with_line_noise(mut pcm: Vec<i16>, random: &mut Random) -> Vec<i16> {
     for sample in &mut pcm {
         *sample = sample.saturating_add((white(random) * LINE_NOISE) as i16);
     }
-    let mut octets = vec![0; pcm.len()];
-    g711::encode_ulaw(&pcm, &mut octets);
-    g711::decode_ulaw(&octets, &mut pcm);
     pcm
+}
+
+/// μ-law and back.
+pub(crate) fn through_g711(pcm: &mut [i16]) {
+    let mut octets = vec![0; pcm.len()];
+    g711::encode_ulaw(pcm, &mut octets);
+    g711::decode_ulaw(&octets, pcm);
+}
+
+/// A speakerphone's echo: 50 to 300 ms later, 10 to 30 dB quieter.
+fn way_back(random: &mut Random) -> (usize, f32) {
+    let delay = (50 + (random.next() % 250) as usize) * PER_MS;
+    (delay, 10_f32.powf(-(10.0 + 20.0 * random.share() as f32) / 20.0))
 }

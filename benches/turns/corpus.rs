@@ -24,8 +24,8 @@ impl Random {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[(self.next() % from.len() as u64) as usize]
+    pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[(self.next() % from.len() as u64) as usize]
     }
 }
 
@@ -127,7 +127,7 @@ fn turn(random: &mut Random) -> Turn {
         }
     }
     let pauses_ms = (1..stretches.len()).map(|_| pause(random)).collect();
-    Turn { voice: *random.pick(&VOICES), expect, stretches, pauses_ms }
+    Turn { voice: random.pick(&VOICES), expect, stretches, pauses_ms }
 }
 
 /// Log-normal, median 0.6 s, 95th percentile 2.5 s, cut at 0.15 and 3.5 s: fixed before anything was measured.
@@ -138,20 +138,20 @@ fn pause(random: &mut Random) -> u32 {
 }
 
 fn digits(random: &mut Random) -> (Expectation, String) {
-    let count = *random.pick(&[4_u8, 6, 10]);
+    let count = random.pick(&[4_u8, 6, 10]);
     let mut text = String::new();
     for n in 0..count {
         if n > 0 {
             // People read numbers in groups of two to four.
             text.push_str(if n % 3 == 0 || (n % 3 == 2 && random.share() < 0.3) { " | " } else { " " });
         }
-        text.push_str(*random.pick(DIGITS));
+        text.push_str(random.pick(DIGITS));
     }
     (Expectation::Digits { max: count }, text)
 }
 
 fn fill(random: &mut Random, templates: &[&str]) -> String {
-    let mut text = (*random.pick(templates)).to_owned();
+    let mut text = random.pick(templates).to_owned();
     for (slot, words) in [
         ("{people}", PEOPLE),
         ("{things}", THINGS),
@@ -161,7 +161,7 @@ fn fill(random: &mut Random, templates: &[&str]) -> String {
         ("{letter}", LETTERS),
     ] {
         while let Some(at) = text.find(slot) {
-            text.replace_range(at..at + slot.len(), *random.pick(words));
+            text.replace_range(at..at + slot.len(), random.pick(words));
         }
     }
     text
@@ -180,6 +180,9 @@ pub(crate) enum Sound {
     SideTalk(&'static str),
     /// The agent's own voice, back from the caller's speaker.
     Echo,
+    /// An interruption by a caller whose speaker returns the agent's voice all the time. Came later than the others and
+    /// after the guard against echoes; counted apart.
+    OverEcho(&'static str),
 }
 
 /// Noises without a voice.
@@ -214,25 +217,87 @@ const BACKCHANNELS: &[&str] =
 const SIDE_TALK: &[&str] =
     &["do you want some coffee", "the printer is empty again", "did you see the game last night", "close the door"];
 
-/// Sounds over the agent's voice: two fifths interruptions, the others asides.
+/// What the interruptions are developed on, so that the sentences and voices above stay unseen.
+mod rehearsed {
+    pub(super) const VOICES: [&str; 2] = ["rms", "rms"];
+    pub(super) const INTERRUPTIONS: &[&str] = &[
+        "just a second",
+        "no not that",
+        "wait",
+        "stop it please",
+        "what did you say",
+        "but i need invoices",
+        "hang on a minute",
+        "excuse me",
+        "i would rather have tasks",
+        "actually i changed my mind",
+        "when can i see it",
+        "you got that wrong",
+        "one more thing",
+        "listen to me",
+        "make it simpler",
+    ];
+    pub(super) const BACKCHANNELS: &[&str] = &[
+        "yep",
+        "mhm",
+        "yeah yeah",
+        "okay good",
+        "i know",
+        "right right",
+        "ah okay",
+        "fine",
+        "great",
+        "aha",
+        "yes yes",
+        "cool",
+        "perfect",
+    ];
+    pub(super) const SIDE_TALK: &[&str] =
+        &["dinner is ready", "have you seen my keys", "turn that down please", "i will be there in a minute"];
+}
+
+/// Sounds over the agent's voice: two fifths interruptions, the others asides; and a tenth more over an echo.
 pub(crate) fn sounds(seed: u64, count: usize) -> Vec<(&'static str, Sound)> {
-    let mut random = Random::new(seed ^ 0x5eed);
-    (0..count)
+    let texts = Texts { interruptions: INTERRUPTIONS, backchannels: BACKCHANNELS, side_talk: SIDE_TALK };
+    over_the_agent(seed ^ 0x5eed, count, &VOICES, &texts)
+}
+
+/// The same of what is for development.
+pub(crate) fn rehearsal(seed: u64, count: usize) -> Vec<(&'static str, Sound)> {
+    let texts = Texts {
+        interruptions: rehearsed::INTERRUPTIONS,
+        backchannels: rehearsed::BACKCHANNELS,
+        side_talk: rehearsed::SIDE_TALK,
+    };
+    over_the_agent(seed ^ 0xdecade, count, &rehearsed::VOICES, &texts)
+}
+
+struct Texts {
+    interruptions: &'static [&'static str],
+    backchannels: &'static [&'static str],
+    side_talk: &'static [&'static str],
+}
+
+fn over_the_agent(seed: u64, count: usize, voices: &[&'static str], texts: &Texts) -> Vec<(&'static str, Sound)> {
+    let mut random = Random::new(seed);
+    let mut sounds: Vec<(&'static str, Sound)> = (0..count)
         .map(|n| {
             let sound = match n % 10 {
-                0..=3 => Sound::Interruption(*random.pick(INTERRUPTIONS)),
-                4..=6 => Sound::Backchannel(*random.pick(BACKCHANNELS)),
-                7 => Sound::Noise(*random.pick(&[
+                0..=3 => Sound::Interruption(random.pick(texts.interruptions)),
+                4..=6 => Sound::Backchannel(random.pick(texts.backchannels)),
+                7 => Sound::Noise(random.pick(&[
                     Noise::Cough,
                     Noise::Knock,
                     Noise::Keyboard,
                     Noise::Breath,
                     Noise::Street,
                 ])),
-                8 => Sound::SideTalk(*random.pick(SIDE_TALK)),
+                8 => Sound::SideTalk(random.pick(texts.side_talk)),
                 _ => Sound::Echo,
             };
-            (*random.pick(&VOICES), sound)
+            (random.pick(voices), sound)
         })
-        .collect()
+        .collect();
+    sounds.extend((0..count / 10).map(|_| (random.pick(voices), Sound::OverEcho(random.pick(texts.interruptions)))));
+    sounds
 }

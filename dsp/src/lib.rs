@@ -7,6 +7,7 @@ pub mod cng;
 pub mod codec;
 pub mod correlation;
 pub mod dtmf;
+pub mod echo_guard;
 pub mod gain;
 pub mod jitter;
 pub mod kernel;

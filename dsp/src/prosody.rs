@@ -62,12 +62,24 @@ pub struct Melody {
     count: u64,
     own_pitch: Option<f32>,
     own_level: Option<f32>,
+    /// Looks since they were asked for, and those that had a pitch.
+    fresh: u32,
+    pitched: u32,
 }
 
 impl Default for Melody {
     fn default() -> Self {
         let look = Look { pitch: None, level_dbfs: -96.0 };
-        Self { samples: [0; KEPT], filled: 0, looks: [look; LOOKS], count: 0, own_pitch: None, own_level: None }
+        Self {
+            samples: [0; KEPT],
+            filled: 0,
+            looks: [look; LOOKS],
+            count: 0,
+            own_pitch: None,
+            own_level: None,
+            fresh: 0,
+            pitched: 0,
+        }
     }
 }
 
@@ -91,6 +103,13 @@ impl Melody {
     #[must_use]
     pub fn own_level(&self) -> Option<f32> {
         self.own_level
+    }
+
+    /// Share of the sound since the last question that has a pitch, 0 to 1: voices do, coughs, knocks and wind do not.
+    pub fn take_pitched(&mut self) -> f32 {
+        let share = if self.fresh == 0 { 0.0 } else { self.pitched as f32 / self.fresh as f32 };
+        (self.fresh, self.pitched) = (0, 0);
+        share
     }
 
     /// How the last voice ended; `None` when there was none in the last 800 ms.
@@ -145,6 +164,8 @@ impl Melody {
         let window = &self.samples[KEPT - WINDOW..];
         let level_dbfs = level::dbfs(window);
         let pitch = if level_dbfs < SILENT_DBFS { None } else { self.pitch() };
+        self.fresh += 1;
+        self.pitched += u32::from(pitch.is_some());
         if let Some(pitch) = pitch {
             learn(&mut self.own_pitch, pitch);
             learn(&mut self.own_level, level_dbfs);

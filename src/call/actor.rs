@@ -476,6 +476,7 @@ impl Actor {
             match action {
                 CallAction::Listen(expectation) => talk.lane.listen(expectation),
                 CallAction::Finalize => talk.lane.finalize(),
+                CallAction::Forget => talk.lane.forget(),
                 CallAction::Speak { utterance, generation, text } => talk.lane.speak(utterance, generation, text),
                 CallAction::Duck(ducked) => duck(&self.planes, self.call, ducked),
                 CallAction::Flush(generation) => flush(&self.planes, self.call, &talk.lane, generation),

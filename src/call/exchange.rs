@@ -160,6 +160,8 @@ pub enum CallAction {
     Listen(Expectation),
     /// The turn is over: ask for the final transcript.
     Finalize,
+    /// What the caller is saying is not meant for the agent: it is not to be recognised.
+    Forget,
     /// Say this.
     Speak {
         /// Which utterance.

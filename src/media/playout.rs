@@ -10,7 +10,7 @@ use crate::limits::{FRAME, FRAME_SAMPLES};
 use crate::media::coders::SPEECH_RATE;
 use crate::media::ears::Ears;
 use crate::media::event::{MediaEvent, SessionStats};
-use crate::media::frame::{OutFrame, OutboundConsumer};
+use crate::media::frame::{OutFrame, OutboundConsumer, SaidLevels};
 use crate::media::numbering::Identity;
 use crate::media::pass::Pass;
 use crate::rtp::dtmf::{self, Digits};
@@ -97,6 +97,8 @@ pub(super) struct Playout {
     tones: Option<Generator>,
     /// When the call's audio time was 0.
     opened: Tick,
+    /// How loud it has been of late.
+    said: SaidLevels,
 }
 
 impl Playout {
@@ -113,6 +115,7 @@ impl Playout {
             digits: dtmf::Sender::default(),
             tones: Generator::new(SPEECH_RATE).ok(),
             opened: Tick(0),
+            said: SaidLevels::SILENCE,
         }
     }
 
@@ -124,6 +127,11 @@ impl Playout {
     /// When the next frame is to leave.
     pub(super) fn poll_timeout(&self) -> Tick {
         self.due
+    }
+
+    /// How loud what was sent of late was.
+    pub(super) fn said(&self) -> SaidLevels {
+        self.said
     }
 
     /// Keys to send: as events, or as tones to a peer that has agreed on none.
@@ -174,6 +182,10 @@ impl Playout {
         }
         let timestamp = self.identity.timestamp;
         self.advance(1, units);
+        // Silence until something else is sent.
+        for _ in 0..=missed.min(4) {
+            self.said.push_frame(&[]);
+        }
         if !line.open {
             self.starting = true;
             return;
@@ -198,6 +210,7 @@ impl Playout {
             let mut pcm = [0; FRAME_SAMPLES];
             tones.fill(&mut pcm);
             ears.handle_said(at, &pcm);
+            self.said.amend_frame(&pcm);
             self.push(pass, due, &header, |body| encode(encoder, &pcm, body));
             self.pending = Pending::Digit;
             return;
@@ -208,6 +221,7 @@ impl Playout {
                 let mut pcm = [0; FRAME_SAMPLES];
                 fade_out(frame.samples(), &mut pcm);
                 ears.handle_said(at, &pcm);
+                self.said.amend_frame(&pcm);
                 self.push(pass, due, &header, |body| encode(encoder, &pcm, body));
                 self.pending = Pending::Fade;
                 return;
@@ -222,6 +236,7 @@ impl Playout {
                 let samples = frame.samples();
                 let audible = level::is_louder(samples, AUDIBLE_DBFS);
                 ears.handle_said(at, samples);
+                self.said.amend_frame(samples);
                 self.push(pass, due, &header, |body| encode(encoder, samples, body));
                 Pending::Frame {
                     generation: frame.generation,

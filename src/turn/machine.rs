@@ -25,8 +25,18 @@ const CHUNK_MAX: Duration = Duration::from_millis(32);
 const RUN_GAP: Duration = Duration::from_millis(96);
 /// A judgement "voiced" whose last voice lies further back than this contradicts itself; then the chunk counts as voice.
 const HANG_OVER_MAX: Duration = Duration::from_millis(300);
-/// So far below the caller's own level it is somebody else.
+/// So far below the caller's own level it is somebody else, and not worth falling silent for.
 const FAR_DB: f32 = 15.0;
+/// So far below it may be somebody else.
+const DISTANT_DB: f32 = 10.0;
+/// Before the caller has spoken: quieter than this, dBFS, is nobody's voice into a telephone.
+const FAINT_DBFS: f32 = -46.0;
+/// By this much it must grow to be another sound than the one that was shrugged off.
+const LOUDER_DB: f32 = 6.0;
+/// A sound that stopped for so long is over.
+const SHRUGGED_GAP: Duration = Duration::from_millis(300);
+/// So many words in a sound that was shrugged off are somebody who talks to the agent after all.
+const INSISTING_WORDS: usize = 3;
 /// By this much a level is taken to have fallen within a chunk.
 const LEVEL_FALL_DB: f32 = 3.0;
 /// By this much a chunk the caller's own is: a caller who turns away is followed in some seconds.
@@ -130,12 +140,19 @@ pub struct TurnMachine {
     deaf: bool,
     /// The agent has fallen silent for a sound that may be an interruption.
     suspicion: Option<Suspicion>,
+    /// The loudest of a sound that was no interruption and goes on, dBFS: the agent does not fall silent for it again.
+    shrugged: Option<f32>,
     /// The caller's own level while it was their turn, dBFS.
     caller_level: Option<f32>,
     /// Level of the sound of late, dBFS: what may be an interruption is held against the caller's own.
     sound_level: f32,
     /// How the last voice ended.
     contour: Option<Contour>,
+    /// The sound of the chunk that is judged next.
+    sound: Sound,
+    /// What the agent said last, and that it has come to its question.
+    agent: String,
+    asked: bool,
     events: VecDeque<TurnEvent>,
 }
 
@@ -143,9 +160,12 @@ pub struct TurnMachine {
 #[derive(Clone, Copy, Debug)]
 struct Suspicion {
     onset: MediaTime,
-    /// Voice in it, pauses left out.
+    /// Voice in it, pauses left out, and what of that had a pitch.
     voiced: Duration,
+    pitched: Duration,
     last_voice: MediaTime,
+    /// Its loudest, dBFS.
+    peak: f32,
 }
 
 impl TurnMachine {
@@ -167,9 +187,13 @@ impl TurnMachine {
             utterance: None,
             deaf: false,
             suspicion: None,
+            shrugged: None,
             caller_level: None,
             sound_level: -96.0,
             contour: None,
+            sound: Sound::default(),
+            agent: String::new(),
+            asked: false,
             events: VecDeque::new(),
         }
     }
@@ -197,6 +221,10 @@ impl TurnMachine {
         // A word rises and falls within a few chunks: its loudest stands for it.
         self.sound_level = sound.level_dbfs.max(self.sound_level - LEVEL_FALL_DB);
         self.contour = sound.contour;
+        self.sound = sound;
+        if let Some(suspicion) = &mut self.suspicion {
+            suspicion.peak = suspicion.peak.max(sound.level_dbfs);
+        }
         if self.state == State::Listening && self.run.is_some_and(|run| run.end > self.turn_started) {
             let own = self.caller_level.get_or_insert(self.sound_level);
             *own = self.sound_level.max(*own - OWN_FALL_DB);
@@ -204,7 +232,7 @@ impl TurnMachine {
         if sound.stirring && self.state == State::Speaking && self.suspicion.is_none() && self.is_near() {
             let onset = MediaTime(at.0.saturating_sub(samples(CHUNK_MAX))).max(self.floor);
             self.now = self.now.max(at);
-            self.suspect(Suspicion { onset, voiced: Duration::ZERO, last_voice: self.now });
+            self.suspect(onset, Duration::ZERO, self.now);
         }
     }
 
@@ -221,8 +249,12 @@ impl TurnMachine {
             self.extend_run(end, chunk);
             if let Some(suspicion) = &mut self.suspicion {
                 suspicion.voiced += chunk;
+                suspicion.pitched += chunk.mul_f32(self.sound.pitched.clamp(0.0, 1.0));
                 suspicion.last_voice = suspicion.last_voice.max(end);
             }
+        }
+        if self.now.since(self.last_voiced.max(end)) >= SHRUGGED_GAP {
+            self.shrugged = None;
         }
         self.last_voiced = self.last_voiced.max(end);
         if self.deaf && self.now.since(self.last_voiced) >= AFTER_LONGEST_TURN {
@@ -241,9 +273,29 @@ impl TurnMachine {
     pub fn handle_partial(&mut self, text: &str) {
         self.partial.clear();
         self.partial.push_str(text);
-        if self.suspicion.is_some() && self.state == State::Speaking {
+        if self.state != State::Speaking {
+            return;
+        }
+        if self.suspicion.is_none() && self.shrugged.is_some() && text.split_whitespace().count() >= INSISTING_WORDS {
+            self.shrugged = None;
+        }
+        if self.suspicion.is_some() {
             self.judge();
         }
+    }
+
+    /// What the agent said in the last seconds, lower-case words, and whether it has come to its question: an echo is
+    /// recognised as the one, and a "yes" is an answer after the other.
+    pub fn agent_has_said(&mut self, words: &str, asked: bool) {
+        self.agent.clear();
+        self.agent.push_str(words);
+        self.asked = asked;
+    }
+
+    /// The agent has fallen silent for a sound, and what is said now may be meant.
+    #[must_use]
+    pub const fn is_judging(&self) -> bool {
+        self.suspicion.is_some()
     }
 
     /// A model has judged the pause that lasted at `at`: `probability` that the caller has finished.
@@ -370,13 +422,15 @@ impl TurnMachine {
 
     /// The sound of late may be the caller's: neighbours and the agent's own voice out of a speaker are much quieter.
     fn is_near(&self) -> bool {
-        self.caller_level.is_none_or(|own| self.sound_level >= own - FAR_DB)
+        self.sound_level >= self.caller_level.map_or(FAINT_DBFS, |own| own - FAR_DB)
+            && self.shrugged.is_none_or(|peak| self.sound_level >= peak + LOUDER_DB)
     }
 
-    fn suspect(&mut self, suspicion: Suspicion) {
+    fn suspect(&mut self, onset: MediaTime, voiced: Duration, last_voice: MediaTime) {
         self.partial.clear();
-        self.suspicion = Some(suspicion);
-        self.push(TurnEvent::Duck { at: suspicion.onset });
+        let pitched = voiced.mul_f32(self.sound.pitched.clamp(0.0, 1.0));
+        self.suspicion = Some(Suspicion { onset, voiced, pitched, last_voice, peak: self.sound_level });
+        self.push(TurnEvent::Duck { at: onset });
     }
 
     /// While the agent speaks: a sound makes it fall silent, and then it is either meant or not.
@@ -384,16 +438,21 @@ impl TurnMachine {
         let run = self.run.filter(|run| !self.deaf && self.now.since(run.end) <= RUN_GAP);
         let Some(suspicion) = self.suspicion else {
             if let Some(run) = run.filter(|run| run.voiced >= self.config.duck_after && self.is_near()) {
-                self.suspect(Suspicion { onset: run.start, voiced: run.voiced, last_voice: run.end });
+                self.suspect(run.start, run.voiced, run.end);
             }
             return;
         };
         let evidence = Evidence {
             elapsed: self.now.since(suspicion.onset),
             voiced: suspicion.voiced,
+            pitched: suspicion.pitched,
             quiet: self.now.since(suspicion.last_voice),
+            far: self.caller_level.is_some_and(|own| suspicion.peak < own - DISTANT_DB),
+            maybe_echo: self.sound.maybe_echo,
             words: &self.partial,
+            agent: &self.agent,
             expect: self.expect,
+            asked: self.asked,
         };
         match interruption::judge(&evidence) {
             Verdict::Undecided => {}
@@ -406,6 +465,9 @@ impl TurnMachine {
                 self.enter(Input::VoiceSustained);
             }
             Verdict::Aside => {
+                // Who agrees and goes on speaking is judged anew by what comes next; what is no word is only sound.
+                let goes_on = evidence.quiet < RUN_GAP && self.partial.is_empty();
+                self.shrugged = goes_on.then_some(suspicion.peak);
                 self.suspicion = None;
                 self.run = None;
                 self.partial.clear();
@@ -433,6 +495,9 @@ impl TurnMachine {
 
     fn enter(&mut self, input: Input) {
         let next = self.state.after(input);
+        if next != self.state {
+            self.shrugged = None;
+        }
         if next != State::Speaking {
             self.suspicion = None;
         }

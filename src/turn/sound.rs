@@ -10,6 +10,10 @@ pub struct Sound {
     pub level_dbfs: f32,
     /// The first chunk that may be voice: too little to call it speech, enough to fall silent for.
     pub stirring: bool,
+    /// Share of the chunk that has a pitch, 0 to 1.
+    pub pitched: f32,
+    /// It may be the agent's own voice out of the caller's speaker. (What is so for certain is not reported as voice.)
+    pub maybe_echo: bool,
     /// How the last voice ended; only in a pause.
     pub contour: Option<Contour>,
 }
@@ -17,6 +21,6 @@ pub struct Sound {
 impl Default for Sound {
     /// Silence.
     fn default() -> Self {
-        Self { level_dbfs: -96.0, stirring: false, contour: None }
+        Self { level_dbfs: -96.0, stirring: false, pitched: 0.0, maybe_echo: false, contour: None }
     }
 }
