@@ -15,6 +15,7 @@
 //! | `recogniser/` | what they ask of an engine, and one file an engine |
 //! | `search` | what the embedded recogniser listens for under each expectation |
 //! | `language_model` | 3-gram models from the domain's sentences and word classes (pure) |
+//! | `plain` | what engines write, as words without figures (pure) |
 //! | `network` | what it listens for where the answer has a known shape (pure) |
 //! | `tts/` | the threads that speak: clauses, prompt cache, backlog, flush |
 //! | `synthesiser/` | what it asks of a voice, and one file an engine |
@@ -39,6 +40,7 @@ mod lane;
 pub mod language_model;
 mod network;
 mod normalise;
+mod plain;
 mod plane;
 mod progress;
 pub mod provider;
