@@ -68,10 +68,19 @@ fn main() {
 
 /// Runs `work` for each item on so many callers at once, and shows how far it is.
 fn on_lanes<T: Sync, R: Send>(what: &str, items: &[T], work: impl Fn(usize, &T) -> R + Sync) -> Vec<R> {
+    on_so_many_lanes(LANES, what, items, work)
+}
+
+fn on_so_many_lanes<T: Sync, R: Send>(
+    lanes: usize,
+    what: &str,
+    items: &[T],
+    work: impl Fn(usize, &T) -> R + Sync,
+) -> Vec<R> {
     let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let started = Instant::now();
     std::thread::scope(|scope| {
-        for _ in 0..LANES {
+        for _ in 0..lanes {
             scope.spawn(|| {
                 loop {
                     let n = next.fetch_add(1, Ordering::SeqCst);

@@ -10,7 +10,7 @@
 use super::audio::{self, Over, PER_MS, Studio};
 use super::corpus::{self, Random, Sound};
 use super::ears::{Call, Rig};
-use super::{SEED, on_lanes};
+use super::{SEED, on_so_many_lanes};
 use callwright::id::UtteranceId;
 use callwright::media::SaidLevels;
 use callwright::speech::{SpeechEvent, SpeechLane};
@@ -19,6 +19,8 @@ use callwright::turn::{TurnConfig, TurnEvent, TurnMachine};
 use serde_json::{Map, Value, json};
 use std::sync::Mutex;
 
+/// Callers at once. Few: the recogniser rations its looks at words by the clock, which stands nearly still here.
+const LANES: usize = 2;
 /// Samples in a frame.
 const FRAME: usize = 160;
 /// The fade of a duck.
@@ -83,7 +85,7 @@ pub(crate) fn run(rig: &Rig, count: usize, rehearsal: bool, out: &mut Map<String
     let sounds = if rehearsal { corpus::rehearsal(SEED, count) } else { corpus::sounds(SEED, count) };
     let studio = Mutex::new(Studio::new());
     let agent = studio.lock().expect("alone").say("slt", AGENT).0;
-    let outcomes: Vec<Outcome> = on_lanes("sounds", &sounds, |n, (voice, sound)| {
+    let outcomes: Vec<Outcome> = on_so_many_lanes(LANES, "sounds", &sounds, |n, (voice, sound)| {
         let mut random = Random::new(SEED + 77 * n as u64);
         let over = studio.lock().expect("no lane panicked").sound(voice, *sound, agent.len(), &mut random);
         talk_over(rig, *sound, &over, &agent)
@@ -187,7 +189,7 @@ fn talk_over(rig: &Rig, sound: Sound, over: &Over, agent: &[i16]) -> Outcome {
         let since = (call.at as f64 - over.onset as f64) / PER_MS as f64;
         hear(&mut call, &mut machine, &mut words);
         while let Some(event) = machine.poll_event() {
-            follow(event, since, &mut outcome, &mut playout, &call.lane, &words);
+            follow(event, since, &mut outcome, &mut playout, &call.lane, &mut words);
         }
         if outcome.stopped.is_some() {
             break;
@@ -204,6 +206,9 @@ fn hear(call: &mut Call, machine: &mut TurnMachine, words: &mut String) {
             SpeechEvent::Voice { at, voiced, last_voiced, sound, .. } => {
                 machine.handle_sound(at, sound);
                 machine.handle_voice(at, voiced, last_voiced);
+                if std::env::var_os("TURNS_VERBOSE").is_some_and(|v| v == "2") && machine.is_judging() {
+                    println!("  {:?} {voiced} {sound:?}", at.0 / 8);
+                }
             }
             SpeechEvent::Partial { text, .. } => {
                 words.clone_from(&text);
@@ -221,13 +226,14 @@ fn follow(
     outcome: &mut Outcome,
     playout: &mut Agent<'_>,
     lane: &SpeechLane,
-    words: &str,
+    words: &mut String,
 ) {
     let verbose = std::env::var_os("TURNS_VERBOSE").is_some();
     let sound = outcome.sound;
     match event {
         TurnEvent::Duck { .. } => {
             outcome.ducked.get_or_insert(since);
+            words.clear();
             playout.duck(true);
         }
         TurnEvent::Resume { .. } => {

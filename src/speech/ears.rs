@@ -267,11 +267,13 @@ impl Ear {
         // Its melody is of interest where a voice has just ended.
         let paused = !judgement.voiced && end.0 <= self.tracker.last_voiced().0 + VOICE_AFTER_SAMPLES;
         let contour = if paused { self.melody.contour() } else { None };
+        let likely = self.guard.is_likely();
         let sound = Sound {
             level_dbfs: level::dbfs(&self.chunk),
             stirring: judgement.stirring,
             pitched: self.melody.take_pitched(),
-            maybe_echo: self.guard.is_likely(),
+            maybe_echo: likely && self.guard.path().is_none(),
+            echoes: likely,
             contour,
         };
         self.report(judgement.voiced, sound, end);

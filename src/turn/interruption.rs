@@ -42,6 +42,8 @@ pub struct Evidence<'a> {
     pub far: bool,
     /// It may be the agent's own voice out of the caller's speaker.
     pub maybe_echo: bool,
+    /// That speaker returns the agent's voice, so that its words may be among those recognised.
+    pub echoes: bool,
     /// Words recognised so far, lower case.
     pub words: &'a str,
     /// What the agent said last, lower case: an echo is recognised as this.
@@ -76,7 +78,7 @@ const BACKCHANNEL: &[&str] = &[
     "a", "ah", "aha", "alright", "all", "cool", "correct", "exactly", "fine", "go", "good", "got", "great", "hm",
     "hmm", "i", "it", "mhm", "mm", "mmm", "nice", "of", "course", "oh", "ok", "okay", "perfect", "really", "right",
     "see", "sounds", "sure", "that", "that's", "true", "uh", "uhhuh", "um", "well", "wow", "yeah", "yep", "yes", "yup",
-    "ahead", "huh", "on", "please", "thanks", "thank", "the", "you",
+    "ahead", "huh", "know", "on", "please", "thanks", "thank", "the", "you",
 ];
 
 /// Words that answer a question that can be answered with yes.
@@ -92,7 +94,7 @@ const DIGITS: &[&str] =
 pub fn judge(evidence: &Evidence<'_>) -> Verdict {
     let said: Vec<&str> = words(evidence.agent).collect();
     // The agent's own words are nobody's while they may be its echo.
-    let words: Vec<&str> = words(evidence.words).filter(|word| !(evidence.maybe_echo && said.contains(word))).collect();
+    let words: Vec<&str> = words(evidence.words).filter(|word| !(evidence.echoes && said.contains(word))).collect();
     let is_voice = evidence.pitched >= VOICE_PITCHED;
     if is_voice && words.iter().any(|word| INTERRUPTING.contains(word)) {
         return Verdict::Interruption;
@@ -141,6 +143,7 @@ mod tests {
         quiet: Duration::ZERO,
         far: false,
         maybe_echo: false,
+        echoes: false,
         words: "",
         agent: "",
         expect: Expectation::Open,
@@ -168,7 +171,8 @@ mod tests {
         };
         let asked = |e: Evidence<'static>| Evidence { expect: Expectation::YesNo, asked: true, ..e };
         let digits = |e: Evidence<'static>| Evidence { expect: Expectation::Digits { max: 4 }, ..e };
-        let echo = |e: Evidence<'static>| Evidence { maybe_echo: true, agent: "say stop if that is wrong", ..e };
+        let echo =
+            |e: Evidence<'static>| Evidence { maybe_echo: true, echoes: true, agent: "say stop if that is wrong", ..e };
         let table = [
             // Words decide before time does.
             (heard(160, 160, 0, "no"), Interruption, "an interrupting word"),
@@ -212,7 +216,7 @@ mod tests {
             (words, agent) in ("[a-z ']{0,30}", "[a-z ']{0,30}"),
         ) {
             let evidence = Evidence {
-                pitched: Duration::from_millis(pitched), far, maybe_echo, asked, agent: &agent,
+                pitched: Duration::from_millis(pitched), far, maybe_echo, echoes: maybe_echo || asked, asked, agent: &agent,
                 ..heard(elapsed, voiced, quiet, &words)
             };
             prop_assert_ne!(judge(&evidence), Verdict::Undecided);

@@ -449,6 +449,7 @@ impl TurnMachine {
             quiet: self.now.since(suspicion.last_voice),
             far: self.caller_level.is_some_and(|own| suspicion.peak < own - DISTANT_DB),
             maybe_echo: self.sound.maybe_echo,
+            echoes: self.sound.echoes,
             words: &self.partial,
             agent: &self.agent,
             expect: self.expect,

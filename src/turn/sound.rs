@@ -12,8 +12,11 @@ pub struct Sound {
     pub stirring: bool,
     /// Share of the chunk that has a pitch, 0 to 1.
     pub pitched: f32,
-    /// It may be the agent's own voice out of the caller's speaker. (What is so for certain is not reported as voice.)
+    /// It may be the agent's own voice out of the caller's speaker, which is not certain yet. (What is so for certain is not
+    /// reported as voice.)
     pub maybe_echo: bool,
+    /// The caller's speaker returns the agent's voice, for certain or perhaps.
+    pub echoes: bool,
     /// How the last voice ended; only in a pause.
     pub contour: Option<Contour>,
 }
@@ -21,6 +24,6 @@ pub struct Sound {
 impl Default for Sound {
     /// Silence.
     fn default() -> Self {
-        Self { level_dbfs: -96.0, stirring: false, pitched: 0.0, maybe_echo: false, contour: None }
+        Self { level_dbfs: -96.0, stirring: false, pitched: 0.0, maybe_echo: false, echoes: false, contour: None }
     }
 }
