@@ -191,7 +191,7 @@ fn a_noise_that_goes_on_is_shrugged_off_once_and_a_voice_over_it_is_not() {
     let mut line = Line::new();
     line.agent_speaks(1).silence(1000);
     let noise = Sound { level_dbfs: -30.0, pitched: 0.1, ..Sound::default() };
-    let mut hum = |line: &mut Line, sound: Sound, ms: u64| {
+    let hum = |line: &mut Line, sound: Sound, ms: u64| {
         for _ in 0..ms / 32 {
             line.now = line.now.plus_ms(32);
             line.last_voiced = line.now;

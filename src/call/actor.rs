@@ -539,6 +539,7 @@ fn measure(marks: &Marks, mark: Mark, took: Duration) {
         Mark::TtsFirstAudio => &marks.tts_first_audio,
         Mark::Playout => &marks.playout,
         Mark::BargeInDuck => &marks.barge_in_duck,
+        Mark::BargeInAside => &marks.barge_in_aside,
         Mark::BargeInStop => &marks.barge_in_stop,
         Mark::Greeting => &marks.greeting,
     }

@@ -125,6 +125,8 @@ pub enum Mark {
     Playout,
     /// Caller onset → agent 20 dB down.
     BargeInDuck,
+    /// Caller onset → decision that it was an aside, and the agent goes on.
+    BargeInAside,
     /// Caller onset → last agent sample sent.
     BargeInStop,
     /// ACK → first sample of the greeting on the wire.

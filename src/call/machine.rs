@@ -513,6 +513,9 @@ impl CallMachine {
                 TurnEvent::Resume { at, .. } => {
                     // What was said aside is no part of what the caller says next.
                     self.given_up = Some(at);
+                    if let Some(onset) = self.ducked {
+                        self.measure(Mark::BargeInAside, now.since(onset));
+                    }
                     self.actions.push_back(CallAction::Forget);
                     self.go_on();
                 }

@@ -562,6 +562,50 @@ mod tests {
     }
 
     #[test]
+    fn what_is_forgotten_is_not_answered_and_who_speaks_on_begins_a_turn() {
+        let Some(talk) = talk() else { return };
+        let (jobs, orders) = bounded(8192);
+        let (mut ear, mut events) = ear(None, jobs);
+        let mut at = 0;
+        hear(&mut ear, &mut at, &talk[..8000]);
+        ear.forget();
+        hear(&mut ear, &mut at, &talk[8000..16_000]);
+        let orders: Vec<Job> = orders.try_iter().collect();
+        let cancelled = orders.iter().position(|order| matches!(order, Job::Cancel { .. })).unwrap();
+        let begun = |orders: &[Job]| orders.iter().filter(|order| matches!(order, Job::Begin { .. })).count();
+        assert_eq!((begun(&orders[..cancelled]), begun(&orders[cancelled..])), (1, 1));
+        assert!(std::iter::from_fn(|| events.try_recv().ok()).all(|e| !matches!(e, SpeechEvent::Final { .. })));
+    }
+
+    #[test]
+    fn the_agents_own_voice_is_not_heard_as_speech() {
+        let Some(talk) = talk() else { return };
+        let (jobs, _orders) = bounded(8192);
+        let (mut ear, mut events) = ear(None, jobs);
+        let mut detector = Detector::earshot();
+        let mut said = SaidLevels::SILENCE;
+        let (mut early, mut late) = (0, 0);
+        // Words of half a second, 180 ms later and 14 dB down.
+        let agent = |n: usize| if n / 4000 % 4 == 3 { 0 } else { talk[n] };
+        for frame in 0..400 {
+            let at = frame * 160;
+            said.push_frame(&(at..at + 160).map(agent).collect::<Vec<_>>());
+            let mut pcm = [0; 160];
+            for (k, sample) in pcm.iter_mut().enumerate() {
+                *sample = (at + k).checked_sub(1440).map_or(0, |n| agent(n) / 5);
+            }
+            let frame_in = InFrame { at: MediaTime(at as u64), received: Tick(0), fed: false, len: 160, said, pcm };
+            ear.handle_frame(&frame_in, &mut detector);
+            while let Ok(event) = events.try_recv() {
+                if let SpeechEvent::Voice { voiced: true, .. } = event {
+                    *(if frame < 100 { &mut early } else { &mut late }) += 1;
+                }
+            }
+        }
+        assert!(late <= 6, "{late} of some 180 chunks are taken for speech, {early} before it was known");
+    }
+
+    #[test]
     fn a_turn_whose_orders_find_no_room_is_answered_once_and_cancelled_later() {
         let Some(talk) = talk() else { return };
         // Room for the beginning only.

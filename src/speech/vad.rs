@@ -15,7 +15,7 @@ const QUIET_CHUNKS: u32 = 10;
 /// Probability that counts as voice while somebody speaks, as a share of the threshold for the onset.
 const STAY_SHARE: f32 = 0.7;
 /// Probability from which on it may be the beginning of speech, as a share of the same.
-const STIR_SHARE: f32 = 0.5;
+const STIR_SHARE: f32 = 0.35;
 /// A chunk below this level is silence whatever a model says (about −60 dBFS): comfort noise, or nothing.
 const GATE_MEAN_SQUARE: f32 = 33.0 * 33.0;
 /// The end of speech is the last block within this of the speech's own level (−30 dB as a ratio of powers).

@@ -8,8 +8,9 @@ use super::score::Turn;
 
 /// Within this the agent must be silent, and stay so, when it was interrupted.
 pub const STOPS_WITHIN: Duration = Duration::from_millis(600);
-/// Within this the agent must be talking again after a sound that was none of its business.
-pub const GOES_ON_WITHIN: Duration = Duration::from_millis(1000);
+/// Within this the agent must be talking again after a sound that was none of its business: half a second to judge it, and as
+/// much again where the sentence had a pause of its own. (That it went on and did not begin anew, an `expect` shows.)
+pub const GOES_ON_WITHIN: Duration = Duration::from_millis(1200);
 
 /// What the agent should do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -29,8 +29,8 @@ const FIRST_PARTIAL: usize = 256 * PER_MS;
 const FIRST_PIECE_MAX: usize = 450 * PER_MS;
 /// New audio between two looks at the words.
 const PARTIAL_EVERY: usize = 400 * PER_MS;
-/// The same in the first [`EARLY_WORDS`] of a turn: whoever begins while the agent speaks is judged by these words, and the
-/// first look often finds half of one.
+/// The same in the first [`EARLY_WORDS`] of a turn while there are none: whoever begins while the agent speaks is judged by
+/// these words, and the first look often finds half of one, of which the model makes nothing.
 const EARLY_WORDS_EVERY: usize = 96 * PER_MS;
 const EARLY_WORDS: usize = 900 * PER_MS;
 /// Words so far are not looked for more often than this by the clock, however fast the audio comes.
@@ -178,7 +178,7 @@ impl MoonshineRecogniser {
         if turn.decoded_to == 0 {
             return held >= turn.first_at;
         }
-        if held <= EARLY_WORDS {
+        if held <= EARLY_WORDS && turn.words.is_empty() {
             return held - turn.decoded_to >= EARLY_WORDS_EVERY && now >= self.rest_until;
         }
         let due = (PARTIAL_SHARE * self.words_cost.samples(held)).max(PARTIAL_EVERY as f64);
