@@ -5,7 +5,7 @@ use callwright::call::record::EndClass;
 use callwright::conversation::{AppFacts, BuildStage, BuildUpdate, Dialogue, Expectation, Outcome, Persona, WordTime};
 use callwright::id::{Generation, UtteranceId};
 use callwright::time::{MediaTime, Tick};
-use callwright::turn::{TurnConfig, TurnMachine};
+use callwright::turn::{Sound, TurnConfig, TurnMachine};
 use std::time::Duration;
 
 /// A caller, a clock and everything that the call did.
@@ -71,7 +71,12 @@ impl Rig {
             let onset_tick = self.onset_ms.map(|ms| Tick(ms * 1_000_000));
             let (at, last) = (MediaTime(self.now_ms * 8), MediaTime(self.last_voiced_ms * 8));
             let last_voiced_tick = Tick(self.last_voiced_ms * 1_000_000);
-            self.tell(CallInput::Voice { at, voiced, last_voiced: last, last_voiced_tick, onset_tick });
+            let sound = Sound {
+                level_dbfs: if voiced { -20.0 } else { -70.0 },
+                pitched: if voiced { 0.8 } else { 0.0 },
+                ..Sound::default()
+            };
+            self.tell(CallInput::Voice { at, voiced, last_voiced: last, last_voiced_tick, onset_tick, sound });
         }
     }
 
@@ -321,8 +326,13 @@ fn a_barge_in_flushes_and_the_transcript_keeps_what_was_heard() {
     rig.tell(CallInput::Spoken { utterance, words: vec![word("Hello,", 300), word("this", 700), word("is", 1500)] });
     let onset = rig.now_ms;
     rig.tell(CallInput::Onset(MediaTime(onset * 8)));
-    rig.pass(160, true);
-    assert_eq!(rig.count(|a| matches!(a, CallAction::Flush(Generation(1)))), 1, "within 160 ms of voice");
+    rig.pass(32, true);
+    assert_eq!(rig.count(|a| matches!(a, CallAction::Duck(true))), 1, "it falls silent with the first voice");
+    rig.tell(CallInput::Ducked(utterance, Tick((onset + 45) * 1_000_000)));
+    rig.pass(128, true);
+    rig.tell(CallInput::Partial("wait".to_owned()));
+    assert_eq!(rig.count(|a| matches!(a, CallAction::Flush(Generation(1)))), 1, "with the first word");
+    assert_eq!(rig.measured(Mark::BargeInDuck), [Duration::from_micros(49_500)]);
     rig.flushed(1, Some(utterance), 8_480);
     let cut = rig.done.iter().find_map(|a| match a {
         CallAction::Note(said) if said.speaker == Speaker::Agent => said.heard.clone(),
@@ -332,6 +342,40 @@ fn a_barge_in_flushes_and_the_transcript_keeps_what_was_heard() {
     assert_eq!(cut.as_deref(), Some("Hello, this"));
     let stop = rig.measured(Mark::BargeInStop);
     assert_eq!(stop, [Duration::from_millis(rig.now_ms - onset)], "from the first voiced sample on");
+}
+
+#[test]
+fn an_aside_stops_nothing_and_is_no_part_of_the_next_turn() {
+    let mut rig = Rig::answered();
+    rig.tell(CallInput::FirstAudible(rig.utterance, rig.tick()));
+    rig.pass(288, true);
+    rig.tell(CallInput::Partial("yeah".to_owned()));
+    rig.pass(320, false);
+    assert_eq!(rig.count(|a| matches!(a, CallAction::Duck(true))), 1);
+    assert_eq!(rig.count(|a| matches!(a, CallAction::Duck(false))), 1, "it goes on");
+    assert_eq!(rig.count(|a| matches!(a, CallAction::Flush(_))), 0);
+    assert_eq!(rig.count(|a| matches!(a, CallAction::Forget)), 1, "it is not recognised");
+    assert_eq!(rig.count(|a| matches!(a, CallAction::Finalize)), 0, "nobody waits for its words");
+    // They were on their way already.
+    rig.recognised("yeah");
+    rig.agent_finishes();
+    rig.caller_says("i need a crm with contacts and deals");
+    let turn = rig.done.iter().rev().find_map(|a| match a {
+        CallAction::Note(said) if said.speaker == Speaker::Caller => Some(said.text.clone()),
+        _ => None,
+    });
+    assert_eq!(turn.as_deref(), Some("i need a crm with contacts and deals"));
+}
+
+#[test]
+fn an_utterance_that_was_over_when_it_was_to_fall_silent_leaves_the_next_one_audible() {
+    let mut rig = Rig::answered();
+    let utterance = rig.utterance;
+    rig.tell(CallInput::FirstAudible(utterance, rig.tick()));
+    rig.pass(64, true);
+    assert_eq!(rig.count(|a| matches!(a, CallAction::Duck(true))), 1);
+    rig.tell(CallInput::Played { utterance, samples: 16_000, end: true });
+    assert_eq!(rig.count(|a| matches!(a, CallAction::Duck(false))), 1);
 }
 
 #[test]

@@ -6,8 +6,14 @@ use callwright::conversation::Expectation;
 use callwright::id::UtteranceId;
 use callwright::limits::{ENDPOINT_MAX, TURN_MAX};
 use callwright::time::MediaTime;
-use callwright::turn::{State, TurnConfig, TurnEvent, TurnMachine};
+use callwright::turn::{Sound, State, TurnConfig, TurnEvent, TurnMachine};
 use proptest::prelude::*;
+
+/// A voice as loud as any, or silence.
+fn sound(voiced: bool) -> Sound {
+    let voice = Sound { level_dbfs: -20.0, pitched: 0.8, ..Sound::default() };
+    if voiced { voice } else { Sound::default() }
+}
 
 /// A call whose audio is a script.
 struct Line {
@@ -33,6 +39,7 @@ impl Line {
             if voiced {
                 self.last_voiced = self.now;
             }
+            self.machine.handle_sound(self.now, sound(voiced));
             self.machine.handle_voice(self.now, voiced, self.last_voiced);
             self.drain();
         }
@@ -63,6 +70,8 @@ impl Line {
         let names = self.events.iter().map(|e| match e {
             TurnEvent::UserStarted { continues: false, .. } => "started",
             TurnEvent::UserStarted { continues: true, .. } => "continued",
+            TurnEvent::Duck { .. } => "duck",
+            TurnEvent::Resume { .. } => "resume",
             TurnEvent::BargeIn { .. } => "barge-in",
             TurnEvent::EndOfTurn { .. } => "end",
             TurnEvent::NoInput { .. } => "no input",
@@ -145,22 +154,145 @@ fn dictated_digits_may_come_slowly() {
 }
 
 #[test]
-fn speaking_over_the_agent_interrupts_it_quickly() {
+fn at_a_sound_the_agent_falls_silent_and_a_word_takes_the_turn() {
     let mut line = Line::new();
     line.silence(200).agent_speaks(1).silence(1000);
     let onset = line.now;
-    line.voice(96);
-    assert_eq!(line.names(), Vec::<&str>::new(), "not yet");
-    line.voice(64);
-    assert_eq!(line.names(), ["barge-in"]);
-    let TurnEvent::BargeIn { at } = line.events[0] else { panic!() };
+    line.voice(32);
+    assert_eq!(line.names(), ["duck"]);
+    assert_eq!(line.machine.state(), State::Speaking);
+    line.voice(128);
+    line.machine.handle_partial("wait");
+    assert_eq!(line.names(), ["duck", "barge-in"]);
+    let TurnEvent::BargeIn { at } = line.events[1] else { panic!() };
     assert_eq!(at, onset);
     assert_eq!(line.now.since(onset), Duration::from_millis(160));
     assert_eq!(line.machine.state(), State::Listening);
     // The flush is confirmed later; it changes nothing.
     line.machine.agent_silent(UtteranceId(1));
     line.voice(500).silence(1500);
-    assert_eq!(line.names(), ["barge-in", "end"]);
+    assert_eq!(line.names(), ["duck", "barge-in", "end"]);
+}
+
+#[test]
+fn without_a_word_whoever_speaks_on_for_half_a_second_takes_the_turn() {
+    let mut line = Line::new();
+    line.agent_speaks(1).silence(1000);
+    let onset = line.now;
+    line.voice(416);
+    assert_eq!(line.names(), ["duck"]);
+    line.voice(32);
+    assert_eq!(line.names(), ["duck", "barge-in"]);
+    assert_eq!(line.now.since(onset), Duration::from_millis(448));
+}
+
+#[test]
+fn a_noise_that_goes_on_is_shrugged_off_once_and_a_voice_over_it_is_not() {
+    let mut line = Line::new();
+    line.agent_speaks(1).silence(1000);
+    let noise = Sound { level_dbfs: -30.0, pitched: 0.1, ..Sound::default() };
+    let hum = |line: &mut Line, sound: Sound, ms: u64| {
+        for _ in 0..ms / 32 {
+            line.now = line.now.plus_ms(32);
+            line.last_voiced = line.now;
+            line.machine.handle_sound(line.now, sound);
+            line.machine.handle_voice(line.now, true, line.last_voiced);
+        }
+        line.drain();
+    };
+    hum(&mut line, noise, 4000);
+    assert_eq!(line.names(), ["duck", "resume"], "the agent does not stammer");
+    hum(&mut line, Sound { level_dbfs: -20.0, pitched: 0.8, ..noise }, 480);
+    assert_eq!(line.names(), ["duck", "resume", "duck", "barge-in"]);
+}
+
+#[test]
+fn who_has_agreed_and_goes_on_is_heard() {
+    let mut line = Line::new();
+    line.agent_speaks(1).silence(1000).voice(256);
+    line.machine.handle_partial("okay");
+    line.voice(192);
+    assert_eq!(line.names(), ["duck", "resume"], "nothing but agreement so far");
+    line.voice(288);
+    line.machine.handle_partial("but leave");
+    assert_eq!(line.names(), ["duck", "resume", "duck", "barge-in"]);
+}
+
+#[test]
+fn what_is_much_quieter_than_the_caller_is_somebody_else() {
+    let mut line = Line::new();
+    line.voice(1000).silence(1500).agent_speaks(1).silence(1000);
+    let mut far = |level_dbfs: f32| {
+        let before = line.names().len();
+        for _ in 0..20 {
+            line.now = line.now.plus_ms(32);
+            line.last_voiced = line.now;
+            line.machine.handle_sound(line.now, Sound { level_dbfs, ..sound(true) });
+            line.machine.handle_voice(line.now, true, line.last_voiced);
+        }
+        line.silence(1000);
+        line.names().split_off(before)
+    };
+    assert_eq!(far(-37.0), Vec::<&str>::new(), "the other end of the room");
+    assert_eq!(far(-32.0), ["duck", "resume"], "a television");
+    assert_eq!(far(-22.0)[..2], ["duck", "barge-in"]);
+}
+
+proptest! {
+    /// Whatever was heard: half a second after it fell silent the agent speaks again or has lost its turn.
+    #[test]
+    fn silence_ends(steps in proptest::collection::vec((any::<bool>(), -60.0f32..0.0, 0.0f32..1.0, "[a-z ]{0,9}"), 0..100)) {
+        let mut line = Line::new();
+        line.agent_speaks(1).silence(100);
+        let mut ducked = None;
+        for (voiced, level_dbfs, pitched, words) in steps {
+            line.now = line.now.plus_ms(32);
+            line.last_voiced = if voiced { line.now } else { line.last_voiced };
+            line.machine.handle_sound(line.now, Sound { level_dbfs, pitched, stirring: voiced, ..Sound::default() });
+            line.machine.handle_voice(line.now, voiced, line.last_voiced);
+            line.machine.handle_partial(&words);
+            line.drain();
+            for event in std::mem::take(&mut line.events) {
+                match event {
+                    TurnEvent::Duck { .. } => ducked = Some(line.now),
+                    TurnEvent::Resume { .. } => prop_assert!(ducked.take().is_some(), "it was not silent"),
+                    TurnEvent::BargeIn { .. } => {
+                        ducked = None;
+                        line.machine.agent_speaking(UtteranceId(2));
+                    }
+                    _ => {}
+                }
+            }
+            prop_assert!(ducked.is_none_or(|at| line.now.since(at) <= Duration::from_millis(500)));
+        }
+    }
+}
+
+#[test]
+fn an_aside_lets_the_agent_go_on_and_the_next_one_is_judged_anew() {
+    for (ms, words) in [(96, ""), (288, "yeah"), (352, "okay"), (64, "")] {
+        let mut line = Line::new();
+        line.agent_speaks(1).silence(1000).voice(ms);
+        line.machine.handle_partial(words);
+        line.silence(600);
+        assert_eq!(line.names(), ["duck", "resume"], "{ms} ms of {words:?}");
+        assert_eq!(line.machine.state(), State::Speaking);
+        let TurnEvent::Resume { onset, at } = line.events[1] else { panic!() };
+        assert!(at.since(onset) <= Duration::from_millis(530), "{:?}", at.since(onset));
+        // What was recognised of the aside does not count for the next sound.
+        line.voice(160);
+        assert_eq!(line.names(), ["duck", "resume", "duck"]);
+        line.machine.handle_partial("no");
+        assert_eq!(line.names(), ["duck", "resume", "duck", "barge-in"]);
+    }
+}
+
+#[test]
+fn a_pause_within_the_first_words_is_no_end() {
+    let mut line = Line::new();
+    line.agent_speaks(1).silence(1000).voice(256).silence(96).voice(128);
+    line.machine.handle_partial("could you");
+    assert_eq!(line.names(), ["duck", "barge-in"]);
 }
 
 #[test]
@@ -173,13 +305,19 @@ fn the_turn_runs_from_the_exact_onset_to_the_exact_end() {
     let mut chunk = |line: &mut Line, voiced, last_voiced| {
         n += 1;
         line.now = MediaTime(n * 256);
+        line.machine.handle_sound(line.now, sound(voiced));
         line.machine.handle_voice(line.now, voiced, last_voiced);
         line.drain();
     };
     for k in 12..16 {
         chunk(&mut line, true, MediaTime(k * 256));
     }
-    assert_eq!(line.events, [TurnEvent::BargeIn { at: MediaTime(10 * 256 + 40) }]);
+    let onset = MediaTime(10 * 256 + 40);
+    assert_eq!(line.events, [TurnEvent::Duck { at: onset }]);
+    line.machine.handle_partial("no");
+    line.drain();
+    assert_eq!(line.events[1], TurnEvent::BargeIn { at: onset });
+    line.machine.handle_partial("");
     let ended = MediaTime(15 * 256 - 32);
     for _ in 0..4 {
         chunk(&mut line, true, ended);
@@ -187,20 +325,20 @@ fn the_turn_runs_from_the_exact_onset_to_the_exact_end() {
     for _ in 0..40 {
         chunk(&mut line, false, ended);
     }
-    let Some(TurnEvent::EndOfTurn { at, waited }) = line.events.get(1) else { panic!("{:?}", line.events) };
+    let Some(TurnEvent::EndOfTurn { at, waited }) = line.events.get(2) else { panic!("{:?}", line.events) };
     // Nothing was recognised, so 800 ms, counted from the last sound that was reported.
     assert!(waited.as_millis() >= 800 && waited.as_millis() < 835, "{waited:?}");
     assert_eq!(at.since(MediaTime(15 * 256)), *waited);
 }
 
 #[test]
-fn a_blip_does_not_interrupt_the_agent() {
+fn blips_do_not_interrupt_the_agent() {
     let mut line = Line::new();
     line.agent_speaks(1);
     for _ in 0..20 {
         line.voice(64).silence(256);
     }
-    assert_eq!(line.names(), Vec::<&str>::new());
+    assert_eq!(line.names(), ["duck", "resume"].repeat(20));
     assert_eq!(line.machine.state(), State::Speaking);
 }
 
@@ -307,7 +445,7 @@ proptest! {
     fn any_order_of_events(steps in proptest::collection::vec(step(), 0..200)) {
         let mut machine = TurnMachine::new(TurnConfig::default());
         let mut clock = 0u64;
-        let mut open = false;
+        let (mut open, mut ducked) = (false, false);
         let mut last = MediaTime(0);
         for step in steps {
             match step {
@@ -330,9 +468,13 @@ proptest! {
                 Step::Nothing => machine.nothing_to_say(),
                 Step::Key(at) => machine.digit(MediaTime(at)),
             }
+            if machine.state() != State::Speaking {
+                ducked = false;
+            }
             while let Some(event) = machine.poll_event() {
                 match event {
                     TurnEvent::UserStarted { at, .. } | TurnEvent::BargeIn { at } => {
+                        ducked = false;
                         prop_assert!(at >= last, "{at:?} before {last:?}");
                         last = at;
                         open = true;
@@ -344,6 +486,14 @@ proptest! {
                         open = false;
                     }
                     TurnEvent::NoInput { .. } => prop_assert_ne!(machine.state(), State::Listening),
+                    TurnEvent::Duck { .. } => {
+                        prop_assert_eq!(machine.state(), State::Speaking);
+                        prop_assert!(!std::mem::replace(&mut ducked, true), "silent twice");
+                    }
+                    TurnEvent::Resume { onset, at } => {
+                        prop_assert!(std::mem::replace(&mut ducked, false), "goes on without having fallen silent");
+                        prop_assert!(at >= onset);
+                    }
                 }
             }
         }

@@ -7,7 +7,7 @@ use super::channel::Packet;
 use callwright::conversation::{Expectation, domain};
 use callwright::id::CallId;
 use callwright::limits::{INBOUND_RING_FRAMES, OUTBOUND_RING_FRAMES};
-use callwright::media::{InFrame, InboundProducer, OutFrame, OutboundConsumer, SpeechEnds};
+use callwright::media::{InFrame, InboundProducer, OutFrame, OutboundConsumer, SaidLevels, SpeechEnds};
 use callwright::os::clock;
 use callwright::os::wake::Wake;
 use callwright::speech::{Part, SpeechConfig, SpeechEvent, SpeechLane, SpeechPlane};
@@ -134,6 +134,7 @@ impl Call {
             received: clock::monotonic(),
             fed: packet.lost,
             len: packet.pcm.len() as u16,
+            said: SaidLevels::SILENCE,
             pcm: packet.pcm,
         };
         self.at += packet.pcm.len() as u64;

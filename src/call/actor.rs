@@ -418,6 +418,7 @@ impl Actor {
         let input = match event {
             MediaEvent::Digit { digit, at, .. } => CallInput::Digit(digit, at),
             MediaEvent::FirstAudible { utterance, at, .. } => CallInput::FirstAudible(utterance, at),
+            MediaEvent::Ducked { utterance, at, .. } => CallInput::Ducked(utterance, at),
             MediaEvent::Played { end: true, .. } if self.seat.is_some() => {
                 self.end = Some(CallEnd::new(EndClass::AgentHungUp, "it was played to its end"));
                 return;
@@ -475,7 +476,9 @@ impl Actor {
             match action {
                 CallAction::Listen(expectation) => talk.lane.listen(expectation),
                 CallAction::Finalize => talk.lane.finalize(),
+                CallAction::Forget => talk.lane.forget(),
                 CallAction::Speak { utterance, generation, text } => talk.lane.speak(utterance, generation, text),
+                CallAction::Duck(ducked) => duck(&self.planes, self.call, ducked),
                 CallAction::Flush(generation) => flush(&self.planes, self.call, &talk.lane, generation),
                 CallAction::Submit(manifest) => talk.submit(&self.planes, *manifest),
                 CallAction::LookUp(subject) => talk.look_up(&self.planes, subject),
@@ -514,6 +517,12 @@ impl Actor {
     }
 }
 
+fn duck(planes: &Planes, call: CallId, ducked: bool) {
+    if planes.media.send(MediaCommand::Duck { call, ducked }).is_err() {
+        warn!(%call, "the media worker takes no commands; the agent neither falls silent nor goes on");
+    }
+}
+
 fn flush(planes: &Planes, call: CallId, lane: &SpeechLane, generation: Generation) {
     lane.flush(generation);
     if planes.media.send(MediaCommand::FlushPlayout { call, generation }).is_err() {
@@ -529,6 +538,8 @@ fn measure(marks: &Marks, mark: Mark, took: Duration) {
         Mark::Think => &marks.think,
         Mark::TtsFirstAudio => &marks.tts_first_audio,
         Mark::Playout => &marks.playout,
+        Mark::BargeInDuck => &marks.barge_in_duck,
+        Mark::BargeInAside => &marks.barge_in_aside,
         Mark::BargeInStop => &marks.barge_in_stop,
         Mark::Greeting => &marks.greeting,
     }
@@ -538,8 +549,8 @@ fn measure(marks: &Marks, mark: Mark, took: Duration) {
 /// `None`: nothing that the conversation could do about it.
 fn speech_input(call: CallId, event: SpeechEvent) -> Option<CallInput> {
     Some(match event {
-        SpeechEvent::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick } => {
-            CallInput::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick }
+        SpeechEvent::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick, sound } => {
+            CallInput::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick, sound }
         }
         SpeechEvent::Partial { text, .. } => CallInput::Partial(text),
         SpeechEvent::EndOfTurn { at, probability } => CallInput::EndOfTurn { at, probability },

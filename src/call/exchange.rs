@@ -6,6 +6,7 @@ use crate::conversation::{AppFacts, BuildUpdate, Expectation, WordTime};
 use crate::id::{Generation, UtteranceId};
 use crate::pipeline::manifest::BuildManifest;
 use crate::time::{MediaTime, Tick};
+use crate::turn::Sound;
 use std::time::Duration;
 
 /// What reaches a call.
@@ -25,6 +26,8 @@ pub enum CallInput {
         last_voiced_tick: Tick,
         /// When the first loud sample of this stretch of voice reached us.
         onset_tick: Option<Tick>,
+        /// What it sounded like.
+        sound: Sound,
     },
     /// Speech began with this sample.
     Onset(MediaTime),
@@ -57,6 +60,8 @@ pub enum CallInput {
         /// Its words and where they end.
         words: Vec<WordTime>,
     },
+    /// The agent has fallen silent in the middle of an utterance; the fading frame was sent then.
+    Ducked(UtteranceId, Tick),
     /// The first audible sample of an utterance is on the wire.
     FirstAudible(UtteranceId, Tick),
     /// Samples of an utterance sent so far.
@@ -118,6 +123,10 @@ pub enum Mark {
     TtsFirstAudio,
     /// First synthesised samples → first agent sample on the wire.
     Playout,
+    /// Caller onset → agent 20 dB down.
+    BargeInDuck,
+    /// Caller onset → decision that it was an aside, and the agent goes on.
+    BargeInAside,
     /// Caller onset → last agent sample sent.
     BargeInStop,
     /// ACK → first sample of the greeting on the wire.
@@ -153,6 +162,8 @@ pub enum CallAction {
     Listen(Expectation),
     /// The turn is over: ask for the final transcript.
     Finalize,
+    /// What the caller is saying is not meant for the agent: it is not to be recognised.
+    Forget,
     /// Say this.
     Speak {
         /// Which utterance.
@@ -162,6 +173,8 @@ pub enum CallAction {
         /// What to say.
         text: String,
     },
+    /// Let what is being said fall silent, or go on from where it did.
+    Duck(bool),
     /// Drop everything of an older generation, in synthesis and in playout.
     Flush(Generation),
     /// Hand an approved manifest to the pipeline.

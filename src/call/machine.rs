@@ -30,6 +30,12 @@ const GIVEN_UP_SLACK_MS: u64 = 100;
 /// A transcript that ends this long before the turn's last voice is of its first part only.
 const FIRST_PART_MIN: Duration = Duration::from_millis(200);
 
+/// An echo is of what was said in this time.
+const RECENT_MS: u64 = 3000;
+/// With so much of the question to come, "yes" is not yet its answer.
+const QUESTION_LEFT_MS: u64 = 1500;
+/// From the sending of the fading frame to 20 dB down: nine tenths of its fade.
+const DUCK_FADE: Duration = Duration::from_micros(4_500);
 /// Keys come at least this far apart: a tone lasts 40 ms at least, and so does the pause after it (Q.24).
 const KEY_APART_MIN: Duration = Duration::from_millis(40);
 
@@ -48,6 +54,21 @@ struct Saying {
     progress: Tick,
     /// Set when this utterance answers a caller's turn.
     answers: Option<Tick>,
+}
+
+impl Saying {
+    /// What was said in the last [`RECENT_MS`], lower case, and whether its last sentence, the question, is nearly over.
+    fn said_last(&self) -> (String, bool) {
+        let now_ms = self.sent / 8;
+        let said = self.words.iter().filter(|word| u64::from(word.start_ms) <= now_ms);
+        let recent = said.filter(|word| u64::from(word.end_ms) + RECENT_MS >= now_ms);
+        let recent: Vec<String> = recent.map(|word| word.word.to_lowercase()).collect();
+        let (before, last) = self.words.split_at(self.words.len().saturating_sub(1));
+        let begins = before.iter().rposition(|word| word.word.ends_with(['.', '?', '!'])).map_or(0, |at| at + 1);
+        let asked = self.words.get(begins).is_some_and(|first| u64::from(first.start_ms) <= now_ms)
+            && last.iter().all(|last| u64::from(last.end_ms) <= now_ms + QUESTION_LEFT_MS);
+        (recent.join(" "), asked)
+    }
 }
 
 /// An utterance that was cut off and waits for the account of what was sent.
@@ -100,6 +121,8 @@ pub struct CallMachine {
     onset: Tick,
     /// Onset of the speech that cuts the agent short.
     interrupted: Option<Tick>,
+    /// Onset of the sound for which the agent has fallen silent.
+    ducked: Option<Tick>,
     /// When the last key came.
     keyed: Option<Tick>,
     /// When the ACK came, until the greeting is heard.
@@ -143,6 +166,7 @@ impl CallMachine {
             last_voiced_at: MediaTime(0),
             onset: Tick(0),
             interrupted: None,
+            ducked: None,
             keyed: None,
             confirmed: None,
             end_of_turn: None,
@@ -202,7 +226,7 @@ impl CallMachine {
     /// Everything that needs an answered call.
     fn handle_talk(&mut self, now: Tick, input: CallInput) {
         match input {
-            CallInput::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick } => {
+            CallInput::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick, sound } => {
                 self.onset = onset_tick.unwrap_or(last_voiced_tick);
                 if voiced {
                     self.last_voiced = last_voiced_tick;
@@ -210,6 +234,7 @@ impl CallMachine {
                 }
                 self.voiced = voiced;
                 self.audio_now = self.audio_now.max(at);
+                self.turn.handle_sound(at, sound);
                 self.turn.handle_voice(at, voiced, last_voiced);
                 self.follow_turn(now);
             }
@@ -218,6 +243,12 @@ impl CallMachine {
                 self.follow_turn(now);
             }
             CallInput::Partial(text) => {
+                if self.turn.is_judging()
+                    && let Some(said) = &self.saying
+                {
+                    let (words, asked) = said.said_last();
+                    self.turn.agent_has_said(&words, asked);
+                }
                 self.turn.handle_partial(&text);
                 self.follow_turn(now);
             }
@@ -234,6 +265,7 @@ impl CallMachine {
                     said.words = words;
                 }
             }
+            CallInput::Ducked(utterance, at) => self.handle_ducked(utterance, at),
             CallInput::FirstAudible(utterance, at) => self.handle_first_audible(now, utterance, at),
             CallInput::Played { utterance, samples, end } => {
                 if let Some(said) = self.said(utterance) {
@@ -407,6 +439,13 @@ impl CallMachine {
         }
     }
 
+    fn handle_ducked(&mut self, utterance: UtteranceId, at: Tick) {
+        let audible = self.saying.as_ref().is_some_and(|s| s.utterance == utterance && s.audible);
+        if let Some(onset) = self.ducked.filter(|_| audible) {
+            self.measure(Mark::BargeInDuck, (at + DUCK_FADE).since(onset));
+        }
+    }
+
     fn handle_flushed(
         &mut self,
         generation: Generation,
@@ -467,10 +506,24 @@ impl CallMachine {
                         self.carried.clear();
                     }
                 }
+                TurnEvent::Duck { .. } => {
+                    self.ducked = Some(self.onset);
+                    self.actions.push_back(CallAction::Duck(true));
+                }
+                TurnEvent::Resume { at, .. } => {
+                    // What was said aside is no part of what the caller says next.
+                    self.given_up = Some(at);
+                    if let Some(onset) = self.ducked {
+                        self.measure(Mark::BargeInAside, now.since(onset));
+                    }
+                    self.actions.push_back(CallAction::Forget);
+                    self.go_on();
+                }
                 TurnEvent::BargeIn { .. } => {
                     self.caller_speaking = true;
                     self.carried.clear();
-                    self.interrupted = self.saying.as_ref().is_some_and(|s| s.audible).then_some(self.onset);
+                    let onset = self.ducked.unwrap_or(self.onset);
+                    self.interrupted = self.saying.as_ref().is_some_and(|s| s.audible).then_some(onset);
                     self.cut_playout();
                 }
                 TurnEvent::EndOfTurn { .. } => {
@@ -514,8 +567,16 @@ impl CallMachine {
         }
     }
 
+    /// Takes back that the agent fell silent.
+    fn go_on(&mut self) {
+        if self.ducked.take().is_some() {
+            self.actions.push_back(CallAction::Duck(false));
+        }
+    }
+
     fn say(&mut self, now: Tick, text: String) {
         self.cut_playout();
+        self.go_on();
         self.utterances += 1;
         let utterance = UtteranceId(self.utterances);
         let answers = self.answering.take();
@@ -565,12 +626,15 @@ impl CallMachine {
             self.account(lost.said, Duration::ZERO);
         }
         self.cuts.push_back(Cut { generation: self.generation, said, onset: self.interrupted.take() });
+        // The flush ends that as well.
+        self.ducked = None;
         self.actions.push_back(CallAction::Flush(self.generation));
     }
 
     fn finish_saying(&mut self, now: Tick) {
         let Some(said) = self.saying.take() else { return };
         self.turn.agent_silent(said.utterance);
+        self.go_on();
         let words = said.text.split_whitespace().count();
         if said.words.len() >= words {
             self.dialogue.cut_off(&said.text, words);

@@ -54,6 +54,7 @@ impl CallEvent {
                         | MediaEvent::FirstPacket { .. }
                         | MediaEvent::Digit { .. }
                         | MediaEvent::FirstAudible { .. }
+                        | MediaEvent::Ducked { .. }
                         | MediaEvent::Played { .. }
                         | MediaEvent::Flushed { .. }
                 )

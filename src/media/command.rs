@@ -48,6 +48,14 @@ pub enum MediaCommand {
         /// Oldest generation that may still be sent.
         generation: Generation,
     },
+    /// Falls silent with the next frame (5 ms of fading; answered by `Ducked` where something was being said), or goes on
+    /// from the very sample at which it began to fade. `FlushPlayout` ends it as well.
+    Duck {
+        /// The call.
+        call: CallId,
+        /// True to fall silent, false to go on.
+        ducked: bool,
+    },
     /// Send RFC 4733 digits (100 ms each, 60 ms apart) after those already waiting; tones in the audio where no telephone
     /// event was agreed. On a bridge they go to this leg's phone in place of what the other leg says meanwhile.
     SendDigits {
@@ -72,6 +80,7 @@ impl MediaCommand {
             Self::SetRemote { call, .. }
             | Self::Hold { call, .. }
             | Self::FlushPlayout { call, .. }
+            | Self::Duck { call, .. }
             | Self::SendDigits { call, .. }
             | Self::Close { call } => *call,
         }

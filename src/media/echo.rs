@@ -10,7 +10,7 @@ use crate::media::coders::{Coders, SPEECH_RATE, octets_per_sample};
 use crate::media::ears::Ears;
 use crate::media::event::SessionStats;
 use crate::media::frame::{
-    self, InFrame, InboundConsumer, InboundProducer, OutFrame, OutboundConsumer, OutboundProducer,
+    self, InFrame, InboundConsumer, InboundProducer, OutFrame, OutboundConsumer, OutboundProducer, SaidLevels,
 };
 use crate::media::numbering::{Followed, Identity, Numbering};
 use crate::media::pace::Pace;
@@ -180,7 +180,14 @@ impl Echo {
     }
 
     fn empty(&self, received: Tick) -> InFrame {
-        InFrame { at: MediaTime(self.position), received, fed: false, len: 0, pcm: [0; FRAME_SAMPLES] }
+        InFrame {
+            at: MediaTime(self.position),
+            received,
+            fed: false,
+            len: 0,
+            said: SaidLevels::SILENCE,
+            pcm: [0; FRAME_SAMPLES],
+        }
     }
 
     fn push(&mut self, frame: InFrame) {

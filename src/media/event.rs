@@ -51,6 +51,15 @@ pub enum MediaEvent {
         /// When its send returned.
         at: Tick,
     },
+    /// The agent has fallen silent in the middle of an utterance (`MediaCommand::Duck`): 20 dB down 4.5 ms after `at`.
+    Ducked {
+        /// The call.
+        call: CallId,
+        /// What waits to go on.
+        utterance: UtteranceId,
+        /// When the send of the fading frame returned.
+        at: Tick,
+    },
     /// Progress of an utterance, about every 100 ms and once at its end.
     Played {
         /// The call.
@@ -125,6 +134,7 @@ impl MediaEvent {
             | Self::FirstPacket { call, .. }
             | Self::Digit { call, .. }
             | Self::FirstAudible { call, .. }
+            | Self::Ducked { call, .. }
             | Self::Played { call, .. }
             | Self::Flushed { call, .. }
             | Self::MediaTimeout { call }

@@ -4,8 +4,42 @@
 use crate::id::{Generation, UtteranceId};
 use crate::limits::{FRAME_SAMPLES, INBOUND_RING_FRAMES};
 use crate::time::{MediaTime, Tick};
+use callwright_dsp::level;
 use ringbuf::traits::{Consumer, Producer, Split};
 use ringbuf::{HeapCons, HeapProd, HeapRb};
+
+/// How loud what was sent to the caller of late was: whoever hears the caller tells by it the agent's own voice, back out of
+/// a loudspeaker, from a person's. Carried by every [`InFrame`], as a ring of its own would have to be kept in step with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SaidLevels {
+    /// Stretches of 10 ms sent so far, silent ones included; wraps.
+    pub count: u32,
+    /// Levels of the last eight, dBFS, the newest last. A reader that missed more than eight knows by `count`.
+    pub dbfs: [i8; 8],
+}
+
+impl SaidLevels {
+    /// Nothing sent yet.
+    pub const SILENCE: Self = Self { count: 0, dbfs: [-100; 8] };
+    /// Samples that one level stands for: 10 ms.
+    pub const STEP: usize = 80;
+
+    /// 20 ms were sent; `pcm` may be shorter, or empty for silence.
+    pub fn push_frame(&mut self, pcm: &[i16]) {
+        self.dbfs.copy_within(2.., 0);
+        let (first, second) = pcm.split_at(pcm.len().min(Self::STEP));
+        // −100 to 0.
+        self.dbfs[6] = level::dbfs(first) as i8;
+        self.dbfs[7] = level::dbfs(second) as i8;
+        self.count = self.count.wrapping_add(2);
+    }
+
+    /// Replaces what was sent last by what really was.
+    pub fn amend_frame(&mut self, pcm: &[i16]) {
+        let (first, second) = pcm.split_at(pcm.len().min(Self::STEP));
+        (self.dbfs[6], self.dbfs[7]) = (level::dbfs(first) as i8, level::dbfs(second) as i8);
+    }
+}
 
 /// Caller audio on its way to speech: 1 to 160 samples, 8 kHz, 16 bit.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +53,8 @@ pub struct InFrame {
     pub fed: bool,
     /// Valid samples in `pcm`, 1 to 160.
     pub len: u16,
+    /// What had been sent to the caller when this came.
+    pub said: SaidLevels,
     /// Linear samples; those after `len` are zero.
     pub pcm: [i16; FRAME_SAMPLES],
 }
@@ -71,8 +107,14 @@ pub fn inbound_ring() -> (InboundProducer, InboundConsumer) {
 
 impl InFrame {
     /// Nothing heard.
-    pub(super) const EMPTY: Self =
-        Self { at: MediaTime(0), received: Tick(0), fed: true, len: 0, pcm: [0; FRAME_SAMPLES] };
+    pub(super) const EMPTY: Self = Self {
+        at: MediaTime(0),
+        received: Tick(0),
+        fed: true,
+        len: 0,
+        said: SaidLevels::SILENCE,
+        pcm: [0; FRAME_SAMPLES],
+    };
 }
 
 impl OutFrame {

@@ -17,7 +17,7 @@ use crate::limits::{AHEAD_MAX, FRAME_SAMPLES, RTP_PACKET_SAMPLES_MAX, SILENCE_AF
 use crate::media::coders::{Coders, SPEECH_RATE};
 use crate::media::ears::Ears;
 use crate::media::event::SessionStats;
-use crate::media::frame::{InFrame, InboundProducer};
+use crate::media::frame::{InFrame, InboundProducer, SaidLevels};
 use crate::media::pass::Pass;
 use crate::media::reorder::{Arrived, Audio, Reorder};
 use crate::rtp::sequence::{Admission, Released};
@@ -68,6 +68,8 @@ struct Timeline {
     noise: ComfortNoise,
     /// The sender has described the pause that we are in (RFC 3389); its next audio ends it.
     described: bool,
+    /// What has been sent to the caller.
+    said: SaidLevels,
 }
 
 impl Inbound {
@@ -82,6 +84,7 @@ impl Inbound {
             lost: false,
             noise: ComfortNoise::new(1),
             described: false,
+            said: SaidLevels::SILENCE,
         };
         Self { reorder: Reorder::new(), timeline }
     }
@@ -94,6 +97,11 @@ impl Inbound {
     /// Position of the next sample.
     pub(super) fn position(&self) -> MediaTime {
         MediaTime(self.timeline.fed)
+    }
+
+    /// What has been sent to the caller up to now; whatever comes in from now on carries it.
+    pub(super) fn handle_said(&mut self, said: SaidLevels) {
+        self.timeline.said = said;
     }
 
     /// Another sender, or the same one started anew: numbers and timestamps mean nothing any more; audio time goes on.
@@ -289,8 +297,14 @@ impl Timeline {
     }
 
     fn push(&mut self, pass: &mut Pass<'_>, stats: &mut SessionStats, part: &[i16], received: Tick, fed: bool) {
-        let mut frame =
-            InFrame { at: MediaTime(self.fed), received, fed, len: part.len() as u16, pcm: [0; FRAME_SAMPLES] };
+        let mut frame = InFrame {
+            at: MediaTime(self.fed),
+            received,
+            fed,
+            len: part.len() as u16,
+            said: self.said,
+            pcm: [0; FRAME_SAMPLES],
+        };
         frame.pcm[..part.len()].copy_from_slice(part);
         self.fed += part.len() as u64;
         if self.ring.try_push(frame).is_err() {

@@ -72,7 +72,7 @@ pub use coders::Coders;
 pub use command::MediaCommand;
 pub use event::{CloseCause, MediaEvent, Quality, SessionStats};
 pub use frame::{
-    InFrame, InboundConsumer, InboundProducer, OutFrame, OutboundConsumer, OutboundProducer, inbound_ring,
+    InFrame, InboundConsumer, InboundProducer, OutFrame, OutboundConsumer, OutboundProducer, SaidLevels, inbound_ring,
 };
 pub use plan::{PreparedSession, Role, SessionPlan, SpeechEnds, prepare};
 pub use plane::{MediaConfig, MediaError, MediaEvents, MediaPlane};

@@ -2,14 +2,15 @@
 //! nothing to say, and an exact account of what was sent of which utterance. Media workers. Invariants: due times are
 //! absolute; after a wake-up more than a frame late the missed frames' time is skipped, never sent in a burst; a frame of
 //! a flushed generation never leaves; what was not handed to the network is not credited; an encoder that has nothing to
-//! send (DTX) leaves out a packet, never its time. Deliberately absent: ducking, mixing.
+//! send (DTX) leaves out a packet, never its time; ducked, it goes on from the very sample at which it began to fade.
+//! Deliberately absent: when to duck (`turn`), mixing.
 
 use crate::id::{CallId, Generation, UtteranceId};
 use crate::limits::{FRAME, FRAME_SAMPLES};
 use crate::media::coders::SPEECH_RATE;
 use crate::media::ears::Ears;
 use crate::media::event::{MediaEvent, SessionStats};
-use crate::media::frame::{OutFrame, OutboundConsumer};
+use crate::media::frame::{OutFrame, OutboundConsumer, SaidLevels};
 use crate::media::numbering::Identity;
 use crate::media::pass::Pass;
 use crate::rtp::dtmf::{self, Digits};
@@ -22,6 +23,8 @@ use ringbuf::traits::Consumer;
 
 /// Frames in a second.
 const FRAMES_PER_SECOND: u32 = 50;
+/// A fade takes 5 ms: short enough to be out of the way, long enough not to click.
+const FADE_SAMPLES: usize = 40;
 /// `Played` is reported every so many frames.
 const REPORT_FRAMES: u32 = 5;
 
@@ -36,13 +39,34 @@ struct Speaking {
     last_audible: Option<Tick>,
 }
 
+/// Whether the agent holds its tongue because the caller may be about to speak.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Ducking {
+    /// Frames leave as they come.
+    Open,
+    /// The next frame fades out; it stays in the ring, as it was not heard.
+    Closing,
+    /// Silence; frames wait in the ring.
+    Closed,
+    /// The next frame fades in.
+    Opening,
+}
+
 /// What is in the outbox, to be accounted for once it is sent.
 #[derive(Clone, Copy, Debug)]
 enum Pending {
     Nothing,
     Silence,
+    /// The fading copy of a frame that will be sent whole if the caller lets us go on.
+    Fade,
     Digit,
-    Frame { generation: Generation, utterance: UtteranceId, samples: u16, audible: bool, end: bool },
+    Frame {
+        generation: Generation,
+        utterance: UtteranceId,
+        samples: u16,
+        audible: bool,
+        end: bool,
+    },
 }
 
 /// Where the frame goes and how.
@@ -66,12 +90,15 @@ pub(super) struct Playout {
     /// Oldest generation that may be sent.
     generation: Generation,
     speaking: Option<Speaking>,
+    ducking: Ducking,
     pending: Pending,
     digits: dtmf::Sender,
     /// Keys for a peer that has no telephone events.
     tones: Option<Generator>,
     /// When the call's audio time was 0.
     opened: Tick,
+    /// How loud it has been of late.
+    said: SaidLevels,
 }
 
 impl Playout {
@@ -83,10 +110,12 @@ impl Playout {
             starting: true,
             generation: Generation(0),
             speaking: None,
+            ducking: Ducking::Open,
             pending: Pending::Nothing,
             digits: dtmf::Sender::default(),
             tones: Generator::new(SPEECH_RATE).ok(),
             opened: Tick(0),
+            said: SaidLevels::SILENCE,
         }
     }
 
@@ -100,6 +129,11 @@ impl Playout {
         self.due
     }
 
+    /// How loud what was sent of late was.
+    pub(super) fn said(&self) -> SaidLevels {
+        self.said
+    }
+
     /// Keys to send: as events, or as tones to a peer that has agreed on none.
     pub(super) fn handle_digits(&mut self, digits: Digits, as_events: bool) {
         if as_events {
@@ -110,6 +144,16 @@ impl Playout {
                 let _ = tones.queue(key.encode_utf8(&mut [0; 4]));
             }
         }
+    }
+
+    /// Falls silent with the next frame, or goes on from where it did. A flush goes on with what is newer.
+    pub(super) fn handle_duck(&mut self, ducked: bool) {
+        self.ducking = match (ducked, self.ducking) {
+            (true, Ducking::Open | Ducking::Opening) => Ducking::Closing,
+            (false, Ducking::Closed) => Ducking::Opening,
+            (false, Ducking::Closing) => Ducking::Open,
+            (_, same) => same,
+        };
     }
 
     /// Puts the frame that is due in the outbox.
@@ -138,6 +182,10 @@ impl Playout {
         }
         let timestamp = self.identity.timestamp;
         self.advance(1, units);
+        // Silence until something else is sent.
+        for _ in 0..=missed.min(4) {
+            self.said.push_frame(&[]);
+        }
         if !line.open {
             self.starting = true;
             return;
@@ -162,15 +210,33 @@ impl Playout {
             let mut pcm = [0; FRAME_SAMPLES];
             tones.fill(&mut pcm);
             ears.handle_said(at, &pcm);
+            self.said.amend_frame(&pcm);
             self.push(pass, due, &header, |body| encode(encoder, &pcm, body));
             self.pending = Pending::Digit;
             return;
         }
-        self.pending = match self.next_frame(pass) {
-            Some(frame) => {
+        if self.ducking == Ducking::Closing {
+            self.ducking = Ducking::Closed;
+            if let Some(frame) = self.peek_frame(pass) {
+                let mut pcm = [0; FRAME_SAMPLES];
+                fade_out(frame.samples(), &mut pcm);
+                ears.handle_said(at, &pcm);
+                self.said.amend_frame(&pcm);
+                self.push(pass, due, &header, |body| encode(encoder, &pcm, body));
+                self.pending = Pending::Fade;
+                return;
+            }
+        }
+        let next = if self.ducking == Ducking::Closed { None } else { self.next_frame(pass) };
+        self.pending = match next {
+            Some(mut frame) => {
+                if std::mem::replace(&mut self.ducking, Ducking::Open) == Ducking::Opening {
+                    fade_in(&mut frame);
+                }
                 let samples = frame.samples();
                 let audible = level::is_louder(samples, AUDIBLE_DBFS);
                 ears.handle_said(at, samples);
+                self.said.amend_frame(samples);
                 self.push(pass, due, &header, |body| encode(encoder, samples, body));
                 Pending::Frame {
                     generation: frame.generation,
@@ -193,11 +259,13 @@ impl Playout {
 
     /// Accounts for what was in the outbox. `sent`: the network took it; `at`: when the send returned.
     pub(super) fn handle_sent(&mut self, pass: &mut Pass<'_>, call: CallId, at: Tick, sent: bool) {
-        let Pending::Frame { generation, utterance, samples, audible, end } =
-            std::mem::replace(&mut self.pending, Pending::Nothing)
-        else {
+        let pending = std::mem::replace(&mut self.pending, Pending::Nothing);
+        let Pending::Frame { generation, utterance, samples, audible, end } = pending else {
             if sent {
                 pass.marks.silence_frames_sent.count();
+            }
+            if let (Pending::Fade, Some(speaking)) = (pending, self.speaking) {
+                pass.reports.offer(pass.marks, MediaEvent::Ducked { call, utterance: speaking.utterance, at });
             }
             return;
         };
@@ -226,6 +294,7 @@ impl Playout {
     /// Drops all frames older than `generation`, now and from now on.
     pub(super) fn handle_flush(&mut self, pass: &mut Pass<'_>, call: CallId, generation: Generation) {
         self.generation = self.generation.max(generation);
+        self.ducking = Ducking::Open;
         while self.ring.try_peek().is_some_and(|frame| frame.generation < self.generation) {
             self.ring.try_pop();
             pass.marks.frames_flushed.count();
@@ -256,6 +325,15 @@ impl Playout {
         None
     }
 
+    /// The frame that [`next_frame`](Self::next_frame) would take.
+    fn peek_frame(&mut self, pass: &Pass<'_>) -> Option<OutFrame> {
+        while self.ring.try_peek().is_some_and(|frame| frame.generation < self.generation) {
+            self.ring.try_pop();
+            pass.marks.frames_flushed.count();
+        }
+        self.ring.try_peek().copied()
+    }
+
     fn advance(&mut self, frames: u32, units: u32) {
         self.due = self.due + FRAME * frames;
         self.identity.timestamp = self.identity.timestamp.wrapping_add(frames.wrapping_mul(units));
@@ -272,6 +350,20 @@ impl Playout {
         if pushed {
             self.identity.sequence = self.identity.sequence.wrapping_add(1);
         }
+    }
+}
+
+/// The beginning of `samples`, fading to nothing.
+fn fade_out(samples: &[i16], faded: &mut [i16; FRAME_SAMPLES]) {
+    for (n, (to, from)) in faded.iter_mut().zip(samples).take(FADE_SAMPLES).enumerate() {
+        // At most as large as what it is made from.
+        *to = (i32::from(*from) * (FADE_SAMPLES - n) as i32 / FADE_SAMPLES as i32) as i16;
+    }
+}
+
+fn fade_in(frame: &mut OutFrame) {
+    for (n, sample) in frame.pcm.iter_mut().take(FADE_SAMPLES).enumerate() {
+        *sample = (i32::from(*sample) * (n + 1) as i32 / FADE_SAMPLES as i32) as i16;
     }
 }
 

@@ -310,6 +310,7 @@ impl Session {
         if let RoleParts::Speech(parts) = &mut self.role {
             parts.inbound.handle_timeout(pass, &mut self.stats, &mut self.coders, &mut self.ears);
             parts.playout.handle_timeout(pass, &mut self.stats, &line, self.coders.encoder(), &mut self.ears);
+            parts.inbound.handle_said(parts.playout.said());
             self.report_keys(pass);
         }
         self.handle_keys_due(pass);

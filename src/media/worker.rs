@@ -430,6 +430,7 @@ impl Worker {
             MediaCommand::FlushPlayout { generation, .. } => {
                 self.chain(slot, |session, pass| session.handle_flush(pass, generation));
             }
+            MediaCommand::Duck { ducked, .. } => self.chain(slot, |session, _| session.handle_duck(ducked)),
             MediaCommand::SendDigits { digits, .. } => {
                 self.chain(slot, |session, pass| session.handle_digits(pass.now, digits))
             }

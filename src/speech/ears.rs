@@ -18,7 +18,10 @@ use crate::media::{InFrame, InboundConsumer};
 use crate::os::wait::wait_any;
 use crate::os::wake::Wake;
 use crate::time::{MediaTime, Tick};
+use crate::turn::Sound;
+use callwright_dsp::echo_guard::EchoGuard;
 use callwright_dsp::level;
+use callwright_dsp::prosody::Melody;
 use callwright_models::vad::{CHUNK_SAMPLES, Detector, VadState};
 use crossbeam_channel::{Receiver, TryRecvError, TrySendError};
 use ringbuf::traits::Consumer;
@@ -44,15 +47,29 @@ const VOICE_AFTER_SAMPLES: u64 = 3 * 8000;
 const VOICE_SELDOM: u32 = 16;
 /// Places in a call's event channel that `Voice` never takes.
 pub(super) const EVENT_RESERVE: usize = 32;
+/// A chunk of which so much is the agent's own voice is nobody's speech.
+const ECHO_SHARE: f32 = 0.7;
 /// Wakes without a bell: only a lost bell makes this matter.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// One order to the ears.
 pub(super) enum EarsCommand {
     Attach(Box<Ear>),
-    Listen { call: CallId, expectation: Expectation },
-    Finalize { call: CallId, asked: Instant },
-    Detach { call: CallId },
+    Listen {
+        call: CallId,
+        expectation: Expectation,
+    },
+    Finalize {
+        call: CallId,
+        asked: Instant,
+    },
+    /// What is being said is not meant for us.
+    Forget {
+        call: CallId,
+    },
+    Detach {
+        call: CallId,
+    },
     Stop,
 }
 
@@ -63,7 +80,9 @@ pub(super) struct Listening {
     pub(super) threshold: f32,
     /// A turn that nobody ends is ended this long after its last speech.
     pub(super) idle: Duration,
-    /// For one who feeds audio at a pace of its own and leaves the turns to the ears.
+    /// For one who leaves the turns to the ears.
+    pub(super) dictates: bool,
+    /// For one who feeds audio at a pace of its own.
     pub(super) progress: Option<Arc<Progress>>,
     /// For one whose turns a model can judge.
     pub(super) pauses: Option<Pauses>,
@@ -79,6 +98,10 @@ pub(super) struct Ear {
     expectation: Expectation,
     state: VadState,
     tracker: VoiceTracker,
+    melody: Melody,
+    guard: Box<EchoGuard>,
+    /// Levels of the agent's audio that the guard has.
+    said: u32,
     chunk: [i16; CHUNK_SAMPLES],
     filled: usize,
     chunk_at: MediaTime,
@@ -97,6 +120,8 @@ pub(super) struct Ear {
     overloaded: bool,
     /// The recogniser still hears a turn whose end it had no room for.
     uncancelled: bool,
+    /// A turn was given up in the middle of speech: what comes next of it is a turn of its own.
+    given_up: bool,
 }
 
 /// A caller's turn in progress.
@@ -126,6 +151,9 @@ impl Ear {
             listening,
             expectation: Expectation::default(),
             state: VadState::default(),
+            melody: Melody::default(),
+            guard: Box::default(),
+            said: 0,
             chunk: [0; CHUNK_SAMPLES],
             filled: 0,
             chunk_at: MediaTime(0),
@@ -139,6 +167,7 @@ impl Ear {
             vad_failed: false,
             overloaded: false,
             uncancelled: false,
+            given_up: false,
         })
     }
 
@@ -153,6 +182,11 @@ impl Ear {
             self.arrivals.pop_front();
         }
         self.arrivals.push_back((frame.at, frame.received));
+        let fresh = frame.said.count.wrapping_sub(self.said).min(frame.said.dbfs.len() as u32);
+        self.said = frame.said.count;
+        for level in &frame.said.dbfs[frame.said.dbfs.len() - fresh as usize..] {
+            self.guard.handle_said(f32::from(*level));
+        }
         let mut at = frame.at.0;
         let mut samples = frame.samples();
         while !samples.is_empty() {
@@ -194,10 +228,17 @@ impl Ear {
         }
         self.history.extend(self.chunk);
         self.history_end = end.0;
-        let probability = if above_gate(&self.chunk) { self.probability(detector) } else { 0.0 };
+        self.guard.handle_heard(&self.chunk);
+        let echo = self.guard.take_share();
+        // The model hears the echo as well, as what it remembers must be what was there; it is only not believed.
+        let probability = match above_gate(&self.chunk).then(|| self.probability(detector)) {
+            Some(probability) if echo < ECHO_SHARE => probability,
+            _ => 0.0,
+        };
         if self.uncancelled {
             self.uncancelled = self.jobs.try_send(Job::Cancel { call: self.call }).is_err();
         }
+        self.melody.handle_audio(&self.chunk);
         let began = !self.tracker.in_voice();
         let judgement = self.tracker.handle_chunk(at, &self.chunk, probability);
         if began {
@@ -215,20 +256,33 @@ impl Ear {
             if self.turn.is_none() {
                 self.begin(onset, onset.0.saturating_sub(PRE_ROLL_SAMPLES));
             }
-        } else if self.listening.progress.is_some() && self.turn.is_none() && judgement.voiced {
-            // A turn was cut for its length in the middle of speech, before this chunk but one; nobody else begins the next.
+        } else if (self.listening.dictates || self.given_up) && self.turn.is_none() && judgement.voiced {
+            // A turn was cut for its length, or given up, in the middle of speech; nobody else begins the next.
             self.begin(at, at.0.saturating_sub(CHUNK_SAMPLES as u64));
         }
         self.feed(judgement.onset, end);
         if let Some(audio) = self.turn_audio.as_mut().filter(|_| self.turn.is_some()) {
             audio.hear(&self.chunk, end, self.tracker.last_voiced(), &self.events);
         }
-        self.report(judgement.voiced, end);
+        // Its melody is of interest where a voice has just ended.
+        let paused = !judgement.voiced && end.0 <= self.tracker.last_voiced().0 + VOICE_AFTER_SAMPLES;
+        let contour = if paused { self.melody.contour() } else { None };
+        let likely = self.guard.is_likely();
+        let sound = Sound {
+            level_dbfs: level::dbfs(&self.chunk),
+            stirring: judgement.stirring,
+            pitched: self.melody.take_pitched(),
+            maybe_echo: likely && self.guard.path().is_none(),
+            echoes: likely,
+            contour,
+        };
+        self.report(judgement.voiced, sound, end);
     }
 
     fn begin(&mut self, started: MediaTime, fed_to: u64) {
         let (call, expectation, events) = (self.call, self.expectation, self.events.clone());
-        let stream = self.listening.progress.is_some();
+        let stream = self.listening.dictates;
+        self.given_up = false;
         let ordered = self.order(Job::Begin { call, expectation, started, events, stream });
         self.turn = Some(Turn { started, fed_to, ordered });
         if let Some(audio) = &mut self.turn_audio {
@@ -274,6 +328,7 @@ impl Ear {
     }
 
     fn finalize(&mut self, asked: Instant) {
+        self.given_up = false;
         match self.turn.take() {
             Some(turn) => {
                 let started = turn.started;
@@ -295,16 +350,27 @@ impl Ear {
         }
     }
 
+    /// Gives up what is being said, without an answer: it was no turn. Whoever speaks on begins one.
+    fn forget(&mut self) {
+        if let Some(turn) = self.turn.take() {
+            let cancelled = !turn.ordered || self.jobs.try_send(Job::Cancel { call: self.call }).is_ok();
+            self.uncancelled |= !cancelled;
+        }
+        self.given_up = self.tracker.in_voice();
+    }
+
     fn answer_nothing(&self, started: MediaTime, ended: MediaTime, asked: Instant) {
         let took = asked.elapsed();
         let (text, alternatives) = (String::new(), Vec::new());
         tell(&self.events, SpeechEvent::Final { text, confidence: 0.0, alternatives, started, ended, took });
     }
 
-    fn report(&mut self, voiced: bool, end: MediaTime) {
+    fn report(&mut self, voiced: bool, sound: Sound, end: MediaTime) {
         self.chunks_since_voice += 1;
         let last_voiced = self.tracker.last_voiced();
-        let lively = self.tracker.speaking() || (last_voiced.0 > 0 && end.0 <= last_voiced.0 + VOICE_AFTER_SAMPLES);
+        let lively = sound.stirring
+            || self.tracker.speaking()
+            || (last_voiced.0 > 0 && end.0 <= last_voiced.0 + VOICE_AFTER_SAMPLES);
         if (lively || self.chunks_since_voice >= VOICE_SELDOM) && self.events.capacity() > EVENT_RESERVE {
             self.chunks_since_voice = 0;
             let event = SpeechEvent::Voice {
@@ -313,6 +379,7 @@ impl Ear {
                 last_voiced,
                 last_voiced_tick: self.last_voiced_tick,
                 onset_tick: self.loud_from,
+                sound,
             };
             // A closed channel belongs to a call whose detach is on its way.
             drop(self.events.try_send(event));
@@ -373,11 +440,16 @@ pub(super) fn run(
                 Ok(EarsCommand::Finalize { call, asked }) => {
                     if let Some(ear) = ears.iter_mut().find(|ear| ear.call == call) {
                         ear.finalize(asked);
-                        if ear.listening.progress.is_some() {
+                        if ear.listening.dictates {
                             // Audio has stayed away: what comes next follows on nothing.
                             ear.tracker.interrupt();
                             ear.state = VadState::default();
                         }
+                    }
+                }
+                Ok(EarsCommand::Forget { call }) => {
+                    if let Some(ear) = ears.iter_mut().find(|ear| ear.call == call) {
+                        ear.forget();
                     }
                 }
                 Ok(EarsCommand::Detach { call }) => {
@@ -415,7 +487,7 @@ fn listen(ear: &mut Ear, detector: &mut Detector, frames: &mut u64) -> bool {
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
 mod tests {
     use super::*;
-    use crate::media::inbound_ring;
+    use crate::media::{SaidLevels, inbound_ring};
     use callwright_models::Assets;
     use callwright_models::tts::Flite;
     use crossbeam_channel::bounded;
@@ -441,7 +513,8 @@ mod tests {
     fn ear(progress: Option<Arc<Progress>>, jobs: Jobs) -> (Box<Ear>, mpsc::Receiver<SpeechEvent>) {
         let (_, inbound) = inbound_ring();
         let (sender, events) = mpsc::channel(4096);
-        let listening = Listening { threshold: 0.6, idle: Duration::from_millis(700), progress, pauses: None };
+        let (idle, dictates) = (Duration::from_millis(700), progress.is_some());
+        let listening = Listening { threshold: 0.6, idle, dictates, progress, pauses: None };
         (Ear::new(CallId(1), inbound, sender, jobs, listening), events)
     }
 
@@ -450,7 +523,14 @@ mod tests {
         for part in samples.chunks(160) {
             let mut pcm = [0; 160];
             pcm[..part.len()].copy_from_slice(part);
-            let frame = InFrame { at: MediaTime(*at), received: Tick(0), fed: false, len: part.len() as u16, pcm };
+            let frame = InFrame {
+                at: MediaTime(*at),
+                received: Tick(0),
+                fed: false,
+                len: part.len() as u16,
+                said: SaidLevels::SILENCE,
+                pcm,
+            };
             *at += part.len() as u64;
             ear.handle_frame(&frame, &mut detector);
         }
@@ -479,6 +559,50 @@ mod tests {
         }
         assert_eq!((turns, progress.turns(), progress.owed()), (2, 2, 0));
         assert!(heard_to.is_some_and(|to| to >= talk.len() as u64));
+    }
+
+    #[test]
+    fn what_is_forgotten_is_not_answered_and_who_speaks_on_begins_a_turn() {
+        let Some(talk) = talk() else { return };
+        let (jobs, orders) = bounded(8192);
+        let (mut ear, mut events) = ear(None, jobs);
+        let mut at = 0;
+        hear(&mut ear, &mut at, &talk[..8000]);
+        ear.forget();
+        hear(&mut ear, &mut at, &talk[8000..16_000]);
+        let orders: Vec<Job> = orders.try_iter().collect();
+        let cancelled = orders.iter().position(|order| matches!(order, Job::Cancel { .. })).unwrap();
+        let begun = |orders: &[Job]| orders.iter().filter(|order| matches!(order, Job::Begin { .. })).count();
+        assert_eq!((begun(&orders[..cancelled]), begun(&orders[cancelled..])), (1, 1));
+        assert!(std::iter::from_fn(|| events.try_recv().ok()).all(|e| !matches!(e, SpeechEvent::Final { .. })));
+    }
+
+    #[test]
+    fn the_agents_own_voice_is_not_heard_as_speech() {
+        let Some(talk) = talk() else { return };
+        let (jobs, _orders) = bounded(8192);
+        let (mut ear, mut events) = ear(None, jobs);
+        let mut detector = Detector::earshot();
+        let mut said = SaidLevels::SILENCE;
+        let (mut early, mut late) = (0, 0);
+        // Words of half a second, 180 ms later and 14 dB down.
+        let agent = |n: usize| if n / 4000 % 4 == 3 { 0 } else { talk[n] };
+        for frame in 0..400 {
+            let at = frame * 160;
+            said.push_frame(&(at..at + 160).map(agent).collect::<Vec<_>>());
+            let mut pcm = [0; 160];
+            for (k, sample) in pcm.iter_mut().enumerate() {
+                *sample = (at + k).checked_sub(1440).map_or(0, |n| agent(n) / 5);
+            }
+            let frame_in = InFrame { at: MediaTime(at as u64), received: Tick(0), fed: false, len: 160, said, pcm };
+            ear.handle_frame(&frame_in, &mut detector);
+            while let Ok(event) = events.try_recv() {
+                if let SpeechEvent::Voice { voiced: true, .. } = event {
+                    *(if frame < 100 { &mut early } else { &mut late }) += 1;
+                }
+            }
+        }
+        assert!(late <= 6, "{late} of some 180 chunks are taken for speech, {early} before it was known");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use crate::conversation::WordTime;
 use crate::id::UtteranceId;
 use crate::time::{MediaTime, Tick};
+use crate::turn::Sound;
 use std::time::Duration;
 
 /// One report about one call. `Voice` is dropped when the actor falls behind; the others are kept room for.
@@ -29,6 +30,8 @@ pub enum SpeechEvent {
         /// When the first sample of this stretch of voice above `dsp::level::VOICED_DBFS` arrived: the onset as anybody
         /// on the wire would see it. None while it is only breath.
         onset_tick: Option<Tick>,
+        /// What it sounded like.
+        sound: Sound,
     },
     /// Words recognised so far in this turn; sent when they change. May still change.
     Partial {

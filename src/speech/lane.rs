@@ -50,6 +50,12 @@ impl SpeechLane {
         self.hear(EarsCommand::Finalize { call: self.call, asked: Instant::now() });
     }
 
+    /// What is being said was not meant for the agent: it is forgotten, without a [`Final`](super::SpeechEvent::Final).
+    /// Whoever goes on speaking begins a turn.
+    pub fn forget(&self) {
+        self.hear(EarsCommand::Forget { call: self.call });
+    }
+
     /// Synthesises `text` after everything asked before. Ignored when `generation` has been flushed. At most
     /// `limits::SPOKEN_TEXT_MAX` characters are said.
     pub fn speak(&self, utterance: UtteranceId, generation: Generation, text: impl Into<String>) {

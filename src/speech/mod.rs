@@ -58,5 +58,5 @@ pub use event::{EngineStatus, Part, SpeechEvent};
 pub use lane::SpeechLane;
 pub use normalise::{DateOrder, Lexicon, LexiconError, Phones, Reading, SpokenWord, normalise, normalise_as};
 pub use plane::{AgentSpeech, SpeechConfig, SpeechError, SpeechPlane};
-pub use stream::{Heard, SpeechStream};
+pub use stream::{Followed, Heard, SpeechStream};
 pub use tts::Rehearsal;

@@ -15,7 +15,7 @@ use super::lane::SpeechLane;
 use super::normalise::{Lexicon, Reading};
 use super::progress::Progress;
 use super::provider::Clouds;
-use super::stream::SpeechStream;
+use super::stream::{Followed, SpeechStream};
 use super::tts::{self, Manner, MouthCommand, MouthError, VoiceSource};
 use crate::config::{Config, EngineChoice, Providers};
 use crate::conversation::DomainText;
@@ -356,6 +356,33 @@ impl SpeechPlane {
         ends: SpeechEnds,
         events: mpsc::Sender<SpeechEvent>,
     ) -> Result<SpeechLane, SpeechError> {
+        self.attach_with(call, agent, ends, events, None)
+    }
+
+    /// As [`attach`](Self::attach), for whoever feeds a call's audio faster than it would come: shows how far it was heard.
+    ///
+    /// # Errors
+    /// As [`attach`](Self::attach).
+    pub fn attach_followed(
+        &self,
+        call: CallId,
+        agent: &str,
+        ends: SpeechEnds,
+        events: mpsc::Sender<SpeechEvent>,
+    ) -> Result<(SpeechLane, Followed), SpeechError> {
+        let progress = Arc::new(Progress::default());
+        let lane = self.attach_with(call, agent, ends, events, Some(Arc::clone(&progress)))?;
+        Ok((lane, Followed(progress)))
+    }
+
+    fn attach_with(
+        &self,
+        call: CallId,
+        agent: &str,
+        ends: SpeechEnds,
+        events: mpsc::Sender<SpeechEvent>,
+        progress: Option<Arc<Progress>>,
+    ) -> Result<SpeechLane, SpeechError> {
         let served = self.served(agent)?;
         let manner = served.manner()?;
         let mouth = self.mouth.as_ref().ok_or_else(|| nothing_loaded(Part::Tts))?;
@@ -376,7 +403,8 @@ impl SpeechPlane {
         // A lane that is dropped on the way says goodbye to both.
         mouth.try_send(attach).map_err(|_| busy(()))?;
         let pauses = self.pauses.clone();
-        let listening = Listening { threshold: self.vad_threshold, idle: UTTERANCE_IDLE_MAX, progress: None, pauses };
+        let (threshold, idle) = (self.vad_threshold, UTTERANCE_IDLE_MAX);
+        let listening = Listening { threshold, idle, dictates: false, progress, pauses };
         let ear = Ear::new(call, ends.inbound, events, jobs, listening);
         self.ears.commands.try_send(EarsCommand::Attach(ear)).map_err(|_| busy(()))?;
         self.ears.wake.signal();
@@ -403,6 +431,7 @@ impl SpeechPlane {
         let listening = Listening {
             threshold: self.vad_threshold,
             idle: STREAM_UTTERANCE_IDLE,
+            dictates: true,
             progress: Some(Arc::clone(&progress)),
             pauses: None,
         };

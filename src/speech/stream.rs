@@ -9,7 +9,7 @@ use super::event::SpeechEvent;
 use super::lane::SpeechLane;
 use super::progress::Progress;
 use crate::limits::{FRAME_SAMPLES, STREAM_BACKLOG_MAX};
-use crate::media::{InFrame, InboundProducer};
+use crate::media::{InFrame, InboundProducer, SaidLevels};
 use crate::os::clock;
 use crate::time::MediaTime;
 use ringbuf::traits::{Observer, Producer};
@@ -47,7 +47,14 @@ impl SpeechStream {
             let part = &samples[taken..samples.len().min(taken + FRAME_SAMPLES)];
             let mut pcm = [0; FRAME_SAMPLES];
             pcm[..part.len()].copy_from_slice(part);
-            let frame = InFrame { at: MediaTime(self.fed), received, fed: false, len: part.len() as u16, pcm };
+            let frame = InFrame {
+                at: MediaTime(self.fed),
+                received,
+                fed: false,
+                len: part.len() as u16,
+                said: SaidLevels::SILENCE,
+                pcm,
+            };
             // There was room, and nobody else writes.
             let _ = self.inbound.try_push(frame);
             self.fed += part.len() as u64;
@@ -104,6 +111,18 @@ impl SpeechStream {
             }
             () = self.progress.moved() => Some(Heard::Moved),
         }
+    }
+}
+
+/// How far a call's audio was heard.
+#[derive(Debug)]
+pub struct Followed(pub(super) Arc<Progress>);
+
+impl Followed {
+    /// Everything up to `fed` was judged, and the recogniser has told what it makes of it.
+    #[must_use]
+    pub fn is_settled(&self, fed: MediaTime) -> bool {
+        self.0.read() == fed.0 && self.0.owed() == 0
     }
 }
 

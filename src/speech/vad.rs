@@ -14,6 +14,8 @@ pub(super) const ONSET_CHUNKS: u32 = 2;
 const QUIET_CHUNKS: u32 = 10;
 /// Probability that counts as voice while somebody speaks, as a share of the threshold for the onset.
 const STAY_SHARE: f32 = 0.7;
+/// Probability from which on it may be the beginning of speech, as a share of the same.
+const STIR_SHARE: f32 = 0.35;
 /// A chunk below this level is silence whatever a model says (about −60 dBFS): comfort noise, or nothing.
 const GATE_MEAN_SQUARE: f32 = 33.0 * 33.0;
 /// The end of speech is the last block within this of the speech's own level (−30 dB as a ratio of powers).
@@ -28,6 +30,8 @@ pub(super) struct Judgement {
     pub(super) onset: Option<MediaTime>,
     /// Somebody is speaking in this chunk.
     pub(super) voiced: bool,
+    /// This may be the first chunk of speech.
+    pub(super) stirring: bool,
 }
 
 /// One call's stretches of speech.
@@ -108,7 +112,8 @@ impl VoiceTracker {
                 self.speaking = false;
             }
         }
-        Judgement { onset, voiced: voiced && self.speaking }
+        let stirring = !self.speaking && probability >= self.threshold * STIR_SHARE && self.voiced_in_a_row <= 1;
+        Judgement { onset, voiced: voiced && self.speaking, stirring }
     }
 
     /// What comes next does not follow on what was: whoever speaks then begins to.
@@ -162,13 +167,13 @@ mod tests {
     #[test]
     fn a_click_is_no_onset_and_two_chunks_are() {
         let (mut tracker, mut at) = (VoiceTracker::new(0.6), 0);
-        assert_eq!(run(&mut tracker, &mut at, &LOUD, 0.9), Judgement { onset: None, voiced: false });
+        assert_eq!(run(&mut tracker, &mut at, &LOUD, 0.9), Judgement { onset: None, voiced: false, stirring: true });
         run(&mut tracker, &mut at, &SILENT, 0.1);
         let mut half = SILENT;
         half[128..].fill(3000);
         assert_eq!(run(&mut tracker, &mut at, &half, 0.9).onset, None);
         let judgement = run(&mut tracker, &mut at, &LOUD, 0.9);
-        assert_eq!(judgement, Judgement { onset: Some(MediaTime(2 * 256 + 128)), voiced: true });
+        assert_eq!(judgement, Judgement { onset: Some(MediaTime(2 * 256 + 128)), voiced: true, stirring: false });
         assert_eq!(tracker.last_voiced(), MediaTime(4 * 256));
     }
 

@@ -2,18 +2,22 @@
 //!
 //! Owned by the call's actor. Feed it every voice judgement of speech (they come at least twice a second, also in
 //! silence: audio time never stops) and drain [`TurnMachine::poll_event`] after each call.
-//! Invariants: audio time never goes back; between two `EndOfTurn` lies a `UserStarted` or a `BargeIn`; no input panics.
-//! Deliberately absent: ducking and taking a barge-in back (the actor decides what a `BargeIn` does to the playout).
+//! Invariants: audio time never goes back; between two `EndOfTurn` lies a `UserStarted` or a `BargeIn`; a `Duck` is followed
+//! by a `Resume` or a `BargeIn` within `interruption::DECIDE_MAX` of audio, unless the utterance ends otherwise; no input
+//! panics. Deliberately absent: the playout (the actor ducks, flushes and lets it go on).
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::endpoint;
+use super::interruption::{self, Evidence, Verdict};
+use super::sound::Sound;
 use super::transitions::{Input, State};
 use crate::conversation::Expectation;
 use crate::id::UtteranceId;
 use crate::limits::{TURN_EVENTS_MAX, TURN_MAX};
 use crate::time::MediaTime;
+use callwright_dsp::prosody::Contour;
 
 /// One voice judgement covers at most this much audio, however long ago the last one was.
 const CHUNK_MAX: Duration = Duration::from_millis(32);
@@ -21,6 +25,22 @@ const CHUNK_MAX: Duration = Duration::from_millis(32);
 const RUN_GAP: Duration = Duration::from_millis(96);
 /// A judgement "voiced" whose last voice lies further back than this contradicts itself; then the chunk counts as voice.
 const HANG_OVER_MAX: Duration = Duration::from_millis(300);
+/// So far below the caller's own level it is somebody else, and not worth falling silent for.
+const FAR_DB: f32 = 15.0;
+/// So far below it may be somebody else.
+const DISTANT_DB: f32 = 10.0;
+/// Before the caller has spoken: quieter than this, dBFS, is nobody's voice into a telephone.
+const FAINT_DBFS: f32 = -46.0;
+/// By this much it must grow to be another sound than the one that was shrugged off.
+const LOUDER_DB: f32 = 6.0;
+/// A sound that stopped for so long is over.
+const SHRUGGED_GAP: Duration = Duration::from_millis(300);
+/// So many words in a sound that was shrugged off are somebody who talks to the agent after all.
+const INSISTING_WORDS: usize = 3;
+/// By this much a level is taken to have fallen within a chunk.
+const LEVEL_FALL_DB: f32 = 3.0;
+/// By this much a chunk the caller's own is: a caller who turns away is followed in some seconds.
+const OWN_FALL_DB: f32 = 0.03;
 /// Silence after which a caller who talked for the longest turn is listened to again.
 const AFTER_LONGEST_TURN: Duration = Duration::from_millis(300);
 
@@ -32,8 +52,8 @@ const SURE: f32 = 0.9;
 pub struct TurnConfig {
     /// Voice that starts a turn while the agent is silent.
     pub start_after: Duration,
-    /// Voice that interrupts the agent.
-    pub barge_in_after: Duration,
+    /// Voice at which the agent falls silent to hear whether it is meant.
+    pub duck_after: Duration,
     /// Silence after which the caller is prompted.
     pub idle_after: Duration,
 }
@@ -42,7 +62,7 @@ impl Default for TurnConfig {
     fn default() -> Self {
         Self {
             start_after: Duration::from_millis(48),
-            barge_in_after: Duration::from_millis(112),
+            duck_after: Duration::from_millis(32),
             idle_after: Duration::from_secs(15),
         }
     }
@@ -57,6 +77,18 @@ pub enum TurnEvent {
         at: MediaTime,
         /// True when the turn before had just ended and no answer was heard yet: what follows belongs to it.
         continues: bool,
+    },
+    /// Somebody makes a sound while the agent speaks: let the playout fall silent, and go on hearing.
+    Duck {
+        /// First voiced sample.
+        at: MediaTime,
+    },
+    /// It was an aside: the playout goes on from where it fell silent, and what was recognised of it is forgotten.
+    Resume {
+        /// Its first voiced sample.
+        onset: MediaTime,
+        /// When it was decided.
+        at: MediaTime,
     },
     /// The caller spoke over the agent: flush the playout. The caller's turn has begun, no `UserStarted` follows.
     /// Also for a key that was pressed while the agent spoke; then no turn has begun.
@@ -106,7 +138,34 @@ pub struct TurnMachine {
     utterance: Option<UtteranceId>,
     /// The longest turn was cut: hear nothing more until there is a pause.
     deaf: bool,
+    /// The agent has fallen silent for a sound that may be an interruption.
+    suspicion: Option<Suspicion>,
+    /// The loudest of a sound that was no interruption and goes on, dBFS: the agent does not fall silent for it again.
+    shrugged: Option<f32>,
+    /// The caller's own level while it was their turn, dBFS.
+    caller_level: Option<f32>,
+    /// Level of the sound of late, dBFS: what may be an interruption is held against the caller's own.
+    sound_level: f32,
+    /// How the last voice ended.
+    contour: Option<Contour>,
+    /// The sound of the chunk that is judged next.
+    sound: Sound,
+    /// What the agent said last, and that it has come to its question.
+    agent: String,
+    asked: bool,
     events: VecDeque<TurnEvent>,
+}
+
+/// A sound under judgement.
+#[derive(Clone, Copy, Debug)]
+struct Suspicion {
+    onset: MediaTime,
+    /// Voice in it, pauses left out, and what of that had a pitch.
+    voiced: Duration,
+    pitched: Duration,
+    last_voice: MediaTime,
+    /// Its loudest, dBFS.
+    peak: f32,
 }
 
 impl TurnMachine {
@@ -127,6 +186,14 @@ impl TurnMachine {
             quiet_since: MediaTime(0),
             utterance: None,
             deaf: false,
+            suspicion: None,
+            shrugged: None,
+            caller_level: None,
+            sound_level: -96.0,
+            contour: None,
+            sound: Sound::default(),
+            agent: String::new(),
+            asked: false,
             events: VecDeque::new(),
         }
     }
@@ -149,6 +216,26 @@ impl TurnMachine {
         }
     }
 
+    /// What the audio up to `at` sounds like; comes before its judgement.
+    pub fn handle_sound(&mut self, at: MediaTime, sound: Sound) {
+        // A word rises and falls within a few chunks: its loudest stands for it.
+        self.sound_level = sound.level_dbfs.max(self.sound_level - LEVEL_FALL_DB);
+        self.contour = sound.contour;
+        self.sound = sound;
+        if let Some(suspicion) = &mut self.suspicion {
+            suspicion.peak = suspicion.peak.max(sound.level_dbfs);
+        }
+        if self.state == State::Listening && self.run.is_some_and(|run| run.end > self.turn_started) {
+            let own = self.caller_level.get_or_insert(self.sound_level);
+            *own = self.sound_level.max(*own - OWN_FALL_DB);
+        }
+        if sound.stirring && self.state == State::Speaking && self.suspicion.is_none() && self.is_near() {
+            let onset = MediaTime(at.0.saturating_sub(samples(CHUNK_MAX))).max(self.floor);
+            self.now = self.now.max(at);
+            self.suspect(onset, Duration::ZERO, self.now);
+        }
+    }
+
     /// A voice judgement. `at`: end of the audio that was judged; `voiced`: whether its last chunk holds voice;
     /// `last_voiced`: end of the last voice to the sample (a model hangs on after it, so it may lie before `at`).
     pub fn handle_voice(&mut self, at: MediaTime, voiced: bool, last_voiced: MediaTime) {
@@ -160,6 +247,14 @@ impl TurnMachine {
                 end = self.now;
             }
             self.extend_run(end, chunk);
+            if let Some(suspicion) = &mut self.suspicion {
+                suspicion.voiced += chunk;
+                suspicion.pitched += chunk.mul_f32(self.sound.pitched.clamp(0.0, 1.0));
+                suspicion.last_voice = suspicion.last_voice.max(end);
+            }
+        }
+        if self.now.since(self.last_voiced.max(end)) >= SHRUGGED_GAP {
+            self.shrugged = None;
         }
         self.last_voiced = self.last_voiced.max(end);
         if self.deaf && self.now.since(self.last_voiced) >= AFTER_LONGEST_TURN {
@@ -178,6 +273,29 @@ impl TurnMachine {
     pub fn handle_partial(&mut self, text: &str) {
         self.partial.clear();
         self.partial.push_str(text);
+        if self.state != State::Speaking {
+            return;
+        }
+        if self.suspicion.is_none() && self.shrugged.is_some() && text.split_whitespace().count() >= INSISTING_WORDS {
+            self.shrugged = None;
+        }
+        if self.suspicion.is_some() {
+            self.judge();
+        }
+    }
+
+    /// What the agent said in the last seconds, lower-case words, and whether it has come to its question: an echo is
+    /// recognised as the one, and a "yes" is an answer after the other.
+    pub fn agent_has_said(&mut self, words: &str, asked: bool) {
+        self.agent.clear();
+        self.agent.push_str(words);
+        self.asked = asked;
+    }
+
+    /// The agent has fallen silent for a sound, and what is said now may be meant.
+    #[must_use]
+    pub const fn is_judging(&self) -> bool {
+        self.suspicion.is_some()
     }
 
     /// A model has judged the pause that lasted at `at`: `probability` that the caller has finished.
@@ -216,6 +334,8 @@ impl TurnMachine {
         if self.state != State::Speaking {
             // Voice from before must not count as an interruption of what has just begun.
             self.run = None;
+            self.partial.clear();
+            self.suspicion = None;
         }
         self.enter(Input::AgentStarted);
     }
@@ -272,7 +392,7 @@ impl TurnMachine {
     fn judge(&mut self) {
         match self.state {
             State::Listening => self.judge_pause(),
-            State::Speaking => self.judge_voice(self.config.barge_in_after),
+            State::Speaking => self.judge_interruption(),
             State::Idle | State::Processing => {
                 self.judge_voice(self.config.start_after);
                 let quiet = self.now.since(self.quiet_since);
@@ -292,18 +412,69 @@ impl TurnMachine {
         }
         self.turn_started = run.start;
         self.last_voiced = self.last_voiced.max(run.end);
-        if self.state == State::Speaking {
-            self.utterance = None;
+        let continues = self.state == State::Processing;
+        if !continues {
             self.partial.clear();
-            self.push(TurnEvent::BargeIn { at: run.start });
-        } else {
-            let continues = self.state == State::Processing;
-            if !continues {
-                self.partial.clear();
-            }
-            self.push(TurnEvent::UserStarted { at: run.start, continues });
         }
+        self.push(TurnEvent::UserStarted { at: run.start, continues });
         self.enter(Input::VoiceSustained);
+    }
+
+    /// The sound of late may be the caller's: neighbours and the agent's own voice out of a speaker are much quieter.
+    fn is_near(&self) -> bool {
+        self.sound_level >= self.caller_level.map_or(FAINT_DBFS, |own| own - FAR_DB)
+            && self.shrugged.is_none_or(|peak| self.sound_level >= peak + LOUDER_DB)
+    }
+
+    fn suspect(&mut self, onset: MediaTime, voiced: Duration, last_voice: MediaTime) {
+        self.partial.clear();
+        let pitched = voiced.mul_f32(self.sound.pitched.clamp(0.0, 1.0));
+        self.suspicion = Some(Suspicion { onset, voiced, pitched, last_voice, peak: self.sound_level });
+        self.push(TurnEvent::Duck { at: onset });
+    }
+
+    /// While the agent speaks: a sound makes it fall silent, and then it is either meant or not.
+    fn judge_interruption(&mut self) {
+        let run = self.run.filter(|run| !self.deaf && self.now.since(run.end) <= RUN_GAP);
+        let Some(suspicion) = self.suspicion else {
+            if let Some(run) = run.filter(|run| run.voiced >= self.config.duck_after && self.is_near()) {
+                self.suspect(run.start, run.voiced, run.end);
+            }
+            return;
+        };
+        let evidence = Evidence {
+            elapsed: self.now.since(suspicion.onset),
+            voiced: suspicion.voiced,
+            pitched: suspicion.pitched,
+            quiet: self.now.since(suspicion.last_voice),
+            far: self.caller_level.is_some_and(|own| suspicion.peak < own - DISTANT_DB),
+            maybe_echo: self.sound.maybe_echo,
+            echoes: self.sound.echoes,
+            words: &self.partial,
+            agent: &self.agent,
+            expect: self.expect,
+            asked: self.asked,
+        };
+        match interruption::judge(&evidence) {
+            Verdict::Undecided => {}
+            Verdict::Interruption => {
+                self.suspicion = None;
+                self.turn_started = suspicion.onset;
+                self.last_voiced = self.last_voiced.max(suspicion.last_voice);
+                self.utterance = None;
+                self.push(TurnEvent::BargeIn { at: suspicion.onset });
+                self.enter(Input::VoiceSustained);
+            }
+            Verdict::Aside => {
+                // Who agrees and goes on speaking is judged anew by what comes next; what is no word is only sound.
+                let goes_on = evidence.quiet < RUN_GAP && self.partial.is_empty();
+                self.shrugged = goes_on.then_some(suspicion.peak);
+                self.suspicion = None;
+                self.run = None;
+                self.partial.clear();
+                self.push(TurnEvent::Resume { onset: suspicion.onset, at: self.now });
+            }
+        }
     }
 
     fn judge_pause(&mut self) {
@@ -326,6 +497,12 @@ impl TurnMachine {
     fn enter(&mut self, input: Input) {
         let next = self.state.after(input);
         if next != self.state {
+            self.shrugged = None;
+        }
+        if next != State::Speaking {
+            self.suspicion = None;
+        }
+        if next != self.state {
             self.state = next;
             self.quiet_since = self.now;
         }
@@ -336,8 +513,12 @@ impl TurnMachine {
         if self.events.len() >= TURN_EVENTS_MAX {
             self.events.pop_front();
         }
-        if let TurnEvent::UserStarted { at, .. } | TurnEvent::BargeIn { at } | TurnEvent::EndOfTurn { at, .. } = event {
-            self.floor = at;
+        match event {
+            TurnEvent::UserStarted { at, .. }
+            | TurnEvent::BargeIn { at }
+            | TurnEvent::EndOfTurn { at, .. }
+            | TurnEvent::Resume { at, .. } => self.floor = at,
+            TurnEvent::Duck { .. } | TurnEvent::NoInput { .. } => {}
         }
         self.events.push_back(event);
     }

@@ -8,9 +8,12 @@
 #![doc = include_str!("transitions.md")]
 
 mod endpoint;
+pub mod interruption;
 mod machine;
+mod sound;
 mod transitions;
 
 pub use endpoint::wait;
 pub use machine::{TurnConfig, TurnEvent, TurnMachine};
+pub use sound::Sound;
 pub use transitions::{INPUTS, Input, STATES, State, diagram};

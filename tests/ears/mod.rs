@@ -5,10 +5,10 @@
 
 use callwright::conversation::{Expectation, domain};
 use callwright::id::{CallId, UtteranceId};
-use callwright::media::{InFrame, InboundProducer, OutFrame, OutboundConsumer, SpeechEnds};
+use callwright::media::{InFrame, InboundProducer, OutFrame, OutboundConsumer, SaidLevels, SpeechEnds};
 use callwright::os::clock;
 use callwright::os::wake::Wake;
-use callwright::speech::{SpeechConfig, SpeechError, SpeechEvent, SpeechLane, SpeechPlane};
+use callwright::speech::{Followed, SpeechConfig, SpeechError, SpeechEvent, SpeechLane, SpeechPlane};
 use callwright::telemetry::Marks;
 use callwright::time::MediaTime;
 use callwright_dsp::codec::g711;
@@ -40,6 +40,8 @@ pub struct Call {
     pub seen: Vec<SpeechEvent>,
     pub at: u64,
     pub wake: Wake,
+    /// Of one that is fed in virtual time.
+    pub followed: Option<Followed>,
 }
 
 /// One recogniser and one mouth are enough for most tests and start sooner.
@@ -60,6 +62,11 @@ pub fn start(config: &SpeechConfig) -> Option<Rig> {
     Some(Rig { plane, wake })
 }
 
+fn next_call() -> CallId {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    CallId(NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
 impl Rig {
     pub fn try_call(&self) -> Result<Call, SpeechError> {
         self.try_call_to("")
@@ -67,14 +74,24 @@ impl Rig {
 
     /// A call to an agent by name.
     pub fn try_call_to(&self, agent: &str) -> Result<Call, SpeechError> {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
         let (inbound, speech_in) = HeapRb::<InFrame>::new(100).split();
         let (speech_out, outbound) = HeapRb::<OutFrame>::new(100).split();
         let (sender, events) = mpsc::channel(256);
         let ends = SpeechEnds { inbound: speech_in, outbound: speech_out };
-        let lane = self.plane.attach(CallId(NEXT.fetch_add(1, Ordering::Relaxed)), agent, ends, sender)?;
+        let lane = self.plane.attach(next_call(), agent, ends, sender)?;
         let wake = self.wake.try_clone().unwrap();
-        Ok(Call { lane, inbound, outbound, events, seen: Vec::new(), at: 0, wake })
+        Ok(Call { lane, inbound, outbound, events, seen: Vec::new(), at: 0, wake, followed: None })
+    }
+
+    /// A call whose audio may come faster than a call's: feed a frame, then settle.
+    pub fn followed_call(&self) -> Call {
+        let (inbound, speech_in) = HeapRb::<InFrame>::new(100).split();
+        let (speech_out, outbound) = HeapRb::<OutFrame>::new(100).split();
+        let (sender, events) = mpsc::channel(256);
+        let ends = SpeechEnds { inbound: speech_in, outbound: speech_out };
+        let (lane, followed) = self.plane.attach_followed(next_call(), "", ends, sender).unwrap();
+        let wake = self.wake.try_clone().unwrap();
+        Call { lane, inbound, outbound, events, seen: Vec::new(), at: 0, wake, followed: Some(followed) }
     }
 
     pub fn call(&self) -> Call {
@@ -104,11 +121,31 @@ impl Call {
         began
     }
 
+    /// Waits until everything that was fed has been judged and recognised.
+    pub fn settle(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.followed.as_ref().unwrap().is_settled(MediaTime(self.at)) {
+            assert!(Instant::now() < deadline, "the ears do not read");
+            std::thread::sleep(Duration::from_micros(50));
+        }
+    }
+
     pub fn feed_frame(&mut self, part: &[i16]) {
+        self.feed_said(part, SaidLevels::SILENCE);
+    }
+
+    /// A frame, and what had been sent to the caller when it came.
+    pub fn feed_said(&mut self, part: &[i16], said: SaidLevels) {
         let mut pcm = [0; 160];
         pcm[..part.len()].copy_from_slice(part);
-        let frame =
-            InFrame { at: MediaTime(self.at), received: clock::monotonic(), fed: false, len: part.len() as u16, pcm };
+        let frame = InFrame {
+            at: MediaTime(self.at),
+            received: clock::monotonic(),
+            fed: false,
+            len: part.len() as u16,
+            said,
+            pcm,
+        };
         self.at += part.len() as u64;
         assert!(self.inbound.try_push(frame).is_ok());
         self.wake.signal();

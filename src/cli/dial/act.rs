@@ -202,6 +202,13 @@ impl Actor {
                     Ok(false) => return None,
                     Err(why) => return self.fail(now, why),
                 },
+                Action::Sound { noise, entry } => match self.enter(now, line, entry) {
+                    Ok(true) => {
+                        return Some(self.send(now, PartKind::Sound, noise.name().to_owned(), interrupts(entry)));
+                    }
+                    Ok(false) => return None,
+                    Err(why) => return self.fail(now, why),
+                },
                 Action::Play { file, entry } => match self.enter(now, line, entry) {
                     Ok(true) => {
                         let name = file.display().to_string();
@@ -249,7 +256,8 @@ impl Actor {
 
     fn send(&mut self, now: Tick, kind: PartKind, content: String, interrupts: bool) -> Deed {
         let label = self.steps.get(self.at).and_then(|s| s.label.clone());
-        self.parts.push(Part { label, kind, content, interrupts });
+        let reaction = self.steps.get(self.at).and_then(|s| s.reaction);
+        self.parts.push(Part { label, kind, content, interrupts, reaction });
         let part = u32::try_from(self.parts.len()).unwrap_or(u32::MAX);
         self.doing = Doing::Sending { part };
         self.acted = now;

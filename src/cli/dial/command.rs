@@ -14,6 +14,7 @@ use super::ear::{Ear, EarPlan};
 use super::live::print;
 use super::phone::{CallError, CallPlan, Phone, Target};
 use super::report::{Call, Report};
+use super::scenario;
 use super::score::score;
 use super::script::{Action, Entry, Script, Step, check_digits, check_voice};
 use super::stream::Job;
@@ -33,6 +34,8 @@ Examples:
         plays a file; both.wav has what we sent on the left and what came back on the right
   callwright dial sip:300@127.0.0.1 --digits 1 --duration 20
   callwright dial sip:300@127.0.0.1 --script order.toml --set RECORDS=7 --report r.json
+  callwright dial sip:300@127.0.0.1 --scenario all
+        coughs, agrees, interrupts, hesitates, returns an echo; scores what the agent does about it
 
 A script is a list of steps; each does one thing:
   [[step]]
@@ -44,7 +47,7 @@ A script is a list of steps; each does one thing:
   say = \"stop\"
   interrupt_after = 0.8                # this long into the agent's next speech: barge in
   [[step]]
-  press = \"1\"                          # or: play = \"file.wav\", wait = 2.0, hang_up = true
+  press = \"1\"                          # or: play = \"file.wav\", sound = \"cough\", wait = 2.0, hang_up = true
   [[step]]
   expect = [\"${RECORDS} records\"]      # --set RECORDS=7; numbers are compared as numbers
 
@@ -66,8 +69,12 @@ pub struct Args {
     /// Do what this script says
     #[arg(long, value_name = "TOML")]
     script: Option<PathBuf>,
+    /// Do what callers do (pause, cough, agree, interrupt, …), one call each, and score the agent; `all`, `list`, names, or
+    /// files like a script's
+    #[arg(long, value_delimiter = ',', value_name = "NAME|FILE,…", conflicts_with_all = ["script", "play", "digits"])]
+    scenario: Vec<String>,
     /// Fill in ${NAME} in the script
-    #[arg(long, value_name = "NAME=VALUE", requires = "script", value_parser = name_and_value)]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
     set: Vec<(String, String)>,
     /// Record both directions on one clock: left what we sent, right what we heard
     #[arg(long, value_name = "WAV")]
@@ -147,7 +154,8 @@ enum DialError {
 /// Runs the subcommand.
 #[must_use]
 pub fn run(args: &Args) -> ExitCode {
-    match dial(args) {
+    let outcome = if args.scenario.is_empty() { dial(args) } else { scenarios(args) };
+    match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
@@ -165,11 +173,62 @@ fn complain(error: &DialError) {
     eprintln!("dial: {error}");
 }
 
+/// One call for each scenario, and a table of how they went.
+fn scenarios(args: &Args) -> Result<bool, DialError> {
+    let prepare = DialError::Prepare;
+    if args.scenario.iter().any(|name| name == "list") {
+        print(false, scenario::list().trim_end());
+        return Ok(true);
+    }
+    let values: BTreeMap<String, String> = args.set.iter().cloned().collect();
+    let scripts = scenario::read(&args.scenario, &values, |path| read_script(path, &args.set)).map_err(prepare)?;
+    let (mut rows, mut json) = (Vec::new(), serde_json::Map::new());
+    for (n, (name, script)) in scripts.iter().enumerate() {
+        print(args.quiet, &format!("\n=== {name}: {}", script.about.as_deref().unwrap_or("a script")));
+        let report = perform(args, Some(script), args.record.as_deref().map(|path| scenario::numbered(path, name)))?;
+        rows.push(scenario::Row::of(name, &report));
+        json.extend(report.to_json().into_iter().map(|(key, value)| (format!("{name}_{key}"), value)));
+        // The line of the call before is closed; its far end may need a moment to see it.
+        if n + 1 < scripts.len() {
+            std::thread::sleep(Duration::from_millis(300));
+        }
+    }
+    let passed = rows.iter().filter(|row| row.failure.is_none()).count();
+    json.insert("scenarios".into(), rows.len().into());
+    json.insert("scenarios_passed".into(), passed.into());
+    write_report(args, json).map_err(prepare)?;
+    print(args.quiet, scenario::table(&rows).trim_end());
+    Ok(passed == rows.len())
+}
+
+fn write_report(args: &Args, report: serde_json::Map<String, serde_json::Value>) -> Result<(), String> {
+    let Some(path) = &args.report else { return Ok(()) };
+    // An object of strings and numbers always serialises.
+    let text = serde_json::to_string_pretty(&report).unwrap_or_default() + "\n";
+    std::fs::write(path, text).map_err(|e| format!("{}: {e}", path.display()))
+}
+
 fn dial(args: &Args) -> Result<bool, DialError> {
+    let script = args.script.as_deref().map(|path| read_script(path, &args.set)).transpose();
+    let report = perform(args, script.map_err(DialError::Prepare)?.as_ref(), args.record.clone())?;
+    write_report(args, report.to_json()).map_err(DialError::Prepare)?;
+    match report.failure() {
+        None => Ok(true),
+        Some(why) => {
+            if args.quiet {
+                complain(&DialError::Prepare(why));
+            }
+            Ok(false)
+        }
+    }
+}
+
+/// One call from the preparation to the recording.
+fn perform(args: &Args, script: Option<&Script>, record: Option<PathBuf>) -> Result<Report, DialError> {
     let prepare = DialError::Prepare;
     let target = Target::resolve(&args.uri)?;
-    let work = prepare_work(args).map_err(prepare)?;
-    for path in [&args.record, &args.report].into_iter().flatten() {
+    let work = prepare_work(args, script).map_err(prepare)?;
+    for path in [&record, &args.report].into_iter().flatten() {
         check_writable(path).map_err(prepare)?;
     }
     let plan = CallPlan {
@@ -184,24 +243,11 @@ fn dial(args: &Args) -> Result<bool, DialError> {
         .build()
         .map_err(|e| DialError::Prepare(format!("cannot start: {e}")))?;
     let report = runtime.block_on(call(&plan, work, args.quiet))?;
-    if let Some(path) = &args.record {
+    if let Some(path) = &record {
         report.performed.recorded.capture.write_wav(path).map_err(prepare)?;
     }
-    if let Some(path) = &args.report {
-        // An object of strings and numbers always serialises.
-        let text = serde_json::to_string_pretty(&report.to_json()).unwrap_or_default() + "\n";
-        std::fs::write(path, text).map_err(|e| DialError::Prepare(format!("{}: {e}", path.display())))?;
-    }
     print(args.quiet, report.to_table().trim_end());
-    match report.failure() {
-        None => Ok(true),
-        Some(why) => {
-            if args.quiet {
-                complain(&DialError::Prepare(why));
-            }
-            Ok(false)
-        }
-    }
+    Ok(report)
 }
 
 async fn call(plan: &CallPlan, work: Piecework, quiet: bool) -> Result<Report, DialError> {
@@ -223,9 +269,10 @@ async fn call(plan: &CallPlan, work: Piecework, quiet: bool) -> Result<Report, D
 }
 
 /// Everything that the call needs, made ready.
-fn prepare_work(args: &Args) -> Result<Piecework, String> {
-    let script = match &args.script {
-        Some(path) => read_script(path, &args.set)?,
+fn prepare_work(args: &Args, script: Option<&Script>) -> Result<Piecework, String> {
+    let scripted = script.is_some();
+    let script = match script {
+        Some(script) => script.clone(),
         None => Script { steps: steps_of(args)?, ..Script::default() },
     };
     let assets = Assets::locate();
@@ -251,13 +298,14 @@ fn prepare_work(args: &Args) -> Result<Piecework, String> {
     };
     let jobs = jobs_of(&script, args, &assets)?;
     let has_something_to_do = !script.steps.is_empty();
-    let afterwards = match (&args.script, args.duration) {
-        (None, Some(_)) => Afterwards::Stay,
-        (None, None) if !has_something_to_do => Afterwards::Stay,
+    let afterwards = match (scripted, args.duration) {
+        (false, Some(_)) => Afterwards::Stay,
+        (false, None) if !has_something_to_do => Afterwards::Stay,
         _ => Afterwards::HangUp,
     };
     Ok(Piecework {
         steps: script.steps,
+        echo: script.echo,
         jobs,
         ear,
         afterwards,
@@ -298,14 +346,14 @@ fn steps_of(args: &Args) -> Result<Vec<Step>, String> {
     if !actions.is_empty() && args.duration.is_none() {
         actions.push(Action::Wait { time: LINGER });
     }
-    Ok(actions.into_iter().map(|action| Step { label: None, action }).collect())
+    Ok(actions.into_iter().map(Step::bare).collect())
 }
 
 fn jobs_of(script: &Script, args: &Args, assets: &Assets) -> Result<BTreeMap<usize, Job>, String> {
     let mut voice = None;
     let mut jobs = BTreeMap::new();
     for (index, step) in script.steps.iter().enumerate() {
-        let job = match &step.action {
+        let mut job = match &step.action {
             Action::Say { text, .. } => {
                 let voice = match &mut voice {
                     Some(voice) => voice,
@@ -315,12 +363,19 @@ fn jobs_of(script: &Script, args: &Args, assets: &Assets) -> Result<BTreeMap<usi
                         none.insert(Voice::load(assets, name).map_err(|e| e.to_string())?)
                     }
                 };
-                Job::Audio(voice.speak(text))
+                Job::Audio(voice.speak_with_pauses(text)?)
             }
             Action::Play { file, .. } => Job::Audio(wave::read(file)?),
+            Action::Sound { noise, .. } => Job::Audio(noise.samples()),
             Action::Press { digits } => Job::Digits(digits.parse().map_err(|e| format!("digits {digits}: {e}"))?),
             _ => continue,
         };
+        if let Job::Audio(pcm) = &mut job {
+            let gain = 10f32.powf(step.level_db / 20.0);
+            for sample in pcm.iter_mut().filter(|_| step.level_db != 0.0) {
+                *sample = (f32::from(*sample) * gain) as i16;
+            }
+        }
         jobs.insert(index, job);
     }
     Ok(jobs)

@@ -14,7 +14,7 @@ use super::live::{Live, Said};
 use super::phone::{Phone, PhoneEvent};
 use super::score::{Part, PartKind};
 use super::script::{Action, Step};
-use super::stream::Job;
+use super::stream::{EchoPath, Job};
 use crate::limits::DIAL_PIECES_MAX;
 use crate::os::clock;
 
@@ -35,6 +35,8 @@ pub enum Afterwards {
 pub struct Piecework {
     /// Steps.
     pub steps: Vec<Step>,
+    /// The way by which the agent's voice comes back to it.
+    pub echo: Option<EchoPath>,
     /// What to send in a step, by its index.
     pub jobs: BTreeMap<usize, Job>,
     /// Needed when a step expects words.
@@ -82,7 +84,7 @@ pub async fn conduct(mut phone: Phone, frames: Receiver<Frame>, mut work: Piecew
         }
         None => None,
     };
-    let mut trouble = None;
+    let mut trouble = work.echo.and_then(|path| phone.line().send(0, Job::Echo(path)).err());
     let presses = actor.steps().iter().any(|s| matches!(s.action, Action::Press { .. }));
     if presses && phone.agreed().telephone_event.is_none() {
         trouble = Some("the agent takes no telephone-events (RFC 4733), so digits cannot be pressed".to_owned());
@@ -169,6 +171,7 @@ fn announce(live: &mut Live, actor: &Actor, part: u32) {
     let text = match part.kind {
         PartKind::Say => part.content.clone(),
         PartKind::Play => format!("[plays {}]", part.content),
+        PartKind::Sound => format!("[{}]", part.content),
         PartKind::Press => format!("[presses {}]", part.content),
     };
     let text = if part.interrupts { format!("(interrupting) {text}") } else { text };

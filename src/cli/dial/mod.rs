@@ -4,7 +4,8 @@
 //! | file | holds |
 //! |---|---|
 //! | `script` | what the caller is to do: TOML → checked steps |
-//! | `voice`, `wave` | the caller's audio: synthesised or from WAV files |
+//! | `scenario` | scripts that come with it, each about one thing that callers do |
+//! | `voice`, `wave`, `noise` | the caller's audio: synthesised, from WAV files, or made |
 //! | `phone` | signalling: the SIP user agent with one leg |
 //! | `line` | the RTP thread on a real clock |
 //! | `stream` | one call's packets, sans-IO |
@@ -14,7 +15,7 @@
 //! | `conduct` | the loop that joins them |
 //! | `live` | the transcript while it runs |
 //! | `capture` | both directions on one clock |
-//! | `level`, `score` | figures from the capture |
+//! | `level`, `score`, `react` | figures from the capture, and what the agent did about a sound |
 //! | `report` | the figures as JSON and as a table |
 //! | `command` | arguments, preparation, exit codes |
 //!
@@ -31,8 +32,11 @@ pub mod ear;
 pub mod level;
 pub mod line;
 pub mod live;
+pub mod noise;
 pub mod phone;
+pub mod react;
 pub mod report;
+pub mod scenario;
 pub mod score;
 pub mod script;
 pub mod stream;

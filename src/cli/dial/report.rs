@@ -16,6 +16,7 @@
 //! | `turn_N_at_s`, `_response_ms` | its first voiced sample after the ACK; its response (null) |
 //! | `turn_N_overlapped` | the agent talked while it ended, so there is no response |
 //! | `turn_N_interrupts`, `_duck_ms`, `_stop_ms` | meant to barge in; onset → 20 dB down, → last audible sample (null) |
+//! | `turn_N_resume_ms`, `_reacted_well` | onset → audible again after that (null); what the step's `agent` asks (where it does) |
 //! | `barge_in_stop_ms_max` | the slowest stop among interrupting turns (null) |
 //! | `packets_received`, `_lost`, `_expected`, `_duplicated`, `_reordered`, `_forged`, `_garbage` | the agent's packets |
 //! | `loss_percent` | lost of expected |
@@ -87,7 +88,24 @@ impl Report {
             let name = label.map_or_else(|| format!("step {}", o.step + 1), |l| format!("step {} ({l})", o.step + 1));
             o.failure.as_ref().map(|f| format!("{name}: {f}"))
         });
-        step.or_else(|| self.performed.trouble.clone())
+        step.or_else(|| self.performed.trouble.clone()).or_else(|| {
+            let judged = self.reactions().find_map(|(n, turn, judged)| {
+                let name = turn.part.label.as_deref().unwrap_or(&turn.part.content);
+                judged.err().map(|why| format!("turn {n} ({name}): {why}"))
+            });
+            let unseen = self
+                .performed
+                .parts
+                .iter()
+                .find(|part| part.reaction.is_some() && !self.score.turns.iter().any(|turn| turn.part == **part));
+            judged.or_else(|| unseen.map(|part| format!("{:?} was too quiet to be measured", part.content)))
+        })
+    }
+
+    /// What the agent did about the turns of which the script says what it should do.
+    fn reactions(&self) -> impl Iterator<Item = (usize, &Turn, Result<(), String>)> {
+        let turns = (1..).zip(&self.score.turns);
+        turns.filter_map(|(n, turn)| Some((n, turn, turn.part.reaction?.judge(turn))))
     }
 
     /// The flat object that is documented above.
@@ -123,6 +141,10 @@ impl Report {
             put(&format!("turn_{n}_interrupts"), json!(turn.part.interrupts));
             put(&format!("turn_{n}_duck_ms"), opt_ms(turn.yielded.and_then(|y| y.duck)));
             put(&format!("turn_{n}_stop_ms"), opt_ms(turn.yielded.and_then(|y| y.stop)));
+            put(&format!("turn_{n}_resume_ms"), opt_ms(turn.yielded.and_then(|y| y.resume)));
+        }
+        for (n, _, judged) in self.reactions() {
+            put(&format!("turn_{n}_reacted_well"), json!(judged.is_ok()));
         }
         put("barge_in_stop_ms_max", opt_ms(score.turns.iter().filter_map(stopped).max()));
         put("packets_received", json!(score.packets_received));
@@ -258,6 +280,9 @@ fn turn_row(turn: &Turn) -> String {
     if let Some(yielded) = turn.yielded.filter(|_| turn.part.interrupts) {
         let part = |d: Option<Duration>| d.map_or_else(|| "never".into(), |d| format!("after {:.0} ms", ms(d)));
         let _ = write!(text, ", agent ducked {}, stopped {}", part(yielded.duck), part(yielded.stop));
+        if let Some(resume) = yielded.resume {
+            let _ = write!(text, ", spoke again {}", part(Some(resume)));
+        }
     }
     text
 }
@@ -269,6 +294,7 @@ fn what(step: &Step) -> String {
         Action::Expect { phrases, .. } => format!("expect {}", phrases.join(" and ")),
         Action::Say { text, .. } => format!("say {text}"),
         Action::Play { file, .. } => format!("play {}", file.display()),
+        Action::Sound { noise, .. } => format!("sound {}", noise.name()),
         Action::Press { digits } => format!("press {digits}"),
         Action::Wait { time } => format!("wait {} s", time.as_secs_f64()),
         Action::HangUp => "hang up".into(),

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::capture::{Capture, Order, sample_offset, slots};
 use super::level;
+use super::react::Reaction;
 use crate::limits::{FRAME, FRAME_SAMPLES};
 use crate::time::Tick;
 
@@ -30,6 +31,8 @@ pub enum PartKind {
     Say,
     /// A WAV file.
     Play,
+    /// A noise.
+    Sound,
     /// Digits by telephone-event.
     Press,
 }
@@ -40,6 +43,7 @@ impl PartKind {
         match self {
             Self::Say => "say",
             Self::Play => "play",
+            Self::Sound => "sound",
             Self::Press => "press",
         }
     }
@@ -56,6 +60,8 @@ pub struct Part {
     pub content: String,
     /// Meant to break into the agent's speech.
     pub interrupts: bool,
+    /// What the agent should do about it.
+    pub reaction: Option<Reaction>,
 }
 
 /// One turn of the caller, scored.
@@ -82,6 +88,8 @@ pub struct Yielded {
     pub duck: Option<Duration>,
     /// Onset → last audible sample before the agent was quiet for [`STOPPED`]; none when it talked on to the end.
     pub stop: Option<Duration>,
+    /// Onset → first audible sample after that.
+    pub resume: Option<Duration>,
 }
 
 /// Spread of a figure, milliseconds.
@@ -219,11 +227,11 @@ impl<'a> Agent<'a> {
             return None;
         }
         let mut last = before;
-        let mut stop = None;
+        let (mut stop, mut resume) = (None, None);
         let mut from = onset;
         while let Some(next) = self.first_audible_after(from) {
             if next.since(last) >= STOPPED {
-                stop = Some(last.since(onset));
+                (stop, resume) = (Some(last.since(onset)), Some(next.since(onset)));
                 break;
             }
             // The next audible sample after this run of packets: go on packet by packet.
@@ -234,7 +242,7 @@ impl<'a> Agent<'a> {
         if stop.is_none() && self.packets.last().is_some_and(|(at, _)| at.since(last) >= STOPPED) {
             stop = Some(last.since(onset));
         }
-        Some(Yielded { duck: self.duck(onset), stop })
+        Some(Yielded { duck: self.duck(onset), stop, resume })
     }
 
     fn duck(&self, onset: Tick) -> Option<Duration> {
@@ -381,7 +389,13 @@ mod tests {
         }
 
         fn caller(mut self, from: usize, to: usize, interrupts: bool) -> Self {
-            self.parts.push(Part { label: None, kind: PartKind::Say, content: String::new(), interrupts });
+            self.parts.push(Part {
+                label: None,
+                kind: PartKind::Say,
+                content: String::new(),
+                interrupts,
+                reaction: None,
+            });
             for s in from..to {
                 let frame = &mut self.capture.sent[s / 160];
                 frame.pcm[s % 160] = 3000;
@@ -511,7 +525,13 @@ mod tests {
     #[test]
     fn digits_are_answered_from_their_last_packet() {
         let mut scene = Scene::new(200).agent(16_000, 20_000, 2000);
-        scene.parts.push(Part { label: None, kind: PartKind::Press, content: "1".into(), interrupts: false });
+        scene.parts.push(Part {
+            label: None,
+            kind: PartKind::Press,
+            content: "1".into(),
+            interrupts: false,
+            reaction: None,
+        });
         for frame in &mut scene.capture.sent[40..50] {
             frame.part = 1;
             frame.pcm.clear();

@@ -4,6 +4,8 @@
 //!
 //! ```toml
 //! voice = "rms"                                   # who speaks; the agent's own voice is refused
+//! about = "what this shows"                       # for those who list scenarios
+//! echo = { delay_ms = 150, level = -15 }          # the caller's speaker returns the agent's voice
 //! phrases = ["one moment please"]                 # more that the agent may say: helps the ear, is not required
 //! [pronounce]                                     # CMU phones of words that no dictionary has
 //! callwright = "K AO L R AY T"
@@ -23,6 +25,13 @@
 //! [[step]]
 //! say = "stop"
 //! interrupt_after = 0.8                           # into the agent's next speech: barge in
+//! agent = "stops"                                 # judged on the wire; or "goes_on"
+//! [[step]]
+//! sound = "cough"                                 # or knock, keys, breath, fan
+//! level = -6                                      # dB louder (quieter) than usual; also of say and play
+//! interrupt_after = 0.8
+//! [[step]]
+//! say = "with [0.9] contacts"                     # a pause of 0.9 s
 //! [[step]]
 //! hang_up = true
 //! ```
@@ -33,6 +42,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::noise::Noise;
+use super::react::Reaction;
+use super::stream::EchoPath;
 use crate::limits;
 
 /// The agent's own voice: a caller that spoke with it would test the agent against itself.
@@ -64,6 +76,10 @@ pub enum ScriptError {
 /// A checked script.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Script {
+    /// What it shows, in a sentence.
+    pub about: Option<String>,
+    /// The way by which the agent's voice comes back to it.
+    pub echo: Option<EchoPath>,
     /// Name of the voice that speaks, when the script sets one.
     pub voice: Option<String>,
     /// Further sentences that the agent may say.
@@ -81,6 +97,17 @@ pub struct Step {
     pub label: Option<String>,
     /// The one thing that it does.
     pub action: Action,
+    /// What the agent should do meanwhile.
+    pub reaction: Option<Reaction>,
+    /// Louder or quieter than usual, dB.
+    pub level_db: f32,
+}
+
+impl Step {
+    /// A step that nothing more is said about.
+    pub const fn bare(action: Action) -> Self {
+        Self { label: None, action, reaction: None, level_db: 0.0 }
+    }
 }
 
 /// What a step does.
@@ -104,6 +131,13 @@ pub enum Action {
     Play {
         /// Any integer PCM WAV; mono or the mean of its channels.
         file: PathBuf,
+        /// When.
+        entry: Entry,
+    },
+    /// Makes a noise.
+    Sound {
+        /// Which.
+        noise: Noise,
         /// When.
         entry: Entry,
     },
@@ -143,6 +177,8 @@ pub enum Entry {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawScript {
+    about: Option<String>,
+    echo: Option<RawEcho>,
     voice: Option<String>,
     #[serde(default)]
     phrases: Vec<String>,
@@ -154,12 +190,22 @@ struct RawScript {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct RawEcho {
+    delay_ms: u32,
+    level: f32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct RawStep {
     label: Option<String>,
     expect: Option<Vec<String>>,
     timeout: Option<f64>,
     say: Option<String>,
     play: Option<String>,
+    sound: Option<String>,
+    level: Option<f32>,
+    agent: Option<String>,
     press: Option<String>,
     wait: Option<f64>,
     hang_up: Option<bool>,
@@ -184,6 +230,14 @@ impl Script {
         if let Some(voice) = &raw.voice {
             check_voice(voice).map_err(bare)?;
         }
+        let echo = match raw.echo {
+            Some(RawEcho { delay_ms: 0..=1000, level }) if (-60.0..=0.0).contains(&level) => Some(EchoPath {
+                delay: Duration::from_millis(raw.echo.map_or(0, |e| e.delay_ms).into()),
+                level_db: level,
+            }),
+            Some(_) => return Err(bare("echo: give delay_ms from 0 to 1000 and level from -60 to 0 dB".into())),
+            None => None,
+        };
         let phrases = raw.phrases.iter().map(|p| fill(p, values)).collect::<Result<_, _>>().map_err(bare)?;
         let mut steps = Vec::with_capacity(raw.step.len());
         for (i, step) in raw.step.into_iter().enumerate() {
@@ -191,7 +245,7 @@ impl Script {
             let step = step.check(values).map_err(|what| ScriptError::Step { step: i + 1, label, what })?;
             steps.push(step);
         }
-        Ok(Self { voice: raw.voice, phrases, pronounce: raw.pronounce, steps })
+        Ok(Self { about: raw.about, echo, voice: raw.voice, phrases, pronounce: raw.pronounce, steps })
     }
 }
 
@@ -217,6 +271,7 @@ impl RawStep {
             ("expect", self.expect.is_some()),
             ("say", self.say.is_some()),
             ("play", self.play.is_some()),
+            ("sound", self.sound.is_some()),
             ("press", self.press.is_some()),
             ("wait", self.wait.is_some()),
             ("hang_up", self.hang_up.is_some()),
@@ -224,17 +279,25 @@ impl RawStep {
         let named: Vec<&str> = actions.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect();
         let [named] = named[..] else {
             return Err(if named.is_empty() {
-                "does nothing; give one of expect, say, play, press, wait, hang_up".into()
+                "does nothing; give one of expect, say, play, sound, press, wait, hang_up".into()
             } else {
                 format!("does {} at once; split it into several steps", named.join(" and "))
             });
         };
-        let speaks = matches!(named, "say" | "play");
+        let speaks = matches!(named, "say" | "play" | "sound");
+        if !speaks && (self.level.is_some() || self.agent.is_some()) {
+            return Err(format!("level and agent belong to say, play and sound, not to {named}"));
+        }
+        let level_db = self.level.unwrap_or(0.0);
+        if !(-40.0..=12.0).contains(&level_db) {
+            return Err(format!("level = {level_db}: give dB from -40 to 12"));
+        }
+        let reaction = self.agent.as_deref().map(Reaction::parse).transpose()?;
         if !speaks && (self.quiet.is_some() || self.interrupt_after.is_some()) {
-            return Err(format!("quiet and interrupt_after belong to say and play, not to {named}"));
+            return Err(format!("quiet and interrupt_after belong to say, play and sound, not to {named}"));
         }
         if self.timeout.is_some() && !speaks && named != "expect" {
-            return Err(format!("timeout belongs to expect, say and play, not to {named}"));
+            return Err(format!("timeout belongs to expect, say, play and sound, not to {named}"));
         }
         let patience = timeout.unwrap_or(EXPECT_TIMEOUT);
         let entry = match (self.quiet, self.interrupt_after) {
@@ -253,6 +316,8 @@ impl RawStep {
             Action::Say { text, entry }
         } else if let Some(file) = self.play {
             Action::Play { file: fill(&file, values)?.into(), entry }
+        } else if let Some(name) = self.sound {
+            Action::Sound { noise: Noise::parse(&name)?, entry }
         } else if let Some(digits) = self.press {
             Action::Press { digits: check_digits(&fill(&digits, values)?)? }
         } else if let Some(time) = self.wait {
@@ -262,7 +327,10 @@ impl RawStep {
         } else {
             return Err("hang_up = false does nothing; leave the step out".into());
         };
-        Ok(Step { label, action })
+        if let Action::Say { text, .. } = &action {
+            spoken_and_pauses(text)?;
+        }
+        Ok(Step { label, action, reaction, level_db })
     }
 }
 
@@ -277,6 +345,24 @@ pub fn check_digits(digits: &str) -> Result<String, String> {
         return Err(format!("digits {digits:?}: give 1 to {} of 0-9 * # A-D", limits::DIAL_DIGITS_MAX));
     }
     Ok(digits)
+}
+
+/// What is said, and how long the pause after it is: "with [0.9] contacts" is "with" and 0.9 s, then "contacts" and none.
+///
+/// # Errors
+/// A sentence for the operator.
+pub fn spoken_and_pauses(text: &str) -> Result<Vec<(&str, Duration)>, String> {
+    let (mut parts, mut rest) = (Vec::new(), text);
+    while let Some((said, after)) = rest.split_once('[') {
+        let pause = after.split_once(']').and_then(|(pause, after)| Some((pause.trim().parse().ok()?, after)));
+        let Some((pause, after)) = pause else {
+            return Err(format!("{text:?} has a [ that begins no pause; write [0.9] for 0.9 s"));
+        };
+        parts.push((said.trim(), seconds("[pause]", pause)?));
+        rest = after;
+    }
+    parts.push((rest.trim(), Duration::ZERO));
+    Ok(parts)
 }
 
 fn seconds(key: &str, value: f64) -> Result<Duration, String> {

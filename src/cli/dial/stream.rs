@@ -18,12 +18,53 @@ use crate::rtp::{Header, Packet};
 use crate::time::Tick;
 
 /// Something to send.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Job {
     /// 8 kHz audio.
     Audio(Vec<i16>),
     /// Keys.
     Digits(Digits),
+    /// From now on the agent's voice comes back to it by this way.
+    Echo(EchoPath),
+}
+
+/// The way from the caller's loudspeaker to its microphone.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EchoPath {
+    /// How long it takes, the network not counted.
+    pub delay: Duration,
+    /// How much quieter it comes back, dB; negative.
+    pub level_db: f32,
+}
+
+/// What is on that way.
+#[derive(Debug)]
+struct Echo {
+    gain: f32,
+    samples: VecDeque<i16>,
+    /// More than this is a burst of packets, and would make the way longer.
+    most: usize,
+}
+
+impl Echo {
+    fn new(path: EchoPath) -> Self {
+        let delay = usize::try_from(path.delay.as_micros() / 125).unwrap_or(0);
+        let samples = std::iter::repeat_n(0, delay).collect();
+        Self { gain: 10f32.powf(path.level_db / 20.0), samples, most: delay + 5 * FRAME_SAMPLES }
+    }
+
+    fn hear(&mut self, pcm: &[i16]) {
+        self.samples.extend(pcm);
+        let over = self.samples.len().saturating_sub(self.most);
+        self.samples.drain(..over);
+    }
+
+    fn add_to(&mut self, frame: &mut [i16; FRAME_SAMPLES]) {
+        for sample in frame {
+            let back = self.samples.pop_front().unwrap_or(0);
+            *sample = sample.saturating_add((f32::from(back) * self.gain) as i16);
+        }
+    }
 }
 
 /// Packets that are not the agent's audio.
@@ -57,6 +98,7 @@ pub struct Stream {
     playing: Option<(u32, Vec<i16>, usize)>,
     keys: dtmf::Sender,
     keying: Option<u32>,
+    echo: Option<Echo>,
     capture: Capture,
     view: LineView,
     strays: Strays,
@@ -81,6 +123,7 @@ impl Stream {
             jobs: VecDeque::new(),
             playing: None,
             keying: None,
+            echo: None,
             capture: Capture::with_room_for(length),
             view: LineView::default(),
             strays: Strays::default(),
@@ -105,7 +148,10 @@ impl Stream {
         if matches!(job, Job::Digits(_)) && self.coding.formats().telephone_event.is_none() {
             return Err("the far end did not agree to telephone-events (RFC 4733), so digits cannot be sent".into());
         }
-        self.jobs.push_back((part, job));
+        match job {
+            Job::Echo(path) => self.echo = Some(Echo::new(path)),
+            job => self.jobs.push_back((part, job)),
+        }
         Ok(())
     }
 
@@ -125,7 +171,10 @@ impl Stream {
                 (EVENT_LEN, self.keying.unwrap_or_default(), Vec::new())
             }
             None => {
-                let (part, pcm) = self.next_audio();
+                let (part, mut pcm) = self.next_audio();
+                if let Some(echo) = &mut self.echo {
+                    echo.add_to(&mut pcm);
+                }
                 write_header(&self.header, out);
                 // A codec that fails makes an empty packet, which the far end conceals.
                 let (length, heard) = self.coding.send(&pcm, &mut out[HEADER_LEN..]).unwrap_or_default();
@@ -165,6 +214,9 @@ impl Stream {
             self.strays.garbage += 1;
             return;
         };
+        if let Some(echo) = &mut self.echo {
+            echo.hear(&pcm);
+        }
         let timestamp = self.timeline.at_8_khz(ssrc, timestamp, clock);
         for (n, chunk) in pcm.chunks(FRAME_SAMPLES).enumerate() {
             let mut frame =
@@ -206,7 +258,8 @@ impl Stream {
                 self.keys.handle_digits(digits);
                 self.keying = Some(part);
             }
-            None => {}
+            // An echo never waits.
+            Some((_, Job::Echo(_))) | None => {}
         }
     }
 

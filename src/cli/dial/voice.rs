@@ -7,7 +7,8 @@ use std::ops::ControlFlow;
 use callwright_models::tts::Flite;
 use callwright_models::{AssetError, Assets};
 
-use super::wave;
+use super::script::spoken_and_pauses;
+use super::{level, wave};
 
 /// Who speaks when nobody says otherwise: a man, so that nobody takes him for the agent.
 pub const DEFAULT_VOICE: &str = "rms";
@@ -23,6 +24,24 @@ impl Voice {
     /// [`AssetError`] names what to install.
     pub fn load(assets: &Assets, name: &str) -> Result<Self, AssetError> {
         Flite::load(assets, name).map(Self)
+    }
+
+    /// A text with pauses ("with [0.9] contacts") as 8 kHz audio.
+    ///
+    /// # Errors
+    /// As [`spoken_and_pauses`].
+    pub fn speak_with_pauses(&mut self, text: &str) -> Result<Vec<i16>, String> {
+        let parts = spoken_and_pauses(text)?;
+        let alone = parts.len() == 1;
+        let mut pcm = Vec::new();
+        for (said, pause) in parts {
+            let speech = if said.is_empty() { Vec::new() } else { self.speak(said) };
+            // A pause is as long as it says: without the silence that a voice puts around what it says.
+            let voiced = level::first_voiced(&speech).zip(level::last_voiced(&speech)).filter(|_| !alone);
+            pcm.extend_from_slice(voiced.map_or(&speech[..], |(first, last)| &speech[first..=last]));
+            pcm.extend(std::iter::repeat_n(0, usize::try_from(pause.as_micros() / 125).unwrap_or(0)));
+        }
+        Ok(pcm)
     }
 
     /// One text as 8 kHz audio.

@@ -98,6 +98,13 @@ impl Session {
         }
     }
 
+    pub(in crate::media) fn handle_duck(&mut self, ducked: bool) {
+        match &mut self.role {
+            RoleParts::Speech(parts) => parts.playout.handle_duck(ducked),
+            RoleParts::Echo(_) | RoleParts::Bridge(_) => {}
+        }
+    }
+
     pub(in crate::media) fn handle_digits(&mut self, now: Tick, digits: Digits) {
         let as_events = self.formats.telephone_event.is_some();
         match &mut self.role {

@@ -164,8 +164,8 @@ impl Room {
             if self.ask(|engine| engine.advance()).is_err() {
                 self.give_up_all();
             }
-            self.pay();
             self.tell_partials();
+            self.pay();
             let mut moved = false;
             loop {
                 match self.ask(|engine| engine.poll_finished()) {

@@ -15,6 +15,11 @@ use callwright_models::pack::Kind;
 
 /// Texts that are pursued at once for a result.
 const RESULT_WIDTH: usize = 4;
+/// The first second and a half of a turn may be cut in the middle of its first word, of which the model then makes nothing;
+/// with a pause after it, it makes the word.
+const FRAGMENT_SAMPLES: usize = 12_000;
+/// 150 ms.
+const PAUSE_SAMPLES: usize = 1200;
 /// Callers who speak without a pause that a thread keeps up with: words so far of each, and a result at the end.
 const SPEAKERS_A_THREAD: usize = 6;
 
@@ -52,8 +57,16 @@ fn threads(wanted: usize) -> usize {
 }
 
 fn decoder(mut model: Moonshine, guide: DomainGuide) -> Decode {
+    let mut padded = Vec::new();
     Box::new(move |samples: &[i16], expectation: Expectation, effort: Effort| {
         let width = if effort == Effort::Words { 1 } else { RESULT_WIDTH };
+        let mut samples = samples;
+        if effort == Effort::Words && samples.len() <= FRAGMENT_SAMPLES {
+            padded.clear();
+            padded.extend_from_slice(samples);
+            padded.resize(samples.len() + PAUSE_SAMPLES, 0);
+            samples = &padded;
+        }
         let heard = model.recognise(samples, &guide.under(expectation), width).map_err(|error| error.to_string())?;
         Ok(plain_hypothesis(heard, expectation))
     })

@@ -29,6 +29,10 @@ const FIRST_PARTIAL: usize = 256 * PER_MS;
 const FIRST_PIECE_MAX: usize = 450 * PER_MS;
 /// New audio between two looks at the words.
 const PARTIAL_EVERY: usize = 400 * PER_MS;
+/// The same in the first [`EARLY_WORDS`] of a turn while there are none: whoever begins while the agent speaks is judged by
+/// these words, and the first look often finds half of one, of which the model makes nothing.
+const EARLY_WORDS_EVERY: usize = 96 * PER_MS;
+const EARLY_WORDS: usize = 900 * PER_MS;
 /// Words so far are not looked for more often than this by the clock, however fast the audio comes.
 const PARTIAL_APART: Duration = Duration::from_millis(240);
 /// A look at the words is due after so many times what it will cost.
@@ -173,6 +177,9 @@ impl MoonshineRecogniser {
         }
         if turn.decoded_to == 0 {
             return held >= turn.first_at;
+        }
+        if held <= EARLY_WORDS && turn.words.is_empty() {
+            return held - turn.decoded_to >= EARLY_WORDS_EVERY && now >= self.rest_until;
         }
         let due = (PARTIAL_SHARE * self.words_cost.samples(held)).max(PARTIAL_EVERY as f64);
         (held - turn.decoded_to) as f64 >= due && now.since(turn.decoded_at) >= PARTIAL_APART && now >= self.rest_until

@@ -1,0 +1,234 @@
+//! Whether somebody who makes a sound while the agent speaks means to take the turn.
+//!
+//! Pure function of what has been heard since the onset; audio time only. The agent has fallen silent already
+//! (`TurnEvent::Duck`) and goes on from the very sample when the verdict is [`Verdict::Aside`], so a wrong suspicion costs a
+//! short gap and a wrong verdict a repetition or a lost sentence.
+//! Invariants: there is a verdict [`DECIDE_MAX`] after the onset at the latest; a pitched sound in which an interrupting word
+//! of the caller's was recognised is never an aside. Deliberately absent: what a caller's words mean (`conversation`), sound
+//! other than what [`Evidence`] names.
+
+use std::time::Duration;
+
+use crate::conversation::Expectation;
+
+/// A verdict is due this long after the onset.
+pub const DECIDE_MAX: Duration = Duration::from_millis(500);
+/// It is given this early: voice is judged every 32 ms, and the flush needs a frame.
+const DECIDE_AFTER: Duration = Duration::from_millis(448);
+/// Voice so long is no cough, whatever the recogniser makes of it.
+const CERTAIN_VOICE: Duration = Duration::from_millis(320);
+/// Voice so long is speech if several words were recognised in it. (One word is what a recogniser makes of any grunt.)
+const SPOKEN_VOICE: Duration = Duration::from_millis(250);
+const SPOKEN_WORDS: usize = 2;
+/// Voice so long may have been an answer.
+const ANSWER_VOICE: Duration = Duration::from_millis(160);
+/// With less pitch than this it was no voice: a cough, a knock, wind.
+const VOICE_PITCHED: Duration = Duration::from_millis(60);
+/// A sound that ended so long ago is over; until then a word may still come.
+const OVER: Duration = Duration::from_millis(200);
+
+/// What has been heard since the onset.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence<'a> {
+    /// Audio time since the first voiced sample.
+    pub elapsed: Duration,
+    /// Of that, voice.
+    pub voiced: Duration,
+    /// Of the voice, what had a pitch.
+    pub pitched: Duration,
+    /// Silence since the last voice.
+    pub quiet: Duration,
+    /// It is much quieter than the caller is: somebody else in the room, a television.
+    pub far: bool,
+    /// It may be the agent's own voice out of the caller's speaker.
+    pub maybe_echo: bool,
+    /// That speaker returns the agent's voice, so that its words may be among those recognised.
+    pub echoes: bool,
+    /// Words recognised so far, lower case.
+    pub words: &'a str,
+    /// What the agent said last, lower case: an echo is recognised as this.
+    pub agent: &'a str,
+    /// What the agent is asking for, or asked for last.
+    pub expect: Expectation,
+    /// The agent has come to its question, so that "yes" is an answer and no "I am listening".
+    pub asked: bool,
+}
+
+/// What it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Not known yet.
+    Undecided,
+    /// The caller takes the turn.
+    Interruption,
+    /// A backchannel, a cough, a noise, an echo: the agent goes on.
+    Aside,
+}
+
+/// Words that take the turn however short they are.
+const INTERRUPTING: &[&str] = &[
+    "stop", "wait", "no", "nope", "cancel", "hold", "but", "actually", "sorry", "excuse", "pardon", "what", "repeat",
+    "again", "change", "instead", "without", "wrong", "hey", "listen", "operator", "help", "don't", "not", "never",
+    "goodbye", "bye", "quiet", "enough", "slow", "slower", "question", "how", "why", "when", "where", "who", "which",
+    "can", "could", "hello",
+];
+
+/// Words that only say "I am listening"; a sentence of nothing else is an aside.
+const BACKCHANNEL: &[&str] = &[
+    "a", "ah", "aha", "alright", "all", "cool", "correct", "exactly", "fine", "go", "good", "got", "great", "hm",
+    "hmm", "i", "it", "mhm", "mm", "mmm", "nice", "of", "course", "oh", "ok", "okay", "perfect", "really", "right",
+    "see", "sounds", "sure", "that", "that's", "true", "uh", "uhhuh", "um", "well", "wow", "yeah", "yep", "yes", "yup",
+    "ahead", "huh", "know", "on", "please", "thanks", "thank", "the", "you",
+];
+
+/// Words that answer a question that can be answered with yes.
+const AGREEING: &[&str] =
+    &["yes", "yeah", "yep", "yup", "sure", "correct", "right", "okay", "ok", "exactly", "perfect", "please", "fine"];
+
+/// Words of dictated digits: an answer that comes before the question is over.
+const DIGITS: &[&str] =
+    &["zero", "oh", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "double", "triple"];
+
+/// Judges what has been heard so far.
+#[must_use]
+pub fn judge(evidence: &Evidence<'_>) -> Verdict {
+    let said: Vec<&str> = words(evidence.agent).collect();
+    // The agent's own words are nobody's while they may be its echo.
+    let words: Vec<&str> = words(evidence.words).filter(|word| !(evidence.echoes && said.contains(word))).collect();
+    let is_voice = evidence.pitched >= VOICE_PITCHED;
+    if is_voice && words.iter().any(|word| INTERRUPTING.contains(word)) {
+        return Verdict::Interruption;
+    }
+    let answers = |word: &&&str| match evidence.expect {
+        Expectation::Digits { .. } => DIGITS.contains(word),
+        Expectation::YesNo => evidence.asked && AGREEING.contains(word),
+        Expectation::Open | Expectation::Name => false,
+    };
+    let meant = words.iter().filter(|word| answers(word) || !BACKCHANNEL.contains(word)).count();
+    let answered = words.iter().any(|word| answers(&word)) && evidence.voiced >= ANSWER_VOICE;
+    let several = words.len() >= SPOKEN_WORDS && meant > 0 && evidence.voiced >= SPOKEN_VOICE;
+    if is_voice && (several || answered) {
+        return Verdict::Interruption;
+    }
+    let over = evidence.quiet >= OVER;
+    let only_backchannel = meant == 0 && !words.is_empty();
+    if over && (only_backchannel || !is_voice) {
+        return Verdict::Aside;
+    }
+    if evidence.elapsed < DECIDE_AFTER {
+        return Verdict::Undecided;
+    }
+    // Nothing but "yeah", or nothing that could be made out: its length decides. Who is still at it when the verdict is due
+    // goes on speaking; who has stopped said no more than that.
+    let voice = evidence.pitched * 3 >= evidence.voiced && evidence.voiced >= CERTAIN_VOICE;
+    if voice && !over && !only_backchannel && !evidence.maybe_echo && !evidence.far {
+        return Verdict::Interruption;
+    }
+    Verdict::Aside
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !(c.is_alphanumeric() || c == '\'')).filter(|word| !word.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const BASE: Evidence<'_> = Evidence {
+        elapsed: Duration::ZERO,
+        voiced: Duration::ZERO,
+        pitched: Duration::ZERO,
+        quiet: Duration::ZERO,
+        far: false,
+        maybe_echo: false,
+        echoes: false,
+        words: "",
+        agent: "",
+        expect: Expectation::Open,
+        asked: false,
+    };
+
+    /// A voice, pitched for the most part.
+    fn heard(elapsed: u64, voiced: u64, quiet: u64, words: &str) -> Evidence<'_> {
+        Evidence {
+            elapsed: Duration::from_millis(elapsed),
+            voiced: Duration::from_millis(voiced),
+            pitched: Duration::from_millis(voiced * 2 / 3),
+            quiet: Duration::from_millis(quiet),
+            words,
+            ..BASE
+        }
+    }
+
+    #[test]
+    fn each_kind_of_sound_gets_its_verdict() {
+        use Verdict::{Aside, Interruption, Undecided};
+        let unpitched = |elapsed, voiced, quiet, words| Evidence {
+            pitched: Duration::from_millis(20),
+            ..heard(elapsed, voiced, quiet, words)
+        };
+        let asked = |e: Evidence<'static>| Evidence { expect: Expectation::YesNo, asked: true, ..e };
+        let digits = |e: Evidence<'static>| Evidence { expect: Expectation::Digits { max: 4 }, ..e };
+        let echo =
+            |e: Evidence<'static>| Evidence { maybe_echo: true, echoes: true, agent: "say stop if that is wrong", ..e };
+        let table = [
+            // Words decide before time does.
+            (heard(160, 160, 0, "no"), Interruption, "an interrupting word"),
+            (heard(200, 200, 0, "wait"), Interruption, "another"),
+            (heard(300, 280, 0, "how long"), Interruption, "a question"),
+            (heard(300, 280, 0, "i need a"), Interruption, "several words"),
+            (heard(320, 300, 0, "yeah but"), Interruption, "agreement that goes on"),
+            (heard(320, 300, 0, "shoe"), Undecided, "one word is what any grunt is taken for"),
+            (heard(320, 300, 0, "yeah"), Undecided, "more may come"),
+            // Asides.
+            (heard(380, 180, 200, "yeah"), Aside, "a backchannel"),
+            (heard(500, 280, 200, "i see"), Aside, "another"),
+            (heard(460, 450, 0, "right okay"), Aside, "still nothing but agreement"),
+            (heard(460, 200, 100, ""), Aside, "a short voice without words"),
+            (unpitched(320, 100, 210, "no"), Aside, "a cough is no word"),
+            (unpitched(460, 440, 0, ""), Aside, "wind"),
+            (Evidence { far: true, ..heard(460, 450, 0, "") }, Aside, "a television"),
+            // Whoever goes on is let speak.
+            (heard(440, 420, 0, ""), Undecided, "not yet"),
+            (heard(450, 420, 0, ""), Interruption, "still at it"),
+            (Evidence { far: true, ..heard(450, 420, 0, "wait please") }, Interruption, "from afar, but meant"),
+            // Answers.
+            (asked(heard(300, 280, 0, "yes")), Interruption, "an answer to the question"),
+            (Evidence { asked: false, ..asked(heard(500, 280, 200, "yes")) }, Aside, "in the middle of a read-back"),
+            (digits(heard(300, 280, 0, "oh")), Interruption, "a digit that was asked for"),
+            (digits(heard(300, 280, 0, "mm")), Undecided, "no digit"),
+            // The agent's own words.
+            (echo(heard(460, 450, 0, "stop if")), Aside, "an echo"),
+            (echo(heard(300, 280, 0, "stop no wait")), Interruption, "a caller over the echo"),
+        ];
+        for (evidence, verdict, what) in table {
+            assert_eq!(judge(&evidence), verdict, "{what}: {evidence:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn there_is_a_verdict_in_time(
+            (elapsed, voiced, pitched, quiet) in (500u64..2000, 0u64..800, 0u64..800, 0u64..800),
+            (far, maybe_echo, asked) in any::<(bool, bool, bool)>(),
+            (words, agent) in ("[a-z ']{0,30}", "[a-z ']{0,30}"),
+        ) {
+            let evidence = Evidence {
+                pitched: Duration::from_millis(pitched), far, maybe_echo, echoes: maybe_echo || asked, asked, agent: &agent,
+                ..heard(elapsed, voiced, quiet, &words)
+            };
+            prop_assert_ne!(judge(&evidence), Verdict::Undecided);
+        }
+
+        #[test]
+        fn an_interrupting_word_of_a_voice_is_never_an_aside(
+            (elapsed, voiced, quiet) in (100u64..2000, 100u64..800, 0u64..800),
+            far in any::<bool>(),
+        ) {
+            let evidence = Evidence { far, ..heard(elapsed, voiced, quiet, "oh stop") };
+            prop_assert_eq!(judge(&evidence), Verdict::Interruption);
+        }
+    }
+}
