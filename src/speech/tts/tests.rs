@@ -123,6 +123,7 @@ impl Rig {
             utterance: UtteranceId(utterance),
             generation: Generation(call.generation.load(Ordering::SeqCst)),
             text: text.to_owned(),
+            ahead: false,
             asked: Instant::now(),
         });
     }
