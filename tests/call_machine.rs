@@ -407,20 +407,6 @@ fn a_caller_who_only_hums_gets_nothing_built_and_a_polite_end() {
 }
 
 #[test]
-fn a_silent_caller_is_prompted_then_released() {
-    let mut rig = Rig::answered();
-    for _ in 0..6 {
-        rig.agent_finishes();
-        if rig.ended().is_some() {
-            break;
-        }
-        rig.pass(16_000, false);
-    }
-    assert_eq!(rig.ended(), Some(EndClass::AgentHungUp));
-    assert_eq!(rig.submitted(), 0);
-}
-
-#[test]
 fn response_time_runs_from_the_last_voiced_sample_to_the_first_audible_one() {
     let mut rig = Rig::answered();
     rig.agent_finishes();

@@ -58,7 +58,17 @@ struct Saying {
 
 impl Saying {
     fn new(utterance: UtteranceId, text: String, asked: Tick, answers: Option<Tick>) -> Self {
-        Self { utterance, text, words: Vec::new(), asked, started: None, audible: false, sent: 0, progress: asked, answers }
+        Self {
+            utterance,
+            text,
+            words: Vec::new(),
+            asked,
+            started: None,
+            audible: false,
+            sent: 0,
+            progress: asked,
+            answers,
+        }
     }
 }
 

@@ -109,7 +109,11 @@ impl Hand {
     }
 
     fn settle(&self) {
-        if self.answered && !self.pausing && !self.withheld && !self.refused { self.control.resume() } else { self.control.pause() }
+        if self.answered && !self.pausing && !self.withheld && !self.refused {
+            self.control.resume()
+        } else {
+            self.control.pause()
+        }
     }
 }
 

@@ -4,8 +4,8 @@
 
 use super::actor::{Planes, keep};
 use super::exchange::{self, CallInput, SaidTurn};
-use super::manners::{Manners, caller};
 use super::machine::CallMachine;
+use super::manners::{Manners, caller};
 use crate::config::Config;
 use crate::conversation::{self, BuildUpdate, Dialogue, Failure, Kept};
 use crate::id::CallId;

@@ -39,7 +39,8 @@ impl Pattern {
     /// # Errors
     /// What is wrong with it and what to write.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is no form of digits; write for instance \"NXXXXXX\", \"0[67]X.\" or \"4711\"");
+        let wrong =
+            || format!("{text:?} is no form of digits; write for instance \"NXXXXXX\", \"0[67]X.\" or \"4711\"");
         let (mut places, mut more) = (Vec::new(), false);
         let mut rest = text.chars();
         while let Some(c) = rest.next() {
@@ -138,7 +139,10 @@ pub struct Collector {
 
 impl fmt::Debug for Collector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Collector").field("digits", &self.digits.len()).field("wrong", &self.wrong).finish_non_exhaustive()
+        f.debug_struct("Collector")
+            .field("digits", &self.digits.len())
+            .field("wrong", &self.wrong)
+            .finish_non_exhaustive()
     }
 }
 
@@ -221,14 +225,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn wanted() -> Wanted {
-        Wanted {
-            min: 3,
-            max: 6,
-            finish: Some('#'),
-            between: Duration::from_secs(3),
-            pattern: None,
-            attempts: 3,
-        }
+        Wanted { min: 3, max: 6, finish: Some('#'), between: Duration::from_secs(3), pattern: None, attempts: 3 }
     }
 
     fn keyed(collector: &mut Collector, keys: &str) -> Collected {

@@ -3,7 +3,10 @@
 //! face for reads; they take microseconds to milliseconds, callers on tokio use `spawn_blocking`.
 
 use super::writer::Writer;
-use super::{Apps, Builds, Calls, Commit, Conversations, Events, KeptConversations, Manifests, Recordings, StoreError, World, migration};
+use super::{
+    Apps, Builds, Calls, Commit, Conversations, Events, KeptConversations, Manifests, Recordings, StoreError, World,
+    migration,
+};
 use crate::limits::{PAGE_ROWS_MAX, STORE_LOCK_WAIT, STORE_READERS};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rusqlite::{Connection, OpenFlags};

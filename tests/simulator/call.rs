@@ -149,6 +149,8 @@ pub struct Call {
     pub said_by_caller: BTreeSet<String>,
     pub last_voice: u64,
     pub last_cause: u64,
+    /// Our last sound before this frame.
+    sound_before: u64,
     kept: Option<Kept>,
     pub ended: bool,
     /// Response times that were measured.
@@ -205,6 +207,7 @@ impl Call {
             said_by_caller: BTreeSet::new(),
             last_voice: 0,
             last_cause: 0,
+            sound_before: 0,
             kept: None,
             ended: false,
             responses: Vec::new(),
@@ -234,7 +237,7 @@ impl Call {
     }
 
     fn last_sound(&self) -> u64 {
-        self.mouth.last_sound.max(self.last_voice.min(self.now)).max(self.last_cause)
+        self.sound_before.max(self.last_voice.min(self.now)).max(self.last_cause)
     }
 
     fn note(&mut self, told: Told) {
@@ -379,7 +382,8 @@ impl Call {
                 Report::Played(utterance, samples, end) => CallInput::Played { utterance, samples, end },
                 Report::Ducked(utterance) => CallInput::Ducked(utterance, tick),
                 Report::Flushed(generation, utterance, samples) => {
-                    CallInput::Flushed { generation, utterance, samples, last_audible: Some(tick) }
+                    let last_audible = Some(Tick(self.mouth.last_sound * 1_000_000));
+                    CallInput::Flushed { generation, utterance, samples, last_audible }
                 }
             };
             // What an order leads to is reported after it.
@@ -413,8 +417,10 @@ impl Call {
             self.hand_over(input);
         }
         if self.now % FRAME_MS == 0 && moved {
+            self.sound_before = self.mouth.last_sound;
             let reports = self.mouth.frame(self.now);
             self.report(reports);
+            self.sound_before = self.mouth.last_sound;
         }
         if self.now % CHUNK_MS == 0 && moved {
             self.judge();
@@ -439,7 +445,11 @@ impl Call {
                 let text = text.join(" ");
                 return self.tell(CallInput::Partial(text));
             }
-            CallInput::Digit(..) | CallInput::Facts(_) | CallInput::Build(_) | CallInput::BuildRefused(_) => {
+            CallInput::Digit(..)
+            | CallInput::Facts(_)
+            | CallInput::Failed(_)
+            | CallInput::Build(_)
+            | CallInput::BuildRefused(_) => {
                 self.cause();
             }
             _ => {}
@@ -450,7 +460,8 @@ impl Call {
     /// The voice of the last 32 ms, judged.
     fn judge(&mut self) {
         let from = self.now - CHUNK_MS;
-        let voice = self.voices.iter().find(|v| v.from < self.now && v.to.min(self.now) >= v.from.max(from) + 16).copied();
+        let voice =
+            self.voices.iter().find(|v| v.from < self.now && v.to.min(self.now) >= v.from.max(from) + 16).copied();
         if let Some(voice) = voice {
             self.last_voice = voice.to.min(self.now);
         }

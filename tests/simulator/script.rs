@@ -262,7 +262,8 @@ impl Play {
             self.pass_until(until);
             return Ok(());
         }
-        let after = if when.is_empty() { AFTER_AGENT_MS } else { duration(when.strip_prefix("after ").ok_or("when?")?)? };
+        let after =
+            if when.is_empty() { AFTER_AGENT_MS } else { duration(when.strip_prefix("after ").ok_or("when?")?)? };
         let mut quiet_since = None;
         loop {
             quiet_since = if self.call.is_quiet() { quiet_since.or(Some(self.call.now)) } else { None };
@@ -282,7 +283,8 @@ impl Play {
             None => (what, 0.95),
         };
         self.call.confidence = sure;
-        let (spoken, recognised) = what.split_once(" => ").map_or((what, None), |(spoken, words)| (spoken, Some(words)));
+        let (spoken, recognised) =
+            what.split_once(" => ").map_or((what, None), |(spoken, words)| (spoken, Some(words)));
         let (mut at, mut voices, mut words): (u64, Vec<Voice>, Vec<(u64, String)>) = (self.call.now, vec![], vec![]);
         let mut rest = spoken.trim();
         while !rest.is_empty() {
@@ -347,16 +349,16 @@ fn facts(text: &str) -> AppFacts {
 fn matches(written: &str, happened: &str) -> bool {
     let mut rest = happened;
     let mut parts = written.split('…');
-    let Some(after) = parts.next().and_then(|first| rest.strip_prefix(first)) else { return false };
+    let first = parts.next().unwrap_or_default();
+    // Nothing at all is something, too.
+    let first = if written.ends_with(" …") { first.trim_end() } else { first };
+    let Some(after) = rest.strip_prefix(first) else { return false };
     rest = after;
-    let mut open = false;
     for part in parts {
         let Some(at) = rest.find(part) else { return false };
         // The last part has to be the end.
         rest = if part.is_empty() { "" } else { &rest[at + part.len()..] };
-        open = true;
     }
-    let _ = open;
     rest.is_empty()
 }
 

@@ -91,7 +91,9 @@ impl CallMachine {
             return;
         }
         if catch_unwind(AssertUnwindSafe(|| work(self))).is_err() {
-            tracing::error!("the call's machine failed; the caller is told and the call ends. Please report this with the lines above");
+            tracing::error!(
+                "the call's machine failed; the caller is told and the call ends. Please report this with the lines above"
+            );
             self.break_down(now);
         }
     }
@@ -161,7 +163,8 @@ impl CallMachine {
         let is_due = |due: Option<Tick>| due.is_some_and(|due| now >= due);
         if is_due(self.duties.must_end) {
             let end = self.hang_up_after.take();
-            return self.hang_up(end.unwrap_or_else(|| CallEnd::new(EndClass::Failed, "the last words were not heard")));
+            return self
+                .hang_up(end.unwrap_or_else(|| CallEnd::new(EndClass::Failed, "the last words were not heard")));
         }
         if is_due(self.duties.unmask_at) {
             (self.duties.unmask_at, self.duties.masking) = (None, false);
@@ -406,7 +409,8 @@ pub(super) fn is_final(end: &CallEnd) -> bool {
 /// Whether a turn over our goodbye is a goodbye itself.
 pub(super) fn is_farewell(text: &str) -> bool {
     let text = text.to_lowercase();
-    let mut words = text.split(|c: char| !(c.is_alphanumeric() || c == '\'')).filter(|word| !word.is_empty()).peekable();
+    let mut words =
+        text.split(|c: char| !(c.is_alphanumeric() || c == '\'')).filter(|word| !word.is_empty()).peekable();
     let mut headed = false;
     words.peek().is_some()
         && words.all(|word| {

@@ -4,8 +4,8 @@
 //! letter. After one failure the keypad is offered. Then the conversation goes on where it was. Invariant: a number leaves
 //! only after a yes, or key 1, to its read-back. Deliberately absent: the call itself.
 
-use super::prompt::{ASK_CALL_BACK, ASK_NAME, ASK_NUMBER, ASK_RIGHT, CALL_BACK_DIGITS};
 use super::opening::BETWEEN_KEYS;
+use super::prompt::{ASK_CALL_BACK, ASK_NAME, ASK_NUMBER, ASK_RIGHT, CALL_BACK_DIGITS};
 use super::{Dialogue, Question, YES_TWICE_CONFIDENCE_MIN};
 use crate::conversation::collect::{Collected, Collector, Wanted};
 use crate::conversation::{Expectation, Heard, Intent, Reply, spoken};
@@ -36,12 +36,8 @@ impl Dialogue {
             let expect = self.ask_again(&mut say);
             return Reply { intent: Some(Intent::Operator), ..self.reply(say, expect) };
         }
-        self.call_back = Some(CallBack {
-            before: self.question,
-            number: String::new(),
-            name: None,
-            name_failed: false,
-        });
+        self.call_back =
+            Some(CallBack { before: self.question, number: String::new(), name: None, name_failed: false });
         self.question = Question::CallBack;
         Reply {
             intent: Some(Intent::Operator),

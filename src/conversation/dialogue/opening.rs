@@ -134,7 +134,8 @@ impl Dialogue {
             self.revision = self.pending.take().map_or(0, |kept| kept.revision);
             self.subject = Some(build.title.to_lowercase());
             self.question = Question::Nothing;
-            self.build = Some(Build { id: Some(build.id), title: build.title, stage: BuildStage::Approved, over: false });
+            self.build =
+                Some(Build { id: Some(build.id), title: build.title, stage: BuildStage::Approved, over: false });
             return self.reply(say, Expectation::Open);
         }
         if let Some(title) = self.pending.as_ref().and_then(|kept| kept.draft.as_ref()).map(Draft::title) {

@@ -120,11 +120,7 @@ impl Dialogue {
                 &["Say, for example: without deals, or: add notes.", "Or press three to hear it again."]
             }
             Question::Nothing => &["Ask me how it is doing, or say goodbye."],
-            Question::CallBack
-            | Question::NumberRight
-            | Question::NameRight
-            | Question::Consent
-            | Question::GoOn => {
+            Question::CallBack | Question::NumberRight | Question::NameRight | Question::Consent | Question::GoOn => {
                 say.push("Say yes or no, or press one or two.".to_owned());
                 let expect = self.ask_again(&mut say);
                 return self.reply(say, expect);

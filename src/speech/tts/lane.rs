@@ -116,14 +116,7 @@ impl Lane {
         self.utterances.is_empty()
     }
 
-    pub(super) fn enqueue(
-        &mut self,
-        id: UtteranceId,
-        generation: Generation,
-        text: &str,
-        ahead: bool,
-        asked: Instant,
-    ) {
+    pub(super) fn enqueue(&mut self, id: UtteranceId, generation: Generation, text: &str, ahead: bool, asked: Instant) {
         if ahead && self.utterances.iter().any(|utterance| utterance.started) {
             tell(&self.events, SpeechEvent::Spoken { utterance: id, words: Vec::new(), samples: 0 });
             return;
