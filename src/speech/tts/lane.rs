@@ -117,7 +117,8 @@ impl Lane {
     }
 
     pub(super) fn enqueue(&mut self, id: UtteranceId, generation: Generation, text: &str, ahead: bool, asked: Instant) {
-        if ahead && self.utterances.iter().any(|utterance| utterance.started) {
+        let begun = self.outbound.occupied_len() > 0 || self.utterances.iter().any(|utterance| utterance.started);
+        if ahead && begun {
             tell(&self.events, SpeechEvent::Spoken { utterance: id, words: Vec::new(), samples: 0 });
             return;
         }
