@@ -5,10 +5,13 @@ mod rig;
 
 use callwright_dsp::codec::g711;
 use callwright_dsp::dtmf::Generator;
+use callwright_dsp::resample::{Rate, Resampler};
+use callwright_models::Assets;
+use callwright_models::tts::Flite;
 use rig::phone::Phone;
 use rig::{Daemon, eventually};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// What came over a line, and when.
@@ -78,14 +81,19 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Keys as tones in the audio; then silence until nothing was heard for a second, or the BYE.
+    /// Keys as tones in the audio.
     fn press(&mut self, keys: &str) {
         let mut generator = Generator::new(8000).expect("8 kHz");
         generator.queue(keys).expect("keys");
         let frames = keys.len() * 9 + 10;
         let until = Instant::now() + Duration::from_millis(20) * frames as u32;
         self.run(|pcm| drop(generator.fill(pcm)), |_| Instant::now() >= until);
-        self.listen();
+    }
+
+    /// Silence for so long.
+    fn wait(&mut self, time: Duration) {
+        let until = Instant::now() + time;
+        self.run(|_| {}, |_| Instant::now() >= until);
     }
 
     fn listen(&mut self) {
@@ -163,9 +171,11 @@ fn keys_are_an_answer_that_is_in_no_record_and_a_goodbye_is_heard_to_its_end() {
     let phone = Phone::new(&daemon);
     let (tag, port, _) = call(&phone, "vault", "keyed");
     let mut line = Line::new(&phone, port);
-    line.listen();
+    line.wait(Duration::from_millis(500));
     line.press("4712");
+    line.wait(Duration::from_millis(500));
     line.press("4711");
+    line.wait(Duration::from_millis(1500));
     let mut tone = callwright_dsp::tone::Tone::new(1000.0, 8000, -10.0);
     let until = Instant::now() + Duration::from_secs(2);
     line.run(|pcm| tone.fill(pcm), |_| Instant::now() >= until);
@@ -184,7 +194,13 @@ fn keys_are_an_answer_that_is_in_no_record_and_a_goodbye_is_heard_to_its_end() {
         assert!(!text.contains("4711") && !text.contains("4712"), "{what}: {text}");
     }
     // The recording holds the caller's tone, and nothing of the keys.
-    let wave = wave_in(&daemon.data.join("recordings")).expect("a recording");
+    let mut wave = None;
+    let recorded = eventually(Duration::from_secs(5), || {
+        wave = wave_in(&daemon.data.join("recordings"));
+        wave.is_some() && daemon.log().contains("recorded call=")
+    });
+    assert!(recorded, "there is a recording");
+    let wave = wave.expect("it was found");
     let samples: Vec<i16> =
         hound::WavReader::open(wave).expect("WAV").samples().map(|s| s.expect("a sample")).collect();
     let loud: Vec<usize> =
@@ -196,8 +212,8 @@ fn keys_are_an_answer_that_is_in_no_record_and_a_goodbye_is_heard_to_its_end() {
     let phone = Phone::new(&daemon);
     let (_, port, _) = call(&phone, "vault", "wrong");
     let mut line = Line::new(&phone, port);
-    line.listen();
     for _ in 0..3 {
+        line.wait(Duration::from_millis(500));
         line.press("9999");
     }
     line.run(|_| {}, |heard| heard.bye.is_some());
@@ -217,38 +233,50 @@ fn keys_are_an_answer_that_is_in_no_record_and_a_goodbye_is_heard_to_its_end() {
     assert!(played, "it was played whole");
 }
 
-/// A simulated caller; whether the script went as written, and what was shown.
-fn dial(daemon: &Daemon, script: &str) -> (bool, String) {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let file = directory.path().join("script.toml");
-    std::fs::write(&file, script).expect("a script");
-    let output = Command::new(env!("CARGO_BIN_EXE_callwright"))
-        .arg("dial")
-        .arg(format!("sip:300@{}", daemon.sip))
-        .arg("--script")
-        .arg(&file)
-        .env("CALLWRIGHT_NATIVE", rig::native())
-        .output()
-        .expect("the binary starts");
-    let shown = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    (output.status.success(), shown)
+/// What a caller says, at 8 kHz.
+fn spoken(text: &str) -> Vec<i16> {
+    let mut voice = Flite::load(&Assets::locate(), "rms").unwrap_or_else(|e| panic!("{e}; run `make setup`"));
+    let (mut down, mut pcm) = (Resampler::new(Rate::Hz16000, Rate::Hz8000), Vec::new());
+    voice.speak(text, &mut |chunk| {
+        let mut half = vec![0; chunk.len() / 2 + 1];
+        let n = down.process(chunk, &mut half).written;
+        pcm.extend_from_slice(&half[..n]);
+        ControlFlow::Continue(())
+    });
+    pcm
 }
 
 #[test]
 fn a_cut_line_and_a_killed_daemon_lose_no_order() {
     let daemon = Daemon::start();
-    let (ordered, shown) = dial(
-        &daemon,
-        "voice = \"rms\"\n[[step]]\nexpect = [\"what shall i build\"]\n[[step]]\nsay = \"Build me a C R M with contacts and deals.\"\n\
-         [[step]]\nexpect = [\"shall i build it\"]\n[[step]]\nhang_up = true\n",
-    );
-    assert!(ordered, "{shown}");
+    let phone = Phone::new(&daemon);
+    let (_, port, _) = call(&phone, "300", "cut");
+    let mut line = Line::new(&phone, port);
+    line.listen();
+    let order = spoken("Build me a C R M with contacts and deals.");
+    let mut at = 0;
+    let source = |pcm: &mut [i16; 160]| {
+        let rest = order.get(at..).unwrap_or_default();
+        let here = rest.len().min(160);
+        pcm[..here].copy_from_slice(&rest[..here]);
+        at += 160;
+    };
+    line.run(source, |_| daemon.log().contains("Shall we") || daemon.log().contains("with contacts and deals"));
+    // The answer is on its way, and so is what it is about: then everything stops.
+    line.wait(Duration::from_secs(2));
     let daemon = Daemon::start_in(daemon.kill(), 20, "");
-    let (resumed, shown) = dial(
-        &daemon,
-        "voice = \"rms\"\nphrases = [\"we were talking about your c r m shall we go on\"]\n\
-         [[step]]\nexpect = [\"shall we go on\"]\n[[step]]\npress = \"1\"\n[[step]]\nexpect = [\"shall i build it\"]\n\
-         [[step]]\npress = \"1\"\n[[step]]\nexpect = [\"i'm on it|on it\"]\n[[step]]\nhang_up = true\n",
-    );
-    assert!(resumed, "{shown}\n{}", daemon.log());
+    let phone = Phone::new(&daemon);
+    let (tag, port, _) = call(&phone, "300", "again");
+    let mut line = Line::new(&phone, port);
+    line.wait(Duration::from_secs(2));
+    line.press("1");
+    line.wait(Duration::from_secs(1));
+    phone.socket.set_nonblocking(false).expect("a socket");
+    phone.bye("300", "again", &tag);
+    let told = eventually(Duration::from_secs(5), || {
+        let log = daemon.log();
+        log.contains("We were talking about your CRM. Shall we go on?")
+            && log.contains("Here is what I have. A CRM with contacts and deals. Shall I build it?")
+    });
+    assert!(told, "{}", daemon.log());
 }
