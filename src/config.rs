@@ -417,6 +417,43 @@ pub struct Agent {
     /// How words are said: a respelling in plain words, or phones of the CMU dictionary between slashes ([`phones`]).
     #[serde(default)]
     pub lexicon: BTreeMap<String, String>,
+    /// Silence after which the caller is prompted, seconds.
+    #[serde(default = "Agent::idle_s")]
+    pub idle_s: u64,
+    /// Prompts to a silent caller before the agent hangs up.
+    #[serde(default = "Agent::idle_prompts")]
+    pub idle_prompts: u8,
+    /// Nothing heard for so long after the end of a turn: "One moment." Milliseconds.
+    #[serde(default = "Agent::filler_after_ms")]
+    pub filler_after_ms: u64,
+    /// Longest call; the caller is warned a minute before.
+    #[serde(default = "Agent::max_minutes")]
+    pub max_minutes: u32,
+    /// How long a call that was cut off can be gone on with by calling again; 0: not at all.
+    #[serde(default = "Agent::resume_minutes")]
+    pub resume_minutes: u32,
+    /// What callers of recorded routes are told or asked.
+    #[serde(default)]
+    pub consent: ConsentChoice,
+    /// In these words.
+    #[serde(default)]
+    pub consent_text: Option<String>,
+    /// A file with digits that callers must key or say first.
+    #[serde(default)]
+    pub pin_file: Option<PathBuf>,
+}
+
+/// What callers are told about the recording of their call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ConsentChoice {
+    /// Nothing.
+    #[default]
+    None,
+    /// That it is recorded.
+    Announce,
+    /// Asked; nothing is recorded before a yes.
+    Ask,
 }
 
 impl Agent {
@@ -430,6 +467,55 @@ impl Agent {
             voice: None,
             vocabulary: Vec::new(),
             lexicon: BTreeMap::new(),
+            idle_s: Self::idle_s(),
+            idle_prompts: Self::idle_prompts(),
+            filler_after_ms: Self::filler_after_ms(),
+            max_minutes: Self::max_minutes(),
+            resume_minutes: Self::resume_minutes(),
+            consent: ConsentChoice::None,
+            consent_text: None,
+            pin_file: None,
+        }
+    }
+
+    const fn idle_s() -> u64 {
+        15
+    }
+
+    const fn idle_prompts() -> u8 {
+        2
+    }
+
+    const fn filler_after_ms() -> u64 {
+        1500
+    }
+
+    const fn max_minutes() -> u32 {
+        60
+    }
+
+    const fn resume_minutes() -> u32 {
+        10
+    }
+
+    /// Refuses what would leave callers in silence, or talk at them.
+    fn check(&self) -> Result<(), ConfigError> {
+        let value = |key, message: &str| Err(ConfigError::Value { key, message: format!("{}: {message}", self.name) });
+        match self {
+            _ if !(3..=300).contains(&self.idle_s) => value("agents.idle_s", "write seconds from 3 to 300"),
+            _ if self.idle_prompts > 10 => value("agents.idle_prompts", "write a number from 0 to 10"),
+            _ if !(500..=10_000).contains(&self.filler_after_ms) => {
+                value("agents.filler_after_ms", "write milliseconds from 500 to 10000")
+            }
+            _ if !(1..=240).contains(&self.max_minutes) => value("agents.max_minutes", "write minutes from 1 to 240"),
+            _ if self.resume_minutes > 1440 => value("agents.resume_minutes", "write minutes from 0 to 1440"),
+            _ if self.consent_text.as_ref().is_some_and(|text| text.trim().is_empty() || text.len() > 500) => {
+                value("agents.consent_text", "write what callers are told, in at most 500 characters")
+            }
+            _ if self.consent_text.is_some() && self.consent == ConsentChoice::None => {
+                value("agents.consent_text", "it is never said: write consent = \"announce\" or \"ask\" as well")
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -497,6 +583,7 @@ impl Config {
             );
         }
         speech::check(&self.vad, &self.providers, &self.agents)?;
+        self.agents.iter().try_for_each(Agent::check)?;
         if !(1..=3650).contains(&self.recording.keep_days) {
             return value("recording.keep_days", "write a number of days from 1 to 3650".to_owned());
         }
@@ -534,6 +621,12 @@ impl Config {
     #[must_use]
     pub fn records(&self, number: &str) -> bool {
         self.recording.enabled && self.matching(number).is_some_and(|r| r.record)
+    }
+
+    /// Whether callers of that agent are asked before they are recorded.
+    #[must_use]
+    pub fn asks_consent(&self, agent: &str) -> bool {
+        self.agents.iter().any(|a| a.name == agent && a.consent == ConsentChoice::Ask)
     }
 
     fn matching(&self, number: &str) -> Option<&Route> {
@@ -682,6 +775,28 @@ mod tests {
         assert!(error.contains("G729") && error.contains("opus"), "{error}");
         let written = toml::to_string(&config).unwrap();
         assert!(written.contains("codecs = [\"PCMA\", \"opus\", \"L16\"]"), "{written}");
+    }
+
+    #[test]
+    fn an_agents_manners_are_checked() {
+        let agent = |keys: &str| parse(&format!("[[agents]]\nname = \"grace\"\n{keys}"), &[]);
+        for bad in [
+            "idle_s = 1",
+            "idle_prompts = 11",
+            "filler_after_ms = 100",
+            "max_minutes = 0",
+            "max_minutes = 300",
+            "resume_minutes = 2000",
+            "consent = \"maybe\"",
+            "consent_text = \"May I?\"",
+            "consent = \"ask\"\nconsent_text = \" \"",
+        ] {
+            let error = agent(bad).unwrap_err().to_string();
+            assert!(error.contains(bad.split(' ').next().unwrap()) || error.contains("maybe"), "{bad}: {error}");
+        }
+        let config = agent("consent = \"ask\"\nconsent_text = \"May I record this?\"\nidle_s = 20").unwrap();
+        assert_eq!((config.agents[0].consent, config.agents[0].idle_s), (ConsentChoice::Ask, 20));
+        assert_eq!(config.agents[0].max_minutes, 60);
     }
 
     #[test]

@@ -79,6 +79,9 @@ fn written(reply: &Reply) -> String {
         let _ = writeln!(out, "    grace: {}", reply.text());
     }
     match &reply.intent {
+        Some(Intent::Record(allowed)) => {
+            let _ = writeln!(out, "    => record {allowed}");
+        }
         Some(Intent::Build(m)) => {
             let _ = writeln!(
                 out,

@@ -15,6 +15,7 @@ use super::recording;
 use super::registry::{CallEvent, Registry};
 use super::talk::{Answer, Talk};
 use crate::config::{App, Config};
+use crate::conversation::Failure;
 use crate::id::{CallId, Generation};
 use crate::limits::CALL_MAX;
 use crate::media::recorder::Recorder;
@@ -23,7 +24,7 @@ use crate::os::clock;
 use crate::pipeline::Pipeline;
 use crate::sip::agent::{AgentError, EndedBy, LegId, SipEvent};
 use crate::sip::transport::{SipError, SipHandle};
-use crate::speech::{SpeechEvent, SpeechLane, SpeechPlane};
+use crate::speech::{Part, SpeechEvent, SpeechLane, SpeechPlane};
 use crate::store::{CallRecord, Commit, Conversation, Direction, Store};
 use crate::telemetry::marks::Marks;
 use crate::telemetry::metric;
@@ -248,12 +249,16 @@ impl Actor {
         let source = playable(&planes, app).await?;
         let recording = recording::begin(&planes, call, &invitation.number);
         let offered = Offered { offer: invitation.offer.as_deref(), source: invitation.source };
-        let (media, ends, sdp) = MediaLeg::open(&planes, call, app, offered, recording).map_err(Refusal::from)?;
+        let (mut media, ends, sdp) = MediaLeg::open(&planes, call, app, offered, recording).map_err(Refusal::from)?;
         let unavailable = |why: String| Refusal::new(503, "Service Unavailable", why);
         let (mut talk, mut seat) = (None, None);
         match (app, source, ends) {
             (App::Agent(name), _, Some(ends)) => {
-                talk = Some(Talk::begin(&planes, call, name, ends).map_err(unavailable)?);
+                let recorded = media.is_recorded();
+                talk = Some(Talk::begin(&planes, call, name, &invitation.from, recorded, ends).map_err(unavailable)?);
+                if planes.config.asks_consent(name) {
+                    media.consent_to_recording(false);
+                }
             }
             (_, Some(source), Some(ends)) => {
                 seat = Some(planes.player.seat(call, source, ends).map_err(|e| unavailable(e.to_string()))?);
@@ -261,6 +266,9 @@ impl Actor {
             _ => {}
         }
         let latest_end = tokio::time::Instant::now() + CALL_MAX;
+        if let Some(talk) = talk.as_ref().filter(|talk| !talk.builds.is_empty()) {
+            talk.catch_up(&planes);
+        }
         let leg = invitation.leg;
         let mut actor = Self { planes, call, leg, media, talk, seat, mailbox, end: None, signalled: false, latest_end };
         actor.media.start(&actor.planes).map_err(|why| Refusal::new(503, "Service Unavailable", why))?;
@@ -478,6 +486,10 @@ impl Actor {
                 CallAction::Finalize => talk.lane.finalize(),
                 CallAction::Forget => talk.lane.forget(),
                 CallAction::Speak { utterance, generation, text } => talk.lane.speak(utterance, generation, text),
+                CallAction::Fill { utterance, generation, text } => talk.lane.speak_ahead(utterance, generation, text),
+                CallAction::Record(allowed) => self.media.consent_to_recording(allowed),
+                CallAction::Withhold(withheld) => self.media.withhold_recording(withheld),
+                CallAction::Keep(kept) => talk.keep(&self.planes, kept.as_deref()),
                 CallAction::Duck(ducked) => duck(&self.planes, self.call, ducked),
                 CallAction::Flush(generation) => flush(&self.planes, self.call, &talk.lane, generation),
                 CallAction::Submit(manifest) => talk.submit(&self.planes, *manifest),
@@ -563,7 +575,10 @@ fn speech_input(call: CallId, event: SpeechEvent) -> Option<CallInput> {
             // No reason to hang up: what was not understood is asked again, keys work, and a voice that stays away is
             // missed by the machine.
             warn!(%call, part = part.name(), what, "speech failed for this turn");
-            return None;
+            match part {
+                Part::Asr => CallInput::Failed(Failure::Hearing),
+                Part::Vad | Part::Tts | Part::EndOfTurn => return None,
+            }
         }
         SpeechEvent::Onset { at, .. } => CallInput::Onset(at),
     })

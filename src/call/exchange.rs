@@ -2,7 +2,7 @@
 //! and clocks, and the machine, which decides. Plain data, any thread. Deliberately absent: behaviour.
 
 use crate::call::record::CallEnd;
-use crate::conversation::{AppFacts, BuildUpdate, Expectation, WordTime};
+use crate::conversation::{AppFacts, BuildUpdate, Expectation, Failure, Kept, WordTime};
 use crate::id::{Generation, UtteranceId};
 use crate::pipeline::manifest::BuildManifest;
 use crate::time::{MediaTime, Tick};
@@ -94,6 +94,8 @@ pub enum CallInput {
     BuildAccepted(String),
     /// The pipeline did not take the build; the reason is speakable.
     BuildRefused(String),
+    /// A part of ours failed.
+    Failed(Failure),
     /// The first packet of the caller's audio came: what we say is sent from now on for as long as it lasts.
     FirstPacket,
     /// The caller put the call on hold (true) or took it back.
@@ -173,6 +175,15 @@ pub enum CallAction {
         /// What to say.
         text: String,
     },
+    /// Say this ahead of an utterance of which nothing has been sent yet; where something has, not at all. It is no answer.
+    Fill {
+        /// Which utterance.
+        utterance: UtteranceId,
+        /// Playout generation.
+        generation: Generation,
+        /// What to say.
+        text: String,
+    },
     /// Let what is being said fall silent, or go on from where it did.
     Duck(bool),
     /// Drop everything of an older generation, in synthesis and in playout.
@@ -188,6 +199,12 @@ pub enum CallAction {
         /// `None` when it was not given.
         name: Option<String>,
     },
+    /// The caller allows the recording (true) or refuses it.
+    Record(bool),
+    /// Keep both sides out of the recording, or let them in again: something secret is keyed or said.
+    Withhold(bool),
+    /// Remember this for a caller whose line is cut; `None`: there is nothing to remember.
+    Keep(Option<Box<Kept>>),
     /// Write a turn into the transcript.
     Note(SaidTurn),
     /// Record a latency part.

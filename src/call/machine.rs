@@ -4,21 +4,25 @@
 //! time. Owned by one call actor. Invariants: nothing is said before the ACK; at most one utterance is being said; what
 //! nobody asked for at this moment (news, looked-up facts) waits until nobody speaks; an utterance of an old playout
 //! generation is never believed, nor a transcript of a turn that was given up; a build is submitted only by the
-//! dialogue's `Intent::Build`; every call ends with one [`CallEnd`]. Deliberately absent: signalling (the actor answers
+//! dialogue's `Intent::Build`; every call ends with one [`CallEnd`]. `duties` holds what is owed beside answers, `watch` the
+//! time of an answer. Deliberately absent: signalling (the actor answers
 //! and ends the dialog) and audio.
 
+mod duties;
+mod watch;
+
+use self::duties::{Duties, is_farewell, is_final};
 use crate::call::record::{CallEnd, EndClass};
 
+pub use self::watch::Patience;
 pub use crate::call::exchange::{CallAction, CallInput, Mark, SaidTurn, Speaker};
-use crate::conversation::{AppFacts, BuildUpdate, Dialogue, Heard, Intent, Reply, WordTime, heard_words};
+use crate::conversation::{AppFacts, BuildUpdate, Dialogue, Failure, Heard, Intent, Reply, WordTime, heard_words};
 use crate::id::{Generation, UtteranceId};
 use crate::time::{MediaTime, Tick};
 use crate::turn::{TurnEvent, TurnMachine};
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// The recogniser must deliver its final within this, else the caller is asked to say it again.
-const FINAL_DEADLINE: Duration = Duration::from_secs(5);
 /// While audio can flow, an utterance must come on by a frame within this.
 const PROGRESS_DEADLINE: Duration = Duration::from_secs(5);
 /// Build news that wait for a pause in the conversation.
@@ -68,6 +72,20 @@ impl Saying {
         let asked = self.words.get(begins).is_some_and(|first| u64::from(first.start_ms) <= now_ms)
             && last.iter().all(|last| u64::from(last.end_ms) <= now_ms + QUESTION_LEFT_MS);
         (recent.join(" "), asked)
+    }
+
+    fn new(utterance: UtteranceId, text: String, asked: Tick, answers: Option<Tick>) -> Self {
+        Self {
+            utterance,
+            text,
+            words: Vec::new(),
+            asked,
+            started: None,
+            audible: false,
+            sent: 0,
+            progress: asked,
+            answers,
+        }
     }
 }
 
@@ -137,6 +155,7 @@ pub struct CallMachine {
     carried_alternatives: Vec<String>,
     /// Last voiced sample of the turn that is being answered.
     answering: Option<Tick>,
+    duties: Duties,
     actions: VecDeque<CallAction>,
 }
 
@@ -175,6 +194,7 @@ impl CallMachine {
             carried_confidence: 1.0,
             carried_alternatives: Vec::new(),
             answering: None,
+            duties: Duties::default(),
             actions: VecDeque::new(),
         }
     }
@@ -187,23 +207,30 @@ impl CallMachine {
     /// When [`CallInput::Timeout`] is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Tick> {
-        // On hold nothing is sent, and to a phone that never sent anything hardly more: an utterance then waits, and the
-        // end of the call is the media timeout's or the longest call's business.
-        let flowing = self.caller_sends && !self.held;
-        let progress = self.saying.as_ref().filter(|_| flowing).map(|s| s.progress + PROGRESS_DEADLINE);
-        let answer = self.end_of_turn.map(|t| t.decided + FINAL_DEADLINE);
-        [progress, answer].into_iter().flatten().min()
+        if self.ended {
+            return None;
+        }
+        let heard = self.saying.as_ref().filter(|said| said.audible && self.is_flowing());
+        [heard.map(|said| said.progress + PROGRESS_DEADLINE), self.duties_due()].into_iter().flatten().min()
     }
 
     /// Takes one input.
     pub fn handle(&mut self, now: Tick, input: CallInput) {
-        if self.ended {
+        if self.ended || self.handle_broken(now, &input) {
             return;
         }
+        self.guarded(now, |machine| {
+            machine.handle_sanely(now, input);
+            machine.follow_dialogue(now);
+        });
+    }
+
+    fn handle_sanely(&mut self, now: Tick, input: CallInput) {
         match input {
             CallInput::Confirmed => {
                 self.answered = true;
                 self.confirmed = Some(now);
+                self.duties.began = Some(now);
                 let reply = self.dialogue.greet();
                 self.perform(now, reply);
             }
@@ -215,7 +242,7 @@ impl CallMachine {
             CallInput::MediaTimeout => {
                 self.hang_up(CallEnd::new(EndClass::MediaTimeout, "no audio from the caller for 60 s"));
             }
-            CallInput::Drain => self.hang_up(CallEnd::new(EndClass::Drained, "the service is stopping")),
+            CallInput::Drain => self.handle_drain(now),
             CallInput::Over => self.close(),
             // Whoever speaks before the ACK is greeted first.
             _ if !self.answered => {}
@@ -250,6 +277,7 @@ impl CallMachine {
                     self.turn.agent_has_said(&words, asked);
                 }
                 self.turn.handle_partial(&text);
+                self.duties.partial = text;
                 self.follow_turn(now);
             }
             CallInput::EndOfTurn { at, probability } => {
@@ -261,8 +289,12 @@ impl CallMachine {
             }
             CallInput::SpeakStarted(utterance) => self.handle_speak_started(now, utterance),
             CallInput::Spoken { utterance, words } => {
+                let refused = words.is_empty() && self.duties.filler.as_ref().is_some_and(|f| f.utterance == utterance);
                 if let Some(said) = self.said(utterance) {
                     said.words = words;
+                }
+                if refused {
+                    self.finish_filler(now);
                 }
             }
             CallInput::Ducked(utterance, at) => self.handle_ducked(utterance, at),
@@ -274,6 +306,8 @@ impl CallMachine {
                 }
                 if end && self.saying.as_ref().is_some_and(|s| s.utterance == utterance) {
                     self.finish_saying(now);
+                } else if end && self.duties.filler.as_ref().is_some_and(|f| f.utterance == utterance) {
+                    self.finish_filler(now);
                 }
             }
             CallInput::Flushed { generation, utterance, samples, last_audible } => {
@@ -291,12 +325,19 @@ impl CallMachine {
                 self.news.push_back(update);
                 self.tell_waiting(now);
             }
-            CallInput::Facts(facts) => {
+            // What was given up is not told any more.
+            CallInput::Facts(facts) if self.duties.looking.take().is_some() => {
                 self.facts = Some(facts);
                 self.tell_waiting(now);
             }
-            CallInput::BuildAccepted(build) => self.dialogue.build_accepted(&build),
+            CallInput::Facts(_) => {}
+            CallInput::BuildAccepted(build) => {
+                (self.duties.submitting, self.duties.stale) = (None, true);
+                self.dialogue.build_accepted(&build);
+            }
+            CallInput::Failed(failure) => self.fail(now, failure),
             CallInput::BuildRefused(reason) => {
+                self.duties.submitting = None;
                 self.refused = Some(reason);
                 self.tell_waiting(now);
             }
@@ -320,9 +361,11 @@ impl CallMachine {
     }
 
     fn restart_progress(&mut self, now: Tick) {
-        if let Some(said) = &mut self.saying {
+        for said in self.saying.iter_mut().chain(&mut self.duties.filler) {
             said.progress = now;
         }
+        let patience = self.duties.patience;
+        self.duties.watch.resume(now, &patience);
     }
 
     /// The transcript of a turn or of a part of it.
@@ -331,6 +374,7 @@ impl CallMachine {
             return;
         }
         self.carry(heard);
+        self.duties.partial.clear();
         let Some(turn) = self.end_of_turn else {
             if !self.caller_speaking {
                 // Nobody's turn: a cough, a murmur while the agent spoke.
@@ -342,6 +386,11 @@ impl CallMachine {
             return; // asked for before the caller went on; what was said since is still to come
         }
         self.conclude_turn(now, turn.decided);
+    }
+
+    /// What was heard of a turn whose final text does not come.
+    fn carry_partial(&mut self, text: &str, confidence: f32) {
+        self.carry(&Heard::once(text, confidence));
     }
 
     fn carry(&mut self, heard: &Heard) {
@@ -372,19 +421,28 @@ impl CallMachine {
         self.follow_turn(now);
         self.actions.push_back(CallAction::Note(SaidTurn {
             speaker: Speaker::Caller,
-            text: text.clone(),
+            text: self.noted(&text),
             heard: None,
             confidence: Some(confidence),
         }));
         if let Some(end) = self.hang_up_after.take()
-            && text.is_empty()
+            && (text.is_empty() || is_farewell(&text) || is_final(&end))
         {
-            // Only a noise cut the goodbye off. Words would take the conversation up again.
+            // Only a noise or a farewell cut the goodbye off. Other words take the conversation up again.
             return self.hang_up(end);
+        }
+        if std::mem::take(&mut self.duties.hearing_failed) && text.is_empty() {
+            return self.handle_unheard(now);
+        }
+        if !text.is_empty() {
+            self.note_heard();
         }
         let reply = self.dialogue.hear(&Heard { text, confidence, alternatives });
         self.perform(now, reply);
         if self.saying.is_none() && !self.ended {
+            if self.duties.looking.is_none() {
+                self.duties.watch.stop();
+            }
             self.turn.nothing_to_say();
             self.follow_turn(now);
             self.tell_waiting(now);
@@ -392,16 +450,18 @@ impl CallMachine {
     }
 
     fn handle_digit(&mut self, now: Tick, digit: char, at: MediaTime) {
-        if self.keyed.is_some_and(|keyed| now.since(keyed) < KEY_APART_MIN) {
-            return; // no hand and no dialler is that fast, and every answer costs the voice that all calls share
+        if self.is_vain_key(now) {
+            return;
         }
+        self.take_said_before_key();
+        self.duties.watch.stop();
         self.keyed = Some(now);
         self.interrupted = None;
         self.cut_playout();
         self.turn.digit(at);
         self.follow_turn(now);
         // A key gives up what was being said; its answer is no answer to speech.
-        self.given_up = Some(self.audio_now.max(at));
+        self.given_up = Some(self.audio_now_or(at));
         if self.caller_speaking && !self.voiced {
             // So that the next words are not recognised as the end of these.
             self.actions.push_back(CallAction::Finalize);
@@ -409,6 +469,7 @@ impl CallMachine {
         self.caller_speaking = false;
         self.end_of_turn = None;
         self.carried.clear();
+        self.duties.partial.clear();
         self.answering = None;
         // A key during the goodbye takes the conversation up again.
         self.hang_up_after = None;
@@ -426,9 +487,15 @@ impl CallMachine {
     }
 
     fn handle_first_audible(&mut self, now: Tick, utterance: UtteranceId, at: Tick) {
+        if let Some(filler) = self.duties.filler.as_mut().filter(|filler| filler.utterance == utterance) {
+            // No answer: the watch goes on, and no figure knows of it.
+            (filler.audible, filler.progress) = (true, now);
+            return;
+        }
         let Some(said) = self.saying.as_mut().filter(|s| s.utterance == utterance && !s.audible) else { return };
         said.audible = true;
         said.progress = now;
+        self.duties.watch.stop();
         let (answers, begun) = (said.answers, said.started.unwrap_or(said.asked));
         if let Some(confirmed) = self.confirmed.take() {
             self.measure(Mark::Greeting, at.since(confirmed));
@@ -479,18 +546,14 @@ impl CallMachine {
     }
 
     fn handle_timeout(&mut self, now: Tick) {
-        if let Some(turn) = self.end_of_turn.filter(|t| now >= t.decided + FINAL_DEADLINE) {
-            // Should it come after all, it comes too late.
-            self.given_up = Some(self.audio_now);
-            self.conclude_turn(now, turn.decided);
-        }
-        let due = self.poll_timeout().is_some_and(|due| now >= due);
-        let Some(said) = self.saying.as_ref().filter(|s| due && now >= s.progress + PROGRESS_DEADLINE) else { return };
-        if said.audible {
+        let flowing = self.is_flowing();
+        let stuck = |said: &Saying| flowing && said.audible && now >= said.progress + PROGRESS_DEADLINE;
+        if self.saying.as_ref().is_some_and(stuck) {
             // Its end was not reported, or the synthesiser gave up in the middle: the conversation goes on.
             self.finish_saying(now);
-        } else {
-            self.hang_up(CallEnd::new(EndClass::Failed, "speech synthesis brought no audio for 5 s"));
+        }
+        if !self.ended {
+            self.handle_duties(now);
         }
     }
 
@@ -502,8 +565,12 @@ impl CallMachine {
                     self.caller_speaking = true;
                     // The turn goes on: what was decided about its end no longer holds.
                     self.end_of_turn = None;
+                    self.duties.watch.stop();
+                    self.duties.key_due = None;
                     if !continues {
                         self.carried.clear();
+                        self.duties.partial.clear();
+                        self.duties.hearing_failed = false;
                     }
                 }
                 TurnEvent::Duck { .. } => {
@@ -521,7 +588,13 @@ impl CallMachine {
                 }
                 TurnEvent::BargeIn { .. } => {
                     self.caller_speaking = true;
-                    self.carried.clear();
+                    self.duties.watch.stop();
+                    // Over a filler, the caller goes on with a turn that has not been answered.
+                    if self.end_of_turn.take().is_none() {
+                        self.carried.clear();
+                        self.duties.partial.clear();
+                        self.duties.hearing_failed = false;
+                    }
                     let onset = self.ducked.unwrap_or(self.onset);
                     self.interrupted = self.saying.as_ref().is_some_and(|s| s.audible).then_some(onset);
                     self.cut_playout();
@@ -529,6 +602,8 @@ impl CallMachine {
                 TurnEvent::EndOfTurn { .. } => {
                     self.caller_speaking = false;
                     self.end_of_turn = Some(TurnEnd { decided: now, voiced_to: self.last_voiced_at });
+                    let patience = self.duties.patience;
+                    self.duties.watch.begin(now, &patience);
                     self.answering = Some(self.last_voiced);
                     self.measure(Mark::Endpoint, now.since(self.last_voiced));
                     self.actions.push_back(CallAction::Finalize);
@@ -545,9 +620,17 @@ impl CallMachine {
     }
 
     fn perform(&mut self, now: Tick, reply: Reply) {
+        self.duties.stale = true;
         match reply.intent {
-            Some(Intent::Build(manifest)) => self.actions.push_back(CallAction::Submit(Box::new(manifest))),
-            Some(Intent::Report { subject }) => self.actions.push_back(CallAction::LookUp(subject)),
+            Some(Intent::Build(manifest)) => {
+                self.duties.submitting = Some(now);
+                self.actions.push_back(CallAction::Submit(Box::new(manifest)));
+            }
+            Some(Intent::Report { subject }) => {
+                self.duties.looking = Some(now);
+                self.actions.push_back(CallAction::LookUp(subject));
+            }
+            Some(Intent::Record(allowed)) => self.actions.push_back(CallAction::Record(allowed)),
             // Nobody is configured to take the call, and the dialogue has said so.
             Some(Intent::Operator) | None => {}
             Some(Intent::CallBack { number, name }) => {
@@ -575,7 +658,10 @@ impl CallMachine {
     }
 
     fn say(&mut self, now: Tick, text: String) {
-        self.cut_playout();
+        if self.saying.is_some() {
+            // A filler alone is let finish: what is said follows it.
+            self.cut_playout();
+        }
         self.go_on();
         self.utterances += 1;
         let utterance = UtteranceId(self.utterances);
@@ -585,17 +671,9 @@ impl CallMachine {
             self.measure(Mark::Think, Duration::ZERO);
         }
         self.actions.push_back(CallAction::Speak { utterance, generation: self.generation, text: text.clone() });
-        self.saying = Some(Saying {
-            utterance,
-            text,
-            words: Vec::new(),
-            asked: now,
-            started: None,
-            audible: false,
-            sent: 0,
-            progress: now,
-            answers,
-        });
+        self.saying = Some(Saying::new(utterance, text, now, answers));
+        let patience = self.duties.patience;
+        self.duties.watch.begin_voice(now, &patience);
         self.turn.agent_speaking(utterance);
         self.follow_turn(now);
     }
@@ -603,7 +681,7 @@ impl CallMachine {
     /// The utterance of that number, if it is being said or was cut off.
     fn said(&mut self, utterance: UtteranceId) -> Option<&mut Saying> {
         let cuts = self.cuts.iter_mut().map(|cut| &mut cut.said);
-        self.saying.iter_mut().chain(cuts).find(|said| said.utterance == utterance)
+        self.saying.iter_mut().chain(&mut self.duties.filler).chain(cuts).find(|said| said.utterance == utterance)
     }
 
     /// Tells the dialogue how much of what is being said was heard for certain up to now.
@@ -617,8 +695,19 @@ impl CallMachine {
     fn cut_playout(&mut self) {
         // What cuts it may be answered before the account of it has come.
         self.tell_heard_so_far();
-        let Some(said) = self.saying.take() else { return };
+        let filler = self.duties.filler.take();
+        if filler.is_none() && self.saying.is_none() {
+            return;
+        }
         self.generation.0 += 1;
+        if let Some(filler) = filler {
+            self.turn.agent_silent(filler.utterance);
+            self.account(filler, Duration::ZERO);
+        }
+        // The flush ends that as well.
+        self.ducked = None;
+        self.actions.push_back(CallAction::Flush(self.generation));
+        let Some(said) = self.saying.take() else { return };
         self.turn.agent_silent(said.utterance);
         if self.cuts.len() == CUTS_MAX
             && let Some(lost) = self.cuts.pop_front()
@@ -626,14 +715,12 @@ impl CallMachine {
             self.account(lost.said, Duration::ZERO);
         }
         self.cuts.push_back(Cut { generation: self.generation, said, onset: self.interrupted.take() });
-        // The flush ends that as well.
-        self.ducked = None;
-        self.actions.push_back(CallAction::Flush(self.generation));
     }
 
     fn finish_saying(&mut self, now: Tick) {
         let Some(said) = self.saying.take() else { return };
         self.turn.agent_silent(said.utterance);
+        self.duties.watch.stop();
         self.go_on();
         let words = said.text.split_whitespace().count();
         if said.words.len() >= words {
@@ -641,10 +728,14 @@ impl CallMachine {
             self.note_agent(said.text, None);
         } else if said.words.is_empty() && !said.audible {
             self.account(said, Duration::ZERO);
-            return self.hang_up(CallEnd::new(EndClass::Failed, "the voice failed and no other could speak"));
+            return self.handle_mute(now);
         } else {
             // The voice failed on the way, and its end is not the end of the text.
             self.account(said, Duration::ZERO);
+            if self.hang_up_after.is_none() {
+                self.follow_turn(now);
+                return self.fail(now, Failure::VoiceBroke);
+            }
         }
         self.follow_turn(now);
         if let Some(end) = self.hang_up_after.take() {
@@ -663,6 +754,12 @@ impl CallMachine {
             && !self.held
             && !self.ended
         {
+            if self.is_time_up() {
+                return self.fail(now, Failure::TooLong);
+            }
+            if let Some(line) = self.duties.line.take() {
+                return self.say(now, line);
+            }
             let reply = if let Some(why) = self.refused.take() {
                 self.dialogue.build_refused(&why)
             } else if let Some(facts) = self.facts.take() {

@@ -135,6 +135,21 @@ impl MediaLeg {
         true
     }
 
+    /// Something secret is keyed or said, or no more.
+    pub fn withhold_recording(&mut self, withheld: bool) {
+        if let Some(hand) = &mut self.recording {
+            hand.withhold(withheld);
+        }
+    }
+
+    /// The caller agrees to the recording, or does not (yet).
+    pub fn consent_to_recording(&mut self, allowed: bool) {
+        if let Some(hand) = &mut self.recording {
+            hand.consent(allowed);
+            tracing::info!(call = %self.call, "{}", if allowed { "the caller may be recorded" } else { "nothing is recorded unless the caller agrees" });
+        }
+    }
+
     /// Whether the call is recorded.
     pub const fn is_recorded(&self) -> bool {
         self.recording.is_some()

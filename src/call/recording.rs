@@ -1,7 +1,7 @@
 //! Which calls are recorded, and what becomes of what the recorder says. Purpose: the one joint between configuration,
 //! recorder, log, metrics and store. Control threads; reports come on the recorder's threads and are passed on without
 //! waiting. Invariants: a call that cannot be recorded goes on, and that is logged and counted; what is recorded is said
-//! at start. Deliberately absent: asking the caller (that is the agent's greeting), files (`media::recorder`).
+//! at start; a pause, a secret and a caller who did not agree each keep both sides out by themselves. Deliberately absent: asking the caller (that is the agent's greeting), files (`media::recorder`).
 
 use super::actor::Planes;
 use crate::config::{Config, RecordingFormat};
@@ -71,13 +71,17 @@ pub(super) struct Hand {
     control: Control,
     answered: bool,
     pausing: bool,
+    /// Something secret is keyed or said.
+    withheld: bool,
+    /// The caller has not agreed, or has refused.
+    refused: bool,
 }
 
 impl Hand {
     /// Nothing is recorded yet.
     pub(super) fn new(control: Control) -> Self {
         control.pause();
-        Self { control, answered: false, pausing: false }
+        Self { control, answered: false, pausing: false, withheld: false, refused: false }
     }
 
     /// The caller has heard 200.
@@ -92,8 +96,24 @@ impl Hand {
         self.settle();
     }
 
+    /// Nothing secret is heard in it.
+    pub(super) fn withhold(&mut self, withheld: bool) {
+        self.withheld = withheld;
+        self.settle();
+    }
+
+    /// Whether the caller agrees; until asked, they do.
+    pub(super) fn consent(&mut self, allowed: bool) {
+        self.refused = !allowed;
+        self.settle();
+    }
+
     fn settle(&self) {
-        if self.answered && !self.pausing { self.control.resume() } else { self.control.pause() }
+        if self.answered && !self.pausing && !self.withheld && !self.refused {
+            self.control.resume()
+        } else {
+            self.control.pause()
+        }
     }
 }
 

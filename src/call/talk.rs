@@ -5,15 +5,17 @@
 use super::actor::{Planes, keep};
 use super::exchange::{self, CallInput, SaidTurn};
 use super::machine::CallMachine;
+use super::manners::{Manners, caller};
 use crate::config::Config;
-use crate::conversation::{self, AppFacts, BuildUpdate, Dialogue, Persona};
+use crate::conversation::{self, BuildUpdate, Dialogue, Failure, Kept};
 use crate::id::CallId;
 use crate::os::clock;
 use crate::pipeline::SubmitError;
 use crate::pipeline::manifest::BuildManifest;
 use crate::speech::{SpeechEvent, SpeechLane};
-use crate::store::{CallBackRequest, Conversation, Speaker, Turn};
-use crate::turn::{TurnConfig, TurnMachine};
+use crate::store::{CallBackRequest, Conversation, KeptFor, Speaker, Turn};
+use crate::time::Wallclock;
+use crate::turn::TurnMachine;
 use std::collections::HashSet;
 use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc};
@@ -33,6 +35,8 @@ pub(super) struct Talk {
     /// Builds handed over whose id is not known yet, and the news that may be theirs.
     submitting: usize,
     held: Vec<BuildUpdate>,
+    /// Whose place in the conversation is kept, should the line be cut; `None`: a withheld number, or it is not configured.
+    keeping: Option<KeptFor>,
 }
 
 /// What comes back from the pipeline.
@@ -42,19 +46,13 @@ pub(super) enum Answer {
     Refused(String),
 }
 
-/// An agent as its callers know it.
-fn persona(config: &Config, agent: &str) -> Persona {
-    let mut persona = Persona::named(&spoken_name(agent));
-    if let Some(greeting) = config.agents.iter().find(|a| a.name == agent).and_then(|a| a.greeting.clone()) {
-        persona.greeting = vec![greeting];
-    }
-    persona
-}
-
 /// What every caller of an agent may hear, to be synthesised before the first call.
 #[must_use]
 pub fn prompts(config: &Config, agent: &str) -> Vec<String> {
-    conversation::prompts(&persona(config, agent))
+    // With what is said where calls are recorded: some of them are.
+    let manners = Manners::of(config, agent, true);
+    // A PIN that cannot be read is said when somebody calls.
+    conversation::prompts(&manners.clone().with_pin(config, agent).unwrap_or(manners).persona)
 }
 
 /// News kept while a build's id is not known.
@@ -65,12 +63,14 @@ impl Talk {
         planes: &Planes,
         call: CallId,
         agent: &str,
+        from: &str,
+        recorded: bool,
         ends: crate::media::SpeechEnds,
     ) -> Result<Self, String> {
+        let manners = Manners::of(&planes.config, agent, recorded).with_pin(&planes.config, agent)?;
         let (events, speech) = mpsc::channel(crate::limits::CALL_EVENTS_MAX);
         let lane = planes.speech.attach(call, agent, ends, events).map_err(|e| e.to_string())?;
         let conversation = format!("conv_{:016x}", call.0);
-        let persona = persona(&planes.config, agent);
         let (answers, answered) = mpsc::channel(8);
         keep(
             planes.store.conversations().record(Conversation {
@@ -82,21 +82,38 @@ impl Talk {
             }),
             "the conversation",
         );
+        let caller = caller(from).filter(|_| !manners.resume.is_zero());
+        let keeping = caller.map(|caller| KeptFor {
+            caller,
+            agent: agent.to_owned(),
+            conversation_id: conversation.clone(),
+            begun: clock::wall(),
+        });
+        let kept = keeping.as_ref().and_then(|whose| kept(planes, whose, manners.resume));
+        let mut dialogue = Dialogue::new(manners.persona, conversation.clone());
+        let mut builds = HashSet::new();
+        if let Some(kept) = &kept {
+            info!(%call, "the caller's last call was cut off; it is gone on with");
+            builds.extend(kept.build_id().map(str::to_owned));
+            dialogue = dialogue.after(kept.clone());
+        }
+        let mut machine = CallMachine::new(dialogue, TurnMachine::new(manners.turn)).with_patience(manners.patience);
+        if let Some(kept) = kept {
+            machine = machine.remembering(kept);
+        }
         Ok(Self {
-            machine: CallMachine::new(
-                Dialogue::new(persona, conversation.clone()),
-                TurnMachine::new(TurnConfig::default()),
-            ),
+            machine,
             lane,
             speech,
             updates: planes.pipeline.updates(),
-            builds: HashSet::new(),
+            builds,
             conversation,
             turns: 0,
             answers,
             answered,
             submitting: 0,
             held: Vec::new(),
+            keeping,
         })
     }
 
@@ -153,19 +170,38 @@ impl Talk {
     pub(super) fn look_up(&self, planes: &Arc<Planes>, subject: String) {
         let (planes, answers) = (Arc::clone(planes), self.answers.clone());
         tokio::spawn(async move {
-            let facts = planes.pipeline.facts(&subject).await.unwrap_or_else(|error| {
-                warn!(%error, subject, "the state of an app is not known");
-                AppFacts { name: subject, unknown: Some(Vec::new()), ..AppFacts::default() }
-            });
+            let found = match planes.pipeline.facts(&subject).await {
+                Ok(facts) => CallInput::Facts(facts),
+                Err(error) => {
+                    warn!(%error, subject, "the state of an app is not known");
+                    CallInput::Failed(Failure::Tool)
+                }
+            };
             // A caller who hung up meanwhile needs no answer.
-            let _ = answers.send(Answer::Input(CallInput::Facts(facts))).await;
+            let _ = answers.send(Answer::Input(found)).await;
         });
     }
 
     /// Writes down, with its event, that the caller wants to be called back.
     pub(super) fn call_back(&self, planes: &Planes, number: String, name: Option<String>) {
         let wish = CallBackRequest { conversation_id: self.conversation.clone(), number, name, time: clock::wall() };
-        keep(planes.store.conversations().call_back(wish), "the wish to be called back");
+        let (commit, answers) = (planes.store.conversations().call_back(wish), self.answers.clone());
+        tokio::spawn(async move {
+            if let Err(error) = commit.await {
+                warn!(%error, "the wish to be called back was not written; the caller is told");
+                let _ = answers.send(Answer::Input(CallInput::Failed(Failure::Disk))).await;
+            }
+        });
+    }
+
+    /// Writes down where the conversation is, for a caller whose line is cut.
+    pub(super) fn keep(&self, planes: &Planes, kept: Option<&Kept>) {
+        let Some(whose) = &self.keeping else { return };
+        let document = match kept.map(serde_json::to_string).transpose() {
+            Ok(document) => document,
+            Err(error) => return warn!(%error, "where the conversation is cannot be written"),
+        };
+        keep(planes.store.kept().keep(whose.clone(), document, clock::wall()), "where the conversation is");
     }
 
     pub(super) fn note(&mut self, planes: &Planes, said: SaidTurn) {
@@ -192,18 +228,25 @@ impl Talk {
 
 fn spoken_refusal(error: &SubmitError) -> String {
     match error {
-        SubmitError::Slow { waiting } => format!("I have {waiting} builds waiting. Please ask me again in a minute."),
+        SubmitError::Slow { .. } => Failure::PipelineFull.line().to_owned(),
         SubmitError::Invalid(_) => {
             "I could not make a plan from that. Please tell me again what it should do.".to_owned()
         }
-        SubmitError::Store(_) => {
-            "I could not write your request down, so nothing was started. Please call again.".to_owned()
-        }
+        SubmitError::Store(_) => Failure::Disk.line().to_owned(),
     }
 }
 
-/// Names in the configuration are lower case; people's names are not.
-fn spoken_name(agent: &str) -> String {
-    let mut letters = agent.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+/// Where the caller's last call was, if it was cut off and not long ago.
+fn kept(planes: &Planes, whose: &KeptFor, resume: std::time::Duration) -> Option<Kept> {
+    let ms = u64::try_from(resume.as_millis()).unwrap_or(u64::MAX);
+    let since = Wallclock(clock::wall().0.saturating_sub(ms));
+    let document = match planes.store.kept().find(&whose.caller, &whose.agent, since) {
+        Ok(document) => document?,
+        Err(error) => {
+            warn!(%error, "whether the caller's last call was cut off is not known");
+            return None;
+        }
+    };
+    // What another version has written is no reason to refuse a call.
+    serde_json::from_str(&document).map_err(|error| warn!(%error, "where the last call was cannot be read")).ok()
 }

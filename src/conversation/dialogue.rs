@@ -23,6 +23,11 @@
 //! | `Approval` | a yes that is unsure                           | `Approval`; a second one counts          |
 //! | `Approval` | no                                             | `Change`                                 |
 //! | `Approval`, `Change` | a change                             | `Approval`, with the change read back    |
+//! | `Consent`  | yes; key 1                                     | recorded, then as below                  |
+//! | `Consent`  | no; key 2; twice neither                       | not recorded, then as below              |
+//! | `Pin`      | the right digits; wrong three times            | as below; goodbye                        |
+//! | `GoOn`     | yes                                            | `Features` or `Approval`, asked again    |
+//! | `GoOn`     | no, another request                            | `What`; what was kept is forgotten       |
 //! | any        | wants a person                                 | `CallBack` (see `call_back`), then back  |
 //! | any        | the third prompt without progress              | goodbye; nothing was started             |
 //!
@@ -30,10 +35,12 @@
 //! |---|---|
 //! | `prompt` | the questions, and how they are asked again |
 //! | `call_back` | whom to call back, and where: digits and names, read back |
+//! | `opening` | what comes before the first question: consent, PIN, where a dropped call was |
 //!
 //! Deliberately absent: knowledge of other calls' builds (facts come in by [`Dialogue::facts`]).
 
 mod call_back;
+mod opening;
 mod prompt;
 
 use serde::Serialize;
@@ -41,9 +48,12 @@ use serde_json::{Value, json};
 
 use self::call_back::CallBack;
 use self::prompt::{ASK_APPROVAL, ASK_FEATURES, ASK_OFFER, ASK_WHAT, PROMPTS_MAX};
+use super::collect::Collector;
 use super::draft::Draft;
 use super::{AppFacts, BuildStage, BuildUpdate, Expectation, Heard, Intent, Outcome, Persona, Reply, numbers};
 use crate::pipeline::intent::{Act, Context, Understanding, understand};
+
+pub use self::opening::Kept;
 
 /// A spoken yes below this confidence of the recogniser is asked for again, or for the key.
 const YES_CONFIDENCE_MIN: f32 = 0.5;
@@ -52,6 +62,8 @@ const YES_CONFIDENCE_MIN: f32 = 0.5;
 const YES_TWICE_CONFIDENCE_MIN: f32 = 0.4;
 /// Words beside a yes to an offer; with more, the caller is speaking of something else.
 const OTHER_WORDS_MAX: usize = 3;
+/// Prompts to a caller who says nothing while a build takes its time.
+const SILENCES_WHILE_BUILDING_MAX: u8 = 8;
 
 /// What the agent has asked last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -81,6 +93,12 @@ pub enum Question {
     Name,
     /// Whether the name was heard right.
     NameRight,
+    /// Whether the call may be recorded.
+    Consent,
+    /// The digits that the agent's callers know.
+    Pin,
+    /// Whether to go on where a dropped call was.
+    GoOn,
 }
 
 /// What still has to be learned before a build may start.
@@ -152,6 +170,18 @@ pub struct Dialogue {
     greeted: bool,
     /// What is known of a call back while it is asked for.
     call_back: Option<CallBack>,
+    /// Digits on their way, while digits are asked for.
+    collector: Option<Collector>,
+    /// Prompts to a silent caller since the caller was last heard.
+    silences: u8,
+    /// Consent was asked for once and the answer was neither yes nor no.
+    consent_unclear: bool,
+    /// The right PIN has come.
+    pin_passed: bool,
+    /// Where a dropped call was, until it is clear whether to go on there.
+    pending: Option<Kept>,
+    /// Goodbye has been said: nothing is left to go on with.
+    left: bool,
 }
 
 impl Dialogue {
@@ -176,6 +206,12 @@ impl Dialogue {
             unsure_yes: false,
             greeted: false,
             call_back: None,
+            collector: None,
+            silences: 0,
+            consent_unclear: false,
+            pin_passed: false,
+            pending: None,
+            left: false,
         }
     }
 
@@ -207,13 +243,14 @@ impl Dialogue {
 
     /// The first words.
     pub fn greet(&mut self) -> Reply {
-        let mut say = self.persona.greeting.clone();
-        say.push(ASK_WHAT.to_owned());
-        self.reply(say, Expectation::Open)
+        self.begin_call()
     }
 
     /// The caller's turn is over and was recognised as `heard`.
     pub fn hear(&mut self, heard: &Heard) -> Reply {
+        if !heard.text.is_empty() {
+            (self.silences, self.left) = (0, false);
+        }
         let context = match self.question {
             Question::What | Question::Offer | Question::Instead => Context::AskedWhat,
             Question::Features => Context::AskedFeatures,
@@ -221,6 +258,7 @@ impl Dialogue {
             Question::CallBack | Question::Number | Question::NumberRight | Question::Name | Question::NameRight => {
                 return self.hear_call_back(heard);
             }
+            Question::Consent | Question::Pin | Question::GoOn => return self.hear_opening(heard),
             Question::Nothing => Context::Free,
         };
         let understood = self.read(heard, context);
@@ -272,6 +310,10 @@ impl Dialogue {
 
     /// A key: `0`–`9`, `*`, `#`. 1 yes, 2 change, 3 repeat, 0 operator, * stop.
     pub fn key(&mut self, key: char) -> Reply {
+        (self.silences, self.left) = (0, false);
+        if let Some(reply) = self.opening_key(key) {
+            return reply;
+        }
         if let Some(reply) = self.call_back_key(key) {
             return reply;
         }
@@ -297,9 +339,22 @@ impl Dialogue {
 
     /// The caller has been silent for as long as the agent waits.
     pub fn no_input(&mut self) -> Reply {
+        self.silences = self.silences.saturating_add(1);
         if self.building() {
+            if self.silences > SILENCES_WHILE_BUILDING_MAX {
+                return self.hang_up(&["Your build goes on.", "Goodbye."]);
+            }
             return self.say(&["I am still on it."]);
         }
+        let prompts = self.persona.idle_prompts;
+        if self.silences > prompts || (prompts < PROMPTS_MAX && self.failures + 1 >= PROMPTS_MAX) {
+            // Nobody has said goodbye: the line may have been cut, and the order waits for another call.
+            let draft = self.draft.clone();
+            let reply = self.give_up();
+            (self.draft, self.left) = (draft, false);
+            return reply;
+        }
+        self.failures = self.failures.min(PROMPTS_MAX - 2);
         self.fail(&["Are you still there?"])
     }
 

@@ -3,6 +3,7 @@
 //! Pure. Invariants: contacts are always in (every CRM has them, and deals belong to them); what cannot be built is an open
 //! point and is said aloud; each change makes a new revision. Deliberately absent: when to ask what (`dialogue`).
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::numbers;
@@ -32,7 +33,7 @@ fn whole_of(key: &str) -> Option<&'static str> {
 }
 
 /// What the caller wants so far.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Draft {
     pub(super) revision: u32,
     /// Can be built, in the order named, contacts first.

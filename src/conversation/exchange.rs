@@ -65,6 +65,8 @@ pub enum Intent {
     },
     /// The caller asked for a person. Nobody is configured, and the caller was told so.
     Operator,
+    /// The caller allows the recording (true) or refuses it.
+    Record(bool),
     /// The caller wants to be called back; both were read back and confirmed.
     CallBack {
         /// Digits only, 3–15.

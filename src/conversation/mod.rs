@@ -6,11 +6,13 @@
 //! Deliberately absent: turn-taking (`turn`), audio (`speech`), language models (`llm`).
 
 mod classes;
+pub mod collect;
 mod dialogue;
 mod domain;
 mod draft;
 mod exchange;
 mod expectation;
+mod failure;
 mod history;
 mod numbers;
 mod persona;
@@ -19,10 +21,11 @@ pub mod spoken;
 mod values;
 mod vocabulary;
 
-pub use dialogue::{Dialogue, Question, Slot, Slots};
+pub use dialogue::{Dialogue, Kept, Question, Slot, Slots};
 pub use domain::{Class, DomainText, Pattern, domain};
 pub use exchange::{AppFacts, BuildStage, BuildUpdate, Heard, Intent, Outcome, Reply};
 pub use expectation::Expectation;
+pub use failure::{FILLER, Failure, Then, lines as failure_lines};
 pub use history::{History, Speaker, Turn, WordTime, heard_words};
-pub use persona::Persona;
+pub use persona::{Consent, IDLE_PROMPTS, Persona, Pin};
 pub use prompts::prompts;

@@ -2,7 +2,7 @@
 //! call, so that they begin at once. Found out by talking to the dialogue as callers do who say little, so that nothing is
 //! written down twice. Pure. Deliberately absent: what depends on what was built or asked for.
 
-use super::{Dialogue, Heard, Persona, Reply};
+use super::{Consent, Dialogue, Heard, Persona, Reply, failure_lines};
 
 /// Turns of one such caller at most; the dialogue gives up before.
 const TURNS_MAX: usize = 12;
@@ -18,6 +18,23 @@ pub fn prompts(persona: &Persona) -> Vec<String> {
         }
         reply.hang_up
     };
+    // How calls begin first; then what is said when something fails, which must be sayable when nothing else is.
+    take(&Dialogue::new(persona.clone(), "rehearsal").greet());
+    for line in failure_lines() {
+        take(&Reply { say: vec![line.to_owned()], ..Reply::default() });
+    }
+    for yes in [true, false] {
+        let mut dialogue = Dialogue::new(persona.clone(), "rehearsal");
+        dialogue.greet();
+        if persona.consent.is_asked() {
+            take(&dialogue.key(if yes { '1' } else { '2' }));
+        }
+        if persona.pin.is_some() {
+            dialogue.key('1');
+            take(&dialogue.keys_over());
+        }
+    }
+    let persona = &Persona { consent: Consent::Silent, pin: None, ..persona.clone() };
     // What callers say who need help, and then nothing more that is understood.
     for opening in ["", "hello", "what can you do", "thank you", "yes", "no", "build me a crm with contacts and deals"]
     {

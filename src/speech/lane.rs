@@ -59,9 +59,18 @@ impl SpeechLane {
     /// Synthesises `text` after everything asked before. Ignored when `generation` has been flushed. At most
     /// `limits::SPOKEN_TEXT_MAX` characters are said.
     pub fn speak(&self, utterance: UtteranceId, generation: Generation, text: impl Into<String>) {
-        let command =
-            MouthCommand::Speak { call: self.call, utterance, generation, text: text.into(), asked: Instant::now() };
-        self.say(command);
+        self.order(utterance, generation, text.into(), false);
+    }
+
+    /// The same ahead of what was asked before, unless something of that is in the ring already; then it is not said at all,
+    /// and answered by [`Spoken`](super::SpeechEvent::Spoken) without words.
+    pub fn speak_ahead(&self, utterance: UtteranceId, generation: Generation, text: impl Into<String>) {
+        self.order(utterance, generation, text.into(), true);
+    }
+
+    fn order(&self, utterance: UtteranceId, generation: Generation, text: String, ahead: bool) {
+        let asked = Instant::now();
+        self.say(MouthCommand::Speak { call: self.call, utterance, generation, text, ahead, asked });
     }
 
     /// Drops everything older than `generation` that is not in the ring yet, and stops its synthesis within 16 ms of

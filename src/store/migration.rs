@@ -6,7 +6,7 @@ use super::StoreError;
 use rusqlite::Connection;
 
 /// All steps; step N (counted from 1) leads from version N-1 to N.
-const STEPS: [&str; 7] = [
+const STEPS: [&str; 8] = [
     include_str!("migrations/0001_events.sql"),
     include_str!("migrations/0002_calls.sql"),
     include_str!("migrations/0003_conversations.sql"),
@@ -14,6 +14,7 @@ const STEPS: [&str; 7] = [
     include_str!("migrations/0005_apps.sql"),
     include_str!("migrations/0006_world.sql"),
     include_str!("migrations/0007_recordings.sql"),
+    include_str!("migrations/0008_kept.sql"),
 ];
 
 /// Applies every step that `db` lacks.

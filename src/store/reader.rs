@@ -3,7 +3,10 @@
 //! face for reads; they take microseconds to milliseconds, callers on tokio use `spawn_blocking`.
 
 use super::writer::Writer;
-use super::{Apps, Builds, Calls, Commit, Conversations, Events, Manifests, Recordings, StoreError, World, migration};
+use super::{
+    Apps, Builds, Calls, Commit, Conversations, Events, KeptConversations, Manifests, Recordings, StoreError, World,
+    migration,
+};
 use crate::limits::{PAGE_ROWS_MAX, STORE_LOCK_WAIT, STORE_READERS};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rusqlite::{Connection, OpenFlags};
@@ -120,6 +123,11 @@ impl Store {
     #[must_use]
     pub const fn conversations(&self) -> Conversations<'_> {
         Conversations(self)
+    }
+    /// Where callers were when their line was cut.
+    #[must_use]
+    pub const fn kept(&self) -> KeptConversations<'_> {
+        KeptConversations(self)
     }
     /// What callers asked for.
     #[must_use]

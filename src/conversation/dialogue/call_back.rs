@@ -4,8 +4,10 @@
 //! letter. After one failure the keypad is offered. Then the conversation goes on where it was. Invariant: a number leaves
 //! only after a yes, or key 1, to its read-back. Deliberately absent: the call itself.
 
+use super::opening::BETWEEN_KEYS;
 use super::prompt::{ASK_CALL_BACK, ASK_NAME, ASK_NUMBER, ASK_RIGHT, CALL_BACK_DIGITS};
 use super::{Dialogue, Question, YES_TWICE_CONFIDENCE_MIN};
+use crate::conversation::collect::{Collected, Collector, Wanted};
 use crate::conversation::{Expectation, Heard, Intent, Reply, spoken};
 use crate::pipeline::intent::{Act, Context, understand};
 
@@ -18,8 +20,6 @@ const DIGITS_MAX: usize = 15;
 pub(super) struct CallBack {
     /// What was asked before, and is asked again after.
     before: Question,
-    /// Keyed so far.
-    pub(super) keyed: String,
     number: String,
     name: Option<String>,
     /// Whether a name was misheard once.
@@ -36,13 +36,8 @@ impl Dialogue {
             let expect = self.ask_again(&mut say);
             return Reply { intent: Some(Intent::Operator), ..self.reply(say, expect) };
         }
-        self.call_back = Some(CallBack {
-            before: self.question,
-            keyed: String::new(),
-            number: String::new(),
-            name: None,
-            name_failed: false,
-        });
+        self.call_back =
+            Some(CallBack { before: self.question, number: String::new(), name: None, name_failed: false });
         self.question = Question::CallBack;
         Reply {
             intent: Some(Intent::Operator),
@@ -69,7 +64,10 @@ impl Dialogue {
         }
         match self.question {
             Question::Number => match spoken::digits(&words) {
-                Some(digits) => self.take_number(digits),
+                Some(digits) => {
+                    let outcome = self.collect().handle_spoken(&digits);
+                    self.take_collected(outcome)
+                }
                 None => self.fail(&["Sorry, I did not get that."]),
             },
             Question::Name => match spoken::name(&words) {
@@ -91,18 +89,11 @@ impl Dialogue {
 
     /// A key while a call back is asked for; `None` when it is another's.
     pub(super) fn call_back_key(&mut self, key: char) -> Option<Reply> {
-        let call_back = self.call_back.as_mut()?;
+        self.call_back.as_ref()?;
         Some(match (self.question, key) {
-            (Question::Number, '0'..='9') => {
-                if call_back.keyed.len() < DIGITS_MAX {
-                    call_back.keyed.push(key);
-                }
-                // Nothing is said between keys.
-                Reply { expect: self.last_expect, ..Reply::default() }
-            }
-            (Question::Number, '#') => {
-                let keyed = std::mem::take(&mut call_back.keyed);
-                self.take_number(keyed)
+            (Question::Number, '0'..='9' | '#') => {
+                let outcome = self.collect().handle_key(key);
+                self.take_collected(outcome)
             }
             (Question::Name, '#') => self.finish_call_back(),
             (Question::CallBack | Question::NumberRight | Question::NameRight, '1') => self.confirm(true),
@@ -113,11 +104,35 @@ impl Dialogue {
         })
     }
 
-    fn take_number(&mut self, digits: String) -> Reply {
-        let Some(call_back) = &mut self.call_back else { return self.ask_what() };
-        if !(DIGITS_MIN..=DIGITS_MAX).contains(&digits.len()) {
-            return self.fail(&["That is no telephone number."]);
+    /// What has been keyed or said of the number.
+    pub(super) fn take_collected(&mut self, outcome: Collected) -> Reply {
+        match outcome {
+            // Nothing is said between keys.
+            Collected::More => Reply { expect: self.last_expect, ..Reply::default() },
+            Collected::Complete(digits) => self.take_number(digits),
+            Collected::Wrong | Collected::GivenUp => self.fail(&["That is no telephone number."]),
+            // There is nobody: that is why a number is asked for.
+            Collected::Person => self.fail(&["I am sorry. There is no operator set up here."]),
         }
+    }
+
+    pub(super) fn collect(&mut self) -> &mut Collector {
+        self.collector.get_or_insert_with(|| {
+            Collector::new(Wanted {
+                min: DIGITS_MIN,
+                max: DIGITS_MAX,
+                finish: Some('#'),
+                between: BETWEEN_KEYS,
+                pattern: None,
+                // The dialogue's own prompts are counted.
+                attempts: u8::MAX,
+            })
+        })
+    }
+
+    fn take_number(&mut self, digits: String) -> Reply {
+        self.collector = None;
+        let Some(call_back) = &mut self.call_back else { return self.ask_what() };
         let say = vec![format!("I have {}.", spoken::groups(&digits)), ASK_RIGHT.to_owned()];
         call_back.number = digits;
         self.question = Question::NumberRight;

@@ -11,6 +11,8 @@ pub(super) const ASK_CALL_BACK: &str = "Shall somebody call you back?";
 pub(super) const ASK_NUMBER: &str = "On which number? Say it digit by digit.";
 pub(super) const ASK_NAME: &str = "And your name? You can spell it.";
 pub(super) const ASK_RIGHT: &str = "Is that right?";
+pub(super) const ASK_PIN: &str = "Please key in your PIN, and end with pound.";
+pub(super) const ASK_GO_ON: &str = "Shall we go on?";
 
 /// Prompts without progress, the first question included, after which the agent says goodbye.
 pub(super) const PROMPTS_MAX: u8 = 3;
@@ -63,7 +65,13 @@ impl Dialogue {
             Question::Number => &[ASK_NUMBER],
             Question::Name => &[ASK_NAME],
             Question::NumberRight | Question::NameRight => &[ASK_RIGHT],
+            Question::Consent => &[],
+            Question::Pin => &[ASK_PIN],
+            Question::GoOn => &[ASK_GO_ON],
         };
+        if self.question == Question::Consent {
+            say.extend(self.consent_text());
+        }
         say.extend(question.iter().map(|q| (*q).to_owned()));
         match self.question {
             Question::Approval
@@ -71,7 +79,10 @@ impl Dialogue {
             | Question::Offer
             | Question::CallBack
             | Question::NumberRight
-            | Question::NameRight => Expectation::YesNo,
+            | Question::NameRight
+            | Question::Consent
+            | Question::GoOn => Expectation::YesNo,
+            Question::Pin => self.pin_expectation(),
             Question::Number => Expectation::Digits { max: CALL_BACK_DIGITS },
             Question::Name => Expectation::Name,
             _ => Expectation::Open,
@@ -109,8 +120,12 @@ impl Dialogue {
                 &["Say, for example: without deals, or: add notes.", "Or press three to hear it again."]
             }
             Question::Nothing => &["Ask me how it is doing, or say goodbye."],
-            Question::CallBack | Question::NumberRight | Question::NameRight => {
+            Question::CallBack | Question::NumberRight | Question::NameRight | Question::Consent | Question::GoOn => {
                 say.push("Say yes or no, or press one or two.".to_owned());
+                let expect = self.ask_again(&mut say);
+                return self.reply(say, expect);
+            }
+            Question::Pin => {
                 let expect = self.ask_again(&mut say);
                 return self.reply(say, expect);
             }
@@ -141,6 +156,7 @@ impl Dialogue {
     pub(super) fn hang_up(&mut self, say: &[&str]) -> Reply {
         let mut reply = self.say(say);
         reply.hang_up = true;
+        self.left = true;
         reply
     }
 
@@ -155,9 +171,9 @@ impl Dialogue {
         self.reads_back = self.question_heard && !self.read_back_heard;
         self.read_back_heard |= self.reads_back;
         self.unsure_yes = false;
-        if let Some(call_back) = &mut self.call_back {
+        if let Some(collector) = &mut self.collector {
             // What is asked again is keyed from its beginning.
-            call_back.keyed.clear();
+            collector.clear();
         }
         self.last_say.clone_from(&say);
         self.last_expect = expect;

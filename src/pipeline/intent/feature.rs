@@ -4,11 +4,13 @@
 //! Invariant: a feature is in at most one of the two lists, the last mention wins.
 //! Deliberately absent: which features can be built (the dialogue is told), what they become (the spec).
 
+use serde::{Deserialize, Serialize};
+
 use super::Transcript;
 use super::transcript::PAUSE;
 
 /// A feature as named: a key for machines and words for the ear.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Feature {
     /// Lower case, e.g. `contacts`; for a feature that no table knows the word itself.
     pub key: String,

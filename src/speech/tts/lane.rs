@@ -67,6 +67,8 @@ struct Utterance {
     id: UtteranceId,
     generation: Generation,
     asked: Instant,
+    /// It was put before others: said by heart or not at all.
+    ahead: bool,
     pieces: VecDeque<Piece>,
     flight: Option<Flight>,
     /// The voice failed in the middle: the local one says the rest.
@@ -96,6 +98,8 @@ pub(super) struct Wish {
     pub(super) piece: Piece,
     pub(super) voice: usize,
     pub(super) generation: Generation,
+    /// Nothing is to be synthesised for it.
+    pub(super) by_heart: bool,
 }
 
 impl Lane {
@@ -112,17 +116,23 @@ impl Lane {
         self.utterances.is_empty()
     }
 
-    pub(super) fn enqueue(&mut self, id: UtteranceId, generation: Generation, text: &str, asked: Instant) {
+    pub(super) fn enqueue(&mut self, id: UtteranceId, generation: Generation, text: &str, ahead: bool, asked: Instant) {
+        let begun = self.outbound.occupied_len() > 0 || self.utterances.iter().any(|utterance| utterance.started);
+        if ahead && begun {
+            tell(&self.events, SpeechEvent::Spoken { utterance: id, words: Vec::new(), samples: 0 });
+            return;
+        }
         if self.utterances.len() >= SPEECH_UTTERANCES_MAX {
             let what = format!("more than {SPEECH_UTTERANCES_MAX} utterances are waiting; one was dropped");
             tell(&self.events, SpeechEvent::Failed { part: Part::Tts, what });
             tell(&self.events, SpeechEvent::Spoken { utterance: id, words: Vec::new(), samples: 0 });
             return;
         }
-        self.utterances.push_back(Utterance {
+        let utterance = Utterance {
             id,
             generation,
             asked,
+            ahead,
             pieces: pieces(text, &self.manner),
             flight: None,
             local: false,
@@ -131,7 +141,12 @@ impl Lane {
             samples: 0,
             started: false,
             answered: false,
-        });
+        };
+        if ahead {
+            self.utterances.push_front(utterance);
+        } else {
+            self.utterances.push_back(utterance);
+        }
         self.drop_flushed();
         self.settle();
     }
@@ -159,13 +174,24 @@ impl Lane {
     /// What is to be synthesised next, unless something is.
     pub(super) fn wish(&self) -> Option<Wish> {
         let waiting: usize = self.utterances.iter().map(|utterance| utterance.waiting.len()).sum();
-        if waiting >= LANE_SAMPLES_MAX || self.utterances.iter().any(|utterance| utterance.flight.is_some()) {
+        if waiting >= LANE_SAMPLES_MAX {
             return None;
         }
-        let utterance = self.utterances.iter().find(|utterance| !utterance.pieces.is_empty())?;
+        let busy = self.utterances.iter().any(|utterance| utterance.flight.is_some());
+        let utterance = self.utterances.iter().find(|utterance| !utterance.pieces.is_empty());
+        let utterance = utterance.filter(|utterance| !busy || utterance.ahead)?;
         let piece = utterance.pieces.front()?.clone();
         let voice = if utterance.local { LOCAL } else { self.manner.voice };
-        Some(Wish { piece, voice, generation: utterance.generation })
+        Some(Wish { piece, voice, generation: utterance.generation, by_heart: utterance.ahead })
+    }
+
+    /// The wish was to be said by heart, and is not known by heart: it is not said.
+    pub(super) fn forgo(&mut self) {
+        if let Some(utterance) = self.utterances.iter_mut().find(|utterance| !utterance.pieces.is_empty()) {
+            utterance.pieces.clear();
+            utterance.words.clear();
+        }
+        self.settle();
     }
 
     /// The wish is being fulfilled by `job`.

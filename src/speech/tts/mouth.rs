@@ -58,6 +58,8 @@ pub(in crate::speech) enum MouthCommand {
         utterance: UtteranceId,
         generation: Generation,
         text: String,
+        /// Before what was asked earlier, if nothing of that has left.
+        ahead: bool,
         asked: Instant,
     },
     Flush {
@@ -228,9 +230,9 @@ impl State {
             MouthCommand::Attach { call, outbound, events, generation, manner } => {
                 self.lanes.insert(call, Lane::new(outbound, events, generation, manner));
             }
-            MouthCommand::Speak { call, utterance, generation, text, asked } => {
+            MouthCommand::Speak { call, utterance, generation, text, ahead, asked } => {
                 if let Some(lane) = self.lanes.get_mut(&call) {
-                    lane.enqueue(utterance, generation, &text, asked);
+                    lane.enqueue(utterance, generation, &text, ahead, asked);
                 }
             }
             MouthCommand::Flush { call } => {
@@ -335,10 +337,14 @@ impl State {
                 let down = self.down.get(wish.voice).is_some_and(|down| down.load(Ordering::Relaxed));
                 let own = self.cache.find(&wish.piece.key(wish.voice));
                 // What the local voice has said already needs no other attempt at a voice that does not answer.
-                let stand_in = || self.cache.find(&wish.piece.key(LOCAL)).filter(|_| down);
+                let stand_in = || self.cache.find(&wish.piece.key(LOCAL)).filter(|_| down || wish.by_heart);
                 if let Some(rendered) = own.or_else(stand_in) {
                     metric::prompt_cache("hit");
                     lane.recite(&rendered);
+                    continue;
+                }
+                if wish.by_heart {
+                    lane.forgo();
                     continue;
                 }
                 let shared = self.sources.get(wish.voice).is_some_and(VoiceSource::is_shared);

@@ -50,6 +50,7 @@ pub(in crate::speech) fn rehearse_with(source: VoiceSource, reading: Reading, te
         utterance: UtteranceId(1),
         generation: Generation(0),
         text: text.to_owned(),
+        ahead: false,
         asked,
     };
     for command in [attach, speak] {

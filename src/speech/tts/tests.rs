@@ -3,19 +3,20 @@
 use super::super::event::SpeechEvent;
 use super::super::normalise::{Lexicon, Reading};
 use super::super::synthesiser::{Sink, SpeakOptions, Synthesiser};
-use super::mouth::{Manner, Mouth, MouthCommand, start};
+use super::lane::pieces;
+use super::mouth::{LOCAL, Manner, Mouth, MouthCommand, start};
 use super::source::VoiceSource;
-use crate::conversation::WordTime;
+use crate::conversation::{FILLER, WordTime, failure_lines};
 use crate::id::{CallId, Generation, UtteranceId};
 use crate::media::{OutFrame, OutboundConsumer};
 use callwright_models::tts::WordTime as EngineWord;
 use crossbeam_channel::{Receiver, bounded};
 use ringbuf::HeapRb;
 use ringbuf::traits::{Consumer, Observer, Split};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -37,6 +38,8 @@ struct Script {
     spoken: Arc<AtomicUsize>,
     remote: bool,
     tells_times: bool,
+    /// Set: it says nothing more, whatever the clause.
+    dead: Arc<AtomicBool>,
 }
 
 struct Scripted(Script);
@@ -57,6 +60,9 @@ impl Synthesiser for Scripted {
         sink: Sink<'_>,
     ) -> Result<Vec<EngineWord>, String> {
         self.0.spoken.fetch_add(1, Ordering::SeqCst);
+        if self.0.dead.load(Ordering::SeqCst) {
+            return Err("the voice is gone".to_owned());
+        }
         let mut times = Vec::new();
         for (n, word) in text.split_whitespace().enumerate() {
             if self.0.fails.is_some_and(|(trigger, after)| text.contains(trigger) && n == after) {
@@ -118,11 +124,16 @@ impl Rig {
     }
 
     fn speak(&self, call: &Call, utterance: u32, text: &str) {
+        self.order(call, utterance, text, false);
+    }
+
+    fn order(&self, call: &Call, utterance: u32, text: &str, ahead: bool) {
         self.send(MouthCommand::Speak {
             call: call.call,
             utterance: UtteranceId(utterance),
             generation: Generation(call.generation.load(Ordering::SeqCst)),
             text: text.to_owned(),
+            ahead,
             asked: Instant::now(),
         });
     }
@@ -519,4 +530,68 @@ fn the_sink_is_told_to_stop_within_a_chunk() {
     assert_eq!(ending, Ending::Stopped);
     assert!(heard <= WORD + 128 && rendered.samples.len() == heard, "{heard}");
     assert!(rendered.words.len() <= 1, "{:?}", rendered.words);
+}
+
+/// Waits until everything that was to be warmed before has been.
+fn warmed(rig: &Rig, script: &Script, clauses: usize) {
+    let deadline = Instant::now() + PATIENCE;
+    while script.spoken.load(Ordering::SeqCst) < clauses {
+        assert!(Instant::now() < deadline);
+        std::thread::yield_now();
+    }
+    // What a seat has said is known when a later clause has come back from it.
+    let mut last = rig.call(999, Manner::default());
+    rig.speak(&last, 1, "something else");
+    last.play(1);
+}
+
+#[test]
+fn every_line_of_a_failure_is_said_with_the_voice_gone() {
+    let script = plain();
+    let rig = Rig::new(vec![source("local", &script)], 1);
+    let measured = script.spoken.load(Ordering::SeqCst);
+    let mut clauses = BTreeSet::new();
+    for line in failure_lines() {
+        clauses.extend(pieces(line, &Manner::default()).iter().map(|piece| piece.key(LOCAL)));
+        rig.send(MouthCommand::Warm { text: line.into(), greeting: false, manner: Manner::default() });
+    }
+    warmed(&rig, &script, measured + clauses.len());
+    script.dead.store(true, Ordering::SeqCst);
+    let mut call = rig.call(1, Manner::default());
+    rig.speak(&call, 1, "this is not known by heart");
+    let (words, samples) = call.spoken(1);
+    assert!(words.is_empty() && samples == 0, "the voice is gone");
+    for (utterance, line) in (2..).zip(failure_lines()) {
+        rig.speak(&call, utterance, line);
+        let heard = call.play(utterance);
+        assert!(heard.len() >= line.split_whitespace().count() * WORD, "{line}: {} samples", heard.len());
+        assert_eq!(written(&call.spoken(utterance).0), line);
+    }
+}
+
+#[test]
+fn a_filler_goes_ahead_of_a_voice_that_is_late_and_never_of_one_that_is_heard() {
+    let (tickets, gate) = bounded(10_000);
+    let script = Script { slow: Some(("snail", gate)), ..plain() };
+    let rig = Rig::new(vec![source("scripted", &script)], 1);
+    let measured = script.spoken.load(Ordering::SeqCst);
+    rig.send(MouthCommand::Warm { text: FILLER.into(), greeting: false, manner: Manner::default() });
+    warmed(&rig, &script, measured + 1);
+    let mut call = rig.call(1, Manner::default());
+    rig.speak(&call, 1, "the snail speaks");
+    rig.order(&call, 2, FILLER, true);
+    assert!(call.play(2).len() >= 2 * WORD, "while the one voice is busy");
+    for _ in 0..1000 {
+        tickets.send(()).unwrap();
+    }
+    assert!(call.play(1).len() >= 3 * WORD, "and what it announced follows");
+    rig.speak(&call, 3, "number one, two. And more of it.");
+    call.wait("start", |event| {
+        matches!(event, SpeechEvent::SpeakStarted { utterance, .. } if utterance.0 == 3).then_some(())
+    });
+    rig.order(&call, 4, FILLER, true);
+    let refused = call.spoken(4);
+    assert!(refused.0.is_empty() && refused.1 == 0, "an answer that has begun is not broken into");
+    rig.speak(&call, 5, "the end");
+    assert!(call.play(5).len() >= 2 * WORD);
 }

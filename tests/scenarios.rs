@@ -1,0 +1,95 @@
+//! Whole calls in virtual time, as anybody can read and write them: each file of `tests/scenarios` is one call.
+//!
+//! ```text
+//! point 2: a cough while the agent speaks stops nothing      which pain, and what must happen
+//! with voice 300 ms                                          how this call differs from the usual one (see below)
+//!
+//! > says Hello, this is Grace. What shall I build for you?   what happens next (lines with ">"), in exactly this order
+//! caller: build a crm with contacts and deals                what the caller does
+//! > says Here is what I have…                                "…" stands for the rest, or for what lies between
+//! ```
+//!
+//! **The caller.** `caller: TEXT` speaks 400 ms after the agent has finished, 300 ms a word; `caller after 2 s: TEXT` so long
+//! after; `caller over 1.2 s: TEXT` so long into what the agent is saying; `caller at once: TEXT` now. In TEXT, `(800 ms)`
+//! is a pause, `[200 ms]` a sound without words, `[far 400 ms]` one from across the room. `TEXT => WORDS`: that is what the
+//! recogniser makes of it; `TEXT (sure 0.42)`: how sure it is. `keys 4711#` presses keys, 200 ms apart, 400 ms after the
+//! agent has finished; `keys over 1 s: 1`, `keys at once: 1`, `keys after 2 s: 1` as above. `wait 20 s`, `hold`, `unhold`,
+//! `line cut` (no goodbye), `no audio for a minute`, `calls back after 2 min`.
+//!
+//! **What fails or is late.** `recogniser takes 3 s | is silent | fails | works`, `voice takes 3 s | is gone | breaks after
+//! 3 words | works`, `lookup takes 20 s | fails | works`, `lookup finds crm 5 apis 10 records`, `build is refused TEXT | is
+//! ignored | is taken`, `build reaches tested`, `build live URL`, `build parked TEXT`, `brain slow | fails | refuses`,
+//! `overload`, `disk fails`, `actor stalls 3 s` (nothing is handled meanwhile), `daemon stops`.
+//!
+//! **What happens.** `> says TEXT` (heard by the caller from its first sample on), `> filler` ("One moment."), `> ducks`,
+//! `> goes on`, `> stops after WORDS` (the words of it that the caller can have heard; nothing: none), `> hears TEXT` (only
+//! where it is not what the caller said), `> builds FEATURES`, `> looks up SUBJECT`, `> calls back NUMBER`, `> records`,
+//! `> does not record`, `> withholds` and `> shows again` (recording), `> keeps`, `> forgets`, `> hangs up CLASS`,
+//! `> nothing for 5 s`. `> keeps`, `> forgets`, `> ducks` and `> goes on` need not be written. At the end, `[within 900 ms]`
+//! counts from the last thing that the caller or a tool did, `[after 15 s]` (give or take 150 ms) from the last sound.
+//!
+//! **Usual call**, changed by `with`: `recogniser 120 ms` after the end of a turn, `partials 150 ms` after each word, `voice
+//! 60 ms` to the first sample (what is synthesised ahead: 10 ms), `lookup 200 ms`, `build 200 ms`, `idle 15 s`, `prompts 2`,
+//! `filler 1500 ms`, `longest 60 min`, `consent none | announce | ask`, `pin none`.
+//!
+//! `SCENARIO=NAME cargo test --test scenarios -- --nocapture` prints all that happens in one file.
+
+mod simulator;
+
+use simulator::script;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+fn files() -> Vec<PathBuf> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let entries = std::fs::read_dir(directory).expect("part of the tree");
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("a readable entry").path()).collect();
+    files.sort();
+    files
+}
+
+fn name(file: &Path) -> String {
+    file.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "the trace that was asked for")]
+fn every_scenario_goes_as_written() {
+    let wanted = std::env::var("SCENARIO").ok();
+    let mut failed = Vec::new();
+    for file in files().iter().filter(|file| wanted.as_ref().is_none_or(|wanted| name(file) == *wanted)) {
+        let text = std::fs::read_to_string(file).expect("a readable file");
+        match script::run(&text) {
+            Ok(trace) if wanted.is_some() => println!("{trace}"),
+            Ok(_) => {}
+            Err(story) => failed.push(format!("── {} ──\n{story}", name(file))),
+        }
+    }
+    assert!(failed.is_empty(), "{} went otherwise:\n\n{}", failed.len(), failed.join("\n"));
+}
+
+#[test]
+fn every_pain_point_has_its_scenarios() {
+    let mut points = BTreeSet::new();
+    for file in files() {
+        let text = std::fs::read_to_string(&file).expect("a readable file");
+        let of = script::points(&text);
+        assert!(!of.is_empty(), "{} names no point", file.display());
+        points.extend(of);
+    }
+    assert!(files().len() >= 60, "{} scenarios", files().len());
+    assert_eq!(points.iter().copied().filter(|point| *point <= 15).collect::<Vec<_>>(), (1..=15).collect::<Vec<u32>>());
+}
+
+#[test]
+fn a_scenario_that_goes_otherwise_tells_what_happened() {
+    let story = script::run("point 12: the wrong greeting\n\n> says Good day.").expect_err("it is wrong");
+    for told in ["✗ > says Good day.", "instead: says Hello, this is Grace. What shall I build for you?"] {
+        assert!(story.contains(told), "{story}");
+    }
+    let late = script::run("point 12: too slow\nwith voice 60 ms\n\n> says Hello… [within 1 ms]").expect_err("late");
+    assert!(late.contains("within 1 ms"), "{late}");
+    let more = script::run("point 6: more than was said\n\n").expect_err("there is a greeting");
+    assert!(more.contains("says Hello"), "{more}");
+    assert!(script::run("point 1: x\n\nsings a song").expect_err("no such step").contains("sings a song"));
+}
