@@ -339,12 +339,10 @@ impl Ear {
                     self.answer_nothing(started, ended, asked);
                 }
             }
+            // The turn that was to be cut has ended by itself: its answer is on its way.
+            None if self.listening.progress.is_some() => {}
             None => {
                 let now = MediaTime(self.history_end);
-                if let Some(progress) = &self.listening.progress {
-                    // It is answered, so it counts.
-                    progress.turn_began();
-                }
                 self.answer_nothing(now, now, asked);
             }
         }

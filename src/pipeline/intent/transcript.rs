@@ -70,6 +70,7 @@ const PHRASES: &[(&[&str], &str)] = &[
     (&["smart", "contract"], "blockchain"),
     (&["dash", "board"], "dashboard"),
     (&["data", "base"], "database"),
+    (&["good", "bye"], "goodbye"),
     (&["e", "mail"], "email"),
     (&["e", "mails"], "emails"),
     (&["of", "course"], "ofcourse"),
