@@ -16,6 +16,10 @@ const SCRAP_WORDS: usize = 2;
 const JOINTS: [&str; 14] =
     ["and", "or", "but", "with", "that", "which", "because", "so", "for", "to", "in", "at", "when", "if"];
 
+/// Words before which a short piece may end where none of those is: phrases begin with them.
+const SOFT_JOINTS: [&str; 16] =
+    ["a", "an", "the", "your", "my", "our", "of", "from", "by", "on", "is", "are", "has", "have", "will", "can"];
+
 /// A stretch of words that is synthesised at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Clause {
@@ -66,7 +70,8 @@ pub(super) fn clauses_for(words: Vec<SpokenWord>, haste: Haste) -> Vec<Clause> {
         let longest = longest[clauses.len().min(longest.len() - 1)];
         if piece.len() >= longest {
             let least = if haste == Haste::Whole && clauses.is_empty() { SCRAP_WORDS } else { 3 };
-            let cut = joint(&piece, least).unwrap_or(piece.len());
+            let soft = || joint(&piece, least, &SOFT_JOINTS).filter(|_| haste == Haste::Whole);
+            let cut = joint(&piece, least, &JOINTS).or_else(soft).unwrap_or(piece.len());
             let rest = piece.split_off(cut);
             clauses.push(Clause { words: std::mem::replace(&mut piece, rest), pause_ms: 0 });
         }
@@ -78,8 +83,8 @@ pub(super) fn clauses_for(words: Vec<SpokenWord>, haste: Haste) -> Vec<Clause> {
 }
 
 /// The last word at which a piece can be cut so that neither side is a scrap.
-fn joint(piece: &[SpokenWord], least: usize) -> Option<usize> {
-    (least..piece.len().saturating_sub(1)).rev().find(|at| JOINTS.contains(&piece[*at].spoken.to_lowercase().as_str()))
+fn joint(piece: &[SpokenWord], least: usize, joints: &[&str]) -> Option<usize> {
+    (least..piece.len().saturating_sub(1)).rev().find(|at| joints.contains(&piece[*at].spoken.to_lowercase().as_str()))
 }
 
 /// A breath where the punctuation asks for one.
@@ -138,9 +143,10 @@ mod tests {
                 "I will build a small tool that keeps your contacts and deals together for the sales team in one place"
             ),
             [
-                "I will build a small",
-                "tool that keeps your contacts",
-                "and deals together for the sales team in one place"
+                "I will build",
+                "a small tool",
+                "that keeps your contacts and deals together",
+                "for the sales team in one place"
             ]
         );
         assert_eq!(cut("I can look for the invoice of the customer")[0], "I can look");

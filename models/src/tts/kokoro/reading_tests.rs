@@ -1,3 +1,5 @@
+//! Clauses as the model is given them, with a dictionary of a dozen words.
+
 use super::*;
 use crate::pack::kokoro::SYMBOLS;
 

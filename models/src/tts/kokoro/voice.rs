@@ -1,6 +1,6 @@
 //! Kokoro: a clause in, samples out.
 //!
-//! Owning thread: one at a time, for as long as a clause takes: about a third of its audio on one core. Invariants: what
+//! Owning thread: one at a time, for as long as a clause takes: a quarter to a third of its audio on one free core. Invariants: what
 //! comes out is finite and within full scale; every clause is within what the model takes; what nobody wants any more ends at
 //! the graph's next node after [`WATCH`], and nothing of it is handed on. Deliberately absent: word times (the graph does
 //! not give its durations), level, resampling.
