@@ -119,6 +119,8 @@ impl Bench {
         let config = SpeechConfig {
             asr: EngineChoice::parse(DEFAULT)?,
             voice: EngineChoice::parse(mouth::VOICE)?,
+            // Packs are tried by a child of it.
+            program: Some(env!("CARGO_BIN_EXE_callwright").into()),
             ..SpeechConfig::default()
         };
         Ok(Self { quick, parts, config, voices, noises: Noises::new(&babble), said, report })
@@ -282,20 +284,34 @@ impl Bench {
                 self.report.put(format!("pack_{key}_{figure}"), value);
             }
         }
-        for pack in installed.iter().filter(|pack| pack.pack.kind == Kind::Tts) {
-            let name = &pack.pack.name;
+        let voices: Vec<&str> =
+            installed.iter().filter(|pack| pack.pack.kind == Kind::Tts).map(|pack| pack.pack.name.as_str()).collect();
+        if voices.is_empty() {
+            return Ok(());
+        }
+        let columns = ["first p50", "first p95", "CPU/speech", "late p95", "cancel p95"];
+        self.report.part("Installed voices beside the built-in one, ms", &columns);
+        let mut texts = mouth::texts();
+        texts.truncate(if self.quick { 10 } else { texts.len() });
+        for name in voices.into_iter().chain([mouth::VOICE]) {
             let voice = EngineChoice::parse(name)?;
             let config = SpeechConfig { voice, models: models.clone(), ..self.config.clone() };
-            let spoken = mouth::product(&config, &mouth::texts())?;
-            self.report.part(name, &["first p50", "first p95", "CPU/speech", "cancel p95"]);
+            let spoken = match mouth::product(&config, &texts) {
+                Ok(spoken) => spoken,
+                Err(why) => {
+                    self.report.say(&format!("{name}: {why}"));
+                    continue;
+                }
+            };
             let figures = [
                 ("first_audio_ms_p50", spoken.first(0.5)),
                 ("first_audio_ms_p95", spoken.first(0.95)),
                 ("rtf", spoken.rtf()),
+                ("cancel_audio_ms_p95", quantile(&spoken.late_ms, 0.95)),
                 ("cancel_wall_ms_p95", quantile(&spoken.stopped_ms, 0.95)),
             ];
-            self.report.row("speaking, ms", 3, &figures.map(|(_, value)| value));
-            for (figure, value) in figures {
+            self.report.row(name, 3, &figures.map(|(_, value)| value));
+            for (figure, value) in figures.into_iter().filter(|_| name != mouth::VOICE) {
                 self.report.put(format!("pack_{}_{figure}", name.replace(['-', '.'], "_")), value);
             }
         }

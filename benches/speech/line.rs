@@ -54,6 +54,12 @@ impl Rig {
         }
     }
 
+    /// What speaks.
+    pub fn voice(&self) -> String {
+        let status = self.plane.engines().into_iter().find(|engine| engine.part == Part::Tts);
+        status.map(|status| status.name).unwrap_or_default()
+    }
+
     /// What recognises, and what is said about it.
     pub fn recogniser(&self) -> (String, String) {
         let status = self.plane.engines().into_iter().find(|engine| engine.part == Part::Asr);

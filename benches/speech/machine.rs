@@ -18,15 +18,23 @@ pub fn cpu_s(name: &str) -> f64 {
 /// Seconds on a core of everything that recognises: all threads but the first and those named here. An engine's own threads
 /// carry whatever name they were born with.
 pub fn recogniser_cpu_s() -> f64 {
+    all_but(&["ears", "mouth", "voice", "caller"])
+}
+
+/// The same of everything that speaks, while nobody is heard.
+pub fn voice_cpu_s() -> f64 {
+    all_but(&["ears", "asr", "caller"])
+}
+
+fn all_but(others: &[&str]) -> f64 {
     let own = std::process::id().to_string();
-    let others = ["ears", "mouth", "caller"];
     let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let nanos = |path: &Path| -> Option<f64> {
         let comm = fs::read_to_string(path.join("comm")).ok()?;
         let times = fs::read_to_string(path.join("schedstat")).ok()?;
-        let recognises = path.file_name().is_some_and(|id| id != own.as_str())
+        let counts = path.file_name().is_some_and(|id| id != own.as_str())
             && !others.iter().any(|other| comm.starts_with(other));
-        recognises.then(|| times.split(' ').next()?.parse().ok())?
+        counts.then(|| times.split(' ').next()?.parse().ok())?
     };
     tasks.filter_map(|task| nanos(&task.path())).sum::<f64>() / 1e9
 }

@@ -3,7 +3,7 @@
 //! prompt cache helps nobody. Deliberately absent: how it sounds.
 
 use super::line::Rig;
-use super::machine::{cpu_s, quantile};
+use super::machine::{quantile, voice_cpu_s};
 use super::random::Random;
 use super::screen::Progress;
 use callwright::id::{Generation, UtteranceId};
@@ -70,10 +70,15 @@ impl Spoken {
 /// The product's mouth.
 pub fn product(config: &SpeechConfig, texts: &[&str]) -> Result<Spoken, String> {
     let rig = Rig::start(&SpeechConfig { recognisers: 1, ..config.clone() })?;
+    // A voice that stands in for another would be measured under its name.
+    let (wanted, speaks) = (config.voice.engine(), rig.voice());
+    if !speaks.split([' ', ':']).any(|word| word == wanted) {
+        return Err(format!("{wanted} does not speak, {speaks} does"));
+    }
     let mut call = rig.call()?;
     let mut spoken = Spoken::default();
     let progress = Progress::new("the agent speaks", texts.len() * 2);
-    let before = cpu_s("mouth");
+    let before = voice_cpu_s();
     let mut generation = Generation(0);
     let mut next = 0;
     for text in texts {
@@ -101,7 +106,7 @@ pub fn product(config: &SpeechConfig, texts: &[&str]) -> Result<Spoken, String> 
         }
         progress.step();
     }
-    spoken.cpu_s = cpu_s("mouth") - before;
+    spoken.cpu_s = voice_cpu_s() - before;
     for (n, text) in texts.iter().enumerate() {
         next += 1;
         call.lane.speak(UtteranceId(next), generation, new_words(text, 30));

@@ -152,7 +152,7 @@ fn converse(
     }
     let quiet = Packet { lost: false, pcm: QUIET };
     let mut found = Found { lanes: count, ..Found::default() };
-    let plane = || cpu_s("asr") + cpu_s("ears") + cpu_s("mouth");
+    let plane = || ["asr", "ears", "mouth", "voice"].map(cpu_s).iter().sum::<f64>();
     let before = plane();
     let start = clock::monotonic();
     let ticks = seconds * 50;

@@ -42,6 +42,12 @@ impl LetterToSound {
         cmu(&self.0.look_up(&c_word(&plain(word)?)))
     }
 
+    /// Phones of `word` with their stress as Flite's lexicon has it: blank-separated, `1` or `0` behind each vowel. Empty when
+    /// it has other characters than letters and apostrophes, or none.
+    pub(crate) fn stressed(&self, word: &str) -> String {
+        plain(word).map(|word| self.0.look_up(&c_word(&word)).join(" ")).unwrap_or_default()
+    }
+
     /// As [`phones`](Self::phones), by the rules alone, as for a word that no lexicon lists.
     #[must_use]
     pub fn phones_by_rule(&self, word: &str) -> Option<String> {

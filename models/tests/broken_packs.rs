@@ -173,6 +173,7 @@ fn a_pack_that_says_less_than_its_family_needs_is_refused() {
         (Family::SenseVoice, "lacks the metadata 'vocab_size'"),
         (Family::Vits, "lacks the metadata 'n_speakers'"),
         (Family::Kokoro, "lacks the metadata 'n_speakers'"),
+        (Family::KokoroGraph, "no input 'input_ids'"),
         (Family::Kitten, "lacks the metadata 'model_type'"),
         (Family::SmartTurn, "no input 'input_features'"),
     ] {

@@ -19,7 +19,8 @@ pub struct Arguments {
     /// As this agent of the configuration: its voice and its lexicon.
     #[arg(long, value_name = "NAME")]
     agent: Option<String>,
-    /// By this voice, as in the configuration: auto, slt, rms, awb, kal16, a pack, or PROVIDER:VOICE.
+    /// By this voice, as in the configuration: auto, slt, rms, awb, kal16, a pack, PACK:SPEAKER (kokoro-82m-int8:bf_emma;
+    /// `callwright models list` names them), or PROVIDER:VOICE.
     #[arg(long, value_name = "VOICE")]
     voice: Option<String>,
     /// Configuration file (TOML); without it the defaults hold.

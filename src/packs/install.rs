@@ -370,7 +370,7 @@ impl Installer {
             let Some(file) = pack.files.values().next().filter(|_| pack.files.len() == 1) else {
                 return Err(PackError::Unlabelled {
                     path: from.to_path_buf(),
-                    why: "it is no .tar.bz2 and the pack has several files".to_owned(),
+                    why: "it is no .tar.bz2 or .tgz and the pack has several files".to_owned(),
                 });
             };
             put(from, &staging.join(file))?;
@@ -496,15 +496,23 @@ fn nearest_to(name: &str) -> Option<String> {
     catalogue().iter().max_by_key(score).filter(|pack| score(pack) > 0).map(|pack| pack.name.clone())
 }
 
+/// How names of archives end.
+const ARCHIVES: [&str; 4] = [".tar.bz2", ".tbz2", ".tar.gz", ".tgz"];
+
 fn is_archive(origin: &str) -> bool {
-    origin.ends_with(".tar.bz2") || origin.ends_with(".tbz2")
+    ARCHIVES.iter().any(|end| origin.ends_with(end))
 }
 
 /// The name that a file or directory suggests.
 fn label_of(path: &Path) -> String {
     let name = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
     let name = name.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    [".tar.bz2", ".tbz2", ".onnx"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name).to_owned()
+    // Some archives are called otherwise than their pack.
+    if let Some(pack) = catalogue().iter().find(|pack| pack.url.rsplit('/').next() == Some(&*name)) {
+        return pack.name.clone();
+    }
+    let ends = ARCHIVES.iter().chain(&[".onnx"]);
+    ends.clone().find_map(|end| name.strip_suffix(end)).unwrap_or(&name).to_owned()
 }
 
 fn file_name(file: &str) -> &str {

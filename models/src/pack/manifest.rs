@@ -210,7 +210,7 @@ impl Family {
             | Self::OfflineNemoTransducer
             | Self::Whisper
             | Self::SenseVoice => Kind::OfflineAsr,
-            Self::Vits | Self::Matcha | Self::Kokoro | Self::Kitten => Kind::Tts,
+            Self::Vits | Self::Matcha | Self::Kokoro | Self::KokoroGraph | Self::Kitten => Kind::Tts,
             Self::SmartTurn => Kind::EndOfTurn,
         }
     }
@@ -230,7 +230,7 @@ impl Family {
             // embedded recogniser's dictionary.
             Self::Vits => &["model", "tokens"],
             Self::Matcha => &["model", "vocoder", "tokens"],
-            Self::Kokoro | Self::Kitten => &["model", "voices", "tokens"],
+            Self::Kokoro | Self::KokoroGraph | Self::Kitten => &["model", "voices", "tokens"],
             Self::SmartTurn => &["model"],
         }
     }
@@ -247,6 +247,18 @@ impl Pack {
     #[must_use]
     pub fn is_optional(&self, part: &str) -> bool {
         !self.family.parts().contains(&part)
+    }
+
+    /// The speakers of a voice whose model has them by name, in the manifest's order; the first is the one that speaks where
+    /// nobody chose. Empty: they are numbered, or there is one.
+    #[must_use]
+    pub fn speakers(&self) -> Vec<&str> {
+        let files = self.files.get("voices").filter(|_| self.family == Family::KokoroGraph);
+        files
+            .into_iter()
+            .flat_map(|files| files_of(files))
+            .filter_map(|file| Path::new(file).file_stem()?.to_str())
+            .collect()
     }
 
     /// The files of every part, below the pack's directory.
@@ -280,8 +292,11 @@ mod tests {
             let name = &pack.name;
             assert!(pack.url.starts_with("https://"), "{name}: {}", pack.url);
             assert!(pack.extra.iter().all(|extra| extra.url.starts_with("https://")), "{name}");
-            assert!(pack.url.ends_with(".tar.bz2") || pack.url.ends_with(".onnx"), "{name}: {}", pack.url);
-            assert!(pack.url.rsplit('/').next().is_some_and(|file| file.starts_with(name.as_str())), "{name}");
+            let ends = [".tar.bz2", ".tgz", ".onnx"];
+            assert!(ends.iter().any(|end| pack.url.ends_with(end)), "{name}: {}", pack.url);
+            // npm's archives are called after whoever packed them.
+            let called = pack.url.rsplit('/').next().is_some_and(|file| file.starts_with(name.as_str()));
+            assert!(called || pack.url.starts_with("https://registry.npmjs.org/"), "{name}");
             assert!((1 << 20..2 << 30).contains(&pack.size), "{name}: {} octets", pack.size);
             assert!(!pack.licence.is_empty() && !pack.languages.is_empty(), "{name}");
             assert!((10..=100).contains(&pack.about.len()), "{name}: {:?} is not one line", pack.about);

@@ -8,6 +8,7 @@
 pub mod archive;
 pub mod check;
 pub mod digest;
+pub mod kokoro;
 pub mod manifest;
 pub mod onnx;
 pub mod probe;
@@ -65,6 +66,8 @@ pub enum Family {
     Matcha,
     /// Kokoro: `model`, `voices`, `tokens`, perhaps `lexicon`.
     Kokoro,
+    /// Kokoro without sherpa-onnx: `model`, `voices` (one file a speaker, of its name), `tokens` (the tokenizer's JSON).
+    KokoroGraph,
     /// Kitten: `model`, `voices`, `tokens`, perhaps `lexicon`.
     Kitten,
     /// Smart-turn, version 3: `model`.
@@ -81,7 +84,7 @@ pub struct Pack {
     pub kind: Kind,
     /// How it is loaded.
     pub family: Family,
-    /// Where its archive comes from: a `.tar.bz2`, or a model that is one file. Empty: it was never fetched.
+    /// Where its archive comes from: a `.tar.bz2` or `.tgz`, or a model that is one file. Empty: it was never fetched.
     #[serde(default)]
     pub url: String,
     /// Hexadecimal SHA-256 of the archive; `None`: recorded at the first installation.
@@ -141,6 +144,12 @@ impl Installed {
     #[must_use]
     pub fn file(&self, part: &str) -> Option<PathBuf> {
         self.pack.files.get(part).map(|file| self.directory.join(file))
+    }
+
+    /// Where all files of a part lie.
+    pub fn files(&self, part: &str) -> impl Iterator<Item = PathBuf> + '_ {
+        let files = self.pack.files.get(part).map(String::as_str).unwrap_or_default();
+        manifest::files_of(files).filter(|file| !file.is_empty()).map(|file| self.directory.join(file))
     }
 
     /// Where the pack lies.

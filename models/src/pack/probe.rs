@@ -7,12 +7,13 @@
 //! tried. Deliberately absent: starting the child (`packs` of the daemon).
 
 use super::check::{self, CheckError};
-use super::{Installed, Kind};
+use super::kokoro;
+use super::{Family, Installed, Kind};
 use crate::asr::{AsrError, OfflineEngine, OfflinePlan, OnlineEngine, OnlinePlan};
 use crate::assets::{AssetError, Assets};
 use crate::session::{self, SessionError};
 use crate::sherpa;
-use crate::tts::{SherpaVoice, TtsError, VoicePlan};
+use crate::tts::{KokoroPlan, KokoroVoice, SherpaVoice, TtsError, VoicePlan};
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
@@ -83,6 +84,24 @@ pub fn load(assets: &Assets, installed: &Installed) -> Result<String, ProbeError
             graphs(assets, installed)?;
             OfflineEngine::load(assets, installed, &OfflinePlan::default())?.recognise(&[0; 8000])?;
             version
+        }
+        Kind::Tts if pack.family == Family::KokoroGraph => {
+            let mut voice = KokoroVoice::load(assets, installed, &KokoroPlan::default())?;
+            let mut samples = 0;
+            voice.speak("Hello.", &mut |chunk| {
+                samples += chunk.len();
+                ControlFlow::Continue(())
+            })?;
+            // Of the others the length alone was looked at.
+            for file in installed.files("voices") {
+                kokoro::styles(&file).map_err(|error| CheckError::Damaged {
+                    pack: pack.name.clone(),
+                    file,
+                    why: error.to_string(),
+                })?;
+            }
+            let speakers = pack.speakers().len();
+            format!("ONNX Runtime, {} Hz, {speakers} voices, {} symbols", voice.sample_rate(), voice.symbols())
         }
         Kind::Tts => {
             let version = sherpa::version(assets)?;
@@ -186,8 +205,10 @@ fn stamp(assets: &Assets, installed: &Installed) -> String {
     for library in [assets.sherpa(), assets.onnx_runtime()].into_iter().flatten() {
         file(&library.display().to_string(), &library);
     }
-    for (part, name) in &installed.pack.files {
-        file(part, &installed.directory().join(name));
+    for part in installed.pack.files.keys() {
+        for path in installed.files(part) {
+            file(part, &path);
+        }
     }
     stamp.push('\n');
     stamp

@@ -4,16 +4,19 @@
 //! |---|---|
 //! | `flite` | the embedded one: 16 kHz, chunk by chunk, with word times |
 //! | `sherpa` | packs: sentence by sentence, at their model's rate |
+//! | `kokoro` | packs that need ONNX Runtime alone: clause by clause |
 //! | `pronunciation` | English words in IPA, for those |
 //!
 //! Owning thread: whichever made the engine. Deliberately absent: clause splitting, level, resampling, text normalisation
 //! (`speech::tts`).
 
 pub mod flite;
+pub mod kokoro;
 mod pronunciation;
 pub mod sherpa;
 
 pub use flite::{Flite, SAMPLE_RATE};
+pub use kokoro::{KokoroPlan, KokoroVoice};
 pub use sherpa::{SherpaVoice, VoicePlan};
 
 use crate::assets::AssetError;

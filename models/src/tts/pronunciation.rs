@@ -30,7 +30,7 @@ impl fmt::Debug for Dictionary {
 }
 
 /// A word as dictionaries have it.
-fn word_of(raw: &str) -> String {
+pub(super) fn word_of(raw: &str) -> String {
     raw.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase().replace('’', "'")
 }
 
@@ -49,7 +49,7 @@ impl Dictionary {
         Ok(Self::of(String::from_utf8_lossy(&fs::read(file)?).into_owned()))
     }
 
-    fn of(text: String) -> Self {
+    pub(super) fn of(text: String) -> Self {
         let mut lines = Vec::new();
         let mut at = 0;
         for line in text.split_inclusive('\n') {

@@ -31,7 +31,7 @@ impl Row {
             "name": pack.name, "kind": pack.kind, "family": pack.family, "installed": self.installed,
             "serves": self.serves, "recommended": pack.recommended, "url": pack.url, "sha256": pack.sha256,
             "size": pack.size, "licence": pack.licence, "rate": pack.rate, "languages": pack.languages,
-            "about": pack.about, "files": pack.files, "extra": pack.extra,
+            "about": pack.about, "speakers": pack.speakers(), "files": pack.files, "extra": pack.extra,
         })
     }
 }
@@ -78,6 +78,7 @@ fn lines(shelf: &Shelf, rows: &[Row], installed_only: bool, colour: bool) -> Vec
             let star = if row.pack.recommended { "  recommended" } else { "" };
             lines.push(format!("  {mark} {name}  {size:>7}  {:<6} {}{star}", languages(&row.pack), hertz(&row.pack)));
             lines.push(paint("2", &format!("      {} · {}", row.pack.about, row.pack.licence)));
+            lines.extend(speakers(&row.pack).iter().map(|line| paint("2", line)));
         }
         lines.push(String::new());
     }
@@ -91,6 +92,24 @@ fn lines(shelf: &Shelf, rows: &[Row], installed_only: bool, colour: bool) -> Vec
         (false, false) => {
             lines.push(format!("nothing is installed in {place}: the embedded engines serve"));
             lines.push("a good beginning: callwright models install --recommended".to_owned());
+        }
+    }
+    lines
+}
+
+/// Who speaks, where speakers have names: the first is the one that speaks where none is named.
+fn speakers(pack: &Pack) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for (n, name) in pack.speakers().iter().enumerate() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + name.len() < 118 => {
+                line.push(' ');
+                line.push_str(name);
+            }
+            _ => lines.push(format!(
+                "      {} {name}",
+                if n == 0 { format!("voice = \"{}:…\":", pack.name) } else { String::new() }
+            )),
         }
     }
     lines

@@ -10,9 +10,12 @@ use crate::speech::recogniser::offline::OfflineRecogniser;
 use crate::speech::recogniser::streaming::StreamingRecogniser;
 use crate::speech::tts::VoiceSource;
 use callwright_models::asr::{OfflineEngine, OfflinePlan, OnlineEngine, OnlinePlan};
-use callwright_models::pack::{Installed, Kind, Shelf, catalogue, known};
-use callwright_models::tts::{SherpaVoice, VoicePlan};
+use callwright_models::pack::{Family, Installed, Kind, Pack, Shelf, catalogue, known};
+use callwright_models::tts::{KokoroPlan, KokoroVoice, SherpaVoice, VoicePlan};
 use std::path::Path;
+
+/// Threads of a clause at most: beyond two they wait for each other more than they help.
+const KOKORO_THREADS_MAX: usize = 2;
 
 /// Whether a choice names a pack of this kind, known or installed.
 pub(super) fn is_pack(choice: &EngineChoice, kind: Kind, models: &Path) -> bool {
@@ -26,6 +29,16 @@ pub(super) fn is_pack(choice: &EngineChoice, kind: Kind, models: &Path) -> bool 
                 Err(_) => Shelf::open(models).chosen(kind).is_ok_and(|chosen| chosen.as_deref() == Some(name)),
             },
         }
+}
+
+/// What is wrong with the speaker that a choice names, if its pack has speakers by name.
+pub(super) fn unknown_speaker(choice: &EngineChoice, models: &Path) -> Option<String> {
+    let speaker = choice.detail()?;
+    let name = choice.engine();
+    let pack: Pack = known(name).cloned().or_else(|| Some(Shelf::open(models).find(name)?.pack))?;
+    let there = pack.speakers();
+    (!there.is_empty() && !there.contains(&speaker))
+        .then(|| format!("{name} has no speaker {speaker:?}; there are: {}", there.join(", ")))
 }
 
 /// Packs of a kind, known or installed.
@@ -114,21 +127,38 @@ pub(super) fn turns(ask: &Ask<'_>) -> Result<Opened<Recognisers>, Unavailable> {
     Ok(opened(vec![Box::new(engine)], format!("{name} ({places} places)"), note.to_owned()))
 }
 
-/// A voice; the detail is the number of a speaker.
+/// A voice; the detail is a speaker: its number, or its name where the pack has names.
 pub(super) fn voice(ask: &Ask<'_>) -> Result<Opened<VoiceSource>, Unavailable> {
+    if let Some(why) = unknown_speaker(ask.choice, &ask.config.models) {
+        return Err(Unavailable::because(why));
+    }
+    let installed = tried(ask)?;
+    if installed.pack.family == Family::KokoroGraph { named(ask, &installed) } else { numbered(ask, &installed) }
+}
+
+fn named(ask: &Ask<'_>, installed: &Installed) -> Result<Opened<VoiceSource>, Unavailable> {
+    // The seats that speak have one engine between them: what they would use at once, it uses for a clause.
+    let threads = u16::try_from(ask.config.mouths.clamp(1, KOKORO_THREADS_MAX)).unwrap_or(1);
+    let speaker = ask.choice.detail().map(str::to_owned);
+    let plan = KokoroPlan { threads, speaker, ..KokoroPlan::default() };
+    let voice = KokoroVoice::load(ask.assets, installed, &plan).map_err(|error| unusable(ask, error))?;
+    let name = format!("{}:{}", voice.name(), voice.speaker());
+    Ok(opened(VoiceSource::shared(name.clone(), Box::new(voice)), name, String::new()))
+}
+
+fn numbered(ask: &Ask<'_>, installed: &Installed) -> Result<Opened<VoiceSource>, Unavailable> {
     let speaker = match ask.choice.detail() {
         None => 0,
         Some(detail) => detail.parse().map_err(|_| {
             Unavailable::because(format!(
-                "{}: speakers of a pack are numbered, write {}:0",
+                "{}: speakers of this pack are numbered, write {}:0",
                 ask.choice,
                 ask.choice.engine()
             ))
         })?,
     };
-    let installed = tried(ask)?;
     let plan = VoicePlan { speaker, ..VoicePlan::default() };
-    let voice = SherpaVoice::load(ask.assets, &installed, plan).map_err(|error| unusable(ask, error))?;
+    let voice = SherpaVoice::load(ask.assets, installed, plan).map_err(|error| unusable(ask, error))?;
     let name = match voice.speakers() {
         1 => voice.name().to_owned(),
         _ => format!("{}:{speaker}", voice.name()),

@@ -3,7 +3,8 @@
 //! | file | engine |
 //! |---|---|
 //! | `flite` | the embedded one |
-//! | `sherpa` | voices of packs |
+//! | `kokoro` | voices of packs that need ONNX Runtime alone |
+//! | `sherpa` | voices of other packs |
 //!
 //! Purpose: the mouth cuts clauses, keeps rings filled and flushes, and never knows which engine speaks. Owning thread: a
 //! voice belongs to one mouth thread. Invariants: samples come in the voice's own rate, in order, as they are made; a sink
@@ -11,6 +12,7 @@
 //! Deliberately absent: level, trimming, resampling to the line, caching (`tts`).
 
 pub(super) mod flite;
+pub(super) mod kokoro;
 pub(super) mod sherpa;
 
 use super::normalise::Phones;
@@ -21,10 +23,28 @@ use std::ops::ControlFlow;
 pub(super) type Sink<'a> = &'a mut dyn FnMut(&[i16]) -> ControlFlow<()>;
 
 /// What a clause asks of a voice beyond its text.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy)]
 pub(super) struct SpeakOptions<'a> {
     /// Sounds of single words: which blank-separated word of the text, counted from 0, in order; and its phones.
     pub(super) phones: &'a [(usize, Phones)],
+    /// Nobody wants the clause any more: for voices that compute for long before their sink could tell them.
+    pub(super) unwanted: &'a (dyn Fn() -> bool + Sync),
+}
+
+impl Default for SpeakOptions<'_> {
+    fn default() -> Self {
+        Self { phones: &[], unwanted: &|| false }
+    }
+}
+
+/// How soon a clause's first sound comes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Haste {
+    /// Long before its last: clauses may be as long as people's.
+    #[default]
+    Early,
+    /// With its last, after a good part of the time that it takes to hear: the first clauses are short.
+    Whole,
 }
 
 /// A voice.
@@ -39,6 +59,11 @@ pub(super) trait Synthesiser: Send {
     /// The same with more said about how. A voice that takes no phones speaks the text, which spells such words.
     fn speak_with(&mut self, text: &str, _options: &SpeakOptions<'_>, sink: Sink<'_>) -> Result<Vec<WordTime>, String> {
         self.speak(text, sink)
+    }
+
+    /// How soon its first sound comes.
+    fn haste(&self) -> Haste {
+        Haste::Early
     }
 
     /// Whether it speaks on this machine: costs nothing to try, and is always there.

@@ -3,9 +3,10 @@
 //! reaches the ring afterwards; at most one clause of a lane is being synthesised. Deliberately absent: synthesis (`seat`).
 
 use super::super::asr::tell;
-use super::super::clause::{Clause, clauses};
+use super::super::clause::{Clause, clauses_for};
 use super::super::event::{Part, SpeechEvent};
 use super::super::normalise::normalise_as;
+use super::super::synthesiser::Haste;
 use super::cache::{Key, wording};
 use super::mouth::{LOCAL, Manner};
 use super::timing::{Extent, word_times};
@@ -43,8 +44,8 @@ impl Piece {
 }
 
 /// What an agent says, clause by clause.
-pub(super) fn pieces(text: &str, manner: &Manner) -> VecDeque<Piece> {
-    clauses(normalise_as(bounded(text), &manner.reading)).into_iter().map(Piece::new).collect()
+pub(super) fn pieces(text: &str, manner: &Manner, haste: Haste) -> VecDeque<Piece> {
+    clauses_for(normalise_as(bounded(text), &manner.reading), haste).into_iter().map(Piece::new).collect()
 }
 
 /// At most `SPOKEN_TEXT_MAX` characters of a text.
@@ -85,6 +86,8 @@ struct Utterance {
 
 pub(super) struct Lane {
     pub(super) manner: Manner,
+    /// Of its voice.
+    haste: Haste,
     outbound: OutboundProducer,
     pub(super) events: mpsc::Sender<SpeechEvent>,
     pub(super) generation: Arc<AtomicU32>,
@@ -108,8 +111,9 @@ impl Lane {
         events: mpsc::Sender<SpeechEvent>,
         generation: Arc<AtomicU32>,
         manner: Manner,
+        haste: Haste,
     ) -> Self {
-        Self { manner, outbound, events, generation, utterances: VecDeque::new(), served: 0 }
+        Self { manner, haste, outbound, events, generation, utterances: VecDeque::new(), served: 0 }
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -133,7 +137,7 @@ impl Lane {
             generation,
             asked,
             ahead,
-            pieces: pieces(text, &self.manner),
+            pieces: pieces(text, &self.manner, self.haste),
             flight: None,
             local: false,
             waiting: VecDeque::new(),

@@ -6,6 +6,7 @@
 use super::super::asr::tell;
 use super::super::event::{Part, SpeechEvent};
 use super::super::normalise::Reading;
+use super::super::synthesiser::Haste;
 use super::cache::PromptCache;
 use super::lane::{Lane, Piece, pieces};
 use super::seat::{self, Job, Voiced};
@@ -228,7 +229,8 @@ impl State {
     fn obey(&mut self, command: MouthCommand) -> bool {
         match command {
             MouthCommand::Attach { call, outbound, events, generation, manner } => {
-                self.lanes.insert(call, Lane::new(outbound, events, generation, manner));
+                let haste = self.haste(&manner);
+                self.lanes.insert(call, Lane::new(outbound, events, generation, manner, haste));
             }
             MouthCommand::Speak { call, utterance, generation, text, ahead, asked } => {
                 if let Some(lane) = self.lanes.get_mut(&call) {
@@ -245,7 +247,7 @@ impl State {
                 let dear = self.sources.get(manner.voice).is_some_and(VoiceSource::is_elsewhere);
                 let own = (greeting || !dear).then_some(manner.voice);
                 for voice in [own, spare].into_iter().flatten() {
-                    for piece in pieces(&text, &manner) {
+                    for piece in pieces(&text, &manner, self.haste(&manner)) {
                         let key = piece.key(voice);
                         let known = self.cache.holds(&key)
                             || self.warming.iter().any(|(voice, piece)| piece.key(*voice) == key);
@@ -262,6 +264,10 @@ impl State {
             MouthCommand::Stop => return false,
         }
         true
+    }
+
+    fn haste(&self, manner: &Manner) -> Haste {
+        self.sources.get(manner.voice).map(VoiceSource::haste).unwrap_or_default()
     }
 
     fn take(&mut self, heard: Voiced) {

@@ -93,10 +93,13 @@ fn speak(voices: &mut Voices, voice: usize, job: &Job, out: &Sender<Voiced>) -> 
         }
         _ => true,
     };
+    let unwanted = || job.call.as_ref().is_some_and(|(_, oldest, mine)| oldest.load(Ordering::Acquire) > mine.0);
     let spoken = catch_unwind(AssertUnwindSafe(|| {
-        engine.render(&job.piece.clause, &mut |samples| {
-            let Some((_, oldest, mine)) = &job.call else { return ControlFlow::Continue(()) };
-            if oldest.load(Ordering::Acquire) > mine.0 {
+        engine.render_unless(&job.piece.clause, &unwanted, &mut |samples| {
+            if job.call.is_none() {
+                return ControlFlow::Continue(());
+            }
+            if unwanted() {
                 return ControlFlow::Break(());
             }
             batch.extend_from_slice(samples);

@@ -1,7 +1,7 @@
 //! How a voice comes to the threads that speak. Purpose: engines that can be made once a thread are; one that cannot is
 //! shared, and then speaks one clause at a time. Any thread. Deliberately absent: which voice an agent has (`plane`).
 
-use super::super::synthesiser::{Sink, SpeakOptions, Synthesiser};
+use super::super::synthesiser::{Haste, Sink, SpeakOptions, Synthesiser};
 use super::voice::{Measure, Voice};
 use callwright_models::tts::WordTime;
 use std::fmt;
@@ -16,9 +16,12 @@ pub(in crate::speech) struct VoiceSource {
     elsewhere: bool,
     /// There is one engine for all threads.
     shared: bool,
+    haste: Haste,
     make: Arc<Make>,
     /// Its loudness and pace, by the first thread that has measured them.
     measure: Arc<OnceLock<Measure>>,
+    /// Held while a shared one is measured.
+    measuring: Arc<Mutex<()>>,
 }
 
 impl fmt::Debug for VoiceSource {
@@ -33,7 +36,15 @@ impl VoiceSource {
         name: impl Into<String>,
         make: impl Fn() -> Result<Box<dyn Synthesiser>, String> + Send + Sync + 'static,
     ) -> Self {
-        Self { name: name.into(), elsewhere: false, shared: false, make: Arc::new(make), measure: Arc::default() }
+        Self {
+            name: name.into(),
+            elsewhere: false,
+            shared: false,
+            haste: Haste::default(),
+            make: Arc::new(make),
+            measure: Arc::default(),
+            measuring: Arc::default(),
+        }
     }
 
     /// The same for a voice that is reached through a network.
@@ -46,10 +57,10 @@ impl VoiceSource {
 
     /// An engine of which there is one: its clauses take turns.
     pub(in crate::speech) fn shared(name: impl Into<String>, engine: Box<dyn Synthesiser>) -> Self {
-        let (rate, local) = (engine.sample_rate(), engine.is_local());
+        let (rate, local, haste) = (engine.sample_rate(), engine.is_local(), engine.haste());
         let engine = Arc::new(Mutex::new(engine));
         let make = move || Ok(Box::new(Shared { engine: Arc::clone(&engine), rate, local }) as Box<_>);
-        Self { shared: true, ..Self::each(name, make) }
+        Self { shared: true, haste, ..Self::each(name, make) }
     }
 
     /// Whether it speaks elsewhere, so that its threads mostly wait.
@@ -62,6 +73,11 @@ impl VoiceSource {
         self.shared
     }
 
+    /// How soon the first sound of a clause comes.
+    pub(super) fn haste(&self) -> Haste {
+        self.haste
+    }
+
     pub(super) fn name(&self) -> &str {
         &self.name
     }
@@ -72,6 +88,8 @@ impl VoiceSource {
     /// In words, with what to do.
     pub(super) fn open(&self) -> Result<Voice, String> {
         let engine = (self.make)()?;
+        // Of one engine the others would only measure the same after the first.
+        let _alone = self.shared.then(|| self.measuring.lock().unwrap_or_else(PoisonError::into_inner));
         if let Some(measure) = self.measure.get() {
             return Voice::with(engine, *measure);
         }

@@ -90,11 +90,22 @@ impl Voice {
         self.measure.pace
     }
 
-    /// Synthesises a clause; `sink` gets finished 8 kHz samples as they come and may stop. The silence around the speech
-    /// is trimmed, the clause's own pause added.
+    /// As [`render_unless`](Self::render_unless), whoever wants it.
+    #[cfg(test)]
     pub(super) fn render(
         &mut self,
         clause: &Clause,
+        sink: &mut dyn FnMut(&[i16]) -> ControlFlow<()>,
+    ) -> (Rendered, Ending) {
+        self.render_unless(clause, &|| false, sink)
+    }
+
+    /// Synthesises a clause; `sink` gets finished 8 kHz samples as they come and may stop, and so may `unwanted` before there
+    /// are any. The silence around the speech is trimmed, the clause's own pause added.
+    pub(super) fn render_unless(
+        &mut self,
+        clause: &Clause,
+        unwanted: &(dyn Fn() -> bool + Sync),
         sink: &mut dyn FnMut(&[i16]) -> ControlFlow<()>,
     ) -> (Rendered, Ending) {
         let text = clause.text();
@@ -107,7 +118,7 @@ impl Voice {
         let mut made: Vec<i16> = Vec::new();
         let mut samples: Vec<i16> = Vec::new();
         let mut stopped = false;
-        let options = SpeakOptions { phones: &phones };
+        let options = SpeakOptions { phones: &phones, unwanted };
         let spoken = self.engine.speak_with(&text, &options, &mut |chunk| {
             made.clear();
             narrow.process(chunk, &mut made);
@@ -120,6 +131,7 @@ impl Voice {
             stopped |= samples.len() > before && sink(&samples[before..]).is_break();
             if stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
+        stopped |= unwanted();
         let before = samples.len();
         let (tokens, ending) = match spoken {
             _ if stopped => (Vec::new(), Ending::Stopped),
