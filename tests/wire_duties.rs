@@ -87,7 +87,7 @@ impl<'a> Line<'a> {
         generator.queue(keys).expect("keys");
         let frames = keys.len() * 9 + 10;
         let until = Instant::now() + Duration::from_millis(20) * frames as u32;
-        self.run(|pcm| drop(generator.fill(pcm)), |_| Instant::now() >= until);
+        self.run(|pcm| _ = generator.fill(pcm), |_| Instant::now() >= until);
     }
 
     /// Silence for so long.

@@ -305,6 +305,7 @@ impl Call {
                 self.report(reports);
             }
             CallAction::Finalize => self.finalise(),
+            CallAction::Forget => self.finalised = self.heard(),
             CallAction::Submit(manifest) => {
                 self.note(Told::Builds(manifest.features.join("+")));
                 let answer = match &self.builder {
@@ -350,8 +351,13 @@ impl Call {
     }
 
     /// The end of a turn was asked for.
+    /// Words of the caller until now.
+    fn heard(&self) -> usize {
+        self.words.iter().take_while(|(end, _)| *end <= self.now).count().max(self.finalised)
+    }
+
     fn finalise(&mut self) {
-        let known = self.words.iter().take_while(|(end, _)| *end <= self.now).count().max(self.finalised);
+        let known = self.heard();
         let text: Vec<&str> = self.words[self.finalised..known].iter().map(|(_, word)| word.as_str()).collect();
         let text = text.join(" ");
         self.finalised = known;
