@@ -54,6 +54,13 @@ run "fetching wheels" "$python" -m pip install --require-hashes --no-deps --only
 cp "$stage/wheels/sherpa_onnx/lib/libonnxruntime.so" "$stage/wheels/sherpa_onnx/lib/libsherpa-onnx-c-api.so" "$stage/tree/lib/"
 cp "$stage/wheels/silero_vad/data/silero_vad.onnx" "$stage/tree/"
 cp "$stage"/wheels/silero_vad-*.dist-info/licenses/LICENSE "$stage/tree/licences/silero-vad"
+smart_turn=$stage/wheels/pipecat/audio/turn/smart_turn/data/smart-turn-v3.2-cpu.onnx
+if [ -s "$smart_turn" ]; then
+    cp "$smart_turn" "$stage/tree/"
+    cp "$stage"/wheels/pipecat_ai-*.dist-info/licenses/LICENSE "$stage/tree/licences/smart-turn"
+else
+    say "going on WITHOUT smart-turn, which hears whether a turn is over: its package wants Python 3.11 or later"
+fi
 
 say "2/4 fetching PocketSphinx (34 MB)"
 run "fetching PocketSphinx" env PYTHONPATH="$stage/wheels" "$python" -m pip download --require-hashes --no-deps \

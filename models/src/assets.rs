@@ -93,6 +93,11 @@ impl Assets {
         self.find("voice activity detection", "silero_vad.onnx")
     }
 
+    /// `smart-turn-v3.2-cpu.onnx`.
+    pub fn end_of_turn(&self) -> Result<PathBuf, AssetError> {
+        self.find("end of turn", "smart-turn-v3.2-cpu.onnx")
+    }
+
     /// `lib/libpocketsphinx.so`, version 5.
     pub fn pocketsphinx(&self) -> Result<PathBuf, AssetError> {
         self.find("speech recognition", "lib/libpocketsphinx.so")
@@ -130,6 +135,7 @@ mod tests {
             empty.onnx_runtime().unwrap_err(),
             empty.sherpa().unwrap_err(),
             empty.silero().unwrap_err(),
+            empty.end_of_turn().unwrap_err(),
             empty.pocketsphinx().unwrap_err(),
             empty.acoustic_model().unwrap_err(),
             empty.pronunciations().unwrap_err(),
