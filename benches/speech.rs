@@ -2,11 +2,12 @@
 //!
 //! Hearing: sentences that the recogniser was not taught (`benches/speech/corpus`), said by three synthetic voices down a
 //! telephone line of our own (300–3400 Hz, noise, G.711, 3 % of packets lost), and prompts read by a person; through the
-//! product's speech plane as the daemon has it, and through stock PocketSphinx. Speaking: the product's mouth beside the
+//! product's speech plane as the daemon has it, through the same with the recogniser that stands behind the default
+//! (PocketSphinx with the agent's words), and through stock PocketSphinx. Speaking: the product's mouth beside the
 //! `flite` command. Both: conversations at once on one core. Prints tables and writes `target/bench/speech.json` (flat:
 //! metric → number), `target/bench/speech-heard.tsv` (every turn) and `target/bench/speech-errors.md` (where errors come from).
 //!
-//! `BENCH_QUICK=1`: a sample in two minutes. `BENCH_PARTS=words,digits,stock,human,finals,memory,mouth,talks,packs`: only
+//! `BENCH_QUICK=1`: a sample in two minutes. `BENCH_PARTS=words,digits,behind,stock,human,finals,memory,mouth,talks,packs`: only
 //! these parts.
 
 #![allow(clippy::print_stderr, reason = "a bench says what failed")]
@@ -30,6 +31,9 @@ use speech::voices::{ASIDE, VOICES, Voices};
 use speech::{blame, human, machine, mouth, product, talks};
 use std::process::ExitCode;
 
+/// The recogniser that a fresh box hears with, and the one that serves where it is missing.
+const DEFAULT: &str = "moonshine";
+const BEHIND: &str = "pocketsphinx";
 const LOSS_PERCENT: f64 = 3.0;
 /// What counts as a good line, dB.
 const GOOD_SNR_DB: u32 = 20;
@@ -113,7 +117,7 @@ impl Bench {
             .collect();
         // An active pack must not stand in for the default.
         let config = SpeechConfig {
-            asr: EngineChoice::parse("pocketsphinx")?,
+            asr: EngineChoice::parse(DEFAULT)?,
             voice: EngineChoice::parse(mouth::VOICE)?,
             ..SpeechConfig::default()
         };
@@ -124,7 +128,17 @@ impl Bench {
         self.parts.as_ref().is_none_or(|parts| parts.iter().any(|wanted| wanted == part))
     }
 
+    /// The product with the recogniser that stands behind the default.
+    fn behind(&self) -> Result<SpeechConfig, String> {
+        Ok(SpeechConfig { asr: EngineChoice::parse(BEHIND)?, ..self.config.clone() })
+    }
+
     fn run(mut self) -> Result<(), String> {
+        // A machine without it would be measured with what stands in.
+        let (loaded, note) = speech::line::Rig::start(&self.config)?.recogniser();
+        if !loaded.starts_with(DEFAULT) {
+            return Err(format!("{DEFAULT} cannot be loaded: {note}"));
+        }
         self.report.say(&format!(
             "{} sentences that nobody taught, by {}; {}; load {}",
             self.said.lines.len(),
@@ -169,23 +183,30 @@ impl Bench {
         self.report.keep("default", &ours);
         self.report.blame(&blame::page("the default", &ours))?;
         self.report.save()?;
+        let mut jobs = Vec::new();
+        // Stock takes ten times as long as ours: every second sentence, and fewer of the bad line.
+        let (thin, bad) = if self.quick { (3, usize::MAX) } else { (2, 6) };
+        for (turn, snr) in [30, 20, 10].into_iter().enumerate() {
+            let thin = if snr == 10 { bad } else { thin };
+            // Pairs of sentences: one of each half.
+            let pick = |n: usize, v: usize| (n / 2 + 1).is_multiple_of(thin) && (n / 2 / thin + n + turn) % 3 == v;
+            jobs.extend(said.jobs(on(snr, LOSS_PERCENT), pick));
+        }
+        let behind = if self.wants("behind") {
+            let behind = product::run("the one behind it hears", &self.behind()?, &jobs, noises)?;
+            self.report.keep(BEHIND, &behind);
+            behind
+        } else {
+            Run::default()
+        };
         let stock = if self.wants("stock") {
-            let mut jobs = Vec::new();
-            // It takes ten times as long as ours: every second sentence, and fewer of the bad line.
-            let (thin, bad) = if self.quick { (3, usize::MAX) } else { (2, 6) };
-            for (turn, snr) in [30, 20, 10].into_iter().enumerate() {
-                let thin = if snr == 10 { bad } else { thin };
-                // Pairs of sentences: one of each half.
-                let pick = |n: usize, v: usize| (n / 2 + 1).is_multiple_of(thin) && (n / 2 / thin + n + turn) % 3 == v;
-                jobs.extend(said.jobs(on(snr, LOSS_PERCENT), pick));
-            }
             let stock = Stock::install(&self.report.cache())?.run("stock PocketSphinx hears", &jobs, noises)?;
             self.report.keep("stock", &stock);
             stock
         } else {
             Run::default()
         };
-        tell_words(&mut self.report, &self.said, &ours, &stock);
+        tell_words(&mut self.report, &self.said, [&ours, &behind, &stock]);
         Ok(())
     }
 
@@ -234,7 +255,7 @@ impl Bench {
             let asr = EngineChoice::parse(name)?;
             let config = SpeechConfig { asr, models: models.clone(), ..self.config.clone() };
             let (loaded, note) = speech::line::Rig::start(&config)?.recogniser();
-            if loaded.starts_with("pocketsphinx") {
+            if !loaded.contains(name) {
                 self.report.say(&format!("{name} could not be loaded: {note}"));
                 continue;
             }
@@ -287,21 +308,27 @@ impl Bench {
         let jobs: Vec<Job<'_>> = prompts.iter().map(prompt_job).collect();
         let ours = product::run("a person is heard", &self.config, &jobs, &self.noises)?;
         self.report.keep("default", &ours);
-        let mut stock = Run::default();
+        let (mut behind, mut stock) = (Run::default(), Run::default());
+        if self.wants("behind") {
+            behind = product::run("the one behind it hears a person", &self.behind()?, &jobs, &self.noises)?;
+            self.report.keep(BEHIND, &behind);
+        }
         if self.wants("stock") {
             stock = Stock::install(&self.report.cache())?.run("stock hears a person", &jobs, &self.noises)?;
             self.report.keep("stock", &stock);
         }
-        let (ours, theirs) = (ours.errors(|_| true), stock.errors(|_| true));
-        self.report.part("A person's telephone prompts", &["default", "stock"]);
-        self.report.row("prompts", 0, &[ours.texts as f64, theirs.texts as f64]);
-        let percents = [ours.percent(), if theirs.texts > 0 { theirs.percent() } else { f64::NAN }];
+        let found = [&ours, &behind, &stock].map(|run| run.errors(|_| true));
+        self.report.part("A person's telephone prompts", &["default", "behind it", "stock"]);
+        self.report.row("prompts", 0, &found.map(|errors| errors.texts as f64));
+        let percents = found.map(|errors| if errors.texts > 0 { errors.percent() } else { f64::NAN });
         self.report.row("word errors, %", 1, &percents);
-        self.report
-            .say("The prompts speak of telephones, not of the agent's domain: the default knows few of their words.");
-        self.report.put("default_wer_human", percents[0]);
-        self.report.put("stock_wer_human", percents[1]);
-        self.report.put("human_prompts", ours.texts as f64);
+        self.report.say(
+            "The prompts speak of telephones, not of the agent's domain: the one behind the default knows few of their words.",
+        );
+        for (engine, percent) in ["default", BEHIND, "stock"].iter().zip(percents) {
+            self.report.put(format!("{engine}_wer_human"), percent);
+        }
+        self.report.put("human_prompts", found[0].texts as f64);
         Ok(())
     }
 
@@ -330,7 +357,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Resident memory of one more decoder, in processes of their own.
+    /// Resident memory of one more thread that decodes, in processes of their own.
     fn memory(&mut self) -> Result<(), String> {
         let child = |decoders: usize| -> Result<f64, String> {
             let exe = std::env::current_exe().map_err(|e| e.to_string())?;
@@ -346,8 +373,8 @@ impl Bench {
         let (one, five) = (child(1)?, child(5)?);
         let each = (five - one) / 4.0;
         self.report.part("Resident memory, MiB", &["default"]);
-        self.report.row("one more decoder", 1, &[each]);
-        self.report.row("process with one decoder, ears and voice", 1, &[one]);
+        self.report.row("one more recogniser thread", 1, &[each]);
+        self.report.row("process with one of them, ears and voice", 1, &[one]);
         self.report.put("memory_mib_per_decoder", each);
         self.report.put("memory_mib_one_decoder", one);
         Ok(())
@@ -429,10 +456,11 @@ impl Bench {
     }
 }
 
-/// Started by [`Bench::memory`]: a plane with so many decoders, and what it holds.
+/// Started by [`Bench::memory`]: a plane with so many recogniser threads, and what it holds.
 #[allow(clippy::print_stdout, reason = "the answer to the parent")]
 fn memory_child(decoders: usize) -> ExitCode {
-    let config = SpeechConfig { recognisers: decoders, ..SpeechConfig::default() };
+    let asr = EngineChoice::parse(DEFAULT).unwrap_or_default();
+    let config = SpeechConfig { asr, recogniser_threads: decoders, ..SpeechConfig::default() };
     match speech::line::Rig::start(&config) {
         Ok(_rig) => {
             println!("{}", machine::resident_mib());
@@ -445,16 +473,18 @@ fn memory_child(decoders: usize) -> ExitCode {
     }
 }
 
-fn tell_words(report: &mut Report, said: &Said, ours: &Run<'_>, stock: &Run<'_>) {
+/// What the default, the one behind it and stock made of the words; the latter two of fewer turns.
+fn tell_words(report: &mut Report, said: &Said, [ours, behind, stock]: [&Run<'_>; 3]) {
     let with_stock = !stock.outcomes.is_empty();
     let good = |job: &Job<'_>| job.channel.snr_db >= Some(GOOD_SNR_DB) && job.channel.loss_percent > 0.0;
-    let also_stock = |job: &Job<'_>| {
-        stock
-            .outcomes
+    let among = |run: &Run<'_>, job: &Job<'_>| {
+        run.outcomes
             .iter()
             .any(|o| std::ptr::eq(o.job.line, job.line) && o.job.voice == job.voice && o.job.channel == job.channel)
     };
-    report.part("Word errors, %", &["default", "stock", "same turns"]);
+    let fewer = if with_stock { stock } else { behind };
+    let also_stock = |job: &Job<'_>| among(fewer, job);
+    report.part("Word errors, %", &["default", "same turns", "behind it", "stock"]);
     type Pick<'p> = Box<dyn Fn(&Job<'_>) -> bool + 'p>;
     let mut rows: Vec<(String, String, Pick<'_>)> =
         vec![("unseen sentences, 20 dB and better".into(), "synthetic".into(), Box::new(good))];
@@ -477,11 +507,12 @@ fn tell_words(report: &mut Report, said: &Said, ours: &Run<'_>, stock: &Run<'_>)
     }
     rows.push(("20 dB, no packet lost".into(), "20db_no_loss".into(), Box::new(|job| job.channel == on(20, 0.0))));
     for (name, key, pick) in &rows {
-        let (all, theirs) = (ours.errors(pick), stock.errors(pick));
-        let same = ours.errors(|job| pick(job) && with_stock && also_stock(job));
+        let (all, second, theirs) = (ours.errors(pick), behind.errors(pick), stock.errors(pick));
+        let same = ours.errors(|job| pick(job) && also_stock(job));
         let or_dash = |errors: speech::score::Errors| if errors.texts > 0 { errors.percent() } else { f64::NAN };
-        report.row(name, 1, &[or_dash(all), or_dash(theirs), or_dash(same)]);
+        report.row(name, 1, &[all, same, second, theirs].map(or_dash));
         report.put(format!("default_wer_{key}"), or_dash(all));
+        report.put(format!("{BEHIND}_wer_{key}"), or_dash(second));
         report.put(format!("stock_wer_{key}"), or_dash(theirs));
         if key == "synthetic" {
             report.put("default_wer_on_stock_turns", or_dash(same));
@@ -489,28 +520,28 @@ fn tell_words(report: &mut Report, said: &Said, ours: &Run<'_>, stock: &Run<'_>)
     }
     let same = ours.errors(|job| good(job) && with_stock && also_stock(job)).percent();
     report.put("wer_share_of_stock", same / stock.errors(good).percent());
-    report.part("Sentences, %", &["default", "stock", "perfect ear"]);
+    report.part("Sentences, %", &["default", "behind it", "stock", "perfect ear"]);
     let exact = |run: &Run<'_>| if run.outcomes.is_empty() { f64::NAN } else { run.errors(good).exact_percent() };
-    report.row("without any error", 1, &[exact(ours), exact(stock), 100.0]);
+    report.row("without any error", 1, &[exact(ours), exact(behind), exact(stock), 100.0]);
     let ceiling = |of: &[Taken]| {
         let right = said.lines.iter().filter(|line| of.contains(&judge(line, &line.text, 1.0))).count();
         100.0 * right as f64 / said.lines.len() as f64
     };
     let top = (ceiling(&[Taken::Right]), ceiling(&[Taken::Right, Taken::AskedBack]));
-    let (mine, theirs) = (ours.understood(good), stock.understood(good));
+    let none = (f64::NAN, f64::NAN);
+    let understood = |run: &Run<'_>| if run.outcomes.is_empty() { none } else { run.understood(good) };
+    let (mine, second, theirs) = (ours.understood(good), understood(behind), understood(stock));
     let or_dash = |value: f64| if with_stock { value } else { f64::NAN };
-    report.row("taken as meant at once", 1, &[mine.0, or_dash(theirs.0), top.0]);
-    report.row("taken as meant, or asked back about", 1, &[mine.1, or_dash(theirs.1), top.1]);
+    report.row("taken as meant at once", 1, &[mine.0, second.0, theirs.0, top.0]);
+    report.row("taken as meant, or asked back about", 1, &[mine.1, second.1, theirs.1, top.1]);
     let kept = kept(ours, good);
-    report.row(
-        "taken as a perfect ear would",
-        1,
-        &[kept, if with_stock { self::kept(stock, good) } else { f64::NAN }, 100.0],
-    );
+    let others = [behind, stock].map(|run| if run.outcomes.is_empty() { f64::NAN } else { self::kept(run, good) });
+    report.row("taken as a perfect ear would", 1, &[kept, others[0], others[1], 100.0]);
     for asked in [Asked::What, Asked::Features, Asked::Approval, Asked::Free] {
         let pick = |job: &Job<'_>| good(job) && job.line.asked == asked;
         let name = format!("  {}", format!("{asked:?}").to_lowercase());
-        report.row(&name, 1, &[ours.understood(pick).0, or_dash(stock.understood(pick).0)]);
+        let second = if behind.outcomes.is_empty() { f64::NAN } else { behind.understood(pick).0 };
+        report.row(&name, 1, &[ours.understood(pick).0, second, or_dash(stock.understood(pick).0)]);
         report.put(format!("intent_accuracy_{}", name.trim()), ours.understood(pick).0);
     }
     for (key, value) in [
@@ -521,7 +552,8 @@ fn tell_words(report: &mut Report, said: &Said, ours: &Run<'_>, stock: &Run<'_>)
         ("intent_accuracy_as_perfect_ear", kept),
         ("intent_accuracy_perfect_ear", top.0),
         ("intent_accuracy_or_asked_back_perfect_ear", top.1),
-        ("stock_intent_accuracy", or_dash(theirs.0)),
+        ("pocketsphinx_intent_accuracy", second.0),
+        ("stock_intent_accuracy", theirs.0),
         ("sentences", said.lines.len() as f64),
         ("rtf_fast", ours.rtf()),
         ("stock_rtf", if with_stock { stock.rtf() } else { f64::NAN }),

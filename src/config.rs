@@ -411,7 +411,7 @@ pub struct Agent {
     /// What it speaks with; by default `speech.voice`.
     #[serde(default)]
     pub voice: Option<EngineChoice>,
-    /// Names and terms that its callers use: hotwords of a model pack, further words of the embedded recogniser.
+    /// Names and terms that its callers use: hotwords of a model pack, likely or further words of the embedded recognisers.
     #[serde(default)]
     pub vocabulary: Vec<String>,
     /// How words are said: a respelling in plain words, or phones of the CMU dictionary between slashes ([`phones`]).

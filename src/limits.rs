@@ -122,6 +122,11 @@ pub const SPEECH_JOBS_MAX: usize = 1024;
 pub const SPEECH_LANES_MAX: usize = 512;
 /// Warm recognisers at most; each holds about 10 MB.
 pub const RECOGNISERS_MAX: usize = 64;
+/// Turns that each thread of an engine of whole turns keeps at once: places there cost nothing but their audio, of
+/// `UTTERANCE_MAX` at most (0.5 MB).
+pub const WHOLE_TURN_PLACES_MAX: usize = 64;
+/// Threads of such an engine at most; each holds the model (some 100 MB).
+pub const RECOGNISER_THREADS_MAX: usize = 8;
 /// Turns that wait for a recogniser, each of `UTTERANCE_MAX` at most (0.5 MB).
 pub const RECOGNISER_QUEUE_MAX: usize = 64;
 /// Pauses that wait for the end-of-turn model, each with 8 s of audio at most (0.1 MB). A question that waits is worth little.

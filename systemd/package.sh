@@ -9,6 +9,8 @@ binary=${1:-target/release/callwright}
 fail() { printf 'package: %s\n' "$*" >&2; exit 1; }
 [ -x "$binary" ] || fail "$binary is missing: run 'make build' first"
 [ -f native/lib/libonnxruntime.so ] || fail "native/ is missing or not complete: run 'make setup' first"
+[ -f native/moonshine-tiny-en/decoder.onnx ] ||
+    printf 'package: without Moonshine, so it will hear with a limited vocabulary; make setup fetches it\n' >&2
 
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 architecture=$(dpkg --print-architecture)

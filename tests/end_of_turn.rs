@@ -49,7 +49,7 @@ fn a_pause_is_judged_once_with_what_was_said_before_it() {
         _ => None,
     });
     let quiet_ms = (at as i64 - spoken_to as i64) / 8;
-    assert!((150..=330).contains(&quiet_ms), "judged {quiet_ms} ms after the speech");
+    assert!((70..=260).contains(&quiet_ms), "judged {quiet_ms} ms after the speech");
     assert!(probability > 0.9, "{probability}");
     call.lane.finalize();
     call.wait("final", |event| matches!(event, SpeechEvent::Final { .. }).then_some(()));

@@ -143,7 +143,7 @@ fn what_cannot_be_loaded_is_named_with_what_mends_it_and_the_embedded_engine_ser
     ] {
         let rig = start(&SpeechConfig { asr: choice(wanted), recognisers: 1, ..with(directory.path()) });
         let [engine] = asr(&rig).try_into().unwrap();
-        assert!(engine.ready && engine.limited && engine.name.contains("pocketsphinx"), "{wanted}: {engine:?}");
+        assert!(engine.ready && engine.limited && engine.name.contains("moonshine"), "{wanted}: {engine:?}");
         assert!(engine.wanted == wanted && engine.note.contains(said), "{wanted}: {engine:?}");
         if wanted != "no-such-pack" {
             assert_eq!(engine.mend.as_deref(), Some(mend), "{engine:?}");

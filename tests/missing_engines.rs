@@ -14,6 +14,11 @@ const ONNX_RUNTIME: &str = "lib/libonnxruntime.so";
 const POCKETSPHINX: &str = "lib/libpocketsphinx.so";
 const SILERO: &str = "silero_vad.onnx";
 const MODEL: &str = "model";
+const SMART_TURN: &str = "smart-turn-v3.2-cpu.onnx";
+const MOONSHINE: &str = "moonshine-tiny-en";
+const ENCODER: &str = "moonshine-tiny-en/encoder.onnx";
+const DECODER: &str = "moonshine-tiny-en/decoder.onnx";
+const TOKENS: &str = "moonshine-tiny-en/tokenizer.json";
 const FLITE: &str = "lib/libflite.so.1";
 
 /// With, broken → verdicts of vad, asr, tts and what is said of the part that lacks something.
@@ -28,6 +33,8 @@ fn machine(with: &[&str], broken: &[&str]) -> tempfile::TempDir {
         symlink(native().join(file), directory.path().join(file)).expect("a link");
     }
     for file in broken {
+        let parent = Path::new(file).parent().expect("a directory");
+        std::fs::create_dir_all(directory.path().join(parent)).expect("a directory");
         std::fs::write(directory.path().join(file), "no library and no model").expect("a file");
     }
     directory
@@ -59,7 +66,7 @@ fn a_machine_that_is_set_up_for_tests_has_every_engine() {
     if std::env::var_os("CALLWRIGHT_TEST_COMPLETE").is_none() {
         return;
     }
-    for file in [ONNX_RUNTIME, POCKETSPHINX, SILERO, MODEL] {
+    for file in [ONNX_RUNTIME, POCKETSPHINX, SILERO, MODEL, MOONSHINE] {
         assert!(native().join(file).exists(), "{file} is missing: run make setup-test");
     }
     let assets = Assets::at(native());
@@ -79,10 +86,32 @@ fn every_combination_says_what_it_lacks() {
     if !native().join(SILERO).exists() {
         return;
     }
-    const ALL: &[&str] = &[ONNX_RUNTIME, POCKETSPHINX, SILERO, MODEL];
+    const ALL: &[&str] = &[ONNX_RUNTIME, POCKETSPHINX, SILERO, MODEL, MOONSHINE];
+    const OLD: &[&str] = &[ONNX_RUNTIME, POCKETSPHINX, SILERO, MODEL];
     let (limited, missing, ok) = ("limited", "missing", "ok");
     let table: &[Row] = &[
-        (ALL, &[], [ok, limited, limited], &[("asr", "limited vocabulary")]),
+        (ALL, &[], [ok, ok, limited], &[("asr", "moonshine"), ("asr", "speak at the same moment")]),
+        // Without Moonshine, whole or in part, the one behind it serves and it is said.
+        (
+            OLD,
+            &[],
+            [ok, limited, limited],
+            &[("asr", "limited vocabulary"), ("asr", "encoder.onnx"), ("asr", "make setup")],
+        ),
+        (
+            OLD,
+            &[ENCODER],
+            [ok, limited, limited],
+            &[("asr", "decoder.onnx"), ("asr", "pocketsphinx"), ("asr", "make setup")],
+        ),
+        (
+            OLD,
+            &[ENCODER, DECODER, TOKENS],
+            [ok, limited, limited],
+            &[("asr", "tokenizer.json"), ("asr", "pocketsphinx"), ("asr", "make setup")],
+        ),
+        (&[ONNX_RUNTIME, SILERO, MOONSHINE], &[], [ok, ok, limited], &[("asr", "moonshine")]),
+        (&[MOONSHINE], &[], [limited, missing, limited], &[("asr", "libonnxruntime.so")]),
         (&[], &[], [limited, missing, limited], &[("vad", "earshot"), ("vad", "make setup"), ("asr", "make setup")]),
         (&[ONNX_RUNTIME, SILERO], &[], [ok, missing, limited], &[("asr", "libpocketsphinx.so")]),
         (&[POCKETSPHINX, MODEL], &[], [limited, limited, limited], &[("vad", "silero_vad.onnx")]),
@@ -91,7 +120,7 @@ fn every_combination_says_what_it_lacks() {
         (&[POCKETSPHINX, MODEL, SILERO], &[ONNX_RUNTIME], [limited, limited, limited], &[("vad", "cannot be loaded")]),
         (&[POCKETSPHINX, MODEL, ONNX_RUNTIME], &[SILERO], [limited, limited, limited], &[("vad", "make setup")]),
         (&[ONNX_RUNTIME, SILERO, MODEL], &[POCKETSPHINX], [ok, missing, limited], &[("asr", "cannot be loaded")]),
-        (ALL, &[FLITE], [ok, limited, missing], &[("tts", "apt-get install")]),
+        (ALL, &[FLITE], [ok, ok, missing], &[("tts", "apt-get install")]),
         (&[], &[FLITE], [limited, missing, missing], &[("tts", "libflite.so.1")]),
     ];
     std::thread::scope(|scope| {
@@ -113,6 +142,52 @@ fn every_combination_says_what_it_lacks() {
     });
 }
 
+/// A model that was cut off on its way here: its files have their names, and half of what should be in one of them.
+#[test]
+fn a_model_that_is_cut_off_costs_itself_alone_and_is_said() {
+    if !native().join(MOONSHINE).exists() {
+        return;
+    }
+    let whole = [ONNX_RUNTIME, POCKETSPHINX, MODEL, SILERO];
+    for cut in [ENCODER, DECODER, TOKENS] {
+        let machine = machine(&whole, &[]);
+        std::fs::create_dir(machine.path().join(MOONSHINE)).expect("a directory");
+        for file in [ENCODER, DECODER, TOKENS] {
+            let octets = std::fs::read(native().join(file)).expect("a model");
+            let length = if file == cut { octets.len() / 2 } else { octets.len() };
+            std::fs::write(machine.path().join(file), &octets[..length]).expect("a file");
+        }
+        let (code, shown) = doctor(machine.path(), &[]);
+        let (verdict, rest) = finding(&shown, "asr");
+        assert_eq!((verdict, code), ("limited", Some(0)), "{shown}");
+        let name = Path::new(cut).file_name().and_then(|name| name.to_str()).expect("a name");
+        assert!(rest.contains(name) && rest.contains("pocketsphinx") && rest.contains("make setup"), "{rest}");
+    }
+}
+
+#[test]
+fn without_its_model_ends_of_turns_are_judged_by_words_and_silence() {
+    if !native().join(SMART_TURN).exists() {
+        return;
+    }
+    let rest: &[&str] = &[ONNX_RUNTIME, SILERO, POCKETSPHINX, MODEL];
+    let whole: Vec<&str> = rest.iter().copied().chain([SMART_TURN]).collect();
+    std::thread::scope(|scope| {
+        for (with, broken, verdict, said) in [
+            (&whole[..], &[][..], "ok", "smart-turn-v3.2-cpu"),
+            (rest, &[][..], "limited", "smart-turn-v3.2-cpu.onnx not found"),
+            (rest, &[SMART_TURN][..], "limited", "the file is damaged"),
+        ] {
+            scope.spawn(move || {
+                let (_, shown) = doctor(machine(with, broken).path(), &[]);
+                let (found, words) = finding(&shown, "end-of-turn");
+                assert_eq!(found, verdict, "{shown}");
+                assert!(words.contains(said) && (verdict == "ok" || words.contains("make setup")), "{words}");
+            });
+        }
+    });
+}
+
 #[test]
 fn an_engine_that_is_not_there_is_named_with_what_stands_in_for_it() {
     if !native().join(SILERO).exists() {
@@ -122,8 +197,9 @@ fn an_engine_that_is_not_there_is_named_with_what_stands_in_for_it() {
         doctor(&native(), &[("CALLWRIGHT__SPEECH__VOICE", "kal16"), ("CALLWRIGHT__SPEECH__ASR", "whispr")]);
     let (verdict, rest) = finding(&shown, "asr");
     assert_eq!(verdict, "limited", "{shown}");
-    assert!(rest.contains("pocketsphinx") && rest.contains("instead of whispr"), "{rest}");
-    assert!(shown.contains("there are: auto, pocketsphinx"), "{shown}");
+    let best = if native().join(MOONSHINE).exists() { "moonshine" } else { "pocketsphinx" };
+    assert!(rest.contains(best) && rest.contains("instead of whispr"), "{rest}");
+    assert!(shown.contains("there are: auto, moonshine, pocketsphinx"), "{shown}");
     assert!(finding(&shown, "tts").1.contains("flite kal16"), "{shown}");
     assert_eq!(code, Some(1), "{shown}");
 }

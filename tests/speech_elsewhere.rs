@@ -47,7 +47,7 @@ fn engine(rig: &Rig, part: Part) -> String {
 }
 
 #[test]
-fn deepgram_hears_a_call_and_pocketsphinx_stands_behind_it() {
+fn deepgram_hears_a_call_and_the_embedded_recogniser_stands_behind_it() {
     let double = Double::start(|mut exchange| {
         if exchange.before == 0 {
             let words = [("elephants", 0.1, 0.6, 0.98), ("please", 0.6, 0.9, 0.96)];
@@ -59,7 +59,7 @@ fn deepgram_hears_a_call_and_pocketsphinx_stands_behind_it() {
     });
     let (_directory, providers) = providers(&double.url());
     let Some(rig) = start(&speech("deepgram", "slt", providers)) else { return };
-    assert!(engine(&rig, Part::Asr).starts_with("deepgram, behind it pocketsphinx"), "{}", engine(&rig, Part::Asr));
+    assert!(engine(&rig, Part::Asr).starts_with("deepgram, behind it moonshine"), "{}", engine(&rig, Part::Asr));
     let mut call = rig.call();
     let said = turn("rms", "i need a crm for my sales team with contacts and deals");
     // No engine of this machine knows such a word.
@@ -128,7 +128,7 @@ fn without_a_key_this_machines_engines_serve_and_say_so() {
     none.deepgram.api_key_file = Some(Path::new("/nonexistent/key").to_owned());
     none.elevenlabs.api_key_file = Some(Path::new("/nonexistent/key").to_owned());
     let Some(rig) = start(&speech("deepgram", "elevenlabs:rachel", none)) else { return };
-    for (part, stands_in) in [(Part::Asr, "pocketsphinx"), (Part::Tts, "flite slt")] {
+    for (part, stands_in) in [(Part::Asr, "moonshine"), (Part::Tts, "flite slt")] {
         let status = engine(&rig, part);
         assert!(status.starts_with(&format!("limited: {stands_in}")), "{status}");
         assert!(status.contains("/nonexistent/key cannot be read"), "{status}");

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// The command that puts ONNX Runtime, PocketSphinx and Silero into `native/`.
+/// The command that puts ONNX Runtime, Moonshine, PocketSphinx and Silero into `native/`.
 pub const SETUP_COMMAND: &str = "make setup";
 /// The command that installs Flite and its voices.
 pub const FLITE_COMMAND: &str = "apt-get install -y libflite1";
@@ -98,6 +98,15 @@ impl Assets {
         self.find("end of turn", "smart-turn-v3.2-cpu.onnx")
     }
 
+    /// Directory of the recogniser of whole turns (`encoder.onnx`, `decoder.onnx`, `tokenizer.json`).
+    pub fn moonshine(&self) -> Result<PathBuf, AssetError> {
+        let part = "speech recognition";
+        let encoder = self.find(part, "moonshine-tiny-en/encoder.onnx")?;
+        self.find(part, "moonshine-tiny-en/decoder.onnx")?;
+        self.find(part, "moonshine-tiny-en/tokenizer.json")?;
+        Ok(encoder.parent().map(Path::to_path_buf).unwrap_or_default())
+    }
+
     /// `lib/libpocketsphinx.so`, version 5.
     pub fn pocketsphinx(&self) -> Result<PathBuf, AssetError> {
         self.find("speech recognition", "lib/libpocketsphinx.so")
@@ -136,6 +145,7 @@ mod tests {
             empty.sherpa().unwrap_err(),
             empty.silero().unwrap_err(),
             empty.end_of_turn().unwrap_err(),
+            empty.moonshine().unwrap_err(),
             empty.pocketsphinx().unwrap_err(),
             empty.acoustic_model().unwrap_err(),
             empty.pronunciations().unwrap_err(),

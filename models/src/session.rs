@@ -1,7 +1,8 @@
 //! ONNX Runtime, loaded once, and sessions on it. Purpose: one environment a process and one way to open a graph.
 //!
 //! Owning thread: any; a session belongs to whoever opened it. Invariants: the library is the copy in `native/lib`, which
-//! sherpa-onnx shares when it is loaded too; a session computes on the caller's thread alone. Deliberately absent: what
+//! sherpa-onnx shares when it is loaded too; a session computes on the caller's thread alone
+//! unless it was opened for more, and none of them ever spins. Deliberately absent: what
 //! goes into a graph (one file an engine).
 
 use crate::assets::{AssetError, Assets, SETUP_COMMAND};
@@ -27,7 +28,20 @@ pub enum SessionError {
 /// # Errors
 /// [`SessionError`].
 pub fn open(assets: &Assets, part: &'static str, file: &Path) -> Result<Session, SessionError> {
-    Ok(builder(assets, part)?.commit_from_file(file)?)
+    Ok(builder(assets, part, 1)?.commit_from_file(file)?)
+}
+
+/// As [`open`], for a graph whose inputs are of another size each time. `threads`: how many share the work of one run, the
+/// caller's among them.
+///
+/// # Errors
+/// [`SessionError`].
+pub fn open_varying(assets: &Assets, part: &'static str, file: &Path, threads: u16) -> Result<Session, SessionError> {
+    let mut builder = builder(assets, part, threads)?
+        // Plans memory for sizes that have been before: with audio of any length, never the same again.
+        .with_memory_pattern(false)
+        .map_err(ort::Error::from)?;
+    Ok(builder.commit_from_file(file)?)
 }
 
 /// As [`open`], for a graph that was made in memory.
@@ -36,16 +50,19 @@ pub fn open(assets: &Assets, part: &'static str, file: &Path) -> Result<Session,
 /// [`SessionError`].
 #[cfg(any(test, feature = "double"))]
 pub fn open_encoded(assets: &Assets, part: &'static str, model: &[u8]) -> Result<Session, SessionError> {
-    Ok(builder(assets, part)?.commit_from_memory(model)?)
+    Ok(builder(assets, part, 1)?.commit_from_memory(model)?)
 }
 
-/// For use by one thread.
-fn builder(assets: &Assets, part: &'static str) -> Result<SessionBuilder, SessionError> {
+/// `threads`: how many share the work of one run, the caller's among them.
+fn builder(assets: &Assets, part: &'static str, threads: u16) -> Result<SessionBuilder, SessionError> {
     let environment = environment(assets, part)?;
     Ok(Session::builder(&environment)?
-        .with_intra_threads(1)
+        .with_intra_threads(usize::from(threads.max(1)))
         .map_err(ort::Error::from)?
         .with_inter_threads(1)
+        .map_err(ort::Error::from)?
+        // A thread that spins while it has nothing to do takes a core from the calls.
+        .with_intra_op_spinning(false)
         .map_err(ort::Error::from)?
         .with_optimization_level(GraphOptimizationLevel::Level3)
         .map_err(ort::Error::from)?)

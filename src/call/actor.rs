@@ -477,6 +477,7 @@ impl Actor {
                 CallAction::Listen(expectation) => talk.lane.listen(expectation),
                 CallAction::Finalize => talk.lane.finalize(),
                 CallAction::Speak { utterance, generation, text } => talk.lane.speak(utterance, generation, text),
+                CallAction::Prepare(text) => talk.lane.prepare(text),
                 CallAction::Duck(ducked) => duck(&self.planes, self.call, ducked),
                 CallAction::Flush(generation) => flush(&self.planes, self.call, &talk.lane, generation),
                 CallAction::Submit(manifest) => talk.submit(&self.planes, *manifest),

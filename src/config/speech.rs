@@ -35,9 +35,10 @@ const PHONES: [&str; 39] = [
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Speech {
-    /// Recogniser places of each engine: callers that may talk at the same moment; further ones wait.
+    /// Recogniser places of each pack, provider and of `pocketsphinx`: callers that may talk at the same moment; further
+    /// ones wait. `moonshine` has places for all, and threads for half of the cores.
     pub decoders: usize,
-    /// What recognises speech: `auto` (the active model pack, else the embedded engine) or an engine by name.
+    /// What recognises speech: `auto` (the active model pack, else `moonshine`, else `pocketsphinx`) or an engine by name.
     pub asr: EngineChoice,
     /// What speaks: `auto` or a voice by name.
     pub voice: EngineChoice,

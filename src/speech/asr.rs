@@ -18,8 +18,6 @@ use room::Room;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
-/// Orders taken at once: half a second of one caller, so that partials and results are never far behind.
-const BATCH_MAX: usize = 16;
 /// How often an engine with outstanding results is looked at.
 const PENDING_POLL: Duration = Duration::from_millis(5);
 
@@ -35,7 +33,8 @@ pub(super) enum Job {
         stream: bool,
     },
     /// The next samples of the turn, 8 kHz, which end at `until`.
-    Audio { call: CallId, samples: Box<[i16]>, until: MediaTime, owed: Owed },
+    /// In the last `quiet` samples nothing was said.
+    Audio { call: CallId, samples: Box<[i16]>, until: MediaTime, quiet: usize, owed: Owed },
     /// The turn is over.
     End { call: CallId, started: MediaTime, ended: MediaTime, asked: Instant },
     /// The turn that is open was answered by whoever could not order its end.
@@ -49,6 +48,7 @@ pub(super) type Jobs = Sender<Job>;
 
 /// Runs a recogniser thread until its channel closes.
 pub(super) fn run(engine: Box<dyn Recogniser>, jobs: &Receiver<Job>) {
+    let orders_at_once = engine.orders_at_once();
     let mut room = Room::new(engine);
     loop {
         let first = if room.is_behind() {
@@ -61,7 +61,7 @@ pub(super) fn run(engine: Box<dyn Recogniser>, jobs: &Receiver<Job>) {
         match first {
             Ok(job) => {
                 // What has come meanwhile is decoded together.
-                for job in std::iter::once(job).chain(jobs.try_iter().take(BATCH_MAX)) {
+                for job in std::iter::once(job).chain(jobs.try_iter().take(orders_at_once)) {
                     room.handle(job);
                 }
             }

@@ -276,7 +276,9 @@ impl Ear {
         turn.fed_to = end.0;
         if !samples.is_empty() && turn.ordered {
             let owed = Owed::new(self.listening.progress.as_ref(), samples.len());
-            self.order(Job::Audio { call: self.call, samples, until: end, owed });
+            // No pause reaches back before this turn, nor to what was not sent.
+            let quiet = usize::try_from(end.0.saturating_sub(self.tracker.last_voiced().0)).unwrap_or(usize::MAX);
+            self.order(Job::Audio { call: self.call, samples, until: end, quiet, owed });
         }
     }
 

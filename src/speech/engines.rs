@@ -7,6 +7,7 @@
 
 mod elsewhere;
 mod packs;
+mod whole_turns;
 
 use super::normalise::{Lexicon, Reading};
 use super::plane::SpeechConfig;
@@ -27,8 +28,8 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-/// The recogniser that needs no pack and no network.
-const EMBEDDED_ASR: &str = "pocketsphinx";
+/// The recognisers that need no pack and no network, the better first.
+const EMBEDDED_ASR: [&str; 2] = ["moonshine", "pocketsphinx"];
 /// The voice that needs none.
 const EMBEDDED_VOICE: &str = "slt";
 
@@ -133,7 +134,8 @@ pub(super) struct Row<E> {
 
 /// What hears.
 pub(super) const RECOGNISERS: &[Row<Recognisers>] = &[
-    Row { names: Names::These(&[EMBEDDED_ASR]), takes: Takes::VocabularyAndLexicon, open: pocketsphinx },
+    Row { names: Names::These(&["moonshine"]), takes: Takes::Vocabulary, open: whole_turns::moonshine },
+    Row { names: Names::These(&["pocketsphinx"]), takes: Takes::VocabularyAndLexicon, open: pocketsphinx },
     Row { names: Names::Packs(Kind::StreamingAsr), takes: Takes::Vocabulary, open: packs::streaming },
     Row { names: Names::Packs(Kind::OfflineAsr), takes: Takes::Nothing, open: packs::turns },
     // The embedded engine may stand behind these.
@@ -147,23 +149,23 @@ pub(super) const VOICES: &[Row<VoiceSource>] = &[
     Row { names: Names::Voices(&["deepgram", "elevenlabs", "openai"]), takes: Takes::Nothing, open: elsewhere::speaks },
 ];
 
-/// The engines to try for a recogniser, in order: what is wanted, then the embedded one.
+/// The engines to try for a recogniser, in order: what is wanted, then the embedded ones.
 pub(super) fn recogniser_candidates(choice: &EngineChoice, config: &SpeechConfig) -> Vec<EngineChoice> {
     let active = || packs::active(&[Kind::StreamingAsr, Kind::OfflineAsr], &config.models);
-    candidates(choice, active, EMBEDDED_ASR)
+    candidates(choice, active, &EMBEDDED_ASR)
 }
 
 /// The same for a voice.
 pub(super) fn voice_candidates(choice: &EngineChoice, config: &SpeechConfig) -> Vec<EngineChoice> {
-    candidates(choice, || packs::active(&[Kind::Tts], &config.models), EMBEDDED_VOICE)
+    candidates(choice, || packs::active(&[Kind::Tts], &config.models), &[EMBEDDED_VOICE])
 }
 
-fn candidates(choice: &EngineChoice, active: impl Fn() -> Vec<EngineChoice>, embedded: &str) -> Vec<EngineChoice> {
+fn candidates(choice: &EngineChoice, active: impl Fn() -> Vec<EngineChoice>, embedded: &[&str]) -> Vec<EngineChoice> {
     let mut all = if choice.is_auto() { active() } else { vec![choice.clone()] };
-    if let Ok(embedded) = EngineChoice::parse(embedded)
-        && !all.contains(&embedded)
-    {
-        all.push(embedded);
+    for embedded in embedded.iter().filter_map(|name| EngineChoice::parse(name).ok()) {
+        if !all.contains(&embedded) {
+            all.push(embedded);
+        }
     }
     all
 }
@@ -341,7 +343,8 @@ mod tests {
             |kind| callwright_models::pack::catalogue().iter().find(|pack| pack.kind == kind).unwrap().name.clone();
         let models = Path::new("/nonexistent");
         for (choice, vocabulary, lexicon) in [
-            (EMBEDDED_ASR.to_owned(), true, true),
+            ("moonshine".to_owned(), true, false),
+            ("pocketsphinx".to_owned(), true, true),
             ("deepgram".to_owned(), true, true),
             (of(Kind::StreamingAsr), true, false),
             (of(Kind::OfflineAsr), false, false),

@@ -52,9 +52,9 @@ pub struct SpeechConfig {
     pub voice: EngineChoice,
     /// Agents; without any there is one that has everything as above.
     pub agents: Vec<AgentSpeech>,
-    /// Places of each recogniser: callers that may speak at the same moment.
+    /// Places of each recogniser but `moonshine`, which has many: callers that may speak at the same moment.
     pub recognisers: usize,
-    /// Threads that they are spread over. One serves ten callers who speak at once.
+    /// Threads that they are spread over; `moonshine` has half of the cores if that is more.
     pub recogniser_threads: usize,
     /// Threads that synthesise: clauses that are made at the same moment.
     pub mouths: usize,

@@ -2,18 +2,21 @@
 //!
 //! | file | engine |
 //! |---|---|
-//! | `pocketsphinx` | the embedded one: words of the agent's domain only |
+//! | `moonshine` | the embedded one: any English, whole turns |
+//! | `pocketsphinx` | the embedded one where that is missing: words of the agent's domain only |
 //! | `sherpa_online` | packs that recognise as they hear |
 //! | `sherpa_offline` | packs that recognise whole turns |
 //! | `written` | what those write, as words |
 //!
 //! Owning thread: whichever made the engine. Deliberately absent: endpointing, pooling, choice of engine (`speech`).
 
+pub mod moonshine;
 pub mod pocketsphinx;
 pub mod sherpa_offline;
 pub mod sherpa_online;
 mod written;
 
+pub use moonshine::{Guide, Moonshine, Unguided};
 pub use pocketsphinx::{Decoder, DecoderPlan, PocketSphinx, SAMPLE_RATE, Search, Tuning};
 pub use sherpa_offline::{OfflineEngine, OfflinePlan};
 pub use sherpa_online::{OnlineEngine, OnlinePlan, OnlineTurn};
@@ -74,4 +77,7 @@ pub struct Hypothesis {
     pub frames: u32,
     /// Other readings of the same audio, the likelier first; empty where the engine gives none.
     pub alternatives: Vec<String>,
+    /// Whether it was written as a whole sentence, with a full stop, question mark or exclamation mark; `None` where the
+    /// engine does not tell, or nothing was recognised.
+    pub complete: Option<bool>,
 }

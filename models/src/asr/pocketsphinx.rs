@@ -445,7 +445,7 @@ impl Decoder {
                 }
             }
         }
-        Hypothesis { text, confidence, words, frames, alternatives }
+        Hypothesis { text, confidence, words, frames, alternatives, complete: None }
     }
 }
 

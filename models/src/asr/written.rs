@@ -78,7 +78,7 @@ pub(super) fn hypothesis(recognised: &Recognised, total_ms: u32) -> Hypothesis {
     } else {
         UNKNOWN_CONFIDENCE
     };
-    Hypothesis { text, confidence, words, frames, alternatives: Vec::new() }
+    Hypothesis { text, confidence, words, frames, ..Hypothesis::default() }
 }
 
 /// The words with times; none where the model gives no times.

@@ -75,6 +75,8 @@ pub struct Actor {
     /// When the caller's last action was over.
     rested: Tick,
     heard: Heard,
+    /// The same as another recogniser reads it.
+    also: Heard,
     parts: Vec<Part>,
     outcomes: Vec<Outcome>,
     hung_up: bool,
@@ -91,6 +93,7 @@ impl Actor {
             acted: answered,
             rested: answered,
             heard: Heard::default(),
+            also: Heard::default(),
             parts: Vec::new(),
             outcomes: Vec::new(),
             hung_up: false,
@@ -101,6 +104,14 @@ impl Actor {
     pub fn handle_words(&mut self, from: Tick, text: &str) {
         if from >= self.acted {
             self.heard.push(text);
+        }
+    }
+
+    /// The words of [`handle_words`](Self::handle_words) as another recogniser reads them: a phrase was said when one of
+    /// the two has heard all of it.
+    pub fn handle_other_reading(&mut self, from: Tick, text: &str) {
+        if from >= self.acted {
+            self.also.push(text);
         }
     }
 
@@ -243,6 +254,7 @@ impl Actor {
         self.doing = Doing::Sending { part };
         self.acted = now;
         self.heard.clear();
+        self.also.clear();
         Deed::Send { step: self.at, part }
     }
 
@@ -265,7 +277,8 @@ impl Actor {
 
     fn note(&mut self, now: Tick, failure: Option<String>) {
         let expects = self.steps.get(self.at).is_some_and(|s| matches!(s.action, Action::Expect { .. }));
-        let heard = if expects { self.heard.text() } else { String::new() };
+        let heard = if self.heard.is_empty() { &self.also } else { &self.heard };
+        let heard = if expects { heard.text() } else { String::new() };
         self.outcomes.push(Outcome { step: self.at, at: now, failure, heard });
     }
 
@@ -279,10 +292,13 @@ impl Actor {
 
     fn missing(&self, phrases: &[String]) -> Option<String> {
         if phrases.is_empty() {
-            return self.heard.is_empty().then(|| "anything".to_owned());
+            return (self.heard.is_empty() && self.also.is_empty()).then(|| "anything".to_owned());
         }
-        let missing: Vec<String> =
-            phrases.iter().filter(|p| !self.heard.contains(p)).map(|p| format!("\"{p}\"")).collect();
+        let missing: Vec<String> = phrases
+            .iter()
+            .filter(|p| !self.heard.contains(p) && !self.also.contains(p))
+            .map(|p| format!("\"{p}\""))
+            .collect();
         (!missing.is_empty()).then(|| missing.join(" and "))
     }
 }

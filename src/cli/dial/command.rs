@@ -241,7 +241,11 @@ fn prepare_work(args: &Args) -> Result<Piecework, String> {
     let listens = script.steps.iter().any(|s| matches!(s.action, Action::Expect { .. }));
     let ear = if listens {
         let plan = EarPlan { expected, phrases: script.phrases.clone(), pronounce: script.pronounce.clone() };
-        Some(Ear::open(&assets, &plan).map_err(|e| e.to_string())?)
+        let ear = Ear::open(&assets, &plan).map_err(|e| e.to_string())?;
+        if let Some(note) = ear.note() {
+            print(args.quiet, &format!("the ear hears less well than it could: {note}"));
+        }
+        Some(ear)
     } else {
         None
     };

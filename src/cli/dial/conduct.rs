@@ -150,10 +150,13 @@ pub async fn conduct(mut phone: Phone, frames: Receiver<Frame>, mut work: Piecew
 fn hear(pieces: &Receiver<Result<Piece, EarError>>, actor: &mut Actor, live: &mut Live) -> Option<String> {
     for piece in pieces.try_iter() {
         match piece {
-            Ok(piece) if piece.text.is_empty() => live.say(piece.from, "agent", "(no words)"),
             Ok(piece) => {
-                live.say(piece.from, "agent", &piece.text[..]);
-                actor.handle_words(piece.from, &piece.text);
+                let shown = [&piece.text, &piece.also].into_iter().find(|text| !text.is_empty());
+                live.say(piece.from, "agent", shown.map_or("(no words)", |text| &text[..]));
+                if shown.is_some() {
+                    actor.handle_words(piece.from, &piece.text);
+                    actor.handle_other_reading(piece.from, &piece.also);
+                }
             }
             Err(error) => return Some(format!("the ear failed: {error}")),
         }

@@ -1,9 +1,11 @@
 //! The caller's ear. Purpose: turn what the agent said into words, so that a script can expect them. Owner: the ear's own
 //! thread ([`listen`]); [`Ear`] itself does what it is told, frame by frame.
 //!
-//! It hears narrowly: its language model is made from the script's expectations, the script's `phrases` and a list of
-//! common sentences, with every number in them standing for any number from 0 to 999. So it has no reason to hear
-//! "seven records" where "seventeen records" was said; and it cannot hear words that nobody expects.
+//! Two recognisers hear each piece, because each mishears what the other does not. The one of whole turns (Moonshine) knows
+//! English and nothing of the script. The other hears narrowly: its language model is made from the script's expectations,
+//! the script's `phrases` and a list of common sentences, with every number in them standing for any number from 0 to 999. So
+//! neither has a reason to hear "seven records" where "seventeen records" was said. Where one of them is not installed the
+//! other serves alone, and [`Ear::note`] says so.
 //! Deliberately absent: deciding whether an expectation is met (that is `act`).
 
 use std::collections::BTreeMap;
@@ -12,7 +14,7 @@ use std::time::Duration;
 
 use callwright_dsp::widen::Widener;
 use callwright_models::Assets;
-use callwright_models::asr::{AsrError, Decoder, DecoderPlan, PocketSphinx, Search, Tuning};
+use callwright_models::asr::{AsrError, Decoder, DecoderPlan, Moonshine, PocketSphinx, Search, Tuning, Unguided};
 use crossbeam_channel::{Receiver, Sender};
 
 use super::band;
@@ -25,10 +27,12 @@ use crate::time::Tick;
 
 /// Quiet for this long ends a piece of speech.
 pub const PIECE_ENDS: Duration = Duration::from_millis(500);
-/// A piece longer than this is cut: a tone or music would never end.
-const PIECE_MAX: Duration = Duration::from_secs(40);
+/// A piece longer than this is cut: a tone or music would never end, and the recogniser of whole turns takes no more.
+const PIECE_MAX: Duration = Duration::from_secs(28);
 /// Audio before the first audible window that the recogniser gets as well.
 const PRE_ROLL_FRAMES: usize = 12;
+/// Texts that the recogniser of whole turns pursues at once.
+const WIDTH: usize = 4;
 /// Stands for any number in a sentence.
 const NUMBER: &str = "#";
 /// Stands for any of [`THINGS`] in the list of common sentences.
@@ -117,18 +121,65 @@ pub struct Piece {
     pub to: Tick,
     /// Words, lower case.
     pub text: String,
+    /// The same as the other recogniser heard it; empty where there is one only.
+    pub also: String,
     /// 0–1.
     pub confidence: f32,
 }
 
-/// The recogniser with its segmentation.
+/// What knows the script only.
 #[derive(Debug)]
-pub struct Ear {
+struct Narrow {
     decoder: Decoder,
     mean: Option<String>,
     widener: Widener,
+}
+
+/// What knows English, with the piece so far.
+#[derive(Debug)]
+struct Wide {
+    model: Moonshine,
+    piece: Vec<i16>,
+}
+
+/// The recognisers with their segmentation; at least one of them.
+#[derive(Debug)]
+pub struct Ear {
+    narrow: Option<Narrow>,
+    wide: Option<Wide>,
+    note: Option<String>,
     pre_roll: Vec<Frame>,
     open: Option<(Tick, Tick)>,
+}
+
+impl Narrow {
+    fn open(assets: &Assets, plan: &EarPlan) -> Result<Self, EarError> {
+        let engine = PocketSphinx::load(assets).map_err(AsrError::from)?;
+        let model = language_model(&sentences(plan));
+        let pronunciations = pronunciations(&engine, &model, plan)?;
+        // A lower weight of the model than usual: the sound decides, above all between numbers.
+        let tuning = Tuning { second_pass: true, language_weight: 5.0, ..Tuning::default() };
+        let searches = vec![("agent", Search::LanguageModel(model.to_arpa()))];
+        let decoder = engine.decoder(&DecoderPlan { pronunciations, searches, tuning })?;
+        Ok(Self { decoder, mean: None, widener: Widener::new(band::learn(assets)) })
+    }
+
+    fn end(&mut self) -> (String, f32) {
+        let heard = self.decoder.finish();
+        self.mean = self.decoder.cepstral_mean();
+        (heard.text, heard.confidence)
+    }
+}
+
+impl Wide {
+    fn open(assets: &Assets) -> Result<Self, AsrError> {
+        Ok(Self { model: Moonshine::load(assets, 1)?, piece: Vec::new() })
+    }
+
+    fn end(&mut self) -> Result<(String, f32), EarError> {
+        let heard = self.model.recognise(&std::mem::take(&mut self.piece), &Unguided, WIDTH)?;
+        Ok((heard.text, heard.confidence))
+    }
 }
 
 impl Ear {
@@ -137,15 +188,21 @@ impl Ear {
     /// # Errors
     /// [`EarError`] names what to install or to add to the script.
     pub fn open(assets: &Assets, plan: &EarPlan) -> Result<Self, EarError> {
-        let engine = PocketSphinx::load(assets).map_err(AsrError::from)?;
-        let model = language_model(&sentences(plan));
-        let pronunciations = pronunciations(&engine, &model, plan)?;
-        // A lower weight of the model than usual: the sound decides, above all between numbers.
-        let tuning = Tuning { second_pass: true, language_weight: 5.0, ..Tuning::default() };
-        let searches = vec![("agent", Search::LanguageModel(model.to_arpa()))];
-        let decoder = engine.decoder(&DecoderPlan { pronunciations, searches, tuning })?;
-        let widener = Widener::new(band::learn(assets));
-        Ok(Self { decoder, mean: None, widener, pre_roll: Vec::new(), open: None })
+        let (narrow, wide) = (Narrow::open(assets, plan), Wide::open(assets));
+        let (narrow, wide, note) = match (narrow, wide) {
+            (Ok(narrow), Ok(wide)) => (Some(narrow), Some(wide), None),
+            // A script that lacks something is mended, not put up with.
+            (Err(error @ EarError::Words(..)), _) | (Err(error), Err(_)) => return Err(error),
+            (Ok(narrow), Err(error)) => (Some(narrow), None, Some(error.to_string())),
+            (Err(error), Ok(wide)) => (None, Some(wide), Some(error.to_string())),
+        };
+        Ok(Self { narrow, wide, note, pre_roll: Vec::new(), open: None })
+    }
+
+    /// Why one of the recognisers is not there, with what mends it.
+    #[must_use]
+    pub fn note(&self) -> Option<&str> {
+        self.note.as_deref()
     }
 
     /// Takes the next frame; returns a piece when one has just ended.
@@ -167,7 +224,9 @@ impl Ear {
                 Ok(None)
             }
             (None, Some(span)) => {
-                self.decoder.start(self.mean.as_deref())?;
+                if let Some(narrow) = &mut self.narrow {
+                    narrow.decoder.start(narrow.mean.as_deref())?;
+                }
                 for frame in std::mem::take(&mut self.pre_roll) {
                     self.decode(&frame.pcm[..frame.len])?;
                 }
@@ -180,7 +239,7 @@ impl Ear {
                 let to = audible.map_or(last, |(_, to)| to);
                 self.open = Some((from, to));
                 if frame.at.since(to) >= PIECE_ENDS || frame.at.since(from) >= PIECE_MAX {
-                    return Ok(self.end());
+                    return self.end();
                 }
                 Ok(None)
             }
@@ -188,15 +247,27 @@ impl Ear {
     }
 
     /// Ends a piece that is still open.
-    pub fn end(&mut self) -> Option<Piece> {
-        let (from, to) = self.open.take()?;
-        let heard = self.decoder.finish();
-        self.mean = self.decoder.cepstral_mean();
-        Some(Piece { from, to, text: heard.text, confidence: heard.confidence })
+    ///
+    /// # Errors
+    /// [`EarError::Engine`] when the engine fails.
+    pub fn end(&mut self) -> Result<Option<Piece>, EarError> {
+        let Some((from, to)) = self.open.take() else { return Ok(None) };
+        let narrow = self.narrow.as_mut().map(Narrow::end);
+        let wide = self.wide.as_mut().map(Wide::end).transpose()?;
+        let mut readings = narrow.into_iter().chain(wide);
+        let (text, confidence) = readings.next().unwrap_or_default();
+        let also = readings.next().map(|(text, _)| text).unwrap_or_default();
+        Ok(Some(Piece { from, to, text, also, confidence }))
     }
 
     fn decode(&mut self, pcm: &[i16]) -> Result<(), EarError> {
-        Ok(self.decoder.process(&self.widener.process(pcm))?)
+        if let Some(wide) = &mut self.wide {
+            wide.piece.extend_from_slice(pcm);
+        }
+        if let Some(narrow) = &mut self.narrow {
+            narrow.decoder.process(&narrow.widener.process(pcm))?;
+        }
+        Ok(())
     }
 }
 
@@ -217,8 +288,8 @@ pub fn listen(mut ear: Ear, frames: &Receiver<Frame>, pieces: &Sender<Result<Pie
             }
         }
     }
-    if let Some(piece) = ear.end() {
-        drop(pieces.send(Ok(piece)));
+    if let Some(piece) = ear.end().transpose() {
+        drop(pieces.send(piece));
     }
 }
 
@@ -358,7 +429,7 @@ mod tests {
             frame.pcm[..chunk.len()].copy_from_slice(chunk);
             pieces.extend(ear.hear(&frame).unwrap());
         }
-        pieces.extend(ear.end());
+        pieces.extend(ear.end().unwrap());
         pieces
     }
 
@@ -371,10 +442,24 @@ mod tests {
         Flite::load(&Assets::locate(), "slt").unwrap()
     }
 
-    fn words(ear: &mut Ear, voice: &mut Flite, text: &str) -> Heard {
-        let mut heard = Heard::default();
+    /// As both recognisers hear it.
+    struct Both([Heard; 2]);
+
+    impl Both {
+        fn contains(&self, phrase: &str) -> bool {
+            self.0.iter().any(|heard| heard.contains(phrase))
+        }
+
+        fn text(&self) -> String {
+            self.0.each_ref().map(Heard::text).join(" / ")
+        }
+    }
+
+    fn words(ear: &mut Ear, voice: &mut Flite, text: &str) -> Both {
+        let mut heard = Both(Default::default());
         for piece in hear(ear, &on_the_line(voice, text)) {
-            heard.push(&piece.text);
+            heard.0[0].push(&piece.text);
+            heard.0[1].push(&piece.also);
         }
         heard
     }
@@ -394,7 +479,7 @@ mod tests {
                 if right && others == 0 && heard.contains("5 APIs live") && heard.contains("deployed") {
                     break;
                 }
-                misheard.push(heard.text().to_owned());
+                misheard.push(heard.text());
             }
             if misheard.len() == 2 {
                 wrong.push(format!("{n}: {misheard:?}"));

@@ -24,8 +24,10 @@ pub fn time_of_day(words: &[&str]) -> Option<TimeOfDay> {
         _ => {}
     }
     let (words, afternoon) = match words {
-        [rest @ .., "a", "m"] | [rest @ .., "in", "the", "morning"] => (rest, Some(false)),
-        [rest @ .., "p", "m"] | [rest @ .., "in", "the", "afternoon" | "evening"] => (rest, Some(true)),
+        [rest @ .., "a", "m"] | [rest @ .., "am"] | [rest @ .., "in", "the", "morning"] => (rest, Some(false)),
+        [rest @ .., "p", "m"] | [rest @ .., "pm"] | [rest @ .., "in", "the", "afternoon" | "evening"] => {
+            (rest, Some(true))
+        }
         _ => (words, None),
     };
     let (hour, minute) = match words {
@@ -77,6 +79,7 @@ mod tests {
         assert_eq!(read("quarter to one"), Some((765, false)));
         assert_eq!(read("eight thirty p m"), Some((1230, true)));
         assert_eq!(read("twelve a m"), Some((0, true)));
+        assert_eq!(read("eight thirty pm"), Some((1230, true)), "as recognisers write it");
         assert_eq!(read("at nine oh five"), Some((545, false)));
         assert_eq!(read("five o'clock in the afternoon"), Some((1020, true)));
         assert_eq!(read("noon"), Some((720, true)));

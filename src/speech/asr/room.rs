@@ -74,6 +74,8 @@ struct Kept {
     started: MediaTime,
     until: MediaTime,
     samples: Vec<i16>,
+    /// Samples of quiet at its end.
+    quiet: usize,
     owed: Vec<Owed>,
 }
 
@@ -127,15 +129,15 @@ impl Room {
                 }
                 self.begin(call, expectation, started, events);
             }
-            Job::Audio { call, samples, until, owed } => match self.unfinished(call) {
+            Job::Audio { call, samples, until, quiet, owed } => match self.unfinished(call) {
                 Some(waiting) => {
                     if let Some(kept) = &mut waiting.kept {
                         kept.samples.extend_from_slice(&samples);
-                        kept.until = until;
+                        (kept.until, kept.quiet) = (until, quiet);
                         kept.owed.push(owed);
                     }
                 }
-                None => self.accept(call, &samples, until, vec![owed]),
+                None => self.accept(call, &samples, until, quiet, vec![owed]),
             },
             Job::End { call, started, ended, asked } => {
                 let end = End { started, ended, asked };
@@ -246,7 +248,7 @@ impl Room {
     fn begin(&mut self, call: CallId, expectation: Expectation, started: MediaTime, events: mpsc::Sender<SpeechEvent>) {
         // A turn that is still open has lost its end to a full channel.
         self.cancel(call);
-        let kept = Kept { expectation, started, until: started, samples: Vec::new(), owed: Vec::new() };
+        let kept = Kept { expectation, started, until: started, samples: Vec::new(), quiet: 0, owed: Vec::new() };
         let waiting = Waiting { call, events, end: None, kept: Some(kept) };
         // Behind those who came before, and behind an earlier turn of the same call: answers come in order.
         let at_once =
@@ -303,7 +305,7 @@ impl Room {
             owed: Vec::new(),
         });
         if !kept.samples.is_empty() {
-            self.accept(call, &kept.samples, kept.until, kept.owed);
+            self.accept(call, &kept.samples, kept.until, kept.quiet, kept.owed);
         }
         let Some(end) = end else { return };
         if self.hearing(call).is_some() {
@@ -314,9 +316,14 @@ impl Room {
         }
     }
 
-    fn accept(&mut self, call: CallId, samples: &[i16], until: MediaTime, owed: Vec<Owed>) {
+    fn accept(&mut self, call: CallId, samples: &[i16], until: MediaTime, quiet: usize, owed: Vec<Owed>) {
         let Some(place) = self.hearing(call) else { return };
-        match self.ask(|engine| engine.accept(place, samples)) {
+        let accepted = self.ask(|engine| {
+            let outcome = engine.accept(place, samples);
+            engine.quiet(place, quiet);
+            outcome
+        });
+        match accepted {
             Ok(outcome) => {
                 let Place::Hearing(turn) = &mut self.places[place] else { return };
                 turn.since_partial += samples.len();
@@ -345,11 +352,14 @@ impl Room {
 
     fn tell_partials(&mut self) {
         for place in 0..self.places.len() {
-            let Place::Hearing(turn) = &mut self.places[place] else { continue };
-            if turn.since_partial < PARTIAL_SAMPLES {
+            let Place::Hearing(turn) = &self.places[place] else { continue };
+            let long_ago = turn.since_partial >= PARTIAL_SAMPLES;
+            if !long_ago && !self.ask(|engine| engine.has_news(place)).unwrap_or(false) {
                 continue;
             }
-            turn.since_partial = 0;
+            if let Place::Hearing(turn) = &mut self.places[place] {
+                turn.since_partial = 0;
+            }
             match self.ask(|engine| engine.partial(place)) {
                 Ok(text) => {
                     let Place::Hearing(turn) = &mut self.places[place] else { continue };

@@ -16,28 +16,31 @@ pub(super) fn hears(ask: &Ask<'_>) -> Result<Opened<Recognisers>, Unavailable> {
     let cloud = ask.clouds.get().map_err(Unavailable::because)?;
     let hearing = provider::hearing(provider, &cloud, ProviderConfig { model, ..config }, ask.vocabulary)
         .map_err(Unavailable::because)?;
+    let mut failed: Vec<Unavailable> = Vec::new();
     let local = recogniser_candidates(&EngineChoice::default(), ask.config).into_iter().find_map(|choice| {
         let ask = Ask { choice: &choice, ..*ask };
-        open(RECOGNISERS, &ask).ok()
+        open(RECOGNISERS, &ask).map_err(|why| failed.push(why)).ok()
     });
     let name = provider.name();
+    let places = ask.config.recognisers.max(1);
     match local {
         Some(local) => Ok(Opened {
             engine: local
                 .engine
                 .into_iter()
                 .map(|local| {
-                    let remote = Box::new(hearing.recogniser(local.places()));
+                    let remote = Box::new(hearing.recogniser(places.min(local.places())));
                     Box::new(WithLocal::new(name, remote, local)) as Box<_>
                 })
                 .collect(),
             name: format!("{name}, behind it {}", local.name),
-            limited: false,
-            note: String::new(),
-            mend: None,
+            // What should stand there and cannot is said, too.
+            limited: !failed.is_empty(),
+            note: failed.iter().map(|failed| failed.why.as_str()).collect::<Vec<_>>().join("; "),
+            mend: failed.into_iter().find_map(|failed| failed.mend),
         }),
         None => Ok(Opened {
-            engine: vec![Box::new(hearing.recogniser(ask.config.recognisers.max(1)))],
+            engine: vec![Box::new(hearing.recogniser(places))],
             name: name.to_owned(),
             limited: true,
             note: "nothing on this machine hears when it does not".into(),

@@ -10,10 +10,10 @@
 use super::ProviderConfig;
 use super::failure::ProviderError;
 use super::key::{header, redact};
-use super::plain::confidence;
 use super::request::{client, endpoint};
 use super::socket::{Incoming, Socket};
 use super::turns::{Hearing, Listener, Turn};
+use crate::speech::plain::confidence;
 use callwright_models::asr::{Hypothesis, Word};
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::{Client, Url};
@@ -283,6 +283,7 @@ impl Assembly {
             frames: self.words.last().map_or(0, |word| word.end_ms / 10),
             words: self.words,
             alternatives: self.alternatives,
+            complete: None,
         }
     }
 }

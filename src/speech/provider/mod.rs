@@ -16,7 +16,6 @@
 //! | `gate`, `breaker` | `Gate`: when a provider is asked, and what it costs |
 //! | `failure` | why a provider did not do its part |
 //! | `socket`, `lines` | WebSockets, lines out of streams |
-//! | `plain` | what providers write, as the dialogue reads it (pure) |
 //! | `key` | a key on its way into a request |
 //!
 //! Owning threads: engines belong to a recogniser thread or a mouth; their tasks to "cloud". Invariants: no recogniser
@@ -40,7 +39,6 @@ mod key;
 mod lines;
 mod openai_speech;
 mod openai_transcribe;
-mod plain;
 mod request;
 mod socket;
 mod turns;

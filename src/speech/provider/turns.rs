@@ -7,9 +7,9 @@
 use super::cloud::Cloud;
 use super::failure::ProviderError;
 use super::gate::{Gate, Permit};
-use super::plain::{plain, plain_hypothesis};
 use crate::conversation::Expectation;
 use crate::limits::{PROVIDER_CHUNKS_MAX, UTTERANCE_MAX};
+use crate::speech::plain::{plain, plain_hypothesis};
 use crate::speech::recogniser::{Finished, LineMemory, Recogniser};
 use callwright_models::asr::Hypothesis;
 use crossbeam_channel::{Receiver, Sender};

@@ -26,6 +26,8 @@ struct Seat {
     expectation: Expectation,
     memory: LineMemory,
     samples: Vec<i16>,
+    /// Of them, those at the end in which nothing was said.
+    quiet: usize,
     /// Samples that the local engine has.
     caught_up: usize,
     heard: Heard,
@@ -96,6 +98,7 @@ impl Recogniser for WithLocal {
             expectation,
             memory: memory.clone(),
             samples: Vec::new(),
+            quiet: 0,
             caught_up: 0,
             heard: Heard::Remotely,
             ended: false,
@@ -125,6 +128,21 @@ impl Recogniser for WithLocal {
         Ok(())
     }
 
+    fn quiet(&mut self, place: usize, samples: usize) {
+        if let Some(seat) = self.seats[place].as_mut() {
+            seat.quiet = samples;
+        }
+    }
+
+    fn is_behind(&self, place: usize) -> bool {
+        let locally = self.seats[place].as_ref().is_some_and(|seat| matches!(seat.heard, Heard::Locally));
+        locally && self.local.is_behind(place)
+    }
+
+    fn orders_at_once(&self) -> usize {
+        self.remote.orders_at_once().min(self.local.orders_at_once())
+    }
+
     fn advance(&mut self) {
         self.remote.advance();
         for (place, seat) in self.seats.iter_mut().enumerate() {
@@ -137,12 +155,20 @@ impl Recogniser for WithLocal {
             {
                 tracing::warn!("the local engine: {what}");
             }
-            if seat.ended && seat.caught_up == seat.samples.len() {
-                seat.told = true;
-                self.local.finish(place);
+            if seat.caught_up == seat.samples.len() {
+                self.local.quiet(place, seat.quiet);
+                if seat.ended {
+                    seat.told = true;
+                    self.local.finish(place);
+                }
             }
         }
         self.local.advance();
+    }
+
+    fn has_news(&self, place: usize) -> bool {
+        let locally = self.seats[place].as_ref().is_some_and(|seat| matches!(seat.heard, Heard::Locally));
+        locally && self.local.has_news(place)
     }
 
     fn partial(&mut self, place: usize) -> String {

@@ -2,7 +2,8 @@
 //!
 //! | file | engine |
 //! |---|---|
-//! | `pocketsphinx` | the embedded one, words of the agent's domain only |
+//! | `moonshine` | the embedded one of people's speech: whole turns, decoded again while they last |
+//! | `pocketsphinx` | the one behind it, words of the agent's domain only |
 //! | `streaming` | packs that hear as the caller speaks |
 //! | `offline` | packs that hear whole turns |
 //!
@@ -11,6 +12,7 @@
 //! every [`Recogniser::finish`] is answered by one result of [`Recogniser::poll_finished`], if need be a failure; a place is
 //! free again after that result, or after [`Recogniser::abandon`]. Deliberately absent: which call sits where (`asr`).
 
+pub(super) mod moonshine;
 pub(super) mod offline;
 #[cfg(test)]
 #[path = "../../../models/tests/fixture/mod.rs"]
@@ -20,6 +22,9 @@ pub(super) mod streaming;
 
 use crate::conversation::Expectation;
 use callwright_models::asr::Hypothesis;
+
+/// Half a second of one caller, so that partials and results are never far behind.
+const ORDERS_AT_ONCE: usize = 16;
 
 /// What an engine has learnt of a call's line and speaker, in a form of its own; kept with the call between its turns.
 pub(super) type LineMemory = Option<String>;
@@ -43,6 +48,15 @@ pub(super) trait Recogniser: Send {
     /// The next samples, 8 kHz. Engines that work turn by turn may decode here. An error is said once and ends nothing.
     fn accept(&mut self, place: usize, samples: &[i16]) -> Result<(), String>;
 
+    /// Nothing was said in the last so many samples that were accepted; told after each piece of which it is known. Engines
+    /// of whole turns decode in pauses.
+    fn quiet(&mut self, _place: usize, _samples: usize) {}
+
+    /// Orders that its thread takes before it looks at the engine again.
+    fn orders_at_once(&self) -> usize {
+        ORDERS_AT_ONCE
+    }
+
     /// Decodes what was accepted, all places together where that is cheaper. Called after each batch of orders.
     fn advance(&mut self) {}
 
@@ -51,7 +65,12 @@ pub(super) trait Recogniser: Send {
         false
     }
 
-    /// Words so far. Called at most every 160 ms of audio a place, after `advance`.
+    /// [`partial`](Self::partial) has something new to say and costs nothing, so that it is asked at once.
+    fn has_news(&self, _place: usize) -> bool {
+        false
+    }
+
+    /// Words so far. Called at most every 160 ms of audio a place, after `advance`; sooner when there is news.
     fn partial(&mut self, place: usize) -> String;
 
     /// The turn is over. The result comes through [`poll_finished`](Self::poll_finished), at once or later.

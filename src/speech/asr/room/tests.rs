@@ -189,7 +189,7 @@ impl Rig {
         said.extend(&samples);
         let until = MediaTime(u64::from(sample as u16));
         let owed = Owed::default();
-        self.room.handle(Job::Audio { call: CallId(call), samples: samples.into_boxed_slice(), until, owed });
+        self.room.handle(Job::Audio { call: CallId(call), samples: samples.into_boxed_slice(), until, quiet: 0, owed });
     }
 
     fn end(&mut self, call: u64) {

@@ -1,5 +1,6 @@
-//! What a provider writes, as the dialogue reads it, and how sure it is (pure). Purpose: lower-case words without punctuation, figures as
-//! words: the form in which the embedded recogniser hears. Deliberately absent: what the words mean.
+//! What engines write, as the dialogue reads it, and how sure they are (pure). Purpose: lower-case words without
+//! punctuation, figures as words ("10:15" is "ten fifteen"): one form, whoever heard. Invariant: plain words stay as they
+//! are. Deliberately absent: what the words mean.
 
 use crate::conversation::Expectation;
 use crate::conversation::spoken::SMALL;
@@ -7,7 +8,7 @@ use crate::speech::normalise;
 use callwright_models::asr::Hypothesis;
 
 /// A result in plain words. Its word times are kept as they are.
-pub(super) fn plain_hypothesis(heard: Hypothesis, expectation: Expectation) -> Hypothesis {
+pub(in crate::speech) fn plain_hypothesis(heard: Hypothesis, expectation: Expectation) -> Hypothesis {
     Hypothesis {
         text: plain(&heard.text, expectation),
         alternatives: heard.alternatives.iter().map(|other| plain(other, expectation)).collect(),
@@ -16,7 +17,7 @@ pub(super) fn plain_hypothesis(heard: Hypothesis, expectation: Expectation) -> H
 }
 
 /// Geometric mean of probabilities; zero when there are none.
-pub(super) fn confidence(probabilities: impl Iterator<Item = f32>) -> f32 {
+pub(in crate::speech) fn confidence(probabilities: impl Iterator<Item = f32>) -> f32 {
     let (mut logs, mut count) = (0.0_f32, 0_u32);
     for probability in probabilities.filter(|probability| !probability.is_nan()) {
         logs += probability.clamp(1e-6, 1.0).ln();
@@ -26,11 +27,16 @@ pub(super) fn confidence(probabilities: impl Iterator<Item = f32>) -> f32 {
 }
 
 /// A text in plain words. Where digits are expected, every figure is a word of its own.
-pub(super) fn plain(text: &str, expectation: Expectation) -> String {
+pub(in crate::speech) fn plain(text: &str, expectation: Expectation) -> String {
     let mut words: Vec<String> = Vec::new();
-    for written in text.split_whitespace() {
+    let mut pieces = text.split_whitespace().peekable();
+    while let Some(written) = pieces.next() {
         let figures = written.bytes().any(|octet| octet.is_ascii_digit());
-        if figures && matches!(expectation, Expectation::Digits { .. }) {
+        let amount = pieces.peek().and_then(|unit| price(written, unit));
+        if let Some(amount) = amount {
+            pieces.next();
+            words.extend(normalise(&amount).into_iter().flat_map(|word| letters(&word.spoken)));
+        } else if figures && matches!(expectation, Expectation::Digits { .. }) {
             words.extend(
                 written.bytes().filter(u8::is_ascii_digit).map(|digit| SMALL[usize::from(digit - b'0')].to_owned()),
             );
@@ -42,6 +48,19 @@ pub(super) fn plain(text: &str, expectation: Expectation) -> String {
         }
     }
     words.join(" ")
+}
+
+/// An amount whose unit some engines write behind it ("14.50 dollars"), as it is written elsewhere.
+fn price(amount: &str, unit: &str) -> Option<String> {
+    let sign = match unit {
+        "dollars" => '$',
+        "euros" => '€',
+        "pounds" => '£',
+        _ => return None,
+    };
+    let (whole, cents) = amount.split_once('.')?;
+    let figures = |part: &str| !part.is_empty() && part.bytes().all(|octet| octet.is_ascii_digit());
+    (figures(whole) && cents.len() == 2 && figures(cents)).then(|| format!("{sign}{amount}"))
 }
 
 /// The words of a piece without figures: "read-back," is two, "C.R.M." is one.
@@ -73,6 +92,9 @@ mod tests {
             ("A read-back, then \"yes\".", "a read back then yes"),
             ("It costs $5.", "it costs five dollars"),
             ("Call me at 9:30.", "call me at nine thirty"),
+            ("It was $14.50.", "it was fourteen dollars and fifty cents"),
+            ("14.50 dollars a month", "fourteen dollars and fifty cents a month"),
+            ("1200 euros on the 3rd", "one thousand two hundred euros on the third"),
             ("", ""),
             ("… — ?!", ""),
             ("'Tis the customers' CRM", "tis the customers crm"),

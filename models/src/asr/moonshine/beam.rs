@@ -1,0 +1,251 @@
+//! The search for the best text (pure). Purpose: the likeliest texts by the model's probabilities and by a guide that knows
+//! the language of the caller. Owning thread: the engine's. Invariants: a step costs one run of the model whatever the
+//! width; what the model or a guide answers (not-a-numbers too) ends in a text or in none, never in a panic; a text that
+//! runs in circles is cut. Deliberately absent: what tokens sound like, times, when a text is too unlikely to be believed.
+//!
+//! A guide can lift a token that the model does not rank first, so more tokens are offered to it than texts are kept.
+
+use super::tokens::{END, Pieces, START};
+use std::cmp::Ordering;
+
+/// What is known of the language: added to the model's own log probability while texts are extended.
+pub trait Guide {
+    /// What it remembers of a text.
+    type State: Clone;
+    /// Before the first piece.
+    fn start(&self) -> Self::State;
+    /// `piece`: text that a token appends (a leading blank begins a word; empty for a part of a character). Returns the next
+    /// state and a bonus (natural log, may be negative).
+    fn extend(&self, state: &Self::State, piece: &str) -> (Self::State, f32);
+    /// Bonus for ending here.
+    fn end(&self, state: &Self::State) -> f32;
+}
+
+/// Nothing is known of the language: the model alone decides.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unguided;
+
+impl Guide for Unguided {
+    type State = ();
+
+    fn start(&self) -> Self::State {}
+
+    fn extend(&self, (): &(), _piece: &str) -> ((), f32) {
+        ((), 0.0)
+    }
+
+    fn end(&self, (): &()) -> f32 {
+        0.0
+    }
+}
+
+/// One more token of one text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Continuation {
+    /// Row of the run before that it continues; 0 in the first.
+    pub(super) row: usize,
+    /// What it appends.
+    pub(super) token: u32,
+}
+
+/// A model that writes token by token.
+pub(super) trait Steps {
+    type Error;
+    /// Unnormalised log probabilities of what follows each, one vocabulary after the other.
+    fn step(&mut self, asked: &[Continuation]) -> Result<&[f32], Self::Error>;
+}
+
+/// How far to search.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Plan {
+    /// Texts that are kept; 1 is greedy.
+    pub(super) width: usize,
+    /// Tokens after which a text is cut.
+    pub(super) tokens: usize,
+}
+
+/// A text.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Reading {
+    /// Without start and end.
+    pub(super) tokens: Vec<u32>,
+    /// Natural log of each token's probability by the model.
+    pub(super) log_probabilities: Vec<f32>,
+    /// That of the end; 0 when it was cut.
+    pub(super) end: f32,
+    /// Model and guide together.
+    pub(super) score: f32,
+    /// It ran in circles, and was cut after the first round.
+    pub(super) circular: bool,
+}
+
+/// Tokens of each text that are offered to the guide, at least.
+const OFFERED: usize = 16;
+/// A text that is this much less likely than one that has ended (natural log) is not pursued.
+const HOPELESS: f32 = 6.0;
+/// Longest round of tokens that is looked for.
+const ROUND_MAX: usize = 16;
+
+struct Beam<S> {
+    tokens: Vec<u32>,
+    log_probabilities: Vec<f32>,
+    /// Sum of them and of the guide's bonuses.
+    score: f32,
+    state: S,
+}
+
+struct Candidate<S> {
+    row: usize,
+    token: u32,
+    log_probability: f32,
+    score: f32,
+    /// `None` at the end of a text.
+    state: Option<S>,
+}
+
+/// The likeliest texts, the best first; none when the model answers nothing usable.
+///
+/// # Errors
+/// The model's.
+pub(super) fn search<M: Steps, G: Guide>(
+    model: &mut M,
+    pieces: &Pieces,
+    guide: &G,
+    plan: Plan,
+) -> Result<Vec<Reading>, M::Error> {
+    let width = plan.width.max(1);
+    let offered = OFFERED.max(2 * width);
+    let mut beams = vec![Beam { tokens: Vec::new(), log_probabilities: Vec::new(), score: 0.0, state: guide.start() }];
+    let mut asked = vec![Continuation { row: 0, token: START }];
+    let mut done: Vec<Reading> = Vec::new();
+    let mut likeliest: Vec<(u32, f32)> = Vec::with_capacity(offered + 1);
+    let mut candidates: Vec<Candidate<G::State>> = Vec::new();
+    for _ in 0..plan.tokens {
+        let logits = model.step(&asked)?;
+        let vocabulary = (logits.len() / asked.len()).max(1);
+        candidates.clear();
+        for (row, (beam, logits)) in beams.iter().zip(logits.chunks_exact(vocabulary)).enumerate() {
+            best_of(logits, offered, &mut likeliest);
+            for &(token, log_probability) in &likeliest {
+                let (state, bonus) = if token == END {
+                    (None, guide.end(&beam.state))
+                } else {
+                    let Some(piece) = pieces.text(token) else { continue };
+                    let (state, bonus) = guide.extend(&beam.state, piece);
+                    (Some(state), bonus)
+                };
+                let score = beam.score + log_probability + bonus;
+                if score.is_finite() {
+                    candidates.push(Candidate { row, token, log_probability, score, state });
+                }
+            }
+        }
+        candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
+        let mut next: Vec<Beam<G::State>> = Vec::with_capacity(width);
+        asked.clear();
+        for (rank, candidate) in candidates.drain(..).enumerate() {
+            let before = &beams[candidate.row];
+            let Some(state) = candidate.state else {
+                // An end that others beat is not one: each text has one in every step.
+                if rank < width {
+                    done.push(Reading {
+                        tokens: before.tokens.clone(),
+                        log_probabilities: before.log_probabilities.clone(),
+                        end: candidate.log_probability,
+                        score: candidate.score,
+                        circular: false,
+                    });
+                }
+                continue;
+            };
+            let mut tokens = before.tokens.clone();
+            let mut log_probabilities = before.log_probabilities.clone();
+            tokens.push(candidate.token);
+            log_probabilities.push(candidate.log_probability);
+            if let Some(length) = once_around(&tokens) {
+                tokens.truncate(length);
+                log_probabilities.truncate(length);
+                done.push(Reading { tokens, log_probabilities, end: 0.0, score: candidate.score, circular: true });
+                continue;
+            }
+            asked.push(Continuation { row: candidate.row, token: candidate.token });
+            next.push(Beam { tokens, log_probabilities, score: candidate.score, state });
+            if next.len() == width {
+                break;
+            }
+        }
+        beams = next;
+        let best = done.iter().filter(|reading| !reading.circular).map(|reading| reading.score).reduce(f32::max);
+        let hopeless = best.is_some_and(|best| beams.iter().all(|beam| beam.score < best - HOPELESS));
+        if beams.is_empty() || hopeless || done.len() >= width {
+            beams.clear();
+            break;
+        }
+    }
+    // Those that were still being written when the tokens ran out.
+    done.extend(beams.into_iter().map(|beam| Reading {
+        tokens: beam.tokens,
+        log_probabilities: beam.log_probabilities,
+        end: 0.0,
+        score: beam.score,
+        circular: false,
+    }));
+    done.sort_by(order);
+    Ok(done)
+}
+
+/// The best first; a text that was cut only where there is no other.
+fn order(a: &Reading, b: &Reading) -> Ordering {
+    a.circular.cmp(&b.circular).then(b.score.total_cmp(&a.score))
+}
+
+/// The `count` likeliest tokens with the log of their probabilities, the likeliest first; the end is always among them.
+fn best_of(logits: &[f32], count: usize, best: &mut Vec<(u32, f32)>) {
+    best.clear();
+    let top = logits.iter().copied().filter(|value| value.is_finite()).fold(f32::NEG_INFINITY, f32::max);
+    if !top.is_finite() {
+        return;
+    }
+    let mut total = 0.0_f32;
+    let mut least = f32::NEG_INFINITY;
+    for (token, &value) in (0_u32..).zip(logits) {
+        // What is 24 nats less likely adds nothing that can be seen; a comparison with not-a-number is false.
+        if value > top - 24.0 && value.is_finite() {
+            total += (value - top).exp();
+            if value > least || best.len() < count {
+                let place = best.partition_point(|(_, other)| *other >= value);
+                best.insert(place, (token, value));
+                best.truncate(count);
+                if best.len() == count {
+                    least = best[count - 1].1;
+                }
+            }
+        }
+    }
+    if let Some(&end) = logits.get(END as usize)
+        && end.is_finite()
+        && best.iter().all(|(token, _)| *token != END)
+    {
+        best.push((END, end));
+    }
+    let total = top + total.ln();
+    for (_, value) in best {
+        *value = (*value - total).min(0.0);
+    }
+}
+
+/// Where to cut a text whose end is the same round of tokens again and again: after the first round. `None` for what people
+/// may say: they repeat a digit or a yes, but not a sentence three times in the very same words.
+fn once_around(tokens: &[u32]) -> Option<usize> {
+    (1..=ROUND_MAX).find_map(|round| {
+        let times = match round {
+            1 => 8,
+            2 => 6,
+            3..=6 => 4,
+            _ => 3,
+        };
+        let tail = tokens.len().checked_sub(round * times).map(|start| &tokens[start..])?;
+        let same = tail.iter().zip(&tail[round..]).all(|(a, b)| a == b);
+        same.then_some(tokens.len() - round * (times - 1))
+    })
+}

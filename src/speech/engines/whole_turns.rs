@@ -1,0 +1,56 @@
+//! The embedded recogniser of whole turns. Purpose: one model and one guide for each expectation a thread. Owning thread:
+//! whichever starts the plane. Invariants: a model that is missing or damaged costs this engine, with the command that mends
+//! it. Deliberately absent: when what is decoded (`recogniser`), what the guides know.
+
+use super::packs;
+use super::{Ask, Opened, Recognisers, Unavailable};
+use crate::conversation::Expectation;
+use crate::limits::{RECOGNISER_THREADS_MAX, WHOLE_TURN_PLACES_MAX};
+use crate::os::clock;
+use crate::speech::plain::plain_hypothesis;
+use crate::speech::recogniser::moonshine::{Decode, Effort, MoonshineRecogniser};
+use callwright_models::asr::{AsrError, Moonshine, Unguided};
+use callwright_models::pack::Kind;
+
+/// Texts that are pursued at once for a result.
+const RESULT_WIDTH: usize = 4;
+/// Callers who speak without a pause that a thread keeps up with: words so far of each, and a result at the end.
+const SPEAKERS_A_THREAD: usize = 6;
+
+/// Moonshine, tiny, English.
+pub(super) fn moonshine(ask: &Ask<'_>) -> Result<Opened<Recognisers>, Unavailable> {
+    let threads = threads(ask.config.recogniser_threads);
+    let mut engines: Recognisers = Vec::with_capacity(threads);
+    for _ in 0..threads {
+        let model = Moonshine::load(ask.assets, 1).map_err(|error| match error {
+            AsrError::Asset(error) => error.into(),
+            error => Unavailable { why: error.to_string(), mend: Some(super::setup()) },
+        })?;
+        let recogniser = MoonshineRecogniser::new(decoder(model), WHOLE_TURN_PLACES_MAX, Box::new(clock::monotonic));
+        engines.push(Box::new(recogniser));
+    }
+    let speakers = threads * SPEAKERS_A_THREAD;
+    Ok(Opened {
+        engine: engines,
+        name: format!("moonshine tiny-en ({threads} {})", if threads == 1 { "thread" } else { "threads" }),
+        limited: false,
+        note: format!(
+            "English; keeps up with some {speakers} callers who speak at the same moment, more are heard later"
+        ),
+        mend: packs::better(Kind::StreamingAsr),
+    })
+}
+
+/// Half of the cores: media, ears and voices have the rest.
+fn threads(wanted: usize) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    wanted.max(cores / 2).clamp(1, RECOGNISER_THREADS_MAX)
+}
+
+fn decoder(mut model: Moonshine) -> Decode {
+    Box::new(move |samples: &[i16], expectation: Expectation, effort: Effort| {
+        let width = if effort == Effort::Words { 1 } else { RESULT_WIDTH };
+        let heard = model.recognise(samples, &Unguided, width).map_err(|error| error.to_string())?;
+        Ok(plain_hypothesis(heard, expectation))
+    })
+}

@@ -1,0 +1,631 @@
+//! The embedded recogniser of people's speech: Moonshine, which hears whole turns. Purpose: words while the caller speaks
+//! and a result that is there when the turn ends, from a model that knows neither: the turn so far is decoded again and
+//! again, greedily while somebody speaks, with care as soon as it is quiet, because most pauses are the end.
+//!
+//! Owning thread: the recogniser thread, which decodes (some 10 to 20 ms for each second of turn). Invariants: one look at
+//! the engine decodes once at most, so that orders are never further behind than one decoding; what is finished comes
+//! before what may be, and that before words so far; words so far cost each turn an eighth of its time at most and all
+//! turns together half of the thread, so results always have the other half; a result made in a pause counts only when
+//! nothing was said after it; a panic or an error of the model costs its turn, which is answered and says so. Time comes
+//! from the clock it was made with. Deliberately absent: which words are likely (the guides), where a turn ends (`turn`).
+
+use super::{Finished, LineMemory, Recogniser};
+use crate::conversation::Expectation;
+use crate::limits::UTTERANCE_MAX;
+use crate::time::Tick;
+use callwright_models::asr::Hypothesis;
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+/// Samples of the line in a millisecond.
+const PER_MS: usize = 8;
+/// Samples that a turn keeps; what comes after is left out.
+const SAMPLES_MAX: usize = UTTERANCE_MAX.as_secs() as usize * 1000 * PER_MS;
+/// Audio after the first piece of a turn, which ends 64 ms into the speech, until the first words are looked for: they are
+/// there within half a second of the onset.
+const FIRST_PARTIAL: usize = 256 * PER_MS;
+/// What a first piece may hold: more is a turn that has waited for its place.
+const FIRST_PIECE_MAX: usize = 450 * PER_MS;
+/// New audio between two looks at the words.
+const PARTIAL_EVERY: usize = 400 * PER_MS;
+/// Words so far are not looked for more often than this by the clock, however fast the audio comes.
+const PARTIAL_APART: Duration = Duration::from_millis(240);
+/// A look at the words is due after so many times what it will cost.
+const PARTIAL_SHARE: f64 = 8.0;
+/// Turns that are longer have new words at pauses only: every other turn waits for such a decoding.
+const PARTIAL_TURN_MAX: usize = 15_000 * PER_MS;
+/// Quiet in which a result is made in advance. Turns end after 400 ms of it at the soonest.
+const EARLY_QUIET: usize = 192 * PER_MS;
+/// Quiet in which it is made whatever that costs: the last that the ears send before they wait for more speech.
+const EARLY_QUIET_SURE: usize = 280 * PER_MS;
+/// Before that, a result is worth its cost once speech of so many times that has come since the last one.
+const EARLY_SHARE: f64 = 4.0;
+/// A result that waited longer for this thread is worth a line in the log.
+const LATE: Duration = Duration::from_millis(500);
+/// But not more often than this.
+const LATE_SAID_EVERY: Duration = Duration::from_secs(60);
+
+/// What a turn hears when the model panicked.
+const PANICKED: &str = "recognition failed for this turn; the engine's fault, see the log";
+
+/// How carefully a turn is heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::speech) enum Effort {
+    /// Words so far, soon.
+    Words,
+    /// A result.
+    Result,
+}
+
+/// The model: a turn of 8 kHz samples → words.
+pub(in crate::speech) type Decode = Box<dyn FnMut(&[i16], Expectation, Effort) -> Result<Hypothesis, String> + Send>;
+
+/// What time it is.
+pub(in crate::speech) type Clock = Box<dyn Fn() -> Tick + Send>;
+
+/// What decoding costs on this machine, of one effort.
+#[derive(Clone, Copy, Debug, Default)]
+struct Cost {
+    /// Nanoseconds a sample, of the last turns.
+    per_sample: f64,
+}
+
+impl Cost {
+    fn learn(&mut self, samples: usize, took: Duration) {
+        let now = took.as_nanos() as f64 / samples.max(1) as f64;
+        self.per_sample = if self.per_sample > 0.0 { 0.75 * self.per_sample + 0.25 * now } else { now };
+    }
+
+    /// Samples of audio that last as long as decoding so many does.
+    fn samples(self, of: usize) -> f64 {
+        self.per_sample * of as f64 * (PER_MS as f64 / 1e6)
+    }
+}
+
+/// A result made in a pause.
+struct Early {
+    /// The end of the speech that it knows.
+    spoken_to: usize,
+    heard: Result<Hypothesis, String>,
+}
+
+/// One caller's turn.
+struct Turn {
+    expectation: Expectation,
+    samples: Vec<i16>,
+    /// Samples from which on the first words are looked for.
+    first_at: usize,
+    /// End of the speech.
+    spoken_to: usize,
+    /// Samples and time of the last decoding.
+    decoded_to: usize,
+    decoded_at: Tick,
+    words: String,
+    /// They have not been asked for.
+    news: bool,
+    early: Option<Early>,
+    /// It is over: its number among those that are, and since when.
+    ending: Option<(u64, Tick)>,
+    /// Words so far failed; the result may not.
+    failed: bool,
+    /// Why, until it is told.
+    refused: Option<String>,
+}
+
+impl Turn {
+    fn quiet(&self) -> usize {
+        self.samples.len() - self.spoken_to
+    }
+
+    /// The result is there already.
+    fn is_known(&self) -> bool {
+        self.early.as_ref().is_some_and(|early| early.spoken_to >= self.spoken_to)
+    }
+}
+
+/// The model with a number of places, which cost nothing but the audio in them.
+pub(in crate::speech) struct MoonshineRecogniser {
+    decode: Decode,
+    clock: Clock,
+    places: Vec<Option<Turn>>,
+    finished: VecDeque<(usize, Finished)>,
+    /// Turns that have ended.
+    ended: u64,
+    words_cost: Cost,
+    result_cost: Cost,
+    /// Words so far have had their half of the thread until then.
+    rest_until: Tick,
+    /// When a late result was last said.
+    late_said: Option<Tick>,
+}
+
+impl MoonshineRecogniser {
+    /// `places`: turns that may go on at the same moment.
+    pub(in crate::speech) fn new(decode: Decode, places: usize, clock: Clock) -> Self {
+        Self {
+            decode,
+            clock,
+            places: (0..places.max(1)).map(|_| None).collect(),
+            finished: VecDeque::new(),
+            ended: 0,
+            words_cost: Cost::default(),
+            result_cost: Cost::default(),
+            rest_until: Tick(0),
+            late_said: None,
+        }
+    }
+
+    fn is_early_due(&self, turn: &Turn) -> bool {
+        let quiet = turn.quiet();
+        if turn.ending.is_some() || turn.is_known() || quiet < EARLY_QUIET {
+            return false;
+        }
+        let known = turn.early.as_ref().map_or(0, |early| early.spoken_to);
+        let worth = EARLY_SHARE * self.result_cost.samples(turn.samples.len());
+        quiet >= EARLY_QUIET_SURE || (turn.spoken_to - known) as f64 >= worth
+    }
+
+    fn are_words_due(&self, turn: &Turn, now: Tick) -> bool {
+        let held = turn.samples.len();
+        if turn.ending.is_some() || turn.failed || turn.quiet() >= EARLY_QUIET || held > PARTIAL_TURN_MAX {
+            return false;
+        }
+        if turn.decoded_to == 0 {
+            return held >= turn.first_at;
+        }
+        let due = (PARTIAL_SHARE * self.words_cost.samples(held)).max(PARTIAL_EVERY as f64);
+        (held - turn.decoded_to) as f64 >= due && now.since(turn.decoded_at) >= PARTIAL_APART && now >= self.rest_until
+    }
+
+    /// What is to be decoded now: what has ended, the first first; then results in advance, of whoever has been quiet
+    /// longest; then words, of whoever has none or waits longest.
+    fn next(&self, now: Tick) -> Option<(usize, Effort)> {
+        let turns = || self.places.iter().enumerate().filter_map(|(at, turn)| Some((at, turn.as_ref()?)));
+        let ended = turns().filter_map(|(at, turn)| Some((turn.ending?.0, at))).min();
+        if let Some((_, at)) = ended {
+            return Some((at, Effort::Result));
+        }
+        let quiet = turns().filter(|(_, turn)| self.is_early_due(turn)).max_by_key(|(_, turn)| turn.quiet());
+        if let Some((at, _)) = quiet {
+            return Some((at, Effort::Result));
+        }
+        let speaks = turns().filter(|(_, turn)| self.are_words_due(turn, now));
+        let speaks = speaks.min_by_key(|(_, turn)| (turn.decoded_to > 0, turn.decoded_at));
+        speaks.map(|(at, _)| (at, Effort::Words))
+    }
+
+    fn hear(&mut self, at: usize, effort: Effort) {
+        let Some(turn) = self.places[at].as_mut() else { return };
+        let began = (self.clock)();
+        let decode = &mut self.decode;
+        let heard = match turn.samples.as_slice() {
+            [] => Ok(Hypothesis::default()),
+            samples => catch_unwind(AssertUnwindSafe(|| decode(samples, turn.expectation, effort)))
+                .unwrap_or_else(|_| Err(PANICKED.to_owned())),
+        };
+        let ended = (self.clock)();
+        let took = ended.since(began);
+        (turn.decoded_to, turn.decoded_at) = (turn.samples.len(), ended);
+        if let Ok(heard) = &heard
+            && heard.text != turn.words
+        {
+            turn.words.clone_from(&heard.text);
+            turn.news = true;
+        }
+        match effort {
+            Effort::Words => {
+                self.words_cost.learn(turn.samples.len(), took);
+                self.rest_until = ended + took;
+                if let Err(what) = heard {
+                    turn.failed = true;
+                    turn.refused = Some(what);
+                }
+            }
+            Effort::Result => {
+                self.result_cost.learn(turn.samples.len(), took);
+                if let Some((_, since)) = turn.ending {
+                    self.places[at] = None;
+                    self.finished.push_back((at, Finished { heard, memory: None }));
+                    self.say_late(began.since(since), ended);
+                } else {
+                    turn.early = Some(Early { spoken_to: turn.spoken_to, heard });
+                }
+            }
+        }
+    }
+
+    fn say_late(&mut self, waited: Duration, now: Tick) {
+        if waited >= LATE && self.late_said.is_none_or(|said| now.since(said) >= LATE_SAID_EVERY) {
+            self.late_said = Some(now);
+            let speaking = self.places.iter().flatten().count();
+            tracing::warn!(
+                waited_ms = waited.as_millis() as u64,
+                speaking,
+                "recognition is behind: more callers speak at once than one thread hears; more cores, or fewer sip.max_calls"
+            );
+        }
+    }
+}
+
+impl Recogniser for MoonshineRecogniser {
+    fn places(&self) -> usize {
+        self.places.len()
+    }
+
+    fn orders_at_once(&self) -> usize {
+        // They are only kept; a decoding is as long as ten callers' next ten.
+        256
+    }
+
+    fn begin(&mut self, place: usize, expectation: Expectation, _memory: &LineMemory) -> Result<(), String> {
+        self.places[place] = Some(Turn {
+            expectation,
+            samples: Vec::new(),
+            first_at: usize::MAX,
+            spoken_to: 0,
+            decoded_to: 0,
+            decoded_at: (self.clock)(),
+            words: String::new(),
+            news: false,
+            early: None,
+            ending: None,
+            failed: false,
+            refused: None,
+        });
+        Ok(())
+    }
+
+    fn accept(&mut self, place: usize, samples: &[i16]) -> Result<(), String> {
+        let Some(turn) = self.places[place].as_mut().filter(|turn| turn.ending.is_none()) else { return Ok(()) };
+        if turn.samples.is_empty() {
+            turn.first_at = samples.len().min(FIRST_PIECE_MAX) + FIRST_PARTIAL;
+        }
+        let room = SAMPLES_MAX - turn.samples.len();
+        turn.samples.extend_from_slice(&samples[..samples.len().min(room)]);
+        turn.spoken_to = turn.samples.len();
+        turn.refused.take().map_or(Ok(()), Err)
+    }
+
+    fn quiet(&mut self, place: usize, samples: usize) {
+        if let Some(turn) = self.places[place].as_mut() {
+            let known = turn.early.as_ref().map_or(0, |early| early.spoken_to);
+            // What was speech remains speech.
+            turn.spoken_to = turn.samples.len().saturating_sub(samples).max(known);
+        }
+    }
+
+    fn advance(&mut self) {
+        let now = (self.clock)();
+        if let Some((place, effort)) = self.next(now) {
+            self.hear(place, effort);
+        }
+    }
+
+    fn is_behind(&self, place: usize) -> bool {
+        self.places[place].as_ref().is_some_and(|turn| turn.ending.is_some() || self.is_early_due(turn))
+    }
+
+    fn has_news(&self, place: usize) -> bool {
+        self.places[place].as_ref().is_some_and(|turn| turn.news)
+    }
+
+    fn partial(&mut self, place: usize) -> String {
+        let Some(turn) = self.places[place].as_mut() else { return String::new() };
+        turn.news = false;
+        turn.words.clone()
+    }
+
+    fn finish(&mut self, place: usize) {
+        let now = (self.clock)();
+        let known = self.places[place].take_if(|turn| turn.is_known()).and_then(|turn| turn.early);
+        if let Some(early) = known {
+            self.finished.push_back((place, Finished { heard: early.heard, memory: None }));
+            return;
+        }
+        self.ended += 1;
+        match self.places[place].as_mut() {
+            Some(turn) => turn.ending = Some((self.ended, now)),
+            // Every end is answered, also that of a turn which has none.
+            None => {
+                self.finished.push_back((place, Finished { heard: Err("there was no turn".into()), memory: None }));
+            }
+        }
+    }
+
+    fn poll_finished(&mut self) -> Option<(usize, Finished)> {
+        self.finished.pop_front()
+    }
+
+    fn is_pending(&self) -> bool {
+        !self.finished.is_empty() || self.places.iter().flatten().any(|turn| turn.ending.is_some())
+    }
+
+    fn abandon(&mut self, place: usize) {
+        self.places[place] = None;
+        self.finished.retain(|(other, _)| *other != place);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::{Arc, Mutex};
+
+    const MS: u64 = 1_000_000;
+    /// What comes at an onset: 300 ms from before it and the 64 ms that made it.
+    const FIRST_PIECE: usize = 2400 + 512;
+    /// Samples that make the model panic, and that make it fail.
+    const PANICS: i16 = -1;
+    const FAILS: i16 = -2;
+
+    /// A model that says how much it has heard, and takes its time on a clock of the test's own.
+    struct Rig {
+        recogniser: MoonshineRecogniser,
+        now: Arc<AtomicU64>,
+        decoded: Arc<Mutex<Vec<(usize, Effort)>>>,
+    }
+
+    impl Rig {
+        /// `cost_us`: what a second of audio costs, microseconds.
+        fn new(places: usize, cost_us: u64) -> Self {
+            let (now, decoded) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(Vec::new())));
+            let (clock, time, log) = (Arc::clone(&now), Arc::clone(&now), Arc::clone(&decoded));
+            let decode = move |samples: &[i16], _: Expectation, effort: Effort| {
+                log.lock().unwrap().push((samples.len(), effort));
+                time.fetch_add(samples.len() as u64 * cost_us / 8, Ordering::Relaxed);
+                match samples.last() {
+                    Some(&PANICS) => std::panic::resume_unwind(Box::new("a test's panic")),
+                    Some(&FAILS) => Err("refused".to_owned()),
+                    _ => Ok(Hypothesis { text: samples.len().to_string(), ..Hypothesis::default() }),
+                }
+            };
+            let clock = Box::new(move || Tick(clock.load(Ordering::Relaxed)));
+            Self { recogniser: MoonshineRecogniser::new(Box::new(decode), places, clock), now, decoded }
+        }
+
+        fn begin(&mut self, place: usize) {
+            self.recogniser.begin(place, Expectation::Open, &None).unwrap();
+            self.recogniser.accept(place, &[1; FIRST_PIECE]).unwrap();
+            self.recogniser.quiet(place, 0);
+        }
+
+        /// The next 32 ms of each of these places, at the pace of a call; what was decoded meanwhile.
+        fn hear(&mut self, places: &[usize], quiet: usize) {
+            self.now.fetch_add(32 * MS, Ordering::Relaxed);
+            for place in places {
+                self.recogniser.accept(*place, &[1; 256]).unwrap();
+                self.recogniser.quiet(*place, quiet);
+            }
+            self.recogniser.advance();
+            while places.iter().any(|place| self.recogniser.is_behind(*place)) {
+                self.recogniser.advance();
+            }
+        }
+
+        fn decoded(&self) -> Vec<(usize, Effort)> {
+            std::mem::take(&mut *self.decoded.lock().unwrap())
+        }
+
+        /// Results as they are there now.
+        fn results(&mut self) -> Vec<(usize, Result<String, String>)> {
+            let next =
+                || self.recogniser.poll_finished().map(|(place, end)| (place, end.heard.map(|heard| heard.text)));
+            std::iter::from_fn(next).collect()
+        }
+    }
+
+    #[test]
+    fn first_words_are_there_within_half_a_second_of_the_onset() {
+        let mut rig = Rig::new(1, 20_000);
+        rig.begin(0);
+        let chunks = (1..).find(|_| {
+            rig.hear(&[0], 0);
+            rig.recogniser.has_news(0)
+        });
+        // 64 ms made the onset.
+        assert_eq!(chunks, Some(8), "after 320 ms of speech");
+        assert_eq!(rig.recogniser.partial(0), (FIRST_PIECE + 8 * 256).to_string());
+        assert!(!rig.recogniser.has_news(0));
+        assert!(rig.now.load(Ordering::Relaxed) < 436 * MS);
+    }
+
+    #[test]
+    fn a_result_is_made_in_the_pause_and_is_there_at_the_end() {
+        let mut rig = Rig::new(1, 20_000);
+        rig.begin(0);
+        for _ in 0..40 {
+            rig.hear(&[0], 0);
+        }
+        assert!(rig.decoded().iter().all(|(_, effort)| *effort == Effort::Words));
+        let pauses: Vec<usize> = (1..=9)
+            .filter(|n| {
+                rig.hear(&[0], n * 256);
+                rig.decoded().iter().any(|(_, effort)| *effort == Effort::Result)
+            })
+            .collect();
+        assert_eq!(pauses, [6], "once, after 192 ms");
+        assert!(rig.recogniser.has_news(0), "its words are told");
+        rig.recogniser.finish(0);
+        assert!(rig.recogniser.is_pending() && !rig.recogniser.is_behind(0));
+        assert_eq!(rig.results(), [(0, Ok((FIRST_PIECE + 46 * 256).to_string()))]);
+        assert_eq!(rig.decoded(), []);
+        assert!(!rig.recogniser.is_pending());
+    }
+
+    #[test]
+    fn what_is_said_after_a_pause_makes_its_result_void() {
+        let mut rig = Rig::new(1, 20_000);
+        rig.begin(0);
+        for n in 0..30 {
+            rig.hear(&[0], 0);
+            let _ = n;
+        }
+        for n in 1..=8 {
+            rig.hear(&[0], n * 256);
+        }
+        rig.decoded();
+        rig.hear(&[0], 0);
+        rig.recogniser.finish(0);
+        assert!(rig.recogniser.is_behind(0) && rig.results().is_empty());
+        rig.recogniser.advance();
+        assert_eq!(rig.results(), [(0, Ok((FIRST_PIECE + 39 * 256).to_string()))]);
+        assert_eq!(rig.decoded(), [(FIRST_PIECE + 39 * 256, Effort::Result)]);
+    }
+
+    #[test]
+    fn short_pauses_of_a_long_turn_are_not_worth_a_result_each() {
+        let mut rig = Rig::new(1, 30_000);
+        rig.begin(0);
+        let mut results = 0;
+        for _ in 0..20 {
+            // Half a second of speech, 200 ms of quiet.
+            for n in 0..22_usize {
+                rig.hear(&[0], n.saturating_sub(15) * 256);
+            }
+            results += rig.decoded().iter().filter(|(_, effort)| *effort == Effort::Result).count();
+        }
+        assert!((5..=12).contains(&results), "{results} of 20");
+        // The last pause is a long one.
+        for n in 7..=9 {
+            rig.hear(&[0], n * 256);
+        }
+        rig.recogniser.finish(0);
+        assert_eq!(rig.results().len(), 1);
+    }
+
+    #[test]
+    fn words_so_far_cost_an_eighth_of_a_turn_and_a_long_turn_has_none() {
+        for cost_us in [5_000, 30_000, 60_000] {
+            let mut rig = Rig::new(1, cost_us);
+            rig.begin(0);
+            for _ in 0..920 {
+                rig.hear(&[0], 0);
+            }
+            let decoded = rig.decoded();
+            let longest = decoded.iter().map(|(length, _)| *length).max().unwrap();
+            assert!((12_000..=PARTIAL_TURN_MAX).contains(&longest), "{longest}");
+            let cost: u64 = decoded.iter().map(|(length, _)| *length as u64 * cost_us / 8000).sum();
+            assert!(cost * 7 <= longest as u64 * 125, "{cost} us of {longest} samples");
+            let apart = decoded.windows(2).map(|pair| pair[1].0 - pair[0].0).min().unwrap();
+            assert!(apart >= PARTIAL_EVERY);
+        }
+    }
+
+    #[test]
+    fn audio_that_comes_faster_than_it_was_said_is_not_decoded_for_words_again_and_again() {
+        let mut rig = Rig::new(1, 20_000);
+        rig.begin(0);
+        for _ in 0..400 {
+            rig.recogniser.accept(0, &[1; 256]).unwrap();
+            rig.recogniser.quiet(0, 0);
+            rig.recogniser.advance();
+        }
+        assert_eq!(rig.decoded().len(), 1);
+        rig.recogniser.finish(0);
+        rig.recogniser.advance();
+        assert_eq!(rig.results().len(), 1);
+    }
+
+    #[test]
+    fn results_come_before_words_and_in_the_order_of_their_ends() {
+        let mut rig = Rig::new(4, 20_000);
+        for place in 0..4 {
+            rig.begin(place);
+        }
+        for _ in 0..30 {
+            rig.hear(&[0, 1, 2, 3], 0);
+        }
+        rig.decoded();
+        for place in [2, 0, 3] {
+            rig.recogniser.finish(place);
+        }
+        for _ in 0..3 {
+            rig.recogniser.advance();
+        }
+        let order: Vec<usize> = rig.results().into_iter().map(|(place, _)| place).collect();
+        assert_eq!(order, [2, 0, 3]);
+        assert!(rig.decoded().iter().all(|(_, effort)| *effort == Effort::Result));
+    }
+
+    #[test]
+    fn words_of_many_callers_leave_half_of_the_thread_to_results() {
+        let mut rig = Rig::new(16, 30_000);
+        let places: Vec<usize> = (0..16).collect();
+        for place in &places {
+            rig.begin(*place);
+        }
+        let (mut cost, mut heard) = (0, [0_usize; 16]);
+        for n in 0..300 {
+            rig.hear(&places, 0);
+            for place in &places {
+                heard[*place] += usize::from(rig.recogniser.has_news(*place));
+                rig.recogniser.partial(*place);
+            }
+            let now: u64 = rig.decoded().iter().map(|(length, _)| *length as u64 * 30 / 8000).sum();
+            // First words come when they are due, whatever there is.
+            cost += if n > 40 { now } else { 0 };
+        }
+        assert!(cost <= rig.now.load(Ordering::Relaxed) / MS * 55 / 100, "{cost} ms");
+        let (least, most) = (heard.iter().min().unwrap(), heard.iter().max().unwrap());
+        assert!(*least >= 3 && most - least <= 2, "{heard:?}");
+    }
+
+    #[test]
+    fn a_panic_or_an_error_costs_its_turn_and_is_said() {
+        let mut rig = Rig::new(2, 20_000);
+        rig.begin(0);
+        rig.begin(1);
+        for (place, bad) in [(0, PANICS), (1, FAILS)] {
+            rig.recogniser.accept(place, &[bad; 2560]).unwrap();
+            rig.recogniser.advance();
+            rig.recogniser.advance();
+        }
+        // Told once, with the next samples.
+        assert!(rig.recogniser.accept(0, &[PANICS; 256]).unwrap_err().contains("engine's fault"));
+        rig.recogniser.accept(0, &[PANICS; 256]).unwrap();
+        assert_eq!(rig.recogniser.accept(1, &[1; 256]), Err("refused".to_owned()));
+        rig.recogniser.finish(0);
+        rig.recogniser.finish(1);
+        rig.recogniser.advance();
+        rig.recogniser.advance();
+        let results = rig.results();
+        assert!(results[0].1.as_ref().unwrap_err().contains("engine's fault"), "{results:?}");
+        // Words that failed are not the result.
+        assert!(results[1].1.is_ok());
+        rig.begin(0);
+        rig.recogniser.finish(0);
+        rig.recogniser.advance();
+        assert!(rig.results()[0].1.is_ok());
+    }
+
+    #[test]
+    fn what_is_abandoned_is_never_answered_and_every_end_is() {
+        let mut rig = Rig::new(2, 20_000);
+        for ended in [false, true] {
+            rig.begin(0);
+            if ended {
+                rig.recogniser.finish(0);
+            }
+            rig.recogniser.abandon(0);
+            rig.recogniser.advance();
+            assert!(rig.results().is_empty() && !rig.recogniser.is_pending());
+        }
+        // One whose result was there, but not fetched.
+        rig.begin(0);
+        for n in 1..=9 {
+            rig.hear(&[0], n * 256);
+        }
+        rig.recogniser.finish(0);
+        rig.recogniser.abandon(0);
+        assert!(rig.results().is_empty());
+        rig.recogniser.finish(1);
+        assert!(rig.results()[0].1.is_err());
+        rig.begin(1);
+        rig.recogniser.accept(1, &vec![1; SAMPLES_MAX]).unwrap();
+        rig.recogniser.finish(1);
+        rig.recogniser.advance();
+        assert_eq!(rig.results(), [(1, Ok(SAMPLES_MAX.to_string()))]);
+    }
+}
