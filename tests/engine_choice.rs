@@ -148,7 +148,8 @@ fn what_cannot_be_loaded_is_named_with_what_mends_it_and_the_embedded_engine_ser
         if wanted != "no-such-pack" {
             assert_eq!(engine.mend.as_deref(), Some(mend), "{engine:?}");
             let mut call = rig.call();
-            assert_eq!(call.hear(Expectation::Open, &turn("rms", "hello")).0, "hello");
+            let said = "please build me a crm with contacts and deals";
+            assert_eq!(call.hear(Expectation::Open, &turn("rms", said)).0, said);
         }
     }
     // Mended, it serves at the next start.

@@ -61,7 +61,7 @@ fn deepgram_hears_a_call_and_the_embedded_recogniser_stands_behind_it() {
     let Some(rig) = start(&speech("deepgram", "slt", providers)) else { return };
     assert!(engine(&rig, Part::Asr).starts_with("deepgram, behind it moonshine"), "{}", engine(&rig, Part::Asr));
     let mut call = rig.call();
-    let said = turn("rms", "i need a crm for my sales team with contacts and deals");
+    let said = turn("rms", "please build me a crm with contacts and deals");
     // No engine of this machine knows such a word.
     let (text, confidence) = call.hear(Expectation::Open, &said);
     assert_eq!(text, "elephants please");
@@ -69,7 +69,7 @@ fn deepgram_hears_a_call_and_the_embedded_recogniser_stands_behind_it() {
     assert_eq!(double.seen()[0].query("keyterm"), ["Callwright"]);
     for _ in 0..3 {
         let (text, _) = call.hear(Expectation::Open, &said);
-        assert_eq!(text, "i need a crm for my sales team with contacts and deals", "heard on this machine");
+        assert_eq!(text, "please build me a crm with contacts and deals", "heard on this machine");
     }
     let status = engine(&rig, Part::Asr);
     assert!(status.starts_with("limited: deepgram") && status.contains("left alone for now"), "{status}");

@@ -33,7 +33,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 const PATIENCE: Duration = Duration::from_secs(30);
-const REQUEST: &str = "i need a crm for my sales team with contacts and deals";
+const REQUEST: &str = "please build me a crm with contacts and deals";
 
 struct Service {
     address: SocketAddr,

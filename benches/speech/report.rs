@@ -25,7 +25,8 @@ impl Report {
         figures.insert("quick".into(), json!(quick));
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");
         let heard =
-            "engine\tvoice\tsnr_db\tloss_percent\thalf\tasked\tmeant\ttaken\terrors\twords\tsaid\theard\n".to_owned();
+            "engine\tvoice\tsnr_db\tloss_percent\thalf\tasked\tmeant\ttaken\terrors\twords\tconfidence\tsaid\theard\n"
+                .to_owned();
         Self { figures, heard, directory }
     }
 
@@ -68,7 +69,7 @@ impl Report {
             let found = errors(&job.line.text, &outcome.text);
             let _ = writeln!(
                 self.heard,
-                "{engine}\t{}\t{}\t{}\t{}\t{:?}\t{}\t{:?}\t{}\t{}\t{}\t{}",
+                "{engine}\t{}\t{}\t{}\t{}\t{:?}\t{}\t{:?}\t{}\t{}\t{:.2}\t{}\t{}",
                 job.voice,
                 job.channel.snr_db.unwrap_or_default(),
                 job.channel.loss_percent,
@@ -78,6 +79,7 @@ impl Report {
                 judge(job.line, &outcome.text, outcome.confidence),
                 found.substituted + found.deleted + found.inserted,
                 found.words,
+                outcome.confidence,
                 job.line.text,
                 outcome.text,
             );

@@ -16,8 +16,9 @@ const START: &str = "<s>";
 const END: &str = "</s>";
 
 /// Words by number; 0 and 1 are the sentence's start and end.
-type Word = u32;
-const START_WORD: Word = 0;
+pub(super) type Word = u32;
+/// The history of a sentence's first word.
+pub(super) const START_WORD: Word = 0;
 const END_WORD: Word = 1;
 
 /// How often a word follows, and for how much of a kind it counts.
@@ -252,6 +253,31 @@ impl LanguageModel {
         }
     }
 
+    /// The number of a word that the model can produce, lower case.
+    pub(super) fn word(&self, word: &str) -> Option<Word> {
+        self.numbers.get(word).copied().filter(|word| *word > END_WORD)
+    }
+
+    /// Natural log of the probability of `word` after the last two words, the older first; `None` is a word that the model
+    /// does not know.
+    pub(super) fn log_probability(&self, history: [Option<Word>; 2], word: Word) -> f32 {
+        let probability = match history {
+            [Some(before), Some(last)] => self.trigram(before, last, word),
+            [None, Some(last)] => self.bigram(last, word),
+            [_, None] => self.unigram(word),
+        };
+        probability.ln() as f32
+    }
+
+    /// Words, pairs and triples that are kept.
+    #[cfg(test)]
+    pub(super) fn size(&self) -> usize {
+        let counts = |after: &Continuations| after.counts.len();
+        self.words.len()
+            + self.bigrams.values().map(counts).sum::<usize>()
+            + self.trigrams.values().map(counts).sum::<usize>()
+    }
+
     /// Perplexity of sentences, `None` when a word is unknown or there is nothing to judge.
     #[must_use]
     pub fn perplexity(&self, text: &str) -> Option<f64> {
@@ -323,7 +349,7 @@ impl LanguageModel {
         number
     }
 
-    fn name(&self, word: Word) -> &str {
+    pub(super) fn name(&self, word: Word) -> &str {
         self.words.get(word as usize).map_or("", String::as_str)
     }
 

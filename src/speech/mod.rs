@@ -14,6 +14,7 @@
 //! | `asr` | the recogniser threads; `asr/room` how turns share the places of an engine |
 //! | `recogniser/` | what they ask of an engine, and one file an engine |
 //! | `search` | what the embedded recogniser listens for under each expectation |
+//! | `guide/` | what the domain knows of language, for an engine that hears everything (pure) |
 //! | `language_model` | 3-gram models from the domain's sentences and word classes (pure) |
 //! | `plain` | what engines write, as words without figures (pure) |
 //! | `network` | what it listens for where the answer has a known shape (pure) |
@@ -36,6 +37,7 @@ mod ears;
 mod end_of_turn;
 mod engines;
 pub mod event;
+pub mod guide;
 mod lane;
 pub mod language_model;
 mod network;

@@ -3,7 +3,7 @@
 //! are. Deliberately absent: what the words mean.
 
 use crate::conversation::Expectation;
-use crate::conversation::spoken::SMALL;
+use crate::conversation::spoken::{SMALL, say};
 use crate::speech::normalise;
 use callwright_models::asr::Hypothesis;
 
@@ -40,6 +40,8 @@ pub(in crate::speech) fn plain(text: &str, expectation: Expectation) -> String {
             words.extend(
                 written.bytes().filter(u8::is_ascii_digit).map(|digit| SMALL[usize::from(digit - b'0')].to_owned()),
             );
+        } else if let Some(year) = year(written) {
+            words.extend(year.split(' ').map(str::to_owned));
         } else if figures {
             let spoken = normalise(written).into_iter().flat_map(|word| letters(&word.spoken)).collect::<Vec<_>>();
             words.extend(spoken);
@@ -61,6 +63,13 @@ fn price(amount: &str, unit: &str) -> Option<String> {
     let (whole, cents) = amount.split_once('.')?;
     let figures = |part: &str| !part.is_empty() && part.bytes().all(|octet| octet.is_ascii_digit());
     (figures(whole) && cents.len() == 2 && figures(cents)).then(|| format!("{sign}{amount}"))
+}
+
+/// A year of the last century, which is said in pairs.
+fn year(written: &str) -> Option<String> {
+    let written = written.trim_end_matches(|c: char| c.is_ascii_punctuation());
+    let pair = written.strip_prefix("19").filter(|pair| pair.len() == 2)?.parse().ok().filter(|pair| *pair >= 10)?;
+    Some(format!("nineteen {}", say(pair)))
 }
 
 /// The words of a piece without figures: "read-back," is two, "C.R.M." is one.
@@ -95,6 +104,10 @@ mod tests {
             ("It was $14.50.", "it was fourteen dollars and fifty cents"),
             ("14.50 dollars a month", "fourteen dollars and fifty cents a month"),
             ("1200 euros on the 3rd", "one thousand two hundred euros on the third"),
+            ("in 1999 and 2007", "in nineteen ninety nine and two thousand seven"),
+            ("at 10:15 on the 21st", "at ten fifteen on the twenty first"),
+            ("112 of 2500", "one hundred twelve of two thousand five hundred"),
+            ("at 10 am", "at ten a m"),
             ("", ""),
             ("… — ?!", ""),
             ("'Tis the customers' CRM", "tis the customers crm"),

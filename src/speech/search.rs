@@ -161,6 +161,29 @@ pub(super) fn plan(engine: &PocketSphinx, domain: &DomainText) -> Result<Plan, A
     let known: BTreeSet<String> = pronunciations.iter().map(|(word, _)| word.clone()).collect();
     let unpronounceable: Vec<String> = wanted.iter().filter(|word| !known.contains(*word)).cloned().collect();
     let sayable = |phrase: &str| phrase.split_whitespace().all(|word| known.contains(word));
+    let (open, answers) = language_models(domain, sayable);
+    let names: Vec<&str> = domain.names.iter().map(String::as_str).collect();
+    let words = open.vocabulary().count();
+    let decoder = DecoderPlan {
+        pronunciations,
+        searches: vec![
+            (OPEN, Search::LanguageModel(open.to_arpa())),
+            (YES_NO, Search::LanguageModel(answers.to_arpa())),
+            (NAME, Search::Network(network::name(&ALPHABET, &names, |word| known.contains(word)))),
+        ],
+        tuning: Tuning {
+            cepstral_mean: Some(TELEPHONE_MEAN.to_owned()),
+            mean_transform: Some(TELEPHONE_BAND),
+            alternatives: ALTERNATIVES,
+            ..Tuning::default()
+        },
+    };
+    Ok(Plan { decoder, unpronounceable, words })
+}
+
+/// What callers say at any time, and what they say when they are asked for approval; without the sentences that are not
+/// `sayable`.
+pub(super) fn language_models(domain: &DomainText, sayable: impl Fn(&str) -> bool) -> (LanguageModel, LanguageModel) {
     let mut sentences = String::with_capacity(domain.sentences.len());
     for line in domain.sentences.to_lowercase().lines().filter(|line| sayable(line)) {
         sentences.push_str(line);
@@ -183,23 +206,7 @@ pub(super) fn plan(engine: &PocketSphinx, domain: &DomainText) -> Result<Plan, A
     open.add(&domain.usual, USUAL_WEIGHT);
     answers.add(ANSWERS, ANSWER_WEIGHT);
     answers.add(USUAL_ANSWERS, USUAL_ANSWER_WEIGHT);
-    let names: Vec<&str> = domain.names.iter().map(String::as_str).collect();
-    let words = open.vocabulary().count();
-    let decoder = DecoderPlan {
-        pronunciations,
-        searches: vec![
-            (OPEN, Search::LanguageModel(open.to_arpa())),
-            (YES_NO, Search::LanguageModel(answers.to_arpa())),
-            (NAME, Search::Network(network::name(&ALPHABET, &names, |word| known.contains(word)))),
-        ],
-        tuning: Tuning {
-            cepstral_mean: Some(TELEPHONE_MEAN.to_owned()),
-            mean_transform: Some(TELEPHONE_BAND),
-            alternatives: ALTERNATIVES,
-            ..Tuning::default()
-        },
-    };
-    Ok(Plan { decoder, unpronounceable, words })
+    (open, answers)
 }
 
 /// Words that are said as others, with the phones of those.

@@ -1,11 +1,11 @@
 //! The caller's ear. Purpose: turn what the agent said into words, so that a script can expect them. Owner: the ear's own
 //! thread ([`listen`]); [`Ear`] itself does what it is told, frame by frame.
 //!
-//! Two recognisers hear each piece, because each mishears what the other does not. The one of whole turns (Moonshine) knows
-//! English and nothing of the script. The other hears narrowly: its language model is made from the script's expectations,
-//! the script's `phrases` and a list of common sentences, with every number in them standing for any number from 0 to 999. So
-//! neither has a reason to hear "seven records" where "seventeen records" was said. Where one of them is not installed the
-//! other serves alone, and [`Ear::note`] says so.
+//! Two recognisers hear each piece, because each mishears what the other does not. Both are told of the script's
+//! expectations, its `phrases` and a list of common sentences, with every number in them standing for any number from 0 to
+//! 999: so neither has a reason to hear "seven records" where "seventeen records" was said. The one of whole turns (Moonshine)
+//! hears other English as well; the other cannot hear words that nobody expects. Where one of them is not installed the other
+//! serves alone, and [`Ear::note`] says so.
 //! Deliberately absent: deciding whether an expectation is met (that is `act`).
 
 use std::collections::BTreeMap;
@@ -14,14 +14,16 @@ use std::time::Duration;
 
 use callwright_dsp::widen::Widener;
 use callwright_models::Assets;
-use callwright_models::asr::{AsrError, Decoder, DecoderPlan, Moonshine, PocketSphinx, Search, Tuning, Unguided};
+use callwright_models::asr::{AsrError, Decoder, DecoderPlan, Moonshine, PocketSphinx, Search, Tuning};
 use crossbeam_channel::{Receiver, Sender};
 
 use super::band;
 use super::capture::sample_offset;
 use super::level;
 use super::words::{is_number_word, number_words, spoken};
+use crate::conversation::{Class, DomainText, Expectation, Pattern};
 use crate::limits::FRAME_SAMPLES;
+use crate::speech::guide::DomainGuide;
 use crate::speech::language_model::LanguageModel;
 use crate::time::Tick;
 
@@ -139,6 +141,7 @@ struct Narrow {
 #[derive(Debug)]
 struct Wide {
     model: Moonshine,
+    guide: DomainGuide,
     piece: Vec<i16>,
 }
 
@@ -172,12 +175,14 @@ impl Narrow {
 }
 
 impl Wide {
-    fn open(assets: &Assets) -> Result<Self, AsrError> {
-        Ok(Self { model: Moonshine::load(assets, 1)?, piece: Vec::new() })
+    fn open(assets: &Assets, plan: &EarPlan) -> Result<Self, AsrError> {
+        let guide = DomainGuide::new(&domain(plan), &[]);
+        Ok(Self { model: Moonshine::load(assets, 1)?, guide, piece: Vec::new() })
     }
 
     fn end(&mut self) -> Result<(String, f32), EarError> {
-        let heard = self.model.recognise(&std::mem::take(&mut self.piece), &Unguided, WIDTH)?;
+        let guide = self.guide.under(Expectation::Open);
+        let heard = self.model.recognise(&std::mem::take(&mut self.piece), &guide, WIDTH)?;
         Ok((heard.text, heard.confidence))
     }
 }
@@ -188,7 +193,7 @@ impl Ear {
     /// # Errors
     /// [`EarError`] names what to install or to add to the script.
     pub fn open(assets: &Assets, plan: &EarPlan) -> Result<Self, EarError> {
-        let (narrow, wide) = (Narrow::open(assets, plan), Wide::open(assets));
+        let (narrow, wide) = (Narrow::open(assets, plan), Wide::open(assets, plan));
         let (narrow, wide, note) = match (narrow, wide) {
             (Ok(narrow), Ok(wide)) => (Some(narrow), Some(wide), None),
             // A script that lacks something is mended, not put up with.
@@ -321,6 +326,32 @@ fn sentences(plan: &EarPlan) -> Vec<Weighted> {
     out.retain(|(text, _)| !text.is_empty());
     out.push((NUMBER.to_owned(), 8.0));
     out
+}
+
+/// The same for the recogniser of whole turns.
+fn domain(plan: &EarPlan) -> DomainText {
+    let numbers: Class = (0..1000).map(|n| (number_words(n).join(" "), 1.0)).collect();
+    let mut domain = DomainText::default();
+    for (text, weight) in sentences(plan) {
+        if !text.contains(NUMBER) {
+            for _ in 0..weight.ceil().max(1.0) as usize {
+                domain.sentences.push_str(&text);
+                domain.sentences.push('\n');
+            }
+            continue;
+        }
+        let mut parts: Vec<Class> = Vec::new();
+        for (place, words) in text.split(NUMBER).enumerate() {
+            if place > 0 {
+                parts.push(numbers.clone());
+            }
+            if !words.trim().is_empty() {
+                parts.push(vec![(words.trim().to_owned(), 1.0)]);
+            }
+        }
+        domain.patterns.push(Pattern { parts, weight });
+    }
+    domain
 }
 
 /// Spoken words with each number replaced by [`NUMBER`].

@@ -1,4 +1,4 @@
-//! The embedded recogniser of whole turns. Purpose: one model and one guide for each expectation a thread. Owning thread:
+//! The embedded recogniser of whole turns. Purpose: one model a thread, and what the agent's domain knows for all of them. Owning thread:
 //! whichever starts the plane. Invariants: a model that is missing or damaged costs this engine, with the command that mends
 //! it. Deliberately absent: when what is decoded (`recogniser`), what the guides know.
 
@@ -7,9 +7,10 @@ use super::{Ask, Opened, Recognisers, Unavailable};
 use crate::conversation::Expectation;
 use crate::limits::{RECOGNISER_THREADS_MAX, WHOLE_TURN_PLACES_MAX};
 use crate::os::clock;
+use crate::speech::guide::DomainGuide;
 use crate::speech::plain::plain_hypothesis;
 use crate::speech::recogniser::moonshine::{Decode, Effort, MoonshineRecogniser};
-use callwright_models::asr::{AsrError, Moonshine, Unguided};
+use callwright_models::asr::{AsrError, Moonshine};
 use callwright_models::pack::Kind;
 
 /// Texts that are pursued at once for a result.
@@ -20,13 +21,16 @@ const SPEAKERS_A_THREAD: usize = 6;
 /// Moonshine, tiny, English.
 pub(super) fn moonshine(ask: &Ask<'_>) -> Result<Opened<Recognisers>, Unavailable> {
     let threads = threads(ask.config.recogniser_threads);
+    let domain = super::taught(ask.domain, ask.vocabulary, ask.lexicon);
+    let guide = DomainGuide::new(&domain, ask.vocabulary);
     let mut engines: Recognisers = Vec::with_capacity(threads);
     for _ in 0..threads {
         let model = Moonshine::load(ask.assets, 1).map_err(|error| match error {
             AsrError::Asset(error) => error.into(),
             error => Unavailable { why: error.to_string(), mend: Some(super::setup()) },
         })?;
-        let recogniser = MoonshineRecogniser::new(decoder(model), WHOLE_TURN_PLACES_MAX, Box::new(clock::monotonic));
+        let recogniser =
+            MoonshineRecogniser::new(decoder(model, guide.clone()), WHOLE_TURN_PLACES_MAX, Box::new(clock::monotonic));
         engines.push(Box::new(recogniser));
     }
     let speakers = threads * SPEAKERS_A_THREAD;
@@ -47,10 +51,10 @@ fn threads(wanted: usize) -> usize {
     wanted.max(cores / 2).clamp(1, RECOGNISER_THREADS_MAX)
 }
 
-fn decoder(mut model: Moonshine) -> Decode {
+fn decoder(mut model: Moonshine, guide: DomainGuide) -> Decode {
     Box::new(move |samples: &[i16], expectation: Expectation, effort: Effort| {
         let width = if effort == Effort::Words { 1 } else { RESULT_WIDTH };
-        let heard = model.recognise(samples, &Unguided, width).map_err(|error| error.to_string())?;
+        let heard = model.recognise(samples, &guide.under(expectation), width).map_err(|error| error.to_string())?;
         Ok(plain_hypothesis(heard, expectation))
     })
 }

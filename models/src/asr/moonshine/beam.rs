@@ -83,6 +83,9 @@ pub(super) struct Reading {
 const OFFERED: usize = 16;
 /// A text that is this much less likely than one that has ended (natural log) is not pursued.
 const HOPELESS: f32 = 6.0;
+/// Probability of an end before any word from which on nobody has spoken (natural log of 0.85). Measured at the line's rate:
+/// noise, tones, clicks and coughs of 1–5 s give 0.947 or more, 117 sentences in noise of 20–30 dB 0.59 or less.
+const SILENT: f32 = -0.163;
 /// Longest round of tokens that is looked for.
 const ROUND_MAX: usize = 16;
 
@@ -103,7 +106,7 @@ struct Candidate<S> {
     state: Option<S>,
 }
 
-/// The likeliest texts, the best first; none when the model answers nothing usable.
+/// The likeliest texts, the best first, none empty; none when the model hears no speech or answers nothing usable.
 ///
 /// # Errors
 /// The model's.
@@ -126,8 +129,16 @@ pub(super) fn search<M: Steps, G: Guide>(
         candidates.clear();
         for (row, (beam, logits)) in beams.iter().zip(logits.chunks_exact(vocabulary)).enumerate() {
             best_of(logits, offered, &mut likeliest);
+            let first = beam.tokens.is_empty();
+            // Asked of the model alone: a guide's wishes make no speech of noise.
+            if first && likeliest.iter().any(|(token, log)| *token == END && *log > SILENT) {
+                return Ok(Vec::new());
+            }
             for &(token, log_probability) in &likeliest {
                 let (state, bonus) = if token == END {
+                    if first {
+                        continue;
+                    }
                     (None, guide.end(&beam.state))
                 } else {
                     let Some(piece) = pieces.text(token) else { continue };
@@ -249,3 +260,6 @@ fn once_around(tokens: &[u32]) -> Option<usize> {
         same.then_some(tokens.len() - round * (times - 1))
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,10 +2,10 @@
 //! of a turn stays for the next. Deliberately absent: pooling, choice of engine (`speech`).
 
 use super::audio::{self, LINE_RATE, Voiced};
-use super::beam::{self, Guide, Plan};
+use super::beam::{self, Continuation, Guide, Plan, Steps};
 use super::graph::{self, Graph};
 use super::reading;
-use super::tokens::Pieces;
+use super::tokens::{Pieces, START};
 use crate::asr::{AsrError, Hypothesis};
 use crate::assets::Assets;
 use std::fmt;
@@ -43,9 +43,29 @@ impl Moonshine {
         let pieces = Pieces::parse(&json).map_err(|why| graph::unusable(&file, &why))?;
         let graph = Graph::load(assets, &directory, threads)?;
         let mut engine = Self { graph, pieces, wide: Vec::new() };
-        // The first run allocates; a wrong graph shows here and not in a call.
-        engine.recognise(&[0; LINE_RATE / 2], &beam::Unguided, 1)?;
+        engine.try_out().map_err(|error| match error {
+            AsrError::Refused { what } => graph::unusable(&directory.join("decoder.onnx"), &what).into(),
+            other => other,
+        })?;
         Ok(engine)
+    }
+
+    /// The first runs allocate, and what does not fit together shows here and not in a call.
+    fn try_out(&mut self) -> Result<(), AsrError> {
+        self.graph.listen(&[0.0; 16_000 / 4])?;
+        let first = Continuation { row: 0, token: START };
+        let logits = self.graph.step(&[first])?.len();
+        if logits != self.pieces.len() {
+            let what = format!("{logits} tokens, where tokenizer.json has {}", self.pieces.len());
+            return Err(AsrError::Refused { what });
+        }
+        // Two texts that go on from one.
+        let logits = self.graph.step(&[first, first])?.len();
+        self.graph.forget();
+        if logits == 2 * self.pieces.len() {
+            return Ok(());
+        }
+        Err(AsrError::Refused { what: "two texts at once".into() })
     }
 
     /// Recognises one turn of 8 kHz telephone audio. `width`: texts that are pursued at once (1 = greedy).
@@ -54,6 +74,10 @@ impl Moonshine {
     /// [`AsrError::Refused`] when ONNX Runtime cannot run the model.
     pub fn recognise<G: Guide>(&mut self, samples: &[i16], guide: &G, width: usize) -> Result<Hypothesis, AsrError> {
         let total_ms = u32::try_from(samples.len() * 1000 / LINE_RATE).unwrap_or(u32::MAX);
+        let voiced = Voiced::of(samples);
+        if voiced.is_empty() {
+            return Ok(Hypothesis { frames: total_ms / 10, ..Hypothesis::default() });
+        }
         audio::widen(samples, &mut self.wide);
         self.graph.listen(&self.wide)?;
         let seconds = self.wide.len() as f32 / 16_000.0;
@@ -61,6 +85,6 @@ impl Moonshine {
             Plan { width: width.clamp(1, WIDTH_MAX), tokens: TOKENS_LEAST + (seconds * TOKENS_PER_SECOND) as usize };
         let readings = beam::search(&mut self.graph, &self.pieces, guide, plan);
         self.graph.forget();
-        Ok(reading::hypothesis(&readings?, &self.pieces, &Voiced::of(samples), total_ms))
+        Ok(reading::hypothesis(&readings?, &self.pieces, &voiced, total_ms))
     }
 }

@@ -81,3 +81,55 @@ fn words(raw: &[Raw], voiced: &Voiced, total_ms: u32) -> Vec<Word> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tokens::pieces_of;
+    use super::*;
+
+    fn voice() -> Voiced {
+        let samples: Vec<i16> = (0..8000).map(|n| if n < 4000 { 0 } else { [9000, -9000][n % 2] }).collect();
+        Voiced::of(&samples)
+    }
+
+    fn reading(tokens: &[u32], probabilities: &[f32]) -> Reading {
+        Reading {
+            tokens: tokens.to_vec(),
+            log_probabilities: probabilities.iter().map(|p| p.ln()).collect(),
+            end: 0.0,
+            score: 5.0,
+            circular: false,
+        }
+    }
+
+    #[test]
+    fn words_have_the_models_probabilities_and_their_share_of_the_voice() {
+        let pieces = pieces_of(&["▁Call", "▁m", "e", ",", "▁$", "5", "0", "."]);
+        let best = reading(&[3, 4, 5, 6, 7, 8, 9, 10], &[0.9, 0.8, 0.5, 0.01, 0.7, 0.5, 0.6, 0.02]);
+        let heard = hypothesis(&[best], &pieces, &voice(), 1000);
+        assert_eq!((heard.text.as_str(), heard.complete, heard.frames), ("call me 50 dollars", Some(true), 100));
+        let posteriors: Vec<f32> = heard.words.iter().map(|word| (word.posterior * 100.0).round() / 100.0).collect();
+        assert_eq!(posteriors, [0.9, 0.4, 0.3, 0.3]);
+        assert!((heard.confidence - (0.9_f32 * 0.4 * 0.3 * 0.3).powf(0.25)).abs() < 1e-3, "{}", heard.confidence);
+        assert!(heard.words[0].start_ms.abs_diff(500) <= 20 && heard.words[3].end_ms == 1000, "{heard:?}");
+        assert!(heard.words.windows(2).all(|pair| pair[0].end_ms == pair[1].start_ms));
+    }
+
+    #[test]
+    fn other_readings_are_other_words_and_half_a_sentence_is_told() {
+        let pieces = pieces_of(&["▁yes", "▁Yes", ".", "▁and", "..."]);
+        let readings = [
+            reading(&[3, 6], &[0.9, 0.9]),
+            reading(&[3, 6, 7], &[0.9, 0.9, 0.1]),
+            reading(&[4, 5], &[0.9, 0.9]),
+            reading(&[3, 5], &[0.9, 0.9]),
+            reading(&[5], &[0.9]),
+        ];
+        let heard = hypothesis(&readings, &pieces, &voice(), 1000);
+        assert_eq!((heard.text.as_str(), heard.complete), ("yes and", Some(false)));
+        assert_eq!(heard.alternatives, ["yes"]);
+        assert_eq!(hypothesis(&readings[1..2], &pieces, &voice(), 1000).complete, Some(false));
+        let none = hypothesis(&readings[4..], &pieces, &voice(), 1000);
+        assert_eq!((none.text.as_str(), none.complete, none.words.len()), ("", None, 0));
+    }
+}
