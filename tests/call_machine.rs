@@ -223,51 +223,6 @@ fn the_whole_line_from_greeting_to_report() {
     assert_eq!(rig.submitted(), 1);
 }
 
-/// What was prepared, in order.
-fn prepared(rig: &Rig) -> Vec<&str> {
-    rig.done.iter().filter_map(|a| if let CallAction::Prepare(text) = a { Some(text.as_str()) } else { None }).collect()
-}
-
-#[test]
-fn the_likely_answer_is_prepared_in_the_pause_and_is_the_answer_that_is_given() {
-    let mut rig = Rig::answered();
-    rig.agent_finishes();
-    let before = rig.spoken();
-    rig.pass(960, true);
-    rig.tell(CallInput::Partial("build me a crm with contacts and deals".to_owned()));
-    rig.pass(128, false);
-    let at = MediaTime(rig.now_ms * 8);
-    rig.tell(CallInput::EndOfTurn { at, probability: 0.95 });
-    rig.pass(64, false);
-    assert_eq!((prepared(&rig).len(), rig.spoken()), (1, before), "prepared, and nothing said");
-    assert_eq!(rig.count(|a| matches!(a, CallAction::Finalize)), 0, "the turn is not over yet");
-    rig.pass(600, false);
-    rig.recognised("build me a crm with contacts and deals");
-    assert_eq!(prepared(&rig), [rig.last_spoken()]);
-    assert_eq!(rig.spoken(), before + 1);
-}
-
-#[test]
-fn what_was_prepared_for_a_caller_who_goes_on_was_neither_said_nor_done() {
-    let mut rig = Rig::answered();
-    rig.reach_read_back();
-    let (before, guesses) = (rig.spoken(), prepared(&rig).len());
-    rig.pass(480, true);
-    rig.tell(CallInput::Partial("yes".to_owned()));
-    rig.pass(256, false);
-    assert_eq!(prepared(&rig).len(), guesses + 1, "the answer to a yes is on its way");
-    assert_eq!((rig.submitted(), rig.spoken()), (0, before), "and the yes has done nothing");
-    // "yes… but leave out the deals": the same dialogue as if nothing had been prepared.
-    rig.pass(960, true);
-    rig.tell(CallInput::Partial("yes but leave out the deals".to_owned()));
-    rig.pass(3100, false);
-    rig.recognised("yes but leave out the deals");
-    assert_eq!(rig.submitted(), 0, "{}", rig.last_spoken());
-    rig.agent_finishes();
-    rig.caller_says("yes");
-    assert_eq!(rig.submitted(), 1, "done once, at the confirmed end: {}", rig.last_spoken());
-}
-
 #[test]
 fn the_key_one_approves_like_a_yes() {
     let mut rig = Rig::answered();

@@ -7,12 +7,13 @@
 //! that it took on this machine, so that what else runs here does not change what is known when. Deliberately absent:
 //! judgement (`sweep`), the daemon's own delays (`response`).
 
-use callwright::conversation::Expectation;
+use callwright::conversation::{Expectation, domain};
+use callwright::speech::guide::DomainGuide;
 use callwright::turn::{Evidence, Pauses};
 use callwright_dsp::prosody::{Contour, Melody};
 use callwright_dsp::resample::half_band::Upsampler2;
 use callwright_models::Assets;
-use callwright_models::asr::{Moonshine, Unguided};
+use callwright_models::asr::Moonshine;
 use callwright_models::eot::EndOfTurn;
 use serde::{Deserialize, Serialize};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -28,6 +29,8 @@ pub(crate) struct Silence {
     pub(crate) ask: Ask,
     /// The caller went on after so long, ms; none: the turn was over.
     pub(crate) resumes_ms: Option<f64>,
+    /// Voice in the turn so far, ms.
+    pub(crate) voiced_ms: f64,
     /// Earlier pauses of this turn, ms.
     pub(crate) before_ms: Vec<f64>,
     /// What was known when; rising in time.
@@ -69,7 +72,8 @@ impl Silence {
             Ask::Digits(max) => Expectation::Digits { max },
         };
         let contour = known.melody.map(|(end, slope, end_level)| Contour { end, slope, end_level, last_voice_ms: 0 });
-        Evidence { sounded: known.sounded, contour, pauses, ..Evidence::words(expect, &known.text) }
+        let voiced = Some(Duration::from_secs_f64(self.voiced_ms / 1000.0));
+        Evidence { sounded: known.sounded, contour, pauses, voiced, ..Evidence::words(expect, &known.text) }
     }
 }
 
@@ -96,6 +100,7 @@ const PAUSE_KEPT: usize = 300 * PER_MS;
 /// What hears.
 pub(crate) struct Engines {
     recogniser: Moonshine,
+    guide: DomainGuide,
     judge: EndOfTurn,
 }
 
@@ -103,6 +108,7 @@ impl Engines {
     pub(crate) fn load() -> Self {
         let assets = Assets::locate();
         Self {
+            guide: DomainGuide::new(&domain(), &[]),
             recogniser: Moonshine::load(&assets, 1).expect("the recogniser is installed: make setup"),
             judge: EndOfTurn::embedded(&assets).expect("the end-of-turn model is installed: make setup"),
         }
@@ -112,9 +118,11 @@ impl Engines {
     pub(crate) fn hear(&mut self, turn: &Turn, take: &Take, random: &mut Random) -> Vec<Silence> {
         let begin = 500 * PER_MS - PAUSE_KEPT;
         let pause = |n: usize| take.resumes.get(n).map(|at| (at - take.ends[n]) as f64 / PER_MS as f64);
-        let mut silences = Vec::new();
+        let (mut silences, mut voiced) = (Vec::new(), 0.0);
         for (n, end) in take.ends.iter().copied().enumerate() {
             let resumes_ms = pause(n);
+            let began = if n == 0 { 500 * PER_MS } else { take.resumes[n - 1] };
+            voiced += end.saturating_sub(began) as f64 / PER_MS as f64;
             let lasts = |ms: f64| resumes_ms.is_none_or(|resumes| ms < resumes);
             // What the recogniser has of the turn up to a point: pauses without their middle.
             let turn_to = |to: usize| {
@@ -133,12 +141,12 @@ impl Engines {
                 |at: f64, text: &str, sounded| Known { at, last_voiced: 0.0, text: text.to_owned(), sounded, melody };
             // Words so far are from some hundred milliseconds before.
             let lag = (100 + random.next() % 300) as usize * PER_MS;
-            let (words, _) = self.recognise(&turn_to(end.saturating_sub(lag).max(begin)), 1);
+            let (words, _) = self.recognise(&turn_to(end.saturating_sub(lag).max(begin)), turn.expect, 1);
             let mut steps = vec![(32.0, Some(words), None)];
             let asked = end + (128 * PER_MS);
             let (probability, took) = self.judge(&take.pcm[begin..asked.min(take.pcm.len())]);
             steps.push((ASKED_MS + took, None, Some(probability)));
-            let (text, took) = self.recognise(&turn_to(end + DECODED_MS as usize * PER_MS), WIDTH);
+            let (text, took) = self.recognise(&turn_to(end + DECODED_MS as usize * PER_MS), turn.expect, WIDTH);
             steps.push((DECODED_MS + took, Some(text), None));
             steps.sort_by(|a, b| a.0.total_cmp(&b.0));
             let (mut text, mut sounded) = (String::new(), None);
@@ -151,6 +159,7 @@ impl Engines {
             silences.push(Silence {
                 ask: turn.expect.into(),
                 resumes_ms,
+                voiced_ms: voiced,
                 before_ms: (0..n).filter_map(pause).collect(),
                 known: all,
             });
@@ -158,9 +167,10 @@ impl Engines {
         silences
     }
 
-    fn recognise(&mut self, samples: &[i16], width: usize) -> (String, f64) {
+    fn recognise(&mut self, samples: &[i16], expect: Expectation, width: usize) -> (String, f64) {
         let before = cpu_ms();
-        let heard = self.recogniser.recognise(samples, &Unguided, width).expect("the recogniser recognises");
+        let heard =
+            self.recogniser.recognise(samples, &self.guide.under(expect), width).expect("the recogniser recognises");
         (heard.text, cpu_ms() - before)
     }
 

@@ -143,6 +143,8 @@ pub struct TurnMachine {
     /// No turn begins before this: the last event's time.
     floor: MediaTime,
     quiet_since: MediaTime,
+    /// Voice in the current turn.
+    voiced: Duration,
     /// Last voiced sample of the turn before.
     turn_voiced_to: MediaTime,
     utterance: Option<UtteranceId>,
@@ -188,6 +190,7 @@ impl TurnMachine {
             turn_started: MediaTime(0),
             floor: MediaTime(0),
             quiet_since: MediaTime(0),
+            voiced: Duration::ZERO,
             turn_voiced_to: MediaTime(0),
             utterance: None,
             deaf: false,
@@ -251,6 +254,7 @@ impl TurnMachine {
                 end = self.now;
             }
             self.extend_run(end, chunk);
+            self.voiced += chunk;
             if let Some(suspicion) = &mut self.suspicion {
                 suspicion.voiced += chunk;
                 suspicion.last_voice = suspicion.last_voice.max(end);
@@ -405,6 +409,7 @@ impl TurnMachine {
             self.pauses.learn(run.start.since(self.turn_voiced_to));
         } else {
             self.confirm_end();
+            self.voiced = run.voiced;
             self.partial.clear();
         }
         self.push(TurnEvent::UserStarted { at: run.start, continues });
@@ -449,6 +454,7 @@ impl TurnMachine {
                     self.pauses.learn(since);
                 }
                 self.confirm_end();
+                self.voiced = suspicion.voiced;
                 self.turn_started = suspicion.onset;
                 self.last_voiced = self.last_voiced.max(suspicion.last_voice);
                 self.utterance = None;
@@ -496,6 +502,7 @@ impl TurnMachine {
             sounded: self.sounded.filter(|(at, _)| *at > self.last_voiced).map(|(_, probability)| probability),
             contour: self.contour,
             pauses: self.pauses,
+            voiced: Some(self.voiced),
         }
     }
 

@@ -58,7 +58,7 @@ pub(crate) const MODULES: &[Module] = &[
     Module {
         path: "call::exchange",
         layer: 1,
-        may: May::Below(&["conversation", "pipeline::manifest", "call::record"]),
+        may: May::Below(&["conversation", "turn", "pipeline::manifest", "call::record"]),
         rule: PURE,
     },
     Module { path: "pipeline::manifest", layer: 1, may: May::Below(&[]), rule: PURE },
