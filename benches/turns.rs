@@ -1,11 +1,14 @@
-//! Turn-taking, by the published yardsticks: `cargo bench --bench turns [-- hesitations sounds [rehearsal]]`
-//! (0 leaves a part out; its keys then keep the values that the file has).
+//! Turn-taking, by the published yardsticks: `cargo bench --bench turns [-- hesitations sounds calls [rehearsal]]`.
 //!
-//! Callers who hesitate go through the speech plane in real time; the endpointing sees what it sees in a call. End of turn: the sweep of eot-bench (which
-//! share of hesitations is cut, how long a finished caller waits) at every patience, beside plain silence on the same audio.
-//! Interruptions: see `turns/interruptions.rs`. Prints a table and writes `target/bench/turns.json`.
+//! 0 leaves a part out; its keys then keep the values that the file has. `rehearsal`: other voices and sentences for the
+//! interruptions, for development. End of turn: the embedded engines hear callers who hesitate, and the endpointing is given
+//! what they make of it when a call would be (`heard`); the sweep of eot-bench (which share of hesitations is cut, how long a
+//! finished caller waits) at every patience, beside plain silence on the same audio. Interruptions: see
+//! `turns/interruptions.rs`. Response: one daemon and a caller on the wire (`response`). Prints a table and writes
+//! `target/bench/turns.json`.
 
-#![allow(clippy::print_stdout, reason = "a bench prints")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints")]
+#![allow(clippy::explicit_auto_deref, reason = "the corpus stays as it was fixed, to the letter")]
 
 #[path = "turns/audio.rs"]
 mod audio;
@@ -13,53 +16,63 @@ mod audio;
 mod corpus;
 #[path = "../tests/ears/mod.rs"]
 mod ears;
+#[path = "turns/heard.rs"]
+mod heard;
 #[path = "turns/interruptions.rs"]
 mod interruptions;
+#[path = "turns/response.rs"]
+mod response;
 #[path = "turns/sweep.rs"]
 mod sweep;
 
 use audio::{PER_MS, Studio};
+use callwright::id::UtteranceId;
 use callwright::speech::{SpeechConfig, SpeechEvent, SpeechLane};
 use callwright::time::MediaTime;
-use callwright::turn::wait;
-use corpus::{Random, Turn};
+use callwright::turn::{CUT_COST, TurnConfig, TurnEvent, TurnMachine};
+use corpus::{Random, Sound, Turn};
 use ears::{Call, Rig};
+use heard::Silence;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use sweep::{Known, Silence, cut_at, delay_at, plain, point};
+use sweep::{cut_at, delay_at};
 
 /// Fixed for the published figures.
 const SEED: u64 = 20_261_120;
 /// Callers at once: what two shared cores hear in real time.
 const LANES: usize = 6;
-/// Silence after a turn, for whoever waits long.
-const TAIL_MS: usize = 3200;
+/// Threads that hear turns.
+const HEARERS: usize = 2;
+/// Silence after a turn: nothing more is learnt in what comes after.
+const TAIL_MS: usize = 1600;
+/// From the decision to 20 dB down on the wire: the fade, and half a frame on average until the next one is due.
+const FADE_MS: f64 = 4.5;
 
 fn main() {
     let mut numbers = std::env::args().skip(1).filter_map(|a| a.parse::<usize>().ok());
     let hesitations = numbers.next().unwrap_or(1000);
     let sounds = numbers.next().unwrap_or(500);
-    // Other voices and sentences than the published figures are of: for development.
+    let calls = numbers.next().unwrap_or(20);
     let rehearsal = std::env::args().any(|a| a == "rehearsal");
-    let config = SpeechConfig { recognisers: LANES, recogniser_threads: 2, ..SpeechConfig::default() };
-    let rig = ears::start(&config).expect("the engines are installed: make setup");
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");
     let before = std::fs::read(target.join("turns.json")).ok().and_then(|text| serde_json::from_slice(&text).ok());
-    let mut out = before.unwrap_or_default();
+    let mut out: Map<String, Value> = before.unwrap_or_default();
     if hesitations > 0 {
-        end_of_turn(&rig, hesitations, &mut out);
+        end_of_turn(hesitations, &mut out);
+    }
+    if calls > 0 {
+        response::run(calls, &mut out);
     }
     if sounds > 0 {
+        let config = SpeechConfig { recognisers: LANES, recogniser_threads: 2, ..SpeechConfig::default() };
+        let rig = ears::start(&config).expect("the engines are installed: make setup");
         interruptions::run(&rig, sounds, rehearsal, &mut out);
     }
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     println!("load average at the end {load}");
-    if rehearsal {
-        return;
-    }
     std::fs::create_dir_all(&target).expect("target/bench");
     let text = format!("{:#}\n", Value::Object(out));
     std::fs::write(target.join("turns.json"), text).expect("turns.json is written");
@@ -67,16 +80,7 @@ fn main() {
 }
 
 /// Runs `work` for each item on so many callers at once, and shows how far it is.
-fn on_lanes<T: Sync, R: Send>(what: &str, items: &[T], work: impl Fn(usize, &T) -> R + Sync) -> Vec<R> {
-    on_so_many_lanes(LANES, what, items, work)
-}
-
-fn on_so_many_lanes<T: Sync, R: Send>(
-    lanes: usize,
-    what: &str,
-    items: &[T],
-    work: impl Fn(usize, &T) -> R + Sync,
-) -> Vec<R> {
+fn on_lanes<T: Sync, R: Send>(what: &str, lanes: usize, items: &[T], work: impl Fn(usize, &T) -> R + Sync) -> Vec<R> {
     let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let started = Instant::now();
     std::thread::scope(|scope| {
@@ -118,31 +122,39 @@ fn in_real_time(call: &mut Call, pcm: &[i16], mut hear: impl FnMut(&SpeechEvent,
     }
 }
 
-fn end_of_turn(rig: &Rig, hesitations: usize, out: &mut Map<String, Value>) {
+fn end_of_turn(hesitations: usize, out: &mut Map<String, Value>) {
     let turns = corpus::turns(SEED, hesitations);
-    let studio = Mutex::new(Studio::new());
-    let silences: Vec<Silence> = on_lanes("turns", &turns, |n, turn: &Turn| {
-        let mut random = Random::new(SEED + n as u64);
-        let take = studio.lock().expect("no lane panicked").take(turn, TAIL_MS, &mut random);
-        listen(rig, turn, &take)
-    })
-    .into_iter()
-    .flatten()
-    .collect();
+    let file = heard::file(SEED, hesitations);
+    let silences = heard::load(&file).unwrap_or_else(|| {
+        let studio = Mutex::new(Studio::new());
+        let engines = Mutex::new(Vec::new());
+        let silences: Vec<Silence> = on_lanes("turns", HEARERS, &turns, |n, turn: &Turn| {
+            let mut random = Random::new(SEED + n as u64);
+            let take = studio.lock().expect("no lane panicked").take(turn, TAIL_MS, &mut random);
+            let mut hears = engines.lock().expect("no lane panicked").pop().unwrap_or_else(heard::Engines::load);
+            let silences = hears.hear(turn, &take, &mut random);
+            engines.lock().expect("no lane panicked").push(hears);
+            silences
+        })
+        .into_iter()
+        .flatten()
+        .collect();
+        heard::keep(&file, &silences);
+        silences
+    });
     let holds = silences.iter().filter(|s| s.resumes_ms.is_some()).count();
     let ends = silences.len() - holds;
     println!("\nend of turn: {holds} hesitations, {ends} ends");
     println!("{:<38} {:>12} {:>14}", "", "endpointing", "plain silence");
-    let ours = |scale: f64| point(&silences, scale);
-    let silence = |ms: f64| plain(&silences, ms);
+    let (ours, silence) = (sweep::curve(&silences), sweep::plain_curve(&silences));
     for (share, key) in [(0.05, "5pct"), (0.10, "10pct")] {
-        let (a, b) = (delay_at(share, ours, 6.0), delay_at(share, silence, 3000.0));
+        let (a, b) = (delay_at(share, &ours), delay_at(share, &silence));
         println!("{:<38} {a:>9.0} ms {b:>11.0} ms", format!("mean delay with {:.0} % cut off", share * 100.0));
         out.insert(format!("eot_delay_ms_at_{key}"), json!(a.round()));
         out.insert(format!("silence_delay_ms_at_{key}"), json!(b.round()));
     }
     for ms in [300.0, 600.0] {
-        let (a, b) = (cut_at(ms, ours, 6.0), cut_at(ms, silence, 3000.0));
+        let (a, b) = (cut_at(ms, &ours), cut_at(ms, &silence));
         println!(
             "{:<38} {:>10.1} % {:>12.1} %",
             format!("cut off at a mean delay of {ms:.0} ms"),
@@ -152,44 +164,9 @@ fn end_of_turn(rig: &Rig, hesitations: usize, out: &mut Map<String, Value>) {
         out.insert(format!("eot_cut_percent_at_{ms:.0}ms"), json!((a * 1000.0).round() / 10.0));
         out.insert(format!("silence_cut_percent_at_{ms:.0}ms"), json!((b * 1000.0).round() / 10.0));
     }
-    let now = point(&silences, 1.0);
+    let now = sweep::point(&silences, CUT_COST);
     println!("{:<38} {:>9.0} ms, {:.1} % cut", "as it is set", now.delay_ms, now.cut_share * 100.0);
     out.insert("eot_delay_ms".into(), json!(now.delay_ms.round()));
     out.insert("eot_cut_percent".into(), json!((now.cut_share * 1000.0).round() / 10.0));
     out.insert("hesitations".into(), json!(holds));
-}
-
-/// What the endpointing knew in each silence of a turn.
-fn listen(rig: &Rig, turn: &Turn, take: &audio::Take) -> Vec<Silence> {
-    let mut call = rig.call();
-    call.lane.listen(turn.expect);
-    let mut silences: Vec<Silence> = (0..take.ends.len())
-        .map(|n| {
-            let resumes = take.resumes.get(n).map(|at| (at - take.ends[n]) as f64 / PER_MS as f64);
-            Silence { resumes_ms: resumes, known: Vec::new() }
-        })
-        .collect();
-    let mut partial = String::new();
-    let mut last = (MediaTime(0), MediaTime(0));
-    let mut note = |at: MediaTime, last_voiced: MediaTime, partial: &str| {
-        let Some(n) = take.ends.iter().rposition(|end| *end as u64 <= at.0) else { return };
-        if take.resumes.get(n).is_some_and(|resumes| at.0 >= *resumes as u64) {
-            return;
-        }
-        let since = |time: MediaTime| (time.0 as f64 - take.ends[n] as f64) / PER_MS as f64;
-        let wait = wait(turn.expect, partial).as_secs_f64() * 1000.0;
-        silences[n].known.push(Known { at: since(at), last_voiced: since(last_voiced).max(0.0), wait });
-    };
-    in_real_time(&mut call, &take.pcm, |event, _| match event {
-        SpeechEvent::Voice { at, last_voiced, .. } => {
-            last = (*at, *last_voiced);
-            note(*at, *last_voiced, &partial);
-        }
-        SpeechEvent::Partial { text, .. } => {
-            partial.clone_from(text);
-            note(last.0, last.1, &partial);
-        }
-        _ => {}
-    });
-    silences
 }

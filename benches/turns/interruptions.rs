@@ -10,7 +10,7 @@
 use super::audio::{self, Over, PER_MS, Studio};
 use super::corpus::{self, Random, Sound};
 use super::ears::{Call, Rig};
-use super::{SEED, on_so_many_lanes};
+use super::{SEED, on_lanes};
 use callwright::id::UtteranceId;
 use callwright::media::SaidLevels;
 use callwright::speech::{SpeechEvent, SpeechLane};
@@ -85,7 +85,7 @@ pub(crate) fn run(rig: &Rig, count: usize, rehearsal: bool, out: &mut Map<String
     let sounds = if rehearsal { corpus::rehearsal(SEED, count) } else { corpus::sounds(SEED, count) };
     let studio = Mutex::new(Studio::new());
     let agent = studio.lock().expect("alone").say("slt", AGENT).0;
-    let outcomes: Vec<Outcome> = on_so_many_lanes(LANES, "sounds", &sounds, |n, (voice, sound)| {
+    let outcomes: Vec<Outcome> = on_lanes("sounds", LANES, &sounds, |n, (voice, sound)| {
         let mut random = Random::new(SEED + 77 * n as u64);
         let over = studio.lock().expect("no lane panicked").sound(voice, *sound, agent.len(), &mut random);
         talk_over(rig, *sound, &over, &agent)

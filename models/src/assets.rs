@@ -93,6 +93,11 @@ impl Assets {
         self.find("voice activity detection", "silero_vad.onnx")
     }
 
+    /// `smart-turn-v3.2-cpu.onnx`.
+    pub fn end_of_turn(&self) -> Result<PathBuf, AssetError> {
+        self.find("end of turn", "smart-turn-v3.2-cpu.onnx")
+    }
+
     /// Directory of the recogniser of whole turns (`encoder.onnx`, `decoder.onnx`, `tokenizer.json`).
     pub fn moonshine(&self) -> Result<PathBuf, AssetError> {
         let part = "speech recognition";
@@ -139,6 +144,7 @@ mod tests {
             empty.onnx_runtime().unwrap_err(),
             empty.sherpa().unwrap_err(),
             empty.silero().unwrap_err(),
+            empty.end_of_turn().unwrap_err(),
             empty.moonshine().unwrap_err(),
             empty.pocketsphinx().unwrap_err(),
             empty.acoustic_model().unwrap_err(),

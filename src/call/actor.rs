@@ -490,6 +490,7 @@ impl Actor {
                 CallAction::Record(allowed) => self.media.consent_to_recording(allowed),
                 CallAction::Withhold(withheld) => self.media.withhold_recording(withheld),
                 CallAction::Keep(kept) => talk.keep(&self.planes, kept.as_deref()),
+                CallAction::Prepare(text) => talk.lane.prepare(text),
                 CallAction::Duck(ducked) => duck(&self.planes, self.call, ducked),
                 CallAction::Flush(generation) => flush(&self.planes, self.call, &talk.lane, generation),
                 CallAction::Submit(manifest) => talk.submit(&self.planes, *manifest),

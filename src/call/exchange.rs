@@ -184,6 +184,8 @@ pub enum CallAction {
         /// What to say.
         text: String,
     },
+    /// Likely to be said next: may be synthesised, must not be heard.
+    Prepare(String),
     /// Let what is being said fall silent, or go on from where it did.
     Duck(bool),
     /// Drop everything of an older generation, in synthesis and in playout.

@@ -586,6 +586,7 @@ impl CallMachine {
                     self.actions.push_back(CallAction::Forget);
                     self.go_on();
                 }
+                TurnEvent::LikelyEnd { .. } => self.prepare(),
                 TurnEvent::BargeIn { .. } => {
                     self.caller_speaking = true;
                     self.duties.watch.stop();
@@ -616,6 +617,18 @@ impl CallMachine {
                     self.perform(now, reply);
                 }
             }
+        }
+    }
+
+    /// Has the likely answer synthesised while it is still being waited for the end of the turn. A copy of the dialogue
+    /// thinks of it, so that nothing is done twice or for nothing: what it would do is forgotten with it, and what it would
+    /// say is only sound in a cache. If the caller goes on, nothing has happened.
+    fn prepare(&mut self) {
+        let said = [self.carried.as_str(), self.turn.words()].join(" ");
+        let reply = self.dialogue.clone().hear(&Heard::certain(said.trim()));
+        let text = reply.say.join(" ");
+        if !text.is_empty() {
+            self.actions.push_back(CallAction::Prepare(text));
         }
     }
 

@@ -141,7 +141,7 @@ struct Build {
 }
 
 /// One caller's conversation. See the module.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Dialogue {
     persona: Persona,
     conversation_id: String,

@@ -1,9 +1,9 @@
-//! Whether a pause sounds like the end: the slot for an end-of-turn model.
+//! Whether a pause sounds like the end: where the end-of-turn model is asked.
 //!
 //! Purpose: a model that looks at seconds of audio at once costs milliseconds a pause, which the ears do not have; here is
 //! what they keep for it, and the thread that asks it. Owning threads: a [`TurnAudio`] belongs to its call's ear, the model
 //! to "end-of-turn". Invariants: one question a pause; questions and answers are dropped rather than waited for, and what
-//! comes too late to matter is not asked; without a pack nothing of this exists and no audio is kept. Deliberately absent:
+//! comes too late to matter is not asked; without a model nothing of this exists and no audio is kept. Deliberately absent:
 //! what an answer leads to (`turn`), the model (`models::eot`).
 
 use super::ears::EVENT_RESERVE;
@@ -19,8 +19,9 @@ use tokio::sync::mpsc;
 
 /// What a model looks at, at most: 8 s at 8 kHz.
 const KEPT_SAMPLES: usize = 64_000;
-/// Quiet that makes a pause: what the models were trained to be asked after.
-const PAUSE: Duration = Duration::from_millis(200);
+/// Quiet that makes a pause. smart-turn was trained to be asked after 200 ms; of a person's sentences on the telephone that
+/// were cut off it takes fewer for finished after 100 ms (18 % against 32 %), of whole ones nearly as many (91 %, 94 %).
+const PAUSE: Duration = Duration::from_millis(120);
 /// An answer later than this finds the turn ended by the clock, or going on.
 const WORTHLESS_AFTER: Duration = Duration::from_millis(300);
 
@@ -138,20 +139,20 @@ mod tests {
 
     #[test]
     fn each_pause_is_one_question_about_the_turn_so_far() {
-        // 200 ms are 6.25 chunks, so the seventh chunk of quiet asks.
+        // 120 ms are 3.75 chunks, so the fourth chunk of quiet asks.
         let chunks = |n: usize| (n * CHUNK) as u64;
         let heard = |n: usize| 100 + n * CHUNK;
-        assert_eq!(asked(&[(20, true), (6, false)]), []);
-        assert_eq!(asked(&[(20, true), (30, false)]), [(chunks(27), heard(27))]);
+        assert_eq!(asked(&[(20, true), (3, false)]), []);
+        assert_eq!(asked(&[(20, true), (30, false)]), [(chunks(24), heard(24))]);
         assert_eq!(
             asked(&[(20, true), (10, false), (5, true), (9, false)]),
-            [(chunks(27), heard(27)), (chunks(42), heard(42))]
+            [(chunks(24), heard(24)), (chunks(39), heard(39))]
         );
     }
 
     #[test]
     fn eight_seconds_are_kept_and_a_model_that_is_behind_is_not_waited_for() {
-        assert_eq!(asked(&[(300, true), (7, false)]), [(307 * CHUNK as u64, KEPT_SAMPLES)]);
+        assert_eq!(asked(&[(300, true), (7, false)]), [(304 * CHUNK as u64, KEPT_SAMPLES)]);
         let many: Vec<(usize, bool)> = (0..4 * END_OF_TURN_QUESTIONS_MAX).map(|n| (8, n % 2 == 0)).collect();
         assert_eq!(asked(&many).len(), END_OF_TURN_QUESTIONS_MAX);
     }

@@ -59,8 +59,8 @@ pub enum SpeechEvent {
         /// Time from the request to this result.
         took: Duration,
     },
-    /// The caller paused, and the end-of-turn model has judged how that sounded. Sent only with a pack of that kind, at most
-    /// once a pause, some 10–60 ms after 200 ms of quiet; dropped when anybody is behind.
+    /// The caller paused, and the end-of-turn model has judged how that sounded. Sent only where there is such a model, at
+    /// most once a pause, some 20–60 ms after 128 ms of quiet; dropped when anybody is behind.
     EndOfTurn {
         /// End of the audio that was judged. Voice after this makes the judgement void.
         at: MediaTime,

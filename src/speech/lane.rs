@@ -73,6 +73,12 @@ impl SpeechLane {
         self.say(MouthCommand::Speak { call: self.call, utterance, generation, text, ahead, asked });
     }
 
+    /// `text` is likely to be asked for soon: its first clause is synthesised if a voice is free, and nothing of it is heard
+    /// before it is asked for. Voices that cost money are not asked.
+    pub fn prepare(&self, text: impl Into<String>) {
+        self.say(MouthCommand::Prepare { call: self.call, text: text.into() });
+    }
+
     /// Drops everything older than `generation` that is not in the ring yet, and stops its synthesis within 16 ms of
     /// audio. What is in the ring is the media worker's to drop (`MediaCommand::FlushPlayout`).
     pub fn flush(&self, generation: Generation) {

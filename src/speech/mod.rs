@@ -9,7 +9,7 @@
 //! | `progress` | how far fed audio has come |
 //! | `event` | [`SpeechEvent`]: everything that a call hears from the plane |
 //! | `ears` | the thread that drains every call's inbound ring and finds speech in it |
-//! | `end_of_turn` | whether a pause sounds like the end, where a pack can tell |
+//! | `end_of_turn` | whether a pause sounds like the end, where a model can tell |
 //! | `vad` | where speech starts and ends in one call's audio (sans-IO) |
 //! | `asr` | the recogniser threads; `asr/room` how turns share the places of an engine |
 //! | `recogniser/` | what they ask of an engine, and one file an engine |
@@ -24,7 +24,7 @@
 //! | `normalise/` | how written text is said (pure) |
 //! | `provider/` | engines in the cloud, with the local ones behind them |
 //!
-//! Owning threads: "ears" (one), "end-of-turn" (one, with a pack), "asr…" (each engine and vocabulary that agents want),
+//! Owning threads: "ears" (one), "end-of-turn" (one, with its model), "asr…" (each engine and vocabulary that agents want),
 //! "mouth" (one), "voice-N" (those that synthesise), "cloud" (one, where providers are used); control talks to them through
 //! bounded channels and never waits. Invariants: a slow or broken call delays no other; every [`SpeechLane::finalize`] is
 //! answered by one [`SpeechEvent::Final`]; every [`SpeechLane::speak`] by one [`SpeechEvent::Spoken`]; without engines the

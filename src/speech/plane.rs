@@ -29,7 +29,7 @@ use crate::packs::{self, trial};
 use crate::telemetry::Marks;
 use callwright_models::Assets;
 use callwright_models::assets::SETUP_COMMAND;
-use callwright_models::eot::EndOfTurn;
+use callwright_models::eot::{EMBEDDED, EndOfTurn};
 use callwright_models::pack::{Installed, Kind, Shelf};
 use callwright_models::vad::Detector;
 use crossbeam_channel::{Sender, bounded};
@@ -257,7 +257,7 @@ impl SpeechPlane {
         let ((recognisers, hears), (voices, speaks)) = (recognisers, voices.map_err(|_| panicked())?);
         status.extend(statuses(Part::Asr, &agents, &hears, &recognisers));
         status.extend(statuses(Part::Tts, &agents, &speaks, &voices));
-        status.extend(judge_status);
+        status.push(judge_status);
         let served = agents.into_iter().zip(hears).zip(speaks);
         let served = served.map(|((agent, hears), speaks)| Served {
             reading: reading(&agent),
@@ -601,28 +601,34 @@ fn detector(assets: &Assets) -> (Detector, Vec<EngineStatus>) {
     }
 }
 
-/// What judges ends of turns, when a pack for it is active; without one the clock does.
-fn turn_judge(config: &SpeechConfig, assets: &Assets) -> (Option<EndOfTurn>, Option<EngineStatus>) {
-    let (wanted, loaded) = match Shelf::open(&config.models).serving(Kind::EndOfTurn) {
-        Ok(None) => return (None, None),
-        Ok(Some(installed)) => (installed.pack.name.clone(), judge_of(config, assets, &installed)),
-        Err(error) => ("auto".to_owned(), Err(error.to_string())),
-    };
-    let status = |name: &str, limited, note| EngineStatus {
-        part: Part::EndOfTurn,
-        name: name.to_owned(),
-        wanted: wanted.clone(),
-        agents: Vec::new(),
-        ready: true,
-        limited,
-        note,
-        mend: None,
-    };
-    match loaded {
-        Ok(model) => (Some(model), Some(status(&wanted, false, String::new()))),
-        // The error names the command.
-        Err(why) => (None, Some(status("silence", true, why))),
+/// What judges how a pause sounded: the active pack, else the embedded model, else nothing.
+fn turn_judge(config: &SpeechConfig, assets: &Assets) -> (Option<EndOfTurn>, EngineStatus) {
+    let mut failed = Vec::new();
+    let mut wanted = "auto".to_owned();
+    match Shelf::open(&config.models).serving(Kind::EndOfTurn) {
+        Ok(None) => {}
+        Ok(Some(installed)) => {
+            wanted.clone_from(&installed.pack.name);
+            match judge_of(config, assets, &installed) {
+                Ok(model) => return (Some(model), judge_status(wanted.clone(), wanted, failed, None)),
+                Err(why) => failed.push(why),
+            }
+        }
+        Err(error) => failed.push(error.to_string()),
     }
+    match guarded(EMBEDDED, || EndOfTurn::embedded(assets).map_err(|error| error.to_string())) {
+        Ok(model) => (Some(model), judge_status(EMBEDDED.to_owned(), wanted, failed, None)),
+        Err(why) => {
+            failed.push(why);
+            (None, judge_status("silence".to_owned(), wanted, failed, Some(SETUP_COMMAND.to_owned())))
+        }
+    }
+}
+
+/// `failed`: what would have been preferred; each names the command that mends it.
+fn judge_status(name: String, wanted: String, failed: Vec<String>, mend: Option<String>) -> EngineStatus {
+    let (limited, note) = (!failed.is_empty(), failed.join("; "));
+    EngineStatus { part: Part::EndOfTurn, name, wanted, agents: Vec::new(), ready: true, limited, note, mend }
 }
 
 /// Loads a pack that judges, after a child has: a bad one costs itself alone.
@@ -630,8 +636,12 @@ fn judge_of(config: &SpeechConfig, assets: &Assets, installed: &Installed) -> Re
     if let Some(program) = &config.program {
         trial::once(program, assets, installed).map_err(|error| error.to_string())?;
     }
-    catch_unwind(AssertUnwindSafe(|| EndOfTurn::load(assets, installed).map_err(|error| error.to_string())))
-        .unwrap_or_else(|_| Err(format!("{} failed while it was loaded; see the log", installed.pack.name)))
+    guarded(&installed.pack.name, || EndOfTurn::load(assets, installed).map_err(|error| error.to_string()))
+}
+
+fn guarded<T>(name: &str, load: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(load))
+        .unwrap_or_else(|_| Err(format!("{name} failed while it was loaded; see the log")))
 }
 
 /// Engines of one kind as far as they have been opened, each once.

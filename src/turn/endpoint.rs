@@ -1,190 +1,183 @@
 //! How long a pause may be before the caller's turn counts as over.
 //!
-//! Pure function of what the agent asked and of what has been recognised so far; audio time only.
-//! Invariants: never more than [`ENDPOINT_MAX`]; never under 400 ms where a yes may start something ("yes… but").
-//! Deliberately absent: a model of the caller's habits (it will be a further argument).
+//! Pure. Two steps: the odds that the caller has finished, from what the agent asked, what has been recognised, how it
+//! sounded and how this caller pauses; and the wait that costs least at these odds. The second is decision theory: a
+//! finished caller loses the wait, one who goes on is cut off if the pause outlasts it, which costs [`CUT_COST`] of waiting.
+//! As silence lasts the odds of "over" grow by the survival of pauses within a turn ([`Pauses`]), so the wait never needs to
+//! be looked at again while nothing new is known.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `said` | what the words say |
+//! | `weights` | the constants, and where they come from |
+//!
+//! Invariants: the wait lies between [`WAIT_MIN`] and [`ENDPOINT_MAX`]; never under 400 ms where a yes may start something
+//! ("yes… but"); digits and spelled letters that are not complete get all there is; numbers that are no numbers change
+//! nothing. Deliberately absent: time's passing (`machine`), the end-of-turn model (`models::eot`), the recogniser's full
+//! stops: of a person's sentences on the telephone 72 % were written with one, of the same sentences cut off 75 %.
+
+mod said;
+mod weights;
 
 use std::time::Duration;
 
+use callwright_dsp::prosody::Contour;
+
+use super::pauses::{Pauses, log_odds};
 use crate::conversation::Expectation;
 use crate::limits::ENDPOINT_MAX;
+use said::{Said, Tail};
+use weights::WEIGHTS;
 
-/// After an answer to a yes/no question.
-const YES_NO: Duration = Duration::from_millis(450);
-/// After a sentence that could be complete.
-const OPEN: Duration = Duration::from_millis(650);
-/// After one that also sounded complete.
-const SOUNDED_COMPLETE: Duration = Duration::from_millis(400);
-/// When nothing has been recognised yet: the recogniser may lag, or it was noise.
-const UNHEARD: Duration = Duration::from_millis(800);
-/// After a word that wants another one: "and", "with", "um".
-const UNFINISHED: Duration = Duration::from_millis(1400);
-/// After a number that may go on: "twenty", "four one".
-const OPEN_NUMBER: Duration = Duration::from_millis(1100);
-/// After the last digit of a complete number.
-const DIGITS_COMPLETE: Duration = Duration::from_millis(400);
-/// Between dictated digits: people read them in groups.
-const DIGITS_PARTIAL: Duration = Duration::from_millis(2000);
-/// Between the words or letters of a name.
-const NAME: Duration = Duration::from_millis(1000);
-/// From this many words on, an answer to a yes/no question is no longer a plain yes or no.
-const LONG_ANSWER_WORDS: usize = 4;
+/// Waiting that a caller who was cut off is worth.
+pub const CUT_COST: Duration = Duration::from_secs(3);
+/// Sooner the last words are not there: recognisers decode a pause after 200 ms of it, and nothing can be answered before.
+const WAIT_MIN: Duration = Duration::from_millis(320);
+/// Where a yes may start something, and after the last digit.
+const CAREFUL_MIN: Duration = Duration::from_millis(400);
+/// Spelled letters that sounded like the end: nobody knows how long a name is.
+const SPELLED_SOUNDED_OVER: Duration = Duration::from_millis(1800);
+/// The recogniser may lag: a model's word alone ends no turn of which nothing was recognised sooner than this.
+const UNHEARD_MIN: Duration = Duration::from_millis(700);
+/// From this probability on the model is taken at its word where words say nothing.
+const SOUNDED_OVER: f32 = 0.9;
+/// Nobody says a digit in less. A recogniser that expects a whole number makes one up out of its beginning.
+const DIGIT_MIN: Duration = Duration::from_millis(200);
+/// Log odds of a complete number.
+const DIGITS_COMPLETE: f32 = 2.5;
+/// The model's log odds count between these. It was not trained on the telephone, and takes many an end of a flat voice for
+/// none: so that it goes on counts for less than that it is over.
+const SOUNDED_LEAST: f32 = -2.0;
+const SOUNDED_MOST: f32 = 3.0;
+/// Waits are looked for in steps of this.
+const STEP: Duration = Duration::from_millis(40);
 
-/// Words after which people go on: conjunctions, prepositions, articles, hesitation, openers of an object.
-const UNFINISHED_WORDS: &[&str] = &[
-    "a",
-    "about",
-    "also",
-    "an",
-    "and",
-    "as",
-    "at",
-    "because",
-    "between",
-    "but",
-    "by",
-    "can",
-    "could",
-    "er",
-    "erm",
-    "except",
-    "for",
-    "from",
-    "give",
-    "hmm",
-    "i",
-    "i'd",
-    "i'm",
-    "if",
-    "in",
-    "including",
-    "into",
-    "is",
-    "it's",
-    "its",
-    "just",
-    "keep",
-    "like",
-    "make",
-    "maybe",
-    "mm",
-    "my",
-    "need",
-    "no",
-    "of",
-    "on",
-    "or",
-    "our",
-    "plus",
-    "so",
-    "some",
-    "than",
-    "that",
-    "the",
-    "their",
-    "then",
-    "to",
-    "uh",
-    "um",
-    "until",
-    "want",
-    "we",
-    "well",
-    "when",
-    "where",
-    "whether",
-    "which",
-    "with",
-    "without",
-    "would",
-    "your",
-];
-
-/// Spoken digits, as dictated.
-const DIGIT_WORDS: &[&str] =
-    &["zero", "oh", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "double", "triple"];
-
-/// Number words that are often followed by a smaller one.
-const OPEN_NUMBER_WORDS: &[&str] = &[
-    "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred", "thousand", "point",
-    "number",
-];
-
-/// The pause after which the turn is over.
-///
-/// `partial` is the text recognised so far in this turn, any case; empty when there is none.
-#[must_use]
-pub fn wait(expect: Expectation, partial: &str) -> Duration {
-    let text = partial.to_lowercase();
-    let words: Vec<&str> =
-        text.split(|c: char| !(c.is_alphanumeric() || c == '\'')).filter(|w| !w.is_empty()).collect();
-    let last = words.last().copied().unwrap_or("");
-    let wait = match expect {
-        Expectation::Digits { max } => {
-            if digits(&words) >= usize::from(max.max(1)) {
-                DIGITS_COMPLETE
-            } else {
-                DIGITS_PARTIAL
-            }
-        }
-        Expectation::Name => {
-            if UNFINISHED_WORDS.contains(&last) && last != "i" && last != "a" && last != "no" {
-                UNFINISHED
-            } else {
-                NAME
-            }
-        }
-        // A lone "no" is an answer here; "no" at the end of a sentence of another kind is not finished.
-        Expectation::YesNo if words.is_empty() || (words.len() == 1 && last == "no") => YES_NO,
-        Expectation::YesNo | Expectation::Open => {
-            if words.is_empty() {
-                UNHEARD
-            } else if UNFINISHED_WORDS.contains(&last) {
-                UNFINISHED
-            } else if OPEN_NUMBER_WORDS.contains(&last) || (words.len() > 1 && is_digit(last)) {
-                OPEN_NUMBER
-            } else if expect == Expectation::YesNo && words.len() < LONG_ANSWER_WORDS {
-                YES_NO
-            } else {
-                OPEN
-            }
-        }
-    };
-    wait.min(ENDPOINT_MAX)
+/// What is known in a pause.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence<'a> {
+    /// What the agent asked for.
+    pub expect: Expectation,
+    /// Text recognised so far in this turn, any case; empty when there is none.
+    pub text: &'a str,
+    /// Probability by the end-of-turn model that the caller has finished, where it has answered.
+    pub sounded: Option<f32>,
+    /// How the last voice ended.
+    pub contour: Option<Contour>,
+    /// How this caller pauses.
+    pub pauses: Pauses,
+    /// Voice in this turn so far, where it is known.
+    pub voiced: Option<Duration>,
 }
 
-/// The same when a model has heard that the voice came to an end. Only a sentence that could be complete gains by it: the
-/// tone does not know that a word is missing, that digits come in groups, or what a yes may start.
-#[must_use]
-pub(super) fn wait_when_it_sounded_complete(expect: Expectation, partial: &str) -> Duration {
-    let wait = wait(expect, partial);
-    if wait == OPEN && expect == Expectation::Open { SOUNDED_COMPLETE } else { wait }
-}
+impl<'a> Evidence<'a> {
+    /// Words alone, of a caller of whom nothing is known.
+    #[must_use]
+    pub fn words(expect: Expectation, text: &'a str) -> Self {
+        Self { expect, text, sounded: None, contour: None, pauses: Pauses::default(), voiced: None }
+    }
 
-/// How many digits have been dictated: "five five one" is three, "double four" is two, "42" is two.
-fn digits(words: &[&str]) -> usize {
-    let mut count = 0;
-    let mut repeat = 1;
-    for word in words {
-        match *word {
-            "double" => repeat = 2,
-            "triple" => repeat = 3,
-            w if is_digit(w) => {
-                count += repeat;
-                repeat = 1;
+    /// Probability that the caller has finished, before the pause's length says anything.
+    #[must_use]
+    pub fn probability(&self) -> f32 {
+        over(self.odds(&Said::of(self.text)))
+    }
+
+    /// The same after so much silence.
+    #[must_use]
+    pub fn probability_after(&self, silence: Duration) -> f32 {
+        let goes_on = self.pauses.survival(silence).max(1e-6);
+        over(self.odds(&Said::of(self.text)) - goes_on.ln())
+    }
+
+    /// The pause after which the turn is over.
+    #[must_use]
+    pub fn wait(&self) -> Duration {
+        self.wait_at(CUT_COST)
+    }
+
+    /// The same where being cut off is worth so much waiting.
+    #[must_use]
+    pub fn wait_at(&self, cut_cost: Duration) -> Duration {
+        let said = Said::of(self.text);
+        let floor = self.floor(&said);
+        if floor >= ENDPOINT_MAX {
+            return ENDPOINT_MAX;
+        }
+        let (over, cost) = (over(self.odds(&said)), cut_cost.as_secs_f32());
+        let (mut best, mut least) = (floor, f32::INFINITY);
+        let mut wait = floor;
+        while wait <= ENDPOINT_MAX {
+            let loss = over * wait.as_secs_f32() + (1.0 - over) * cost * self.pauses.survival(wait);
+            if loss < least {
+                (best, least) = (wait, loss);
             }
-            w if w.bytes().all(|b| b.is_ascii_digit()) => {
-                count += w.len();
-                repeat = 1;
+            wait += STEP;
+        }
+        best
+    }
+
+    fn odds(&self, said: &Said) -> f32 {
+        let counted = self.counts_digits(said);
+        let asked = match self.expect {
+            Expectation::Digits { .. } if counted => DIGITS_COMPLETE,
+            Expectation::Open | Expectation::Digits { .. } => WEIGHTS.open,
+            Expectation::YesNo => WEIGHTS.yes_no,
+            Expectation::Name => WEIGHTS.name,
+        };
+        let tail = match said.tail {
+            // Numbers that were asked for are open by their count, not by their last word.
+            _ if counted => 0.0,
+            // A name may be one word.
+            Tail::Lone | Tail::OpenNumber if self.expect == Expectation::Name => 0.0,
+            tail => WEIGHTS.of(tail),
+        };
+        asked + tail + WEIGHTS.sounded * self.sounded_odds() + WEIGHTS.fell * self.fell() + self.pauses.steadiness()
+    }
+
+    fn sounded_odds(&self) -> f32 {
+        let Some(odds) = self.sounded.and_then(log_odds) else { return 0.0 };
+        (odds + self.pauses.flatness()).clamp(SOUNDED_LEAST, SOUNDED_MOST)
+    }
+
+    /// Voices fall to the end of what they have to say: 1 for a clear fall, -1 for a clear rise.
+    fn fell(&self) -> f32 {
+        let Some(contour) = self.contour else { return 0.0 };
+        let fell = -(contour.end / 4.0 + contour.slope / 30.0) / 2.0;
+        if fell.is_finite() { fell.clamp(-1.0, 1.0) } else { 0.0 }
+    }
+
+    /// The caller dictates a number that was asked for.
+    fn counts_digits(&self, said: &Said) -> bool {
+        matches!(self.expect, Expectation::Digits { .. }) && (said.digits > 0 || said.words <= 1)
+    }
+
+    /// Never sooner than this.
+    fn floor(&self, said: &Said) -> Duration {
+        let sounded_over = self.sounded.is_some_and(|sounded| sounded >= SOUNDED_OVER);
+        match self.expect {
+            Expectation::Digits { max } if self.counts_digits(said) => {
+                let max = max.max(1);
+                let sayable = self.voiced.is_none_or(|voiced| voiced >= DIGIT_MIN * u32::from(max));
+                if said.digits >= usize::from(max) && sayable { CAREFUL_MIN } else { ENDPOINT_MAX }
             }
-            _ => repeat = 1,
+            Expectation::Name if said.letters >= 2 || (said.letters == 1 && said.words == 1) => {
+                if said.spelled_out {
+                    CAREFUL_MIN
+                } else if sounded_over {
+                    SPELLED_SOUNDED_OVER
+                } else {
+                    ENDPOINT_MAX
+                }
+            }
+            Expectation::YesNo => CAREFUL_MIN,
+            _ if said.tail == Tail::Nothing => UNHEARD_MIN,
+            _ => WAIT_MIN,
         }
     }
-    count
 }
 
-fn is_digit(word: &str) -> bool {
-    DIGIT_WORDS.contains(&word) && word != "double" && word != "triple"
+fn over(odds: f32) -> f32 {
+    1.0 / (1.0 + (-odds).exp())
 }
 
 #[cfg(test)]
@@ -192,65 +185,149 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn ms(expect: Expectation, partial: &str) -> u128 {
-        wait(expect, partial).as_millis()
+    const FOUR: Expectation = Expectation::Digits { max: 4 };
+
+    fn ms(expect: Expectation, text: &str) -> u128 {
+        Evidence::words(expect, text).wait().as_millis()
+    }
+
+    fn sounded(expect: Expectation, text: &str, probability: f32) -> u128 {
+        Evidence { sounded: Some(probability), ..Evidence::words(expect, text) }.wait().as_millis()
     }
 
     #[test]
-    fn a_yes_is_quick_but_never_under_400_ms() {
-        assert_eq!(ms(Expectation::YesNo, "yes"), 450);
-        assert_eq!(ms(Expectation::YesNo, "no"), 450);
-        assert_eq!(ms(Expectation::YesNo, ""), 450);
-        assert!(ms(Expectation::YesNo, "yes but") > 1000);
-        assert_eq!(ms(Expectation::YesNo, "no leave the deals out"), 650);
-    }
-
-    #[test]
-    fn an_open_sentence_waits_for_its_object() {
-        assert_eq!(ms(Expectation::Open, "build me a crm"), 650);
-        assert_eq!(ms(Expectation::Open, "build me a CRM with"), 1400);
-        assert_eq!(ms(Expectation::Open, "contacts and, um"), 1400);
-        assert_eq!(ms(Expectation::Open, "we have twenty"), 1100);
-        assert_eq!(ms(Expectation::Open, "call four one"), 1100);
-    }
-
-    #[test]
-    fn a_voice_that_came_to_an_end_shortens_what_could_be_complete_and_nothing_else() {
-        let sounded = |expect, partial| wait_when_it_sounded_complete(expect, partial).as_millis();
-        assert_eq!(sounded(Expectation::Open, "build me a crm"), 400);
-        for (expect, partial) in [
-            (Expectation::Open, "build me a crm with"),
-            (Expectation::Open, "we have twenty"),
-            (Expectation::Open, ""),
-            (Expectation::YesNo, "yes"),
-            (Expectation::YesNo, "no leave the deals out"),
-            (Expectation::Digits { max: 4 }, "five five"),
-            (Expectation::Name, "grace"),
+    fn how_long_each_answer_is_waited_for() {
+        use Expectation::{Name, Open, YesNo};
+        for (expect, text, from, to) in [
+            (YesNo, "yes", 400, 500),
+            (YesNo, "no", 400, 500),
+            (YesNo, "that's right", 400, 500),
+            (YesNo, "yes but", 1400, 3000),
+            (YesNo, "no leave the deals out", 400, 900),
+            (Open, "build me a crm", 400, 1200),
+            (Open, "thank you", 320, 600),
+            (Open, "build me a CRM with the", 1600, 3000),
+            (Open, "contacts and, um", 1600, 3000),
+            (Open, "we have twenty", 1000, 2600),
+            (Open, "call four one", 1000, 2600),
+            (Open, "", 700, 2000),
+            (Name, "grace", 320, 1200),
+            (Name, "g r", 3000, 3000),
+            (Name, "clark c l a r k", 400, 1200),
+            (FOUR, "", 3000, 3000),
+            (FOUR, "five five", 3000, 3000),
+            (FOUR, "five five one two", 400, 500),
+            (FOUR, "double five double one", 400, 500),
+            (FOUR, "4711", 400, 500),
+            (FOUR, "i do not know", 320, 2000),
         ] {
-            assert_eq!(sounded(expect, partial), ms(expect, partial), "{expect:?} {partial}");
+            let wait = ms(expect, text);
+            assert!((from..=to).contains(&wait), "{expect:?} {text:?}: {wait} ms");
         }
     }
 
     #[test]
-    fn digits_are_patient_until_complete() {
-        let four = Expectation::Digits { max: 4 };
-        assert_eq!(ms(four, "five five"), 2000);
-        assert_eq!(ms(four, "five five one two"), 400);
-        assert_eq!(ms(four, "double five double one"), 400);
-        assert_eq!(ms(four, "4711"), 400);
+    fn a_voice_that_came_to_an_end_shortens_the_wait_and_one_that_did_not_lengthens_it() {
+        for text in ["build me a crm", "contacts and, um", "we have twenty", ""] {
+            let (over, none, on) = (
+                sounded(Expectation::Open, text, 0.97),
+                ms(Expectation::Open, text),
+                sounded(Expectation::Open, text, 0.03),
+            );
+            assert!(over <= none && none <= on && over < on, "{text}: {over} {none} {on}");
+        }
+        assert!(sounded(Expectation::Open, "build me a crm", 0.97) <= 400);
+        assert!(
+            sounded(Expectation::Open, "build me a crm with", 0.97) >= 400,
+            "the tone does not know of a missing word"
+        );
+    }
+
+    #[test]
+    fn digits_and_spelling_are_not_cut_however_they_sounded() {
+        assert_eq!(sounded(FOUR, "five five one", 0.999), 3000);
+        assert_eq!(sounded(Expectation::Name, "m a r", 0.5), 3000);
+        assert!(sounded(Expectation::Name, "m a r", 0.95) >= 1800);
+        assert_eq!(sounded(Expectation::YesNo, "yes", 0.999), 400);
+    }
+
+    #[test]
+    fn a_number_that_took_less_time_than_it_takes_is_not_complete() {
+        let heard =
+            Evidence::words(Expectation::Digits { max: 10 }, "three five six one two four eight eight nine zero");
+        let after = |ms| Evidence { voiced: Some(Duration::from_millis(ms)), ..heard }.wait().as_millis();
+        assert_eq!(after(1100), 3000, "three of them were said, the rest is the recogniser's");
+        assert!(after(3000) <= 500);
+    }
+
+    #[test]
+    fn a_caller_who_thinks_aloud_is_waited_for_longer() {
+        let mut pauses = Pauses::default();
+        let brisk = ms(Expectation::Open, "we are looking for something");
+        for _ in 0..5 {
+            pauses.learn(Duration::from_millis(1500));
+        }
+        let evidence = Evidence { pauses, ..Evidence::words(Expectation::Open, "we are looking for something") };
+        assert!(evidence.wait().as_millis() >= brisk + 200, "{:?} {brisk}", evidence.wait());
+    }
+
+    #[test]
+    fn a_falling_melody_counts_a_little() {
+        let plain = Evidence::words(Expectation::Open, "build me a crm");
+        let contour = |end, slope| Some(Contour { end, slope, end_level: 0.0, last_voice_ms: 200 });
+        let fallen = Evidence { contour: contour(-6.0, -30.0), ..plain };
+        let risen = Evidence { contour: contour(4.0, 20.0), ..plain };
+        assert!(fallen.probability() > plain.probability() && plain.probability() > risen.probability());
+    }
+
+    fn any_expectation() -> impl Strategy<Value = Expectation> {
+        prop_oneof![
+            Just(Expectation::Open),
+            Just(Expectation::YesNo),
+            Just(Expectation::Name),
+            any::<u8>().prop_map(|max| Expectation::Digits { max }),
+        ]
     }
 
     proptest! {
         #[test]
-        fn always_between_400_ms_and_the_bound(
+        fn whatever_is_known_the_wait_lies_within_its_bounds(
             text in "\\PC{0,60}",
-            expect in prop_oneof![
-                Just(Expectation::Open), Just(Expectation::YesNo), Just(Expectation::Name),
-                any::<u8>().prop_map(|max| Expectation::Digits { max }),
-            ],
+            expect in any_expectation(),
+            sounded in any::<Option<f32>>(),
+            end in any::<f32>(),
+            slope in any::<f32>(),
+            cost_ms in 0u64..100_000,
         ) {
-            let wait = wait(expect, &text);
-            prop_assert!(wait >= Duration::from_millis(400) && wait <= ENDPOINT_MAX);
+            let contour = Some(Contour { end, slope, end_level: 0.0, last_voice_ms: 0 });
+            let evidence = Evidence { sounded, contour, ..Evidence::words(expect, &text) };
+            let wait = evidence.wait_at(Duration::from_millis(cost_ms));
+            prop_assert!(wait >= WAIT_MIN && wait <= ENDPOINT_MAX);
+            prop_assert!(expect != Expectation::YesNo || wait >= Duration::from_millis(400));
+            prop_assert!((0.0..=1.0).contains(&evidence.probability()));
+        }
+
+        #[test]
+        fn silence_makes_an_end_likelier_and_a_dearer_cut_is_waited_longer_for(
+            text in "[a-z ]{0,40}",
+            expect in any_expectation(),
+            sounded in proptest::option::of(0.0f32..1.0),
+            a in 0u64..4000,
+            b in 0u64..4000,
+        ) {
+            let evidence = Evidence { sounded, ..Evidence::words(expect, &text) };
+            let after = |ms| evidence.probability_after(Duration::from_millis(ms));
+            prop_assert!(after(a.min(b)) <= after(a.max(b)) + 1e-5);
+            let at = |ms| evidence.wait_at(Duration::from_millis(ms));
+            prop_assert!(at(a.min(b)) <= at(a.max(b)));
+        }
+
+        #[test]
+        fn the_surer_it_sounded_the_shorter_the_wait(
+            text in "[a-z ]{0,40}", expect in any_expectation(), a in 0.0f32..1.0, b in 0.0f32..1.0,
+        ) {
+            let at = |sounded| Evidence { sounded: Some(sounded), ..Evidence::words(expect, &text) }.wait();
+            prop_assert!(at(a.max(b)) <= at(a.min(b)));
         }
     }
 }

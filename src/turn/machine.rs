@@ -9,8 +9,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::endpoint;
-use super::interruption::{self, Evidence, Verdict};
+use super::endpoint::Evidence;
+use super::interruption::{self, Verdict};
+use super::pauses::Pauses;
 use super::sound::Sound;
 use super::transitions::{Input, State};
 use crate::conversation::Expectation;
@@ -44,8 +45,12 @@ const OWN_FALL_DB: f32 = 0.03;
 /// Silence after which a caller who talked for the longest turn is listened to again.
 const AFTER_LONGEST_TURN: Duration = Duration::from_millis(300);
 
-/// From this probability on a model's word shortens the wait. High: a turn that is cut costs more than 250 ms.
-const SURE: f32 = 0.9;
+/// Who interrupts so soon after an end of turn goes on with what was said before it.
+const GOES_ON: Duration = Duration::from_millis(1500);
+/// From this probability on the end of a turn is worth preparing for.
+const LIKELY: f32 = 0.6;
+/// No sooner: stops in words are shorter, and the words of the last syllables are still to come.
+const LIKELY_AFTER: Duration = Duration::from_millis(160);
 
 /// What an operator may tune.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +101,12 @@ pub enum TurnEvent {
         /// First voiced sample, or when the key came.
         at: MediaTime,
     },
+    /// The caller has probably finished: an answer may be prepared, and nothing of it be done or heard before `EndOfTurn`.
+    /// At most once a pause; a `UserStarted`, a `BargeIn` or simply more words may follow instead.
+    LikelyEnd {
+        /// When it was judged.
+        at: MediaTime,
+    },
     /// The caller's turn is over: finalise the transcript and answer.
     EndOfTurn {
         /// When it was decided.
@@ -126,8 +137,15 @@ pub struct TurnMachine {
     now: MediaTime,
     expect: Expectation,
     partial: String,
-    /// Up to here the caller sounded finished.
-    sounded_complete: MediaTime,
+    /// How the pause that lasted then sounded to the end-of-turn model.
+    sounded: Option<(MediaTime, f32)>,
+    /// The pause before the voice of this moment, until that has lasted.
+    paused: Option<Duration>,
+    pauses: Pauses,
+    /// How the last end sounded, until it is known to have been one.
+    ended: Option<Option<f32>>,
+    /// The last voice before the pause that was announced as a likely end.
+    announced: MediaTime,
     run: Option<Run>,
     /// Last voiced sample of the current turn.
     last_voiced: MediaTime,
@@ -135,6 +153,10 @@ pub struct TurnMachine {
     /// No turn begins before this: the last event's time.
     floor: MediaTime,
     quiet_since: MediaTime,
+    /// Voice in the current turn.
+    voiced: Duration,
+    /// Last voiced sample of the turn before.
+    turn_voiced_to: MediaTime,
     utterance: Option<UtteranceId>,
     /// The longest turn was cut: hear nothing more until there is a pause.
     deaf: bool,
@@ -178,12 +200,18 @@ impl TurnMachine {
             now: MediaTime(0),
             expect: Expectation::Open,
             partial: String::new(),
-            sounded_complete: MediaTime(0),
+            sounded: None,
+            paused: None,
+            pauses: Pauses::default(),
+            ended: None,
+            announced: MediaTime(0),
             run: None,
             last_voiced: MediaTime(0),
             turn_started: MediaTime(0),
             floor: MediaTime(0),
             quiet_since: MediaTime(0),
+            voiced: Duration::ZERO,
+            turn_voiced_to: MediaTime(0),
             utterance: None,
             deaf: false,
             suspicion: None,
@@ -196,6 +224,12 @@ impl TurnMachine {
             asked: false,
             events: VecDeque::new(),
         }
+    }
+
+    /// The words of this turn so far.
+    #[must_use]
+    pub fn words(&self) -> &str {
+        &self.partial
     }
 
     /// Whose turn it is.
@@ -212,6 +246,7 @@ impl TurnMachine {
             // An onset is news: what lies far from now contradicts itself.
             let earliest = MediaTime(self.now.0.saturating_sub(samples(HANG_OVER_MAX)));
             let start = at.clamp(earliest, self.now.plus_ms(64)).max(self.floor);
+            self.paused = self.run.map(|run| start.since(run.end));
             self.run = Some(Run { start, voiced: Duration::ZERO, end: start });
         }
     }
@@ -247,6 +282,7 @@ impl TurnMachine {
                 end = self.now;
             }
             self.extend_run(end, chunk);
+            self.voiced += chunk;
             if let Some(suspicion) = &mut self.suspicion {
                 suspicion.voiced += chunk;
                 suspicion.pitched += chunk.mul_f32(self.sound.pitched.clamp(0.0, 1.0));
@@ -300,8 +336,9 @@ impl TurnMachine {
 
     /// A model has judged the pause that lasted at `at`: `probability` that the caller has finished.
     pub fn handle_end_of_turn(&mut self, at: MediaTime, probability: f32) {
-        if probability >= SURE {
-            self.sounded_complete = self.sounded_complete.max(at);
+        // Voice since then makes the judgement void; of two the later counts.
+        if at > self.last_voiced && self.sounded.is_none_or(|(before, _)| at >= before) {
+            self.sounded = Some((at, probability));
             self.judge();
         }
     }
@@ -382,6 +419,7 @@ impl TurnMachine {
                 run.end = run.end.max(end);
             }
             run => {
+                self.paused = run.map(|run| MediaTime(end.0.saturating_sub(samples(chunk))).since(run.end));
                 let start = MediaTime(end.0.saturating_sub(samples(chunk))).max(self.floor);
                 *run = Some(Run { start, voiced: end.since(start), end: end.max(start) });
             }
@@ -391,7 +429,10 @@ impl TurnMachine {
     /// Looks at the counters and takes the transition that is due, if any.
     fn judge(&mut self) {
         match self.state {
-            State::Listening => self.judge_pause(),
+            State::Listening => {
+                self.learn_pause();
+                self.judge_pause();
+            }
             State::Speaking => self.judge_interruption(),
             State::Idle | State::Processing => {
                 self.judge_voice(self.config.start_after);
@@ -412,8 +453,15 @@ impl TurnMachine {
         }
         self.turn_started = run.start;
         self.last_voiced = self.last_voiced.max(run.end);
+        self.paused = None;
         let continues = self.state == State::Processing;
-        if !continues {
+        if continues {
+            // The end was decided too early: a pause after all.
+            self.ended = None;
+            self.pauses.learn(run.start.since(self.turn_voiced_to));
+        } else {
+            self.confirm_end();
+            self.voiced = run.voiced;
             self.partial.clear();
         }
         self.push(TurnEvent::UserStarted { at: run.start, continues });
@@ -442,7 +490,7 @@ impl TurnMachine {
             }
             return;
         };
-        let evidence = Evidence {
+        let evidence = interruption::Evidence {
             elapsed: self.now.since(suspicion.onset),
             voiced: suspicion.voiced,
             pitched: suspicion.pitched,
@@ -459,6 +507,14 @@ impl TurnMachine {
             Verdict::Undecided => {}
             Verdict::Interruption => {
                 self.suspicion = None;
+                let since = suspicion.onset.since(self.turn_voiced_to);
+                if self.ended.is_some() && since <= GOES_ON {
+                    // Whoever speaks into the first words of the answer had not finished.
+                    self.ended = None;
+                    self.pauses.learn(since);
+                }
+                self.confirm_end();
+                self.voiced = suspicion.voiced;
                 self.turn_started = suspicion.onset;
                 self.last_voiced = self.last_voiced.max(suspicion.last_voice);
                 self.utterance = None;
@@ -480,17 +536,51 @@ impl TurnMachine {
     fn judge_pause(&mut self) {
         let waited = self.now.since(self.last_voiced);
         let too_long = self.now.since(self.turn_started) >= TURN_MAX;
-        // Voice since then makes the judgement void.
-        let patience = if self.sounded_complete > self.last_voiced {
-            endpoint::wait_when_it_sounded_complete(self.expect, &self.partial)
-        } else {
-            endpoint::wait(self.expect, &self.partial)
-        };
-        if waited >= patience || too_long {
+        let evidence = self.evidence();
+        let (over, sounded) = (waited >= evidence.wait(), evidence.sounded);
+        if !over
+            && !self.partial.is_empty()
+            && self.announced < self.last_voiced
+            && waited >= LIKELY_AFTER
+            && evidence.probability_after(waited) >= LIKELY
+        {
+            self.announced = self.last_voiced;
+            self.push(TurnEvent::LikelyEnd { at: self.now });
+        }
+        if over || too_long {
             self.deaf = waited < AFTER_LONGEST_TURN;
             self.run = None;
+            self.turn_voiced_to = self.last_voiced;
+            self.ended = Some(sounded);
             self.push(TurnEvent::EndOfTurn { at: self.now, waited });
             self.enter(Input::PauseOver);
+        }
+    }
+
+    /// What speaks for the end in this pause.
+    fn evidence(&self) -> Evidence<'_> {
+        Evidence {
+            expect: self.expect,
+            text: &self.partial,
+            sounded: self.sounded.filter(|(at, _)| *at > self.last_voiced).map(|(_, probability)| probability),
+            contour: self.contour,
+            pauses: self.pauses,
+            voiced: Some(self.voiced),
+        }
+    }
+
+    /// The turn before was over as decided: what is said now is another.
+    fn confirm_end(&mut self) {
+        if let Some(sounded) = self.ended.take() {
+            self.pauses.end(sounded);
+        }
+    }
+
+    /// The caller went on after a pause: it counts once the voice has lasted.
+    fn learn_pause(&mut self) {
+        let lasted = self.run.is_some_and(|run| run.voiced >= self.config.start_after);
+        if lasted && let Some(pause) = self.paused.take() {
+            self.pauses.learn(pause);
         }
     }
 
@@ -518,7 +608,7 @@ impl TurnMachine {
             | TurnEvent::BargeIn { at }
             | TurnEvent::EndOfTurn { at, .. }
             | TurnEvent::Resume { at, .. } => self.floor = at,
-            TurnEvent::Duck { .. } | TurnEvent::NoInput { .. } => {}
+            TurnEvent::Duck { .. } | TurnEvent::LikelyEnd { .. } | TurnEvent::NoInput { .. } => {}
         }
         self.events.push_back(event);
     }

@@ -10,10 +10,12 @@
 mod endpoint;
 pub mod interruption;
 mod machine;
+mod pauses;
 mod sound;
 mod transitions;
 
-pub use endpoint::wait;
+pub use endpoint::{CUT_COST, Evidence};
 pub use machine::{TurnConfig, TurnEvent, TurnMachine};
+pub use pauses::Pauses;
 pub use sound::Sound;
 pub use transitions::{INPUTS, Input, STATES, State, diagram};

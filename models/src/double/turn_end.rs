@@ -1,6 +1,6 @@
 //! The double of an end-of-turn model. Purpose: a pack of smart-turn's contract whose answers a test can foretell.
 //!
-//! It holds a turn for finished when its last 200 ms are much quieter than the 2 s before them: loud speech then a pause gives
+//! It holds a turn for finished when its last 100 ms are much quieter than the 2 s before them: loud speech then a pause gives
 //! nearly 1, speech that goes on or silence throughout gives nearly 0. Nothing is trained. Any thread.
 
 use super::DoubleError;
@@ -15,8 +15,8 @@ const NAME: &str = "callwright-double-turn-end";
 const MODEL: &str = "model.onnx";
 const BANDS: usize = 80;
 const FRAMES: i64 = 800;
-/// 200 ms and 2 s of frames.
-const END_FRAMES: i64 = 20;
+/// 100 ms and 2 s of frames.
+const END_FRAMES: i64 = 10;
 const BEFORE_FRAMES: i64 = 200;
 /// Difference of mean features at which it is undecided, and how sharply it decides.
 const UNDECIDED: f32 = 0.25;

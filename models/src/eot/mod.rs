@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `features` | what the model looks at |
 //!
-//! Purpose: a pack of smart-turn's third version behind one function. Owning thread: whichever made it; about as much work
+//! Purpose: smart-turn's third version behind one function, as it was embedded at set-up or from a pack. Owning thread: whichever made it; about as much work
 //! at once as 0.1 s of recognition, so never on the thread that hears. Invariants: computes on the caller's thread alone;
 //! the same samples give the same answer. Deliberately absent: when to ask (`speech`), what follows from it (`turn`).
 //!
@@ -14,16 +14,19 @@ mod features;
 
 pub use features::{Features, RATE_HZ, WINDOW_SAMPLES};
 
-use crate::assets::{AssetError, Assets};
-use crate::pack::{Family, Installed};
+use crate::assets::{AssetError, Assets, SETUP_COMMAND};
+use crate::pack::{Family, Installed, digest, known};
 use crate::session::{self, SessionError};
 use features::{BANDS, FRAMES};
 use ort::session::Session;
 use ort::value::{TensorElementType, TensorRef};
+use std::path::Path;
 
 /// Who wants the graph, for messages.
 const PART: &str = "end of turn";
 const INPUT: &str = "input_features";
+/// The pack that the embedded file is, octet for octet.
+pub const EMBEDDED: &str = "smart-turn-v3.2-cpu";
 
 /// Why ends of turns cannot be judged.
 #[derive(Debug, thiserror::Error)]
@@ -39,12 +42,19 @@ pub enum EotError {
         /// What is wrong.
         why: String,
     },
+    /// The file that set-up put there is not the one that was pinned, or cannot be run: the operator sets up again.
+    #[error("end of turn: the embedded {EMBEDDED}: {why}; install it again with: {SETUP_COMMAND}")]
+    Embedded {
+        /// What is wrong.
+        why: String,
+    },
 }
 
 /// A loaded model.
 #[derive(Debug)]
 pub struct EndOfTurn {
-    pack: String,
+    /// Its pack; none is the embedded one.
+    pack: Option<String>,
     session: Session,
     features: Features,
 }
@@ -61,11 +71,29 @@ impl EndOfTurn {
             return Err(refused("it holds no end-of-turn model".into()));
         }
         let file = installed.file("model").ok_or_else(|| refused("it names no file for its model".into()))?;
-        let session = session::open(assets, PART, &file).map_err(|error| match error {
+        Self::open(assets, Some(pack), &file)
+    }
+
+    /// Loads the model that set-up put into `native/`, after its digest: what is damaged is not given to the runtime.
+    ///
+    /// # Errors
+    /// [`EotError`]: what to install.
+    pub fn embedded(assets: &Assets) -> Result<Self, EotError> {
+        let file = assets.end_of_turn()?;
+        let damaged = |why: String| EotError::Embedded { why };
+        let found = digest::of_file(&file).map_err(|error| damaged(error.to_string()))?;
+        if known(EMBEDDED).is_none_or(|pack| pack.sha256.as_ref() != Some(&found)) {
+            return Err(damaged("the file is damaged".to_owned()));
+        }
+        Self::open(assets, None, &file)
+    }
+
+    fn open(assets: &Assets, pack: Option<String>, file: &Path) -> Result<Self, EotError> {
+        let session = session::open(assets, PART, file).map_err(|error| match error {
             SessionError::Asset(error) => EotError::Asset(error),
-            SessionError::Runtime(error) => refused(error.to_string()),
+            SessionError::Runtime(error) => refused(pack.as_deref(), error.to_string()),
         })?;
-        check(&session).map_err(refused)?;
+        check(&session).map_err(|why| refused(pack.as_deref(), why))?;
         let mut model = Self { pack, session, features: Features::new() };
         model.probability(&[])?;
         Ok(model)
@@ -74,14 +102,22 @@ impl EndOfTurn {
     /// Probability 0–1 that the speaker has finished. `samples`: 16 kHz, of the turn so far; the last 8 s count.
     ///
     /// # Errors
-    /// [`EotError::Pack`] when the model cannot be run or answers with something else.
+    /// [`EotError`] when the model cannot be run or answers with something else.
     pub fn probability(&mut self, samples: &[i16]) -> Result<f32, EotError> {
         let features = self.features.compute(samples);
         let answer = ask(&mut self.session, features);
-        let answer = answer.map_err(|error| EotError::Pack { pack: self.pack.clone(), why: error.to_string() })?;
+        let pack = self.pack.as_deref();
+        let answer = answer.map_err(|error| refused(pack, error.to_string()))?;
         answer
             .filter(|probability| (0.0..=1.0).contains(probability))
-            .ok_or_else(|| EotError::Pack { pack: self.pack.clone(), why: "its answer is no probability".into() })
+            .ok_or_else(|| refused(pack, "its answer is no probability".into()))
+    }
+}
+
+fn refused(pack: Option<&str>, why: String) -> EotError {
+    match pack {
+        Some(pack) => EotError::Pack { pack: pack.to_owned(), why },
+        None => EotError::Embedded { why },
     }
 }
 

@@ -5,6 +5,7 @@
 use super::*;
 use crate::double::{turn_end, write_turn_end_pack};
 use std::fs;
+use std::os::unix::fs::symlink;
 
 fn assets() -> Option<Assets> {
     let assets = Assets::locate();
@@ -34,6 +35,29 @@ fn a_pack_is_asked_with_what_it_wants_to_see() {
     let nothing = model.probability(&[]).unwrap();
     assert!(finished > 0.9 && going_on < 0.1 && nothing < 0.1, "{finished} {going_on} {nothing}");
     assert!((model.probability(&turn(250)).unwrap() - finished).abs() < 1e-6);
+}
+
+#[test]
+fn the_embedded_model_serves_where_it_is_whole_and_says_what_mends_it_where_not() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("smart-turn-v3.2-cpu.onnx");
+    let bare = Assets::at(place.path());
+    let said = EndOfTurn::embedded(&bare).unwrap_err().to_string();
+    assert!(said.contains("smart-turn-v3.2-cpu.onnx not found") && said.contains("make setup"), "{said}");
+    fs::write(&file, "no model").unwrap();
+    let said = EndOfTurn::embedded(&bare).unwrap_err().to_string();
+    assert!(said.contains("damaged") && said.contains("make setup"), "{said}");
+
+    let Some(assets) = assets() else { return };
+    let Ok(whole) = assets.end_of_turn() else { return eprintln!("skipped: run make setup") };
+    fs::remove_file(&file).unwrap();
+    symlink(&whole, &file).unwrap();
+    let without_runtime = EndOfTurn::embedded(&bare).map(drop);
+    // The runtime may be loaded already in this process; then the library is not looked for again.
+    assert!(without_runtime.is_ok() || matches!(without_runtime, Err(EotError::Asset(_))), "{without_runtime:?}");
+    let mut model = EndOfTurn::embedded(&assets).unwrap();
+    let judged = [turn(0), turn(250), Vec::new()].map(|samples| model.probability(&samples).unwrap());
+    assert!(judged.iter().all(|probability| (0.0..=1.0).contains(probability)), "{judged:?}");
 }
 
 #[test]

@@ -130,23 +130,14 @@ pub(super) fn remove(shelf: &Shelf, name: &str) -> Result<(), PackError> {
     let lock = shelf.lock()?;
     match shelf.remove(&lock, name)? {
         Some(kind) => {
-            println!(
-                "{name} is removed; it served for {}: from the daemon's next start {}",
-                kind.name(),
-                instead(kind)
-            );
+            println!("{name} is removed; it served for {}: from the daemon's next start {}", kind.name(), INSTEAD);
         }
         None => println!("{name} is removed"),
     }
     Ok(())
 }
 
-fn instead(kind: Kind) -> &'static str {
-    match kind {
-        Kind::StreamingAsr | Kind::OfflineAsr | Kind::Tts => "the embedded engine does",
-        Kind::EndOfTurn => "pauses alone decide",
-    }
-}
+const INSTEAD: &str = "the embedded engine does";
 
 pub(super) fn choose(shelf: &Shelf, name: &str) -> Result<(), PackError> {
     let lock = shelf.lock()?;
@@ -156,7 +147,7 @@ pub(super) fn choose(shelf: &Shelf, name: &str) -> Result<(), PackError> {
             return Err(PackError::Unknown { name: name.to_owned(), nearest: nearest.map(str::to_owned) });
         };
         shelf.deactivate(&lock, kind)?;
-        println!("no pack serves for {}: from the daemon's next start {}", kind.name(), instead(kind));
+        println!("no pack serves for {}: from the daemon's next start {}", kind.name(), INSTEAD);
         return Ok(());
     }
     let installed = shelf.activate(&lock, name)?;

@@ -18,7 +18,7 @@ use crate::limits::{MOUTHS_MAX, SPEECH_JOBS_MAX, WARM_CLAUSES_MAX};
 use crate::media::OutboundProducer;
 use crate::telemetry::metric;
 use crossbeam_channel::{Receiver, Sender, bounded, select};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -33,6 +33,8 @@ const REFILL: Duration = Duration::from_millis(20);
 /// How often the mouth looks for lanes whose farewell was lost.
 const IDLE: Duration = Duration::from_secs(5);
 
+/// Guesses kept that no seat has had time for.
+const GUESSES_MAX: usize = 4;
 /// Seats more where a voice is elsewhere: they mostly wait.
 const SEATS_ELSEWHERE: usize = 6;
 
@@ -72,6 +74,11 @@ pub(in crate::speech) enum MouthCommand {
         text: String,
         greeting: bool,
         manner: Manner,
+    },
+    /// Synthesises the first clause of what a call is likely to say next, if a seat has nothing better to do.
+    Prepare {
+        call: CallId,
+        text: String,
     },
     Detach {
         call: CallId,
@@ -161,6 +168,8 @@ pub(in crate::speech) fn start(sources: Vec<VoiceSource>, seats: usize) -> Resul
         lanes: HashMap::new(),
         cache: PromptCache::default(),
         warming: VecDeque::new(),
+        guesses: VecDeque::new(),
+        guessed: HashSet::new(),
         idle: (0..jobs.len()).collect(),
         jobs,
         next_job: 0,
@@ -181,6 +190,9 @@ struct State {
     cache: PromptCache,
     /// Clauses that nobody waits for.
     warming: VecDeque<(usize, Piece)>,
+    /// Clauses that somebody is likely to wait for soon, and those of them that are being synthesised.
+    guesses: VecDeque<(usize, Piece)>,
+    guessed: HashSet<u64>,
     jobs: Vec<Sender<Job>>,
     /// Seats without a clause.
     idle: Vec<usize>,
@@ -258,6 +270,19 @@ impl State {
                     }
                 }
             }
+            MouthCommand::Prepare { call, text } => {
+                let Some(manner) = self.lanes.get(&call).map(|lane| lane.manner.clone()) else { return true };
+                if self.sources.get(manner.voice).is_none_or(VoiceSource::is_elsewhere) {
+                    return true;
+                }
+                if let Some(piece) = pieces(&text, &manner).pop_front()
+                    && !self.cache.holds(&piece.key(manner.voice))
+                {
+                    // A newer guess is the better one, and two calls' guesses are all that is worth keeping.
+                    self.guesses.push_front((manner.voice, piece));
+                    self.guesses.truncate(GUESSES_MAX);
+                }
+            }
             MouthCommand::Detach { call } => {
                 self.lanes.remove(&call);
             }
@@ -280,9 +305,10 @@ impl State {
             Voiced::Done { seat, job, call, piece, voice, rendered, ending } => {
                 self.idle.push(seat);
                 self.flying.remove(&job);
+                let guess = self.guessed.remove(&job);
                 if ending == Ending::Whole {
                     self.recovered(voice);
-                    self.cache.keep(piece.key(voice), &rendered, call.is_none());
+                    self.cache.keep(piece.key(voice), &rendered, call.is_none() && !guess);
                 }
                 if let Ending::Failed(why) = &ending {
                     self.failed(voice, why);
@@ -377,8 +403,17 @@ impl State {
         // One seat stays free for a call that may come.
         let spare = usize::from(self.jobs.len() > 1);
         while self.idle.len() > spare {
-            let next = self.warming.iter().position(|(voice, _)| self.may_warm(*voice));
-            let Some((voice, piece)) = next.and_then(|next| self.warming.remove(next)) else { return };
+            let guess = self.guesses.iter().position(|(voice, _)| self.may_warm(*voice));
+            let guess = guess.and_then(|next| self.guesses.remove(next));
+            let is_guess = guess.is_some();
+            let next = match guess {
+                Some(guess) => Some(guess),
+                None => {
+                    let next = self.warming.iter().position(|(voice, _)| self.may_warm(*voice));
+                    next.and_then(|next| self.warming.remove(next))
+                }
+            };
+            let Some((voice, piece)) = next else { return };
             let dear = self.sources.get(voice).is_some_and(VoiceSource::is_elsewhere);
             if dear && self.down[voice].load(Ordering::Relaxed) {
                 // Callers find out when it is back.
@@ -390,6 +425,9 @@ impl State {
             let Some(seat) = self.idle.pop() else { return };
             self.next_job += 1;
             self.flying.insert(self.next_job, voice);
+            if is_guess {
+                self.guessed.insert(self.next_job);
+            }
             // Seats that are idle have room for one job.
             let _ = self.jobs[seat].try_send(Job { number: self.next_job, piece, voice, call: None });
         }

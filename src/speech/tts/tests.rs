@@ -402,6 +402,35 @@ fn fallback_audio_is_there_before_the_voice_elsewhere_fails() {
 }
 
 #[test]
+fn a_likely_answer_is_synthesised_ahead_and_not_heard_before_it_is_asked_for() {
+    let (local, remote) = (plain(), Script { remote: true, ..plain() });
+    let (voice, count) = (remote.clone(), |script: &Script| script.spoken.load(Ordering::SeqCst));
+    let elsewhere = VoiceSource::elsewhere("remote", move || Ok(Box::new(Scripted(voice.clone())) as Box<_>));
+    let rig = Rig::new(vec![source("local", &local), elsewhere], 2);
+    let measured = count(&local);
+    let mut call = rig.call(1, Manner::default());
+    let mut other = rig.call(2, Manner { voice: 1, ..Manner::default() });
+    rig.send(MouthCommand::Prepare { call: CallId(1), text: "It is ready. Shall I go on?".into() });
+    rig.send(MouthCommand::Prepare { call: CallId(2), text: "It is ready.".into() });
+    rig.send(MouthCommand::Prepare { call: CallId(9), text: "Nobody is there.".into() });
+    let deadline = Instant::now() + PATIENCE;
+    while count(&local) < measured + 1 {
+        assert!(Instant::now() < deadline);
+        std::thread::yield_now();
+    }
+    // Another call's sentence sees to it that what was prepared has arrived.
+    rig.speak(&other, 1, "something else.");
+    other.play(1);
+    let (asked, paid) = (count(&local), count(&remote));
+    assert_eq!(asked, measured + 1, "the first clause, once, and for whoever is there");
+    assert_eq!(paid, 1, "a guess is not paid for");
+    assert!(call.ring.try_pop().is_none() && call.told.try_recv().is_err(), "nothing of it is heard");
+    rig.speak(&call, 1, "It is ready.");
+    assert!(!call.play(1).is_empty());
+    assert_eq!(count(&local), asked, "it was there");
+}
+
+#[test]
 fn a_voice_that_speaks_one_clause_at_a_time_holds_one_seat() {
     let (tickets, gate) = bounded(10_000);
     let script = Script { slow: Some(("slow", gate)), ..plain() };
