@@ -224,7 +224,7 @@ fn watched<T>(options: &RunOptions, unwanted: &(dyn Fn() -> bool + Sync), run: i
         // The first node finds it; an answer is needed all the same.
         let _ = options.terminate();
     }
-    let (ended, watch) = mpsc::channel::<()>();
+    let (ended, watch) = mpsc::sync_channel::<()>(1);
     thread::scope(|scope| {
         let watcher = thread::Builder::new().name("voice-watch".to_owned()).spawn_scoped(scope, move || {
             while watch.recv_timeout(WATCH) == Err(mpsc::RecvTimeoutError::Timeout) {
