@@ -25,7 +25,8 @@
 //! `> goes on`, `> stops after WORDS` (the words of it that the caller can have heard; nothing: none), `> hears TEXT` (only
 //! where it is not what the caller said), `> builds FEATURES`, `> looks up SUBJECT`, `> calls back NUMBER`, `> records`,
 //! `> does not record`, `> withholds` and `> shows again` (recording), `> keeps`, `> forgets`, `> hangs up CLASS`,
-//! `> nothing for 5 s`. `> keeps`, `> forgets`, `> ducks` and `> goes on` need not be written. At the end, `[within 900 ms]`
+//! `> measured 3.…` (the response time in the figures, seconds), `> nothing for 5 s`. `> keeps`, `> forgets`, `> ducks`,
+//! `> goes on` and `> measured` need not be written. At the end, `[within 900 ms]`
 //! counts from the last thing that the caller or a tool did, `[after 15 s]` (give or take 150 ms) from the last sound.
 //!
 //! **Usual call**, changed by `with`: `recogniser 120 ms` after the end of a turn, `partials 150 ms` after each word, `voice

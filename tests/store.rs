@@ -3,8 +3,8 @@
 use callwright::bus::Bus;
 use callwright::pipeline::manifest::{BuildManifest, BuildType, CreatedFrom};
 use callwright::store::{
-    Advance, CallBackRequest, CallRecord, Conversation, Direction, EventKind, OpenOptions, Speaker, Store, StoreError,
-    Submitted, Turn,
+    Advance, CallBackRequest, CallRecord, Conversation, Direction, EventKind, KeptFor, OpenOptions, Speaker, Store,
+    StoreError, Submitted, Turn,
 };
 use callwright::time::Wallclock;
 use proptest::prelude::*;
@@ -388,4 +388,33 @@ proptest! {
         }
         prop_assert_eq!(seen, (0..rows).rev().map(|n| format!("call_{n}")).collect::<Vec<_>>());
     }
+}
+
+#[test]
+fn a_cut_conversation_is_found_by_its_caller_for_a_while_and_no_earlier_one_overwrites_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let whose = |begun: u64| KeptFor {
+        caller: "493012345".into(),
+        agent: "grace".into(),
+        conversation_id: format!("conv_{begun}"),
+        begun: Wallclock(begun),
+    };
+    let keep = |begun, document: Option<&str>, now| {
+        store.kept().keep(whose(begun), document.map(str::to_owned), Wallclock(now)).wait().unwrap();
+    };
+    let find = |since| store.kept().find("493012345", "grace", Wallclock(since)).unwrap();
+    keep(1_000, Some("first"), 1_500);
+    assert_eq!(find(1_500).as_deref(), Some("first"));
+    assert_eq!(find(1_501), None, "too long ago");
+    assert_eq!(store.kept().find("493012345", "max", Wallclock(0)).unwrap(), None, "another agent");
+    keep(2_000, Some("second"), 2_100);
+    keep(1_000, Some("a line that is not known to be dead yet"), 2_200);
+    keep(1_000, None, 2_300);
+    assert_eq!(find(0).as_deref(), Some("second"));
+    drop(store);
+    let store = Store::open(dir.path()).unwrap();
+    assert_eq!(store.kept().find("493012345", "grace", Wallclock(0)).unwrap().as_deref(), Some("second"));
+    store.kept().keep(whose(2_000), None, Wallclock(2_400)).wait().unwrap();
+    assert_eq!(store.kept().find("493012345", "grace", Wallclock(0)).unwrap(), None);
 }

@@ -87,7 +87,10 @@ impl<'a> Line<'a> {
         generator.queue(keys).expect("keys");
         let frames = keys.len() * 9 + 10;
         let until = Instant::now() + Duration::from_millis(20) * frames as u32;
-        self.run(|pcm| _ = generator.fill(pcm), |_| Instant::now() >= until);
+        let tones = |pcm: &mut [i16; 160]| {
+            let _ = generator.fill(pcm);
+        };
+        self.run(tones, |_| Instant::now() >= until);
     }
 
     /// Silence for so long.

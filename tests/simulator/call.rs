@@ -18,15 +18,15 @@ const WIRE_MS: u64 = 20;
 
 /// What this call is like.
 #[derive(Clone, Debug)]
-pub struct Setting {
-    pub persona: Persona,
-    pub patience: Patience,
-    pub turn: TurnConfig,
-    pub recogniser: u64,
-    pub partials: u64,
-    pub voice: u64,
-    pub lookup: u64,
-    pub build: u64,
+pub(crate) struct Setting {
+    pub(crate) persona: Persona,
+    pub(crate) patience: Patience,
+    pub(crate) turn: TurnConfig,
+    pub(crate) recogniser: u64,
+    pub(crate) partials: u64,
+    pub(crate) voice: u64,
+    pub(crate) lookup: u64,
+    pub(crate) build: u64,
 }
 
 impl Default for Setting {
@@ -46,7 +46,7 @@ impl Default for Setting {
 
 /// What can be told of a call.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Told {
+pub(crate) enum Told {
     Says(String),
     Filler,
     Ducks,
@@ -61,15 +61,17 @@ pub enum Told {
     Keeps,
     Forgets,
     HangsUp(String),
+    /// Response time as it goes into the figures.
+    Measured(Duration),
 }
 
 impl Told {
     /// Scripts need not say so.
-    pub fn is_implied(&self) -> bool {
-        matches!(self, Self::Keeps | Self::Forgets | Self::Ducks | Self::GoesOn)
+    pub(crate) fn is_implied(&self) -> bool {
+        matches!(self, Self::Keeps | Self::Forgets | Self::Ducks | Self::GoesOn | Self::Measured(_))
     }
 
-    pub fn in_words(&self) -> String {
+    pub(crate) fn in_words(&self) -> String {
         match self {
             Self::Says(text) => format!("says {text}"),
             Self::Filler => "filler".into(),
@@ -87,31 +89,32 @@ impl Told {
             Self::Keeps => "keeps".into(),
             Self::Forgets => "forgets".into(),
             Self::HangsUp(class) => format!("hangs up {class}"),
+            Self::Measured(took) => format!("measured {:.3} s", took.as_secs_f64()),
         }
     }
 }
 
 /// One thing that happened.
 #[derive(Clone, Debug)]
-pub struct Event {
-    pub at: u64,
-    pub told: Told,
+pub(crate) struct Event {
+    pub(crate) at: u64,
+    pub(crate) told: Told,
     /// The last thing that the caller or a tool had done, and the last sound, by then.
-    pub since_cause: u64,
-    pub since_sound: u64,
+    pub(crate) since_cause: u64,
+    pub(crate) since_sound: u64,
 }
 
 /// A stretch of the caller's voice.
 #[derive(Clone, Copy, Debug)]
-pub struct Voice {
-    pub from: u64,
-    pub to: u64,
-    pub far: bool,
+pub(crate) struct Voice {
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+    pub(crate) far: bool,
 }
 
 /// What the recogniser does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Recogniser {
+pub(crate) enum Recogniser {
     Works,
     Silent,
     Fails,
@@ -119,42 +122,40 @@ pub enum Recogniser {
 
 /// What answers a build that is handed over.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Builder {
+pub(crate) enum Builder {
     Takes,
     Refuses(String),
     Ignores,
 }
 
 /// One call and all around it.
-pub struct Call {
-    pub setting: Setting,
+pub(crate) struct Call {
+    pub(crate) setting: Setting,
     machine: CallMachine,
-    pub now: u64,
+    pub(crate) now: u64,
     began: u64,
-    pub mouth: Mouth,
+    pub(crate) mouth: Mouth,
     voices: Vec<Voice>,
     /// Words that the recogniser will know, by when each ends.
     words: Vec<(u64, String)>,
     finalised: usize,
-    pub confidence: f32,
-    pub recogniser: Recogniser,
-    pub builder: Builder,
+    pub(crate) confidence: f32,
+    pub(crate) recogniser: Recogniser,
+    pub(crate) builder: Builder,
     /// What a look-up brings; `None`: it fails.
-    pub facts: Option<AppFacts>,
+    pub(crate) facts: Option<AppFacts>,
     due: BTreeMap<(u64, u64), CallInput>,
     number: u64,
     stalled_until: u64,
     waiting: Vec<CallInput>,
-    pub events: Vec<Event>,
-    pub said_by_caller: BTreeSet<String>,
-    pub last_voice: u64,
-    pub last_cause: u64,
+    pub(crate) events: Vec<Event>,
+    pub(crate) said_by_caller: BTreeSet<String>,
+    pub(crate) last_voice: u64,
+    pub(crate) last_cause: u64,
     /// Our last sound before this frame.
     sound_before: u64,
     kept: Option<Kept>,
-    pub ended: bool,
-    /// Response times that were measured.
-    pub responses: Vec<Duration>,
+    pub(crate) ended: bool,
 }
 
 fn by_heart(persona: &Persona) -> Vec<String> {
@@ -177,7 +178,7 @@ fn machine(setting: &Setting, conversation: &str, kept: Option<Kept>) -> CallMac
 }
 
 impl Call {
-    pub fn answered(setting: Setting) -> Self {
+    pub(crate) fn answered(setting: Setting) -> Self {
         let mut mouth = Mouth::new(by_heart(&setting.persona));
         mouth.delay = setting.voice;
         let mut call = Self {
@@ -210,7 +211,6 @@ impl Call {
             sound_before: 0,
             kept: None,
             ended: false,
-            responses: Vec::new(),
         };
         call.tell(CallInput::FirstPacket);
         call.tell(CallInput::Confirmed);
@@ -218,7 +218,7 @@ impl Call {
     }
 
     /// The same caller, later.
-    pub fn call_again(&mut self, after: u64) {
+    pub(crate) fn call_again(&mut self, after: u64) {
         self.now += after;
         self.began = self.now;
         self.ended = false;
@@ -232,7 +232,7 @@ impl Call {
         self.tell(CallInput::Confirmed);
     }
 
-    pub fn cause(&mut self) {
+    pub(crate) fn cause(&mut self) {
         self.last_cause = self.now;
     }
 
@@ -248,12 +248,12 @@ impl Call {
     }
 
     /// Whether the caller is quiet and nothing is being said.
-    pub fn is_quiet(&self) -> bool {
+    pub(crate) fn is_quiet(&self) -> bool {
         self.mouth.is_silent() && self.voices.iter().all(|voice| voice.to <= self.now)
     }
 
     /// The caller will speak: stretches of voice, and words by when each ends.
-    pub fn speak(&mut self, voices: &[Voice], words: &[(u64, String)]) {
+    pub(crate) fn speak(&mut self, voices: &[Voice], words: &[(u64, String)]) {
         self.voices.extend_from_slice(voices);
         let before = self.words.len();
         self.words.extend_from_slice(words);
@@ -264,17 +264,17 @@ impl Call {
         }
     }
 
-    pub fn later(&mut self, at: u64, input: CallInput) {
+    pub(crate) fn later(&mut self, at: u64, input: CallInput) {
         self.number += 1;
         self.due.insert((at, self.number), input);
     }
 
     /// The actor handles nothing for so long.
-    pub fn stall(&mut self, ms: u64) {
+    pub(crate) fn stall(&mut self, ms: u64) {
         self.stalled_until = self.now + ms;
     }
 
-    pub fn tell(&mut self, input: CallInput) {
+    pub(crate) fn tell(&mut self, input: CallInput) {
         if self.now < self.stalled_until {
             self.waiting.push(input);
             return;
@@ -345,7 +345,7 @@ impl Call {
                 self.ended = true;
                 self.note(Told::HangsUp(end.class.name().to_owned()));
             }
-            CallAction::Measure(Mark::TurnResponse, took) => self.responses.push(took),
+            CallAction::Measure(Mark::TurnResponse, took) => self.note(Told::Measured(took)),
             CallAction::Listen(_) | CallAction::Measure(..) => {}
         }
     }
@@ -398,7 +398,7 @@ impl Call {
     }
 
     /// Time goes on to the next thing, at most to `until`.
-    pub fn step(&mut self, until: u64) {
+    pub(crate) fn step(&mut self, until: u64) {
         let mut next = until.max(self.now);
         next = next.min((self.now / CHUNK_MS + 1) * CHUNK_MS).min((self.now / FRAME_MS + 1) * FRAME_MS);
         if let Some(((at, _), _)) = self.due.first_key_value() {
@@ -422,13 +422,13 @@ impl Call {
             let input = entry.remove();
             self.hand_over(input);
         }
-        if self.now % FRAME_MS == 0 && moved {
+        if self.now.is_multiple_of(FRAME_MS) && moved {
             self.sound_before = self.mouth.last_sound;
             let reports = self.mouth.frame(self.now);
             self.report(reports);
             self.sound_before = self.mouth.last_sound;
         }
-        if self.now % CHUNK_MS == 0 && moved {
+        if self.now.is_multiple_of(CHUNK_MS) && moved {
             self.judge();
         }
         let due = self.machine.poll_timeout().is_some_and(|due| due.0 <= self.now * 1_000_000);
@@ -484,14 +484,14 @@ impl Call {
     }
 
     /// A key now.
-    pub fn key_at(&mut self, at: u64, key: char) {
+    pub(crate) fn key_at(&mut self, at: u64, key: char) {
         let media = MediaTime(at.saturating_sub(self.began) * 8);
         self.later(at, CallInput::Digit(key, media));
     }
 }
 
 /// A PIN or a wish about recordings as a script writes it.
-pub fn persona_with(persona: &mut Persona, key: &str, value: &str) -> Result<(), String> {
+pub(crate) fn persona_with(persona: &mut Persona, key: &str, value: &str) -> Result<(), String> {
     match (key, value) {
         ("pin", digits) => persona.pin = Some(Pin::new(digits).ok_or("a PIN has 4 to 12 digits")?),
         ("consent", "ask") => persona.consent = Consent::Ask("May I record this call?".into()),

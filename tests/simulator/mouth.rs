@@ -6,7 +6,7 @@ use callwright::id::{Generation, UtteranceId};
 use std::collections::{BTreeSet, VecDeque};
 
 /// A spoken word's length.
-pub const WORD_MS: u64 = 300;
+pub(crate) const WORD_MS: u64 = 300;
 /// What is known by heart.
 const BY_HEART_MS: u64 = 10;
 const FRAME_MS: u64 = 20;
@@ -14,7 +14,7 @@ const REPORT_MS: u64 = 100;
 
 /// What the voice does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Voice {
+pub(crate) enum Voice {
     Works,
     /// Only what was synthesised ahead can be said.
     Gone,
@@ -24,7 +24,7 @@ pub enum Voice {
 
 /// What it reports.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Report {
+pub(crate) enum Report {
     Started(UtteranceId),
     Spoken(UtteranceId, Vec<WordTime>),
     Audible(UtteranceId, String),
@@ -45,21 +45,21 @@ struct Utterance {
 }
 
 #[derive(Debug)]
-pub struct Mouth {
-    pub voice: Voice,
-    pub delay: u64,
+pub(crate) struct Mouth {
+    pub(crate) voice: Voice,
+    pub(crate) delay: u64,
     by_heart: BTreeSet<String>,
     queue: VecDeque<Utterance>,
     ducked: bool,
-    pub held: bool,
+    pub(crate) held: bool,
     /// When the last sample left.
-    pub last_sound: u64,
+    pub(crate) last_sound: u64,
     /// When the utterance of now was first heard.
-    pub audible_since: Option<u64>,
+    pub(crate) audible_since: Option<u64>,
 }
 
 impl Mouth {
-    pub fn new(by_heart: impl IntoIterator<Item = String>) -> Self {
+    pub(crate) fn new(by_heart: impl IntoIterator<Item = String>) -> Self {
         Self {
             voice: Voice::Works,
             delay: 60,
@@ -72,16 +72,23 @@ impl Mouth {
         }
     }
 
-    pub fn is_silent(&self) -> bool {
+    pub(crate) fn is_silent(&self) -> bool {
         self.queue.is_empty()
     }
 
     /// Whether something of the front utterance has been heard.
-    pub fn is_sounding(&self) -> bool {
+    pub(crate) fn is_sounding(&self) -> bool {
         self.queue.front().is_some_and(|u| u.started)
     }
 
-    pub fn speak(&mut self, now: u64, id: UtteranceId, generation: Generation, text: &str, ahead: bool) -> Vec<Report> {
+    pub(crate) fn speak(
+        &mut self,
+        now: u64,
+        id: UtteranceId,
+        generation: Generation,
+        text: &str,
+        ahead: bool,
+    ) -> Vec<Report> {
         let known = self.by_heart.contains(text);
         if ahead && (self.is_sounding() || !known) {
             return vec![Report::Spoken(id, Vec::new())];
@@ -102,13 +109,13 @@ impl Mouth {
         Vec::new()
     }
 
-    pub fn duck(&mut self, ducked: bool) -> Vec<Report> {
+    pub(crate) fn duck(&mut self, ducked: bool) -> Vec<Report> {
         self.ducked = ducked;
         let sounding = self.queue.front().filter(|u| u.started && ducked);
         sounding.map(|u| Report::Ducked(u.id)).into_iter().collect()
     }
 
-    pub fn flush(&mut self, generation: Generation) -> Vec<Report> {
+    pub(crate) fn flush(&mut self, generation: Generation) -> Vec<Report> {
         let cut = self.queue.front().filter(|u| u.started && u.generation < generation).map(|u| (u.id, u.played * 8));
         self.queue.retain(|u| u.generation >= generation);
         (self.ducked, self.audible_since) = (false, None);
@@ -116,7 +123,7 @@ impl Mouth {
     }
 
     /// One frame's time has passed.
-    pub fn frame(&mut self, now: u64) -> Vec<Report> {
+    pub(crate) fn frame(&mut self, now: u64) -> Vec<Report> {
         let mut reports = Vec::new();
         if self.ducked || self.held {
             return reports;
@@ -147,7 +154,7 @@ impl Mouth {
             reports.push(Report::Played(front.id, length * 8, true));
             self.queue.pop_front();
             self.audible_since = None;
-        } else if front.played % REPORT_MS == 0 {
+        } else if front.played.is_multiple_of(REPORT_MS) {
             reports.push(Report::Played(front.id, front.played * 8, false));
         }
         reports

@@ -1,6 +1,6 @@
 //! Reads a scenario, plays it, compares, and tells what went otherwise. The format is told at the head of `scenarios.rs`.
 
-use super::call::{Builder, Call, Event, Recogniser, Setting, Told, Voice, persona_with};
+use super::call::{Builder, Call, Event, Recogniser, Setting, Voice, persona_with};
 use super::mouth::{self, WORD_MS};
 use callwright::call::machine::{CallInput, Patience};
 use callwright::conversation::{AppFacts, BuildStage, BuildUpdate, Failure, Outcome};
@@ -18,14 +18,14 @@ const TAIL_MS: u64 = 1_000;
 const SLACK_MS: u64 = 150;
 
 /// The points that a scenario names.
-pub fn points(text: &str) -> Vec<u32> {
+pub(crate) fn points(text: &str) -> Vec<u32> {
     let head = text.lines().find_map(|line| line.strip_prefix("point ")).unwrap_or_default();
     let numbers = head.split(':').next().unwrap_or_default();
     numbers.split([',', ' ']).filter_map(|number| number.trim().parse().ok()).collect()
 }
 
 /// Plays a scenario. Error: the story, as far as it went, with what went otherwise.
-pub fn run(text: &str) -> Result<String, String> {
+pub(crate) fn run(text: &str) -> Result<String, String> {
     let mut setting = Setting::default();
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
     for line in &lines {
@@ -33,7 +33,7 @@ pub fn run(text: &str) -> Result<String, String> {
             set(&mut setting, with).map_err(|why| format!("✗ {line}\n    {why}"))?;
         }
     }
-    let mut play = Play { call: Call::answered(setting), told: 0, speech_ends: 0 };
+    let mut play = Play { call: Call::answered(setting), told: 0 };
     let mut story = String::new();
     for line in &lines {
         if line.is_empty() || line.starts_with('#') || line.starts_with("point ") || line.starts_with("with ") {
@@ -98,8 +98,6 @@ struct Play {
     call: Call,
     /// Events that have been compared.
     told: usize,
-    /// When the caller's last words end.
-    speech_ends: u64,
 }
 
 impl Play {
@@ -323,7 +321,6 @@ impl Play {
         let text: Vec<&str> = words.iter().map(|(_, word)| word.as_str()).collect();
         self.call.said_by_caller.insert(text.join(" "));
         self.call.said_by_caller.insert(String::new());
-        self.speech_ends = at;
         self.call.speak(&voices, &words);
         Ok(())
     }
