@@ -46,7 +46,7 @@ fn after_an_aside_every_sample_of_the_sentence_is_heard_once() {
     let daemon = Daemon::start();
     let directory = tempfile::tempdir().expect("a temporary directory");
     let (whole, _) = greeting(&daemon, directory.path(), "");
-    for (what, pauses) in [("sound = \"cough\"", false), ("say = \"okay\"", true)] {
+    for (what, pauses) in [("sound = \"cough\"", false), ("say = \"yep\"", true)] {
         let step = format!("[[step]]\n{what}\ninterrupt_after = 0.7\nagent = \"goes_on\"");
         let (heard, report) = greeting(&daemon, directory.path(), &step);
         assert_eq!(report["turn_1_reacted_well"], true, "{what}: {report:#}");

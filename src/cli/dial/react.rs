@@ -46,6 +46,8 @@ impl Reaction {
         let lasted = turn.last_voiced.since(turn.onset);
         match (self, yielded.stop, yielded.resume) {
             (Self::GoesOn, None, _) => Ok(()),
+            // It came to its end later.
+            (Self::GoesOn, Some(stop), _) if stop > GOES_ON_WITHIN.max(lasted) => Ok(()),
             (Self::GoesOn, Some(_), Some(resume)) if resume <= GOES_ON_WITHIN.max(lasted) => Ok(()),
             (Self::GoesOn, Some(stop), Some(resume)) => {
                 Err(format!("the agent fell silent after {} ms and went on only after {} ms", ms(stop), ms(resume)))
@@ -87,6 +89,7 @@ mod tests {
         for (reaction, stop, resume, well) in [
             (GoesOn, None, None, true),
             (GoesOn, Some(80), Some(560), true),
+            (GoesOn, Some(2440), None, true),
             (GoesOn, Some(80), Some(1900), false),
             (GoesOn, Some(80), None, false),
             (Stops, Some(80), None, true),

@@ -352,14 +352,17 @@ pub fn check_digits(digits: &str) -> Result<String, String> {
 /// # Errors
 /// A sentence for the operator.
 pub fn spoken_and_pauses(text: &str) -> Result<Vec<(&str, Duration)>, String> {
-    let (mut parts, mut rest) = (Vec::new(), text);
-    while let Some((said, after)) = rest.split_once('[') {
-        let pause = after.split_once(']').and_then(|(pause, after)| Some((pause.trim().parse().ok()?, after)));
+    let (mut parts, mut rest, mut from) = (Vec::new(), text, 0);
+    while let Some(open) = rest[from..].find('[').map(|at| from + at) {
+        let pause =
+            rest[open + 1..].split_once(']').and_then(|(pause, after)| Some((pause.trim().parse().ok()?, after)));
+        // Any other bracket is part of what is said.
         let Some((pause, after)) = pause else {
-            return Err(format!("{text:?} has a [ that begins no pause; write [0.9] for 0.9 s"));
+            from = open + 1;
+            continue;
         };
-        parts.push((said.trim(), seconds("[pause]", pause)?));
-        rest = after;
+        parts.push((rest[..open].trim(), seconds("[pause]", pause)?));
+        (rest, from) = (after, 0);
     }
     parts.push((rest.trim(), Duration::ZERO));
     Ok(parts)
@@ -491,7 +494,7 @@ mod tests {
             ("[[step]]\npress = \"x\"", "0-9 * # A-D"),
             ("[[step]]\nsay = \" \"", "1 to 2000 characters"),
             ("[[step]]\nhang_up = false", "leave the step out"),
-            ("[[step]]\nwait = 1\ninterrupt_after = 1", "belong to say and play"),
+            ("[[step]]\nwait = 1\ninterrupt_after = 1", "belong to say, play and sound"),
             ("[[step]]\npress = \"1\"\ntimeout = 1", "timeout belongs to"),
             ("[[step]]\nsay = \"a\"\nquiet = 1\ninterrupt_after = 1", "contradict"),
             ("[[step]]\nexpect = [\"${N} records\"]", "add --set N="),
