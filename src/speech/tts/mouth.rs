@@ -275,7 +275,7 @@ impl State {
                 if self.sources.get(manner.voice).is_none_or(VoiceSource::is_elsewhere) {
                     return true;
                 }
-                if let Some(piece) = pieces(&text, &manner).pop_front()
+                if let Some(piece) = pieces(&text, &manner, self.haste(&manner)).pop_front()
                     && !self.cache.holds(&piece.key(manner.voice))
                 {
                     // A newer guess is the better one, and two calls' guesses are all that is worth keeping.

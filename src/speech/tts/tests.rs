@@ -2,7 +2,7 @@
 
 use super::super::event::SpeechEvent;
 use super::super::normalise::{Lexicon, Reading};
-use super::super::synthesiser::{Sink, SpeakOptions, Synthesiser};
+use super::super::synthesiser::{Haste, Sink, SpeakOptions, Synthesiser};
 use super::lane::pieces;
 use super::mouth::{LOCAL, Manner, Mouth, MouthCommand, start};
 use super::source::VoiceSource;
@@ -581,7 +581,7 @@ fn every_line_of_a_failure_is_said_with_the_voice_gone() {
     let measured = script.spoken.load(Ordering::SeqCst);
     let mut clauses = BTreeSet::new();
     for line in failure_lines() {
-        clauses.extend(pieces(line, &Manner::default()).iter().map(|piece| piece.key(LOCAL)));
+        clauses.extend(pieces(line, &Manner::default(), Haste::default()).iter().map(|piece| piece.key(LOCAL)));
         rig.send(MouthCommand::Warm { text: line.into(), greeting: false, manner: Manner::default() });
     }
     warmed(&rig, &script, measured + clauses.len());
