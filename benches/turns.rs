@@ -25,19 +25,16 @@ mod response;
 #[path = "turns/sweep.rs"]
 mod sweep;
 
-use audio::{PER_MS, Studio};
-use callwright::id::UtteranceId;
-use callwright::speech::{SpeechConfig, SpeechEvent, SpeechLane};
-use callwright::time::MediaTime;
-use callwright::turn::{CUT_COST, TurnConfig, TurnEvent, TurnMachine};
-use corpus::{Random, Sound, Turn};
-use ears::{Call, Rig};
+use audio::Studio;
+use callwright::speech::SpeechConfig;
+use callwright::turn::CUT_COST;
+use corpus::{Random, Turn};
 use heard::Silence;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use sweep::{cut_at, delay_at};
 
 /// Fixed for the published figures.
@@ -48,8 +45,6 @@ const LANES: usize = 6;
 const HEARERS: usize = 2;
 /// Silence after a turn: nothing more is learnt in what comes after.
 const TAIL_MS: usize = 1600;
-/// From the decision to 20 dB down on the wire: the fade, and half a frame on average until the next one is due.
-const FADE_MS: f64 = 4.5;
 
 fn main() {
     let mut numbers = std::env::args().skip(1).filter_map(|a| a.parse::<usize>().ok());
@@ -103,23 +98,6 @@ fn on_lanes<T: Sync, R: Send>(what: &str, lanes: usize, items: &[T], work: impl 
     let mut results = results.into_inner().expect("no lane panicked");
     results.sort_by_key(|(n, _)| *n);
     results.into_iter().map(|(_, result)| result).collect()
-}
-
-/// Feeds audio at the pace of a call; `hear` gets every event with the audio time fed so far.
-fn in_real_time(call: &mut Call, pcm: &[i16], mut hear: impl FnMut(&SpeechEvent, &SpeechLane)) {
-    let started = Instant::now();
-    for (n, frame) in pcm.chunks(160).enumerate() {
-        let due = started + Duration::from_millis(20 * n as u64);
-        std::thread::sleep(due.saturating_duration_since(Instant::now()));
-        call.feed_frame(frame);
-        while let Ok(event) = call.events.try_recv() {
-            hear(&event, &call.lane);
-        }
-    }
-    std::thread::sleep(Duration::from_millis(60));
-    while let Ok(event) = call.events.try_recv() {
-        hear(&event, &call.lane);
-    }
 }
 
 fn end_of_turn(hesitations: usize, out: &mut Map<String, Value>) {

@@ -252,11 +252,11 @@ fn follow(
         }
         // What the caller said before the agent spoke.
         TurnEvent::EndOfTurn { .. } => lane.finalize(),
-        TurnEvent::UserStarted { .. } | TurnEvent::NoInput { .. } => {}
+        TurnEvent::UserStarted { .. } | TurnEvent::NoInput { .. } | TurnEvent::LikelyEnd { .. } => {}
     }
 }
 
-fn at(values: &mut [f64], share: f64) -> f64 {
+pub(super) fn at(values: &mut [f64], share: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     let n = (values.len() as f64 * share).ceil() as usize;
     values.get(n.saturating_sub(1)).copied().unwrap_or(f64::NAN)

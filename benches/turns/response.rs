@@ -39,7 +39,7 @@ pub(crate) fn run(calls: usize, out: &mut Map<String, Value>) {
     let count = responses.len();
     println!("\nresponse on the wire, {count} turns of {calls} calls");
     for (share, name) in [(0.5, "p50"), (0.95, "p95"), (0.99, "p99")] {
-        let ms = super::at(&mut responses, share);
+        let ms = super::interruptions::at(&mut responses, share);
         println!("{name:<38} {ms:>9.0} ms");
         out.insert(format!("response_ms_{name}"), json!(ms.round()));
     }

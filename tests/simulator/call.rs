@@ -305,6 +305,8 @@ impl Call {
                 self.report(reports);
             }
             CallAction::Finalize => self.finalise(),
+            // A guess is not heard.
+            CallAction::Prepare(_) => {}
             CallAction::Forget => self.finalised = self.heard(),
             CallAction::Submit(manifest) => {
                 self.note(Told::Builds(manifest.features.join("+")));
