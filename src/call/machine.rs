@@ -9,14 +9,16 @@
 //! and ends the dialog) and audio.
 
 mod duties;
+mod saying;
 mod watch;
 
 use self::duties::{Duties, is_farewell, is_final};
+use self::saying::Saying;
 use crate::call::record::{CallEnd, EndClass};
 
 pub use self::watch::Patience;
 pub use crate::call::exchange::{CallAction, CallInput, Mark, SaidTurn, Speaker};
-use crate::conversation::{AppFacts, BuildUpdate, Dialogue, Failure, Heard, Intent, Reply, WordTime, heard_words};
+use crate::conversation::{AppFacts, BuildUpdate, Dialogue, Failure, Heard, Intent, Reply, heard_words};
 use crate::id::{Generation, UtteranceId};
 use crate::time::{MediaTime, Tick};
 use crate::turn::{TurnEvent, TurnMachine};
@@ -34,60 +36,10 @@ const GIVEN_UP_SLACK_MS: u64 = 100;
 /// A transcript that ends this long before the turn's last voice is of its first part only.
 const FIRST_PART_MIN: Duration = Duration::from_millis(200);
 
-/// An echo is of what was said in this time.
-const RECENT_MS: u64 = 3000;
-/// With so much of the question to come, "yes" is not yet its answer.
-const QUESTION_LEFT_MS: u64 = 1500;
 /// From the sending of the fading frame to 20 dB down: nine tenths of its fade.
 const DUCK_FADE: Duration = Duration::from_micros(4_500);
 /// Keys come at least this far apart: a tone lasts 40 ms at least, and so does the pause after it (Q.24).
 const KEY_APART_MIN: Duration = Duration::from_millis(40);
-
-/// The utterance being said.
-#[derive(Debug)]
-struct Saying {
-    utterance: UtteranceId,
-    text: String,
-    words: Vec<WordTime>,
-    asked: Tick,
-    started: Option<Tick>,
-    audible: bool,
-    /// Samples known to be sent.
-    sent: u64,
-    /// When it last came on.
-    progress: Tick,
-    /// Set when this utterance answers a caller's turn.
-    answers: Option<Tick>,
-}
-
-impl Saying {
-    /// What was said in the last [`RECENT_MS`], lower case, and whether its last sentence, the question, is nearly over.
-    fn said_last(&self) -> (String, bool) {
-        let now_ms = self.sent / 8;
-        let said = self.words.iter().filter(|word| u64::from(word.start_ms) <= now_ms);
-        let recent = said.filter(|word| u64::from(word.end_ms) + RECENT_MS >= now_ms);
-        let recent: Vec<String> = recent.map(|word| word.word.to_lowercase()).collect();
-        let (before, last) = self.words.split_at(self.words.len().saturating_sub(1));
-        let begins = before.iter().rposition(|word| word.word.ends_with(['.', '?', '!'])).map_or(0, |at| at + 1);
-        let asked = self.words.get(begins).is_some_and(|first| u64::from(first.start_ms) <= now_ms)
-            && last.iter().all(|last| u64::from(last.end_ms) <= now_ms + QUESTION_LEFT_MS);
-        (recent.join(" "), asked)
-    }
-
-    fn new(utterance: UtteranceId, text: String, asked: Tick, answers: Option<Tick>) -> Self {
-        Self {
-            utterance,
-            text,
-            words: Vec::new(),
-            asked,
-            started: None,
-            audible: false,
-            sent: 0,
-            progress: asked,
-            answers,
-        }
-    }
-}
 
 /// An utterance that was cut off and waits for the account of what was sent.
 #[derive(Debug)]

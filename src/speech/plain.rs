@@ -33,8 +33,11 @@ pub(in crate::speech) fn confidence(probabilities: impl Iterator<Item = f32>) ->
 pub(in crate::speech) fn plain(text: &str, expectation: Expectation) -> String {
     let mut words: Vec<String> = Vec::new();
     let mut pieces = text.split_whitespace().peekable();
+    let mut after_figures = false;
     while let Some(written) = pieces.next() {
         let figures = written.bytes().any(|octet| octet.is_ascii_digit());
+        let behind_figures = std::mem::replace(&mut after_figures, figures);
+        let half = half_of_the_day(written).filter(|_| behind_figures);
         let amount = pieces.peek().and_then(|unit| price(written, unit));
         if let Some(amount) = amount {
             pieces.next();
@@ -43,6 +46,8 @@ pub(in crate::speech) fn plain(text: &str, expectation: Expectation) -> String {
             words.extend(
                 written.bytes().filter(u8::is_ascii_digit).map(|digit| SMALL[usize::from(digit - b'0')].to_owned()),
             );
+        } else if let Some(half) = half {
+            words.extend(half.map(str::to_owned));
         } else if let Some(year) = year(written) {
             words.extend(year.split(' ').map(str::to_owned));
         } else if figures {
@@ -81,6 +86,14 @@ fn price(amount: &str, unit: &str) -> Option<String> {
     let (whole, cents) = amount.split_once('.')?;
     let figures = |part: &str| !part.is_empty() && part.bytes().all(|octet| octet.is_ascii_digit());
     (figures(whole) && cents.len() == 2 && figures(cents)).then(|| format!("{sign}{amount}"))
+}
+
+/// "am" behind a time is no verb.
+fn half_of_the_day(written: &str) -> Option<[&'static str; 2]> {
+    let letters: String = written.chars().filter(|c| c.is_alphanumeric()).collect();
+    [("am", "a"), ("pm", "p")]
+        .into_iter()
+        .find_map(|(half, letter)| letters.eq_ignore_ascii_case(half).then_some([letter, "m"]))
 }
 
 /// A year of the last century, which is said in pairs.
@@ -126,6 +139,7 @@ mod tests {
             ("at 10:15 on the 21st", "at ten fifteen on the twenty first"),
             ("112 of 2500", "one hundred twelve of two thousand five hundred"),
             ("at 10 am", "at ten a m"),
+            ("at 8:30 P.M., I am there", "at eight thirty p m i am there"),
             ("a C R M, and a C.R.M.", "a crm and a crm"),
             ("", ""),
             ("… — ?!", ""),

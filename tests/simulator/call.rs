@@ -481,7 +481,7 @@ impl Call {
             last_voiced: media(self.last_voice),
             last_voiced_tick: Tick(self.last_voice * 1_000_000),
             onset_tick: voice.map(|voice| Tick(voice.from * 1_000_000)),
-            sound: Sound { level_dbfs, ..Sound::default() },
+            sound: Sound { level_dbfs, pitched: if voice.is_some() { 0.8 } else { 0.0 }, ..Sound::default() },
         });
     }
 

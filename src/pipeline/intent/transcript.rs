@@ -50,7 +50,9 @@ const ACRONYMS: &[(&[&[&str]], &str)] = &[
     ),
     // No sentence has these words in a row.
     (&[&["she"], &["our", "are"], &["and", "an", "am", "em", "him"]], "crm"),
-    (&[&["c", "see", "sea"], &["rm"]], "crm"),
+    (&[&["c", "see", "sea"], &["rm", "rms"]], "crm"),
+    (&[&["sea", "cee"], &["arm", "arms", "aram", "haram", "alarm", "harem"]], "crm"),
+    (&[&["c", "sea"], &["r", "are", "our", "or"], &["n", "in", "an", "and"]], "crm"),
     (&[&["cr"], &["m", "em", "ms"]], "crm"),
     (&[&["a", "ay"], &["p", "pea", "pee"], &["i", "eye", "i's", "eyes", "is"]], "api"),
 ];
@@ -210,6 +212,9 @@ fn merge(words: &mut Vec<String>) {
         } else if let Some((p, name)) = phrase {
             i += p.len();
             out.push((*name).to_owned());
+        } else if rest == ["good", "by"] {
+            i = words.len();
+            out.push("goodbye".to_owned());
         } else {
             out.push(match words[i].as_str() {
                 "crm's" | "crms'" => "crm".to_owned(),

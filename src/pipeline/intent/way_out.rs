@@ -44,6 +44,7 @@ const GREETINGS: &[&str] = &[
 const GOODBYES: &[&str] = &[
     "goodbye",
     "good bye",
+    "good by",
     "bye",
     "bye bye",
     "that's all",
