@@ -50,6 +50,8 @@ const ACRONYMS: &[(&[&[&str]], &str)] = &[
     ),
     // No sentence has these words in a row.
     (&[&["she"], &["our", "are"], &["and", "an", "am", "em", "him"]], "crm"),
+    (&[&["see", "sea"], &["our", "are"], &["end", "en", "n"]], "crm"),
+    (&[&["as"], &["he", "she"], &["are", "our"], &["in", "an", "and", "end", "em", "m"]], "crm"),
     (&[&["c", "see", "sea"], &["rm", "rms"]], "crm"),
     (&[&["sea", "cee"], &["arm", "arms", "aram", "haram", "alarm", "harem"]], "crm"),
     (&[&["c", "sea"], &["r", "are", "our", "or"], &["n", "in", "an", "and"]], "crm"),
