@@ -91,6 +91,13 @@ moonshine() { # TREE
     : >"$stage/log"
     mkdir -p "$stage/moonshine"
     find_npm || { without "there is no npm, and the package index does not give one"; return; }
+    # Node trusts its own list of authorities; a company's own is in the system's, as pip, curl and cargo know.
+    if [ -z "${NODE_EXTRA_CA_CERTS:-}" ] && [ -s /etc/ssl/certs/ca-certificates.crt ]; then
+        NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt
+        export NODE_EXTRA_CA_CERTS
+    fi
+    NODE_DISABLE_COMPILE_CACHE=1
+    export NODE_DISABLE_COMPILE_CACHE
     # npm tries a second time by itself.
     (cd "$stage/moonshine" && "$npm" pack "$moonshine_package" --loglevel=error --ignore-scripts \
         --cache "$stage/npm-cache" --fetch-retries=1 --fetch-retry-mintimeout=2000 --fetch-retry-maxtimeout=5000 \

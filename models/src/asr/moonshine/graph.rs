@@ -4,7 +4,7 @@
 //! part is moved only when texts change places. Deliberately absent: which token to take (`beam`).
 //!
 //! Graphs (Moonshine tiny): encoder `input_values` f32 [1, samples at 16 kHz] → hidden f32 [1, frames, 288]. Decoder, both
-//! branches in one: `input_ids` i64 [texts, 1], `encoder_hidden_states`, `use_cache_branch` bool [1] and for each layer
+//! branches in one: `input_ids` i64 [texts, 1], `encoder_hidden_states`, `use_cache_branch` bool `[1]` and for each layer
 //! `past_key_values.N.{decoder,encoder}.{key,value}` f32 [texts, 8, tokens so far, 36] → `logits` f32 [texts, 1, 32768] and
 //! `present.…` in the same shapes. The first branch writes the audio's keys, the second only the texts'.
 
