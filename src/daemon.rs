@@ -223,7 +223,12 @@ impl Daemon {
         };
         tokio::select! {
             () = self.stop() => {}
-            () = impatient => warn!("told to stop again: stopping at once; builds go on at the next start"),
+            () = impatient => {
+                warn!("told to stop again: stopping at once; builds go on at the next start");
+                #[expect(clippy::disallowed_methods, reason = "asked twice: what counts is on the disk, as for a kill -9")]
+                // Threads may be in the middle of a sentence that nobody will hear.
+                std::process::exit(0);
+            }
         }
         Ok(())
     }
