@@ -128,6 +128,13 @@ impl Guide for ExpectationGuide {
             _ => 0.0,
         }
     }
+
+    fn least(&self, state: &State) -> f32 {
+        match (&self.0, state.0) {
+            (Kind::Digits(digits), Memory::Digits(state)) => digits.least(state),
+            _ => f32::NEG_INFINITY,
+        }
+    }
 }
 
 /// Bonus of a text that says nothing: somebody spoke, or there would be no turn; but it may have been a cough.

@@ -98,6 +98,7 @@ mod tests {
             log_probabilities: probabilities.iter().map(|p| p.ln()).collect(),
             end: 0.0,
             score: 5.0,
+            doubtful: false,
             circular: false,
         }
     }
