@@ -24,6 +24,10 @@ pub trait Guide {
     fn least(&self, _state: &Self::State) -> f32 {
         f32::NEG_INFINITY
     }
+    /// Groups of words (lower case) that mean the same: what is written as one or the other is no doubt.
+    fn alike(&self) -> &[&[&str]] {
+        &[]
+    }
 }
 
 /// Nothing is known of the language: the model alone decides.
