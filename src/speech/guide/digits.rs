@@ -31,11 +31,12 @@ const OH: f32 = -0.5;
 const PAIR: f32 = -2.0;
 /// Of a way out.
 const WAY_OUT: f32 = -3.0;
-/// Of an answer that ends before it is complete: short codes may be said in parts, a telephone number is said whole.
-const INCOMPLETE: f32 = -7.5;
-const INCOMPLETE_CODE: f32 = -3.0;
-/// Digits of a code at most.
-const CODE_MAX: u8 = 4;
+/// Of an answer that ends before it is complete. Callers pause within a number: what is not said yet must not be worth
+/// making up. At 7.5 a tenth of the pauses became whole numbers; from 2 on nothing more is gained, and nothing lost.
+const INCOMPLETE: f32 = -2.0;
+/// Sound that is so unlikely to be these digits, for each of them and the end, is none: a wrong number is worse than a
+/// question that is asked again. Of what is right a fiftieth is less likely than this, of what is wrong half.
+const DOUBTFUL: f32 = -2.0;
 
 /// Digits of one length.
 #[derive(Clone, Copy, Debug)]
@@ -96,10 +97,20 @@ impl Digits {
             + match state.digits {
                 0 if state.leaving => 0.0,
                 0 => NOTHING,
-                digits if self.all(digits, state.tens) => 0.0,
-                _ if self.max <= CODE_MAX => INCOMPLETE_CODE,
-                _ => INCOMPLETE,
+                digits => self.incomplete(digits, state.tens),
             }
+    }
+
+    /// The least that model and guide may give for this text.
+    pub(super) fn least(self, mut state: DigitState) -> f32 {
+        if self.close(&mut state).is_none() || state.digits == 0 {
+            return f32::NEG_INFINITY;
+        }
+        DOUBTFUL * (f32::from(state.digits) + 1.0) + self.incomplete(state.digits, state.tens)
+    }
+
+    fn incomplete(self, digits: u8, tens: bool) -> f32 {
+        if self.all(digits, tens) { 0.0 } else { INCOMPLETE }
     }
 
     /// "Forty" at the end has two digits.
@@ -223,9 +234,21 @@ mod tests {
         assert_eq!(worth(4, " Forty forty"), 2.0 * PAIR);
         assert_eq!(worth(4, " my pin is one two three four"), 3.0 * AROUND);
         assert!(worth(4, " one two three") < worth(4, " one two three four"));
-        assert!(worth(10, " one two three four five six seven eight nine") < -7.0);
+        assert_eq!(worth(10, " one two three four five six seven eight nine"), INCOMPLETE);
         assert_eq!(worth(10, " No, thank you."), WAY_OUT);
         assert_eq!(worth(10, ""), NOTHING);
+    }
+
+    #[test]
+    fn what_is_too_unlikely_for_its_digits_is_not_believed() {
+        let least = |text| {
+            let digits = Digits::new(4);
+            digits.least(digits.extend(DigitState::default(), text).0)
+        };
+        assert_eq!(least(" one two three four"), 5.0 * DOUBTFUL);
+        assert_eq!(least(" 3."), 2.0 * DOUBTFUL + INCOMPLETE);
+        // A way out and what leads up to digits are believed as ever.
+        assert_eq!((least(" no, stop"), least(" it's")), (f32::NEG_INFINITY, f32::NEG_INFINITY));
     }
 
     #[test]

@@ -58,18 +58,22 @@ impl DomainGuide {
     /// What is known of an answer to such a question.
     #[must_use]
     pub fn under(&self, expectation: Expectation) -> ExpectationGuide {
-        ExpectationGuide(match expectation {
+        let kind = match expectation {
             Expectation::Open => Kind::Words(Arc::clone(&self.open)),
             Expectation::YesNo => Kind::Words(Arc::clone(&self.yes_no)),
             Expectation::Name => Kind::Names(Arc::clone(&self.names)),
             Expectation::Digits { max } => Kind::Digits(Digits::new(max)),
-        })
+        };
+        ExpectationGuide { kind, alike: search::synonyms(expectation) }
     }
 }
 
 /// What is known of the answer to one question.
 #[derive(Clone, Debug)]
-pub struct ExpectationGuide(Kind);
+pub struct ExpectationGuide {
+    kind: Kind,
+    alike: &'static [&'static [&'static str]],
+}
 
 #[derive(Clone, Debug)]
 enum Kind {
@@ -93,7 +97,7 @@ impl Guide for ExpectationGuide {
     type State = State;
 
     fn start(&self) -> State {
-        State(match &self.0 {
+        State(match &self.kind {
             Kind::Words(_) => Memory::Words(WordState::default()),
             Kind::Names(_) => Memory::Names(NameState::default()),
             Kind::Digits(_) => Memory::Digits(DigitState::default()),
@@ -101,7 +105,7 @@ impl Guide for ExpectationGuide {
     }
 
     fn extend(&self, state: &State, piece: &str) -> (State, f32) {
-        let (memory, bonus) = match (&self.0, state.0) {
+        let (memory, bonus) = match (&self.kind, state.0) {
             (Kind::Words(words), Memory::Words(state)) => {
                 let (state, bonus) = words.extend(state, piece);
                 (Memory::Words(state), bonus)
@@ -121,12 +125,23 @@ impl Guide for ExpectationGuide {
     }
 
     fn end(&self, state: &State) -> f32 {
-        match (&self.0, state.0) {
+        match (&self.kind, state.0) {
             (Kind::Words(words), Memory::Words(state)) => words.end(state),
             (Kind::Names(names), Memory::Names(state)) => names.end(state),
             (Kind::Digits(digits), Memory::Digits(state)) => digits.end(state),
             _ => 0.0,
         }
+    }
+
+    fn least(&self, state: &State) -> f32 {
+        match (&self.kind, state.0) {
+            (Kind::Digits(digits), Memory::Digits(state)) => digits.least(state),
+            _ => f32::NEG_INFINITY,
+        }
+    }
+
+    fn alike(&self) -> &[&[&str]] {
+        self.alike
     }
 }
 

@@ -198,3 +198,38 @@ fn the_model_hears_the_domain_and_the_rest() {
     // The voice's noise is another one each time.
     assert!(exact >= 3, "{exact} of {}", said.len());
 }
+
+/// A caller who pauses within a number has said what was said.
+#[test]
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
+fn the_model_makes_up_no_digits() {
+    let mut engine = match Moonshine::load(&Assets::locate(), 1) {
+        Ok(engine) => engine,
+        Err(error) => {
+            assert!(std::env::var_os("CALLWRIGHT_TEST_COMPLETE").is_none(), "{error}");
+            eprintln!("skipped: {error}");
+            return;
+        }
+    };
+    let (mut exact, mut more) = (0, 0);
+    let said = [
+        ("rms", 10, "nine five two"),
+        ("slt", 10, "four one six, two eight three"),
+        ("rms", 10, "four seven nine, two four one, three five"),
+        ("slt", 7, "five one four"),
+        ("rms", 7, "two eight one, six four nine"),
+        ("rms", 4, "nine four"),
+    ];
+    for (voice, max, sentence) in said {
+        let Some(samples) = say(voice, sentence) else { return };
+        let heard = engine.recognise(&samples, &GUIDE.under(Expectation::Digits { max }), 8).expect("a turn").text;
+        let expected = sentence.replace(',', "");
+        exact += usize::from(heard == expected);
+        more += usize::from(heard.split(' ').count() > expected.split(' ').count());
+        if heard != expected {
+            eprintln!("{voice}: {expected:?} heard as {heard:?}");
+        }
+    }
+    // The voice's noise is another one each time.
+    assert!(exact >= 4 && more <= 1, "{exact} of {}, {more} with more digits", said.len());
+}

@@ -19,6 +19,15 @@ pub trait Guide {
     fn extend(&self, state: &Self::State, piece: &str) -> (Self::State, f32);
     /// Bonus for ending here.
     fn end(&self, state: &Self::State) -> f32;
+    /// The least score, of model and guide together, at which a text that ends here is believed when it is the best: with
+    /// less, nothing was heard.
+    fn least(&self, _state: &Self::State) -> f32 {
+        f32::NEG_INFINITY
+    }
+    /// Groups of words (lower case) that mean the same: what is written as one or the other is no doubt.
+    fn alike(&self) -> &[&[&str]] {
+        &[]
+    }
 }
 
 /// Nothing is known of the language: the model alone decides.
@@ -75,6 +84,8 @@ pub(super) struct Reading {
     pub(super) end: f32,
     /// Model and guide together.
     pub(super) score: f32,
+    /// The guide says that it is too unlikely.
+    pub(super) doubtful: bool,
     /// It ran in circles, and was cut after the first round.
     pub(super) circular: bool,
 }
@@ -106,7 +117,8 @@ struct Candidate<S> {
     state: Option<S>,
 }
 
-/// The likeliest texts, the best first, none empty; none when the model hears no speech or answers nothing usable.
+/// The likeliest texts, the best first, none empty; none when the model hears no speech or answers nothing usable,
+/// or when the best is one that the guide does not believe.
 ///
 /// # Errors
 /// The model's.
@@ -164,6 +176,7 @@ pub(super) fn search<M: Steps, G: Guide>(
                         log_probabilities: before.log_probabilities.clone(),
                         end: candidate.log_probability,
                         score: candidate.score,
+                        doubtful: candidate.score < guide.least(&before.state),
                         circular: false,
                     });
                 }
@@ -176,7 +189,8 @@ pub(super) fn search<M: Steps, G: Guide>(
             if let Some(length) = once_around(&tokens) {
                 tokens.truncate(length);
                 log_probabilities.truncate(length);
-                done.push(Reading { tokens, log_probabilities, end: 0.0, score: candidate.score, circular: true });
+                let score = candidate.score;
+                done.push(Reading { tokens, log_probabilities, end: 0.0, score, doubtful: false, circular: true });
                 continue;
             }
             asked.push(Continuation { row: candidate.row, token: candidate.token });
@@ -199,9 +213,13 @@ pub(super) fn search<M: Steps, G: Guide>(
         log_probabilities: beam.log_probabilities,
         end: 0.0,
         score: beam.score,
+        doubtful: beam.score < guide.least(&beam.state),
         circular: false,
     }));
     done.sort_by(order);
+    if done.first().is_some_and(|best| best.doubtful) {
+        done.clear();
+    }
     Ok(done)
 }
 

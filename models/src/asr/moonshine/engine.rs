@@ -85,6 +85,6 @@ impl Moonshine {
             Plan { width: width.clamp(1, WIDTH_MAX), tokens: TOKENS_LEAST + (seconds * TOKENS_PER_SECOND) as usize };
         let readings = beam::search(&mut self.graph, &self.pieces, guide, plan);
         self.graph.forget();
-        Ok(reading::hypothesis(&readings?, &self.pieces, &voiced, total_ms))
+        Ok(reading::hypothesis(&readings?, guide.alike(), &self.pieces, &voiced, total_ms))
     }
 }

@@ -16,8 +16,14 @@ struct Raw {
     log_probability: f32,
 }
 
-/// The readings of a turn, the best first, as one result.
-pub(super) fn hypothesis(readings: &[Reading], pieces: &Pieces, voiced: &Voiced, total_ms: u32) -> Hypothesis {
+/// The readings of a turn, the best first, as one result. `alike`: groups of words that mean the same.
+pub(super) fn hypothesis(
+    readings: &[Reading],
+    alike: &[&[&str]],
+    pieces: &Pieces,
+    voiced: &Voiced,
+    total_ms: u32,
+) -> Hypothesis {
     let frames = total_ms / 10;
     let nothing = Hypothesis { frames, ..Hypothesis::default() };
     let Some(best) = readings.first() else { return nothing };
@@ -27,8 +33,7 @@ pub(super) fn hypothesis(readings: &[Reading], pieces: &Pieces, voiced: &Voiced,
         return nothing;
     }
     let words = words(&raw_words(best, pieces), voiced, total_ms);
-    let log_sum: f32 = words.iter().map(|word| word.posterior.max(1e-6).ln()).sum();
-    let confidence = (log_sum / words.len().max(1) as f32).exp();
+    let confidence = confidence(&words).max(together(readings, alike, pieces));
     let mut alternatives: Vec<String> = Vec::new();
     for other in &readings[1..] {
         let other = written::plain(&pieces.decode(&other.tokens));
@@ -38,6 +43,45 @@ pub(super) fn hypothesis(readings: &[Reading], pieces: &Pieces, voiced: &Voiced,
     }
     let complete = Some(wrote.trim_end().ends_with(['.', '?', '!']) && !wrote.trim_end().ends_with("..."));
     Hypothesis { text, confidence, words, frames, alternatives, complete }
+}
+
+/// Geometric mean of the words' probabilities.
+fn confidence(words: &[Word]) -> f32 {
+    let log_sum: f32 = words.iter().map(|word| word.posterior.max(1e-6).ln()).sum();
+    (log_sum / words.len().max(1) as f32).exp()
+}
+
+/// The confidence in what the best reading means: the probabilities of all readings that mean it added up, as a geometric
+/// mean of its words. They are the model's own: a guide that prefers an answer makes nobody surer of it. Zero where nothing
+/// is alike.
+fn together(readings: &[Reading], alike: &[&[&str]], pieces: &Pieces) -> f32 {
+    if alike.is_empty() {
+        return 0.0;
+    }
+    // What is written in several ways (with a full stop, with a comma) counts once.
+    let mut texts: Vec<(Vec<String>, f32)> = Vec::new();
+    for reading in readings {
+        let (mut text, mut log_sum) = (Vec::new(), 0.0);
+        for raw in raw_words(reading, pieces) {
+            let plain = written::plain(&raw.text);
+            text.extend(plain.split(' ').filter(|word| !word.is_empty()).map(str::to_owned));
+            log_sum += raw.log_probability;
+        }
+        match texts.iter_mut().find(|(other, _)| *other == text) {
+            Some((_, most)) => *most = most.max(log_sum.exp()),
+            None => texts.push((text, log_sum.exp())),
+        }
+    }
+    let same = |one: &String, other: &String| {
+        one == other || alike.iter().any(|group| group.contains(&one.as_str()) && group.contains(&other.as_str()))
+    };
+    let Some((best, _)) = texts.first() else { return 0.0 };
+    let sum: f32 = texts
+        .iter()
+        .filter(|(text, _)| text.len() == best.len() && text.iter().zip(best).all(|(one, other)| same(one, other)))
+        .map(|(_, probability)| probability)
+        .sum();
+    sum.clamp(0.0, 1.0).powf(1.0 / best.len().max(1) as f32)
 }
 
 /// The tokens, put together where no blank is between them. Punctuation has no part in a word's probability.
@@ -98,6 +142,7 @@ mod tests {
             log_probabilities: probabilities.iter().map(|p| p.ln()).collect(),
             end: 0.0,
             score: 5.0,
+            doubtful: false,
             circular: false,
         }
     }
@@ -106,13 +151,37 @@ mod tests {
     fn words_have_the_models_probabilities_and_their_share_of_the_voice() {
         let pieces = pieces_of(&["▁Call", "▁m", "e", ",", "▁$", "5", "0", "."]);
         let best = reading(&[3, 4, 5, 6, 7, 8, 9, 10], &[0.9, 0.8, 0.5, 0.01, 0.7, 0.5, 0.6, 0.02]);
-        let heard = hypothesis(&[best], &pieces, &voice(), 1000);
+        let heard = hypothesis(&[best], &[], &pieces, &voice(), 1000);
         assert_eq!((heard.text.as_str(), heard.complete, heard.frames), ("call me 50 dollars", Some(true), 100));
         let posteriors: Vec<f32> = heard.words.iter().map(|word| (word.posterior * 100.0).round() / 100.0).collect();
         assert_eq!(posteriors, [0.9, 0.4, 0.3, 0.3]);
         assert!((heard.confidence - (0.9_f32 * 0.4 * 0.3 * 0.3).powf(0.25)).abs() < 1e-3, "{}", heard.confidence);
         assert!(heard.words[0].start_ms.abs_diff(500) <= 20 && heard.words[3].end_ms == 1000, "{heard:?}");
         assert!(heard.words.windows(2).all(|pair| pair[0].end_ms == pair[1].start_ms));
+    }
+
+    #[test]
+    fn readings_that_mean_the_same_are_no_doubt() {
+        let pieces = pieces_of(&["▁Yeah", "▁Yep", "▁Yes", ".", ",", "▁please", "▁What"]);
+        let alike: &[&[&str]] = &[&["yes", "yeah", "yep"], &["no", "nope"]];
+        let sure = |readings: &[Reading], alike| hypothesis(readings, alike, &pieces, &voice(), 1000).confidence;
+        let near = |one: f32, other: f32| (one - other).abs() < 1e-3;
+        let readings = [
+            reading(&[3, 6], &[0.2, 0.5]),
+            reading(&[4, 6], &[0.4, 0.6]),
+            // Written in another way, it is no other reading.
+            reading(&[3, 7], &[0.2, 0.4]),
+            reading(&[5, 6], &[0.05, 0.9]),
+            reading(&[9], &[0.3]),
+            reading(&[5, 8], &[0.05, 0.9]),
+        ];
+        assert!(near(sure(&readings, alike), 0.65), "{}", sure(&readings, alike));
+        assert!(near(sure(&readings, &[]), 0.2));
+        // What means something else adds nothing, nor does a guide's score.
+        assert!(near(sure(&[&readings[..1], &readings[4..]].concat(), alike), 0.2));
+        let two = [reading(&[5, 8, 6], &[0.3, 0.9, 0.9]), reading(&[3, 8, 6], &[0.4, 0.9, 0.9])];
+        assert!(near(sure(&two, alike), 0.63_f32.sqrt()), "{}", sure(&two, alike));
+        assert!(near(sure(&[reading(&[3], &[0.9]), reading(&[4], &[0.9])], alike), 1.0));
     }
 
     #[test]
@@ -125,11 +194,11 @@ mod tests {
             reading(&[3, 5], &[0.9, 0.9]),
             reading(&[5], &[0.9]),
         ];
-        let heard = hypothesis(&readings, &pieces, &voice(), 1000);
+        let heard = hypothesis(&readings, &[], &pieces, &voice(), 1000);
         assert_eq!((heard.text.as_str(), heard.complete), ("yes and", Some(false)));
         assert_eq!(heard.alternatives, ["yes"]);
-        assert_eq!(hypothesis(&readings[1..2], &pieces, &voice(), 1000).complete, Some(false));
-        let none = hypothesis(&readings[4..], &pieces, &voice(), 1000);
+        assert_eq!(hypothesis(&readings[1..2], &[], &pieces, &voice(), 1000).complete, Some(false));
+        let none = hypothesis(&readings[4..], &[], &pieces, &voice(), 1000);
         assert_eq!((none.text.as_str(), none.complete, none.words.len()), ("", None, 0));
     }
 }

@@ -89,6 +89,29 @@ impl Guide for Likes {
     }
 }
 
+/// Believes nothing that is less likely.
+struct Doubts(f32);
+
+impl Guide for Doubts {
+    type State = usize;
+
+    fn start(&self) -> usize {
+        0
+    }
+
+    fn extend(&self, state: &usize, _piece: &str) -> (usize, f32) {
+        (state + 1, 0.0)
+    }
+
+    fn end(&self, _state: &usize) -> f32 {
+        0.0
+    }
+
+    fn least(&self, state: &usize) -> f32 {
+        *state as f32 * self.0
+    }
+}
+
 /// Wants to end.
 struct Stops;
 
@@ -116,6 +139,13 @@ fn silence_is_the_models_word_and_no_guide_overrules_it() {
     // Below that, somebody has said something: what, is the likeliest.
     assert_eq!(found(silence(0.8), &Unguided, 1, 10)[0].tokens, [A]);
     assert_eq!(found(silence(0.8), &Stops, 1, 10)[0].tokens, [A]);
+}
+
+#[test]
+fn what_the_guide_does_not_believe_is_nothing_and_not_the_next_best() {
+    // The best is b, c: 0.4 · 0.95 · 0.97, two tokens long.
+    assert_eq!(found(trap, &Doubts(-0.6), 2, 10)[0].tokens, [B, C]);
+    assert!(found(trap, &Doubts(-0.4), 2, 10).is_empty());
 }
 
 #[test]
