@@ -54,9 +54,9 @@ const DIGIT_MIN: Duration = Duration::from_millis(200);
 const DIGIT_DOUBTFUL: Duration = Duration::from_millis(220);
 const DIGITS_COMPLETE_RATE: f32 = 65.0;
 const DIGITS_COMPLETE_MOST: f32 = 5.0;
-/// Log odds of words that make a whole request, if a sentence can end there at all.
-const WHOLE: f32 = 1.3;
-const WHOLE_LEAST: f32 = -1.5;
+/// Log odds, at least, of words that make a whole request, if a sentence can end there at all.
+const WHOLE: f32 = 0.8;
+const WHOLE_LEAST: f32 = -1.9;
 /// The model's log odds count between these: of people's sentences cut off it took 27 % for over, so that its word for an end
 /// is worth no more; it takes many an end of a flat voice for none.
 const SOUNDED_LEAST: f32 = -2.0;
@@ -87,7 +87,7 @@ impl<'a> Evidence<'a> {
     /// Words alone, of a caller of whom nothing is known.
     #[must_use]
     pub fn words(expect: Expectation, text: &'a str) -> Self {
-        let whole = expect == Expectation::Open && is_whole_request(text);
+        let whole = is_whole_request(expect, text);
         Self { expect, text, whole, sounded: None, contour: None, pauses: Pauses::default(), voiced: None }
     }
 
@@ -142,8 +142,8 @@ impl<'a> Evidence<'a> {
             return counted + self.pauses.steadiness();
         }
         // "with" after a whole request begins another part of it.
-        let whole = if self.whole && said.complete > WHOLE_LEAST { WHOLE } else { 0.0 };
-        let words = asked + said.complete + whole;
+        let whole = self.whole && said.complete > WHOLE_LEAST;
+        let words = asked + if whole { said.complete.max(WHOLE) } else { said.complete };
         // Where the words are strong they win over the tone, which does not know of a missing word.
         let tone = WEIGHTS.sounded / (1.0 + (said.complete / WEIGHTS.words_win).powi(2));
         let melody = WEIGHTS.fell * self.fell() + WEIGHTS.faded * self.faded();
@@ -294,11 +294,11 @@ mod tests {
     #[test]
     fn a_caller_who_thinks_aloud_is_waited_for_longer() {
         let mut pauses = Pauses::default();
-        let brisk = ms(Expectation::Open, "we need two of them");
+        let brisk = ms(Expectation::Open, "we run a garage");
         for _ in 0..5 {
             pauses.learn(Duration::from_millis(1500));
         }
-        let evidence = Evidence { pauses, ..Evidence::words(Expectation::Open, "we need two of them") };
+        let evidence = Evidence { pauses, ..Evidence::words(Expectation::Open, "we run a garage") };
         assert!(evidence.wait().as_millis() >= brisk + 200, "{:?} {brisk}", evidence.wait());
     }
 

@@ -313,7 +313,7 @@ impl TurnMachine {
         if self.partial != text {
             self.partial.clear();
             self.partial.push_str(text);
-            self.whole = is_whole_request(text);
+            self.whole = is_whole_request(self.expect, text);
         }
         if self.state != State::Speaking {
             return;
@@ -568,7 +568,7 @@ impl TurnMachine {
         Evidence {
             expect: self.expect,
             text: &self.partial,
-            whole: self.whole && !self.partial.is_empty() && self.expect == Expectation::Open,
+            whole: self.whole && !self.partial.is_empty(),
             sounded: self.sounded.filter(|(at, _)| *at > self.last_voiced).map(|(_, probability)| probability),
             contour: self.contour,
             pauses: self.pauses,
