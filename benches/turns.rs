@@ -147,4 +147,43 @@ fn end_of_turn(hesitations: usize, out: &mut Map<String, Value>) {
     out.insert("eot_delay_ms".into(), json!(now.delay_ms.round()));
     out.insert("eot_cut_percent".into(), json!((now.cut_share * 1000.0).round() / 10.0));
     out.insert("hesitations".into(), json!(holds));
+    parts(&silences);
+}
+
+/// What each part gives by itself, and what becomes of each kind of answer.
+fn parts(silences: &[Silence]) {
+    println!("\n{:<38} {:>12} {:>14}", "mean delay with so many cut off", "5 %", "10 %");
+    let strip = |change: &dyn Fn(&mut Silence)| {
+        let mut stripped = silences.to_vec();
+        stripped.iter_mut().for_each(change);
+        sweep::curve(&stripped)
+    };
+    let no_tone = |silence: &mut Silence| silence.known.iter_mut().for_each(|known| known.sounded = None);
+    let no_melody = |silence: &mut Silence| silence.known.iter_mut().for_each(|known| known.melody = None);
+    let no_words = |silence: &mut Silence| {
+        silence.ask = heard::Ask::Open;
+        silence.known.iter_mut().for_each(|known| known.text.clear());
+    };
+    for (name, curve) in [
+        ("words alone", strip(&|s| (no_tone(s), no_melody(s)).0)),
+        ("words and melody", strip(&no_tone)),
+        ("words and the end-of-turn model", strip(&no_melody)),
+        ("the end-of-turn model alone", strip(&|s| (no_words(s), no_melody(s)).0)),
+    ] {
+        println!("{name:<38} {:>9.0} ms {:>11.0} ms", delay_at(0.05, &curve), delay_at(0.10, &curve));
+    }
+    for share in [0.05, 0.10] {
+        let Some(cost) = sweep::cut_cost_at(share, silences) else { continue };
+        for (name, of) in [
+            ("open", (|ask| matches!(ask, heard::Ask::Open)) as fn(&heard::Ask) -> bool),
+            ("yes or no", |ask| matches!(ask, heard::Ask::YesNo)),
+            ("names", |ask| matches!(ask, heard::Ask::Name)),
+            ("digits", |ask| matches!(ask, heard::Ask::Digits(_))),
+        ] {
+            let these: Vec<Silence> = silences.iter().filter(|s| of(&s.ask)).cloned().collect();
+            let at = sweep::point(&these, cost);
+            let name = format!("{name}, where {:.0} % of all are cut", share * 100.0);
+            println!("{name:<38} {:>9.0} ms {:>9.1} % cut", at.delay_ms, at.cut_share * 100.0);
+        }
+    }
 }

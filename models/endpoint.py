@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Makes the constants of the end-of-turn scorer: prints WEIGHTS of src/turn/endpoint/weights.rs.
+"""Checks the constants of the end-of-turn scorer that words alone do not make (src/turn/endpoint/weights.rs, said.rs).
 
 Each weight begins as a prior, set by hand from what people do, and is moved by silences in speech that is synthesised here
 (maximum a posteriori logistic regression): callers who hesitate between the parts of sentences of this script, and callers who
 have finished. Sentences and voices (Flite rms and slt, five of espeak-ng) are none that benches/turns speaks with. A third
 of the hesitations end as a voice ends a sentence, so that no synthesiser's melody is learnt; the weight of the end-of-turn
 model, which was trained on people, is held near its prior for the same reason, and that of the melody stays what it is.
-Word lists are read from src/turn/endpoint/said.rs. Seeded: the same numbers on every run with the same tools.
+What words say is made by endpoint_words.py, beside this. Seeded: the same numbers on every run with the same tools.
 
 Needs flite, espeak-ng, sox, numpy, scipy, onnxruntime and native/ of `make setup`; about three minutes of one core.
 Usage: models/endpoint.py NATIVE [DIRECTORY OF A PERSON'S PROMPTS, *.gsm or *.wav]
@@ -22,6 +22,7 @@ import tempfile
 
 import numpy as np
 import onnxruntime
+import endpoint_words
 from scipy.signal import resample_poly
 
 SEED = 4711
@@ -31,12 +32,12 @@ ASKED_AFTER_MS = 128
 # how the words end; the model's log odds.
 PRIORS = {
     "open": (0.3, 0.05), "yes_no": (0.8, 0.05), "name": (0.1, 0.05),
-    "nothing": (-0.6, 0.1), "answer": (1.4, 0.2), "lone": (-0.8, 0.2), "loose": (-1.0, 0.2),
-    "wanting": (-2.6, 0.3), "open_number": (-1.1, 0.2), "sounded": (0.5, 0.02),
+    "nothing": (-0.6, 0.1), "answer": (1.3, 0.2), "words": (1.0, 0.1), "sounded": (0.73, 0.02),
 }
 FELL = 0.3
 # As in endpoint.rs.
-SOUNDED = (-2, 3)
+SOUNDED = (-2, 2)
+WORDS_WIN = 1.0
 VOICES = ["flite:rms", "flite:slt", "espeak:en-us+m7", "espeak:en-us+f4", "espeak:en-gb", "espeak:en-gb-scotland", "espeak:en-gb-x-rp+f3"]
 
 # A "|" is where a caller may hesitate.
@@ -65,26 +66,17 @@ FILL = {
 }
 
 
-def word_list(name):
-    source = (pathlib.Path(__file__).parent / "../src/turn/endpoint/said.rs").read_text()
-    return set(re.findall(r'"([^"]+)"', re.search(rf"const {name}: &\[&str\] =\s*&\[(.*?)\];", source, re.S).group(1)))
+WORDS = endpoint_words.fit(endpoint_words.rows())
+ANSWER = set(re.findall(r'"([^"]+)"', endpoint_words.read("src/turn/endpoint/said.rs").split("const ANSWER:")[1].split("];")[0]))
 
 
-LISTS = {name: word_list(name) for name in ("UNFINISHED", "OFTEN_LAST", "ANSWER", "DIGITS", "OPEN_NUMBERS")}
-
-
-def tail(words):
-    """As `said::tail`."""
+def complete(words):
+    """Kind and log odds of the words, about as `said::completeness`: names count as other words here."""
     if not words:
-        return "nothing"
-    last, many = words[-1], len(words) > 1
-    if len(words) <= 4 and all(word in LISTS["ANSWER"] for word in words) and last != "not":
-        return "loose" if last in ("is", "that's", "that") else "answer"
-    if last in LISTS["OPEN_NUMBERS"] or many and (last in LISTS["DIGITS"] or last.isdigit()):
-        return "open_number"
-    if last in LISTS["UNFINISHED"] or last in ("not", "no"):
-        return "loose" if many and last in LISTS["OFTEN_LAST"] else "wanting"
-    return None if many else "lone"
+        return "nothing", 0.0
+    if len(words) <= 4 and all(word in ANSWER for word in words) and words[-1] not in ("not", "is", "that", "that's"):
+        return "answer", 0.0
+    return "words", float(np.clip(endpoint_words.judge(WORDS, words), -2.4, 3.0))
 
 
 class Judge:
@@ -157,7 +149,7 @@ def fill(text, pick):
 
 
 def examples(judge):
-    """(asked, tail, log odds of the model, over) of each silence."""
+    """(asked, (kind of words, log odds), log odds of the model, over) of each silence."""
     pick, noise = random.Random(SEED), np.random.default_rng(SEED)
     made = []
     with tempfile.TemporaryDirectory() as directory:
@@ -179,7 +171,7 @@ def examples(judge):
             shown = words.split()
             if len(shown) > 1 and pick.random() < 0.08:
                 shown.pop()
-            made.append((asked, tail(shown), judge.log_odds(heard(speech, ASKED_AFTER_MS, noise)), over))
+            made.append((asked, complete(shown), judge.log_odds(heard(speech, ASKED_AFTER_MS, noise)), over))
     return made
 
 
@@ -188,9 +180,10 @@ def fit(made):
     rows = np.zeros((len(made), len(names)))
     for row, (asked, end, odds, _) in zip(rows, made):
         row[names.index(asked)] = 1
-        if end and not (asked == "name" and end in ("lone", "open_number")):
-            row[names.index(end)] = 1
-        row[names.index("sounded")] = np.clip(odds, *SOUNDED)
+        kind, strength = end
+        row[names.index(kind)] = strength if kind == "words" else 1
+        strength = strength if kind == "words" else PRIORS[kind][0]
+        row[names.index("sounded")] = np.clip(odds, *SOUNDED) / (1 + (strength / WORDS_WIN) ** 2)
     over = np.array([float(one[3]) for one in made])
     prior, spread = np.array(list(PRIORS.values())).T
     weights = prior.copy()

@@ -179,7 +179,7 @@ fn a_caller_who_pauses_long_is_waited_for_longer_in_the_same_call() {
         }
         line.machine.expect(Expectation::Open);
         line.voice(900);
-        line.machine.handle_partial("we are looking for something");
+        line.machine.handle_partial("we run a garage");
         line.silence(3100);
         assert_eq!(line.names(), ["started", "end"]);
         line.waited()

@@ -2,6 +2,7 @@
 //! finished caller waited. Pure.
 
 use super::heard::Silence;
+use callwright::turn::Evidence;
 use std::time::Duration;
 
 /// One patience's outcome.
@@ -15,9 +16,9 @@ pub(crate) struct Point {
 const MOST_MS: f64 = 3000.0;
 
 /// When the endpointing takes the turn for finished, if being cut off is worth so much waiting.
-fn fires(silence: &Silence, cut_cost: Duration) -> f64 {
-    for (n, known) in silence.known.iter().enumerate() {
-        let wait = silence.evidence(known).wait_at(cut_cost).as_secs_f64() * 1000.0;
+fn fires(silence: &Silence, evidence: &[Evidence<'_>], cut_cost: Duration) -> f64 {
+    for (n, (known, evidence)) in silence.known.iter().zip(evidence).enumerate() {
+        let wait = evidence.wait_at(cut_cost).as_secs_f64() * 1000.0;
         let due = (known.last_voiced + wait).min(MOST_MS).max(known.at);
         // What was known then holds until more is known.
         let until = silence.known.get(n + 1).map_or(f64::INFINITY, |next| next.at);
@@ -30,18 +31,24 @@ fn fires(silence: &Silence, cut_cost: Duration) -> f64 {
 
 /// Outcome where being cut off is worth so much waiting.
 pub(crate) fn point(silences: &[Silence], cut_cost: Duration) -> Point {
-    outcome(silences, |silence| fires(silence, cut_cost))
+    points(silences, std::iter::once(cut_cost)).remove(0)
 }
 
 /// Outcome of waiting `ms`, whatever was said.
 pub(crate) fn plain(silences: &[Silence], ms: f64) -> Point {
-    outcome(silences, |_| ms)
+    outcome(silences, |_, _| ms)
 }
 
-fn outcome(silences: &[Silence], fires: impl Fn(&Silence) -> f64) -> Point {
+fn points(silences: &[Silence], costs: impl Iterator<Item = Duration>) -> Vec<Point> {
+    let evidence: Vec<Vec<Evidence<'_>>> =
+        silences.iter().map(|silence| silence.known.iter().map(|known| silence.evidence(known)).collect()).collect();
+    costs.map(|cost| outcome(silences, |n, silence| fires(silence, &evidence[n], cost))).collect()
+}
+
+fn outcome(silences: &[Silence], fires: impl Fn(usize, &Silence) -> f64) -> Point {
     let (mut holds, mut cut, mut ends, mut delay) = (0.0, 0.0, 0.0, 0.0);
-    for silence in silences {
-        let at = fires(silence);
+    for (n, silence) in silences.iter().enumerate() {
+        let at = fires(n, silence);
         match silence.resumes_ms {
             Some(resumes) => {
                 holds += 1.0;
@@ -56,9 +63,18 @@ fn outcome(silences: &[Silence], fires: impl Fn(&Silence) -> f64) -> Point {
     Point { cut_share: cut / f64::max(holds, 1.0), delay_ms: delay / f64::max(ends, 1.0) }
 }
 
-/// Outcomes at every patience: ours over two and a half decades of what a cut costs.
+/// Outcomes at every patience: ours over three decades of what a cut costs.
 pub(crate) fn curve(silences: &[Silence]) -> Vec<Point> {
-    (0..=100).map(|n| point(silences, Duration::from_secs_f64(0.3 * 10_f64.powf(f64::from(n) / 40.0)))).collect()
+    points(silences, costs())
+}
+
+fn costs() -> impl Iterator<Item = Duration> {
+    (0..=130).map(|n| Duration::from_secs_f64(0.3 * 10_f64.powf(f64::from(n) / 40.0)))
+}
+
+/// What a cut must cost so that no more than `share` of the hesitations are cut.
+pub(crate) fn cut_cost_at(share: f64, silences: &[Silence]) -> Option<Duration> {
+    costs().zip(points(silences, costs())).find(|(_, point)| point.cut_share <= share).map(|(cost, _)| cost)
 }
 
 /// The same of plain silence.

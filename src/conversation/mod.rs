@@ -20,6 +20,7 @@ mod prompts;
 pub mod spoken;
 mod values;
 mod vocabulary;
+mod whole;
 
 pub use dialogue::{Dialogue, Kept, Question, Slot, Slots};
 pub use domain::{Class, DomainText, Pattern, domain};
@@ -29,3 +30,4 @@ pub use failure::{FILLER, Failure, Then, lines as failure_lines};
 pub use history::{History, Speaker, Turn, WordTime, heard_words};
 pub use persona::{Consent, IDLE_PROMPTS, Persona, Pin};
 pub use prompts::prompts;
+pub use whole::is_whole_request;

@@ -14,7 +14,7 @@ use super::interruption::{self, Verdict};
 use super::pauses::Pauses;
 use super::sound::Sound;
 use super::transitions::{Input, State};
-use crate::conversation::Expectation;
+use crate::conversation::{Expectation, is_whole_request};
 use crate::id::UtteranceId;
 use crate::limits::{TURN_EVENTS_MAX, TURN_MAX};
 use crate::time::MediaTime;
@@ -137,6 +137,8 @@ pub struct TurnMachine {
     now: MediaTime,
     expect: Expectation,
     partial: String,
+    /// That makes a whole request: looked at when it comes, not at every judgement.
+    whole: bool,
     /// How the pause that lasted then sounded to the end-of-turn model.
     sounded: Option<(MediaTime, f32)>,
     /// The pause before the voice of this moment, until that has lasted.
@@ -200,6 +202,7 @@ impl TurnMachine {
             now: MediaTime(0),
             expect: Expectation::Open,
             partial: String::new(),
+            whole: false,
             sounded: None,
             paused: None,
             pauses: Pauses::default(),
@@ -307,8 +310,11 @@ impl TurnMachine {
 
     /// The text recognised so far in this turn replaces what was known.
     pub fn handle_partial(&mut self, text: &str) {
-        self.partial.clear();
-        self.partial.push_str(text);
+        if self.partial != text {
+            self.partial.clear();
+            self.partial.push_str(text);
+            self.whole = is_whole_request(self.expect, text);
+        }
         if self.state != State::Speaking {
             return;
         }
@@ -457,7 +463,7 @@ impl TurnMachine {
         let continues = self.state == State::Processing;
         if continues {
             // The end was decided too early: a pause after all.
-            self.ended = None;
+            self.was_no_end();
             self.pauses.learn(run.start.since(self.turn_voiced_to));
         } else {
             self.confirm_end();
@@ -510,7 +516,7 @@ impl TurnMachine {
                 let since = suspicion.onset.since(self.turn_voiced_to);
                 if self.ended.is_some() && since <= GOES_ON {
                     // Whoever speaks into the first words of the answer had not finished.
-                    self.ended = None;
+                    self.was_no_end();
                     self.pauses.learn(since);
                 }
                 self.confirm_end();
@@ -562,6 +568,7 @@ impl TurnMachine {
         Evidence {
             expect: self.expect,
             text: &self.partial,
+            whole: self.whole && !self.partial.is_empty(),
             sounded: self.sounded.filter(|(at, _)| *at > self.last_voiced).map(|(_, probability)| probability),
             contour: self.contour,
             pauses: self.pauses,
@@ -576,11 +583,22 @@ impl TurnMachine {
         }
     }
 
+    /// The turn before was not over: whoever took it for over is believed less.
+    fn was_no_end(&mut self) {
+        if let Some(sounded) = self.ended.take().flatten() {
+            self.sounded = None;
+            self.pauses.went_on(sounded);
+        }
+    }
+
     /// The caller went on after a pause: it counts once the voice has lasted.
     fn learn_pause(&mut self) {
         let lasted = self.run.is_some_and(|run| run.voiced >= self.config.start_after);
         if lasted && let Some(pause) = self.paused.take() {
             self.pauses.learn(pause);
+            if let Some((_, sounded)) = self.sounded.take_if(|(at, _)| *at <= self.last_voiced) {
+                self.pauses.went_on(sounded);
+            }
         }
     }
 

@@ -24,6 +24,9 @@ const SOUNDED: f32 = 2.5;
 const SOUNDED_KNOWN: f32 = 2.0;
 /// Of what is missing to that, so much is the voice's.
 const FLATNESS_SHARE: f32 = 0.8;
+/// So often the model is right about people in a pause, and judgements of a caller that this counts for.
+const RIGHT: f32 = 0.8;
+const RIGHT_KNOWN: f32 = 4.0;
 /// Further from even odds the model does not tell apart.
 const ODDS_MAX: f32 = 4.0;
 
@@ -38,12 +41,15 @@ pub struct Pauses {
     /// Of the end-of-turn model's log odds at ends, with how many there were.
     sounded: f32,
     judged: f32,
+    /// Judgements of the model that came true, and that did not.
+    right: f32,
+    wrong: f32,
 }
 
 impl Default for Pauses {
     /// A caller of whom nothing is known.
     fn default() -> Self {
-        Self { count: 0.0, sum: 0.0, squares: 0.0, ends: 0.0, sounded: 0.0, judged: 0.0 }
+        Self { count: 0.0, sum: 0.0, squares: 0.0, ends: 0.0, sounded: 0.0, judged: 0.0, right: 0.0, wrong: 0.0 }
     }
 }
 
@@ -59,9 +65,31 @@ impl Pauses {
         self.squares += log * log;
     }
 
+    /// The caller went on after a pause that sounded so: the probability by the end-of-turn model that they would not.
+    pub fn went_on(&mut self, sounded: f32) {
+        self.judge(sounded, false);
+    }
+
+    fn judge(&mut self, sounded: f32, over: bool) {
+        if !sounded.is_nan() {
+            let came_true = if (sounded >= 0.5) == over { &mut self.right } else { &mut self.wrong };
+            *came_true += 1.0;
+        }
+    }
+
+    /// How far the model is to be believed about this caller: 1 as about others, 0 where it guesses.
+    #[must_use]
+    pub(super) fn reliability(&self) -> f32 {
+        let right = (RIGHT * RIGHT_KNOWN + self.right) / (RIGHT_KNOWN + self.right + self.wrong);
+        ((right - 0.5) / (RIGHT - 0.5)).clamp(0.0, 1.0)
+    }
+
     /// A turn came to its end, and the caller did not go on; `sounded`: the probability of that by the end-of-turn model.
     pub fn end(&mut self, sounded: Option<f32>) {
         self.ends += 1.0;
+        if let Some(sounded) = sounded.filter(|sounded| *sounded >= 0.5) {
+            self.judge(sounded, true);
+        }
         if let Some(odds) = sounded.and_then(log_odds) {
             self.sounded += odds;
             self.judged += 1.0;
@@ -160,6 +188,28 @@ mod tests {
         unknown.end(None);
         unknown.end(Some(f32::NAN));
         assert_eq!(unknown.flatness(), 0.0);
+    }
+
+    #[test]
+    fn a_model_that_took_pauses_for_ends_is_believed_less_until_it_is_right_again() {
+        let mut pauses = Pauses::default();
+        assert_eq!(pauses.reliability(), 1.0);
+        pauses.went_on(f32::NAN);
+        assert_eq!(pauses.reliability(), 1.0);
+        for _ in 0..3 {
+            let before = pauses.reliability();
+            pauses.went_on(0.95);
+            assert!(pauses.reliability() < before);
+        }
+        assert!(pauses.reliability() < 0.2);
+        for _ in 0..8 {
+            pauses.end(Some(0.95));
+        }
+        let before = pauses.reliability();
+        assert!(before > 0.6, "{before}");
+        // Who is expected to go on, and does, teaches the same.
+        pauses.went_on(0.03);
+        assert!(pauses.reliability() > before);
     }
 
     proptest! {

@@ -1,216 +1,9 @@
-//! What the words so far say about whether more will come. Pure. Deliberately absent: sound, time, weights.
+//! What the words so far say about whether more will come. Pure. Deliberately absent: sound, time, how sentences are built
+//! (`completeness`).
 
-/// Words after which people go on: conjunctions, prepositions, articles, hesitation, openers of an object, verbs that
-/// mostly have one.
-const UNFINISHED: &[&str] = &[
-    "a",
-    "about",
-    "also",
-    "am",
-    "an",
-    "and",
-    "are",
-    "as",
-    "ask",
-    "asked",
-    "at",
-    "because",
-    "been",
-    "between",
-    "bring",
-    "build",
-    "but",
-    "buy",
-    "by",
-    "calling",
-    "can",
-    "could",
-    "er",
-    "erm",
-    "every",
-    "except",
-    "expect",
-    "explain",
-    "find",
-    "for",
-    "from",
-    "get",
-    "getting",
-    "give",
-    "got",
-    "has",
-    "have",
-    "hear",
-    "hmm",
-    "hope",
-    "i",
-    "i'd",
-    "i'll",
-    "i'm",
-    "i've",
-    "if",
-    "in",
-    "include",
-    "including",
-    "into",
-    "is",
-    "it's",
-    "its",
-    "just",
-    "keep",
-    "knew",
-    "know",
-    "let's",
-    "like",
-    "looking",
-    "make",
-    "maybe",
-    "mean",
-    "means",
-    "mm",
-    "my",
-    "need",
-    "of",
-    "on",
-    "or",
-    "order",
-    "our",
-    "plus",
-    "put",
-    "putting",
-    "remember",
-    "said",
-    "say",
-    "saying",
-    "says",
-    "see",
-    "seen",
-    "send",
-    "sent",
-    "set",
-    "shall",
-    "should",
-    "show",
-    "since",
-    "so",
-    "some",
-    "take",
-    "tell",
-    "than",
-    "that's",
-    "the",
-    "their",
-    "then",
-    "there's",
-    "they",
-    "think",
-    "this",
-    "to",
-    "told",
-    "trying",
-    "uh",
-    "um",
-    "understand",
-    "until",
-    "use",
-    "very",
-    "want",
-    "wanted",
-    "was",
-    "we",
-    "we're",
-    "we've",
-    "well",
-    "were",
-    "when",
-    "where",
-    "whether",
-    "which",
-    "while",
-    "who",
-    "will",
-    "with",
-    "without",
-    "wonder",
-    "wondering",
-    "would",
-    "you're",
-    "your",
-];
-
-/// Of these, those that end many a sentence as well: "what do you have", "log me in".
-const OFTEN_LAST: &[&str] = &[
-    "about",
-    "also",
-    "are",
-    "ask",
-    "asked",
-    "bring",
-    "build",
-    "buy",
-    "calling",
-    "can",
-    "expect",
-    "explain",
-    "find",
-    "for",
-    "get",
-    "getting",
-    "give",
-    "got",
-    "have",
-    "hear",
-    "hope",
-    "in",
-    "include",
-    "is",
-    "just",
-    "keep",
-    "knew",
-    "know",
-    "like",
-    "looking",
-    "mean",
-    "means",
-    "need",
-    "on",
-    "order",
-    "put",
-    "putting",
-    "remember",
-    "said",
-    "say",
-    "saying",
-    "says",
-    "see",
-    "seen",
-    "send",
-    "sent",
-    "set",
-    "show",
-    "so",
-    "take",
-    "tell",
-    "then",
-    "they",
-    "think",
-    "this",
-    "to",
-    "told",
-    "trying",
-    "understand",
-    "use",
-    "want",
-    "wanted",
-    "was",
-    "we",
-    "well",
-    "where",
-    "will",
-    "with",
-    "wonder",
-    "wondering",
-];
+use super::completeness;
+use super::word::Class;
+use crate::conversation::Expectation;
 
 /// Words of which a short answer is made.
 const ANSWER: &[&str] = &[
@@ -260,35 +53,26 @@ const ANSWER_WORDS_MAX: usize = 4;
 /// Spoken digits, as dictated.
 const DIGITS: &[&str] = &["zero", "oh", "o", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
 
-/// Number words that are often followed by a smaller one.
-const OPEN_NUMBERS: &[&str] = &[
-    "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred", "thousand", "point",
-    "number", "dot", "dash", "double", "triple",
-];
-
-/// How the words so far end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tail {
-    /// Nothing has been recognised.
-    Nothing,
-    /// "yes please", "that's right".
-    Answer,
-    /// A single other word: "actually", "contacts".
-    Lone,
-    /// Several words, and the last needs no other.
-    Whole,
-    /// The last word may end a sentence and often does not: "what do you want", "i want".
-    Loose,
-    /// The last word wants another: "and", "the", "um".
-    Wanting,
-    /// A number that may go on: "twenty", "four one".
-    OpenNumber,
-}
+/// The words say no more than this: one in ten is not what was said.
+const UNFINISHED_MOST: f32 = -2.4;
+const FINISHED_MOST: f32 = 3.0;
+/// Of a short answer that is all.
+const ANSWERED: f32 = 1.3;
+/// Of an answer that lacks something: "that is".
+const HALF_ANSWERED: f32 = -1.3;
+/// Nothing was recognised: the recogniser lags, or has nothing to go by.
+const UNHEARD: f32 = -0.6;
+/// A name of one word: half of the callers add the other. A little more patience than that.
+const ONE_NAME: f32 = -0.5;
+const MORE_NAMES: f32 = 0.8;
+/// A name was announced and not yet said: "my name is".
+const NO_NAME: f32 = -2.4;
 
 /// The words so far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Said {
-    pub(super) tail: Tail,
+    /// Log odds that the words are a finished utterance; digits that were asked for and spelling are not in it.
+    pub(super) complete: f32,
     pub(super) words: usize,
     /// Digits dictated: "five five one" is three, "double four" is two, "42" is two.
     pub(super) digits: usize,
@@ -300,7 +84,7 @@ pub(super) struct Said {
 
 impl Said {
     /// Any case, with or without punctuation.
-    pub(super) fn of(text: &str) -> Self {
+    pub(super) fn of(expect: Expectation, text: &str) -> Self {
         let text = text.to_lowercase().replace('\u{2019}', "'");
         let words: Vec<&str> =
             text.split(|c: char| !(c.is_alphanumeric() || c == '\'')).filter(|word| !word.is_empty()).collect();
@@ -308,7 +92,7 @@ impl Said {
         let (before, spelling) = words.split_at(words.len() - letters);
         let spelling = spelling.concat();
         Self {
-            tail: tail(&words),
+            complete: completeness(&words, expect),
             words: words.len(),
             digits: digits(&words),
             letters,
@@ -317,20 +101,34 @@ impl Said {
     }
 }
 
-fn tail(words: &[&str]) -> Tail {
-    let Some(last) = words.last() else { return Tail::Nothing };
-    let many = words.len() > 1;
+/// Log odds that these words, lower case, are a finished utterance where `expect` was asked for.
+pub(super) fn completeness(words: &[&str], expect: Expectation) -> f32 {
+    let Some(last) = words.last() else { return UNHEARD };
     if words.len() <= ANSWER_WORDS_MAX && words.iter().all(|word| ANSWER.contains(word)) && *last != "not" {
         // "that is" and "is it" lack something where "that is right" does not.
-        return if *last == "is" || *last == "that's" || *last == "that" { Tail::Loose } else { Tail::Answer };
+        return if matches!(*last, "is" | "that's" | "that") { HALF_ANSWERED } else { ANSWERED };
     }
-    if OPEN_NUMBERS.contains(last) || (many && is_digit(last)) {
-        return Tail::OpenNumber;
+    if expect == Expectation::Name && !is_letter(last) {
+        return name(words);
     }
-    if UNFINISHED.contains(last) || *last == "not" || *last == "no" {
-        return if many && OFTEN_LAST.contains(last) { Tail::Loose } else { Tail::Wanting };
+    completeness::completeness(words).clamp(UNFINISHED_MOST, FINISHED_MOST)
+}
+
+fn name(words: &[&str]) -> f32 {
+    let may_name = |word: &&&str| {
+        matches!(Class::of(word), Class::Noun | Class::Adjective | Class::Gerund | Class::Past | Class::Possessive)
+            && **word != "name"
+    };
+    let names = words.iter().filter(may_name).count();
+    let announced = words.last().is_some_and(|last| {
+        matches!(Class::of(last), Class::Be | Class::Article | Class::Contracted | Class::Coordinator | Class::Filler)
+    });
+    match names {
+        _ if announced => NO_NAME,
+        0 => NO_NAME,
+        1 => ONE_NAME,
+        _ => MORE_NAMES,
     }
-    if many { Tail::Whole } else { Tail::Lone }
 }
 
 fn digits(words: &[&str]) -> usize {
@@ -350,10 +148,6 @@ fn digits(words: &[&str]) -> usize {
     count
 }
 
-fn is_digit(word: &str) -> bool {
-    DIGITS.contains(&word) || word.bytes().all(|octet| octet.is_ascii_digit())
-}
-
 fn is_letter(word: &str) -> bool {
     let mut letters = word.chars();
     letters.next().is_some_and(char::is_alphabetic) && letters.next().is_none()
@@ -364,27 +158,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn how_sentences_end() {
-        for (text, tail) in [
-            ("", Tail::Nothing),
-            (" ... ", Tail::Nothing),
-            ("Yes, please.", Tail::Answer),
-            ("that is right", Tail::Answer),
-            ("that is", Tail::Loose),
-            ("actually", Tail::Lone),
-            ("build me a CRM", Tail::Whole),
-            ("Build me a CRM with", Tail::Loose),
-            ("contacts and, um", Tail::Wanting),
-            ("the", Tail::Wanting),
-            ("put me on the", Tail::Wanting),
-            ("my partner said no", Tail::Wanting),
-            ("no", Tail::Answer),
-            ("we have twenty", Tail::OpenNumber),
-            ("call four one", Tail::OpenNumber),
-            ("what do you want", Tail::Loose),
+    fn answers_and_names() {
+        let odds = |expect, text: &str| Said::of(expect, text).complete;
+        for (text, odds_of_it) in [
+            ("", UNHEARD),
+            (" ... ", UNHEARD),
+            ("Yes, please.", ANSWERED),
+            ("that is right", ANSWERED),
+            ("no", ANSWERED),
+            ("that is", HALF_ANSWERED),
         ] {
-            assert_eq!(Said::of(text).tail, tail, "{text}");
+            assert_eq!(odds(Expectation::YesNo, text), odds_of_it, "{text}");
         }
+        for (text, odds_of_it) in
+            [("my name is", NO_NAME), ("Grace", ONE_NAME), ("it is Grace", ONE_NAME), ("Grace Miller", MORE_NAMES)]
+        {
+            assert_eq!(odds(Expectation::Name, text), odds_of_it, "{text}");
+        }
+        assert!(odds(Expectation::YesNo, "yes but") <= -2.0);
     }
 
     #[test]
@@ -398,10 +189,12 @@ mod tests {
             ("clark c l", 0, 2),
             ("no", 0, 0),
         ] {
-            let said = Said::of(text);
+            let said = Said::of(Expectation::Open, text);
             assert_eq!((said.digits, said.letters), (digits, letters), "{text}");
         }
-        assert!(Said::of("Clark: C L A R K").spelled_out);
-        assert!(!Said::of("clark c l a").spelled_out && !Said::of("a").spelled_out);
+        assert!(Said::of(Expectation::Open, "Clark: C L A R K").spelled_out);
+        assert!(
+            !Said::of(Expectation::Open, "clark c l a").spelled_out && !Said::of(Expectation::Open, "a").spelled_out
+        );
     }
 }

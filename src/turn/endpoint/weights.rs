@@ -1,53 +1,24 @@
-//! The scorer's constants. Made by `models/endpoint.py` from the priors that are written there and from speech that it
-//! synthesises; `models/endpoint.py` prints this table. Log odds throughout. Deliberately absent: code.
+//! The scorer's constants beside those of the words (`said`, `table`): priors from what people do, set by hand. Log odds
+//! throughout. Deliberately absent: code.
 //!
-//! Synthesised voices alone would have the end-of-turn model count for 0.10 instead of 0.45: its training was people. On a
-//! person's prompts over the telephone it earns 0.73.
-
-use super::said::Tail;
+//! Synthesised voices alone would have the end-of-turn model count for 0.10: its training was people. On a person's prompts
+//! over the telephone it earns 0.73, and so much it has where the words say nothing.
 
 /// One table.
 pub(super) struct Weights {
     pub(super) open: f32,
     pub(super) yes_no: f32,
     pub(super) name: f32,
-    pub(super) nothing: f32,
-    pub(super) answer: f32,
-    pub(super) lone: f32,
-    pub(super) loose: f32,
-    pub(super) wanting: f32,
-    pub(super) open_number: f32,
-    /// Of the end-of-turn model's log odds.
+    /// Of the end-of-turn model's log odds where the words say nothing.
     pub(super) sounded: f32,
+    /// Words of this strength halve that.
+    pub(super) words_win: f32,
     /// Of a melody that fell to its end, -1 to 1.
     pub(super) fell: f32,
+    /// Of a level that fell by 6 dB to its end, -1 to 1: voices fade to their end (Gravano and Hirschberg, "Turn-taking cues
+    /// in task-oriented dialogue", 2011).
+    pub(super) faded: f32,
 }
 
-pub(super) const WEIGHTS: Weights = Weights {
-    open: 0.18,
-    yes_no: 0.81,
-    name: 0.12,
-    nothing: -0.60,
-    answer: 1.08,
-    lone: -0.81,
-    loose: -1.34,
-    wanting: -2.56,
-    open_number: -1.24,
-    sounded: 0.45,
-    fell: 0.30,
-};
-
-impl Weights {
-    /// Of how the words end.
-    pub(super) const fn of(&self, tail: Tail) -> f32 {
-        match tail {
-            Tail::Nothing => self.nothing,
-            Tail::Answer => self.answer,
-            Tail::Lone => self.lone,
-            Tail::Whole => 0.0,
-            Tail::Loose => self.loose,
-            Tail::Wanting => self.wanting,
-            Tail::OpenNumber => self.open_number,
-        }
-    }
-}
+pub(super) const WEIGHTS: Weights =
+    Weights { open: 0.18, yes_no: 0.81, name: 0.12, sounded: 0.73, words_win: 1.0, fell: 0.30, faded: 0.50 };
