@@ -47,15 +47,20 @@
 //! ## Life of a turn
 //!
 //! 1. `speech` sees voice in the inbound ring (energy gate, then Silero) and leases a place in the agent's recogniser, with
-//!    pre-roll. Which engine that is, `speech::engines` decided at start: the configured one, else the embedded one, said.
-//! 2. `turn` decides on audio time whether the caller has finished: what the agent asked (a yes, digits, anything) and
-//!    what was heard so far set how long it waits.
+//!    pre-roll. Which engine that is, `speech::engines` decided at start: the configured one, else Moonshine, else
+//!    PocketSphinx, said. `speech::guide` leans the search towards what callers of this agent say.
+//! 2. `turn` decides on audio time whether the caller has finished: what the agent asked (a yes, digits, anything), what was
+//!    heard so far (`turn::endpoint`), how the pause sounded and how this caller pauses set how long it waits. In a pause
+//!    the recogniser makes its result and the voice the likely answer, both in advance.
 //! 3. `conversation` takes the final text and returns a `Reply`: clauses to say, what to expect next, perhaps an
 //!    `Intent`. It starts nothing without an explicit yes or the key 1 after the read-back was heard.
 //! 4. `speech` writes the text out as it is said (`normalise`), cuts it into clauses, and a voice makes them one by one into
-//!    the outbound ring, tagged with the call's generation.
-//! 5. When the caller talks over the agent, `turn` says so, the generation is raised and `FlushPlayout` empties the
-//!    ring in the worker. No thread is cancelled. `Played` tells how much was heard, and history keeps only that.
+//!    the outbound ring, tagged with the call's generation. Until the first sample is heard `call::machine` keeps watch: a
+//!    filler, a stand-in, an honest sentence.
+//! 5. When somebody makes a sound over the agent, it falls silent (`MediaCommand::Duck`) and `turn::interruption` judges. An
+//!    aside: it goes on from the very sample, and the ears forget what was said. An interruption: the generation is raised
+//!    and `FlushPlayout` empties the ring in the worker. No thread is cancelled. `Played` tells how much was heard, and
+//!    history keeps only that.
 //!
 //! ## Life of a build
 //!
@@ -80,6 +85,7 @@
 //! | `end-of-turn` | 1 with its model | normal | `speech::end_of_turn` | questions |
 //! | `mouth` | 1 | normal | `speech::tts`: lanes, prompt cache, outbound rings | orders, time |
 //! | `voice-N` | 2, 8 with voices elsewhere | normal | `speech::synthesiser`, a clause each | the mouth, a provider |
+//! | `voice-watch` | 1 while a Kokoro clause is made | normal | `models::tts::kokoro`: ends it when nobody wants it | time |
 //! | `cloud` | 1 where providers are used | normal | `speech::provider`: their sockets | the network |
 //! | `packs` | 1 at the first start | SCHED_IDLE | `packs`: fetches the recommended ones | the network, the disk |
 //! | tokio workers | cores | normal | `sip::transport`, `call::actor`, `api`, gateway | anything asynchronous |

@@ -1,6 +1,6 @@
-//! The embedded recogniser of whole turns. Purpose: one model a thread, and what the agent's domain knows for all of them. Owning thread:
-//! whichever starts the plane. Invariants: a model that is missing or damaged costs this engine, with the command that mends
-//! it. Deliberately absent: when what is decoded (`recogniser`), what the guides know.
+//! The embedded recogniser of whole turns. Purpose: one model a thread, and what the agent's domain knows for all of them.
+//! Owning thread: whichever starts the plane. Invariants: a model that is missing or damaged costs this engine, with the
+//! command that mends it. Deliberately absent: when what is decoded (`recogniser`), what the guides know.
 
 use super::packs;
 use super::{Ask, Opened, Recognisers, Unavailable};
@@ -16,7 +16,7 @@ use callwright_models::pack::Kind;
 /// Texts that are pursued at once for a result.
 const RESULT_WIDTH: usize = 4;
 /// The same of digits: words and figures with all their dividers write the same number, and leave little room for another.
-/// Of complete numbers 9 % are wrong instead of 16 %.
+/// In a prototype of the search that halved the complete numbers that were wrong.
 const DIGITS_WIDTH: usize = 8;
 /// The first second and a half of a turn may be cut in the middle of its first word, of which the model then makes nothing;
 /// with a pause after it, it makes the word.

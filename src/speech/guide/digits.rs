@@ -32,10 +32,10 @@ const PAIR: f32 = -2.0;
 /// Of a way out.
 const WAY_OUT: f32 = -3.0;
 /// Of an answer that ends before it is complete. Callers pause within a number: what is not said yet must not be worth
-/// making up. At 7.5 a tenth of the pauses became whole numbers; from 2 on nothing more is gained, and nothing lost.
+/// making up. At 7.5 a prototype of the search made whole numbers of a tenth of the pauses.
 const INCOMPLETE: f32 = -2.0;
 /// Sound that is so unlikely to be these digits, for each of them and the end, is none: a wrong number is worse than a
-/// question that is asked again. Of what is right a fiftieth is less likely than this, of what is wrong half.
+/// question that is asked again. Chosen in the same prototype, to lose next to nothing that is right.
 const DOUBTFUL: f32 = -2.0;
 
 /// Digits of one length.
