@@ -4,9 +4,11 @@
 //! Deliberately absent: bounds that protect the daemon from its input (`limits`), and reading at run time.
 
 mod speech;
+mod trunks;
 
 pub(crate) use speech::is_near;
 pub use speech::{EngineChoice, KeyError, Provider, Providers, Secret, Speech, Vad, phones};
+pub use trunks::{DigestAlgorithm, Extension, PasswordError, RegistrarSection, Trunk, TrunkTransport};
 
 use crate::rtp::Codec;
 use crate::sip::message::{Scheme, Uri};
@@ -76,6 +78,12 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// Agents that answer.
     pub agents: Vec<Agent>,
+    /// Carriers and PBXs.
+    pub trunks: Vec<Trunk>,
+    /// Telephones that register here.
+    pub extensions: Vec<Extension>,
+    /// How they do.
+    pub registrar: RegistrarSection,
 }
 
 /// Section `[sip]`.
@@ -544,8 +552,8 @@ impl Config {
     ) -> Result<Self, ConfigError> {
         let fault = |message: String| ConfigError::Parse { origin: origin.to_owned(), message };
         // Parsed typed first: its messages carry line and column.
-        toml::from_str::<Self>(text).map_err(|e| fault(e.to_string()))?;
-        let mut table: toml::Table = text.parse().map_err(|e: toml::de::Error| fault(e.to_string()))?;
+        toml::from_str::<Self>(text).map_err(|e| fault(placed(text, &e)))?;
+        let mut table: toml::Table = text.parse().map_err(|e: toml::de::Error| fault(placed(text, &e)))?;
         let overlays: BTreeMap<String, String> =
             environment.filter(|(name, _)| name.starts_with("CALLWRIGHT__")).collect();
         for (name, value) in &overlays {
@@ -590,6 +598,8 @@ impl Config {
         if self.agents.is_empty() {
             self.agents.push(Agent::named("grace"));
         }
+        let is_agent = |name: &str| self.agents.iter().any(|a| a.name == name);
+        trunks::check(&self.trunks, &self.extensions, &self.registrar, is_agent)?;
         if self.routes.is_empty() {
             self.routes.push(Route { number: "echo".to_owned(), app: App::Echo, record: false });
             self.routes.push(Route {
@@ -632,6 +642,23 @@ impl Config {
     fn matching(&self, number: &str) -> Option<&Route> {
         self.routes.iter().find(|r| r.number == "*" || r.number == number)
     }
+}
+
+/// Where a fault is and what it is. The line itself is not shown: it may hold a password.
+fn placed(text: &str, error: &toml::de::Error) -> String {
+    let Some(span) = error.span() else { return error.message().to_owned() };
+    let before = text.get(..span.start).unwrap_or(text);
+    let (line, column) =
+        (before.matches('\n').count() + 1, before.rsplit('\n').next().unwrap_or_default().chars().count() + 1);
+    let written = text.lines().nth(line - 1).unwrap_or_default();
+    let key = written.split_once('=').map_or("", |(key, _)| key.trim());
+    // The message itself may repeat a value of the wrong type, such as a number for a password.
+    if ["password", "token", "secret"].iter().any(|name| key.contains(name))
+        && !error.message().contains("unknown field")
+    {
+        return format!("line {line}: what {key} holds is no text; write it in quotes on one line");
+    }
+    format!("line {line}, column {column}: {}", error.message())
 }
 
 /// Lays one variable over the tree; values are TOML where they parse as such, else strings.
