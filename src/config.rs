@@ -296,9 +296,21 @@ impl<'de> Deserialize<'de> for Codecs {
     }
 }
 
-/// Where a bridged call goes: a SIP URI in which `{number}` stands for the number that was called.
+/// Where a bridged call goes. In each, `{number}` stands for the number that was called.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BridgeTarget(String);
+pub enum BridgeTarget {
+    /// A SIP URI.
+    Uri(String),
+    /// A number at a trunk.
+    Trunk {
+        /// The trunk.
+        name: String,
+        /// The number.
+        number: String,
+    },
+    /// Where an extension is registered.
+    Extension(String),
+}
 
 impl BridgeTarget {
     /// Checks a URI as the operator has written it.
@@ -306,12 +318,24 @@ impl BridgeTarget {
     /// # Errors
     /// What to write instead.
     pub fn parse(text: &str) -> Result<Self, String> {
+        if let Some(rest) = text.strip_prefix("trunk:") {
+            let (name, number) = rest.split_once(':').unwrap_or((rest, "{number}"));
+            if name.is_empty() || number.is_empty() {
+                return Err(format!(
+                    "{text:?} is no trunk; write \"bridge:trunk:NAME\" or \"bridge:trunk:NAME:NUMBER\""
+                ));
+            }
+            return Ok(Self::Trunk { name: name.to_owned(), number: number.to_owned() });
+        }
+        if let Some(number) = text.strip_prefix("extension:").filter(|n| !n.is_empty()) {
+            return Ok(Self::Extension(number.to_owned()));
+        }
         let wrong = || {
             format!(
                 "{text:?} is no address to bridge to; write \"bridge:sip:USER@HOST:PORT\", {{number}} in USER for the number called"
             )
         };
-        let target = Self(text.to_owned());
+        let target = Self::Uri(text.to_owned());
         // A caller chooses the number and must not choose the host with it.
         let elsewhere = text.split_once('@').map_or(text, |(_, host)| host);
         let uri = Uri::parse(target.uri("1").as_bytes()).map_err(|_| wrong())?;
@@ -326,16 +350,22 @@ impl BridgeTarget {
         Ok(target)
     }
 
-    /// The URI for a call to `number`.
+    /// The URI for a call to `number`; at a trunk or extension, the number that is called there.
     #[must_use]
     pub fn uri(&self, number: &str) -> String {
-        self.0.replace("{number}", number)
+        let (Self::Uri(text) | Self::Trunk { number: text, .. } | Self::Extension(text)) = self;
+        text.replace("{number}", number)
     }
 }
 
 impl fmt::Display for BridgeTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        match self {
+            Self::Uri(uri) => f.write_str(uri),
+            Self::Trunk { name, number } if number == "{number}" => write!(f, "trunk:{name}"),
+            Self::Trunk { name, number } => write!(f, "trunk:{name}:{number}"),
+            Self::Extension(number) => write!(f, "extension:{number}"),
+        }
     }
 }
 
@@ -608,7 +638,29 @@ impl Config {
                 record: false,
             });
         }
+        // An extension is called by its number, unless a route says otherwise.
+        for extension in &self.extensions {
+            if !self.routes.iter().any(|r| r.number == extension.number) {
+                let place = self.routes.iter().position(|r| r.number == "*").unwrap_or(self.routes.len());
+                let app = App::Bridge(BridgeTarget::Extension(extension.number.clone()));
+                self.routes.insert(place, Route { number: extension.number.clone(), app, record: false });
+            }
+        }
         for route in &self.routes {
+            let unknown = match &route.app {
+                App::Bridge(BridgeTarget::Trunk { name, .. }) if !self.trunks.iter().any(|t| t.name == *name) => {
+                    Some(format!("{name} is not among [[trunks]]"))
+                }
+                App::Bridge(BridgeTarget::Extension(number))
+                    if !number.contains('{') && !self.extensions.iter().any(|e| e.number == *number) =>
+                {
+                    Some(format!("{number} is not among [[extensions]]"))
+                }
+                _ => None,
+            };
+            if let Some(unknown) = unknown {
+                return value("routes.app", format!("{unknown}; add it or correct the route"));
+            }
             if let App::Agent(name) = &route.app
                 && !self.agents.iter().any(|a| &a.name == name)
             {

@@ -15,6 +15,7 @@ use crate::call::prompts;
 use crate::call::record::EndClass;
 use crate::call::recording;
 use crate::call::registry::{LiveCall, NotPaused, Registry};
+use crate::call::trunks::{self, Book, Trunks};
 use crate::config::Config;
 use crate::conversation;
 use crate::id::CallId;
@@ -80,6 +81,7 @@ impl Daemon {
     /// # Errors
     /// What could not be started and how to mend it. What had been started is stopped again.
     pub async fn start(config: Config) -> Result<Self, DaemonError> {
+        let book = Book::open(&config, |name| std::env::var(name).ok()).map_err(|e| DaemonError(e.to_string()))?;
         let player = Player::start().map_err(|e| DaemonError::from("the player", e))?;
         player.library().check(&config).map_err(|e| DaemonError(format!("routes.app: play:{e}")))?;
         std::fs::create_dir_all(&config.data.dir)
@@ -157,15 +159,19 @@ impl Daemon {
         let listen = config.http.listen;
         let server = Server::bind(listen).await.map_err(|e| DaemonError::from("the control API", e))?;
 
+        let key = trunks::signalling_key(&config.data.dir).map_err(|e| DaemonError::from("data.dir sip.key", e))?;
         let local = config.sip.udp;
         let public = config.sip.public_address;
         let signalling_plane = UdpTransport::start(UdpConfig::new(local, clock::monotonic), |bound| AgentConfig {
+            secret: Some(key),
             advertised: public.map(|address| SocketAddr::new(address, bound.port())),
             ..UdpTransport::agent_config(bound)
         })
         .map_err(|e| DaemonError::from("SIP over UDP", e))?;
         let (sip, sip_events, sip_task) = signalling_plane.into_parts();
         info!(udp = %sip.local(), "SIP is answered");
+        let trunks =
+            Trunks::start(book, sip.clone(), store.clone()).await.map_err(|e| DaemonError::from("the trunks", e))?;
 
         let rtp_address = config.rtp.address.unwrap_or(match local.ip() {
             IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -177,6 +183,7 @@ impl Daemon {
             registry,
             config,
             sip,
+            trunks,
             media,
             ports,
             player,
@@ -242,6 +249,7 @@ impl Daemon {
         if tokio::time::timeout(DRAIN_MAX, self.planes.registry.empty()).await.is_err() {
             warn!(calls = self.planes.registry.live().len(), "calls did not end in time and are cut");
         }
+        self.planes.trunks.unregister().await;
         if self.planes.sip.close(Duration::from_secs(1)).await.is_ok() {
             // The task ends by itself once every BYE is answered, or after a second.
             let _ = self.sip_task.await;
@@ -373,7 +381,7 @@ fn snapshot(planes: &Planes, signalling: bool) -> HealthSnapshot {
 /// Takes new calls in and hands everything else to its call.
 async fn signalling(planes: Arc<Planes>, mut events: mpsc::Receiver<SipEvent>) {
     while let Some(event) = events.recv().await {
-        let Some(event) = planes.registry.signal(event) else { continue };
+        let Some(event) = planes.registry.signal(event).and_then(|event| planes.trunks.handle(event)) else { continue };
         let SipEvent::Incoming { leg, from, request_user, call_id, source, hops, offer, .. } = event else { continue };
         let call = CallId(random::u64());
         let live = LiveCall {

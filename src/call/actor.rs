@@ -14,6 +14,7 @@ use super::record::{CallEnd, EndClass};
 use super::recording;
 use super::registry::{CallEvent, Registry};
 use super::talk::{Answer, Talk};
+use super::trunks::Trunks;
 use crate::config::{App, Config};
 use crate::conversation::Failure;
 use crate::id::{CallId, Generation};
@@ -48,6 +49,8 @@ pub struct Planes {
     pub config: Config,
     /// Signalling.
     pub sip: SipHandle,
+    /// Trunks and extensions.
+    pub trunks: Arc<Trunks>,
     /// Ears and mouth. Dropped before the media plane, whose bells it listens to.
     pub speech: SpeechPlane,
     /// Audio on the wire.
@@ -415,10 +418,8 @@ impl Actor {
                 Err(_) => told(self.planes.sip.reject(self.leg, 488, "Not Acceptable Here", &[]).await),
             },
             SipEvent::InfoDigit { digit, .. } => self.tell(CallInput::Digit(digit, self.media.audio_time())),
-            SipEvent::Incoming { .. }
-            | SipEvent::Progress { .. }
-            | SipEvent::Accepted { .. }
-            | SipEvent::Refused { .. } => {}
+            // Of calls that we place, or of no call.
+            _ => {}
         }
     }
 

@@ -3,6 +3,7 @@
 //! written again.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::sip::hop::{Hop, Transport};
 use crate::sip::message::{Address, CoreFields, Malformed, Message, Method, Name, Uri, Writer};
@@ -37,6 +38,8 @@ pub struct Dialog {
     remote_sequence: Option<u32>,
     /// Where the peer's messages really come from, on streams with the connection.
     peer: Hop,
+    /// Whose credentials answer the peer's challenges.
+    account: Option<Arc<str>>,
 }
 
 /// Everything of a request that comes from the dialog; the transaction adds Via.
@@ -58,6 +61,8 @@ pub struct DialogRequest {
     pub sequence: u32,
     /// Max-Forwards: how many hops it may take.
     pub hops: u8,
+    /// Whose credentials answer a challenge; `None` = nobody's.
+    pub account: Option<Arc<str>>,
 }
 
 /// Max-Forwards of a request that begins here (RFC 3261 §8.1.1.6).
@@ -83,6 +88,7 @@ impl Dialog {
             local_sequence: 0,
             remote_sequence: Some(core.cseq.number),
             peer,
+            account: None,
         })
     }
 
@@ -105,6 +111,7 @@ impl Dialog {
             local_sequence: core.cseq.number,
             remote_sequence: None,
             peer,
+            account: None,
         }
     }
 
@@ -126,9 +133,20 @@ impl Dialog {
 
     /// Our next request in the dialog.
     pub fn next_request(&mut self, method: Method) -> DialogRequest {
+        let sequence = self.advance();
+        self.request(method, sequence)
+    }
+
+    /// The CSeq number of our next request, which is thereby used.
+    pub const fn advance(&mut self) -> u32 {
         // At the end of the number space wrapping is the least harm: the dialog has seen 2³¹ requests.
         self.local_sequence = (self.local_sequence + 1) & 0x7fff_ffff;
-        self.request(method, self.local_sequence)
+        self.local_sequence
+    }
+
+    /// Whose credentials answer challenges to our requests in the dialog from now on.
+    pub fn set_account(&mut self, account: Option<Arc<str>>) {
+        self.account = account;
     }
 
     /// The ACK for a 2xx to our INVITE with this CSeq number (§13.2.2.4).
@@ -156,6 +174,7 @@ impl Dialog {
             call_id: self.id.call_id.clone(),
             sequence,
             hops: HOPS,
+            account: self.account.clone(),
         }
     }
 

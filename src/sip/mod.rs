@@ -11,6 +11,8 @@ pub mod fuzz;
 pub mod hop;
 pub mod message;
 pub mod peer;
+pub mod registrar;
+pub mod registration;
 pub mod sdp;
 pub mod transaction;
 pub mod transport;

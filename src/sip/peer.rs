@@ -71,7 +71,8 @@ impl Network {
 impl FromStr for Network {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is no network; write it as \"192.0.2.0/24\", \"2001:db8::/32\" or one address");
+        let wrong =
+            || format!("{text:?} is no network; write it as \"192.0.2.0/24\", \"2001:db8::/32\" or one address");
         let (address, prefix) = text.split_once('/').map_or((text, None), |(a, p)| (a, Some(p)));
         let address: IpAddr = address.trim().parse().map_err(|_| wrong())?;
         let most = if address.is_ipv4() { 32 } else { 128 };
@@ -218,22 +219,44 @@ impl Directory {
         }
     }
 
+    /// What our Contact at a trunk's registrar carries.
+    pub fn set_token(&mut self, trunk: &str, token: Option<String>) {
+        if let Some(trunk) = self.trunks.iter_mut().find(|t| &*t.name == trunk) {
+            trunk.token = token;
+        }
+    }
+
+    /// Takes over from an earlier directory what is not configured but was found out.
+    pub fn inherit(&mut self, earlier: &Self) {
+        for trunk in &mut self.trunks {
+            if let Some(known) = earlier.trunk(&trunk.name) {
+                trunk.addresses.clone_from(&known.addresses);
+                trunk.token.clone_from(&known.token);
+            }
+        }
+    }
+
+    /// Whether this is the token of one of our lines.
+    #[must_use]
+    pub fn has_token(&self, token: &[u8]) -> bool {
+        !token.is_empty() && self.trunks.iter().any(|t| t.token.as_ref().is_some_and(|own| own.as_bytes() == token))
+    }
+
     /// Whether this address may have something to say; `false`: nothing from it need even be read. A request by a line token
     /// may come from anywhere, so that with lines everything is read.
     #[must_use]
     pub fn may_speak(&self, source: IpAddr, attached: bool) -> bool {
-        let source = source.to_canonical();
-        (self.open && attached)
-            || source.is_loopback()
-            || self.trunks.iter().any(|t| t.token.is_some() || t.knows(source))
-            || self.extensions.values().any(|e| e.may_come_from(source, attached))
+        self.trunks.iter().any(|t| t.token.is_some()) || self.is_known(source, attached)
     }
 
     /// Whether this address belongs to somebody whom the operator has written down, or to a neighbour that is heard.
     #[must_use]
     pub fn is_known(&self, source: IpAddr, attached: bool) -> bool {
         let source = source.to_canonical();
-        (self.open && attached) || source.is_loopback() || self.trunks.iter().any(|t| t.knows(source))
+        (self.open && attached)
+            || source.is_loopback()
+            || self.trunks.iter().any(|t| t.knows(source))
+            || self.extensions.values().any(|e| e.may_come_from(source, attached))
     }
 
     /// Who it is, as far as it goes without proof.
@@ -293,7 +316,9 @@ impl TrunkIdentity {
 }
 
 impl ExtensionIdentity {
-    fn may_come_from(&self, source: IpAddr, attached: bool) -> bool {
+    /// Whether it may be at this address; `attached`: which is a neighbour's.
+    #[must_use]
+    pub fn may_come_from(&self, source: IpAddr, attached: bool) -> bool {
         if self.networks.is_empty() { attached } else { self.networks.iter().any(|n| n.contains(source)) }
     }
 }
@@ -333,7 +358,9 @@ mod tests {
         assert!(net.contains("54.172.60.3".parse().unwrap()) && !net.contains("54.172.60.4".parse().unwrap()));
         assert!(net.contains("::ffff:54.172.60.1".parse().unwrap()));
         let six: Network = "2001:db8::/33".parse().unwrap();
-        assert!(six.contains("2001:db8:7fff::1".parse().unwrap()) && !six.contains("2001:db8:8000::1".parse().unwrap()));
+        assert!(
+            six.contains("2001:db8:7fff::1".parse().unwrap()) && !six.contains("2001:db8:8000::1".parse().unwrap())
+        );
         let all: Network = "0.0.0.0/0".parse().unwrap();
         assert!(all.contains("8.8.8.8".parse().unwrap()) && !all.contains("::1".parse().unwrap()));
         assert_eq!("10.0.0.1".parse::<Network>().unwrap().to_string(), "10.0.0.1/32");
@@ -373,7 +400,8 @@ mod tests {
 
     #[test]
     fn lines_of_one_host_are_told_apart_by_their_token_from_anywhere() {
-        let line = |name: &str, token: &str| TrunkIdentity { token: Some(token.to_owned()), ..trunk(name, &["10.0.0.1"]) };
+        let line =
+            |name: &str, token: &str| TrunkIdentity { token: Some(token.to_owned()), ..trunk(name, &["10.0.0.1"]) };
         let d = Directory::new(vec![line("sales", "aa"), line("support", "bb")], vec![], false);
         let by = |source: &str, token: &'static [u8]| d.standing(&Signs { token: Some(token), ..signs(source) });
         assert_eq!(by("10.0.0.1:5060", b"bb"), known("support"));
@@ -381,7 +409,9 @@ mod tests {
         assert_eq!(by("203.0.113.9:5060", b"cc"), Standing::Unknown);
         assert_eq!(by("203.0.113.9:5060", b""), Standing::Unknown);
         assert_eq!(d.standing(&signs("10.0.0.1:5060")), known("sales"), "without a token the first of that host");
-        assert!(d.may_speak("203.0.113.9".parse().unwrap(), false) && !d.is_known("203.0.113.9".parse().unwrap(), false));
+        assert!(
+            d.may_speak("203.0.113.9".parse().unwrap(), false) && !d.is_known("203.0.113.9".parse().unwrap(), false)
+        );
     }
 
     #[test]

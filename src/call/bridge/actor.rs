@@ -4,12 +4,13 @@
 //! things (`machine`).
 
 use super::machine::{Action, BridgeMachine, Input, Refusal, Side};
-use super::place::{Destination, identity, leads_back};
+use super::place::{Destination, identity, identity_at, leads_back};
 use crate::call::actor::{self, CLOSE_WAIT, Invitation, Planes, keep, media_json, sleep_for, told};
 use crate::call::media_leg::{MediaLeg, NoMedia, preference};
 use crate::call::record::CallEnd;
 use crate::call::recording;
 use crate::call::registry::CallEvent;
+use crate::call::trunks::Way;
 use crate::config::BridgeTarget;
 use crate::id::CallId;
 use crate::limits::CALL_MAX;
@@ -23,13 +24,12 @@ use crate::sip::dialog::HOPS;
 use crate::sip::hop::Hop;
 use crate::sip::sdp::offered_codecs;
 use crate::store::CallRecord;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-type Lookup = Pin<Box<dyn Future<Output = Result<SocketAddr, String>> + Send>>;
+type Lookup = Pin<Box<dyn Future<Output = Result<Way, String>> + Send>>;
 
 /// The caller's end.
 struct CallerEnd {
@@ -58,7 +58,6 @@ struct Bridge<'a> {
     planes: Arc<Planes>,
     call: CallId,
     invitation: &'a Invitation,
-    destination: Destination,
     machine: BridgeMachine,
     lookup: Option<Lookup>,
     caller: CallerEnd,
@@ -93,8 +92,7 @@ pub(in crate::call) async fn serve(
         call,
         invitation,
         machine: BridgeMachine::new(clock::monotonic()),
-        lookup: Some(Box::pin(destination.clone().resolve(planes.sip.local().is_ipv4()))),
-        destination,
+        lookup: Some(Box::pin(destination.resolve(planes.sip.local().is_ipv4(), Arc::clone(&planes.trunks)))),
         caller,
         callee: None,
         joined: false,
@@ -120,7 +118,7 @@ pub(in crate::call) async fn serve(
     Ok(end)
 }
 
-async fn looked_up(lookup: &mut Option<Lookup>) -> Result<SocketAddr, String> {
+async fn looked_up(lookup: &mut Option<Lookup>) -> Result<Way, String> {
     match lookup {
         Some(future) => {
             let found = future.await;
@@ -220,7 +218,7 @@ impl Bridge<'_> {
             SipEvent::Reinvite { leg, offer, unchanged } => {
                 return self.handle_reinvite(side, leg, offer, unchanged).await;
             }
-            SipEvent::Incoming { .. } => return,
+            _ => return,
         };
         self.handle(input);
     }
@@ -273,13 +271,17 @@ impl Bridge<'_> {
     }
 
     /// Calls the callee.
-    async fn place(&mut self, found: Result<SocketAddr, String>) {
+    async fn place(&mut self, found: Result<Way, String>) {
+        let (local, public) = (self.planes.sip.local(), self.planes.config.sip.public_address);
+        let is_ours = |hop: &&Hop| leads_back(hop.address, local, public);
         let outcome = match found {
             Err(why) => Err(Refusal::new(502, "Bad Gateway", why)),
-            Ok(address) if leads_back(address, self.planes.sip.local(), self.planes.config.sip.public_address) => {
-                Err(Refusal::new(482, "Loop Detected", format!("{address} is this daemon: correct the route")))
-            }
-            Ok(address) => self.invite(address).await,
+            Ok(way) => match way.hops.iter().find(is_ours) {
+                Some(hop) => {
+                    Err(Refusal::new(482, "Loop Detected", format!("{hop} is this daemon: correct the route")))
+                }
+                None => self.invite(way).await,
+            },
         };
         self.handle(match outcome {
             Ok(()) => Input::Placed,
@@ -287,7 +289,10 @@ impl Bridge<'_> {
         });
     }
 
-    async fn invite(&mut self, destination: SocketAddr) -> Result<(), Refusal> {
+    async fn invite(&mut self, way: Way) -> Result<(), Refusal> {
+        let Some(hop) = way.hops.first().cloned() else {
+            return Err(Refusal::new(502, "Bad Gateway", "nowhere to go"));
+        };
         let refused = |error: NoMedia| {
             let (code, phrase, why) = error.refusal();
             Refusal::new(code, phrase, why)
@@ -295,21 +300,24 @@ impl Bridge<'_> {
         let (planes, call) = (Arc::clone(&self.planes), self.call);
         let ours = preference(&planes.config);
         let mut media =
-            MediaLeg::reserve(&planes, CallId(random::u64()), destination, ours.clone()).map_err(refused)?;
+            MediaLeg::reserve(&planes, CallId(random::u64()), hop.address, ours.clone()).map_err(refused)?;
         // What the caller has comes first: then nothing need be transcoded.
         let mut codecs = self.caller.codecs.clone();
         codecs.extend(ours.codecs().iter().filter(|c| !self.caller.codecs.contains(c)));
         let placement = Placement {
-            target: self.destination.uri.clone(),
-            hops: vec![Hop::udp(destination)],
-            from: identity(&self.invitation.from, media.local().address),
+            target: way.target,
+            hops: way.hops,
+            from: match way.account.as_ref().and_then(|name| planes.trunks.trunk(name)) {
+                Some(trunk) => identity_at(&self.invitation.from, &trunk),
+                None => identity(&self.invitation.from, media.local().address),
+            },
             sdp: media.offer(&codecs),
             // No caller makes a loop through us longer than we would.
             max_forwards: self.invitation.hops.min(HOPS).saturating_sub(1),
-            headers: Vec::new(),
-            account: None,
+            headers: way.routes.into_iter().map(|route| ("Route".to_owned(), route)).collect(),
+            account: way.account,
         };
-        info!(%call, to = %placement.target, %destination, "the call is passed on");
+        info!(%call, to = %placement.target, %hop, "the call is passed on");
         let adopting = Arc::clone(&planes);
         let placed = planes.sip.place(placement, move |leg| {
             adopting.registry.join_leg(call, leg);

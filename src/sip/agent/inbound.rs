@@ -5,6 +5,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::doorman::Entry;
 use super::leg::{Leg, Phase, TransactionId};
 use super::response::{ALLOW, ResponseSeed};
 use super::table::{ServerMachine, ServerTransaction, TimerId};
@@ -15,6 +16,7 @@ use crate::sip::hop::Hop;
 use crate::sip::message::{
     Broken, CoreFields, Message, Method, Name, Scheme, StartLine, Uri, Writer, is_keep_alive, parse_datagram, to_text,
 };
+use crate::sip::peer::Peer;
 use crate::sip::sdp;
 use crate::sip::transaction::{AckMeaning, InviteServer, NonInviteServer, ServerKey, State};
 use crate::time::Tick;
@@ -23,7 +25,7 @@ use crate::time::Tick;
 const RETRY_AFTER_S: &str = "5";
 
 /// Header fields of a refusal.
-type Headers = Vec<(&'static str, String)>;
+pub(super) type Headers = Vec<(&'static str, String)>;
 
 impl Agent {
     /// A datagram came from `source`.
@@ -42,7 +44,7 @@ impl Agent {
             self.counters.dropped_malformed += 1;
             return;
         }
-        if !(self.config.accept_from)(source.ip()) && !self.is_peer(source.ip()) {
+        if !self.is_heard(source.ip()) {
             self.counters.dropped_source += 1;
             return;
         }
@@ -71,7 +73,7 @@ impl Agent {
         let seed = request.as_ref().and_then(|request| ResponseSeed::of(request, hop));
         match seed {
             // A peer outside the policy has no claim on an answer to what matched nothing.
-            Some(seed) if (self.config.accept_from)(hop.address.ip()) => {
+            Some(seed) if self.is_known(hop.address.ip()) => {
                 self.counters.refused_malformed += 1;
                 self.respond_stateless(seed, broken.malformed.status, broken.malformed.what, &[]);
             }
@@ -92,7 +94,7 @@ impl Agent {
             remote_tag: core.from.tag().unwrap_or_default().to_vec(),
         });
         let leg = dialog.as_ref().and_then(|id| self.dialogs.get(id)).copied();
-        if leg.is_none() && !(self.config.accept_from)(source.ip()) {
+        if leg.is_none() && !self.is_known(source.ip()) && !self.is_for_a_line(uri) {
             self.counters.dropped_source += 1;
             return;
         }
@@ -125,6 +127,7 @@ impl Agent {
     fn check_request(&self, request: &Message, method: &Method, uri: &[u8]) -> Result<(), (u16, Headers)> {
         match method {
             Method::Invite | Method::Bye | Method::Options | Method::Info => {}
+            Method::Register if self.directory.has_extensions() => {}
             // No subscription, publication or notification is known here (RFC 6665 §4.1.3).
             Method::Subscribe | Method::Notify | Method::Publish => return Err((489, vec![("Allow", ALLOW.into())])),
             Method::Other(_) => return Err((501, vec![("Allow", ALLOW.into())])),
@@ -213,8 +216,25 @@ impl Agent {
     ) {
         let source = hop.address;
         let busy = [("Retry-After", RETRY_AFTER_S.to_owned())];
+        let peer = match core.cseq.method {
+            // Whether we are there is no secret from those whom we listen to, and asked too often for a proof each time.
+            Method::Options => Peer::Attached,
+            _ => match self.identify(now, hop, request, core, uri) {
+                Entry::Of(peer) => peer,
+                Entry::Refused(code, headers) => return self.respond_stateless(seed, code, "", &headers),
+                Entry::Silence => {
+                    self.counters.dropped_source += 1;
+                    return;
+                }
+            },
+        };
         match core.cseq.method {
             Method::Invite => {}
+            Method::Register if !self.has_transaction_room() => return self.respond_stateless(seed, 503, "", &busy),
+            Method::Register => {
+                let (code, headers) = self.handle_register(now, hop, &peer, request, core);
+                return self.open_non_invite(now, key, seed, core, code, &headers);
+            }
             Method::Options if self.draining => return self.respond_stateless(seed, 503, "", &busy),
             Method::Options => return self.respond_stateless(seed, 200, "", &capabilities()),
             _ => return self.respond_stateless(seed, 481, "", &[]),
@@ -228,10 +248,11 @@ impl Agent {
             Err(headers) => return self.respond_stateless(seed, 415, "", &headers),
         };
         let local_tag = self.token();
-        let dialog = match Dialog::from_invite(request, core, local_tag.clone(), hop.clone()) {
+        let mut dialog = match Dialog::from_invite(request, core, local_tag.clone(), hop.clone()) {
             Ok(dialog) => dialog,
             Err(malformed) => return self.respond_stateless(seed, malformed.status, malformed.what, &[]),
         };
+        dialog.set_account(peer.trunk().cloned());
         if !self.admission.admit(now, source.ip()) {
             self.counters.refused_rate += 1;
             return self.respond_stateless(seed, 503, "", &busy);
@@ -255,7 +276,7 @@ impl Agent {
             leg: Some(leg_id),
             merge_key: Some(merge_key),
         });
-        let mut leg = Leg::new(Phase::Offered { transaction }, self.contact_towards(hop));
+        let mut leg = Leg::new(Phase::Offered { transaction }, self.contact_for(peer.trunk(), hop));
         leg.deadline = Some(now + limits::SIP_RINGING_MAX);
         leg.remote_sdp = offer.clone().unwrap_or_default();
         self.dialogs.insert(dialog.id.clone(), leg_id);
@@ -267,7 +288,7 @@ impl Agent {
         // Checked above: a number other than 0, or nothing.
         let hops = request.header(&Name::MaxForwards).and_then(|h| std::str::from_utf8(h).ok()?.parse().ok());
         let hops = hops.unwrap_or(HOPS);
-        let request_user = Uri::parse(uri).ok().and_then(|u| u.user).unwrap_or_default();
+        let request_user = self.called(&peer, uri, &core.to.uri);
         self.emit(SipEvent::Incoming {
             leg: leg_id,
             from: to_text(&core.from.name_addr()),
@@ -275,6 +296,7 @@ impl Agent {
             request_user: to_text(&request_user),
             call_id: to_text(&core.call_id),
             source,
+            identity: peer,
             hops,
             offer,
         });

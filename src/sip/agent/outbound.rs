@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
+use super::credentials::answers_in;
 use super::failover::{Failure, Placement};
 use super::inbound::{reason_text, session_description};
 use super::leg::{Calling, HangUp, Leg, Phase};
@@ -60,14 +61,16 @@ impl Agent {
         let request = DialogRequest {
             method: Method::Invite,
             uri: uri.without_headers().to_vec(),
-            routes: Vec::new(),
+            routes: self.service_route(placement.account.as_ref()),
             from: from_value,
             to: [b"<", uri.without_headers(), b">"].concat(),
             call_id: self.token(),
             sequence: 1,
             hops: placement.max_forwards,
+            account: placement.account.clone(),
         };
-        let contact = self.contact_towards(&hop);
+        self.trust(placement.account.as_ref(), placement.hops.iter().map(|h| h.address.ip()));
+        let contact = self.contact_for(placement.account.as_ref(), &hop);
         let (via, key) = self.new_via(&hop, Method::Invite);
         let mut writer = request.write(&via);
         writer.header("Contact", &contact).header("Allow", ALLOW).header("Accept", sdp::CONTENT_TYPE);
@@ -119,7 +122,11 @@ impl Agent {
         let leg = match client.purpose {
             Purpose::Invite { leg, .. } => Some((true, leg)),
             Purpose::Bye(leg) => leg.map(|leg| (false, leg)),
-            Purpose::Cancel => None,
+            Purpose::Cancel | Purpose::Request(_) => None,
+        };
+        let request = match client.purpose {
+            Purpose::Request(request) => Some(request),
+            _ => None,
         };
         if let Some(ack) = acknowledge {
             self.transmit(ack);
@@ -127,6 +134,16 @@ impl Agent {
         self.rearm(TimerId::Client(id));
         if !receipt.deliver || self.is_left_behind(now, id, code) || (code == 503 && self.fail_over(now, id)) {
             return self.forget_finished(id);
+        }
+        if self.answer_challenge(now, id, code, response) {
+            return;
+        }
+        if code >= 200 {
+            self.note_next_nonce(id, response);
+        }
+        if let Some(request) = request.filter(|_| code >= 200) {
+            self.forget_finished(id);
+            return self.request_done(now, request, code, Some(response));
         }
         match leg {
             Some((true, leg)) => match code {
@@ -177,9 +194,15 @@ impl Agent {
         }
         let (sequence, peer) = (client.request.sequence, client.hop.clone());
         let mut dialog = Dialog::from_response(response, core, &client.request.uri, peer);
+        dialog.set_account(client.request.account.clone());
+        let answers = answers_in(&client.bytes);
         let hop = self.next_hop(&dialog);
         let (via, _) = self.new_via(&hop, Method::Ack);
-        let ack = Transmit { hop: hop.clone(), bytes: dialog.acknowledge(sequence).write(&via).finish(None) };
+        let mut writer = dialog.acknowledge(sequence).write(&via);
+        for (name, value) in &answers {
+            writer.header(name, value);
+        }
+        let ack = Transmit { hop: hop.clone(), bytes: writer.finish(None) };
         if let Some(Purpose::Invite { acknowledged, .. }) = self.clients.get_mut(&id).map(|c| &mut c.purpose) {
             acknowledged.push((tag.to_vec(), ack.clone()));
         }
@@ -260,6 +283,10 @@ impl Agent {
                 self.end_leg(now, leg, event);
             }
             Purpose::Bye(Some(leg)) => self.handle_bye_done(now, leg),
+            Purpose::Request(request) => {
+                let code = if failure == Failure::Silence { 408 } else { 503 };
+                self.request_done(now, request, code, None);
+            }
             Purpose::Bye(None) | Purpose::Cancel => {}
         }
     }
@@ -365,7 +392,7 @@ impl Agent {
             let ip = target.ip();
             let inward = is_loopback_or_private(ip) && !is_loopback_or_private(peer.ip());
             let to_loopback = ip.is_loopback() && !peer.ip().is_loopback();
-            let allowed = ip == peer.ip() || (self.config.accept_from)(ip);
+            let allowed = ip == peer.ip() || self.is_known(ip);
             allowed && !inward && !to_loopback && !ip.is_unspecified() && target.port() != 0
         })
     }
