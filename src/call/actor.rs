@@ -418,6 +418,12 @@ impl Actor {
                 Err(_) => told(self.planes.sip.reject(self.leg, 488, "Not Acceptable Here", &[]).await),
             },
             SipEvent::InfoDigit { digit, .. } => self.tell(CallInput::Digit(digit, self.media.audio_time())),
+            SipEvent::Reinvited { answer, .. } if !answer.is_empty() => {
+                self.media.take_answer(&self.planes, &answer);
+                self.tell_hold();
+            }
+            // Nobody here calls on others' behalf.
+            SipEvent::Refer { leg, .. } => told(self.planes.sip.refuse_refer(leg, 603).await),
             // Of calls that we place, or of no call.
             _ => {}
         }

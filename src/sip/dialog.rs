@@ -95,7 +95,7 @@ impl Dialog {
     /// The dialog that a 2xx to our INVITE opens (RFC 3261 §12.1.2). A 2xx without Contact keeps the URI that we called:
     /// the call works more often than not, and hanging up needs it.
     #[must_use]
-    pub fn from_response(response: &Message, core: &CoreFields, called: &[u8], peer: Hop) -> Self {
+    pub fn from_response(response: &Message, core: &CoreFields, invite: &DialogRequest, peer: Hop) -> Self {
         let mut route_set: Vec<_> = response.list(&Name::RecordRoute).into_iter().map(<[u8]>::to_vec).collect();
         route_set.reverse();
         Self {
@@ -107,11 +107,11 @@ impl Dialog {
             local: response.header(&Name::From).unwrap_or_default().to_vec(),
             remote: response.header(&Name::To).unwrap_or_default().to_vec(),
             route_set,
-            remote_target: contact(response).ok().flatten().unwrap_or_else(|| called.to_vec()),
+            remote_target: contact(response).ok().flatten().unwrap_or_else(|| invite.uri.clone()),
             local_sequence: core.cseq.number,
             remote_sequence: None,
             peer,
-            account: None,
+            account: invite.account.clone(),
         }
     }
 
@@ -124,11 +124,30 @@ impl Dialog {
         true
     }
 
-    /// Target refresh by a re-INVITE (§12.2.2); an unusable Contact changes nothing.
-    pub fn refresh_target(&mut self, request: &Message) {
-        if let Ok(Some(target)) = contact(request) {
+    /// Target refresh by a re-INVITE, an UPDATE or the 2xx to ours (§12.2); an unusable Contact changes nothing.
+    pub fn refresh_target(&mut self, message: &Message) {
+        if let Ok(Some(target)) = contact(message) {
             self.remote_target = target;
         }
+    }
+
+    /// The 2xx to our INVITE makes an early dialog a confirmed one, with the route set of the 2xx (§13.2.2.4).
+    pub fn confirm(&mut self, response: &Message) {
+        self.route_set = response.list(&Name::RecordRoute).into_iter().map(<[u8]>::to_vec).collect();
+        self.route_set.reverse();
+        self.refresh_target(response);
+    }
+
+    /// The peer's Contact URI, as written.
+    #[must_use]
+    pub fn remote_target(&self) -> &[u8] {
+        &self.remote_target
+    }
+
+    /// Our own URI in this dialog (From of our requests), as written; empty when it cannot be read.
+    #[must_use]
+    pub fn local_uri(&self) -> Vec<u8> {
+        Address::parse(&self.local).map(|address| address.uri).unwrap_or_default()
     }
 
     /// Our next request in the dialog.
@@ -142,6 +161,12 @@ impl Dialog {
         // At the end of the number space wrapping is the least harm: the dialog has seen 2³¹ requests.
         self.local_sequence = (self.local_sequence + 1) & 0x7fff_ffff;
         self.local_sequence
+    }
+
+    /// Whose credentials answer challenges to our requests in the dialog.
+    #[must_use]
+    pub const fn account(&self) -> Option<&Arc<str>> {
+        self.account.as_ref()
     }
 
     /// Whose credentials answer challenges to our requests in the dialog from now on.
@@ -303,7 +328,18 @@ mod tests {
                    From: <sip:a@h>;tag=a\r\nTo: <sip:b@h>;tag=b\r\nCall-ID: c\r\nCSeq: 3 INVITE\r\n\r\n";
         let message = parse_datagram(raw.as_bytes()).unwrap();
         let core = CoreFields::of(&message).unwrap();
-        let mut d = Dialog::from_response(&message, &core, b"sip:b@h", Hop::udp("10.0.0.1:5060".parse().unwrap()));
+        let invite = DialogRequest {
+            method: Method::Invite,
+            uri: b"sip:b@h".to_vec(),
+            routes: vec![],
+            from: vec![],
+            to: vec![],
+            call_id: vec![],
+            sequence: 3,
+            hops: HOPS,
+            account: None,
+        };
+        let mut d = Dialog::from_response(&message, &core, &invite, Hop::udp("10.0.0.1:5060".parse().unwrap()));
         let ack = d.acknowledge(3);
         assert_eq!(ack.routes, [b"<sip:p2;lr>".to_vec(), b"<sip:p1;lr>".to_vec()]);
         assert_eq!((ack.uri.as_slice(), ack.sequence), (&b"sip:b@h"[..], 3));

@@ -14,7 +14,7 @@ use super::leg::{Phase, TransactionId};
 use super::table::{ClientTransaction, Purpose, TimerId};
 use crate::limits;
 use crate::sip::auth::{Asker, Authorization, Login, Session, challenges};
-use crate::sip::dialog::DialogId;
+use crate::sip::dialog::{Dialog, DialogId};
 use crate::sip::message::{Address, Message, Method, parse_datagram};
 use crate::sip::peer::Network;
 use crate::time::Tick;
@@ -192,10 +192,12 @@ impl Agent {
         let spare = self.new_id();
         self.client_keys.insert(old.key.clone(), spare);
         self.clients.insert(spare, old);
-        if let Purpose::Invite { leg, .. } = &next.purpose
-            && let Some(Phase::Calling(calling)) = self.legs.get_mut(leg).map(|leg| &mut leg.phase)
-        {
-            (calling.heard, calling.early_answer) = (false, None);
+        if let Purpose::Invite { leg, .. } = &next.purpose {
+            let leg = *leg;
+            if let Some(Phase::Calling(calling)) = self.legs.get_mut(&leg).map(|leg| &mut leg.phase) {
+                (calling.heard, calling.early_answer) = (false, None);
+            }
+            self.leave_forks(leg, None);
         }
         self.insert_client(id, next);
         self.rearm(TimerId::Client(spare));
@@ -209,7 +211,20 @@ impl Agent {
         let (Some(local_tag), Some(remote_tag)) = (tag(&request.from), tag(&request.to)) else { return next };
         let dialog = DialogId { call_id: request.call_id.clone(), local_tag, remote_tag };
         let leg = self.dialogs.get(&dialog).and_then(|leg| self.legs.get_mut(leg));
-        leg.and_then(|leg| leg.dialog.as_mut()).map_or(next, crate::sip::dialog::Dialog::advance)
+        leg.and_then(|leg| leg.dialog_mut(&dialog)).map_or(next, Dialog::advance)
+    }
+
+    /// The answers that an INVITE carried, for the ACK to its 2xx (§22.1).
+    pub(super) fn answers_of(&self, dialog: &Dialog, sequence: u32) -> Vec<(Vec<u8>, Vec<u8>)> {
+        if dialog.account().is_none() {
+            return Vec::new();
+        }
+        let is_its_invite = |c: &&ClientTransaction| {
+            let request = &c.request;
+            let same = request.call_id == dialog.id.call_id && request.sequence == sequence;
+            same && request.method == Method::Invite && !c.left
+        };
+        self.clients.values().find(is_its_invite).map(|c| answers_in(&c.bytes)).unwrap_or_default()
     }
 
     /// A final answer other than a challenge: the peer may name the nonce for what comes next (RFC 7616 §3.5).
@@ -239,8 +254,8 @@ fn next_nonce(value: &[u8]) -> Option<Vec<u8>> {
     (end > 0).then(|| value[at..at + end].to_vec())
 }
 
-/// Answers to challenges in a request of ours, for the ACK that belongs to it (§22.1).
-pub(super) fn answers_in(bytes: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+/// Answers to challenges in a request of ours.
+fn answers_in(bytes: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
     let Ok(message) = parse_datagram(bytes) else { return Vec::new() };
     let is_answer = |name: &[u8]| [Asker::Server, Asker::Proxy].iter().any(|a| name == a.answer_header().as_bytes());
     let found = message.headers.into_iter().filter(|h| is_answer(h.name.as_bytes()));
