@@ -29,7 +29,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-type Lookup = Pin<Box<dyn Future<Output = Result<Way, String>> + Send>>;
+type Lookup = Pin<Box<dyn Future<Output = Result<Way, Refusal>> + Send>>;
 
 /// The caller's end.
 struct CallerEnd {
@@ -118,7 +118,7 @@ pub(in crate::call) async fn serve(
     Ok(end)
 }
 
-async fn looked_up(lookup: &mut Option<Lookup>) -> Result<Way, String> {
+async fn looked_up(lookup: &mut Option<Lookup>) -> Result<Way, Refusal> {
     match lookup {
         Some(future) => {
             let found = future.await;
@@ -280,11 +280,11 @@ impl Bridge<'_> {
     }
 
     /// Calls the callee.
-    async fn place(&mut self, found: Result<Way, String>) {
+    async fn place(&mut self, found: Result<Way, Refusal>) {
         let (local, public) = (self.planes.sip.local(), self.planes.config.sip.public_address);
         let is_ours = |hop: &&Hop| leads_back(hop.address, local, public);
         let outcome = match found {
-            Err(why) => Err(Refusal::new(502, "Bad Gateway", why)),
+            Err(refusal) => Err(refusal),
             Ok(way) => match way.hops.iter().find(is_ours) {
                 Some(hop) => {
                     Err(Refusal::new(482, "Loop Detected", format!("{hop} is this daemon: correct the route")))

@@ -2,6 +2,7 @@
 //! can be sent; host names are looked up by the system's resolver, off the loop. Deliberately absent: DNS SRV and NAPTR
 //! (RFC 3263): a host has one address and the port that is written.
 
+use super::machine::Refusal;
 use crate::call::trunks::{Trunks, Way};
 use crate::config::{BridgeTarget, Trunk};
 use crate::limits::BRIDGE_LOOKUP_MAX;
@@ -61,17 +62,19 @@ impl Destination {
         Ok(Self { uri, end: End::Host(parsed.host, parsed.port.unwrap_or(5060)) })
     }
 
-    /// Looks up where the call goes. `ipv4` is the address family that our socket speaks. Error: for the log.
-    pub(super) async fn resolve(self, ipv4: bool, trunks: Arc<Trunks>) -> Result<Way, String> {
+    /// Looks up where the call goes. `ipv4` is the address family that our socket speaks. Error: what the caller is told.
+    pub(super) async fn resolve(self, ipv4: bool, trunks: Arc<Trunks>) -> Result<Way, Refusal> {
+        let lost = |why: String| Refusal::new(502, "Bad Gateway", why);
         let (host, port) = match self.end {
             End::Host(host, port) => (host, port),
-            End::Trunk { name, number } => return trunks.by_trunk(&name, &number).await,
+            End::Trunk { name, number } => return trunks.by_trunk(&name, &number).await.map_err(lost),
             End::Extension(number) => {
-                let ways = trunks.to_extension(&number).await.map_err(|error| error.to_string())?;
-                return ways.into_iter().next().ok_or_else(|| format!("no telephone is registered for {number}"));
+                let ways = trunks.to_extension(&number).await.map_err(|error| lost(error.to_string()))?;
+                let nobody = || format!("no telephone is registered for {number}");
+                return ways.into_iter().next().ok_or_else(|| Refusal::new(480, "Temporarily Unavailable", nobody()));
             }
         };
-        let address = look_up(&host, port, ipv4).await?;
+        let address = look_up(&host, port, ipv4).await.map_err(lost)?;
         Ok(Way { target: self.uri, hops: vec![Hop::udp(address)], account: None, routes: Vec::new() })
     }
 }
