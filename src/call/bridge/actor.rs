@@ -220,7 +220,20 @@ impl Bridge<'_> {
             SipEvent::Reinvite { leg, offer, unchanged } => {
                 return self.handle_reinvite(side, leg, offer, unchanged).await;
             }
-            SipEvent::Incoming { .. } => return,
+            SipEvent::Reinvited { answer, .. } => {
+                let planes = Arc::clone(&self.planes);
+                if let Some(media) = self.leg(side).filter(|_| !answer.is_empty()) {
+                    media.take_answer(&planes, &answer);
+                }
+                return;
+            }
+            // The two are joined here, and stay so.
+            SipEvent::Refer { leg, .. } => return told(self.planes.sip.refuse_refer(leg, 603).await),
+            SipEvent::Incoming { .. }
+            | SipEvent::EarlyAnswer { .. }
+            | SipEvent::ReinviteOffered { .. }
+            | SipEvent::ReinviteRefused { .. }
+            | SipEvent::ReferProgress { .. } => return,
         };
         self.handle(input);
     }
