@@ -22,7 +22,7 @@ use crate::rtp::{Codec, Formats};
 use crate::sip::agent::{EndedBy, LegId, Placement, SipEvent};
 use crate::sip::dialog::HOPS;
 use crate::sip::hop::Hop;
-use crate::sip::sdp::offered_codecs;
+use crate::sip::sdp::{offered_codecs, offers_comfort_noise};
 use crate::store::CallRecord;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -307,7 +307,11 @@ impl Bridge<'_> {
             Refusal::new(code, phrase, why)
         };
         let (planes, call) = (Arc::clone(&self.planes), self.call);
-        let ours = preference(&planes.config);
+        // What the caller says of its pauses can go on only to a phone that knows it, too.
+        let local = self.caller.media.local().address;
+        let noise = self.caller.offer.as_ref();
+        let noise = noise.is_some_and(|o| offers_comfort_noise(o, local, &preference(&planes.config)));
+        let ours = preference(&planes.config).with_comfort_noise(noise);
         let mut media =
             MediaLeg::reserve(&planes, CallId(random::u64()), hop.address, ours.clone()).map_err(refused)?;
         // What the caller has comes first: then nothing need be transcoded.
