@@ -6,7 +6,7 @@
 //! only while the media workers and the signalling loop move and no speech thread has ended.
 //! Deliberately absent: any decision about a call.
 
-use crate::api::{self, AppState, Engine, HealthSnapshot, LiveCalls, Server, Subsystem};
+use crate::api::{self, Access, AppState, Engine, HealthSnapshot, LiveCalls, Server, Subsystem};
 use crate::bus::Bus;
 use crate::call::actor::{self, Invitation, Planes};
 use crate::call::lease::Ports;
@@ -155,7 +155,9 @@ impl Daemon {
         }
 
         let listen = config.http.listen;
-        let server = Server::bind(listen).await.map_err(|e| DaemonError::from("the control API", e))?;
+        let token = config.http.access_token().map_err(|e| DaemonError::from("the control API", e))?;
+        let access = Arc::new(token.map_or_else(Access::open, |token| Access::by_token(token.expose())));
+        let server = Server::bind(listen, &access).await.map_err(|e| DaemonError::from("the control API", e))?;
 
         let local = config.sip.udp;
         let public = config.sip.public_address;
@@ -188,7 +190,7 @@ impl Daemon {
         });
 
         let alive = Arc::new(AtomicBool::new(true));
-        let state = state_of(&planes, bus, rendered.clone(), &alive);
+        let state = state_of(&planes, bus, rendered.clone(), &alive).guarded(access);
         let (stop_api, api_stopped) = oneshot::channel::<()>();
         let api = tokio::spawn(server.serve(state, async move {
             // An error means that the daemon is gone, which also ends the API.

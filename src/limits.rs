@@ -225,6 +225,8 @@ pub const GATEWAY_REQUESTS_MAX: usize = 48;
 pub const APP_ANSWER_MAX: Duration = Duration::from_secs(30);
 /// Route templates counted per app; further ones count as `other`.
 pub const APP_ROUTES_MAX: usize = 64;
+/// Networks whose wrong tokens are counted apart.
+pub const HTTP_GUESSERS_MAX: usize = 1024;
 /// Event-stream clients of the control API at once.
 pub const EVENT_STREAMS_MAX: usize = 64;
 

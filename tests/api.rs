@@ -1,6 +1,6 @@
 //! The control API over a real socket: resources, problems, idempotency, backpressure, the event stream.
 
-use callwright::api::{ApiError, AppState, Engine, HealthSnapshot, LiveCall, LiveCalls, Server, Subsystem};
+use callwright::api::{Access, ApiError, AppState, Engine, HealthSnapshot, LiveCall, LiveCalls, Server, Subsystem};
 use callwright::bus::{Bus, EventKind};
 use callwright::call::registry::NotPaused;
 use callwright::pipeline::{Pipeline, PipelineConfig};
@@ -29,6 +29,10 @@ struct Box_ {
 }
 
 async fn start() -> Box_ {
+    start_guarded(Access::open()).await
+}
+
+async fn start_guarded(access: Access) -> Box_ {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
     let bus = Arc::new(Bus::start(store.clone()));
@@ -71,7 +75,8 @@ async fn start() -> Box_ {
     let metrics = || format!("media_workers 1\n{}", recorder.render());
     let state =
         AppState::new(store.clone(), bus, pipeline, health, Arc::new(metrics), live_calls, dir.path().to_owned());
-    let server = Server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let server = Server::bind("127.0.0.1:0".parse().unwrap(), &access).await.unwrap();
+    let state = state.guarded(Arc::new(access));
     let address = server.address();
     let (stop, stopped) = oneshot::channel();
     let served = tokio::spawn(server.serve(state, async move { drop(stopped.await) }));
@@ -320,8 +325,40 @@ async fn the_event_stream_replays_and_goes_on_live() {
 #[tokio::test]
 async fn an_address_for_others_is_refused_with_advice() {
     for address in ["0.0.0.0:0", "192.0.2.1:8080", "[::]:0"] {
-        let error = Server::bind(address.parse().unwrap()).await.unwrap_err();
+        let error = Server::bind(address.parse().unwrap(), &Access::open()).await.unwrap_err();
         assert!(matches!(error, ApiError::NotLoopback(_)));
         assert!(error.to_string().contains("127.0.0.1"), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_token_nothing_but_health_and_the_page_is_open() {
+    let b = start_guarded(Access::by_token("0123456789abcdef")).await;
+    for route in callwright::api::ROUTES {
+        let path = route.path.replace("{id}", "x").replace("{name}", "x");
+        let request = |fields: &str| {
+            format!(
+                "{} {path} HTTP/1.1\r\nHost: box.example\r\nConnection: close\r\n{fields}Content-Length: 0\r\n\r\n",
+                route.method
+            )
+        };
+        let open = ["/", "/page.css", "/page.js", "/health/live", "/health/ready"].contains(&route.path);
+        let answer = send(b.address, request("")).await;
+        assert_eq!(answer.status == 401, !open, "{path}: {}", answer.status);
+        assert_eq!(answer.head.contains("www-authenticate: bearer"), !open, "{path}: {}", answer.head);
+        if route.path != "/v1/events" && !route.path.ends_with("/events") {
+            let answer = send(b.address, request("Authorization: Bearer 0123456789abcdef\r\n")).await;
+            assert!(![401, 403, 421, 429].contains(&answer.status), "{path}: {}", answer.status);
+        }
+    }
+    for n in 0..12 {
+        let wrong = format!(
+            "GET /v1/calls HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nAuthorization: Bearer guess-{n}\r\n\r\n",
+            b.address
+        );
+        let answer = send(b.address, wrong).await;
+        assert_eq!(answer.status, if n < 10 { 401 } else { 429 }, "{n}");
+        assert_eq!(answer.head.contains("retry-after"), n >= 10);
+        assert!(answer.head.contains("application/problem+json"));
     }
 }

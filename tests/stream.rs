@@ -5,7 +5,7 @@
 
 mod ears;
 
-use callwright::api::{AppState, HealthSnapshot, LiveCalls, Server};
+use callwright::api::{Access, AppState, HealthSnapshot, LiveCalls, Server};
 use callwright::bus::Bus;
 use callwright::call::registry::NotPaused;
 use callwright::id::CallId;
@@ -77,7 +77,7 @@ async fn start(assets: Assets) -> Option<Service> {
         live_calls,
         dir.path().to_owned(),
     );
-    let server = Server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let server = Server::bind("127.0.0.1:0".parse().unwrap(), &Access::open()).await.unwrap();
     let address = server.address();
     let (stop, stopped) = oneshot::channel::<()>();
     tokio::spawn(server.serve(state.hearing(Arc::new(hear)), async move { drop(stopped.await) }));

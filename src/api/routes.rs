@@ -1,18 +1,20 @@
 //! The route table. Purpose: the one list of what the API answers; `openapi.json` is compared with it by a test. Adding a
 //! resource is one file and its rows here.
 
+use super::access::Access;
 use super::problem::Problem;
 use super::state::AppState;
-use super::{apps, builds, calls, conversations, events, health, metrics, page, recordings, stream};
+use super::{access, apps, builds, calls, conversations, events, health, metrics, page, recordings, stream};
 use crate::limits::HTTP_BODY_MAX;
 use crate::pipeline::deploy::is_local_host;
 use crate::telemetry::metric;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
+use std::sync::Arc;
 
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
@@ -70,13 +72,15 @@ pub fn router(state: AppState) -> Router {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this resource does not take that method")
         })
         .layer(DefaultBodyLimit::max(HTTP_BODY_MAX))
-        .layer(middleware::from_fn(only_local_names))
+        .layer(middleware::from_fn_with_state(Arc::clone(&state.access), access::guard))
+        .layer(middleware::from_fn_with_state(Arc::clone(&state.access), only_local_names))
         .with_state(state)
 }
 
-/// A foreign web page can point a name of its own at loopback; such names are not served.
-async fn only_local_names(request: Request, next: Next) -> Response {
-    if is_local_host(request.headers()) {
+/// A foreign web page can point a name of its own at loopback; such names are not served, unless a token is asked for, which
+/// such a page has not.
+async fn only_local_names(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
+    if access.is_guarded() || is_local_host(request.headers()) {
         return next.run(request).await;
     }
     let detail = "the Host field must be localhost or an address";

@@ -1,5 +1,6 @@
 //! What the handlers share. Plain handles; the daemon constructs it.
 
+use super::access::Access;
 use super::health::HealthSnapshot;
 use crate::bus::Bus;
 use crate::call::registry::NotPaused;
@@ -65,6 +66,8 @@ pub struct AppState {
     pub data: PathBuf,
     /// Ears; `None` where nothing hears.
     pub speech: Option<Arc<OpenStream>>,
+    /// Who may ask.
+    pub access: Arc<Access>,
     /// Room for event streams.
     pub(super) streams: Arc<Semaphore>,
     /// Room for streams of speech.
@@ -85,7 +88,26 @@ impl AppState {
     ) -> Self {
         let streams = Arc::new(Semaphore::new(EVENT_STREAMS_MAX));
         let listeners = Arc::new(Semaphore::new(SPEECH_STREAMS_MAX));
-        Self { store, bus, pipeline, health, metrics, live_calls, data, speech: None, streams, listeners }
+        Self {
+            store,
+            bus,
+            pipeline,
+            health,
+            metrics,
+            live_calls,
+            data,
+            speech: None,
+            access: Arc::default(),
+            streams,
+            listeners,
+        }
+    }
+
+    /// The same for those whom `access` lets in; for everybody who reaches it without this.
+    #[must_use]
+    pub fn guarded(mut self, access: Arc<Access>) -> Self {
+        self.access = access;
+        self
     }
 
     /// The same with ears.
