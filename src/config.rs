@@ -332,6 +332,8 @@ pub enum App {
     Tone(Signal),
     /// A WAV file, then we hang up.
     Play(PathBuf),
+    /// It rings until the control API answers it, and does what that orders.
+    Manual,
 }
 
 impl fmt::Display for App {
@@ -343,6 +345,7 @@ impl fmt::Display for App {
             Self::Tone(signal) if *signal == Signal::default() => f.write_str("tone"),
             Self::Tone(signal) => write!(f, "tone:{signal}"),
             Self::Play(file) => write!(f, "play:{}", file.display()),
+            Self::Manual => f.write_str("manual"),
         }
     }
 }
@@ -355,17 +358,29 @@ impl Serialize for App {
 
 impl<'de> Deserialize<'de> for App {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(d)?;
+        Self::parse(&String::deserialize(d)?).map_err(serde::de::Error::custom)
+    }
+}
+
+impl App {
+    /// Reads an app as routes name it.
+    ///
+    /// # Errors
+    /// What to write instead.
+    pub fn parse(text: &str) -> Result<Self, String> {
         match text.split_once(':') {
             None if text == "echo" => Ok(Self::Echo),
+            None if text == "manual" => Ok(Self::Manual),
             Some(("agent", name)) if !name.is_empty() => Ok(Self::Agent(name.to_owned())),
-            Some(("bridge", uri)) => BridgeTarget::parse(uri).map(Self::Bridge).map_err(serde::de::Error::custom),
+            Some(("bridge", uri)) => BridgeTarget::parse(uri).map(Self::Bridge),
             None if text == "tone" => Ok(Self::Tone(Signal::default())),
-            Some(("tone", name)) => name.parse().map(Self::Tone).map_err(serde::de::Error::custom),
+            Some(("tone", name)) => {
+                name.parse().map(Self::Tone).map_err(|e: callwright_dsp::tone::UnknownTone| e.to_string())
+            }
             Some(("play", file)) if !file.is_empty() => Ok(Self::Play(PathBuf::from(file))),
-            _ => Err(serde::de::Error::custom(format!(
-                "{text:?} is no app; write \"echo\", \"agent:NAME\", \"bridge:URI\", \"tone\", \"tone:NAME\" or \"play:FILE\""
-            ))),
+            _ => Err(format!(
+                "{text:?} is no app; write \"echo\", \"agent:NAME\", \"bridge:URI\", \"tone\", \"tone:NAME\", \"play:FILE\" or \"manual\""
+            )),
         }
     }
 }

@@ -6,15 +6,19 @@
 //! only while the media workers and the signalling loop move and no speech thread has ended.
 //! Deliberately absent: any decision about a call.
 
-use crate::api::{self, Access, AppState, Engine, HealthSnapshot, LiveCalls, Server, Subsystem};
+use crate::api::{self, Access, AppState, CallControl, Engine, HealthSnapshot, LiveCalls, Server, Subsystem};
 use crate::bus::Bus;
-use crate::call::actor::{self, Invitation, Planes};
+use crate::call::actor::{self, Admitted, Invitation, Planes};
 use crate::call::lease::Ports;
+use crate::call::outgoing::{self, NotPlaced, Wish};
 use crate::call::player::Player;
 use crate::call::prompts;
 use crate::call::record::EndClass;
 use crate::call::recording;
-use crate::call::registry::{LiveCall, NotPaused, Registry};
+use crate::call::registry::{CallState, LiveCall, NotPaused, Registry};
+use crate::call::room::Rooms;
+use crate::call::steer::{Order, OrderError, Outcome};
+use crate::call::transfer::{self, Transfer};
 use crate::config::Config;
 use crate::conversation;
 use crate::id::CallId;
@@ -26,13 +30,14 @@ use crate::pipeline::{Pipeline, PipelineConfig};
 use crate::sip::agent::{AgentConfig, SipEvent};
 use crate::sip::transport::{UdpConfig, UdpTransport};
 use crate::speech::{SpeechConfig, SpeechPlane};
-use crate::store::Store;
+use crate::store::{Direction, Store};
 use crate::telemetry::marks::Marks;
 use crate::telemetry::metric;
 use callwright_models::assets::Assets;
 use futures_util::future::BoxFuture;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -93,6 +98,7 @@ impl Daemon {
                 "fewer files may be open than sip.max_calls needs: calls beyond will hear 503; raise LimitNOFILE= or `ulimit -n`"
             ),
         }
+        let rooms = Rooms::start().map_err(|e| DaemonError::from("the mixer", e))?;
         let marks = Arc::new(Marks::new());
         let store = Store::open(&config.data.dir).map_err(|e| DaemonError::from("the store", e))?;
         let bus = Bus::start(store.clone());
@@ -182,6 +188,7 @@ impl Daemon {
             media,
             ports,
             player,
+            rooms,
             recorder,
             speech,
             pipeline,
@@ -312,20 +319,43 @@ fn state_of(planes: &Arc<Planes>, bus: Bus, rendered: PrometheusHandle, alive: &
         planes.pipeline.clone(),
         Arc::new(health),
         Arc::new(metrics),
-        LiveCalls { list: live, pause_recording },
+        LiveCalls { list: live, pause_recording, control: Arc::new(Control(Arc::clone(planes))) },
         planes.config.data.dir.clone(),
     )
     .hearing(hear)
 }
 
+/// Steers calls for the API.
+struct Control(Arc<Planes>);
+
+impl CallControl for Control {
+    fn place(&self, call: CallId, wish: Wish) -> Result<api::LiveCall, NotPlaced> {
+        outgoing::start(&self.0, call, wish, None).map(shown)
+    }
+
+    fn order(&self, call: CallId, order: Order) -> BoxFuture<'static, Result<Outcome, OrderError>> {
+        let planes = Arc::clone(&self.0);
+        Box::pin(async move { planes.registry.order(call, order).await })
+    }
+
+    fn transfer(&self, call: CallId, transfer: Transfer) -> BoxFuture<'static, Result<CallId, OrderError>> {
+        let planes = Arc::clone(&self.0);
+        Box::pin(async move { transfer::begin(&planes, call, transfer).await })
+    }
+
+    fn audio(&self, file: &Path) -> Result<Arc<[i16]>, String> {
+        self.0.player.library().get(file).map_err(|e| e.to_string())
+    }
+}
+
 fn shown(live: LiveCall) -> api::LiveCall {
-    let state = if live.app.is_empty() { "ringing" } else { "answered" };
     api::LiveCall {
         id: live.call.to_string(),
         caller: live.from,
         callee: live.number,
         app: live.app,
-        state: state.to_owned(),
+        direction: live.direction,
+        state: live.state.name().to_owned(),
         conversation_id: live.conversation_id,
     }
 }
@@ -383,6 +413,8 @@ async fn signalling(planes: Arc<Planes>, mut events: mpsc::Receiver<SipEvent>) {
             from: from.clone(),
             number: request_user.clone(),
             started: clock::wall(),
+            direction: Direction::Inbound,
+            state: CallState::Ringing,
             app: String::new(),
             conversation_id: None,
         };
@@ -392,7 +424,7 @@ async fn signalling(planes: Arc<Planes>, mut events: mpsc::Receiver<SipEvent>) {
                     Invitation { leg, from, number: request_user, sip_call_id: call_id, source, hops, offer };
                 let planes = Arc::clone(&planes);
                 tokio::spawn(async move {
-                    let _seat = Seat { planes: Arc::clone(&planes), call };
+                    let _admitted = Admitted { planes: Arc::clone(&planes), call };
                     actor::run(planes, call, invitation, mailbox).await;
                 });
             }
@@ -406,18 +438,6 @@ async fn signalling(planes: Arc<Planes>, mut events: mpsc::Receiver<SipEvent>) {
                 });
             }
         }
-    }
-}
-
-/// Gives the call's seat back whatever becomes of its task.
-struct Seat {
-    planes: Arc<Planes>,
-    call: CallId,
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.planes.registry.release(self.call);
     }
 }
 

@@ -106,6 +106,20 @@ pub const BRIDGE_RINGING_MAX: Duration = Duration::from_secs(90);
 pub const BRIDGE_LOOKUP_MAX: Duration = Duration::from_secs(5);
 /// Callers that are played a tone or a file at once.
 pub const PLAYER_SEATS_MAX: usize = 4096;
+/// Calls in one room.
+pub const ROOM_MEMBERS_MAX: usize = 16;
+/// Calls in rooms at once.
+pub const ROOMS_MAX: usize = 1024;
+/// Orders waiting for the mixer.
+pub const ROOM_ORDERS_MAX: usize = 2048;
+/// Longest tone that an order plays, seconds.
+pub const ORDERED_TONE_S_MAX: u32 = 60;
+/// Longest ringing of a call that waits for an order to answer it, or that we place. Below `SIP_RINGING_MAX`.
+pub const RINGING_MAX: Duration = Duration::from_secs(180);
+/// Header fields that a placed call may carry.
+pub const CALL_HEADERS_MAX: usize = 16;
+/// Octets of one of them.
+pub const CALL_HEADER_MAX: usize = 512;
 /// Orders waiting for the player.
 pub const PLAYER_ORDERS_MAX: usize = 1024;
 /// Longest audio file, played or dialled with: 28.8 MB in memory.

@@ -41,10 +41,7 @@ fn call(id: &str) -> CallRecord {
         conversation_id: None,
         started: Wallclock(1000),
         answered: None,
-        ended: None,
-        ended_by: None,
-        reason: None,
-        media: None,
+        ..CallRecord::begun("", Direction::Inbound, Wallclock(0))
     }
 }
 

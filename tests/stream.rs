@@ -5,6 +5,8 @@
 
 mod ears;
 
+mod steered;
+
 use callwright::api::{Access, AppState, HealthSnapshot, LiveCalls, Server};
 use callwright::bus::Bus;
 use callwright::call::registry::NotPaused;
@@ -63,7 +65,11 @@ async fn start(assets: Assets) -> Option<Service> {
     let pause = |_: &str, _: bool| -> BoxFuture<'static, Result<(), NotPaused>> {
         Box::pin(std::future::ready(Err(NotPaused::NoCall)))
     };
-    let live_calls = LiveCalls { list: Arc::new(Vec::new), pause_recording: Arc::new(pause) };
+    let live_calls = LiveCalls {
+        list: Arc::new(Vec::new),
+        pause_recording: Arc::new(pause),
+        control: Arc::<steered::Noted>::default(),
+    };
     let metrics = metric::install().unwrap();
     let rendered = metrics.clone();
     let next = AtomicU64::new(1);

@@ -18,10 +18,11 @@ mod recordings;
 mod routes;
 mod server;
 mod state;
+mod steer;
 mod stream;
 
 pub use access::Access;
 pub use health::{Engine, HealthSnapshot, Subsystem};
 pub use routes::{ROUTES, Route, router};
 pub use server::{ApiError, Server};
-pub use state::{AppState, LiveCall, LiveCalls, OpenStream, PauseRecording};
+pub use state::{AppState, CallControl, LiveCall, LiveCalls, OpenStream, PauseRecording};

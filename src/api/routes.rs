@@ -4,7 +4,7 @@
 use super::access::Access;
 use super::problem::Problem;
 use super::state::AppState;
-use super::{access, apps, builds, calls, conversations, events, health, metrics, page, recordings, stream};
+use super::{access, apps, builds, calls, conversations, events, health, metrics, page, recordings, steer, stream};
 use crate::limits::HTTP_BODY_MAX;
 use crate::pipeline::deploy::is_local_host;
 use crate::telemetry::metric;
@@ -47,10 +47,21 @@ pub const ROUTES: &[Route] = &[
     row("POST", "/v1/builds", || post(builds::create)),
     row("GET", "/v1/builds/{id}", || get(builds::one)),
     row("GET", "/v1/calls", || get(calls::list)),
+    row("POST", "/v1/calls", || post(steer::place)),
     row("GET", "/v1/calls/{id}", || get(calls::one)),
+    row("POST", "/v1/calls/{id}/answer", || post(steer::answer)),
+    row("POST", "/v1/calls/{id}/bridge", || post(steer::bridge)),
+    row("POST", "/v1/calls/{id}/digits", || post(steer::digits)),
+    row("GET", "/v1/calls/{id}/events", || get(events::of_call)),
+    row("POST", "/v1/calls/{id}/hangup", || post(steer::hang_up)),
+    row("POST", "/v1/calls/{id}/hold", || post(steer::hold)),
+    row("POST", "/v1/calls/{id}/play", || post(steer::play)),
     row("GET", "/v1/calls/{id}/recording", || get(recordings::sound)),
     row("POST", "/v1/calls/{id}/recording/pause", || post(recordings::pause)),
     row("POST", "/v1/calls/{id}/recording/resume", || post(recordings::resume)),
+    row("POST", "/v1/calls/{id}/resume", || post(steer::resume)),
+    row("POST", "/v1/calls/{id}/say", || post(steer::say)),
+    row("POST", "/v1/calls/{id}/transfer", || post(steer::transfer)),
     row("GET", "/v1/conversations/{id}", || get(conversations::one)),
     row("GET", "/v1/events", || get(events::stream)),
 ];

@@ -3,15 +3,19 @@
 use super::access::Access;
 use super::health::HealthSnapshot;
 use crate::bus::Bus;
+use crate::call::outgoing::{NotPlaced, Wish};
 use crate::call::registry::NotPaused;
+use crate::call::steer::{Order, OrderError, Outcome};
+use crate::call::transfer::Transfer;
+use crate::id::CallId;
 use crate::limits::{EVENT_STREAMS_MAX, SPEECH_STREAMS_MAX};
 use crate::pipeline::Pipeline;
 use crate::speech::{SpeechError, SpeechStream};
-use crate::store::Store;
+use crate::store::{Direction, Store};
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -24,9 +28,11 @@ pub struct LiveCall {
     pub caller: String,
     /// What was dialled.
     pub callee: String,
+    /// Who called whom.
+    pub direction: Direction,
     /// What took it: `echo`, `agent:grace`.
     pub app: String,
-    /// `ringing`, `answered`, `held`, `ending`.
+    /// `calling`, `ringing`, `answered`, `held`, `bridged`.
     pub state: String,
     /// Its conversation, if there is one.
     pub conversation_id: Option<String>,
@@ -42,6 +48,26 @@ pub struct LiveCalls {
     pub list: Arc<dyn Fn() -> Vec<LiveCall> + Send + Sync>,
     /// Pauses (`true`) or resumes the recording of the call with this id.
     pub pause_recording: Arc<PauseRecording>,
+    /// Places and steers them.
+    pub control: Arc<dyn CallControl>,
+}
+
+/// What can be done to calls. Methods must not block.
+pub trait CallControl: Send + Sync {
+    /// Places a call under this id.
+    ///
+    /// # Errors
+    /// [`NotPlaced`]: nothing was begun.
+    fn place(&self, call: CallId, wish: Wish) -> Result<LiveCall, NotPlaced>;
+    /// Has a call do something.
+    fn order(&self, call: CallId, order: Order) -> BoxFuture<'static, Result<Outcome, OrderError>>;
+    /// Begins to hand a call to somebody else: the call that is placed for it.
+    fn transfer(&self, call: CallId, transfer: Transfer) -> BoxFuture<'static, Result<CallId, OrderError>>;
+    /// The samples of a file, 8 kHz; waits for the disk.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    fn audio(&self, file: &Path) -> Result<Arc<[i16]>, String>;
 }
 
 /// Opens ears for audio that a client sends; with an agent's name, or for the first agent.

@@ -3,23 +3,30 @@
 //! One tokio task per call, from the INVITE to the written record. Invariants: every offered call is accepted or
 //! refused; whatever was taken (port, media session, speech lane, seat in the registry) is given back on every path out,
 //! a panic included; no call outlasts `limits::CALL_MAX`; the record is written once more at the end, with class and reason. Deliberately absent: decisions about the
-//! conversation (`machine`), SIP messages (`sip::agent`), audio (`media`, `speech`).
+//! conversation (`machine`), SIP messages (`sip::agent`), audio (`media`, `speech`). What is ordered from outside is in `orders`,
+//! the wait for an answer by hand in `offered`; calls that we place begin in `outgoing`.
+
+mod offered;
+mod orders;
 
 use super::bridge;
 use super::exchange::{CallAction, CallInput, Mark};
 use super::lease::Ports;
 use super::media_leg::{MediaLeg, NoMedia, Offered};
+use super::operator::Operator;
 use super::player::{Player, Seat, Source};
 use super::record::{CallEnd, EndClass};
 use super::recording;
 use super::registry::{CallEvent, Registry};
+use super::room::Rooms;
+use super::steer::{OrderError, Outcome};
 use super::talk::{Answer, Talk};
 use crate::config::{App, Config};
 use crate::conversation::Failure;
 use crate::id::{CallId, Generation};
 use crate::limits::CALL_MAX;
 use crate::media::recorder::Recorder;
-use crate::media::{CloseCause, MediaCommand, MediaEvent, MediaPlane, SessionStats};
+use crate::media::{CloseCause, MediaCommand, MediaEvent, MediaPlane, SessionStats, SpeechEnds};
 use crate::os::clock;
 use crate::pipeline::Pipeline;
 use crate::sip::agent::{AgentError, EndedBy, LegId, SipEvent};
@@ -54,6 +61,8 @@ pub struct Planes {
     pub media: MediaPlane,
     /// Tones and files for callers.
     pub player: Player,
+    /// Where calls hear each other.
+    pub rooms: Rooms,
     /// RTP ports.
     pub ports: Ports,
     /// Writes calls to files; `None` when none is to be recorded and none was.
@@ -92,7 +101,7 @@ pub(super) struct Refusal {
     code: u16,
     phrase: &'static str,
     retry: bool,
-    why: String,
+    pub(super) why: String,
 }
 
 impl Refusal {
@@ -108,28 +117,37 @@ impl From<NoMedia> for Refusal {
     }
 }
 
+/// Gives a call's seat back whatever becomes of its task.
+#[derive(Debug)]
+pub struct Admitted {
+    /// Where it sits.
+    pub planes: Arc<Planes>,
+    /// The call.
+    pub call: CallId,
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        self.planes.registry.release(self.call);
+    }
+}
+
 /// Runs one call to its end.
 pub async fn run(planes: Arc<Planes>, call: CallId, invitation: Invitation, mailbox: mpsc::Receiver<CallEvent>) {
-    let started = clock::wall();
     let mut record = CallRecord {
-        id: call.to_string(),
-        direction: Direction::Inbound,
         caller: invitation.from.clone(),
         callee: invitation.number.clone(),
         source: invitation.source.to_string(),
-        app: String::new(),
-        conversation_id: None,
-        started,
-        answered: None,
-        ended: None,
-        ended_by: None,
-        reason: None,
-        media: None,
+        ..CallRecord::begun(call.to_string(), Direction::Inbound, clock::wall())
     };
     info!(%call, from = %invitation.from, number = %invitation.number, sip_call_id = %invitation.sip_call_id, "call offered");
-    // One panic ends one call, and properly: the caller is told, the session closed, the record written.
-    let lived = AssertUnwindSafe(live(&planes, call, &invitation, mailbox, &mut record)).catch_unwind().await;
-    let end = match lived {
+    let end = survive(&planes, call, live(&planes, call, &invitation, mailbox, &mut record)).await;
+    conclude(&planes, call, record, end);
+}
+
+/// One panic ends one call, and properly: the caller is told, the session closed, the record written.
+pub(super) async fn survive(planes: &Planes, call: CallId, life: impl Future<Output = CallEnd>) -> CallEnd {
+    match AssertUnwindSafe(life).catch_unwind().await {
         Ok(end) => end,
         Err(_) => {
             tracing::error!(%call, "the call made us fail; it is ended. Please report this with the lines above");
@@ -144,19 +162,25 @@ pub async fn run(planes: Arc<Planes>, call: CallId, invitation: Invitation, mail
             }
             CallEnd::new(EndClass::Failed, "a fault of ours, see the log")
         }
-    };
+    }
+}
+
+/// Writes the record of a call that is over, and gives its seat back.
+pub(super) fn conclude(planes: &Planes, call: CallId, mut record: CallRecord, end: CallEnd) {
     record.ended = Some(clock::wall());
     record.ended_by = Some(end.class.name().to_owned());
-    record.reason = Some(end.reason.clone());
-    metric::call_ended(end.class.name());
+    record.cause = Some(end.q850());
+    record.sip_code = end.sip_code;
     info!(%call, class = %end.class, reason = %end.reason, "call ended");
+    record.reason = Some(end.reason);
+    metric::call_ended(end.class.name());
     // Queued before the call counts as gone: whoever waits for the last call may then close the store.
     keep(planes.store.calls().record(record), "the call's record");
     planes.registry.release(call);
 }
 
 /// What the caller is to be played, read from the disk if need be; `None` where the app is no player.
-async fn playable(planes: &Planes, app: &App) -> Result<Option<Source>, Refusal> {
+pub(super) async fn playable(planes: &Planes, app: &App) -> Result<Option<Source>, Refusal> {
     match app {
         App::Tone(signal) => Ok(Some(Source::Tone(*signal))),
         App::Play(file) => {
@@ -167,7 +191,7 @@ async fn playable(planes: &Planes, app: &App) -> Result<Option<Source>, Refusal>
                 Err(why) => Err(Refusal::new(480, "Temporarily Unavailable", why)),
             }
         }
-        App::Echo | App::Agent(_) | App::Bridge(_) => Ok(None),
+        App::Echo | App::Agent(_) | App::Bridge(_) | App::Manual => Ok(None),
     }
 }
 
@@ -175,7 +199,7 @@ async fn live(
     planes: &Arc<Planes>,
     call: CallId,
     invitation: &Invitation,
-    mailbox: mpsc::Receiver<CallEvent>,
+    mut mailbox: mpsc::Receiver<CallEvent>,
     record: &mut CallRecord,
 ) -> CallEnd {
     let outcome = match planes.config.route(&invitation.number).cloned() {
@@ -183,11 +207,34 @@ async fn live(
         Some(app) => {
             record.app = app.to_string();
             keep(planes.store.calls().record(record.clone()), "the call's record");
+            let (app, asked) = match app {
+                App::Manual => match offered::answered(planes, call, invitation, &mut mailbox).await {
+                    Ok((app, asked)) => (app, Some(asked)),
+                    Err(end) => return end,
+                },
+                app => (app, None),
+            };
+            record.app = app.to_string();
             match &app {
-                App::Bridge(target) => bridge::serve(planes, call, invitation, target, mailbox, record).await,
+                App::Bridge(target) => {
+                    if let Some(asked) = asked {
+                        asked.answer(Ok(Outcome::Done));
+                    }
+                    bridge::serve(planes, call, invitation, target, mailbox, record).await
+                }
                 _ => match Actor::answer(Arc::clone(planes), call, invitation, &app, mailbox, record).await {
-                    Ok(actor) => Ok(actor.serve(record).await),
-                    Err(refusal) => Err(refusal),
+                    Ok(actor) => {
+                        if let Some(asked) = asked {
+                            asked.answer(Ok(Outcome::Done));
+                        }
+                        Ok(actor.serve(record).await)
+                    }
+                    Err(refusal) => {
+                        if let Some(asked) = asked {
+                            asked.answer(Err(OrderError::Unavailable(refusal.why.clone())));
+                        }
+                        Err(refusal)
+                    }
                 },
             }
         }
@@ -199,6 +246,7 @@ async fn live(
             let extra: &[(&str, &str)] = if refusal.retry { &[("Retry-After", RETRY_AFTER_S)] } else { &[] };
             told(planes.sip.reject(invitation.leg, refusal.code, refusal.phrase, extra).await);
             CallEnd::new(EndClass::Refused, format!("{} {}: {}", refusal.code, refusal.phrase, refusal.why))
+                .with_code(refusal.code)
         }
     }
 }
@@ -220,18 +268,63 @@ pub(super) fn told(outcome: Result<(), SipError>) {
     }
 }
 
-struct Actor {
+/// Who speaks to the other side and hears it.
+#[derive(Default)]
+pub(super) struct Voices {
+    talk: Option<Talk>,
+    /// What is said by order, where nobody talks.
+    operator: Option<Operator>,
+    /// What the caller is played, where nobody talks.
+    seat: Option<Seat>,
+}
+
+impl Voices {
+    /// Gives the rings to whom the app says. `peer`: the other side, as written. Error: for the log and the record.
+    pub(super) fn begin(
+        planes: &Planes,
+        call: CallId,
+        (app, source): (&App, Option<Source>),
+        peer: &str,
+        recorded: bool,
+        ends: Option<SpeechEnds>,
+    ) -> Result<Self, String> {
+        let mut voices = Self::default();
+        match (app, source, ends) {
+            (App::Agent(name), _, Some(ends)) => {
+                voices.talk = Some(Talk::begin(planes, call, name, peer, recorded, ends)?);
+            }
+            (App::Manual, _, Some(ends)) => {
+                let agent = planes.config.agents.first().map_or("", |agent| agent.name.as_str());
+                voices.operator = Some(Operator::begin(planes, call, agent, ends, Generation(0))?);
+            }
+            (_, Some(source), Some(ends)) => {
+                voices.seat = Some(planes.player.seat(call, source, ends).map_err(|e| e.to_string())?);
+            }
+            _ => {}
+        }
+        Ok(voices)
+    }
+}
+
+/// One call that has been answered, or is about to be.
+pub(super) struct Actor {
     planes: Arc<Planes>,
     call: CallId,
     leg: LegId,
     media: MediaLeg,
-    talk: Option<Talk>,
-    /// What the caller is played, where nobody talks.
-    seat: Option<Seat>,
+    voices: Voices,
+    /// The room that it is in.
+    stay: Option<orders::Stay>,
     mailbox: mpsc::Receiver<CallEvent>,
     end: Option<CallEnd>,
     /// The dialog is over or its end has been sent.
     signalled: bool,
+    /// We have called.
+    outgoing: bool,
+    /// Events told of the call so far.
+    events: u32,
+    /// Utterances that were ordered of a talking agent's call.
+    ordered: u32,
     /// No call lasts longer.
     latest_end: tokio::time::Instant,
 }
@@ -249,44 +342,92 @@ impl Actor {
         let source = playable(&planes, app).await?;
         let recording = recording::begin(&planes, call, &invitation.number);
         let offered = Offered { offer: invitation.offer.as_deref(), source: invitation.source };
-        let (mut media, ends, sdp) = MediaLeg::open(&planes, call, app, offered, recording).map_err(Refusal::from)?;
-        let unavailable = |why: String| Refusal::new(503, "Service Unavailable", why);
-        let (mut talk, mut seat) = (None, None);
-        match (app, source, ends) {
-            (App::Agent(name), _, Some(ends)) => {
-                let recorded = media.is_recorded();
-                talk = Some(Talk::begin(&planes, call, name, &invitation.from, recorded, ends).map_err(unavailable)?);
-                if planes.config.asks_consent(name) {
-                    media.consent_to_recording(false);
-                }
-            }
-            (_, Some(source), Some(ends)) => {
-                seat = Some(planes.player.seat(call, source, ends).map_err(|e| unavailable(e.to_string()))?);
-            }
-            _ => {}
-        }
-        let latest_end = tokio::time::Instant::now() + CALL_MAX;
-        if let Some(talk) = talk.as_ref().filter(|talk| !talk.builds.is_empty()) {
-            talk.catch_up(&planes);
-        }
-        let leg = invitation.leg;
-        let mut actor = Self { planes, call, leg, media, talk, seat, mailbox, end: None, signalled: false, latest_end };
+        let (media, ends, sdp) = MediaLeg::open(&planes, call, app, offered, recording).map_err(Refusal::from)?;
+        let recorded = media.is_recorded();
+        let voices = Voices::begin(&planes, call, (app, source), &invitation.from, recorded, ends)
+            .map_err(|why| Refusal::new(503, "Service Unavailable", why))?;
+        let mut actor = Self::new(planes, call, invitation.leg, media, voices, mailbox);
+        actor.mind_consent(app);
         actor.media.start(&actor.planes).map_err(|why| Refusal::new(503, "Service Unavailable", why))?;
         let accepted = actor.planes.sip.accept(actor.leg, sdp).await;
         if accepted.is_ok() {
-            actor.media.handle_answer();
-            record.answered = Some(clock::wall());
+            actor.note_answer(record);
         }
         // A caller who gave up meanwhile is in the mailbox already.
         told(accepted);
-        actor.tell_hold();
-        record.conversation_id = actor.talk.as_ref().map(|t| t.conversation.clone());
-        actor.planes.registry.answered(call, &record.app, record.conversation_id.clone());
-        keep(actor.planes.store.calls().record(record.clone()), "the call's record");
+        actor.begin(record);
         Ok(actor)
     }
 
-    async fn serve(mut self, record: &mut CallRecord) -> CallEnd {
+    /// An answered call that we placed. Its session has begun.
+    pub(super) fn placed(
+        planes: Arc<Planes>,
+        call: CallId,
+        (leg, media, voices): (LegId, MediaLeg, Voices),
+        mailbox: mpsc::Receiver<CallEvent>,
+        app: &App,
+        record: &mut CallRecord,
+    ) -> Self {
+        let mut actor = Self::new(planes, call, leg, media, voices, mailbox);
+        actor.outgoing = true;
+        actor.mind_consent(app);
+        actor.note_answer(record);
+        actor.begin(record);
+        // Our ACK has been sent.
+        actor.tell(CallInput::Confirmed);
+        actor.play();
+        actor
+    }
+
+    fn new(
+        planes: Arc<Planes>,
+        call: CallId,
+        leg: LegId,
+        media: MediaLeg,
+        voices: Voices,
+        mailbox: mpsc::Receiver<CallEvent>,
+    ) -> Self {
+        Self {
+            planes,
+            call,
+            leg,
+            media,
+            voices,
+            stay: None,
+            mailbox,
+            end: None,
+            signalled: false,
+            outgoing: false,
+            events: 0,
+            ordered: 0,
+            latest_end: tokio::time::Instant::now() + CALL_MAX,
+        }
+    }
+
+    /// Nothing is recorded before the other side has agreed, where it is to be asked.
+    fn mind_consent(&mut self, app: &App) {
+        if matches!(app, App::Agent(name) if self.planes.config.asks_consent(name)) {
+            self.media.consent_to_recording(false);
+        }
+    }
+
+    fn note_answer(&mut self, record: &mut CallRecord) {
+        self.media.handle_answer();
+        record.answered = Some(clock::wall());
+    }
+
+    /// The call has been answered: everybody is told.
+    fn begin(&mut self, record: &mut CallRecord) {
+        if let Some(talk) = self.voices.talk.as_ref().filter(|talk| !talk.builds.is_empty()) {
+            talk.catch_up(&self.planes);
+        }
+        self.tell_hold();
+        record.conversation_id = self.voices.talk.as_ref().map(|t| t.conversation.clone());
+        self.planes.registry.answered(self.call, &record.app, record.conversation_id.clone());
+        keep(self.planes.store.calls().record(record.clone()), "the call's record");
+    }
+
+    pub(super) async fn serve(mut self, record: &mut CallRecord) -> CallEnd {
         while self.end.is_none() {
             self.step().await;
         }
@@ -295,9 +436,11 @@ impl Actor {
         if !self.signalled {
             told(self.planes.sip.hang_up(self.leg, Some(&end.reason)).await);
         }
+        // Who is left in the room hears of it now.
+        self.stay = None;
         record.media = self.close_media().await.map(|stats| media_json(&stats));
         let planes = Arc::clone(&self.planes);
-        if let Some(talk) = &self.talk {
+        if let Some(talk) = &self.voices.talk {
             let conversation = Conversation {
                 id: talk.conversation.clone(),
                 call_id: Some(self.call.to_string()),
@@ -312,13 +455,7 @@ impl Actor {
 
     /// Waits for one thing to happen and deals with it.
     async fn step(&mut self) {
-        let Some(talk) = &mut self.talk else {
-            match tokio::time::timeout_at(self.latest_end, self.mailbox.recv()).await {
-                Ok(event) => self.handle_mail(event).await,
-                Err(_) => self.end = Some(too_long()),
-            }
-            return;
-        };
+        let Some(talk) = &mut self.voices.talk else { return self.step_without_talk().await };
         let due = talk.machine.poll_timeout().map(|at| at.since(clock::monotonic()));
         let input = tokio::select! {
             biased;
@@ -328,6 +465,10 @@ impl Actor {
             }
             () = tokio::time::sleep_until(self.latest_end) => {
                 self.end = Some(too_long());
+                return;
+            }
+            present = orders::present(&mut self.stay) => {
+                self.handle_present(present).await;
                 return;
             }
             Some(event) = talk.speech.recv() => speech_input(self.call, event),
@@ -361,6 +502,16 @@ impl Actor {
         }
     }
 
+    async fn step_without_talk(&mut self) {
+        tokio::select! {
+            biased;
+            event = self.mailbox.recv() => self.handle_mail(event).await,
+            () = tokio::time::sleep_until(self.latest_end) => self.end = Some(too_long()),
+            present = orders::present(&mut self.stay) => self.handle_present(present).await,
+            Some(event) = orders::heard(&mut self.voices.operator) => self.handle_heard(event),
+        }
+    }
+
     async fn handle_mail(&mut self, event: Option<CallEvent>) {
         let Some(event) = event else {
             self.end = Some(CallEnd::new(EndClass::Failed, "the call could not keep up with its events"));
@@ -373,7 +524,8 @@ impl Actor {
             CallEvent::PauseRecording { pausing, done } => {
                 let _ = done.send(self.media.pause_recording(pausing));
             }
-            CallEvent::Drain if self.talk.is_some() => self.tell(CallInput::Drain),
+            CallEvent::Order(ordered) => self.handle_order(ordered).await,
+            CallEvent::Drain if self.voices.talk.is_some() => self.tell(CallInput::Drain),
             CallEvent::Drain => self.end = Some(CallEnd::new(EndClass::Drained, "the service is stopping")),
         }
     }
@@ -397,6 +549,9 @@ impl Actor {
             SipEvent::Ended { by, reason, .. } => {
                 self.signalled = true;
                 self.end = Some(match by {
+                    EndedBy::Remote if self.outgoing => {
+                        CallEnd::new(EndClass::CalleeHungUp, reason.unwrap_or_else(|| "BYE".to_owned()))
+                    }
                     EndedBy::Remote => CallEnd::new(EndClass::CallerHungUp, reason.unwrap_or_else(|| "BYE".to_owned())),
                     EndedBy::Local => CallEnd::new(EndClass::AgentHungUp, reason.unwrap_or_default()),
                     EndedBy::Timeout | EndedBy::TransportError => CallEnd::new(
@@ -414,7 +569,10 @@ impl Actor {
                 // The session goes on as it was (RFC 3261 section 14.2).
                 Err(_) => told(self.planes.sip.reject(self.leg, 488, "Not Acceptable Here", &[]).await),
             },
-            SipEvent::InfoDigit { digit, .. } => self.tell(CallInput::Digit(digit, self.media.audio_time())),
+            SipEvent::InfoDigit { digit, .. } => {
+                self.tell_digit(digit);
+                self.tell(CallInput::Digit(digit, self.media.audio_time()));
+            }
             SipEvent::Incoming { .. }
             | SipEvent::Progress { .. }
             | SipEvent::Accepted { .. }
@@ -424,10 +582,16 @@ impl Actor {
 
     fn handle_media(&mut self, event: MediaEvent) {
         let input = match event {
-            MediaEvent::Digit { digit, at, .. } => CallInput::Digit(digit, at),
+            MediaEvent::Digit { digit, at, .. } => {
+                self.tell_digit(digit);
+                CallInput::Digit(digit, at)
+            }
             MediaEvent::FirstAudible { utterance, at, .. } => CallInput::FirstAudible(utterance, at),
             MediaEvent::Ducked { utterance, at, .. } => CallInput::Ducked(utterance, at),
-            MediaEvent::Played { end: true, .. } if self.seat.is_some() => {
+            MediaEvent::Played { utterance, end: true, .. } if self.is_ordered(utterance) => {
+                return self.tell_played(utterance);
+            }
+            MediaEvent::Played { end: true, .. } if self.voices.seat.is_some() => {
                 self.end = Some(CallEnd::new(EndClass::AgentHungUp, "it was played to its end"));
                 return;
             }
@@ -436,7 +600,7 @@ impl Actor {
                 CallInput::Flushed { generation, utterance, samples, last_audible }
             }
             MediaEvent::FirstPacket { .. } => CallInput::FirstPacket,
-            MediaEvent::MediaTimeout { .. } if self.talk.is_some() => CallInput::MediaTimeout,
+            MediaEvent::MediaTimeout { .. } if self.voices.talk.is_some() => CallInput::MediaTimeout,
             MediaEvent::MediaTimeout { .. } => {
                 self.end = Some(CallEnd::new(EndClass::MediaTimeout, "no audio from the caller for 60 s"));
                 return;
@@ -466,7 +630,7 @@ impl Actor {
 
     /// The caller is there to hear it.
     fn play(&mut self) {
-        if let Some(Err(full)) = self.seat.as_mut().map(Seat::begin) {
+        if let Some(Err(full)) = self.voices.seat.as_mut().map(Seat::begin) {
             self.end = Some(CallEnd::new(EndClass::Failed, full.to_string()));
         }
     }
@@ -478,21 +642,28 @@ impl Actor {
 
     /// Tells the machine and does what it wants.
     fn tell(&mut self, input: CallInput) {
-        let Some(talk) = &mut self.talk else { return };
+        let Some(talk) = &mut self.voices.talk else { return };
         talk.machine.handle(clock::monotonic(), input);
         while let Some(action) = talk.machine.poll_action() {
+            let lane = talk.lane.as_ref();
+            // Without a lane the caller is with somebody else, and the machine says nothing.
+            let with = |work: &dyn Fn(&SpeechLane)| lane.into_iter().for_each(work);
             match action {
-                CallAction::Listen(expectation) => talk.lane.listen(expectation),
-                CallAction::Finalize => talk.lane.finalize(),
-                CallAction::Forget => talk.lane.forget(),
-                CallAction::Speak { utterance, generation, text } => talk.lane.speak(utterance, generation, text),
-                CallAction::Fill { utterance, generation, text } => talk.lane.speak_ahead(utterance, generation, text),
+                CallAction::Listen(expectation) => with(&|lane| lane.listen(expectation)),
+                CallAction::Finalize => with(&SpeechLane::finalize),
+                CallAction::Forget => with(&SpeechLane::forget),
+                CallAction::Speak { utterance, generation, text } => {
+                    with(&|lane| lane.speak(utterance, generation, text.clone()));
+                }
+                CallAction::Fill { utterance, generation, text } => {
+                    with(&|lane| lane.speak_ahead(utterance, generation, text.clone()));
+                }
                 CallAction::Record(allowed) => self.media.consent_to_recording(allowed),
                 CallAction::Withhold(withheld) => self.media.withhold_recording(withheld),
                 CallAction::Keep(kept) => talk.keep(&self.planes, kept.as_deref()),
-                CallAction::Prepare(text) => talk.lane.prepare(text),
+                CallAction::Prepare(text) => with(&|lane| lane.prepare(text.clone())),
                 CallAction::Duck(ducked) => duck(&self.planes, self.call, ducked),
-                CallAction::Flush(generation) => flush(&self.planes, self.call, &talk.lane, generation),
+                CallAction::Flush(generation) => flush(&self.planes, self.call, lane, generation),
                 CallAction::Submit(manifest) => talk.submit(&self.planes, *manifest),
                 CallAction::LookUp(subject) => talk.look_up(&self.planes, subject),
                 CallAction::CallBack { number, name } => talk.call_back(&self.planes, number, name),
@@ -505,7 +676,7 @@ impl Actor {
 
     /// A build of this caller has its id: news that came before it are told now.
     fn adopt(&mut self, build: String) {
-        let Some(talk) = &mut self.talk else { return };
+        let Some(talk) = &mut self.voices.talk else { return };
         let ours = talk.handed_over(Some(&build));
         self.tell(CallInput::BuildAccepted(build));
         for update in ours {
@@ -536,8 +707,10 @@ fn duck(planes: &Planes, call: CallId, ducked: bool) {
     }
 }
 
-fn flush(planes: &Planes, call: CallId, lane: &SpeechLane, generation: Generation) {
-    lane.flush(generation);
+fn flush(planes: &Planes, call: CallId, lane: Option<&SpeechLane>, generation: Generation) {
+    if let Some(lane) = lane {
+        lane.flush(generation);
+    }
     if planes.media.send(MediaCommand::FlushPlayout { call, generation }).is_err() {
         warn!(%call, "the media worker takes no commands; the agent talks on");
     }

@@ -10,6 +10,7 @@ use crate::call::media_leg::{MediaLeg, NoMedia, preference};
 use crate::call::record::CallEnd;
 use crate::call::recording;
 use crate::call::registry::CallEvent;
+use crate::call::steer::{Order, OrderError, Ordered, Outcome};
 use crate::config::BridgeTarget;
 use crate::id::CallId;
 use crate::limits::CALL_MAX;
@@ -141,12 +142,35 @@ impl Bridge<'_> {
             Some(CallEvent::Sip(event)) => self.handle_sip(event).await,
             Some(CallEvent::Media(event)) => self.handle_media(event),
             Some(CallEvent::Drain) => self.handle(Input::Drain),
+            Some(CallEvent::Order(ordered)) => self.handle_order(ordered),
             // Who asked may be gone.
             Some(CallEvent::PauseRecording { pausing, done }) => {
                 let _ = done.send(self.caller.media.pause_recording(pausing));
             }
             None => self.handle(Input::NoMedia("the call could not keep up with its events".to_owned())),
         }
+    }
+
+    /// Whoever steers may end a bridged call, and press keys on the callee's side.
+    fn handle_order(&mut self, ordered: Ordered) {
+        let outcome = match &ordered.order {
+            Order::HangUp { reason, .. } => {
+                self.handle(Input::Ordered(reason.clone().unwrap_or_else(|| "ended from outside".to_owned())));
+                Ok(Outcome::Done)
+            }
+            Order::SendDigits(digits) => match self.session(Side::Callee).filter(|_| self.joined) {
+                Some(call) => {
+                    let order = MediaCommand::SendDigits { call, digits: *digits };
+                    let busy = |_| OrderError::Unavailable("the media worker takes no commands".to_owned());
+                    self.planes.media.send(order).map(|()| Outcome::Done).map_err(busy)
+                }
+                None => Err(OrderError::Conflict("nobody has answered yet".to_owned())),
+            },
+            _ => Err(OrderError::Conflict(
+                "this call is passed on to somebody else: it can be ended, and keys pressed".to_owned(),
+            )),
+        };
+        ordered.answer(outcome);
     }
 
     /// The machine knows of whom nothing is reported.

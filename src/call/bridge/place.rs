@@ -10,9 +10,9 @@ use std::net::{IpAddr, SocketAddr};
 
 /// A call that can be placed once its host has an address.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Destination {
+pub(in crate::call) struct Destination {
     /// Request-URI.
-    pub(super) uri: String,
+    pub(in crate::call) uri: String,
     host: String,
     port: u16,
 }
@@ -20,7 +20,7 @@ pub(super) struct Destination {
 impl Destination {
     /// The destination of a call to `number`, which the caller has chosen: it becomes a user and nothing else. Error: what
     /// is wrong with the number.
-    pub(super) fn of(target: &BridgeTarget, number: &str) -> Result<Self, String> {
+    pub(in crate::call) fn of(target: &BridgeTarget, number: &str) -> Result<Self, String> {
         let uri = target.uri(number);
         let harmless = target.uri("1");
         let (meant, goes_out) = (Uri::parse(harmless.as_bytes()), harmless != target.uri("2"));
@@ -41,7 +41,7 @@ impl Destination {
     }
 
     /// Looks the host up. `ipv4` is the address family that our socket speaks. Error: for the log.
-    pub(super) async fn resolve(self, ipv4: bool) -> Result<SocketAddr, String> {
+    pub(in crate::call) async fn resolve(self, ipv4: bool) -> Result<SocketAddr, String> {
         let lookup = tokio::net::lookup_host((self.host.as_str(), self.port));
         let found = tokio::time::timeout(BRIDGE_LOOKUP_MAX, lookup)
             .await
@@ -61,12 +61,17 @@ const fn is_of_user(octet: u8) -> bool {
 
 /// Whether a call to `destination` would come back to the socket bound to `local`, known outside as `public`. Loops by way
 /// of others end by Max-Forwards.
-pub(super) fn leads_back(destination: SocketAddr, local: SocketAddr, public: Option<IpAddr>) -> bool {
+pub(in crate::call) fn leads_back(destination: SocketAddr, local: SocketAddr, public: Option<IpAddr>) -> bool {
     let ip = destination.ip();
     // What we send to an address of our own leaves from that address.
     let is_ours = || ip.is_loopback() || local_address_towards(ip).is_ok_and(|from| from == ip);
     let here = ip == local.ip() || public == Some(ip) || local.ip().is_unspecified() && is_ours();
     here && destination.port() == local.port()
+}
+
+/// Who we are to those whom we call ourselves.
+pub(in crate::call) fn our_identity(host: IpAddr) -> String {
+    identity("\"Callwright\" <sip:callwright@localhost>", host)
 }
 
 /// The caller's display name and user at our host: answers to it come back to us. Who may claim what is not decided here.

@@ -1,0 +1,263 @@
+//! What somebody outside has a call do. Part of the call's task. Invariants: an order that cannot be carried out changes
+//! nothing and says why; whoever leaves a room is again what it was before; keys of callers are told to nobody while an agent
+//! talks (they may be a PIN). Deliberately absent: joining several calls (`transfer`, and whoever steers).
+
+use super::{Actor, keep};
+use crate::call::exchange::CallInput;
+use crate::call::operator::Operator;
+use crate::call::record::{CallEnd, EndClass};
+use crate::call::registry::CallState;
+use crate::call::room::{RoomId, RoomSeat};
+use crate::call::steer::{After, Heard, Order, OrderError, Ordered, Outcome};
+use crate::id::{Generation, UtteranceId};
+use crate::media::{MediaCommand, SpeechEnds};
+use crate::os::clock;
+use crate::speech::SpeechEvent;
+use crate::store::EventKind;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tracing::warn;
+
+/// Utterances that were ordered of a talking agent's call stand apart from the agent's own.
+const ORDERED: u32 = 1 << 30;
+/// Those of rooms are nobody's business.
+const ORDERED_END: u32 = 1 << 31;
+
+/// A call's time in a room.
+pub(super) struct Stay {
+    seat: RoomSeat,
+    after: After,
+    /// Somebody else has been there.
+    met: bool,
+    generation: Generation,
+}
+
+/// How many are in the room, when that has changed.
+pub(super) async fn present(stay: &mut Option<Stay>) -> usize {
+    match stay {
+        Some(stay) => stay.seat.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What the ears of a steered call say.
+pub(super) async fn heard(operator: &mut Option<Operator>) -> Option<SpeechEvent> {
+    match operator {
+        Some(operator) => operator.speech.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Actor {
+    pub(super) async fn handle_order(&mut self, ordered: Ordered) {
+        let outcome = self.carry_out(ordered.order.clone()).await;
+        ordered.answer(outcome);
+    }
+
+    async fn carry_out(&mut self, order: Order) -> Result<Outcome, OrderError> {
+        match order {
+            Order::Answer { .. } => Err(OrderError::conflict("the call has been answered already")),
+            Order::Say { text } => self.say(text),
+            Order::Finish { heard } => self.finish(heard),
+            Order::Play { pcm } => self.play_samples(pcm),
+            Order::Hush => {
+                self.voiced()?;
+                match &mut self.voices.operator {
+                    Some(operator) => operator.hush(&self.planes),
+                    None => return Err(OrderError::conflict("an agent talks: only its caller interrupts it")),
+                }
+                Ok(Outcome::Done)
+            }
+            Order::SendDigits(digits) => {
+                if self.voices.talk.is_none()
+                    && self.voices.operator.is_none()
+                    && self.voices.seat.is_none()
+                    && self.stay.is_none()
+                {
+                    return Err(OrderError::conflict("this call is an echo: it sends what it hears and nothing else"));
+                }
+                let order = MediaCommand::SendDigits { call: self.call, digits };
+                let busy = |_| OrderError::Unavailable("the media worker takes no commands".to_owned());
+                self.planes.media.send(order).map(|()| Outcome::Done).map_err(busy)
+            }
+            Order::Hold | Order::Resume => Err(OrderError::conflict("this call cannot be held")),
+            Order::Join { room, after } => self.join(room, after).await.map(|()| Outcome::Done),
+            Order::Leave { line } => self.leave(line).await.map(|()| Outcome::Done),
+            Order::HangUp { reason, .. } => {
+                let reason = reason.unwrap_or_else(|| "ended from outside".to_owned());
+                self.end = Some(CallEnd::new(EndClass::OperatorHungUp, reason));
+                Ok(Outcome::Done)
+            }
+        }
+    }
+
+    /// Whether there is a voice that can be told what to say.
+    fn voiced(&self) -> Result<(), OrderError> {
+        let voices = &self.voices;
+        match () {
+            () if self.stay.is_some() => Err(OrderError::conflict("the call is in a room with others: end that first")),
+            () if voices.operator.is_some() || voices.talk.as_ref().is_some_and(|talk| talk.lane.is_some()) => Ok(()),
+            () if voices.seat.is_some() => {
+                Err(OrderError::conflict("the call is played a tone or a file and has no voice"))
+            }
+            () => Err(OrderError::conflict("the call is an echo and has no voice")),
+        }
+    }
+
+    fn say(&mut self, text: String) -> Result<Outcome, OrderError> {
+        self.voiced()?;
+        match &mut self.voices.operator {
+            Some(operator) => Ok(Outcome::Queued { utterance: operator.say(text).0 }),
+            None => {
+                self.tell(CallInput::Announce(text));
+                Ok(Outcome::Done)
+            }
+        }
+    }
+
+    fn play_samples(&mut self, pcm: Arc<[i16]>) -> Result<Outcome, OrderError> {
+        self.voiced()?;
+        if let Some(operator) = &mut self.voices.operator {
+            return Ok(Outcome::Queued { utterance: operator.play(pcm).0 });
+        }
+        self.ordered += 1;
+        let utterance = UtteranceId(ORDERED + self.ordered);
+        if let Some(lane) = self.voices.talk.as_ref().and_then(|talk| talk.lane.as_ref()) {
+            lane.play(utterance, pcm);
+        }
+        Ok(Outcome::Queued { utterance: utterance.0 })
+    }
+
+    /// Tells by `heard` when what was ordered to be said and played so far has been.
+    fn finish(&mut self, heard: Heard) -> Result<Outcome, OrderError> {
+        self.voiced()?;
+        match &mut self.voices.operator {
+            Some(operator) => operator.tell_when_silent(heard),
+            None => return Err(OrderError::conflict("an agent talks on this call")),
+        }
+        Ok(Outcome::Done)
+    }
+
+    /// Whether an utterance was ordered from outside.
+    pub(super) fn is_ordered(&self, utterance: UtteranceId) -> bool {
+        let of_agent = (ORDERED..ORDERED_END).contains(&utterance.0);
+        of_agent || self.voices.operator.is_some() && utterance.0 < ORDERED
+    }
+
+    pub(super) fn tell_played(&mut self, utterance: UtteranceId) {
+        if let Some(operator) = &mut self.voices.operator {
+            operator.handle_played(utterance);
+        }
+        self.tell_event(EventKind::CallPlayed, json!({"utterance": utterance.0}));
+    }
+
+    pub(super) fn tell_digit(&mut self, digit: char) {
+        if self.voices.operator.is_some() {
+            self.tell_event(EventKind::CallDigit, json!({"digit": digit.to_string()}));
+        }
+    }
+
+    pub(super) fn handle_heard(&mut self, event: SpeechEvent) {
+        match event {
+            SpeechEvent::Final { text, confidence, .. } if !text.is_empty() => {
+                self.tell_event(EventKind::CallHeard, json!({"text": text, "confidence": confidence}));
+            }
+            SpeechEvent::Failed { part, what } => {
+                warn!(call = %self.call, part = part.name(), what, "speech failed on a steered call");
+            }
+            _ => {}
+        }
+    }
+
+    /// Tells subscribers.
+    pub(super) fn tell_event(&mut self, kind: EventKind, data: Value) {
+        self.events += 1;
+        let (call, key) = (self.call.to_string(), self.events.to_string());
+        keep(self.planes.store.events().append(kind, &call, &key, clock::wall(), data), "an event");
+    }
+
+    async fn join(&mut self, room: RoomId, after: After) -> Result<(), OrderError> {
+        if let Some(stay) = self.stay.as_mut().filter(|stay| stay.seat.room() == room) {
+            stay.after = after;
+            return Ok(());
+        }
+        self.voiced()?;
+        let gone = || OrderError::Unavailable("the voice of this call does not answer".to_owned());
+        let (ends, generation) = match self.voices.operator.take() {
+            Some(mut operator) => {
+                operator.hush(&self.planes);
+                let generation = operator.lane.generation();
+                (operator.lane.release().await.ok_or_else(gone)?, generation)
+            }
+            None => {
+                self.tell(CallInput::Away(true));
+                let talk = self.voices.talk.as_mut().ok_or_else(gone)?;
+                talk.let_go().await.ok_or_else(gone)?
+            }
+        };
+        match self.planes.rooms.join(room, self.call, ends, generation) {
+            Ok(seat) => {
+                self.stay = Some(Stay { seat, after, met: false, generation });
+                self.planes.registry.is_now(self.call, CallState::Bridged);
+                self.tell_event(EventKind::CallBridged, json!({"room": format!("room_{:016x}", room.0)}));
+                Ok(())
+            }
+            Err((why, ends)) => {
+                self.come_back(ends, generation, None);
+                Err(OrderError::Unavailable(why.to_string()))
+            }
+        }
+    }
+
+    async fn leave(&mut self, line: Option<String>) -> Result<(), OrderError> {
+        let stay = self.stay.take().ok_or_else(|| OrderError::conflict("the call is in no room"))?;
+        let generation = stay.generation;
+        let Some(ends) = stay.seat.leave().await else {
+            self.end = Some(CallEnd::new(EndClass::Failed, "the mixer did not give the call back"));
+            return Err(OrderError::Unavailable("the mixer does not answer".to_owned()));
+        };
+        self.come_back(ends, generation, line);
+        self.planes.registry.is_now(self.call, CallState::Answered);
+        self.tell_event(EventKind::CallBridged, json!({"room": null}));
+        Ok(())
+    }
+
+    /// The agent, or whoever steers, has the other side again.
+    fn come_back(&mut self, ends: SpeechEnds, generation: Generation, line: Option<String>) {
+        let back = match &mut self.voices.talk {
+            Some(talk) => talk.take_back(&self.planes, self.call, ends),
+            None => {
+                let agent = self.planes.config.agents.first().map_or("", |agent| agent.name.as_str());
+                let operator = Operator::begin(&self.planes, self.call, agent, ends, generation);
+                operator.map(|operator| self.voices.operator = Some(operator))
+            }
+        };
+        if let Err(why) = back {
+            self.end = Some(CallEnd::new(EndClass::Failed, format!("back from a room, nobody could talk: {why}")));
+            return;
+        }
+        self.tell(CallInput::Away(false));
+        match (line, &mut self.voices.operator) {
+            (None, _) => {}
+            (Some(line), Some(operator)) => drop(operator.say(line)),
+            (Some(line), None) => self.tell(CallInput::Announce(line)),
+        }
+    }
+
+    /// Somebody has come into the room, or left it.
+    pub(super) async fn handle_present(&mut self, present: usize) {
+        let Some(stay) = &mut self.stay else { return };
+        stay.met |= present >= 2;
+        match (present, stay.after) {
+            (0, _) => self.end = Some(CallEnd::new(EndClass::Failed, "the mixer has let the call go")),
+            (1, After::HangUp) if stay.met => {
+                self.end = Some(CallEnd::new(EndClass::CalleeHungUp, "the others have left the room"));
+            }
+            (1, After::Return) if stay.met => {
+                // It says itself what went wrong.
+                let _ = self.leave(None).await;
+            }
+            _ => {}
+        }
+    }
+}
