@@ -86,6 +86,10 @@ pub const SIP_COMMANDS_MAX: usize = 1024;
 pub const SIP_SOURCES_MAX: usize = 4096;
 /// Different 2xx responses (forks) to one INVITE that are acknowledged and hung up.
 pub const SIP_FORKS_MAX: usize = 8;
+/// Hops that one request may try (RFC 3263).
+pub const SIP_HOPS_MAX: usize = 8;
+/// A hop that has said nothing for so long is left for the next, where there is one: an INVITE has gone out four times.
+pub const SIP_FAILOVER_AFTER: Duration = Duration::from_secs(4);
 /// Longest ringing, either way (RFC 3261 timer C: more than 3 minutes).
 pub const SIP_RINGING_MAX: Duration = Duration::from_secs(200);
 /// Server and client transactions alive at once.

@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 
+use crate::sip::hop::{Hop, Transport};
 use crate::sip::message::{Address, CoreFields, Malformed, Message, Method, Name, Uri, Writer};
 
 /// Call-ID and both tags, seen from us.
@@ -34,8 +35,8 @@ pub struct Dialog {
     local_sequence: u32,
     /// CSeq number of the peer's last request.
     remote_sequence: Option<u32>,
-    /// Where the peer's messages really come from.
-    peer: SocketAddr,
+    /// Where the peer's messages really come from, on streams with the connection.
+    peer: Hop,
 }
 
 /// Everything of a request that comes from the dialog; the transaction adds Via.
@@ -67,12 +68,7 @@ impl Dialog {
     ///
     /// # Errors
     /// 400 without a usable Contact.
-    pub fn from_invite(
-        request: &Message,
-        core: &CoreFields,
-        local_tag: Vec<u8>,
-        peer: SocketAddr,
-    ) -> Result<Self, Malformed> {
+    pub fn from_invite(request: &Message, core: &CoreFields, local_tag: Vec<u8>, peer: Hop) -> Result<Self, Malformed> {
         let remote_target = contact(request)?.ok_or(Malformed { status: 400, what: "No Contact" })?;
         let mut local = request.header(&Name::To).unwrap_or_default().to_vec();
         local.extend_from_slice(b";tag=");
@@ -93,7 +89,7 @@ impl Dialog {
     /// The dialog that a 2xx to our INVITE opens (RFC 3261 §12.1.2). A 2xx without Contact keeps the URI that we called:
     /// the call works more often than not, and hanging up needs it.
     #[must_use]
-    pub fn from_response(response: &Message, core: &CoreFields, called: &[u8], peer: SocketAddr) -> Self {
+    pub fn from_response(response: &Message, core: &CoreFields, called: &[u8], peer: Hop) -> Self {
         let mut route_set: Vec<_> = response.list(&Name::RecordRoute).into_iter().map(<[u8]>::to_vec).collect();
         route_set.reverse();
         Self {
@@ -169,16 +165,40 @@ impl Dialog {
     }
 
     /// Where our requests go: the first route or the remote target when it is an address literal that `usable` allows,
-    /// else where the peer's messages come from (NAT, host names: nothing is looked up on a stranger's word).
-    pub fn next_hop(&self, usable: impl Fn(SocketAddr) -> bool) -> SocketAddr {
+    /// else where the peer's messages come from (NAT, host names: nothing is looked up on a stranger's word). With a peer
+    /// on a stream its connection is used while it stands (RFC 5923), whatever port it would listen on.
+    pub fn next_hop(&self, usable: impl Fn(SocketAddr) -> bool) -> Hop {
         let uri = if self.route_set.is_empty() { Uri::parse(&self.remote_target).ok() } else { self.first_route() };
-        uri.and_then(|uri| uri.socket_address()).filter(|a| usable(*a)).unwrap_or(self.peer)
+        let Some(uri) = uri else { return self.peer.clone() };
+        let Some(address) = uri.socket_address().filter(|a| usable(*a)) else { return self.peer.clone() };
+        let is_peer = address.ip().to_canonical() == self.peer.address.ip().to_canonical();
+        let transport = uri.transport();
+        if is_peer && self.peer.transport.is_reliable() && transport.is_none_or(|t| t == self.peer.transport) {
+            // Once the flow is gone, a peer that called us is reached where it listens, not where it called from.
+            let port =
+                if transport.is_some() || uri.port.is_some() { address.port() } else { self.peer.address.port() };
+            return Hop { address: SocketAddr::new(address.ip(), port), ..self.peer.clone() };
+        }
+        let transport = transport.unwrap_or(Transport::Udp);
+        let host = match transport {
+            Transport::Tls if is_peer => self.peer.host.clone().or_else(|| Some(uri.host.as_str().into())),
+            Transport::Tls => Some(uri.host.as_str().into()),
+            Transport::Udp | Transport::Tcp => None,
+        };
+        Hop { transport, address, flow: None, host }
     }
 
     /// Where the peer's messages come from.
     #[must_use]
-    pub const fn peer(&self) -> SocketAddr {
-        self.peer
+    pub const fn peer(&self) -> &Hop {
+        &self.peer
+    }
+
+    /// The peer of a stream dialog has said something by another connection, which is the one to use from now on.
+    pub fn move_to(&mut self, hop: &Hop) {
+        if self.peer.transport == hop.transport && self.peer.address.ip() == hop.address.ip() && hop.flow.is_some() {
+            self.peer.flow = hop.flow;
+        }
     }
 }
 
@@ -220,7 +240,7 @@ mod tests {
         );
         let message = parse_datagram(raw.as_bytes()).unwrap();
         let core = CoreFields::of(&message).unwrap();
-        Dialog::from_invite(&message, &core, b"lt".to_vec(), "10.0.0.1:5060".parse().unwrap()).unwrap()
+        Dialog::from_invite(&message, &core, b"lt".to_vec(), Hop::udp("10.0.0.1:5060".parse().unwrap())).unwrap()
     }
 
     #[test]
@@ -230,13 +250,13 @@ mod tests {
         assert_eq!(bye.uri, b"sip:*72%23@10.0.0.7:5090;transport=udp");
         assert!(bye.routes.is_empty());
         assert_eq!((bye.sequence, bye.from.as_slice()), (1, &b"sip:bob@10.0.0.2;tag=lt"[..]));
-        assert_eq!(d.next_hop(|_| true).to_string(), "10.0.0.7:5090");
+        assert_eq!(d.next_hop(|_| true).address.to_string(), "10.0.0.7:5090");
         assert_eq!(
-            d.next_hop(|_| false).to_string(),
+            d.next_hop(|_| false).address.to_string(),
             "10.0.0.1:5060",
             "a target that may not be used: the peer itself"
         );
-        assert_eq!(dialog("", "<sip:x@pbx.example>").next_hop(|_| true).to_string(), "10.0.0.1:5060");
+        assert_eq!(dialog("", "<sip:x@pbx.example>").next_hop(|_| true).address.to_string(), "10.0.0.1:5060");
     }
 
     #[test]
@@ -245,7 +265,7 @@ mod tests {
         let bye = d.next_request(Method::Bye);
         assert_eq!(bye.uri, b"sip:a@10.9.9.9");
         assert_eq!(bye.routes, [b"<sip:10.0.0.8:5070;lr>".to_vec(), b"<sip:p2.example;lr>".to_vec()]);
-        assert_eq!(d.next_hop(|_| true).to_string(), "10.0.0.8:5070");
+        assert_eq!(d.next_hop(|_| true).address.to_string(), "10.0.0.8:5070");
     }
 
     #[test]
@@ -255,7 +275,7 @@ mod tests {
         let bye = d.next_request(Method::Bye);
         assert_eq!(bye.uri, b"sip:10.0.0.8");
         assert_eq!(bye.routes, [b"<sip:p2.example;lr>".to_vec(), b"<sip:a@10.9.9.9>".to_vec()]);
-        assert_eq!(d.next_hop(|_| true).to_string(), "10.0.0.8:5060");
+        assert_eq!(d.next_hop(|_| true).address.to_string(), "10.0.0.8:5060");
     }
 
     #[test]
@@ -264,7 +284,7 @@ mod tests {
                    From: <sip:a@h>;tag=a\r\nTo: <sip:b@h>;tag=b\r\nCall-ID: c\r\nCSeq: 3 INVITE\r\n\r\n";
         let message = parse_datagram(raw.as_bytes()).unwrap();
         let core = CoreFields::of(&message).unwrap();
-        let mut d = Dialog::from_response(&message, &core, b"sip:b@h", "10.0.0.1:5060".parse().unwrap());
+        let mut d = Dialog::from_response(&message, &core, b"sip:b@h", Hop::udp("10.0.0.1:5060".parse().unwrap()));
         let ack = d.acknowledge(3);
         assert_eq!(ack.routes, [b"<sip:p2;lr>".to_vec(), b"<sip:p1;lr>".to_vec()]);
         assert_eq!((ack.uri.as_slice(), ack.sequence), (&b"sip:b@h"[..], 3));

@@ -7,6 +7,7 @@ pub mod agent;
 pub mod dialog;
 #[doc(hidden)]
 pub mod fuzz;
+pub mod hop;
 pub mod message;
 pub mod sdp;
 pub mod transaction;

@@ -1,6 +1,7 @@
 //! The SIP agent in virtual time: `pair` lets two agents talk over a link that loses, repeats and reorders datagrams;
 //! `phone` holds one agent against a hand-written phone; `hostile` sends what no phone should.
 
+mod hops;
 mod hostile;
 mod pair;
 mod phone;

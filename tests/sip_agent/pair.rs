@@ -54,7 +54,7 @@ impl Pair {
     fn pump(&mut self) {
         for side in 0..2 {
             while let Some(t) = self.agents[side].poll_transmit() {
-                assert_eq!(t.destination, self.addresses[1 - side], "nothing goes elsewhere");
+                assert_eq!(t.hop.address, self.addresses[1 - side], "nothing goes elsewhere");
                 let line = String::from_utf8_lossy(t.bytes.split(|&b| b == b'\r').next().unwrap()).into_owned();
                 let swallowed = self.swallow.is_some_and(|(from, prefix)| from == side && line.starts_with(prefix));
                 self.log.push((side, line));

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use callwright::sip::agent::{Agent, AgentConfig, AgentError, EndedBy, LegId, SipEvent};
+use callwright::sip::agent::{Agent, AgentConfig, AgentError, EndedBy, LegId, Placement, SipEvent};
+use callwright::sip::hop::Hop;
 use callwright::time::Tick;
 
 use super::{ANSWER, OFFER, Seeded, agent, ms};
@@ -120,8 +121,10 @@ fn a_call_that_is_passed_on_has_a_hop_less_each_time() {
     assert!(is(&out[0], 483), "{out:?}");
 
     let destination = PHONE.parse().unwrap();
-    let leg =
-        phone.agent.invite_within(phone.now, "sip:b@10.0.0.9:5080", destination, "<sip:a@10.0.0.2>", OFFER, 1).unwrap();
+    let mut placement =
+        Placement::new("sip:b@10.0.0.9:5080", Hop::udp(destination), "<sip:a@10.0.0.2>", OFFER.to_vec());
+    placement.max_forwards = 1;
+    let leg = phone.agent.place(phone.now, &placement).unwrap();
     let invite = phone.received().remove(0);
     assert_eq!(header(&invite, "Max-Forwards"), Some("1"));
     // What belongs to the same call but begins here has all hops before it.
@@ -162,7 +165,7 @@ fn via_contact_and_routes() {
     let invite = request("INVITE", 1, "v", "Record-Route: <sip:10.0.0.77:40000;lr>\r\n", SDP);
     phone.agent.handle_datagram(phone.now, behind_nat.parse().unwrap(), invite.as_bytes());
     let trying = phone.agent.poll_transmit().unwrap();
-    assert_eq!(trying.destination.to_string(), behind_nat, "rport: back to where it came from");
+    assert_eq!(trying.hop.address.to_string(), behind_nat, "rport: back to where it came from");
     let text = String::from_utf8(trying.bytes).unwrap();
     assert!(text.contains("Via: SIP/2.0/UDP 10.0.0.9:5080;branch=z9hG4bKv;received=10.0.0.77;rport=40000\r\n"));
     assert!(!text.contains("Record-Route"));
@@ -177,7 +180,7 @@ fn via_contact_and_routes() {
     phone.send_from(behind_nat, in_dialog("ACK", 1, "va", &tag_of(&ok), "", None));
     phone.agent.hang_up(phone.now, leg, None).unwrap();
     let bye = phone.agent.poll_transmit().unwrap();
-    assert_eq!(bye.destination.to_string(), behind_nat);
+    assert_eq!(bye.hop.address.to_string(), behind_nat);
     let bye = String::from_utf8(bye.bytes).unwrap();
     assert!(bye.starts_with("BYE sip:phone@10.0.0.9:5080 SIP/2.0\r\n"));
     assert_eq!(header(&bye, "Route"), Some("<sip:10.0.0.77:40000;lr>"));
@@ -442,7 +445,7 @@ fn a_public_peer_that_we_call_is_heard_within_that_call_only() {
     assert!(matches!(phone.event(), SipEvent::Progress { code: 183, answer: Some(_), .. }));
     phone.agent.handle_datagram(phone.now, peer, answer("200 OK", "t1").as_bytes());
     let ack = phone.agent.poll_transmit().unwrap();
-    assert_eq!(ack.destination, peer, "a private Contact of a public peer is not believed");
+    assert_eq!(ack.hop.address, peer, "a private Contact of a public peer is not believed");
     assert!(ack.bytes.starts_with(b"ACK sip:1@192.168.0.1 SIP/2.0\r\n"));
     assert!(matches!(phone.event(), SipEvent::Accepted { .. }));
     // A second 200 from another fork: acknowledged and ended; its repeat is acknowledged only.

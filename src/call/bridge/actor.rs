@@ -19,10 +19,10 @@ use crate::media::{CloseCause, MediaCommand, MediaEvent, Role};
 use crate::os::{clock, random};
 use crate::rtp::dtmf::Digits;
 use crate::rtp::{Codec, Formats};
-use crate::sip::agent::{EndedBy, LegId, SipEvent};
+use crate::sip::agent::{EndedBy, LegId, Placement, SipEvent};
 use crate::sip::dialog::HOPS;
+use crate::sip::hop::Hop;
 use crate::sip::sdp::offered_codecs;
-use crate::sip::transport::Placement;
 use crate::store::CallRecord;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -325,11 +325,13 @@ impl Bridge<'_> {
         codecs.extend(ours.codecs().iter().filter(|c| !self.caller.codecs.contains(c)));
         let placement = Placement {
             target: self.destination.uri.clone(),
-            destination,
+            hops: vec![Hop::udp(destination)],
             from: identity(&self.invitation.from, media.local().address),
             sdp: media.offer(&codecs),
             // No caller makes a loop through us longer than we would.
-            hops: self.invitation.hops.min(HOPS).saturating_sub(1),
+            max_forwards: self.invitation.hops.min(HOPS).saturating_sub(1),
+            headers: Vec::new(),
+            account: None,
         };
         info!(%call, to = %placement.target, %destination, "the call is passed on");
         let adopting = Arc::clone(&planes);

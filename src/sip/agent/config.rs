@@ -5,6 +5,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::limits;
+use crate::sip::hop::Transport;
 
 /// Decides whether requests from this address are heard at all; `false` = silence.
 pub type SourcePolicy = Box<dyn Fn(IpAddr) -> bool + Send>;
@@ -16,9 +17,11 @@ pub type RandomSource = Box<dyn FnMut(&mut [u8]) + Send>;
 
 /// Configuration of an [`Agent`](super::Agent).
 pub struct AgentConfig {
-    /// Address that the socket is bound to; may be a wildcard address.
+    /// Address that the UDP socket is bound to; may be a wildcard address.
     pub local: SocketAddr,
-    /// Address to write into Via and Contact (NAT, public address); loopback peers see `local` anyway.
+    /// What else we listen on: a UDP socket of the other family, TCP, TLS. A transport that is not here is only dialled.
+    pub listeners: Vec<(Transport, SocketAddr)>,
+    /// Address to write into Via and Contact (NAT, public address), with the port for UDP; loopback peers see `local` anyway.
     pub advertised: Option<SocketAddr>,
     /// Used when `local` is a wildcard and nothing is advertised.
     pub route_lookup: Option<RouteLookup>,
@@ -44,6 +47,7 @@ impl AgentConfig {
     pub fn new(local: SocketAddr, random: RandomSource) -> Self {
         Self {
             local,
+            listeners: Vec::new(),
             advertised: None,
             route_lookup: None,
             contact_user: "callwright".to_owned(),
@@ -57,10 +61,28 @@ impl AgentConfig {
     }
 }
 
+impl AgentConfig {
+    /// The address that we listen on for this transport and family of peers; else the best there is.
+    pub(super) fn local_for(&self, transport: Transport, peer: IpAddr) -> SocketAddr {
+        let all = || std::iter::once((Transport::Udp, self.local)).chain(self.listeners.iter().copied());
+        let family = |address: SocketAddr| address.is_ipv4() == peer.is_ipv4();
+        let exact = all().find(|(t, a)| *t == transport && family(*a));
+        let any = || all().find(|(t, _)| *t == transport).or_else(|| all().find(|(_, a)| family(*a)));
+        exact.or_else(any).map_or(self.local, |(_, address)| address)
+    }
+
+    /// The port that goes with the advertised address.
+    pub(super) fn advertised_port(&self, transport: Transport, advertised: SocketAddr, local: SocketAddr) -> u16 {
+        let listens = self.listeners.iter().any(|(t, _)| *t == transport);
+        if transport == Transport::Udp || !listens { advertised.port() } else { local.port() }
+    }
+}
+
 impl std::fmt::Debug for AgentConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("AgentConfig")
             .field("local", &self.local)
+            .field("listeners", &self.listeners)
             .field("advertised", &self.advertised)
             .field("contact_user", &self.contact_user)
             .field("user_agent", &self.user_agent)

@@ -5,15 +5,18 @@
 
 use std::net::SocketAddr;
 
+use crate::sip::hop::Hop;
+
 /// One signalling leg (one INVITE dialog) of an [`Agent`](super::Agent), counted from 1, never reused.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct LegId(pub u64);
 
-/// A datagram that wants to leave. Order matters; loss is allowed.
+/// A message that wants to leave. Order matters; loss is allowed on UDP. What cannot be sent on a stream is told by
+/// [`Agent::handle_transport_failed`](super::Agent::handle_transport_failed) with the same hop.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Transmit {
-    /// Where to.
-    pub destination: SocketAddr,
+    /// Where to, and by what.
+    pub hop: Hop,
     /// A whole SIP message, octets.
     pub bytes: Vec<u8>,
 }
@@ -192,9 +195,9 @@ pub struct AgentStatus {
     pub server_transactions: usize,
     /// Client transactions alive.
     pub client_transactions: usize,
-    /// Datagrams given to `handle_datagram`.
+    /// Messages given to `handle_message`.
     pub datagrams_in: u64,
-    /// Datagrams queued for sending.
+    /// Messages queued for sending.
     pub datagrams_out: u64,
     /// Requests dropped without an answer because the policy does not know the source.
     pub dropped_source: u64,
@@ -212,8 +215,10 @@ pub struct AgentStatus {
     pub retransmissions: u64,
     /// Legs created by INVITEs from outside.
     pub calls_in: u64,
-    /// Legs created by `invite`.
+    /// Legs created by `place`.
     pub calls_out: u64,
-    /// Datagrams dropped because nobody fetched them with `poll_transmit`.
+    /// Client transactions that went on to their next hop because one was dead or busy (RFC 3263 §4.3).
+    pub failovers: u64,
+    /// Messages dropped because nobody fetched them with `poll_transmit`.
     pub dropped_transmit: u64,
 }

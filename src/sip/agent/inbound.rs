@@ -11,6 +11,7 @@ use super::table::{ServerMachine, ServerTransaction, TimerId};
 use super::{Agent, EndedBy, LegId, SipEvent, Transmit};
 use crate::limits;
 use crate::sip::dialog::{Dialog, DialogId, HOPS};
+use crate::sip::hop::Hop;
 use crate::sip::message::{
     Broken, CoreFields, Message, Method, Name, Scheme, StartLine, Uri, Writer, is_keep_alive, parse_datagram, to_text,
 };
@@ -27,6 +28,12 @@ type Headers = Vec<(&'static str, String)>;
 impl Agent {
     /// A datagram came from `source`.
     pub fn handle_datagram(&mut self, now: Tick, source: SocketAddr, bytes: &[u8]) {
+        self.handle_message(now, &Hop::udp(source), bytes);
+    }
+
+    /// A whole message came by `hop`; streams have been cut into messages before.
+    pub fn handle_message(&mut self, now: Tick, hop: &Hop, bytes: &[u8]) {
+        let source = hop.address;
         self.counters.datagrams_in += 1;
         if is_keep_alive(bytes) {
             return;
@@ -41,30 +48,30 @@ impl Agent {
         }
         let message = match parse_datagram(bytes) {
             Ok(message) => message,
-            Err(broken) => return self.refuse_broken(source, broken),
+            Err(broken) => return self.refuse_broken(hop, broken),
         };
         let core = match CoreFields::of(&message) {
             Ok(core) => core,
             Err(malformed) => {
-                return self.refuse_broken(source, Broken { malformed, partial: Some(message) });
+                return self.refuse_broken(hop, Broken { malformed, partial: Some(message) });
             }
         };
         match &message.start {
-            StartLine::Status { code, .. } => self.handle_response(now, *code, &message, &core),
-            StartLine::Request { uri, .. } => self.handle_request(now, source, &message, &core, uri),
+            StartLine::Status { code, .. } => self.handle_response(now, hop, *code, &message, &core),
+            StartLine::Request { uri, .. } => self.handle_request(now, hop, &message, &core, uri),
         }
     }
 
     /// Says what is wrong with a request, if enough of it can be read; never answers an ACK or a response.
-    fn refuse_broken(&mut self, source: SocketAddr, broken: Broken) {
+    fn refuse_broken(&mut self, hop: &Hop, broken: Broken) {
         let request = broken.partial.filter(|m| match &m.start {
             StartLine::Request { method, .. } => *method != Method::Ack,
             StartLine::Status { .. } => false,
         });
-        let seed = request.as_ref().and_then(|request| ResponseSeed::of(request, source));
+        let seed = request.as_ref().and_then(|request| ResponseSeed::of(request, hop));
         match seed {
             // A peer outside the policy has no claim on an answer to what matched nothing.
-            Some(seed) if (self.config.accept_from)(source.ip()) => {
+            Some(seed) if (self.config.accept_from)(hop.address.ip()) => {
                 self.counters.refused_malformed += 1;
                 self.respond_stateless(seed, broken.malformed.status, broken.malformed.what, &[]);
             }
@@ -72,7 +79,8 @@ impl Agent {
         }
     }
 
-    fn handle_request(&mut self, now: Tick, source: SocketAddr, request: &Message, core: &CoreFields, uri: &[u8]) {
+    fn handle_request(&mut self, now: Tick, hop: &Hop, request: &Message, core: &CoreFields, uri: &[u8]) {
+        let source = hop.address;
         let method = &core.cseq.method;
         let key = ServerKey::of(core, source.ip());
         if let Some(&id) = self.server_keys.get(&key) {
@@ -96,7 +104,7 @@ impl Agent {
             }
             _ => {}
         }
-        let Some(seed) = ResponseSeed::of(request, source) else {
+        let Some(seed) = ResponseSeed::of(request, hop) else {
             self.counters.dropped_malformed += 1;
             return;
         };
@@ -107,9 +115,9 @@ impl Agent {
             return self.respond_stateless(seed, code, "", &headers);
         }
         match (leg, dialog.is_some()) {
-            (Some(leg), _) => self.handle_in_dialog(now, leg, key, seed, request, core),
+            (Some(leg), _) => self.handle_in_dialog(now, leg, hop, key, seed, request, core),
             (None, true) => self.respond_stateless(seed, 481, "", &[]),
-            (None, false) => self.handle_out_of_dialog(now, source, key, seed, request, core, uri),
+            (None, false) => self.handle_out_of_dialog(now, hop, key, seed, request, core, uri),
         }
     }
 
@@ -148,7 +156,7 @@ impl Agent {
         let Some(server) = self.servers.get_mut(&id) else { return };
         if core.cseq.method != Method::Ack {
             if server.machine.handle_repeat() && !server.last.is_empty() {
-                let transmit = Transmit { destination: server.seed.destination, bytes: server.last.clone() };
+                let transmit = Transmit { hop: server.seed.hop.clone(), bytes: server.last.clone() };
                 self.counters.retransmissions += 1;
                 self.transmit(transmit);
             }
@@ -196,13 +204,14 @@ impl Agent {
     fn handle_out_of_dialog(
         &mut self,
         now: Tick,
-        source: SocketAddr,
+        hop: &Hop,
         key: ServerKey,
         seed: ResponseSeed,
         request: &Message,
         core: &CoreFields,
         uri: &[u8],
     ) {
+        let source = hop.address;
         let busy = [("Retry-After", RETRY_AFTER_S.to_owned())];
         match core.cseq.method {
             Method::Invite => {}
@@ -219,7 +228,7 @@ impl Agent {
             Err(headers) => return self.respond_stateless(seed, 415, "", &headers),
         };
         let local_tag = self.token();
-        let dialog = match Dialog::from_invite(request, core, local_tag.clone(), source) {
+        let dialog = match Dialog::from_invite(request, core, local_tag.clone(), hop.clone()) {
             Ok(dialog) => dialog,
             Err(malformed) => return self.respond_stateless(seed, malformed.status, malformed.what, &[]),
         };
@@ -234,10 +243,11 @@ impl Agent {
         }
         let leg_id = LegId(self.new_id());
         let mut seed = seed;
+        let reliable = seed.hop.transport.is_reliable();
         let trying = seed.write(100, "", false).finish(None); // before the tag: 100 needs none (§8.2.6.1)
         seed.set_tag(&local_tag);
         let transaction = self.add_server(ServerTransaction {
-            machine: ServerMachine::Invite(InviteServer::new(false)),
+            machine: ServerMachine::Invite(InviteServer::new(reliable)),
             key,
             seed,
             sequence: core.cseq.number,
@@ -245,7 +255,7 @@ impl Agent {
             leg: Some(leg_id),
             merge_key: Some(merge_key),
         });
-        let mut leg = Leg::new(Phase::Offered { transaction }, self.contact_towards(source.ip()));
+        let mut leg = Leg::new(Phase::Offered { transaction }, self.contact_towards(hop));
         leg.deadline = Some(now + limits::SIP_RINGING_MAX);
         leg.remote_sdp = offer.clone().unwrap_or_default();
         self.dialogs.insert(dialog.id.clone(), leg_id);
@@ -270,10 +280,12 @@ impl Agent {
         });
     }
 
+    #[allow(clippy::too_many_arguments)] // one request, taken apart once
     fn handle_in_dialog(
         &mut self,
         now: Tick,
         leg_id: LegId,
+        hop: &Hop,
         key: ServerKey,
         seed: ResponseSeed,
         request: &Message,
@@ -287,6 +299,9 @@ impl Agent {
         let in_order = leg.dialog.as_mut().is_some_and(|d| d.accept_sequence(core.cseq.number));
         if !in_order {
             return self.respond_stateless(seed, 500, "Out of order", &[]);
+        }
+        if let Some(dialog) = &mut leg.dialog {
+            dialog.move_to(hop);
         }
         let ending = matches!(leg.phase, Phase::Ending);
         match core.cseq.method {
@@ -357,9 +372,10 @@ impl Agent {
         }
         let unchanged = offer.as_ref().is_some_and(|offer| *offer == leg.remote_sdp);
         leg.offered_sdp.clone_from(&offer);
+        let reliable = seed.hop.transport.is_reliable();
         let trying = seed.write(100, "", false).finish(None);
         let transaction = self.add_server(ServerTransaction {
-            machine: ServerMachine::Invite(InviteServer::new(false)),
+            machine: ServerMachine::Invite(InviteServer::new(reliable)),
             key,
             seed,
             sequence: core.cseq.number,
@@ -408,7 +424,7 @@ impl Agent {
     ) {
         let sequence = core.cseq.number;
         let id = self.add_server(ServerTransaction {
-            machine: ServerMachine::NonInvite(NonInviteServer::new(false)),
+            machine: ServerMachine::NonInvite(NonInviteServer::new(seed.hop.transport.is_reliable())),
             key,
             seed,
             sequence,
@@ -446,7 +462,7 @@ impl Agent {
         seed.set_tag(&tag);
         let mut writer = seed.write(code, reason, false);
         self.add_headers(&mut writer, headers);
-        self.transmit(Transmit { destination: seed.destination, bytes: writer.finish(None) });
+        self.transmit(Transmit { hop: seed.hop, bytes: writer.finish(None) });
     }
 
     fn add_headers(&self, writer: &mut Writer, headers: &[(&str, String)]) {

@@ -1,9 +1,9 @@
 //! One call's signalling state. Purpose: what the agent remembers between messages; the rules are in the agent's parts.
 
 use crate::sip::dialog::Dialog;
+use crate::sip::hop::Hop;
 use crate::sip::transaction::Repeat;
 use crate::time::Tick;
-use std::net::SocketAddr;
 
 /// Number of a transaction inside the agent.
 pub(super) type TransactionId = u64;
@@ -32,7 +32,7 @@ pub(super) struct Leg {
     /// The description in the re-INVITE that waits.
     pub(super) offered_sdp: Option<Vec<u8>>,
     /// The peer of a call that we placed, whatever the source policy says.
-    pub(super) placed_to: Option<SocketAddr>,
+    pub(super) placed_to: Option<Hop>,
 }
 
 #[derive(Debug)]
@@ -67,7 +67,7 @@ pub(super) struct HangUp {
 #[derive(Debug)]
 pub(super) struct Unacknowledged {
     pub(super) bytes: Vec<u8>,
-    pub(super) destination: SocketAddr,
+    pub(super) hop: Hop,
     pub(super) sequence: u32,
     pub(super) repeat: Repeat,
     pub(super) give_up: Tick,

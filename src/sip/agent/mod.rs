@@ -6,6 +6,7 @@
 mod admission;
 mod config;
 mod event;
+mod failover;
 mod inbound;
 mod leg;
 mod outbound;
@@ -15,4 +16,5 @@ mod verbs;
 
 pub use config::{AgentConfig, RandomSource, RouteLookup, SourcePolicy, is_loopback_or_private};
 pub use event::{AgentError, AgentStatus, EndedBy, LegId, SipEvent, Transmit};
+pub use failover::Placement;
 pub use table::Agent;

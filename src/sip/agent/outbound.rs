@@ -1,8 +1,10 @@
 //! Calls that we place, and the requests that we send in any call (RFC 3261 §13.2, §15.1, §9.1). Purpose: every response
 //! to an INVITE ends in an ACK, every dialog that nobody wants in a BYE.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 
+use super::failover::{Failure, Placement};
 use super::inbound::{reason_text, session_description};
 use super::leg::{Calling, HangUp, Leg, Phase};
 use super::response::ALLOW;
@@ -11,16 +13,18 @@ use super::verbs::reason_value;
 use super::{Agent, AgentError, EndedBy, LegId, SipEvent, Transmit, is_loopback_or_private};
 use crate::limits;
 use crate::sip::dialog::{Dialog, DialogRequest, HOPS};
+use crate::sip::hop::Hop;
 use crate::sip::message::{Address, CoreFields, Message, Method, Name, StartLine, Uri, to_text};
 use crate::sip::sdp;
 use crate::sip::transaction::{ClientKey, GIVE_UP, InviteClient, NonInviteClient};
 use crate::time::Tick;
 
 impl Agent {
-    /// Calls `target` (`sip:user@host[:port]`) by sending the INVITE to `destination`; `from` is a URI or `"Name" <URI>`.
+    /// Calls `target` (`sip:user@host[:port]`) by sending the INVITE to `destination` over UDP; `from` is a URI or
+    /// `"Name" <URI>`. The short form of [`Agent::place`].
     ///
     /// # Errors
-    /// [`AgentError::BadTarget`], [`AgentError::NoCapacity`].
+    /// As [`Agent::place`].
     pub fn invite(
         &mut self,
         now: Tick,
@@ -29,24 +33,20 @@ impl Agent {
         from: &str,
         sdp: &[u8],
     ) -> Result<LegId, AgentError> {
-        self.invite_within(now, target, destination, from, sdp, HOPS)
+        self.place(now, &Placement::new(target, Hop::udp(destination), from, sdp.to_vec()))
     }
 
-    /// As [`Agent::invite`] for a call that has come some way already: `hops` is the Max-Forwards that is left to it.
+    /// Places a call. The INVITE goes to the first of its hops; to the next, when one says nothing for
+    /// [`limits::SIP_FAILOVER_AFTER`], cannot be reached or answers 503 before it has said anything else (RFC 3263 §4.3).
     ///
     /// # Errors
-    /// As [`Agent::invite`].
-    pub fn invite_within(
-        &mut self,
-        now: Tick,
-        target: &str,
-        destination: SocketAddr,
-        from: &str,
-        sdp: &[u8],
-        hops: u8,
-    ) -> Result<LegId, AgentError> {
-        let uri = Uri::parse(target.as_bytes()).map_err(|_| AgentError::BadTarget)?;
-        let from = Address::parse(from.as_bytes()).map_err(|_| AgentError::BadTarget)?;
+    /// [`AgentError::BadTarget`] also without any hop, [`AgentError::NoCapacity`].
+    pub fn place(&mut self, now: Tick, placement: &Placement) -> Result<LegId, AgentError> {
+        let uri = Uri::parse(placement.target.as_bytes()).map_err(|_| AgentError::BadTarget)?;
+        let from = Address::parse(placement.from.as_bytes()).map_err(|_| AgentError::BadTarget)?;
+        let mut alternatives: VecDeque<Hop> = placement.hops.iter().take(limits::SIP_HOPS_MAX).cloned().collect();
+        let hop = alternatives.pop_front().ok_or(AgentError::BadTarget)?;
+        let sdp = placement.sdp.as_slice();
         Uri::parse(&from.uri).map_err(|_| AgentError::BadTarget)?;
         if from.display.iter().any(|b| *b < b' ') {
             return Err(AgentError::BadTarget);
@@ -65,37 +65,36 @@ impl Agent {
             to: [b"<", uri.without_headers(), b">"].concat(),
             call_id: self.token(),
             sequence: 1,
-            hops,
+            hops: placement.max_forwards,
         };
-        let contact = self.contact_towards(destination.ip());
-        let (via, key) = self.new_via(destination, Method::Invite);
+        let contact = self.contact_towards(&hop);
+        let (via, key) = self.new_via(&hop, Method::Invite);
         let mut writer = request.write(&via);
         writer.header("Contact", &contact).header("Allow", ALLOW).header("Accept", sdp::CONTENT_TYPE);
         writer.header("User-Agent", &self.config.user_agent);
+        for (name, value) in &placement.headers {
+            writer.header(name, value);
+        }
         let bytes = writer.finish(Some((sdp::CONTENT_TYPE, sdp)));
         let leg_id = LegId(self.new_id());
-        let transaction = self.add_client(ClientTransaction {
-            machine: ClientMachine::Invite(InviteClient::new(now, false)),
-            key,
-            request,
-            via,
-            bytes,
-            destination,
-            purpose: Purpose::Invite { leg: leg_id, acknowledged: Vec::new() },
-        });
+        let machine = ClientMachine::Invite(InviteClient::new(now, hop.transport.is_reliable()));
+        let purpose = Purpose::Invite { leg: leg_id, acknowledged: Vec::new() };
+        let client = ClientTransaction::new(machine, key, request, via, bytes, hop.clone(), purpose);
+        let transaction =
+            self.add_client(ClientTransaction { contact: Some(contact.clone()), ..client.or_by(now, alternatives) });
         let calling = Calling { transaction, heard: false, cancelled: false, early_answer: None };
         let mut leg = Leg::new(Phase::Calling(calling), contact);
         leg.local_sdp = sdp.to_vec();
         leg.deadline = Some(now + limits::SIP_RINGING_MAX);
-        leg.placed_to = Some(destination);
-        self.add_peer(destination.ip());
+        self.add_peer(hop.address.ip());
+        leg.placed_to = Some(hop);
         self.legs.insert(leg_id, leg);
         self.counters.calls_out += 1;
         self.rearm(TimerId::Leg(leg_id));
         Ok(leg_id)
     }
 
-    pub(super) fn handle_response(&mut self, now: Tick, code: u16, response: &Message, core: &CoreFields) {
+    pub(super) fn handle_response(&mut self, now: Tick, hop: &Hop, code: u16, response: &Message, core: &CoreFields) {
         // A response with more than our Via went astray (§8.1.3.3).
         let id = self.client_keys.get(&ClientKey::of(core)).copied();
         let Some(id) = id.filter(|_| response.list(&Name::Via).len() == 1) else {
@@ -103,6 +102,10 @@ impl Agent {
             return;
         };
         let Some(client) = self.clients.get_mut(&id) else { return };
+        // Whatever belongs to this request goes by the connection that the answer came by.
+        if hop.flow.is_some() && hop.is_same_end(&client.hop) {
+            client.hop.flow = hop.flow;
+        }
         let receipt = match &mut client.machine {
             ClientMachine::Invite(machine) => machine.handle_response(now, code),
             ClientMachine::NonInvite(machine) => machine.handle_response(now, code),
@@ -111,7 +114,7 @@ impl Agent {
             // The ACK to a refusal is part of the transaction: same branch, To with the peer's tag (§17.1.1.3).
             let to = response.header(&Name::To).unwrap_or_default().to_vec();
             let ack = DialogRequest { method: Method::Ack, to, hops: HOPS, ..client.request.clone() };
-            Transmit { destination: client.destination, bytes: ack.write(&client.via).finish(None) }
+            Transmit { hop: client.hop.clone(), bytes: ack.write(&client.via).finish(None) }
         });
         let leg = match client.purpose {
             Purpose::Invite { leg, .. } => Some((true, leg)),
@@ -122,8 +125,8 @@ impl Agent {
             self.transmit(ack);
         }
         self.rearm(TimerId::Client(id));
-        if !receipt.deliver {
-            return;
+        if !receipt.deliver || self.is_left_behind(now, id, code) || (code == 503 && self.fail_over(now, id)) {
+            return self.forget_finished(id);
         }
         match leg {
             Some((true, leg)) => match code {
@@ -133,6 +136,14 @@ impl Agent {
             },
             Some((false, leg)) if code >= 200 => self.handle_bye_done(now, leg),
             _ => {}
+        }
+        self.forget_finished(id);
+    }
+
+    /// On streams a final answer ends the transaction at once: nothing is repeated there.
+    fn forget_finished(&mut self, id: u64) {
+        if self.clients.get(&id).is_some_and(|client| client.machine.is_over()) {
+            self.forget_client(id);
         }
     }
 
@@ -164,19 +175,20 @@ impl Agent {
         if acknowledged.len() >= limits::SIP_FORKS_MAX {
             return;
         }
-        let (sequence, peer) = (client.request.sequence, client.destination);
+        let (sequence, peer) = (client.request.sequence, client.hop.clone());
         let mut dialog = Dialog::from_response(response, core, &client.request.uri, peer);
-        let destination = self.next_hop(&dialog);
-        let (via, _) = self.new_via(destination, Method::Ack);
-        let ack = Transmit { destination, bytes: dialog.acknowledge(sequence).write(&via).finish(None) };
+        let hop = self.next_hop(&dialog);
+        let (via, _) = self.new_via(&hop, Method::Ack);
+        let ack = Transmit { hop: hop.clone(), bytes: dialog.acknowledge(sequence).write(&via).finish(None) };
         if let Some(Purpose::Invite { acknowledged, .. }) = self.clients.get_mut(&id).map(|c| &mut c.purpose) {
             acknowledged.push((tag.to_vec(), ack.clone()));
         }
         self.transmit(ack);
-        let Some(Leg { phase: Phase::Calling(calling), .. }) = self.legs.get_mut(&leg_id) else {
-            // A second dialog (fork), or the call was given up: nobody wants this one.
+        let wanted = self.legs.get_mut(&leg_id).filter(|leg| leg.calls_by(id));
+        let Some(Leg { phase: Phase::Calling(calling), .. }) = wanted else {
+            // A second dialog (fork), a hop that was left, or the call was given up: nobody wants this one.
             let bye = dialog.next_request(Method::Bye);
-            return self.send_bye_request(now, bye, destination, None, None);
+            return self.send_bye_request(now, bye, hop, None, None);
         };
         let early = calling.early_answer.take();
         let answer = session_description(response).ok().flatten().or(early);
@@ -234,13 +246,16 @@ impl Agent {
         self.end_leg(now, leg_id, SipEvent::Ended { leg: leg_id, by: EndedBy::Local, reason });
     }
 
-    /// A request of ours got no answer at all.
-    pub(super) fn request_timed_out(&mut self, now: Tick, purpose: Purpose) {
+    /// A request of ours got no answer at all, and has nowhere else to go.
+    pub(super) fn request_failed(&mut self, now: Tick, purpose: Purpose, failure: Failure) {
         match purpose {
             Purpose::Invite { leg, .. } => {
                 let event = match self.legs.get_mut(&leg).and_then(|l| l.hang_up.take()) {
                     Some(HangUp { unanswered: false, reason }) => SipEvent::Ended { leg, by: EndedBy::Local, reason },
-                    _ => refused(leg, 408, "Request Timeout"),
+                    _ => match failure {
+                        Failure::Silence => refused(leg, 408, "Request Timeout"),
+                        Failure::Unreachable => refused(leg, 503, "The next hop cannot be reached"),
+                    },
                 };
                 self.end_leg(now, leg, event);
             }
@@ -265,29 +280,13 @@ impl Agent {
     fn send_cancel(&mut self, now: Tick, leg_id: LegId) {
         let Some(leg) = self.legs.get_mut(&leg_id) else { return };
         let Phase::Calling(calling) = &mut leg.phase else { return };
-        let Some(invite) = self.clients.get(&calling.transaction) else { return };
         if calling.cancelled {
             return;
         }
         calling.cancelled = true;
         leg.deadline = Some(now + GIVE_UP);
-        let request = DialogRequest { method: Method::Cancel, hops: HOPS, ..invite.request.clone() };
-        let (via, destination) = (invite.via.clone(), invite.destination);
-        let key = ClientKey { branch: invite.key.branch.clone(), method: Method::Cancel };
-        let mut writer = request.write(&via);
-        if let Some(reason) = leg.hang_up.as_ref().and_then(|h| h.reason.as_deref()) {
-            writer.header("Reason", reason_value(reason));
-        }
-        let bytes = writer.finish(None);
-        self.add_client(ClientTransaction {
-            machine: ClientMachine::NonInvite(NonInviteClient::new(now, false)),
-            key,
-            request,
-            via,
-            bytes,
-            destination,
-            purpose: Purpose::Cancel,
-        });
+        let (transaction, reason) = (calling.transaction, leg.hang_up.as_ref().and_then(|h| h.reason.clone()));
+        self.send_cancel_of(now, transaction, reason);
         self.rearm(TimerId::Leg(leg_id));
     }
 
@@ -298,7 +297,7 @@ impl Agent {
             return self.cancel_call(now, leg_id, HangUp { reason: None, unanswered: true });
         }
         if let Some(client) = self.forget_client(calling.transaction) {
-            self.request_timed_out(now, client.purpose);
+            self.request_failed(now, client.purpose, Failure::Silence);
         }
     }
 
@@ -316,8 +315,8 @@ impl Agent {
         if let Some(transaction) = reinvite {
             self.respond(now, transaction, 487, "", &[]);
         }
-        let destination = self.next_hop(&dialog);
-        self.send_bye_request(now, request, destination, Some(leg_id), reason);
+        let hop = self.next_hop(&dialog);
+        self.send_bye_request(now, request, hop, Some(leg_id), reason);
         self.rearm(TimerId::Leg(leg_id));
     }
 
@@ -326,48 +325,42 @@ impl Agent {
         let Some(dialog) = self.legs.get_mut(&leg_id).and_then(|leg| leg.dialog.as_mut()) else { return };
         let request = dialog.next_request(Method::Bye);
         let dialog = dialog.clone();
-        let destination = self.next_hop(&dialog);
-        self.send_bye_request(now, request, destination, None, reason);
+        let hop = self.next_hop(&dialog);
+        self.send_bye_request(now, request, hop, None, reason);
     }
 
     fn send_bye_request(
         &mut self,
         now: Tick,
         request: DialogRequest,
-        destination: SocketAddr,
+        hop: Hop,
         leg: Option<LegId>,
         reason: Option<&str>,
     ) {
-        let (via, key) = self.new_via(destination, Method::Bye);
+        let (via, key) = self.new_via(&hop, Method::Bye);
         let mut writer = request.write(&via);
         if let Some(reason) = reason {
             writer.header("Reason", reason_value(reason));
         }
         writer.header("User-Agent", &self.config.user_agent);
         let bytes = writer.finish(None);
-        self.add_client(ClientTransaction {
-            machine: ClientMachine::NonInvite(NonInviteClient::new(now, false)),
-            key,
-            request,
-            via,
-            bytes,
-            destination,
-            purpose: Purpose::Bye(leg),
-        });
+        let machine = ClientMachine::NonInvite(NonInviteClient::new(now, hop.transport.is_reliable()));
+        self.add_client(ClientTransaction::new(machine, key, request, via, bytes, hop, Purpose::Bye(leg)));
     }
 
-    fn new_via(&mut self, destination: SocketAddr, method: Method) -> (Vec<u8>, ClientKey) {
+    pub(super) fn new_via(&mut self, hop: &Hop, method: Method) -> (Vec<u8>, ClientKey) {
         let mut branch = crate::sip::message::MAGIC_COOKIE.to_vec();
         branch.extend_from_slice(&self.token());
-        let mut via = format!("SIP/2.0/UDP {};rport;branch=", self.address_towards(destination.ip())).into_bytes();
+        let mut via =
+            format!("SIP/2.0/{} {};rport;branch=", hop.transport.name(), self.address_towards(hop)).into_bytes();
         via.extend_from_slice(&branch);
         (via, ClientKey { branch, method })
     }
 
     /// Where requests of a dialog go. A peer may send us elsewhere only within the source policy, and not from outside
     /// into the private network or to ourselves.
-    fn next_hop(&self, dialog: &Dialog) -> SocketAddr {
-        let peer = dialog.peer();
+    pub(super) fn next_hop(&self, dialog: &Dialog) -> Hop {
+        let peer = dialog.peer().address;
         dialog.next_hop(|target| {
             let ip = target.ip();
             let inward = is_loopback_or_private(ip) && !is_loopback_or_private(peer.ip());

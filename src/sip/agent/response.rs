@@ -1,7 +1,6 @@
 //! Responses. Purpose: everything that a response repeats from its request, taken once when the request comes.
 
-use std::net::SocketAddr;
-
+use crate::sip::hop::Hop;
 use crate::sip::message::{Address, Message, Name, Via, Writer, reason_phrase};
 
 /// Methods that we take part in.
@@ -10,7 +9,8 @@ pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO";
 /// What a response repeats (RFC 3261 §8.2.6.2, §12.1.1).
 #[derive(Clone, Debug)]
 pub(super) struct ResponseSeed {
-    pub(super) destination: SocketAddr,
+    /// Where the response goes: on a stream by the connection that brought the request (§18.2.2).
+    pub(super) hop: Hop,
     vias: Vec<Vec<u8>>,
     from: Vec<u8>,
     /// With tag once `set_tag` was called or the request had one.
@@ -24,14 +24,14 @@ pub(super) struct ResponseSeed {
 
 impl ResponseSeed {
     /// `None` when the request lacks a field without which no response can be written. The values need not be sound.
-    pub(super) fn of(request: &Message, source: SocketAddr) -> Option<Self> {
+    pub(super) fn of(request: &Message, source: &Hop) -> Option<Self> {
         let raw_vias = request.list(&Name::Via);
         let top = Via::parse(raw_vias.first()?).ok()?;
-        let mut vias = vec![top.stamped(source)];
+        let mut vias = vec![top.stamped(source.address)];
         vias.extend(raw_vias[1..].iter().map(|v| v.to_vec()));
         let to = request.header(&Name::To)?.to_vec();
         Some(Self {
-            destination: top.response_destination(source),
+            hop: Hop { address: top.response_destination(source), ..source.clone() },
             vias,
             from: request.header(&Name::From)?.to_vec(),
             tagged: Address::parse(&to).is_ok_and(|a| a.tag().is_some()),

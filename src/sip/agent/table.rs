@@ -8,11 +8,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use sha2::{Digest, Sha256};
 
 use super::admission::Admission;
+use super::failover::Failure;
 use super::leg::{Leg, Phase, TransactionId};
 use super::response::ResponseSeed;
 use super::{AgentConfig, AgentStatus, LegId, SipEvent, Transmit};
 use crate::limits;
 use crate::sip::dialog::{DialogId, DialogRequest};
+use crate::sip::hop::{Hop, Transport};
 use crate::sip::transaction::{
     ClientKey, Expiry, InviteClient, InviteServer, NonInviteClient, NonInviteServer, ServerKey, State,
 };
@@ -80,7 +82,20 @@ pub(super) struct ClientTransaction {
     pub(super) request: DialogRequest,
     pub(super) via: Vec<u8>,
     pub(super) bytes: Vec<u8>,
-    pub(super) destination: SocketAddr,
+    pub(super) hop: Hop,
+    /// Where else the request may go, in order of preference, should this hop be dead or busy before it has said anything
+    /// (RFC 3263 §4.3).
+    pub(super) alternatives: VecDeque<Hop>,
+    /// When it goes to the next of them, should it have heard nothing.
+    pub(super) give_way: Option<Tick>,
+    /// Our Contact in the request, which names the transport.
+    pub(super) contact: Option<Vec<u8>>,
+    /// A provisional response other than 100 has come.
+    pub(super) heard: bool,
+    /// The request has gone on to another hop: what this one says counts no more.
+    pub(super) left: bool,
+    /// CANCEL has been sent because it was left.
+    pub(super) cancelled: bool,
     pub(super) purpose: Purpose,
 }
 
@@ -90,7 +105,7 @@ pub(super) enum ClientMachine {
     NonInvite(NonInviteClient),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Purpose {
     /// The INVITE of a leg, and the dialogs that answered with 2xx: their tag and ACK.
     Invite { leg: LegId, acknowledged: Vec<(Vec<u8>, Transmit)> },
@@ -140,7 +155,7 @@ impl ClientMachine {
             Self::NonInvite(m) => m.handle_timeout(now),
         }
     }
-    fn poll_timeout(&self) -> Option<Tick> {
+    pub(super) fn poll_timeout(&self) -> Option<Tick> {
         match self {
             Self::Invite(m) => m.poll_timeout(),
             Self::NonInvite(m) => m.poll_timeout(),
@@ -177,7 +192,7 @@ impl Agent {
         }
     }
 
-    /// Next datagram to send, if any.
+    /// Next message to send, if any.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         self.transmits.pop_front()
     }
@@ -255,7 +270,7 @@ impl Agent {
         match server.machine.handle_timeout(now) {
             Expiry::Nothing => {}
             Expiry::Resend => {
-                let transmit = Transmit { destination: server.seed.destination, bytes: server.last.clone() };
+                let transmit = Transmit { hop: server.seed.hop.clone(), bytes: server.last.clone() };
                 self.counters.retransmissions += 1;
                 self.transmit(transmit);
             }
@@ -266,19 +281,17 @@ impl Agent {
 
     fn client_timeout(&mut self, now: Tick, id: TransactionId) {
         let Some(client) = self.clients.get_mut(&id) else { return };
+        if client.patience().is_some_and(|due| due <= now) {
+            return self.lose_patience(now, id);
+        }
         match client.machine.handle_timeout(now) {
             Expiry::Nothing => {}
             Expiry::Resend => {
-                let transmit = Transmit { destination: client.destination, bytes: client.bytes.clone() };
+                let transmit = Transmit { hop: client.hop.clone(), bytes: client.bytes.clone() };
                 self.counters.retransmissions += 1;
                 self.transmit(transmit);
             }
-            Expiry::TimedOut => {
-                let gone = self.forget_client(id);
-                if let Some(client) = gone {
-                    self.request_timed_out(now, client.purpose);
-                }
-            }
+            Expiry::TimedOut => self.client_failed(now, id, Failure::Silence),
             Expiry::Terminated => {
                 self.forget_client(id);
             }
@@ -289,7 +302,7 @@ impl Agent {
     pub(super) fn rearm(&mut self, id: TimerId) {
         let wanted = match id {
             TimerId::Server(id) => self.servers.get(&id).and_then(|s| s.machine.poll_timeout()),
-            TimerId::Client(id) => self.clients.get(&id).and_then(|c| c.machine.poll_timeout()),
+            TimerId::Client(id) => self.clients.get(&id).and_then(ClientTransaction::poll_timeout),
             TimerId::Leg(id) => self.legs.get(&id).and_then(Leg::poll_timeout),
         };
         let armed = self.armed.get(&id).copied();
@@ -351,16 +364,17 @@ impl Agent {
         hexadecimal(&hash.finalize()[..16])
     }
 
-    /// Our address as a peer should see it.
-    pub(super) fn address_towards(&self, peer: IpAddr) -> SocketAddr {
-        let (local, peer) = (self.config.local, peer.to_canonical());
+    /// Our address as a peer should see it on this transport.
+    pub(super) fn address_towards(&self, hop: &Hop) -> SocketAddr {
+        let peer = hop.address.ip().to_canonical();
+        let local = self.config.local_for(hop.transport, peer);
         if peer.is_loopback() && (local.ip().is_unspecified() || local.ip().is_loopback()) {
             let loopback: IpAddr = if peer.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
             let ip = if local.ip().is_loopback() { local.ip() } else { loopback };
             return SocketAddr::new(ip, local.port());
         }
         if let Some(advertised) = self.config.advertised {
-            return advertised;
+            return SocketAddr::new(advertised.ip(), self.config.advertised_port(hop.transport, advertised, local));
         }
         if local.ip().is_unspecified()
             && let Some(ip) = self.config.route_lookup.as_ref().and_then(|look_up| look_up(peer))
@@ -370,9 +384,13 @@ impl Agent {
         local
     }
 
-    /// Our Contact value towards a peer.
-    pub(super) fn contact_towards(&self, peer: IpAddr) -> Vec<u8> {
-        format!("<sip:{}@{}>", self.config.contact_user, self.address_towards(peer)).into_bytes()
+    /// Our Contact value towards a peer, with the transport unless that is UDP, which everybody takes it to be.
+    pub(super) fn contact_towards(&self, hop: &Hop) -> Vec<u8> {
+        let parameter = match hop.transport {
+            Transport::Udp => String::new(),
+            other => format!(";transport={}", other.parameter()),
+        };
+        format!("<sip:{}@{}{parameter}>", self.config.contact_user, self.address_towards(hop)).into_bytes()
     }
 
     /// Whether we have business with this address on our own account.
@@ -420,9 +438,9 @@ impl Agent {
             return false;
         }
         server.last.clone_from(&bytes);
-        let destination = server.seed.destination;
+        let hop = server.seed.hop.clone();
         let over = server.machine.state() == State::Terminated;
-        self.transmit(Transmit { destination, bytes });
+        self.transmit(Transmit { hop, bytes });
         if over {
             self.forget_server(id);
         }
@@ -432,8 +450,8 @@ impl Agent {
 
     pub(super) fn add_client(&mut self, client: ClientTransaction) -> TransactionId {
         let id = self.new_id();
-        self.transmit(Transmit { destination: client.destination, bytes: client.bytes.clone() });
-        self.add_peer(client.destination.ip());
+        self.transmit(Transmit { hop: client.hop.clone(), bytes: client.bytes.clone() });
+        self.add_peer(client.hop.address.ip());
         self.client_keys.insert(client.key.clone(), id);
         self.clients.insert(id, client);
         self.rearm(TimerId::Client(id));
@@ -443,7 +461,7 @@ impl Agent {
     pub(super) fn forget_client(&mut self, id: TransactionId) -> Option<ClientTransaction> {
         let client = self.clients.remove(&id)?;
         self.client_keys.remove(&client.key);
-        self.drop_peer(client.destination.ip());
+        self.drop_peer(client.hop.address.ip());
         self.rearm(TimerId::Client(id));
         Some(client)
     }
@@ -462,7 +480,7 @@ impl Agent {
             self.dialogs.remove(&dialog.id);
         }
         if let Some(peer) = leg.placed_to {
-            self.drop_peer(peer.ip());
+            self.drop_peer(peer.address.ip());
         }
         self.rearm(TimerId::Leg(id));
         self.emit(event);

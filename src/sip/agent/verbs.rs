@@ -161,7 +161,7 @@ impl Agent {
     fn answer_invite(&mut self, now: Tick, leg_id: LegId, transaction: TransactionId, sdp: &[u8]) {
         let bytes = self.dialog_response(leg_id, transaction, 200, Some(sdp));
         let Some(server) = self.servers.get(&transaction) else { return };
-        let (destination, sequence) = (server.seed.destination, server.sequence);
+        let (hop, sequence) = (server.seed.hop.clone(), server.sequence);
         if !self.respond_with(now, transaction, 200, bytes.clone()) {
             return;
         }
@@ -169,13 +169,8 @@ impl Agent {
         leg.phase = Phase::Established;
         leg.deadline = None;
         leg.local_sdp = sdp.to_vec();
-        leg.unacknowledged = Some(Unacknowledged {
-            bytes,
-            destination,
-            sequence,
-            repeat: Repeat::start(now, T2),
-            give_up: now + GIVE_UP,
-        });
+        leg.unacknowledged =
+            Some(Unacknowledged { bytes, hop, sequence, repeat: Repeat::start(now, T2), give_up: now + GIVE_UP });
         self.rearm(TimerId::Leg(leg_id));
     }
 
@@ -190,7 +185,7 @@ impl Agent {
                 return self.end_leg(now, id, SipEvent::Ended { leg: id, by, reason });
             }
             if waiting.repeat.fire(now) {
-                let transmit = super::Transmit { destination: waiting.destination, bytes: waiting.bytes.clone() };
+                let transmit = super::Transmit { hop: waiting.hop.clone(), bytes: waiting.bytes.clone() };
                 self.counters.retransmissions += 1;
                 self.transmit(transmit);
                 return;

@@ -4,6 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::parse::Malformed;
+use crate::sip::hop::Transport;
 
 /// URI scheme.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -81,18 +82,38 @@ impl Uri {
     /// Whether a URI parameter is there (name without value is enough), such as `lr`.
     #[must_use]
     pub fn has_param(&self, name: &str) -> bool {
+        self.param(name).is_some()
+    }
+
+    /// A URI parameter's value, empty when it has none; `None` when the parameter is not there.
+    #[must_use]
+    pub fn param(&self, name: &str) -> Option<&[u8]> {
         let params = self.tail.split(|&b| b == b'?').next().unwrap_or_default();
-        params.split(|&b| b == b';').any(|param| {
-            let key = param.split(|&b| b == b'=').next().unwrap_or_default();
-            key.eq_ignore_ascii_case(name.as_bytes())
+        params.split(|&b| b == b';').find_map(|param| {
+            let mut parts = param.splitn(2, |&b| b == b'=');
+            let key = parts.next().unwrap_or_default();
+            key.eq_ignore_ascii_case(name.as_bytes()).then(|| parts.next().unwrap_or_default())
         })
     }
 
-    /// The socket address when the host is an address literal; port 5060 unless written.
+    /// The transport that the URI asks for: its parameter, or TLS for `sips:`; `None` when it does not say, or one that we
+    /// do not have (RFC 3263 §4.1).
+    #[must_use]
+    pub fn transport(&self) -> Option<Transport> {
+        let asked = self.param("transport").and_then(Transport::of_name);
+        match (self.scheme, asked) {
+            (Scheme::Sips, None | Some(Transport::Tcp | Transport::Tls)) => Some(Transport::Tls),
+            (Scheme::Sips, Some(Transport::Udp)) => None,
+            (_, asked) => asked,
+        }
+    }
+
+    /// The socket address when the host is an address literal, with the port of the scheme and transport unless written.
     #[must_use]
     pub fn socket_address(&self) -> Option<SocketAddr> {
         let address: IpAddr = self.host.parse().ok()?;
-        Some(SocketAddr::new(address, self.port.unwrap_or(5060)))
+        let port = self.transport().unwrap_or(Transport::Udp).default_port();
+        Some(SocketAddr::new(address, self.port.unwrap_or(port)))
     }
 
     /// The URI as a Request-URI of a strict router (RFC 3261 §12.2.1.1): without headers.

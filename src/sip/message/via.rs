@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::address::{Param, find_param, parse_params};
 use super::parse::Malformed;
 use super::uri::parse_host_port;
+use crate::sip::hop::Hop;
 
 /// Branches that start with it are unique (RFC 3261 §8.1.1.7).
 pub const MAGIC_COOKIE: &[u8] = b"z9hG4bK";
@@ -54,14 +55,15 @@ impl Via {
     }
 
     /// Where the response to a request that came from `source` goes: always to the source's address; to its port when
-    /// the client asked for that (`rport`), else to the port of sent-by. `maddr` is not obeyed: it would let anybody
-    /// aim our answers at a third party.
+    /// the client asked for that (`rport`), else to the port of sent-by. On a stream that is where a new connection goes
+    /// once the request's own is gone (RFC 3261 §18.2.2). `maddr` is not obeyed: it would let anybody aim our answers at a
+    /// third party.
     #[must_use]
-    pub fn response_destination(&self, source: SocketAddr) -> SocketAddr {
-        if find_param(&self.params, "rport").is_some() {
-            source
+    pub fn response_destination(&self, source: &Hop) -> SocketAddr {
+        if find_param(&self.params, "rport").is_some() && !source.transport.is_reliable() {
+            source.address
         } else {
-            SocketAddr::new(source.ip(), self.port.unwrap_or(5060))
+            SocketAddr::new(source.address.ip(), self.port.unwrap_or(source.transport.default_port()))
         }
     }
 
@@ -123,13 +125,13 @@ mod tests {
         let source: SocketAddr = "203.0.113.9:33000".parse().unwrap();
         let plain =
             Via::parse(b"SIP/2.0/UDP 10.1.1.1:5080;branch=z9hG4bKa;maddr=198.51.100.1;received=1.2.3.4").unwrap();
-        assert_eq!(plain.response_destination(source).to_string(), "203.0.113.9:5080");
+        assert_eq!(plain.response_destination(&Hop::udp(source)).to_string(), "203.0.113.9:5080");
         assert_eq!(
             plain.stamped(source),
             b"SIP/2.0/UDP 10.1.1.1:5080;branch=z9hG4bKa;maddr=198.51.100.1;received=203.0.113.9"
         );
         let rport = Via::parse(b"SIP/2.0/UDP 10.1.1.1:5080;rport;branch=z9hG4bKa").unwrap();
-        assert_eq!(rport.response_destination(source), source);
+        assert_eq!(rport.response_destination(&Hop::udp(source)), source);
         assert_eq!(
             rport.stamped(source),
             b"SIP/2.0/UDP 10.1.1.1:5080;branch=z9hG4bKa;received=203.0.113.9;rport=33000"

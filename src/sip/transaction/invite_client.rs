@@ -62,6 +62,11 @@ impl InviteClient {
         }
     }
 
+    /// Nobody waits for this hop any more; late responses are still known as such.
+    pub const fn stop_repeating(&mut self) {
+        self.repeat = None;
+    }
+
     /// Time passed.
     pub fn handle_timeout(&mut self, now: Tick) -> Expiry {
         if self.deadline.is_some_and(|d| d <= now) {

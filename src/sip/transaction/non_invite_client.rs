@@ -56,6 +56,11 @@ impl NonInviteClient {
         if self.repeat.as_mut().is_some_and(|r| r.fire(now)) { Expiry::Resend } else { Expiry::Nothing }
     }
 
+    /// Nobody waits for this hop any more; late responses are still known as such.
+    pub const fn stop_repeating(&mut self) {
+        self.repeat = None;
+    }
+
     /// When to call `handle_timeout`.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Tick> {

@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::AttachedSubnets;
+use super::handle::{Command, SipHandle};
 use crate::limits;
-use crate::sip::agent::{Agent, AgentConfig, AgentError, AgentStatus, LegId, RandomSource, SipEvent};
-use crate::sip::dialog::HOPS;
+use crate::sip::agent::{Agent, AgentConfig, RandomSource, SipEvent, Transmit};
+use crate::sip::hop::Transport;
 use crate::time::Tick;
 
 /// Class selector 3, "signalling" in most telephone networks (RFC 2474, RFC 4594 §3): upper six bits of the octet.
@@ -59,70 +60,12 @@ pub enum UdpError {
     },
 }
 
-/// Why a command failed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum SipError {
-    /// The agent refused it.
-    #[error(transparent)]
-    Agent(#[from] AgentError),
-    /// The transport has been shut down.
-    #[error("SIP is shut down")]
-    Closed,
-}
-
 /// A running agent on a UDP socket.
 #[derive(Debug)]
 pub struct UdpTransport {
     handle: SipHandle,
     events: mpsc::Receiver<SipEvent>,
     task: JoinHandle<()>,
-}
-
-/// Gives commands to the agent; cheap to clone.
-#[derive(Clone, Debug)]
-pub struct SipHandle {
-    commands: mpsc::Sender<Command>,
-    local: SocketAddr,
-}
-
-/// A call to place.
-#[derive(Clone, Debug)]
-pub struct Placement {
-    /// `sip:user@host[:port]`.
-    pub target: String,
-    /// Where the INVITE goes.
-    pub destination: SocketAddr,
-    /// A URI or `"Name" <URI>`.
-    pub from: String,
-    /// Our offer.
-    pub sdp: Vec<u8>,
-    /// Max-Forwards.
-    pub hops: u8,
-}
-
-/// Told the leg of a placed call before anything can happen on it; must not block.
-struct Adopt(Box<dyn FnOnce(LegId) + Send>);
-
-impl std::fmt::Debug for Adopt {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Adopt")
-    }
-}
-
-type Outcome = oneshot::Sender<Result<(), AgentError>>;
-
-#[derive(Debug)]
-enum Command {
-    Progress(LegId, u16, Option<Vec<u8>>, Outcome),
-    Accept(LegId, Vec<u8>, Outcome),
-    Reject { leg: LegId, code: u16, reason: String, headers: Vec<(String, String)>, outcome: Outcome },
-    HangUp(LegId, Option<String>, Outcome),
-    AnswerReinvite(LegId, Vec<u8>, Outcome),
-    Refresh(LegId, Outcome),
-    Invite { placement: Placement, adopt: Adopt, outcome: oneshot::Sender<Result<LegId, AgentError>> },
-    Status(oneshot::Sender<AgentStatus>),
-    Drain(bool),
-    Close(Duration),
 }
 
 impl UdpTransport {
@@ -138,7 +81,7 @@ impl UdpTransport {
         let (event_sender, events) = mpsc::channel(limits::SIP_EVENTS_MAX);
         let driver = Driver { socket, agent, clock: config.clock, events: event_sender, closing: None };
         let task = tokio::spawn(driver.run(command_receiver));
-        Ok(Self { handle: SipHandle { commands, local }, events, task })
+        Ok(Self { handle: SipHandle::new(commands, local), events, task })
     }
 
     /// The usual configuration for a bound address: system randomness, kernel routes, and requests heard from loopback
@@ -180,132 +123,6 @@ impl UdpTransport {
     #[must_use]
     pub fn into_parts(self) -> (SipHandle, mpsc::Receiver<SipEvent>, JoinHandle<()>) {
         (self.handle, self.events, self.task)
-    }
-}
-
-impl SipHandle {
-    /// The address that was bound.
-    #[must_use]
-    pub const fn local(&self) -> SocketAddr {
-        self.local
-    }
-
-    async fn ask<T>(&self, make: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, SipError> {
-        let (outcome, answer) = oneshot::channel();
-        self.commands.send(make(outcome)).await.map_err(|_| SipError::Closed)?;
-        answer.await.map_err(|_| SipError::Closed)
-    }
-
-    /// [`Agent::ring`].
-    ///
-    /// # Errors
-    /// [`SipError`].
-    pub async fn ring(&self, leg: LegId) -> Result<(), SipError> {
-        self.progress(leg, 180, None).await
-    }
-
-    /// [`Agent::progress`].
-    ///
-    /// # Errors
-    /// [`SipError`].
-    pub async fn progress(&self, leg: LegId, code: u16, sdp: Option<Vec<u8>>) -> Result<(), SipError> {
-        Ok(self.ask(|outcome| Command::Progress(leg, code, sdp, outcome)).await??)
-    }
-
-    /// [`Agent::accept`].
-    ///
-    /// # Errors
-    /// [`SipError`].
-    pub async fn accept(&self, leg: LegId, sdp: Vec<u8>) -> Result<(), SipError> {
-        Ok(self.ask(|outcome| Command::Accept(leg, sdp, outcome)).await??)
-    }
-
-    /// [`Agent::reject`].
-    ///
-    /// # Errors
-    /// [`SipError`].
-    pub async fn reject(&self, leg: LegId, code: u16, reason: &str, extra: &[(&str, &str)]) -> Result<(), SipError> {
-        let reason = reason.to_owned();
-        let headers = extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Ok(self.ask(|outcome| Command::Reject { leg, code, reason, headers, outcome }).await??)
-    }
-
-    /// [`Agent::hang_up`].
-    ///
-    /// # Errors
-    /// [`SipError`].
-    pub async fn hang_up(&self, leg: LegId, reason: Option<&str>) -> Result<(), SipError> {
-        let reason = reason.map(str::to_owned);
-        Ok(self.ask(|outcome| Command::HangUp(leg, reason, outcome)).await??)
-    }
-
-    /// [`Agent::answer_reinvite`].
-    ///
-    /// # Errors
-    /// [`SipError`].
-    pub async fn answer_reinvite(&self, leg: LegId, sdp: Vec<u8>) -> Result<(), SipError> {
-        Ok(self.ask(|outcome| Command::AnswerReinvite(leg, sdp, outcome)).await??)
-    }
-
-    /// [`Agent::refresh`].
-    ///
-    /// # Errors
-    /// [`SipError`].
-    pub async fn refresh(&self, leg: LegId) -> Result<(), SipError> {
-        Ok(self.ask(|outcome| Command::Refresh(leg, outcome)).await??)
-    }
-
-    /// [`Agent::invite`].
-    ///
-    /// # Errors
-    /// [`SipError`].
-    pub async fn invite(
-        &self,
-        target: &str,
-        destination: SocketAddr,
-        from: &str,
-        sdp: Vec<u8>,
-    ) -> Result<LegId, SipError> {
-        let placement = Placement { target: target.to_owned(), destination, from: from.to_owned(), sdp, hops: HOPS };
-        self.place(placement, |_| ()).await
-    }
-
-    /// [`Agent::invite_within`]; `adopt` hears the leg before the INVITE leaves, so that no event of it can be missed.
-    ///
-    /// # Errors
-    /// [`SipError`].
-    pub async fn place(
-        &self,
-        placement: Placement,
-        adopt: impl FnOnce(LegId) + Send + 'static,
-    ) -> Result<LegId, SipError> {
-        let adopt = Adopt(Box::new(adopt));
-        Ok(self.ask(|outcome| Command::Invite { placement, adopt, outcome }).await??)
-    }
-
-    /// [`Agent::status`].
-    ///
-    /// # Errors
-    /// [`SipError::Closed`].
-    pub async fn status(&self) -> Result<AgentStatus, SipError> {
-        self.ask(Command::Status).await
-    }
-
-    /// [`Agent::set_draining`].
-    ///
-    /// # Errors
-    /// [`SipError::Closed`].
-    pub async fn set_draining(&self, draining: bool) -> Result<(), SipError> {
-        self.commands.send(Command::Drain(draining)).await.map_err(|_| SipError::Closed)
-    }
-
-    /// Refuses new calls and ends the task once no leg is left and every BYE is answered, or after `linger`. Hang up the
-    /// calls first.
-    ///
-    /// # Errors
-    /// [`SipError::Closed`] when it is closed already.
-    pub async fn close(&self, linger: Duration) -> Result<(), SipError> {
-        self.commands.send(Command::Close(linger)).await.map_err(|_| SipError::Closed)
     }
 }
 
@@ -380,8 +197,13 @@ impl Driver {
     /// Sends what waits and hands out events as far as there is room.
     async fn flush(&mut self) {
         while let Some(transmit) = self.agent.poll_transmit() {
-            if let Err(error) = self.socket.send_to(&transmit.bytes, transmit.destination).await {
-                tracing::debug!(destination = %transmit.destination, %error, "SIP send");
+            let Transmit { hop, bytes } = transmit;
+            if hop.transport != Transport::Udp {
+                self.agent.handle_transport_failed((self.clock)(), &hop);
+                continue;
+            }
+            if let Err(error) = self.socket.send_to(&bytes, hop.address).await {
+                tracing::debug!(%hop, %error, "SIP send");
             }
         }
         while let Ok(permit) = self.events.try_reserve() {
@@ -392,41 +214,14 @@ impl Driver {
 
     fn obey(&mut self, command: Command) {
         let now = (self.clock)();
-        let agent = &mut self.agent;
         match command {
-            Command::Progress(leg, code, sdp, outcome) => {
-                answer(outcome, agent.progress(now, leg, code, sdp.as_deref()));
-            }
-            Command::Accept(leg, sdp, outcome) => answer(outcome, agent.accept(now, leg, &sdp)),
-            Command::Reject { leg, code, reason, headers, outcome } => {
-                let headers: Vec<_> = headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-                answer(outcome, agent.reject(now, leg, code, &reason, &headers));
-            }
-            Command::HangUp(leg, reason, outcome) => answer(outcome, agent.hang_up(now, leg, reason.as_deref())),
-            Command::AnswerReinvite(leg, sdp, outcome) => answer(outcome, agent.answer_reinvite(now, leg, &sdp)),
-            Command::Refresh(leg, outcome) => answer(outcome, agent.refresh(now, leg)),
-            Command::Invite { placement, adopt, outcome } => {
-                let Placement { target, destination, from, sdp, hops } = placement;
-                let placed = agent.invite_within(now, &target, destination, &from, &sdp, hops);
-                // Datagrams leave after this.
-                if let Ok(leg) = placed {
-                    (adopt.0)(leg);
-                }
-                answer(outcome, placed);
-            }
-            Command::Status(outcome) => answer(outcome, agent.status()),
-            Command::Drain(draining) => agent.set_draining(draining),
+            Command::Do(verb) => (verb.0)(&mut self.agent, now),
             Command::Close(linger) => {
-                agent.set_draining(true);
+                self.agent.set_draining(true);
                 self.closing = Some(now + linger);
             }
         }
     }
-}
-
-/// Whoever asked may have gone away meanwhile; the outcome is then of no interest.
-fn answer<T>(outcome: oneshot::Sender<T>, value: T) {
-    let _gone = outcome.send(value).is_err();
 }
 
 fn bind(config: &UdpConfig) -> io::Result<(UdpSocket, SocketAddr)> {

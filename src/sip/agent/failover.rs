@@ -1,0 +1,300 @@
+//! The next hop, when one is dead or busy (RFC 3263 §4.3, RFC 3261 §8.1.3.1). Purpose: a request that has alternatives goes
+//! on to the next as soon as its hop fails, says 503, or says nothing for a while; without any it fails at once where the
+//! transport knows better than a timer. Invariants: what has said more than 100 is never left; a hop that was left and
+//! speaks up late is cancelled, or acknowledged and hung up, so that nobody's phone rings for nothing. Deliberately absent:
+//! finding the hops, and remembering which were dead (both are the transport's).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::leg::{Leg, Phase, TransactionId};
+use super::table::{ClientMachine, ClientTransaction, Purpose, TimerId};
+use super::verbs::reason_value;
+use super::{Agent, LegId};
+use crate::limits;
+use crate::sip::dialog::{DialogRequest, HOPS};
+use crate::sip::hop::Hop;
+use crate::sip::message::Method;
+use crate::sip::transaction::{ClientKey, InviteClient, NonInviteClient, State};
+use crate::time::Tick;
+
+/// A call to place.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Placement {
+    /// `sip:user@host[:port]`: the Request-URI.
+    pub target: String,
+    /// Where the INVITE goes, in order of preference; at least one, at most [`limits::SIP_HOPS_MAX`] count.
+    pub hops: Vec<Hop>,
+    /// A URI or `"Name" <URI>`.
+    pub from: String,
+    /// Our offer.
+    pub sdp: Vec<u8>,
+    /// Max-Forwards.
+    pub max_forwards: u8,
+    /// Further header fields, name and value.
+    pub headers: Vec<(String, String)>,
+    /// Whose credentials answer a challenge of the peer; `None` = nobody's: a challenge is a refusal.
+    pub account: Option<Arc<str>>,
+}
+
+/// Why a client transaction failed without an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Failure {
+    /// Nothing came (408).
+    Silence,
+    /// The hop could not be reached (503).
+    Unreachable,
+}
+
+impl Placement {
+    /// A call to one hop that begins here.
+    #[must_use]
+    pub fn new(target: &str, hop: Hop, from: &str, sdp: Vec<u8>) -> Self {
+        Self {
+            target: target.to_owned(),
+            hops: vec![hop],
+            from: from.to_owned(),
+            sdp,
+            max_forwards: HOPS,
+            headers: Vec::new(),
+            account: None,
+        }
+    }
+}
+
+impl ClientTransaction {
+    /// A request to one hop. `via` is its Via value as it stands in `bytes`.
+    pub(super) const fn new(
+        machine: ClientMachine,
+        key: ClientKey,
+        request: DialogRequest,
+        via: Vec<u8>,
+        bytes: Vec<u8>,
+        hop: Hop,
+        purpose: Purpose,
+    ) -> Self {
+        let alternatives = VecDeque::new();
+        let (give_way, contact, heard, left, cancelled) = (None, None, false, false, false);
+        Self {
+            machine,
+            key,
+            request,
+            via,
+            bytes,
+            hop,
+            purpose,
+            alternatives,
+            give_way,
+            contact,
+            heard,
+            left,
+            cancelled,
+        }
+    }
+
+    /// With further hops, should the first be dead or busy.
+    pub(super) fn or_by(self, now: Tick, alternatives: VecDeque<Hop>) -> Self {
+        Self { alternatives, give_way: Some(now + limits::SIP_FAILOVER_AFTER), ..self }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Tick> {
+        [self.machine.poll_timeout(), self.patience()].into_iter().flatten().min()
+    }
+
+    /// When to try the next hop, if there is one and this has not said anything.
+    pub(super) fn patience(&self) -> Option<Tick> {
+        self.give_way.filter(|_| !self.alternatives.is_empty() && self.machine.is_unheard())
+    }
+}
+
+impl ClientMachine {
+    /// A machine for a request that is being sent now.
+    fn again(&self, now: Tick, hop: &Hop) -> Self {
+        let reliable = hop.transport.is_reliable();
+        match self {
+            Self::Invite(_) => Self::Invite(InviteClient::new(now, reliable)),
+            Self::NonInvite(_) => Self::NonInvite(NonInviteClient::new(now, reliable)),
+        }
+    }
+
+    /// Whether nothing at all has been heard.
+    pub(super) fn is_unheard(&self) -> bool {
+        matches!(self.state(), State::Calling | State::Trying)
+    }
+
+    /// Whether nothing more can come of it.
+    pub(super) fn is_over(&self) -> bool {
+        self.state() == State::Terminated
+    }
+
+    const fn state(&self) -> State {
+        match self {
+            Self::Invite(machine) => machine.state(),
+            Self::NonInvite(machine) => machine.state(),
+        }
+    }
+
+    const fn stop_repeating(&mut self) {
+        match self {
+            Self::Invite(machine) => machine.stop_repeating(),
+            Self::NonInvite(machine) => machine.stop_repeating(),
+        }
+    }
+}
+
+impl Agent {
+    /// Nothing can be sent to this hop, or its connection (when it has one) is gone. Requests to it that have not been
+    /// answered at all go on to their next hop, or fail as if refused with 503 (§8.1.3.1); what has been answered
+    /// provisionally waits for the rest, which may come by another connection.
+    pub fn handle_transport_failed(&mut self, now: Tick, hop: &Hop) {
+        let concerned = |client: &ClientTransaction| {
+            let same_end = client.hop.is_same_end(hop);
+            let same = match (client.hop.flow, hop.flow) {
+                (Some(ours), Some(gone)) => ours == gone,
+                (None, _) | (_, None) => same_end,
+            };
+            same && client.machine.is_unheard()
+        };
+        let mut failed: Vec<_> = self.clients.iter().filter(|(_, c)| concerned(c)).map(|(id, _)| *id).collect();
+        failed.sort_unstable();
+        for id in failed {
+            self.client_failed(now, id, Failure::Unreachable);
+        }
+    }
+
+    /// A request got no answer at all.
+    pub(super) fn client_failed(&mut self, now: Tick, id: TransactionId, failure: Failure) {
+        let went_on = self.fail_over(now, id);
+        let Some(client) = self.forget_client(id) else { return };
+        if !went_on && !client.left {
+            self.request_failed(now, client.purpose, failure);
+        }
+    }
+
+    /// The hop has been silent for long enough. What was sent may still be answered, so its transaction stays.
+    pub(super) fn lose_patience(&mut self, now: Tick, id: TransactionId) {
+        if !self.fail_over(now, id)
+            && let Some(client) = self.clients.get_mut(&id)
+        {
+            client.give_way = None; // the call was given up meanwhile: nobody else is to be asked
+        }
+    }
+
+    /// Sends the request to its next hop, identical but for the branch and what names the transport; `false` = there is
+    /// none, or the answer of this hop counts.
+    pub(super) fn fail_over(&mut self, now: Tick, id: TransactionId) -> bool {
+        let Some(client) = self.clients.get(&id) else { return false };
+        if client.left || client.heard || client.alternatives.is_empty() {
+            return false;
+        }
+        if let Purpose::Invite { leg, .. } = &client.purpose
+            && !self.legs.get(leg).is_some_and(|leg| leg.calls_by(id) && leg.hang_up.is_none())
+        {
+            return false;
+        }
+        let method = client.request.method.clone();
+        let mut alternatives = client.alternatives.clone();
+        let Some(hop) = alternatives.pop_front() else { return false };
+        let (via, key) = self.new_via(&hop, method);
+        let Some(client) = self.clients.get_mut(&id) else { return false };
+        client.left = true;
+        client.alternatives = VecDeque::new();
+        client.machine.stop_repeating();
+        let (purpose, request, machine) =
+            (client.purpose.clone(), client.request.clone(), client.machine.again(now, &hop));
+        let (old_via, old_contact, old_bytes) = (client.via.clone(), client.contact.clone(), client.bytes.clone());
+        let contact = old_contact.as_ref().map(|_| self.contact_towards(&hop));
+        let mut bytes = replaced(&old_bytes, b"Via", &old_via, &via);
+        if let (Some(old), Some(new)) = (&old_contact, &contact) {
+            bytes = replaced(&bytes, b"Contact", old, new);
+        }
+        self.rearm(TimerId::Client(id));
+        self.counters.failovers += 1;
+        let leg = match &purpose {
+            Purpose::Invite { leg, .. } => Some(*leg),
+            _ => None,
+        };
+        let next = ClientTransaction::new(machine, key, request, via, bytes, hop.clone(), purpose);
+        let next = self.add_client(ClientTransaction { contact: contact.clone(), ..next.or_by(now, alternatives) });
+        if let Some(leg) = leg {
+            self.leg_goes_on(leg, next, &hop, contact);
+        }
+        true
+    }
+
+    fn leg_goes_on(&mut self, leg_id: LegId, next: TransactionId, hop: &Hop, contact: Option<Vec<u8>>) {
+        let Some(leg) = self.legs.get_mut(&leg_id) else { return };
+        if let Phase::Calling(calling) = &mut leg.phase {
+            (calling.transaction, calling.heard) = (next, false);
+        }
+        if let Some(contact) = contact {
+            leg.contact = contact;
+        }
+        let before = leg.placed_to.replace(hop.clone());
+        self.add_peer(hop.address.ip());
+        if let Some(before) = before {
+            self.drop_peer(before.address.ip());
+        }
+    }
+
+    /// Whether a response comes from a hop that was left and needs no more attention: one that rings is cancelled.
+    pub(super) fn is_left_behind(&mut self, now: Tick, id: TransactionId, code: u16) -> bool {
+        let Some(client) = self.clients.get_mut(&id) else { return true };
+        client.heard |= (101..200).contains(&code);
+        if !client.left {
+            return false;
+        }
+        let is_invite = matches!(client.machine, ClientMachine::Invite(_));
+        // A late 2xx makes a dialog, which is acknowledged and ended as that of a fork.
+        if is_invite && (200..300).contains(&code) {
+            return false;
+        }
+        if is_invite && code < 200 && !client.cancelled {
+            client.cancelled = true;
+            self.send_cancel_of(now, id, None);
+        }
+        true
+    }
+
+    /// CANCEL for an INVITE of ours (§9.1).
+    pub(super) fn send_cancel_of(&mut self, now: Tick, id: TransactionId, reason: Option<String>) {
+        let Some(invite) = self.clients.get(&id) else { return };
+        let request = DialogRequest { method: Method::Cancel, hops: HOPS, ..invite.request.clone() };
+        let (via, hop) = (invite.via.clone(), invite.hop.clone());
+        let key = ClientKey { branch: invite.key.branch.clone(), method: Method::Cancel };
+        let mut writer = request.write(&via);
+        if let Some(reason) = reason {
+            writer.header("Reason", reason_value(&reason));
+        }
+        let bytes = writer.finish(None);
+        let machine = ClientMachine::NonInvite(NonInviteClient::new(now, hop.transport.is_reliable()));
+        self.add_client(ClientTransaction::new(machine, key, request, via, bytes, hop, Purpose::Cancel));
+    }
+}
+
+impl Leg {
+    /// Whether this transaction is the one that the call hangs on.
+    pub(super) const fn calls_by(&self, id: TransactionId) -> bool {
+        matches!(&self.phase, Phase::Calling(calling) if calling.transaction == id)
+    }
+}
+
+/// The message with one value of a header field put in place of another; ours is written `Name: value` on a line.
+fn replaced(message: &[u8], name: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
+    let line = [b"\r\n", name, b": ", old, b"\r\n"].concat();
+    let Some(at) = message.windows(line.len()).position(|w| w == line) else { return message.to_vec() };
+    [&message[..at], b"\r\n", name, b": ", new, &message[at + line.len() - 2..]].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_is_replaced_and_the_rest_is_left() {
+        let message = b"INVITE sip:a@h SIP/2.0\r\nVia: old\r\nX: Via: old\r\n\r\nVia: old\r\n";
+        let after = replaced(message, b"Via", b"old", b"newer");
+        assert_eq!(after, b"INVITE sip:a@h SIP/2.0\r\nVia: newer\r\nX: Via: old\r\n\r\nVia: old\r\n");
+        assert_eq!(replaced(message, b"Via", b"none", b"x"), message);
+    }
+}
