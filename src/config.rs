@@ -3,10 +3,20 @@
 //! Invariant: a `Config` that exists is usable; every refusal names the key and what to write instead.
 //! Deliberately absent: bounds that protect the daemon from its input (`limits`), and reading at run time.
 
+mod current;
+mod groups;
+mod hours;
 mod http;
+mod numbers;
+mod routes;
 mod speech;
 
+pub use current::{Current, Reloaded};
+pub use groups::{Group, Strategy};
+pub use hours::Hours;
 pub use http::Http;
+pub use numbers::{NumberForm, Numbers};
+pub use routes::{Called, Route};
 pub(crate) use speech::is_near;
 pub use speech::{EngineChoice, KeyError, Provider, Providers, Secret, Speech, Vad, phones};
 
@@ -74,6 +84,10 @@ pub struct Config {
     pub apps: Apps,
     /// Call recording.
     pub recording: Recording,
+    /// How numbers are written here.
+    pub numbers: Numbers,
+    /// Telephones that ring together.
+    pub groups: Vec<Group>,
     /// Which number reaches which app, first match wins; `*` matches everything.
     pub routes: Vec<Route>,
     /// Agents that answer.
@@ -334,6 +348,10 @@ pub enum App {
     Play(PathBuf),
     /// It rings until the control API answers it, and does what that orders.
     Manual,
+    /// The telephones of a group, by its name.
+    Group(String),
+    /// The caller leaves a message; with this greeting, or the usual one.
+    Message(Option<String>),
 }
 
 impl fmt::Display for App {
@@ -346,6 +364,9 @@ impl fmt::Display for App {
             Self::Tone(signal) => write!(f, "tone:{signal}"),
             Self::Play(file) => write!(f, "play:{}", file.display()),
             Self::Manual => f.write_str("manual"),
+            Self::Group(name) => write!(f, "group:{name}"),
+            Self::Message(None) => f.write_str("message"),
+            Self::Message(Some(greeting)) => write!(f, "message:{greeting}"),
         }
     }
 }
@@ -371,6 +392,11 @@ impl App {
         match text.split_once(':') {
             None if text == "echo" => Ok(Self::Echo),
             None if text == "manual" => Ok(Self::Manual),
+            Some(("group", name)) if !name.is_empty() => Ok(Self::Group(name.to_owned())),
+            None if text == "message" => Ok(Self::Message(None)),
+            Some(("message", greeting)) if (1..=500).contains(&greeting.trim().len()) => {
+                Ok(Self::Message(Some(greeting.trim().to_owned())))
+            }
             Some(("agent", name)) if !name.is_empty() => Ok(Self::Agent(name.to_owned())),
             Some(("bridge", uri)) => BridgeTarget::parse(uri).map(Self::Bridge),
             None if text == "tone" => Ok(Self::Tone(Signal::default())),
@@ -379,24 +405,10 @@ impl App {
             }
             Some(("play", file)) if !file.is_empty() => Ok(Self::Play(PathBuf::from(file))),
             _ => Err(format!(
-                "{text:?} is no app; write \"echo\", \"agent:NAME\", \"bridge:URI\", \"tone\", \"tone:NAME\", \"play:FILE\" or \"manual\""
+                "{text:?} is no app; write \"echo\", \"agent:NAME\", \"bridge:URI\", \"tone\", \"tone:NAME\", \"play:FILE\", \"group:NAME\", \"message\" or \"manual\""
             )),
         }
     }
-}
-
-/// One entry of `[[routes]]`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Route {
-    /// User part of the Request-URI; `*` for any.
-    #[serde(rename = "match")]
-    pub number: String,
-    /// What answers.
-    pub app: App,
-    /// Record these calls, given `[recording] enabled`.
-    #[serde(default)]
-    pub record: bool,
 }
 
 /// One entry of `[[agents]]`.
@@ -585,46 +597,25 @@ impl Config {
             self.agents.push(Agent::named("grace"));
         }
         if self.routes.is_empty() {
-            self.routes.push(Route { number: "echo".to_owned(), app: App::Echo, record: false });
-            self.routes.push(Route {
-                number: "*".to_owned(),
-                app: App::Agent(self.agents[0].name.clone()),
-                record: false,
-            });
+            self.routes.push(Route::to("echo", App::Echo));
+            self.routes.push(Route::to("*", App::Agent(self.agents[0].name.clone())));
         }
-        for route in &self.routes {
-            if let App::Agent(name) = &route.app
-                && !self.agents.iter().any(|a| &a.name == name)
-            {
-                return value(
-                    "routes.app",
-                    format!("agent:{name} is not among [[agents]]; add it or correct the name"),
-                );
-            }
-        }
+        self.numbers.check()?;
+        self.groups.iter().try_for_each(Group::check)?;
+        self.routes.iter().try_for_each(|route| route.check(&self))?;
         Ok(self)
     }
 
-    /// What answers a call to `number`; `None` when no route matches (404).
+    /// Whether a call by `route` is recorded.
     #[must_use]
-    pub fn route(&self, number: &str) -> Option<&App> {
-        self.matching(number).map(|r| &r.app)
-    }
-
-    /// Whether a call to `number` is recorded.
-    #[must_use]
-    pub fn records(&self, number: &str) -> bool {
-        self.recording.enabled && self.matching(number).is_some_and(|r| r.record)
+    pub fn records(&self, route: &Route) -> bool {
+        self.recording.enabled && route.record
     }
 
     /// Whether callers of that agent are asked before they are recorded.
     #[must_use]
     pub fn asks_consent(&self, agent: &str) -> bool {
         self.agents.iter().any(|a| a.name == agent && a.consent == ConsentChoice::Ask)
-    }
-
-    fn matching(&self, number: &str) -> Option<&Route> {
-        self.routes.iter().find(|r| r.number == "*" || r.number == number)
     }
 }
 
@@ -727,7 +718,8 @@ mod tests {
             "[[routes]]\nmatch = \"1\"\napp = \"echo\"\nrecord = true\n[[routes]]\nmatch = \"*\"\napp = \"echo\"";
         let records = |text: &str| {
             let config = parse(text, &[]).unwrap();
-            (config.records("1"), config.records("2"))
+            let records = |number| config.records(config.find_route(&Called::number(number)).unwrap());
+            (records("1"), records("2"))
         };
         assert_eq!(records(""), (false, false));
         assert_eq!(records("[recording]\nenabled = true"), (false, false));

@@ -124,6 +124,20 @@ pub const RINGING_MAX: Duration = Duration::from_secs(180);
 pub const CALL_HEADERS_MAX: usize = 16;
 /// Octets of one of them.
 pub const CALL_HEADER_MAX: usize = 512;
+/// Telephones of one group.
+pub const GROUP_MEMBERS_MAX: usize = 16;
+/// Calls whose SIP messages are kept.
+pub const LADDER_CALLS_MAX: usize = 500;
+/// Messages kept of one call.
+pub const LADDER_MESSAGES_MAX: usize = 64;
+/// Octets kept of one message.
+pub const LADDER_MESSAGE_MAX: usize = 4096;
+/// Longest message that a caller leaves.
+pub const MESSAGE_MAX: Duration = Duration::from_secs(180);
+/// Octets of its text.
+pub const MESSAGE_TEXT_MAX: usize = 8192;
+/// Share of a media worker's time beyond which no new call is taken, so that those that are up do not suffer.
+pub const MEDIA_BUSY_MAX: f64 = 0.85;
 /// Orders waiting for the player.
 pub const PLAYER_ORDERS_MAX: usize = 1024;
 /// Longest audio file, played or dialled with: 28.8 MB in memory.

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 /// Wrong tokens that one source may send at once.
@@ -30,7 +30,7 @@ const OPEN: [&str; 5] = ["/", "/page.css", "/page.js", "/health/live", "/health/
 #[derive(Debug, Default)]
 pub struct Access {
     /// SHA-256 of the token.
-    token: Option<[u8; 32]>,
+    token: Option<RwLock<[u8; 32]>>,
     guesses: Mutex<Guesses>,
 }
 
@@ -44,13 +44,20 @@ impl Access {
     /// Whoever bears `token`.
     #[must_use]
     pub fn by_token(token: &str) -> Self {
-        Self { token: Some(Sha256::digest(token).into()), guesses: Mutex::default() }
+        Self { token: Some(RwLock::new(Sha256::digest(token).into())), guesses: Mutex::default() }
     }
 
     /// Whether a token is needed.
     #[must_use]
     pub const fn is_guarded(&self) -> bool {
         self.token.is_some()
+    }
+
+    /// Another token from now on. `false`: none was needed so far, which only a restart changes.
+    pub fn replace(&self, token: &str) -> bool {
+        let Some(held) = &self.token else { return false };
+        *held.write().unwrap_or_else(PoisonError::into_inner) = Sha256::digest(token).into();
+        true
     }
 
     fn check(&self, headers: &HeaderMap, from: IpAddr, now: Tick) -> Result<(), Denied> {
@@ -61,7 +68,8 @@ impl Access {
         if let Some(wait) = guesses.wait(from, now) {
             return Err(Denied::TooMany(wait));
         }
-        if equal(token, &Sha256::digest(given).into()) {
+        let token = *token.read().unwrap_or_else(PoisonError::into_inner);
+        if equal(&token, &Sha256::digest(given).into()) {
             return Ok(());
         }
         guesses.handle_wrong(from, now);
@@ -207,6 +215,9 @@ mod tests {
             assert_eq!(check(good), Ok(()), "{good}");
         }
         assert_eq!(Access::open().check(&HeaderMap::new(), from, at(0)), Ok(()));
+        assert!(access.replace("another-token-of-ours") && !Access::open().replace("x"));
+        assert_eq!(check("Bearer 0123456789abcdef"), Err(Denied::Wrong));
+        assert_eq!(check("Bearer another-token-of-ours"), Ok(()));
     }
 
     #[test]

@@ -4,7 +4,10 @@
 use super::access::Access;
 use super::problem::Problem;
 use super::state::AppState;
-use super::{access, apps, builds, calls, conversations, events, health, metrics, page, recordings, steer, stream};
+use super::{
+    access, apps, builds, calls, conversations, events, health, ladder, messages, metrics, page, recordings, reload,
+    steer, stream,
+};
 use crate::limits::HTTP_BODY_MAX;
 use crate::pipeline::deploy::is_local_host;
 use crate::telemetry::metric;
@@ -55,6 +58,8 @@ pub const ROUTES: &[Route] = &[
     row("GET", "/v1/calls/{id}/events", || get(events::of_call)),
     row("POST", "/v1/calls/{id}/hangup", || post(steer::hang_up)),
     row("POST", "/v1/calls/{id}/hold", || post(steer::hold)),
+    row("GET", "/v1/calls/{id}/ladder", || get(ladder::text)),
+    row("GET", "/v1/calls/{id}/ladder.pcap", || get(ladder::pcap)),
     row("POST", "/v1/calls/{id}/play", || post(steer::play)),
     row("GET", "/v1/calls/{id}/recording", || get(recordings::sound)),
     row("POST", "/v1/calls/{id}/recording/pause", || post(recordings::pause)),
@@ -64,6 +69,8 @@ pub const ROUTES: &[Route] = &[
     row("POST", "/v1/calls/{id}/transfer", || post(steer::transfer)),
     row("GET", "/v1/conversations/{id}", || get(conversations::one)),
     row("GET", "/v1/events", || get(events::stream)),
+    row("GET", "/v1/messages", || get(messages::list)),
+    row("POST", "/v1/reload", || post(reload::reload)),
 ];
 
 /// The API over `state`.

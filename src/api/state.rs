@@ -7,16 +7,18 @@ use crate::call::outgoing::{NotPlaced, Wish};
 use crate::call::registry::NotPaused;
 use crate::call::steer::{Order, OrderError, Outcome};
 use crate::call::transfer::Transfer;
+use crate::config::Reloaded;
 use crate::id::CallId;
 use crate::limits::{EVENT_STREAMS_MAX, SPEECH_STREAMS_MAX};
 use crate::pipeline::Pipeline;
+use crate::sip::ladder::Ladder;
 use crate::speech::{SpeechError, SpeechStream};
 use crate::store::{Direction, Store};
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
 
 /// One call that is up now.
@@ -73,6 +75,9 @@ pub trait CallControl: Send + Sync {
 /// Opens ears for audio that a client sends; with an agent's name, or for the first agent.
 pub type OpenStream = dyn Fn(Option<&str>) -> Result<SpeechStream, SpeechError> + Send + Sync;
 
+/// Puts the configuration file in force as far as that goes; waits for the disk. Error: nothing has changed, and why.
+pub type Reload = dyn Fn() -> Result<Reloaded, String> + Send + Sync;
+
 /// Shared by all handlers; cheap to clone.
 #[derive(Clone)]
 pub struct AppState {
@@ -92,6 +97,10 @@ pub struct AppState {
     pub data: PathBuf,
     /// Ears; `None` where nothing hears.
     pub speech: Option<Arc<OpenStream>>,
+    /// SIP messages of the last calls.
+    pub ladder: Arc<Mutex<Ladder>>,
+    /// Reads the configuration again; `None` where there is none.
+    pub reload: Option<Arc<Reload>>,
     /// Who may ask.
     pub access: Arc<Access>,
     /// Room for event streams.
@@ -123,6 +132,8 @@ impl AppState {
             live_calls,
             data,
             speech: None,
+            ladder: Arc::default(),
+            reload: None,
             access: Arc::default(),
             streams,
             listeners,
@@ -133,6 +144,20 @@ impl AppState {
     #[must_use]
     pub fn guarded(mut self, access: Arc<Access>) -> Self {
         self.access = access;
+        self
+    }
+
+    /// The same with the SIP messages that are kept there.
+    #[must_use]
+    pub fn watching(mut self, ladder: Arc<Mutex<Ladder>>) -> Self {
+        self.ladder = ladder;
+        self
+    }
+
+    /// The same with a configuration that can be read again.
+    #[must_use]
+    pub fn reloading(mut self, reload: Arc<Reload>) -> Self {
+        self.reload = Some(reload);
         self
     }
 

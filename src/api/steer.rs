@@ -7,7 +7,7 @@
 
 use super::problem::{Problem, read};
 use super::state::AppState;
-use crate::call::outgoing::{NotPlaced, Wish};
+use crate::call::outgoing::{NotPlaced, OnMachine, Wish};
 use crate::call::player::Source;
 use crate::call::room::RoomId;
 use crate::call::steer::{After, Order, OrderError, Outcome, samples};
@@ -118,8 +118,17 @@ struct Placing {
     app: Option<String>,
     agent: Option<String>,
     timeout_s: Option<u64>,
+    on_machine: Option<MachineChoice>,
     #[serde(default)]
     headers: Map<String, Value>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum MachineChoice {
+    GoOn,
+    HangUp,
+    WaitForBeep,
 }
 
 impl Placing {
@@ -139,7 +148,13 @@ impl Placing {
         }
         let details = (!headers.is_empty())
             .then(|| json!({"headers": headers.iter().cloned().collect::<std::collections::BTreeMap<_, _>>()}));
-        Ok(Wish { to: self.to, from: self.from, app, ringing: ringing(self.timeout_s)?, headers, details })
+        let on_machine = self.on_machine.map(|choice| match choice {
+            MachineChoice::GoOn => OnMachine::GoOn,
+            MachineChoice::HangUp => OnMachine::HangUp,
+            MachineChoice::WaitForBeep => OnMachine::WaitForBeep,
+        });
+        let ringing = ringing(self.timeout_s)?;
+        Ok(Wish { to: self.to, from: self.from, app, ringing, on_machine, headers, details, ..Wish::default() })
     }
 }
 

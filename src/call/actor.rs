@@ -4,24 +4,25 @@
 //! refused; whatever was taken (port, media session, speech lane, seat in the registry) is given back on every path out,
 //! a panic included; no call outlasts `limits::CALL_MAX`; the record is written once more at the end, with class and reason. Deliberately absent: decisions about the
 //! conversation (`machine`), SIP messages (`sip::agent`), audio (`media`, `speech`). What is ordered from outside is in `orders`,
-//! the wait for an answer by hand in `offered`; calls that we place begin in `outgoing`.
+//! the wait for an answer by hand in `offered`, the way from an INVITE to who answers it in `routing`; calls that we place begin in `outgoing`.
 
+mod group;
 mod offered;
 mod orders;
+mod routing;
 
-use super::bridge;
 use super::exchange::{CallAction, CallInput, Mark};
 use super::lease::Ports;
 use super::media_leg::{MediaLeg, NoMedia, Offered};
+use super::message::{self, MessageTaker};
 use super::operator::Operator;
 use super::player::{Player, Seat, Source};
 use super::record::{CallEnd, EndClass};
 use super::recording;
 use super::registry::{CallEvent, Registry};
 use super::room::Rooms;
-use super::steer::{OrderError, Outcome};
 use super::talk::{Answer, Talk};
-use crate::config::{App, Config};
+use crate::config::{App, Config, Current};
 use crate::conversation::Failure;
 use crate::id::{CallId, Generation};
 use crate::limits::CALL_MAX;
@@ -51,8 +52,8 @@ const RETRY_AFTER_S: &str = "5";
 /// The planes that every call works with.
 #[derive(Debug)]
 pub struct Planes {
-    /// Configuration.
-    pub config: Config,
+    /// Configuration; [`Planes::config`] is what is in force.
+    pub settings: Current,
     /// Signalling.
     pub sip: SipHandle,
     /// Ears and mouth. Dropped before the media plane, whose bells it listens to.
@@ -75,6 +76,19 @@ pub struct Planes {
     pub marks: Arc<Marks>,
     /// Calls of this moment.
     pub registry: Registry,
+}
+
+impl Planes {
+    /// What is in force now; a call that looks twice may see two.
+    #[must_use]
+    pub fn config(&self) -> Arc<Config> {
+        self.settings.get()
+    }
+
+    /// The agent whose voice speaks where nobody talks.
+    pub(super) fn first_agent(&self) -> String {
+        self.config().agents.first().map_or_else(String::new, |agent| agent.name.clone())
+    }
 }
 
 /// What the INVITE said.
@@ -138,10 +152,11 @@ pub async fn run(planes: Arc<Planes>, call: CallId, invitation: Invitation, mail
         caller: invitation.from.clone(),
         callee: invitation.number.clone(),
         source: invitation.source.to_string(),
+        details: Some(serde_json::json!({"sip_call_ids": [invitation.sip_call_id]})),
         ..CallRecord::begun(call.to_string(), Direction::Inbound, clock::wall())
     };
     info!(%call, from = %invitation.from, number = %invitation.number, sip_call_id = %invitation.sip_call_id, "call offered");
-    let end = survive(&planes, call, live(&planes, call, &invitation, mailbox, &mut record)).await;
+    let end = survive(&planes, call, routing::live(&planes, call, &invitation, mailbox, &mut record)).await;
     conclude(&planes, call, record, end);
 }
 
@@ -191,63 +206,17 @@ pub(super) async fn playable(planes: &Planes, app: &App) -> Result<Option<Source
                 Err(why) => Err(Refusal::new(480, "Temporarily Unavailable", why)),
             }
         }
-        App::Echo | App::Agent(_) | App::Bridge(_) | App::Manual => Ok(None),
+        App::Echo | App::Agent(_) | App::Bridge(_) | App::Manual | App::Message(_) | App::Group(_) => Ok(None),
     }
 }
 
-async fn live(
-    planes: &Arc<Planes>,
-    call: CallId,
-    invitation: &Invitation,
-    mut mailbox: mpsc::Receiver<CallEvent>,
-    record: &mut CallRecord,
-) -> CallEnd {
-    let outcome = match planes.config.route(&invitation.number).cloned() {
-        None => Err(Refusal::new(404, "Not Found", format!("no route for {:?}", invitation.number))),
-        Some(app) => {
-            record.app = app.to_string();
-            keep(planes.store.calls().record(record.clone()), "the call's record");
-            let (app, asked) = match app {
-                App::Manual => match offered::answered(planes, call, invitation, &mut mailbox).await {
-                    Ok((app, asked)) => (app, Some(asked)),
-                    Err(end) => return end,
-                },
-                app => (app, None),
-            };
-            record.app = app.to_string();
-            match &app {
-                App::Bridge(target) => {
-                    if let Some(asked) = asked {
-                        asked.answer(Ok(Outcome::Done));
-                    }
-                    bridge::serve(planes, call, invitation, target, mailbox, record).await
-                }
-                _ => match Actor::answer(Arc::clone(planes), call, invitation, &app, mailbox, record).await {
-                    Ok(actor) => {
-                        if let Some(asked) = asked {
-                            asked.answer(Ok(Outcome::Done));
-                        }
-                        Ok(actor.serve(record).await)
-                    }
-                    Err(refusal) => {
-                        if let Some(asked) = asked {
-                            asked.answer(Err(OrderError::Unavailable(refusal.why.clone())));
-                        }
-                        Err(refusal)
-                    }
-                },
-            }
-        }
-    };
-    match outcome {
-        Ok(end) => end,
-        Err(refusal) => {
-            warn!(%call, code = refusal.code, why = %refusal.why, "call refused");
-            let extra: &[(&str, &str)] = if refusal.retry { &[("Retry-After", RETRY_AFTER_S)] } else { &[] };
-            told(planes.sip.reject(invitation.leg, refusal.code, refusal.phrase, extra).await);
-            CallEnd::new(EndClass::Refused, format!("{} {}: {}", refusal.code, refusal.phrase, refusal.why))
-                .with_code(refusal.code)
-        }
+/// Writes down under which Call-ID the messages of another leg of the call are found.
+pub(super) async fn note_leg(planes: &Planes, leg: LegId, record: &mut CallRecord) {
+    let Ok(Some(id)) = planes.sip.with(move |agent, _| agent.call_id(leg)).await else { return };
+    let details = record.details.get_or_insert_with(|| serde_json::json!({}));
+    match details.get_mut("sip_call_ids").and_then(serde_json::Value::as_array_mut) {
+        Some(ids) => ids.push(id.into()),
+        None => details["sip_call_ids"] = serde_json::json!([id]),
     }
 }
 
@@ -276,6 +245,8 @@ pub(super) struct Voices {
     operator: Option<Operator>,
     /// What the caller is played, where nobody talks.
     seat: Option<Seat>,
+    /// Takes a message after this greeting.
+    taker: Option<(String, MessageTaker)>,
 }
 
 impl Voices {
@@ -293,9 +264,13 @@ impl Voices {
             (App::Agent(name), _, Some(ends)) => {
                 voices.talk = Some(Talk::begin(planes, call, name, peer, recorded, ends)?);
             }
-            (App::Manual, _, Some(ends)) => {
-                let agent = planes.config.agents.first().map_or("", |agent| agent.name.as_str());
-                voices.operator = Some(Operator::begin(planes, call, agent, ends, Generation(0))?);
+            (App::Manual | App::Message(_), _, Some(ends)) => {
+                let agent = planes.first_agent();
+                voices.operator = Some(Operator::begin(planes, call, &agent, ends, Generation(0))?);
+                if let App::Message(greeting) = app {
+                    let greeting = greeting.clone().unwrap_or_else(|| message::GREETING.to_owned());
+                    voices.taker = Some((greeting, MessageTaker::default()));
+                }
             }
             (_, Some(source), Some(ends)) => {
                 voices.seat = Some(planes.player.seat(call, source, ends).map_err(|e| e.to_string())?);
@@ -303,6 +278,44 @@ impl Voices {
             _ => {}
         }
         Ok(voices)
+    }
+}
+
+/// Nothing is recorded before the other side has agreed, where it is to be asked.
+fn mind_consent(planes: &Planes, app: &App, media: &mut MediaLeg) {
+    if matches!(app, App::Agent(name) if planes.config().asks_consent(name)) {
+        media.consent_to_recording(false);
+    }
+}
+
+/// Everything that a call needs to be answered with.
+struct Prepared {
+    media: MediaLeg,
+    voices: Voices,
+    sdp: Vec<u8>,
+}
+
+impl Prepared {
+    /// Takes it. Error: the call cannot be answered by this app.
+    async fn of(
+        planes: &Planes,
+        call: CallId,
+        invitation: &Invitation,
+        app: &App,
+        record: bool,
+    ) -> Result<Self, Refusal> {
+        let unavailable = |why: String| Refusal::new(503, "Service Unavailable", why);
+        let source = playable(planes, app).await?;
+        // A message is to be heard again.
+        let recording = recording::begin(planes, call, record || matches!(app, App::Message(_)));
+        let offered = Offered { offer: invitation.offer.as_deref(), source: invitation.source };
+        let (mut media, ends, sdp) = MediaLeg::open(planes, call, app, offered, recording).map_err(Refusal::from)?;
+        let recorded = media.is_recorded();
+        let voices =
+            Voices::begin(planes, call, (app, source), &invitation.from, recorded, ends).map_err(unavailable)?;
+        mind_consent(planes, app, &mut media);
+        media.start(planes).map_err(unavailable)?;
+        Ok(Self { media, voices, sdp })
     }
 }
 
@@ -330,33 +343,25 @@ pub(super) struct Actor {
 }
 
 impl Actor {
-    /// Takes everything that the call needs, then sends 200.
+    /// Sends 200 with what was prepared.
     async fn answer(
-        planes: Arc<Planes>,
+        planes: &Arc<Planes>,
         call: CallId,
-        invitation: &Invitation,
-        app: &App,
+        leg: LegId,
+        prepared: Prepared,
         mailbox: mpsc::Receiver<CallEvent>,
         record: &mut CallRecord,
-    ) -> Result<Self, Refusal> {
-        let source = playable(&planes, app).await?;
-        let recording = recording::begin(&planes, call, &invitation.number);
-        let offered = Offered { offer: invitation.offer.as_deref(), source: invitation.source };
-        let (media, ends, sdp) = MediaLeg::open(&planes, call, app, offered, recording).map_err(Refusal::from)?;
-        let recorded = media.is_recorded();
-        let voices = Voices::begin(&planes, call, (app, source), &invitation.from, recorded, ends)
-            .map_err(|why| Refusal::new(503, "Service Unavailable", why))?;
-        let mut actor = Self::new(planes, call, invitation.leg, media, voices, mailbox);
-        actor.mind_consent(app);
-        actor.media.start(&actor.planes).map_err(|why| Refusal::new(503, "Service Unavailable", why))?;
-        let accepted = actor.planes.sip.accept(actor.leg, sdp).await;
+    ) -> Self {
+        let Prepared { media, voices, sdp } = prepared;
+        let mut actor = Self::new(Arc::clone(planes), call, leg, media, voices, mailbox);
+        let accepted = actor.planes.sip.accept(leg, sdp).await;
         if accepted.is_ok() {
             actor.note_answer(record);
         }
         // A caller who gave up meanwhile is in the mailbox already.
         told(accepted);
         actor.begin(record);
-        Ok(actor)
+        actor
     }
 
     /// An answered call that we placed. Its session has begun.
@@ -370,7 +375,7 @@ impl Actor {
     ) -> Self {
         let mut actor = Self::new(planes, call, leg, media, voices, mailbox);
         actor.outgoing = true;
-        actor.mind_consent(app);
+        mind_consent(&actor.planes, app, &mut actor.media);
         actor.note_answer(record);
         actor.begin(record);
         // Our ACK has been sent.
@@ -404,13 +409,6 @@ impl Actor {
         }
     }
 
-    /// Nothing is recorded before the other side has agreed, where it is to be asked.
-    fn mind_consent(&mut self, app: &App) {
-        if matches!(app, App::Agent(name) if self.planes.config.asks_consent(name)) {
-            self.media.consent_to_recording(false);
-        }
-    }
-
     fn note_answer(&mut self, record: &mut CallRecord) {
         self.media.handle_answer();
         record.answered = Some(clock::wall());
@@ -432,6 +430,7 @@ impl Actor {
             self.step().await;
         }
         self.tell(CallInput::Over);
+        self.write_message(record).await;
         let end = self.end.take().unwrap_or_else(|| CallEnd::new(EndClass::Failed, "ended without a reason"));
         if !self.signalled {
             told(self.planes.sip.hang_up(self.leg, Some(&end.reason)).await);
@@ -503,12 +502,22 @@ impl Actor {
     }
 
     async fn step_without_talk(&mut self) {
+        let taker = self.voices.taker.as_ref().and_then(|(_, taker)| taker.poll_timeout());
+        let pause = self.voices.operator.as_ref().and_then(Operator::poll_timeout);
+        let due = [taker, pause].into_iter().flatten().min().map(|at| at.since(clock::monotonic()));
         tokio::select! {
             biased;
             event = self.mailbox.recv() => self.handle_mail(event).await,
             () = tokio::time::sleep_until(self.latest_end) => self.end = Some(too_long()),
             present = orders::present(&mut self.stay) => self.handle_present(present).await,
             Some(event) = orders::heard(&mut self.voices.operator) => self.handle_heard(event),
+            () = sleep_for(due) => {}
+        }
+        if let Some(operator) = &mut self.voices.operator {
+            operator.handle_timeout(clock::monotonic());
+        }
+        if self.voices.taker.as_ref().is_some_and(|(_, taker)| taker.is_over(clock::monotonic())) {
+            self.end.get_or_insert_with(|| CallEnd::new(EndClass::AgentHungUp, "the message is over"));
         }
     }
 
@@ -531,6 +540,10 @@ impl Actor {
     }
 
     async fn handle_sip(&mut self, event: SipEvent) {
+        if event.leg() != self.leg {
+            // Of somebody who was called before us and did not take the call.
+            return;
+        }
         match event {
             SipEvent::Confirmed { answer, .. } => match self.media.confirm(&self.planes, answer.as_deref()) {
                 Ok(first) => {
@@ -630,6 +643,7 @@ impl Actor {
 
     /// The caller is there to hear it.
     fn play(&mut self) {
+        self.ask_for_message();
         if let Some(Err(full)) = self.voices.seat.as_mut().map(Seat::begin) {
             self.end = Some(CallEnd::new(EndClass::Failed, full.to_string()));
         }

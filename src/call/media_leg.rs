@@ -103,7 +103,7 @@ impl MediaLeg {
         offered: Offered<'_>,
         recording: Option<(Tap, Control)>,
     ) -> Result<(Self, Option<SpeechEnds>, Vec<u8>), NoMedia> {
-        let mut leg = Self::reserve(planes, call, offered.source, preference(&planes.config))?;
+        let mut leg = Self::reserve(planes, call, offered.source, preference(&planes.config()))?;
         leg.record(recording);
         let description = leg.answer(offered.offer)?;
         let role = match app {
@@ -433,12 +433,12 @@ fn remote(agreed: &Negotiated) -> Option<SocketAddr> {
 
 /// The address that the peer can send media to.
 fn local_address(planes: &Planes, peer: SocketAddr) -> Result<IpAddr, NoMedia> {
-    if let Some(public) = planes.config.sip.public_address
+    if let Some(public) = planes.config().sip.public_address
         && !peer.ip().is_loopback()
     {
         return Ok(public);
     }
-    if let Some(address) = planes.config.rtp.address.filter(|a| !a.is_unspecified()) {
+    if let Some(address) = planes.config().rtp.address.filter(|a| !a.is_unspecified()) {
         return Ok(address);
     }
     local_address_towards(peer.ip()).map_err(|e| NoMedia::NoCapacity(format!("no route to {peer}: {e}")))

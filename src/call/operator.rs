@@ -7,7 +7,9 @@ use crate::id::{CallId, Generation, UtteranceId};
 use crate::limits::CALL_EVENTS_MAX;
 use crate::media::{MediaCommand, SpeechEnds};
 use crate::speech::{SpeechEvent, SpeechLane};
+use crate::time::Tick;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tracing::warn;
 
@@ -20,7 +22,12 @@ pub(super) struct Operator {
     /// The last utterance that has been heard.
     heard: u32,
     waiting: Vec<Heard>,
+    /// When the other side was last heard, in an utterance that has not been ended.
+    voiced: Option<Tick>,
 }
+
+/// Silence that ends an utterance: nobody waits for an answer here, so nobody is cut off.
+const PAUSE: Duration = Duration::from_millis(1200);
 
 impl Operator {
     /// Speaks with the voice of `agent`, or of the first one. What was flushed before `generation` stays so.
@@ -34,7 +41,7 @@ impl Operator {
         let (events, speech) = mpsc::channel(CALL_EVENTS_MAX);
         let lane = planes.speech.attach(call, agent, ends, events).map_err(|e| e.to_string())?;
         lane.flush(generation);
-        Ok(Self { lane, speech, generation, utterances: 0, heard: 0, waiting: Vec::new() })
+        Ok(Self { lane, speech, generation, utterances: 0, heard: 0, waiting: Vec::new(), voiced: None })
     }
 
     pub(super) fn say(&mut self, text: String) -> UtteranceId {
@@ -47,6 +54,24 @@ impl Operator {
         let utterance = self.next();
         self.lane.play(utterance, pcm);
         utterance
+    }
+
+    /// The other side's voice was heard.
+    pub(super) fn handle_voice(&mut self, now: Tick) {
+        self.voiced = Some(now);
+    }
+
+    /// When [`Self::handle_timeout`] is due.
+    pub(super) fn poll_timeout(&self) -> Option<Tick> {
+        self.voiced.map(|voiced| voiced + PAUSE)
+    }
+
+    /// Who has paused is understood.
+    pub(super) fn handle_timeout(&mut self, now: Tick) {
+        if self.poll_timeout().is_some_and(|due| due <= now) {
+            self.voiced = None;
+            self.lane.finalize();
+        }
     }
 
     /// Tells when everything that was asked before has been heard.

@@ -3,20 +3,22 @@
 //! however it ends; what was taken is given back; a call to ourselves is not placed. Deliberately absent: the second leg of a
 //! bridged call (`bridge`), what is talked (`actor`).
 
-use super::actor::{Actor, Admitted, Planes, Voices, conclude, keep, playable, survive, told};
-use super::bridge::place::{Destination, leads_back, our_identity};
+use super::actor::{Actor, Admitted, Planes, Voices, conclude, keep, note_leg, playable, survive, told};
+use super::bridge::place::{Destination, identity, leads_back, our_identity};
+use super::machine_detection::Verdict;
 use super::media_leg::{MediaLeg, NoMedia, preference};
 use super::record::{CallEnd, EndClass};
 use super::registry::{CallEvent, CallState, LiveCall, NotAdmitted};
 use super::steer::{Order, OrderError, Outcome};
 use crate::config::{App, BridgeTarget};
 use crate::id::CallId;
-use crate::media::Role;
+use crate::limits::MEDIA_BUSY_MAX;
 use crate::media::coders::SPEECH_RATE;
+use crate::media::{Role, SpeechEnds};
 use crate::os::clock;
-use crate::sip::agent::{EndedBy, LegId, SipEvent};
+use crate::sip::agent::{EndedBy, LegId, Placement, SipEvent};
 use crate::sip::dialog::HOPS;
-use crate::sip::transport::Placement;
+use crate::sip::hop::Hop;
 use crate::store::{CallRecord, Direction, EventKind};
 use serde_json::json;
 use std::sync::Arc;
@@ -31,14 +33,44 @@ pub struct Wish {
     pub to: String,
     /// Whom the other side sees calling: a URI or `"Name" <URI>`; our own address unless said.
     pub from: Option<String>,
+    /// The caller for whom it is placed, From as written: name and number are passed on.
+    pub on_behalf: Option<String>,
     /// What is on our end.
     pub app: App,
     /// How long it may ring.
     pub ringing: Duration,
+    /// What to do where a machine answers; `None`: nobody listens whether one does.
+    pub on_machine: Option<OnMachine>,
     /// Fields that the INVITE carries.
     pub headers: Vec<(String, String)>,
     /// Recorded with the call.
     pub details: Option<serde_json::Value>,
+}
+
+impl Default for Wish {
+    fn default() -> Self {
+        Self {
+            to: String::new(),
+            from: None,
+            on_behalf: None,
+            app: App::Manual,
+            ringing: Duration::from_secs(30),
+            on_machine: None,
+            headers: Vec::new(),
+            details: None,
+        }
+    }
+}
+
+/// What becomes of a call that a machine answers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OnMachine {
+    /// It goes on; an event has said who answered.
+    GoOn,
+    /// It ends.
+    HangUp,
+    /// It goes on after the beep.
+    WaitForBeep,
 }
 
 /// Why a call is not placed.
@@ -72,13 +104,13 @@ pub fn start(
         NotPlaced::Wrong(format!("{:?} is no address to call: write sip:USER@HOST or sip:USER@HOST:PORT", wish.to))
     })?;
     let destination = Destination::of(&target, "").map_err(NotPlaced::Wrong)?;
-    if let App::Bridge(_) = &wish.app {
+    if let App::Bridge(_) | App::Group(_) | App::Message(_) = &wish.app {
         return Err(NotPlaced::Wrong(
             "a call is placed for an agent, a tone, a file, an echo or manual; to join two, bridge them".to_owned(),
         ));
     }
     if let App::Agent(name) = &wish.app
-        && !planes.config.agents.iter().any(|agent| agent.name == *name)
+        && !planes.config().agents.iter().any(|agent| agent.name == *name)
     {
         return Err(NotPlaced::Wrong(format!("agent:{name} is not among [[agents]]")));
     }
@@ -95,6 +127,9 @@ pub fn start(
         app: wish.app.to_string(),
         conversation_id: None,
     };
+    if planes.media.least_busy() > MEDIA_BUSY_MAX {
+        return Err(NotAdmitted::Busy.into());
+    }
     let mailbox = planes.registry.admit_outgoing(live.clone())?;
     let planes = Arc::clone(planes);
     tokio::spawn(async move {
@@ -154,27 +189,31 @@ async fn live(
         Err(refusal) => return failed(480, refusal.why),
     };
     let address = match destination.clone().resolve(planes.sip.local().is_ipv4()).await {
-        Ok(address) if leads_back(address, planes.sip.local(), planes.config.sip.public_address) => {
+        Ok(address) if leads_back(address, planes.sip.local(), planes.config().sip.public_address) => {
             return failed(482, format!("{address} is this daemon"));
         }
         Ok(address) => address,
         Err(why) => return failed(502, why),
     };
     record.source = address.to_string();
-    let ours = preference(&planes.config);
+    let ours = preference(&planes.config());
     let mut media = match MediaLeg::reserve(planes, call, address, ours.clone()) {
         Ok(media) => media,
         Err(error) => return no_media(error),
     };
-    let from = wish.from.clone().unwrap_or_else(|| our_identity(media.local().address));
+    let host = media.local().address;
+    let on_behalf = wish.on_behalf.as_ref().map(|from| identity(from, host));
+    let from = wish.from.clone().or(on_behalf).unwrap_or_else(|| our_identity(host));
     record.caller.clone_from(&from);
     keep(planes.store.calls().record(record.clone()), "the call's record");
     let placement = Placement {
         target: destination.uri.clone(),
-        destination: address,
+        hops: vec![Hop::udp(address)],
         from,
         sdp: media.offer(ours.codecs()),
-        hops: HOPS,
+        max_forwards: HOPS,
+        headers: wish.headers.clone(),
+        account: None,
     };
     let adopting = Arc::clone(planes);
     let placed = planes.sip.place(placement, move |leg| {
@@ -184,6 +223,7 @@ async fn live(
         Ok(leg) => leg,
         Err(error) => return failed(503, error.to_string()),
     };
+    note_leg(planes, leg, record).await;
     let answer = match ring(planes, call, leg, wish, &mut mailbox).await {
         Ok(answer) => answer,
         Err(end) => return end,
@@ -191,17 +231,32 @@ async fn live(
     let begun = media.accept_answer(&answer).and_then(|()| {
         let role = if wish.app == App::Echo { Role::Echo } else { Role::Speech };
         let ends = media.prepare(role, SPEECH_RATE)?;
-        let voices = Voices::begin(planes, call, (&wish.app, source), &format!("<{}>", wish.to), false, ends);
-        let voices = voices.map_err(NoMedia::NoCapacity)?;
         media.start(planes).map_err(NoMedia::NoCapacity)?;
         // Our ACK has been sent already.
         media.confirm(planes, None).map_err(NoMedia::BadOffer)?;
-        Ok(voices)
+        Ok(ends)
     });
-    let voices = match begun {
+    let ends = match (begun, wish.on_machine) {
+        (Ok(Some(ends)), Some(on_machine)) => {
+            match who_answers(planes, call, (leg, on_machine), ends, &mut mailbox).await {
+                Ok(ends) => Ok(Some(ends)),
+                Err(end) => {
+                    media.close(planes);
+                    return end;
+                }
+            }
+        }
+        (begun, _) => begun,
+    };
+    let voices = ends.and_then(|ends| {
+        let voices = Voices::begin(planes, call, (&wish.app, source), &format!("<{}>", wish.to), false, ends);
+        voices.map_err(NoMedia::NoCapacity)
+    });
+    let voices = match voices {
         Ok(voices) => voices,
         Err(error) => {
             let end = no_media(error);
+            media.close(planes);
             told(planes.sip.hang_up(leg, Some(&end.reason)).await);
             return end;
         }
@@ -271,6 +326,60 @@ async fn ring(
             }
         }
     }
+}
+
+/// Listens whether a person or a machine has answered. Error: how the call ended; the other side knows.
+async fn who_answers(
+    planes: &Planes,
+    call: CallId,
+    (leg, on_machine): (LegId, OnMachine),
+    ends: SpeechEnds,
+    mailbox: &mut mpsc::Receiver<CallEvent>,
+) -> Result<SpeechEnds, CallEnd> {
+    let wait_for_beep = on_machine == OnMachine::WaitForBeep;
+    let mut listening = planes.rooms.detect(ends, wait_for_beep);
+    let mut verdicts: u32 = 0;
+    let end = loop {
+        tokio::select! {
+            biased;
+            event = mailbox.recv() => match event {
+                Some(CallEvent::Sip(SipEvent::Ended { by, reason, .. })) => {
+                    let class = if by == EndedBy::Remote { EndClass::CalleeHungUp } else { EndClass::SignallingTimeout };
+                    return Err(CallEnd::new(class, reason.unwrap_or_else(|| "BYE".to_owned())));
+                }
+                Some(CallEvent::Order(ordered)) => match &ordered.order {
+                    Order::HangUp { reason, .. } => {
+                        let why = reason.clone().unwrap_or_else(|| "ended from outside".to_owned());
+                        ordered.answer(Ok(Outcome::Done));
+                        break CallEnd::new(EndClass::OperatorHungUp, why);
+                    }
+                    _ => ordered.answer(Err(OrderError::Conflict("it is being found out who has answered".to_owned()))),
+                },
+                Some(CallEvent::Drain) => break CallEnd::new(EndClass::Drained, "the service is stopping"),
+                None => break CallEnd::new(EndClass::Failed, "the call could not keep up with its events"),
+                Some(CallEvent::Sip(_) | CallEvent::Media(_) | CallEvent::PauseRecording { .. }) => {}
+            },
+            heard = listening.recv() => {
+                let Some((verdict, ends)) = heard else {
+                    break CallEnd::new(EndClass::Failed, "who has answered could not be listened to");
+                };
+                verdicts += 1;
+                info!(%call, answered_by = verdict.name(), "who has answered the call");
+                let (data, key) = (json!({"answered_by": verdict.name()}), verdicts.to_string());
+                let events = planes.store.events();
+                keep(events.append(EventKind::CallDetected, &call.to_string(), &key, clock::wall(), data), "an event");
+                let is_machine = matches!(verdict, Verdict::Machine | Verdict::Beep);
+                if is_machine && on_machine == OnMachine::HangUp {
+                    break CallEnd::new(EndClass::OperatorHungUp, "a machine has answered");
+                }
+                if let Some(ends) = ends {
+                    return Ok(ends);
+                }
+            }
+        }
+    };
+    told(planes.sip.hang_up(leg, Some(&end.reason)).await);
+    Err(end)
 }
 
 /// Cancels the call. Whoever answers at the same moment is hung up on by the agent.

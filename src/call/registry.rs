@@ -75,6 +75,9 @@ pub enum NotAdmitted {
     /// All `sip.max_calls` are in use.
     #[error("all {0} calls are in use; raise sip.max_calls if the machine has room")]
     Full(usize),
+    /// The media workers have no time left for another call.
+    #[error("the media workers are busy with the calls that are up; give them more cores ([media] workers)")]
+    Busy,
     /// The daemon is stopping.
     #[error("the daemon is stopping")]
     Draining,

@@ -7,6 +7,7 @@
 //! takes that member out and nobody else; what does not fit a ring is dropped, never waited for. Deliberately absent: who
 //! joins whom (`steer`), rates above 8 kHz.
 
+use super::machine_detection::{MachineDetection, Verdict};
 use crate::id::{CallId, Generation, UtteranceId};
 use crate::limits::{FRAME, FRAME_SAMPLES, ROOM_MEMBERS_MAX, ROOM_ORDERS_MAX, ROOMS_MAX};
 use crate::media::{OutFrame, SpeechEnds};
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use std::{fmt, io, thread};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Samples per second of everything here.
 const RATE_HZ: u32 = 8_000;
@@ -31,6 +32,8 @@ const RATE_HZ: u32 = 8_000;
 const AHEAD_FRAMES: usize = 3;
 /// A mixer that stood still for longer does not make up for it.
 const LATE_MAX: Duration = Duration::from_millis(200);
+/// Machines that have not beeped by then will not.
+const BEEP_MAX: Duration = Duration::from_secs(60);
 /// The thread answers within a pass.
 const LEAVE_MAX: Duration = Duration::from_secs(2);
 /// Utterances of rooms stand apart from an agent's.
@@ -99,9 +102,71 @@ impl Rooms {
             Ok(()) => Ok(RoomSeat { orders: self.orders.clone(), room, call, present, left: false }),
             Err(refused) => match refused.into_inner() {
                 Order::Join { member, .. } => Err((NoRoom::Busy, member.ends)),
-                Order::Leave { .. } | Order::Stop => unreachable!("what was sent comes back"),
+                Order::Leave { .. } | Order::Listen(_) | Order::Stop => unreachable!("what was sent comes back"),
             },
         }
+    }
+}
+
+impl Rooms {
+    /// Listens who has answered a call: gives each verdict, and the rings with the last one. `wait_for_beep`: a machine's beep
+    /// is waited for, a minute at most.
+    #[must_use]
+    pub fn detect(&self, ends: SpeechEnds, wait_for_beep: bool) -> mpsc::Receiver<(Verdict, Option<SpeechEnds>)> {
+        let (tell, verdicts) = mpsc::channel(4);
+        let listener = Listener {
+            ends: Some(ends),
+            detection: MachineDetection::default(),
+            until: None,
+            wait_for_beep,
+            tell,
+            pcm: Vec::with_capacity(2 * FRAME_SAMPLES),
+        };
+        // Where the thread is gone the channel closes, and the call hears that.
+        let _ = self.orders.try_send(Order::Listen(Box::new(listener)));
+        verdicts
+    }
+}
+
+/// One call that is listened to.
+struct Listener {
+    ends: Option<SpeechEnds>,
+    detection: MachineDetection,
+    /// When the beep is given up.
+    until: Option<Instant>,
+    wait_for_beep: bool,
+    tell: mpsc::Sender<(Verdict, Option<SpeechEnds>)>,
+    pcm: Vec<i16>,
+}
+
+impl Listener {
+    /// False when it is done.
+    fn listen(&mut self, now: Instant) -> bool {
+        let Some(ends) = &mut self.ends else { return false };
+        if self.tell.is_closed() || !ends.outbound.read_is_held() {
+            return false;
+        }
+        let mut heard = None;
+        while let Some(frame) = ends.inbound.try_pop() {
+            self.pcm.extend_from_slice(frame.samples());
+            while heard.is_none() && self.pcm.len() >= FRAME_SAMPLES {
+                heard = self.detection.handle_frame(&self.pcm[..FRAME_SAMPLES]);
+                self.pcm.drain(..FRAME_SAMPLES);
+            }
+        }
+        let verdict = match (heard, self.until) {
+            (Some(verdict), _) => verdict,
+            (None, Some(until)) if now >= until => Verdict::Silence,
+            (None, _) => return true,
+        };
+        let goes_on = verdict == Verdict::Machine && self.wait_for_beep;
+        if goes_on {
+            self.until = Some(now + BEEP_MAX);
+        }
+        let ends = if goes_on { None } else { self.ends.take() };
+        // Who asked may be gone.
+        let _ = self.tell.try_send((verdict, ends));
+        goes_on
     }
 }
 
@@ -167,6 +232,7 @@ impl Drop for RoomSeat {
 enum Order {
     Join { room: RoomId, member: Box<Member> },
     Leave { room: RoomId, call: CallId, give: Option<oneshot::Sender<SpeechEnds>> },
+    Listen(Box<Listener>),
     Stop,
 }
 
@@ -377,16 +443,17 @@ fn run(orders: &Receiver<Order>) {
     let epoch = Instant::now();
     let mut mixer = Mixer::new();
     let mut rooms: HashMap<RoomId, Room> = HashMap::new();
+    let mut listeners: Vec<Box<Listener>> = Vec::new();
     let mut due = epoch;
     loop {
-        let next = if rooms.is_empty() {
+        let next = if rooms.is_empty() && listeners.is_empty() {
             orders.recv().map_err(|_| RecvTimeoutError::Disconnected)
         } else {
             orders.recv_deadline(due)
         };
         match next {
             Ok(Order::Join { room, member }) => {
-                if rooms.is_empty() {
+                if rooms.is_empty() && listeners.is_empty() {
                     due = Instant::now();
                 }
                 let room = rooms.entry(room).or_insert_with(Room::new);
@@ -403,8 +470,18 @@ fn run(orders: &Receiver<Order>) {
                     let _ = give.send(member.ends);
                 }
             }
+            Ok(Order::Listen(listener)) => {
+                if rooms.is_empty() && listeners.is_empty() {
+                    due = Instant::now();
+                }
+                listeners.push(listener);
+            }
             Err(RecvTimeoutError::Timeout) => {
                 let now = Instant::now();
+                listeners.retain_mut(|listener| {
+                    // One call's panic is an end to listening to it, which it hears by its channel.
+                    catch_unwind(AssertUnwindSafe(|| listener.listen(now))).unwrap_or(false)
+                });
                 if now > due + LATE_MAX {
                     due = now;
                 }
@@ -532,8 +609,8 @@ mod tests {
     async fn a_seat_counts_and_gives_the_rings_back() {
         let rooms = Rooms::start().unwrap();
         let ((ends_a, _a), (ends_b, b)) = (line(), line());
-        let mut one = rooms.join(RoomId(1), CallId(1), ends_a, Generation(0)).unwrap();
-        let two = rooms.join(RoomId(1), CallId(2), ends_b, Generation(0)).unwrap();
+        let mut one = rooms.join(RoomId(1), CallId(1), ends_a, Generation(0)).map_err(|(why, _)| why).unwrap();
+        let two = rooms.join(RoomId(1), CallId(2), ends_b, Generation(0)).map_err(|(why, _)| why).unwrap();
         assert_eq!(one.changed().await, 2);
         let ends = two.leave().await.expect("the rings");
         assert!(ends.outbound.read_is_held());

@@ -70,7 +70,8 @@ impl Talk {
         recorded: bool,
         ends: SpeechEnds,
     ) -> Result<Self, String> {
-        let manners = Manners::of(&planes.config, agent, recorded).with_pin(&planes.config, agent)?;
+        let config = planes.config();
+        let manners = Manners::of(&config, agent, recorded).with_pin(&config, agent)?;
         let (events, speech) = mpsc::channel(crate::limits::CALL_EVENTS_MAX);
         let lane = planes.speech.attach(call, agent, ends, events).map_err(|e| e.to_string())?;
         let conversation = format!("conv_{:016x}", call.0);
@@ -129,9 +130,18 @@ impl Talk {
     }
 
     /// Has the caller back. Error: for the log; nobody hears or speaks then.
-    pub(super) fn take_back(&mut self, planes: &Planes, call: CallId, ends: SpeechEnds) -> Result<(), String> {
+    pub(super) fn take_back(
+        &mut self,
+        planes: &Planes,
+        call: CallId,
+        ends: SpeechEnds,
+        generation: Generation,
+    ) -> Result<(), String> {
         let (events, speech) = mpsc::channel(crate::limits::CALL_EVENTS_MAX);
-        self.lane = Some(planes.speech.attach(call, &self.agent, ends, events).map_err(|e| e.to_string())?);
+        let lane = planes.speech.attach(call, &self.agent, ends, events).map_err(|e| e.to_string())?;
+        // What was flushed before stays so, and whoever gets the rings next must know of it.
+        lane.flush(generation);
+        self.lane = Some(lane);
         self.speech = speech;
         Ok(())
     }

@@ -8,7 +8,6 @@ use super::outgoing::{self, NotPlaced, Wish};
 use super::record::CallEnd;
 use super::room::RoomId;
 use super::steer::{After, Order, OrderError};
-use crate::config::App;
 use crate::id::CallId;
 use crate::os::{clock, random};
 use crate::store::EventKind;
@@ -47,10 +46,10 @@ pub async fn begin(planes: &Arc<Planes>, call: CallId, transfer: Transfer) -> Re
     let wish = Wish {
         to: transfer.to.clone(),
         from: transfer.from.clone(),
-        app: App::Manual,
         ringing: transfer.ringing,
-        headers: Vec::new(),
         details: Some(json!({"transfer_of": call.to_string()})),
+        on_behalf: planes.registry.find(call).map(|live| live.from),
+        ..Wish::default()
     };
     if let Err(error) = outgoing::start(planes, other, wish, Some(tell)) {
         // Where it was before, or gone.

@@ -74,7 +74,9 @@ impl Numbers {
             _ if !digits(&self.international_prefix, 5) || self.international_prefix.is_empty() => {
                 value("numbers.international_prefix", "write digits, as \"00\" or \"011\"")
             }
-            _ if self.emergency.len() > 32 || !self.emergency.iter().all(|n| (2..=6).contains(&n.len()) && digits(n, 6)) => {
+            _ if self.emergency.len() > 32
+                || !self.emergency.iter().all(|n| (2..=6).contains(&n.len()) && digits(n, 6)) =>
+            {
                 value("numbers.emergency", "write numbers of 2 to 6 digits, as \"112\"")
             }
             _ => Ok(()),
@@ -88,9 +90,8 @@ impl Numbers {
         if self.is_emergency(written) {
             return None;
         }
-        let public = |digits: String| {
-            (DIGITS.contains(&digits.len()) && !digits.starts_with('0')).then(|| format!("+{digits}"))
-        };
+        let public =
+            |digits: String| (DIGITS.contains(&digits.len()) && !digits.starts_with('0')).then(|| format!("+{digits}"));
         let in_country = |rest: &str| {
             let known = !self.country.is_empty() && !rest.is_empty();
             known.then(|| format!("{}{rest}", self.country)).and_then(public)

@@ -8,6 +8,7 @@ pub mod dialog;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod hop;
+pub mod ladder;
 pub mod message;
 pub mod sdp;
 pub mod transaction;

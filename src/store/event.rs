@@ -35,6 +35,8 @@ pub enum EventKind {
     CallTransfer,
     /// A person or a machine has answered the call that we placed.
     CallDetected,
+    /// A caller has left a message.
+    MessageTaken,
     /// A call to an emergency number went out, caps or not.
     CallEmergency,
     /// It is over.
@@ -74,6 +76,7 @@ impl EventKind {
             Self::CallBridged => "call.bridged",
             Self::CallTransfer => "call.transfer",
             Self::CallDetected => "call.detected",
+            Self::MessageTaken => "message.taken",
             Self::CallEmergency => "call.emergency",
             Self::CallEnded => "call.ended",
             Self::RecordingStarted => "recording.started",

@@ -12,25 +12,39 @@ use crate::os::clock;
 use crate::sip::agent::{EndedBy, SipEvent};
 use crate::store::EventKind;
 use serde_json::json;
+use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// Rings until the call is to be answered: gives the app that takes it, and the order to be told what became of that. Error:
-/// how it ended instead; the caller has been told.
+/// What became of a call that nobody has answered.
+pub(super) enum Unanswered {
+    /// It rang for as long as it might; the caller still waits.
+    Nobody(String),
+    /// The call is over, and the caller knows.
+    Ended(CallEnd),
+}
+
+impl From<CallEnd> for Unanswered {
+    fn from(end: CallEnd) -> Self {
+        Self::Ended(end)
+    }
+}
+
+/// Rings until the call is to be answered: gives the app that takes it, and the order to be told what became of that.
 pub(super) async fn answered(
     planes: &Planes,
     call: CallId,
     invitation: &Invitation,
+    ringing: Duration,
     mailbox: &mut mpsc::Receiver<CallEvent>,
-) -> Result<(App, Ordered), CallEnd> {
+) -> Result<(App, Ordered), Unanswered> {
     told(planes.sip.ring(invitation.leg).await);
-    let ringing = json!({"from": invitation.from, "to": invitation.number});
+    let data = json!({"from": invitation.from, "to": invitation.number});
     let events = planes.store.events();
-    keep(events.append(EventKind::CallRinging, &call.to_string(), "", clock::wall(), ringing), "an event");
-    let latest = tokio::time::Instant::now() + RINGING_MAX;
+    keep(events.append(EventKind::CallRinging, &call.to_string(), "", clock::wall(), data), "an event");
+    let latest = tokio::time::Instant::now() + ringing.min(RINGING_MAX);
     loop {
         let Ok(event) = tokio::time::timeout_at(latest, mailbox.recv()).await else {
-            let why = format!("nobody answered it within {} s", RINGING_MAX.as_secs());
-            return Err(refuse(planes, invitation, (480, "Temporarily Unavailable"), EndClass::Refused, why).await);
+            return Err(Unanswered::Nobody(format!("nobody answered it within {} s", ringing.as_secs())));
         };
         match event {
             Some(CallEvent::Order(ordered)) => match &ordered.order {
@@ -43,27 +57,31 @@ pub(super) async fn answered(
                     let why = why.unwrap_or_else(|| "refused from outside".to_owned());
                     let end = refuse(planes, invitation, (code, ""), EndClass::OperatorHungUp, why).await;
                     ordered.answer(Ok(Outcome::Done));
-                    return Err(end);
+                    return Err(end.into());
                 }
                 _ => ordered.answer(Err(OrderError::Conflict("the call rings: answer it first".to_owned()))),
             },
             // Nothing is recorded yet: the asker hears that by the sender that goes.
             Some(CallEvent::PauseRecording { .. } | CallEvent::Media(_)) => {}
             Some(CallEvent::Sip(SipEvent::Cancelled { .. })) => {
-                return Err(CallEnd::new(EndClass::Cancelled, "the caller gave up before the answer"));
+                return Err(CallEnd::new(EndClass::Cancelled, "the caller gave up before the answer").into());
             }
             Some(CallEvent::Sip(SipEvent::Ended { by, reason, .. })) => {
                 let class = if by == EndedBy::Local { EndClass::Refused } else { EndClass::SignallingTimeout };
-                return Err(CallEnd::new(class, reason.unwrap_or_else(|| "it was not answered in time".to_owned())));
+                return Err(
+                    CallEnd::new(class, reason.unwrap_or_else(|| "it was not answered in time".to_owned())).into()
+                );
             }
             Some(CallEvent::Sip(_)) => {}
             Some(CallEvent::Drain) => {
                 let why = "the service is stopping".to_owned();
-                return Err(refuse(planes, invitation, (503, "Service Unavailable"), EndClass::Drained, why).await);
+                return Err(refuse(planes, invitation, (503, "Service Unavailable"), EndClass::Drained, why)
+                    .await
+                    .into());
             }
             None => {
                 let why = "the call could not keep up with its events".to_owned();
-                return Err(refuse(planes, invitation, (500, ""), EndClass::Failed, why).await);
+                return Err(refuse(planes, invitation, (500, ""), EndClass::Failed, why).await.into());
             }
         }
     }

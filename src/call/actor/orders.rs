@@ -4,22 +4,30 @@
 
 use super::{Actor, keep};
 use crate::call::exchange::CallInput;
+use crate::call::message;
 use crate::call::operator::Operator;
+use crate::call::player::Source;
 use crate::call::record::{CallEnd, EndClass};
 use crate::call::registry::CallState;
 use crate::call::room::{RoomId, RoomSeat};
-use crate::call::steer::{After, Heard, Order, OrderError, Ordered, Outcome};
+use crate::call::steer::{After, Heard, Order, OrderError, Ordered, Outcome, samples};
 use crate::id::{Generation, UtteranceId};
 use crate::media::{MediaCommand, SpeechEnds};
 use crate::os::clock;
 use crate::speech::SpeechEvent;
-use crate::store::EventKind;
+use crate::store::{CallRecord, EventKind, Message};
+use callwright_dsp::tone::Signal;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 use tracing::warn;
 
 /// Utterances that were ordered of a talking agent's call stand apart from the agent's own.
 const ORDERED: u32 = 1 << 30;
+/// The beep before a message: 400 ms.
+const BEEP_SAMPLES: usize = 3200;
+/// The recogniser has this long for the last words of a message.
+const LAST_WORDS_MAX: Duration = Duration::from_secs(5);
 /// Those of rooms are nobody's business.
 const ORDERED_END: u32 = 1 << 31;
 
@@ -144,7 +152,48 @@ impl Actor {
         of_agent || self.voices.operator.is_some() && utterance.0 < ORDERED
     }
 
+    /// The caller is there to hear it.
+    pub(super) fn ask_for_message(&mut self) {
+        if let (Some((greeting, taker)), Some(operator)) = (&mut self.voices.taker, &mut self.voices.operator) {
+            operator.say(greeting.clone());
+            let beep = Source::Tone(Signal::Steady { hz: message::BEEP_HZ });
+            taker.handle_asked(clock::monotonic(), operator.play(samples(&beep, 1)[..BEEP_SAMPLES].into()));
+        }
+    }
+
+    /// Writes down what was left, with its last words.
+    pub(super) async fn write_message(&mut self, record: &CallRecord) {
+        let Some((_, mut taker)) = self.voices.taker.take() else { return };
+        let now = clock::monotonic();
+        if let Some(operator) = &mut self.voices.operator {
+            operator.lane.finalize();
+            let last = tokio::time::timeout(LAST_WORDS_MAX, async {
+                while let Some(event) = operator.speech.recv().await {
+                    if let SpeechEvent::Final { text, .. } = event {
+                        return text;
+                    }
+                }
+                String::new()
+            });
+            taker.handle_heard(now, &last.await.unwrap_or_default());
+        }
+        let Some((text, took)) = taker.taken(now) else { return };
+        let message = Message {
+            call_id: self.call.to_string(),
+            caller: record.caller.clone(),
+            callee: record.callee.clone(),
+            text: text.to_owned(),
+            // Bounded by `limits::MESSAGE_MAX`.
+            seconds: took.as_secs() as u32,
+            time: clock::wall(),
+        };
+        keep(self.planes.store.messages().take(message), "the message");
+    }
+
     pub(super) fn tell_played(&mut self, utterance: UtteranceId) {
+        if let Some((_, taker)) = &mut self.voices.taker {
+            taker.handle_played(clock::monotonic(), utterance);
+        }
         if let Some(operator) = &mut self.voices.operator {
             operator.handle_played(utterance);
         }
@@ -152,14 +201,28 @@ impl Actor {
     }
 
     pub(super) fn tell_digit(&mut self, digit: char) {
-        if self.voices.operator.is_some() {
+        if let Some((_, taker)) = &mut self.voices.taker {
+            taker.handle_digit(digit);
+        } else if self.voices.operator.is_some() {
             self.tell_event(EventKind::CallDigit, json!({"digit": digit.to_string()}));
         }
     }
 
     pub(super) fn handle_heard(&mut self, event: SpeechEvent) {
         match event {
+            SpeechEvent::Voice { voiced: true, .. } => {
+                let now = clock::monotonic();
+                if let Some((_, taker)) = &mut self.voices.taker {
+                    taker.handle_voice(now);
+                }
+                if let Some(operator) = &mut self.voices.operator {
+                    operator.handle_voice(now);
+                }
+            }
             SpeechEvent::Final { text, confidence, .. } if !text.is_empty() => {
+                if let Some((_, taker)) = &mut self.voices.taker {
+                    return taker.handle_heard(clock::monotonic(), &text);
+                }
                 self.tell_event(EventKind::CallHeard, json!({"text": text, "confidence": confidence}));
             }
             SpeechEvent::Failed { part, what } => {
@@ -225,10 +288,10 @@ impl Actor {
     /// The agent, or whoever steers, has the other side again.
     fn come_back(&mut self, ends: SpeechEnds, generation: Generation, line: Option<String>) {
         let back = match &mut self.voices.talk {
-            Some(talk) => talk.take_back(&self.planes, self.call, ends),
+            Some(talk) => talk.take_back(&self.planes, self.call, ends, generation),
             None => {
-                let agent = self.planes.config.agents.first().map_or("", |agent| agent.name.as_str());
-                let operator = Operator::begin(&self.planes, self.call, agent, ends, generation);
+                let agent = self.planes.first_agent();
+                let operator = Operator::begin(&self.planes, self.call, &agent, ends, generation);
                 operator.map(|operator| self.voices.operator = Some(operator))
             }
         };

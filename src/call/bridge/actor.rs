@@ -66,28 +66,35 @@ struct Bridge<'a> {
     callee: Option<CalleeEnd>,
     /// Both sessions have been given to the media plane.
     joined: bool,
+    /// Somebody else takes the call if the callee does not.
+    spare: bool,
+    /// What the caller would have been told without.
+    given_up: Option<actor::Refusal>,
+    /// The callee's leg, until it is in the record.
+    placed: Option<LegId>,
     end: Option<CallEnd>,
 }
 
-/// Runs a bridged call to its end. Error: the caller has had no final answer yet.
+/// Runs a bridged call to its end. `spare`: somebody else takes it if the callee does not. Error: the caller has had no final
+/// answer yet.
 pub(in crate::call) async fn serve(
     planes: &Arc<Planes>,
     call: CallId,
     invitation: &Invitation,
-    target: &BridgeTarget,
-    mut mailbox: mpsc::Receiver<CallEvent>,
+    (target, recorded, spare): (&BridgeTarget, bool, bool),
+    mailbox: &mut mpsc::Receiver<CallEvent>,
     record: &mut CallRecord,
 ) -> Result<CallEnd, actor::Refusal> {
     let destination =
         Destination::of(target, &invitation.number).map_err(|why| actor::Refusal::new(404, "Not Found", why))?;
-    let mut media = MediaLeg::reserve(planes, call, invitation.source, preference(&planes.config))?;
+    let mut media = MediaLeg::reserve(planes, call, invitation.source, preference(&planes.config()))?;
     let codecs = match &invitation.offer {
         None => Vec::new(),
         Some(offer) => {
-            offered_codecs(offer, media.local().address, &preference(&planes.config)).map_err(NoMedia::from)?
+            offered_codecs(offer, media.local().address, &preference(&planes.config())).map_err(NoMedia::from)?
         }
     };
-    media.record(recording::begin(planes, call, &invitation.number));
+    media.record(recording::begin(planes, call, recorded));
     let caller = CallerEnd { leg: invitation.leg, media, offer: invitation.offer.clone(), codecs, said: None };
     let mut bridge = Bridge {
         planes: Arc::clone(planes),
@@ -99,6 +106,9 @@ pub(in crate::call) async fn serve(
         caller,
         callee: None,
         joined: false,
+        spare,
+        given_up: None,
+        placed: None,
         end: None,
     };
     let latest_end = tokio::time::Instant::now() + CALL_MAX;
@@ -116,9 +126,15 @@ pub(in crate::call) async fn serve(
         }
         bridge.perform(record).await;
         bridge.tell_hold();
+        if let Some(leg) = bridge.placed.take() {
+            actor::note_leg(planes, leg, record).await;
+        }
     };
-    bridge.close(&mut mailbox, record).await;
-    Ok(end)
+    bridge.close(mailbox, record).await;
+    match bridge.given_up.take() {
+        Some(refusal) => Err(refusal),
+        None => Ok(end),
+    }
 }
 
 async fn looked_up(lookup: &mut Option<Lookup>) -> Result<SocketAddr, String> {
@@ -155,6 +171,8 @@ impl Bridge<'_> {
     fn handle_order(&mut self, ordered: Ordered) {
         let outcome = match &ordered.order {
             Order::HangUp { reason, .. } => {
+                // Who ended it does not want it to go on elsewhere.
+                self.spare = false;
                 self.handle(Input::Ordered(reason.clone().unwrap_or_else(|| "ended from outside".to_owned())));
                 Ok(Outcome::Done)
             }
@@ -300,7 +318,7 @@ impl Bridge<'_> {
     async fn place(&mut self, found: Result<SocketAddr, String>) {
         let outcome = match found {
             Err(why) => Err(Refusal::new(502, "Bad Gateway", why)),
-            Ok(address) if leads_back(address, self.planes.sip.local(), self.planes.config.sip.public_address) => {
+            Ok(address) if leads_back(address, self.planes.sip.local(), self.planes.config().sip.public_address) => {
                 Err(Refusal::new(482, "Loop Detected", format!("{address} is this daemon: correct the route")))
             }
             Ok(address) => self.invite(address).await,
@@ -317,7 +335,7 @@ impl Bridge<'_> {
             Refusal::new(code, phrase, why)
         };
         let (planes, call) = (Arc::clone(&self.planes), self.call);
-        let ours = preference(&planes.config);
+        let ours = preference(&planes.config());
         let mut media =
             MediaLeg::reserve(&planes, CallId(random::u64()), destination, ours.clone()).map_err(refused)?;
         // What the caller has comes first: then nothing need be transcoded.
@@ -341,6 +359,7 @@ impl Bridge<'_> {
         let leg = placed.await.map_err(|error| Refusal::new(503, "Service Unavailable", error.to_string()))?;
         let session = media.call();
         planes.registry.join_media(call, session);
+        self.placed = Some(leg);
         self.callee = Some(CalleeEnd { leg, media, session, heard: None, latest: None });
         Ok(())
     }
@@ -378,6 +397,9 @@ impl Bridge<'_> {
                         self.handle(Input::Failed(Refusal::new(code, phrase, why)));
                     }
                 },
+                Action::Refuse(refusal) if self.spare && self.caller.said.is_none() => {
+                    self.given_up = Some(actor::Refusal::new(refusal.code, refusal.phrase, refusal.why));
+                }
                 Action::Refuse(refusal) => {
                     warn!(call = %self.call, code = refusal.code, why = %refusal.why, "call refused");
                     let seconds = refusal.retry_after.map(|s| s.to_string());

@@ -75,7 +75,7 @@ pub(in crate::call) fn our_identity(host: IpAddr) -> String {
 }
 
 /// The caller's display name and user at our host: answers to it come back to us. Who may claim what is not decided here.
-pub(super) fn identity(from: &str, host: IpAddr) -> String {
+pub(in crate::call) fn identity(from: &str, host: IpAddr) -> String {
     let address = Address::parse(from.as_bytes()).ok();
     let uri = address.as_ref().and_then(|a| Uri::parse(&a.uri).ok());
     let user = uri.and_then(|u| u.user).filter(|u| !u.is_empty() && u.iter().copied().all(is_of_user));

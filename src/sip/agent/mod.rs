@@ -8,13 +8,14 @@ mod config;
 mod event;
 mod failover;
 mod inbound;
+mod inquiry;
 mod leg;
 mod outbound;
 mod response;
 mod table;
 mod verbs;
 
-pub use config::{AgentConfig, RandomSource, RouteLookup, SourcePolicy, is_loopback_or_private};
+pub use config::{AgentConfig, RandomSource, RouteLookup, SourcePolicy, Watcher, is_loopback_or_private};
 pub use event::{AgentError, AgentStatus, EndedBy, LegId, SipEvent, Transmit};
 pub use failover::Placement;
 pub use table::Agent;
