@@ -352,7 +352,7 @@ impl CallControl for Control {
         Box::pin(async move { planes.registry.order(call, order).await })
     }
 
-    fn transfer(&self, call: CallId, transfer: Transfer) -> BoxFuture<'static, Result<CallId, OrderError>> {
+    fn transfer(&self, call: CallId, transfer: Transfer) -> BoxFuture<'static, Result<Option<CallId>, OrderError>> {
         let planes = Arc::clone(&self.0);
         Box::pin(async move { transfer::begin(&planes, call, transfer).await })
     }
@@ -420,7 +420,9 @@ fn snapshot(planes: &Planes, signalling: bool) -> HealthSnapshot {
 async fn signalling(planes: Arc<Planes>, mut events: mpsc::Receiver<SipEvent>) {
     while let Some(event) = events.recv().await {
         let Some(event) = planes.registry.signal(event) else { continue };
-        let SipEvent::Incoming { leg, from, request_user, call_id, source, hops, offer, .. } = event else { continue };
+        let SipEvent::Incoming { leg, from, request_user, call_id, source, hops, offer, headers, .. } = event else {
+            continue;
+        };
         let call = CallId(random::u64());
         let live = LiveCall {
             call,
@@ -439,7 +441,7 @@ async fn signalling(planes: Arc<Planes>, mut events: mpsc::Receiver<SipEvent>) {
         match admitted {
             Ok(mailbox) => {
                 let invitation =
-                    Invitation { leg, from, number: request_user, sip_call_id: call_id, source, hops, offer };
+                    Invitation { leg, from, number: request_user, sip_call_id: call_id, source, hops, headers, offer };
                 let planes = Arc::clone(&planes);
                 tokio::spawn(async move {
                     let _admitted = Admitted { planes: Arc::clone(&planes), call };

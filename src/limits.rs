@@ -90,6 +90,18 @@ pub const SIP_FORKS_MAX: usize = 8;
 pub const SIP_HOPS_MAX: usize = 8;
 /// A hop that has said nothing for so long is left for the next, where there is one: an INVITE has gone out four times.
 pub const SIP_FAILOVER_AFTER: Duration = Duration::from_secs(4);
+/// Header fields of one INVITE that are handed on to the call side.
+pub const SIP_HANDED_HEADERS_MAX: usize = 32;
+/// Octets of one of them.
+pub const SIP_HANDED_HEADER_OCTETS_MAX: usize = 512;
+/// Provisional responses that wait for the PRACK of the one before (RFC 3262).
+pub const SIP_PROVISIONALS_MAX: usize = 8;
+/// Digits that wait to leave by INFO.
+pub const SIP_DIGITS_MAX: usize = 64;
+/// Shortest session interval that is agreed to (RFC 4028 §5).
+pub const SIP_SESSION_MIN: Duration = Duration::from_secs(90);
+/// Session interval that we ask for (RFC 4028 §4 recommends 1800 s).
+pub const SIP_SESSION: Duration = Duration::from_secs(1800);
 /// Longest ringing, either way (RFC 3261 timer C: more than 3 minutes).
 pub const SIP_RINGING_MAX: Duration = Duration::from_secs(200);
 /// Server and client transactions alive at once.

@@ -378,6 +378,7 @@ async fn every_verb_is_an_order_to_its_call() {
         ("play", r#"{"tone":"440","seconds":3}"#, 202, "play 24000 samples"),
         ("play", r#"{"stop":true}"#, 204, "Hush"),
         ("digits", r#"{"digits":"12#"}"#, 204, "SendDigits(Digits(3 keys))"),
+        ("digits", r#"{"digits":"1a","info":true}"#, 204, "SendInfo(\"1A\")"),
         ("hold", "", 204, "Hold"),
         ("resume", "{}", 204, "Resume"),
         (
@@ -417,6 +418,7 @@ async fn every_verb_is_an_order_to_its_call() {
         ("digits", r#"{"digits":""}"#),
         ("hold", r#"{"music":true}"#),
         ("transfer", r#"{"to":"sip:a@b","timeout_s":0}"#),
+        ("transfer", r#"{"to":"sip:a@b","by":"refer","announce":"A call"}"#),
         ("bridge", "{}"),
         ("hangup", r#"{"code":200}"#),
     ] {

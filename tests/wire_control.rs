@@ -259,7 +259,7 @@ async fn a_caller_is_handed_over_and_comes_back_when_nobody_takes_the_call() {
     let (mut caller, call) = steered(&daemon).await;
     let transfer = format!("/v1/calls/{call}/transfer");
     // Refused: the caller is back, and hears so.
-    let (status, body) = post(&daemon, &transfer, &json!({"to": to, "sorry": "Nobody is there."}));
+    let (status, body) = post(&daemon, &transfer, &json!({"to": to, "by": "room", "sorry": "Nobody is there."}));
     assert_eq!(status, 202, "{body}");
     desk.ringing().await;
     let ringback = caller.talk(0.0, 1500, None).await;
@@ -305,16 +305,22 @@ async fn a_talking_agents_caller_is_handed_over_and_back() {
     caller.accepted().await;
     caller.talk(0.0, 500, None).await;
     let call = live(&daemon, "answered");
-    let (status, body) =
-        post(&daemon, &format!("/v1/calls/{call}/transfer"), &json!({"to": format!("sip:desk@{}", desk.address())}));
+    let (status, body) = post(
+        &daemon,
+        &format!("/v1/calls/{call}/transfer"),
+        &json!({"to": format!("sip:desk@{}", desk.address()), "by": "room"}),
+    );
     assert_eq!(status, 202, "{body}");
     desk.ringing().await;
     desk.sip.reject(desk.leg, 480, "Temporarily Unavailable", &[]).await.expect("it rings");
     let heard = caller.talk(0.0, 3000, None).await;
     let loud = heard.pcm.iter().filter(|s| s.unsigned_abs() > 1000).count();
     assert!(loud > 1000, "the agent is back and says that nobody took the call: {loud}");
-    let (_, body) =
-        post(&daemon, &format!("/v1/calls/{call}/transfer"), &json!({"to": format!("sip:desk@{}", desk.address())}));
+    let (_, body) = post(
+        &daemon,
+        &format!("/v1/calls/{call}/transfer"),
+        &json!({"to": format!("sip:desk@{}", desk.address()), "by": "room"}),
+    );
     desk.ringing().await;
     desk.accept().await;
     let other = body["call"].as_str().expect("the other call").to_owned();
@@ -329,4 +335,122 @@ async fn a_talking_agents_caller_is_handed_over_and_back() {
     let record = ended(&daemon, &call);
     let turns = json_of(&daemon, &format!("/v1/conversations/{}", record["conversation_id"].as_str().expect("one")));
     assert!(turns.to_string().contains("Nobody could take your call."), "{turns}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_is_held_and_taken_back() {
+    let daemon = Daemon::start_with(ROUTES);
+    let (mut phone, call) = steered(&daemon).await;
+    let verb = |name: &str| post(&daemon, &format!("/v1/calls/{call}/{name}"), &json!({})).0;
+    assert_eq!(verb("resume"), 409, "it is not held");
+    for (name, state, direction) in [("hold", "held", "a=sendonly"), ("resume", "answered", "a=sendrecv")] {
+        let http = daemon.http;
+        let path = format!("/v1/calls/{call}/{name}");
+        let asked = tokio::task::spawn_blocking(move || {
+            request(http, "POST", &path, "application/json", "{}").expect("answered").0
+        });
+        let offer = phone
+            .until("re-INVITE", |e| {
+                if let SipEvent::Reinvite { offer, .. } = e { Some(offer.clone().expect("an offer")) } else { None }
+            })
+            .await;
+        assert!(String::from_utf8_lossy(&offer).contains(direction), "{}", String::from_utf8_lossy(&offer));
+        let answer = phone.session.answer(&offer).expect("a codec in common").answer;
+        phone.sip.answer_reinvite(phone.leg, answer).await.expect("it waits");
+        assert_eq!(asked.await.expect("it asks"), 204);
+        assert_eq!(json_of(&daemon, &format!("/v1/calls/{call}"))["state"], state);
+        assert_eq!(verb(name), 409, "it is {state} already");
+    }
+    assert_eq!(post(&daemon, &format!("/v1/calls/{call}/play"), &json!({"tone": "450", "seconds": 2})).0, 202);
+    assert!(purity(&phone.talk(900.0, 1000, None).await.pcm, 450.0) > 0.9, "audio is back");
+    phone.hang_up().await;
+    ended(&daemon, &call);
+    assert_eq!(events(&daemon, &call).matches("event: call.held").count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_callers_phone_is_asked_to_call_first() {
+    let daemon = Daemon::start_with(ROUTES);
+    let mut desk = Ua::new(&[Codec::Pcmu]);
+    let to = format!("sip:desk@{}", desk.address());
+    let refer = |e: &SipEvent| if let SipEvent::Refer { target, .. } = e { Some(target.clone()) } else { None };
+    // It does, and tells so.
+    let (mut phone, call) = steered(&daemon).await;
+    let (status, body) = post(&daemon, &format!("/v1/calls/{call}/transfer"), &json!({"to": to}));
+    assert_eq!((status, &body["call"]), (202, &Value::Null));
+    assert_eq!(phone.until("REFER", refer).await, to);
+    let leg = phone.leg;
+    phone.sip.with(move |agent, now| agent.accept_refer(now, leg)).await.expect("SIP runs").expect("it is asked");
+    phone.sip.with(move |agent, now| agent.notify_refer(now, leg, 200)).await.expect("SIP runs").expect("it tells");
+    phone.ended().await;
+    let record = ended(&daemon, &call);
+    assert!(record["reason"].as_str().is_some_and(|reason| reason.contains("handed over")), "{record}");
+    // It will not: then we call.
+    let (mut phone, call) = steered(&daemon).await;
+    assert_eq!(post(&daemon, &format!("/v1/calls/{call}/transfer"), &json!({"to": to})).0, 202);
+    phone.until("REFER", refer).await;
+    phone.sip.refuse_refer(phone.leg, 603).await.expect("it is asked");
+    desk.ringing().await;
+    desk.accept().await;
+    assert!(eventually(Duration::from_secs(3), || json_of(&daemon, &format!("/v1/calls/{call}"))["state"] == "bridged"));
+    desk.hang_up().await;
+    phone.ended().await;
+    ended(&daemon, &call);
+    let told = events(&daemon, &call);
+    for state in ["begun", "refused", "answered", "done"] {
+        assert!(told.contains(&format!("\"state\":\"{state}\"")), "{state}: {told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_is_told_from_a_person() {
+    let daemon = Daemon::start_with(ROUTES);
+    let mut phone = Ua::new(&[Codec::Pcmu]);
+    let to = format!("sip:bob@{}", phone.address());
+    let (_, live) = post(&daemon, "/v1/calls", &json!({"to": to, "app": "tone:450", "on_machine": "hang_up"}));
+    phone.ringing().await;
+    phone.accept().await;
+    // It talks and talks.
+    phone.talk(300.0, 2600, None).await;
+    phone.ended().await;
+    let call = live["id"].as_str().expect("an id").to_owned();
+    assert_eq!(ended(&daemon, &call)["reason"], "a machine has answered");
+    assert!(events(&daemon, &call).contains("\"answered_by\":\"machine\""));
+    // A word, and then they wait for us.
+    let (_, live) = post(&daemon, "/v1/calls", &json!({"to": to, "app": "tone:450", "on_machine": "hang_up"}));
+    phone.ringing().await;
+    phone.accept().await;
+    phone.talk(300.0, 600, None).await;
+    let heard = phone.talk(0.0, 2500, None).await;
+    let last = &heard.pcm[heard.pcm.len().saturating_sub(8000)..];
+    assert!(purity(last, 450.0) > 0.9, "the app has begun");
+    phone.hang_up().await;
+    let call = live["id"].as_str().expect("an id").to_owned();
+    ended(&daemon, &call);
+    assert!(events(&daemon, &call).contains("\"answered_by\":\"person\""), "{}", events(&daemon, &call));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_messages_of_a_call_are_shown() {
+    let daemon = Daemon::start_with(ROUTES);
+    let (mut phone, call) = steered(&daemon).await;
+    phone.hang_up().await;
+    ended(&daemon, &call);
+    let (status, text) = get(daemon.http, &format!("/v1/calls/{call}/ladder")).expect("the API answers");
+    assert_eq!(status, 200, "{text}");
+    for line in ["INVITE sip:desk@", "SIP/2.0 180", "SIP/2.0 200", "ACK sip:", "BYE sip:", "m=audio"] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    let order: Vec<_> =
+        ["INVITE sip:desk@", "SIP/2.0 180", "ACK sip:", "BYE sip:"].iter().map(|l| text.find(l)).collect();
+    assert!(order.is_sorted(), "{text}");
+    let mut stream = std::net::TcpStream::connect(daemon.http).expect("the API listens");
+    use std::io::{Read, Write};
+    write!(stream, "GET /v1/calls/{call}/ladder.pcap HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", daemon.http)
+        .expect("it asks");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("it is answered");
+    let body = answer.windows(4).position(|w| w == b"\r\n\r\n").expect("a body") + 4;
+    assert_eq!(answer[body..body + 4], 0xa1b2_c3d4_u32.to_le_bytes());
+    assert_eq!(get(daemon.http, "/v1/calls/call_0000000000000001/ladder").expect("answered").0, 404);
 }

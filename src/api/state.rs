@@ -63,8 +63,8 @@ pub trait CallControl: Send + Sync {
     fn place(&self, call: CallId, wish: Wish) -> Result<LiveCall, NotPlaced>;
     /// Has a call do something.
     fn order(&self, call: CallId, order: Order) -> BoxFuture<'static, Result<Outcome, OrderError>>;
-    /// Begins to hand a call to somebody else: the call that is placed for it.
-    fn transfer(&self, call: CallId, transfer: Transfer) -> BoxFuture<'static, Result<CallId, OrderError>>;
+    /// Begins to hand a call to somebody else: the call that is placed for it, unless the phone does it.
+    fn transfer(&self, call: CallId, transfer: Transfer) -> BoxFuture<'static, Result<Option<CallId>, OrderError>>;
     /// The samples of a file, 8 kHz; waits for the disk.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use crate::call::outgoing::{NotPlaced, OnMachine, Wish};
 use crate::call::player::Source;
 use crate::call::room::RoomId;
 use crate::call::steer::{After, Order, OrderError, Outcome, samples};
-use crate::call::transfer::Transfer;
+use crate::call::transfer::{Transfer, Way};
 use crate::config::App;
 use crate::id::CallId;
 use crate::limits::{
@@ -327,6 +327,8 @@ fn sound(state: &AppState, file: &str) -> Result<PathBuf, Problem> {
 #[serde(deny_unknown_fields)]
 struct Keys {
     digits: String,
+    #[serde(default)]
+    info: bool,
 }
 
 pub(super) async fn digits(
@@ -340,7 +342,8 @@ pub(super) async fn digits(
     if digits.is_empty() {
         return Err(wrong("digits: write 1 to 32 of 0-9, *, #, A-D"));
     }
-    give(&state, &id, Order::SendDigits(digits)).await
+    let order = if asked.info { Order::SendInfo(asked.digits.to_ascii_uppercase()) } else { Order::SendDigits(digits) };
+    give(&state, &id, order).await
 }
 
 #[derive(Debug, Deserialize)]
@@ -371,10 +374,21 @@ pub(super) async fn resume(
 #[serde(deny_unknown_fields)]
 struct Transferring {
     to: String,
+    #[serde(default)]
+    by: WayChoice,
     from: Option<String>,
     timeout_s: Option<u64>,
     announce: Option<String>,
     sorry: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WayChoice {
+    #[default]
+    Either,
+    Refer,
+    Room,
 }
 
 pub(super) async fn transfer(
@@ -387,12 +401,20 @@ pub(super) async fn transfer(
     let transfer = Transfer {
         to: asked.to,
         from: asked.from,
+        way: match asked.by {
+            WayChoice::Either => Way::Either,
+            WayChoice::Refer if asked.announce.is_some() => {
+                return Err(wrong("announce: a phone that is asked to do it announces nothing; leave out by"));
+            }
+            WayChoice::Refer => Way::Refer,
+            WayChoice::Room => Way::Room,
+        },
         ringing: ringing(asked.timeout_s)?,
         announce: asked.announce.map(text).transpose()?,
         sorry: asked.sorry.map(text).transpose()?,
     };
     let other = state.live_calls.control.transfer(call_id(&id)?, transfer).await?;
-    Ok((StatusCode::ACCEPTED, Json(json!({"call": other.to_string()}))).into_response())
+    Ok((StatusCode::ACCEPTED, Json(json!({"call": other.map(|other| other.to_string())}))).into_response())
 }
 
 #[derive(Debug, Deserialize)]

@@ -21,6 +21,7 @@ use super::record::{CallEnd, EndClass};
 use super::recording;
 use super::registry::{CallEvent, Registry};
 use super::room::Rooms;
+use super::steer::Ordered;
 use super::talk::{Answer, Talk};
 use crate::config::{App, Config, Current};
 use crate::conversation::Failure;
@@ -106,6 +107,8 @@ pub struct Invitation {
     pub source: SocketAddr,
     /// Max-Forwards.
     pub hops: u8,
+    /// P-, X- and other fields that say more about the caller and the call.
+    pub headers: Vec<(String, String)>,
     /// SDP offer; `None` asks for ours.
     pub offer: Option<Vec<u8>>,
 }
@@ -152,12 +155,22 @@ pub async fn run(planes: Arc<Planes>, call: CallId, invitation: Invitation, mail
         caller: invitation.from.clone(),
         callee: invitation.number.clone(),
         source: invitation.source.to_string(),
-        details: Some(serde_json::json!({"sip_call_ids": [invitation.sip_call_id]})),
+        details: Some(details(&invitation)),
         ..CallRecord::begun(call.to_string(), Direction::Inbound, clock::wall())
     };
     info!(%call, from = %invitation.from, number = %invitation.number, sip_call_id = %invitation.sip_call_id, "call offered");
     let end = survive(&planes, call, routing::live(&planes, call, &invitation, mailbox, &mut record)).await;
     conclude(&planes, call, record, end);
+}
+
+/// What the record keeps of an INVITE besides.
+fn details(invitation: &Invitation) -> serde_json::Value {
+    let mut details = serde_json::json!({"sip_call_ids": [invitation.sip_call_id]});
+    if !invitation.headers.is_empty() {
+        let fields = invitation.headers.iter().map(|(name, value)| serde_json::json!({"name": name, "value": value}));
+        details["headers"] = fields.collect();
+    }
+    details
 }
 
 /// One panic ends one call, and properly: the caller is told, the session closed, the record written.
@@ -334,6 +347,10 @@ pub(super) struct Actor {
     signalled: bool,
     /// We have called.
     outgoing: bool,
+    /// We hold the other side.
+    holds: bool,
+    /// Orders that the other side has to answer.
+    waiting: Vec<(orders::Wait, Ordered)>,
     /// Events told of the call so far.
     events: u32,
     /// Utterances that were ordered of a talking agent's call.
@@ -403,6 +420,8 @@ impl Actor {
             end: None,
             signalled: false,
             outgoing: false,
+            holds: false,
+            waiting: Vec::new(),
             events: 0,
             ordered: 0,
             latest_end: tokio::time::Instant::now() + CALL_MAX,
@@ -586,10 +605,17 @@ impl Actor {
                 self.tell_digit(digit);
                 self.tell(CallInput::Digit(digit, self.media.audio_time()));
             }
+            SipEvent::Reinvited { answer, .. } => self.handle_reinvited(Some(&answer), 200),
+            SipEvent::ReinviteRefused { code, .. } => self.handle_reinvited(None, code),
+            SipEvent::ReferProgress { code, over, .. } => self.handle_refer_progress(code, over),
+            // Nobody here calls on others' behalf.
+            SipEvent::Refer { leg, .. } => told(self.planes.sip.refuse_refer(leg, 603).await),
             SipEvent::Incoming { .. }
+            | SipEvent::EarlyAnswer { .. }
             | SipEvent::Progress { .. }
             | SipEvent::Accepted { .. }
-            | SipEvent::Refused { .. } => {}
+            | SipEvent::Refused { .. }
+            | SipEvent::ReinviteOffered { .. } => {}
         }
     }
 

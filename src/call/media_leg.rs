@@ -86,6 +86,8 @@ pub struct MediaLeg {
     confirmed: bool,
     /// The peer does not want to hear us now.
     held: bool,
+    /// We hold the peer.
+    holding: bool,
     /// For the session, as long as there is none.
     tap: Option<Tap>,
     recording: Option<Hand>,
@@ -174,6 +176,7 @@ impl MediaLeg {
             answer_due: false,
             confirmed: false,
             held: false,
+            holding: false,
             tap: None,
             recording: None,
             stats: None,
@@ -297,14 +300,33 @@ impl MediaLeg {
         Ok(first)
     }
 
+    /// The answer to a re-INVITE of ours; one that cannot be used leaves the session as it was.
+    pub fn take_answer(&mut self, planes: &Planes, answer: &[u8]) {
+        match self.read_answer(Some(answer)) {
+            Ok(()) => self.apply(planes),
+            Err(why) => tracing::warn!(call = %self.call, why, "a re-INVITE brought nothing new"),
+        }
+    }
+
     fn read_answer(&mut self, answer: Option<&[u8]>) -> Result<(), String> {
         let answer = answer.ok_or("the ACK holds no answer to our offer (RFC 3261 section 13.2.1)")?;
         self.accept_answer(answer).map_err(|e| e.refusal().2)
     }
 
-    /// Whether the peer has put us on hold.
+    /// Our offer to hold the peer, or to take it back.
+    pub fn offer_hold(&mut self, hold: bool) -> Vec<u8> {
+        self.sdp.offer(if hold { Direction::SendOnly } else { Direction::SendRecv })
+    }
+
+    /// We hold the peer from now on, or have it back: nothing is sent, and nothing that comes is heard.
+    pub fn hold(&mut self, planes: &Planes, hold: bool) {
+        self.holding = hold;
+        self.order(planes, MediaCommand::Hold { call: self.call, held: self.held() });
+    }
+
+    /// Whether either side holds the other.
     pub const fn held(&self) -> bool {
-        self.held
+        self.held || self.holding
     }
 
     /// A re-INVITE: returns the SDP to answer with.
@@ -337,7 +359,7 @@ impl MediaLeg {
                 Err(error) => tracing::error!(%call, %error, "the agreed codec does not open; audio stays as it was"),
             }
         }
-        self.order(planes, MediaCommand::Hold { call, held: self.held });
+        self.order(planes, MediaCommand::Hold { call, held: self.held() });
     }
 
     fn order(&self, planes: &Planes, command: MediaCommand) {

@@ -36,6 +36,13 @@ pub enum Order {
     Hush,
     /// Press keys.
     SendDigits(Digits),
+    /// The same by SIP INFO, for those who hear nothing else.
+    SendInfo(String),
+    /// Ask the other side's phone to call somebody else in our place (REFER). Answered when it has, or has refused.
+    Refer {
+        /// `sip:user@host[:port]`.
+        to: String,
+    },
     /// Put the other side on hold.
     Hold,
     /// Take it back.

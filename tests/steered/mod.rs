@@ -61,9 +61,9 @@ impl CallControl for Noted {
         Box::pin(std::future::ready(outcome))
     }
 
-    fn transfer(&self, call: CallId, transfer: Transfer) -> BoxFuture<'static, Result<CallId, OrderError>> {
+    fn transfer(&self, call: CallId, transfer: Transfer) -> BoxFuture<'static, Result<Option<CallId>, OrderError>> {
         self.note(format!("{call} transfer {} {:?}", transfer.to, transfer.announce));
-        Box::pin(std::future::ready(if call == LIVE { Ok(CallId(8)) } else { Err(OrderError::NoCall) }))
+        Box::pin(std::future::ready(if call == LIVE { Ok(Some(CallId(8))) } else { Err(OrderError::NoCall) }))
     }
 
     fn audio(&self, file: &Path) -> Result<Arc<[i16]>, String> {

@@ -14,6 +14,8 @@ use crate::call::steer::{After, Heard, Order, OrderError, Ordered, Outcome, samp
 use crate::id::{Generation, UtteranceId};
 use crate::media::{MediaCommand, SpeechEnds};
 use crate::os::clock;
+use crate::sip::agent::AgentError;
+use crate::sip::transport::SipError;
 use crate::speech::SpeechEvent;
 use crate::store::{CallRecord, EventKind, Message};
 use callwright_dsp::tone::Signal;
@@ -30,6 +32,29 @@ const BEEP_SAMPLES: usize = 3200;
 const LAST_WORDS_MAX: Duration = Duration::from_secs(5);
 /// Those of rooms are nobody's business.
 const ORDERED_END: u32 = 1 << 31;
+
+/// How long a key sounds that is sent by INFO, milliseconds.
+const INFO_MS: u16 = 160;
+
+/// What an order waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Wait {
+    /// The answer to a re-INVITE.
+    Hold,
+    /// The end of what a REFER has asked for.
+    Refer,
+}
+
+/// What the agent says to a verb that the call is in no state for.
+fn not_now(asked: Result<Result<(), AgentError>, SipError>) -> Result<(), OrderError> {
+    match asked {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(AgentError::UnknownLeg(_))) => Err(OrderError::NoCall),
+        Ok(Err(AgentError::BadTarget)) => Err(OrderError::Unprocessable(AgentError::BadTarget.to_string())),
+        Ok(Err(error)) => Err(OrderError::conflict(error.to_string())),
+        Err(error) => Err(OrderError::Unavailable(error.to_string())),
+    }
+}
 
 /// A call's time in a room.
 pub(super) struct Stay {
@@ -58,6 +83,74 @@ pub(super) async fn heard(operator: &mut Option<Operator>) -> Option<SpeechEvent
 
 impl Actor {
     pub(super) async fn handle_order(&mut self, ordered: Ordered) {
+        // These are answered when the other side has.
+        let (waits, begun) = match &ordered.order {
+            Order::Hold | Order::Resume => (Wait::Hold, self.begin_hold(matches!(ordered.order, Order::Hold)).await),
+            Order::Refer { to } => (Wait::Refer, self.begin_refer(to.clone()).await),
+            _ => return self.obey(ordered).await,
+        };
+        match begun {
+            Ok(()) => self.waiting.push((waits, ordered)),
+            Err(error) => ordered.answer(Err(error)),
+        }
+    }
+
+    async fn begin_hold(&mut self, hold: bool) -> Result<(), OrderError> {
+        if self.waiting.iter().any(|(wait, _)| *wait == Wait::Hold) {
+            return Err(OrderError::conflict("the call is being held, or taken back, already"));
+        }
+        if self.holds == hold {
+            return Err(OrderError::conflict(if hold { "the call is held already" } else { "the call is not held" }));
+        }
+        let (leg, offer) = (self.leg, self.media.offer_hold(hold));
+        let asked = self.planes.sip.with(move |agent, now| agent.reinvite(now, leg, Some(&offer))).await;
+        not_now(asked)
+    }
+
+    async fn begin_refer(&mut self, to: String) -> Result<(), OrderError> {
+        let leg = self.leg;
+        not_now(self.planes.sip.with(move |agent, now| agent.refer(now, leg, &to, None)).await)
+    }
+
+    /// The other side has answered our re-INVITE.
+    pub(super) fn handle_reinvited(&mut self, answer: Option<&[u8]>, code: u16) {
+        if let Some(answer) = answer.filter(|answer| !answer.is_empty()) {
+            self.media.take_answer(&self.planes, answer);
+        }
+        if let Some(ordered) = self.take_waiting(Wait::Hold) {
+            let hold = matches!(ordered.order, Order::Hold);
+            if answer.is_some() {
+                self.holds = hold;
+                self.media.hold(&self.planes, hold);
+                self.planes.registry.is_now(self.call, if hold { CallState::Held } else { CallState::Answered });
+                self.tell_event(EventKind::CallHeld, json!({"held": hold}));
+                ordered.answer(Ok(Outcome::Done));
+            } else {
+                ordered.answer(Err(OrderError::conflict(format!("the other side refused it: {code}"))));
+            }
+        }
+        self.tell_hold();
+    }
+
+    /// How far the other side's phone is with calling somebody else.
+    pub(super) fn handle_refer_progress(&mut self, code: u16, over: bool) {
+        if !over && code < 200 {
+            return;
+        }
+        if let Some(ordered) = self.take_waiting(Wait::Refer) {
+            ordered.answer(match code {
+                200..300 => Ok(Outcome::Done),
+                _ => Err(OrderError::conflict(format!("the phone did not reach it, or will not try: {code}"))),
+            });
+        }
+    }
+
+    fn take_waiting(&mut self, wanted: Wait) -> Option<Ordered> {
+        let at = self.waiting.iter().position(|(wait, _)| *wait == wanted)?;
+        Some(self.waiting.swap_remove(at).1)
+    }
+
+    async fn obey(&mut self, ordered: Ordered) {
         let outcome = self.carry_out(ordered.order.clone()).await;
         ordered.answer(outcome);
     }
@@ -88,7 +181,14 @@ impl Actor {
                 let busy = |_| OrderError::Unavailable("the media worker takes no commands".to_owned());
                 self.planes.media.send(order).map(|()| Outcome::Done).map_err(busy)
             }
-            Order::Hold | Order::Resume => Err(OrderError::conflict("this call cannot be held")),
+            Order::SendInfo(digits) => {
+                let leg = self.leg;
+                let sent = self.planes.sip.with(move |agent, now| {
+                    digits.chars().try_for_each(|digit| agent.send_digit(now, leg, digit, INFO_MS))
+                });
+                not_now(sent.await).map(|()| Outcome::Done)
+            }
+            Order::Hold | Order::Resume | Order::Refer { .. } => Err(OrderError::conflict("it is answered elsewhere")),
             Order::Join { room, after } => self.join(room, after).await.map(|()| Outcome::Done),
             Order::Leave { line } => self.leave(line).await.map(|()| Outcome::Done),
             Order::HangUp { reason, .. } => {
