@@ -3,9 +3,21 @@
 //! Invariant: a `Config` that exists is usable; every refusal names the key and what to write instead.
 //! Deliberately absent: bounds that protect the daemon from its input (`limits`), and reading at run time.
 
+mod current;
+mod groups;
+mod hours;
+mod http;
+mod numbers;
+mod routes;
 mod speech;
 mod trunks;
 
+pub use current::{Current, Reloaded};
+pub use groups::{Group, Strategy};
+pub use hours::Hours;
+pub use http::Http;
+pub use numbers::{NumberForm, Numbers};
+pub use routes::{Called, Route};
 pub(crate) use speech::is_near;
 pub use speech::{EngineChoice, KeyError, Provider, Providers, Secret, Speech, Vad, phones};
 pub use trunks::{DigestAlgorithm, Extension, PasswordError, RegistrarSection, Trunk, TrunkTransport};
@@ -74,6 +86,10 @@ pub struct Config {
     pub apps: Apps,
     /// Call recording.
     pub recording: Recording,
+    /// How numbers are written here.
+    pub numbers: Numbers,
+    /// Telephones that ring together.
+    pub groups: Vec<Group>,
     /// Which number reaches which app, first match wins; `*` matches everything.
     pub routes: Vec<Route>,
     /// Agents that answer.
@@ -117,20 +133,6 @@ pub struct Rtp {
 impl Default for Rtp {
     fn default() -> Self {
         Self { address: None, ports: PortRange { first: 16384, last: 32767 } }
-    }
-}
-
-/// Section `[http]`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Http {
-    /// Control API, loopback only.
-    pub listen: SocketAddr,
-}
-
-impl Default for Http {
-    fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)) }
     }
 }
 
@@ -382,6 +384,12 @@ pub enum App {
     Tone(Signal),
     /// A WAV file, then we hang up.
     Play(PathBuf),
+    /// It rings until the control API answers it, and does what that orders.
+    Manual,
+    /// The telephones of a group, by its name.
+    Group(String),
+    /// The caller leaves a message; with this greeting, or the usual one.
+    Message(Option<String>),
 }
 
 impl fmt::Display for App {
@@ -393,6 +401,10 @@ impl fmt::Display for App {
             Self::Tone(signal) if *signal == Signal::default() => f.write_str("tone"),
             Self::Tone(signal) => write!(f, "tone:{signal}"),
             Self::Play(file) => write!(f, "play:{}", file.display()),
+            Self::Manual => f.write_str("manual"),
+            Self::Group(name) => write!(f, "group:{name}"),
+            Self::Message(None) => f.write_str("message"),
+            Self::Message(Some(greeting)) => write!(f, "message:{greeting}"),
         }
     }
 }
@@ -405,33 +417,36 @@ impl Serialize for App {
 
 impl<'de> Deserialize<'de> for App {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(d)?;
-        match text.split_once(':') {
-            None if text == "echo" => Ok(Self::Echo),
-            Some(("agent", name)) if !name.is_empty() => Ok(Self::Agent(name.to_owned())),
-            Some(("bridge", uri)) => BridgeTarget::parse(uri).map(Self::Bridge).map_err(serde::de::Error::custom),
-            None if text == "tone" => Ok(Self::Tone(Signal::default())),
-            Some(("tone", name)) => name.parse().map(Self::Tone).map_err(serde::de::Error::custom),
-            Some(("play", file)) if !file.is_empty() => Ok(Self::Play(PathBuf::from(file))),
-            _ => Err(serde::de::Error::custom(format!(
-                "{text:?} is no app; write \"echo\", \"agent:NAME\", \"bridge:URI\", \"tone\", \"tone:NAME\" or \"play:FILE\""
-            ))),
-        }
+        Self::parse(&String::deserialize(d)?).map_err(serde::de::Error::custom)
     }
 }
 
-/// One entry of `[[routes]]`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Route {
-    /// User part of the Request-URI; `*` for any.
-    #[serde(rename = "match")]
-    pub number: String,
-    /// What answers.
-    pub app: App,
-    /// Record these calls, given `[recording] enabled`.
-    #[serde(default)]
-    pub record: bool,
+impl App {
+    /// Reads an app as routes name it.
+    ///
+    /// # Errors
+    /// What to write instead.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            None if text == "echo" => Ok(Self::Echo),
+            None if text == "manual" => Ok(Self::Manual),
+            Some(("group", name)) if !name.is_empty() => Ok(Self::Group(name.to_owned())),
+            None if text == "message" => Ok(Self::Message(None)),
+            Some(("message", greeting)) if (1..=500).contains(&greeting.trim().len()) => {
+                Ok(Self::Message(Some(greeting.trim().to_owned())))
+            }
+            Some(("agent", name)) if !name.is_empty() => Ok(Self::Agent(name.to_owned())),
+            Some(("bridge", uri)) => BridgeTarget::parse(uri).map(Self::Bridge),
+            None if text == "tone" => Ok(Self::Tone(Signal::default())),
+            Some(("tone", name)) => {
+                name.parse().map(Self::Tone).map_err(|e: callwright_dsp::tone::UnknownTone| e.to_string())
+            }
+            Some(("play", file)) if !file.is_empty() => Ok(Self::Play(PathBuf::from(file))),
+            _ => Err(format!(
+                "{text:?} is no app; write \"echo\", \"agent:NAME\", \"bridge:URI\", \"tone\", \"tone:NAME\", \"play:FILE\", \"group:NAME\", \"message\" or \"manual\""
+            )),
+        }
+    }
 }
 
 /// One entry of `[[agents]]`.
@@ -598,16 +613,7 @@ impl Config {
 
     fn checked(mut self) -> Result<Self, ConfigError> {
         let value = |key, message: String| Err(ConfigError::Value { key, message });
-        if !self.http.listen.ip().is_loopback() {
-            return value(
-                "http.listen",
-                format!(
-                    "{} is not a loopback address; the control API has no token yet and answers on loopback only, write 127.0.0.1:{}",
-                    self.http.listen,
-                    self.http.listen.port()
-                ),
-            );
-        }
+        self.http.check()?;
         if self.media.workers == 0 || self.media.workers > 64 {
             return value("media.workers", "write a number from 1 to 64".to_owned());
         }
@@ -631,68 +637,34 @@ impl Config {
         let is_agent = |name: &str| self.agents.iter().any(|a| a.name == name);
         trunks::check(&self.trunks, &self.extensions, &self.registrar, is_agent)?;
         if self.routes.is_empty() {
-            self.routes.push(Route { number: "echo".to_owned(), app: App::Echo, record: false });
-            self.routes.push(Route {
-                number: "*".to_owned(),
-                app: App::Agent(self.agents[0].name.clone()),
-                record: false,
-            });
+            self.routes.push(Route::to("echo", App::Echo));
+            self.routes.push(Route::to("*", App::Agent(self.agents[0].name.clone())));
         }
         // An extension is called by its number, unless a route says otherwise.
         for extension in &self.extensions {
             if !self.routes.iter().any(|r| r.number == extension.number) {
                 let place = self.routes.iter().position(|r| r.number == "*").unwrap_or(self.routes.len());
                 let app = App::Bridge(BridgeTarget::Extension(extension.number.clone()));
-                self.routes.insert(place, Route { number: extension.number.clone(), app, record: false });
+                let fallback = extension.agent.clone().map(App::Agent);
+                self.routes.insert(place, Route { fallback, ..Route::to(extension.number.clone(), app) });
             }
         }
-        for route in &self.routes {
-            let unknown = match &route.app {
-                App::Bridge(BridgeTarget::Trunk { name, .. }) if !self.trunks.iter().any(|t| t.name == *name) => {
-                    Some(format!("{name} is not among [[trunks]]"))
-                }
-                App::Bridge(BridgeTarget::Extension(number))
-                    if !number.contains('{') && !self.extensions.iter().any(|e| e.number == *number) =>
-                {
-                    Some(format!("{number} is not among [[extensions]]"))
-                }
-                _ => None,
-            };
-            if let Some(unknown) = unknown {
-                return value("routes.app", format!("{unknown}; add it or correct the route"));
-            }
-            if let App::Agent(name) = &route.app
-                && !self.agents.iter().any(|a| &a.name == name)
-            {
-                return value(
-                    "routes.app",
-                    format!("agent:{name} is not among [[agents]]; add it or correct the name"),
-                );
-            }
-        }
+        self.numbers.check()?;
+        self.groups.iter().try_for_each(Group::check)?;
+        self.routes.iter().try_for_each(|route| route.check(&self))?;
         Ok(self)
     }
 
-    /// What answers a call to `number`; `None` when no route matches (404).
+    /// Whether a call by `route` is recorded.
     #[must_use]
-    pub fn route(&self, number: &str) -> Option<&App> {
-        self.matching(number).map(|r| &r.app)
-    }
-
-    /// Whether a call to `number` is recorded.
-    #[must_use]
-    pub fn records(&self, number: &str) -> bool {
-        self.recording.enabled && self.matching(number).is_some_and(|r| r.record)
+    pub fn records(&self, route: &Route) -> bool {
+        self.recording.enabled && route.record
     }
 
     /// Whether callers of that agent are asked before they are recorded.
     #[must_use]
     pub fn asks_consent(&self, agent: &str) -> bool {
         self.agents.iter().any(|a| a.name == agent && a.consent == ConsentChoice::Ask)
-    }
-
-    fn matching(&self, number: &str) -> Option<&Route> {
-        self.routes.iter().find(|r| r.number == "*" || r.number == number)
     }
 }
 
@@ -779,12 +751,6 @@ mod tests {
     }
 
     #[test]
-    fn a_public_control_address_is_refused() {
-        let error = parse("[http]\nlisten = \"0.0.0.0:8080\"", &[]).unwrap_err().to_string();
-        assert!(error.contains("loopback"), "{error}");
-    }
-
-    #[test]
     fn a_route_to_nobody_is_refused() {
         let error = parse("[[routes]]\nmatch = \"*\"\napp = \"agent:max\"", &[]).unwrap_err().to_string();
         assert!(error.contains("agent:max"), "{error}");
@@ -818,7 +784,8 @@ mod tests {
             "[[routes]]\nmatch = \"1\"\napp = \"echo\"\nrecord = true\n[[routes]]\nmatch = \"*\"\napp = \"echo\"";
         let records = |text: &str| {
             let config = parse(text, &[]).unwrap();
-            (config.records("1"), config.records("2"))
+            let records = |number| config.records(config.find_route(&Called::number(number)).unwrap());
+            (records("1"), records("2"))
         };
         assert_eq!(records(""), (false, false));
         assert_eq!(records("[recording]\nenabled = true"), (false, false));

@@ -6,38 +6,45 @@
 //! only while the media workers and the signalling loop move and no speech thread has ended.
 //! Deliberately absent: any decision about a call.
 
-use crate::api::{self, AppState, Engine, HealthSnapshot, LiveCalls, Server, Subsystem};
+use crate::api::{self, Access, AppState, CallControl, Engine, HealthSnapshot, LiveCalls, Reload, Server, Subsystem};
 use crate::bus::Bus;
-use crate::call::actor::{self, Invitation, Planes};
+use crate::call::actor::{self, Admitted, Invitation, Planes};
 use crate::call::lease::Ports;
+use crate::call::outgoing::{self, NotPlaced, Wish};
 use crate::call::player::Player;
 use crate::call::prompts;
 use crate::call::record::EndClass;
 use crate::call::recording;
-use crate::call::registry::{LiveCall, NotPaused, Registry};
+use crate::call::registry::{CallState, LiveCall, NotAdmitted, NotPaused, Registry};
+use crate::call::room::Rooms;
+use crate::call::steer::{Order, OrderError, Outcome};
+use crate::call::transfer::{self, Transfer};
 use crate::call::trunks::{self, Book, Trunks};
-use crate::config::Config;
+use crate::config::{Config, Current, Reloaded};
 use crate::conversation;
 use crate::id::CallId;
+use crate::limits::MEDIA_BUSY_MAX;
 use crate::media::recorder::Recorder;
 use crate::media::{MediaCommand, MediaConfig, MediaEvent, MediaEvents, MediaPlane, PortPool};
 use crate::os::{clock, descriptors, notify, random};
 use crate::pipeline::deploy::AppsConfig;
 use crate::pipeline::{Pipeline, PipelineConfig};
 use crate::sip::agent::{AgentConfig, SipEvent};
+use crate::sip::ladder::Ladder;
 use crate::sip::transport::{UdpConfig, UdpTransport};
 use crate::speech::{SpeechConfig, SpeechPlane};
-use crate::store::Store;
+use crate::store::{Direction, Store};
 use crate::telemetry::marks::Marks;
 use crate::telemetry::metric;
 use callwright_models::assets::Assets;
 use futures_util::future::BoxFuture;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
@@ -76,11 +83,12 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts every plane; returns when calls are answered.
+    /// Starts every plane; returns when calls are answered. `file` is where the configuration came from and is read again at a
+    /// reload.
     ///
     /// # Errors
     /// What could not be started and how to mend it. What had been started is stopped again.
-    pub async fn start(config: Config) -> Result<Self, DaemonError> {
+    pub async fn start(config: Config, file: Option<PathBuf>) -> Result<Self, DaemonError> {
         let book = Book::open(&config, |name| std::env::var(name).ok()).map_err(|e| DaemonError(e.to_string()))?;
         let player = Player::start().map_err(|e| DaemonError::from("the player", e))?;
         player.library().check(&config).map_err(|e| DaemonError(format!("routes.app: play:{e}")))?;
@@ -95,6 +103,7 @@ impl Daemon {
                 "fewer files may be open than sip.max_calls needs: calls beyond will hear 503; raise LimitNOFILE= or `ulimit -n`"
             ),
         }
+        let rooms = Rooms::start().map_err(|e| DaemonError::from("the mixer", e))?;
         let marks = Arc::new(Marks::new());
         let store = Store::open(&config.data.dir).map_err(|e| DaemonError::from("the store", e))?;
         let bus = Bus::start(store.clone());
@@ -157,14 +166,21 @@ impl Daemon {
         }
 
         let listen = config.http.listen;
-        let server = Server::bind(listen).await.map_err(|e| DaemonError::from("the control API", e))?;
+        let token = config.http.access_token().map_err(|e| DaemonError::from("the control API", e))?;
+        let access = Arc::new(token.map_or_else(Access::open, |token| Access::by_token(token.expose())));
+        let server = Server::bind(listen, &access).await.map_err(|e| DaemonError::from("the control API", e))?;
 
         let key = trunks::signalling_key(&config.data.dir).map_err(|e| DaemonError::from("data.dir sip.key", e))?;
+        let ladder: Arc<Mutex<Ladder>> = Arc::default();
+        let kept = Arc::clone(&ladder);
         let local = config.sip.udp;
         let public = config.sip.public_address;
         let signalling_plane = UdpTransport::start(UdpConfig::new(local, clock::monotonic), |bound| AgentConfig {
             secret: Some(key),
             advertised: public.map(|address| SocketAddr::new(address, bound.port())),
+            watcher: Some(Box::new(move |sent, ours, hop, message| {
+                kept.lock().unwrap_or_else(PoisonError::into_inner).note(clock::wall(), sent, ours, hop, message);
+            })),
             ..UdpTransport::agent_config(bound)
         })
         .map_err(|e| DaemonError::from("SIP over UDP", e))?;
@@ -181,12 +197,13 @@ impl Daemon {
         let registry = Registry::new(config.sip.max_calls);
         let planes = Arc::new(Planes {
             registry,
-            config,
+            settings: Current::new(config, file),
             sip,
             trunks,
             media,
             ports,
             player,
+            rooms,
             recorder,
             speech,
             pipeline,
@@ -195,7 +212,12 @@ impl Daemon {
         });
 
         let alive = Arc::new(AtomicBool::new(true));
-        let state = state_of(&planes, bus, rendered.clone(), &alive);
+        let state = state_of(&planes, bus, rendered.clone(), &alive).guarded(Arc::clone(&access)).watching(ladder);
+        let reload: Arc<Reload> = {
+            let planes = Arc::clone(&planes);
+            Arc::new(move || reloaded(&planes, &access))
+        };
+        let state = state.reloading(Arc::clone(&reload));
         let (stop_api, api_stopped) = oneshot::channel::<()>();
         let api = tokio::spawn(server.serve(state, async move {
             // An error means that the daemon is gone, which also ends the API.
@@ -209,6 +231,7 @@ impl Daemon {
             tokio::spawn(signalling(Arc::clone(&planes), sip_events)),
             tokio::spawn(liveness(Arc::clone(&planes), alive)),
             tokio::spawn(upkeep(rendered)),
+            tokio::spawn(reloads(reload, signal(SignalKind::hangup()).map_err(|e| DaemonError::from("SIGHUP", e))?)),
         ];
         said(notify::ready());
         Ok(Self { planes, tasks, api, stop_api, sip_task, reports })
@@ -318,20 +341,43 @@ fn state_of(planes: &Arc<Planes>, bus: Bus, rendered: PrometheusHandle, alive: &
         planes.pipeline.clone(),
         Arc::new(health),
         Arc::new(metrics),
-        LiveCalls { list: live, pause_recording },
-        planes.config.data.dir.clone(),
+        LiveCalls { list: live, pause_recording, control: Arc::new(Control(Arc::clone(planes))) },
+        planes.config().data.dir.clone(),
     )
     .hearing(hear)
 }
 
+/// Steers calls for the API.
+struct Control(Arc<Planes>);
+
+impl CallControl for Control {
+    fn place(&self, call: CallId, wish: Wish) -> Result<api::LiveCall, NotPlaced> {
+        outgoing::start(&self.0, call, wish, None).map(shown)
+    }
+
+    fn order(&self, call: CallId, order: Order) -> BoxFuture<'static, Result<Outcome, OrderError>> {
+        let planes = Arc::clone(&self.0);
+        Box::pin(async move { planes.registry.order(call, order).await })
+    }
+
+    fn transfer(&self, call: CallId, transfer: Transfer) -> BoxFuture<'static, Result<Option<CallId>, OrderError>> {
+        let planes = Arc::clone(&self.0);
+        Box::pin(async move { transfer::begin(&planes, call, transfer).await })
+    }
+
+    fn audio(&self, file: &Path) -> Result<Arc<[i16]>, String> {
+        self.0.player.library().get(file).map_err(|e| e.to_string())
+    }
+}
+
 fn shown(live: LiveCall) -> api::LiveCall {
-    let state = if live.app.is_empty() { "ringing" } else { "answered" };
     api::LiveCall {
         id: live.call.to_string(),
         caller: live.from,
         callee: live.number,
         app: live.app,
-        state: state.to_owned(),
+        direction: live.direction,
+        state: live.state.name().to_owned(),
         conversation_id: live.conversation_id,
     }
 }
@@ -382,23 +428,31 @@ fn snapshot(planes: &Planes, signalling: bool) -> HealthSnapshot {
 async fn signalling(planes: Arc<Planes>, mut events: mpsc::Receiver<SipEvent>) {
     while let Some(event) = events.recv().await {
         let Some(event) = planes.registry.signal(event).and_then(|event| planes.trunks.handle(event)) else { continue };
-        let SipEvent::Incoming { leg, from, request_user, call_id, source, hops, offer, .. } = event else { continue };
+        let SipEvent::Incoming { leg, from, request_user, call_id, source, hops, offer, headers, .. } = event else {
+            continue;
+        };
         let call = CallId(random::u64());
         let live = LiveCall {
             call,
             from: from.clone(),
             number: request_user.clone(),
             started: clock::wall(),
+            direction: Direction::Inbound,
+            state: CallState::Ringing,
             app: String::new(),
             conversation_id: None,
         };
-        match planes.registry.admit(leg, live) {
+        let admitted = match planes.media.least_busy() {
+            busy if busy > MEDIA_BUSY_MAX => Err(NotAdmitted::Busy),
+            _ => planes.registry.admit(leg, live),
+        };
+        match admitted {
             Ok(mailbox) => {
                 let invitation =
-                    Invitation { leg, from, number: request_user, sip_call_id: call_id, source, hops, offer };
+                    Invitation { leg, from, number: request_user, sip_call_id: call_id, source, hops, headers, offer };
                 let planes = Arc::clone(&planes);
                 tokio::spawn(async move {
-                    let _seat = Seat { planes: Arc::clone(&planes), call };
+                    let _admitted = Admitted { planes: Arc::clone(&planes), call };
                     actor::run(planes, call, invitation, mailbox).await;
                 });
             }
@@ -412,18 +466,6 @@ async fn signalling(planes: Arc<Planes>, mut events: mpsc::Receiver<SipEvent>) {
                 });
             }
         }
-    }
-}
-
-/// Gives the call's seat back whatever becomes of its task.
-struct Seat {
-    planes: Arc<Planes>,
-    call: CallId,
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.planes.registry.release(self.call);
     }
 }
 
@@ -463,6 +505,46 @@ fn report(planes: &Planes, event: MediaEvent) {
         && planes.media.send(MediaCommand::Close { call }).is_err()
     {
         warn!(%call, "the media worker takes no commands");
+    }
+}
+
+/// Reads the configuration again.
+fn reloaded(planes: &Planes, access: &Access) -> Result<Reloaded, String> {
+    let mut reloaded = planes.settings.reload(std::env::vars()).map_err(|error| {
+        warn!(%error, "the configuration is not reloaded: nothing has changed");
+        error.to_string()
+    })?;
+    // A token in a file changes without the configuration.
+    match planes.config().http.access_token() {
+        Ok(Some(token)) if access.replace(token.expose()) => {}
+        Ok(None) => {}
+        Ok(Some(_)) => reloaded.needs_restart.push("http.token".to_owned()),
+        Err(error) => warn!(%error, "the token stays as it was"),
+    }
+    // So do the passwords of trunks and extensions. Lines that stay as they are go on.
+    let renewed = Book::open(&planes.config(), |name| std::env::var(name).ok()).map_err(|e| e.to_string());
+    let renewed = renewed.and_then(|book| {
+        let runtime = tokio::runtime::Handle::current();
+        runtime.block_on(planes.trunks.reload(book)).map_err(|e| e.to_string())
+    });
+    if let Err(error) = renewed {
+        warn!(%error, "trunks and extensions stay as they were");
+        reloaded.needs_restart.push("trunks".to_owned());
+    }
+    // What is played is found missing now rather than by a caller.
+    if let Err(error) = planes.player.library().check(&planes.config()) {
+        warn!(%error, "a route plays a file that cannot be played");
+    }
+    info!(applied = ?reloaded.applied, needs_restart = ?reloaded.needs_restart, "the configuration was read again");
+    Ok(reloaded)
+}
+
+/// Reads the configuration again at every SIGHUP.
+async fn reloads(reload: Arc<Reload>, mut hang_ups: Signal) {
+    while hang_ups.recv().await.is_some() {
+        let reload = Arc::clone(&reload);
+        // What went wrong has been logged.
+        let _ = tokio::task::spawn_blocking(move || reload()).await;
     }
 }
 

@@ -41,10 +41,7 @@ fn call(id: &str) -> CallRecord {
         conversation_id: None,
         started: Wallclock(1000),
         answered: None,
-        ended: None,
-        ended_by: None,
-        reason: None,
-        media: None,
+        ..CallRecord::begun("", Direction::Inbound, Wallclock(0))
     }
 }
 
@@ -439,7 +436,11 @@ async fn where_telephones_are_reached_is_replaced_together_and_expires() {
         let store = Store::open(dir.path()).unwrap();
         let both = vec![binding("200", "sip:200@a", 2000), binding("200", "sip:200@b", 3000)];
         store.bindings().replace("200".to_owned(), both, Wallclock(1000)).await.unwrap();
-        store.bindings().replace("201".to_owned(), vec![binding("201", "sip:201@a", 2500)], Wallclock(1000)).await.unwrap();
+        store
+            .bindings()
+            .replace("201".to_owned(), vec![binding("201", "sip:201@a", 2500)], Wallclock(1000))
+            .await
+            .unwrap();
     }
     let store = Store::open(dir.path()).unwrap();
     assert_eq!(store.bindings().live(Wallclock(1500)).unwrap().len(), 3, "a restart later");

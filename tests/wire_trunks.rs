@@ -50,7 +50,8 @@ async fn a_daemon_is_the_pbx_of_another_which_is_called_and_calls() {
     let pbx = Daemon::start_with(
         "[[extensions]]\nnumber = \"200\"\npassword = \"s3cret\"\n[[routes]]\nmatch = \"echo\"\napp = \"echo\"",
     );
-    let routes = "[[routes]]\nmatch = \"200\"\napp = \"echo\"\n[[routes]]\nmatch = \"9\"\napp = \"bridge:trunk:pbx:echo\"\n";
+    let routes =
+        "[[routes]]\nmatch = \"200\"\napp = \"echo\"\n[[routes]]\nmatch = \"9\"\napp = \"bridge:trunk:pbx:echo\"\n";
     let mut branch = Daemon::start_with(&format!("{routes}{}", trunk("pbx", pbx.sip, "s3cret")));
     wait_for(&branch, "registered: calls reach us");
     // In: the PBX calls its extension, which is the other daemon.
@@ -126,12 +127,17 @@ impl Kamailio {
     /// `None`, and a message that nobody overlooks, where it is not installed: `make setup-test` installs it.
     #[expect(clippy::print_stderr, reason = "a test that did not test must say so")]
     fn start() -> Option<Self> {
-        let program = ["/usr/sbin/kamailio", "/usr/local/sbin/kamailio"].into_iter().find(|p| std::path::Path::new(p).exists());
+        let program =
+            ["/usr/sbin/kamailio", "/usr/local/sbin/kamailio"].into_iter().find(|p| std::path::Path::new(p).exists());
         let Some(program) = program else {
             eprintln!("\n*** NOT TESTED: Kamailio is not installed here; `make setup-test` installs it ***\n");
             return None;
         };
-        let modules = ["/usr/lib/x86_64-linux-gnu/kamailio/modules", "/usr/lib/aarch64-linux-gnu/kamailio/modules", "/usr/lib64/kamailio/modules"];
+        let modules = [
+            "/usr/lib/x86_64-linux-gnu/kamailio/modules",
+            "/usr/lib/aarch64-linux-gnu/kamailio/modules",
+            "/usr/lib64/kamailio/modules",
+        ];
         let modules = modules.into_iter().find(|p| std::path::Path::new(p).exists()).expect("Kamailio's modules");
         let (address, dir) = (free_udp(), tempfile::tempdir().expect("a directory"));
         let config = format!(
@@ -262,7 +268,8 @@ async fn registered_phone(kamailio: SocketAddr) -> Ua {
 #[tokio::test(flavor = "multi_thread")]
 async fn kamailio_as_registrar_with_digest_and_as_record_routing_proxy() {
     let Some(kamailio) = Kamailio::start() else { return };
-    let routes = "[[routes]]\nmatch = \"200\"\napp = \"echo\"\n[[routes]]\nmatch = \"9\"\napp = \"bridge:trunk:kamailio:201\"\n";
+    let routes =
+        "[[routes]]\nmatch = \"200\"\napp = \"echo\"\n[[routes]]\nmatch = \"9\"\napp = \"bridge:trunk:kamailio:201\"\n";
     let daemon = Daemon::start_with(&format!("{routes}{}", trunk("kamailio", kamailio.address, "s3cret")));
     wait_for(&daemon, "registered: calls reach us");
     // In, by way of the proxy.

@@ -9,6 +9,7 @@ pub mod dialog;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod hop;
+pub mod ladder;
 pub mod message;
 pub mod peer;
 pub mod registrar;

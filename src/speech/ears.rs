@@ -30,7 +30,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// Of every ring.
 const RATE_HZ: u32 = 8000;
@@ -69,6 +69,11 @@ pub(super) enum EarsCommand {
     },
     Detach {
         call: CallId,
+    },
+    /// As `Detach`, and gives the ring back.
+    Release {
+        call: CallId,
+        give: oneshot::Sender<InboundConsumer>,
     },
     Stop,
 }
@@ -453,6 +458,14 @@ pub(super) fn run(
                 Ok(EarsCommand::Detach { call }) => {
                     if let Some(at) = ears.iter().position(|ear| ear.call == call) {
                         gone.push((ears.swap_remove(at).jobs, call));
+                    }
+                }
+                Ok(EarsCommand::Release { call, give }) => {
+                    if let Some(at) = ears.iter().position(|ear| ear.call == call) {
+                        let ear = *ears.swap_remove(at);
+                        gone.push((ear.jobs, call));
+                        // Who asked may be gone, and the ring with it.
+                        let _ = give.send(ear.inbound);
                     }
                 }
                 Ok(EarsCommand::Stop) | Err(TryRecvError::Disconnected) => return,

@@ -4,8 +4,8 @@
 
 use super::writer::Writer;
 use super::{
-    Apps, Builds, Calls, Commit, Conversations, Events, KeptBindings, KeptConversations, Manifests, Recordings,
-    StoreError, World, migration,
+    Apps, Builds, Calls, Commit, Conversations, Events, KeptBindings, KeptConversations, Manifests, Messages,
+    Recordings, StoreError, World, migration,
 };
 use crate::limits::{PAGE_ROWS_MAX, STORE_LOCK_WAIT, STORE_READERS};
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -113,6 +113,12 @@ impl Store {
     #[must_use]
     pub const fn calls(&self) -> Calls<'_> {
         Calls(self)
+    }
+
+    /// Messages that callers have left.
+    #[must_use]
+    pub const fn messages(&self) -> Messages<'_> {
+        Messages(self)
     }
     /// Recorded calls.
     #[must_use]

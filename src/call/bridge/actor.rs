@@ -10,6 +10,7 @@ use crate::call::media_leg::{MediaLeg, NoMedia, preference};
 use crate::call::record::CallEnd;
 use crate::call::recording;
 use crate::call::registry::CallEvent;
+use crate::call::steer::{Order, OrderError, Ordered, Outcome};
 use crate::call::trunks::Way;
 use crate::config::BridgeTarget;
 use crate::id::CallId;
@@ -64,28 +65,35 @@ struct Bridge<'a> {
     callee: Option<CalleeEnd>,
     /// Both sessions have been given to the media plane.
     joined: bool,
+    /// Somebody else takes the call if the callee does not.
+    spare: bool,
+    /// What the caller would have been told without.
+    given_up: Option<actor::Refusal>,
+    /// The callee's leg, until it is in the record.
+    placed: Option<LegId>,
     end: Option<CallEnd>,
 }
 
-/// Runs a bridged call to its end. Error: the caller has had no final answer yet.
+/// Runs a bridged call to its end. `spare`: somebody else takes it if the callee does not. Error: the caller has had no final
+/// answer yet.
 pub(in crate::call) async fn serve(
     planes: &Arc<Planes>,
     call: CallId,
     invitation: &Invitation,
-    target: &BridgeTarget,
-    mut mailbox: mpsc::Receiver<CallEvent>,
+    (target, recorded, spare): (&BridgeTarget, bool, bool),
+    mailbox: &mut mpsc::Receiver<CallEvent>,
     record: &mut CallRecord,
 ) -> Result<CallEnd, actor::Refusal> {
     let destination =
         Destination::of(target, &invitation.number).map_err(|why| actor::Refusal::new(404, "Not Found", why))?;
-    let mut media = MediaLeg::reserve(planes, call, invitation.source, preference(&planes.config))?;
+    let mut media = MediaLeg::reserve(planes, call, invitation.source, preference(&planes.config()))?;
     let codecs = match &invitation.offer {
         None => Vec::new(),
         Some(offer) => {
-            offered_codecs(offer, media.local().address, &preference(&planes.config)).map_err(NoMedia::from)?
+            offered_codecs(offer, media.local().address, &preference(&planes.config())).map_err(NoMedia::from)?
         }
     };
-    media.record(recording::begin(planes, call, &invitation.number));
+    media.record(recording::begin(planes, call, recorded));
     let caller = CallerEnd { leg: invitation.leg, media, offer: invitation.offer.clone(), codecs, said: None };
     let mut bridge = Bridge {
         planes: Arc::clone(planes),
@@ -96,6 +104,9 @@ pub(in crate::call) async fn serve(
         caller,
         callee: None,
         joined: false,
+        spare,
+        given_up: None,
+        placed: None,
         end: None,
     };
     let latest_end = tokio::time::Instant::now() + CALL_MAX;
@@ -113,9 +124,15 @@ pub(in crate::call) async fn serve(
         }
         bridge.perform(record).await;
         bridge.tell_hold();
+        if let Some(leg) = bridge.placed.take() {
+            actor::note_leg(planes, leg, record).await;
+        }
     };
-    bridge.close(&mut mailbox, record).await;
-    Ok(end)
+    bridge.close(mailbox, record).await;
+    match bridge.given_up.take() {
+        Some(refusal) => Err(refusal),
+        None => Ok(end),
+    }
 }
 
 async fn looked_up(lookup: &mut Option<Lookup>) -> Result<Way, Refusal> {
@@ -139,12 +156,37 @@ impl Bridge<'_> {
             Some(CallEvent::Sip(event)) => self.handle_sip(event).await,
             Some(CallEvent::Media(event)) => self.handle_media(event),
             Some(CallEvent::Drain) => self.handle(Input::Drain),
+            Some(CallEvent::Order(ordered)) => self.handle_order(ordered),
             // Who asked may be gone.
             Some(CallEvent::PauseRecording { pausing, done }) => {
                 let _ = done.send(self.caller.media.pause_recording(pausing));
             }
             None => self.handle(Input::NoMedia("the call could not keep up with its events".to_owned())),
         }
+    }
+
+    /// Whoever steers may end a bridged call, and press keys on the callee's side.
+    fn handle_order(&mut self, ordered: Ordered) {
+        let outcome = match &ordered.order {
+            Order::HangUp { reason, .. } => {
+                // Who ended it does not want it to go on elsewhere.
+                self.spare = false;
+                self.handle(Input::Ordered(reason.clone().unwrap_or_else(|| "ended from outside".to_owned())));
+                Ok(Outcome::Done)
+            }
+            Order::SendDigits(digits) => match self.session(Side::Callee).filter(|_| self.joined) {
+                Some(call) => {
+                    let order = MediaCommand::SendDigits { call, digits: *digits };
+                    let busy = |_| OrderError::Unavailable("the media worker takes no commands".to_owned());
+                    self.planes.media.send(order).map(|()| Outcome::Done).map_err(busy)
+                }
+                None => Err(OrderError::Conflict("nobody has answered yet".to_owned())),
+            },
+            _ => Err(OrderError::Conflict(
+                "this call is passed on to somebody else: it can be ended, and keys pressed".to_owned(),
+            )),
+        };
+        ordered.answer(outcome);
     }
 
     /// The machine knows of whom nothing is reported.
@@ -281,7 +323,7 @@ impl Bridge<'_> {
 
     /// Calls the callee.
     async fn place(&mut self, found: Result<Way, Refusal>) {
-        let (local, public) = (self.planes.sip.local(), self.planes.config.sip.public_address);
+        let (local, public) = (self.planes.sip.local(), self.planes.config().sip.public_address);
         let is_ours = |hop: &&Hop| leads_back(hop.address, local, public);
         let outcome = match found {
             Err(refusal) => Err(refusal),
@@ -310,8 +352,8 @@ impl Bridge<'_> {
         // What the caller says of its pauses can go on only to a phone that knows it, too.
         let local = self.caller.media.local().address;
         let noise = self.caller.offer.as_ref();
-        let noise = noise.is_some_and(|o| offers_comfort_noise(o, local, &preference(&planes.config)));
-        let ours = preference(&planes.config).with_comfort_noise(noise);
+        let noise = noise.is_some_and(|o| offers_comfort_noise(o, local, &preference(&planes.config())));
+        let ours = preference(&planes.config()).with_comfort_noise(noise);
         let mut media =
             MediaLeg::reserve(&planes, CallId(random::u64()), hop.address, ours.clone()).map_err(refused)?;
         // What the caller has comes first: then nothing need be transcoded.
@@ -338,6 +380,7 @@ impl Bridge<'_> {
         let leg = placed.await.map_err(|error| Refusal::new(503, "Service Unavailable", error.to_string()))?;
         let session = media.call();
         planes.registry.join_media(call, session);
+        self.placed = Some(leg);
         self.callee = Some(CalleeEnd { leg, media, session, heard: None, latest: None });
         Ok(())
     }
@@ -375,6 +418,9 @@ impl Bridge<'_> {
                         self.handle(Input::Failed(Refusal::new(code, phrase, why)));
                     }
                 },
+                Action::Refuse(refusal) if self.spare && self.caller.said.is_none() => {
+                    self.given_up = Some(actor::Refusal::new(refusal.code, refusal.phrase, refusal.why));
+                }
                 Action::Refuse(refusal) => {
                     warn!(call = %self.call, code = refusal.code, why = %refusal.why, "call refused");
                     let seconds = refusal.retry_after.map(|s| s.to_string());

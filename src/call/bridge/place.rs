@@ -14,9 +14,9 @@ use std::sync::Arc;
 
 /// A call that can be placed once its host has an address.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Destination {
+pub(in crate::call) struct Destination {
     /// Request-URI.
-    pub(super) uri: String,
+    pub(in crate::call) uri: String,
     end: End,
 }
 
@@ -30,7 +30,7 @@ enum End {
 impl Destination {
     /// The destination of a call to `number`, which the caller has chosen: it becomes a user and nothing else. Error: what
     /// is wrong with the number.
-    pub(super) fn of(target: &BridgeTarget, number: &str) -> Result<Self, String> {
+    pub(in crate::call) fn of(target: &BridgeTarget, number: &str) -> Result<Self, String> {
         let uri = target.uri(number);
         let end = match target {
             BridgeTarget::Uri(_) => None,
@@ -63,7 +63,7 @@ impl Destination {
     }
 
     /// Looks up where the call goes. `ipv4` is the address family that our socket speaks. Error: what the caller is told.
-    pub(super) async fn resolve(self, ipv4: bool, trunks: Arc<Trunks>) -> Result<Way, Refusal> {
+    pub(in crate::call) async fn resolve(self, ipv4: bool, trunks: Arc<Trunks>) -> Result<Way, Refusal> {
         let lost = |why: String| Refusal::new(502, "Bad Gateway", why);
         let (host, port) = match self.end {
             End::Host(host, port) => (host, port),
@@ -97,7 +97,7 @@ const fn is_of_user(octet: u8) -> bool {
 
 /// Whether a call to `destination` would come back to the socket bound to `local`, known outside as `public`. Loops by way
 /// of others end by Max-Forwards.
-pub(super) fn leads_back(destination: SocketAddr, local: SocketAddr, public: Option<IpAddr>) -> bool {
+pub(in crate::call) fn leads_back(destination: SocketAddr, local: SocketAddr, public: Option<IpAddr>) -> bool {
     let ip = destination.ip();
     // What we send to an address of our own leaves from that address.
     let is_ours = || ip.is_loopback() || local_address_towards(ip).is_ok_and(|from| from == ip);
@@ -105,8 +105,13 @@ pub(super) fn leads_back(destination: SocketAddr, local: SocketAddr, public: Opt
     here && destination.port() == local.port()
 }
 
+/// Who we are to those whom we call ourselves.
+pub(in crate::call) fn our_identity(host: IpAddr) -> String {
+    identity("\"Callwright\" <sip:callwright@localhost>", host)
+}
+
 /// The caller's display name and user at our host: answers to it come back to us. Who may claim what is not decided here.
-pub(super) fn identity(from: &str, host: IpAddr) -> String {
+pub(in crate::call) fn identity(from: &str, host: IpAddr) -> String {
     let host = match host {
         IpAddr::V4(v4) => v4.to_string(),
         IpAddr::V6(v6) => format!("[{v6}]"),
@@ -115,7 +120,7 @@ pub(super) fn identity(from: &str, host: IpAddr) -> String {
 }
 
 /// The caller's display name, and the user and host that the trunk wants to see.
-pub(super) fn identity_at(from: &str, trunk: &Trunk) -> String {
+pub(in crate::call) fn identity_at(from: &str, trunk: &Trunk) -> String {
     let host = trunk.from_domain.as_ref().unwrap_or(&trunk.host);
     let host = if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.clone() };
     identity_of(from, trunk.from_user.as_deref(), &host)

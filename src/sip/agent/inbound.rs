@@ -63,6 +63,9 @@ impl Agent {
             self.counters.dropped_source += 1;
             return;
         }
+        if let Some(watcher) = &self.config.watcher {
+            watcher(false, self.config.advertised.unwrap_or(self.config.local), hop, bytes);
+        }
         let message = match parse_datagram(bytes) {
             Ok(message) => message,
             Err(broken) => return self.refuse_broken(hop, broken),

@@ -15,6 +15,7 @@ mod failover;
 mod fork;
 mod inbound;
 mod info;
+mod inquiry;
 mod leg;
 mod lines;
 mod out_of_dialog;
@@ -30,7 +31,7 @@ mod table;
 mod timer;
 mod verbs;
 
-pub use config::{AgentConfig, RandomSource, RouteLookup, SourcePolicy, is_loopback_or_private};
+pub use config::{AgentConfig, RandomSource, RouteLookup, SourcePolicy, Watcher, is_loopback_or_private};
 pub use event::{AgentError, AgentStatus, EndedBy, LegId, SipEvent, Transmit};
 pub use failover::Placement;
 pub use lines::{LineConfig, LineStatus};

@@ -376,6 +376,9 @@ impl Agent {
             self.counters.dropped_transmit += 1;
         }
         self.counters.datagrams_out += 1;
+        if let Some(watcher) = &self.config.watcher {
+            watcher(true, self.config.advertised.unwrap_or(self.config.local), &transmit.hop, &transmit.bytes);
+        }
         self.transmits.push_back(transmit);
     }
 

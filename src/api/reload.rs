@@ -1,0 +1,24 @@
+//! `POST /v1/reload`: puts the configuration file in force as far as that goes without a restart. Calls that are up go on.
+
+use super::problem::Problem;
+use super::state::AppState;
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
+
+pub(super) async fn reload(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    octets: axum::body::Bytes,
+) -> Result<Json<Value>, Problem> {
+    let Value::Object(_) = super::steer::body::<Value>(&headers, &octets)? else {
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "send an empty object"));
+    };
+    let reload = state.reload.clone().ok_or_else(|| Problem::not_found("nothing can be reloaded here"))?;
+    let done = spawn_blocking(move || reload()).await;
+    let broken = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the reload was not finished");
+    let reloaded = done.map_err(broken)?.map_err(|why| Problem::new(StatusCode::CONFLICT, why))?;
+    Ok(Json(json!({"applied": reloaded.applied, "needs_restart": reloaded.needs_restart})))
+}
