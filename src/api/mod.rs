@@ -14,6 +14,7 @@ mod health;
 mod ladder;
 mod messages;
 mod metrics;
+mod openapi;
 mod page;
 mod problem;
 mod recordings;

@@ -9,9 +9,11 @@
 mod group;
 mod offered;
 mod orders;
+mod relay;
 mod routing;
 
-use super::exchange::{CallAction, CallInput, Mark};
+use self::relay::{duck, flush, measure, speech_input};
+use super::exchange::{CallAction, CallInput};
 use super::lease::Ports;
 use super::media_leg::{MediaLeg, NoMedia, Offered};
 use super::message::{self, MessageTaker};
@@ -24,7 +26,6 @@ use super::room::Rooms;
 use super::steer::Ordered;
 use super::talk::{Answer, Talk};
 use crate::config::{App, Config, Current};
-use crate::conversation::Failure;
 use crate::id::{CallId, Generation};
 use crate::limits::CALL_MAX;
 use crate::media::recorder::Recorder;
@@ -33,7 +34,7 @@ use crate::os::clock;
 use crate::pipeline::Pipeline;
 use crate::sip::agent::{AgentError, EndedBy, LegId, SipEvent};
 use crate::sip::transport::{SipError, SipHandle};
-use crate::speech::{Part, SpeechEvent, SpeechLane, SpeechPlane};
+use crate::speech::{SpeechLane, SpeechPlane};
 use crate::store::{CallRecord, Commit, Conversation, Direction, Store};
 use crate::telemetry::marks::Marks;
 use crate::telemetry::metric;
@@ -739,63 +740,6 @@ impl Actor {
         warn!(call = %self.call, "the media worker did not give the call back");
         None
     }
-}
-
-fn duck(planes: &Planes, call: CallId, ducked: bool) {
-    if planes.media.send(MediaCommand::Duck { call, ducked }).is_err() {
-        warn!(%call, "the media worker takes no commands; the agent neither falls silent nor goes on");
-    }
-}
-
-fn flush(planes: &Planes, call: CallId, lane: Option<&SpeechLane>, generation: Generation) {
-    if let Some(lane) = lane {
-        lane.flush(generation);
-    }
-    if planes.media.send(MediaCommand::FlushPlayout { call, generation }).is_err() {
-        warn!(%call, "the media worker takes no commands; the agent talks on");
-    }
-}
-
-fn measure(marks: &Marks, mark: Mark, took: Duration) {
-    match mark {
-        Mark::TurnResponse => &marks.turn_response,
-        Mark::Endpoint => &marks.endpoint,
-        Mark::AsrFinal => &marks.asr_final,
-        Mark::Think => &marks.think,
-        Mark::TtsFirstAudio => &marks.tts_first_audio,
-        Mark::Playout => &marks.playout,
-        Mark::BargeInDuck => &marks.barge_in_duck,
-        Mark::BargeInAside => &marks.barge_in_aside,
-        Mark::BargeInStop => &marks.barge_in_stop,
-        Mark::Greeting => &marks.greeting,
-    }
-    .record(took);
-}
-
-/// `None`: nothing that the conversation could do about it.
-fn speech_input(call: CallId, event: SpeechEvent) -> Option<CallInput> {
-    Some(match event {
-        SpeechEvent::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick, sound } => {
-            CallInput::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick, sound }
-        }
-        SpeechEvent::Partial { text, .. } => CallInput::Partial(text),
-        SpeechEvent::EndOfTurn { at, probability } => CallInput::EndOfTurn { at, probability },
-        SpeechEvent::Final { text, confidence, alternatives, ended, .. } => {
-            CallInput::Final { text, confidence, alternatives, ended }
-        }
-        SpeechEvent::SpeakStarted { utterance, .. } => CallInput::SpeakStarted(utterance),
-        SpeechEvent::Spoken { utterance, words, .. } => CallInput::Spoken { utterance, words },
-        SpeechEvent::Failed { part, what } => {
-            // No reason to hang up: what was not understood is asked again, keys work, and a voice that stays away is
-            // missed by the machine.
-            warn!(%call, part = part.name(), what, "speech failed for this turn");
-            match part {
-                Part::Asr => CallInput::Failed(Failure::Hearing),
-                Part::Vad | Part::Tts | Part::EndOfTurn => return None,
-            }
-        }
-        SpeechEvent::Onset { at, .. } => CallInput::Onset(at),
-    })
 }
 
 fn too_long() -> CallEnd {

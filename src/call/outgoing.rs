@@ -6,6 +6,7 @@
 use super::actor::{Actor, Admitted, Planes, Voices, conclude, keep, note_leg, playable, survive, told};
 use super::bridge::place::{Destination, identity, leads_back, our_identity};
 use super::machine_detection::Verdict;
+use super::manners::user_of;
 use super::media_leg::{MediaLeg, NoMedia, preference};
 use super::record::{CallEnd, EndClass};
 use super::registry::{CallEvent, CallState, LiveCall, NotAdmitted};
@@ -41,6 +42,8 @@ pub struct Wish {
     pub ringing: Duration,
     /// What to do where a machine answers; `None`: nobody listens whether one does.
     pub on_machine: Option<OnMachine>,
+    /// The other side is not to see who calls (RFC 3323); whoever carries the call is.
+    pub withheld: bool,
     /// Fields that the INVITE carries.
     pub headers: Vec<(String, String)>,
     /// Recorded with the call.
@@ -56,6 +59,7 @@ impl Default for Wish {
             app: App::Manual,
             ringing: Duration::from_secs(30),
             on_machine: None,
+            withheld: false,
             headers: Vec::new(),
             details: None,
         }
@@ -127,16 +131,34 @@ pub fn start(
         app: wish.app.to_string(),
         conversation_id: None,
     };
-    if planes.media.least_busy() > MEDIA_BUSY_MAX {
+    let emergency = planes.config().numbers.is_emergency(&user_of(&format!("<{}>", wish.to)));
+    if emergency {
+        warn!(%call, to = %wish.to, "AN EMERGENCY NUMBER IS CALLED");
+        let data = json!({"to": wish.to, "from": wish.from});
+        let events = planes.store.events();
+        keep(events.append(EventKind::CallEmergency, &call.to_string(), "", clock::wall(), data), "an event");
+    } else if planes.media.least_busy() > MEDIA_BUSY_MAX {
         return Err(NotAdmitted::Busy.into());
     }
-    let mailbox = planes.registry.admit_outgoing(live.clone())?;
+    let mailbox = planes.registry.admit_outgoing(live.clone(), emergency)?;
     let planes = Arc::clone(planes);
     tokio::spawn(async move {
         let _admitted = Admitted { planes: Arc::clone(&planes), call };
         run(planes, call, wish, destination, mailbox, answered).await;
     });
     Ok(live)
+}
+
+/// From and the further fields of the INVITE: who is withheld is named to the carrier only (RFC 3323 section 4.1.1.3, RFC 3325
+/// section 9.1).
+fn identified(from: String, wish: &Wish) -> (String, Vec<(String, String)>) {
+    let mut headers = wish.headers.clone();
+    if !wish.withheld {
+        return (from, headers);
+    }
+    headers.push(("P-Asserted-Identity".to_owned(), from));
+    headers.push(("Privacy".to_owned(), "id".to_owned()));
+    ("\"Anonymous\" <sip:anonymous@anonymous.invalid>".to_owned(), headers)
 }
 
 type Told = Option<oneshot::Sender<Result<(), CallEnd>>>;
@@ -205,6 +227,7 @@ async fn live(
     let on_behalf = wish.on_behalf.as_ref().map(|from| identity(from, host));
     let from = wish.from.clone().or(on_behalf).unwrap_or_else(|| our_identity(host));
     record.caller.clone_from(&from);
+    let (from, headers) = identified(from, wish);
     keep(planes.store.calls().record(record.clone()), "the call's record");
     let placement = Placement {
         target: destination.uri.clone(),
@@ -212,7 +235,7 @@ async fn live(
         from,
         sdp: media.offer(ours.codecs()),
         max_forwards: HOPS,
-        headers: wish.headers.clone(),
+        headers,
         account: None,
     };
     let adopting = Arc::clone(planes);
