@@ -10,6 +10,7 @@ mod http;
 mod numbers;
 mod routes;
 mod speech;
+mod trunks;
 
 pub use current::{Current, Reloaded};
 pub use groups::{Group, Strategy};
@@ -19,6 +20,7 @@ pub use numbers::{NumberForm, Numbers};
 pub use routes::{Called, Route};
 pub(crate) use speech::is_near;
 pub use speech::{EngineChoice, KeyError, Provider, Providers, Secret, Speech, Vad, phones};
+pub use trunks::{DigestAlgorithm, Extension, PasswordError, RegistrarSection, Trunk, TrunkTransport};
 
 use crate::rtp::Codec;
 use crate::sip::message::{Scheme, Uri};
@@ -92,6 +94,12 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// Agents that answer.
     pub agents: Vec<Agent>,
+    /// Carriers and PBXs.
+    pub trunks: Vec<Trunk>,
+    /// Telephones that register here.
+    pub extensions: Vec<Extension>,
+    /// How they do.
+    pub registrar: RegistrarSection,
 }
 
 /// Section `[sip]`.
@@ -290,9 +298,21 @@ impl<'de> Deserialize<'de> for Codecs {
     }
 }
 
-/// Where a bridged call goes: a SIP URI in which `{number}` stands for the number that was called.
+/// Where a bridged call goes. In each, `{number}` stands for the number that was called.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BridgeTarget(String);
+pub enum BridgeTarget {
+    /// A SIP URI.
+    Uri(String),
+    /// A number at a trunk.
+    Trunk {
+        /// The trunk.
+        name: String,
+        /// The number.
+        number: String,
+    },
+    /// Where an extension is registered.
+    Extension(String),
+}
 
 impl BridgeTarget {
     /// Checks a URI as the operator has written it.
@@ -300,12 +320,24 @@ impl BridgeTarget {
     /// # Errors
     /// What to write instead.
     pub fn parse(text: &str) -> Result<Self, String> {
+        if let Some(rest) = text.strip_prefix("trunk:") {
+            let (name, number) = rest.split_once(':').unwrap_or((rest, "{number}"));
+            if name.is_empty() || number.is_empty() {
+                return Err(format!(
+                    "{text:?} is no trunk; write \"bridge:trunk:NAME\" or \"bridge:trunk:NAME:NUMBER\""
+                ));
+            }
+            return Ok(Self::Trunk { name: name.to_owned(), number: number.to_owned() });
+        }
+        if let Some(number) = text.strip_prefix("extension:").filter(|n| !n.is_empty()) {
+            return Ok(Self::Extension(number.to_owned()));
+        }
         let wrong = || {
             format!(
                 "{text:?} is no address to bridge to; write \"bridge:sip:USER@HOST:PORT\", {{number}} in USER for the number called"
             )
         };
-        let target = Self(text.to_owned());
+        let target = Self::Uri(text.to_owned());
         // A caller chooses the number and must not choose the host with it.
         let elsewhere = text.split_once('@').map_or(text, |(_, host)| host);
         let uri = Uri::parse(target.uri("1").as_bytes()).map_err(|_| wrong())?;
@@ -320,16 +352,22 @@ impl BridgeTarget {
         Ok(target)
     }
 
-    /// The URI for a call to `number`.
+    /// The URI for a call to `number`; at a trunk or extension, the number that is called there.
     #[must_use]
     pub fn uri(&self, number: &str) -> String {
-        self.0.replace("{number}", number)
+        let (Self::Uri(text) | Self::Trunk { number: text, .. } | Self::Extension(text)) = self;
+        text.replace("{number}", number)
     }
 }
 
 impl fmt::Display for BridgeTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        match self {
+            Self::Uri(uri) => f.write_str(uri),
+            Self::Trunk { name, number } if number == "{number}" => write!(f, "trunk:{name}"),
+            Self::Trunk { name, number } => write!(f, "trunk:{name}:{number}"),
+            Self::Extension(number) => write!(f, "extension:{number}"),
+        }
     }
 }
 
@@ -559,8 +597,8 @@ impl Config {
     ) -> Result<Self, ConfigError> {
         let fault = |message: String| ConfigError::Parse { origin: origin.to_owned(), message };
         // Parsed typed first: its messages carry line and column.
-        toml::from_str::<Self>(text).map_err(|e| fault(e.to_string()))?;
-        let mut table: toml::Table = text.parse().map_err(|e: toml::de::Error| fault(e.to_string()))?;
+        toml::from_str::<Self>(text).map_err(|e| fault(placed(text, &e)))?;
+        let mut table: toml::Table = text.parse().map_err(|e: toml::de::Error| fault(placed(text, &e)))?;
         let overlays: BTreeMap<String, String> =
             environment.filter(|(name, _)| name.starts_with("CALLWRIGHT__")).collect();
         for (name, value) in &overlays {
@@ -596,9 +634,20 @@ impl Config {
         if self.agents.is_empty() {
             self.agents.push(Agent::named("grace"));
         }
+        let is_agent = |name: &str| self.agents.iter().any(|a| a.name == name);
+        trunks::check(&self.trunks, &self.extensions, &self.registrar, is_agent)?;
         if self.routes.is_empty() {
             self.routes.push(Route::to("echo", App::Echo));
             self.routes.push(Route::to("*", App::Agent(self.agents[0].name.clone())));
+        }
+        // An extension is called by its number, unless a route says otherwise.
+        for extension in &self.extensions {
+            if !self.routes.iter().any(|r| r.number == extension.number) {
+                let place = self.routes.iter().position(|r| r.number == "*").unwrap_or(self.routes.len());
+                let app = App::Bridge(BridgeTarget::Extension(extension.number.clone()));
+                let fallback = extension.agent.clone().map(App::Agent);
+                self.routes.insert(place, Route { fallback, ..Route::to(extension.number.clone(), app) });
+            }
         }
         self.numbers.check()?;
         self.groups.iter().try_for_each(Group::check)?;
@@ -617,6 +666,23 @@ impl Config {
     pub fn asks_consent(&self, agent: &str) -> bool {
         self.agents.iter().any(|a| a.name == agent && a.consent == ConsentChoice::Ask)
     }
+}
+
+/// Where a fault is and what it is. The line itself is not shown: it may hold a password.
+fn placed(text: &str, error: &toml::de::Error) -> String {
+    let Some(span) = error.span() else { return error.message().to_owned() };
+    let before = text.get(..span.start).unwrap_or(text);
+    let (line, column) =
+        (before.matches('\n').count() + 1, before.rsplit('\n').next().unwrap_or_default().chars().count() + 1);
+    let written = text.lines().nth(line - 1).unwrap_or_default();
+    let key = written.split_once('=').map_or("", |(key, _)| key.trim());
+    // The message itself may repeat a value of the wrong type, such as a number for a password.
+    if ["password", "token", "secret"].iter().any(|name| key.contains(name))
+        && !error.message().contains("unknown field")
+    {
+        return format!("line {line}: what {key} holds is no text; write it in quotes on one line");
+    }
+    format!("line {line}, column {column}: {}", error.message())
 }
 
 /// Lays one variable over the tree; values are TOML where they parse as such, else strings.

@@ -6,9 +6,12 @@
 //! only while the media workers and the signalling loop move and no speech thread has ended.
 //! Deliberately absent: any decision about a call.
 
-use crate::api::{self, Access, AppState, CallControl, Engine, HealthSnapshot, LiveCalls, Reload, Server, Subsystem};
+use crate::api::{
+    self, Access, AppState, CallControl, Engine, HealthSnapshot, LiveCalls, Reload, Server, Subsystem, TrunkShown,
+};
 use crate::bus::Bus;
 use crate::call::actor::{self, Admitted, Invitation, Planes};
+use crate::call::caps::Caps;
 use crate::call::lease::Ports;
 use crate::call::outgoing::{self, NotPlaced, Wish};
 use crate::call::player::Player;
@@ -19,6 +22,7 @@ use crate::call::registry::{CallState, LiveCall, NotAdmitted, NotPaused, Registr
 use crate::call::room::Rooms;
 use crate::call::steer::{Order, OrderError, Outcome};
 use crate::call::transfer::{self, Transfer};
+use crate::call::trunks::{self, Book, Trunks};
 use crate::config::{Config, Current, Reloaded};
 use crate::conversation;
 use crate::id::CallId;
@@ -88,6 +92,7 @@ impl Daemon {
     /// # Errors
     /// What could not be started and how to mend it. What had been started is stopped again.
     pub async fn start(config: Config, file: Option<PathBuf>) -> Result<Self, DaemonError> {
+        let book = Book::open(&config, |name| std::env::var(name).ok()).map_err(|e| DaemonError(e.to_string()))?;
         let player = Player::start().map_err(|e| DaemonError::from("the player", e))?;
         player.library().check(&config).map_err(|e| DaemonError(format!("routes.app: play:{e}")))?;
         std::fs::create_dir_all(&config.data.dir)
@@ -168,11 +173,13 @@ impl Daemon {
         let access = Arc::new(token.map_or_else(Access::open, |token| Access::by_token(token.expose())));
         let server = Server::bind(listen, &access).await.map_err(|e| DaemonError::from("the control API", e))?;
 
+        let key = trunks::signalling_key(&config.data.dir).map_err(|e| DaemonError::from("data.dir sip.key", e))?;
         let ladder: Arc<Mutex<Ladder>> = Arc::default();
         let kept = Arc::clone(&ladder);
         let local = config.sip.udp;
         let public = config.sip.public_address;
         let signalling_plane = UdpTransport::start(UdpConfig::new(local, clock::monotonic), |bound| AgentConfig {
+            secret: Some(key),
             advertised: public.map(|address| SocketAddr::new(address, bound.port())),
             watcher: Some(Box::new(move |sent, ours, hop, message| {
                 kept.lock().unwrap_or_else(PoisonError::into_inner).note(clock::wall(), sent, ours, hop, message);
@@ -182,6 +189,8 @@ impl Daemon {
         .map_err(|e| DaemonError::from("SIP over UDP", e))?;
         let (sip, sip_events, sip_task) = signalling_plane.into_parts();
         info!(udp = %sip.local(), "SIP is answered");
+        let trunks =
+            Trunks::start(book, sip.clone(), store.clone()).await.map_err(|e| DaemonError::from("the trunks", e))?;
 
         let rtp_address = config.rtp.address.unwrap_or(match local.ip() {
             IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -193,6 +202,8 @@ impl Daemon {
             registry,
             settings: Current::new(config, file),
             sip,
+            trunks,
+            caps: Caps::default(),
             media,
             ports,
             player,
@@ -265,6 +276,7 @@ impl Daemon {
         if tokio::time::timeout(DRAIN_MAX, self.planes.registry.empty()).await.is_err() {
             warn!(calls = self.planes.registry.live().len(), "calls did not end in time and are cut");
         }
+        self.planes.trunks.unregister().await;
         if self.planes.sip.close(Duration::from_secs(1)).await.is_ok() {
             // The task ends by itself once every BYE is answered, or after a second.
             let _ = self.sip_task.await;
@@ -327,6 +339,21 @@ fn state_of(planes: &Arc<Planes>, bus: Bus, rendered: PrometheusHandle, alive: &
         let planes = Arc::clone(planes);
         Arc::new(move |agent: Option<&str>| planes.speech.stream(CallId(random::u64()), agent))
     };
+    let trunks = {
+        let planes = Arc::clone(planes);
+        Arc::new(move || -> BoxFuture<'static, Result<Vec<TrunkShown>, String>> {
+            let planes = Arc::clone(&planes);
+            Box::pin(async move {
+                let status = planes.trunks.status().await.map_err(|e| e.to_string())?;
+                let shown = status.into_iter().map(|status| TrunkShown {
+                    calls: planes.caps.in_use(&status.name),
+                    max_calls: planes.trunks.trunk(&status.name).and_then(|trunk| trunk.max_calls),
+                    status,
+                });
+                Ok(shown.collect())
+            })
+        })
+    };
     AppState::new(
         planes.store.clone(),
         Arc::new(bus),
@@ -337,6 +364,7 @@ fn state_of(planes: &Arc<Planes>, bus: Bus, rendered: PrometheusHandle, alive: &
         planes.config().data.dir.clone(),
     )
     .hearing(hear)
+    .trunking(trunks)
 }
 
 /// Steers calls for the API.
@@ -419,8 +447,9 @@ fn snapshot(planes: &Planes, signalling: bool) -> HealthSnapshot {
 /// Takes new calls in and hands everything else to its call.
 async fn signalling(planes: Arc<Planes>, mut events: mpsc::Receiver<SipEvent>) {
     while let Some(event) = events.recv().await {
-        let Some(event) = planes.registry.signal(event) else { continue };
-        let SipEvent::Incoming { leg, from, request_user, call_id, source, hops, offer, headers, .. } = event else {
+        let Some(event) = planes.registry.signal(event).and_then(|event| planes.trunks.handle(event)) else { continue };
+        let SipEvent::Incoming { leg, from, request_user, call_id, source, identity, hops, offer, headers, .. } = event
+        else {
             continue;
         };
         let call = CallId(random::u64());
@@ -434,17 +463,40 @@ async fn signalling(planes: Arc<Planes>, mut events: mpsc::Receiver<SipEvent>) {
             app: String::new(),
             conversation_id: None,
         };
+        let trunk = identity.trunk().and_then(|name| planes.trunks.trunk(name));
+        let channel = match trunk.map(|trunk| planes.caps.incoming(&trunk)).transpose() {
+            Ok(channel) => channel,
+            Err(full) => {
+                warn!(%source, %full, "call refused");
+                metric::call_ended(EndClass::Refused.name());
+                let sip = planes.sip.clone();
+                tokio::spawn(async move {
+                    // The caller may have given up meanwhile.
+                    let _ = sip.reject(leg, 480, "Temporarily Unavailable", &[]).await;
+                });
+                continue;
+            }
+        };
         let admitted = match planes.media.least_busy() {
             busy if busy > MEDIA_BUSY_MAX => Err(NotAdmitted::Busy),
             _ => planes.registry.admit(leg, live),
         };
         match admitted {
             Ok(mailbox) => {
-                let invitation =
-                    Invitation { leg, from, number: request_user, sip_call_id: call_id, source, hops, headers, offer };
+                let invitation = Invitation {
+                    leg,
+                    from,
+                    number: request_user,
+                    sip_call_id: call_id,
+                    source,
+                    hops,
+                    identity,
+                    headers,
+                    offer,
+                };
                 let planes = Arc::clone(&planes);
                 tokio::spawn(async move {
-                    let _admitted = Admitted { planes: Arc::clone(&planes), call };
+                    let _admitted = Admitted { planes: Arc::clone(&planes), call, channel };
                     actor::run(planes, call, invitation, mailbox).await;
                 });
             }
@@ -512,6 +564,16 @@ fn reloaded(planes: &Planes, access: &Access) -> Result<Reloaded, String> {
         Ok(None) => {}
         Ok(Some(_)) => reloaded.needs_restart.push("http.token".to_owned()),
         Err(error) => warn!(%error, "the token stays as it was"),
+    }
+    // So do the passwords of trunks and extensions. Lines that stay as they are go on.
+    let renewed = Book::open(&planes.config(), |name| std::env::var(name).ok()).map_err(|e| e.to_string());
+    let renewed = renewed.and_then(|book| {
+        let runtime = tokio::runtime::Handle::current();
+        runtime.block_on(planes.trunks.reload(book)).map_err(|e| e.to_string())
+    });
+    if let Err(error) = renewed {
+        warn!(%error, "trunks and extensions stay as they were");
+        reloaded.needs_restart.push("trunks".to_owned());
     }
     // What is played is found missing now rather than by a caller.
     if let Err(error) = planes.player.library().check(&planes.config()) {

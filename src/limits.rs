@@ -80,6 +80,14 @@ pub const SIP_LEGS_MAX: usize = 8192;
 pub const SIP_EVENTS_MAX: usize = 1024;
 /// SIP datagrams waiting for the socket; above it the oldest is dropped (UDP may lose it anyway).
 pub const SIP_TRANSMITS_MAX: usize = 4096;
+/// Nonces whose use is remembered; older ones are stale.
+pub const SIP_NONCES_MAX: usize = 4096;
+/// Places where one extension is reached at once.
+pub const SIP_BINDINGS_PER_EXTENSION: usize = 10;
+/// Places where all extensions are reached.
+pub const SIP_BINDINGS_MAX: usize = 4096;
+/// Addresses at which the challenges of one account are answered.
+pub const SIP_ACCOUNT_PEERS_MAX: usize = 64;
 /// Commands waiting for the SIP transport.
 pub const SIP_COMMANDS_MAX: usize = 1024;
 /// Source addresses whose rate of new dialogs is remembered.

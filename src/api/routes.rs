@@ -6,7 +6,7 @@ use super::problem::Problem;
 use super::state::AppState;
 use super::{
     access, apps, builds, calls, conversations, events, health, ladder, messages, metrics, page, recordings, reload,
-    steer, stream,
+    steer, stream, trunks,
 };
 use crate::limits::HTTP_BODY_MAX;
 use crate::pipeline::deploy::is_local_host;
@@ -71,6 +71,7 @@ pub const ROUTES: &[Route] = &[
     row("GET", "/v1/events", || get(events::stream)),
     row("GET", "/v1/messages", || get(messages::list)),
     row("POST", "/v1/reload", || post(reload::reload)),
+    row("GET", "/v1/trunks", || get(trunks::list)),
 ];
 
 /// The API over `state`.

@@ -52,7 +52,7 @@ impl From<NotPlaced> for Problem {
     fn from(error: NotPlaced) -> Self {
         let status = match &error {
             NotPlaced::Wrong(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            NotPlaced::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
+            NotPlaced::Full(_) | NotPlaced::Cap(_) => StatusCode::SERVICE_UNAVAILABLE,
             NotPlaced::Twice => StatusCode::CONFLICT,
         };
         Self::new(status, error.to_string())
@@ -135,8 +135,10 @@ fn text(text: String) -> Result<String, Problem> {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Placing {
-    /// sip:USER@HOST[:PORT]
+    /// sip:USER@HOST[:PORT], extension:NUMBER, or with trunk a number
     to: String,
+    /// The trunk by which a number is called
+    trunk: Option<String>,
     /// Whom the other side sees calling: a SIP URI or "Name" <URI>
     from: Option<String>,
     /// What is on our end: agent:NAME, echo, tone, tone:NAME, or manual (steered by orders); manual unless said
@@ -186,8 +188,12 @@ impl Placing {
             MachineChoice::WaitForBeep => OnMachine::WaitForBeep,
         });
         let ringing = ringing(self.timeout_s)?;
+        let to = match self.trunk {
+            Some(trunk) => format!("trunk:{trunk}:{}", self.to),
+            None => self.to,
+        };
         Ok(Wish {
-            to: self.to,
+            to,
             from: self.from,
             app,
             ringing,

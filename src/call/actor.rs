@@ -13,6 +13,7 @@ mod relay;
 mod routing;
 
 use self::relay::{duck, flush, measure, speech_input};
+use super::caps::{Caps, Channel};
 use super::exchange::{CallAction, CallInput};
 use super::lease::Ports;
 use super::media_leg::{MediaLeg, NoMedia, Offered};
@@ -25,6 +26,7 @@ use super::registry::{CallEvent, Registry};
 use super::room::Rooms;
 use super::steer::Ordered;
 use super::talk::{Answer, Talk};
+use super::trunks::Trunks;
 use crate::config::{App, Config, Current};
 use crate::id::{CallId, Generation};
 use crate::limits::CALL_MAX;
@@ -33,6 +35,7 @@ use crate::media::{CloseCause, MediaCommand, MediaEvent, MediaPlane, SessionStat
 use crate::os::clock;
 use crate::pipeline::Pipeline;
 use crate::sip::agent::{AgentError, EndedBy, LegId, SipEvent};
+use crate::sip::peer::Peer;
 use crate::sip::transport::{SipError, SipHandle};
 use crate::speech::{SpeechLane, SpeechPlane};
 use crate::store::{CallRecord, Commit, Conversation, Direction, Store};
@@ -58,6 +61,10 @@ pub struct Planes {
     pub settings: Current,
     /// Signalling.
     pub sip: SipHandle,
+    /// Trunks and extensions.
+    pub trunks: Arc<Trunks>,
+    /// What of the trunks is in use.
+    pub caps: Caps,
     /// Ears and mouth. Dropped before the media plane, whose bells it listens to.
     pub speech: SpeechPlane,
     /// Audio on the wire.
@@ -108,6 +115,8 @@ pub struct Invitation {
     pub source: SocketAddr,
     /// Max-Forwards.
     pub hops: u8,
+    /// Whose call it is.
+    pub identity: Peer,
     /// P-, X- and other fields that say more about the caller and the call.
     pub headers: Vec<(String, String)>,
     /// SDP offer; `None` asks for ours.
@@ -142,6 +151,8 @@ pub struct Admitted {
     pub planes: Arc<Planes>,
     /// The call.
     pub call: CallId,
+    /// What it takes of its trunk.
+    pub channel: Option<Channel>,
 }
 
 impl Drop for Admitted {
@@ -156,6 +167,7 @@ pub async fn run(planes: Arc<Planes>, call: CallId, invitation: Invitation, mail
         caller: invitation.from.clone(),
         callee: invitation.number.clone(),
         source: invitation.source.to_string(),
+        trunk: invitation.identity.trunk().map(ToString::to_string),
         details: Some(details(&invitation)),
         ..CallRecord::begun(call.to_string(), Direction::Inbound, clock::wall())
     };
@@ -611,12 +623,8 @@ impl Actor {
             SipEvent::ReferProgress { code, over, .. } => self.handle_refer_progress(code, over),
             // Nobody here calls on others' behalf.
             SipEvent::Refer { leg, .. } => told(self.planes.sip.refuse_refer(leg, 603).await),
-            SipEvent::Incoming { .. }
-            | SipEvent::EarlyAnswer { .. }
-            | SipEvent::Progress { .. }
-            | SipEvent::Accepted { .. }
-            | SipEvent::Refused { .. }
-            | SipEvent::ReinviteOffered { .. } => {}
+            // Of calls that we place, or of no call.
+            _ => {}
         }
     }
 

@@ -4,7 +4,8 @@
 //! bridged call (`bridge`), what is talked (`actor`).
 
 use super::actor::{Actor, Admitted, Planes, Voices, conclude, keep, note_leg, playable, survive, told};
-use super::bridge::place::{Destination, identity, leads_back, our_identity};
+use super::bridge::place::{Destination, identity, identity_at, leads_back, our_identity};
+use super::caps::OverCap;
 use super::machine_detection::Verdict;
 use super::manners::user_of;
 use super::media_leg::{MediaLeg, NoMedia, preference};
@@ -19,7 +20,6 @@ use crate::media::{Role, SpeechEnds};
 use crate::os::clock;
 use crate::sip::agent::{EndedBy, LegId, Placement, SipEvent};
 use crate::sip::dialog::HOPS;
-use crate::sip::hop::Hop;
 use crate::store::{CallRecord, Direction, EventKind};
 use serde_json::json;
 use std::sync::Arc;
@@ -89,6 +89,9 @@ pub enum NotPlaced {
     /// A call of that id is there already.
     #[error("this call was placed already")]
     Twice,
+    /// The trunk takes no more now: retry later.
+    #[error(transparent)]
+    Cap(#[from] OverCap),
 }
 
 /// Starts to place a call. `answered` hears once whether it was answered, or how it ended without.
@@ -105,7 +108,10 @@ pub fn start(
         return Err(NotPlaced::Wrong(format!("{:?} is no address", wish.to)));
     }
     let target = BridgeTarget::parse(&wish.to).map_err(|_| {
-        NotPlaced::Wrong(format!("{:?} is no address to call: write sip:USER@HOST or sip:USER@HOST:PORT", wish.to))
+        NotPlaced::Wrong(format!(
+            "{:?} is no address to call: write sip:USER@HOST, trunk:NAME:NUMBER or extension:NUMBER",
+            wish.to
+        ))
     })?;
     let destination = Destination::of(&target, "").map_err(NotPlaced::Wrong)?;
     if let App::Bridge(_) | App::Group(_) | App::Message(_) = &wish.app {
@@ -131,7 +137,7 @@ pub fn start(
         app: wish.app.to_string(),
         conversation_id: None,
     };
-    let emergency = planes.config().numbers.is_emergency(&user_of(&format!("<{}>", wish.to)));
+    let emergency = planes.config().numbers.is_emergency(&number_called(&wish.to));
     if emergency {
         warn!(%call, to = %wish.to, "AN EMERGENCY NUMBER IS CALLED");
         let data = json!({"to": wish.to, "from": wish.from});
@@ -140,13 +146,29 @@ pub fn start(
     } else if planes.media.least_busy() > MEDIA_BUSY_MAX {
         return Err(NotAdmitted::Busy.into());
     }
+    let channel = match &target {
+        BridgeTarget::Trunk { name, .. } => {
+            let trunk = planes.trunks.trunk(name);
+            let trunk = trunk.ok_or_else(|| NotPlaced::Wrong(format!("{name} is not among [[trunks]]")))?;
+            Some(planes.caps.outgoing(&trunk, clock::monotonic(), emergency)?)
+        }
+        BridgeTarget::Uri(_) | BridgeTarget::Extension(_) => None,
+    };
     let mailbox = planes.registry.admit_outgoing(live.clone(), emergency)?;
     let planes = Arc::clone(planes);
     tokio::spawn(async move {
-        let _admitted = Admitted { planes: Arc::clone(&planes), call };
+        let _admitted = Admitted { planes: Arc::clone(&planes), call, channel };
         run(planes, call, wish, destination, mailbox, answered).await;
     });
     Ok(live)
+}
+
+/// The number of a target, as people would key it.
+fn number_called(to: &str) -> String {
+    match to.split_once(':') {
+        Some(("trunk" | "extension", rest)) => rest.rsplit(':').next().unwrap_or_default().to_owned(),
+        _ => user_of(&format!("<{to}>")),
+    }
 }
 
 /// From and the further fields of the INVITE: who is withheld is named to the carrier only (RFC 3323 section 4.1.1.3, RFC 3325
@@ -171,7 +193,9 @@ async fn run(
     mailbox: mpsc::Receiver<CallEvent>,
     mut answered: Told,
 ) {
+    let trunk = wish.to.strip_prefix("trunk:").and_then(|rest| rest.split(':').next()).map(str::to_owned);
     let mut record = CallRecord {
+        trunk,
         caller: wish.from.clone().unwrap_or_default(),
         callee: wish.to.clone(),
         app: wish.app.to_string(),
@@ -210,13 +234,15 @@ async fn live(
         Ok(source) => source,
         Err(refusal) => return failed(480, refusal.why),
     };
-    let address = match destination.clone().resolve(planes.sip.local().is_ipv4()).await {
-        Ok(address) if leads_back(address, planes.sip.local(), planes.config().sip.public_address) => {
-            return failed(482, format!("{address} is this daemon"));
-        }
-        Ok(address) => address,
-        Err(why) => return failed(502, why),
+    let way = match destination.resolve(planes.sip.local().is_ipv4(), Arc::clone(&planes.trunks)).await {
+        Ok(way) => way,
+        Err(refusal) => return failed(refusal.code, refusal.why),
     };
+    let (local, public) = (planes.sip.local(), planes.config().sip.public_address);
+    if let Some(hop) = way.hops.iter().find(|hop| leads_back(hop.address, local, public)) {
+        return failed(482, format!("{hop} is this daemon"));
+    }
+    let Some(address) = way.hops.first().map(|hop| hop.address) else { return failed(502, "nowhere to go") };
     record.source = address.to_string();
     let ours = preference(&planes.config());
     let mut media = match MediaLeg::reserve(planes, call, address, ours.clone()) {
@@ -224,19 +250,24 @@ async fn live(
         Err(error) => return no_media(error),
     };
     let host = media.local().address;
-    let on_behalf = wish.on_behalf.as_ref().map(|from| identity(from, host));
+    let trunk = way.account.as_ref().and_then(|name| planes.trunks.trunk(name));
+    let on_behalf = match &trunk {
+        // What a trunk wants to see comes before what we are called elsewhere.
+        Some(trunk) => Some(identity_at(wish.on_behalf.as_deref().unwrap_or("<sip:callwright@localhost>"), trunk)),
+        None => wish.on_behalf.as_ref().map(|from| identity(from, host)),
+    };
     let from = wish.from.clone().or(on_behalf).unwrap_or_else(|| our_identity(host));
     record.caller.clone_from(&from);
     let (from, headers) = identified(from, wish);
     keep(planes.store.calls().record(record.clone()), "the call's record");
     let placement = Placement {
-        target: destination.uri.clone(),
-        hops: vec![Hop::udp(address)],
+        target: way.target,
+        hops: way.hops,
         from,
         sdp: media.offer(ours.codecs()),
         max_forwards: HOPS,
-        headers,
-        account: None,
+        headers: headers.into_iter().chain(way.routes.into_iter().map(|r| ("Route".to_owned(), r))).collect(),
+        account: way.account,
     };
     let adopting = Arc::clone(planes);
     let placed = planes.sip.place(placement, move |leg| {

@@ -24,7 +24,7 @@ pub struct Current {
 }
 
 /// Sections that calls look at anew each time.
-const LIVE: [&str; 4] = ["routes", "numbers", "groups", "agents"];
+const LIVE: [&str; 7] = ["routes", "numbers", "groups", "agents", "trunks", "extensions", "registrar"];
 /// Of an agent: what the speech plane was started with.
 const SPOKEN: [&str; 5] = ["name", "asr", "voice", "vocabulary", "lexicon"];
 
@@ -69,7 +69,16 @@ fn merge(old: &Config, new: Config) -> Result<(Config, Reloaded), ConfigError> {
         }
     }
     let agents = if spoken_to { new.agents } else { old.agents.clone() };
-    let merged = Config { routes: new.routes, numbers: new.numbers, groups: new.groups, agents, ..old.clone() };
+    let merged = Config {
+        routes: new.routes,
+        numbers: new.numbers,
+        groups: new.groups,
+        trunks: new.trunks,
+        extensions: new.extensions,
+        registrar: new.registrar,
+        agents,
+        ..old.clone()
+    };
     // A route may name an agent that waits for the restart.
     merged.routes.iter().try_for_each(|route| route.check(&merged))?;
     Ok((merged, reloaded))

@@ -2,7 +2,7 @@
 //! answers cannot, its fallback. Invariant: numbers are compared as written and in their one form (`numbers`). Deliberately
 //! absent: answering.
 
-use super::{App, Config, ConfigError, Hours};
+use super::{App, BridgeTarget, Config, ConfigError, Hours};
 use crate::limits::RINGING_MAX;
 use crate::time::Wallclock;
 use serde::{Deserialize, Serialize};
@@ -101,6 +101,20 @@ impl Route {
                     format!("agent:{name} is not among [[agents]]; add it or correct the name"),
                 );
             }
+        }
+        for app in self.apps() {
+            let unknown = match app {
+                App::Bridge(BridgeTarget::Trunk { name, .. }) if !config.trunks.iter().any(|t| t.name == *name) => {
+                    format!("{name} is not among [[trunks]]")
+                }
+                App::Bridge(BridgeTarget::Extension(number))
+                    if !number.contains('{') && !config.extensions.iter().any(|e| e.number == *number) =>
+                {
+                    format!("{number} is not among [[extensions]]")
+                }
+                _ => continue,
+            };
+            return value("routes.app", format!("{unknown}; add it or correct the route"));
         }
         for app in self.apps() {
             if let App::Group(name) = app

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 
 use super::agent::{Agent, AgentConfig, LegId, SipEvent};
+use super::auth::{Algorithm, Asker, Attempt, Authorization, Login, Password, Session, Verdict, Verifier, challenges};
 use super::message::{Address, CoreFields, Name, StartLine, parse_datagram};
 use super::sdp::{Direction, LocalMedia, Preference, Rtcp, SdpSession, Srtp, negotiate, offered_codecs, parse_answer};
 use crate::rtp::format::Codec;
@@ -16,6 +17,32 @@ pub fn message(octets: &[u8]) {
         assert!(message.headers.len() <= crate::limits::SIP_HEADERS_MAX);
         assert!(message.body.len() <= crate::limits::SIP_BODY_MAX);
         let _ = CoreFields::of(&message);
+    }
+}
+
+/// Header field values of a peer, as a challenge to us and as an answer to ours: nobody gets in by chance, and what we answer
+/// is one line.
+pub fn digest(octets: &[u8]) {
+    let who = Login { username: "200".to_owned(), password: Password::new("s3cret"), realm: None };
+    let covered = Authorization { method: b"REGISTER", uri: b"sip:callwright", body: b"" };
+    for asker in [Asker::Server, Asker::Proxy] {
+        for (name, start) in
+            [(asker.challenge_header(), "SIP/2.0 401 U"), (asker.answer_header(), "REGISTER sip:callwright SIP/2.0")]
+        {
+            let head = [start.as_bytes(), b"\r\n", name.as_bytes(), b": ", octets, b"\r\n\r\n"].concat();
+            let Ok(message) = parse_datagram(&head) else { continue };
+            for challenge in challenges(&message, asker) {
+                let answer = Session::new(challenge, "c".to_owned()).answer(&who, &covered);
+                assert!(!answer.contains(&b'\n'), "one line");
+            }
+            let realm = "callwright";
+            let mut verifier =
+                Verifier::new([0; 32], realm, &[Algorithm::Md5, Algorithm::Sha256], std::time::Duration::from_secs(60));
+            let attempt = Attempt { request: &message, covered, source: std::net::IpAddr::from([192, 0, 2, 1]) };
+            let verdict =
+                verifier.check(Tick(1), &attempt, asker, |user| (user == "200").then(|| who.password.clone()));
+            assert!(!matches!(verdict, Verdict::Accepted { .. }));
+        }
     }
 }
 
@@ -239,6 +266,7 @@ mod tests {
                 super::message(octets);
                 super::agent(octets);
                 super::sdp(octets);
+                super::digest(octets);
             }
         }
     }

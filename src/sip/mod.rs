@@ -4,12 +4,16 @@
 //! Deliberately absent: media (the agent carries SDP as octets), DNS, and anything that is said in a call.
 
 pub mod agent;
+pub mod auth;
 pub mod dialog;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod hop;
 pub mod ladder;
 pub mod message;
+pub mod peer;
+pub mod registrar;
+pub mod registration;
 pub mod sdp;
 pub mod transaction;
 pub mod transport;

@@ -10,6 +10,7 @@
 //! Deliberately absent: audio (files), the data of generated apps (their own databases), secrets.
 
 mod app;
+mod binding;
 mod build;
 mod call;
 mod conversation;
@@ -25,6 +26,7 @@ mod world;
 mod writer;
 
 pub use app::{App, Apps, RunState};
+pub use binding::{KeptBinding, KeptBindings};
 pub use build::{Advance, Build, Builds, Submitted};
 pub use call::{CallRecord, Calls, Direction};
 pub use conversation::{CallBackRequest, Conversation, Conversations, Speaker, Turn};

@@ -520,4 +520,15 @@ pub(super) const DOCS: &[Doc] = &[
             Answer(415, "Send it as application/json", Content::Problem),
         ],
     },
+    Doc {
+        method: "GET",
+        path: "/v1/trunks",
+        summary: "How the trunks stand: where they are, whether we are registered there, what of them is in use",
+        parameters: &[],
+        body: None,
+        answers: &[
+            Answer(200, "Trunks", Content::Json("TrunkList")),
+            Answer(503, "Signalling is shut down", Content::Problem),
+        ],
+    },
 ];

@@ -4,13 +4,15 @@
 //! things (`machine`).
 
 use super::machine::{Action, BridgeMachine, Input, Refusal, Side};
-use super::place::{Destination, identity, leads_back};
+use super::place::{Destination, identity, identity_at, leads_back};
 use crate::call::actor::{self, CLOSE_WAIT, Invitation, Planes, keep, media_json, sleep_for, told};
+use crate::call::caps::{Channel, OverCap};
 use crate::call::media_leg::{MediaLeg, NoMedia, preference};
 use crate::call::record::CallEnd;
 use crate::call::recording;
 use crate::call::registry::CallEvent;
 use crate::call::steer::{Order, OrderError, Ordered, Outcome};
+use crate::call::trunks::Way;
 use crate::config::BridgeTarget;
 use crate::id::CallId;
 use crate::limits::CALL_MAX;
@@ -23,14 +25,13 @@ use crate::sip::agent::{EndedBy, LegId, Placement, SipEvent};
 use crate::sip::dialog::HOPS;
 use crate::sip::hop::Hop;
 use crate::sip::sdp::{offered_codecs, offers_comfort_noise};
-use crate::store::CallRecord;
-use std::net::SocketAddr;
+use crate::store::{CallRecord, EventKind};
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-type Lookup = Pin<Box<dyn Future<Output = Result<SocketAddr, String>> + Send>>;
+type Lookup = Pin<Box<dyn Future<Output = Result<Way, Refusal>> + Send>>;
 
 /// The caller's end.
 struct CallerEnd {
@@ -59,7 +60,6 @@ struct Bridge<'a> {
     planes: Arc<Planes>,
     call: CallId,
     invitation: &'a Invitation,
-    destination: Destination,
     machine: BridgeMachine,
     lookup: Option<Lookup>,
     caller: CallerEnd,
@@ -72,6 +72,8 @@ struct Bridge<'a> {
     given_up: Option<actor::Refusal>,
     /// The callee's leg, until it is in the record.
     placed: Option<LegId>,
+    /// What the callee's leg takes of its trunk.
+    channel: Option<Channel>,
     end: Option<CallEnd>,
 }
 
@@ -101,14 +103,14 @@ pub(in crate::call) async fn serve(
         call,
         invitation,
         machine: BridgeMachine::new(clock::monotonic()),
-        lookup: Some(Box::pin(destination.clone().resolve(planes.sip.local().is_ipv4()))),
-        destination,
+        lookup: Some(Box::pin(destination.resolve(planes.sip.local().is_ipv4(), Arc::clone(&planes.trunks)))),
         caller,
         callee: None,
         joined: false,
         spare,
         given_up: None,
         placed: None,
+        channel: None,
         end: None,
     };
     let latest_end = tokio::time::Instant::now() + CALL_MAX;
@@ -137,7 +139,7 @@ pub(in crate::call) async fn serve(
     }
 }
 
-async fn looked_up(lookup: &mut Option<Lookup>) -> Result<SocketAddr, String> {
+async fn looked_up(lookup: &mut Option<Lookup>) -> Result<Way, Refusal> {
     match lookup {
         Some(future) => {
             let found = future.await;
@@ -271,11 +273,7 @@ impl Bridge<'_> {
             }
             // The two are joined here, and stay so.
             SipEvent::Refer { leg, .. } => return told(self.planes.sip.refuse_refer(leg, 603).await),
-            SipEvent::Incoming { .. }
-            | SipEvent::EarlyAnswer { .. }
-            | SipEvent::ReinviteOffered { .. }
-            | SipEvent::ReinviteRefused { .. }
-            | SipEvent::ReferProgress { .. } => return,
+            _ => return,
         };
         self.handle(input);
     }
@@ -328,13 +326,17 @@ impl Bridge<'_> {
     }
 
     /// Calls the callee.
-    async fn place(&mut self, found: Result<SocketAddr, String>) {
+    async fn place(&mut self, found: Result<Way, Refusal>) {
+        let (local, public) = (self.planes.sip.local(), self.planes.config().sip.public_address);
+        let is_ours = |hop: &&Hop| leads_back(hop.address, local, public);
         let outcome = match found {
-            Err(why) => Err(Refusal::new(502, "Bad Gateway", why)),
-            Ok(address) if leads_back(address, self.planes.sip.local(), self.planes.config().sip.public_address) => {
-                Err(Refusal::new(482, "Loop Detected", format!("{address} is this daemon: correct the route")))
-            }
-            Ok(address) => self.invite(address).await,
+            Err(refusal) => Err(refusal),
+            Ok(way) => match way.hops.iter().find(is_ours) {
+                Some(hop) => {
+                    Err(Refusal::new(482, "Loop Detected", format!("{hop} is this daemon: correct the route")))
+                }
+                None => self.invite(way).await,
+            },
         };
         self.handle(match outcome {
             Ok(()) => Input::Placed,
@@ -342,7 +344,23 @@ impl Bridge<'_> {
         });
     }
 
-    async fn invite(&mut self, destination: SocketAddr) -> Result<(), Refusal> {
+    async fn invite(&mut self, way: Way) -> Result<(), Refusal> {
+        if let Some(trunk) = way.account.as_ref().and_then(|name| self.planes.trunks.trunk(name)) {
+            let emergency = self.planes.config().numbers.is_emergency(&self.invitation.number);
+            if emergency {
+                warn!(call = %self.call, number = %self.invitation.number, "AN EMERGENCY NUMBER IS CALLED");
+                let data = serde_json::json!({"to": self.invitation.number, "from": self.invitation.from});
+                let events = self.planes.store.events();
+                let kind = EventKind::CallEmergency;
+                keep(events.append(kind, &self.call.to_string(), "", clock::wall(), data), "an event");
+            }
+            let channel = self.planes.caps.outgoing(&trunk, clock::monotonic(), emergency);
+            let busy = |error: OverCap| Refusal::new(503, "Service Unavailable", error.to_string());
+            self.channel = Some(channel.map_err(busy)?);
+        }
+        let Some(hop) = way.hops.first().cloned() else {
+            return Err(Refusal::new(502, "Bad Gateway", "nowhere to go"));
+        };
         let refused = |error: NoMedia| {
             let (code, phrase, why) = error.refusal();
             Refusal::new(code, phrase, why)
@@ -354,21 +372,24 @@ impl Bridge<'_> {
         let noise = noise.is_some_and(|o| offers_comfort_noise(o, local, &preference(&planes.config())));
         let ours = preference(&planes.config()).with_comfort_noise(noise);
         let mut media =
-            MediaLeg::reserve(&planes, CallId(random::u64()), destination, ours.clone()).map_err(refused)?;
+            MediaLeg::reserve(&planes, CallId(random::u64()), hop.address, ours.clone()).map_err(refused)?;
         // What the caller has comes first: then nothing need be transcoded.
         let mut codecs = self.caller.codecs.clone();
         codecs.extend(ours.codecs().iter().filter(|c| !self.caller.codecs.contains(c)));
         let placement = Placement {
-            target: self.destination.uri.clone(),
-            hops: vec![Hop::udp(destination)],
-            from: identity(&self.invitation.from, media.local().address),
+            target: way.target,
+            hops: way.hops,
+            from: match way.account.as_ref().and_then(|name| planes.trunks.trunk(name)) {
+                Some(trunk) => identity_at(&self.invitation.from, &trunk),
+                None => identity(&self.invitation.from, media.local().address),
+            },
             sdp: media.offer(&codecs),
             // No caller makes a loop through us longer than we would.
             max_forwards: self.invitation.hops.min(HOPS).saturating_sub(1),
-            headers: Vec::new(),
-            account: None,
+            headers: way.routes.into_iter().map(|route| ("Route".to_owned(), route)).collect(),
+            account: way.account,
         };
-        info!(%call, to = %placement.target, %destination, "the call is passed on");
+        info!(%call, to = %placement.target, %hop, "the call is passed on");
         let adopting = Arc::clone(&planes);
         let placed = planes.sip.place(placement, move |leg| {
             adopting.registry.join_leg(call, leg);

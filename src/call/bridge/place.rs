@@ -2,19 +2,29 @@
 //! can be sent; host names are looked up by the system's resolver, off the loop. Deliberately absent: DNS SRV and NAPTR
 //! (RFC 3263): a host has one address and the port that is written.
 
-use crate::config::BridgeTarget;
+use super::machine::Refusal;
+use crate::call::trunks::{Trunks, Way};
+use crate::config::{BridgeTarget, Trunk};
 use crate::limits::BRIDGE_LOOKUP_MAX;
+use crate::sip::hop::Hop;
 use crate::sip::message::{Address, Uri, to_text};
 use crate::sip::transport::local_address_towards;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 /// A call that can be placed once its host has an address.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(in crate::call) struct Destination {
     /// Request-URI.
     pub(in crate::call) uri: String,
-    host: String,
-    port: u16,
+    end: End,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum End {
+    Host(String, u16),
+    Trunk { name: String, number: String },
+    Extension(String),
 }
 
 impl Destination {
@@ -22,6 +32,18 @@ impl Destination {
     /// is wrong with the number.
     pub(in crate::call) fn of(target: &BridgeTarget, number: &str) -> Result<Self, String> {
         let uri = target.uri(number);
+        let end = match target {
+            BridgeTarget::Uri(_) => None,
+            BridgeTarget::Trunk { name, .. } => Some(End::Trunk { name: name.clone(), number: uri.clone() }),
+            BridgeTarget::Extension(_) => Some(End::Extension(uri.clone())),
+        };
+        if let Some(end) = end {
+            return if !uri.is_empty() && uri.bytes().all(is_of_user) {
+                Ok(Self { uri, end })
+            } else {
+                Err(format!("{number:?} is no number that can be passed on to {target}"))
+            };
+        }
         let harmless = target.uri("1");
         let (meant, goes_out) = (Uri::parse(harmless.as_bytes()), harmless != target.uri("2"));
         let meant = meant.map_err(|_| format!("{target} is no SIP URI"))?;
@@ -37,19 +59,33 @@ impl Destination {
         if place(&parsed) != place(&meant) {
             return Err(format!("{number:?} would lead elsewhere than {target}"));
         }
-        Ok(Self { uri, host: parsed.host, port: parsed.port.unwrap_or(5060) })
+        Ok(Self { uri, end: End::Host(parsed.host, parsed.port.unwrap_or(5060)) })
     }
 
-    /// Looks the host up. `ipv4` is the address family that our socket speaks. Error: for the log.
-    pub(in crate::call) async fn resolve(self, ipv4: bool) -> Result<SocketAddr, String> {
-        let lookup = tokio::net::lookup_host((self.host.as_str(), self.port));
-        let found = tokio::time::timeout(BRIDGE_LOOKUP_MAX, lookup)
-            .await
-            .map_err(|_| format!("{} was not found within {} s", self.host, BRIDGE_LOOKUP_MAX.as_secs()))?
-            .map_err(|error| format!("{} was not found: {error}", self.host))?
-            .find(|address| address.is_ipv4() == ipv4);
-        found.ok_or_else(|| format!("{} has no IPv{} address", self.host, if ipv4 { 4 } else { 6 }))
+    /// Looks up where the call goes. `ipv4` is the address family that our socket speaks. Error: what the caller is told.
+    pub(in crate::call) async fn resolve(self, ipv4: bool, trunks: Arc<Trunks>) -> Result<Way, Refusal> {
+        let lost = |why: String| Refusal::new(502, "Bad Gateway", why);
+        let (host, port) = match self.end {
+            End::Host(host, port) => (host, port),
+            End::Trunk { name, number } => return trunks.by_trunk(&name, &number).await.map_err(lost),
+            End::Extension(number) => {
+                let ways = trunks.to_extension(&number).await.map_err(|error| lost(error.to_string()))?;
+                let nobody = || format!("no telephone is registered for {number}");
+                return ways.into_iter().next().ok_or_else(|| Refusal::new(480, "Temporarily Unavailable", nobody()));
+            }
+        };
+        let address = look_up(&host, port, ipv4).await.map_err(lost)?;
+        Ok(Way { target: self.uri, hops: vec![Hop::udp(address)], account: None, routes: Vec::new() })
     }
+}
+
+async fn look_up(host: &str, port: u16, ipv4: bool) -> Result<SocketAddr, String> {
+    let found = tokio::time::timeout(BRIDGE_LOOKUP_MAX, tokio::net::lookup_host((host, port)))
+        .await
+        .map_err(|_| format!("{host} was not found within {} s", BRIDGE_LOOKUP_MAX.as_secs()))?
+        .map_err(|error| format!("{host} was not found: {error}"))?
+        .find(|address| address.is_ipv4() == ipv4);
+    found.ok_or_else(|| format!("{host} has no IPv{} address", if ipv4 { 4 } else { 6 }))
 }
 
 /// What a user part may hold that was chosen by somebody else: no octet that ends it, whichever grammar is read strictly.
@@ -76,15 +112,27 @@ pub(in crate::call) fn our_identity(host: IpAddr) -> String {
 
 /// The caller's display name and user at our host: answers to it come back to us. Who may claim what is not decided here.
 pub(in crate::call) fn identity(from: &str, host: IpAddr) -> String {
-    let address = Address::parse(from.as_bytes()).ok();
-    let uri = address.as_ref().and_then(|a| Uri::parse(&a.uri).ok());
-    let user = uri.and_then(|u| u.user).filter(|u| !u.is_empty() && u.iter().copied().all(is_of_user));
-    let user = user.map_or_else(|| "anonymous".to_owned(), |u| to_text(&u));
-    let display = address.map(|a| to_text(&a.display)).unwrap_or_default();
     let host = match host {
         IpAddr::V4(v4) => v4.to_string(),
         IpAddr::V6(v6) => format!("[{v6}]"),
     };
+    identity_of(from, None, &host)
+}
+
+/// The caller's display name, and the user and host that the trunk wants to see.
+pub(in crate::call) fn identity_at(from: &str, trunk: &Trunk) -> String {
+    let host = trunk.from_domain.as_ref().unwrap_or(&trunk.host);
+    let host = if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.clone() };
+    identity_of(from, trunk.from_user.as_deref(), &host)
+}
+
+fn identity_of(from: &str, user: Option<&str>, host: &str) -> String {
+    let address = Address::parse(from.as_bytes()).ok();
+    let uri = address.as_ref().and_then(|a| Uri::parse(&a.uri).ok());
+    let callers = uri.and_then(|u| u.user).filter(|u| !u.is_empty() && u.iter().copied().all(is_of_user));
+    let callers = callers.map_or_else(|| "anonymous".to_owned(), |u| to_text(&u));
+    let user = user.unwrap_or(&callers);
+    let display = address.map(|a| to_text(&a.display)).unwrap_or_default();
     let separator = if display.is_empty() { "" } else { " " };
     format!("{display}{separator}<sip:{user}@{host}>")
 }
@@ -98,10 +146,17 @@ mod tests {
         let of = |target: &str, number: &str| Destination::of(&BridgeTarget::parse(target).unwrap(), number);
         let there = of("sip:{number}@sbc.example", "+4930123").unwrap();
         assert_eq!(
-            (there.uri.as_str(), there.host.as_str(), there.port),
-            ("sip:+4930123@sbc.example", "sbc.example", 5060)
+            (there.uri.as_str(), there.end),
+            ("sip:+4930123@sbc.example", End::Host("sbc.example".into(), 5060))
         );
-        assert_eq!(of("sip:uas@[::1]:5090", "300").unwrap().host, "::1");
+        assert_eq!(of("sip:uas@[::1]:5090", "300").unwrap().end, End::Host("::1".into(), 5090));
+        assert_eq!(
+            of("trunk:carrier", "+4930123").unwrap().end,
+            End::Trunk { name: "carrier".into(), number: "+4930123".into() }
+        );
+        assert_eq!(of("trunk:carrier:0{number}", "30").unwrap().uri, "030");
+        assert_eq!(of("extension:200", "x y").unwrap().end, End::Extension("200".into()));
+        assert!(of("trunk:carrier", "1@evil").is_err() && of("extension:{number}", "").is_err());
         assert_eq!(of("sip:10.0.0.1", "300").unwrap().uri, "sip:10.0.0.1");
         assert!(of("sip:{number}@h", "").is_err());
         assert!(of("sip:{number}@h", "a b").is_err());
@@ -118,16 +173,15 @@ mod tests {
             assert_eq!(of("sip:desk@sbc.example;x=y", number).unwrap().uri, "sip:desk@sbc.example;x=y", "{number}");
         }
         for number in ["+49-30(1).2", "*72%23", "#31#", "ann_b~!$&',="] {
-            assert_eq!(of("sip:{number}@sbc.example:5070", number).unwrap().host, "sbc.example", "{number}");
+            let end = of("sip:{number}@sbc.example:5070", number).unwrap().end;
+            assert_eq!(end, End::Host("sbc.example".into(), 5070), "{number}");
         }
     }
 
     #[tokio::test]
     async fn literal_addresses_are_found_in_their_family() {
-        let target = BridgeTarget::parse("sip:a@127.0.0.1:5090").unwrap();
-        let there = Destination::of(&target, "1").unwrap();
-        assert_eq!(there.clone().resolve(true).await.unwrap().to_string(), "127.0.0.1:5090");
-        assert!(there.resolve(false).await.unwrap_err().contains("IPv6"));
+        assert_eq!(look_up("127.0.0.1", 5090, true).await.unwrap().to_string(), "127.0.0.1:5090");
+        assert!(look_up("127.0.0.1", 5090, false).await.unwrap_err().contains("IPv6"));
     }
 
     #[test]

@@ -34,10 +34,13 @@ pub struct AgentConfig {
     pub contact_user: String,
     /// Server and User-Agent header.
     pub user_agent: String,
-    /// Which sources are heard. Peers of calls that we placed are heard within these calls in any case.
+    /// Which sources are neighbours (loopback, attached networks). Whether these are heard without proof is the directory's
+    /// ([`Directory`](crate::sip::peer::Directory)); peers of calls that we placed are heard within these calls in any case.
     pub accept_from: SourcePolicy,
     /// Random source.
     pub random: RandomSource,
+    /// Key of nonces, line tokens and stateless tags, kept over restarts so that they keep their meaning; `None` = drawn.
+    pub secret: Option<[u8; 32]>,
     /// Sees what comes from sources that are heard, and what leaves.
     pub watcher: Option<Watcher>,
     /// New dialogs per second that one source address may open, on average.
@@ -64,6 +67,7 @@ impl AgentConfig {
             user_agent: concat!("Callwright/", env!("CARGO_PKG_VERSION")).to_owned(),
             accept_from: Box::new(is_loopback_or_private),
             random,
+            secret: None,
             watcher: None,
             dialogs_per_second: 200.0,
             dialogs_burst: 400.0,

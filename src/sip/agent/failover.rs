@@ -75,6 +75,7 @@ impl ClientTransaction {
     ) -> Self {
         let alternatives = VecDeque::new();
         let (give_way, contact, heard, left, cancelled) = (None, None, false, false, false);
+        let answered = Vec::new();
         Self {
             machine,
             key,
@@ -89,6 +90,7 @@ impl ClientTransaction {
             heard,
             left,
             cancelled,
+            answered,
         }
     }
 
@@ -160,6 +162,7 @@ impl Agent {
         for id in failed {
             self.client_failed(now, id, Failure::Unreachable);
         }
+        self.lines_lost(now, hop);
     }
 
     /// A request got no answer at all.
@@ -203,7 +206,7 @@ impl Agent {
         let (purpose, request, machine) =
             (client.purpose.clone(), client.request.clone(), client.machine.again(now, &hop));
         let (old_via, old_contact, old_bytes) = (client.via.clone(), client.contact.clone(), client.bytes.clone());
-        let contact = old_contact.as_ref().map(|_| self.contact_towards(&hop));
+        let contact = old_contact.as_ref().map(|_| self.contact_for(request.account.as_ref(), &hop));
         let mut bytes = replaced(&old_bytes, b"Via", &old_via, &via);
         if let (Some(old), Some(new)) = (&old_contact, &contact) {
             bytes = replaced(&bytes, b"Contact", old, new);

@@ -4,6 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::doorman::Entry;
 use super::leg::{Leg, Phase, TransactionId};
 use super::reason::Reason;
 use super::reliable::Provisional;
@@ -17,6 +18,7 @@ use crate::sip::hop::Hop;
 use crate::sip::message::{
     Broken, CoreFields, Message, Method, Name, Scheme, StartLine, Uri, Writer, is_keep_alive, parse_datagram, to_text,
 };
+use crate::sip::peer::Peer;
 use crate::sip::sdp;
 use crate::sip::transaction::{AckMeaning, InviteServer, NonInviteServer, ServerKey, State};
 use crate::time::Tick;
@@ -38,7 +40,7 @@ pub(super) struct InDialog<'a> {
 }
 
 /// Header fields of a refusal.
-type Headers = Vec<(&'static str, String)>;
+pub(super) type Headers = Vec<(&'static str, String)>;
 
 impl Agent {
     /// A datagram came from `source`.
@@ -57,7 +59,7 @@ impl Agent {
             self.counters.dropped_malformed += 1;
             return;
         }
-        if !(self.config.accept_from)(source.ip()) && !self.is_peer(source.ip()) {
+        if !self.is_heard(source.ip()) {
             self.counters.dropped_source += 1;
             return;
         }
@@ -89,7 +91,7 @@ impl Agent {
         let seed = request.as_ref().and_then(|request| ResponseSeed::of(request, hop));
         match seed {
             // A peer outside the policy has no claim on an answer to what matched nothing.
-            Some(seed) if (self.config.accept_from)(hop.address.ip()) => {
+            Some(seed) if self.is_known(hop.address.ip()) => {
                 self.counters.refused_malformed += 1;
                 self.respond_stateless(seed, broken.malformed.status, broken.malformed.what, &[]);
             }
@@ -110,7 +112,7 @@ impl Agent {
             remote_tag: core.from.tag().unwrap_or_default().to_vec(),
         });
         let leg = dialog.as_ref().and_then(|id| self.dialogs.get(id)).copied();
-        if leg.is_none() && !(self.config.accept_from)(source.ip()) {
+        if leg.is_none() && !self.is_known(source.ip()) && !self.is_for_a_line(uri) {
             self.counters.dropped_source += 1;
             return;
         }
@@ -153,6 +155,7 @@ impl Agent {
             | Method::Update
             | Method::Refer
             | Method::Notify => {}
+            Method::Register if self.directory.has_extensions() => {}
             // No event is published or subscribed to here (RFC 6665 §4.1.3).
             Method::Subscribe | Method::Publish => {
                 return Err((489, vec![("Allow-Events", EVENTS.into()), ("Allow", ALLOW.into())]));
@@ -244,8 +247,25 @@ impl Agent {
     ) {
         let source = hop.address;
         let busy = [("Retry-After", RETRY_AFTER_S.to_owned())];
+        let peer = match core.cseq.method {
+            // Whether we are there is no secret from those whom we listen to, and asked too often for a proof each time.
+            Method::Options => Peer::Attached,
+            _ => match self.identify(now, hop, request, core, uri) {
+                Entry::Of(peer) => peer,
+                Entry::Refused(code, headers) => return self.respond_stateless(seed, code, "", &headers),
+                Entry::Silence => {
+                    self.counters.dropped_source += 1;
+                    return;
+                }
+            },
+        };
         match core.cseq.method {
             Method::Invite => {}
+            Method::Register if !self.has_transaction_room() => return self.respond_stateless(seed, 503, "", &busy),
+            Method::Register => {
+                let (code, headers) = self.handle_register(now, hop, &peer, request, core);
+                return self.open_non_invite(now, key, seed, core.cseq.number, code, &headers);
+            }
             Method::Options if self.draining => return self.respond_stateless(seed, 503, "", &busy),
             Method::Options => return self.respond_stateless(seed, 200, "", &capabilities()),
             // Told unasked how many messages wait: nothing to do with it, and nothing to complain of.
@@ -266,10 +286,11 @@ impl Agent {
             Err(headers) => return self.respond_stateless(seed, 415, "", &headers),
         };
         let local_tag = self.token();
-        let dialog = match Dialog::from_invite(request, core, local_tag.clone(), hop.clone()) {
+        let mut dialog = match Dialog::from_invite(request, core, local_tag.clone(), hop.clone()) {
             Ok(dialog) => dialog,
             Err(malformed) => return self.respond_stateless(seed, malformed.status, malformed.what, &[]),
         };
+        dialog.set_account(peer.trunk().cloned());
         let session_wish = match SessionWish::of(request, &self.config) {
             Ok(wish) => wish,
             Err(min_s) => return self.respond_stateless(seed, 422, "", &[("Min-SE", min_s.to_string())]),
@@ -295,7 +316,7 @@ impl Agent {
         let machine = ServerMachine::Invite(InviteServer::new(reliable));
         let server = ServerTransaction::new(machine, key, seed, core.cseq.number, Some(leg_id));
         let transaction = self.add_server(ServerTransaction { merge_key: Some(merge_key), ..server });
-        let mut leg = Leg::new(Phase::Offered { transaction }, self.contact_towards(hop));
+        let mut leg = Leg::new(Phase::Offered { transaction }, self.contact_for(peer.trunk(), hop));
         leg.deadline = Some(now + limits::SIP_RINGING_MAX);
         leg.remote_sdp = offer.clone().unwrap_or_default();
         leg.session_wish = session_wish;
@@ -310,7 +331,7 @@ impl Agent {
         // Checked above: a number other than 0, or nothing.
         let hops = request.header(&Name::MaxForwards).and_then(|h| std::str::from_utf8(h).ok()?.parse().ok());
         let hops = hops.unwrap_or(HOPS);
-        let request_user = Uri::parse(uri).ok().and_then(|u| u.user).unwrap_or_default();
+        let request_user = self.called(&peer, uri, &core.to.uri);
         self.emit(SipEvent::Incoming {
             leg: leg_id,
             from: to_text(&core.from.name_addr()),
@@ -318,6 +339,7 @@ impl Agent {
             request_user: to_text(&request_user),
             call_id: to_text(&core.call_id),
             source,
+            identity: peer,
             hops,
             offer,
             headers: handed_on(request),

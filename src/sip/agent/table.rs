@@ -2,20 +2,26 @@
 //! timed and forgotten. Invariants: every table is bounded by `limits`; every entry with a deadline is in `timers` once;
 //! nothing outlives its leg by more than 64·T1 + T4.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use super::admission::Admission;
+use super::credentials::{Accounts, Answered};
+use super::doorman::Doorman;
 use super::failover::Failure;
 use super::leg::{Leg, Phase, TransactionId};
+use super::lines::{Line, LineId};
+use super::out_of_dialog::RequestId;
 use super::refer::TheirRefer;
 use super::response::ResponseSeed;
 use super::{AgentConfig, AgentStatus, LegId, SipEvent, Transmit};
 use crate::limits;
 use crate::sip::dialog::{Dialog, DialogId, DialogRequest};
 use crate::sip::hop::{Hop, Transport};
+use crate::sip::peer::Directory;
 use crate::sip::transaction::{
     ClientKey, Expiry, InviteClient, InviteServer, NonInviteClient, NonInviteServer, ServerKey, State,
 };
@@ -47,7 +53,12 @@ pub struct Agent {
     pub(super) counters: AgentStatus,
     pub(super) draining: bool,
     next_id: u64,
-    secret: [u8; 32],
+    pub(super) secret: [u8; 32],
+    pub(super) accounts: Accounts,
+    pub(super) lines: BTreeMap<LineId, Line>,
+    pub(super) trunk_hops: HashMap<Arc<str>, Vec<Hop>>,
+    pub(super) directory: Directory,
+    pub(super) doorman: Doorman,
 }
 
 pub(super) type MergeKey = (Vec<u8>, Vec<u8>, u32);
@@ -57,6 +68,7 @@ pub(super) enum TimerId {
     Server(TransactionId),
     Client(TransactionId),
     Leg(LegId),
+    Line(LineId),
 }
 
 #[derive(Debug)]
@@ -97,6 +109,8 @@ pub(super) struct ClientTransaction {
     pub(super) left: bool,
     /// CANCEL has been sent because it was left.
     pub(super) cancelled: bool,
+    /// Challenges that were answered for it.
+    pub(super) answered: Vec<Answered>,
     pub(super) purpose: Purpose,
 }
 
@@ -128,6 +142,8 @@ pub(super) enum Purpose {
     Bye(Option<LegId>),
     /// A CANCEL.
     Cancel,
+    /// Outside of dialogs.
+    Request(RequestId),
 }
 
 impl ServerTransaction {
@@ -196,6 +212,7 @@ impl Agent {
     pub fn new(mut config: AgentConfig) -> Self {
         let mut secret = [0; 32];
         (config.random)(&mut secret);
+        let secret = config.secret.take().unwrap_or(secret);
         config.legs_max = config.legs_max.min(limits::SIP_LEGS_MAX);
         Self {
             admission: Admission::new(config.dialogs_per_second, config.dialogs_burst),
@@ -216,6 +233,11 @@ impl Agent {
             draining: false,
             next_id: 0,
             secret,
+            accounts: Accounts::new(),
+            lines: BTreeMap::new(),
+            trunk_hops: HashMap::new(),
+            directory: Directory::default(),
+            doorman: Doorman::new(secret),
         }
     }
 
@@ -287,6 +309,7 @@ impl Agent {
                 TimerId::Server(id) => self.server_timeout(now, id),
                 TimerId::Client(id) => self.client_timeout(now, id),
                 TimerId::Leg(id) => self.leg_timeout(now, id),
+                TimerId::Line(id) => self.line_timeout(now, id),
             }
             self.rearm(id);
         }
@@ -331,6 +354,7 @@ impl Agent {
             TimerId::Server(id) => self.servers.get(&id).and_then(|s| s.machine.poll_timeout()),
             TimerId::Client(id) => self.clients.get(&id).and_then(ClientTransaction::poll_timeout),
             TimerId::Leg(id) => self.legs.get(&id).and_then(Leg::poll_timeout),
+            TimerId::Line(id) => self.lines.get(&id).and_then(Line::poll_timeout),
         };
         let armed = self.armed.get(&id).copied();
         if armed == wanted {
@@ -478,14 +502,20 @@ impl Agent {
         true
     }
 
-    pub(super) fn add_client(&mut self, client: ClientTransaction) -> TransactionId {
+    pub(super) fn add_client(&mut self, mut client: ClientTransaction) -> TransactionId {
         let id = self.new_id();
+        self.authorize(&mut client);
+        self.insert_client(id, client);
+        id
+    }
+
+    /// Sends a request and waits for its answers under this number.
+    pub(super) fn insert_client(&mut self, id: TransactionId, client: ClientTransaction) {
         self.transmit(Transmit { hop: client.hop.clone(), bytes: client.bytes.clone() });
         self.add_peer(client.hop.address.ip());
         self.client_keys.insert(client.key.clone(), id);
         self.clients.insert(id, client);
         self.rearm(TimerId::Client(id));
-        id
     }
 
     pub(super) fn forget_client(&mut self, id: TransactionId) -> Option<ClientTransaction> {
