@@ -6,9 +6,12 @@
 //! only while the media workers and the signalling loop move and no speech thread has ended.
 //! Deliberately absent: any decision about a call.
 
-use crate::api::{self, Access, AppState, CallControl, Engine, HealthSnapshot, LiveCalls, Reload, Server, Subsystem};
+use crate::api::{
+    self, Access, AppState, CallControl, Engine, HealthSnapshot, LiveCalls, Reload, Server, Subsystem, TrunkShown,
+};
 use crate::bus::Bus;
 use crate::call::actor::{self, Admitted, Invitation, Planes};
+use crate::call::caps::Caps;
 use crate::call::lease::Ports;
 use crate::call::outgoing::{self, NotPlaced, Wish};
 use crate::call::player::Player;
@@ -200,6 +203,7 @@ impl Daemon {
             settings: Current::new(config, file),
             sip,
             trunks,
+            caps: Caps::default(),
             media,
             ports,
             player,
@@ -335,6 +339,21 @@ fn state_of(planes: &Arc<Planes>, bus: Bus, rendered: PrometheusHandle, alive: &
         let planes = Arc::clone(planes);
         Arc::new(move |agent: Option<&str>| planes.speech.stream(CallId(random::u64()), agent))
     };
+    let trunks = {
+        let planes = Arc::clone(planes);
+        Arc::new(move || -> BoxFuture<'static, Result<Vec<TrunkShown>, String>> {
+            let planes = Arc::clone(&planes);
+            Box::pin(async move {
+                let status = planes.trunks.status().await.map_err(|e| e.to_string())?;
+                let shown = status.into_iter().map(|status| TrunkShown {
+                    calls: planes.caps.in_use(&status.name),
+                    max_calls: planes.trunks.trunk(&status.name).and_then(|trunk| trunk.max_calls),
+                    status,
+                });
+                Ok(shown.collect())
+            })
+        })
+    };
     AppState::new(
         planes.store.clone(),
         Arc::new(bus),
@@ -345,6 +364,7 @@ fn state_of(planes: &Arc<Planes>, bus: Bus, rendered: PrometheusHandle, alive: &
         planes.config().data.dir.clone(),
     )
     .hearing(hear)
+    .trunking(trunks)
 }
 
 /// Steers calls for the API.
@@ -428,7 +448,8 @@ fn snapshot(planes: &Planes, signalling: bool) -> HealthSnapshot {
 async fn signalling(planes: Arc<Planes>, mut events: mpsc::Receiver<SipEvent>) {
     while let Some(event) = events.recv().await {
         let Some(event) = planes.registry.signal(event).and_then(|event| planes.trunks.handle(event)) else { continue };
-        let SipEvent::Incoming { leg, from, request_user, call_id, source, hops, offer, headers, .. } = event else {
+        let SipEvent::Incoming { leg, from, request_user, call_id, source, identity, hops, offer, headers, .. } = event
+        else {
             continue;
         };
         let call = CallId(random::u64());
@@ -442,17 +463,40 @@ async fn signalling(planes: Arc<Planes>, mut events: mpsc::Receiver<SipEvent>) {
             app: String::new(),
             conversation_id: None,
         };
+        let trunk = identity.trunk().and_then(|name| planes.trunks.trunk(name));
+        let channel = match trunk.map(|trunk| planes.caps.incoming(&trunk)).transpose() {
+            Ok(channel) => channel,
+            Err(full) => {
+                warn!(%source, %full, "call refused");
+                metric::call_ended(EndClass::Refused.name());
+                let sip = planes.sip.clone();
+                tokio::spawn(async move {
+                    // The caller may have given up meanwhile.
+                    let _ = sip.reject(leg, 480, "Temporarily Unavailable", &[]).await;
+                });
+                continue;
+            }
+        };
         let admitted = match planes.media.least_busy() {
             busy if busy > MEDIA_BUSY_MAX => Err(NotAdmitted::Busy),
             _ => planes.registry.admit(leg, live),
         };
         match admitted {
             Ok(mailbox) => {
-                let invitation =
-                    Invitation { leg, from, number: request_user, sip_call_id: call_id, source, hops, headers, offer };
+                let invitation = Invitation {
+                    leg,
+                    from,
+                    number: request_user,
+                    sip_call_id: call_id,
+                    source,
+                    hops,
+                    identity,
+                    headers,
+                    offer,
+                };
                 let planes = Arc::clone(&planes);
                 tokio::spawn(async move {
-                    let _admitted = Admitted { planes: Arc::clone(&planes), call };
+                    let _admitted = Admitted { planes: Arc::clone(&planes), call, channel };
                     actor::run(planes, call, invitation, mailbox).await;
                 });
             }

@@ -201,3 +201,53 @@ async fn a_reload_changes_routes_and_no_call() {
     phone.accepted().await;
     assert!(purity(&phone.talk(1000.0, 900, None).await.pcm, 850.0) > 0.9);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trunk_has_its_routes_its_channels_and_its_way_of_writing_numbers() {
+    let (mut caller, mut carrier) = (Ua::new(&[Codec::Pcmu]), Ua::new(&[Codec::Pcmu]));
+    let daemon = Daemon::start_with(&format!(
+        "[numbers]\ncountry = \"49\"\n[[trunks]]\nname = \"carrier\"\nhost = \"127.0.0.1\"\nport = {}\ncidr = [\"127.0.0.1\"]\nmax_calls = 1\n\
+         number_form = \"e164\"\noptions_s = 0\n\
+         [[routes]]\nmatch = \"+4930*\"\ntrunk = \"carrier\"\napp = \"tone:450\"\n[[routes]]\nmatch = \"*\"\napp = \"echo\"",
+        carrier.address().port()
+    ));
+    let trunk = || json_of(&daemon, "/v1/trunks")["items"][0].clone();
+    assert!(eventually(Duration::from_secs(3), || trunk()["addresses"][0].is_string()), "{}", trunk());
+    assert_eq!((&trunk()["name"], &trunk()["calls"], &trunk()["max_calls"]), (&"carrier".into(), &0.into(), &1.into()));
+    // It calls: by its own route, whichever way it writes the number, and once at a time.
+    caller.invite(daemon.sip, "030123456").await;
+    caller.accepted().await;
+    assert!(purity(&caller.talk(1000.0, 900, None).await.pcm, 450.0) > 0.9);
+    assert_eq!(trunk()["calls"], 1);
+    let mut second = Ua::new(&[Codec::Pcmu]);
+    second.invite(daemon.sip, "030123456").await;
+    let refused = |e: &SipEvent| if let SipEvent::Refused { code, .. } = e { Some(*code) } else { None };
+    assert_eq!(second.until("refusal", refused).await, 480);
+    let place =
+        |body: &str| rig::request(daemon.http, "POST", "/v1/calls", "application/json", body).expect("answered");
+    let wish = r#"{"to":"030987654","trunk":"carrier","from":"\"Ann\" <sip:+4930123456@box.example>","withheld":true}"#;
+    assert_eq!(place(wish).0, 503, "no channel is free");
+    caller.hang_up().await;
+    caller.ended().await;
+    assert_eq!(newest(&daemon)["trunk"], "carrier");
+    // We call: the number as it wants it, and nobody but it knows who calls.
+    assert!(eventually(Duration::from_secs(3), || trunk()["calls"] == 0));
+    assert_eq!(place(&wish.replace("carrier", "other")).0, 422);
+    let (status, body) = place(wish);
+    assert_eq!(status, 202, "{body}");
+    let (leg, number, from, headers) = carrier
+        .until("call", |e| match e {
+            SipEvent::Incoming { leg, request_user, from, headers, .. } => {
+                Some((*leg, request_user.clone(), from.clone(), headers.clone()))
+            }
+            _ => None,
+        })
+        .await;
+    assert_eq!(number, "+4930987654");
+    assert!(from.contains("anonymous.invalid") && !from.contains("123456"), "{from}");
+    let field = |name: &str| headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone());
+    assert!(field("P-Asserted-Identity").is_some_and(|value| value.contains("+4930123456")), "{headers:?}");
+    assert_eq!(field("Privacy").as_deref(), Some("id"));
+    carrier.sip.reject(leg, 486, "Busy Here", &[]).await.expect("it rings");
+    assert!(eventually(Duration::from_secs(3), || trunk()["calls"] == 0));
+}

@@ -14,6 +14,7 @@ mod health;
 mod ladder;
 mod messages;
 mod metrics;
+mod openapi;
 mod page;
 mod problem;
 mod recordings;
@@ -23,9 +24,12 @@ mod server;
 mod state;
 mod steer;
 mod stream;
+mod trunks;
 
 pub use access::Access;
 pub use health::{Engine, HealthSnapshot, Subsystem};
 pub use routes::{ROUTES, Route, router};
 pub use server::{ApiError, Server};
-pub use state::{AppState, CallControl, LiveCall, LiveCalls, OpenStream, PauseRecording, Reload};
+pub use state::{
+    AppState, CallControl, LiveCall, LiveCalls, OpenStream, PauseRecording, Reload, TrunkShown, TrunkStates,
+};

@@ -7,6 +7,7 @@ use crate::call::outgoing::{NotPlaced, Wish};
 use crate::call::registry::NotPaused;
 use crate::call::steer::{Order, OrderError, Outcome};
 use crate::call::transfer::Transfer;
+use crate::call::trunks::TrunkStatus;
 use crate::config::Reloaded;
 use crate::id::CallId;
 use crate::limits::{EVENT_STREAMS_MAX, SPEECH_STREAMS_MAX};
@@ -78,6 +79,21 @@ pub type OpenStream = dyn Fn(Option<&str>) -> Result<SpeechStream, SpeechError> 
 /// Puts the configuration file in force as far as that goes; waits for the disk. Error: nothing has changed, and why.
 pub type Reload = dyn Fn() -> Result<Reloaded, String> + Send + Sync;
 
+/// One trunk, as the API shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TrunkShown {
+    /// Where it is, and whether we are registered there.
+    #[serde(flatten)]
+    pub status: TrunkStatus,
+    /// Calls by it now, both ways.
+    pub calls: usize,
+    /// How many it carries; `None`: as many as the daemon takes.
+    pub max_calls: Option<usize>,
+}
+
+/// All trunks. Error: signalling is shut down.
+pub type TrunkStates = dyn Fn() -> BoxFuture<'static, Result<Vec<TrunkShown>, String>> + Send + Sync;
+
 /// Shared by all handlers; cheap to clone.
 #[derive(Clone)]
 pub struct AppState {
@@ -99,6 +115,8 @@ pub struct AppState {
     pub speech: Option<Arc<OpenStream>>,
     /// SIP messages of the last calls.
     pub ladder: Arc<Mutex<Ladder>>,
+    /// How the trunks stand; `None` where there are none.
+    pub trunks: Option<Arc<TrunkStates>>,
     /// Reads the configuration again; `None` where there is none.
     pub reload: Option<Arc<Reload>>,
     /// Who may ask.
@@ -133,6 +151,7 @@ impl AppState {
             data,
             speech: None,
             ladder: Arc::default(),
+            trunks: None,
             reload: None,
             access: Arc::default(),
             streams,
@@ -151,6 +170,13 @@ impl AppState {
     #[must_use]
     pub fn watching(mut self, ladder: Arc<Mutex<Ladder>>) -> Self {
         self.ladder = ladder;
+        self
+    }
+
+    /// The same with trunks.
+    #[must_use]
+    pub fn trunking(mut self, trunks: Arc<TrunkStates>) -> Self {
+        self.trunks = Some(trunks);
         self
     }
 

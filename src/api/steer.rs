@@ -23,8 +23,9 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::path::{Component, PathBuf};
@@ -51,7 +52,7 @@ impl From<NotPlaced> for Problem {
     fn from(error: NotPlaced) -> Self {
         let status = match &error {
             NotPlaced::Wrong(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            NotPlaced::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
+            NotPlaced::Full(_) | NotPlaced::Cap(_) => StatusCode::SERVICE_UNAVAILABLE,
             NotPlaced::Twice => StatusCode::CONFLICT,
         };
         Self::new(status, error.to_string())
@@ -77,11 +78,32 @@ fn call_id(id: &str) -> Result<CallId, Problem> {
     id.parse().map_err(|_| OrderError::NoCall.into())
 }
 
+/// What will be heard after what was asked before.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Queued {
+    /// call.played with this number tells when it has been heard
+    utterance: u32,
+}
+
+/// Where calls hear each other.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Room {
+    /// room_…
+    room: String,
+}
+
+/// A caller on the way to somebody else; call.transfer tells how far.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct HandedOver {
+    /// The call that is placed; null where the phone is asked first
+    call: Option<String>,
+}
+
 async fn give(state: &AppState, id: &str, order: Order) -> Result<Response, Problem> {
     let outcome = state.live_calls.control.order(call_id(id)?, order).await?;
     Ok(match outcome {
         Outcome::Done => StatusCode::NO_CONTENT.into_response(),
-        Outcome::Queued { utterance } => (StatusCode::ACCEPTED, Json(json!({"utterance": utterance}))).into_response(),
+        Outcome::Queued { utterance } => (StatusCode::ACCEPTED, Json(Queued { utterance })).into_response(),
     })
 }
 
@@ -110,20 +132,32 @@ fn text(text: String) -> Result<String, Problem> {
 }
 
 /// `POST /v1/calls`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Placing {
+pub(super) struct Placing {
+    /// sip:USER@HOST[:PORT], extension:NUMBER, or with trunk a number
     to: String,
+    /// The trunk by which a number is called
+    trunk: Option<String>,
+    /// Whom the other side sees calling: a SIP URI or "Name" <URI>
     from: Option<String>,
+    /// What is on our end: agent:NAME, echo, tone, tone:NAME, or manual (steered by orders); manual unless said
     app: Option<String>,
+    /// The same as app: agent:NAME
     agent: Option<String>,
+    /// How long it may ring: 1 to 180 s, 30 unless said
     timeout_s: Option<u64>,
+    /// Find out first whether a machine has answered, and what to do then; call.detected tells
     on_machine: Option<MachineChoice>,
+    /// The other side is not to see who calls; the carrier is (P-Asserted-Identity, Privacy: id)
+    #[serde(default)]
+    withheld: bool,
+    /// Fields for the INVITE: X-…, P-…, User-to-User, Subject, Alert-Info; at most 16, each a string
     #[serde(default)]
     headers: Map<String, Value>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum MachineChoice {
     GoOn,
@@ -154,7 +188,21 @@ impl Placing {
             MachineChoice::WaitForBeep => OnMachine::WaitForBeep,
         });
         let ringing = ringing(self.timeout_s)?;
-        Ok(Wish { to: self.to, from: self.from, app, ringing, on_machine, headers, details, ..Wish::default() })
+        let to = match self.trunk {
+            Some(trunk) => format!("trunk:{trunk}:{}", self.to),
+            None => self.to,
+        };
+        Ok(Wish {
+            to,
+            from: self.from,
+            app,
+            ringing,
+            on_machine,
+            withheld: self.withheld,
+            headers,
+            details,
+            ..Wish::default()
+        })
     }
 }
 
@@ -236,9 +284,10 @@ async fn again(state: &AppState, call: CallId) -> Result<Response, Problem> {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Answering {
+pub(super) struct Answering {
+    /// What takes the call; manual (steered by orders) unless said
     app: Option<String>,
 }
 
@@ -252,9 +301,10 @@ pub(super) async fn answer(
     give(&state, &id, Order::Answer { app: asked.app.as_deref().map(app).transpose()? }).await
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Saying {
+pub(super) struct Saying {
+    /// At most 2,000 characters
     text: String,
 }
 
@@ -268,12 +318,16 @@ pub(super) async fn say(
     give(&state, &id, Order::Say { text: text(asked.text)? }).await
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Playing {
+pub(super) struct Playing {
+    /// A WAV file in audio/ of the data directory
     file: Option<String>,
+    /// A frequency, or a tone such as gb-busy
     tone: Option<String>,
+    /// Of the tone: 1 to 60, 2 unless said
     seconds: Option<u32>,
+    /// Instead: what is said and played on a steered call ends
     #[serde(default)]
     stop: bool,
 }
@@ -323,10 +377,12 @@ fn sound(state: &AppState, file: &str) -> Result<PathBuf, Problem> {
     Ok(state.data.join(AUDIO).join(relative))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Keys {
+pub(super) struct Keys {
+    /// 1 to 32 of 0-9, *, #, A-D; as telephone events, or in the audio where none were agreed
     digits: String,
+    /// By SIP INFO instead, for those who hear nothing else
     #[serde(default)]
     info: bool,
 }
@@ -346,9 +402,9 @@ pub(super) async fn digits(
     give(&state, &id, order).await
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Nothing {}
+pub(super) struct Nothing {}
 
 pub(super) async fn hold(
     State(state): State<AppState>,
@@ -370,19 +426,26 @@ pub(super) async fn resume(
     give(&state, &id, Order::Resume).await
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Transferring {
+pub(super) struct Transferring {
+    /// sip:USER@HOST[:PORT]
     to: String,
+    /// refer: the caller's phone is asked to call; room: we call, and both meet in a room; either, unless said: the phone is
+    /// asked first, except where there is something to announce
     #[serde(default)]
     by: WayChoice,
+    /// Whom the other side sees calling; the caller unless said
     from: Option<String>,
+    /// How long it may ring: 1 to 180 s, 30 unless said
     timeout_s: Option<u64>,
+    /// Said to the other side before it is put through
     announce: Option<String>,
+    /// Said to the caller when nobody takes the call
     sorry: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum WayChoice {
     #[default]
@@ -414,17 +477,17 @@ pub(super) async fn transfer(
         sorry: asked.sorry.map(text).transpose()?,
     };
     let other = state.live_calls.control.transfer(call_id(&id)?, transfer).await?;
-    Ok((StatusCode::ACCEPTED, Json(json!({"call": other.map(|other| other.to_string())}))).into_response())
+    Ok((StatusCode::ACCEPTED, Json(HandedOver { call: other.map(|other| other.to_string()) })).into_response())
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum With {
     One(String),
     Many(Vec<String>),
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Then {
     #[default]
@@ -432,12 +495,15 @@ enum Then {
     Return,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Bridging {
+pub(super) struct Bridging {
+    /// One other call, or several for a conference
     with: Option<With>,
+    /// What becomes of a call that the others leave: it ends, or goes back to its agent or whoever steers
     #[serde(default)]
     then: Then,
+    /// Instead: this call leaves the room and goes back
     #[serde(default)]
     end: bool,
 }
@@ -481,13 +547,15 @@ pub(super) async fn bridge(
             return Err(Problem::from(error).with("call", call.to_string().into()));
         }
     }
-    Ok((StatusCode::OK, Json(json!({"room": format!("room_{:016x}", room.0)}))).into_response())
+    Ok((StatusCode::OK, Json(Room { room: format!("room_{:016x}", room.0) })).into_response())
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct HangingUp {
+pub(super) struct HangingUp {
+    /// Final response to a call that rings for us: 400 to 699, 603 unless said
     code: Option<u16>,
+    /// For the record and the other side
     reason: Option<String>,
 }
 

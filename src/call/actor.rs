@@ -9,9 +9,12 @@
 mod group;
 mod offered;
 mod orders;
+mod relay;
 mod routing;
 
-use super::exchange::{CallAction, CallInput, Mark};
+use self::relay::{duck, flush, measure, speech_input};
+use super::caps::{Caps, Channel};
+use super::exchange::{CallAction, CallInput};
 use super::lease::Ports;
 use super::media_leg::{MediaLeg, NoMedia, Offered};
 use super::message::{self, MessageTaker};
@@ -25,7 +28,6 @@ use super::steer::Ordered;
 use super::talk::{Answer, Talk};
 use super::trunks::Trunks;
 use crate::config::{App, Config, Current};
-use crate::conversation::Failure;
 use crate::id::{CallId, Generation};
 use crate::limits::CALL_MAX;
 use crate::media::recorder::Recorder;
@@ -33,8 +35,9 @@ use crate::media::{CloseCause, MediaCommand, MediaEvent, MediaPlane, SessionStat
 use crate::os::clock;
 use crate::pipeline::Pipeline;
 use crate::sip::agent::{AgentError, EndedBy, LegId, SipEvent};
+use crate::sip::peer::Peer;
 use crate::sip::transport::{SipError, SipHandle};
-use crate::speech::{Part, SpeechEvent, SpeechLane, SpeechPlane};
+use crate::speech::{SpeechLane, SpeechPlane};
 use crate::store::{CallRecord, Commit, Conversation, Direction, Store};
 use crate::telemetry::marks::Marks;
 use crate::telemetry::metric;
@@ -60,6 +63,8 @@ pub struct Planes {
     pub sip: SipHandle,
     /// Trunks and extensions.
     pub trunks: Arc<Trunks>,
+    /// What of the trunks is in use.
+    pub caps: Caps,
     /// Ears and mouth. Dropped before the media plane, whose bells it listens to.
     pub speech: SpeechPlane,
     /// Audio on the wire.
@@ -110,6 +115,8 @@ pub struct Invitation {
     pub source: SocketAddr,
     /// Max-Forwards.
     pub hops: u8,
+    /// Whose call it is.
+    pub identity: Peer,
     /// P-, X- and other fields that say more about the caller and the call.
     pub headers: Vec<(String, String)>,
     /// SDP offer; `None` asks for ours.
@@ -144,6 +151,8 @@ pub struct Admitted {
     pub planes: Arc<Planes>,
     /// The call.
     pub call: CallId,
+    /// What it takes of its trunk.
+    pub channel: Option<Channel>,
 }
 
 impl Drop for Admitted {
@@ -158,6 +167,7 @@ pub async fn run(planes: Arc<Planes>, call: CallId, invitation: Invitation, mail
         caller: invitation.from.clone(),
         callee: invitation.number.clone(),
         source: invitation.source.to_string(),
+        trunk: invitation.identity.trunk().map(ToString::to_string),
         details: Some(details(&invitation)),
         ..CallRecord::begun(call.to_string(), Direction::Inbound, clock::wall())
     };
@@ -738,63 +748,6 @@ impl Actor {
         warn!(call = %self.call, "the media worker did not give the call back");
         None
     }
-}
-
-fn duck(planes: &Planes, call: CallId, ducked: bool) {
-    if planes.media.send(MediaCommand::Duck { call, ducked }).is_err() {
-        warn!(%call, "the media worker takes no commands; the agent neither falls silent nor goes on");
-    }
-}
-
-fn flush(planes: &Planes, call: CallId, lane: Option<&SpeechLane>, generation: Generation) {
-    if let Some(lane) = lane {
-        lane.flush(generation);
-    }
-    if planes.media.send(MediaCommand::FlushPlayout { call, generation }).is_err() {
-        warn!(%call, "the media worker takes no commands; the agent talks on");
-    }
-}
-
-fn measure(marks: &Marks, mark: Mark, took: Duration) {
-    match mark {
-        Mark::TurnResponse => &marks.turn_response,
-        Mark::Endpoint => &marks.endpoint,
-        Mark::AsrFinal => &marks.asr_final,
-        Mark::Think => &marks.think,
-        Mark::TtsFirstAudio => &marks.tts_first_audio,
-        Mark::Playout => &marks.playout,
-        Mark::BargeInDuck => &marks.barge_in_duck,
-        Mark::BargeInAside => &marks.barge_in_aside,
-        Mark::BargeInStop => &marks.barge_in_stop,
-        Mark::Greeting => &marks.greeting,
-    }
-    .record(took);
-}
-
-/// `None`: nothing that the conversation could do about it.
-fn speech_input(call: CallId, event: SpeechEvent) -> Option<CallInput> {
-    Some(match event {
-        SpeechEvent::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick, sound } => {
-            CallInput::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick, sound }
-        }
-        SpeechEvent::Partial { text, .. } => CallInput::Partial(text),
-        SpeechEvent::EndOfTurn { at, probability } => CallInput::EndOfTurn { at, probability },
-        SpeechEvent::Final { text, confidence, alternatives, ended, .. } => {
-            CallInput::Final { text, confidence, alternatives, ended }
-        }
-        SpeechEvent::SpeakStarted { utterance, .. } => CallInput::SpeakStarted(utterance),
-        SpeechEvent::Spoken { utterance, words, .. } => CallInput::Spoken { utterance, words },
-        SpeechEvent::Failed { part, what } => {
-            // No reason to hang up: what was not understood is asked again, keys work, and a voice that stays away is
-            // missed by the machine.
-            warn!(%call, part = part.name(), what, "speech failed for this turn");
-            match part {
-                Part::Asr => CallInput::Failed(Failure::Hearing),
-                Part::Vad | Part::Tts | Part::EndOfTurn => return None,
-            }
-        }
-        SpeechEvent::Onset { at, .. } => CallInput::Onset(at),
-    })
 }
 
 fn too_long() -> CallEnd {

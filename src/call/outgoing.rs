@@ -5,7 +5,9 @@
 
 use super::actor::{Actor, Admitted, Planes, Voices, conclude, keep, note_leg, playable, survive, told};
 use super::bridge::place::{Destination, identity, identity_at, leads_back, our_identity};
+use super::caps::OverCap;
 use super::machine_detection::Verdict;
+use super::manners::user_of;
 use super::media_leg::{MediaLeg, NoMedia, preference};
 use super::record::{CallEnd, EndClass};
 use super::registry::{CallEvent, CallState, LiveCall, NotAdmitted};
@@ -40,6 +42,8 @@ pub struct Wish {
     pub ringing: Duration,
     /// What to do where a machine answers; `None`: nobody listens whether one does.
     pub on_machine: Option<OnMachine>,
+    /// The other side is not to see who calls (RFC 3323); whoever carries the call is.
+    pub withheld: bool,
     /// Fields that the INVITE carries.
     pub headers: Vec<(String, String)>,
     /// Recorded with the call.
@@ -55,6 +59,7 @@ impl Default for Wish {
             app: App::Manual,
             ringing: Duration::from_secs(30),
             on_machine: None,
+            withheld: false,
             headers: Vec::new(),
             details: None,
         }
@@ -84,6 +89,9 @@ pub enum NotPlaced {
     /// A call of that id is there already.
     #[error("this call was placed already")]
     Twice,
+    /// The trunk takes no more now: retry later.
+    #[error(transparent)]
+    Cap(#[from] OverCap),
 }
 
 /// Starts to place a call. `answered` hears once whether it was answered, or how it ended without.
@@ -129,16 +137,50 @@ pub fn start(
         app: wish.app.to_string(),
         conversation_id: None,
     };
-    if planes.media.least_busy() > MEDIA_BUSY_MAX {
+    let emergency = planes.config().numbers.is_emergency(&number_called(&wish.to));
+    if emergency {
+        warn!(%call, to = %wish.to, "AN EMERGENCY NUMBER IS CALLED");
+        let data = json!({"to": wish.to, "from": wish.from});
+        let events = planes.store.events();
+        keep(events.append(EventKind::CallEmergency, &call.to_string(), "", clock::wall(), data), "an event");
+    } else if planes.media.least_busy() > MEDIA_BUSY_MAX {
         return Err(NotAdmitted::Busy.into());
     }
-    let mailbox = planes.registry.admit_outgoing(live.clone())?;
+    let channel = match &target {
+        BridgeTarget::Trunk { name, .. } => {
+            let trunk = planes.trunks.trunk(name);
+            let trunk = trunk.ok_or_else(|| NotPlaced::Wrong(format!("{name} is not among [[trunks]]")))?;
+            Some(planes.caps.outgoing(&trunk, clock::monotonic(), emergency)?)
+        }
+        BridgeTarget::Uri(_) | BridgeTarget::Extension(_) => None,
+    };
+    let mailbox = planes.registry.admit_outgoing(live.clone(), emergency)?;
     let planes = Arc::clone(planes);
     tokio::spawn(async move {
-        let _admitted = Admitted { planes: Arc::clone(&planes), call };
+        let _admitted = Admitted { planes: Arc::clone(&planes), call, channel };
         run(planes, call, wish, destination, mailbox, answered).await;
     });
     Ok(live)
+}
+
+/// The number of a target, as people would key it.
+fn number_called(to: &str) -> String {
+    match to.split_once(':') {
+        Some(("trunk" | "extension", rest)) => rest.rsplit(':').next().unwrap_or_default().to_owned(),
+        _ => user_of(&format!("<{to}>")),
+    }
+}
+
+/// From and the further fields of the INVITE: who is withheld is named to the carrier only (RFC 3323 section 4.1.1.3, RFC 3325
+/// section 9.1).
+fn identified(from: String, wish: &Wish) -> (String, Vec<(String, String)>) {
+    let mut headers = wish.headers.clone();
+    if !wish.withheld {
+        return (from, headers);
+    }
+    headers.push(("P-Asserted-Identity".to_owned(), from));
+    headers.push(("Privacy".to_owned(), "id".to_owned()));
+    ("\"Anonymous\" <sip:anonymous@anonymous.invalid>".to_owned(), headers)
 }
 
 type Told = Option<oneshot::Sender<Result<(), CallEnd>>>;
@@ -151,7 +193,9 @@ async fn run(
     mailbox: mpsc::Receiver<CallEvent>,
     mut answered: Told,
 ) {
+    let trunk = wish.to.strip_prefix("trunk:").and_then(|rest| rest.split(':').next()).map(str::to_owned);
     let mut record = CallRecord {
+        trunk,
         caller: wish.from.clone().unwrap_or_default(),
         callee: wish.to.clone(),
         app: wish.app.to_string(),
@@ -214,6 +258,7 @@ async fn live(
     };
     let from = wish.from.clone().or(on_behalf).unwrap_or_else(|| our_identity(host));
     record.caller.clone_from(&from);
+    let (from, headers) = identified(from, wish);
     keep(planes.store.calls().record(record.clone()), "the call's record");
     let placement = Placement {
         target: way.target,
@@ -221,7 +266,7 @@ async fn live(
         from,
         sdp: media.offer(ours.codecs()),
         max_forwards: HOPS,
-        headers: wish.headers.iter().cloned().chain(way.routes.into_iter().map(|r| ("Route".to_owned(), r))).collect(),
+        headers: headers.into_iter().chain(way.routes.into_iter().map(|r| ("Route".to_owned(), r))).collect(),
         account: way.account,
     };
     let adopting = Arc::clone(planes);

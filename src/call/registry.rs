@@ -184,23 +184,28 @@ impl Registry {
     /// # Errors
     /// [`NotAdmitted`]: answer 503 with Retry-After.
     pub fn admit(&self, leg: LegId, live: LiveCall) -> Result<mpsc::Receiver<CallEvent>, NotAdmitted> {
-        self.seat(Some(leg), live)
+        self.seat(Some(leg), live, false)
     }
 
-    /// Takes a call in that is to be placed; its leg joins it.
+    /// Takes a call in that is to be placed; its leg joins it. One to an emergency number finds room beyond all others.
     ///
     /// # Errors
     /// As [`Self::admit`].
-    pub fn admit_outgoing(&self, live: LiveCall) -> Result<mpsc::Receiver<CallEvent>, NotAdmitted> {
-        self.seat(None, live)
+    pub fn admit_outgoing(&self, live: LiveCall, emergency: bool) -> Result<mpsc::Receiver<CallEvent>, NotAdmitted> {
+        self.seat(None, live, emergency)
     }
 
-    fn seat(&self, leg: Option<LegId>, live: LiveCall) -> Result<mpsc::Receiver<CallEvent>, NotAdmitted> {
+    fn seat(
+        &self,
+        leg: Option<LegId>,
+        live: LiveCall,
+        emergency: bool,
+    ) -> Result<mpsc::Receiver<CallEvent>, NotAdmitted> {
         let mut table = self.lock();
-        if table.draining {
+        if table.draining && !emergency {
             return Err(NotAdmitted::Draining);
         }
-        if table.calls.len() >= self.calls_max {
+        if table.calls.len() >= self.calls_max && !emergency {
             return Err(NotAdmitted::Full(self.calls_max));
         }
         let (mailbox, events) = mpsc::channel(CALL_EVENTS_MAX);
@@ -424,6 +429,9 @@ mod tests {
         let _one = registry.admit(LegId(1), live(1)).unwrap();
         let _two = registry.admit(LegId(2), live(2)).unwrap();
         assert_eq!(registry.admit(LegId(3), live(3)).unwrap_err(), NotAdmitted::Full(2));
+        assert_eq!(registry.admit_outgoing(live(4), false).unwrap_err(), NotAdmitted::Full(2));
+        let _emergency = registry.admit_outgoing(live(5), true).unwrap();
+        registry.release(CallId(5));
         registry.release(CallId(1));
         assert!(registry.admit(LegId(3), live(3)).is_ok());
         assert_eq!(registry.live().len(), 2);

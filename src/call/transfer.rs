@@ -60,7 +60,8 @@ pub enum Way {
 pub async fn begin(planes: &Arc<Planes>, call: CallId, transfer: Transfer) -> Result<Option<CallId>, OrderError> {
     let by_phone = match transfer.way {
         Way::Room => false,
-        Way::Either => transfer.announce.is_none(),
+        // A phone can call what is an address to others, too.
+        Way::Either => transfer.announce.is_none() && transfer.to.starts_with("sip:"),
         Way::Refer => true,
     };
     if !by_phone {
@@ -120,6 +121,7 @@ async fn by_room(planes: &Arc<Planes>, call: CallId, transfer: Transfer) -> Resu
         // Where it was before, or gone.
         let _ = planes.registry.order(call, Order::Leave { line: None }).await;
         return Err(match error {
+            NotPlaced::Cap(cap) => OrderError::Unavailable(cap.to_string()),
             NotPlaced::Wrong(why) => OrderError::Unprocessable(why),
             NotPlaced::Full(full) => OrderError::Unavailable(full.to_string()),
             NotPlaced::Twice => OrderError::conflict("this call was placed already"),

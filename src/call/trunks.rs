@@ -4,7 +4,7 @@
 //! needs; a trunk whose name cannot be looked up keeps the addresses that it had.
 //! Deliberately absent: calls (`actor`, `bridge`), numbers and routes.
 
-use crate::config::{Config, Extension, PasswordError, Secret, Trunk, TrunkTransport};
+use crate::config::{Config, Extension, Numbers, PasswordError, Secret, Trunk, TrunkTransport};
 use crate::os::clock;
 use crate::sip::agent::{Agent, LineConfig, SipEvent};
 use crate::sip::auth::{Login, Password};
@@ -38,6 +38,7 @@ const LOOKUP_MAX: Duration = Duration::from_secs(5);
 pub struct Book {
     trunks: Vec<(Trunk, Option<Login>)>,
     extensions: Vec<(Extension, Login)>,
+    numbers: Numbers,
     realm: String,
     algorithms: Vec<crate::sip::auth::Algorithm>,
     intervals: Intervals,
@@ -113,6 +114,7 @@ impl Book {
         Ok(Self {
             trunks: trunks.collect::<Result<_, _>>()?,
             extensions: extensions.collect::<Result<_, _>>()?,
+            numbers: config.numbers.clone(),
             realm: registrar.realm.clone(),
             algorithms: registrar.algorithms.iter().map(|a| a.0).collect(),
             intervals: Intervals {
@@ -338,6 +340,11 @@ impl Trunks {
     /// What is missing.
     pub async fn by_trunk(&self, name: &str, number: &str) -> Result<Way, String> {
         let trunk = self.trunk(name).ok_or_else(|| format!("there is no trunk {name}"))?;
+        let number = match trunk.number_form {
+            Some(form) => self.book().numbers.written(number, form),
+            None => number.to_owned(),
+        };
+        let number = number.as_str();
         let target = format!("sip:{number}@{}", place(&trunk));
         let is_number = Uri::parse(target.as_bytes()).is_ok_and(|u| u.user.as_deref() == Some(number.as_bytes()));
         if !is_number {

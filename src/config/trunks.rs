@@ -3,7 +3,7 @@
 //! what is written here can work, or is refused with what to write instead. Deliberately absent: what becomes of calls
 //! (`[[routes]]`).
 
-use super::{Codecs, ConfigError, Secret};
+use super::{Codecs, ConfigError, NumberForm, Secret};
 use crate::sip::auth::Algorithm;
 use crate::sip::message::{Scheme, Uri};
 use crate::sip::peer::Network;
@@ -87,6 +87,9 @@ pub struct Trunk {
     /// Numbers that are ours there.
     #[serde(default)]
     pub dids: Vec<String>,
+    /// How numbers are written for it: `e164`, `international`, `national` or `bare`; as they come unless said.
+    #[serde(default)]
+    pub number_form: Option<NumberForm>,
     /// Calls at once, both directions; by default as many as the daemon takes.
     #[serde(default)]
     pub max_calls: Option<usize>,

@@ -28,7 +28,8 @@ pub(super) async fn live(
     record: &mut CallRecord,
 ) -> CallEnd {
     let from = user_of(&invitation.from);
-    let called = Called { number: &invitation.number, from: &from, trunk: None };
+    let called =
+        Called { number: &invitation.number, from: &from, trunk: invitation.identity.trunk().map(|name| &**name) };
     let refusal = match planes.config().find_route(&called).cloned() {
         None => Refusal::new(404, "Not Found", format!("no route for {:?}", invitation.number)),
         Some(route) => match answered(planes, call, invitation, &route, &mut mailbox, record).await {

@@ -6,6 +6,7 @@
 use super::machine::{Action, BridgeMachine, Input, Refusal, Side};
 use super::place::{Destination, identity, identity_at, leads_back};
 use crate::call::actor::{self, CLOSE_WAIT, Invitation, Planes, keep, media_json, sleep_for, told};
+use crate::call::caps::{Channel, OverCap};
 use crate::call::media_leg::{MediaLeg, NoMedia, preference};
 use crate::call::record::CallEnd;
 use crate::call::recording;
@@ -24,7 +25,7 @@ use crate::sip::agent::{EndedBy, LegId, Placement, SipEvent};
 use crate::sip::dialog::HOPS;
 use crate::sip::hop::Hop;
 use crate::sip::sdp::{offered_codecs, offers_comfort_noise};
-use crate::store::CallRecord;
+use crate::store::{CallRecord, EventKind};
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -71,6 +72,8 @@ struct Bridge<'a> {
     given_up: Option<actor::Refusal>,
     /// The callee's leg, until it is in the record.
     placed: Option<LegId>,
+    /// What the callee's leg takes of its trunk.
+    channel: Option<Channel>,
     end: Option<CallEnd>,
 }
 
@@ -107,6 +110,7 @@ pub(in crate::call) async fn serve(
         spare,
         given_up: None,
         placed: None,
+        channel: None,
         end: None,
     };
     let latest_end = tokio::time::Instant::now() + CALL_MAX;
@@ -341,6 +345,19 @@ impl Bridge<'_> {
     }
 
     async fn invite(&mut self, way: Way) -> Result<(), Refusal> {
+        if let Some(trunk) = way.account.as_ref().and_then(|name| self.planes.trunks.trunk(name)) {
+            let emergency = self.planes.config().numbers.is_emergency(&self.invitation.number);
+            if emergency {
+                warn!(call = %self.call, number = %self.invitation.number, "AN EMERGENCY NUMBER IS CALLED");
+                let data = serde_json::json!({"to": self.invitation.number, "from": self.invitation.from});
+                let events = self.planes.store.events();
+                let kind = EventKind::CallEmergency;
+                keep(events.append(kind, &self.call.to_string(), "", clock::wall(), data), "an event");
+            }
+            let channel = self.planes.caps.outgoing(&trunk, clock::monotonic(), emergency);
+            let busy = |error: OverCap| Refusal::new(503, "Service Unavailable", error.to_string());
+            self.channel = Some(channel.map_err(busy)?);
+        }
         let Some(hop) = way.hops.first().cloned() else {
             return Err(Refusal::new(502, "Bad Gateway", "nowhere to go"));
         };
