@@ -54,11 +54,11 @@ impl Moonshine {
     fn try_out(&mut self) -> Result<(), AsrError> {
         self.graph.listen(&[0.0; 16_000 / 4])?;
         let first = Continuation { row: 0, token: START };
-        let logits = self.graph.step(&[first])?.len();
-        if logits != self.pieces.len() {
-            let what = format!("{logits} tokens, where tokenizer.json has {}", self.pieces.len());
+        if self.graph.tokens() != self.pieces.len() {
+            let what = format!("{} tokens, where tokenizer.json has {}", self.graph.tokens(), self.pieces.len());
             return Err(AsrError::Refused { what });
         }
+        self.graph.step(&[first])?;
         // Two texts that go on from one.
         let logits = self.graph.step(&[first, first])?.len();
         self.graph.forget();

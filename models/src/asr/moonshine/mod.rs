@@ -6,6 +6,8 @@
 //! | `engine` | the recogniser: one turn in, its words out |
 //! | `audio` | the line's samples as the model wants them, and where in them somebody speaks |
 //! | `graph` | encoder and decoder on ONNX Runtime, with the decoder's memory of what was written |
+//! | `split` | the decoder's file without its last product (pure) |
+//! | `projection` | that product: from what the decoder thinks to how likely each token is (pure) |
 //! | `beam` | the search for the best text (pure) |
 //! | `tokens` | the model's vocabulary |
 //! | `reading` | tokens as words with probabilities and times, and what is no speech (pure) |
@@ -18,7 +20,9 @@ mod audio;
 mod beam;
 mod engine;
 mod graph;
+mod projection;
 mod reading;
+mod split;
 mod tokens;
 
 pub use beam::{Guide, Unguided};
