@@ -13,6 +13,7 @@
 
 use super::beam::{Continuation, Steps};
 use super::projection::Projection;
+use super::signed;
 use super::split::{self, ANSWER};
 use super::tokens::START;
 use crate::asr::AsrError;
@@ -75,13 +76,13 @@ impl Graph {
     /// # Errors
     /// [`AsrError::Asset`]: what to install.
     pub(super) fn load(assets: &Assets, directory: &Path, threads: u16) -> Result<Self, AsrError> {
-        let encoder = open(assets, &directory.join("encoder.onnx"), threads)?;
+        let encoder_file = directory.join("encoder.onnx");
+        let encoder = open(assets, &encoder_file, &read(&encoder_file)?, threads)?;
         let file = directory.join("decoder.onnx");
         let refused = |why: &str| AsrError::Asset(unusable(&file, why));
-        let published = fs::read(&file).map_err(|source| AsrError::File { path: file.clone(), source })?;
-        let (model, projection) = split::split(&published).map_err(|why| refused(&why))?;
-        drop(published);
-        let decoder = opened(session::open_varying_encoded(assets, PART, &model, threads), &file)?;
+        let (model, projection) = split::split(&read(&file)?).map_err(|why| refused(&why))?;
+        let decoder = open(assets, &file, &model, threads)?;
+        drop(model);
         let slots = |whose: &str| -> Vec<Slot> {
             (0..LAYERS_MAX)
                 .flat_map(|layer| ["key", "value"].map(|what| format!("{layer}.{whose}.{what}")))
@@ -103,10 +104,10 @@ impl Graph {
             _ => return Err(refused("its memory has another shape")),
         };
         let [input] = encoder.inputs() else {
-            return Err(AsrError::Asset(unusable(&directory.join("encoder.onnx"), "it is no Moonshine encoder")));
+            return Err(AsrError::Asset(unusable(&encoder_file, "it is no Moonshine encoder")));
         };
         if input.dtype().tensor_type() != Some(TensorElementType::Float32) {
-            return Err(AsrError::Asset(unusable(&directory.join("encoder.onnx"), "it takes no samples")));
+            return Err(AsrError::Asset(unusable(&encoder_file, "it takes no samples")));
         }
         let encoder_input = input.name().to_owned();
         let empty = Tensor::from_array(([1, heads, 1, width], vec![0.0_f32; heads * width])).map_err(failed)?;
@@ -262,22 +263,39 @@ impl Steps for Graph {
         let states = states.try_extract_tensor::<f32>().map_err(failed)?.1;
         let size = asked.len() * self.projection.width();
         let from = self.ahead.taken.unwrap_or(0) * self.projection.width();
-        let states = states.get(from..from + size).ok_or_else(|| failed(ort::Error::new("the decoder says too little")))?;
+        let states =
+            states.get(from..from + size).ok_or_else(|| failed(ort::Error::new("the decoder says too little")))?;
         self.logits.resize(asked.len() * self.projection.rows(), 0.0);
         self.projection.project(states, &mut self.logits, &mut self.rounded);
         Ok(&self.logits)
     }
 }
 
-fn open(assets: &Assets, file: &Path, threads: u16) -> Result<Session, AsrError> {
-    opened(session::open_varying(assets, PART, file, threads), file)
+fn read(file: &Path) -> Result<Vec<u8>, AsrError> {
+    fs::read(file).map_err(|source| AsrError::File { path: file.to_owned(), source })
 }
 
-fn opened(session: Result<Session, SessionError>, file: &Path) -> Result<Session, AsrError> {
-    session.map_err(|error| match error {
+/// Opens the graph of `file`, which is `model` by now.
+fn open(assets: &Assets, file: &Path, model: &[u8], threads: u16) -> Result<Session, AsrError> {
+    let model = if multiplies_signed() {
+        Cow::Owned(signed::signed(model).map_err(|why| unusable(file, why))?)
+    } else {
+        Cow::Borrowed(model)
+    };
+    session::open_varying_encoded(assets, PART, &model, threads).map_err(|error| match error {
         SessionError::Asset(error) => AsrError::Asset(error),
         SessionError::Runtime(error) => AsrError::Asset(unusable(file, error.message())),
     })
+}
+
+/// Whether octets without a sign times octets with one are a single instruction. Without it ONNX Runtime may saturate what
+/// it adds up.
+fn multiplies_signed() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    let does = is_x86_feature_detected!("avx512vnni");
+    #[cfg(not(target_arch = "x86_64"))]
+    let does = false;
+    does
 }
 
 /// What a damaged file of the model is called.
