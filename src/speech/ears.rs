@@ -81,6 +81,8 @@ pub(super) enum EarsCommand {
 /// How a lane is listened to.
 #[derive(Clone, Debug)]
 pub(super) struct Listening {
+    /// Whose caller it is, by the agent's number.
+    pub(super) agent: usize,
     /// `vad.threshold`.
     pub(super) threshold: f32,
     /// A turn that nobody ends is ended this long after its last speech.
@@ -288,7 +290,8 @@ impl Ear {
         let (call, expectation, events) = (self.call, self.expectation, self.events.clone());
         let stream = self.listening.dictates;
         self.given_up = false;
-        let ordered = self.order(Job::Begin { call, expectation, started, events, stream });
+        let agent = self.listening.agent;
+        let ordered = self.order(Job::Begin { call, agent, expectation, started, events, stream });
         self.turn = Some(Turn { started, fed_to, ordered });
         if let Some(audio) = &mut self.turn_audio {
             // The chunk that is being judged comes after this.
@@ -525,7 +528,7 @@ mod tests {
         let (_, inbound) = inbound_ring();
         let (sender, events) = mpsc::channel(4096);
         let (idle, dictates) = (Duration::from_millis(700), progress.is_some());
-        let listening = Listening { threshold: 0.6, idle, dictates, progress, pauses: None };
+        let listening = Listening { agent: 0, threshold: 0.6, idle, dictates, progress, pauses: None };
         (Ear::new(CallId(1), inbound, sender, jobs, listening), events)
     }
 
