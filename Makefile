@@ -7,7 +7,7 @@ bold := $(shell [ -t 2 ] && printf '\033[1m')
 plain := $(shell [ -t 2 ] && printf '\033[0m')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-build setup-test compile build run demo test fmt lint deny coverage deb clean
+.PHONY: help setup setup-build setup-test compile build run demo test torture fuzz fmt lint deny coverage deb clean
 # The parts of one target follow each other; cargo uses all cores by itself.
 .NOTPARALLEL:
 
@@ -48,6 +48,14 @@ test: setup-test ## everything that continuous integration runs
 	phase 'tests with coverage' && .ci/coverage && \
 	phase 'all passed'
 
+torture: setup-test ## thousands of broken messages over every transport, a normal call after each one
+	CALLWRIGHT_TORTURE_EVERY=1 cargo test --locked --test sip_torture -- --test-threads=1
+
+RUNS ?= 1000000
+fuzz: setup-build ## RUNS (1,000,000) new inputs to each fuzz target of SIP; adds them to fuzz/runs.json
+	CALLWRIGHT_FUZZ_RUNS=$(RUNS) CALLWRIGHT_FUZZ_LEDGER=$(CURDIR)/fuzz/runs.json CALLWRIGHT_FUZZ_COMMIT=$$(git rev-parse --short=12 HEAD) \
+		cargo test --release --locked --test fuzz_runs -- --test-threads=1 --skip the_ledger
+
 fmt: ## format the code
 	cargo fmt --all
 
@@ -72,6 +80,12 @@ bench-%: setup-build ## one benchmark: prints a table, writes target/bench/NAME.
 
 bench-media: compile ## calls per core, audio delay and CPU of the media plane, beside a bare UDP reflector
 	$(CALLWRIGHT) bench media --json target/bench/media.json
+
+bench-calls: compile ## 50 calls/s for 30 s: failed ones, INVITE to 100 and to 200, beside Asterisk in the same run
+	cargo bench --locked --bench calls
+
+soak-calls: compile ## the same for 10 minutes
+	cargo bench --locked --bench calls -- 50 600
 
 soak-media: compile ## 500 calls in both directions at once for 10 minutes on one core
 	$(CALLWRIGHT) bench media --points duplex:500 --seconds 600 --rounds 1 --json target/bench/soak-media.json

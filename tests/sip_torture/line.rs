@@ -43,7 +43,10 @@ impl Victim {
         let (tcp, tls) = (free_tcp(), free_tcp());
         let listen = [("CALLWRIGHT__SIP__TCP", tcp.to_string()), ("CALLWRIGHT__SIP__TLS", tls.to_string())];
         let has_streams = WAYS.iter().any(|way| way.is_stream());
-        let listen: Vec<_> = listen.iter().filter(|_| has_streams).map(|(key, value)| (*key, value.as_str())).collect();
+        let mut listen: Vec<_> =
+            listen.iter().filter(|_| has_streams).map(|(key, value)| (*key, value.as_str())).collect();
+        // A port rests after its call, and calls follow each other fast.
+        listen.push(("CALLWRIGHT__RTP__PORTS", "18000-31999"));
         Self { daemon: Daemon::start_set(more, &listen), tcp, tls }
     }
 }

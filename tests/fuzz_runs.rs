@@ -1,0 +1,284 @@
+//! The fuzz targets of SIP with a driver that needs no other compiler: seeded mutations of good and of bad messages. In the
+//! test run some thousands each; `make fuzz` runs `CALLWRIGHT_FUZZ_RUNS` of each and adds them to the ledger
+//! (`fuzz/runs.json`). Inputs are numbered, and each run of the ledger goes on where the last one ended, so that no input
+//! counts twice; a failure names its number, and `CALLWRIGHT_FUZZ_FROM` with one run makes it again. The same targets are in
+//! `fuzz/` for `cargo fuzz`, which is guided by coverage.
+
+#[path = "sip_torture/text.rs"]
+#[allow(dead_code, reason = "the verdicts are not looked at here")]
+mod text;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use callwright::sip::fuzz;
+use serde_json::{Value, json};
+
+/// One target: name as in `fuzz/fuzz_targets`, body, what its inputs are made from.
+struct Target {
+    name: &'static str,
+    body: fn(&[u8]),
+    seeds: fn() -> Vec<Vec<u8>>,
+}
+
+const TARGETS: &[Target] = &[
+    Target { name: "sip_message", body: fuzz::message, seeds: messages },
+    Target { name: "sdp", body: fuzz::sdp, seeds: descriptions },
+    Target { name: "sip_digest", body: fuzz::digest, seeds: challenges },
+    Target { name: "sip_agent", body: fuzz::agent, seeds: dialogs },
+];
+
+/// Runs of each target where nothing else is said.
+const RUNS: u64 = 1_500;
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        usize::try_from(self.next() % n.max(1) as u64).unwrap_or(0)
+    }
+}
+
+fn messages() -> Vec<Vec<u8>> {
+    let at = text::Place { me: "10.0.0.9:5080".to_owned(), transport: "UDP", audio: 4000 };
+    text::samples().iter().map(|sample| sample.octets(&at, 1)).collect()
+}
+
+fn descriptions() -> Vec<Vec<u8>> {
+    let head = "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n";
+    [
+        "m=audio 4000 RTP/AVP 0 8 101\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:20\r\na=sendonly\r\n",
+        "m=audio 4000 RTP/AVP 111 9 0 13 110\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 useinbandfec=1\r\na=rtpmap:110 telephone-event/48000\r\na=rtcp-mux\r\n",
+        "m=audio 4000 RTP/SAVP 0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:NzB4d1BINUAvLEw6UzF3WSJ+PSdFcGdUJShpX1Zj|2^20\r\na=crypto:2 AEAD_AES_128_GCM inline:NzB4d1BINUAvLEw6UzF3WSJ+PSdFcGdUJShpX1Zj\r\nm=audio 4002 RTP/AVP 0\r\n",
+        "m=video 4004 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\nm=audio 4000 RTP/AVP 8\r\nc=IN IP6 2001:db8::9\r\na=inactive\r\na=rtcp:4007\r\n",
+        "m=image 4008 udptl t38\r\na=T38FaxVersion:0\r\nm=audio 0 RTP/AVP 0\r\n",
+        "m=audio 4000 UDP/TLS/RTP/SAVPF 0\r\na=fingerprint:sha-256 00:11\r\na=setup:actpass\r\na=ice-ufrag:x\r\n",
+    ]
+    .iter()
+    .map(|media| format!("{head}{media}").into_bytes())
+    .collect()
+}
+
+fn challenges() -> Vec<Vec<u8>> {
+    [
+        "Digest realm=\"callwright\", nonce=\"dcd98b7102dd2f0e8b11d0f600bfb0c093\", qop=\"auth,auth-int\", opaque=\"5ccc\", algorithm=SHA-256, stale=TRUE",
+        "Digest realm=\"a\\\"b\", nonce=\"\", algorithm=MD5-sess, qop=auth, Digest realm=\"x\", nonce=\"n\", algorithm=SHA-512-256",
+        "Digest username=\"200\", realm=\"callwright\", nonce=\"00000000.00\", uri=\"sip:callwright\", response=\"6629fae49393a05397450978507c4ef1\", cnonce=\"0a4f113b\", nc=00000001, qop=auth, algorithm=MD5, opaque=\"o\"",
+        "NTLM, Basic realm=\"x\", Digest realm=callwright,nonce=\"x\";",
+    ]
+    .iter()
+    .map(|value| value.as_bytes().to_vec())
+    .collect()
+}
+
+/// Sequences for the dialog machine, in the form that `fuzz::agent` reads.
+fn dialogs() -> Vec<Vec<u8>> {
+    const MEDIA: &str =
+        "v=0\r\no=- 1 1 IN IP4 10.0.0.9\r\ns=-\r\nc=IN IP4 10.0.0.9\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
+    // Wait in units of 100 ms, method and its number, further header fields, body.
+    let scripts: [&[(u8, &str, u32, &str, &str)]; 5] = [
+        &[
+            (1, "INVITE", 1, "Supported: timer\r\nSession-Expires: 120;refresher=uas\r\n", MEDIA),
+            (2, "ACK", 1, "", ""),
+            (3, "INVITE", 2, "", MEDIA),
+            (2, "ACK", 2, "", ""),
+            (10, "BYE", 3, "", ""),
+        ],
+        &[
+            (0, "INVITE", 1, "Require: 100rel\r\n", MEDIA),
+            (1, "PRACK", 2, "RAck: 1 1 INVITE\r\n", ""),
+            (3, "ACK", 1, "", ""),
+            (7, "UPDATE", 3, "", MEDIA),
+            (13, "OPTIONS", 4, "", ""),
+        ],
+        &[(4, "INVITE", 1, "", ""), (1, "CANCEL", 1, "", "")],
+        &[
+            (1, "INVITE", 1, "", MEDIA),
+            (6, "ACK", 1, "", ""),
+            (8, "REFER", 2, "Refer-To: <sip:c@h?Replaces=a%3Bto-tag%3D1%3Bfrom-tag%3D2>\r\n", ""),
+            (9, "NOTIFY", 3, "Event: refer\r\nSubscription-State: active\r\n", "SIP/2.0 180 Ringing\r\n"),
+            (5, "INFO", 4, "Content-Type: application/dtmf-relay\r\n", "Signal=5\r\nDuration=100\r\n"),
+        ],
+        &[
+            (1, "INVITE", 1, "Replaces: call;to-tag=1;from-tag=2\r\n", MEDIA),
+            (200, "MESSAGE", 2, "", "hello"),
+            (255, "SUBSCRIBE", 3, "Event: x\r\n", ""),
+        ],
+    ];
+    let write = |n: usize, (wait, method, sequence, more, body): &(u8, &str, u32, &str, &str)| {
+        let tag = if n == 0 { "" } else { ";tag=\u{1}" };
+        let branch = if *method == "CANCEL" { 0 } else { n };
+        let text = format!(
+            "{method} sip:a@10.0.0.2 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.9;branch=z9hG4bK{branch}\r\nFrom: <sip:b@h>;tag=1\r\nTo: <sip:a@h>{tag}\r\n\
+             Call-ID: call\r\nCSeq: {sequence} {method}\r\nContact: <sip:b@10.0.0.9>\r\nAllow: UPDATE\r\n{more}\r\n{body}"
+        );
+        [&[*wait], text.as_bytes(), &[0xff, 0]].concat()
+    };
+    let mut all: Vec<Vec<u8>> =
+        scripts.iter().map(|script| script.iter().enumerate().flat_map(|(n, line)| write(n, line)).collect()).collect();
+    // Answers to the INVITE that the agent has placed: their Via and tag are drawn in the same way each time.
+    for code in
+        ["180 Ringing", "183 Session Progress", "200 OK", "302 Moved", "401 Unauthorized", "486 Busy Here", "503 Later"]
+    {
+        let text = format!(
+            "SIP/2.0 {code}\r\nVia: SIP/2.0/UDP 10.0.0.2:5060;branch=z9hG4bK\u{1}\r\nFrom: <sip:us@10.0.0.2>;tag=\u{1}\r\nTo: <sip:phone@10.0.0.9>;tag=p\r\n\
+             Call-ID: \u{1}\r\nCSeq: 1 INVITE\r\nContact: <sip:b@10.0.0.9>\r\nRequire: 100rel\r\nRSeq: 1\r\n\r\n{MEDIA}"
+        );
+        all.push([&[2], text.as_bytes(), &[0xff, 0]].concat());
+    }
+    all
+}
+
+/// The input of this number.
+fn input(seeds: &[Vec<u8>], number: u64) -> Vec<u8> {
+    const WORDS: [&[u8]; 24] = [
+        b"\r\n",
+        b"\r\n\r\n",
+        b"\r\n ",
+        b":",
+        b";",
+        b",",
+        b"=",
+        b"\"",
+        b"<",
+        b">",
+        b"\\",
+        b"%",
+        b"%00",
+        b"\0",
+        b"\xff\0",
+        b"\xff",
+        b"[",
+        b"]",
+        b";tag=",
+        b"\x01",
+        b"4294967296",
+        b"18446744073709551616",
+        b"-1",
+        b"Content-Length: 5\r\n",
+    ];
+    let mut random = Random(number.wrapping_mul(0x2545_f491_4f6c_dd1d));
+    let mut octets = seeds[random.below(seeds.len())].clone();
+    for _ in 0..random.below(7) {
+        let length = octets.len();
+        let at = random.below(length + 1);
+        match random.below(8) {
+            0 if length > 0 => octets[at % length] = random.next() as u8,
+            1 if length > 0 => octets[at % length] ^= 1 << random.below(8),
+            2 => drop(octets.drain(at..(at + random.below(40)).min(length))),
+            3 => {
+                let part = octets[at..(at + random.below(120)).min(length)].to_vec();
+                let place = random.below(octets.len() + 1);
+                octets.splice(place..place, part);
+            }
+            4 => {
+                let other = &seeds[random.below(seeds.len())];
+                let from = random.below(other.len());
+                let part = &other[from..(from + random.below(200)).min(other.len())];
+                octets.splice(at..at, part.iter().copied());
+            }
+            5 => {
+                // A number that is another one.
+                let from = octets[at..].iter().position(u8::is_ascii_digit).map_or(at, |n| at + n);
+                let to = octets[from..].iter().position(|b| !b.is_ascii_digit()).map_or(length, |n| from + n);
+                let value = match random.below(4) {
+                    0 => "0".to_owned(),
+                    1 => u64::MAX.to_string(),
+                    2 => (1_u64 << random.below(63)).to_string(),
+                    _ => random.below(400).to_string(),
+                };
+                octets.splice(from..to, value.into_bytes());
+            }
+            6 => octets.truncate(at),
+            _ => drop(octets.splice(at..at, WORDS[random.below(WORDS.len())].iter().copied())),
+        }
+    }
+    octets
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+fn ledger() -> Option<PathBuf> {
+    std::env::var_os("CALLWRIGHT_FUZZ_LEDGER").map(PathBuf::from)
+}
+
+fn entries(path: &PathBuf) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let ledger: Value = serde_json::from_str(&text).unwrap_or_else(|_| json!([]));
+    ledger.as_array().cloned().unwrap_or_default()
+}
+
+/// The first input of this target that no run has had.
+fn next_input(entries: &[Value], target: &str) -> u64 {
+    let ends = entries
+        .iter()
+        .filter(|e| e["target"] == target)
+        .filter_map(|e| Some(e["from"].as_u64()? + e["runs"].as_u64()?));
+    ends.max().unwrap_or(0)
+}
+
+fn run(name: &str) {
+    let target = TARGETS.iter().find(|t| t.name == name).expect("a target");
+    let (seeds, runs) = ((target.seeds)(), number("CALLWRIGHT_FUZZ_RUNS").unwrap_or(RUNS));
+    let first =
+        number("CALLWRIGHT_FUZZ_FROM").unwrap_or_else(|| ledger().map_or(0, |path| next_input(&entries(&path), name)));
+    let started = Instant::now();
+    for n in first..first + runs {
+        let octets = input(&seeds, n);
+        if catch_unwind(AssertUnwindSafe(|| (target.body)(&octets))).is_err() {
+            panic!("{name}: input {n} fails\n{:?}", String::from_utf8_lossy(&octets));
+        }
+    }
+    let seconds = (started.elapsed().as_secs_f64() * 10.0).round() / 10.0;
+    if let Some(path) = ledger() {
+        let commit = std::env::var("CALLWRIGHT_FUZZ_COMMIT").unwrap_or_default();
+        let mut all = entries(&path);
+        all.push(
+            json!({"target": name, "from": first, "runs": runs, "seconds": seconds, "commit": commit, "failures": 0}),
+        );
+        let lines: Vec<String> = all.iter().map(|e| format!("  {e}")).collect();
+        std::fs::write(&path, format!("[\n{}\n]\n", lines.join(",\n"))).expect("the ledger is written");
+    }
+}
+
+#[test]
+fn sip_message() {
+    run("sip_message");
+}
+
+#[test]
+fn sdp() {
+    run("sdp");
+}
+
+#[test]
+fn sip_digest() {
+    run("sip_digest");
+}
+
+#[test]
+fn sip_agent() {
+    run("sip_agent");
+}
+
+#[test]
+fn the_ledger_names_every_target() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/runs.json");
+    let all = entries(&path);
+    for target in TARGETS {
+        assert!(next_input(&all, target.name) > 0, "{} has never run: make fuzz", target.name);
+        assert!(all.iter().filter(|e| e["target"] == target.name).all(|e| e["failures"] == 0), "{}", target.name);
+    }
+}
