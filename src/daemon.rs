@@ -6,6 +6,9 @@
 //! only while the media workers and the signalling loop move and no speech thread has ended.
 //! Deliberately absent: any decision about a call.
 
+pub mod listeners;
+
+use self::listeners::sip_listeners;
 use crate::api::{self, AppState, Engine, HealthSnapshot, LiveCalls, Server, Subsystem};
 use crate::bus::Bus;
 use crate::call::actor::{self, Invitation, Planes};
@@ -24,7 +27,7 @@ use crate::os::{clock, descriptors, notify, random};
 use crate::pipeline::deploy::AppsConfig;
 use crate::pipeline::{Pipeline, PipelineConfig};
 use crate::sip::agent::{AgentConfig, SipEvent};
-use crate::sip::transport::{UdpConfig, UdpTransport};
+use crate::sip::transport::{SipHandle, SipTransport};
 use crate::speech::{SpeechConfig, SpeechPlane};
 use crate::store::Store;
 use crate::telemetry::marks::Marks;
@@ -159,13 +162,18 @@ impl Daemon {
 
         let local = config.sip.udp;
         let public = config.sip.public_address;
-        let signalling_plane = UdpTransport::start(UdpConfig::new(local, clock::monotonic), |bound| AgentConfig {
+        let listening = sip_listeners(&config).map_err(|e| DaemonError::from("SIP over TLS", e))?;
+        let signalling_plane = SipTransport::start(listening, |bound| AgentConfig {
             advertised: public.map(|address| SocketAddr::new(address, bound.port())),
-            ..UdpTransport::agent_config(bound)
+            ..SipTransport::agent_config(bound)
         })
-        .map_err(|e| DaemonError::from("SIP over UDP", e))?;
+        .map_err(|e| DaemonError::from("SIP", e))?;
         let (sip, sip_events, sip_task) = signalling_plane.into_parts();
         info!(udp = %sip.local(), "SIP is answered");
+        for (transport, address) in sip.listeners() {
+            info!(transport = transport.name(), %address, "SIP is answered");
+        }
+        tokio::spawn(renew_certificates(sip.clone()));
 
         let rtp_address = config.rtp.address.unwrap_or(match local.ip() {
             IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -269,6 +277,21 @@ impl Daemon {
 fn said(outcome: std::io::Result<()>) {
     if let Err(error) = outcome {
         warn!(%error, "the service manager was not told");
+    }
+}
+
+/// SIGHUP: the TLS certificate is read again. Ends with the daemon.
+async fn renew_certificates(sip: SipHandle) {
+    let mut hang_up = match signal(SignalKind::hangup()) {
+        Ok(hang_up) => hang_up,
+        Err(error) => return warn!(%error, "SIGHUP is not heard; certificates need a restart"),
+    };
+    while hang_up.recv().await.is_some() {
+        match sip.reload_certificates() {
+            Ok(true) => info!("the TLS certificate was read again"),
+            Ok(false) => {}
+            Err(error) => warn!(%error, "the TLS certificate was not read again; the old one stays in use"),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::call::player::library::Library;
 use crate::config::Config;
+use crate::daemon::listeners::{check_tls, sip_addresses};
 use crate::speech::check_engines;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,10 +20,15 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> ExitCode {
     let config = Config::load(Some(&arguments.file), std::env::vars()).map_err(|e| e.to_string());
     let playable = |config: &Config| Library::default().check(config).map_err(|e| format!("routes.app: play:{e}"));
-    let usable = |config: &Config| check_engines(config).and_then(|()| playable(config));
+    let certified = |config: &Config| check_tls(config).map_err(|e| format!("sip: {e}"));
+    let usable =
+        |config: &Config| check_engines(config).and_then(|()| playable(config)).and_then(|()| certified(config));
     match config.and_then(|config| usable(&config).map(|()| config)) {
         Ok(config) => {
             println!("{} is valid. In full, defaults and environment included:\n", arguments.file.display());
+            for (transport, address) in sip_addresses(&config) {
+                println!("# SIP is heard on {} {address}", transport.name());
+            }
             println!("{}", toml::to_string_pretty(&config).unwrap_or_default());
             ExitCode::SUCCESS
         }

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 
 use super::agent::{Agent, AgentConfig, SipEvent};
+use super::framing::{Frame, Framer};
 use super::message::{CoreFields, parse_datagram};
 use super::sdp::{Direction, LocalMedia, Preference, Rtcp, SdpSession, Srtp, negotiate, offered_codecs, parse_answer};
 use crate::rtp::format::Codec;
@@ -16,6 +17,27 @@ pub fn message(octets: &[u8]) {
         assert!(message.headers.len() <= crate::limits::SIP_HEADERS_MAX);
         assert!(message.body.len() <= crate::limits::SIP_BODY_MAX);
         let _ = CoreFields::of(&message);
+    }
+}
+
+/// A stream, in pieces as its first octet says: the framing is the same as in one piece.
+pub fn framing(octets: &[u8]) {
+    let Some((step, stream)) = octets.split_first() else { return };
+    let cut = |step: usize| {
+        let (mut framer, mut frames) = (Framer::default(), Vec::new());
+        let mut result = Ok(());
+        for chunk in stream.chunks(step) {
+            result = framer.handle(chunk, &mut |frame| frames.push(frame));
+        }
+        (frames, result)
+    };
+    let whole = cut(stream.len().max(1));
+    assert_eq!(whole, cut(usize::from(*step).max(1)));
+    for frame in whole.0 {
+        if let Frame::Message(message) = frame {
+            assert!(message.len() <= crate::limits::SIP_MESSAGE_MAX);
+            let _ = parse_datagram(&message);
+        }
     }
 }
 
@@ -157,6 +179,7 @@ mod tests {
             for octets in [&sip, &sdp, &protected, &noise] {
                 super::message(octets);
                 super::agent(octets);
+                super::framing(octets);
                 super::sdp(octets);
             }
         }

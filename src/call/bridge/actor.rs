@@ -23,13 +23,12 @@ use crate::sip::dialog::HOPS;
 use crate::sip::hop::Hop;
 use crate::sip::sdp::offered_codecs;
 use crate::store::CallRecord;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-type Lookup = Pin<Box<dyn Future<Output = Result<SocketAddr, String>> + Send>>;
+type Lookup = Pin<Box<dyn Future<Output = Result<Vec<Hop>, String>> + Send>>;
 
 /// The caller's end.
 struct CallerEnd {
@@ -93,7 +92,7 @@ pub(in crate::call) async fn serve(
         call,
         invitation,
         machine: BridgeMachine::new(clock::monotonic()),
-        lookup: Some(Box::pin(destination.clone().resolve(planes.sip.local().is_ipv4()))),
+        lookup: Some(Box::pin(destination.clone().resolve(planes.sip.clone()))),
         destination,
         caller,
         callee: None,
@@ -120,7 +119,7 @@ pub(in crate::call) async fn serve(
     Ok(end)
 }
 
-async fn looked_up(lookup: &mut Option<Lookup>) -> Result<SocketAddr, String> {
+async fn looked_up(lookup: &mut Option<Lookup>) -> Result<Vec<Hop>, String> {
     match lookup {
         Some(future) => {
             let found = future.await;
@@ -273,13 +272,17 @@ impl Bridge<'_> {
     }
 
     /// Calls the callee.
-    async fn place(&mut self, found: Result<SocketAddr, String>) {
+    async fn place(&mut self, found: Result<Vec<Hop>, String>) {
+        let (sip, public) = (&self.planes.sip, self.planes.config.sip.public_address);
+        let ours = |hop: &Hop| sip.addresses(hop.transport).any(|local| leads_back(hop.address, local, public));
         let outcome = match found {
             Err(why) => Err(Refusal::new(502, "Bad Gateway", why)),
-            Ok(address) if leads_back(address, self.planes.sip.local(), self.planes.config.sip.public_address) => {
-                Err(Refusal::new(482, "Loop Detected", format!("{address} is this daemon: correct the route")))
-            }
-            Ok(address) => self.invite(address).await,
+            Ok(hops) => match hops.iter().find(|hop| ours(hop)) {
+                Some(hop) => {
+                    Err(Refusal::new(482, "Loop Detected", format!("{hop} is this daemon: correct the route")))
+                }
+                None => self.invite(hops).await,
+            },
         };
         self.handle(match outcome {
             Ok(()) => Input::Placed,
@@ -287,7 +290,9 @@ impl Bridge<'_> {
         });
     }
 
-    async fn invite(&mut self, destination: SocketAddr) -> Result<(), Refusal> {
+    async fn invite(&mut self, hops: Vec<Hop>) -> Result<(), Refusal> {
+        // The resolver gives at least one. All that are tried get the same description.
+        let Some(hop) = hops.first().cloned() else { return Err(Refusal::new(502, "Bad Gateway", "nowhere to go")) };
         let refused = |error: NoMedia| {
             let (code, phrase, why) = error.refusal();
             Refusal::new(code, phrase, why)
@@ -295,13 +300,13 @@ impl Bridge<'_> {
         let (planes, call) = (Arc::clone(&self.planes), self.call);
         let ours = preference(&planes.config);
         let mut media =
-            MediaLeg::reserve(&planes, CallId(random::u64()), destination, ours.clone()).map_err(refused)?;
+            MediaLeg::reserve(&planes, CallId(random::u64()), hop.address, ours.clone()).map_err(refused)?;
         // What the caller has comes first: then nothing need be transcoded.
         let mut codecs = self.caller.codecs.clone();
         codecs.extend(ours.codecs().iter().filter(|c| !self.caller.codecs.contains(c)));
         let placement = Placement {
             target: self.destination.uri.clone(),
-            hops: vec![Hop::udp(destination)],
+            hops,
             from: identity(&self.invitation.from, media.local().address),
             sdp: media.offer(&codecs),
             // No caller makes a loop through us longer than we would.
@@ -309,7 +314,7 @@ impl Bridge<'_> {
             headers: Vec::new(),
             account: None,
         };
-        info!(%call, to = %placement.target, %destination, "the call is passed on");
+        info!(%call, to = %placement.target, %hop, "the call is passed on");
         let adopting = Arc::clone(&planes);
         let placed = planes.sip.place(placement, move |leg| {
             adopting.registry.join_leg(call, leg);

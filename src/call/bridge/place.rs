@@ -1,11 +1,10 @@
 //! Whom a bridged call goes to, and as whom. Purpose: from the configured URI and what the caller said to a request that
-//! can be sent; host names are looked up by the system's resolver, off the loop. Deliberately absent: DNS SRV and NAPTR
-//! (RFC 3263): a host has one address and the port that is written.
+//! can be sent; where it goes is looked up off the loop.
 
 use crate::config::BridgeTarget;
-use crate::limits::BRIDGE_LOOKUP_MAX;
+use crate::sip::hop::Hop;
 use crate::sip::message::{Address, Uri, to_text};
-use crate::sip::transport::local_address_towards;
+use crate::sip::transport::{SipHandle, local_address_towards};
 use std::net::{IpAddr, SocketAddr};
 
 /// A call that can be placed once its host has an address.
@@ -13,8 +12,6 @@ use std::net::{IpAddr, SocketAddr};
 pub(super) struct Destination {
     /// Request-URI.
     pub(super) uri: String,
-    host: String,
-    port: u16,
 }
 
 impl Destination {
@@ -37,18 +34,12 @@ impl Destination {
         if place(&parsed) != place(&meant) {
             return Err(format!("{number:?} would lead elsewhere than {target}"));
         }
-        Ok(Self { uri, host: parsed.host, port: parsed.port.unwrap_or(5060) })
+        Ok(Self { uri })
     }
 
-    /// Looks the host up. `ipv4` is the address family that our socket speaks. Error: for the log.
-    pub(super) async fn resolve(self, ipv4: bool) -> Result<SocketAddr, String> {
-        let lookup = tokio::net::lookup_host((self.host.as_str(), self.port));
-        let found = tokio::time::timeout(BRIDGE_LOOKUP_MAX, lookup)
-            .await
-            .map_err(|_| format!("{} was not found within {} s", self.host, BRIDGE_LOOKUP_MAX.as_secs()))?
-            .map_err(|error| format!("{} was not found: {error}", self.host))?
-            .find(|address| address.is_ipv4() == ipv4);
-        found.ok_or_else(|| format!("{} has no IPv{} address", self.host, if ipv4 { 4 } else { 6 }))
+    /// Looks up where the call goes (RFC 3263). Error: for the log.
+    pub(super) async fn resolve(self, sip: SipHandle) -> Result<Vec<Hop>, String> {
+        sip.resolve(&self.uri).await.map_err(|error| error.to_string())
     }
 }
 
@@ -91,12 +82,8 @@ mod tests {
     #[test]
     fn numbers_become_destinations() {
         let of = |target: &str, number: &str| Destination::of(&BridgeTarget::parse(target).unwrap(), number);
-        let there = of("sip:{number}@sbc.example", "+4930123").unwrap();
-        assert_eq!(
-            (there.uri.as_str(), there.host.as_str(), there.port),
-            ("sip:+4930123@sbc.example", "sbc.example", 5060)
-        );
-        assert_eq!(of("sip:uas@[::1]:5090", "300").unwrap().host, "::1");
+        assert_eq!(of("sip:{number}@sbc.example", "+4930123").unwrap().uri, "sip:+4930123@sbc.example");
+        assert_eq!(of("sips:uas@[::1]:5090", "300").unwrap().uri, "sips:uas@[::1]:5090");
         assert_eq!(of("sip:10.0.0.1", "300").unwrap().uri, "sip:10.0.0.1");
         assert!(of("sip:{number}@h", "").is_err());
         assert!(of("sip:{number}@h", "a b").is_err());
@@ -113,16 +100,9 @@ mod tests {
             assert_eq!(of("sip:desk@sbc.example;x=y", number).unwrap().uri, "sip:desk@sbc.example;x=y", "{number}");
         }
         for number in ["+49-30(1).2", "*72%23", "#31#", "ann_b~!$&',="] {
-            assert_eq!(of("sip:{number}@sbc.example:5070", number).unwrap().host, "sbc.example", "{number}");
+            let uri = of("sip:{number}@sbc.example:5070", number).unwrap().uri;
+            assert!(uri.ends_with("@sbc.example:5070"), "{uri}");
         }
-    }
-
-    #[tokio::test]
-    async fn literal_addresses_are_found_in_their_family() {
-        let target = BridgeTarget::parse("sip:a@127.0.0.1:5090").unwrap();
-        let there = Destination::of(&target, "1").unwrap();
-        assert_eq!(there.clone().resolve(true).await.unwrap().to_string(), "127.0.0.1:5090");
-        assert!(there.resolve(false).await.unwrap_err().contains("IPv6"));
     }
 
     #[test]
