@@ -141,6 +141,18 @@ pub const SIP_PING_DOWN: Duration = Duration::from_secs(15);
 pub const SIP_DEAD_HOPS_MAX: usize = 1024;
 /// How long a hop that did not answer is tried last.
 pub const SIP_DEAD_HOP_KEPT: Duration = Duration::from_secs(60);
+/// Header fields of one INVITE that are handed on to the call side.
+pub const SIP_HANDED_HEADERS_MAX: usize = 32;
+/// Octets of one of them.
+pub const SIP_HANDED_HEADER_OCTETS_MAX: usize = 512;
+/// Provisional responses that wait for the PRACK of the one before (RFC 3262).
+pub const SIP_PROVISIONALS_MAX: usize = 8;
+/// Digits that wait to leave by INFO.
+pub const SIP_DIGITS_MAX: usize = 64;
+/// Shortest session interval that is agreed to (RFC 4028 §5).
+pub const SIP_SESSION_MIN: Duration = Duration::from_secs(90);
+/// Session interval that we ask for (RFC 4028 §4 recommends 1800 s).
+pub const SIP_SESSION: Duration = Duration::from_secs(1800);
 /// Longest ringing, either way (RFC 3261 timer C: more than 3 minutes).
 pub const SIP_RINGING_MAX: Duration = Duration::from_secs(200);
 /// Server and client transactions alive at once.

@@ -7,7 +7,7 @@ use callwright::media::coders::path_rate;
 use callwright::media::{MediaCommand, MediaConfig, MediaEvent, MediaPlane, Role, SessionPlan, SessionStats};
 use callwright::rtp::dtmf::{Event, Receiver};
 use callwright::rtp::rtcp::{Compound, Item};
-use callwright::rtp::{Format, Formats};
+use callwright::rtp::{Format, Formats, Header};
 use callwright::telemetry::Marks;
 use callwright_dsp::codec::Decoder;
 use phone::{OPUS, Phone, Plane, Talker, level_at, voice};
@@ -82,6 +82,51 @@ fn a_tone_survives_every_pair_with_g711() {
         let (level, beside) = (level_at(settled, 1000.0, rate), level_at(settled, 1500.0, rate));
         assert!((level + 10.0).abs() < 1.5, "{from:?} → {to:?}: {level:.1} dB");
         assert!(beside < -45.0, "{from:?} → {to:?}: {beside:.1} dB beside the tone");
+        plane.close(one);
+        plane.close(two);
+    }
+}
+
+/// RFC 3389 on real sockets: goes on where both phones agreed on it, and is heard as noise, in time, where they did not.
+#[test]
+fn a_pause_is_passed_on_or_heard() {
+    let mut plane = Plane::start();
+    let agreed = |format| Formats { comfort_noise: Some(13), ..Formats::of(format) };
+    for (n, (to, relayed)) in
+        [(agreed(Format::PCMU), true), (Formats::of(Format::PCMU), false), (agreed(Format::PCMA), false)]
+            .into_iter()
+            .enumerate()
+    {
+        let (one, two) = (n as u64 * 2 + 1, n as u64 * 2 + 2);
+        let (mut a, mut b) = (Phone::new(7), Phone::new(8));
+        let leg_a = plane.open_leg(one, two, &a, agreed(Format::PCMU), 8_000);
+        let leg_b = plane.open_leg(two, one, &b, to, 8_000);
+        b.header.payload_type = to.send.payload_type;
+        b.send(leg_b, &voice(0, 160));
+        for n in 0..5 {
+            a.send(leg_a, &voice(n, 160));
+            assert!(b.receive().is_some());
+        }
+        a.send_as(leg_a, Header { payload_type: 13, ..a.header }, &[40]);
+        let pause = b.receive_until(Instant::now() + Duration::from_millis(400));
+        a.header.sequence = a.header.sequence.wrapping_add(1);
+        a.header.timestamp = a.header.timestamp.wrapping_add(400 * 8);
+        a.send(leg_a, &voice(9, 160));
+        let (resumed, _) = b.receive().expect("the voice comes back");
+        assert_eq!(resumed.payload_type, to.send.payload_type);
+        if relayed {
+            assert_eq!(pause.iter().map(|(h, p)| (h.payload_type, &p[..])).collect::<Vec<_>>(), [(13, &[40u8][..])]);
+            continue;
+        }
+        assert!((17..=21).contains(&pause.len()), "{} frames in 400 ms", pause.len());
+        assert!(pause.windows(2).all(|p| p[1].0.timestamp.wrapping_sub(p[0].0.timestamp) == 160));
+        let mut decoder = Decoder::new(to.send.codec, 8_000).unwrap();
+        let mut heard = vec![0; pause.len() * 160];
+        for ((_, payload), part) in pause.iter().zip(heard.chunks_mut(160)) {
+            decoder.decode(payload, part).unwrap();
+        }
+        let level = callwright_dsp::level::dbfs(&heard);
+        assert!((level + 40.0).abs() < 1.5, "{level} dB");
         plane.close(one);
         plane.close(two);
     }

@@ -3,9 +3,10 @@
 
 mod rig;
 
-use callwright::rtp::{Codec, Format};
+use callwright::rtp::header::HEADER_LEN;
+use callwright::rtp::{Codec, Format, Header, Packet};
 use callwright::sip::agent::SipEvent;
-use callwright::sip::sdp::{Direction, LocalMedia, Negotiated, SdpSession};
+use callwright::sip::sdp::{Direction, LocalMedia, Negotiated, Preference, SdpSession};
 use rig::phone::Phone;
 use rig::ua::{Heard, Ua, purity, talk};
 use rig::{Daemon, eventually, get};
@@ -93,6 +94,46 @@ async fn a_codec_that_both_have_passes_unchanged() {
     for end in [&record["media"], &record["media"]["callee"]] {
         assert_eq!(end["codec"], "PCMU", "{record:#}");
         assert!(end["packets_received"].as_u64() > Some(30) && end["packets_sent"].as_u64() > Some(30), "{record:#}");
+    }
+}
+
+/// What a caller's phone says of its pauses reaches the called one, which has agreed to it; a caller that does not know of
+/// such things invites nobody to do so.
+#[tokio::test(flavor = "multi_thread")]
+async fn comfort_noise_is_offered_on_and_passes() {
+    for knows in [true, false] {
+        let (mut caller, mut callee) = (Ua::new(&[Codec::Pcmu]), Ua::new(&[Codec::Pcmu]));
+        caller.session.prefer(Preference::of_peer(&[Codec::Pcmu]).with_comfort_noise(knows));
+        let daemon = daemon_before(&callee);
+        caller.invite(daemon.sip, "300").await;
+        callee.ringing().await;
+        callee.accept().await;
+        caller.accepted().await;
+        let noise = knows.then_some(13);
+        assert_eq!((caller.formats().comfort_noise, callee.formats().comfort_noise), (noise, noise));
+        if !knows {
+            continue;
+        }
+        let to = caller.agreed.as_ref().expect("agreed").remote;
+        callee.rtp.set_read_timeout(Some(Duration::from_secs(2))).expect("a timeout");
+        let mut datagram = [0; 200];
+        for n in 0..10u16 {
+            let payload_type = if n == 9 { 13 } else { 0 };
+            let header = Header { sequence: n, timestamp: u32::from(n) * 160, ssrc: 9, payload_type, marker: n == 0 };
+            header.write(datagram.first_chunk_mut().expect("room for a header"));
+            let len = HEADER_LEN + if n == 9 { 3 } else { 160 };
+            caller.rtp.send_to(&datagram[..len], to).expect("it is sent");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let mut types = Vec::new();
+        while types.last() != Some(&13) {
+            let len = callee.rtp.recv(&mut datagram).unwrap_or_else(|e| panic!("{types:?} and then {e}"));
+            let packet = Packet::parse(&datagram[..len]).expect("RTP");
+            types.push(packet.header.payload_type);
+        }
+        assert!(types.len() >= 5 && types[..types.len() - 1].iter().all(|t| *t == 0), "{types:?}");
+        caller.hang_up().await;
+        callee.ended().await;
     }
 }
 

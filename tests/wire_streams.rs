@@ -120,10 +120,8 @@ fn malformed(transport: &str) -> Vec<Vec<u8>> {
 #[test]
 fn what_no_phone_should_send_by_udp_and_by_tcp_octet_by_octet_and_a_call_after_each() {
     let (mut daemon, tcp, _) = on_all();
-    let mut phone = run(async { phone(&daemon) });
-    drop(phone);
     run(async {
-        phone = self::phone(&daemon);
+        let mut phone = phone(&daemon);
         let udp = UdpSocket::bind("127.0.0.1:0").expect("a socket");
         for bad in malformed("UDP") {
             udp.send_to(&bad, daemon.sip).expect("loopback takes it");

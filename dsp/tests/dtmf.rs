@@ -165,14 +165,15 @@ fn one_and_a_half_percent_is_in_tune_and_three_and_a_half_is_not() {
 }
 
 #[test]
-fn twist_is_taken_to_eight_decibels_and_refused_at_twelve() {
+fn twist_is_taken_to_ten_decibels_either_way_and_refused_at_twelve_and_a_half() {
     let mut dice = Dice::new(5);
     for key in keys() {
-        for (low, high) in [(-6.0, -14.0), (-14.0, -6.0), (-10.0, -6.0), (-17.0, -25.0)] {
+        for (low, high) in [(-6.0, -16.0), (-16.0, -6.0), (-6.0, -14.0), (-10.0, -6.0), (-15.0, -25.0), (-25.0, -15.0)]
+        {
             let pcm = press(key, 400, NOMINAL, (low, high), &mut dice);
             assert_eq!(digits(&through_ulaw(&pcm)), key.to_string(), "{low} {high}");
         }
-        for (low, high) in [(-6.0, -18.0), (-18.0, -6.0)] {
+        for (low, high) in [(-6.0, -18.5), (-18.5, -6.0)] {
             assert_eq!(digits(&press(key, 800, NOMINAL, (low, high), &mut dice)), "", "{low} {high}");
         }
     }

@@ -415,10 +415,21 @@ impl Actor {
                 Err(_) => told(self.planes.sip.reject(self.leg, 488, "Not Acceptable Here", &[]).await),
             },
             SipEvent::InfoDigit { digit, .. } => self.tell(CallInput::Digit(digit, self.media.audio_time())),
+            SipEvent::Reinvited { answer, .. } if !answer.is_empty() => {
+                self.media.take_answer(&self.planes, &answer);
+                self.tell_hold();
+            }
+            // Nobody here calls on others' behalf.
+            SipEvent::Refer { leg, .. } => told(self.planes.sip.refuse_refer(leg, 603).await),
             SipEvent::Incoming { .. }
+            | SipEvent::EarlyAnswer { .. }
             | SipEvent::Progress { .. }
             | SipEvent::Accepted { .. }
-            | SipEvent::Refused { .. } => {}
+            | SipEvent::Refused { .. }
+            | SipEvent::Reinvited { .. }
+            | SipEvent::ReinviteOffered { .. }
+            | SipEvent::ReinviteRefused { .. }
+            | SipEvent::ReferProgress { .. } => {}
         }
     }
 

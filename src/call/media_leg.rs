@@ -297,6 +297,14 @@ impl MediaLeg {
         Ok(first)
     }
 
+    /// The answer to a re-INVITE of ours; one that cannot be used leaves the session as it was.
+    pub fn take_answer(&mut self, planes: &Planes, answer: &[u8]) {
+        match self.read_answer(Some(answer)) {
+            Ok(()) => self.apply(planes),
+            Err(why) => tracing::warn!(call = %self.call, why, "a re-INVITE brought nothing new"),
+        }
+    }
+
     fn read_answer(&mut self, answer: Option<&[u8]>) -> Result<(), String> {
         let answer = answer.ok_or("the ACK holds no answer to our offer (RFC 3261 section 13.2.1)")?;
         self.accept_answer(answer).map_err(|e| e.refusal().2)

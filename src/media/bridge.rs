@@ -5,11 +5,13 @@
 //! sends, counting each such packet as 20 ms; a leg whose partner is gone drops what it receives, and counts it. Deliberately absent: a clock, a jitter buffer (the far phone has one), mixing, ringback.
 //!
 //! Telephone events go out under the other leg's payload type and clock; a leg that has none hears the key as tones, as
-//! long as it was pressed (`press`). Keys of our own take the place of what the other leg says (`keys`). Comfort noise goes out where it was agreed; else its time passes as a pause.
+//! long as it was pressed (`press`). Keys of our own take the place of what the other leg says (`keys`). Comfort noise goes
+//! out as it came where both legs agreed on it and relay; else the far phone hears the noise itself (`noise`).
 
 use crate::id::CallId;
 use crate::limits::FRAME;
 use crate::media::bridge::keys::Keys;
+use crate::media::bridge::noise::{Noise, is_pause};
 use crate::media::bridge::press::Press;
 use crate::media::coders::{Coders, SPEECH_RATE};
 use crate::media::event::SessionStats;
@@ -25,6 +27,7 @@ use callwright_dsp::dtmf::Generator;
 use std::time::Duration;
 
 mod keys;
+mod noise;
 mod press;
 
 /// What a leg accepted, for the other one.
@@ -49,7 +52,7 @@ impl Onward<'_> {
     pub(super) fn counted(&self) -> Duration {
         match self.what {
             What::Audio(_) => self.length.max(LENGTH_MIN),
-            What::Event(_) | What::ComfortNoise => NOMINAL,
+            What::Event(_) | What::ComfortNoise(_) => NOMINAL,
         }
     }
 }
@@ -59,7 +62,8 @@ impl Onward<'_> {
 pub(super) enum What {
     Audio(Format),
     Event(TelephoneEvent),
-    ComfortNoise,
+    /// RFC 3389, on a clock in Hz.
+    ComfortNoise(u32),
 }
 
 /// What a packet sounds like, for whoever records it: 8 kHz.
@@ -109,6 +113,7 @@ pub(super) struct Bridge {
     press: Option<Press>,
     pressing_until: Tick,
     keys: Keys,
+    noise: Noise,
 }
 
 /// A key's packets come closer than this.
@@ -133,6 +138,7 @@ impl Bridge {
             press: None,
             pressing_until: Tick(0),
             keys: Keys::new(),
+            noise: Noise::new(),
         }
     }
 
@@ -157,6 +163,7 @@ impl Bridge {
     pub(super) fn handle_pause(&mut self) {
         self.numbering.handle_new_source();
         self.transcode.handle_new_source();
+        self.noise.stop();
         self.press = None;
         if let Some(tones) = &mut self.tones {
             tones.clear();
@@ -182,12 +189,19 @@ impl Bridge {
         }
         let pace = match onward.what {
             What::Audio(_) => &mut self.pace,
-            What::Event(_) | What::ComfortNoise => &mut self.side_pace,
+            What::Event(_) | What::ComfortNoise(_) => &mut self.side_pace,
         };
         let counted = onward.counted();
         if !pace.admits(pass.now, counted) {
             count_late(pass, stats);
             return Duration::ZERO;
+        }
+        if self.noise.is_after(onward.extended) {
+            count_late(pass, stats);
+            return Duration::ZERO;
+        }
+        if !matches!(onward.what, What::ComfortNoise(_)) {
+            self.noise.stop();
         }
         let mut tones = Duration::ZERO;
         match onward.what {
@@ -197,12 +211,12 @@ impl Bridge {
             }
             What::Audio(_) => self.convert(pass, stats, theirs, ours, formats.send, onward, heard),
             What::Event(event) => tones = self.translate(pass, stats, formats, ours, event, onward),
-            What::ComfortNoise => match formats.comfort_noise {
-                Some(payload_type) if self.relaying => {
+            What::ComfortNoise(clock) => match formats.comfort_noise {
+                Some(payload_type) if self.relaying && clock == formats.send.codec.rtp_clock() => {
                     let as_type = (payload_type, formats.send.codec.rtp_clock());
                     self.forward(pass, stats, as_type, onward, onward.packet.octets);
                 }
-                _ => self.omit(pass, formats, onward),
+                _ => self.render(pass, formats, clock, onward),
             },
         }
         counted.max(tones)
@@ -247,6 +261,10 @@ impl Bridge {
         self.transcode.handle_samples(&mut out, pcm, decoder.rate());
         if let Some(heard) = heard {
             heard.take(pcm, decoder.rate());
+        }
+        if is_pause(decoder.codec(), packet.octets) {
+            let (now, rate) = (out.pass.now, decoder.rate());
+            self.handle_pause_heard(now, pcm, rate, onward.extended);
         }
     }
 
@@ -398,7 +416,7 @@ impl Bridge {
         let of = match what {
             What::Audio(format) => format.codec.rtp_clock(),
             // Timestamps are on the audio's clock: what is relayed beside audio has that of ours.
-            What::Event(_) | What::ComfortNoise => clock,
+            What::Event(_) | What::ComfortNoise(_) => clock,
         };
         let followed = Followed { extended, timestamp: packet.timestamp, clock: of };
         // 60 ms at most: far below 2^32.

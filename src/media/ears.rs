@@ -43,11 +43,22 @@ impl Ears {
         self.tap.is_some()
     }
 
-    /// The caller said this.
+    /// The caller said this, and what answers it is placed alike.
     pub(super) fn handle_heard(&mut self, at: MediaTime, pcm: &[i16]) {
         if let Some(tap) = &mut self.tap {
             tap.push_samples(Side::Caller, at, pcm);
         }
+        self.search(pcm);
+    }
+
+    /// The caller said this, while the other side of the call goes by the wall clock. `wall`: audio time by it; `stamp`: when
+    /// the caller's phone says that it began.
+    pub(super) fn handle_spoken(&mut self, wall: MediaTime, stamp: Stamp, pcm: &[i16]) {
+        self.handle_passing(Side::Caller, wall, Some(stamp), pcm);
+        self.search(pcm);
+    }
+
+    fn search(&mut self, pcm: &[i16]) {
         let found = &mut self.found;
         if let Some(detector) = self.detector.as_mut().filter(|_| self.searching) {
             detector.handle_audio(pcm, &mut |key| {
@@ -60,11 +71,10 @@ impl Ears {
         }
     }
 
-    /// This stands in for what the caller said; empty for a pause of `samples`.
-    pub(super) fn handle_missing(&mut self, at: MediaTime, pcm: &[i16], samples: usize) {
-        if let Some(tap) = self.tap.as_mut().filter(|_| !pcm.is_empty()) {
-            tap.push_samples(Side::Caller, at, pcm);
-        }
+    /// This stands in for what the caller said; empty for a pause of `samples`. As [`Self::handle_spoken`]; without a stamp
+    /// it follows what was before.
+    pub(super) fn handle_missing(&mut self, wall: MediaTime, stamp: Option<Stamp>, pcm: &[i16], samples: usize) {
+        self.handle_passing(Side::Caller, wall, stamp, pcm);
         if let Some(detector) = self.detector.as_mut().filter(|_| self.searching) {
             detector.handle_lost(samples, &mut |_| {});
         }

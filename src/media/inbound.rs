@@ -19,6 +19,7 @@ use crate::media::ears::Ears;
 use crate::media::event::SessionStats;
 use crate::media::frame::{InFrame, InboundProducer, SaidLevels};
 use crate::media::pass::Pass;
+use crate::media::placing::Stamp;
 use crate::media::reorder::{Arrived, Audio, Reorder};
 use crate::rtp::sequence::{Admission, Released};
 use crate::time::{MediaTime, Tick};
@@ -111,8 +112,8 @@ impl Inbound {
         self.timeline.described = false;
     }
 
-    /// The sender falls silent and says what its pause sounds like: speech and the recording hear that instead of digital
-    /// silence, so that the line does not seem to have died.
+    /// The sender falls silent and says what its pause sounds like. The recording has that, so that the line does not seem to
+    /// have died; speech hears silence, as the phone has said that nobody speaks, however loud it says that this is.
     pub(super) fn handle_comfort_noise(&mut self, parameters: &NoiseParameters) {
         self.timeline.noise.handle_parameters(parameters);
         self.timeline.described = true;
@@ -158,7 +159,8 @@ impl Inbound {
             if pass.now < self.timeline.silence_due() {
                 break;
             }
-            self.timeline.feed_silence(pass, stats, ears, FRAME);
+            let stamp = self.timeline.pausing_at();
+            self.timeline.feed_silence(pass, stats, ears, FRAME, stamp);
             pass.marks.silence_frames_fed.count();
         }
     }
@@ -190,6 +192,12 @@ impl Timeline {
         self.opened + duration(self.fed + FRAME) + SILENCE_AFTER
     }
 
+    /// Where a pause has got to on its sender's clock.
+    fn pausing_at(&self) -> Option<Stamp> {
+        let since = |clock| from_speech_rate(self.silence_since, clock);
+        self.next.map(|(timestamp, clock)| Stamp { timestamp: timestamp.wrapping_add(since(clock)), clock })
+    }
+
     /// Puts the next packet in order into the ring, after what is missing before it.
     fn play(
         &mut self,
@@ -213,13 +221,15 @@ impl Timeline {
                 _ => None,
             },
         };
-        // 60 ms at most: far below 2^32 on any clock.
-        let length = (samples * u64::from(clock / 1000) / u64::from(SPEECH_RATE / 1000)) as u32;
+        let length = from_speech_rate(samples, clock);
         self.next = Some((packet.timestamp.wrapping_add(length), clock));
         let missing = gap.unwrap_or(0).min(ceiling.saturating_sub(self.fed + samples));
         let concealed = if self.lost { missing.min(CONCEAL_MAX) } else { 0 };
-        self.conceal(pass, stats, ears, decoder, packet, concealed);
-        self.feed_silence(pass, stats, ears, missing - concealed);
+        // On the sender's clock, what is missing lies right before the packet. 2 s at most: far below 2^32.
+        let before =
+            |samples: u64| Stamp { timestamp: packet.timestamp.wrapping_sub(from_speech_rate(samples, clock)), clock };
+        self.conceal(pass, stats, ears, decoder, packet, concealed, before(missing));
+        self.feed_silence(pass, stats, ears, missing - concealed, Some(before(missing - concealed)));
         (self.lost, self.silence_since) = (false, 0);
 
         let mut pcm = [0; RTP_PACKET_SAMPLES_MAX];
@@ -242,13 +252,14 @@ impl Timeline {
         if !decoder.conceals() {
             self.concealment.handle_received(pcm);
         }
-        ears.handle_heard(MediaTime(self.fed), pcm);
+        ears.handle_spoken(MediaTime(wall), Stamp { timestamp: packet.timestamp, clock }, pcm);
         for part in pcm.chunks(FRAME_SAMPLES) {
             self.push(pass, stats, part, packet.received, false);
         }
     }
 
-    /// Fills `samples` (60 ms at most) that were lost right before `next`.
+    #[expect(clippy::too_many_arguments, reason = "one packet's facts and the call's parts, borrowed apart")]
+    /// Fills `samples` (60 ms at most) that were lost right before `next`, from `stamp` on.
     fn conceal(
         &mut self,
         pass: &mut Pass<'_>,
@@ -257,6 +268,7 @@ impl Timeline {
         decoder: &mut Decoder,
         next: &Arrived<'_>,
         samples: u64,
+        stamp: Stamp,
     ) {
         if samples == 0 {
             return;
@@ -273,25 +285,39 @@ impl Timeline {
             self.concealment.conceal(last);
         }
         stats.concealed_samples += samples;
-        ears.handle_missing(MediaTime(self.fed), pcm, pcm.len());
+        ears.handle_missing(self.wall(pass.now), Some(stamp), pcm, pcm.len());
         for part in pcm.chunks(FRAME_SAMPLES) {
             self.push(pass, stats, part, pass.now, true);
         }
     }
 
-    /// Feeds what stands for a pause: silence, or the noise that the sender has described.
-    fn feed_silence(&mut self, pass: &mut Pass<'_>, stats: &mut SessionStats, ears: &mut Ears, mut samples: u64) {
+    /// Audio time by the clock.
+    fn wall(&self, now: Tick) -> MediaTime {
+        MediaTime(samples_in(now.since(self.opened)))
+    }
+
+    /// Feeds what stands for a pause, which goes on at `stamp` if its sender's clock is known: silence to speech, the noise
+    /// that the sender has described to the recording.
+    fn feed_silence(
+        &mut self,
+        pass: &mut Pass<'_>,
+        stats: &mut SessionStats,
+        ears: &mut Ears,
+        mut samples: u64,
+        mut stamp: Option<Stamp>,
+    ) {
         stats.silence_samples += samples;
         self.silence_since += samples;
         while samples > 0 {
             let now = usize::try_from(samples).unwrap_or(FRAME_SAMPLES).min(FRAME_SAMPLES);
-            let mut pause = [0; FRAME_SAMPLES];
-            let pause = &mut pause[..now];
-            if self.described {
-                self.noise.fill(pause);
+            let mut noise = [0; FRAME_SAMPLES];
+            let noise = if self.described { &mut noise[..now] } else { &mut noise[..0] };
+            self.noise.fill(noise);
+            ears.handle_missing(self.wall(pass.now), stamp, noise, now);
+            if let Some(Stamp { timestamp, clock }) = &mut stamp {
+                *timestamp = timestamp.wrapping_add(from_speech_rate(now as u64, *clock));
             }
-            ears.handle_missing(MediaTime(self.fed), if self.described { pause } else { &[] }, now);
-            self.push(pass, stats, pause, pass.now, true);
+            self.push(pass, stats, &[0; FRAME_SAMPLES][..now], pass.now, true);
             samples -= now as u64;
         }
     }
@@ -318,6 +344,11 @@ impl Timeline {
 /// A distance on an RTP clock (8, 16 or 48 kHz) in samples of speech.
 fn to_speech_rate(units: u32, clock: u32) -> u64 {
     u64::from(units / (clock / SPEECH_RATE).max(1))
+}
+
+/// Samples of speech on an RTP clock, which wraps.
+fn from_speech_rate(samples: u64, clock: u32) -> u32 {
+    (samples * u64::from(clock) / u64::from(SPEECH_RATE)) as u32
 }
 
 fn samples_in(time: Duration) -> u64 {

@@ -15,8 +15,8 @@ const OFF_MAX: i64 = 8_000;
 const OFF_TOLERATED: i64 = 4;
 /// Moved at most in five seconds (20 ms).
 const MOVED_MAX: i64 = 160;
-/// Packets that are watched for the one with the least delay.
-const WATCHED: u16 = 250;
+/// Samples among whose packets the one with the least delay is looked for (5 s).
+const WATCHED: u64 = 40_000;
 /// Samples that one packet is made shorter or longer by, at most (1 ms).
 pub(super) const STEP_MAX: usize = 8;
 
@@ -50,7 +50,7 @@ pub(super) struct Placing {
     ahead: Option<i64>,
     /// The same of the five seconds before: the network's delay changes from one to the next, a clock goes on.
     ahead_before: i64,
-    watched: u16,
+    watched: u64,
     /// Samples to be filled (or, below 0, left out) in the next packets.
     owed: i64,
 }
@@ -81,7 +81,7 @@ impl Placing {
         if distance < 0 {
             return Placed { at: at as u64, fill: 0, trim: 0 };
         }
-        self.watch(at - wall);
+        self.watch(at - wall, samples as u64);
         let step = if samples > STEP_MAX { self.owed.clamp(-(STEP_MAX as i64), STEP_MAX as i64) } else { 0 };
         self.owed -= step;
         self.go_on(at + step, samples, stamp);
@@ -98,9 +98,9 @@ impl Placing {
         });
     }
 
-    fn watch(&mut self, ahead: i64) {
+    fn watch(&mut self, ahead: i64, samples: u64) {
         self.ahead = Some(self.ahead.map_or(ahead, |before| before.max(ahead)));
-        self.watched += 1;
+        self.watched += samples;
         if self.watched >= WATCHED {
             self.watched = 0;
             let now = self.ahead.take().unwrap_or_default();

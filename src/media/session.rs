@@ -37,6 +37,7 @@ mod reporting;
 
 /// Comfort noise, RFC 3389, at 8 kHz: its static payload type.
 const COMFORT_NOISE: u8 = 13;
+const COMFORT_NOISE_CLOCK: u32 = 8_000;
 /// How often a call looks at its media timeout, in milliseconds: on the full tenth of a second, so that calls share the
 /// wake-ups that this takes.
 const HOUSEKEEPING_MS: u64 = 900;
@@ -89,7 +90,8 @@ pub(in crate::media) struct SpeechParts {
 enum Kind {
     Audio(Audio),
     TelephoneEvent,
-    ComfortNoise,
+    /// RFC 3389, on a clock in Hz.
+    ComfortNoise(u32),
     /// An agreed codec, but not a payload of it that we take.
     Malformed,
     /// A payload type that was not agreed.
@@ -251,7 +253,7 @@ impl Session {
             }
             Kind::Audio(audio) => (audio, Some(audio.clock)),
             Kind::TelephoneEvent => (Audio::NONE, self.formats.telephone_event.map(|e| e.clock)),
-            Kind::ComfortNoise => (Audio::NONE, None),
+            Kind::ComfortNoise(_) => (Audio::NONE, None),
         };
         let Some(extended) = self.receive(pass, &packet, received, clock) else { return Heard::Taken };
         // A peer that only sends (announcements, music on hold) holds what goes to it; the other leg still hears it.
@@ -272,7 +274,7 @@ impl Session {
         let (stats, coders, ears) = (&mut self.stats, &mut self.coders, &mut self.ears);
         match &mut self.role {
             RoleParts::Speech(parts) => {
-                if kind == Kind::ComfortNoise
+                if matches!(kind, Kind::ComfortNoise(_))
                     && let Some(parameters) = NoiseParameters::parse(packet.payload)
                 {
                     parts.inbound.handle_comfort_noise(&parameters);
@@ -387,8 +389,10 @@ impl Session {
         }
         if self.formats.telephone_event.is_some_and(|e| e.payload_type == payload_type) {
             Kind::TelephoneEvent
-        } else if payload_type == COMFORT_NOISE || self.formats.comfort_noise == Some(payload_type) {
-            Kind::ComfortNoise
+        } else if payload_type == COMFORT_NOISE {
+            Kind::ComfortNoise(COMFORT_NOISE_CLOCK)
+        } else if self.formats.comfort_noise == Some(payload_type) {
+            Kind::ComfortNoise(self.formats.send.codec.rtp_clock())
         } else {
             Kind::Unknown
         }

@@ -227,6 +227,12 @@ impl Worker {
             most = DATAGRAM_BATCH;
         }
         self.schedule(slot);
+        // The other leg may have been told of a pause, which it has to fill.
+        if let Some(Slot::Live(prepared)) = self.slots.get(slot as usize)
+            && let Some(other) = prepared.session.bridge().and_then(Bridge::slot)
+        {
+            self.schedule(other);
+        }
     }
 
     /// Gives when the kernel received it.

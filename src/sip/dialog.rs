@@ -117,11 +117,30 @@ impl Dialog {
         true
     }
 
-    /// Target refresh by a re-INVITE (§12.2.2); an unusable Contact changes nothing.
-    pub fn refresh_target(&mut self, request: &Message) {
-        if let Ok(Some(target)) = contact(request) {
+    /// Target refresh by a re-INVITE, an UPDATE or the 2xx to ours (§12.2); an unusable Contact changes nothing.
+    pub fn refresh_target(&mut self, message: &Message) {
+        if let Ok(Some(target)) = contact(message) {
             self.remote_target = target;
         }
+    }
+
+    /// The 2xx to our INVITE makes an early dialog a confirmed one, with the route set of the 2xx (§13.2.2.4).
+    pub fn confirm(&mut self, response: &Message) {
+        self.route_set = response.list(&Name::RecordRoute).into_iter().map(<[u8]>::to_vec).collect();
+        self.route_set.reverse();
+        self.refresh_target(response);
+    }
+
+    /// The peer's Contact URI, as written.
+    #[must_use]
+    pub fn remote_target(&self) -> &[u8] {
+        &self.remote_target
+    }
+
+    /// Our own URI in this dialog (From of our requests), as written; empty when it cannot be read.
+    #[must_use]
+    pub fn local_uri(&self) -> Vec<u8> {
+        Address::parse(&self.local).map(|address| address.uri).unwrap_or_default()
     }
 
     /// Our next request in the dialog.

@@ -3,9 +3,9 @@
 
 use std::net::SocketAddr;
 
-use super::agent::{Agent, AgentConfig, SipEvent};
+use super::agent::{Agent, AgentConfig, LegId, SipEvent};
 use super::framing::{Frame, Framer};
-use super::message::{CoreFields, parse_datagram};
+use super::message::{Address, CoreFields, Name, StartLine, parse_datagram};
 use super::sdp::{Direction, LocalMedia, Preference, Rtcp, SdpSession, Srtp, negotiate, offered_codecs, parse_answer};
 use crate::rtp::format::Codec;
 use crate::time::Tick;
@@ -42,7 +42,8 @@ pub fn framing(octets: &[u8]) {
 }
 
 /// Several datagrams (separated by 0xFF 0x00, whose first octet is a wait in units of 100 ms) into an agent whose call side
-/// answers everything; in the end nothing may be left.
+/// answers everything, and after each does something of its own that the wait's lower bits choose; in the end nothing may be
+/// left. Octet 1 in a datagram stands for our tag in the last message that had one, so that dialogs can be reached.
 pub fn agent(octets: &[u8]) {
     let local = SocketAddr::from(([10, 0, 0, 2], 5060));
     let phone = SocketAddr::from(([10, 0, 0, 9], 5060));
@@ -58,21 +59,32 @@ pub fn agent(octets: &[u8]) {
     let mut legs = Vec::new();
     let placed = agent.invite(now, "sip:phone@10.0.0.9", phone, "sip:us@10.0.0.2", b"v=0\r\n");
     legs.extend(placed.ok());
+    let mut tag = Vec::new();
     for part in split(octets) {
         let Some((wait, datagram)) = part.split_first() else { continue };
         now = now + std::time::Duration::from_millis(u64::from(*wait) * 100);
         agent.handle_timeout(now);
-        agent.handle_datagram(now, phone, datagram);
+        let datagram: Vec<u8> = datagram
+            .iter()
+            .flat_map(|octet| if *octet == 1 { tag.clone() } else { vec![*octet] })
+            .take(crate::limits::SIP_MESSAGE_MAX)
+            .collect();
+        agent.handle_datagram(now, phone, &datagram);
+        if let Some(leg) = legs.last() {
+            act(&mut agent, now, *leg, *wait);
+        }
         while let Some(transmit) = agent.poll_transmit() {
-            assert!(parse_datagram(&transmit.bytes).is_ok(), "we must not write what we would refuse");
+            let message = parse_datagram(&transmit.bytes).expect("we must not write what we would refuse");
+            let ours = if matches!(message.start, StartLine::Status { .. }) { Name::To } else { Name::From };
+            if let Ok(address) = Address::parse(message.header(&ours).unwrap_or_default()) {
+                tag = address.tag().unwrap_or_default().to_vec();
+            }
         }
         while let Some(event) = agent.poll_event() {
-            if let SipEvent::Incoming { leg, .. } = &event {
-                legs.push(*leg);
-                let _ = agent.accept(now, *leg, b"v=0\r\n");
-            } else if let SipEvent::Reinvite { leg, .. } = &event {
-                let _ = agent.refresh(now, *leg);
+            if matches!(event, SipEvent::Incoming { .. }) {
+                legs.push(event.leg());
             }
+            answer(&mut agent, now, &event, *wait);
         }
     }
     for leg in legs {
@@ -85,6 +97,43 @@ pub fn agent(octets: &[u8]) {
     }
     while agent.poll_transmit().is_some() || agent.poll_event().is_some() {}
     assert!(agent.is_quiescent());
+}
+
+/// What the call side does of itself; most of it is not possible at most times.
+fn act(agent: &mut Agent, now: Tick, leg: LegId, choice: u8) {
+    const SDP: &[u8] = b"v=0\r\ns=2\r\n";
+    let _ = match choice % 16 {
+        0 => agent.ring(now, leg),
+        1 => agent.progress(now, leg, 183, Some(SDP)),
+        2 => agent.reinvite(now, leg, Some(SDP)),
+        3 => agent.reinvite(now, leg, None),
+        4 => agent.update(now, leg, Some(SDP)),
+        5 => agent.update(now, leg, None),
+        6 => agent.refer(now, leg, "sip:c@h", None),
+        7 => agent.refer(now, leg, "", Some(leg)),
+        8 => agent.notify_refer(now, leg, 180),
+        9 => agent.notify_refer(now, leg, 200),
+        10 => agent.send_digit(now, leg, '5', 100),
+        11 => agent.probe(now, leg),
+        12 => agent.confirm_offer(now, leg, SDP),
+        13 => agent.hang_up(now, leg, Some("enough")),
+        _ => Ok(()),
+    };
+}
+
+fn answer(agent: &mut Agent, now: Tick, event: &SipEvent, choice: u8) {
+    const SDP: &[u8] = b"v=0\r\n";
+    let _ = match event {
+        SipEvent::Incoming { leg, .. } if choice.is_multiple_of(4) => agent.progress(now, *leg, 183, Some(SDP)),
+        SipEvent::Incoming { leg, .. } => agent.accept(now, *leg, SDP),
+        SipEvent::Reinvite { leg, .. } if choice % 4 == 1 => agent.reject(now, *leg, 488, "", &[]),
+        SipEvent::Reinvite { leg, .. } if choice % 4 == 2 => Ok(()),
+        SipEvent::Reinvite { leg, .. } => agent.refresh(now, *leg),
+        SipEvent::ReinviteOffered { leg, .. } if choice.is_multiple_of(2) => agent.confirm_offer(now, *leg, SDP),
+        SipEvent::Refer { leg, .. } if choice.is_multiple_of(2) => agent.accept_refer(now, *leg),
+        SipEvent::Refer { leg, .. } => agent.refuse_refer(now, *leg, 603),
+        _ => Ok(()),
+    };
 }
 
 fn split(octets: &[u8]) -> Vec<&[u8]> {
@@ -157,13 +206,45 @@ mod tests {
     const INVITE: &[u8] = b"\x01INVITE sip:a@10.0.0.2 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.9;branch=z9hG4bK1\r\nFrom: <sip:b@h>;tag=1\r\nTo: <sip:a@h>\r\n\
         Call-ID: 1\r\nCSeq: 1 INVITE\r\nContact: <sip:b@10.0.0.9>\r\n\r\nv=0\r\n\xff\x00\x05CANCEL sip:a@10.0.0.2 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.9;branch=z9hG4bK1\r\n\
         From: <sip:b@h>;tag=1\r\nTo: <sip:a@h>\r\nCall-ID: 1\r\nCSeq: 1 CANCEL\r\n\r\n";
+    /// A call with all that may happen in one: PRACK, ACK, UPDATE, re-INVITE, REFER, NOTIFY, INFO, BYE.
+    const DIALOG: &str = "\u{0}INVITE sip:a@10.0.0.2 SIP/2.0|Supported: 100rel, timer|Session-Expires: 90|CSeq: 1 INVITE||v=0#\
+        \u{1}PRACK sip:a@10.0.0.2 SIP/2.0|RAck: 1 1 INVITE|CSeq: 2 PRACK||#\
+        \u{3}ACK sip:a@10.0.0.2 SIP/2.0|CSeq: 1 ACK||#\
+        \u{4}UPDATE sip:a@10.0.0.2 SIP/2.0|Supported: timer|CSeq: 3 UPDATE||v=1#\
+        \u{2}INVITE sip:a@10.0.0.2 SIP/2.0|CSeq: 4 INVITE||v=2#\
+        \u{6}ACK sip:a@10.0.0.2 SIP/2.0|CSeq: 4 ACK||#\
+        \u{8}REFER sip:a@10.0.0.2 SIP/2.0|Refer-To: <sip:b@h?Replaces=x%3Bto-tag%3D1%3Bfrom-tag%3D2>|CSeq: 5 REFER||#\
+        \u{9}NOTIFY sip:a@10.0.0.2 SIP/2.0|Event: refer|Subscription-State: terminated|CSeq: 6 NOTIFY||SIP/2.0 200 OK#\
+        \u{5}INFO sip:a@10.0.0.2 SIP/2.0|Content-Type: application/dtmf|CSeq: 7 INFO||5#\
+        \u{0}BYE sip:a@10.0.0.2 SIP/2.0|Reason: Q.850;cause=16|CSeq: 8 BYE||";
+
+    fn dialog() -> Vec<u8> {
+        let mut octets = Vec::new();
+        for (n, message) in DIALOG.split('#').enumerate() {
+            let (start, rest) = message.split_once('|').unwrap();
+            let tag = if n == 0 { "" } else { ";tag=\u{1}" };
+            let same = format!(
+                "Via: SIP/2.0/UDP 10.0.0.9;branch=z9hG4bK{n}|From: <sip:b@h>;tag=1|To: <sip:a@h>{tag}|Call-ID: 1|Contact: <sip:b@10.0.0.9>|Allow: UPDATE|"
+            );
+            octets.extend(format!("{start}|{same}{rest}").replace('|', "\r\n").into_bytes());
+            octets.extend([0xff, 0]);
+        }
+        octets
+    }
+
+    #[test]
+    fn a_whole_call_is_a_seed() {
+        super::agent(&dialog());
+    }
+
     const SDP: &[u8] = b"v=0\r\no=- 1 1 IN IP4 1.1.1.1\r\ns=-\r\nc=IN IP4 1.1.1.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 8 101\r\na=rtpmap:101 telephone-event/8000\r\na=sendonly\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n";
     const PROTECTED: &[u8] = b"v=0\r\no=- 1 1 IN IP4 1.1.1.1\r\ns=-\r\nc=IN IP4 1.1.1.1\r\nt=0 0\r\nm=audio 4000 RTP/SAVP 0 8\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:NzB4d1BINUAvLEw6UzF3WSJ+PSdFcGdUJShpX1Zj|2^20\r\na=crypto:2 AES_CM_128_HMAC_SHA1_32 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj\r\nm=audio 4002 RTP/AVP 0\r\n";
 
-    fn mutated(seed: &'static [u8]) -> impl Strategy<Value = Vec<u8>> {
+    fn mutated(seed: impl Into<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
+        let seed = seed.into();
         let edit = (any::<usize>(), 0usize..12, proptest::collection::vec(any::<u8>(), 0..6));
         proptest::collection::vec(edit, 0..6).prop_map(move |edits| {
-            let mut octets = seed.to_vec();
+            let mut octets = seed.clone();
             for (at, remove, insert) in edits {
                 let at = at % (octets.len() + 1);
                 let end = (at + remove).min(octets.len());
@@ -175,8 +256,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn targets_hold(sip in mutated(INVITE), sdp in mutated(SDP), protected in mutated(PROTECTED), noise in proptest::collection::vec(any::<u8>(), 0..300)) {
-            for octets in [&sip, &sdp, &protected, &noise] {
+        fn targets_hold(sip in mutated(INVITE), call in mutated(dialog()), sdp in mutated(SDP), protected in mutated(PROTECTED), noise in proptest::collection::vec(any::<u8>(), 0..300)) {
+            for octets in [&sip, &call, &sdp, &protected, &noise] {
                 super::message(octets);
                 super::agent(octets);
                 super::framing(octets);

@@ -78,7 +78,7 @@ impl PeerHealth {
 
     /// The final answer to the question: its status code, 408 when nobody answered. Gives the new state when it changes.
     pub fn handle_answer(&mut self, now: Tick, code: u16, from_peer: bool) -> Option<Health> {
-        let Some(asked) = self.asked.take() else { return None };
+        let asked = self.asked.take()?;
         let answered = from_peer && code != 503;
         if answered {
             self.round_trip = Some(now.since(asked));

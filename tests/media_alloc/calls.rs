@@ -40,6 +40,10 @@ const NEW_LISTENER: libc::c_ulong = 1 << 3;
 const ALLOW: u32 = 0x7fff_0000;
 const ASK: u32 = 0x7fc0_0000;
 
+// Places in `struct seccomp_data`: the number, and the low word of the third argument.
+const NUMBER: u32 = 0;
+const THIRD: u32 = 32;
+
 const WAITING: i32 = -1;
 const REFUSED: i32 = -2;
 
@@ -55,9 +59,17 @@ impl Seen {
     }
 }
 
+/// A call that a thread may make.
+#[derive(Clone, Copy)]
+pub(crate) enum Allowed {
+    Any(i64),
+    /// With this as its third argument: a read or write of so many octets.
+    OfLength(i64, u32),
+}
+
 /// Runs `start` on a thread of its own under a filter that the threads started there inherit. `None` where the kernel has
 /// no such filters for us.
-pub(crate) fn watched<T: Send>(allowed: &[i64], start: impl FnOnce() -> T + Send) -> Option<(T, Seen)> {
+pub(crate) fn watched<T: Send>(allowed: &[Allowed], start: impl FnOnce() -> T + Send) -> Option<(T, Seen)> {
     let seen = Seen::default();
     // Handed over without a lock: once the filter stands, waking somebody is a call that waits for an answer.
     let listener = Arc::new(AtomicI32::new(WAITING));
@@ -108,20 +120,24 @@ fn answer(listener: &AtomicI32, seen: &Seen) {
     }
 }
 
-fn install(allowed: &[i64]) -> Option<i32> {
+fn install(allowed: &[Allowed]) -> Option<i32> {
     let statement = |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
-    // The number of the call is the first word of what the filter sees.
-    let mut program = vec![statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0)];
-    for nr in allowed {
-        program.push(libc::sock_filter {
-            code: (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16,
-            jt: 0,
-            jf: 1,
-            k: u32::try_from(*nr).ok()?,
-        });
-        program.push(statement(libc::BPF_RET | libc::BPF_K, ALLOW));
+    let load = |at: u32| statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, at);
+    let unless = |k: u32, skip: u8| {
+        let code = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+        libc::sock_filter { code, jt: 0, jf: skip, k }
+    };
+    let [allow, ask] = [ALLOW, ASK].map(|what| statement(libc::BPF_RET | libc::BPF_K, what));
+    let mut program = vec![load(NUMBER)];
+    for call in allowed {
+        match *call {
+            Allowed::Any(nr) => program.extend([unless(u32::try_from(nr).ok()?, 1), allow]),
+            Allowed::OfLength(nr, octets) => {
+                program.extend([unless(u32::try_from(nr).ok()?, 4), load(THIRD), unless(octets, 1), allow, ask]);
+            }
+        }
     }
-    program.push(statement(libc::BPF_RET | libc::BPF_K, ASK));
+    program.push(ask);
     let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
     // SAFETY: no pointers; the promise not to gain privileges holds for this thread and its children.
     if unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) } != 0 {

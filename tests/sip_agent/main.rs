@@ -1,10 +1,17 @@
 //! The SIP agent in virtual time: `pair` lets two agents talk over a link that loses, repeats and reorders datagrams;
-//! `phone` holds one agent against a hand-written phone; `hostile` sends what no phone should.
+//! `phone` holds one agent against a hand-written phone; `hostile` sends what no phone should. By feature: `change`
+//! (re-INVITE, UPDATE), `session_timer` (RFC 4028), `reliable` (RFC 3262), `fork` (early dialogs), `transfer` (RFC 3515, 3891),
+//! `hops` (transports and failover).
 
+mod change;
+mod fork;
 mod hops;
 mod hostile;
 mod pair;
 mod phone;
+mod reliable;
+mod session_timer;
+mod transfer;
 
 use std::time::Duration;
 

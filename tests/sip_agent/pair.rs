@@ -10,32 +10,32 @@ use callwright::time::Tick;
 use super::{ANSWER, OFFER, Seeded, agent, ms};
 
 #[derive(Clone, Copy)]
-struct Conditions {
-    loss_percent: u64,
-    repeat_percent: u64,
-    delay_max_ms: u64,
+pub(crate) struct Conditions {
+    pub(crate) loss_percent: u64,
+    pub(crate) repeat_percent: u64,
+    pub(crate) delay_max_ms: u64,
 }
 
-const CLEAN: Conditions = Conditions { loss_percent: 0, repeat_percent: 0, delay_max_ms: 0 };
+pub(crate) const CLEAN: Conditions = Conditions { loss_percent: 0, repeat_percent: 0, delay_max_ms: 0 };
 
 /// Caller (side 0), callee (side 1) and the link between them.
-struct Pair {
-    now: Tick,
-    agents: [Agent; 2],
+pub(crate) struct Pair {
+    pub(crate) now: Tick,
+    pub(crate) agents: [Agent; 2],
     addresses: [SocketAddr; 2],
-    events: [Vec<SipEvent>; 2],
+    pub(crate) events: [Vec<SipEvent>; 2],
     flying: BTreeMap<(Tick, u64), (usize, Vec<u8>)>,
     sent: u64,
     /// First line of every datagram offered to the link, and the side that sent it.
-    log: Vec<(usize, String)>,
-    conditions: Conditions,
-    random: Seeded,
+    pub(crate) log: Vec<(usize, String)>,
+    pub(crate) conditions: Conditions,
+    pub(crate) random: Seeded,
     /// Lose everything that this side sends and whose first line starts so.
-    swallow: Option<(usize, &'static str)>,
+    pub(crate) swallow: Option<(usize, &'static str)>,
 }
 
 impl Pair {
-    fn new(seed: u64, conditions: Conditions) -> Self {
+    pub(crate) fn new(seed: u64, conditions: Conditions) -> Self {
         let addresses = ["10.0.0.1:5060", "10.0.0.2:5060"];
         Self {
             now: Tick(1_000_000_000),
@@ -74,7 +74,7 @@ impl Pair {
         }
     }
 
-    fn run(&mut self, span: Duration) {
+    pub(crate) fn run(&mut self, span: Duration) {
         let end = self.now + span;
         loop {
             self.pump();
@@ -92,17 +92,17 @@ impl Pair {
         self.now = end;
     }
 
-    fn call(&mut self) -> LegId {
+    pub(crate) fn call(&mut self) -> LegId {
         let to = self.addresses[1];
         self.agents[0].invite(self.now, "sip:grace@10.0.0.2", to, "\"Ann\" <sip:ann@10.0.0.1>", OFFER).unwrap()
     }
 
-    fn incoming(&self) -> LegId {
+    pub(crate) fn incoming(&self) -> LegId {
         self.events[1].iter().find(|e| matches!(e, SipEvent::Incoming { .. })).expect("an INVITE came").leg()
     }
 
     /// A call that has been offered.
-    fn offered(seed: u64) -> (Self, LegId, LegId) {
+    pub(crate) fn offered(seed: u64) -> (Self, LegId, LegId) {
         let mut pair = Self::new(seed, CLEAN);
         let caller = pair.call();
         pair.run(ms(10));
@@ -111,7 +111,7 @@ impl Pair {
     }
 
     /// A call that is up.
-    fn connected(seed: u64) -> (Self, LegId, LegId) {
+    pub(crate) fn connected(seed: u64) -> (Self, LegId, LegId) {
         let (mut pair, caller, callee) = Self::offered(seed);
         pair.agents[1].accept(pair.now, callee, ANSWER).unwrap();
         pair.run(ms(10));
@@ -120,19 +120,19 @@ impl Pair {
         (pair, caller, callee)
     }
 
-    fn assert_quiet(&mut self) {
+    pub(crate) fn assert_quiet(&mut self) {
         self.run(Duration::from_secs(40));
         for agent in &self.agents {
             assert!(agent.is_quiescent(), "{:?}", agent.status());
         }
     }
 
-    fn count(&self, side: usize, prefix: &str) -> usize {
+    pub(crate) fn count(&self, side: usize, prefix: &str) -> usize {
         self.log.iter().filter(|(s, line)| *s == side && line.starts_with(prefix)).count()
     }
 }
 
-fn ended(leg: LegId, by: EndedBy) -> impl Fn(&SipEvent) -> bool {
+pub(crate) fn ended(leg: LegId, by: EndedBy) -> impl Fn(&SipEvent) -> bool {
     move |event| matches!(event, SipEvent::Ended { leg: l, by: b, .. } if *l == leg && *b == by)
 }
 
@@ -149,7 +149,7 @@ fn a_call_rings_is_answered_and_ended_by_the_caller() {
     assert_eq!((offer.as_deref(), source), (Some(OFFER), pair.addresses[0]));
     pair.agents[1].ring(pair.now, callee).unwrap();
     pair.run(ms(2000));
-    assert_eq!(pair.events[0], [SipEvent::Progress { leg: caller, code: 180, answer: None }]);
+    assert_eq!(pair.events[0], [SipEvent::Progress { leg: caller, code: 180, answer: None, dialog: 0 }]);
     pair.agents[1].accept(pair.now, callee, ANSWER).unwrap();
     assert!(matches!(pair.agents[1].accept(pair.now, callee, ANSWER), Err(AgentError::WrongState { .. })));
     pair.run(ms(5000));
@@ -159,7 +159,7 @@ fn a_call_rings_is_answered_and_ended_by_the_caller() {
     assert!(ended(caller, EndedBy::Local)(pair.events[0].last().unwrap()));
     assert_eq!(
         pair.events[1].last(),
-        Some(&SipEvent::Ended { leg: callee, by: EndedBy::Remote, reason: Some("done".into()) })
+        Some(&SipEvent::Ended { leg: callee, by: EndedBy::Remote, reason: Some("done".into()), cause: None })
     );
     assert_eq!(pair.agents[0].hang_up(pair.now, caller, None), Err(AgentError::UnknownLeg(caller)));
     assert_eq!(
@@ -184,8 +184,8 @@ fn early_media_is_announced_and_repeated_in_the_answer() {
     pair.agents[1].progress(pair.now, callee, 183, Some(ANSWER)).unwrap();
     pair.agents[1].progress(pair.now, callee, 100, None).unwrap();
     pair.run(ms(100));
-    let early = SipEvent::Progress { leg: caller, code: 183, answer: Some(ANSWER.to_vec()) };
-    assert_eq!(pair.events[0], [early, SipEvent::Progress { leg: caller, code: 183, answer: None }]);
+    let early = SipEvent::Progress { leg: caller, code: 183, answer: Some(ANSWER.to_vec()), dialog: 0 };
+    assert_eq!(pair.events[0], [early, SipEvent::Progress { leg: caller, code: 183, answer: None, dialog: 0 }]);
     pair.agents[1].accept(pair.now, callee, ANSWER).unwrap();
     pair.run(ms(100));
     assert_eq!(pair.events[0].last(), Some(&SipEvent::Accepted { leg: caller, answer: ANSWER.to_vec() }));
@@ -222,7 +222,13 @@ fn a_refusal_carries_code_reason_and_retry_after() {
     pair.run(ms(10));
     assert_eq!(
         pair.events[0],
-        [SipEvent::Refused { leg: caller, code: 503, reason: "All agents busy".into(), retry_after: Some(7) }]
+        [SipEvent::Refused {
+            leg: caller,
+            code: 503,
+            reason: "All agents busy".into(),
+            retry_after: Some(7),
+            cause: None
+        }]
     );
     assert!(ended(callee, EndedBy::Local)(pair.events[1].last().unwrap()));
     pair.assert_quiet();

@@ -85,7 +85,7 @@ async fn an_invite_too_large_for_a_datagram_goes_by_tcp_where_there_is_tcp() {
         placement.headers = vec![("X-Large".to_owned(), "x".repeat(1200))];
         placement
     };
-    let mut caller = start(udp_only());
+    let caller = start(udp_only());
     // UDP and TCP on one port, as everybody has it.
     let mut both = (0..50)
         .find_map(|_| {

@@ -209,12 +209,27 @@ pub(crate) const NAMES: &[Name] = &[
             "std::sync::RwLock",
             "std::sync::Condvar",
             "std::sync::Once",
+            "std::sync::OnceLock",
             "std::sync::LazyLock",
             "std::sync::mpsc",
             "parking_lot",
+            "tracing",
+            "log",
+            "metrics",
         ],
-        place: Place::Never(&["rtp", "dsp"]),
-        rule: "what runs for every packet takes no lock",
+        place: Place::Never(&[
+            "rtp",
+            "dsp",
+            // What a worker uses beside its own modules.
+            "telemetry::marks",
+            "telemetry::histogram",
+            "os::batch",
+            "os::clock",
+            "os::wait",
+            "os::wake",
+            "time",
+        ]),
+        rule: "what runs for every packet takes no lock and writes no log",
         remedy: "own the state; what is computed once is computed in `new`",
     },
     Name {
@@ -259,6 +274,12 @@ pub(crate) const EXCEPTIONS: &[Exception] = &[
         names: &["std::sync::Mutex", "std::sync::mpsc"],
         why: "the control plane's handle: its threads share the sending end of the command ring; workers hold the other \
               end and never see the lock, and the channel carries one answer while a worker starts",
+    },
+    Exception {
+        module: "dsp::dtmf::bank",
+        names: &["std::sync::OnceLock"],
+        why: "tables that all detectors share, made by the first `Detector::new`, on a control thread; a detector keeps the \
+              reference",
     },
     Exception {
         module: "media::recorder::disk",

@@ -35,8 +35,9 @@ const DETUNING_MAX: f32 = 0.036;
 /// A frequency ratio as near to 2 as this is a note and its octave. Keys have 1.917 and 2.119; with both tones off, 1.975
 /// and 2.056.
 const OCTAVE_MARGIN: f32 = 0.012;
-/// Power ratio of the two tones, either way: 8 dB must be accepted, 12 dB is refused.
-const TWIST_MAX: f32 = 8.9; // 9.5 dB
+/// Power ratio of the two tones, either way: Q.24 asks for 8 dB with the row the stronger and 4 dB the other way round
+/// (AT&T), 9 (Brazil) and 10 dB (Australia) either way; 12.5 dB is refused.
+const TWIST_MAX: f32 = 12.6; // 11 dB
 /// Weakest tone, dBm0: −25 must be accepted, −55 must not.
 const WEAKEST_DBM0: f32 = -38.0;
 /// Second harmonic relative to its tone: voices have one, keys do not.

@@ -1,34 +1,43 @@
 //! How long to wait. Purpose: the delay that would have been enough for nearly all packets so far, older ones counting less.
-//! The latest packet of every half second goes into a histogram whose 95 % quantile is taken, as the public description of
-//! NetEQ has it for packets in order. Here reordered packets count alike: NetEQ weighs their delay against loss (20 ms for
-//! one per cent), but a burst that is delivered slightly out of order is lateness, too, and what is rare does not reach the
+//! Two histograms of lateness, and the shorter of what they ask for: the latest packet of every half second (its 95 %
+//! quantile), as the public description of NetEQ has it for packets in order, so that a network that stands still once is
+//! not waited for, however many packets it delivers at once; and every packet (99.2 %), so that among many delays that
+//! spread the rare longest are not. Here reordered packets count alike: NetEQ weighs their delay against loss (20 ms for one
+//! per cent), but a burst that is delivered slightly out of order is lateness, too, and what is rare does not reach the
 //! quantile anyway. Invariant: within the bounds given. Deliberately absent: the present delay.
 
 /// Bins of 4 ms: 512 ms, more than the buffer holds.
 const BINS: usize = 128;
 const BIN_MS: i64 = 4;
-/// The latest packet of this long enters the histogram, ms.
+/// The latest packet of this long enters the first histogram, ms.
 const INTERVAL_MS: i64 = 500;
 /// Share of the half seconds whose latest packet is waited for.
-const QUANTILE: f32 = 0.95;
+const INTERVALS: f32 = 0.95;
 /// What one half second leaves of the weight of those before (halves in 20 s); the first few count alike.
-const FORGET: f32 = 0.983;
+const FORGET_INTERVAL: f32 = 0.983;
+/// Share of the packets that are waited for. With a spread of 30 ms it saves 8 to 14 ms for 0.04 points of concealment; 99 %
+/// would save 4 ms more, and be heard where spikes come every two seconds.
+const PACKETS: f32 = 0.992;
+/// The same for packets: halves in a thousand, which last 20 s.
+const FORGET_PACKET: f32 = 0.9993;
 
 /// A distribution that forgets.
 #[derive(Clone, Debug)]
 struct Histogram {
     shares: [f32; BINS],
     entries: u32,
+    /// What an entry leaves of the weight of those before.
+    forget: f32,
 }
 
 impl Histogram {
-    const fn new() -> Self {
-        Self { shares: [0.0; BINS], entries: 0 }
+    const fn new(forget: f32) -> Self {
+        Self { shares: [0.0; BINS], entries: 0, forget }
     }
 
     fn add(&mut self, bin: usize) {
         self.entries = self.entries.saturating_add(1);
-        let forget = FORGET.min(1.0 - 1.0 / self.entries as f32);
+        let forget = self.forget.min(1.0 - 1.0 / self.entries as f32);
         for share in &mut self.shares {
             *share *= forget;
         }
@@ -54,7 +63,8 @@ pub struct Target {
     per_ms: i64,
     minimum: i64,
     maximum: i64,
-    lateness: Histogram,
+    intervals: Histogram,
+    packets: Histogram,
     /// Latest packet of the running half second, and when that began.
     latest: i64,
     since: Option<i64>,
@@ -69,7 +79,8 @@ impl Target {
             per_ms: i64::from(rate / 1000).max(1),
             minimum,
             maximum,
-            lateness: Histogram::new(),
+            intervals: Histogram::new(FORGET_INTERVAL),
+            packets: Histogram::new(FORGET_PACKET),
             latest: 0,
             since: None,
             wait: 0,
@@ -84,15 +95,16 @@ impl Target {
     /// Takes a packet that came at `now`, `late` samples later than the fastest.
     pub fn handle_packet(&mut self, now: i64, late: i64) {
         let bin = |late: i64| usize::try_from(late / (BIN_MS * self.per_ms)).unwrap_or(0);
+        self.packets.add(bin(late));
         self.latest = self.latest.max(late);
         let since = *self.since.get_or_insert(now);
         if now - since >= INTERVAL_MS * self.per_ms {
-            self.lateness.add(bin(self.latest));
+            self.intervals.add(bin(self.latest));
             (self.since, self.latest) = (Some(now), 0);
         }
         // Before the first half second is over, what it has shown so far.
-        let bin = if self.lateness.entries == 0 { bin(self.latest) } else { self.lateness.quantile(QUANTILE) };
-        self.wait = bin as i64 * BIN_MS * self.per_ms;
+        let interval = if self.intervals.entries == 0 { bin(self.latest) } else { self.intervals.quantile(INTERVALS) };
+        self.wait = interval.min(self.packets.quantile(PACKETS)) as i64 * BIN_MS * self.per_ms;
     }
 
     /// The aim, samples: what has to be waited, plus `slack` because audio is fetched in steps.
@@ -148,6 +160,17 @@ mod tests {
         };
         assert!(swapped(10) >= 400, "{}", swapped(10));
         assert!(swapped(1000) < 400);
+    }
+
+    /// Of delays that spread the rare longest are left to concealment; a standstill, all of whose packets are late, is not
+    /// waited for afterwards.
+    #[test]
+    fn neither_the_rarest_delay_nor_one_standstill_is_waited_for() {
+        // One packet in 200 is 60 ms late, so that one half second in eight has such a one.
+        let rare = fed(|n| if n % 200 == 50 { 480 } else { (n * 7919) % 160 });
+        assert!(rare.target(80) < 280, "{}", rare.target(80));
+        let standstill = fed(|n| if (2800..2845).contains(&n) { (2845 - n) * 160 } else { 0 });
+        assert!(standstill.target(80) < 320, "{}", standstill.target(80));
     }
 
     #[test]

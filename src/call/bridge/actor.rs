@@ -21,7 +21,7 @@ use crate::rtp::{Codec, Formats};
 use crate::sip::agent::{EndedBy, LegId, Placement, SipEvent};
 use crate::sip::dialog::HOPS;
 use crate::sip::hop::Hop;
-use crate::sip::sdp::offered_codecs;
+use crate::sip::sdp::{offered_codecs, offers_comfort_noise};
 use crate::store::CallRecord;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -219,7 +219,20 @@ impl Bridge<'_> {
             SipEvent::Reinvite { leg, offer, unchanged } => {
                 return self.handle_reinvite(side, leg, offer, unchanged).await;
             }
-            SipEvent::Incoming { .. } => return,
+            SipEvent::Reinvited { answer, .. } => {
+                let planes = Arc::clone(&self.planes);
+                if let Some(media) = self.leg(side).filter(|_| !answer.is_empty()) {
+                    media.take_answer(&planes, &answer);
+                }
+                return;
+            }
+            // The two are joined here, and stay so.
+            SipEvent::Refer { leg, .. } => return told(self.planes.sip.refuse_refer(leg, 603).await),
+            SipEvent::Incoming { .. }
+            | SipEvent::EarlyAnswer { .. }
+            | SipEvent::ReinviteOffered { .. }
+            | SipEvent::ReinviteRefused { .. }
+            | SipEvent::ReferProgress { .. } => return,
         };
         self.handle(input);
     }
@@ -298,7 +311,11 @@ impl Bridge<'_> {
             Refusal::new(code, phrase, why)
         };
         let (planes, call) = (Arc::clone(&self.planes), self.call);
-        let ours = preference(&planes.config);
+        // What the caller says of its pauses can go on only to a phone that knows it, too.
+        let local = self.caller.media.local().address;
+        let noise = self.caller.offer.as_ref();
+        let noise = noise.is_some_and(|o| offers_comfort_noise(o, local, &preference(&planes.config)));
+        let ours = preference(&planes.config).with_comfort_noise(noise);
         let mut media =
             MediaLeg::reserve(&planes, CallId(random::u64()), hop.address, ours.clone()).map_err(refused)?;
         // What the caller has comes first: then nothing need be transcoded.

@@ -63,10 +63,10 @@ impl Bridge {
 
     /// When `handle_timeout` is needed next.
     pub(in crate::media) fn poll_timeout(&self) -> Option<Tick> {
-        self.keys.due
+        self.keys.due.into_iter().chain(self.noise.due()).min()
     }
 
-    /// Sends what is due of our own keys. `open`: something may be sent now.
+    /// Sends what is due of our own keys, and of the noise in a pause of the other leg's. `open`: something may be sent now.
     pub(in crate::media) fn handle_timeout(
         &mut self,
         pass: &mut Pass<'_>,
@@ -75,6 +75,11 @@ impl Bridge {
         open: bool,
         heard: Option<&mut Passing>,
     ) {
+        if !open {
+            self.noise.stop();
+        } else if !self.keys.is_sending() {
+            self.send_noise(pass, ours, formats);
+        }
         let Some(due) = self.keys.due.filter(|due| pass.now >= *due) else { return };
         if !open {
             self.keys.clear();

@@ -12,7 +12,7 @@ impl Session {
         let what = match kind {
             Kind::Audio(_) => self.formats.receive.get(usize::from(place)).copied().flatten().map(What::Audio),
             Kind::TelephoneEvent => self.formats.telephone_event.map(What::Event),
-            Kind::ComfortNoise => Some(What::ComfortNoise),
+            Kind::ComfortNoise(clock) => Some(What::ComfortNoise(clock)),
             Kind::Malformed | Kind::Unknown => None,
         };
         let rate = self.coders.decoder(usize::from(place)).map_or(1, |d| d.rate());
@@ -50,7 +50,7 @@ impl Session {
         }
     }
 
-    /// Sends what is due of our own keys.
+    /// Sends what is due of our own keys, and of the noise that stands for the other leg's pause.
     pub(super) fn handle_keys_due(&mut self, pass: &mut Pass<'_>) {
         let open = self.is_open();
         let RoleParts::Bridge(bridge) = &mut self.role else { return };

@@ -3,6 +3,7 @@
 mod bridge;
 mod codecs;
 mod control;
+mod drift;
 mod echo;
 mod inbound;
 mod keys;
@@ -227,6 +228,26 @@ impl Talker {
         let units = self.encoder.codec().rtp_clock() / 1000 * ms as u32;
         self.header.timestamp = header.timestamp.wrapping_add(units);
         (header, payload)
+    }
+}
+
+/// Discontinuous transmission as browsers do it: of the frames that Opus need not send, the first of a run leaves as an
+/// octet.
+#[derive(Default)]
+struct Quiet {
+    toc: u8,
+    told: bool,
+}
+
+impl Quiet {
+    /// What becomes of `len` octets that were encoded, 0 for a frame that need not be sent.
+    fn packet(&mut self, len: usize, payload: &mut [u8]) -> Option<usize> {
+        if len > 0 {
+            (self.toc, self.told) = (payload[0] & 0xfc, false);
+            return Some(len);
+        }
+        payload[0] = self.toc;
+        (!std::mem::replace(&mut self.told, true)).then_some(1)
     }
 }
 

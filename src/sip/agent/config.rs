@@ -3,6 +3,7 @@
 //! `transport`).
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use crate::limits;
 use crate::sip::hop::Transport;
@@ -41,6 +42,9 @@ pub struct AgentConfig {
     pub dialogs_burst: f64,
     /// Legs alive at once; above it INVITEs get 503. At most [`limits::SIP_LEGS_MAX`].
     pub legs_max: usize,
+    /// Session interval that we ask for (RFC 4028), at least [`limits::SIP_SESSION_MIN`]; `None` = we ask for none, and
+    /// agree to the peer's.
+    pub session_interval: Option<Duration>,
 }
 
 impl AgentConfig {
@@ -60,6 +64,7 @@ impl AgentConfig {
             dialogs_per_second: 200.0,
             dialogs_burst: 400.0,
             legs_max: limits::SIP_LEGS_MAX,
+            session_interval: Some(limits::SIP_SESSION),
         }
     }
 }
@@ -92,6 +97,7 @@ impl std::fmt::Debug for AgentConfig {
             .field("dialogs_per_second", &self.dialogs_per_second)
             .field("dialogs_burst", &self.dialogs_burst)
             .field("legs_max", &self.legs_max)
+            .field("session_interval", &self.session_interval)
             .finish_non_exhaustive()
     }
 }

@@ -5,6 +5,8 @@
 
 use std::net::SocketAddr;
 
+use super::reason::Cause;
+use crate::sip::dialog::DialogId;
 use crate::sip::hop::Hop;
 
 /// One signalling leg (one INVITE dialog) of an [`Agent`](super::Agent), counted from 1, never reused.
@@ -55,6 +57,20 @@ pub enum SipEvent {
         hops: u8,
         /// SDP offer; `None` = delayed offer: `accept` carries our offer, [`SipEvent::Confirmed`] the answer.
         offer: Option<Vec<u8>>,
+        /// What else the INVITE says about the caller and the call: P-*, X-*, Diversion, History-Info, Remote-Party-ID,
+        /// Privacy, Alert-Info, User-to-User, Referred-By; names as written, at most
+        /// [`limits::SIP_HANDED_HEADERS_MAX`](crate::limits::SIP_HANDED_HEADERS_MAX).
+        headers: Vec<(String, String)>,
+        /// The call takes the place of this one (RFC 3891): accept it, join it to whatever that leg was joined to, then hang
+        /// that leg up.
+        replaces: Option<LegId>,
+    },
+    /// The PRACK for a provisional response that carried our offer has brought the answer (RFC 3262 §5). Media may flow.
+    EarlyAnswer {
+        /// The leg.
+        leg: LegId,
+        /// SDP answer.
+        answer: Vec<u8>,
     },
     /// The ACK for our 2xx has come (also after a re-INVITE). Media may start.
     Confirmed {
@@ -76,6 +92,8 @@ pub enum SipEvent {
         code: u16,
         /// Early-media SDP, if the response brought one.
         answer: Option<Vec<u8>>,
+        /// Which of the phones that our INVITE reached says it: the early dialog, counted from 0 within the leg.
+        dialog: u32,
     },
     /// Our INVITE was answered with 2xx; the ACK has been sent.
     Accepted {
@@ -94,8 +112,11 @@ pub enum SipEvent {
         reason: String,
         /// Retry-After in seconds.
         retry_after: Option<u32>,
+        /// Cause of the Reason header.
+        cause: Option<Cause>,
     },
-    /// The peer changes or refreshes the session: answer with `answer_reinvite` or `refresh`.
+    /// The peer changes or refreshes the session by INVITE, UPDATE or PRACK: answer with `answer_reinvite`, `refresh` or
+    /// `reject`.
     Reinvite {
         /// The leg.
         leg: LegId,
@@ -103,6 +124,51 @@ pub enum SipEvent {
         offer: Option<Vec<u8>>,
         /// The offer equals the peer's last SDP octet for octet: `refresh` is the right answer.
         unchanged: bool,
+    },
+    /// Our [`reinvite`](super::Agent::reinvite) or [`update`](super::Agent::update) was accepted, or a refresh of the
+    /// session brought another description of the peer. What we offered is now ours.
+    Reinvited {
+        /// The leg.
+        leg: LegId,
+        /// SDP answer; empty for an UPDATE without offer.
+        answer: Vec<u8>,
+    },
+    /// The peer's offer to our INVITE or re-INVITE without one: answer with
+    /// [`confirm_offer`](super::Agent::confirm_offer) or hang up.
+    ReinviteOffered {
+        /// The leg.
+        leg: LegId,
+        /// SDP offer.
+        offer: Vec<u8>,
+    },
+    /// Our `reinvite` or `update` was refused; the session is as it was.
+    ReinviteRefused {
+        /// The leg.
+        leg: LegId,
+        /// 300–699. 491: the peer changed the session meanwhile, so what we offered is out of date: offer anew.
+        code: u16,
+    },
+    /// The peer asks us to call somebody else in its place (RFC 3515): answer with
+    /// [`accept_refer`](super::Agent::accept_refer) or [`refuse_refer`](super::Agent::refuse_refer).
+    Refer {
+        /// The leg.
+        leg: LegId,
+        /// Whom to call: a URI without headers.
+        target: String,
+        /// The call that ours shall replace, as its other end sees it: what
+        /// [`replaces_value`](super::replaces_value) writes into our INVITE.
+        replaces: Option<DialogId>,
+        /// Who asks, by the Referred-By header (RFC 3892).
+        referred_by: Option<String>,
+    },
+    /// How far the peer is with what [`refer`](super::Agent::refer) asked of it.
+    ReferProgress {
+        /// The leg.
+        leg: LegId,
+        /// Status code of the peer's call, or of its refusal; 202 and over = it will not tell.
+        code: u16,
+        /// Nothing more will be told.
+        over: bool,
     },
     /// A DTMF digit by SIP INFO (`application/dtmf-relay` or `application/dtmf`): `0`–`9`, `*`, `#`, `A`–`D`.
     InfoDigit {
@@ -119,6 +185,8 @@ pub enum SipEvent {
         by: EndedBy,
         /// Text of the peer's Reason header, or what went wrong.
         reason: Option<String>,
+        /// Cause of the peer's Reason header.
+        cause: Option<Cause>,
     },
 }
 
@@ -134,6 +202,12 @@ impl SipEvent {
             | Self::Accepted { leg, .. }
             | Self::Refused { leg, .. }
             | Self::Reinvite { leg, .. }
+            | Self::EarlyAnswer { leg, .. }
+            | Self::Reinvited { leg, .. }
+            | Self::ReinviteOffered { leg, .. }
+            | Self::ReinviteRefused { leg, .. }
+            | Self::Refer { leg, .. }
+            | Self::ReferProgress { leg, .. }
             | Self::InfoDigit { leg, .. }
             | Self::Ended { leg, .. } => *leg,
         }
@@ -150,6 +224,12 @@ impl SipEvent {
             Self::Accepted { .. } => "answer",
             Self::Refused { .. } => "refusal",
             Self::Reinvite { .. } => "re-INVITE",
+            Self::EarlyAnswer { .. } => "answer in PRACK",
+            Self::Reinvited { .. } => "answer to our re-INVITE",
+            Self::ReinviteOffered { .. } => "offer to our INVITE",
+            Self::ReinviteRefused { .. } => "refusal of our re-INVITE",
+            Self::Refer { .. } => "REFER",
+            Self::ReferProgress { .. } => "progress of our REFER",
             Self::InfoDigit { .. } => "INFO",
             Self::Ended { .. } => "end of the leg",
         }

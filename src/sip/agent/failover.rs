@@ -9,8 +9,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::leg::{Leg, Phase, TransactionId};
+use super::reason::Reason;
 use super::table::{ClientMachine, ClientTransaction, Purpose, TimerId};
-use super::verbs::reason_value;
 use super::{Agent, LegId, Transmit};
 use crate::limits;
 use crate::sip::dialog::{DialogRequest, HOPS};
@@ -120,7 +120,7 @@ impl ClientTransaction {
 
 impl ClientMachine {
     /// A machine for a request that is being sent now.
-    fn again(&self, now: Tick, hop: &Hop) -> Self {
+    pub(super) fn again(&self, now: Tick, hop: &Hop) -> Self {
         let reliable = hop.transport.is_reliable();
         match self {
             Self::Invite(_) => Self::Invite(InviteClient::new(now, reliable)),
@@ -304,14 +304,14 @@ impl Agent {
     }
 
     /// CANCEL for an INVITE of ours (§9.1).
-    pub(super) fn send_cancel_of(&mut self, now: Tick, id: TransactionId, reason: Option<String>) {
+    pub(super) fn send_cancel_of(&mut self, now: Tick, id: TransactionId, reason: Option<&Reason>) {
         let Some(invite) = self.clients.get(&id) else { return };
         let request = DialogRequest { method: Method::Cancel, hops: HOPS, ..invite.request.clone() };
         let (via, hop) = (invite.via.clone(), invite.hop.clone());
         let key = ClientKey { branch: invite.key.branch.clone(), method: Method::Cancel };
         let mut writer = request.write(&via);
-        if let Some(reason) = reason {
-            writer.header("Reason", reason_value(&reason));
+        if let Some(reason) = reason.and_then(Reason::value) {
+            writer.header("Reason", reason);
         }
         let bytes = writer.finish(None);
         let machine = ClientMachine::NonInvite(NonInviteClient::new(now, hop.transport.is_reliable()));

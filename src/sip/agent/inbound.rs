@@ -3,11 +3,13 @@
 //! source that the policy does not know gets silence, unless it speaks within a call that we placed to it.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
 use super::leg::{Leg, Phase, TransactionId};
-use super::response::{ALLOW, ResponseSeed};
+use super::reason::Reason;
+use super::reliable::Provisional;
+use super::response::{ALLOW, ResponseSeed, SUPPORTED};
 use super::table::{ServerMachine, ServerTransaction, TimerId};
+use super::timer::SessionWish;
 use super::{Agent, EndedBy, LegId, SipEvent, Transmit};
 use crate::limits;
 use crate::sip::dialog::{Dialog, DialogId, HOPS};
@@ -21,6 +23,19 @@ use crate::time::Tick;
 
 /// Seconds after which a refused caller may try again.
 const RETRY_AFTER_S: &str = "5";
+
+/// Events that a peer may notify us of.
+const EVENTS: &str = "refer";
+
+/// A request within a dialog, but for its message.
+#[derive(Debug)]
+pub(super) struct InDialog<'a> {
+    pub(super) key: ServerKey,
+    pub(super) seed: ResponseSeed,
+    /// CSeq number.
+    pub(super) sequence: u32,
+    pub(super) dialog: &'a DialogId,
+}
 
 /// Header fields of a refusal.
 type Headers = Vec<(&'static str, String)>;
@@ -114,19 +129,31 @@ impl Agent {
         if let Err((code, headers)) = self.check_request(request, method, uri) {
             return self.respond_stateless(seed, code, "", &headers);
         }
-        match (leg, dialog.is_some()) {
-            (Some(leg), _) => self.handle_in_dialog(now, leg, hop, key, seed, request, core),
-            (None, true) => self.respond_stateless(seed, 481, "", &[]),
-            (None, false) => self.handle_out_of_dialog(now, hop, key, seed, request, core, uri),
+        match (leg, &dialog) {
+            (Some(leg), Some(dialog)) => {
+                let with = InDialog { key, seed, sequence: core.cseq.number, dialog };
+                self.handle_in_dialog(now, leg, hop, request, with, method);
+            }
+            (_, Some(_)) => self.respond_stateless(seed, 481, "", &[]),
+            (_, None) => self.handle_out_of_dialog(now, hop, key, seed, request, core, uri),
         }
     }
 
     /// The checks of §8.2 that hold for every request but ACK and CANCEL.
     fn check_request(&self, request: &Message, method: &Method, uri: &[u8]) -> Result<(), (u16, Headers)> {
         match method {
-            Method::Invite | Method::Bye | Method::Options | Method::Info => {}
-            // No subscription, publication or notification is known here (RFC 6665 §4.1.3).
-            Method::Subscribe | Method::Notify | Method::Publish => return Err((489, vec![("Allow", ALLOW.into())])),
+            Method::Invite
+            | Method::Bye
+            | Method::Options
+            | Method::Info
+            | Method::Prack
+            | Method::Update
+            | Method::Refer
+            | Method::Notify => {}
+            // No event is published or subscribed to here (RFC 6665 §4.1.3).
+            Method::Subscribe | Method::Publish => {
+                return Err((489, vec![("Allow-Events", EVENTS.into()), ("Allow", ALLOW.into())]));
+            }
             Method::Other(_) => return Err((501, vec![("Allow", ALLOW.into())])),
             _ => return Err((405, vec![("Allow", ALLOW.into())])),
         }
@@ -143,11 +170,11 @@ impl Agent {
                 _ => return Err((400, vec![])),
             }
         }
-        let required = request.list(&Name::Require);
-        if !required.is_empty() {
-            // We have no extensions, so whatever is required is too much (§8.2.2.3).
-            let unsupported = required.iter().map(|r| to_text(r)).collect::<Vec<_>>().join(", ");
-            return Err((420, vec![("Unsupported", unsupported)]));
+        let is_ours = |option: &str| SUPPORTED.split(", ").any(|ours| ours.eq_ignore_ascii_case(option));
+        let unsupported: Vec<String> =
+            request.list(&Name::Require).into_iter().map(to_text).filter(|option| !is_ours(option)).collect();
+        if !unsupported.is_empty() {
+            return Err((420, vec![("Unsupported", unsupported.join(", "))]));
         }
         Ok(())
     }
@@ -189,14 +216,15 @@ impl Agent {
         if let Some(tag) = leg.and_then(|leg| self.legs.get(&leg)?.dialog.as_ref()).map(|d| d.id.local_tag.clone()) {
             seed.set_tag(&tag);
         }
-        self.open_non_invite(now, key.clone(), seed, core, 200, &[]);
+        self.open_non_invite(now, key.clone(), seed, core.cseq.number, 200, &[]);
         let Some(leg_id) = leg.filter(|_| proceeding) else { return }; // a final response was faster: no harm done
         self.respond(now, invite, 487, "", &[]);
         let Some(leg) = self.legs.get_mut(&leg_id) else { return };
         if matches!(leg.phase, Phase::Offered { transaction } if transaction == invite) {
             self.end_leg(now, leg_id, SipEvent::Cancelled { leg: leg_id });
-        } else if leg.reinvite == Some(invite) {
-            (leg.reinvite, leg.offered_sdp) = (None, None);
+        } else if leg.asked.take_if(|asked| asked.transaction == invite).is_some() {
+            self.advance_renewal(now, leg_id);
+            self.rearm(TimerId::Leg(leg_id));
         }
     }
 
@@ -217,6 +245,13 @@ impl Agent {
             Method::Invite => {}
             Method::Options if self.draining => return self.respond_stateless(seed, 503, "", &busy),
             Method::Options => return self.respond_stateless(seed, 200, "", &capabilities()),
+            // Told unasked how many messages wait: nothing to do with it, and nothing to complain of.
+            Method::Notify if event_of(request) == "message-summary" => {
+                return self.respond_stateless(seed, 200, "", &[]);
+            }
+            Method::Notify => return self.respond_stateless(seed, 489, "", &[("Allow-Events", EVENTS.to_owned())]),
+            // Whom would it transfer?
+            Method::Refer => return self.respond_stateless(seed, 403, "", &[]),
             _ => return self.respond_stateless(seed, 481, "", &[]),
         }
         let merge_key = (core.call_id.clone(), core.from.tag().unwrap_or_default().to_vec(), core.cseq.number);
@@ -232,6 +267,14 @@ impl Agent {
             Ok(dialog) => dialog,
             Err(malformed) => return self.respond_stateless(seed, malformed.status, malformed.what, &[]),
         };
+        let session_wish = match SessionWish::of(request, &self.config) {
+            Ok(wish) => wish,
+            Err(min_s) => return self.respond_stateless(seed, 422, "", &[("Min-SE", min_s.to_string())]),
+        };
+        let replaces = match self.replaced_leg(request) {
+            Ok(replaces) => replaces,
+            Err(code) => return self.respond_stateless(seed, code, "", &[]),
+        };
         if !self.admission.admit(now, source.ip()) {
             self.counters.refused_rate += 1;
             return self.respond_stateless(seed, 503, "", &busy);
@@ -246,21 +289,18 @@ impl Agent {
         let reliable = seed.hop.transport.is_reliable();
         let trying = seed.write(100, "", false).finish(None); // before the tag: 100 needs none (§8.2.6.1)
         seed.set_tag(&local_tag);
-        let transaction = self.add_server(ServerTransaction {
-            machine: ServerMachine::Invite(InviteServer::new(reliable)),
-            key,
-            seed,
-            sequence: core.cseq.number,
-            last: Vec::new(),
-            leg: Some(leg_id),
-            merge_key: Some(merge_key),
-        });
+        let machine = ServerMachine::Invite(InviteServer::new(reliable));
+        let server = ServerTransaction::new(machine, key, seed, core.cseq.number, Some(leg_id));
+        let transaction = self.add_server(ServerTransaction { merge_key: Some(merge_key), ..server });
         let mut leg = Leg::new(Phase::Offered { transaction }, self.contact_towards(hop));
         leg.deadline = Some(now + limits::SIP_RINGING_MAX);
         leg.remote_sdp = offer.clone().unwrap_or_default();
+        leg.session_wish = session_wish;
+        leg.provisional = Provisional::of(request, core.cseq.number, offer.is_some());
         self.dialogs.insert(dialog.id.clone(), leg_id);
         leg.dialog = Some(dialog);
         self.legs.insert(leg_id, leg);
+        self.note_abilities(leg_id, request);
         self.counters.calls_in += 1;
         self.respond_with(now, transaction, 100, trying);
         self.rearm(TimerId::Leg(leg_id));
@@ -277,119 +317,51 @@ impl Agent {
             source,
             hops,
             offer,
+            headers: handed_on(request),
+            replaces,
         });
     }
 
-    #[allow(clippy::too_many_arguments)] // one request, taken apart once
     fn handle_in_dialog(
         &mut self,
         now: Tick,
         leg_id: LegId,
         hop: &Hop,
-        key: ServerKey,
-        seed: ResponseSeed,
         request: &Message,
-        core: &CoreFields,
+        with: InDialog<'_>,
+        method: &Method,
     ) {
         if !self.has_transaction_room() {
             self.counters.refused_capacity += 1;
-            return self.respond_stateless(seed, 503, "", &[("Retry-After", RETRY_AFTER_S.to_owned())]);
+            return self.respond_stateless(with.seed, 503, "", &[("Retry-After", RETRY_AFTER_S.to_owned())]);
         }
         let Some(leg) = self.legs.get_mut(&leg_id) else { return };
-        let in_order = leg.dialog.as_mut().is_some_and(|d| d.accept_sequence(core.cseq.number));
-        if !in_order {
-            return self.respond_stateless(seed, 500, "Out of order", &[]);
+        let Some(dialog) = leg.dialog_mut(with.dialog) else { return };
+        if !dialog.accept_sequence(with.sequence) {
+            return self.respond_stateless(with.seed, 500, "Out of order", &[]);
         }
-        if let Some(dialog) = &mut leg.dialog {
-            dialog.move_to(hop);
-        }
-        let ending = matches!(leg.phase, Phase::Ending);
-        match core.cseq.method {
-            Method::Bye => {
-                self.open_non_invite(now, key, seed, core, 200, &[]);
-                let by = if ending { EndedBy::Local } else { EndedBy::Remote };
-                let reason = request.header(&Name::Reason).map(reason_text);
-                self.end_leg(now, leg_id, SipEvent::Ended { leg: leg_id, by, reason });
+        dialog.move_to(hop);
+        match (method, &leg.phase) {
+            (Method::Bye, Phase::Calling(_)) => {
+                // A phone that rings may not hang up (§15), but it is gone: the INVITE's final response decides.
+                self.answer_at_once(now, with, 200, &[]);
             }
-            Method::Options => self.open_non_invite(now, key, seed, core, 200, &capabilities()),
-            _ if ending => self.respond_stateless(seed, 481, "", &[]),
-            Method::Info => self.handle_info(now, leg_id, key, seed, request, core),
-            Method::Invite => self.handle_reinvite(now, leg_id, key, seed, request, core),
-            _ => self.open_non_invite(now, key, seed, core, 405, &[("Allow", ALLOW.to_owned())]),
-        }
-    }
-
-    /// A digit by INFO, or something else that we acknowledge or refuse (RFC 6086 §4.2.2 for legacy use).
-    fn handle_info(
-        &mut self,
-        now: Tick,
-        leg: LegId,
-        key: ServerKey,
-        seed: ResponseSeed,
-        request: &Message,
-        core: &CoreFields,
-    ) {
-        let digit = match request.content_type().as_deref() {
-            Some("application/dtmf-relay") => relay_digit(&request.body),
-            Some("application/dtmf") => digit_of(&request.body),
-            _ if request.body.is_empty() => None,
-            _ => {
-                let accept = [("Accept", "application/dtmf-relay, application/dtmf".to_owned())];
-                return self.open_non_invite(now, key, seed, core, 415, &accept);
+            (Method::Bye, phase) => {
+                let by = if matches!(phase, Phase::Ending) { EndedBy::Local } else { EndedBy::Remote };
+                self.answer_at_once(now, with, 200, &[]);
+                let Reason { text, cause } = Reason::of(request);
+                self.end_leg(now, leg_id, SipEvent::Ended { leg: leg_id, by, reason: text, cause });
             }
-        };
-        self.open_non_invite(now, key, seed, core, 200, &[]);
-        if let Some(digit) = digit
-            && !self.is_backlogged()
-        {
-            self.emit(SipEvent::InfoDigit { leg, digit });
+            (Method::Options, _) => self.answer_at_once(now, with, 200, &capabilities()),
+            (Method::Notify, _) => self.handle_notify(now, leg_id, request, with),
+            (_, Phase::Ending) => self.respond_stateless(with.seed, 481, "", &[]),
+            (Method::Info, _) => self.handle_info(now, leg_id, request, with),
+            (Method::Invite, _) => self.handle_reinvite(now, leg_id, request, with),
+            (Method::Update, _) => self.handle_update(now, leg_id, request, with),
+            (Method::Prack, _) => self.handle_prack(now, leg_id, request, with),
+            (Method::Refer, _) => self.handle_refer(now, leg_id, request, with),
+            _ => self.answer_at_once(now, with, 405, &[("Allow", ALLOW.to_owned())]),
         }
-    }
-
-    /// INVITE within a dialog (§14.2).
-    fn handle_reinvite(
-        &mut self,
-        now: Tick,
-        leg_id: LegId,
-        key: ServerKey,
-        seed: ResponseSeed,
-        request: &Message,
-        core: &CoreFields,
-    ) {
-        let offer = match session_description(request) {
-            Ok(offer) => offer,
-            Err(headers) => return self.respond_stateless(seed, 415, "", &headers),
-        };
-        let Some(leg) = self.legs.get_mut(&leg_id) else { return };
-        let busy = leg.reinvite.is_some() || leg.unacknowledged.is_some() || leg.hang_up.is_some();
-        if busy || !matches!(leg.phase, Phase::Established) {
-            // One exchange at a time; the peer tries again after a random while of up to 10 s.
-            let seconds = self.token().first().map_or(1, |b| b % 10 + 1);
-            return self.respond_stateless(seed, 500, "", &[("Retry-After", seconds.to_string())]);
-        }
-        if let Some(dialog) = &mut leg.dialog {
-            dialog.refresh_target(request);
-        }
-        let unchanged = offer.as_ref().is_some_and(|offer| *offer == leg.remote_sdp);
-        leg.offered_sdp.clone_from(&offer);
-        let reliable = seed.hop.transport.is_reliable();
-        let trying = seed.write(100, "", false).finish(None);
-        let transaction = self.add_server(ServerTransaction {
-            machine: ServerMachine::Invite(InviteServer::new(reliable)),
-            key,
-            seed,
-            sequence: core.cseq.number,
-            last: Vec::new(),
-            leg: Some(leg_id),
-            merge_key: None,
-        });
-        if let Some(leg) = self.legs.get_mut(&leg_id) {
-            leg.reinvite = Some(transaction);
-            leg.deadline = Some(now + REINVITE_ANSWER_MAX);
-        }
-        self.rearm(TimerId::Leg(leg_id));
-        self.respond_with(now, transaction, 100, trying);
-        self.emit(SipEvent::Reinvite { leg: leg_id, offer, unchanged });
     }
 
     /// ACK to a 2xx of ours (§13.3.1.4).
@@ -405,33 +377,30 @@ impl Agent {
             leg.remote_sdp.clone_from(answer);
         }
         if let Some(hang_up) = leg.hang_up.take() {
-            self.send_bye(now, leg_id, hang_up.reason.as_deref());
+            self.send_bye(now, leg_id, hang_up.reason);
         } else {
             self.emit(SipEvent::Confirmed { leg: leg_id, answer });
+            self.advance_renewal(now, leg_id);
         }
         self.rearm(TimerId::Leg(leg_id));
     }
 
-    /// Answers a non-INVITE request at once, with a transaction that repeats the answer.
+    /// Answers a request other than INVITE at once, with a transaction that repeats the answer.
+    pub(super) fn answer_at_once(&mut self, now: Tick, with: InDialog<'_>, code: u16, headers: &[(&str, String)]) {
+        self.open_non_invite(now, with.key, with.seed, with.sequence, code, headers);
+    }
+
     fn open_non_invite(
         &mut self,
         now: Tick,
         key: ServerKey,
         seed: ResponseSeed,
-        core: &CoreFields,
+        sequence: u32,
         code: u16,
         headers: &[(&str, String)],
     ) {
-        let sequence = core.cseq.number;
-        let id = self.add_server(ServerTransaction {
-            machine: ServerMachine::NonInvite(NonInviteServer::new(seed.hop.transport.is_reliable())),
-            key,
-            seed,
-            sequence,
-            last: Vec::new(),
-            leg: None,
-            merge_key: None,
-        });
+        let machine = ServerMachine::NonInvite(NonInviteServer::new(seed.hop.transport.is_reliable()));
+        let id = self.add_server(ServerTransaction::new(machine, key, seed, sequence, None));
         self.respond(now, id, code, "", headers);
     }
 
@@ -473,17 +442,34 @@ impl Agent {
     }
 }
 
-/// A re-INVITE that the call side leaves unanswered for so long is refused.
-const REINVITE_ANSWER_MAX: Duration = Duration::from_secs(20);
-
 /// Headers of the answer to OPTIONS (§11.2).
 fn capabilities() -> Headers {
     vec![
         ("Allow", ALLOW.to_owned()),
         ("Accept", sdp::CONTENT_TYPE.to_owned()),
         ("Accept-Encoding", "identity".to_owned()),
-        ("Supported", String::new()),
+        ("Allow-Events", EVENTS.to_owned()),
+        ("Supported", SUPPORTED.to_owned()),
     ]
+}
+
+/// The package of an Event header field, lower-cased.
+fn event_of(request: &Message) -> String {
+    let event = request.header(&Name::Event).map(to_text).unwrap_or_default();
+    event.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// What the call side may want to know of an INVITE (RFC 3325, 5806, 7044, 3323, 7433, 3892, and whatever a network adds).
+fn handed_on(request: &Message) -> Vec<(String, String)> {
+    const NAMES: [&str; 7] =
+        ["Diversion", "History-Info", "Remote-Party-ID", "Privacy", "Alert-Info", "User-to-User", "Referred-By"];
+    let is_wanted = |name: &str| {
+        let starts = |prefix: &str| name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+        starts("P-") || starts("X-") || NAMES.iter().any(|wanted| wanted.eq_ignore_ascii_case(name))
+    };
+    let fields = request.headers.iter().map(|header| (to_text(header.name.as_bytes()), &header.value));
+    let wanted = fields.filter(|(name, value)| is_wanted(name) && value.len() <= limits::SIP_HANDED_HEADER_OCTETS_MAX);
+    wanted.take(limits::SIP_HANDED_HEADERS_MAX).map(|(name, value)| (name, to_text(value))).collect()
 }
 
 /// The SDP in a message; an error carries the headers of the 415.
@@ -500,30 +486,6 @@ pub(super) fn session_description(message: &Message) -> Result<Option<Vec<u8>>, 
     }
 }
 
-/// The text parameter of a Reason header (RFC 3326), or the whole of it.
-pub(super) fn reason_text(value: &[u8]) -> String {
-    let text = to_text(value);
-    let quoted = text.split_once("text=\"").and_then(|(_, rest)| rest.split_once('"')).map(|(inside, _)| inside);
-    quoted.map_or(text.clone(), str::to_owned)
-}
-
-/// `Signal=5` of a dtmf-relay body.
-fn relay_digit(body: &[u8]) -> Option<char> {
-    body.split(|&b| b == b'\n').find_map(|line| {
-        let equals = line.iter().position(|&b| b == b'=')?;
-        line[..equals].trim_ascii().eq_ignore_ascii_case(b"Signal").then(|| digit_of(&line[equals + 1..]))?
-    })
-}
-
-fn digit_of(octets: &[u8]) -> Option<char> {
-    match octets.trim_ascii() {
-        b"10" => Some('*'),
-        b"11" => Some('#'),
-        [one] if b"0123456789*#ABCDabcd".contains(one) => Some(char::from(one.to_ascii_uppercase())),
-        _ => None,
-    }
-}
-
 /// Whether an answer to this address can be meant for one host.
 fn is_answerable(source: SocketAddr) -> bool {
     let group = match source.ip() {
@@ -531,26 +493,4 @@ fn is_answerable(source: SocketAddr) -> bool {
         IpAddr::V6(v6) => v6.is_multicast(),
     };
     !group && !source.ip().is_unspecified() && source.port() != 0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn digits() {
-        assert_eq!(relay_digit(b"Signal=5\r\nDuration=160\r\n"), Some('5'));
-        assert_eq!(relay_digit(b"Duration=100\nsignal = *\n"), Some('*'));
-        assert_eq!(relay_digit(b"Signal=11\r\n"), Some('#'));
-        assert_eq!(relay_digit(b"Signal=16"), None);
-        assert_eq!(relay_digit(b"Signal="), None);
-        assert_eq!(digit_of(b"d\r\n"), Some('D'));
-    }
-
-    #[test]
-    fn reasons() {
-        assert_eq!(reason_text(b"Q.850;cause=16;text=\"Terminated\""), "Terminated");
-        assert_eq!(reason_text(b"SIP;cause=200"), "SIP;cause=200");
-        assert_eq!(reason_text(b"x;text=\"open"), "x;text=\"open");
-    }
 }

@@ -1,20 +1,34 @@
 //! The SIP user agent: one sans-IO object for any number of calls. Purpose: hide transactions and dialogs behind
-//! "a call came", "answer it", "it ended". Owner: the task that owns the socket. The contract: after every `handle_*`
-//! or verb call `poll_transmit` and `poll_event` until `None`, then sleep until `poll_timeout` or input.
-//! Deliberately absent: registration, digest authentication, session timers, reliable provisional responses, transfer.
+//! "a call came", "answer it", "it ended". Owner: the task that owns the sockets. The contract: after every `handle_*`
+//! or verb call `poll_transmit` and `poll_event` until `None`, then sleep until `poll_timeout` or input. By feature:
+//! `inbound` and `outbound` (RFC 3261), `fork` (early dialogs), `reliable` (RFC 3262), `reinvite` and `renewal` (re-INVITE and
+//! UPDATE, the peer's and ours, RFC 3311), `timer` (RFC 4028), `refer` (RFC 3515, 3891, 3892, 4488), `info`, `reason` (RFC
+//! 3326), `failover` (RFC 3263).
+//! Deliberately absent: what is said in a call, and finding out where a name leads.
 
 mod admission;
 mod config;
 mod event;
 mod failover;
+mod fork;
 mod inbound;
+mod info;
 mod leg;
 mod outbound;
+mod reason;
+mod refer;
+mod reinvite;
+mod reliable;
+mod renewal;
+mod request;
 mod response;
 mod table;
+mod timer;
 mod verbs;
 
 pub use config::{AgentConfig, RandomSource, RouteLookup, SourcePolicy, is_loopback_or_private};
 pub use event::{AgentError, AgentStatus, EndedBy, LegId, SipEvent, Transmit};
 pub use failover::Placement;
+pub use reason::{Cause, Protocol, Reason};
+pub use refer::replaces_value;
 pub use table::Agent;

@@ -5,16 +5,17 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use super::failover::{Failure, Placement};
-use super::inbound::{reason_text, session_description};
-use super::leg::{Calling, HangUp, Leg, Phase};
-use super::response::ALLOW;
+use super::fork::refused;
+use super::leg::{Calling, HangUp, Leg, Phase, TransactionId};
+use super::reason::Reason;
+use super::refer::TheirRefer;
+use super::response::{ALLOW, SUPPORTED};
 use super::table::{ClientMachine, ClientTransaction, Purpose, TimerId};
-use super::verbs::reason_value;
 use super::{Agent, AgentError, EndedBy, LegId, SipEvent, Transmit, is_loopback_or_private};
 use crate::limits;
 use crate::sip::dialog::{Dialog, DialogRequest, HOPS};
 use crate::sip::hop::{Hop, Transport};
-use crate::sip::message::{Address, CoreFields, Message, Method, Name, StartLine, Uri, to_text};
+use crate::sip::message::{Address, CoreFields, Message, Method, Name, Uri};
 use crate::sip::sdp;
 use crate::sip::transaction::{ClientKey, GIVE_UP, InviteClient, NonInviteClient};
 use crate::time::Tick;
@@ -79,19 +80,22 @@ impl Agent {
         let (via, key) = self.new_via(&hop, Method::Invite);
         let mut writer = request.write(&via);
         writer.header("Contact", &contact).header("Allow", ALLOW).header("Accept", sdp::CONTENT_TYPE);
+        writer.header("Supported", SUPPORTED);
+        for (name, value) in super::timer::invite_headers(&self.config, 0) {
+            writer.header(name, value);
+        }
         writer.header("User-Agent", &self.config.user_agent);
         for (name, value) in &placement.headers {
             writer.header(name, value);
         }
-        let bytes = writer.finish(Some((sdp::CONTENT_TYPE, sdp)));
+        let bytes = writer.finish((!sdp.is_empty()).then_some((sdp::CONTENT_TYPE, sdp)));
         let leg_id = LegId(self.new_id());
         let machine = ClientMachine::Invite(InviteClient::new(now, hop.transport.is_reliable()));
-        let purpose = Purpose::Invite { leg: leg_id, acknowledged: Vec::new() };
+        let purpose = Purpose::Invite { leg: leg_id, acknowledged: Vec::new(), early: Vec::new() };
         let client = ClientTransaction::new(machine, key, request, via, bytes, hop.clone(), purpose);
         let transaction =
             self.add_client(ClientTransaction { contact: Some(contact.clone()), ..client.or_by(now, alternatives) });
-        let calling = Calling { transaction, heard: false, cancelled: false, early_answer: None };
-        let mut leg = Leg::new(Phase::Calling(calling), contact);
+        let mut leg = Leg::new(Phase::Calling(Calling::new(transaction)), contact);
         leg.local_sdp = sdp.to_vec();
         leg.deadline = Some(now + limits::SIP_RINGING_MAX);
         self.add_peer(hop.address.ip());
@@ -125,11 +129,6 @@ impl Agent {
             let ack = DialogRequest { method: Method::Ack, to, hops: HOPS, ..client.request.clone() };
             Transmit { hop: client.hop.clone(), bytes: ack.write(&client.via).finish(None) }
         });
-        let leg = match client.purpose {
-            Purpose::Invite { leg, .. } => Some((true, leg)),
-            Purpose::Bye(leg) => leg.map(|leg| (false, leg)),
-            Purpose::Cancel => None,
-        };
         if let Some(ack) = acknowledge {
             self.transmit(ack);
         }
@@ -140,16 +139,30 @@ impl Agent {
         if !receipt.deliver || self.is_left_behind(now, id, code) || (code == 503 && self.fail_over(now, id)) {
             return self.forget_finished(id);
         }
-        match leg {
-            Some((true, leg)) => match code {
-                100..200 => self.handle_progress(now, leg, code, response),
+        self.handle_answer(now, id, code, response, core);
+        self.forget_finished(id);
+    }
+
+    /// A response that its transaction lets through.
+    fn handle_answer(&mut self, now: Tick, id: TransactionId, code: u16, response: &Message, core: &CoreFields) {
+        let Some(client) = self.clients.get(&id) else { return };
+        match client.purpose {
+            Purpose::Invite { leg, .. } => match code {
+                100..200 => self.handle_progress(now, id, leg, code, response, core),
                 200..300 => self.handle_2xx(now, id, leg, response, core),
                 _ => self.handle_refusal(now, leg, code, response),
             },
-            Some((false, leg)) if code >= 200 => self.handle_bye_done(now, leg),
-            _ => {}
+            Purpose::Reinvite { leg, .. } => self.handle_reinvite_response(now, id, leg, code, response),
+            Purpose::Update(leg) => self.handle_update_response(now, id, leg, code, response),
+            Purpose::Refer(leg) => self.handle_refer_response(now, id, leg, code, response),
+            Purpose::Notify(leg) => self.notified(now, leg, code),
+            Purpose::Info(leg) => self.digit_done(now, leg, code),
+            Purpose::Options(leg) if code == 481 => {
+                self.dialog_gone(now, leg, EndedBy::Remote, "the peer does not know the call any more (481)");
+            }
+            Purpose::Bye(Some(leg)) if code >= 200 => self.handle_bye_done(now, leg),
+            Purpose::Options(_) | Purpose::Prack | Purpose::Bye(_) | Purpose::Cancel => {}
         }
-        self.forget_finished(id);
     }
 
     /// On streams a final answer ends the transaction at once: nothing is repeated there.
@@ -159,120 +172,38 @@ impl Agent {
         }
     }
 
-    fn handle_progress(&mut self, now: Tick, leg_id: LegId, code: u16, response: &Message) {
-        let Some(leg) = self.legs.get_mut(&leg_id) else { return };
-        let Phase::Calling(calling) = &mut leg.phase else { return };
-        calling.heard = true;
-        let answer = session_description(response).ok().flatten();
-        if answer.is_some() {
-            calling.early_answer.clone_from(&answer);
-        }
-        if leg.hang_up.is_some() {
-            self.send_cancel(now, leg_id);
-        } else if code > 100 && !self.is_backlogged() {
-            self.emit(SipEvent::Progress { leg: leg_id, code, answer });
-        }
-    }
-
-    /// 2xx to our INVITE: the first one makes the call, repeats get their ACK again, other dialogs are ended (§13.2.2.4).
-    fn handle_2xx(&mut self, now: Tick, id: u64, leg_id: LegId, response: &Message, core: &CoreFields) {
-        let tag = core.to.tag().unwrap_or_default();
-        let Some(client) = self.clients.get(&id) else { return };
-        let Purpose::Invite { acknowledged, .. } = &client.purpose else { return };
-        if let Some((_, ack)) = acknowledged.iter().find(|(known, _)| known == tag) {
-            let ack = ack.clone();
-            self.counters.retransmissions += 1;
-            return self.transmit(ack);
-        }
-        if acknowledged.len() >= limits::SIP_FORKS_MAX {
-            return;
-        }
-        let (sequence, peer) = (client.request.sequence, client.hop.clone());
-        let mut dialog = Dialog::from_response(response, core, &client.request.uri, peer);
-        let hop = self.next_hop(&dialog);
-        let (via, _) = self.new_via(&hop, Method::Ack);
-        let ack = Transmit { hop: hop.clone(), bytes: dialog.acknowledge(sequence).write(&via).finish(None) };
-        if let Some(Purpose::Invite { acknowledged, .. }) = self.clients.get_mut(&id).map(|c| &mut c.purpose) {
-            acknowledged.push((tag.to_vec(), ack.clone()));
-        }
-        self.transmit(ack);
-        let wanted = self.legs.get_mut(&leg_id).filter(|leg| leg.calls_by(id));
-        let Some(Leg { phase: Phase::Calling(calling), .. }) = wanted else {
-            // A second dialog (fork), a hop that was left, or the call was given up: nobody wants this one.
-            let bye = dialog.next_request(Method::Bye);
-            return self.send_bye_request(now, bye, hop, None, None);
-        };
-        let early = calling.early_answer.take();
-        let answer = session_description(response).ok().flatten().or(early);
-        let Some(leg) = self.legs.get_mut(&leg_id) else { return };
-        leg.phase = Phase::Established;
-        leg.confirmed = true;
-        leg.deadline = None;
-        self.dialogs.insert(dialog.id.clone(), leg_id);
-        leg.dialog = Some(dialog);
-        let hang_up = leg.hang_up.take();
-        match (hang_up, answer) {
-            (Some(hang_up), _) if hang_up.unanswered => {
-                self.send_bye_apart(now, leg_id, None);
-                self.end_leg(now, leg_id, refused(leg_id, 408, "Request Timeout"));
-            }
-            (Some(hang_up), _) => self.send_bye(now, leg_id, hang_up.reason.as_deref()),
-            (None, Some(answer)) => {
-                leg.remote_sdp.clone_from(&answer);
-                self.emit(SipEvent::Accepted { leg: leg_id, answer });
-            }
-            (None, None) => {
-                self.send_bye_apart(now, leg_id, Some("2xx without session description"));
-                self.end_leg(now, leg_id, refused(leg_id, 488, "The peer answered without a session description"));
-            }
-        }
-        self.rearm(TimerId::Leg(leg_id));
-    }
-
-    fn handle_refusal(&mut self, now: Tick, leg_id: LegId, code: u16, response: &Message) {
-        let Some(leg) = self.legs.get(&leg_id) else { return };
-        let event = match &leg.hang_up {
-            Some(HangUp { unanswered: false, reason }) => {
-                SipEvent::Ended { leg: leg_id, by: EndedBy::Local, reason: reason.clone() }
-            }
-            Some(_) => refused(leg_id, 408, "Request Timeout"),
-            None => {
-                let phrase = match &response.start {
-                    StartLine::Status { reason, .. } => to_text(reason),
-                    StartLine::Request { .. } => String::new(),
-                };
-                let reason = response.header(&Name::Reason).map_or(phrase, reason_text);
-                // `Retry-After: 18000 (comment);duration=3600`
-                let retry_after = response.header(&Name::RetryAfter).and_then(|value| {
-                    let digits: Vec<u8> = value.iter().copied().take_while(u8::is_ascii_digit).collect();
-                    std::str::from_utf8(&digits).ok()?.parse().ok()
-                });
-                SipEvent::Refused { leg: leg_id, code, reason, retry_after }
-            }
-        };
-        self.end_leg(now, leg_id, event);
-    }
-
     fn handle_bye_done(&mut self, now: Tick, leg_id: LegId) {
-        let reason = self.legs.get_mut(&leg_id).and_then(|leg| leg.hang_up.take()).and_then(|h| h.reason);
-        self.end_leg(now, leg_id, SipEvent::Ended { leg: leg_id, by: EndedBy::Local, reason });
+        let reason =
+            self.legs.get_mut(&leg_id).and_then(|leg| leg.hang_up.take()).map(|h| h.reason).unwrap_or_default();
+        let Reason { text, cause } = reason;
+        self.end_leg(now, leg_id, SipEvent::Ended { leg: leg_id, by: EndedBy::Local, reason: text, cause });
     }
 
     /// A request of ours got no answer at all, and has nowhere else to go.
     pub(super) fn request_failed(&mut self, now: Tick, purpose: Purpose, failure: Failure) {
+        let unreachable = failure == Failure::Unreachable;
         match purpose {
             Purpose::Invite { leg, .. } => {
+                // One that was left in favour of another (a greater interval, credentials) does not matter any more.
                 let event = match self.legs.get_mut(&leg).and_then(|l| l.hang_up.take()) {
-                    Some(HangUp { unanswered: false, reason }) => SipEvent::Ended { leg, by: EndedBy::Local, reason },
-                    _ => match failure {
-                        Failure::Silence => refused(leg, 408, "Request Timeout"),
-                        Failure::Unreachable => refused(leg, 503, "The next hop cannot be reached"),
-                    },
+                    Some(HangUp { unanswered: false, reason: Reason { text, cause } }) => {
+                        SipEvent::Ended { leg, by: EndedBy::Local, reason: text, cause }
+                    }
+                    _ if unreachable => refused(leg, 503, "The next hop cannot be reached"),
+                    _ => refused(leg, 408, "Request Timeout"),
                 };
                 self.end_leg(now, leg, event);
             }
+            Purpose::Reinvite { leg, .. } | Purpose::Update(leg) => self.renewal_failed(now, leg, unreachable),
+            Purpose::Refer(leg) => self.refer_failed(leg, if unreachable { 503 } else { 408 }),
+            Purpose::Notify(leg) => self.notified(now, leg, 408),
+            Purpose::Info(leg) => self.digit_done(now, leg, 408),
+            Purpose::Options(leg) if unreachable => {
+                self.dialog_gone(now, leg, EndedBy::TransportError, "the peer cannot be reached any more");
+            }
+            Purpose::Options(leg) => self.dialog_gone(now, leg, EndedBy::Timeout, "the peer does not answer any more"),
             Purpose::Bye(Some(leg)) => self.handle_bye_done(now, leg),
-            Purpose::Bye(None) | Purpose::Cancel => {}
+            Purpose::Prack | Purpose::Bye(None) | Purpose::Cancel => {}
         }
     }
 
@@ -289,7 +220,7 @@ impl Agent {
         }
     }
 
-    fn send_cancel(&mut self, now: Tick, leg_id: LegId) {
+    pub(super) fn send_cancel(&mut self, now: Tick, leg_id: LegId) {
         let Some(leg) = self.legs.get_mut(&leg_id) else { return };
         let Phase::Calling(calling) = &mut leg.phase else { return };
         if calling.cancelled {
@@ -297,8 +228,8 @@ impl Agent {
         }
         calling.cancelled = true;
         leg.deadline = Some(now + GIVE_UP);
-        let (transaction, reason) = (calling.transaction, leg.hang_up.as_ref().and_then(|h| h.reason.clone()));
-        self.send_cancel_of(now, transaction, reason);
+        let (transaction, reason) = (calling.transaction, leg.hang_up.as_ref().map(|h| h.reason.clone()));
+        self.send_cancel_of(now, transaction, reason.as_ref());
         self.rearm(TimerId::Leg(leg_id));
     }
 
@@ -306,7 +237,7 @@ impl Agent {
     pub(super) fn calling_timeout(&mut self, now: Tick, leg_id: LegId) {
         let Some(Leg { phase: Phase::Calling(calling), .. }) = self.legs.get(&leg_id) else { return };
         if !calling.cancelled {
-            return self.cancel_call(now, leg_id, HangUp { reason: None, unanswered: true });
+            return self.cancel_call(now, leg_id, HangUp { reason: Reason::default(), unanswered: true });
         }
         if let Some(client) = self.forget_client(calling.transaction) {
             self.request_failed(now, client.purpose, Failure::Silence);
@@ -314,26 +245,26 @@ impl Agent {
     }
 
     /// Sends BYE; the leg ends when it is answered.
-    pub(super) fn send_bye(&mut self, now: Tick, leg_id: LegId, reason: Option<&str>) {
+    pub(super) fn send_bye(&mut self, now: Tick, leg_id: LegId, reason: Reason) {
         let Some(leg) = self.legs.get_mut(&leg_id) else { return };
         let Some(dialog) = &mut leg.dialog else { return };
         leg.phase = Phase::Ending;
-        leg.deadline = None;
-        leg.unacknowledged = None;
-        leg.hang_up = Some(HangUp { reason: reason.map(str::to_owned), unanswered: false });
-        let reinvite = leg.reinvite.take();
         let request = dialog.next_request(Method::Bye);
         let dialog = dialog.clone();
-        if let Some(transaction) = reinvite {
+        let undecided = leg.referred.as_ref().and_then(TheirRefer::undecided);
+        let waiting = leg.asked.take().map(|asked| asked.transaction).into_iter().chain(undecided);
+        leg.settle();
+        leg.hang_up = Some(HangUp { reason: reason.clone(), unanswered: false });
+        for transaction in waiting {
             self.respond(now, transaction, 487, "", &[]);
         }
         let hop = self.next_hop(&dialog);
-        self.send_bye_request(now, request, hop, Some(leg_id), reason);
+        self.send_bye_request(now, request, hop, Some(leg_id), &reason);
         self.rearm(TimerId::Leg(leg_id));
     }
 
     /// Sends BYE for a leg that ends now; nobody waits for the answer.
-    pub(super) fn send_bye_apart(&mut self, now: Tick, leg_id: LegId, reason: Option<&str>) {
+    pub(super) fn send_bye_apart(&mut self, now: Tick, leg_id: LegId, reason: &Reason) {
         let Some(dialog) = self.legs.get_mut(&leg_id).and_then(|leg| leg.dialog.as_mut()) else { return };
         let request = dialog.next_request(Method::Bye);
         let dialog = dialog.clone();
@@ -341,18 +272,18 @@ impl Agent {
         self.send_bye_request(now, request, hop, None, reason);
     }
 
-    fn send_bye_request(
+    pub(super) fn send_bye_request(
         &mut self,
         now: Tick,
         request: DialogRequest,
         hop: Hop,
         leg: Option<LegId>,
-        reason: Option<&str>,
+        reason: &Reason,
     ) {
         let (via, key) = self.new_via(&hop, Method::Bye);
         let mut writer = request.write(&via);
-        if let Some(reason) = reason {
-            writer.header("Reason", reason_value(reason));
+        if let Some(reason) = reason.value() {
+            writer.header("Reason", reason);
         }
         writer.header("User-Agent", &self.config.user_agent);
         let bytes = writer.finish(None);
@@ -381,8 +312,4 @@ impl Agent {
             allowed && !inward && !to_loopback && !ip.is_unspecified() && target.port() != 0
         })
     }
-}
-
-fn refused(leg: LegId, code: u16, reason: &str) -> SipEvent {
-    SipEvent::Refused { leg, code, reason: reason.to_owned(), retry_after: None }
 }

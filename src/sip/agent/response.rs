@@ -4,7 +4,9 @@ use crate::sip::hop::Hop;
 use crate::sip::message::{Address, Message, Name, Via, Writer, reason_phrase};
 
 /// Methods that we take part in.
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO";
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, REFER, NOTIFY";
+/// Extensions that we have: RFC 3262, 4028, 3891, 4488.
+pub(super) const SUPPORTED: &str = "100rel, timer, replaces, norefersub";
 
 /// What a response repeats (RFC 3261 §8.2.6.2, §12.1.1).
 #[derive(Clone, Debug)]

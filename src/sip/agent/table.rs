@@ -10,10 +10,11 @@ use sha2::{Digest, Sha256};
 use super::admission::Admission;
 use super::failover::Failure;
 use super::leg::{Leg, Phase, TransactionId};
+use super::refer::TheirRefer;
 use super::response::ResponseSeed;
 use super::{AgentConfig, AgentStatus, LegId, SipEvent, Transmit, is_loopback_or_private};
 use crate::limits;
-use crate::sip::dialog::{DialogId, DialogRequest};
+use crate::sip::dialog::{Dialog, DialogId, DialogRequest};
 use crate::sip::hop::{Hop, Transport};
 use crate::sip::message::Via;
 use crate::sip::transaction::{
@@ -113,12 +114,38 @@ pub(super) enum ClientMachine {
 
 #[derive(Clone, Debug)]
 pub(super) enum Purpose {
-    /// The INVITE of a leg, and the dialogs that answered with 2xx: their tag and ACK.
-    Invite { leg: LegId, acknowledged: Vec<(Vec<u8>, Transmit)> },
+    /// The INVITE of a leg, the dialogs that answered with 2xx (their tag and ACK), and early dialogs that the leg has left.
+    Invite { leg: LegId, acknowledged: Vec<(Vec<u8>, Transmit)>, early: Vec<Dialog> },
+    /// A re-INVITE of a leg, and the ACK to its 2xx.
+    Reinvite { leg: LegId, acknowledged: Option<Transmit> },
+    /// An UPDATE of a leg.
+    Update(LegId),
+    /// The acknowledgement of a provisional response. Nothing depends on its answer.
+    Prack,
+    /// A REFER of a leg.
+    Refer(LegId),
+    /// What we tell the peer of the transfer that it asked for.
+    Notify(LegId),
+    /// A digit.
+    Info(LegId),
+    /// The question whether the peer still knows the call.
+    Options(LegId),
     /// The BYE of a leg, or of a dialog that never became one.
     Bye(Option<LegId>),
     /// A CANCEL.
     Cancel,
+}
+
+impl ServerTransaction {
+    pub(super) const fn new(
+        machine: ServerMachine,
+        key: ServerKey,
+        seed: ResponseSeed,
+        sequence: u32,
+        leg: Option<LegId>,
+    ) -> Self {
+        Self { machine, key, seed, sequence, last: Vec::new(), leg, merge_key: None }
+    }
 }
 
 impl ServerMachine {
@@ -504,12 +531,18 @@ impl Agent {
 
     /// Ends a leg with its terminal event; INVITEs of the peer that still wait get 487.
     pub(super) fn end_leg(&mut self, now: Tick, id: LegId, event: SipEvent) {
+        let calling = match self.legs.get(&id).map(|leg| &leg.phase) {
+            Some(Phase::Calling(calling)) => Some(calling.transaction),
+            _ => None,
+        };
+        self.leave_forks(id, calling);
         let Some(leg) = self.legs.remove(&id) else { return };
         let offered = match leg.phase {
             Phase::Offered { transaction } => Some(transaction),
             _ => None,
         };
-        for transaction in offered.into_iter().chain(leg.reinvite) {
+        let undecided = leg.referred.as_ref().and_then(TheirRefer::undecided);
+        for transaction in offered.into_iter().chain(leg.asked.map(|asked| asked.transaction)).chain(undecided) {
             self.respond(now, transaction, 487, "", &[]);
         }
         if let Some(dialog) = &leg.dialog {

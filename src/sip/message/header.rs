@@ -67,6 +67,15 @@ names! {
     Server b"Server" b"",
     UserAgent b"User-Agent" b"",
     Timestamp b"Timestamp" b"",
+    SessionExpires b"Session-Expires" b"x",
+    MinSe b"Min-SE" b"",
+    RSeq b"RSeq" b"",
+    RAck b"RAck" b"",
+    ReferTo b"Refer-To" b"r",
+    ReferredBy b"Referred-By" b"b",
+    ReferSub b"Refer-Sub" b"",
+    Replaces b"Replaces" b"",
+    SubscriptionState b"Subscription-State" b"",
 }
 
 impl Name {

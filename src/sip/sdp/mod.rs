@@ -18,7 +18,7 @@ mod session;
 mod tests;
 
 pub use keys::{Keys, Random};
-pub use negotiate::{build_offer, negotiate, offered_codecs, parse_answer};
+pub use negotiate::{build_offer, negotiate, offered_codecs, offers_comfort_noise, parse_answer};
 pub use preference::{Preference, Srtp};
 pub use session::SdpSession;
 

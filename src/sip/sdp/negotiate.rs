@@ -10,6 +10,9 @@ use super::read::Description;
 use super::{Direction, LocalMedia, Negotiated, Preference, Rtcp, SdpError};
 use crate::rtp::format::{Codec, Format, TelephoneEvent};
 
+/// Of the comfort noise that we offer, Hz: that of its static number.
+const COMFORT_NOISE_CLOCK: u32 = 8_000;
+
 /// Answers an offer with the first audio line that has a codec of ours, and the best codec in it. Plain RTP alone, whatever
 /// the preference says: keys need the memory of a [`SdpSession`](super::SdpSession).
 ///
@@ -89,19 +92,28 @@ pub fn offered_codecs(offer: &[u8], local: IpAddr, preference: &Preference) -> R
     Ok(codecs)
 }
 
+/// Whether an offer's audio line has comfort noise at 8 kHz (RFC 3389). `local` as in [`offered_codecs`].
+#[must_use]
+pub fn offers_comfort_noise(offer: &[u8], local: IpAddr, preference: &Preference) -> bool {
+    let Ok(description) = Description::parse(offer) else { return false };
+    let line = description.first_audio(local, preference, preference.srtp());
+    line.is_ok_and(|line| line.comfort_noise.iter().any(|(_, clock)| *clock == COMFORT_NOISE_CLOCK))
+}
+
 /// Our offer: these codecs, the preferred one first, and telephone events on each of their clocks; 20 ms.
 #[must_use]
 pub fn build_offer(local: &LocalMedia, codecs: &[Codec], direction: Direction) -> Vec<u8> {
-    offer(local, codecs, direction, &mut Numbers::new(), &[])
+    offer(local, codecs, direction, &mut Numbers::new(), &[], false)
 }
 
-/// With keys it is an offer of RTP/SAVP.
+/// With keys it is an offer of RTP/SAVP; `noise`: with comfort noise.
 pub(super) fn offer(
     local: &LocalMedia,
     codecs: &[Codec],
     direction: Direction,
     numbers: &mut Numbers,
     crypto: &[Line],
+    noise: bool,
 ) -> Vec<u8> {
     let audio: Vec<Format> = codecs.iter().filter_map(|codec| numbers.format(*codec)).collect();
     let mut events: Vec<TelephoneEvent> = Vec::new();
@@ -115,8 +127,9 @@ pub(super) fn offer(
     }
     let mut offer = frame(local);
     let protocol = if crypto.is_empty() { "RTP/AVP" } else { "RTP/SAVP" };
-    let stream =
-        Stream { audio: &audio, comfort_noise: None, events: &events, rtcp_mux: false, direction, protocol, crypto };
+    let comfort_noise = noise.then(|| numbers.number(Encoding::ComfortNoise(COMFORT_NOISE_CLOCK))).flatten();
+    let comfort_noise = comfort_noise.map(|number| (number, COMFORT_NOISE_CLOCK));
+    let stream = Stream { audio: &audio, comfort_noise, events: &events, rtcp_mux: false, direction, protocol, crypto };
     offer.medias.push(stream.line(local.port));
     write(&offer)
 }
@@ -128,17 +141,18 @@ pub(super) fn offer(
 /// [`SdpError::BadOffer`] when the answer is unreadable: hang up.
 pub fn parse_answer(answer: &[u8], local: &LocalMedia, offered: &[Codec]) -> Result<Negotiated, SdpError> {
     let mut numbers = Numbers::new();
-    offer(local, offered, Direction::SendRecv, &mut numbers, &[]);
-    accept(answer, local, offered, &mut numbers, &mut KeyRing::new(None))
+    offer(local, offered, Direction::SendRecv, &mut numbers, &[], false);
+    accept(answer, local, offered, &mut numbers, &mut KeyRing::new(None), false)
 }
 
-/// `numbers` and `ring` are those of the offer.
+/// `numbers` and `ring` are those of the offer; `noise`: it had comfort noise.
 pub(super) fn accept(
     answer: &[u8],
     local: &LocalMedia,
     offered: &[Codec],
     numbers: &mut Numbers,
     ring: &mut KeyRing,
+    noise: bool,
 ) -> Result<Negotiated, SdpError> {
     let description = Description::parse(answer)?;
     let line = description.first_audio(local.address, &Preference::of_peer(offered), ring.policy_of_offer())?;
@@ -157,8 +171,8 @@ pub(super) fn accept(
         }
     }
     let mut formats = line.formats(send, receive.into_iter());
-    // Neither comfort noise nor `a=rtcp-mux` was offered: what the answer says of them does not hold.
-    formats.comfort_noise = None;
+    // What was not offered does not hold, whatever the answer says: this, and `a=rtcp-mux` always.
+    formats.comfort_noise = formats.comfort_noise.filter(|_| noise && send.codec.rtp_clock() == COMFORT_NOISE_CLOCK);
     Ok(Negotiated {
         answer: answer.to_vec(),
         remote: line.remote,

@@ -24,19 +24,20 @@ pub struct Preference {
     /// Before all others, if the peer has it.
     favourite: Option<Codec>,
     srtp: Srtp,
+    comfort_noise: bool,
 }
 
 impl Preference {
     /// Any of these; of what the peer offers, what it likes best. Our own offers have them in this order.
     #[must_use]
     pub fn of_peer(codecs: &[Codec]) -> Self {
-        Self { codecs: codecs.to_vec(), ours: false, favourite: None, srtp: Srtp::Off }
+        Self { codecs: codecs.to_vec(), ours: false, favourite: None, srtp: Srtp::Off, comfort_noise: false }
     }
 
     /// Any of these, the first one that the peer offers.
     #[must_use]
     pub fn of_ours(codecs: &[Codec]) -> Self {
-        Self { codecs: codecs.to_vec(), ours: true, favourite: None, srtp: Srtp::Off }
+        Self { codecs: codecs.to_vec(), ours: true, favourite: None, srtp: Srtp::Off, comfort_noise: false }
     }
 
     /// The same, but `codec` first where it can be had.
@@ -51,6 +52,20 @@ impl Preference {
     pub const fn protecting(mut self, srtp: Srtp) -> Self {
         self.srtp = srtp;
         self
+    }
+
+    /// The same; offers of ours have comfort noise (RFC 3389), which invites the peer to suppress its silence. That of an
+    /// offer to us is taken in any case.
+    #[must_use]
+    pub const fn with_comfort_noise(mut self, comfort_noise: bool) -> Self {
+        self.comfort_noise = comfort_noise;
+        self
+    }
+
+    /// Whether our offers have comfort noise.
+    #[must_use]
+    pub const fn comfort_noise(&self) -> bool {
+        self.comfort_noise
     }
 
     /// Whether streams are protected.

@@ -31,7 +31,7 @@ pub(super) struct AudioLine<'a> {
     pub(super) audio: Vec<Format>,
     events: Vec<TelephoneEvent>,
     /// Payload types and clocks.
-    comfort_noise: Vec<(u8, u32)>,
+    pub(super) comfort_noise: Vec<(u8, u32)>,
     pub(super) ptime: Option<u8>,
     /// What the peer does, `c=0.0.0.0` counted as "does not want to receive".
     pub(super) peer: Direction,

@@ -15,6 +15,8 @@ pub struct SdpSession {
     numbers: Numbers,
     /// Codecs of the offer of ours that an answer may come to.
     offered: Vec<Codec>,
+    /// That offer had comfort noise.
+    offered_noise: bool,
     ring: KeyRing,
     last: Option<Vec<u8>>,
 }
@@ -41,7 +43,8 @@ impl SdpSession {
     #[must_use]
     pub const fn preferring(local: LocalMedia, preference: Preference) -> Self {
         let numbers = Numbers::new();
-        Self { local, preference, numbers, offered: Vec::new(), ring: KeyRing::new(None), last: None }
+        let ring = KeyRing::new(None);
+        Self { local, preference, numbers, offered: Vec::new(), offered_noise: false, ring, last: None }
     }
 
     /// As [`SdpSession::preferring`] with keys drawn from `random` where the preference wants SRTP; without, there is none.
@@ -98,12 +101,13 @@ impl SdpSession {
     /// either side has used keep their meaning (RFC 3264 §8.3.2).
     pub fn offer_of(&mut self, codecs: &[Codec], direction: Direction) -> Vec<u8> {
         let crypto = self.ring.offer(self.preference.srtp());
-        let mut description = offer(&self.local, codecs, direction, &mut self.numbers, crypto);
+        let noise = self.preference.comfort_noise();
+        let mut description = offer(&self.local, codecs, direction, &mut self.numbers, crypto, noise);
         if self.last.as_ref().is_some_and(|last| *last != description) {
             self.local.session_version += 1;
-            description = offer(&self.local, codecs, direction, &mut self.numbers, crypto);
+            description = offer(&self.local, codecs, direction, &mut self.numbers, crypto, noise);
         }
-        self.offered = codecs.to_vec();
+        (self.offered, self.offered_noise) = (codecs.to_vec(), noise);
         self.last = Some(description.clone());
         description
     }
@@ -127,7 +131,7 @@ impl SdpSession {
     /// # Errors
     /// As [`parse_answer`](super::parse_answer).
     pub fn accept_answer(&mut self, answer: &[u8]) -> Result<Negotiated, SdpError> {
-        accept(answer, &self.local, &self.offered, &mut self.numbers, &mut self.ring)
+        accept(answer, &self.local, &self.offered, &mut self.numbers, &mut self.ring, self.offered_noise)
     }
 }
 

@@ -295,6 +295,29 @@ const PRODUCTS: &[Product] = &[
 ];
 
 #[test]
+fn comfort_noise_is_offered_when_asked_and_holds_when_answered() {
+    let preference = Preference::of_peer(&LAWS);
+    for (ours, theirs, agreed) in [(true, true, Some(13)), (true, false, None), (false, true, None)] {
+        let mut session = SdpSession::preferring(local(), preference.clone().with_comfort_noise(ours));
+        let said = String::from_utf8(session.offer(Direction::SendRecv)).unwrap();
+        assert_eq!(said.contains("a=rtpmap:13 CN/8000\r\n"), ours, "{said}");
+        assert_eq!(offers_comfort_noise(said.as_bytes(), local().address, &preference), ours);
+        let numbers = if theirs { "0 13" } else { "0" };
+        let answer = offer(&format!("m=audio 30000 RTP/AVP {numbers}\r\n"));
+        assert_eq!(session.accept_answer(&answer).unwrap().formats.comfort_noise, agreed);
+    }
+    assert!(!offers_comfort_noise(b"rubbish", local().address, &preference));
+    // Noise on another clock than the codec's is none.
+    let wide = offer("m=audio 30000 RTP/AVP 97 98 0\r\na=rtpmap:97 L16/16000\r\na=rtpmap:98 CN/16000\r\n");
+    let of = |codec| negotiate_with(&wide, &[codec]).formats.comfort_noise;
+    assert_eq!((of(Codec::L16At16k), of(Codec::Pcmu)), (Some(98), None));
+}
+
+fn negotiate_with(offer: &[u8], codecs: &[Codec]) -> Negotiated {
+    super::negotiate(offer, &local(), &Preference::of_ours(codecs)).unwrap()
+}
+
+#[test]
 fn offers_of_real_products() {
     for p in PRODUCTS {
         let n = negotiate(&offer(p.body), &local()).unwrap_or_else(|e| panic!("{}: {e}", p.name));

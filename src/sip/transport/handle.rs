@@ -184,6 +184,14 @@ impl SipHandle {
         Ok(self.with(move |agent, now| agent.refresh(now, leg)).await??)
     }
 
+    /// [`Agent::refuse_refer`].
+    ///
+    /// # Errors
+    /// [`SipError`].
+    pub async fn refuse_refer(&self, leg: LegId, code: u16) -> Result<(), SipError> {
+        Ok(self.with(move |agent, now| agent.refuse_refer(now, leg, code)).await??)
+    }
+
     /// [`Agent::invite`].
     ///
     /// # Errors

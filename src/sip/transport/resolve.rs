@@ -283,7 +283,7 @@ fn by_weight(mut servers: Vec<Server>, random: &mut impl FnMut() -> u32) -> Vec<
         let priority = first.priority;
         let group = servers.iter().take_while(|s| s.priority == priority).count();
         let sum: u64 = servers[..group].iter().map(|s| u64::from(s.weight)).sum();
-        let lot = u64::from(random()) * (sum + 1) >> 32;
+        let lot = (u64::from(random()) * (sum + 1)) >> 32;
         let mut passed = 0;
         let chosen = servers[..group].iter().position(|s| {
             passed += u64::from(s.weight);
@@ -361,7 +361,7 @@ mod tests {
     fn hops(target: &str, families: Families) -> Result<Vec<String>, ResolveError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let found = runtime.block_on(hops_of(&zone(), target, families, &mut || 0));
-        let told = |hop: Hop| format!("{hop}{}", hop.host.map(|h| format!(" {h}")).unwrap_or_default());
+        let told = |hop: Hop| format!("{hop}{}", hop.host.as_ref().map(|h| format!(" {h}")).unwrap_or_default());
         found.map(|hops| hops.into_iter().map(told).collect())
     }
 

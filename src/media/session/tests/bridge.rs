@@ -408,26 +408,122 @@ fn both_recordings_of_a_bridge_keep_to_the_senders_time() {
     }
 }
 
-#[test]
-fn comfort_noise_goes_on_where_it_was_agreed_and_is_a_pause_elsewhere() {
+/// RFC 3389 at −40 dBov in the place of a pause of 200 ms; what left towards B.
+fn with_a_pause(b: Formats) -> (Pair, Talker) {
     let agreed = Formats { comfort_noise: Some(13), ..Formats::of(Format::PCMU) };
-    for (b, expected) in [(agreed, 7), (Formats::of(Format::PCMU), 6), (Formats::of(Format::PCMA), 6)] {
-        let mut pair = Pair::new(agreed, b);
-        let mut talker = Talker::new(Format::PCMU, 700.0);
-        pair.talk(&mut talker, 20, 3, |_| false);
-        let noise = Header { payload_type: 13, ..talker.header };
-        talker.header.sequence = talker.header.sequence.wrapping_add(1);
-        talker.header.timestamp = talker.header.timestamp.wrapping_add(10 * 160);
-        pair.packet(ms(80), noise, &[60]);
+    let mut pair = Pair::new(agreed, b);
+    let mut talker = Talker::new(Format::PCMU, 700.0);
+    pair.talk(&mut talker, 20, 3, |_| false);
+    let noise = Header { payload_type: 13, ..talker.header };
+    talker.header.sequence = talker.header.sequence.wrapping_add(1);
+    talker.header.timestamp = talker.header.timestamp.wrapping_add(10 * 160);
+    pair.packet(ms(80), noise, &[40]);
+    (pair, talker)
+}
+
+#[test]
+fn comfort_noise_goes_on_where_it_was_agreed_and_is_heard_elsewhere() {
+    let agreed = Formats { comfort_noise: Some(13), ..Formats::of(Format::PCMU) };
+    for (b, expected) in [
+        (agreed, 7),
+        (Formats::of(Format::PCMU), 16),
+        (Formats::of(Format::PCMA), 16),
+        (Formats { comfort_noise: Some(13), ..Formats::of(Format::PCMA) }, 16),
+        (Formats::of(Format::G722), 16),
+    ] {
+        let (mut pair, mut talker) = with_a_pause(b);
         for n in 0..3 {
             let (header, payload) = talker.packet(20);
             pair.packet(ms(280 + n * 20), header, &payload);
         }
-        assert_eq!(pair.b.sent.len(), expected);
-        assert!(pair.b.sent.windows(2).all(|p| p[1].1.sequence == p[0].1.sequence.wrapping_add(1)));
-        let (first, last) = (pair.b.sent[0].1, pair.b.sent[expected - 1].1);
+        let sent = &pair.b.sent;
+        assert_eq!(sent.len(), expected, "{b:?}");
+        assert!(sent.windows(2).all(|p| p[1].1.sequence == p[0].1.sequence.wrapping_add(1)));
+        let (first, last) = (sent[0].1, sent[expected - 1].1);
         assert_eq!(last.timestamp.wrapping_sub(first.timestamp), (3 + 10 + 2) * 160);
+        if expected == 7 {
+            assert_eq!((sent[3].1.payload_type, &sent[3].2[..]), (13, &[40u8][..]));
+            continue;
+        }
+        // A frame each 20 ms, as loud as was said.
+        let pause = &sent[3..13];
+        assert!(pause.iter().zip(4..).all(|(p, n)| p.0 == ms(n * 20 + 10)), "{b:?}");
+        assert!(sent.windows(2).all(|p| p[1].1.timestamp.wrapping_sub(p[0].1.timestamp) == 160));
+        let pcm = decoded(sent, b.send.codec);
+        let frame = pcm.len() / 16;
+        let level = callwright_dsp::level::dbfs(&pcm[4 * frame..13 * frame]);
+        assert!((level + 40.0).abs() < 1.5, "{b:?}: {level} dB");
+        assert!(callwright_dsp::level::dbfs(&pcm[14 * frame..]) > -16.0, "{b:?}: the voice comes back");
     }
+}
+
+#[test]
+fn noise_of_a_pause_ends_with_hold_with_keys_with_another_sender_and_by_itself() {
+    let pcma = Formats::of(Format::PCMA).with_events(EVENTS);
+    let left = |pair: &mut Pair, from: u64| {
+        let before = pair.b.sent.len();
+        pair.b.run(ms(from + 500));
+        pair.b.sent.len() - before
+    };
+    let (mut pair, _) = with_a_pause(pcma);
+    assert_eq!(left(&mut pair, 80), 25);
+    pair.b.pass(ms(581), |s, p| s.handle_hold(p.now, true));
+    assert_eq!(left(&mut pair, 581), 0, "held");
+    pair.b.pass(ms(1082), |s, p| s.handle_hold(p.now, false));
+    assert_eq!(left(&mut pair, 1082), 0, "what was described before the hold is over");
+
+    let (mut pair, _) = with_a_pause(pcma);
+    pair.b.pass(ms(90), |s, p| s.handle_digits(p.now, "1".parse().unwrap()));
+    let before = pair.b.sent.len();
+    left(&mut pair, 90);
+    let keys = pair.b.sent[before..].iter().filter(|p| p.1.payload_type == EVENTS).count();
+    assert!(keys >= 5 && pair.b.sent.windows(2).all(|p| p[1].1.sequence == p[0].1.sequence.wrapping_add(1)));
+
+    let (mut pair, talker) = with_a_pause(pcma);
+    // A packet from before the pause comes after its description: it is late, and the noise goes on.
+    let old = Header { sequence: talker.header.sequence.wrapping_sub(2), ..talker.header };
+    assert_eq!(pair.packet(ms(90), old, &[0x55; 160]), 0);
+    assert!(left(&mut pair, 90) >= 24);
+    pair.b.session.set_partner_slot(None);
+    assert_eq!(left(&mut pair, 600), 0, "the other leg is gone");
+
+    let (mut pair, _) = with_a_pause(pcma);
+    pair.b.run(ms(80) + MEDIA_TIMEOUT * 2);
+    let most = MEDIA_TIMEOUT.as_millis() / 20;
+    assert_eq!(pair.b.sent.len() as u128, 3 + most, "a sender that has vanished is not stood in for for ever");
+}
+
+/// Opus that is discontinuous in a pause becomes continuous μ-law: what the decoder makes of the pause goes on.
+#[test]
+fn discontinuous_opus_leaves_no_hole_in_another_codec() {
+    let mut pair = Pair::new(Formats::of(OPUS), Formats::of(Format::PCMU));
+    let settings = EncoderSettings { dtx: true, ..EncoderSettings::for_rate(8_000) };
+    let mut encoder = Encoder::new(Codec::Opus, 8_000, settings).unwrap();
+    let (mut tone, mut hiss) = (Tone::new(700.0, 8_000, -10.0), callwright_dsp::cng::ComfortNoise::new(5));
+    hiss.handle_parameters(&NoiseParameters::white(40.0));
+    let (mut sequence, mut packets, mut quiet) = (0u16, 0, Quiet::default());
+    for n in 0..300u32 {
+        let (mut pcm, mut payload) = ([0; 160], [0; 1000]);
+        if (50..250).contains(&n) {
+            hiss.fill(&mut pcm);
+        } else {
+            tone.fill(&mut pcm);
+        }
+        if let Some(len) = quiet.packet(encoder.encode(&pcm, &mut payload).unwrap(), &mut payload) {
+            let header = Header { payload_type: 111, sequence, timestamp: n * 960, ssrc: 7, ..Header::default() };
+            pair.packet(ms(u64::from(n) * 20 + 20), header, &payload[..len]);
+            (sequence, packets) = (sequence.wrapping_add(1), packets + 1);
+        }
+    }
+    assert!(packets < 240, "the encoder kept silent in {} of 200 frames", 300 - packets);
+    let sent = &pair.b.sent;
+    assert!(sent.len() >= 298, "{} of 300 frames", sent.len());
+    assert!(sent.windows(2).all(|p| p[1].1.sequence == p[0].1.sequence.wrapping_add(1)));
+    assert!(sent.windows(2).all(|p| p[1].0.since(p[0].0) <= Duration::from_millis(40)), "no hole");
+    let pcm = decoded(&sent[..240], Codec::Pcmu);
+    let level = callwright_dsp::level::dbfs(&pcm[120 * 160..230 * 160]);
+    assert!((-75.0..-50.0).contains(&level), "the hiss of −58 dB goes on at {level} dB");
+    assert_eq!(pair.b.session.stats().late, 0);
 }
 
 proptest! {

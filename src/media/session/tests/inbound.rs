@@ -1,6 +1,7 @@
 //! What speech hears.
 
 use super::*;
+use crate::media::recorder;
 use proptest::prelude::*;
 
 #[test]
@@ -48,32 +49,70 @@ fn a_pause_without_packets_is_as_long_in_audio_time() {
 }
 
 #[test]
-fn a_pause_sounds_as_its_sender_says_until_it_speaks_again() {
-    let mut rig = Rig::new(Role::Speech);
+fn a_pause_is_recorded_as_its_sender_says_and_silence_to_speech() {
+    let (tap, mut frames, _) = recorder::tap();
+    let mut rig = Rig::with(Role::Speech, |plan| plan.recording = Some(tap));
     for n in 0..10u16 {
         rig.packet(ms(u64::from(n) * 20 + 20), n, u32::from(n) * 160, &voice(n, 160));
     }
-    // Comfort noise at −50 dBov, then a second of nothing.
+    // Comfort noise at −30 dBov, then a second of nothing.
     let noise = Header { payload_type: 13, sequence: 10, timestamp: 1600, ssrc: 7, ..Header::default() };
-    rig.packet_from(phone(), ms(220), noise, &[50]);
+    rig.packet_from(phone(), ms(220), noise, &[30]);
+    let sent = rig.sent.len();
     for n in 0..10u16 {
         rig.packet(ms(u64::from(n) * 20 + 1220), n + 11, u32::from(n) * 160 + 9600, &voice(n, 160));
     }
+    assert_eq!(rig.sent.len() - sent, 59, "we go on sending a frame every 20 ms");
     rig.run(ms(2500));
     rig.check_continuous();
-    let level = |from: u64, to: u64| {
-        let heard: Vec<i16> = rig
-            .heard
-            .iter()
-            .filter(|f| (from * 8..to * 8).contains(&f.at.0))
-            .flat_map(|f| f.samples().to_vec())
-            .collect();
-        20.0 * (callwright_dsp::level::rms(&heard).max(1e-3) / 32_768.0).log10()
+    let recorded: Vec<_> =
+        std::iter::from_fn(|| frames.try_pop()).filter(|f| f.side == recorder::Side::Caller).collect();
+    let level = |from: u64, to: u64, pcm: &dyn Fn() -> Vec<(u64, Vec<i16>)>| {
+        let within = pcm().into_iter().filter(|(at, _)| (from * 8..to * 8).contains(at));
+        let samples: Vec<i16> = within.flat_map(|(_, pcm)| pcm).collect();
+        let whole = samples.len() as f32 / ((to - from) * 8) as f32;
+        (20.0 * (callwright_dsp::level::rms(&samples).max(1e-3) / 32_768.0).log10(), whole)
     };
-    assert!((level(260, 1160) + 50.0).abs() < 1.0, "{}", level(260, 1160));
+    let heard = || rig.heard.iter().map(|f| (f.at.0, f.samples().to_vec())).collect::<Vec<_>>();
+    let kept = || recorded.iter().map(|f| (f.at.0, f.samples().to_vec())).collect::<Vec<_>>();
+    let (in_pause, whole) = level(240, 1200, &kept);
+    assert!((in_pause + 30.0).abs() < 1.0 && (whole - 1.0).abs() < 0.01, "{in_pause} dB in {whole} of the pause");
+    assert!(level(260, 1160, &heard).0 < -90.0, "what a phone calls a pause is none of speech's business");
+    assert!(level(1240, 1400, &heard).0 > -20.0);
     // It spoke again and then vanished without a word: silence.
-    assert!(level(1700, 2400) < -90.0, "{}", level(1700, 2400));
+    assert!(level(1700, 2400, &heard).0 < -90.0 && level(1700, 2400, &kept).1 == 0.0);
     assert_eq!((rig.session.stats().late, rig.session.stats().concealed_samples), (0, 0));
+}
+
+/// A phone whose Opus says that a pause begins, and then nothing but for a sign of life every 400 ms.
+#[test]
+fn discontinuous_opus_is_a_pause_as_long_as_it_was_and_loses_nothing() {
+    let mut rig = Rig::with(Role::Speech, |plan| plan.formats = Formats::of(OPUS));
+    let settings = EncoderSettings { dtx: true, ..EncoderSettings::for_rate(8_000) };
+    let mut encoder = Encoder::new(Codec::Opus, 8_000, settings).unwrap();
+    let mut tone = Tone::new(700.0, 8_000, -10.0);
+    let (mut sequence, mut packets, mut shortest, mut quiet) = (0u16, 0, 1000, Quiet::default());
+    for n in 0..250u32 {
+        let (mut pcm, mut payload) = ([0; 160], [0; 1000]);
+        if !(50..200).contains(&n) {
+            tone.fill(&mut pcm);
+        }
+        if let Some(len) = quiet.packet(encoder.encode(&pcm, &mut payload).unwrap(), &mut payload) {
+            let header = Header { payload_type: 111, sequence, timestamp: n * 960, ssrc: 7, ..Header::default() };
+            rig.packet_from(phone(), ms(u64::from(n) * 20 + 20), header, &payload[..len]);
+            (sequence, packets, shortest) = (sequence.wrapping_add(1), packets + 1, shortest.min(len));
+        }
+    }
+    assert!(packets < 160 && shortest <= 2, "the encoder kept silent: {packets} packets, the shortest of {shortest}");
+    rig.check_continuous();
+    let stats = rig.session.stats();
+    assert_eq!((stats.lost, stats.late, stats.garbage, stats.concealed_samples), (0, 0, 0, 0));
+    assert_eq!(rig.heard_samples().abs_diff(250 * 160), 0);
+    let part = |from: u64, to: u64| {
+        let within = rig.heard.iter().filter(|f| (from * 160..to * 160).contains(&f.at.0));
+        callwright_dsp::level::dbfs(&within.flat_map(|f| f.samples().to_vec()).collect::<Vec<_>>())
+    };
+    assert!(part(80, 190) < -60.0 && part(210, 250) > -16.0, "{} dB, {} dB", part(80, 190), part(210, 250));
 }
 
 #[test]
