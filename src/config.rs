@@ -3,10 +3,24 @@
 //! Invariant: a `Config` that exists is usable; every refusal names the key and what to write instead.
 //! Deliberately absent: bounds that protect the daemon from its input (`limits`), and reading at run time.
 
+mod current;
+mod groups;
+mod hours;
+mod http;
+mod numbers;
+mod routes;
 mod speech;
+mod trunks;
 
+pub use current::{Current, Reloaded};
+pub use groups::{Group, Strategy};
+pub use hours::Hours;
+pub use http::Http;
+pub use numbers::{NumberForm, Numbers};
+pub use routes::{Called, Route};
 pub(crate) use speech::is_near;
 pub use speech::{EngineChoice, KeyError, Provider, Providers, Secret, Speech, Vad, phones};
+pub use trunks::{DigestAlgorithm, Extension, PasswordError, RegistrarSection, Trunk, TrunkTransport};
 
 use crate::rtp::Codec;
 use crate::sip::message::{Scheme, Uri};
@@ -72,10 +86,20 @@ pub struct Config {
     pub apps: Apps,
     /// Call recording.
     pub recording: Recording,
+    /// How numbers are written here.
+    pub numbers: Numbers,
+    /// Telephones that ring together.
+    pub groups: Vec<Group>,
     /// Which number reaches which app, first match wins; `*` matches everything.
     pub routes: Vec<Route>,
     /// Agents that answer.
     pub agents: Vec<Agent>,
+    /// Carriers and PBXs.
+    pub trunks: Vec<Trunk>,
+    /// Telephones that register here.
+    pub extensions: Vec<Extension>,
+    /// How they do.
+    pub registrar: RegistrarSection,
 }
 
 /// Section `[sip]`.
@@ -203,20 +227,6 @@ pub struct Rtp {
 impl Default for Rtp {
     fn default() -> Self {
         Self { address: None, ports: PortRange { first: 16384, last: 32767 } }
-    }
-}
-
-/// Section `[http]`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Http {
-    /// Control API, loopback only.
-    pub listen: SocketAddr,
-}
-
-impl Default for Http {
-    fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)) }
     }
 }
 
@@ -382,9 +392,21 @@ impl<'de> Deserialize<'de> for Codecs {
     }
 }
 
-/// Where a bridged call goes: a SIP URI in which `{number}` stands for the number that was called.
+/// Where a bridged call goes. In each, `{number}` stands for the number that was called.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BridgeTarget(String);
+pub enum BridgeTarget {
+    /// A SIP URI.
+    Uri(String),
+    /// A number at a trunk.
+    Trunk {
+        /// The trunk.
+        name: String,
+        /// The number.
+        number: String,
+    },
+    /// Where an extension is registered.
+    Extension(String),
+}
 
 impl BridgeTarget {
     /// Checks a URI as the operator has written it.
@@ -392,12 +414,24 @@ impl BridgeTarget {
     /// # Errors
     /// What to write instead.
     pub fn parse(text: &str) -> Result<Self, String> {
+        if let Some(rest) = text.strip_prefix("trunk:") {
+            let (name, number) = rest.split_once(':').unwrap_or((rest, "{number}"));
+            if name.is_empty() || number.is_empty() {
+                return Err(format!(
+                    "{text:?} is no trunk; write \"bridge:trunk:NAME\" or \"bridge:trunk:NAME:NUMBER\""
+                ));
+            }
+            return Ok(Self::Trunk { name: name.to_owned(), number: number.to_owned() });
+        }
+        if let Some(number) = text.strip_prefix("extension:").filter(|n| !n.is_empty()) {
+            return Ok(Self::Extension(number.to_owned()));
+        }
         let wrong = || {
             format!(
                 "{text:?} is no address to bridge to; write \"bridge:sip:USER@HOST:PORT\", {{number}} in USER for the number called"
             )
         };
-        let target = Self(text.to_owned());
+        let target = Self::Uri(text.to_owned());
         // A caller chooses the number and must not choose the host with it.
         let elsewhere = text.split_once('@').map_or(text, |(_, host)| host);
         let uri = Uri::parse(target.uri("1").as_bytes()).map_err(|_| wrong())?;
@@ -410,16 +444,22 @@ impl BridgeTarget {
         Ok(target)
     }
 
-    /// The URI for a call to `number`.
+    /// The URI for a call to `number`; at a trunk or extension, the number that is called there.
     #[must_use]
     pub fn uri(&self, number: &str) -> String {
-        self.0.replace("{number}", number)
+        let (Self::Uri(text) | Self::Trunk { number: text, .. } | Self::Extension(text)) = self;
+        text.replace("{number}", number)
     }
 }
 
 impl fmt::Display for BridgeTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        match self {
+            Self::Uri(uri) => f.write_str(uri),
+            Self::Trunk { name, number } if number == "{number}" => write!(f, "trunk:{name}"),
+            Self::Trunk { name, number } => write!(f, "trunk:{name}:{number}"),
+            Self::Extension(number) => write!(f, "extension:{number}"),
+        }
     }
 }
 
@@ -436,6 +476,12 @@ pub enum App {
     Tone(Signal),
     /// A WAV file, then we hang up.
     Play(PathBuf),
+    /// It rings until the control API answers it, and does what that orders.
+    Manual,
+    /// The telephones of a group, by its name.
+    Group(String),
+    /// The caller leaves a message; with this greeting, or the usual one.
+    Message(Option<String>),
 }
 
 impl fmt::Display for App {
@@ -447,6 +493,10 @@ impl fmt::Display for App {
             Self::Tone(signal) if *signal == Signal::default() => f.write_str("tone"),
             Self::Tone(signal) => write!(f, "tone:{signal}"),
             Self::Play(file) => write!(f, "play:{}", file.display()),
+            Self::Manual => f.write_str("manual"),
+            Self::Group(name) => write!(f, "group:{name}"),
+            Self::Message(None) => f.write_str("message"),
+            Self::Message(Some(greeting)) => write!(f, "message:{greeting}"),
         }
     }
 }
@@ -459,33 +509,36 @@ impl Serialize for App {
 
 impl<'de> Deserialize<'de> for App {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(d)?;
-        match text.split_once(':') {
-            None if text == "echo" => Ok(Self::Echo),
-            Some(("agent", name)) if !name.is_empty() => Ok(Self::Agent(name.to_owned())),
-            Some(("bridge", uri)) => BridgeTarget::parse(uri).map(Self::Bridge).map_err(serde::de::Error::custom),
-            None if text == "tone" => Ok(Self::Tone(Signal::default())),
-            Some(("tone", name)) => name.parse().map(Self::Tone).map_err(serde::de::Error::custom),
-            Some(("play", file)) if !file.is_empty() => Ok(Self::Play(PathBuf::from(file))),
-            _ => Err(serde::de::Error::custom(format!(
-                "{text:?} is no app; write \"echo\", \"agent:NAME\", \"bridge:URI\", \"tone\", \"tone:NAME\" or \"play:FILE\""
-            ))),
-        }
+        Self::parse(&String::deserialize(d)?).map_err(serde::de::Error::custom)
     }
 }
 
-/// One entry of `[[routes]]`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Route {
-    /// User part of the Request-URI; `*` for any.
-    #[serde(rename = "match")]
-    pub number: String,
-    /// What answers.
-    pub app: App,
-    /// Record these calls, given `[recording] enabled`.
-    #[serde(default)]
-    pub record: bool,
+impl App {
+    /// Reads an app as routes name it.
+    ///
+    /// # Errors
+    /// What to write instead.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            None if text == "echo" => Ok(Self::Echo),
+            None if text == "manual" => Ok(Self::Manual),
+            Some(("group", name)) if !name.is_empty() => Ok(Self::Group(name.to_owned())),
+            None if text == "message" => Ok(Self::Message(None)),
+            Some(("message", greeting)) if (1..=500).contains(&greeting.trim().len()) => {
+                Ok(Self::Message(Some(greeting.trim().to_owned())))
+            }
+            Some(("agent", name)) if !name.is_empty() => Ok(Self::Agent(name.to_owned())),
+            Some(("bridge", uri)) => BridgeTarget::parse(uri).map(Self::Bridge),
+            None if text == "tone" => Ok(Self::Tone(Signal::default())),
+            Some(("tone", name)) => {
+                name.parse().map(Self::Tone).map_err(|e: callwright_dsp::tone::UnknownTone| e.to_string())
+            }
+            Some(("play", file)) if !file.is_empty() => Ok(Self::Play(PathBuf::from(file))),
+            _ => Err(format!(
+                "{text:?} is no app; write \"echo\", \"agent:NAME\", \"bridge:URI\", \"tone\", \"tone:NAME\", \"play:FILE\", \"group:NAME\", \"message\" or \"manual\""
+            )),
+        }
+    }
 }
 
 /// One entry of `[[agents]]`.
@@ -636,8 +689,8 @@ impl Config {
     ) -> Result<Self, ConfigError> {
         let fault = |message: String| ConfigError::Parse { origin: origin.to_owned(), message };
         // Parsed typed first: its messages carry line and column.
-        toml::from_str::<Self>(text).map_err(|e| fault(e.to_string()))?;
-        let mut table: toml::Table = text.parse().map_err(|e: toml::de::Error| fault(e.to_string()))?;
+        toml::from_str::<Self>(text).map_err(|e| fault(placed(text, &e)))?;
+        let mut table: toml::Table = text.parse().map_err(|e: toml::de::Error| fault(placed(text, &e)))?;
         let overlays: BTreeMap<String, String> =
             environment.filter(|(name, _)| name.starts_with("CALLWRIGHT__")).collect();
         for (name, value) in &overlays {
@@ -652,16 +705,7 @@ impl Config {
 
     fn checked(mut self) -> Result<Self, ConfigError> {
         let value = |key, message: String| Err(ConfigError::Value { key, message });
-        if !self.http.listen.ip().is_loopback() {
-            return value(
-                "http.listen",
-                format!(
-                    "{} is not a loopback address; the control API has no token yet and answers on loopback only, write 127.0.0.1:{}",
-                    self.http.listen,
-                    self.http.listen.port()
-                ),
-            );
-        }
+        self.http.check()?;
         if self.media.workers == 0 || self.media.workers > 64 {
             return value("media.workers", "write a number from 1 to 64".to_owned());
         }
@@ -683,37 +727,31 @@ impl Config {
         if self.agents.is_empty() {
             self.agents.push(Agent::named("grace"));
         }
+        let is_agent = |name: &str| self.agents.iter().any(|a| a.name == name);
+        trunks::check(&self.trunks, &self.extensions, &self.registrar, is_agent)?;
         if self.routes.is_empty() {
-            self.routes.push(Route { number: "echo".to_owned(), app: App::Echo, record: false });
-            self.routes.push(Route {
-                number: "*".to_owned(),
-                app: App::Agent(self.agents[0].name.clone()),
-                record: false,
-            });
+            self.routes.push(Route::to("echo", App::Echo));
+            self.routes.push(Route::to("*", App::Agent(self.agents[0].name.clone())));
         }
-        for route in &self.routes {
-            if let App::Agent(name) = &route.app
-                && !self.agents.iter().any(|a| &a.name == name)
-            {
-                return value(
-                    "routes.app",
-                    format!("agent:{name} is not among [[agents]]; add it or correct the name"),
-                );
+        // An extension is called by its number, unless a route says otherwise.
+        for extension in &self.extensions {
+            if !self.routes.iter().any(|r| r.number == extension.number) {
+                let place = self.routes.iter().position(|r| r.number == "*").unwrap_or(self.routes.len());
+                let app = App::Bridge(BridgeTarget::Extension(extension.number.clone()));
+                let fallback = extension.agent.clone().map(App::Agent);
+                self.routes.insert(place, Route { fallback, ..Route::to(extension.number.clone(), app) });
             }
         }
+        self.numbers.check()?;
+        self.groups.iter().try_for_each(Group::check)?;
+        self.routes.iter().try_for_each(|route| route.check(&self))?;
         Ok(self)
     }
 
-    /// What answers a call to `number`; `None` when no route matches (404).
+    /// Whether a call by `route` is recorded.
     #[must_use]
-    pub fn route(&self, number: &str) -> Option<&App> {
-        self.matching(number).map(|r| &r.app)
-    }
-
-    /// Whether a call to `number` is recorded.
-    #[must_use]
-    pub fn records(&self, number: &str) -> bool {
-        self.recording.enabled && self.matching(number).is_some_and(|r| r.record)
+    pub fn records(&self, route: &Route) -> bool {
+        self.recording.enabled && route.record
     }
 
     /// Whether callers of that agent are asked before they are recorded.
@@ -721,10 +759,23 @@ impl Config {
     pub fn asks_consent(&self, agent: &str) -> bool {
         self.agents.iter().any(|a| a.name == agent && a.consent == ConsentChoice::Ask)
     }
+}
 
-    fn matching(&self, number: &str) -> Option<&Route> {
-        self.routes.iter().find(|r| r.number == "*" || r.number == number)
+/// Where a fault is and what it is. The line itself is not shown: it may hold a password.
+fn placed(text: &str, error: &toml::de::Error) -> String {
+    let Some(span) = error.span() else { return error.message().to_owned() };
+    let before = text.get(..span.start).unwrap_or(text);
+    let (line, column) =
+        (before.matches('\n').count() + 1, before.rsplit('\n').next().unwrap_or_default().chars().count() + 1);
+    let written = text.lines().nth(line - 1).unwrap_or_default();
+    let key = written.split_once('=').map_or("", |(key, _)| key.trim());
+    // The message itself may repeat a value of the wrong type, such as a number for a password.
+    if ["password", "token", "secret"].iter().any(|name| key.contains(name))
+        && !error.message().contains("unknown field")
+    {
+        return format!("line {line}: what {key} holds is no text; write it in quotes on one line");
     }
+    format!("line {line}, column {column}: {}", error.message())
 }
 
 /// Lays one variable over the tree; values are TOML where they parse as such, else strings.
@@ -793,12 +844,6 @@ mod tests {
     }
 
     #[test]
-    fn a_public_control_address_is_refused() {
-        let error = parse("[http]\nlisten = \"0.0.0.0:8080\"", &[]).unwrap_err().to_string();
-        assert!(error.contains("loopback"), "{error}");
-    }
-
-    #[test]
     fn a_route_to_nobody_is_refused() {
         let error = parse("[[routes]]\nmatch = \"*\"\napp = \"agent:max\"", &[]).unwrap_err().to_string();
         assert!(error.contains("agent:max"), "{error}");
@@ -832,7 +877,8 @@ mod tests {
             "[[routes]]\nmatch = \"1\"\napp = \"echo\"\nrecord = true\n[[routes]]\nmatch = \"*\"\napp = \"echo\"";
         let records = |text: &str| {
             let config = parse(text, &[]).unwrap();
-            (config.records("1"), config.records("2"))
+            let records = |number| config.records(config.find_route(&Called::number(number)).unwrap());
+            (records("1"), records("2"))
         };
         assert_eq!(records(""), (false, false));
         assert_eq!(records("[recording]\nenabled = true"), (false, false));

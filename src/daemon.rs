@@ -9,37 +9,48 @@
 pub mod listeners;
 
 use self::listeners::sip_listeners;
-use crate::api::{self, AppState, Engine, HealthSnapshot, LiveCalls, Server, Subsystem};
+use crate::api::{
+    self, Access, AppState, CallControl, Engine, HealthSnapshot, LiveCalls, Reload, Server, Subsystem, TrunkShown,
+};
 use crate::bus::Bus;
-use crate::call::actor::{self, Invitation, Planes};
+use crate::call::actor::{self, Admitted, Invitation, Planes};
+use crate::call::caps::Caps;
 use crate::call::lease::Ports;
+use crate::call::outgoing::{self, NotPlaced, Wish};
 use crate::call::player::Player;
 use crate::call::prompts;
 use crate::call::record::EndClass;
 use crate::call::recording;
-use crate::call::registry::{LiveCall, NotPaused, Registry};
-use crate::config::Config;
+use crate::call::registry::{CallState, LiveCall, NotAdmitted, NotPaused, Registry};
+use crate::call::room::Rooms;
+use crate::call::steer::{Order, OrderError, Outcome};
+use crate::call::transfer::{self, Transfer};
+use crate::call::trunks::{self, Book, Trunks};
+use crate::config::{Config, Current, Reloaded};
 use crate::conversation;
 use crate::id::CallId;
+use crate::limits::MEDIA_BUSY_MAX;
 use crate::media::recorder::Recorder;
 use crate::media::{MediaCommand, MediaConfig, MediaEvent, MediaEvents, MediaPlane, PortPool};
 use crate::os::{clock, descriptors, notify, random};
 use crate::pipeline::deploy::AppsConfig;
 use crate::pipeline::{Pipeline, PipelineConfig};
 use crate::sip::agent::{AgentConfig, SipEvent};
-use crate::sip::transport::{SipHandle, SipTransport};
+use crate::sip::ladder::Ladder;
+use crate::sip::transport::SipTransport;
 use crate::speech::{SpeechConfig, SpeechPlane};
-use crate::store::Store;
+use crate::store::{Direction, Store};
 use crate::telemetry::marks::Marks;
 use crate::telemetry::metric;
 use callwright_models::assets::Assets;
 use futures_util::future::BoxFuture;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
@@ -78,11 +89,13 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts every plane; returns when calls are answered.
+    /// Starts every plane; returns when calls are answered. `file` is where the configuration came from and is read again at a
+    /// reload.
     ///
     /// # Errors
     /// What could not be started and how to mend it. What had been started is stopped again.
-    pub async fn start(config: Config) -> Result<Self, DaemonError> {
+    pub async fn start(config: Config, file: Option<PathBuf>) -> Result<Self, DaemonError> {
+        let book = Book::open(&config, |name| std::env::var(name).ok()).map_err(|e| DaemonError(e.to_string()))?;
         let player = Player::start().map_err(|e| DaemonError::from("the player", e))?;
         player.library().check(&config).map_err(|e| DaemonError(format!("routes.app: play:{e}")))?;
         std::fs::create_dir_all(&config.data.dir)
@@ -96,6 +109,7 @@ impl Daemon {
                 "fewer files may be open than sip.max_calls needs: calls beyond will hear 503; raise LimitNOFILE= or `ulimit -n`"
             ),
         }
+        let rooms = Rooms::start().map_err(|e| DaemonError::from("the mixer", e))?;
         let marks = Arc::new(Marks::new());
         let store = Store::open(&config.data.dir).map_err(|e| DaemonError::from("the store", e))?;
         let bus = Bus::start(store.clone());
@@ -158,13 +172,22 @@ impl Daemon {
         }
 
         let listen = config.http.listen;
-        let server = Server::bind(listen).await.map_err(|e| DaemonError::from("the control API", e))?;
+        let token = config.http.access_token().map_err(|e| DaemonError::from("the control API", e))?;
+        let access = Arc::new(token.map_or_else(Access::open, |token| Access::by_token(token.expose())));
+        let server = Server::bind(listen, &access).await.map_err(|e| DaemonError::from("the control API", e))?;
 
+        let key = trunks::signalling_key(&config.data.dir).map_err(|e| DaemonError::from("data.dir sip.key", e))?;
+        let ladder: Arc<Mutex<Ladder>> = Arc::default();
+        let kept = Arc::clone(&ladder);
         let local = config.sip.udp;
         let public = config.sip.public_address;
         let listening = sip_listeners(&config).map_err(|e| DaemonError::from("SIP over TLS", e))?;
         let signalling_plane = SipTransport::start(listening, |bound| AgentConfig {
+            secret: Some(key),
             advertised: public.map(|address| SocketAddr::new(address, bound.port())),
+            watcher: Some(Box::new(move |sent, ours, hop, message| {
+                kept.lock().unwrap_or_else(PoisonError::into_inner).note(clock::wall(), sent, ours, hop, message);
+            })),
             ..SipTransport::agent_config(bound)
         })
         .map_err(|e| DaemonError::from("SIP", e))?;
@@ -173,7 +196,8 @@ impl Daemon {
         for (transport, address) in sip.listeners() {
             info!(transport = transport.name(), %address, "SIP is answered");
         }
-        tokio::spawn(renew_certificates(sip.clone()));
+        let trunks =
+            Trunks::start(book, sip.clone(), store.clone()).await.map_err(|e| DaemonError::from("the trunks", e))?;
 
         let rtp_address = config.rtp.address.unwrap_or(match local.ip() {
             IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -183,11 +207,14 @@ impl Daemon {
         let registry = Registry::new(config.sip.max_calls);
         let planes = Arc::new(Planes {
             registry,
-            config,
+            settings: Current::new(config, file),
             sip,
+            trunks,
+            caps: Caps::default(),
             media,
             ports,
             player,
+            rooms,
             recorder,
             speech,
             pipeline,
@@ -196,7 +223,12 @@ impl Daemon {
         });
 
         let alive = Arc::new(AtomicBool::new(true));
-        let state = state_of(&planes, bus, rendered.clone(), &alive);
+        let state = state_of(&planes, bus, rendered.clone(), &alive).guarded(Arc::clone(&access)).watching(ladder);
+        let reload: Arc<Reload> = {
+            let planes = Arc::clone(&planes);
+            Arc::new(move || reloaded(&planes, &access))
+        };
+        let state = state.reloading(Arc::clone(&reload));
         let (stop_api, api_stopped) = oneshot::channel::<()>();
         let api = tokio::spawn(server.serve(state, async move {
             // An error means that the daemon is gone, which also ends the API.
@@ -210,6 +242,7 @@ impl Daemon {
             tokio::spawn(signalling(Arc::clone(&planes), sip_events)),
             tokio::spawn(liveness(Arc::clone(&planes), alive)),
             tokio::spawn(upkeep(rendered)),
+            tokio::spawn(reloads(reload, signal(SignalKind::hangup()).map_err(|e| DaemonError::from("SIGHUP", e))?)),
         ];
         said(notify::ready());
         Ok(Self { planes, tasks, api, stop_api, sip_task, reports })
@@ -250,6 +283,7 @@ impl Daemon {
         if tokio::time::timeout(DRAIN_MAX, self.planes.registry.empty()).await.is_err() {
             warn!(calls = self.planes.registry.live().len(), "calls did not end in time and are cut");
         }
+        self.planes.trunks.unregister().await;
         if self.planes.sip.close(Duration::from_secs(1)).await.is_ok() {
             // The task ends by itself once every BYE is answered, or after a second.
             let _ = self.sip_task.await;
@@ -277,21 +311,6 @@ impl Daemon {
 fn said(outcome: std::io::Result<()>) {
     if let Err(error) = outcome {
         warn!(%error, "the service manager was not told");
-    }
-}
-
-/// SIGHUP: the TLS certificate is read again. Ends with the daemon.
-async fn renew_certificates(sip: SipHandle) {
-    let mut hang_up = match signal(SignalKind::hangup()) {
-        Ok(hang_up) => hang_up,
-        Err(error) => return warn!(%error, "SIGHUP is not heard; certificates need a restart"),
-    };
-    while hang_up.recv().await.is_some() {
-        match sip.reload_certificates() {
-            Ok(true) => info!("the TLS certificate was read again"),
-            Ok(false) => {}
-            Err(error) => warn!(%error, "the TLS certificate was not read again; the old one stays in use"),
-        }
     }
 }
 
@@ -327,26 +346,65 @@ fn state_of(planes: &Arc<Planes>, bus: Bus, rendered: PrometheusHandle, alive: &
         let planes = Arc::clone(planes);
         Arc::new(move |agent: Option<&str>| planes.speech.stream(CallId(random::u64()), agent))
     };
+    let trunks = {
+        let planes = Arc::clone(planes);
+        Arc::new(move || -> BoxFuture<'static, Result<Vec<TrunkShown>, String>> {
+            let planes = Arc::clone(&planes);
+            Box::pin(async move {
+                let status = planes.trunks.status().await.map_err(|e| e.to_string())?;
+                let shown = status.into_iter().map(|status| TrunkShown {
+                    calls: planes.caps.in_use(&status.name),
+                    max_calls: planes.trunks.trunk(&status.name).and_then(|trunk| trunk.max_calls),
+                    status,
+                });
+                Ok(shown.collect())
+            })
+        })
+    };
     AppState::new(
         planes.store.clone(),
         Arc::new(bus),
         planes.pipeline.clone(),
         Arc::new(health),
         Arc::new(metrics),
-        LiveCalls { list: live, pause_recording },
-        planes.config.data.dir.clone(),
+        LiveCalls { list: live, pause_recording, control: Arc::new(Control(Arc::clone(planes))) },
+        planes.config().data.dir.clone(),
     )
     .hearing(hear)
+    .trunking(trunks)
+}
+
+/// Steers calls for the API.
+struct Control(Arc<Planes>);
+
+impl CallControl for Control {
+    fn place(&self, call: CallId, wish: Wish) -> Result<api::LiveCall, NotPlaced> {
+        outgoing::start(&self.0, call, wish, None).map(shown)
+    }
+
+    fn order(&self, call: CallId, order: Order) -> BoxFuture<'static, Result<Outcome, OrderError>> {
+        let planes = Arc::clone(&self.0);
+        Box::pin(async move { planes.registry.order(call, order).await })
+    }
+
+    fn transfer(&self, call: CallId, transfer: Transfer) -> BoxFuture<'static, Result<Option<CallId>, OrderError>> {
+        let planes = Arc::clone(&self.0);
+        Box::pin(async move { transfer::begin(&planes, call, transfer).await })
+    }
+
+    fn audio(&self, file: &Path) -> Result<Arc<[i16]>, String> {
+        self.0.player.library().get(file).map_err(|e| e.to_string())
+    }
 }
 
 fn shown(live: LiveCall) -> api::LiveCall {
-    let state = if live.app.is_empty() { "ringing" } else { "answered" };
     api::LiveCall {
         id: live.call.to_string(),
         caller: live.from,
         callee: live.number,
         app: live.app,
-        state: state.to_owned(),
+        direction: live.direction,
+        state: live.state.name().to_owned(),
         conversation_id: live.conversation_id,
     }
 }
@@ -396,24 +454,56 @@ fn snapshot(planes: &Planes, signalling: bool) -> HealthSnapshot {
 /// Takes new calls in and hands everything else to its call.
 async fn signalling(planes: Arc<Planes>, mut events: mpsc::Receiver<SipEvent>) {
     while let Some(event) = events.recv().await {
-        let Some(event) = planes.registry.signal(event) else { continue };
-        let SipEvent::Incoming { leg, from, request_user, call_id, source, hops, offer, .. } = event else { continue };
+        let Some(event) = planes.registry.signal(event).and_then(|event| planes.trunks.handle(event)) else { continue };
+        let SipEvent::Incoming { leg, from, request_user, call_id, source, identity, hops, offer, headers, .. } = event
+        else {
+            continue;
+        };
         let call = CallId(random::u64());
         let live = LiveCall {
             call,
             from: from.clone(),
             number: request_user.clone(),
             started: clock::wall(),
+            direction: Direction::Inbound,
+            state: CallState::Ringing,
             app: String::new(),
             conversation_id: None,
         };
-        match planes.registry.admit(leg, live) {
+        let trunk = identity.trunk().and_then(|name| planes.trunks.trunk(name));
+        let channel = match trunk.map(|trunk| planes.caps.incoming(&trunk)).transpose() {
+            Ok(channel) => channel,
+            Err(full) => {
+                warn!(%source, %full, "call refused");
+                metric::call_ended(EndClass::Refused.name());
+                let sip = planes.sip.clone();
+                tokio::spawn(async move {
+                    // The caller may have given up meanwhile.
+                    let _ = sip.reject(leg, 480, "Temporarily Unavailable", &[]).await;
+                });
+                continue;
+            }
+        };
+        let admitted = match planes.media.least_busy() {
+            busy if busy > MEDIA_BUSY_MAX => Err(NotAdmitted::Busy),
+            _ => planes.registry.admit(leg, live),
+        };
+        match admitted {
             Ok(mailbox) => {
-                let invitation =
-                    Invitation { leg, from, number: request_user, sip_call_id: call_id, source, hops, offer };
+                let invitation = Invitation {
+                    leg,
+                    from,
+                    number: request_user,
+                    sip_call_id: call_id,
+                    source,
+                    hops,
+                    identity,
+                    headers,
+                    offer,
+                };
                 let planes = Arc::clone(&planes);
                 tokio::spawn(async move {
-                    let _seat = Seat { planes: Arc::clone(&planes), call };
+                    let _admitted = Admitted { planes: Arc::clone(&planes), call, channel };
                     actor::run(planes, call, invitation, mailbox).await;
                 });
             }
@@ -427,18 +517,6 @@ async fn signalling(planes: Arc<Planes>, mut events: mpsc::Receiver<SipEvent>) {
                 });
             }
         }
-    }
-}
-
-/// Gives the call's seat back whatever becomes of its task.
-struct Seat {
-    planes: Arc<Planes>,
-    call: CallId,
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.planes.registry.release(self.call);
     }
 }
 
@@ -478,6 +556,52 @@ fn report(planes: &Planes, event: MediaEvent) {
         && planes.media.send(MediaCommand::Close { call }).is_err()
     {
         warn!(%call, "the media worker takes no commands");
+    }
+}
+
+/// Reads the configuration again.
+fn reloaded(planes: &Planes, access: &Access) -> Result<Reloaded, String> {
+    let mut reloaded = planes.settings.reload(std::env::vars()).map_err(|error| {
+        warn!(%error, "the configuration is not reloaded: nothing has changed");
+        error.to_string()
+    })?;
+    // A token in a file changes without the configuration.
+    match planes.config().http.access_token() {
+        Ok(Some(token)) if access.replace(token.expose()) => {}
+        Ok(None) => {}
+        Ok(Some(_)) => reloaded.needs_restart.push("http.token".to_owned()),
+        Err(error) => warn!(%error, "the token stays as it was"),
+    }
+    // So does a certificate in a file.
+    match planes.sip.reload_certificates() {
+        Ok(true) => info!("the TLS certificate was read again"),
+        Ok(false) => {}
+        Err(error) => warn!(%error, "the TLS certificate was not read again; the old one stays in use"),
+    }
+    // So do the passwords of trunks and extensions. Lines that stay as they are go on.
+    let renewed = Book::open(&planes.config(), |name| std::env::var(name).ok()).map_err(|e| e.to_string());
+    let renewed = renewed.and_then(|book| {
+        let runtime = tokio::runtime::Handle::current();
+        runtime.block_on(planes.trunks.reload(book)).map_err(|e| e.to_string())
+    });
+    if let Err(error) = renewed {
+        warn!(%error, "trunks and extensions stay as they were");
+        reloaded.needs_restart.push("trunks".to_owned());
+    }
+    // What is played is found missing now rather than by a caller.
+    if let Err(error) = planes.player.library().check(&planes.config()) {
+        warn!(%error, "a route plays a file that cannot be played");
+    }
+    info!(applied = ?reloaded.applied, needs_restart = ?reloaded.needs_restart, "the configuration was read again");
+    Ok(reloaded)
+}
+
+/// Reads the configuration again at every SIGHUP.
+async fn reloads(reload: Arc<Reload>, mut hang_ups: Signal) {
+    while hang_ups.recv().await.is_some() {
+        let reload = Arc::clone(&reload);
+        // What went wrong has been logged.
+        let _ = tokio::task::spawn_blocking(move || reload()).await;
     }
 }
 

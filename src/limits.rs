@@ -80,6 +80,14 @@ pub const SIP_LEGS_MAX: usize = 8192;
 pub const SIP_EVENTS_MAX: usize = 1024;
 /// SIP datagrams waiting for the socket; above it the oldest is dropped (UDP may lose it anyway).
 pub const SIP_TRANSMITS_MAX: usize = 4096;
+/// Nonces whose use is remembered; older ones are stale.
+pub const SIP_NONCES_MAX: usize = 4096;
+/// Places where one extension is reached at once.
+pub const SIP_BINDINGS_PER_EXTENSION: usize = 10;
+/// Places where all extensions are reached.
+pub const SIP_BINDINGS_MAX: usize = 4096;
+/// Addresses at which the challenges of one account are answered.
+pub const SIP_ACCOUNT_PEERS_MAX: usize = 64;
 /// Commands waiting for the SIP transport.
 pub const SIP_COMMANDS_MAX: usize = 1024;
 /// Source addresses whose rate of new dialogs is remembered.
@@ -171,6 +179,34 @@ pub const CALL_MAX: Duration = Duration::from_secs(4 * 3600);
 pub const BRIDGE_RINGING_MAX: Duration = Duration::from_secs(90);
 /// Callers that are played a tone or a file at once.
 pub const PLAYER_SEATS_MAX: usize = 4096;
+/// Calls in one room.
+pub const ROOM_MEMBERS_MAX: usize = 16;
+/// Calls in rooms at once.
+pub const ROOMS_MAX: usize = 1024;
+/// Orders waiting for the mixer.
+pub const ROOM_ORDERS_MAX: usize = 2048;
+/// Longest tone that an order plays, seconds.
+pub const ORDERED_TONE_S_MAX: u32 = 60;
+/// Longest ringing of a call that waits for an order to answer it, or that we place. Below `SIP_RINGING_MAX`.
+pub const RINGING_MAX: Duration = Duration::from_secs(180);
+/// Header fields that a placed call may carry.
+pub const CALL_HEADERS_MAX: usize = 16;
+/// Octets of one of them.
+pub const CALL_HEADER_MAX: usize = 512;
+/// Telephones of one group.
+pub const GROUP_MEMBERS_MAX: usize = 16;
+/// Calls whose SIP messages are kept.
+pub const LADDER_CALLS_MAX: usize = 500;
+/// Messages kept of one call.
+pub const LADDER_MESSAGES_MAX: usize = 64;
+/// Octets kept of one message.
+pub const LADDER_MESSAGE_MAX: usize = 4096;
+/// Longest message that a caller leaves.
+pub const MESSAGE_MAX: Duration = Duration::from_secs(180);
+/// Octets of its text.
+pub const MESSAGE_TEXT_MAX: usize = 8192;
+/// Share of a media worker's time beyond which no new call is taken, so that those that are up do not suffer.
+pub const MEDIA_BUSY_MAX: f64 = 0.85;
 /// Orders waiting for the player.
 pub const PLAYER_ORDERS_MAX: usize = 1024;
 /// Longest audio file, played or dialled with: 28.8 MB in memory.
@@ -290,6 +326,8 @@ pub const GATEWAY_REQUESTS_MAX: usize = 48;
 pub const APP_ANSWER_MAX: Duration = Duration::from_secs(30);
 /// Route templates counted per app; further ones count as `other`.
 pub const APP_ROUTES_MAX: usize = 64;
+/// Networks whose wrong tokens are counted apart.
+pub const HTTP_GUESSERS_MAX: usize = 1024;
 /// Event-stream clients of the control API at once.
 pub const EVENT_STREAMS_MAX: usize = 64;
 

@@ -1,6 +1,8 @@
 //! The control API over a real socket: resources, problems, idempotency, backpressure, the event stream.
 
-use callwright::api::{ApiError, AppState, Engine, HealthSnapshot, LiveCall, LiveCalls, Server, Subsystem};
+mod steered;
+
+use callwright::api::{Access, ApiError, AppState, Engine, HealthSnapshot, LiveCall, LiveCalls, Server, Subsystem};
 use callwright::bus::{Bus, EventKind};
 use callwright::call::registry::NotPaused;
 use callwright::pipeline::{Pipeline, PipelineConfig};
@@ -23,12 +25,17 @@ struct Box_ {
     address: SocketAddr,
     store: Store,
     healthy: Arc<AtomicBool>,
+    noted: Arc<steered::Noted>,
     stop: oneshot::Sender<()>,
     served: tokio::task::JoinHandle<()>,
     _dir: TempDir,
 }
 
 async fn start() -> Box_ {
+    start_guarded(Access::open()).await
+}
+
+async fn start_guarded(access: Access) -> Box_ {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
     let bus = Arc::new(Bus::start(store.clone()));
@@ -47,16 +54,8 @@ async fn start() -> Box_ {
             note: "port 5060".into(),
         }],
     });
-    let live = || {
-        vec![LiveCall {
-            id: "call_live".into(),
-            caller: "sip:bob@192.0.2.2".into(),
-            callee: "100".into(),
-            app: "echo".into(),
-            state: "answered".into(),
-            conversation_id: None,
-        }]
-    };
+    let noted = Arc::new(steered::Noted::default());
+    let live = || vec![LiveCall { id: "call_live".into(), ..steered::live(steered::LIVE) }];
     let pause_recording = |id: &str, _: bool| -> BoxFuture<'static, Result<(), NotPaused>> {
         Box::pin(std::future::ready(match id {
             "call_live" => Ok(()),
@@ -64,18 +63,21 @@ async fn start() -> Box_ {
             _ => Err(NotPaused::NoCall),
         }))
     };
-    let live_calls = LiveCalls { list: Arc::new(live), pause_recording: Arc::new(pause_recording) };
+    let live_calls =
+        LiveCalls { list: Arc::new(live), pause_recording: Arc::new(pause_recording), control: noted.clone() };
+
     // One recorder a process; tests of one binary may share it.
     static RECORDER: OnceLock<metric::Handle> = OnceLock::new();
     let recorder = RECORDER.get_or_init(|| metric::install().unwrap());
     let metrics = || format!("media_workers 1\n{}", recorder.render());
     let state =
         AppState::new(store.clone(), bus, pipeline, health, Arc::new(metrics), live_calls, dir.path().to_owned());
-    let server = Server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let server = Server::bind("127.0.0.1:0".parse().unwrap(), &access).await.unwrap();
+    let state = state.guarded(Arc::new(access));
     let address = server.address();
     let (stop, stopped) = oneshot::channel();
     let served = tokio::spawn(server.serve(state, async move { drop(stopped.await) }));
-    Box_ { address, store, healthy, stop, served, _dir: dir }
+    Box_ { address, store, healthy, noted, stop, served, _dir: dir }
 }
 
 struct Answer {
@@ -159,10 +161,7 @@ async fn calls_and_conversations_are_listed() {
             conversation_id: Some(format!("conv_{n}")),
             started: Wallclock(1_000_000),
             answered: Some(Wallclock(1_001_000)),
-            ended: None,
-            ended_by: None,
-            reason: None,
-            media: None,
+            ..CallRecord::begun("", Direction::Inbound, Wallclock(0))
         };
         b.store.calls().record(call).await.unwrap();
     }
@@ -320,8 +319,204 @@ async fn the_event_stream_replays_and_goes_on_live() {
 #[tokio::test]
 async fn an_address_for_others_is_refused_with_advice() {
     for address in ["0.0.0.0:0", "192.0.2.1:8080", "[::]:0"] {
-        let error = Server::bind(address.parse().unwrap()).await.unwrap_err();
+        let error = Server::bind(address.parse().unwrap(), &Access::open()).await.unwrap_err();
         assert!(matches!(error, ApiError::NotLoopback(_)));
         assert!(error.to_string().contains("127.0.0.1"), "{error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_token_nothing_but_health_and_the_page_is_open() {
+    let b = start_guarded(Access::by_token("0123456789abcdef")).await;
+    for route in callwright::api::ROUTES {
+        let path = route.path.replace("{id}", "x").replace("{name}", "x");
+        let request = |fields: &str| {
+            format!(
+                "{} {path} HTTP/1.1\r\nHost: box.example\r\nConnection: close\r\n{fields}Content-Length: 0\r\n\r\n",
+                route.method
+            )
+        };
+        let open = ["/", "/page.css", "/page.js", "/health/live", "/health/ready"].contains(&route.path);
+        let answer = send(b.address, request("")).await;
+        assert_eq!(answer.status == 401, !open, "{path}: {}", answer.status);
+        assert_eq!(answer.head.contains("www-authenticate: bearer"), !open, "{path}: {}", answer.head);
+        if route.path != "/v1/events" && !route.path.ends_with("/events") {
+            let answer = send(b.address, request("Authorization: Bearer 0123456789abcdef\r\n")).await;
+            assert!(![401, 403, 421, 429].contains(&answer.status), "{path}: {}", answer.status);
+        }
+    }
+    for n in 0..12 {
+        let wrong = format!(
+            "GET /v1/calls HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nAuthorization: Bearer guess-{n}\r\n\r\n",
+            b.address
+        );
+        let answer = send(b.address, wrong).await;
+        assert_eq!(answer.status, if n < 10 { 401 } else { 429 }, "{n}");
+        assert_eq!(answer.head.contains("retry-after"), n >= 10);
+        assert!(answer.head.contains("application/problem+json"));
+    }
+}
+
+/// A POST of JSON.
+async fn steer(b: &Box_, path: &str, fields: &str, body: &str) -> Answer {
+    let (address, length) = (b.address, body.len());
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{JSON}{fields}Content-Length: {length}\r\n\r\n{body}"
+    );
+    send(address, request).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_verb_is_an_order_to_its_call() {
+    let b = start().await;
+    let live = steered::LIVE.to_string();
+    for (verb, body, status, noted) in [
+        ("answer", "{}", 409, "Answer { app: None }"),
+        ("answer", r#"{"app":"agent:grace"}"#, 409, "Answer { app: Some(Agent(\"grace\")) }"),
+        ("say", r#"{"text":"Hello"}"#, 202, "Say { text: \"Hello\" }"),
+        ("play", r#"{"file":"there.wav"}"#, 202, "play 800 samples"),
+        ("play", r#"{"tone":"440","seconds":3}"#, 202, "play 24000 samples"),
+        ("play", r#"{"stop":true}"#, 204, "Hush"),
+        ("digits", r#"{"digits":"12#"}"#, 204, "SendDigits(Digits(3 keys))"),
+        ("digits", r#"{"digits":"1a","info":true}"#, 204, "SendInfo(\"1A\")"),
+        ("hold", "", 204, "Hold"),
+        ("resume", "{}", 204, "Resume"),
+        (
+            "transfer",
+            r#"{"to":"sip:bob@192.0.2.9","announce":"A call"}"#,
+            202,
+            "transfer sip:bob@192.0.2.9 Some(\"A call\")",
+        ),
+        ("bridge", r#"{"end":true}"#, 204, "Leave { line: None }"),
+        ("hangup", r#"{"reason":"enough"}"#, 204, "HangUp { code: None, reason: Some(\"enough\") }"),
+    ] {
+        let answer = steer(&b, &format!("/v1/calls/{live}/{verb}"), "", body).await;
+        assert_eq!(answer.status, status, "{verb}: {}", answer.body);
+        let told = b.noted.0.lock().unwrap().pop();
+        assert_eq!(told.as_deref(), Some(format!("{live} {noted}").as_str()), "{verb}");
+        assert_eq!(status == 409, answer.head.contains("problem+json"));
+        if !matches!(verb, "bridge" | "play" | "digits") {
+            for gone in ["call_0000000000000009", "nonsense"] {
+                let answer = steer(&b, &format!("/v1/calls/{gone}/{verb}"), "", body).await;
+                assert_eq!(answer.status, 404, "{verb}: {}", answer.body);
+            }
+        }
+        b.noted.0.lock().unwrap().clear();
+    }
+    for (verb, body) in [
+        ("answer", r#"{"app":"fax"}"#),
+        ("answer", r#"{"ap":"echo"}"#),
+        ("say", r#"{"text":" "}"#),
+        ("say", "{"),
+        ("play", r#"{"file":"../there.wav"}"#),
+        ("play", r#"{"file":"/etc/passwd"}"#),
+        ("play", r#"{"file":"gone.wav"}"#),
+        ("play", r#"{"tone":"440","seconds":900}"#),
+        ("play", r#"{"tone":"loud"}"#),
+        ("play", "{}"),
+        ("digits", r#"{"digits":"12x"}"#),
+        ("digits", r#"{"digits":""}"#),
+        ("hold", r#"{"music":true}"#),
+        ("transfer", r#"{"to":"sip:a@b","timeout_s":0}"#),
+        ("transfer", r#"{"to":"sip:a@b","by":"refer","announce":"A call"}"#),
+        ("bridge", "{}"),
+        ("hangup", r#"{"code":200}"#),
+    ] {
+        let answer = steer(&b, &format!("/v1/calls/{live}/{verb}"), "", body).await;
+        assert_eq!(answer.status, 422, "{verb} {body}: {}", answer.body);
+        assert!(answer.json()["detail"].is_string());
+    }
+    assert_eq!(b.noted.0.lock().unwrap().len(), 0, "nothing of that reached the call");
+    let plain = format!(
+        "POST /v1/calls/{live}/hold HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        b.address
+    );
+    assert_eq!(send(b.address, plain).await.status, 415);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bridge_that_cannot_be_made_whole_is_taken_back() {
+    let b = start().await;
+    let live = steered::LIVE.to_string();
+    let answer =
+        steer(&b, &format!("/v1/calls/{live}/bridge"), "", r#"{"with":["call_0000000000000009"],"then":"return"}"#)
+            .await;
+    assert_eq!(
+        (answer.status, answer.json()["call"].as_str()),
+        (404, Some("call_0000000000000009")),
+        "{}",
+        answer.body
+    );
+    let told = b.noted.0.lock().unwrap().clone();
+    assert_eq!(
+        told,
+        [
+            format!("{live} join Return"),
+            "call_0000000000000009 join Return".to_owned(),
+            format!("{live} Leave {{ line: None }}")
+        ]
+    );
+    let twice = steer(&b, &format!("/v1/calls/{live}/bridge"), "", &format!(r#"{{"with":"{live}"}}"#)).await;
+    assert_eq!(twice.status, 422);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_places_one_call() {
+    let b = start().await;
+    let body = r#"{"to":"sip:bob@192.0.2.9","agent":"grace","headers":{"X-Order":"42"}}"#;
+    let key = "Idempotency-Key: order-42\r\n";
+    let first = steer(&b, "/v1/calls", key, body).await;
+    assert_eq!((first.status, first.json()["state"].as_str()), (202, Some("calling")), "{}", first.body);
+    let id = first.json()["id"].as_str().unwrap().to_owned();
+    assert!(first.head.contains(&format!("location: /v1/calls/{id}")));
+    assert_eq!(
+        b.noted.0.lock().unwrap().pop().as_deref(),
+        Some("place sip:bob@192.0.2.9 agent:grace [(\"X-Order\", \"42\")]")
+    );
+    let record = CallRecord::begun(id.clone(), Direction::Outbound, Wallclock(1));
+    b.store.calls().record(record).await.unwrap();
+    let again = steer(&b, "/v1/calls", key, body).await;
+    assert_eq!((again.status, again.json()["id"].as_str()), (200, Some(id.as_str())));
+    assert_eq!(steer(&b, "/v1/calls", key, r#"{"to":"sip:ann@192.0.2.9"}"#).await.status, 422);
+    assert!(b.noted.0.lock().unwrap().is_empty(), "nobody was called twice");
+    assert_ne!(steer(&b, "/v1/calls", "", body).await.json()["id"], id);
+    for wrong in [
+        "{}",
+        r#"{"to":"nonsense"}"#,
+        r#"{"to":"sip:a@b","app":"echo","agent":"grace"}"#,
+        r#"{"to":"sip:a@b","headers":{"Via":"x"}}"#,
+        r#"{"to":"sip:a@b","headers":{"X-A":"a\r\nVia: x"}}"#,
+        r#"{"to":"sip:a@b","timeout_s":1000}"#,
+    ] {
+        assert_eq!(steer(&b, "/v1/calls", "", wrong).await.status, 422, "{wrong}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_events_of_one_call_are_replayed_and_end_with_it() {
+    let b = start().await;
+    for id in ["call_a1", "call_b2"] {
+        let ended = CallRecord {
+            answered: Some(Wallclock(2)),
+            ended: Some(Wallclock(3)),
+            ended_by: Some("agent_hung_up".into()),
+            cause: Some(16),
+            ..CallRecord::begun(id, Direction::Inbound, Wallclock(1))
+        };
+        b.store.calls().record(ended).await.unwrap();
+    }
+    let events = get(b.address, "/v1/calls/call_b2/events?after=0").await;
+    assert!(events.head.contains("text/event-stream"));
+    let kinds: Vec<_> = events.body.lines().filter_map(|l| l.strip_prefix("event: ")).collect();
+    assert_eq!(kinds, ["call.started", "call.answered", "call.ended"]);
+    assert!(!events.body.contains("call_a1") && events.body.contains("\"cause\":16"), "{}", events.body);
+    let last = events.body.lines().rev().find_map(|l| l.strip_prefix("id: ")).unwrap().to_owned();
+    let before_last: u64 = last.parse::<u64>().unwrap() - 1;
+    let request = format!(
+        "GET /v1/calls/call_b2/events HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nLast-Event-ID: {before_last}\r\n\r\n",
+        b.address
+    );
+    let rest = send(b.address, request).await;
+    assert_eq!(rest.body.matches("event: ").count(), 1, "{}", rest.body);
+    assert_eq!(get(b.address, "/v1/calls/call_none/events").await.status, 404);
 }

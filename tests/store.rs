@@ -3,8 +3,8 @@
 use callwright::bus::Bus;
 use callwright::pipeline::manifest::{BuildManifest, BuildType, CreatedFrom};
 use callwright::store::{
-    Advance, CallBackRequest, CallRecord, Conversation, Direction, EventKind, KeptFor, OpenOptions, Speaker, Store,
-    StoreError, Submitted, Turn,
+    Advance, CallBackRequest, CallRecord, Conversation, Direction, EventKind, KeptBinding, KeptFor, OpenOptions,
+    Speaker, Store, StoreError, Submitted, Turn,
 };
 use callwright::time::Wallclock;
 use proptest::prelude::*;
@@ -41,10 +41,7 @@ fn call(id: &str) -> CallRecord {
         conversation_id: None,
         started: Wallclock(1000),
         answered: None,
-        ended: None,
-        ended_by: None,
-        reason: None,
-        media: None,
+        ..CallRecord::begun("", Direction::Inbound, Wallclock(0))
     }
 }
 
@@ -417,4 +414,38 @@ fn a_cut_conversation_is_found_by_its_caller_for_a_while_and_no_earlier_one_over
     assert_eq!(store.kept().find("493012345", "grace", Wallclock(0)).unwrap().as_deref(), Some("second"));
     store.kept().keep(whose(2_000), None, Wallclock(2_400)).wait().unwrap();
     assert_eq!(store.kept().find("493012345", "grace", Wallclock(0)).unwrap(), None);
+}
+
+#[tokio::test]
+async fn where_telephones_are_reached_is_replaced_together_and_expires() {
+    let dir = tempfile::tempdir().unwrap();
+    let binding = |extension: &str, contact: &str, until: u64| KeptBinding {
+        extension: extension.to_owned(),
+        contact: contact.to_owned(),
+        transport: "udp".to_owned(),
+        address: "192.0.2.9:40000".parse().unwrap(),
+        path: vec!["<sip:edge1;lr>".to_owned(), "<sip:edge2;lr>".to_owned()],
+        instance: Some("<urn:uuid:1>".to_owned()),
+        call_id: "c".to_owned(),
+        sequence: 7,
+        q: 900,
+        user_agent: "Desk".to_owned(),
+        until: Wallclock(until),
+    };
+    {
+        let store = Store::open(dir.path()).unwrap();
+        let both = vec![binding("200", "sip:200@a", 2000), binding("200", "sip:200@b", 3000)];
+        store.bindings().replace("200".to_owned(), both, Wallclock(1000)).await.unwrap();
+        store
+            .bindings()
+            .replace("201".to_owned(), vec![binding("201", "sip:201@a", 2500)], Wallclock(1000))
+            .await
+            .unwrap();
+    }
+    let store = Store::open(dir.path()).unwrap();
+    assert_eq!(store.bindings().live(Wallclock(1500)).unwrap().len(), 3, "a restart later");
+    let live = store.bindings().live(Wallclock(2600)).unwrap();
+    assert_eq!(live, [binding("200", "sip:200@b", 3000)], "what has expired is not given out");
+    store.bindings().replace("200".to_owned(), vec![], Wallclock(1500)).await.unwrap();
+    assert_eq!(store.bindings().live(Wallclock(1500)).unwrap(), [binding("201", "sip:201@a", 2500)]);
 }

@@ -5,7 +5,9 @@
 
 mod ears;
 
-use callwright::api::{AppState, HealthSnapshot, LiveCalls, Server};
+mod steered;
+
+use callwright::api::{Access, AppState, HealthSnapshot, LiveCalls, Server};
 use callwright::bus::Bus;
 use callwright::call::registry::NotPaused;
 use callwright::id::CallId;
@@ -63,7 +65,11 @@ async fn start(assets: Assets) -> Option<Service> {
     let pause = |_: &str, _: bool| -> BoxFuture<'static, Result<(), NotPaused>> {
         Box::pin(std::future::ready(Err(NotPaused::NoCall)))
     };
-    let live_calls = LiveCalls { list: Arc::new(Vec::new), pause_recording: Arc::new(pause) };
+    let live_calls = LiveCalls {
+        list: Arc::new(Vec::new),
+        pause_recording: Arc::new(pause),
+        control: Arc::<steered::Noted>::default(),
+    };
     let metrics = metric::install().unwrap();
     let rendered = metrics.clone();
     let next = AtomicU64::new(1);
@@ -77,7 +83,7 @@ async fn start(assets: Assets) -> Option<Service> {
         live_calls,
         dir.path().to_owned(),
     );
-    let server = Server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let server = Server::bind("127.0.0.1:0".parse().unwrap(), &Access::open()).await.unwrap();
     let address = server.address();
     let (stop, stopped) = oneshot::channel::<()>();
     tokio::spawn(server.serve(state.hearing(Arc::new(hear)), async move { drop(stopped.await) }));

@@ -33,12 +33,18 @@ pub(super) async fn list(
 
 /// The record, with what is known of its recording (`null`: it was not recorded).
 pub(super) async fn one(State(state): State<AppState>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+    let live = (state.live_calls.list)().into_iter().find(|live| live.id == id);
     let found = read(move || {
         let Some(call) = state.store.calls().get(&id)? else { return Ok(None) };
         Ok(Some((call, state.store.recordings().get(&id)?)))
     });
-    let (call, recording) = found.await?.ok_or_else(|| Problem::not_found("there is no such call"))?;
-    let mut shown = json!(call);
-    shown["recording"] = json!(recording);
+    let (mut shown, recording) = match (found.await?, &live) {
+        (Some((call, recording)), _) => (json!(call), json!(recording)),
+        // So new that its record has not been written.
+        (None, Some(live)) => (json!(live), Value::Null),
+        (None, None) => return Err(Problem::not_found("there is no such call")),
+    };
+    shown["state"] = json!(live.map_or_else(|| "ended".to_owned(), |live| live.state));
+    shown["recording"] = recording;
     Ok(Json(shown))
 }

@@ -1,12 +1,12 @@
-//! `/v1/events`: everything that happens, as server-sent events. Replays from `Last-Event-ID` (or `?after=`), then goes on live;
+//! `/v1/events`: everything that happens, as server-sent events; `/v1/calls/{id}/events`: what happens on one call. Replays from `Last-Event-ID` (or `?after=`), then goes on live;
 //! without either it begins with what happens next.
 
 use super::problem::{Problem, read};
 use super::state::AppState;
-use crate::bus::Subscription;
+use crate::bus::{EventKind, Subscription};
 use crate::limits::EVENT_STREAMS_MAX;
 use crate::telemetry::metric;
-use axum::extract::{Query, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream::{self, Stream};
@@ -28,6 +28,30 @@ pub(super) async fn stream(
     Query(start): Query<Start>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    follow(state, start, headers, None).await
+}
+
+/// The call's own events and those of the conversation on it. Ends with the call.
+pub(super) async fn of_call(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    Query(start): Query<Start>,
+    headers: HeaderMap,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let (store, call) = (state.store.clone(), id.clone());
+    let known = read(move || store.calls().get(&call)).await?.is_some();
+    if !known && !(state.live_calls.list)().iter().any(|live| live.id == id) {
+        return Err(Problem::not_found("there is no such call"));
+    }
+    follow(state, start, headers, Some(id)).await
+}
+
+async fn follow(
+    state: AppState,
+    start: Start,
+    headers: HeaderMap,
+    call: Option<String>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let last = headers.get("last-event-id").and_then(|v| v.to_str().ok()).map(str::to_owned).or(start.after);
     let after = match last {
         None => None,
@@ -37,19 +61,32 @@ pub(super) async fn stream(
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("{EVENT_STREAMS_MAX} clients follow the events already"))
     })?;
     let open = Open::new(Arc::clone(&state.streams), permit);
-    let follower = (state.bus.subscribe(after), open);
-    let events = stream::unfold(follower, |(mut subscription, open): (Subscription, Open)| async move {
-        let event = match subscription.next().await {
-            Ok(event) => event,
-            Err(error) => {
-                tracing::debug!(%error, "an event stream ended");
-                return None;
+    // A conversation has the number of its call.
+    let conversation = call.as_ref().map(|id| id.replacen("call_", "conv_", 1));
+    let subjects: Option<Vec<String>> = call.map(|id| conversation.into_iter().chain([id]).collect());
+    let follower = Some((state.bus.subscribe(after), open));
+    let events = stream::unfold(follower, move |follower: Option<(Subscription, Open)>| {
+        let subjects = subjects.clone();
+        async move {
+            let (mut subscription, open) = follower?;
+            loop {
+                let event = match subscription.next().await {
+                    Ok(event) => event,
+                    Err(error) => {
+                        tracing::debug!(%error, "an event stream ended");
+                        return None;
+                    }
+                };
+                if subjects.as_ref().is_some_and(|subjects| !subjects.contains(&event.subject)) {
+                    continue;
+                }
+                let over = subjects.is_some() && event.kind == EventKind::CallEnded.name();
+                // An envelope of text and numbers always serialises; an empty message would only be passed over.
+                let data = serde_json::to_string(&*event).unwrap_or_default();
+                let message = Event::default().id(event.seq.to_string()).event(event.kind.clone()).data(data);
+                return Some((Ok(message), (!over).then_some((subscription, open))));
             }
-        };
-        // An envelope of text and numbers always serialises; an empty message would only be passed over.
-        let data = serde_json::to_string(&*event).unwrap_or_default();
-        let message = Event::default().id(event.seq.to_string()).event(event.kind.clone()).data(data);
-        Some((Ok(message), (subscription, open)))
+        }
     });
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
 }

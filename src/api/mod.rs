@@ -1,25 +1,35 @@
-//! The control API: HTTP on loopback, one file per resource, the route table in [`routes`].
+//! The control API: HTTP, one file per resource, the route table in [`routes`]; who may use it is [`access`]'s matter.
 //!
 //! Owning thread: tokio tasks; whatever reads the disk does so on blocking threads. Errors are RFC 9457 problems. The page at
 //! `/` shows calls, the talk as it happens, builds and apps.
-//! Deliberately absent: tokens and TLS (so no address but loopback is served), the console proper.
+//! Deliberately absent: TLS, users, the console proper.
 
+mod access;
 mod apps;
 mod builds;
 mod calls;
 mod conversations;
 mod events;
 mod health;
+mod ladder;
+mod messages;
 mod metrics;
+mod openapi;
 mod page;
 mod problem;
 mod recordings;
+mod reload;
 mod routes;
 mod server;
 mod state;
+mod steer;
 mod stream;
+mod trunks;
 
+pub use access::Access;
 pub use health::{Engine, HealthSnapshot, Subsystem};
 pub use routes::{ROUTES, Route, router};
 pub use server::{ApiError, Server};
-pub use state::{AppState, LiveCall, LiveCalls, OpenStream, PauseRecording};
+pub use state::{
+    AppState, CallControl, LiveCall, LiveCalls, OpenStream, PauseRecording, Reload, TrunkShown, TrunkStates,
+};

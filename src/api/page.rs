@@ -1,10 +1,12 @@
 //! The page at `/` and the API's description; files next to this one, embedded.
 
+use super::openapi;
 use axum::http::{HeaderName, header};
 use axum::response::IntoResponse;
+use std::sync::LazyLock;
 
-/// `/openapi.json`.
-pub(super) const OPENAPI: &str = include_str!("openapi.json");
+/// `/openapi.json`, made once.
+static OPENAPI: LazyLock<String> = LazyLock::new(|| openapi::document().to_string());
 
 /// Everything from here, nothing inline, no frames: transcripts are callers' words.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; \
@@ -32,6 +34,6 @@ pub(super) async fn js() -> impl IntoResponse {
     file("text/javascript; charset=utf-8", include_str!("page/page.js"))
 }
 
-pub(super) async fn openapi() -> impl IntoResponse {
-    file("application/json", OPENAPI)
+pub(super) async fn description() -> impl IntoResponse {
+    file("application/json", OPENAPI.as_str())
 }

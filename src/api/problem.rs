@@ -27,6 +27,10 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, what)
     }
 
+    pub(super) const fn status(&self) -> StatusCode {
+        self.status
+    }
+
     pub(super) fn of_kind(mut self, kind: &'static str) -> Self {
         self.kind = kind;
         self

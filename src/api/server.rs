@@ -1,5 +1,6 @@
-//! Serves the API. Invariant: no address but loopback, until there are tokens.
+//! Serves the API. Invariant: no address but loopback is served without a token.
 
+use super::access::Access;
 use super::routes::router;
 use super::state::AppState;
 use std::future::Future;
@@ -17,7 +18,9 @@ const DRAIN: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     /// The address is for others too, and there is nothing that tells friend from foe.
-    #[error("[http] listen = {0} would open the control API to the network without a token; use 127.0.0.1 or ::1")]
+    #[error(
+        "[http] listen = {0} would open the control API to the network without a token; write token_file, or use 127.0.0.1 or ::1"
+    )]
     NotLoopback(SocketAddr),
     /// The system refused.
     #[error("the control API cannot listen on {address} ({what}); is another callwright running there?")]
@@ -40,9 +43,9 @@ impl Server {
     /// Opens the listener.
     ///
     /// # Errors
-    /// The address is not loopback, or is taken.
-    pub async fn bind(address: SocketAddr) -> Result<Self, ApiError> {
-        if !address.ip().is_loopback() {
+    /// The address is not loopback and `access` needs no token, or it is taken.
+    pub async fn bind(address: SocketAddr, access: &Access) -> Result<Self, ApiError> {
+        if !address.ip().is_loopback() && !access.is_guarded() {
             return Err(ApiError::NotLoopback(address));
         }
         let refused = |what| ApiError::Listen { address, what };
@@ -60,7 +63,8 @@ impl Server {
     /// Serves until `shutdown` resolves, then finishes the requests under way.
     pub async fn serve(self, state: AppState, shutdown: impl Future<Output = ()> + Send + 'static) {
         let (tell, told) = oneshot::channel();
-        let serving = axum::serve(self.listener, router(state)).with_graceful_shutdown(async move {
+        let service = router(state).into_make_service_with_connect_info::<SocketAddr>();
+        let serving = axum::serve(self.listener, service).with_graceful_shutdown(async move {
             shutdown.await;
             // The other side waits below for as long as this runs.
             let _ = tell.send(());

@@ -3,28 +3,41 @@
 //! One tokio task per call, from the INVITE to the written record. Invariants: every offered call is accepted or
 //! refused; whatever was taken (port, media session, speech lane, seat in the registry) is given back on every path out,
 //! a panic included; no call outlasts `limits::CALL_MAX`; the record is written once more at the end, with class and reason. Deliberately absent: decisions about the
-//! conversation (`machine`), SIP messages (`sip::agent`), audio (`media`, `speech`).
+//! conversation (`machine`), SIP messages (`sip::agent`), audio (`media`, `speech`). What is ordered from outside is in `orders`,
+//! the wait for an answer by hand in `offered`, the way from an INVITE to who answers it in `routing`; calls that we place begin in `outgoing`.
 
-use super::bridge;
-use super::exchange::{CallAction, CallInput, Mark};
+mod group;
+mod offered;
+mod orders;
+mod relay;
+mod routing;
+
+use self::relay::{duck, flush, measure, speech_input};
+use super::caps::{Caps, Channel};
+use super::exchange::{CallAction, CallInput};
 use super::lease::Ports;
 use super::media_leg::{MediaLeg, NoMedia, Offered};
+use super::message::{self, MessageTaker};
+use super::operator::Operator;
 use super::player::{Player, Seat, Source};
 use super::record::{CallEnd, EndClass};
 use super::recording;
 use super::registry::{CallEvent, Registry};
+use super::room::Rooms;
+use super::steer::Ordered;
 use super::talk::{Answer, Talk};
-use crate::config::{App, Config};
-use crate::conversation::Failure;
+use super::trunks::Trunks;
+use crate::config::{App, Config, Current};
 use crate::id::{CallId, Generation};
 use crate::limits::CALL_MAX;
 use crate::media::recorder::Recorder;
-use crate::media::{CloseCause, MediaCommand, MediaEvent, MediaPlane, SessionStats};
+use crate::media::{CloseCause, MediaCommand, MediaEvent, MediaPlane, SessionStats, SpeechEnds};
 use crate::os::clock;
 use crate::pipeline::Pipeline;
 use crate::sip::agent::{AgentError, EndedBy, LegId, SipEvent};
+use crate::sip::peer::Peer;
 use crate::sip::transport::{SipError, SipHandle};
-use crate::speech::{Part, SpeechEvent, SpeechLane, SpeechPlane};
+use crate::speech::{SpeechLane, SpeechPlane};
 use crate::store::{CallRecord, Commit, Conversation, Direction, Store};
 use crate::telemetry::marks::Marks;
 use crate::telemetry::metric;
@@ -44,16 +57,22 @@ const RETRY_AFTER_S: &str = "5";
 /// The planes that every call works with.
 #[derive(Debug)]
 pub struct Planes {
-    /// Configuration.
-    pub config: Config,
+    /// Configuration; [`Planes::config`] is what is in force.
+    pub settings: Current,
     /// Signalling.
     pub sip: SipHandle,
+    /// Trunks and extensions.
+    pub trunks: Arc<Trunks>,
+    /// What of the trunks is in use.
+    pub caps: Caps,
     /// Ears and mouth. Dropped before the media plane, whose bells it listens to.
     pub speech: SpeechPlane,
     /// Audio on the wire.
     pub media: MediaPlane,
     /// Tones and files for callers.
     pub player: Player,
+    /// Where calls hear each other.
+    pub rooms: Rooms,
     /// RTP ports.
     pub ports: Ports,
     /// Writes calls to files; `None` when none is to be recorded and none was.
@@ -66,6 +85,19 @@ pub struct Planes {
     pub marks: Arc<Marks>,
     /// Calls of this moment.
     pub registry: Registry,
+}
+
+impl Planes {
+    /// What is in force now; a call that looks twice may see two.
+    #[must_use]
+    pub fn config(&self) -> Arc<Config> {
+        self.settings.get()
+    }
+
+    /// The agent whose voice speaks where nobody talks.
+    pub(super) fn first_agent(&self) -> String {
+        self.config().agents.first().map_or_else(String::new, |agent| agent.name.clone())
+    }
 }
 
 /// What the INVITE said.
@@ -83,6 +115,10 @@ pub struct Invitation {
     pub source: SocketAddr,
     /// Max-Forwards.
     pub hops: u8,
+    /// Whose call it is.
+    pub identity: Peer,
+    /// P-, X- and other fields that say more about the caller and the call.
+    pub headers: Vec<(String, String)>,
     /// SDP offer; `None` asks for ours.
     pub offer: Option<Vec<u8>>,
 }
@@ -92,7 +128,7 @@ pub(super) struct Refusal {
     code: u16,
     phrase: &'static str,
     retry: bool,
-    why: String,
+    pub(super) why: String,
 }
 
 impl Refusal {
@@ -108,28 +144,51 @@ impl From<NoMedia> for Refusal {
     }
 }
 
+/// Gives a call's seat back whatever becomes of its task.
+#[derive(Debug)]
+pub struct Admitted {
+    /// Where it sits.
+    pub planes: Arc<Planes>,
+    /// The call.
+    pub call: CallId,
+    /// What it takes of its trunk.
+    pub channel: Option<Channel>,
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        self.planes.registry.release(self.call);
+    }
+}
+
 /// Runs one call to its end.
 pub async fn run(planes: Arc<Planes>, call: CallId, invitation: Invitation, mailbox: mpsc::Receiver<CallEvent>) {
-    let started = clock::wall();
     let mut record = CallRecord {
-        id: call.to_string(),
-        direction: Direction::Inbound,
         caller: invitation.from.clone(),
         callee: invitation.number.clone(),
         source: invitation.source.to_string(),
-        app: String::new(),
-        conversation_id: None,
-        started,
-        answered: None,
-        ended: None,
-        ended_by: None,
-        reason: None,
-        media: None,
+        trunk: invitation.identity.trunk().map(ToString::to_string),
+        details: Some(details(&invitation)),
+        ..CallRecord::begun(call.to_string(), Direction::Inbound, clock::wall())
     };
     info!(%call, from = %invitation.from, number = %invitation.number, sip_call_id = %invitation.sip_call_id, "call offered");
-    // One panic ends one call, and properly: the caller is told, the session closed, the record written.
-    let lived = AssertUnwindSafe(live(&planes, call, &invitation, mailbox, &mut record)).catch_unwind().await;
-    let end = match lived {
+    let end = survive(&planes, call, routing::live(&planes, call, &invitation, mailbox, &mut record)).await;
+    conclude(&planes, call, record, end);
+}
+
+/// What the record keeps of an INVITE besides.
+fn details(invitation: &Invitation) -> serde_json::Value {
+    let mut details = serde_json::json!({"sip_call_ids": [invitation.sip_call_id]});
+    if !invitation.headers.is_empty() {
+        let fields = invitation.headers.iter().map(|(name, value)| serde_json::json!({"name": name, "value": value}));
+        details["headers"] = fields.collect();
+    }
+    details
+}
+
+/// One panic ends one call, and properly: the caller is told, the session closed, the record written.
+pub(super) async fn survive(planes: &Planes, call: CallId, life: impl Future<Output = CallEnd>) -> CallEnd {
+    match AssertUnwindSafe(life).catch_unwind().await {
         Ok(end) => end,
         Err(_) => {
             tracing::error!(%call, "the call made us fail; it is ended. Please report this with the lines above");
@@ -144,19 +203,25 @@ pub async fn run(planes: Arc<Planes>, call: CallId, invitation: Invitation, mail
             }
             CallEnd::new(EndClass::Failed, "a fault of ours, see the log")
         }
-    };
+    }
+}
+
+/// Writes the record of a call that is over, and gives its seat back.
+pub(super) fn conclude(planes: &Planes, call: CallId, mut record: CallRecord, end: CallEnd) {
     record.ended = Some(clock::wall());
     record.ended_by = Some(end.class.name().to_owned());
-    record.reason = Some(end.reason.clone());
-    metric::call_ended(end.class.name());
+    record.cause = Some(end.q850());
+    record.sip_code = end.sip_code;
     info!(%call, class = %end.class, reason = %end.reason, "call ended");
+    record.reason = Some(end.reason);
+    metric::call_ended(end.class.name());
     // Queued before the call counts as gone: whoever waits for the last call may then close the store.
     keep(planes.store.calls().record(record), "the call's record");
     planes.registry.release(call);
 }
 
 /// What the caller is to be played, read from the disk if need be; `None` where the app is no player.
-async fn playable(planes: &Planes, app: &App) -> Result<Option<Source>, Refusal> {
+pub(super) async fn playable(planes: &Planes, app: &App) -> Result<Option<Source>, Refusal> {
     match app {
         App::Tone(signal) => Ok(Some(Source::Tone(*signal))),
         App::Play(file) => {
@@ -167,39 +232,17 @@ async fn playable(planes: &Planes, app: &App) -> Result<Option<Source>, Refusal>
                 Err(why) => Err(Refusal::new(480, "Temporarily Unavailable", why)),
             }
         }
-        App::Echo | App::Agent(_) | App::Bridge(_) => Ok(None),
+        App::Echo | App::Agent(_) | App::Bridge(_) | App::Manual | App::Message(_) | App::Group(_) => Ok(None),
     }
 }
 
-async fn live(
-    planes: &Arc<Planes>,
-    call: CallId,
-    invitation: &Invitation,
-    mailbox: mpsc::Receiver<CallEvent>,
-    record: &mut CallRecord,
-) -> CallEnd {
-    let outcome = match planes.config.route(&invitation.number).cloned() {
-        None => Err(Refusal::new(404, "Not Found", format!("no route for {:?}", invitation.number))),
-        Some(app) => {
-            record.app = app.to_string();
-            keep(planes.store.calls().record(record.clone()), "the call's record");
-            match &app {
-                App::Bridge(target) => bridge::serve(planes, call, invitation, target, mailbox, record).await,
-                _ => match Actor::answer(Arc::clone(planes), call, invitation, &app, mailbox, record).await {
-                    Ok(actor) => Ok(actor.serve(record).await),
-                    Err(refusal) => Err(refusal),
-                },
-            }
-        }
-    };
-    match outcome {
-        Ok(end) => end,
-        Err(refusal) => {
-            warn!(%call, code = refusal.code, why = %refusal.why, "call refused");
-            let extra: &[(&str, &str)] = if refusal.retry { &[("Retry-After", RETRY_AFTER_S)] } else { &[] };
-            told(planes.sip.reject(invitation.leg, refusal.code, refusal.phrase, extra).await);
-            CallEnd::new(EndClass::Refused, format!("{} {}: {}", refusal.code, refusal.phrase, refusal.why))
-        }
+/// Writes down under which Call-ID the messages of another leg of the call are found.
+pub(super) async fn note_leg(planes: &Planes, leg: LegId, record: &mut CallRecord) {
+    let Ok(Some(id)) = planes.sip.with(move |agent, _| agent.call_id(leg)).await else { return };
+    let details = record.details.get_or_insert_with(|| serde_json::json!({}));
+    match details.get_mut("sip_call_ids").and_then(serde_json::Value::as_array_mut) {
+        Some(ids) => ids.push(id.into()),
+        None => details["sip_call_ids"] = serde_json::json!([id]),
     }
 }
 
@@ -220,84 +263,215 @@ pub(super) fn told(outcome: Result<(), SipError>) {
     }
 }
 
-struct Actor {
+/// Who speaks to the other side and hears it.
+#[derive(Default)]
+pub(super) struct Voices {
+    talk: Option<Talk>,
+    /// What is said by order, where nobody talks.
+    operator: Option<Operator>,
+    /// What the caller is played, where nobody talks.
+    seat: Option<Seat>,
+    /// Takes a message after this greeting.
+    taker: Option<(String, MessageTaker)>,
+}
+
+impl Voices {
+    /// Gives the rings to whom the app says. `peer`: the other side, as written. Error: for the log and the record.
+    pub(super) fn begin(
+        planes: &Planes,
+        call: CallId,
+        (app, source): (&App, Option<Source>),
+        peer: &str,
+        recorded: bool,
+        ends: Option<SpeechEnds>,
+    ) -> Result<Self, String> {
+        let mut voices = Self::default();
+        match (app, source, ends) {
+            (App::Agent(name), _, Some(ends)) => {
+                voices.talk = Some(Talk::begin(planes, call, name, peer, recorded, ends)?);
+            }
+            (App::Manual | App::Message(_), _, Some(ends)) => {
+                let agent = planes.first_agent();
+                voices.operator = Some(Operator::begin(planes, call, &agent, ends, Generation(0))?);
+                if let App::Message(greeting) = app {
+                    let greeting = greeting.clone().unwrap_or_else(|| message::GREETING.to_owned());
+                    voices.taker = Some((greeting, MessageTaker::default()));
+                }
+            }
+            (_, Some(source), Some(ends)) => {
+                voices.seat = Some(planes.player.seat(call, source, ends).map_err(|e| e.to_string())?);
+            }
+            _ => {}
+        }
+        Ok(voices)
+    }
+}
+
+/// Nothing is recorded before the other side has agreed, where it is to be asked.
+fn mind_consent(planes: &Planes, app: &App, media: &mut MediaLeg) {
+    if matches!(app, App::Agent(name) if planes.config().asks_consent(name)) {
+        media.consent_to_recording(false);
+    }
+}
+
+/// Everything that a call needs to be answered with.
+struct Prepared {
+    media: MediaLeg,
+    voices: Voices,
+    sdp: Vec<u8>,
+}
+
+impl Prepared {
+    /// Takes it. Error: the call cannot be answered by this app.
+    async fn of(
+        planes: &Planes,
+        call: CallId,
+        invitation: &Invitation,
+        app: &App,
+        record: bool,
+    ) -> Result<Self, Refusal> {
+        let unavailable = |why: String| Refusal::new(503, "Service Unavailable", why);
+        let source = playable(planes, app).await?;
+        // A message is to be heard again.
+        let recording = recording::begin(planes, call, record || matches!(app, App::Message(_)));
+        let offered = Offered { offer: invitation.offer.as_deref(), source: invitation.source };
+        let (mut media, ends, sdp) = MediaLeg::open(planes, call, app, offered, recording).map_err(Refusal::from)?;
+        let recorded = media.is_recorded();
+        let voices =
+            Voices::begin(planes, call, (app, source), &invitation.from, recorded, ends).map_err(unavailable)?;
+        mind_consent(planes, app, &mut media);
+        media.start(planes).map_err(unavailable)?;
+        Ok(Self { media, voices, sdp })
+    }
+}
+
+/// One call that has been answered, or is about to be.
+pub(super) struct Actor {
     planes: Arc<Planes>,
     call: CallId,
     leg: LegId,
     media: MediaLeg,
-    talk: Option<Talk>,
-    /// What the caller is played, where nobody talks.
-    seat: Option<Seat>,
+    voices: Voices,
+    /// The room that it is in.
+    stay: Option<orders::Stay>,
     mailbox: mpsc::Receiver<CallEvent>,
     end: Option<CallEnd>,
     /// The dialog is over or its end has been sent.
     signalled: bool,
+    /// We have called.
+    outgoing: bool,
+    /// We hold the other side.
+    holds: bool,
+    /// Orders that the other side has to answer.
+    waiting: Vec<(orders::Wait, Ordered)>,
+    /// Events told of the call so far.
+    events: u32,
+    /// Utterances that were ordered of a talking agent's call.
+    ordered: u32,
     /// No call lasts longer.
     latest_end: tokio::time::Instant,
 }
 
 impl Actor {
-    /// Takes everything that the call needs, then sends 200.
+    /// Sends 200 with what was prepared.
     async fn answer(
-        planes: Arc<Planes>,
+        planes: &Arc<Planes>,
         call: CallId,
-        invitation: &Invitation,
-        app: &App,
+        leg: LegId,
+        prepared: Prepared,
         mailbox: mpsc::Receiver<CallEvent>,
         record: &mut CallRecord,
-    ) -> Result<Self, Refusal> {
-        let source = playable(&planes, app).await?;
-        let recording = recording::begin(&planes, call, &invitation.number);
-        let offered = Offered { offer: invitation.offer.as_deref(), source: invitation.source };
-        let (mut media, ends, sdp) = MediaLeg::open(&planes, call, app, offered, recording).map_err(Refusal::from)?;
-        let unavailable = |why: String| Refusal::new(503, "Service Unavailable", why);
-        let (mut talk, mut seat) = (None, None);
-        match (app, source, ends) {
-            (App::Agent(name), _, Some(ends)) => {
-                let recorded = media.is_recorded();
-                talk = Some(Talk::begin(&planes, call, name, &invitation.from, recorded, ends).map_err(unavailable)?);
-                if planes.config.asks_consent(name) {
-                    media.consent_to_recording(false);
-                }
-            }
-            (_, Some(source), Some(ends)) => {
-                seat = Some(planes.player.seat(call, source, ends).map_err(|e| unavailable(e.to_string()))?);
-            }
-            _ => {}
-        }
-        let latest_end = tokio::time::Instant::now() + CALL_MAX;
-        if let Some(talk) = talk.as_ref().filter(|talk| !talk.builds.is_empty()) {
-            talk.catch_up(&planes);
-        }
-        let leg = invitation.leg;
-        let mut actor = Self { planes, call, leg, media, talk, seat, mailbox, end: None, signalled: false, latest_end };
-        actor.media.start(&actor.planes).map_err(|why| Refusal::new(503, "Service Unavailable", why))?;
-        let accepted = actor.planes.sip.accept(actor.leg, sdp).await;
+    ) -> Self {
+        let Prepared { media, voices, sdp } = prepared;
+        let mut actor = Self::new(Arc::clone(planes), call, leg, media, voices, mailbox);
+        let accepted = actor.planes.sip.accept(leg, sdp).await;
         if accepted.is_ok() {
-            actor.media.handle_answer();
-            record.answered = Some(clock::wall());
+            actor.note_answer(record);
         }
         // A caller who gave up meanwhile is in the mailbox already.
         told(accepted);
-        actor.tell_hold();
-        record.conversation_id = actor.talk.as_ref().map(|t| t.conversation.clone());
-        actor.planes.registry.answered(call, &record.app, record.conversation_id.clone());
-        keep(actor.planes.store.calls().record(record.clone()), "the call's record");
-        Ok(actor)
+        actor.begin(record);
+        actor
     }
 
-    async fn serve(mut self, record: &mut CallRecord) -> CallEnd {
+    /// An answered call that we placed. Its session has begun.
+    pub(super) fn placed(
+        planes: Arc<Planes>,
+        call: CallId,
+        (leg, media, voices): (LegId, MediaLeg, Voices),
+        mailbox: mpsc::Receiver<CallEvent>,
+        app: &App,
+        record: &mut CallRecord,
+    ) -> Self {
+        let mut actor = Self::new(planes, call, leg, media, voices, mailbox);
+        actor.outgoing = true;
+        mind_consent(&actor.planes, app, &mut actor.media);
+        actor.note_answer(record);
+        actor.begin(record);
+        // Our ACK has been sent.
+        actor.tell(CallInput::Confirmed);
+        actor.play();
+        actor
+    }
+
+    fn new(
+        planes: Arc<Planes>,
+        call: CallId,
+        leg: LegId,
+        media: MediaLeg,
+        voices: Voices,
+        mailbox: mpsc::Receiver<CallEvent>,
+    ) -> Self {
+        Self {
+            planes,
+            call,
+            leg,
+            media,
+            voices,
+            stay: None,
+            mailbox,
+            end: None,
+            signalled: false,
+            outgoing: false,
+            holds: false,
+            waiting: Vec::new(),
+            events: 0,
+            ordered: 0,
+            latest_end: tokio::time::Instant::now() + CALL_MAX,
+        }
+    }
+
+    fn note_answer(&mut self, record: &mut CallRecord) {
+        self.media.handle_answer();
+        record.answered = Some(clock::wall());
+    }
+
+    /// The call has been answered: everybody is told.
+    fn begin(&mut self, record: &mut CallRecord) {
+        if let Some(talk) = self.voices.talk.as_ref().filter(|talk| !talk.builds.is_empty()) {
+            talk.catch_up(&self.planes);
+        }
+        self.tell_hold();
+        record.conversation_id = self.voices.talk.as_ref().map(|t| t.conversation.clone());
+        self.planes.registry.answered(self.call, &record.app, record.conversation_id.clone());
+        keep(self.planes.store.calls().record(record.clone()), "the call's record");
+    }
+
+    pub(super) async fn serve(mut self, record: &mut CallRecord) -> CallEnd {
         while self.end.is_none() {
             self.step().await;
         }
         self.tell(CallInput::Over);
+        self.write_message(record).await;
         let end = self.end.take().unwrap_or_else(|| CallEnd::new(EndClass::Failed, "ended without a reason"));
         if !self.signalled {
             told(self.planes.sip.hang_up(self.leg, Some(&end.reason)).await);
         }
+        // Who is left in the room hears of it now.
+        self.stay = None;
         record.media = self.close_media().await.map(|stats| media_json(&stats));
         let planes = Arc::clone(&self.planes);
-        if let Some(talk) = &self.talk {
+        if let Some(talk) = &self.voices.talk {
             let conversation = Conversation {
                 id: talk.conversation.clone(),
                 call_id: Some(self.call.to_string()),
@@ -312,13 +486,7 @@ impl Actor {
 
     /// Waits for one thing to happen and deals with it.
     async fn step(&mut self) {
-        let Some(talk) = &mut self.talk else {
-            match tokio::time::timeout_at(self.latest_end, self.mailbox.recv()).await {
-                Ok(event) => self.handle_mail(event).await,
-                Err(_) => self.end = Some(too_long()),
-            }
-            return;
-        };
+        let Some(talk) = &mut self.voices.talk else { return self.step_without_talk().await };
         let due = talk.machine.poll_timeout().map(|at| at.since(clock::monotonic()));
         let input = tokio::select! {
             biased;
@@ -328,6 +496,10 @@ impl Actor {
             }
             () = tokio::time::sleep_until(self.latest_end) => {
                 self.end = Some(too_long());
+                return;
+            }
+            present = orders::present(&mut self.stay) => {
+                self.handle_present(present).await;
                 return;
             }
             Some(event) = talk.speech.recv() => speech_input(self.call, event),
@@ -361,6 +533,26 @@ impl Actor {
         }
     }
 
+    async fn step_without_talk(&mut self) {
+        let taker = self.voices.taker.as_ref().and_then(|(_, taker)| taker.poll_timeout());
+        let pause = self.voices.operator.as_ref().and_then(Operator::poll_timeout);
+        let due = [taker, pause].into_iter().flatten().min().map(|at| at.since(clock::monotonic()));
+        tokio::select! {
+            biased;
+            event = self.mailbox.recv() => self.handle_mail(event).await,
+            () = tokio::time::sleep_until(self.latest_end) => self.end = Some(too_long()),
+            present = orders::present(&mut self.stay) => self.handle_present(present).await,
+            Some(event) = orders::heard(&mut self.voices.operator) => self.handle_heard(event),
+            () = sleep_for(due) => {}
+        }
+        if let Some(operator) = &mut self.voices.operator {
+            operator.handle_timeout(clock::monotonic());
+        }
+        if self.voices.taker.as_ref().is_some_and(|(_, taker)| taker.is_over(clock::monotonic())) {
+            self.end.get_or_insert_with(|| CallEnd::new(EndClass::AgentHungUp, "the message is over"));
+        }
+    }
+
     async fn handle_mail(&mut self, event: Option<CallEvent>) {
         let Some(event) = event else {
             self.end = Some(CallEnd::new(EndClass::Failed, "the call could not keep up with its events"));
@@ -373,12 +565,17 @@ impl Actor {
             CallEvent::PauseRecording { pausing, done } => {
                 let _ = done.send(self.media.pause_recording(pausing));
             }
-            CallEvent::Drain if self.talk.is_some() => self.tell(CallInput::Drain),
+            CallEvent::Order(ordered) => self.handle_order(ordered).await,
+            CallEvent::Drain if self.voices.talk.is_some() => self.tell(CallInput::Drain),
             CallEvent::Drain => self.end = Some(CallEnd::new(EndClass::Drained, "the service is stopping")),
         }
     }
 
     async fn handle_sip(&mut self, event: SipEvent) {
+        if event.leg() != self.leg {
+            // Of somebody who was called before us and did not take the call.
+            return;
+        }
         match event {
             SipEvent::Confirmed { answer, .. } => match self.media.confirm(&self.planes, answer.as_deref()) {
                 Ok(first) => {
@@ -397,6 +594,9 @@ impl Actor {
             SipEvent::Ended { by, reason, .. } => {
                 self.signalled = true;
                 self.end = Some(match by {
+                    EndedBy::Remote if self.outgoing => {
+                        CallEnd::new(EndClass::CalleeHungUp, reason.unwrap_or_else(|| "BYE".to_owned()))
+                    }
                     EndedBy::Remote => CallEnd::new(EndClass::CallerHungUp, reason.unwrap_or_else(|| "BYE".to_owned())),
                     EndedBy::Local => CallEnd::new(EndClass::AgentHungUp, reason.unwrap_or_default()),
                     EndedBy::Timeout | EndedBy::TransportError => CallEnd::new(
@@ -414,31 +614,32 @@ impl Actor {
                 // The session goes on as it was (RFC 3261 section 14.2).
                 Err(_) => told(self.planes.sip.reject(self.leg, 488, "Not Acceptable Here", &[]).await),
             },
-            SipEvent::InfoDigit { digit, .. } => self.tell(CallInput::Digit(digit, self.media.audio_time())),
-            SipEvent::Reinvited { answer, .. } if !answer.is_empty() => {
-                self.media.take_answer(&self.planes, &answer);
-                self.tell_hold();
+            SipEvent::InfoDigit { digit, .. } => {
+                self.tell_digit(digit);
+                self.tell(CallInput::Digit(digit, self.media.audio_time()));
             }
+            SipEvent::Reinvited { answer, .. } => self.handle_reinvited(Some(&answer), 200),
+            SipEvent::ReinviteRefused { code, .. } => self.handle_reinvited(None, code),
+            SipEvent::ReferProgress { code, over, .. } => self.handle_refer_progress(code, over),
             // Nobody here calls on others' behalf.
             SipEvent::Refer { leg, .. } => told(self.planes.sip.refuse_refer(leg, 603).await),
-            SipEvent::Incoming { .. }
-            | SipEvent::EarlyAnswer { .. }
-            | SipEvent::Progress { .. }
-            | SipEvent::Accepted { .. }
-            | SipEvent::Refused { .. }
-            | SipEvent::Reinvited { .. }
-            | SipEvent::ReinviteOffered { .. }
-            | SipEvent::ReinviteRefused { .. }
-            | SipEvent::ReferProgress { .. } => {}
+            // Of calls that we place, or of no call.
+            _ => {}
         }
     }
 
     fn handle_media(&mut self, event: MediaEvent) {
         let input = match event {
-            MediaEvent::Digit { digit, at, .. } => CallInput::Digit(digit, at),
+            MediaEvent::Digit { digit, at, .. } => {
+                self.tell_digit(digit);
+                CallInput::Digit(digit, at)
+            }
             MediaEvent::FirstAudible { utterance, at, .. } => CallInput::FirstAudible(utterance, at),
             MediaEvent::Ducked { utterance, at, .. } => CallInput::Ducked(utterance, at),
-            MediaEvent::Played { end: true, .. } if self.seat.is_some() => {
+            MediaEvent::Played { utterance, end: true, .. } if self.is_ordered(utterance) => {
+                return self.tell_played(utterance);
+            }
+            MediaEvent::Played { end: true, .. } if self.voices.seat.is_some() => {
                 self.end = Some(CallEnd::new(EndClass::AgentHungUp, "it was played to its end"));
                 return;
             }
@@ -447,7 +648,7 @@ impl Actor {
                 CallInput::Flushed { generation, utterance, samples, last_audible }
             }
             MediaEvent::FirstPacket { .. } => CallInput::FirstPacket,
-            MediaEvent::MediaTimeout { .. } if self.talk.is_some() => CallInput::MediaTimeout,
+            MediaEvent::MediaTimeout { .. } if self.voices.talk.is_some() => CallInput::MediaTimeout,
             MediaEvent::MediaTimeout { .. } => {
                 self.end = Some(CallEnd::new(EndClass::MediaTimeout, "no audio from the caller for 60 s"));
                 return;
@@ -477,7 +678,8 @@ impl Actor {
 
     /// The caller is there to hear it.
     fn play(&mut self) {
-        if let Some(Err(full)) = self.seat.as_mut().map(Seat::begin) {
+        self.ask_for_message();
+        if let Some(Err(full)) = self.voices.seat.as_mut().map(Seat::begin) {
             self.end = Some(CallEnd::new(EndClass::Failed, full.to_string()));
         }
     }
@@ -489,21 +691,28 @@ impl Actor {
 
     /// Tells the machine and does what it wants.
     fn tell(&mut self, input: CallInput) {
-        let Some(talk) = &mut self.talk else { return };
+        let Some(talk) = &mut self.voices.talk else { return };
         talk.machine.handle(clock::monotonic(), input);
         while let Some(action) = talk.machine.poll_action() {
+            let lane = talk.lane.as_ref();
+            // Without a lane the caller is with somebody else, and the machine says nothing.
+            let with = |work: &dyn Fn(&SpeechLane)| lane.into_iter().for_each(work);
             match action {
-                CallAction::Listen(expectation) => talk.lane.listen(expectation),
-                CallAction::Finalize => talk.lane.finalize(),
-                CallAction::Forget => talk.lane.forget(),
-                CallAction::Speak { utterance, generation, text } => talk.lane.speak(utterance, generation, text),
-                CallAction::Fill { utterance, generation, text } => talk.lane.speak_ahead(utterance, generation, text),
+                CallAction::Listen(expectation) => with(&|lane| lane.listen(expectation)),
+                CallAction::Finalize => with(&SpeechLane::finalize),
+                CallAction::Forget => with(&SpeechLane::forget),
+                CallAction::Speak { utterance, generation, text } => {
+                    with(&|lane| lane.speak(utterance, generation, text.clone()));
+                }
+                CallAction::Fill { utterance, generation, text } => {
+                    with(&|lane| lane.speak_ahead(utterance, generation, text.clone()));
+                }
                 CallAction::Record(allowed) => self.media.consent_to_recording(allowed),
                 CallAction::Withhold(withheld) => self.media.withhold_recording(withheld),
                 CallAction::Keep(kept) => talk.keep(&self.planes, kept.as_deref()),
-                CallAction::Prepare(text) => talk.lane.prepare(text),
+                CallAction::Prepare(text) => with(&|lane| lane.prepare(text.clone())),
                 CallAction::Duck(ducked) => duck(&self.planes, self.call, ducked),
-                CallAction::Flush(generation) => flush(&self.planes, self.call, &talk.lane, generation),
+                CallAction::Flush(generation) => flush(&self.planes, self.call, lane, generation),
                 CallAction::Submit(manifest) => talk.submit(&self.planes, *manifest),
                 CallAction::LookUp(subject) => talk.look_up(&self.planes, subject),
                 CallAction::CallBack { number, name } => talk.call_back(&self.planes, number, name),
@@ -516,7 +725,7 @@ impl Actor {
 
     /// A build of this caller has its id: news that came before it are told now.
     fn adopt(&mut self, build: String) {
-        let Some(talk) = &mut self.talk else { return };
+        let Some(talk) = &mut self.voices.talk else { return };
         let ours = talk.handed_over(Some(&build));
         self.tell(CallInput::BuildAccepted(build));
         for update in ours {
@@ -539,61 +748,6 @@ impl Actor {
         warn!(call = %self.call, "the media worker did not give the call back");
         None
     }
-}
-
-fn duck(planes: &Planes, call: CallId, ducked: bool) {
-    if planes.media.send(MediaCommand::Duck { call, ducked }).is_err() {
-        warn!(%call, "the media worker takes no commands; the agent neither falls silent nor goes on");
-    }
-}
-
-fn flush(planes: &Planes, call: CallId, lane: &SpeechLane, generation: Generation) {
-    lane.flush(generation);
-    if planes.media.send(MediaCommand::FlushPlayout { call, generation }).is_err() {
-        warn!(%call, "the media worker takes no commands; the agent talks on");
-    }
-}
-
-fn measure(marks: &Marks, mark: Mark, took: Duration) {
-    match mark {
-        Mark::TurnResponse => &marks.turn_response,
-        Mark::Endpoint => &marks.endpoint,
-        Mark::AsrFinal => &marks.asr_final,
-        Mark::Think => &marks.think,
-        Mark::TtsFirstAudio => &marks.tts_first_audio,
-        Mark::Playout => &marks.playout,
-        Mark::BargeInDuck => &marks.barge_in_duck,
-        Mark::BargeInAside => &marks.barge_in_aside,
-        Mark::BargeInStop => &marks.barge_in_stop,
-        Mark::Greeting => &marks.greeting,
-    }
-    .record(took);
-}
-
-/// `None`: nothing that the conversation could do about it.
-fn speech_input(call: CallId, event: SpeechEvent) -> Option<CallInput> {
-    Some(match event {
-        SpeechEvent::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick, sound } => {
-            CallInput::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick, sound }
-        }
-        SpeechEvent::Partial { text, .. } => CallInput::Partial(text),
-        SpeechEvent::EndOfTurn { at, probability } => CallInput::EndOfTurn { at, probability },
-        SpeechEvent::Final { text, confidence, alternatives, ended, .. } => {
-            CallInput::Final { text, confidence, alternatives, ended }
-        }
-        SpeechEvent::SpeakStarted { utterance, .. } => CallInput::SpeakStarted(utterance),
-        SpeechEvent::Spoken { utterance, words, .. } => CallInput::Spoken { utterance, words },
-        SpeechEvent::Failed { part, what } => {
-            // No reason to hang up: what was not understood is asked again, keys work, and a voice that stays away is
-            // missed by the machine.
-            warn!(%call, part = part.name(), what, "speech failed for this turn");
-            match part {
-                Part::Asr => CallInput::Failed(Failure::Hearing),
-                Part::Vad | Part::Tts | Part::EndOfTurn => return None,
-            }
-        }
-        SpeechEvent::Onset { at, .. } => CallInput::Onset(at),
-    })
 }
 
 fn too_long() -> CallEnd {

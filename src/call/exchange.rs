@@ -100,6 +100,10 @@ pub enum CallInput {
     FirstPacket,
     /// The caller put the call on hold (true) or took it back.
     Held(bool),
+    /// The caller talks to somebody else meanwhile (true), or is back.
+    Away(bool),
+    /// To be said when nobody speaks; somebody outside wants it.
+    Announce(String),
     /// The call ended without the machine's doing.
     Over,
     /// No RTP for a minute.

@@ -190,7 +190,8 @@ impl CallMachine {
                 self.caller_sends = true;
                 self.restart_progress(now);
             }
-            CallInput::Held(held) => self.handle_held(now, held),
+            CallInput::Held(held) => self.handle_phone_held(now, held),
+            CallInput::Away(away) => self.handle_away(now, away),
             CallInput::MediaTimeout => {
                 self.hang_up(CallEnd::new(EndClass::MediaTimeout, "no audio from the caller for 60 s"));
             }
@@ -288,6 +289,7 @@ impl CallMachine {
                 self.dialogue.build_accepted(&build);
             }
             CallInput::Failed(failure) => self.fail(now, failure),
+            CallInput::Announce(line) => self.handle_announcement(now, line),
             CallInput::BuildRefused(reason) => {
                 self.duties.submitting = None;
                 self.refused = Some(reason);
@@ -297,6 +299,7 @@ impl CallMachine {
             CallInput::Confirmed
             | CallInput::FirstPacket
             | CallInput::Held(_)
+            | CallInput::Away(_)
             | CallInput::MediaTimeout
             | CallInput::Drain
             | CallInput::Over => {}
@@ -722,7 +725,7 @@ impl CallMachine {
             if self.is_time_up() {
                 return self.fail(now, Failure::TooLong);
             }
-            if let Some(line) = self.duties.line.take() {
+            if let Some(line) = self.duties.line.take().or_else(|| self.duties.announcements.pop_front()) {
                 return self.say(now, line);
             }
             let reply = if let Some(why) = self.refused.take() {

@@ -89,6 +89,13 @@ pub(super) fn caller(from: &str) -> Option<String> {
     Some(format!("{user}@{}", uri.host.to_ascii_lowercase()))
 }
 
+/// The user part of a From as written; empty where it is withheld or unreadable.
+pub(super) fn user_of(from: &str) -> String {
+    let address = Address::parse(from.as_bytes()).ok();
+    let user = address.and_then(|address| Uri::parse(&address.uri).ok()?.user.map(|user| to_text(&user)));
+    user.filter(|user| !WITHHELD.contains(&user.to_lowercase().as_str())).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -86,6 +86,8 @@ pub struct MediaLeg {
     confirmed: bool,
     /// The peer does not want to hear us now.
     held: bool,
+    /// We hold the peer.
+    holding: bool,
     /// For the session, as long as there is none.
     tap: Option<Tap>,
     recording: Option<Hand>,
@@ -103,7 +105,7 @@ impl MediaLeg {
         offered: Offered<'_>,
         recording: Option<(Tap, Control)>,
     ) -> Result<(Self, Option<SpeechEnds>, Vec<u8>), NoMedia> {
-        let mut leg = Self::reserve(planes, call, offered.source, preference(&planes.config))?;
+        let mut leg = Self::reserve(planes, call, offered.source, preference(&planes.config()))?;
         leg.record(recording);
         let description = leg.answer(offered.offer)?;
         let role = match app {
@@ -174,6 +176,7 @@ impl MediaLeg {
             answer_due: false,
             confirmed: false,
             held: false,
+            holding: false,
             tap: None,
             recording: None,
             stats: None,
@@ -310,9 +313,20 @@ impl MediaLeg {
         self.accept_answer(answer).map_err(|e| e.refusal().2)
     }
 
-    /// Whether the peer has put us on hold.
+    /// Our offer to hold the peer, or to take it back.
+    pub fn offer_hold(&mut self, hold: bool) -> Vec<u8> {
+        self.sdp.offer(if hold { Direction::SendOnly } else { Direction::SendRecv })
+    }
+
+    /// We hold the peer from now on, or have it back: nothing is sent, and nothing that comes is heard.
+    pub fn hold(&mut self, planes: &Planes, hold: bool) {
+        self.holding = hold;
+        self.order(planes, MediaCommand::Hold { call: self.call, held: self.held() });
+    }
+
+    /// Whether either side holds the other.
     pub const fn held(&self) -> bool {
-        self.held
+        self.held || self.holding
     }
 
     /// A re-INVITE: returns the SDP to answer with.
@@ -345,7 +359,7 @@ impl MediaLeg {
                 Err(error) => tracing::error!(%call, %error, "the agreed codec does not open; audio stays as it was"),
             }
         }
-        self.order(planes, MediaCommand::Hold { call, held: self.held });
+        self.order(planes, MediaCommand::Hold { call, held: self.held() });
     }
 
     fn order(&self, planes: &Planes, command: MediaCommand) {
@@ -444,12 +458,12 @@ fn local_address(planes: &Planes, peer: SocketAddr) -> Result<IpAddr, NoMedia> {
     let peer_ip = peer.ip().to_canonical();
     // What is configured is of one family; peers of the other see what the kernel uses towards them.
     let of_family = |address: &IpAddr| address.is_ipv4() == peer_ip.is_ipv4();
-    if let Some(public) = planes.config.sip.public_address.filter(of_family)
+    if let Some(public) = planes.config().sip.public_address.filter(of_family)
         && !peer_ip.is_loopback()
     {
         return Ok(public);
     }
-    if let Some(address) = planes.config.rtp.address.filter(|a| !a.is_unspecified()).filter(of_family) {
+    if let Some(address) = planes.config().rtp.address.filter(|a| !a.is_unspecified()).filter(of_family) {
         return Ok(address);
     }
     local_address_towards(peer_ip).map_err(|e| NoMedia::NoCapacity(format!("no route to {peer}: {e}")))

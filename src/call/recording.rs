@@ -52,9 +52,9 @@ pub fn start(config: &Config, store: &Store, marks: Arc<Marks>) -> io::Result<Op
     Recorder::start(settings, marks, reports(store.clone(), Handle::current())).map(Some)
 }
 
-/// The tap for a call to `number`, if it is to be recorded, and the call's hand on it.
-pub(super) fn begin(planes: &Planes, call: CallId, number: &str) -> Option<(Tap, Control)> {
-    let recorder = planes.recorder.as_ref().filter(|_| planes.config.records(number))?;
+/// The tap for a call, if it is to be recorded (`wanted`, and recording is enabled), and the call's hand on it.
+pub(super) fn begin(planes: &Planes, call: CallId, wanted: bool) -> Option<(Tap, Control)> {
+    let recorder = planes.recorder.as_ref().filter(|_| wanted && planes.config().recording.enabled)?;
     match recorder.open(call, clock::wall()) {
         Ok(taken) => Some(taken),
         Err(why) => {

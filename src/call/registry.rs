@@ -4,14 +4,17 @@
 //! no room the mailbox is closed, upon which the call ends.
 //! Deliberately absent: what calls do (`actor`).
 
+use super::steer::{Heard, Order, OrderError, Ordered, Outcome};
 use crate::id::CallId;
 use crate::limits::{CALL_EVENTS_MAX, CALL_EVENTS_RESERVE};
 use crate::media::MediaEvent;
 use crate::sip::agent::{LegId, SipEvent};
+use crate::store::Direction;
 use crate::telemetry::metric;
 use crate::time::Wallclock;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 /// What reaches a call's actor through its mailbox.
@@ -28,6 +31,8 @@ pub enum CallEvent {
         /// Told once it is so; `false`: the call is not recorded. Dropped by a call that ends.
         done: oneshot::Sender<bool>,
     },
+    /// Somebody steers the call.
+    Order(Ordered),
     /// The daemon is stopping.
     Drain,
 }
@@ -39,6 +44,7 @@ impl CallEvent {
             Self::Sip(event) => event.name(),
             Self::Media(_) => "media",
             Self::PauseRecording { .. } => "pause_recording",
+            Self::Order(_) => "order",
             Self::Drain => "drain",
         }
     }
@@ -48,6 +54,7 @@ impl CallEvent {
         matches!(
             self,
             Self::PauseRecording { .. }
+                | Self::Order(_)
                 | Self::Sip(SipEvent::InfoDigit { .. })
                 | Self::Media(
                     MediaEvent::Opened { .. }
@@ -68,6 +75,9 @@ pub enum NotAdmitted {
     /// All `sip.max_calls` are in use.
     #[error("all {0} calls are in use; raise sip.max_calls if the machine has room")]
     Full(usize),
+    /// The media workers have no time left for another call.
+    #[error("the media workers are busy with the calls that are up; give them more cores ([media] workers)")]
+    Busy,
     /// The daemon is stopping.
     #[error("the daemon is stopping")]
     Draining,
@@ -95,10 +105,43 @@ pub struct LiveCall {
     pub number: String,
     /// First INVITE.
     pub started: Wallclock,
+    /// Who called whom.
+    pub direction: Direction,
+    /// What it is doing.
+    pub state: CallState,
     /// What took it: `echo`, `agent:grace`; empty until it is answered.
     pub app: String,
     /// Its conversation, if there is one.
     pub conversation_id: Option<String>,
+}
+
+/// What a call is doing, as whoever steers it sees it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CallState {
+    /// We call, and nothing was heard yet.
+    Calling,
+    /// It rings: here, or there.
+    Ringing,
+    /// It is talked.
+    Answered,
+    /// We hold the other side.
+    Held,
+    /// It is in a room with others.
+    Bridged,
+}
+
+impl CallState {
+    /// As the API and events have it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Calling => "calling",
+            Self::Ringing => "ringing",
+            Self::Answered => "answered",
+            Self::Held => "held",
+            Self::Bridged => "bridged",
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -141,17 +184,36 @@ impl Registry {
     /// # Errors
     /// [`NotAdmitted`]: answer 503 with Retry-After.
     pub fn admit(&self, leg: LegId, live: LiveCall) -> Result<mpsc::Receiver<CallEvent>, NotAdmitted> {
+        self.seat(Some(leg), live, false)
+    }
+
+    /// Takes a call in that is to be placed; its leg joins it. One to an emergency number finds room beyond all others.
+    ///
+    /// # Errors
+    /// As [`Self::admit`].
+    pub fn admit_outgoing(&self, live: LiveCall, emergency: bool) -> Result<mpsc::Receiver<CallEvent>, NotAdmitted> {
+        self.seat(None, live, emergency)
+    }
+
+    fn seat(
+        &self,
+        leg: Option<LegId>,
+        live: LiveCall,
+        emergency: bool,
+    ) -> Result<mpsc::Receiver<CallEvent>, NotAdmitted> {
         let mut table = self.lock();
-        if table.draining {
+        if table.draining && !emergency {
             return Err(NotAdmitted::Draining);
         }
-        if table.calls.len() >= self.calls_max {
+        if table.calls.len() >= self.calls_max && !emergency {
             return Err(NotAdmitted::Full(self.calls_max));
         }
         let (mailbox, events) = mpsc::channel(CALL_EVENTS_MAX);
-        table.legs.insert(leg, live.call);
+        table.legs.extend(leg.map(|leg| (leg, live.call)));
         metric::calls_active(table.calls.len() + 1);
-        table.calls.insert(live.call, Entry { live, legs: vec![leg], media: None, mailbox: Some(mailbox) });
+        table
+            .calls
+            .insert(live.call, Entry { live, legs: leg.into_iter().collect(), media: None, mailbox: Some(mailbox) });
         Ok(events)
     }
 
@@ -185,7 +247,48 @@ impl Registry {
     pub fn answered(&self, call: CallId, app: &str, conversation_id: Option<String>) {
         if let Some(entry) = self.lock().calls.get_mut(&call) {
             app.clone_into(&mut entry.live.app);
+            entry.live.state = CallState::Answered;
             entry.live.conversation_id = conversation_id;
+        }
+    }
+
+    /// The call does something else now.
+    pub fn is_now(&self, call: CallId, state: CallState) {
+        if let Some(entry) = self.lock().calls.get_mut(&call) {
+            entry.live.state = state;
+        }
+    }
+
+    /// Has a call do something, and waits until it has begun to.
+    ///
+    /// # Errors
+    /// [`OrderError`]: nothing has changed.
+    pub async fn order(&self, call: CallId, order: Order) -> Result<Outcome, OrderError> {
+        let (done, answered) = oneshot::channel();
+        {
+            let table = &mut *self.lock();
+            let entry = table.calls.get_mut(&call).ok_or(OrderError::NoCall)?;
+            deliver(entry, CallEvent::Order(Ordered { order, done }));
+        }
+        answered.await.unwrap_or(Err(OrderError::NoCall))
+    }
+
+    /// Has a steered call say something, and waits until that has been heard.
+    ///
+    /// # Errors
+    /// [`OrderError`].
+    pub async fn say(&self, call: CallId, text: String) -> Result<(), OrderError> {
+        self.order(call, Order::Say { text }).await?;
+        let heard = Heard::default();
+        self.order(call, Order::Finish { heard: heard.clone() }).await?;
+        loop {
+            tokio::select! {
+                () = heard.0.notified() => return Ok(()),
+                // Who hangs up in the middle hears nothing to the end.
+                () = tokio::time::sleep(Duration::from_millis(500)) => if self.find(call).is_none() {
+                    return Err(OrderError::NoCall);
+                }
+            }
         }
     }
 
@@ -250,6 +353,12 @@ impl Registry {
         self.lock().draining
     }
 
+    /// One call of this moment.
+    #[must_use]
+    pub fn find(&self, call: CallId) -> Option<LiveCall> {
+        self.lock().calls.get(&call).map(|entry| entry.live.clone())
+    }
+
     /// The calls of this moment, oldest first.
     #[must_use]
     pub fn live(&self) -> Vec<LiveCall> {
@@ -307,6 +416,8 @@ mod tests {
             from: String::new(),
             number: String::new(),
             started: Wallclock(n),
+            direction: Direction::Inbound,
+            state: CallState::Ringing,
             app: String::new(),
             conversation_id: None,
         }
@@ -318,6 +429,9 @@ mod tests {
         let _one = registry.admit(LegId(1), live(1)).unwrap();
         let _two = registry.admit(LegId(2), live(2)).unwrap();
         assert_eq!(registry.admit(LegId(3), live(3)).unwrap_err(), NotAdmitted::Full(2));
+        assert_eq!(registry.admit_outgoing(live(4), false).unwrap_err(), NotAdmitted::Full(2));
+        let _emergency = registry.admit_outgoing(live(5), true).unwrap();
+        registry.release(CallId(5));
         registry.release(CallId(1));
         assert!(registry.admit(LegId(3), live(3)).is_ok());
         assert_eq!(registry.live().len(), 2);

@@ -8,7 +8,8 @@ use super::machine::CallMachine;
 use super::manners::{Manners, caller};
 use crate::config::Config;
 use crate::conversation::{self, BuildUpdate, Dialogue, Failure, Kept};
-use crate::id::CallId;
+use crate::id::{CallId, Generation};
+use crate::media::SpeechEnds;
 use crate::os::clock;
 use crate::pipeline::SubmitError;
 use crate::pipeline::manifest::BuildManifest;
@@ -24,7 +25,9 @@ use tracing::{info, warn};
 /// The talking part; absent on `echo`.
 pub(super) struct Talk {
     pub(super) machine: CallMachine,
-    pub(super) lane: SpeechLane,
+    /// Absent while the caller is with somebody else.
+    pub(super) lane: Option<SpeechLane>,
+    agent: String,
     pub(super) speech: mpsc::Receiver<SpeechEvent>,
     pub(super) updates: broadcast::Receiver<BuildUpdate>,
     pub(super) builds: HashSet<String>,
@@ -65,9 +68,10 @@ impl Talk {
         agent: &str,
         from: &str,
         recorded: bool,
-        ends: crate::media::SpeechEnds,
+        ends: SpeechEnds,
     ) -> Result<Self, String> {
-        let manners = Manners::of(&planes.config, agent, recorded).with_pin(&planes.config, agent)?;
+        let config = planes.config();
+        let manners = Manners::of(&config, agent, recorded).with_pin(&config, agent)?;
         let (events, speech) = mpsc::channel(crate::limits::CALL_EVENTS_MAX);
         let lane = planes.speech.attach(call, agent, ends, events).map_err(|e| e.to_string())?;
         let conversation = format!("conv_{:016x}", call.0);
@@ -103,7 +107,8 @@ impl Talk {
         }
         Ok(Self {
             machine,
-            lane,
+            lane: Some(lane),
+            agent: agent.to_owned(),
             speech,
             updates: planes.pipeline.updates(),
             builds,
@@ -115,6 +120,30 @@ impl Talk {
             held: Vec::new(),
             keeping,
         })
+    }
+
+    /// Gives the caller's audio away; the machine has been told that the caller is away.
+    pub(super) async fn let_go(&mut self) -> Option<(SpeechEnds, Generation)> {
+        let lane = self.lane.take()?;
+        let generation = lane.generation();
+        Some((lane.release().await?, generation))
+    }
+
+    /// Has the caller back. Error: for the log; nobody hears or speaks then.
+    pub(super) fn take_back(
+        &mut self,
+        planes: &Planes,
+        call: CallId,
+        ends: SpeechEnds,
+        generation: Generation,
+    ) -> Result<(), String> {
+        let (events, speech) = mpsc::channel(crate::limits::CALL_EVENTS_MAX);
+        let lane = planes.speech.attach(call, &self.agent, ends, events).map_err(|e| e.to_string())?;
+        // What was flushed before stays so, and whoever gets the rings next must know of it.
+        lane.flush(generation);
+        self.lane = Some(lane);
+        self.speech = speech;
+        Ok(())
     }
 
     /// Hands the manifest over; the build goes on whatever becomes of the call.

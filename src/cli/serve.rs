@@ -68,7 +68,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     let packs = crate::packs::directory(&config.data.dir);
     put_shelf_in_order(&packs);
     let outcome = runtime.block_on(async {
-        let daemon = Daemon::start(config).await?;
+        let daemon = Daemon::start(config, arguments.config.clone()).await?;
         // Calls are answered; better engines may come in meanwhile, and serve from the next start.
         if let Ok(program) = std::env::current_exe() {
             offer::in_background(packs, program);

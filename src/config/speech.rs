@@ -188,7 +188,7 @@ impl Providers {
     }
 }
 
-fn read_key(path: &Path) -> Result<String, KeyError> {
+pub(super) fn read_key(path: &Path) -> Result<String, KeyError> {
     let unreadable = |source| KeyError::Unreadable { path: path.to_path_buf(), source };
     if std::fs::metadata(path).map_err(unreadable)?.len() > KEY_FILE_MAX {
         return Err(KeyError::Malformed { origin: path.display().to_string() });

@@ -231,6 +231,12 @@ impl MediaPlane {
         self.workers.iter().map(worker).collect()
     }
 
+    /// Busy share of the worker that has most time left, 0 to 1.
+    #[must_use]
+    pub fn least_busy(&self) -> f64 {
+        self.headroom().into_iter().map(|(busy, _)| busy).fold(1.0, f64::min)
+    }
+
     /// Kernel ids of the worker threads (for `doctor` and tests).
     #[must_use]
     pub fn thread_ids(&self) -> Vec<i32> {

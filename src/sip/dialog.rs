@@ -3,6 +3,7 @@
 //! written again.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::sip::hop::{Hop, Transport};
 use crate::sip::message::{Address, CoreFields, Malformed, Message, Method, Name, Uri, Writer};
@@ -37,6 +38,8 @@ pub struct Dialog {
     remote_sequence: Option<u32>,
     /// Where the peer's messages really come from, on streams with the connection.
     peer: Hop,
+    /// Whose credentials answer the peer's challenges.
+    account: Option<Arc<str>>,
 }
 
 /// Everything of a request that comes from the dialog; the transaction adds Via.
@@ -58,6 +61,8 @@ pub struct DialogRequest {
     pub sequence: u32,
     /// Max-Forwards: how many hops it may take.
     pub hops: u8,
+    /// Whose credentials answer a challenge; `None` = nobody's.
+    pub account: Option<Arc<str>>,
 }
 
 /// Max-Forwards of a request that begins here (RFC 3261 §8.1.1.6).
@@ -83,13 +88,14 @@ impl Dialog {
             local_sequence: 0,
             remote_sequence: Some(core.cseq.number),
             peer,
+            account: None,
         })
     }
 
     /// The dialog that a 2xx to our INVITE opens (RFC 3261 §12.1.2). A 2xx without Contact keeps the URI that we called:
     /// the call works more often than not, and hanging up needs it.
     #[must_use]
-    pub fn from_response(response: &Message, core: &CoreFields, called: &[u8], peer: Hop) -> Self {
+    pub fn from_response(response: &Message, core: &CoreFields, invite: &DialogRequest, peer: Hop) -> Self {
         let mut route_set: Vec<_> = response.list(&Name::RecordRoute).into_iter().map(<[u8]>::to_vec).collect();
         route_set.reverse();
         Self {
@@ -101,10 +107,11 @@ impl Dialog {
             local: response.header(&Name::From).unwrap_or_default().to_vec(),
             remote: response.header(&Name::To).unwrap_or_default().to_vec(),
             route_set,
-            remote_target: contact(response).ok().flatten().unwrap_or_else(|| called.to_vec()),
+            remote_target: contact(response).ok().flatten().unwrap_or_else(|| invite.uri.clone()),
             local_sequence: core.cseq.number,
             remote_sequence: None,
             peer,
+            account: invite.account.clone(),
         }
     }
 
@@ -145,9 +152,26 @@ impl Dialog {
 
     /// Our next request in the dialog.
     pub fn next_request(&mut self, method: Method) -> DialogRequest {
+        let sequence = self.advance();
+        self.request(method, sequence)
+    }
+
+    /// The CSeq number of our next request, which is thereby used.
+    pub const fn advance(&mut self) -> u32 {
         // At the end of the number space wrapping is the least harm: the dialog has seen 2³¹ requests.
         self.local_sequence = (self.local_sequence + 1) & 0x7fff_ffff;
-        self.request(method, self.local_sequence)
+        self.local_sequence
+    }
+
+    /// Whose credentials answer challenges to our requests in the dialog.
+    #[must_use]
+    pub const fn account(&self) -> Option<&Arc<str>> {
+        self.account.as_ref()
+    }
+
+    /// Whose credentials answer challenges to our requests in the dialog from now on.
+    pub fn set_account(&mut self, account: Option<Arc<str>>) {
+        self.account = account;
     }
 
     /// The ACK for a 2xx to our INVITE with this CSeq number (§13.2.2.4).
@@ -175,6 +199,7 @@ impl Dialog {
             call_id: self.id.call_id.clone(),
             sequence,
             hops: HOPS,
+            account: self.account.clone(),
         }
     }
 
@@ -303,7 +328,18 @@ mod tests {
                    From: <sip:a@h>;tag=a\r\nTo: <sip:b@h>;tag=b\r\nCall-ID: c\r\nCSeq: 3 INVITE\r\n\r\n";
         let message = parse_datagram(raw.as_bytes()).unwrap();
         let core = CoreFields::of(&message).unwrap();
-        let mut d = Dialog::from_response(&message, &core, b"sip:b@h", Hop::udp("10.0.0.1:5060".parse().unwrap()));
+        let invite = DialogRequest {
+            method: Method::Invite,
+            uri: b"sip:b@h".to_vec(),
+            routes: vec![],
+            from: vec![],
+            to: vec![],
+            call_id: vec![],
+            sequence: 3,
+            hops: HOPS,
+            account: None,
+        };
+        let mut d = Dialog::from_response(&message, &core, &invite, Hop::udp("10.0.0.1:5060".parse().unwrap()));
         let ack = d.acknowledge(3);
         assert_eq!(ack.routes, [b"<sip:p2;lr>".to_vec(), b"<sip:p1;lr>".to_vec()]);
         assert_eq!((ack.uri.as_slice(), ack.sequence), (&b"sip:b@h"[..], 3));

@@ -3,9 +3,12 @@
 
 use std::net::SocketAddr;
 
-use super::agent::{Agent, AgentConfig, LegId, SipEvent};
+use super::agent::{Agent, AgentConfig, LegId, Placement, SipEvent};
+use super::auth::{Algorithm, Asker, Attempt, Authorization, Login, Password, Session, Verdict, Verifier, challenges};
 use super::framing::{Frame, Framer};
+use super::hop::Hop;
 use super::message::{Address, CoreFields, Name, StartLine, parse_datagram};
+use super::peer::{Directory, ExtensionIdentity};
 use super::sdp::{Direction, LocalMedia, Preference, Rtcp, SdpSession, Srtp, negotiate, offered_codecs, parse_answer};
 use crate::rtp::format::Codec;
 use crate::time::Tick;
@@ -41,6 +44,32 @@ pub fn framing(octets: &[u8]) {
     }
 }
 
+/// Header field values of a peer, as a challenge to us and as an answer to ours: nobody gets in by chance, and what we answer
+/// is one line.
+pub fn digest(octets: &[u8]) {
+    let who = Login { username: "200".to_owned(), password: Password::new("s3cret"), realm: None };
+    let covered = Authorization { method: b"REGISTER", uri: b"sip:callwright", body: b"" };
+    for asker in [Asker::Server, Asker::Proxy] {
+        for (name, start) in
+            [(asker.challenge_header(), "SIP/2.0 401 U"), (asker.answer_header(), "REGISTER sip:callwright SIP/2.0")]
+        {
+            let head = [start.as_bytes(), b"\r\n", name.as_bytes(), b": ", octets, b"\r\n\r\n"].concat();
+            let Ok(message) = parse_datagram(&head) else { continue };
+            for challenge in challenges(&message, asker) {
+                let answer = Session::new(challenge, "c".to_owned()).answer(&who, &covered);
+                assert!(!answer.contains(&b'\n'), "one line");
+            }
+            let realm = "callwright";
+            let mut verifier =
+                Verifier::new([0; 32], realm, &[Algorithm::Md5, Algorithm::Sha256], std::time::Duration::from_secs(60));
+            let attempt = Attempt { request: &message, covered, source: std::net::IpAddr::from([192, 0, 2, 1]) };
+            let verdict =
+                verifier.check(Tick(1), &attempt, asker, |user| (user == "200").then(|| who.password.clone()));
+            assert!(!matches!(verdict, Verdict::Accepted { .. }));
+        }
+    }
+}
+
 /// Several datagrams (separated by 0xFF 0x00, whose first octet is a wait in units of 100 ms) into an agent whose call side
 /// answers everything, and after each does something of its own that the wait's lower bits choose; in the end nothing may be
 /// left. Octet 1 in a datagram stands for our tag in the last message that had one, so that dialogs can be reached.
@@ -57,8 +86,18 @@ pub fn agent(octets: &[u8]) {
     let mut agent = Agent::new(AgentConfig::new(local, random));
     let mut now = Tick(0);
     let mut legs = Vec::new();
-    let placed = agent.invite(now, "sip:phone@10.0.0.9", phone, "sip:us@10.0.0.2", b"v=0\r\n");
-    legs.extend(placed.ok());
+    let who = || Login { username: "200".to_owned(), password: Password::new("s3cret"), realm: None };
+    agent.set_account("pbx", Some(who()), Vec::new());
+    if octets.first().is_some_and(|o| o & 0x40 != 0) {
+        // The same where telephones register and everybody else is a stranger.
+        let telephone = ExtensionIdentity { number: "200".into(), login: who(), networks: Vec::new() };
+        agent.set_directory(Directory::new(Vec::new(), vec![telephone], false));
+    }
+    let placement = Placement {
+        account: Some("pbx".into()),
+        ..Placement::new("sip:phone@10.0.0.9", Hop::udp(phone), "sip:us@10.0.0.2", b"v=0\r\n".to_vec())
+    };
+    legs.extend(agent.place(now, &placement).ok());
     let mut tag = Vec::new();
     for part in split(octets) {
         let Some((wait, datagram)) = part.split_first() else { continue };
@@ -262,6 +301,7 @@ mod tests {
                 super::agent(octets);
                 super::framing(octets);
                 super::sdp(octets);
+                super::digest(octets);
             }
         }
     }

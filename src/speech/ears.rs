@@ -30,7 +30,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// Of every ring.
 const RATE_HZ: u32 = 8000;
@@ -70,12 +70,19 @@ pub(super) enum EarsCommand {
     Detach {
         call: CallId,
     },
+    /// As `Detach`, and gives the ring back.
+    Release {
+        call: CallId,
+        give: oneshot::Sender<InboundConsumer>,
+    },
     Stop,
 }
 
 /// How a lane is listened to.
 #[derive(Clone, Debug)]
 pub(super) struct Listening {
+    /// Whose caller it is, by the agent's number.
+    pub(super) agent: usize,
     /// `vad.threshold`.
     pub(super) threshold: f32,
     /// A turn that nobody ends is ended this long after its last speech.
@@ -283,7 +290,8 @@ impl Ear {
         let (call, expectation, events) = (self.call, self.expectation, self.events.clone());
         let stream = self.listening.dictates;
         self.given_up = false;
-        let ordered = self.order(Job::Begin { call, expectation, started, events, stream });
+        let agent = self.listening.agent;
+        let ordered = self.order(Job::Begin { call, agent, expectation, started, events, stream });
         self.turn = Some(Turn { started, fed_to, ordered });
         if let Some(audio) = &mut self.turn_audio {
             // The chunk that is being judged comes after this.
@@ -455,6 +463,14 @@ pub(super) fn run(
                         gone.push((ears.swap_remove(at).jobs, call));
                     }
                 }
+                Ok(EarsCommand::Release { call, give }) => {
+                    if let Some(at) = ears.iter().position(|ear| ear.call == call) {
+                        let ear = *ears.swap_remove(at);
+                        gone.push((ear.jobs, call));
+                        // Who asked may be gone, and the ring with it.
+                        let _ = give.send(ear.inbound);
+                    }
+                }
                 Ok(EarsCommand::Stop) | Err(TryRecvError::Disconnected) => return,
                 Err(TryRecvError::Empty) => break,
             }
@@ -512,7 +528,7 @@ mod tests {
         let (_, inbound) = inbound_ring();
         let (sender, events) = mpsc::channel(4096);
         let (idle, dictates) = (Duration::from_millis(700), progress.is_some());
-        let listening = Listening { threshold: 0.6, idle, dictates, progress, pauses: None };
+        let listening = Listening { agent: 0, threshold: 0.6, idle, dictates, progress, pauses: None };
         (Ear::new(CallId(1), inbound, sender, jobs, listening), events)
     }
 

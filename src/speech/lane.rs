@@ -6,12 +6,17 @@ use super::ears::EarsCommand;
 use super::tts::MouthCommand;
 use crate::conversation::Expectation;
 use crate::id::{CallId, Generation, UtteranceId};
+use crate::media::SpeechEnds;
 use crate::os::wake::Wake;
 use crossbeam_channel::Sender;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+/// The ears and the mouth answer within a pass of their loops.
+const RELEASE_MAX: Duration = Duration::from_secs(2);
 
 /// One call's ears and mouth.
 pub struct SpeechLane {
@@ -71,6 +76,28 @@ impl SpeechLane {
     fn order(&self, utterance: UtteranceId, generation: Generation, text: String, ahead: bool) {
         let asked = Instant::now();
         self.say(MouthCommand::Speak { call: self.call, utterance, generation, text, ahead, asked });
+    }
+
+    /// Sends `pcm` (8 kHz) after everything asked before, as one utterance of the newest generation.
+    pub fn play(&self, utterance: UtteranceId, pcm: Arc<[i16]>) {
+        self.say(MouthCommand::Play { call: self.call, utterance, pcm, asked: Instant::now() });
+    }
+
+    /// Oldest generation that may still be heard.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        Generation(self.generation.load(Ordering::Acquire))
+    }
+
+    /// Detaches the call and gives its rings back, for somebody else to hear it and speak to it. `None` when the threads
+    /// behind do not answer.
+    pub async fn release(self) -> Option<SpeechEnds> {
+        let (give_outbound, outbound) = oneshot::channel();
+        let (give_inbound, inbound) = oneshot::channel();
+        self.say(MouthCommand::Release { call: self.call, give: give_outbound });
+        self.hear(EarsCommand::Release { call: self.call, give: give_inbound });
+        let ends = async { Some(SpeechEnds { inbound: inbound.await.ok()?, outbound: outbound.await.ok()? }) };
+        tokio::time::timeout(RELEASE_MAX, ends).await.ok()?
     }
 
     /// `text` is likely to be asked for soon: its first clause is synthesised if a voice is free, and nothing of it is heard

@@ -51,6 +51,14 @@ pub struct CallRecord {
     pub reason: Option<String>,
     /// Packets, loss, jitter of the media session.
     pub media: Option<Value>,
+    /// Cause of ITU-T Q.850.
+    pub cause: Option<u8>,
+    /// Final response to the INVITE, where it was none of 2xx.
+    pub sip_code: Option<u16>,
+    /// The trunk that it came or went by.
+    pub trunk: Option<String>,
+    /// X-, P- and other fields of the INVITE that came with it, or that it was placed with; and what else is known.
+    pub details: Option<Value>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
@@ -63,6 +71,32 @@ pub(super) fn time_or_null<S: Serializer>(at: &Option<Wallclock>, to: S) -> Resu
     match at {
         Some(at) => to.collect_str(at),
         None => to.serialize_none(),
+    }
+}
+
+impl CallRecord {
+    /// A call of which the first message was just sent or received.
+    #[must_use]
+    pub fn begun(id: impl Into<String>, direction: Direction, started: Wallclock) -> Self {
+        Self {
+            id: id.into(),
+            direction,
+            caller: String::new(),
+            callee: String::new(),
+            source: String::new(),
+            app: String::new(),
+            conversation_id: None,
+            started,
+            answered: None,
+            ended: None,
+            ended_by: None,
+            reason: None,
+            media: None,
+            cause: None,
+            sip_code: None,
+            trunk: None,
+            details: None,
+        }
     }
 }
 
@@ -125,7 +159,7 @@ impl Calls<'_> {
 }
 
 const COLUMNS: &str = "row, id, direction, caller, callee, source, app, conversation_id, started, answered, ended, ended_by, \
-                       reason, media";
+                       reason, media, cause, sip_code, trunk, details";
 
 fn record(db: &Connection, call: &CallRecord) -> Result<(), StoreError> {
     let direction = match call.direction {
@@ -134,11 +168,12 @@ fn record(db: &Connection, call: &CallRecord) -> Result<(), StoreError> {
     };
     db.prepare_cached(
         "INSERT INTO calls(id, direction, caller, callee, source, app, conversation_id, started, answered, ended, ended_by,
-                           reason, media)
-         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+                           reason, media, cause, sip_code, trunk, details)
+         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
          ON CONFLICT(id) DO UPDATE SET app = excluded.app, conversation_id = excluded.conversation_id,
            answered = excluded.answered, ended = excluded.ended, ended_by = excluded.ended_by,
-           reason = excluded.reason, media = excluded.media",
+           reason = excluded.reason, media = excluded.media, cause = excluded.cause, sip_code = excluded.sip_code,
+           source = excluded.source, trunk = excluded.trunk, details = excluded.details",
     )?
     .execute(params![
         call.id,
@@ -154,6 +189,10 @@ fn record(db: &Connection, call: &CallRecord) -> Result<(), StoreError> {
         call.ended_by,
         call.reason,
         call.media.as_ref().map(Value::to_string),
+        call.cause,
+        call.sip_code,
+        call.trunk,
+        call.details.as_ref().map(Value::to_string),
     ])?;
     let started = json!({"direction": direction, "caller": call.caller, "callee": call.callee, "app": call.app});
     append(db, EventKind::CallStarted, &call.id, "", call.started, &started)?;
@@ -162,7 +201,9 @@ fn record(db: &Connection, call: &CallRecord) -> Result<(), StoreError> {
     }
     if let Some(at) = call.ended {
         let seconds = call.answered.map(|answered| at.0.saturating_sub(answered.0) / 1000);
-        let data = json!({"ended_by": call.ended_by, "reason": call.reason, "answered_seconds": seconds});
+        let data = json!({
+            "ended_by": call.ended_by, "reason": call.reason, "answered_seconds": seconds, "cause": call.cause, "sip_code": call.sip_code,
+        });
         append(db, EventKind::CallEnded, &call.id, "", at, &data)?;
     }
     Ok(())
@@ -185,7 +226,15 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<(i64, CallRecord)> {
         ended: at(10)?,
         ended_by: row.get(11)?,
         reason: row.get(12)?,
-        media: row.get::<_, Option<String>>(13)?.and_then(|text| serde_json::from_str(&text).ok()),
+        media: json_at(row, 13)?,
+        cause: row.get(14)?,
+        sip_code: row.get(15)?,
+        trunk: row.get(16)?,
+        details: json_at(row, 17)?,
     };
     Ok((row.get(0)?, call))
+}
+
+fn json_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Value>> {
+    Ok(row.get::<_, Option<String>>(column)?.and_then(|text| serde_json::from_str(&text).ok()))
 }

@@ -17,8 +17,28 @@ use std::fmt::Write as _;
 pub enum EventKind {
     /// A call came in or went out.
     CallStarted,
+    /// It rings: a placed call there, one that waits for an answer by hand here.
+    CallRinging,
     /// It was answered.
     CallAnswered,
+    /// We hold the other side, or took it back.
+    CallHeld,
+    /// A key was pressed on a call that is steered from outside.
+    CallDigit,
+    /// Something was said on such a call.
+    CallHeard,
+    /// What was ordered to be said or played has been.
+    CallPlayed,
+    /// It is in a room with others, or has come back.
+    CallBridged,
+    /// A caller is being handed to somebody else: how far that is.
+    CallTransfer,
+    /// A person or a machine has answered the call that we placed.
+    CallDetected,
+    /// A caller has left a message.
+    MessageTaken,
+    /// A call to an emergency number went out, caps or not.
+    CallEmergency,
     /// It is over.
     CallEnded,
     /// The first sound of a call is in a file.
@@ -47,7 +67,17 @@ impl EventKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::CallStarted => "call.started",
+            Self::CallRinging => "call.ringing",
             Self::CallAnswered => "call.answered",
+            Self::CallHeld => "call.held",
+            Self::CallDigit => "call.digit",
+            Self::CallHeard => "call.heard",
+            Self::CallPlayed => "call.played",
+            Self::CallBridged => "call.bridged",
+            Self::CallTransfer => "call.transfer",
+            Self::CallDetected => "call.detected",
+            Self::MessageTaken => "message.taken",
+            Self::CallEmergency => "call.emergency",
             Self::CallEnded => "call.ended",
             Self::RecordingStarted => "recording.started",
             Self::RecordingEnded => "recording.ended",

@@ -6,7 +6,7 @@ use super::StoreError;
 use rusqlite::Connection;
 
 /// All steps; step N (counted from 1) leads from version N-1 to N.
-const STEPS: [&str; 8] = [
+const STEPS: [&str; 10] = [
     include_str!("migrations/0001_events.sql"),
     include_str!("migrations/0002_calls.sql"),
     include_str!("migrations/0003_conversations.sql"),
@@ -15,6 +15,8 @@ const STEPS: [&str; 8] = [
     include_str!("migrations/0006_world.sql"),
     include_str!("migrations/0007_recordings.sql"),
     include_str!("migrations/0008_kept.sql"),
+    include_str!("migrations/0009_call_details.sql"),
+    include_str!("migrations/0010_bindings.sql"),
 ];
 
 /// Applies every step that `db` lacks.

@@ -10,6 +10,7 @@
 //! Deliberately absent: audio (files), the data of generated apps (their own databases), secrets.
 
 mod app;
+mod binding;
 mod build;
 mod call;
 mod conversation;
@@ -17,6 +18,7 @@ mod error;
 mod event;
 mod kept;
 mod manifest;
+mod message;
 mod migration;
 mod reader;
 mod recording;
@@ -24,6 +26,7 @@ mod world;
 mod writer;
 
 pub use app::{App, Apps, RunState};
+pub use binding::{KeptBinding, KeptBindings};
 pub use build::{Advance, Build, Builds, Submitted};
 pub use call::{CallRecord, Calls, Direction};
 pub use conversation::{CallBackRequest, Conversation, Conversations, Speaker, Turn};
@@ -31,6 +34,7 @@ pub use error::StoreError;
 pub use event::{Event, EventKind, Events};
 pub use kept::{KeptConversations, KeptFor};
 pub use manifest::Manifests;
+pub use message::{Message, Messages};
 pub use reader::{OpenOptions, Page, Store};
 pub use recording::{CallRecording, RecordingState, Recordings};
 pub use world::{Document, World};

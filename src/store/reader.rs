@@ -4,8 +4,8 @@
 
 use super::writer::Writer;
 use super::{
-    Apps, Builds, Calls, Commit, Conversations, Events, KeptConversations, Manifests, Recordings, StoreError, World,
-    migration,
+    Apps, Builds, Calls, Commit, Conversations, Events, KeptBindings, KeptConversations, Manifests, Messages,
+    Recordings, StoreError, World, migration,
 };
 use crate::limits::{PAGE_ROWS_MAX, STORE_LOCK_WAIT, STORE_READERS};
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -114,6 +114,12 @@ impl Store {
     pub const fn calls(&self) -> Calls<'_> {
         Calls(self)
     }
+
+    /// Messages that callers have left.
+    #[must_use]
+    pub const fn messages(&self) -> Messages<'_> {
+        Messages(self)
+    }
     /// Recorded calls.
     #[must_use]
     pub const fn recordings(&self) -> Recordings<'_> {
@@ -124,6 +130,12 @@ impl Store {
     pub const fn conversations(&self) -> Conversations<'_> {
         Conversations(self)
     }
+    /// Where telephones are reached.
+    #[must_use]
+    pub fn bindings(&self) -> KeptBindings<'_> {
+        KeptBindings(self)
+    }
+
     /// Where callers were when their line was cut.
     #[must_use]
     pub const fn kept(&self) -> KeptConversations<'_> {

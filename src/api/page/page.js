@@ -17,8 +17,27 @@ function clock(time) {
   return new Date(time).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 }
 
+// Where the API wants a token, it is asked for once and kept for as long as this tab is open.
+const TOKEN = "callwright-token";
+let asking = false;
+
+async function get(path, more) {
+  const token = sessionStorage.getItem(TOKEN);
+  const answer = await fetch(path, { headers: { ...more, ...(token && { authorization: `Bearer ${token}` }) } });
+  if (answer.status === 401 && !asking) {
+    asking = true;
+    const given = prompt("The token of the control API:");
+    asking = false;
+    if (given) {
+      sessionStorage.setItem(TOKEN, given.trim());
+      return get(path, more);
+    }
+  }
+  return answer;
+}
+
 async function ask(path) {
-  const answer = await fetch(path, { headers: { accept: "application/json" } });
+  const answer = await get(path, { accept: "application/json" });
   if (!answer.ok && answer.status !== 503) throw new Error(`${path}: ${answer.status}`);
   return answer.json();
 }
@@ -129,23 +148,48 @@ async function refresh() {
   }
 }
 
-function follow() {
-  const stream = new EventSource("/v1/events");
-  stream.onopen = () => { byId("link").classList.add("on"); refresh(); };
-  stream.onerror = () => byId("link").classList.remove("on");
-  stream.addEventListener("conversation.turn", (message) => showTurn(JSON.parse(message.data)));
-  stream.addEventListener("call.answered", (message) => {
-    const event = JSON.parse(message.data);
+const heard = {
+  "conversation.turn": showTurn,
+  "call.answered": (event) => {
     addTurn(element("li", "call", `${clock(event.time)} a call was answered`));
     refreshSoon();
-  });
-  stream.addEventListener("call.ended", (message) => {
-    addTurn(element("li", "call", `${clock(JSON.parse(message.data).time)} the call ended`));
+  },
+  "call.ended": (event) => {
+    addTurn(element("li", "call", `${clock(event.time)} the call ended`));
     refreshSoon();
-  });
-  for (const kind of ["call.started", "build.request.created", "build.stage.changed", "build.slow", "app.live", "app.down"]) {
-    stream.addEventListener(kind, refreshSoon);
+  },
+};
+for (const kind of ["call.started", "build.request.created", "build.stage.changed", "build.slow", "app.live", "app.down"]) {
+  heard[kind] = refreshSoon;
+}
+
+// Server-sent events by hand: EventSource cannot bear a token.
+let last = null;
+async function follow() {
+  try {
+    const answer = await get("/v1/events", { accept: "text/event-stream", ...(last && { "last-event-id": last }) });
+    if (!answer.ok) throw new Error(`/v1/events: ${answer.status}`);
+    byId("link").classList.add("on");
+    refresh();
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = "";
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) break;
+      const messages = (rest + value).split("\n\n");
+      rest = messages.pop();
+      for (const message of messages) {
+        const field = (name) => message.split("\n").find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
+        last = field("id") ?? last;
+        const data = field("data");
+        if (data) heard[field("event")]?.(JSON.parse(data));
+      }
+    }
+  } catch {
+    // The daemon is away, or wants a token: tried again below.
   }
+  byId("link").classList.remove("on");
+  setTimeout(follow, 3000);
 }
 
 refresh();

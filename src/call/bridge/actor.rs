@@ -4,12 +4,15 @@
 //! things (`machine`).
 
 use super::machine::{Action, BridgeMachine, Input, Refusal, Side};
-use super::place::{Destination, identity, leads_back};
+use super::place::{Destination, identity, identity_at, leads_back};
 use crate::call::actor::{self, CLOSE_WAIT, Invitation, Planes, keep, media_json, sleep_for, told};
+use crate::call::caps::{Channel, OverCap};
 use crate::call::media_leg::{MediaLeg, NoMedia, preference};
 use crate::call::record::CallEnd;
 use crate::call::recording;
 use crate::call::registry::CallEvent;
+use crate::call::steer::{Order, OrderError, Ordered, Outcome};
+use crate::call::trunks::Way;
 use crate::config::BridgeTarget;
 use crate::id::CallId;
 use crate::limits::CALL_MAX;
@@ -22,13 +25,13 @@ use crate::sip::agent::{EndedBy, LegId, Placement, SipEvent};
 use crate::sip::dialog::HOPS;
 use crate::sip::hop::Hop;
 use crate::sip::sdp::{offered_codecs, offers_comfort_noise};
-use crate::store::CallRecord;
+use crate::store::{CallRecord, EventKind};
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-type Lookup = Pin<Box<dyn Future<Output = Result<Vec<Hop>, String>> + Send>>;
+type Lookup = Pin<Box<dyn Future<Output = Result<Way, Refusal>> + Send>>;
 
 /// The caller's end.
 struct CallerEnd {
@@ -57,46 +60,57 @@ struct Bridge<'a> {
     planes: Arc<Planes>,
     call: CallId,
     invitation: &'a Invitation,
-    destination: Destination,
     machine: BridgeMachine,
     lookup: Option<Lookup>,
     caller: CallerEnd,
     callee: Option<CalleeEnd>,
     /// Both sessions have been given to the media plane.
     joined: bool,
+    /// Somebody else takes the call if the callee does not.
+    spare: bool,
+    /// What the caller would have been told without.
+    given_up: Option<actor::Refusal>,
+    /// The callee's leg, until it is in the record.
+    placed: Option<LegId>,
+    /// What the callee's leg takes of its trunk.
+    channel: Option<Channel>,
     end: Option<CallEnd>,
 }
 
-/// Runs a bridged call to its end. Error: the caller has had no final answer yet.
+/// Runs a bridged call to its end. `spare`: somebody else takes it if the callee does not. Error: the caller has had no final
+/// answer yet.
 pub(in crate::call) async fn serve(
     planes: &Arc<Planes>,
     call: CallId,
     invitation: &Invitation,
-    target: &BridgeTarget,
-    mut mailbox: mpsc::Receiver<CallEvent>,
+    (target, recorded, spare): (&BridgeTarget, bool, bool),
+    mailbox: &mut mpsc::Receiver<CallEvent>,
     record: &mut CallRecord,
 ) -> Result<CallEnd, actor::Refusal> {
     let destination =
         Destination::of(target, &invitation.number).map_err(|why| actor::Refusal::new(404, "Not Found", why))?;
-    let mut media = MediaLeg::reserve(planes, call, invitation.source, preference(&planes.config))?;
+    let mut media = MediaLeg::reserve(planes, call, invitation.source, preference(&planes.config()))?;
     let codecs = match &invitation.offer {
         None => Vec::new(),
         Some(offer) => {
-            offered_codecs(offer, media.local().address, &preference(&planes.config)).map_err(NoMedia::from)?
+            offered_codecs(offer, media.local().address, &preference(&planes.config())).map_err(NoMedia::from)?
         }
     };
-    media.record(recording::begin(planes, call, &invitation.number));
+    media.record(recording::begin(planes, call, recorded));
     let caller = CallerEnd { leg: invitation.leg, media, offer: invitation.offer.clone(), codecs, said: None };
     let mut bridge = Bridge {
         planes: Arc::clone(planes),
         call,
         invitation,
         machine: BridgeMachine::new(clock::monotonic()),
-        lookup: Some(Box::pin(destination.clone().resolve(planes.sip.clone()))),
-        destination,
+        lookup: Some(Box::pin(destination.resolve(Arc::clone(&planes.trunks)))),
         caller,
         callee: None,
         joined: false,
+        spare,
+        given_up: None,
+        placed: None,
+        channel: None,
         end: None,
     };
     let latest_end = tokio::time::Instant::now() + CALL_MAX;
@@ -114,12 +128,18 @@ pub(in crate::call) async fn serve(
         }
         bridge.perform(record).await;
         bridge.tell_hold();
+        if let Some(leg) = bridge.placed.take() {
+            actor::note_leg(planes, leg, record).await;
+        }
     };
-    bridge.close(&mut mailbox, record).await;
-    Ok(end)
+    bridge.close(mailbox, record).await;
+    match bridge.given_up.take() {
+        Some(refusal) => Err(refusal),
+        None => Ok(end),
+    }
 }
 
-async fn looked_up(lookup: &mut Option<Lookup>) -> Result<Vec<Hop>, String> {
+async fn looked_up(lookup: &mut Option<Lookup>) -> Result<Way, Refusal> {
     match lookup {
         Some(future) => {
             let found = future.await;
@@ -140,12 +160,37 @@ impl Bridge<'_> {
             Some(CallEvent::Sip(event)) => self.handle_sip(event).await,
             Some(CallEvent::Media(event)) => self.handle_media(event),
             Some(CallEvent::Drain) => self.handle(Input::Drain),
+            Some(CallEvent::Order(ordered)) => self.handle_order(ordered),
             // Who asked may be gone.
             Some(CallEvent::PauseRecording { pausing, done }) => {
                 let _ = done.send(self.caller.media.pause_recording(pausing));
             }
             None => self.handle(Input::NoMedia("the call could not keep up with its events".to_owned())),
         }
+    }
+
+    /// Whoever steers may end a bridged call, and press keys on the callee's side.
+    fn handle_order(&mut self, ordered: Ordered) {
+        let outcome = match &ordered.order {
+            Order::HangUp { reason, .. } => {
+                // Who ended it does not want it to go on elsewhere.
+                self.spare = false;
+                self.handle(Input::Ordered(reason.clone().unwrap_or_else(|| "ended from outside".to_owned())));
+                Ok(Outcome::Done)
+            }
+            Order::SendDigits(digits) => match self.session(Side::Callee).filter(|_| self.joined) {
+                Some(call) => {
+                    let order = MediaCommand::SendDigits { call, digits: *digits };
+                    let busy = |_| OrderError::Unavailable("the media worker takes no commands".to_owned());
+                    self.planes.media.send(order).map(|()| Outcome::Done).map_err(busy)
+                }
+                None => Err(OrderError::Conflict("nobody has answered yet".to_owned())),
+            },
+            _ => Err(OrderError::Conflict(
+                "this call is passed on to somebody else: it can be ended, and keys pressed".to_owned(),
+            )),
+        };
+        ordered.answer(outcome);
     }
 
     /// The machine knows of whom nothing is reported.
@@ -228,11 +273,7 @@ impl Bridge<'_> {
             }
             // The two are joined here, and stay so.
             SipEvent::Refer { leg, .. } => return told(self.planes.sip.refuse_refer(leg, 603).await),
-            SipEvent::Incoming { .. }
-            | SipEvent::EarlyAnswer { .. }
-            | SipEvent::ReinviteOffered { .. }
-            | SipEvent::ReinviteRefused { .. }
-            | SipEvent::ReferProgress { .. } => return,
+            _ => return,
         };
         self.handle(input);
     }
@@ -285,16 +326,16 @@ impl Bridge<'_> {
     }
 
     /// Calls the callee.
-    async fn place(&mut self, found: Result<Vec<Hop>, String>) {
-        let (sip, public) = (&self.planes.sip, self.planes.config.sip.public_address);
-        let ours = |hop: &Hop| sip.addresses(hop.transport).any(|local| leads_back(hop.address, local, public));
+    async fn place(&mut self, found: Result<Way, Refusal>) {
+        let (sip, public) = (self.planes.sip.clone(), self.planes.config().sip.public_address);
+        let is_ours = |hop: &&Hop| sip.addresses(hop.transport).any(|ours| leads_back(hop.address, ours, public));
         let outcome = match found {
-            Err(why) => Err(Refusal::new(502, "Bad Gateway", why)),
-            Ok(hops) => match hops.iter().find(|hop| ours(hop)) {
+            Err(refusal) => Err(refusal),
+            Ok(way) => match way.hops.iter().find(is_ours) {
                 Some(hop) => {
                     Err(Refusal::new(482, "Loop Detected", format!("{hop} is this daemon: correct the route")))
                 }
-                None => self.invite(hops).await,
+                None => self.invite(way).await,
             },
         };
         self.handle(match outcome {
@@ -303,9 +344,23 @@ impl Bridge<'_> {
         });
     }
 
-    async fn invite(&mut self, hops: Vec<Hop>) -> Result<(), Refusal> {
-        // The resolver gives at least one. All that are tried get the same description.
-        let Some(hop) = hops.first().cloned() else { return Err(Refusal::new(502, "Bad Gateway", "nowhere to go")) };
+    async fn invite(&mut self, way: Way) -> Result<(), Refusal> {
+        if let Some(trunk) = way.account.as_ref().and_then(|name| self.planes.trunks.trunk(name)) {
+            let emergency = self.planes.config().numbers.is_emergency(&self.invitation.number);
+            if emergency {
+                warn!(call = %self.call, number = %self.invitation.number, "AN EMERGENCY NUMBER IS CALLED");
+                let data = serde_json::json!({"to": self.invitation.number, "from": self.invitation.from});
+                let events = self.planes.store.events();
+                let kind = EventKind::CallEmergency;
+                keep(events.append(kind, &self.call.to_string(), "", clock::wall(), data), "an event");
+            }
+            let channel = self.planes.caps.outgoing(&trunk, clock::monotonic(), emergency);
+            let busy = |error: OverCap| Refusal::new(503, "Service Unavailable", error.to_string());
+            self.channel = Some(channel.map_err(busy)?);
+        }
+        let Some(hop) = way.hops.first().cloned() else {
+            return Err(Refusal::new(502, "Bad Gateway", "nowhere to go"));
+        };
         let refused = |error: NoMedia| {
             let (code, phrase, why) = error.refusal();
             Refusal::new(code, phrase, why)
@@ -314,22 +369,25 @@ impl Bridge<'_> {
         // What the caller says of its pauses can go on only to a phone that knows it, too.
         let local = self.caller.media.local().address;
         let noise = self.caller.offer.as_ref();
-        let noise = noise.is_some_and(|o| offers_comfort_noise(o, local, &preference(&planes.config)));
-        let ours = preference(&planes.config).with_comfort_noise(noise);
+        let noise = noise.is_some_and(|o| offers_comfort_noise(o, local, &preference(&planes.config())));
+        let ours = preference(&planes.config()).with_comfort_noise(noise);
         let mut media =
             MediaLeg::reserve(&planes, CallId(random::u64()), hop.address, ours.clone()).map_err(refused)?;
         // What the caller has comes first: then nothing need be transcoded.
         let mut codecs = self.caller.codecs.clone();
         codecs.extend(ours.codecs().iter().filter(|c| !self.caller.codecs.contains(c)));
         let placement = Placement {
-            target: self.destination.uri.clone(),
-            hops,
-            from: identity(&self.invitation.from, media.local().address),
+            target: way.target,
+            hops: way.hops,
+            from: match way.account.as_ref().and_then(|name| planes.trunks.trunk(name)) {
+                Some(trunk) => identity_at(&self.invitation.from, &trunk),
+                None => identity(&self.invitation.from, media.local().address),
+            },
             sdp: media.offer(&codecs),
             // No caller makes a loop through us longer than we would.
             max_forwards: self.invitation.hops.min(HOPS).saturating_sub(1),
-            headers: Vec::new(),
-            account: None,
+            headers: way.routes.into_iter().map(|route| ("Route".to_owned(), route)).collect(),
+            account: way.account,
         };
         info!(%call, to = %placement.target, %hop, "the call is passed on");
         let adopting = Arc::clone(&planes);
@@ -339,6 +397,7 @@ impl Bridge<'_> {
         let leg = placed.await.map_err(|error| Refusal::new(503, "Service Unavailable", error.to_string()))?;
         let session = media.call();
         planes.registry.join_media(call, session);
+        self.placed = Some(leg);
         self.callee = Some(CalleeEnd { leg, media, session, heard: None, latest: None });
         Ok(())
     }
@@ -376,6 +435,9 @@ impl Bridge<'_> {
                         self.handle(Input::Failed(Refusal::new(code, phrase, why)));
                     }
                 },
+                Action::Refuse(refusal) if self.spare && self.caller.said.is_none() => {
+                    self.given_up = Some(actor::Refusal::new(refusal.code, refusal.phrase, refusal.why));
+                }
                 Action::Refuse(refusal) => {
                     warn!(call = %self.call, code = refusal.code, why = %refusal.why, "call refused");
                     let seconds = refusal.retry_after.map(|s| s.to_string());

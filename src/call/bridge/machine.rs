@@ -89,6 +89,8 @@ pub enum Input {
     Timeout,
     /// No call lasts longer.
     TooLong,
+    /// Somebody outside ends the call, for this reason.
+    Ordered(String),
     /// The daemon is stopping.
     Drain,
 }
@@ -268,6 +270,7 @@ impl BridgeMachine {
                 let refusal = Refusal::new(503, "Service Unavailable", "the service is stopping");
                 self.refuse(Refusal { retry_after: Some(5), ..refusal });
             }
+            Input::Ordered(why) => self.refuse(Refusal::new(603, "Decline", why)),
             Input::TooLong => {
                 self.refuse(Refusal::new(480, "Temporarily Unavailable", "the call took too long to be answered"))
             }
@@ -330,6 +333,7 @@ impl BridgeMachine {
             }
             Input::TooLong => self.end_both(EndClass::TooLong, "no call lasts longer"),
             Input::Drain => self.end_both(EndClass::Drained, "the service is stopping"),
+            Input::Ordered(why) => self.end_both(EndClass::OperatorHungUp, &why),
             Input::Placed
             | Input::Progress { .. }
             | Input::NoEarlyMedia

@@ -3,6 +3,6 @@
 
 mod actor;
 pub mod machine;
-mod place;
+pub(super) mod place;
 
 pub(super) use actor::serve;

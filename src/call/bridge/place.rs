@@ -1,24 +1,47 @@
 //! Whom a bridged call goes to, and as whom. Purpose: from the configured URI and what the caller said to a request that
 //! can be sent; where it goes is looked up off the loop.
 
-use crate::config::BridgeTarget;
-use crate::sip::hop::Hop;
+use super::machine::Refusal;
+use crate::call::trunks::{Trunks, Way};
+use crate::config::{BridgeTarget, Trunk};
 use crate::sip::message::{Address, Uri, to_text};
-use crate::sip::transport::{SipHandle, local_address_towards};
+use crate::sip::transport::local_address_towards;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 /// A call that can be placed once its host has an address.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Destination {
+pub(in crate::call) struct Destination {
     /// Request-URI.
-    pub(super) uri: String,
+    pub(in crate::call) uri: String,
+    end: End,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum End {
+    /// As the URI says.
+    Host,
+    Trunk { name: String, number: String },
+    Extension(String),
 }
 
 impl Destination {
     /// The destination of a call to `number`, which the caller has chosen: it becomes a user and nothing else. Error: what
     /// is wrong with the number.
-    pub(super) fn of(target: &BridgeTarget, number: &str) -> Result<Self, String> {
+    pub(in crate::call) fn of(target: &BridgeTarget, number: &str) -> Result<Self, String> {
         let uri = target.uri(number);
+        let end = match target {
+            BridgeTarget::Uri(_) => None,
+            BridgeTarget::Trunk { name, .. } => Some(End::Trunk { name: name.clone(), number: uri.clone() }),
+            BridgeTarget::Extension(_) => Some(End::Extension(uri.clone())),
+        };
+        if let Some(end) = end {
+            return if !uri.is_empty() && uri.bytes().all(is_of_user) {
+                Ok(Self { uri, end })
+            } else {
+                Err(format!("{number:?} is no number that can be passed on to {target}"))
+            };
+        }
         let harmless = target.uri("1");
         let (meant, goes_out) = (Uri::parse(harmless.as_bytes()), harmless != target.uri("2"));
         let meant = meant.map_err(|_| format!("{target} is no SIP URI"))?;
@@ -34,12 +57,23 @@ impl Destination {
         if place(&parsed) != place(&meant) {
             return Err(format!("{number:?} would lead elsewhere than {target}"));
         }
-        Ok(Self { uri })
+        Ok(Self { uri, end: End::Host })
     }
 
-    /// Looks up where the call goes (RFC 3263). Error: for the log.
-    pub(super) async fn resolve(self, sip: SipHandle) -> Result<Vec<Hop>, String> {
-        sip.resolve(&self.uri).await.map_err(|error| error.to_string())
+    /// Looks up where the call goes (RFC 3263). Error: what the caller is told.
+    pub(in crate::call) async fn resolve(self, trunks: Arc<Trunks>) -> Result<Way, Refusal> {
+        let lost = |why: String| Refusal::new(502, "Bad Gateway", why);
+        match self.end {
+            End::Host => {}
+            End::Trunk { name, number } => return trunks.by_trunk(&name, &number).await.map_err(lost),
+            End::Extension(number) => {
+                let ways = trunks.to_extension(&number).await.map_err(|error| lost(error.to_string()))?;
+                let nobody = || format!("no telephone is registered for {number}");
+                return ways.into_iter().next().ok_or_else(|| Refusal::new(480, "Temporarily Unavailable", nobody()));
+            }
+        }
+        let hops = trunks.find(&self.uri).await.map_err(|error| lost(error.to_string()))?;
+        Ok(Way { target: self.uri, hops, account: None, routes: Vec::new() })
     }
 }
 
@@ -52,7 +86,7 @@ const fn is_of_user(octet: u8) -> bool {
 
 /// Whether a call to `destination` would come back to the socket bound to `local`, known outside as `public`. Loops by way
 /// of others end by Max-Forwards.
-pub(super) fn leads_back(destination: SocketAddr, local: SocketAddr, public: Option<IpAddr>) -> bool {
+pub(in crate::call) fn leads_back(destination: SocketAddr, local: SocketAddr, public: Option<IpAddr>) -> bool {
     let ip = destination.ip();
     // What we send to an address of our own leaves from that address.
     let is_ours = || ip.is_loopback() || local_address_towards(ip).is_ok_and(|from| from == ip);
@@ -60,17 +94,34 @@ pub(super) fn leads_back(destination: SocketAddr, local: SocketAddr, public: Opt
     here && destination.port() == local.port()
 }
 
+/// Who we are to those whom we call ourselves.
+pub(in crate::call) fn our_identity(host: IpAddr) -> String {
+    identity("\"Callwright\" <sip:callwright@localhost>", host)
+}
+
 /// The caller's display name and user at our host: answers to it come back to us. Who may claim what is not decided here.
-pub(super) fn identity(from: &str, host: IpAddr) -> String {
-    let address = Address::parse(from.as_bytes()).ok();
-    let uri = address.as_ref().and_then(|a| Uri::parse(&a.uri).ok());
-    let user = uri.and_then(|u| u.user).filter(|u| !u.is_empty() && u.iter().copied().all(is_of_user));
-    let user = user.map_or_else(|| "anonymous".to_owned(), |u| to_text(&u));
-    let display = address.map(|a| to_text(&a.display)).unwrap_or_default();
+pub(in crate::call) fn identity(from: &str, host: IpAddr) -> String {
     let host = match host {
         IpAddr::V4(v4) => v4.to_string(),
         IpAddr::V6(v6) => format!("[{v6}]"),
     };
+    identity_of(from, None, &host)
+}
+
+/// The caller's display name, and the user and host that the trunk wants to see.
+pub(in crate::call) fn identity_at(from: &str, trunk: &Trunk) -> String {
+    let host = trunk.from_domain.as_ref().unwrap_or(&trunk.host);
+    let host = if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.clone() };
+    identity_of(from, trunk.from_user.as_deref(), &host)
+}
+
+fn identity_of(from: &str, user: Option<&str>, host: &str) -> String {
+    let address = Address::parse(from.as_bytes()).ok();
+    let uri = address.as_ref().and_then(|a| Uri::parse(&a.uri).ok());
+    let callers = uri.and_then(|u| u.user).filter(|u| !u.is_empty() && u.iter().copied().all(is_of_user));
+    let callers = callers.map_or_else(|| "anonymous".to_owned(), |u| to_text(&u));
+    let user = user.unwrap_or(&callers);
+    let display = address.map(|a| to_text(&a.display)).unwrap_or_default();
     let separator = if display.is_empty() { "" } else { " " };
     format!("{display}{separator}<sip:{user}@{host}>")
 }
@@ -82,8 +133,16 @@ mod tests {
     #[test]
     fn numbers_become_destinations() {
         let of = |target: &str, number: &str| Destination::of(&BridgeTarget::parse(target).unwrap(), number);
-        assert_eq!(of("sip:{number}@sbc.example", "+4930123").unwrap().uri, "sip:+4930123@sbc.example");
+        let there = of("sip:{number}@sbc.example", "+4930123").unwrap();
+        assert_eq!((there.uri.as_str(), there.end), ("sip:+4930123@sbc.example", End::Host));
         assert_eq!(of("sips:uas@[::1]:5090", "300").unwrap().uri, "sips:uas@[::1]:5090");
+        assert_eq!(
+            of("trunk:carrier", "+4930123").unwrap().end,
+            End::Trunk { name: "carrier".into(), number: "+4930123".into() }
+        );
+        assert_eq!(of("trunk:carrier:0{number}", "30").unwrap().uri, "030");
+        assert_eq!(of("extension:200", "x y").unwrap().end, End::Extension("200".into()));
+        assert!(of("trunk:carrier", "1@evil").is_err() && of("extension:{number}", "").is_err());
         assert_eq!(of("sip:10.0.0.1", "300").unwrap().uri, "sip:10.0.0.1");
         assert!(of("sip:{number}@h", "").is_err());
         assert!(of("sip:{number}@h", "a b").is_err());

@@ -10,6 +10,7 @@ use crate::call::record::{CallEnd, EndClass};
 use crate::conversation::{FILLER, Failure, Kept, Then};
 use crate::id::UtteranceId;
 use crate::time::{MediaTime, Tick};
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ const LAST_LINE_MAX: Duration = Duration::from_secs(10);
 const STOPPING_LINE_MAX: Duration = Duration::from_secs(4);
 /// At the end of the longest call, who speaks may finish for so long.
 const FINISH_MAX: Duration = Duration::from_secs(10);
+/// Lines of somebody outside that wait; further ones are not said.
+const ANNOUNCEMENTS_MAX: usize = 8;
 /// Failures of the recogniser in a row before the call is given up.
 const HEARING_FAILURES_MAX: u8 = 4;
 /// How sure a text is that the recogniser did not come to the end of: enough to go on with, never to approve anything.
@@ -53,6 +56,12 @@ pub(super) struct Duties {
     pub(super) submitting: Option<Tick>,
     /// A line that waits for a pause.
     pub(super) line: Option<String>,
+    /// Lines of somebody outside that wait for one.
+    pub(super) announcements: VecDeque<String>,
+    /// The phone holds the call.
+    phone_holds: bool,
+    /// The caller is with somebody else.
+    away: bool,
     /// When the ACK came.
     pub(super) began: Option<Tick>,
     warned: bool,
@@ -224,6 +233,29 @@ impl CallMachine {
                 }
             }
         }
+    }
+
+    /// The phone holds the call, or takes it back.
+    pub(super) fn handle_phone_held(&mut self, now: Tick, held: bool) {
+        self.duties.phone_holds = held;
+        self.handle_held(now, held || self.duties.away);
+    }
+
+    /// The caller goes to somebody else, or comes back: to the agent it is as if on hold.
+    pub(super) fn handle_away(&mut self, now: Tick, away: bool) {
+        if away && !self.duties.away {
+            self.cut_playout();
+        }
+        self.duties.away = away;
+        self.handle_held(now, away || self.duties.phone_holds);
+    }
+
+    /// Somebody outside has something said.
+    pub(super) fn handle_announcement(&mut self, now: Tick, line: String) {
+        if self.duties.announcements.len() < ANNOUNCEMENTS_MAX {
+            self.duties.announcements.push_back(line);
+        }
+        self.tell_waiting(now);
     }
 
     /// The voice brings nothing: what was synthesised ahead can still be said, once.

@@ -46,7 +46,8 @@ impl Library {
     /// # Errors
     /// [`WaveError`] of the first that cannot be played.
     pub fn check(&self, config: &Config) -> Result<(), WaveError> {
-        config.routes.iter().try_for_each(|route| match &route.app {
+        let apps = config.routes.iter().flat_map(|route| [Some(&route.app), route.fallback.as_ref()]).flatten();
+        apps.into_iter().try_for_each(|app| match app {
             App::Play(path) => self.get(path).map(drop),
             _ => Ok(()),
         })

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::limits;
+use crate::sip::hop::Hop;
 use crate::sip::hop::Transport;
 
 /// Decides whether requests from this address are heard at all; `false` = silence.
@@ -15,6 +16,9 @@ pub type RouteLookup = Box<dyn Fn(IpAddr) -> Option<IpAddr> + Send>;
 /// Fills the slice with random octets. Tags and branches are drawn from it (128 bit each), so in production it must be
 /// the system's generator; tests give a seeded one.
 pub type RandomSource = Box<dyn FnMut(&mut [u8]) + Send>;
+
+/// Sees every message: whether we sent it, our address, the hop, the message. Must not block.
+pub type Watcher = Box<dyn Fn(bool, SocketAddr, &Hop, &[u8]) + Send>;
 
 /// Configuration of an [`Agent`](super::Agent).
 pub struct AgentConfig {
@@ -32,10 +36,15 @@ pub struct AgentConfig {
     pub contact_user: String,
     /// Server and User-Agent header.
     pub user_agent: String,
-    /// Which sources are heard. Peers of calls that we placed are heard within these calls in any case.
+    /// Which sources are neighbours (loopback, attached networks). Whether these are heard without proof is the directory's
+    /// ([`Directory`](crate::sip::peer::Directory)); peers of calls that we placed are heard within these calls in any case.
     pub accept_from: SourcePolicy,
     /// Random source.
     pub random: RandomSource,
+    /// Key of nonces, line tokens and stateless tags, kept over restarts so that they keep their meaning; `None` = drawn.
+    pub secret: Option<[u8; 32]>,
+    /// Sees what comes from sources that are heard, and what leaves.
+    pub watcher: Option<Watcher>,
     /// New dialogs per second that one source address may open, on average.
     pub dialogs_per_second: f64,
     /// New dialogs that one source address may open at once.
@@ -61,6 +70,8 @@ impl AgentConfig {
             user_agent: concat!("Callwright/", env!("CARGO_PKG_VERSION")).to_owned(),
             accept_from: Box::new(is_loopback_or_private),
             random,
+            secret: None,
+            watcher: None,
             dialogs_per_second: 200.0,
             dialogs_burst: 400.0,
             legs_max: limits::SIP_LEGS_MAX,

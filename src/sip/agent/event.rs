@@ -4,14 +4,24 @@
 //! Deliberately absent: anything about media beyond opaque SDP octets.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use super::lines::LineStatus;
+use super::out_of_dialog::{RequestId, Response};
 use super::reason::Cause;
 use crate::sip::dialog::DialogId;
 use crate::sip::hop::Hop;
+use crate::sip::peer::Peer;
+use crate::sip::registrar::Binding;
 
 /// One signalling leg (one INVITE dialog) of an [`Agent`](super::Agent), counted from 1, never reused.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct LegId(pub u64);
+
+impl LegId {
+    /// No leg.
+    pub const NONE: Self = Self(0);
+}
 
 /// A message that wants to leave. Order matters; loss is allowed on UDP. What cannot be sent on a stream is told by
 /// [`Agent::handle_transport_failed`](super::Agent::handle_transport_failed) with the same hop.
@@ -47,12 +57,15 @@ pub enum SipEvent {
         from: String,
         /// To, likewise.
         to: String,
-        /// User part of the Request-URI, escapes as sent (`%23` stays `%23`); empty when the URI has none.
+        /// The number called, escapes as sent (`%23` stays `%23`): user part of the Request-URI, or of To where a trunk calls
+        /// our Contact; empty when there is none.
         request_user: String,
         /// Call-ID.
         call_id: String,
         /// Where the INVITE came from.
         source: SocketAddr,
+        /// Whose call it is.
+        identity: Peer,
         /// Max-Forwards as it came, at least 1 (70 when it said nothing).
         hops: u8,
         /// SDP offer; `None` = delayed offer: `accept` carries our offer, [`SipEvent::Confirmed`] the answer.
@@ -177,6 +190,23 @@ pub enum SipEvent {
         /// The digit.
         digit: char,
     },
+    /// The final answer to a request outside of dialogs.
+    Response {
+        /// The request.
+        request: RequestId,
+        /// Its answer.
+        response: Box<Response>,
+    },
+    /// A registered line stands otherwise than before.
+    Line(Box<LineStatus>),
+    /// An extension is reached elsewhere than before, or has said that it still is; to be kept over a restart
+    /// ([`Agent::restore_bindings`](super::Agent::restore_bindings)).
+    Bindings {
+        /// Its number.
+        extension: Arc<str>,
+        /// All places where it is reached now.
+        bindings: Vec<Binding>,
+    },
     /// The leg is over. Terminal.
     Ended {
         /// The leg.
@@ -191,7 +221,7 @@ pub enum SipEvent {
 }
 
 impl SipEvent {
-    /// The leg that it is about.
+    /// The leg that it is about; [`LegId::NONE`] when it is about none.
     #[must_use]
     pub const fn leg(&self) -> LegId {
         match self {
@@ -210,6 +240,7 @@ impl SipEvent {
             | Self::ReferProgress { leg, .. }
             | Self::InfoDigit { leg, .. }
             | Self::Ended { leg, .. } => *leg,
+            Self::Response { .. } | Self::Line(_) | Self::Bindings { .. } => LegId::NONE,
         }
     }
 
@@ -231,6 +262,9 @@ impl SipEvent {
             Self::Refer { .. } => "REFER",
             Self::ReferProgress { .. } => "progress of our REFER",
             Self::InfoDigit { .. } => "INFO",
+            Self::Response { .. } => "response",
+            Self::Line(_) => "line",
+            Self::Bindings { .. } => "bindings",
             Self::Ended { .. } => "end of the leg",
         }
     }
@@ -285,6 +319,8 @@ pub struct AgentStatus {
     pub dropped_malformed: u64,
     /// Requests answered 400, 413 or 416 because they were malformed.
     pub refused_malformed: u64,
+    /// Requests with a wrong password or of an unknown user.
+    pub refused_password: u64,
     /// INVITEs answered 503 by the per-source rate limit.
     pub refused_rate: u64,
     /// INVITEs answered 503 because a table was full.

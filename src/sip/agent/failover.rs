@@ -85,6 +85,7 @@ impl ClientTransaction {
         let alternatives = VecDeque::new();
         let (give_way, contact) = (None, None);
         let (heard, left, cancelled, sent_anew) = (false, false, false, false);
+        let answered = Vec::new();
         Self {
             machine,
             key,
@@ -100,6 +101,7 @@ impl ClientTransaction {
             left,
             cancelled,
             sent_anew,
+            answered,
         }
     }
 
@@ -173,6 +175,7 @@ impl Agent {
                 self.client_failed(now, id, Failure::Unreachable);
             }
         }
+        self.lines_lost(now, hop);
     }
 
     /// Sends a request once more, by a new connection: the old one may have been closed before the peer read it. `false` =
@@ -198,10 +201,11 @@ impl Agent {
         }
     }
 
-    /// Whether a source at this address is heard at all.
+    /// Whether a source at this address may be heard; while we are registered anywhere, all may: calls for our lines are known
+    /// by what they say.
     #[must_use]
     pub fn hears(&self, address: IpAddr) -> bool {
-        (self.config.accept_from)(address) || self.is_peer(address)
+        self.is_known(address) || self.is_peer(address) || !self.lines.is_empty()
     }
 
     /// A request got no answer at all.
@@ -249,7 +253,7 @@ impl Agent {
         let (purpose, request, machine) =
             (client.purpose.clone(), client.request.clone(), client.machine.again(now, &hop));
         let (old_via, old_contact, old_bytes) = (client.via.clone(), client.contact.clone(), client.bytes.clone());
-        let contact = old_contact.as_ref().map(|_| self.contact_towards(&hop));
+        let contact = old_contact.as_ref().map(|_| self.contact_for(request.account.as_ref(), &hop));
         let mut bytes = replaced(&old_bytes, b"Via", &old_via, &via);
         if let (Some(old), Some(new)) = (&old_contact, &contact) {
             bytes = replaced(&bytes, b"Contact", old, new);
@@ -298,6 +302,10 @@ impl Agent {
         }
         if is_invite && code < 200 && !client.cancelled {
             client.cancelled = true;
+            if let ClientMachine::Invite(machine) = &mut client.machine {
+                machine.abandon(now); // its final response need not come
+            }
+            self.rearm(TimerId::Client(id));
             self.send_cancel_of(now, id, None);
         }
         true

@@ -77,7 +77,7 @@ impl Agent {
     ) {
         self.note_abilities(leg_id, response);
         let Some(client) = self.clients.get(&id) else { return };
-        let (uri, hop, sequence) = (client.request.uri.clone(), client.hop.clone(), client.request.sequence);
+        let (request, hop, sequence) = (client.request.clone(), client.hop.clone(), client.request.sequence);
         let Some(leg) = self.legs.get_mut(&leg_id) else { return };
         let (offered, cancelling) = (!leg.local_sdp.is_empty(), leg.hang_up.is_some());
         let Phase::Calling(calling) = &mut leg.phase else { return };
@@ -94,7 +94,7 @@ impl Agent {
             return;
         }
         let number = known.unwrap_or_else(|| {
-            calling.forks.push(Fork::new(Dialog::from_response(response, core, &uri, hop)));
+            calling.forks.push(Fork::new(Dialog::from_response(response, core, &request, hop)));
             calling.forks.len() - 1
         });
         let fork = &mut calling.forks[number];
@@ -190,7 +190,7 @@ impl Agent {
         }
         let lost = early.iter().position(|dialog| dialog.id.remote_tag == tag).map(|at| early.swap_remove(at));
         let (sequence, peer) = (client.request.sequence, client.hop.clone());
-        let uri = client.request.uri.clone();
+        let request = client.request.clone();
         let wanted = self.legs.get_mut(&leg_id).filter(|leg| leg.calls_by(id));
         let Some(leg) = wanted else {
             if self.legs.get(&leg_id).is_some_and(|leg| leg.held.as_ref().is_some_and(|held| held.is_of(id)))
@@ -199,7 +199,7 @@ impl Agent {
                 return; // our answer to its offer is on its way from the call side
             }
             // A second dialog (fork), a hop that was left, or the call was given up: nobody wants this one.
-            let mut dialog = lost.unwrap_or_else(|| Dialog::from_response(response, core, &uri, peer));
+            let mut dialog = lost.unwrap_or_else(|| Dialog::from_response(response, core, &request, peer));
             dialog.confirm(response);
             let ack = self.write_ack(&dialog, sequence, None);
             self.remember_ack(id, tag, ack.clone());
@@ -214,7 +214,7 @@ impl Agent {
         let known = calling.forks.iter().position(|fork| fork.dialog.id.remote_tag == tag);
         let mut fork = match known {
             Some(at) => calling.forks.remove(at),
-            None => Fork::new(Dialog::from_response(response, core, &uri, peer)),
+            None => Fork::new(Dialog::from_response(response, core, &request, peer)),
         };
         fork.dialog.confirm(response);
         let dialog = fork.dialog;

@@ -4,6 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::doorman::Entry;
 use super::leg::{Leg, Phase, TransactionId};
 use super::reason::Reason;
 use super::reliable::Provisional;
@@ -17,6 +18,7 @@ use crate::sip::hop::Hop;
 use crate::sip::message::{
     Broken, CoreFields, Message, Method, Name, Scheme, StartLine, Uri, Writer, is_keep_alive, parse_datagram, to_text,
 };
+use crate::sip::peer::Peer;
 use crate::sip::sdp;
 use crate::sip::transaction::{AckMeaning, InviteServer, NonInviteServer, ServerKey, State};
 use crate::time::Tick;
@@ -34,11 +36,12 @@ pub(super) struct InDialog<'a> {
     pub(super) seed: ResponseSeed,
     /// CSeq number.
     pub(super) sequence: u32,
+    pub(super) method: &'a Method,
     pub(super) dialog: &'a DialogId,
 }
 
 /// Header fields of a refusal.
-type Headers = Vec<(&'static str, String)>;
+pub(super) type Headers = Vec<(&'static str, String)>;
 
 impl Agent {
     /// A datagram came from `source`.
@@ -57,9 +60,12 @@ impl Agent {
             self.counters.dropped_malformed += 1;
             return;
         }
-        if !(self.config.accept_from)(source.ip()) && !self.is_peer(source.ip()) {
+        if !self.is_heard(source.ip()) {
             self.counters.dropped_source += 1;
             return;
+        }
+        if let Some(watcher) = &self.config.watcher {
+            watcher(false, self.config.advertised.unwrap_or(self.config.local), hop, bytes);
         }
         let message = match parse_datagram(bytes) {
             Ok(message) => message,
@@ -86,7 +92,7 @@ impl Agent {
         let seed = request.as_ref().and_then(|request| ResponseSeed::of(request, hop));
         match seed {
             // A peer outside the policy has no claim on an answer to what matched nothing.
-            Some(seed) if (self.config.accept_from)(hop.address.ip()) => {
+            Some(seed) if self.is_known(hop.address.ip()) => {
                 self.counters.refused_malformed += 1;
                 self.respond_stateless(seed, broken.malformed.status, broken.malformed.what, &[]);
             }
@@ -107,7 +113,7 @@ impl Agent {
             remote_tag: core.from.tag().unwrap_or_default().to_vec(),
         });
         let leg = dialog.as_ref().and_then(|id| self.dialogs.get(id)).copied();
-        if leg.is_none() && !(self.config.accept_from)(source.ip()) {
+        if leg.is_none() && !self.is_known(source.ip()) && !self.is_for_a_line(uri) {
             self.counters.dropped_source += 1;
             return;
         }
@@ -131,8 +137,8 @@ impl Agent {
         }
         match (leg, &dialog) {
             (Some(leg), Some(dialog)) => {
-                let with = InDialog { key, seed, sequence: core.cseq.number, dialog };
-                self.handle_in_dialog(now, leg, hop, request, with, method);
+                let with = InDialog { key, seed, sequence: core.cseq.number, method, dialog };
+                self.handle_in_dialog(now, leg, hop, request, with);
             }
             (_, Some(_)) => self.respond_stateless(seed, 481, "", &[]),
             (_, None) => self.handle_out_of_dialog(now, hop, key, seed, request, core, uri),
@@ -150,6 +156,7 @@ impl Agent {
             | Method::Update
             | Method::Refer
             | Method::Notify => {}
+            Method::Register if self.directory.has_extensions() => {}
             // No event is published or subscribed to here (RFC 6665 §4.1.3).
             Method::Subscribe | Method::Publish => {
                 return Err((489, vec![("Allow-Events", EVENTS.into()), ("Allow", ALLOW.into())]));
@@ -216,7 +223,7 @@ impl Agent {
         if let Some(tag) = leg.and_then(|leg| self.legs.get(&leg)?.dialog.as_ref()).map(|d| d.id.local_tag.clone()) {
             seed.set_tag(&tag);
         }
-        self.open_non_invite(now, key.clone(), seed, core.cseq.number, 200, &[]);
+        self.open_answered(now, key.clone(), seed, (&Method::Cancel, core.cseq.number), 200, &[]);
         let Some(leg_id) = leg.filter(|_| proceeding) else { return }; // a final response was faster: no harm done
         self.respond(now, invite, 487, "", &[]);
         let Some(leg) = self.legs.get_mut(&leg_id) else { return };
@@ -241,8 +248,25 @@ impl Agent {
     ) {
         let source = hop.address;
         let busy = [("Retry-After", RETRY_AFTER_S.to_owned())];
+        let peer = match core.cseq.method {
+            // Whether we are there is no secret from those whom we listen to, and asked too often for a proof each time.
+            Method::Options => Peer::Attached,
+            _ => match self.identify(now, hop, request, core, uri) {
+                Entry::Of(peer) => peer,
+                Entry::Refused(code, headers) => return self.respond_stateless(seed, code, "", &headers),
+                Entry::Silence => {
+                    self.counters.dropped_source += 1;
+                    return;
+                }
+            },
+        };
         match core.cseq.method {
             Method::Invite => {}
+            Method::Register if !self.has_transaction_room() => return self.respond_stateless(seed, 503, "", &busy),
+            Method::Register => {
+                let (code, headers) = self.handle_register(now, hop, &peer, request, core);
+                return self.open_non_invite(now, key, seed, core.cseq.number, code, &headers);
+            }
             Method::Options if self.draining => return self.respond_stateless(seed, 503, "", &busy),
             Method::Options => return self.respond_stateless(seed, 200, "", &capabilities()),
             // Told unasked how many messages wait: nothing to do with it, and nothing to complain of.
@@ -263,16 +287,21 @@ impl Agent {
             Err(headers) => return self.respond_stateless(seed, 415, "", &headers),
         };
         let local_tag = self.token();
-        let dialog = match Dialog::from_invite(request, core, local_tag.clone(), hop.clone()) {
+        let mut dialog = match Dialog::from_invite(request, core, local_tag.clone(), hop.clone()) {
             Ok(dialog) => dialog,
             Err(malformed) => return self.respond_stateless(seed, malformed.status, malformed.what, &[]),
         };
+        dialog.set_account(peer.trunk().cloned());
         let session_wish = match SessionWish::of(request, &self.config) {
             Ok(wish) => wish,
             Err(min_s) => return self.respond_stateless(seed, 422, "", &[("Min-SE", min_s.to_string())]),
         };
         let replaces = match self.replaced_leg(request) {
             Ok(replaces) => replaces,
+            // Another time another answer would be right, so a repeat must find this one.
+            Err(code) if self.has_transaction_room() => {
+                return self.open_answered(now, key, seed, (&Method::Invite, core.cseq.number), code, &[]);
+            }
             Err(code) => return self.respond_stateless(seed, code, "", &[]),
         };
         if !self.admission.admit(now, source.ip()) {
@@ -292,7 +321,7 @@ impl Agent {
         let machine = ServerMachine::Invite(InviteServer::new(reliable));
         let server = ServerTransaction::new(machine, key, seed, core.cseq.number, Some(leg_id));
         let transaction = self.add_server(ServerTransaction { merge_key: Some(merge_key), ..server });
-        let mut leg = Leg::new(Phase::Offered { transaction }, self.contact_towards(hop));
+        let mut leg = Leg::new(Phase::Offered { transaction }, self.contact_for(peer.trunk(), hop));
         leg.deadline = Some(now + limits::SIP_RINGING_MAX);
         leg.remote_sdp = offer.clone().unwrap_or_default();
         leg.session_wish = session_wish;
@@ -307,7 +336,7 @@ impl Agent {
         // Checked above: a number other than 0, or nothing.
         let hops = request.header(&Name::MaxForwards).and_then(|h| std::str::from_utf8(h).ok()?.parse().ok());
         let hops = hops.unwrap_or(HOPS);
-        let request_user = Uri::parse(uri).ok().and_then(|u| u.user).unwrap_or_default();
+        let request_user = self.called(&peer, uri, &core.to.uri);
         self.emit(SipEvent::Incoming {
             leg: leg_id,
             from: to_text(&core.from.name_addr()),
@@ -315,6 +344,7 @@ impl Agent {
             request_user: to_text(&request_user),
             call_id: to_text(&core.call_id),
             source,
+            identity: peer,
             hops,
             offer,
             headers: handed_on(request),
@@ -322,15 +352,7 @@ impl Agent {
         });
     }
 
-    fn handle_in_dialog(
-        &mut self,
-        now: Tick,
-        leg_id: LegId,
-        hop: &Hop,
-        request: &Message,
-        with: InDialog<'_>,
-        method: &Method,
-    ) {
+    fn handle_in_dialog(&mut self, now: Tick, leg_id: LegId, hop: &Hop, request: &Message, with: InDialog<'_>) {
         if !self.has_transaction_room() {
             self.counters.refused_capacity += 1;
             return self.respond_stateless(with.seed, 503, "", &[("Retry-After", RETRY_AFTER_S.to_owned())]);
@@ -338,10 +360,10 @@ impl Agent {
         let Some(leg) = self.legs.get_mut(&leg_id) else { return };
         let Some(dialog) = leg.dialog_mut(with.dialog) else { return };
         if !dialog.accept_sequence(with.sequence) {
-            return self.respond_stateless(with.seed, 500, "Out of order", &[]);
+            return self.answer_at_once(now, with, 500, &[]); // out of order
         }
         dialog.move_to(hop);
-        match (method, &leg.phase) {
+        match (with.method, &leg.phase) {
             (Method::Bye, Phase::Calling(_)) => {
                 // A phone that rings may not hang up (§15), but it is gone: the INVITE's final response decides.
                 self.answer_at_once(now, with, 200, &[]);
@@ -354,7 +376,7 @@ impl Agent {
             }
             (Method::Options, _) => self.answer_at_once(now, with, 200, &capabilities()),
             (Method::Notify, _) => self.handle_notify(now, leg_id, request, with),
-            (_, Phase::Ending) => self.respond_stateless(with.seed, 481, "", &[]),
+            (_, Phase::Ending) => self.answer_at_once(now, with, 481, &[]),
             (Method::Info, _) => self.handle_info(now, leg_id, request, with),
             (Method::Invite, _) => self.handle_reinvite(now, leg_id, request, with),
             (Method::Update, _) => self.handle_update(now, leg_id, request, with),
@@ -385,23 +407,29 @@ impl Agent {
         self.rearm(TimerId::Leg(leg_id));
     }
 
-    /// Answers a request other than INVITE at once, with a transaction that repeats the answer.
+    /// Answers a request within a dialog at once, with a transaction that repeats the answer: a copy of the request that
+    /// comes later, when another answer would be right, must not get that one.
     pub(super) fn answer_at_once(&mut self, now: Tick, with: InDialog<'_>, code: u16, headers: &[(&str, String)]) {
-        self.open_non_invite(now, with.key, with.seed, with.sequence, code, headers);
+        self.open_answered(now, with.key, with.seed, (with.method, with.sequence), code, headers);
     }
 
-    fn open_non_invite(
+    fn open_answered(
         &mut self,
         now: Tick,
         key: ServerKey,
         seed: ResponseSeed,
-        sequence: u32,
+        (method, sequence): (&Method, u32),
         code: u16,
         headers: &[(&str, String)],
     ) {
-        let machine = ServerMachine::NonInvite(NonInviteServer::new(seed.hop.transport.is_reliable()));
+        let reliable = seed.hop.transport.is_reliable();
+        let machine = match method {
+            Method::Invite => ServerMachine::Invite(InviteServer::new(reliable)),
+            _ => ServerMachine::NonInvite(NonInviteServer::new(reliable)),
+        };
         let id = self.add_server(ServerTransaction::new(machine, key, seed, sequence, None));
         self.respond(now, id, code, "", headers);
+        self.rearm(TimerId::Server(id));
     }
 
     /// A response without Contact and body, by a transaction.

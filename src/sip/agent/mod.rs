@@ -3,17 +3,22 @@
 //! or verb call `poll_transmit` and `poll_event` until `None`, then sleep until `poll_timeout` or input. By feature:
 //! `inbound` and `outbound` (RFC 3261), `fork` (early dialogs), `reliable` (RFC 3262), `reinvite` and `renewal` (re-INVITE and
 //! UPDATE, the peer's and ours, RFC 3311), `timer` (RFC 4028), `refer` (RFC 3515, 3891, 3892, 4488), `info`, `reason` (RFC
-//! 3326), `failover` (RFC 3263).
+//! 3326), `failover` (RFC 3263), `credentials` and `doorman` (§22: who we are, who they are), `lines` (§10.2).
 //! Deliberately absent: what is said in a call, and finding out where a name leads.
 
 mod admission;
 mod config;
+mod credentials;
+mod doorman;
 mod event;
 mod failover;
 mod fork;
 mod inbound;
 mod info;
+mod inquiry;
 mod leg;
+mod lines;
+mod out_of_dialog;
 mod outbound;
 mod reason;
 mod refer;
@@ -26,9 +31,11 @@ mod table;
 mod timer;
 mod verbs;
 
-pub use config::{AgentConfig, RandomSource, RouteLookup, SourcePolicy, is_loopback_or_private};
+pub use config::{AgentConfig, RandomSource, RouteLookup, SourcePolicy, Watcher, is_loopback_or_private};
 pub use event::{AgentError, AgentStatus, EndedBy, LegId, SipEvent, Transmit};
 pub use failover::Placement;
+pub use lines::{LineConfig, LineStatus};
+pub use out_of_dialog::{OutOfDialog, RequestId, Response, Series};
 pub use reason::{Cause, Protocol, Reason};
 pub use refer::replaces_value;
 pub use table::Agent;

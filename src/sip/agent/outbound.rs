@@ -69,14 +69,16 @@ impl Agent {
         let request = DialogRequest {
             method: Method::Invite,
             uri: uri.without_headers().to_vec(),
-            routes: Vec::new(),
+            routes: self.service_route(placement.account.as_ref()),
             from: from_value,
             to: [b"<", uri.without_headers(), b">"].concat(),
             call_id: self.token(),
             sequence: 1,
             hops: placement.max_forwards,
+            account: placement.account.clone(),
         };
-        let contact = self.contact_towards(&hop);
+        self.trust(placement.account.as_ref(), placement.hops.iter().map(|h| h.address.ip()));
+        let contact = self.contact_for(placement.account.as_ref(), &hop);
         let (via, key) = self.new_via(&hop, Method::Invite);
         let mut writer = request.write(&via);
         writer.header("Contact", &contact).header("Allow", ALLOW).header("Accept", sdp::CONTENT_TYPE);
@@ -133,11 +135,17 @@ impl Agent {
             self.transmit(ack);
         }
         if same_end {
-            self.learn_address(hop, &core.via);
+            self.learn_place(hop, &core.via);
         }
         self.rearm(TimerId::Client(id));
         if !receipt.deliver || self.is_left_behind(now, id, code) || (code == 503 && self.fail_over(now, id)) {
             return self.forget_finished(id);
+        }
+        if self.answer_challenge(now, id, code, response) {
+            return;
+        }
+        if code >= 200 {
+            self.note_next_nonce(id, response);
         }
         self.handle_answer(now, id, code, response, core);
         self.forget_finished(id);
@@ -161,7 +169,8 @@ impl Agent {
                 self.dialog_gone(now, leg, EndedBy::Remote, "the peer does not know the call any more (481)");
             }
             Purpose::Bye(Some(leg)) if code >= 200 => self.handle_bye_done(now, leg),
-            Purpose::Options(_) | Purpose::Prack | Purpose::Bye(_) | Purpose::Cancel => {}
+            Purpose::Request(request) if code >= 200 => self.request_done(now, request, code, Some(response)),
+            Purpose::Request(_) | Purpose::Options(_) | Purpose::Prack | Purpose::Bye(_) | Purpose::Cancel => {}
         }
     }
 
@@ -203,6 +212,7 @@ impl Agent {
             }
             Purpose::Options(leg) => self.dialog_gone(now, leg, EndedBy::Timeout, "the peer does not answer any more"),
             Purpose::Bye(Some(leg)) => self.handle_bye_done(now, leg),
+            Purpose::Request(request) => self.request_done(now, request, if unreachable { 503 } else { 408 }, None),
             Purpose::Prack | Purpose::Bye(None) | Purpose::Cancel => {}
         }
     }
@@ -246,6 +256,7 @@ impl Agent {
 
     /// Sends BYE; the leg ends when it is answered.
     pub(super) fn send_bye(&mut self, now: Tick, leg_id: LegId, reason: Reason) {
+        self.abandon_renewal(now, leg_id);
         let Some(leg) = self.legs.get_mut(&leg_id) else { return };
         let Some(dialog) = &mut leg.dialog else { return };
         leg.phase = Phase::Ending;
@@ -308,7 +319,7 @@ impl Agent {
             let ip = target.ip();
             let inward = is_loopback_or_private(ip) && !is_loopback_or_private(peer.ip());
             let to_loopback = ip.is_loopback() && !peer.ip().is_loopback();
-            let allowed = ip == peer.ip() || (self.config.accept_from)(ip);
+            let allowed = ip == peer.ip() || self.is_known(ip);
             allowed && !inward && !to_loopback && !ip.is_unspecified() && target.port() != 0
         })
     }

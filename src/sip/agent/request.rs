@@ -105,7 +105,11 @@ impl Agent {
         let hop = self.next_hop(dialog);
         let (via, _) = self.new_via(&hop, Method::Ack);
         let body = answer.map(|sdp| (crate::sip::sdp::CONTENT_TYPE, sdp));
-        Transmit { hop, bytes: dialog.acknowledge(sequence).write(&via).finish(body) }
+        let mut writer = dialog.acknowledge(sequence).write(&via);
+        for (name, value) in self.answers_of(dialog, sequence) {
+            writer.header(name, value);
+        }
+        Transmit { hop, bytes: writer.finish(body) }
     }
 
     /// The peer does not know the call any more (481), or says nothing at all (408): the call is over (§12.2.1.2).

@@ -2,14 +2,19 @@
 //! timed and forgotten. Invariants: every table is bounded by `limits`; every entry with a deadline is in `timers` once;
 //! nothing outlives its leg by more than 64·T1 + T4.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use super::admission::Admission;
+use super::credentials::{Accounts, Answered};
+use super::doorman::Doorman;
 use super::failover::Failure;
 use super::leg::{Leg, Phase, TransactionId};
+use super::lines::{Line, LineId};
+use super::out_of_dialog::RequestId;
 use super::refer::TheirRefer;
 use super::response::ResponseSeed;
 use super::{AgentConfig, AgentStatus, LegId, SipEvent, Transmit, is_loopback_or_private};
@@ -17,6 +22,7 @@ use crate::limits;
 use crate::sip::dialog::{Dialog, DialogId, DialogRequest};
 use crate::sip::hop::{Hop, Transport};
 use crate::sip::message::Via;
+use crate::sip::peer::Directory;
 use crate::sip::transaction::{
     ClientKey, Expiry, InviteClient, InviteServer, NonInviteClient, NonInviteServer, ServerKey, State,
 };
@@ -51,7 +57,12 @@ pub struct Agent {
     pub(super) counters: AgentStatus,
     pub(super) draining: bool,
     next_id: u64,
-    secret: [u8; 32],
+    pub(super) secret: [u8; 32],
+    pub(super) accounts: Accounts,
+    pub(super) lines: BTreeMap<LineId, Line>,
+    pub(super) trunk_hops: HashMap<Arc<str>, Vec<Hop>>,
+    pub(super) directory: Directory,
+    pub(super) doorman: Doorman,
 }
 
 pub(super) type MergeKey = (Vec<u8>, Vec<u8>, u32);
@@ -61,6 +72,7 @@ pub(super) enum TimerId {
     Server(TransactionId),
     Client(TransactionId),
     Leg(LegId),
+    Line(LineId),
 }
 
 #[derive(Debug)]
@@ -103,6 +115,8 @@ pub(super) struct ClientTransaction {
     pub(super) cancelled: bool,
     /// The request has been sent again because its connection was gone.
     pub(super) sent_anew: bool,
+    /// Challenges that were answered for it.
+    pub(super) answered: Vec<Answered>,
     pub(super) purpose: Purpose,
 }
 
@@ -134,6 +148,8 @@ pub(super) enum Purpose {
     Bye(Option<LegId>),
     /// A CANCEL.
     Cancel,
+    /// Outside of dialogs.
+    Request(RequestId),
 }
 
 impl ServerTransaction {
@@ -202,6 +218,7 @@ impl Agent {
     pub fn new(mut config: AgentConfig) -> Self {
         let mut secret = [0; 32];
         (config.random)(&mut secret);
+        let secret = config.secret.take().unwrap_or(secret);
         config.legs_max = config.legs_max.min(limits::SIP_LEGS_MAX);
         Self {
             admission: Admission::new(config.dialogs_per_second, config.dialogs_burst),
@@ -224,6 +241,11 @@ impl Agent {
             draining: false,
             next_id: 0,
             secret,
+            accounts: Accounts::new(),
+            lines: BTreeMap::new(),
+            trunk_hops: HashMap::new(),
+            directory: Directory::default(),
+            doorman: Doorman::new(secret),
         }
     }
 
@@ -295,6 +317,7 @@ impl Agent {
                 TimerId::Server(id) => self.server_timeout(now, id),
                 TimerId::Client(id) => self.client_timeout(now, id),
                 TimerId::Leg(id) => self.leg_timeout(now, id),
+                TimerId::Line(id) => self.line_timeout(now, id),
             }
             self.rearm(id);
         }
@@ -339,6 +362,7 @@ impl Agent {
             TimerId::Server(id) => self.servers.get(&id).and_then(|s| s.machine.poll_timeout()),
             TimerId::Client(id) => self.clients.get(&id).and_then(ClientTransaction::poll_timeout),
             TimerId::Leg(id) => self.legs.get(&id).and_then(Leg::poll_timeout),
+            TimerId::Line(id) => self.lines.get(&id).and_then(Line::poll_timeout),
         };
         let armed = self.armed.get(&id).copied();
         if armed == wanted {
@@ -360,6 +384,9 @@ impl Agent {
             self.counters.dropped_transmit += 1;
         }
         self.counters.datagrams_out += 1;
+        if let Some(watcher) = &self.config.watcher {
+            watcher(true, self.config.advertised.unwrap_or(self.config.local), &transmit.hop, &transmit.bytes);
+        }
         self.transmits.push_back(transmit);
     }
 
@@ -424,7 +451,7 @@ impl Agent {
 
     /// Learns from a response by UDP what our address is outside of a NAT (RFC 3581 §4): only from a peer in the public
     /// network, and only when the operator has not said it.
-    pub(super) fn learn_address(&mut self, hop: &Hop, via: &Via) {
+    pub(super) fn learn_place(&mut self, hop: &Hop, via: &Via) {
         let peer = hop.address.ip().to_canonical();
         if hop.transport != Transport::Udp || self.config.advertised.is_some() || is_loopback_or_private(peer) {
             return;
@@ -511,14 +538,20 @@ impl Agent {
         true
     }
 
-    pub(super) fn add_client(&mut self, client: ClientTransaction) -> TransactionId {
+    pub(super) fn add_client(&mut self, mut client: ClientTransaction) -> TransactionId {
         let id = self.new_id();
+        self.authorize(&mut client);
+        self.insert_client(id, client);
+        id
+    }
+
+    /// Sends a request and waits for its answers under this number.
+    pub(super) fn insert_client(&mut self, id: TransactionId, client: ClientTransaction) {
         self.transmit(Transmit { hop: client.hop.clone(), bytes: client.bytes.clone() });
         self.add_peer(client.hop.address.ip());
         self.client_keys.insert(client.key.clone(), id);
         self.clients.insert(id, client);
         self.rearm(TimerId::Client(id));
-        id
     }
 
     pub(super) fn forget_client(&mut self, id: TransactionId) -> Option<ClientTransaction> {
@@ -536,6 +569,7 @@ impl Agent {
             _ => None,
         };
         self.leave_forks(id, calling);
+        self.abandon_renewal(now, id);
         let Some(leg) = self.legs.remove(&id) else { return };
         let offered = match leg.phase {
             Phase::Offered { transaction } => Some(transaction),

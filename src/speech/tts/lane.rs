@@ -74,6 +74,8 @@ struct Utterance {
     flight: Option<Flight>,
     /// The voice failed in the middle: the local one says the rest.
     local: bool,
+    /// Instead of words: these samples, and how many of them have left.
+    audio: Option<(Arc<[i16]>, usize)>,
     /// Synthesised and not yet in the ring.
     waiting: VecDeque<i16>,
     words: Vec<WordTime>,
@@ -140,6 +142,7 @@ impl Lane {
             pieces: pieces(text, &self.manner, self.haste),
             flight: None,
             local: false,
+            audio: None,
             waiting: VecDeque::new(),
             words: Vec::new(),
             samples: 0,
@@ -153,6 +156,40 @@ impl Lane {
         }
         self.drop_flushed();
         self.settle();
+    }
+
+    /// Sends samples after everything asked before.
+    pub(super) fn play(&mut self, id: UtteranceId, pcm: Arc<[i16]>, asked: Instant) {
+        if self.utterances.len() >= SPEECH_UTTERANCES_MAX {
+            let what = format!("more than {SPEECH_UTTERANCES_MAX} utterances are waiting; one was dropped");
+            return tell(&self.events, SpeechEvent::Failed { part: Part::Tts, what });
+        }
+        let samples = pcm.len() as u64;
+        self.utterances.push_back(Utterance {
+            id,
+            generation: Generation(self.generation.load(Ordering::Acquire)),
+            asked,
+            ahead: false,
+            pieces: VecDeque::new(),
+            flight: None,
+            local: false,
+            audio: Some((pcm, 0)),
+            waiting: VecDeque::new(),
+            words: Vec::new(),
+            samples,
+            started: false,
+            answered: false,
+        });
+        self.settle();
+    }
+
+    /// Gives the ring back; what was not said is answered as far as it was.
+    pub(super) fn release(mut self) -> OutboundProducer {
+        for utterance in self.utterances.iter_mut().filter(|utterance| !utterance.answered) {
+            utterance.credit_flight();
+            utterance.answer(&self.events);
+        }
+        self.outbound
     }
 
     pub(super) fn drop_flushed(&mut self) {
@@ -321,8 +358,21 @@ impl Utterance {
 
     /// Moves whole frames to the ring, keeping one back: the last one has to say that it is the last.
     fn refill(&mut self, outbound: &mut OutboundProducer, events: &mpsc::Sender<SpeechEvent>) {
+        self.top_up();
         while self.waiting.len() > FRAME_SAMPLES && outbound.vacant_len() > 0 {
             self.send(outbound, events, false);
+            self.top_up();
+        }
+    }
+
+    /// Keeps the next of the samples to be played at hand: a file is not copied whole.
+    fn top_up(&mut self) {
+        if let Some((pcm, at)) = &mut self.audio
+            && self.waiting.len() <= FRAME_SAMPLES
+        {
+            let until = pcm.len().min(*at + 10 * FRAME_SAMPLES);
+            self.waiting.extend(&pcm[*at..until]);
+            *at = until;
         }
     }
 

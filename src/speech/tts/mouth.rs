@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// The voice that stands in for the others: the first of the list.
 pub(in crate::speech) const LOCAL: usize = 0;
@@ -65,8 +65,20 @@ pub(in crate::speech) enum MouthCommand {
         ahead: bool,
         asked: Instant,
     },
+    /// Sends these samples after what was asked before; of the newest generation.
+    Play {
+        call: CallId,
+        utterance: UtteranceId,
+        pcm: Arc<[i16]>,
+        asked: Instant,
+    },
     Flush {
         call: CallId,
+    },
+    /// As `Detach`, and gives the ring back.
+    Release {
+        call: CallId,
+        give: oneshot::Sender<OutboundProducer>,
     },
     /// Synthesises before it is needed: by the agent's voice, and by the local one for when that fails. A voice elsewhere
     /// costs money and is asked for greetings only.
@@ -247,6 +259,17 @@ impl State {
             MouthCommand::Speak { call, utterance, generation, text, ahead, asked } => {
                 if let Some(lane) = self.lanes.get_mut(&call) {
                     lane.enqueue(utterance, generation, &text, ahead, asked);
+                }
+            }
+            MouthCommand::Play { call, utterance, pcm, asked } => {
+                if let Some(lane) = self.lanes.get_mut(&call) {
+                    lane.play(utterance, pcm, asked);
+                }
+            }
+            MouthCommand::Release { call, give } => {
+                if let Some(lane) = self.lanes.remove(&call) {
+                    // Who asked may be gone, and the ring with it.
+                    let _ = give.send(lane.release());
                 }
             }
             MouthCommand::Flush { call } => {

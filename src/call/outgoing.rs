@@ -1,0 +1,445 @@
+//! Calls that we place for ourselves: an agent, an app or whoever steers is on our end. Purpose: from a wish to an answered
+//! call, or to a record that says why not. One tokio task per call. Invariants: every placed call ends with one record,
+//! however it ends; what was taken is given back; a call to ourselves is not placed. Deliberately absent: the second leg of a
+//! bridged call (`bridge`), what is talked (`actor`).
+
+use super::actor::{Actor, Admitted, Planes, Voices, conclude, keep, note_leg, playable, survive, told};
+use super::bridge::place::{Destination, identity, identity_at, leads_back, our_identity};
+use super::caps::OverCap;
+use super::machine_detection::Verdict;
+use super::manners::user_of;
+use super::media_leg::{MediaLeg, NoMedia, preference};
+use super::record::{CallEnd, EndClass};
+use super::registry::{CallEvent, CallState, LiveCall, NotAdmitted};
+use super::steer::{Order, OrderError, Outcome};
+use crate::config::{App, BridgeTarget};
+use crate::id::CallId;
+use crate::limits::MEDIA_BUSY_MAX;
+use crate::media::coders::SPEECH_RATE;
+use crate::media::{Role, SpeechEnds};
+use crate::os::clock;
+use crate::sip::agent::{EndedBy, LegId, Placement, SipEvent};
+use crate::sip::dialog::HOPS;
+use crate::store::{CallRecord, Direction, EventKind};
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tracing::{info, warn};
+
+/// A call that is to be placed.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// `sip:user@host[:port]`.
+    pub to: String,
+    /// Whom the other side sees calling: a URI or `"Name" <URI>`; our own address unless said.
+    pub from: Option<String>,
+    /// The caller for whom it is placed, From as written: name and number are passed on.
+    pub on_behalf: Option<String>,
+    /// What is on our end.
+    pub app: App,
+    /// How long it may ring.
+    pub ringing: Duration,
+    /// What to do where a machine answers; `None`: nobody listens whether one does.
+    pub on_machine: Option<OnMachine>,
+    /// The other side is not to see who calls (RFC 3323); whoever carries the call is.
+    pub withheld: bool,
+    /// Fields that the INVITE carries.
+    pub headers: Vec<(String, String)>,
+    /// Recorded with the call.
+    pub details: Option<serde_json::Value>,
+}
+
+impl Default for Wish {
+    fn default() -> Self {
+        Self {
+            to: String::new(),
+            from: None,
+            on_behalf: None,
+            app: App::Manual,
+            ringing: Duration::from_secs(30),
+            on_machine: None,
+            withheld: false,
+            headers: Vec::new(),
+            details: None,
+        }
+    }
+}
+
+/// What becomes of a call that a machine answers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OnMachine {
+    /// It goes on; an event has said who answered.
+    GoOn,
+    /// It ends.
+    HangUp,
+    /// It goes on after the beep.
+    WaitForBeep,
+}
+
+/// Why a call is not placed.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NotPlaced {
+    /// There can be no such call: correct it.
+    #[error("{0}")]
+    Wrong(String),
+    /// Retry later.
+    #[error(transparent)]
+    Full(#[from] NotAdmitted),
+    /// A call of that id is there already.
+    #[error("this call was placed already")]
+    Twice,
+    /// The trunk takes no more now: retry later.
+    #[error(transparent)]
+    Cap(#[from] OverCap),
+}
+
+/// Starts to place a call. `answered` hears once whether it was answered, or how it ended without.
+///
+/// # Errors
+/// [`NotPlaced`]: nothing was begun.
+pub fn start(
+    planes: &Arc<Planes>,
+    call: CallId,
+    wish: Wish,
+    answered: Option<oneshot::Sender<Result<(), CallEnd>>>,
+) -> Result<LiveCall, NotPlaced> {
+    if wish.to.contains(['{', '}']) {
+        return Err(NotPlaced::Wrong(format!("{:?} is no address", wish.to)));
+    }
+    let target = BridgeTarget::parse(&wish.to).map_err(|_| {
+        NotPlaced::Wrong(format!(
+            "{:?} is no address to call: write sip:USER@HOST, trunk:NAME:NUMBER or extension:NUMBER",
+            wish.to
+        ))
+    })?;
+    let destination = Destination::of(&target, "").map_err(NotPlaced::Wrong)?;
+    if let App::Bridge(_) | App::Group(_) | App::Message(_) = &wish.app {
+        return Err(NotPlaced::Wrong(
+            "a call is placed for an agent, a tone, a file, an echo or manual; to join two, bridge them".to_owned(),
+        ));
+    }
+    if let App::Agent(name) = &wish.app
+        && !planes.config().agents.iter().any(|agent| agent.name == *name)
+    {
+        return Err(NotPlaced::Wrong(format!("agent:{name} is not among [[agents]]")));
+    }
+    if planes.registry.find(call).is_some() {
+        return Err(NotPlaced::Twice);
+    }
+    let live = LiveCall {
+        call,
+        from: wish.from.clone().unwrap_or_default(),
+        number: wish.to.clone(),
+        started: clock::wall(),
+        direction: Direction::Outbound,
+        state: CallState::Calling,
+        app: wish.app.to_string(),
+        conversation_id: None,
+    };
+    let emergency = planes.config().numbers.is_emergency(&number_called(&wish.to));
+    if emergency {
+        warn!(%call, to = %wish.to, "AN EMERGENCY NUMBER IS CALLED");
+        let data = json!({"to": wish.to, "from": wish.from});
+        let events = planes.store.events();
+        keep(events.append(EventKind::CallEmergency, &call.to_string(), "", clock::wall(), data), "an event");
+    } else if planes.media.least_busy() > MEDIA_BUSY_MAX {
+        return Err(NotAdmitted::Busy.into());
+    }
+    let channel = match &target {
+        BridgeTarget::Trunk { name, .. } => {
+            let trunk = planes.trunks.trunk(name);
+            let trunk = trunk.ok_or_else(|| NotPlaced::Wrong(format!("{name} is not among [[trunks]]")))?;
+            Some(planes.caps.outgoing(&trunk, clock::monotonic(), emergency)?)
+        }
+        BridgeTarget::Uri(_) | BridgeTarget::Extension(_) => None,
+    };
+    let mailbox = planes.registry.admit_outgoing(live.clone(), emergency)?;
+    let planes = Arc::clone(planes);
+    tokio::spawn(async move {
+        let _admitted = Admitted { planes: Arc::clone(&planes), call, channel };
+        run(planes, call, wish, destination, mailbox, answered).await;
+    });
+    Ok(live)
+}
+
+/// The number of a target, as people would key it.
+fn number_called(to: &str) -> String {
+    match to.split_once(':') {
+        Some(("trunk" | "extension", rest)) => rest.rsplit(':').next().unwrap_or_default().to_owned(),
+        _ => user_of(&format!("<{to}>")),
+    }
+}
+
+/// From and the further fields of the INVITE: who is withheld is named to the carrier only (RFC 3323 section 4.1.1.3, RFC 3325
+/// section 9.1).
+fn identified(from: String, wish: &Wish) -> (String, Vec<(String, String)>) {
+    let mut headers = wish.headers.clone();
+    if !wish.withheld {
+        return (from, headers);
+    }
+    headers.push(("P-Asserted-Identity".to_owned(), from));
+    headers.push(("Privacy".to_owned(), "id".to_owned()));
+    ("\"Anonymous\" <sip:anonymous@anonymous.invalid>".to_owned(), headers)
+}
+
+type Told = Option<oneshot::Sender<Result<(), CallEnd>>>;
+
+async fn run(
+    planes: Arc<Planes>,
+    call: CallId,
+    wish: Wish,
+    destination: Destination,
+    mailbox: mpsc::Receiver<CallEvent>,
+    mut answered: Told,
+) {
+    let trunk = wish.to.strip_prefix("trunk:").and_then(|rest| rest.split(':').next()).map(str::to_owned);
+    let mut record = CallRecord {
+        trunk,
+        caller: wish.from.clone().unwrap_or_default(),
+        callee: wish.to.clone(),
+        app: wish.app.to_string(),
+        details: wish.details.clone(),
+        ..CallRecord::begun(call.to_string(), Direction::Outbound, clock::wall())
+    };
+    info!(%call, to = %wish.to, app = %wish.app, "a call is placed");
+    let life = live(&planes, call, &wish, destination, mailbox, &mut record, &mut answered);
+    let end = survive(&planes, call, life).await;
+    if let Some(answered) = answered {
+        // Who asked may be gone.
+        let _ = answered.send(Err(end.clone()));
+    }
+    conclude(&planes, call, record, end);
+}
+
+fn failed(code: u16, why: impl Into<String>) -> CallEnd {
+    CallEnd::new(EndClass::Failed, why.into()).with_code(code)
+}
+
+async fn live(
+    planes: &Arc<Planes>,
+    call: CallId,
+    wish: &Wish,
+    destination: Destination,
+    mut mailbox: mpsc::Receiver<CallEvent>,
+    record: &mut CallRecord,
+    answered: &mut Told,
+) -> CallEnd {
+    let no_media = |error: NoMedia| {
+        let (code, _, why) = error.refusal();
+        failed(code, why)
+    };
+    // Read before anybody's phone rings.
+    let source = match playable(planes, &wish.app).await {
+        Ok(source) => source,
+        Err(refusal) => return failed(480, refusal.why),
+    };
+    let way = match destination.resolve(Arc::clone(&planes.trunks)).await {
+        Ok(way) => way,
+        Err(refusal) => return failed(refusal.code, refusal.why),
+    };
+    let (local, public) = (planes.sip.local(), planes.config().sip.public_address);
+    if let Some(hop) = way.hops.iter().find(|hop| leads_back(hop.address, local, public)) {
+        return failed(482, format!("{hop} is this daemon"));
+    }
+    let Some(address) = way.hops.first().map(|hop| hop.address) else { return failed(502, "nowhere to go") };
+    record.source = address.to_string();
+    let ours = preference(&planes.config());
+    let mut media = match MediaLeg::reserve(planes, call, address, ours.clone()) {
+        Ok(media) => media,
+        Err(error) => return no_media(error),
+    };
+    let host = media.local().address;
+    let trunk = way.account.as_ref().and_then(|name| planes.trunks.trunk(name));
+    let on_behalf = match &trunk {
+        // What a trunk wants to see comes before what we are called elsewhere.
+        Some(trunk) => Some(identity_at(wish.on_behalf.as_deref().unwrap_or("<sip:callwright@localhost>"), trunk)),
+        None => wish.on_behalf.as_ref().map(|from| identity(from, host)),
+    };
+    let from = wish.from.clone().or(on_behalf).unwrap_or_else(|| our_identity(host));
+    record.caller.clone_from(&from);
+    let (from, headers) = identified(from, wish);
+    keep(planes.store.calls().record(record.clone()), "the call's record");
+    let placement = Placement {
+        target: way.target,
+        hops: way.hops,
+        from,
+        sdp: media.offer(ours.codecs()),
+        max_forwards: HOPS,
+        headers: headers.into_iter().chain(way.routes.into_iter().map(|r| ("Route".to_owned(), r))).collect(),
+        account: way.account,
+    };
+    let adopting = Arc::clone(planes);
+    let placed = planes.sip.place(placement, move |leg| {
+        adopting.registry.join_leg(call, leg);
+    });
+    let leg = match placed.await {
+        Ok(leg) => leg,
+        Err(error) => return failed(503, error.to_string()),
+    };
+    note_leg(planes, leg, record).await;
+    let answer = match ring(planes, call, leg, wish, &mut mailbox).await {
+        Ok(answer) => answer,
+        Err(end) => return end,
+    };
+    let begun = media.accept_answer(&answer).and_then(|()| {
+        let role = if wish.app == App::Echo { Role::Echo } else { Role::Speech };
+        let ends = media.prepare(role, SPEECH_RATE)?;
+        media.start(planes).map_err(NoMedia::NoCapacity)?;
+        // Our ACK has been sent already.
+        media.confirm(planes, None).map_err(NoMedia::BadOffer)?;
+        Ok(ends)
+    });
+    let ends = match (begun, wish.on_machine) {
+        (Ok(Some(ends)), Some(on_machine)) => {
+            match who_answers(planes, call, (leg, on_machine), ends, &mut mailbox).await {
+                Ok(ends) => Ok(Some(ends)),
+                Err(end) => {
+                    media.close(planes);
+                    return end;
+                }
+            }
+        }
+        (begun, _) => begun,
+    };
+    let voices = ends.and_then(|ends| {
+        let voices = Voices::begin(planes, call, (&wish.app, source), &format!("<{}>", wish.to), false, ends);
+        voices.map_err(NoMedia::NoCapacity)
+    });
+    let voices = match voices {
+        Ok(voices) => voices,
+        Err(error) => {
+            let end = no_media(error);
+            media.close(planes);
+            told(planes.sip.hang_up(leg, Some(&end.reason)).await);
+            return end;
+        }
+    };
+    let actor = Actor::placed(Arc::clone(planes), call, (leg, media, voices), mailbox, &wish.app, record);
+    if let Some(answered) = answered.take() {
+        // Who asked may be gone.
+        let _ = answered.send(Ok(()));
+    }
+    actor.serve(record).await
+}
+
+/// Waits for an answer: gives its description. Error: how the call ended without one.
+async fn ring(
+    planes: &Planes,
+    call: CallId,
+    leg: LegId,
+    wish: &Wish,
+    mailbox: &mut mpsc::Receiver<CallEvent>,
+) -> Result<Vec<u8>, CallEnd> {
+    let latest = tokio::time::Instant::now() + wish.ringing;
+    let mut rung = false;
+    loop {
+        let Ok(event) = tokio::time::timeout_at(latest, mailbox.recv()).await else {
+            let why = format!("nobody answered within {} s", wish.ringing.as_secs());
+            return Err(give_up(planes, leg, mailbox, CallEnd::new(EndClass::NoAnswer, why)).await);
+        };
+        match event {
+            Some(CallEvent::Sip(SipEvent::Accepted { answer, .. })) => return Ok(answer),
+            Some(CallEvent::Sip(SipEvent::Refused { code, reason, .. })) => {
+                return Err(CallEnd::refused_by(code, &reason));
+            }
+            Some(CallEvent::Sip(SipEvent::Ended { by, reason, .. })) => {
+                let class = match by {
+                    EndedBy::Local => EndClass::OperatorHungUp,
+                    EndedBy::Remote => EndClass::Rejected,
+                    EndedBy::Timeout | EndedBy::TransportError => EndClass::SignallingTimeout,
+                };
+                return Err(CallEnd::new(class, reason.unwrap_or_else(|| "it ended before the answer".to_owned())));
+            }
+            Some(CallEvent::Sip(SipEvent::Progress { code, .. })) if !rung && matches!(code, 180 | 183) => {
+                rung = true;
+                planes.registry.is_now(call, CallState::Ringing);
+                let data = json!({"to": wish.to, "code": code});
+                keep(
+                    planes.store.events().append(EventKind::CallRinging, &call.to_string(), "", clock::wall(), data),
+                    "an event",
+                );
+            }
+            Some(CallEvent::Order(ordered)) => match &ordered.order {
+                Order::HangUp { reason, .. } => {
+                    let why = reason.clone().unwrap_or_else(|| "given up from outside".to_owned());
+                    ordered.answer(Ok(Outcome::Done));
+                    return Err(give_up(planes, leg, mailbox, CallEnd::new(EndClass::OperatorHungUp, why)).await);
+                }
+                _ => ordered.answer(Err(OrderError::Conflict("the call has not been answered yet".to_owned()))),
+            },
+            Some(CallEvent::Drain) => {
+                let end = CallEnd::new(EndClass::Drained, "the service is stopping");
+                return Err(give_up(planes, leg, mailbox, end).await);
+            }
+            Some(CallEvent::Sip(_) | CallEvent::Media(_) | CallEvent::PauseRecording { .. }) => {}
+            None => {
+                warn!(%call, "the call could not keep up with its events");
+                told(planes.sip.hang_up(leg, None).await);
+                return Err(CallEnd::new(EndClass::Failed, "the call could not keep up with its events"));
+            }
+        }
+    }
+}
+
+/// Listens whether a person or a machine has answered. Error: how the call ended; the other side knows.
+async fn who_answers(
+    planes: &Planes,
+    call: CallId,
+    (leg, on_machine): (LegId, OnMachine),
+    ends: SpeechEnds,
+    mailbox: &mut mpsc::Receiver<CallEvent>,
+) -> Result<SpeechEnds, CallEnd> {
+    let wait_for_beep = on_machine == OnMachine::WaitForBeep;
+    let mut listening = planes.rooms.detect(ends, wait_for_beep);
+    let mut verdicts: u32 = 0;
+    let end = loop {
+        tokio::select! {
+            biased;
+            event = mailbox.recv() => match event {
+                Some(CallEvent::Sip(SipEvent::Ended { by, reason, .. })) => {
+                    let class = if by == EndedBy::Remote { EndClass::CalleeHungUp } else { EndClass::SignallingTimeout };
+                    return Err(CallEnd::new(class, reason.unwrap_or_else(|| "BYE".to_owned())));
+                }
+                Some(CallEvent::Order(ordered)) => match &ordered.order {
+                    Order::HangUp { reason, .. } => {
+                        let why = reason.clone().unwrap_or_else(|| "ended from outside".to_owned());
+                        ordered.answer(Ok(Outcome::Done));
+                        break CallEnd::new(EndClass::OperatorHungUp, why);
+                    }
+                    _ => ordered.answer(Err(OrderError::Conflict("it is being found out who has answered".to_owned()))),
+                },
+                Some(CallEvent::Drain) => break CallEnd::new(EndClass::Drained, "the service is stopping"),
+                None => break CallEnd::new(EndClass::Failed, "the call could not keep up with its events"),
+                Some(CallEvent::Sip(_) | CallEvent::Media(_) | CallEvent::PauseRecording { .. }) => {}
+            },
+            heard = listening.recv() => {
+                let Some((verdict, ends)) = heard else {
+                    break CallEnd::new(EndClass::Failed, "who has answered could not be listened to");
+                };
+                verdicts += 1;
+                info!(%call, answered_by = verdict.name(), "who has answered the call");
+                let (data, key) = (json!({"answered_by": verdict.name()}), verdicts.to_string());
+                let events = planes.store.events();
+                keep(events.append(EventKind::CallDetected, &call.to_string(), &key, clock::wall(), data), "an event");
+                let is_machine = matches!(verdict, Verdict::Machine | Verdict::Beep);
+                if is_machine && on_machine == OnMachine::HangUp {
+                    break CallEnd::new(EndClass::OperatorHungUp, "a machine has answered");
+                }
+                if let Some(ends) = ends {
+                    return Ok(ends);
+                }
+            }
+        }
+    };
+    told(planes.sip.hang_up(leg, Some(&end.reason)).await);
+    Err(end)
+}
+
+/// Cancels the call. Whoever answers at the same moment is hung up on by the agent.
+async fn give_up(planes: &Planes, leg: LegId, mailbox: &mut mpsc::Receiver<CallEvent>, end: CallEnd) -> CallEnd {
+    told(planes.sip.hang_up(leg, Some(&end.reason)).await);
+    // Its end comes within the time of a transaction; the record need not wait for that.
+    mailbox.close();
+    end
+}

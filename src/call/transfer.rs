@@ -1,0 +1,199 @@
+//! Hands a caller to somebody else, and back when that fails. Purpose: blind, the caller hears ringback until the other side
+//! answers; warm, the other side is told something first. A second call is placed and both meet in a room. One tokio task per
+//! transfer. Where nothing is announced, the caller's own phone is asked to do it first (REFER). Invariants: a caller whose transfer fails is back where it was, and its agent says so; a call that was placed for
+//! a transfer that is over ends. Deliberately absent: rooms.
+
+use super::actor::{Planes, keep};
+use super::outgoing::{self, NotPlaced, Wish};
+use super::record::CallEnd;
+use super::registry::CallState;
+use super::room::RoomId;
+use super::steer::{After, Order, OrderError};
+use crate::id::CallId;
+use crate::os::{clock, random};
+use crate::sip::message::Uri;
+use crate::store::EventKind;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// What is said to somebody before the caller is put through, takes no longer.
+const ANNOUNCEMENT_MAX: Duration = Duration::from_secs(60);
+
+/// Beyond the time of ringing, for the phone to tell.
+const REFER_SLACK: Duration = Duration::from_secs(5);
+
+/// Whom a caller is handed to.
+#[derive(Clone, Debug)]
+pub struct Transfer {
+    /// `sip:user@host[:port]`.
+    pub to: String,
+    /// Whom the other side sees calling.
+    pub from: Option<String>,
+    /// How it is done.
+    pub way: Way,
+    /// How long it may ring.
+    pub ringing: Duration,
+    /// Said to the other side before it is put through.
+    pub announce: Option<String>,
+    /// Said to the caller when nobody takes the call.
+    pub sorry: Option<String>,
+}
+
+/// How a caller is handed over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Way {
+    /// By REFER, and where the phone refuses by a call of ours; by a call of ours where there is something to announce.
+    #[default]
+    Either,
+    /// The caller's phone calls (REFER).
+    Refer,
+    /// We call, and both meet in a room.
+    Room,
+}
+
+/// Begins to hand `call` over; events tell how far that is. Gives the call that is placed, unless the phone is asked first.
+///
+/// # Errors
+/// [`OrderError`]: nothing has changed.
+pub async fn begin(planes: &Arc<Planes>, call: CallId, transfer: Transfer) -> Result<Option<CallId>, OrderError> {
+    let by_phone = match transfer.way {
+        Way::Room => false,
+        // A phone can call what is an address to others, too.
+        Way::Either => transfer.announce.is_none() && transfer.to.starts_with("sip:"),
+        Way::Refer => true,
+    };
+    if !by_phone {
+        return by_room(planes, call, transfer).await.map(Some);
+    }
+    match planes.registry.find(call).map(|live| live.state) {
+        None => return Err(OrderError::NoCall),
+        Some(CallState::Answered | CallState::Held) => {}
+        Some(state) => return Err(OrderError::conflict(format!("the call is {}", state.name()))),
+    }
+    if Uri::parse(transfer.to.as_bytes()).is_err() {
+        return Err(OrderError::Unprocessable(format!("{:?} is no address: write sip:USER@HOST", transfer.to)));
+    }
+    tell_event(planes, call, "begun", &transfer, None, None);
+    let planes = Arc::clone(planes);
+    tokio::spawn(async move {
+        let asked = planes.registry.order(call, Order::Refer { to: transfer.to.clone() });
+        // A phone that neither does it nor says so is not waited for.
+        let answer = tokio::time::timeout(transfer.ringing + REFER_SLACK, asked).await;
+        match answer.unwrap_or_else(|_| Err(OrderError::conflict("the phone did not say what became of it"))) {
+            Ok(_) => {
+                tell_event(&planes, call, "done", &transfer, None, None);
+                let reason = Some(format!("handed over to {}", transfer.to));
+                // The phone may have hung up itself.
+                let _ = planes.registry.order(call, Order::HangUp { code: None, reason }).await;
+            }
+            Err(error) if transfer.way == Way::Either => {
+                tell_event(&planes, call, "refused", &transfer, None, Some(error.to_string()));
+                if let Err(error) = by_room(&planes, call, transfer.clone()).await {
+                    tell_event(&planes, call, "failed", &transfer, None, Some(error.to_string()));
+                }
+            }
+            Err(error) => tell_event(&planes, call, "failed", &transfer, None, Some(error.to_string())),
+        }
+    });
+    Ok(None)
+}
+
+/// Begins to hand `call` over; events tell how far that is. Gives the call that is placed.
+///
+/// # Errors
+/// [`OrderError`]: nothing has changed.
+async fn by_room(planes: &Arc<Planes>, call: CallId, transfer: Transfer) -> Result<CallId, OrderError> {
+    let room = RoomId(random::u64());
+    let other = CallId(random::u64());
+    planes.registry.order(call, Order::Join { room, after: After::Return }).await?;
+    let (tell, answered) = oneshot::channel();
+    let wish = Wish {
+        to: transfer.to.clone(),
+        from: transfer.from.clone(),
+        ringing: transfer.ringing,
+        details: Some(json!({"transfer_of": call.to_string()})),
+        on_behalf: planes.registry.find(call).map(|live| live.from),
+        ..Wish::default()
+    };
+    if let Err(error) = outgoing::start(planes, other, wish, Some(tell)) {
+        // Where it was before, or gone.
+        let _ = planes.registry.order(call, Order::Leave { line: None }).await;
+        return Err(match error {
+            NotPlaced::Cap(cap) => OrderError::Unavailable(cap.to_string()),
+            NotPlaced::Wrong(why) => OrderError::Unprocessable(why),
+            NotPlaced::Full(full) => OrderError::Unavailable(full.to_string()),
+            NotPlaced::Twice => OrderError::conflict("this call was placed already"),
+        });
+    }
+    tell_event(planes, call, "begun", &transfer, Some(other), None);
+    let planes = Arc::clone(planes);
+    tokio::spawn(async move {
+        match hand_over(&planes, call, other, room, &transfer, answered).await {
+            Ok(()) => tell_event(&planes, call, "done", &transfer, Some(other), None),
+            Err(why) => {
+                tell_event(&planes, call, "failed", &transfer, Some(other), Some(why.clone()));
+                // Either may be over.
+                let _ = planes.registry.order(other, Order::HangUp { code: None, reason: Some(why) }).await;
+                let line = transfer.sorry.clone().or_else(|| Some("Nobody could take your call.".to_owned()));
+                let _ = planes.registry.order(call, Order::Leave { line }).await;
+            }
+        }
+    });
+    Ok(other)
+}
+
+/// Error: why it failed.
+async fn hand_over(
+    planes: &Arc<Planes>,
+    call: CallId,
+    other: CallId,
+    room: RoomId,
+    transfer: &Transfer,
+    answered: oneshot::Receiver<Result<(), CallEnd>>,
+) -> Result<(), String> {
+    tokio::pin!(answered);
+    loop {
+        tokio::select! {
+            outcome = &mut answered => match outcome {
+                Ok(Ok(())) => break,
+                Ok(Err(end)) => return Err(end.reason),
+                Err(_) => return Err("the call was not placed".to_owned()),
+            },
+            () = tokio::time::sleep(Duration::from_millis(500)) => if planes.registry.find(call).is_none() {
+                return Err("the caller hung up meanwhile".to_owned());
+            }
+        }
+    }
+    tell_event(planes, call, "answered", transfer, Some(other), None);
+    let words = |error: OrderError| error.to_string();
+    if let Some(text) = &transfer.announce {
+        let said = planes.registry.say(other, text.clone());
+        tokio::time::timeout(ANNOUNCEMENT_MAX, said)
+            .await
+            .map_err(|_| "the announcement took too long".to_owned())?
+            .map_err(words)?;
+    }
+    planes.registry.order(other, Order::Join { room, after: After::HangUp }).await.map_err(words)?;
+    // From now on the caller's call ends with the other one.
+    planes.registry.order(call, Order::Join { room, after: After::HangUp }).await.map_err(words)?;
+    Ok(())
+}
+
+fn tell_event(
+    planes: &Planes,
+    call: CallId,
+    state: &str,
+    transfer: &Transfer,
+    other: Option<CallId>,
+    why: Option<String>,
+) {
+    let data: Value =
+        json!({"state": state, "to": transfer.to, "call": other.map(|other| other.to_string()), "reason": why});
+    let key = other.map_or_else(|| state.to_owned(), |other| format!("{other} {state}"));
+    keep(
+        planes.store.events().append(EventKind::CallTransfer, &call.to_string(), &key, clock::wall(), data),
+        "an event",
+    );
+}

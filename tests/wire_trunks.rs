@@ -1,0 +1,295 @@
+//! Registrations and passwords over real sockets: one daemon is the PBX of another, and Kamailio, which other people wrote,
+//! is registrar and Record-Routing proxy of both sorts of calls. What is said is heard at the other end.
+
+mod rig;
+
+use callwright::rtp::Codec;
+use callwright::sip::agent::{LineConfig, SipEvent};
+use callwright::sip::auth::{Login, Password};
+use callwright::sip::hop::Hop;
+use rig::ua::{Ua, purity};
+use rig::{Daemon, eventually, free_udp};
+use std::net::{SocketAddr, UdpSocket};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+const OWN: f64 = 700.0;
+const OTHER: f64 = 1300.0;
+
+/// A trunk entry that registers as 200 at `registrar`.
+fn trunk(name: &str, registrar: SocketAddr, password: &str) -> String {
+    format!(
+        "[[trunks]]\nname = \"{name}\"\nhost = \"127.0.0.1\"\nport = {}\nregister = true\nregister_s = 60\nusername = \"200\"\n\
+         from_user = \"200\"\npassword = \"{password}\"\n",
+        registrar.port()
+    )
+}
+
+fn wait_for(daemon: &Daemon, what: &str) {
+    assert!(eventually(Duration::from_secs(10), || daemon.log().contains(what)), "no {what:?} in\n{}", daemon.log());
+}
+
+/// The caller hears its own tone come back.
+async fn echoes(caller: &Ua) {
+    let heard = caller.talk(OWN, 900, None).await;
+    assert!(heard.pcm.len() >= 30 * 160, "{} samples", heard.pcm.len());
+    let alike = purity(&heard.pcm, OWN);
+    assert!(alike > 0.8, "{alike:.3} of what it hears is what it said");
+}
+
+async fn both_are_heard(one: &Ua, other: &Ua) {
+    let (at_one, at_other) = tokio::join!(one.talk(OWN, 900, None), other.talk(OTHER, 900, None));
+    for (heard, hz) in [(&at_one, OTHER), (&at_other, OWN)] {
+        let alike = purity(&heard.pcm, hz);
+        assert!(heard.pcm.len() >= 30 * 160 && alike > 0.8, "{} samples, {alike:.3}", heard.pcm.len());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_is_the_pbx_of_another_which_is_called_and_calls() {
+    let pbx = Daemon::start_with(
+        "[[extensions]]\nnumber = \"200\"\npassword = \"s3cret\"\n[[routes]]\nmatch = \"echo\"\napp = \"echo\"",
+    );
+    let routes =
+        "[[routes]]\nmatch = \"200\"\napp = \"echo\"\n[[routes]]\nmatch = \"9\"\napp = \"bridge:trunk:pbx:echo\"\n";
+    let mut branch = Daemon::start_with(&format!("{routes}{}", trunk("pbx", pbx.sip, "s3cret")));
+    wait_for(&branch, "registered: calls reach us");
+    // In: the PBX calls its extension, which is the other daemon.
+    let mut caller = Ua::new(&[Codec::Pcmu]);
+    caller.invite(pbx.sip, "200").await;
+    caller.accepted().await;
+    echoes(&caller).await;
+    caller.hang_up().await;
+    caller.ended().await;
+    // Out: the other daemon calls as its extension, and has to prove it.
+    let mut caller = Ua::new(&[Codec::Pcmu]);
+    caller.invite(branch.sip, "9").await;
+    caller.accepted().await;
+    echoes(&caller).await;
+    caller.hang_up().await;
+    caller.ended().await;
+    for daemon in [&pbx, &branch] {
+        assert!(!daemon.log().contains("s3cret"), "no password in a log");
+    }
+    // Once it has gone, its number is not there any more.
+    assert!(branch.terminate());
+    let mut caller = Ua::new(&[Codec::Pcmu]);
+    caller.invite(pbx.sip, "200").await;
+    let code = caller
+        .until("refusal", |e| match e {
+            SipEvent::Refused { code, .. } => Some(*code),
+            _ => None,
+        })
+        .await;
+    assert_eq!(code, 480, "{}", pbx.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_neither_registers_nor_calls() {
+    let pbx = Daemon::start_with("[[extensions]]\nnumber = \"200\"\npassword = \"s3cret\"\n");
+    let routes = "[[routes]]\nmatch = \"9\"\napp = \"bridge:trunk:pbx:echo\"\n";
+    let branch = Daemon::start_with(&format!("{routes}{}", trunk("pbx", pbx.sip, "guessed")));
+    wait_for(&branch, "not registered");
+    assert!(branch.log().contains("correct username, auth_username or password"), "{}", branch.log());
+    let mut caller = Ua::new(&[Codec::Pcmu]);
+    caller.invite(branch.sip, "9").await;
+    caller.until("refusal", |e| matches!(e, SipEvent::Refused { .. }).then_some(())).await;
+    assert!(!pbx.log().contains("call offered"), "{}", pbx.log());
+}
+
+#[test]
+fn a_daemon_without_a_password_that_it_needs_says_which() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("c.toml");
+    let text = "[[trunks]]\nname = \"carrier\"\nhost = \"127.0.0.1\"\nregister = true\nusername = \"1\"\npassword_env = \"CARRIER_PASSWORD\"\n";
+    std::fs::write(&file, text).expect("written");
+    let check = |password: Option<&str>| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_callwright"));
+        command.arg("check").arg(&file).env("CALLWRIGHT_NATIVE", rig::native()).env_remove("CARRIER_PASSWORD");
+        let output = command.envs(password.map(|p| ("CARRIER_PASSWORD", p))).output().expect("it runs");
+        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        (output.status.success(), text)
+    };
+    let (good, text) = check(None);
+    assert!(!good && text.contains("trunk carrier") && text.contains("CARRIER_PASSWORD"), "{text}");
+    let (good, text) = check(Some("hunter2"));
+    assert!(good && !text.contains("hunter2"), "{text}");
+}
+
+/// Kamailio as registrar with digest and as proxy that stays in the way.
+struct Kamailio {
+    child: Child,
+    address: SocketAddr,
+    dir: tempfile::TempDir,
+}
+
+impl Kamailio {
+    /// `None`, and a message that nobody overlooks, where it is not installed: `make setup-test` installs it.
+    #[expect(clippy::print_stderr, reason = "a test that did not test must say so")]
+    fn start() -> Option<Self> {
+        let program =
+            ["/usr/sbin/kamailio", "/usr/local/sbin/kamailio"].into_iter().find(|p| std::path::Path::new(p).exists());
+        let Some(program) = program else {
+            eprintln!("\n*** NOT TESTED: Kamailio is not installed here; `make setup-test` installs it ***\n");
+            return None;
+        };
+        let modules = [
+            "/usr/lib/x86_64-linux-gnu/kamailio/modules",
+            "/usr/lib/aarch64-linux-gnu/kamailio/modules",
+            "/usr/lib64/kamailio/modules",
+        ];
+        let modules = modules.into_iter().find(|p| std::path::Path::new(p).exists()).expect("Kamailio's modules");
+        let (address, dir) = (free_udp(), tempfile::tempdir().expect("a directory"));
+        let config = format!(
+            r#"#!KAMAILIO
+debug=2
+log_stderror=yes
+children=1
+disable_tcp=yes
+auto_aliases=no
+listen=udp:{address}
+mpath="{modules}/"
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "rr.so"
+loadmodule "pv.so"
+loadmodule "maxfwd.so"
+loadmodule "usrloc.so"
+loadmodule "registrar.so"
+loadmodule "textops.so"
+loadmodule "siputils.so"
+loadmodule "auth.so"
+modparam("usrloc", "db_mode", 0)
+modparam("registrar", "max_expires", 60)
+modparam("auth", "nonce_count", 1)
+modparam("auth", "qop", "auth")
+request_route {{
+    if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
+    if (is_method("CANCEL")) {{ if (t_check_trans()) {{ t_relay(); }} exit; }}
+    if (has_totag()) {{
+        if (loose_route()) {{ t_relay(); exit; }}
+        if (is_method("ACK")) {{ if (t_check_trans()) {{ t_relay(); }} exit; }}
+        sl_send_reply("404", "Not Here");
+        exit;
+    }}
+    if (is_method("REGISTER")) {{
+        if (!pv_www_authenticate("kamailio", "s3cret", "0")) {{ www_challenge("kamailio", "1"); exit; }}
+        save("location");
+        exit;
+    }}
+    if (is_method("INVITE")) {{
+        if ($fU == "200") {{
+            if (!pv_proxy_authenticate("kamailio", "s3cret", "0")) {{ proxy_challenge("kamailio", "1"); exit; }}
+            consume_credentials();
+        }}
+        record_route();
+        if (!lookup("location")) {{ sl_send_reply("404", "Not Found"); exit; }}
+        t_relay();
+        exit;
+    }}
+    sl_send_reply("200", "OK");
+}}
+"#
+        );
+        let file = dir.path().join("kamailio.cfg");
+        std::fs::write(&file, config).expect("Kamailio's configuration");
+        let log = std::fs::File::create(dir.path().join("log")).expect("a log");
+        let child = Command::new(program)
+            .args(["-DD", "-E", "-m", "32", "-M", "8", "-f"])
+            .arg(&file)
+            .arg("-w")
+            .arg(dir.path())
+            .arg("-Y")
+            .arg(dir.path())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("the log twice"))
+            .stderr(log)
+            .spawn()
+            .expect("Kamailio starts");
+        let kamailio = Self { child, address, dir };
+        assert!(eventually(Duration::from_secs(10), || kamailio.answers()), "Kamailio answers\n{}", kamailio.log());
+        Some(kamailio)
+    }
+
+    fn answers(&self) -> bool {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        socket.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
+        let me = socket.local_addr().expect("bound");
+        let options = format!(
+            "OPTIONS sip:{to} SIP/2.0\r\nVia: SIP/2.0/UDP {me};branch=z9hG4bKup;rport\r\nFrom: <sip:t@{me}>;tag=1\r\nTo: <sip:{to}>\r\n\
+             Call-ID: up\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n",
+            to = self.address
+        );
+        let mut buffer = [0; 2000];
+        socket.send_to(options.as_bytes(), self.address).is_ok() && socket.recv(&mut buffer).is_ok()
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Kamailio {
+    fn drop(&mut self) {
+        rig::signal(self.child.id(), "TERM");
+        if !eventually(Duration::from_secs(5), || matches!(self.child.try_wait(), Ok(Some(_)))) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// A phone of ours that registers as 201.
+async fn registered_phone(kamailio: SocketAddr) -> Ua {
+    let mut phone = Ua::new(&[Codec::Pcmu]);
+    let line = LineConfig {
+        account: "kamailio".into(),
+        registrar: format!("sip:{kamailio}"),
+        aor: format!("sip:201@{kamailio}"),
+        contact_user: "201".to_owned(),
+        expires: Duration::from_secs(60),
+        public: None,
+    };
+    let login = Login { username: "201".to_owned(), password: Password::new("s3cret"), realm: None };
+    let begin = move |agent: &mut callwright::sip::agent::Agent, now| {
+        agent.set_account("kamailio", Some(login), vec![]);
+        agent.set_lines(now, vec![line]);
+        agent.set_trunk_hops(now, "kamailio", vec![Hop::udp(kamailio)]);
+    };
+    phone.sip.with(begin).await.expect("SIP runs");
+    let registered = |e: &SipEvent| match e {
+        SipEvent::Line(line) if line.bound_until.is_some() => Some(()),
+        _ => None,
+    };
+    phone.until("registration", registered).await;
+    phone
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kamailio_as_registrar_with_digest_and_as_record_routing_proxy() {
+    let Some(kamailio) = Kamailio::start() else { return };
+    let routes =
+        "[[routes]]\nmatch = \"200\"\napp = \"echo\"\n[[routes]]\nmatch = \"9\"\napp = \"bridge:trunk:kamailio:201\"\n";
+    let daemon = Daemon::start_with(&format!("{routes}{}", trunk("kamailio", kamailio.address, "s3cret")));
+    wait_for(&daemon, "registered: calls reach us");
+    // In, by way of the proxy.
+    let mut caller = Ua::new(&[Codec::Pcmu]);
+    caller.invite(kamailio.address, "200").await;
+    caller.accepted().await;
+    echoes(&caller).await;
+    caller.hang_up().await;
+    caller.ended().await;
+    // Out, by way of the proxy, which asks for the password, to a phone that is registered there.
+    let mut callee = registered_phone(kamailio.address).await;
+    let mut caller = Ua::new(&[Codec::Pcmu]);
+    caller.invite(daemon.sip, "9").await;
+    let (from, _) = callee.ringing().await;
+    assert!(from.contains("sip:200@"), "as the trunk wants it: {from}");
+    callee.accept().await;
+    caller.accepted().await;
+    both_are_heard(&caller, &callee).await;
+    // BYE from the far end takes the recorded route back.
+    callee.hang_up().await;
+    caller.ended().await;
+    assert!(!daemon.log().contains("s3cret"));
+}
