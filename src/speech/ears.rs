@@ -10,6 +10,7 @@ use super::asr::{Job, Jobs, tell};
 use super::end_of_turn::{Pauses, TurnAudio};
 use super::event::{Part, SpeechEvent};
 use super::progress::{Owed, Progress};
+use super::stirring::Stirring;
 use super::vad::{ONSET_CHUNKS, VoiceTracker, above_gate};
 use crate::conversation::Expectation;
 use crate::id::CallId;
@@ -43,6 +44,8 @@ const HISTORY_SAMPLES: usize = PRE_ROLL_SAMPLES as usize + (ONSET_CHUNKS as usiz
 const TAIL_SAMPLES: u64 = 2400;
 /// `Voice` is sent for every chunk this long after speech.
 const VOICE_AFTER_SAMPLES: u64 = 3 * 8000;
+/// And so long after a sound began.
+const STIRRED_SAMPLES: u64 = 4000;
 /// Else for every 16th chunk: about twice a second.
 const VOICE_SELDOM: u32 = 16;
 /// Places in a call's event channel that `Voice` never takes.
@@ -107,6 +110,9 @@ pub(super) struct Ear {
     tracker: VoiceTracker,
     melody: Melody,
     guard: Box<EchoGuard>,
+    stirring: Stirring,
+    /// When a sound was last heard to begin.
+    stirred: MediaTime,
     /// Levels of the agent's audio that the guard has.
     said: u32,
     chunk: [i16; CHUNK_SAMPLES],
@@ -160,6 +166,8 @@ impl Ear {
             state: VadState::default(),
             melody: Melody::default(),
             guard: Box::default(),
+            stirring: Stirring::default(),
+            stirred: MediaTime(0),
             said: 0,
             chunk: [0; CHUNK_SAMPLES],
             filled: 0,
@@ -184,6 +192,7 @@ impl Ear {
             self.filled = 0;
             self.history.clear();
             self.history_end = frame.at.0;
+            self.stirring.interrupt();
         }
         if self.arrivals.len() >= 8 {
             self.arrivals.pop_front();
@@ -196,12 +205,17 @@ impl Ear {
         }
         let mut at = frame.at.0;
         let mut samples = frame.samples();
+        let mut stirred = None;
         while !samples.is_empty() {
             if self.filled == 0 {
                 self.chunk_at = MediaTime(at);
             }
             let take = samples.len().min(CHUNK_SAMPLES - self.filled);
             self.chunk[self.filled..self.filled + take].copy_from_slice(&samples[..take]);
+            self.guard.handle_heard(&samples[..take]);
+            // Before the line is known to return nothing, whatever sounds may be the agent.
+            let foreign = self.guard.returns_nothing() || self.guard.is_more();
+            stirred = self.stirring.handle_audio(MediaTime(at), &samples[..take], foreign).or(stirred);
             self.filled += take;
             at += take as u64;
             samples = &samples[take..];
@@ -210,6 +224,12 @@ impl Ear {
                 self.filled = 0;
                 self.chunk_at = MediaTime(at);
             }
+        }
+        if let Some(began) = stirred.filter(|_| self.events.capacity() > EVENT_RESERVE) {
+            self.stirred = began;
+            let event = SpeechEvent::Stirring { at: began, now: MediaTime(at), received: self.arrival(began) };
+            // A closed channel belongs to a call whose detach is on its way.
+            drop(self.events.try_send(event));
         }
     }
 
@@ -235,7 +255,6 @@ impl Ear {
         }
         self.history.extend(self.chunk);
         self.history_end = end.0;
-        self.guard.handle_heard(&self.chunk);
         let echo = self.guard.take_share();
         // The model hears the echo as well, as what it remembers must be what was there; it is only not believed.
         let probability = match above_gate(&self.chunk).then(|| self.probability(detector)) {
@@ -375,6 +394,7 @@ impl Ear {
         self.chunks_since_voice += 1;
         let last_voiced = self.tracker.last_voiced();
         let lively = sound.stirring
+            || (self.stirred.0 > 0 && end.0 <= self.stirred.0 + STIRRED_SAMPLES)
             || self.tracker.speaking()
             || (last_voiced.0 > 0 && end.0 <= last_voiced.0 + VOICE_AFTER_SAMPLES);
         if (lively || self.chunks_since_voice >= VOICE_SELDOM) && self.events.capacity() > EVENT_RESERVE {

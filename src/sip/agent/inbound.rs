@@ -265,7 +265,7 @@ impl Agent {
             Method::Register if !self.has_transaction_room() => return self.respond_stateless(seed, 503, "", &busy),
             Method::Register => {
                 let (code, headers) = self.handle_register(now, hop, &peer, request, core);
-                return self.open_non_invite(now, key, seed, core.cseq.number, code, &headers);
+                return self.open_answered(now, key, seed, (&Method::Register, core.cseq.number), code, &headers);
             }
             Method::Options if self.draining => return self.respond_stateless(seed, 503, "", &busy),
             Method::Options => return self.respond_stateless(seed, 200, "", &capabilities()),
