@@ -235,6 +235,8 @@ fn sipp_calls_over_tcp() {
             "127.0.0.1",
             "-mp",
             "23500",
+            "-max_socket",
+            "500",
             "-m",
             "5",
             "-l",
@@ -255,4 +257,29 @@ fn sipp_calls_over_tcp() {
         "{:?}",
         began.elapsed()
     );
+}
+
+#[test]
+fn a_trunk_that_answers_is_up_and_one_that_nobody_is_at_is_down() {
+    let (nobody, there) = (free_tcp(), free_tcp());
+    run(async {
+        let any = "127.0.0.1:0".parse().expect("any");
+        let config = ListenConfig { tcp: vec![there], ..ListenConfig::new(any, clock::monotonic) };
+        let peer = SipTransport::start(config, SipTransport::agent_config).expect("a peer");
+        let trunk = |name: &str, at: SocketAddr| {
+            format!("[[trunks]]\nname = \"{name}\"\nhost = \"127.0.0.1\"\nport = {}\ntransport = \"tcp\"\n", at.port())
+        };
+        let daemon = Daemon::start_set(&format!("{}{}", trunk("there", there), trunk("gone", nobody)), &[]);
+        let health = |name: &str| {
+            let (_, body) = rig::get(daemon.http, "/v1/trunks").expect("it answers");
+            let shown: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+            let all = shown["items"].as_array().expect("trunks").clone();
+            let its = all.into_iter().find(|trunk| trunk["name"] == name).expect("the trunk");
+            its["health"].as_str().unwrap_or_default().to_owned()
+        };
+        let known = || health("there") == "up" && health("gone") == "down";
+        assert!(eventually(Duration::from_secs(10), known), "{} {}\n{}", health("there"), health("gone"), daemon.log());
+        assert!(daemon.log().contains("the trunk does not answer"), "{}", daemon.log());
+        drop(peer);
+    });
 }

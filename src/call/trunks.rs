@@ -219,7 +219,13 @@ impl Trunks {
     /// The store cannot be read, or signalling is shut down.
     pub async fn start(book: Book, sip: SipHandle, store: Store) -> Result<Arc<Self>, TrunksError> {
         let kept = store.bindings().live(clock::wall())?;
-        let trunks = Arc::new(Self { book: Mutex::new(Arc::new(book)), sip, store, lookups: Mutex::default(), watch: Arc::default() });
+        let trunks = Arc::new(Self {
+            book: Mutex::new(Arc::new(book)),
+            sip,
+            store,
+            lookups: Mutex::default(),
+            watch: Arc::default(),
+        });
         trunks.begin().await?;
         let mut bindings: BTreeMap<String, Vec<Binding>> = BTreeMap::new();
         let (now, wall) = (clock::monotonic(), clock::wall());
@@ -325,8 +331,7 @@ impl Trunks {
                         host: trunk.host.clone(),
                         addresses: agent.trunk_hops(&trunk.name).iter().map(ToString::to_string).collect(),
                         health: health.map(|(health, _)| health.name()),
-                        round_trip_ms: health
-                            .and_then(|(_, took)| u64::try_from(took?.as_millis()).ok()),
+                        round_trip_ms: health.and_then(|(_, took)| u64::try_from(took?.as_millis()).ok()),
                         registration: place.map(|n| lines.remove(n)).map(|line| RegistrationStatus {
                             state: line.state.name(),
                             aor: line.aor,
@@ -368,11 +373,7 @@ impl Trunks {
         let asked = trunk.name.clone();
         let hops = self.sip.with(move |agent, _| agent.trunk_hops(&asked).to_vec()).await.map_err(|e| e.to_string())?;
         // Before its first look-up is done it is looked up here.
-        let hops = if hops.is_empty() {
-            self.find(&place_of(&trunk)?).await.map_err(|e| e.to_string())?
-        } else {
-            hops
-        };
+        let hops = if hops.is_empty() { self.find(&place_of(&trunk)?).await.map_err(|e| e.to_string())? } else { hops };
         Ok(Way { target, hops, account: Some(name.into()), routes: Vec::new() })
     }
 

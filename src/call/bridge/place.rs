@@ -21,7 +21,10 @@ pub(in crate::call) struct Destination {
 enum End {
     /// As the URI says.
     Host,
-    Trunk { name: String, number: String },
+    Trunk {
+        name: String,
+        number: String,
+    },
     Extension(String),
 }
 
