@@ -270,7 +270,11 @@ impl Registry {
             let entry = table.calls.get_mut(&call).ok_or(OrderError::NoCall)?;
             deliver(entry, CallEvent::Order(Ordered { order, done }));
         }
-        answered.await.unwrap_or(Err(OrderError::NoCall))
+        // A call that is over has dropped the order, and so has a mailbox without room.
+        answered.await.unwrap_or_else(|_| match self.find(call) {
+            Some(_) => Err(OrderError::Unavailable("the call has no time for orders now".to_owned())),
+            None => Err(OrderError::NoCall),
+        })
     }
 
     /// Has a steered call say something, and waits until that has been heard.
