@@ -1,7 +1,7 @@
 //! Turn-taking, by the published yardsticks: `cargo bench --bench turns [-- hesitations sounds calls [rehearsal]]`.
 //!
-//! 0 leaves a part out; its keys then keep the values that the file has. `rehearsal`: other voices and sentences for the
-//! interruptions, for development. End of turn: the embedded engines hear callers who hesitate, and the endpointing is given
+//! 0 leaves a part out; its keys then keep the values that the file has. `rehearsal`: other voices and sentences, for
+//! development and training; its figures go nowhere. End of turn: the embedded engines hear callers who hesitate, and the endpointing is given
 //! what they make of it when a call would be (`heard`); the sweep of eot-bench (which share of hesitations is cut, how long a
 //! finished caller waits) at every patience, beside plain silence on the same audio. Interruptions: see
 //! `turns/interruptions.rs`. Response: one daemon and a caller on the wire (`response`). Prints a table and writes
@@ -20,6 +20,10 @@ mod ears;
 mod heard;
 #[path = "turns/interruptions.rs"]
 mod interruptions;
+#[path = "turns/rehearsal.rs"]
+mod rehearsal;
+#[path = "turns/rehearsed_sounds.rs"]
+mod rehearsed_sounds;
 #[path = "turns/response.rs"]
 mod response;
 #[path = "turns/sweep.rs"]
@@ -56,7 +60,7 @@ fn main() {
     let before = std::fs::read(target.join("turns.json")).ok().and_then(|text| serde_json::from_slice(&text).ok());
     let mut out: Map<String, Value> = before.unwrap_or_default();
     if hesitations > 0 {
-        end_of_turn(hesitations, &mut out);
+        end_of_turn(hesitations, rehearsal, &mut out);
     }
     if calls > 0 {
         response::run(calls, &mut out);
@@ -64,10 +68,19 @@ fn main() {
     if sounds > 0 {
         let config = SpeechConfig { recognisers: LANES, recogniser_threads: 2, ..SpeechConfig::default() };
         let rig = ears::start(&config).expect("the engines are installed: make setup");
+        if std::env::args().any(|a| a == "trace") {
+            let file = target.join("sounds-rehearsed.jsonl");
+            rehearsed_sounds::write(&rig, sounds, &file);
+            println!("written to {}", file.display());
+            return;
+        }
         interruptions::run(&rig, sounds, rehearsal, &mut out);
     }
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     println!("load average at the end {load}");
+    if rehearsal {
+        return;
+    }
     std::fs::create_dir_all(&target).expect("target/bench");
     let text = format!("{:#}\n", Value::Object(out));
     std::fs::write(target.join("turns.json"), text).expect("turns.json is written");
@@ -100,9 +113,9 @@ fn on_lanes<T: Sync, R: Send>(what: &str, lanes: usize, items: &[T], work: impl 
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-fn end_of_turn(hesitations: usize, out: &mut Map<String, Value>) {
-    let turns = corpus::turns(SEED, hesitations);
-    let file = heard::file(SEED, hesitations);
+fn end_of_turn(hesitations: usize, rehearsed: bool, out: &mut Map<String, Value>) {
+    let turns = if rehearsed { rehearsal::turns(SEED, hesitations) } else { corpus::turns(SEED, hesitations) };
+    let file = if rehearsed { heard::rehearsed(SEED, hesitations) } else { heard::file(SEED, hesitations) };
     let silences = heard::load(&file).unwrap_or_else(|| {
         let studio = Mutex::new(Studio::new());
         let engines = Mutex::new(Vec::new());

@@ -236,6 +236,31 @@ fn without_a_word_whoever_speaks_on_for_half_a_second_takes_the_turn() {
 }
 
 #[test]
+fn the_agent_falls_silent_for_a_sound_before_it_is_known_for_a_voice_and_goes_on_if_it_is_none() {
+    let mut line = Line::new();
+    line.agent_speaks(1).silence(1024);
+    let onset = MediaTime(line.now.0 - 80);
+    line.machine.handle_stirring(onset, line.now.plus_ms(12));
+    assert_eq!(line.names(), ["duck"]);
+    assert_eq!(line.events[0], TurnEvent::Duck { at: onset });
+    line.silence(160);
+    assert_eq!(line.names(), ["duck", "resume"]);
+    // A line that knocks and rustles does not make it stutter, a voice is believed all the same.
+    line.machine.handle_stirring(line.now, line.now);
+    assert_eq!(line.names(), ["duck", "resume"]);
+    line.voice(448);
+    assert_eq!(line.names(), ["duck", "resume", "duck", "barge-in"]);
+    // A soft beginning that becomes a voice counts from where it began.
+    let mut line = Line::new();
+    line.agent_speaks(1).silence(1024);
+    line.machine.handle_stirring(line.now, line.now);
+    line.silence(96).voice(320);
+    assert_eq!(line.names(), ["duck"]);
+    line.voice(32);
+    assert_eq!(line.names(), ["duck", "barge-in"]);
+}
+
+#[test]
 fn a_noise_that_goes_on_is_shrugged_off_once_and_a_voice_over_it_is_not() {
     let mut line = Line::new();
     line.agent_speaks(1).silence(1000);

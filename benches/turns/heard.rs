@@ -205,6 +205,15 @@ pub(crate) fn file(seed: u64, hesitations: usize) -> PathBuf {
     directory.join(format!("turns-heard-{:016x}.json", key.finish()))
 }
 
+/// Where what is for training is kept.
+pub(crate) fn rehearsed(seed: u64, hesitations: usize) -> PathBuf {
+    let mut key = DefaultHasher::new();
+    let sentences = include_str!("../../models/endpoint_sentences.txt");
+    (seed, hesitations, include_str!("rehearsal.rs"), include_str!("audio.rs"), sentences).hash(&mut key);
+    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/bench");
+    directory.join(format!("turns-rehearsed-{:016x}.json", key.finish()))
+}
+
 /// What was heard before, if anything.
 pub(crate) fn load(file: &PathBuf) -> Option<Vec<Silence>> {
     let fresh = std::env::var_os("TURNS_FRESH").is_some();

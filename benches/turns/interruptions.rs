@@ -22,13 +22,13 @@ use std::sync::Mutex;
 /// Callers at once. Few: the recogniser rations its looks at words by the clock, which stands nearly still here.
 const LANES: usize = 2;
 /// Samples in a frame.
-const FRAME: usize = 160;
+pub(super) const FRAME: usize = 160;
 /// The fade of a duck.
 const FADE: usize = 40;
 /// From the sending of the fading frame to 20 dB down.
 const FADE_MS: f64 = 4.5;
 /// What the agent says meanwhile.
-const AGENT: &str =
+pub(super) const AGENT: &str =
     "You want a CRM with contacts, companies and deals, and it will be ready in a moment. Is that right?";
 
 /// What became of one sound.
@@ -45,20 +45,25 @@ struct Outcome {
 }
 
 /// The agent's playout.
-struct Agent<'a> {
+pub(super) struct Agent<'a> {
     pcm: &'a [i16],
     played: usize,
-    speaking: bool,
-    ducked: bool,
+    pub(super) speaking: bool,
+    pub(super) ducked: bool,
     /// The frame that fades is still to be sent.
     fading: bool,
     /// All that was sent, silence included.
     sent: Vec<i16>,
-    said: SaidLevels,
+    pub(super) said: SaidLevels,
 }
 
-impl Agent<'_> {
-    fn frame(&mut self) {
+impl<'a> Agent<'a> {
+    pub(super) fn new(pcm: &'a [i16]) -> Self {
+        let said = SaidLevels::SILENCE;
+        Self { pcm, played: 0, speaking: false, ducked: false, fading: false, sent: Vec::new(), said }
+    }
+
+    pub(super) fn frame(&mut self) {
         let mut frame = vec![0; FRAME];
         if self.speaking {
             let rest = &self.pcm[self.played..(self.played + FRAME).min(self.pcm.len())];
@@ -75,7 +80,7 @@ impl Agent<'_> {
         self.sent.extend(frame);
     }
 
-    fn duck(&mut self, ducked: bool) {
+    pub(super) fn duck(&mut self, ducked: bool) {
         (self.ducked, self.fading) = (ducked, ducked);
     }
 }
@@ -155,15 +160,7 @@ fn talk_over(rig: &Rig, sound: Sound, over: &Over, agent: &[i16]) -> Outcome {
     let mut call = rig.followed_call();
     let mut machine = TurnMachine::new(TurnConfig::default());
     let mut outcome = Outcome { sound, ducked: None, stopped: None, wavered: false, silent_ms: 0.0 };
-    let mut playout = Agent {
-        pcm: agent,
-        played: 0,
-        speaking: false,
-        ducked: false,
-        fading: false,
-        sent: Vec::new(),
-        said: SaidLevels::SILENCE,
-    };
+    let mut playout = Agent::new(agent);
     let mut words = String::new();
     for (n, frame) in over.pcm.chunks(FRAME).enumerate() {
         let from = n * FRAME;
@@ -203,6 +200,7 @@ fn hear(call: &mut Call, machine: &mut TurnMachine, words: &mut String) {
     for event in call.seen.drain(..) {
         match event {
             SpeechEvent::Onset { at, .. } => machine.handle_onset(at),
+            SpeechEvent::Stirring { at, now, .. } => machine.handle_stirring(at, now),
             SpeechEvent::Voice { at, voiced, last_voiced, sound, .. } => {
                 machine.handle_sound(at, sound);
                 machine.handle_voice(at, voiced, last_voiced);

@@ -49,6 +49,12 @@ const DECAY_DB: f32 = 2.0;
 const MARGIN_DB: f32 = 7.0;
 /// Steps in which a path that was kept returned nothing, after which it is forgotten.
 const GONE_STEPS: u32 = 40;
+/// Steps in which the line was quiet although something loud had been said in all that a room remembers, after which it
+/// returns nothing.
+const CLEAR_STEPS: u32 = 10;
+const CLEAR_MOST: u32 = 100;
+/// A line whose echo is looked for: what was said so long before has come back by now, in steps.
+const BACK_BY_NOW: i64 = 31;
 /// Both counts may drift this far apart before they are set together anew.
 const DRIFT: i64 = 6;
 
@@ -93,6 +99,10 @@ pub struct EchoGuard {
     /// Audible steps since they were asked for, and those that an echo explains.
     audible: u32,
     explained: u32,
+    /// Steps that spoke for a line without an echo.
+    clear: u32,
+    /// The last step was louder than the path explains.
+    more: bool,
 }
 
 impl Default for EchoGuard {
@@ -109,6 +119,8 @@ impl Default for EchoGuard {
             missing: 0,
             audible: 0,
             explained: 0,
+            clear: 0,
+            more: false,
         }
     }
 }
@@ -147,6 +159,18 @@ impl EchoGuard {
         self.path.is_some() || self.best(LIKELY_STEPS).is_some()
     }
 
+    /// The agent was loud for long enough without coming back: whatever is heard is somebody's.
+    #[must_use]
+    pub fn returns_nothing(&self) -> bool {
+        self.clear >= CLEAR_STEPS && !self.is_likely()
+    }
+
+    /// The last 10 ms were louder than the path that is known explains.
+    #[must_use]
+    pub fn is_more(&self) -> bool {
+        self.more
+    }
+
     /// Share of what was audible since the last question that is an echo: 0 to 1, 0 when nothing was.
     pub fn take_share(&mut self) -> f32 {
         let share = if self.audible == 0 { 0.0 } else { self.explained as f32 / self.audible as f32 };
@@ -179,9 +203,18 @@ impl EchoGuard {
             self.lags[lag].step(at, said, heard.max(FLOOR_DBFS));
         }
         self.learn(now, heard);
+        let should_be_back = self.said_at(now - BACK_BY_NOW).is_some_and(|said| said >= LOUD_DBFS + 6.0);
+        self.more = false;
         if heard > AUDIBLE_DBFS {
             self.audible += 1;
-            self.explained += u32::from(self.explains(now, heard));
+            let explained = self.explains(now, heard);
+            self.explained += u32::from(explained);
+            self.more = self.path.is_some() && !explained;
+        } else if should_be_back && self.path.is_none() {
+            self.clear = (self.clear + 1).min(CLEAR_MOST);
+        }
+        if self.path.is_some() {
+            self.clear = 0;
         }
     }
 

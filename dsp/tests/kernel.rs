@@ -261,3 +261,42 @@ fn the_best_set_is_one_of_them() {
     assert_eq!(Kernels::of(best.level()).map(Kernels::level), Some(best.level()));
     assert!(vector_sets().iter().all(|set| set.level() <= best.level()));
 }
+
+#[test]
+fn a_matrix_of_bytes_times_a_vector_is_the_same() {
+    let mut noise = Noise(8);
+    for set in vector_sets() {
+        for length in (1..70).chain([255, 288, 416, 511]) {
+            for kind in 0..KINDS {
+                let x = noise.samples(kind, length);
+                let weights: Vec<i8> =
+                    noise.samples((kind + length) % KINDS, length * 11).iter().map(|w| (w >> 8) as i8).collect();
+                for rows in [0, 1, 4, 7, 11] {
+                    let (mut expected, mut made) = ([-1; 12], [-1; 12]);
+                    scalar().project(&weights, &x, &mut expected[..rows]);
+                    set.project(&weights, &x, &mut made[..rows]);
+                    assert_eq!(made, expected, "{:?} {length} {kind} {rows}", set.level());
+                    assert_eq!(made[rows], -1);
+                }
+                // One row more than there are weights.
+                let mut made = [-1; 12];
+                set.project(&weights, &x, &mut made);
+                assert_eq!(made[11], -1);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_product_is_what_it_says_and_nothing_times_nothing_is_nothing() {
+    for set in [Some(scalar())].into_iter().flatten().chain(vector_sets()) {
+        let mut out = [7; 2];
+        set.project(&[1, -2, 3, 127, -128, 0], &[10, 100, i16::MIN], &mut out);
+        assert_eq!(out, [10 - 200 - 3 * 32_768, 1270 - 12_800]);
+        set.project(&[], &[], &mut out);
+        assert_eq!(out, [0, 0]);
+        // The largest sum that a vector of 511 makes.
+        set.project(&[i8::MIN; 1022], &[i16::MIN; 511], &mut out);
+        assert_eq!(out, [511 << 22; 2]);
+    }
+}

@@ -37,11 +37,20 @@ pub fn open(assets: &Assets, part: &'static str, file: &Path) -> Result<Session,
 /// # Errors
 /// [`SessionError`].
 pub fn open_varying(assets: &Assets, part: &'static str, file: &Path, threads: u16) -> Result<Session, SessionError> {
-    let mut builder = builder(assets, part, threads)?
-        // Plans memory for sizes that have been before: with audio of any length, never the same again.
-        .with_memory_pattern(false)
-        .map_err(ort::Error::from)?;
-    Ok(builder.commit_from_file(file)?)
+    Ok(varying(assets, part, threads)?.commit_from_file(file)?)
+}
+
+/// As [`open_varying`], for a graph in memory.
+///
+/// # Errors
+/// [`SessionError`].
+pub fn open_varying_encoded(
+    assets: &Assets,
+    part: &'static str,
+    model: &[u8],
+    threads: u16,
+) -> Result<Session, SessionError> {
+    Ok(varying(assets, part, threads)?.commit_from_memory(model)?)
 }
 
 /// As [`open`], for a graph that was made in memory.
@@ -65,6 +74,13 @@ fn builder(assets: &Assets, part: &'static str, threads: u16) -> Result<SessionB
         .with_intra_op_spinning(false)
         .map_err(ort::Error::from)?
         .with_optimization_level(GraphOptimizationLevel::Level3)
+        .map_err(ort::Error::from)?)
+}
+
+fn varying(assets: &Assets, part: &'static str, threads: u16) -> Result<SessionBuilder, SessionError> {
+    Ok(builder(assets, part, threads)?
+        // Plans memory for sizes that have been before: with audio of any length, never the same again.
+        .with_memory_pattern(false)
         .map_err(ort::Error::from)?)
 }
 

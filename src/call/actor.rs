@@ -334,7 +334,8 @@ impl Prepared {
         let source = playable(planes, app).await?;
         // A message is to be heard again.
         let recording = recording::begin(planes, call, record || matches!(app, App::Message(_)));
-        let offered = Offered { offer: invitation.offer.as_deref(), source: invitation.source };
+        let trunk = invitation.identity.trunk().and_then(|name| planes.trunks.trunk(name));
+        let offered = Offered { offer: invitation.offer.as_deref(), source: invitation.source, trunk: trunk.as_ref() };
         let (mut media, ends, sdp) = MediaLeg::open(planes, call, app, offered, recording).map_err(Refusal::from)?;
         let recorded = media.is_recorded();
         let voices =

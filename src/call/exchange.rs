@@ -31,6 +31,15 @@ pub enum CallInput {
     },
     /// Speech began with this sample.
     Onset(MediaTime),
+    /// A sound began that may be a voice.
+    Stirring {
+        /// Its first sample.
+        at: MediaTime,
+        /// End of the audio in which it was found.
+        now: MediaTime,
+        /// When its first sample reached us.
+        received: Tick,
+    },
     /// What the recogniser believes so far.
     Partial(String),
     /// How the caller's pause sounded to a model.

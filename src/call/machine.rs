@@ -222,6 +222,11 @@ impl CallMachine {
                 self.turn.handle_onset(at);
                 self.follow_turn(now);
             }
+            CallInput::Stirring { at, now: heard_to, received } => {
+                self.onset = received;
+                self.turn.handle_stirring(at, heard_to);
+                self.follow_turn(now);
+            }
             CallInput::Partial(text) => {
                 if self.turn.is_judging()
                     && let Some(said) = &self.saying

@@ -6,7 +6,7 @@
 
 use crate::config::{Config, Extension, Numbers, PasswordError, Secret, Trunk, TrunkTransport};
 use crate::os::clock;
-use crate::sip::agent::{Agent, LineConfig, SipEvent};
+use crate::sip::agent::{Agent, AgentError, LineConfig, OutOfDialog, RequestId, Response, SipEvent};
 use crate::sip::auth::{Login, Password};
 use crate::sip::hop::{Hop, Transport};
 use crate::sip::message::Uri;
@@ -17,12 +17,13 @@ use crate::sip::transport::{SipError, SipHandle};
 use crate::store::{KeptBinding, Store, StoreError};
 use crate::time::{Tick, Wallclock};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
@@ -206,7 +207,11 @@ pub struct Trunks {
     sip: SipHandle,
     store: Store,
     lookups: Mutex<Vec<JoinHandle<()>>>,
+    waiting: Arc<Mutex<Waiting>>,
 }
+
+/// Who waits for the answers to requests outside of dialogs.
+type Waiting = HashMap<RequestId, oneshot::Sender<Response>>;
 
 impl Trunks {
     /// Tells the agent who is who, takes up the bindings of the last run, and begins to look trunks up and to register.
@@ -215,7 +220,13 @@ impl Trunks {
     /// The store cannot be read, or signalling is shut down.
     pub async fn start(book: Book, sip: SipHandle, store: Store) -> Result<Arc<Self>, TrunksError> {
         let kept = store.bindings().live(clock::wall())?;
-        let trunks = Arc::new(Self { book: Mutex::new(Arc::new(book)), sip, store, lookups: Mutex::default() });
+        let trunks = Arc::new(Self {
+            book: Mutex::new(Arc::new(book)),
+            sip,
+            store,
+            lookups: Mutex::default(),
+            waiting: Arc::default(),
+        });
         trunks.begin().await?;
         let mut bindings: BTreeMap<String, Vec<Binding>> = BTreeMap::new();
         let (now, wall) = (clock::monotonic(), clock::wall());
@@ -259,7 +270,24 @@ impl Trunks {
         Arc::clone(&self.book.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Takes events that are about lines and bindings; gives others back.
+    /// Sends a request outside of dialogs and waits for its final answer, which always comes (408 and 503 may be our own).
+    ///
+    /// # Errors
+    /// The request cannot be sent as it is, or signalling is shut down.
+    pub async fn request(&self, request: OutOfDialog) -> Result<Response, SipError> {
+        let (told, answer) = oneshot::channel();
+        let waiting = Arc::clone(&self.waiting);
+        // Who waits is noted on the agent's task: no answer can come before.
+        let ask = move |agent: &mut Agent, now| {
+            let id = agent.request(now, &request)?;
+            waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(id, told);
+            Ok::<(), AgentError>(())
+        };
+        self.sip.with(ask).await??;
+        answer.await.map_err(|_| SipError::Closed)
+    }
+
+    /// Takes events that are about lines, bindings and requests; gives others back.
     pub fn handle(&self, event: SipEvent) -> Option<SipEvent> {
         match event {
             SipEvent::Line(line) => {
@@ -282,6 +310,14 @@ impl Trunks {
                         warn!(%extension, %error, "where the telephone is reached will be forgotten by a restart");
                     }
                 });
+                None
+            }
+            SipEvent::Response { request, response } => {
+                let told = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&request);
+                if let Some(told) = told {
+                    // Who asked may be gone.
+                    let _ = told.send(*response);
+                }
                 None
             }
             other => Some(other),
@@ -565,6 +601,19 @@ mod tests {
         assert_eq!(kept.until, Wallclock(61_000));
         let back = taken_up(kept, Tick(5), Wallclock(31_000)).unwrap();
         assert_eq!(back, Binding { until: Tick(30_000_000_005), ..binding });
+    }
+
+    #[test]
+    fn a_trunk_may_have_its_own_codecs_and_protection() {
+        use crate::call::media_leg::{preference, preference_by};
+        use crate::rtp::Codec;
+        let config = config(
+            "[media]\ncodecs = [\"PCMU\"]\n[[trunks]]\nname = \"a\"\nhost = \"h\"\ncodecs = [\"PCMA\"]\nsrtp = \"require\"\n\
+             [[trunks]]\nname = \"b\"\nhost = \"h\"",
+        );
+        assert_eq!(preference_by(&config, Some(&config.trunks[0])).codecs(), [Codec::Pcma]);
+        assert_ne!(preference_by(&config, Some(&config.trunks[0])), preference(&config));
+        assert_eq!(preference_by(&config, Some(&config.trunks[1])), preference(&config));
     }
 
     #[tokio::test]

@@ -3,9 +3,11 @@
 
 use std::net::SocketAddr;
 
-use super::agent::{Agent, AgentConfig, LegId, SipEvent};
+use super::agent::{Agent, AgentConfig, LegId, Placement, SipEvent};
 use super::auth::{Algorithm, Asker, Attempt, Authorization, Login, Password, Session, Verdict, Verifier, challenges};
+use super::hop::Hop;
 use super::message::{Address, CoreFields, Name, StartLine, parse_datagram};
+use super::peer::{Directory, ExtensionIdentity};
 use super::sdp::{Direction, LocalMedia, Preference, Rtcp, SdpSession, Srtp, negotiate, offered_codecs, parse_answer};
 use crate::rtp::format::Codec;
 use crate::time::Tick;
@@ -62,8 +64,18 @@ pub fn agent(octets: &[u8]) {
     let mut agent = Agent::new(AgentConfig::new(local, random));
     let mut now = Tick(0);
     let mut legs = Vec::new();
-    let placed = agent.invite(now, "sip:phone@10.0.0.9", phone, "sip:us@10.0.0.2", b"v=0\r\n");
-    legs.extend(placed.ok());
+    let who = || Login { username: "200".to_owned(), password: Password::new("s3cret"), realm: None };
+    agent.set_account("pbx", Some(who()), Vec::new());
+    if octets.first().is_some_and(|o| o & 0x40 != 0) {
+        // The same where telephones register and everybody else is a stranger.
+        let telephone = ExtensionIdentity { number: "200".into(), login: who(), networks: Vec::new() };
+        agent.set_directory(Directory::new(Vec::new(), vec![telephone], false));
+    }
+    let placement = Placement {
+        account: Some("pbx".into()),
+        ..Placement::new("sip:phone@10.0.0.9", Hop::udp(phone), "sip:us@10.0.0.2", b"v=0\r\n".to_vec())
+    };
+    legs.extend(agent.place(now, &placement).ok());
     let mut tag = Vec::new();
     for part in split(octets) {
         let Some((wait, datagram)) = part.split_first() else { continue };

@@ -26,6 +26,8 @@ pub(super) enum Job {
     /// A caller began to speak.
     Begin {
         call: CallId,
+        /// Whose caller it is, by number.
+        agent: usize,
         expectation: Expectation,
         started: MediaTime,
         events: mpsc::Sender<SpeechEvent>,

@@ -10,6 +10,7 @@ use super::asr::{Job, Jobs, tell};
 use super::end_of_turn::{Pauses, TurnAudio};
 use super::event::{Part, SpeechEvent};
 use super::progress::{Owed, Progress};
+use super::stirring::Stirring;
 use super::vad::{ONSET_CHUNKS, VoiceTracker, above_gate};
 use crate::conversation::Expectation;
 use crate::id::CallId;
@@ -43,6 +44,8 @@ const HISTORY_SAMPLES: usize = PRE_ROLL_SAMPLES as usize + (ONSET_CHUNKS as usiz
 const TAIL_SAMPLES: u64 = 2400;
 /// `Voice` is sent for every chunk this long after speech.
 const VOICE_AFTER_SAMPLES: u64 = 3 * 8000;
+/// And so long after a sound began.
+const STIRRED_SAMPLES: u64 = 4000;
 /// Else for every 16th chunk: about twice a second.
 const VOICE_SELDOM: u32 = 16;
 /// Places in a call's event channel that `Voice` never takes.
@@ -81,6 +84,8 @@ pub(super) enum EarsCommand {
 /// How a lane is listened to.
 #[derive(Clone, Debug)]
 pub(super) struct Listening {
+    /// Whose caller it is, by the agent's number.
+    pub(super) agent: usize,
     /// `vad.threshold`.
     pub(super) threshold: f32,
     /// A turn that nobody ends is ended this long after its last speech.
@@ -105,6 +110,9 @@ pub(super) struct Ear {
     tracker: VoiceTracker,
     melody: Melody,
     guard: Box<EchoGuard>,
+    stirring: Stirring,
+    /// When a sound was last heard to begin.
+    stirred: MediaTime,
     /// Levels of the agent's audio that the guard has.
     said: u32,
     chunk: [i16; CHUNK_SAMPLES],
@@ -158,6 +166,8 @@ impl Ear {
             state: VadState::default(),
             melody: Melody::default(),
             guard: Box::default(),
+            stirring: Stirring::default(),
+            stirred: MediaTime(0),
             said: 0,
             chunk: [0; CHUNK_SAMPLES],
             filled: 0,
@@ -182,6 +192,7 @@ impl Ear {
             self.filled = 0;
             self.history.clear();
             self.history_end = frame.at.0;
+            self.stirring.interrupt();
         }
         if self.arrivals.len() >= 8 {
             self.arrivals.pop_front();
@@ -194,12 +205,17 @@ impl Ear {
         }
         let mut at = frame.at.0;
         let mut samples = frame.samples();
+        let mut stirred = None;
         while !samples.is_empty() {
             if self.filled == 0 {
                 self.chunk_at = MediaTime(at);
             }
             let take = samples.len().min(CHUNK_SAMPLES - self.filled);
             self.chunk[self.filled..self.filled + take].copy_from_slice(&samples[..take]);
+            self.guard.handle_heard(&samples[..take]);
+            // Before the line is known to return nothing, whatever sounds may be the agent.
+            let foreign = self.guard.returns_nothing() || self.guard.is_more();
+            stirred = self.stirring.handle_audio(MediaTime(at), &samples[..take], foreign).or(stirred);
             self.filled += take;
             at += take as u64;
             samples = &samples[take..];
@@ -208,6 +224,12 @@ impl Ear {
                 self.filled = 0;
                 self.chunk_at = MediaTime(at);
             }
+        }
+        if let Some(began) = stirred.filter(|_| self.events.capacity() > EVENT_RESERVE) {
+            self.stirred = began;
+            let event = SpeechEvent::Stirring { at: began, now: MediaTime(at), received: self.arrival(began) };
+            // A closed channel belongs to a call whose detach is on its way.
+            drop(self.events.try_send(event));
         }
     }
 
@@ -233,7 +255,6 @@ impl Ear {
         }
         self.history.extend(self.chunk);
         self.history_end = end.0;
-        self.guard.handle_heard(&self.chunk);
         let echo = self.guard.take_share();
         // The model hears the echo as well, as what it remembers must be what was there; it is only not believed.
         let probability = match above_gate(&self.chunk).then(|| self.probability(detector)) {
@@ -288,7 +309,8 @@ impl Ear {
         let (call, expectation, events) = (self.call, self.expectation, self.events.clone());
         let stream = self.listening.dictates;
         self.given_up = false;
-        let ordered = self.order(Job::Begin { call, expectation, started, events, stream });
+        let agent = self.listening.agent;
+        let ordered = self.order(Job::Begin { call, agent, expectation, started, events, stream });
         self.turn = Some(Turn { started, fed_to, ordered });
         if let Some(audio) = &mut self.turn_audio {
             // The chunk that is being judged comes after this.
@@ -372,6 +394,7 @@ impl Ear {
         self.chunks_since_voice += 1;
         let last_voiced = self.tracker.last_voiced();
         let lively = sound.stirring
+            || (self.stirred.0 > 0 && end.0 <= self.stirred.0 + STIRRED_SAMPLES)
             || self.tracker.speaking()
             || (last_voiced.0 > 0 && end.0 <= last_voiced.0 + VOICE_AFTER_SAMPLES);
         if (lively || self.chunks_since_voice >= VOICE_SELDOM) && self.events.capacity() > EVENT_RESERVE {
@@ -525,7 +548,7 @@ mod tests {
         let (_, inbound) = inbound_ring();
         let (sender, events) = mpsc::channel(4096);
         let (idle, dictates) = (Duration::from_millis(700), progress.is_some());
-        let listening = Listening { threshold: 0.6, idle, dictates, progress, pauses: None };
+        let listening = Listening { agent: 0, threshold: 0.6, idle, dictates, progress, pauses: None };
         (Ear::new(CallId(1), inbound, sender, jobs, listening), events)
     }
 

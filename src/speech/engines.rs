@@ -134,7 +134,8 @@ pub(super) struct Row<E> {
 
 /// What hears.
 pub(super) const RECOGNISERS: &[Row<Recognisers>] = &[
-    Row { names: Names::These(&["moonshine"]), takes: Takes::Vocabulary, open: whole_turns::moonshine },
+    // Knows the words of all agents.
+    Row { names: Names::These(&["moonshine"]), takes: Takes::Nothing, open: whole_turns::moonshine },
     Row { names: Names::These(&["pocketsphinx"]), takes: Takes::VocabularyAndLexicon, open: pocketsphinx },
     Row { names: Names::Packs(Kind::StreamingAsr), takes: Takes::Vocabulary, open: packs::streaming },
     Row { names: Names::Packs(Kind::OfflineAsr), takes: Takes::Nothing, open: packs::turns },
@@ -343,7 +344,7 @@ mod tests {
             |kind| callwright_models::pack::catalogue().iter().find(|pack| pack.kind == kind).unwrap().name.clone();
         let models = Path::new("/nonexistent");
         for (choice, vocabulary, lexicon) in [
-            ("moonshine".to_owned(), true, false),
+            ("moonshine".to_owned(), false, false),
             ("pocketsphinx".to_owned(), true, true),
             ("deepgram".to_owned(), true, true),
             (of(Kind::StreamingAsr), true, false),

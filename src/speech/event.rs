@@ -17,6 +17,16 @@ pub enum SpeechEvent {
         /// When the packet that holds it arrived.
         received: Tick,
     },
+    /// A sound began that is not the agent's own voice; whether it is a voice at all is not known yet. Comes 20 to 40 ms
+    /// after its beginning; dropped, as `Voice` is, when the actor falls behind.
+    Stirring {
+        /// First sample of it.
+        at: MediaTime,
+        /// End of the audio in which it was found.
+        now: MediaTime,
+        /// When the packet that holds the first sample arrived.
+        received: Tick,
+    },
     /// Judgement of one 32 ms chunk: every chunk while the caller speaks and for 3 s after, else about twice a second.
     Voice {
         /// End of the chunk.
@@ -98,6 +108,7 @@ impl SpeechEvent {
     pub(super) fn outline(&self) -> (&'static str, usize) {
         match self {
             Self::Onset { .. } => ("onset", 0),
+            Self::Stirring { .. } => ("stirring", 0),
             Self::Voice { .. } => ("voice", 0),
             Self::Partial { text, .. } => ("partial", text.chars().count()),
             Self::Final { text, .. } => ("final", text.chars().count()),

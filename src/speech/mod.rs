@@ -10,6 +10,7 @@
 //! | `event` | [`SpeechEvent`]: everything that a call hears from the plane |
 //! | `ears` | the thread that drains every call's inbound ring and finds speech in it |
 //! | `end_of_turn` | whether a pause sounds like the end, where a model can tell |
+//! | `stirring` | whether a sound has just begun, before it is known for a voice (sans-IO) |
 //! | `vad` | where speech starts and ends in one call's audio (sans-IO) |
 //! | `asr` | the recogniser threads; `asr/room` how turns share the places of an engine |
 //! | `recogniser/` | what they ask of an engine, and one file an engine |
@@ -48,6 +49,7 @@ mod progress;
 pub mod provider;
 mod recogniser;
 mod search;
+mod stirring;
 mod stream;
 mod synthesiser;
 mod tts;

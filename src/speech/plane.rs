@@ -404,7 +404,8 @@ impl SpeechPlane {
         mouth.try_send(attach).map_err(|_| busy(()))?;
         let pauses = self.pauses.clone();
         let (threshold, idle) = (self.vad_threshold, UTTERANCE_IDLE_MAX);
-        let listening = Listening { threshold, idle, dictates: false, progress, pauses };
+        let agent = self.number(served);
+        let listening = Listening { agent, threshold, idle, dictates: false, progress, pauses };
         let ear = Ear::new(call, ends.inbound, events, jobs, listening);
         self.ears.commands.try_send(EarsCommand::Attach(ear)).map_err(|_| busy(()))?;
         self.ears.wake.signal();
@@ -429,6 +430,7 @@ impl SpeechPlane {
         let progress = Arc::new(Progress::default());
         let lane = self.lane(call, None, &self.streaming);
         let listening = Listening {
+            agent: self.number(served),
             threshold: self.vad_threshold,
             idle: STREAM_UTTERANCE_IDLE,
             dictates: true,
@@ -444,6 +446,11 @@ impl SpeechPlane {
     fn served(&self, agent: &str) -> Result<&Served, SpeechError> {
         let named = self.agents.iter().find(|served| served.name == agent);
         named.or(self.agents.first()).ok_or_else(|| self.no_agent(agent))
+    }
+
+    /// Its place among the agents.
+    fn number(&self, served: &Served) -> usize {
+        self.agents.iter().position(|agent| agent.name == served.name).unwrap_or(0)
     }
 
     fn no_agent(&self, name: &str) -> SpeechError {

@@ -56,11 +56,13 @@ const DIGITS_COMPLETE_RATE: f32 = 65.0;
 const DIGITS_COMPLETE_MOST: f32 = 5.0;
 /// Log odds, at least, of words that make a whole request, if a sentence can end there at all.
 const WHOLE: f32 = 0.8;
-const WHOLE_LEAST: f32 = -1.9;
+const WHOLE_LEAST: f32 = -2.2;
 /// The model's log odds count between these: of people's sentences cut off it took 27 % for over, so that its word for an end
 /// is worth no more; it takes many an end of a flat voice for none.
 const SOUNDED_LEAST: f32 = -2.0;
 const SOUNDED_MOST: f32 = 2.0;
+/// Words that ask for more by so much halve what melody and fading say.
+const TRAILING: f32 = 2.0;
 /// Waits are looked for in steps of this.
 const STEP: Duration = Duration::from_millis(40);
 
@@ -142,11 +144,14 @@ impl<'a> Evidence<'a> {
             return counted + self.pauses.steadiness();
         }
         // "with" after a whole request begins another part of it.
-        let whole = self.whole && said.complete > WHOLE_LEAST;
-        let words = asked + if whole { said.complete.max(WHOLE) } else { said.complete };
+        let whole = self.whole && !said.hangs && said.complete > WHOLE_LEAST;
+        let complete = if said.complete > 0.0 { WEIGHTS.words * said.complete } else { said.complete };
+        let words = asked + if whole { complete.max(WHOLE) } else { complete };
         // Where the words are strong they win over the tone, which does not know of a missing word.
         let tone = WEIGHTS.sounded / (1.0 + (said.complete / WEIGHTS.words_win).powi(2));
-        let melody = WEIGHTS.fell * self.fell() + WEIGHTS.faded * self.faded();
+        // So they do over how it came to an end: people trail off after "and".
+        let trailing = 1.0 / (1.0 + (said.complete.min(0.0) / TRAILING).powi(2));
+        let melody = trailing * (WEIGHTS.fell * self.fell() + WEIGHTS.faded * self.faded());
         words + tone * self.pauses.reliability() * self.sounded_odds() + melody + self.pauses.steadiness()
     }
 
@@ -159,10 +164,10 @@ impl<'a> Evidence<'a> {
         self.counts_digits(said).then_some(odds.min(DIGITS_COMPLETE_MOST))
     }
 
-    /// Voices fade to the end of what they have to say: 1 for a clear fading, -1 for its contrary.
+    /// Voices fade to the end of what they have to say: 1.5 for a clear fading, -1.5 for its contrary.
     fn faded(&self) -> f32 {
         let faded = self.contour.map_or(0.0, |contour| -contour.end_level / 6.0);
-        if faded.is_finite() { faded.clamp(-1.0, 1.0) } else { 0.0 }
+        if faded.is_finite() { faded.clamp(-1.5, 1.5) } else { 0.0 }
     }
 
     fn sounded_odds(&self) -> f32 {

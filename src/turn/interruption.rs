@@ -14,18 +14,33 @@ use crate::conversation::Expectation;
 /// A verdict is due this long after the onset.
 pub const DECIDE_MAX: Duration = Duration::from_millis(500);
 /// It is given this early: voice is judged every 32 ms, and the flush needs a frame.
-const DECIDE_AFTER: Duration = Duration::from_millis(448);
+const DECIDE_AFTER: Duration = Duration::from_millis(432);
+/// The same while nothing has been recognised: words are about to come.
+const DECIDE_UNHEARD: Duration = Duration::from_millis(448);
+/// And where it has ended by then: only its word can tell.
+const DECIDE_ENDED: Duration = Duration::from_millis(466);
 /// Voice so long is no cough, whatever the recogniser makes of it.
-const CERTAIN_VOICE: Duration = Duration::from_millis(320);
+const CERTAIN_VOICE: Duration = Duration::from_millis(250);
 /// Voice so long is speech if several words were recognised in it. (One word is what a recogniser makes of any grunt.)
-const SPOKEN_VOICE: Duration = Duration::from_millis(250);
+const SPOKEN_VOICE: Duration = Duration::from_millis(220);
 const SPOKEN_WORDS: usize = 2;
+/// So many are speech at once; two may be what a recogniser makes of a grunt's first half.
+const SURELY_WORDS: usize = 3;
 /// Voice so long may have been an answer.
 const ANSWER_VOICE: Duration = Duration::from_millis(160);
+/// A sound that is no voice by then, or as faint as somebody's across the room, is none.
+const VOICE_BY: Duration = Duration::from_millis(160);
 /// With less pitch than this it was no voice: a cough, a knock, wind.
 const VOICE_PITCHED: Duration = Duration::from_millis(60);
+/// Whoever speaks for so long without a pause does more than to agree.
+const LONG_VOICE: Duration = Duration::from_millis(700);
 /// A sound that ended so long ago is over; until then a word may still come.
 const OVER: Duration = Duration::from_millis(200);
+/// Nor does it go on if it has been so much quieter than its loudest for so long: a voice detector hangs on, and stops in a
+/// word are shorter.
+pub const FALLEN_DB: f32 = 20.0;
+const FALLEN: Duration = Duration::from_millis(96);
+const ENDED: Duration = Duration::from_millis(128);
 
 /// What has been heard since the onset.
 #[derive(Clone, Copy, Debug)]
@@ -34,10 +49,18 @@ pub struct Evidence<'a> {
     pub elapsed: Duration,
     /// Of that, voice.
     pub voiced: Duration,
+    /// Voice just before the onset that was taken for an aside, without a pause between: what was judged then goes on.
+    pub before: Duration,
     /// Of the voice, what had a pitch.
     pub pitched: Duration,
     /// Silence since the last voice.
     pub quiet: Duration,
+    /// Time for which it has been [`FALLEN_DB`] below its loudest.
+    pub fallen: Duration,
+    /// It is a voice, or looks like one; else it is only known to be a sound.
+    pub voice: bool,
+    /// It is too quiet to be the caller, so far.
+    pub faint: bool,
     /// It is much quieter than the caller is: somebody else in the room, a television.
     pub far: bool,
     /// It may be the agent's own voice out of the caller's speaker.
@@ -75,10 +98,30 @@ const INTERRUPTING: &[&str] = &[
 
 /// Words that only say "I am listening"; a sentence of nothing else is an aside.
 const BACKCHANNEL: &[&str] = &[
-    "a", "ah", "aha", "alright", "all", "cool", "correct", "exactly", "fine", "go", "good", "got", "great", "hm",
-    "hmm", "i", "it", "mhm", "mm", "mmm", "nice", "of", "course", "oh", "ok", "okay", "perfect", "really", "right",
-    "see", "sounds", "sure", "that", "that's", "true", "uh", "uhhuh", "um", "well", "wow", "yeah", "yep", "yes", "yup",
-    "ahead", "huh", "know", "on", "please", "thanks", "thank", "the", "you",
+    "ah", "aha", "alright", "cool", "correct", "exactly", "fine", "good", "great", "hm", "hmm", "huh", "mhm", "mm",
+    "mmm", "nice", "oh", "ok", "okay", "perfect", "really", "right", "sure", "thanks", "true", "uh", "uhhuh", "um",
+    "well", "wow", "yeah", "yep", "yes", "yup",
+];
+
+/// Several that say so together, and alone may begin a sentence.
+const BACKCHANNEL_PHRASES: &[&[&str]] = &[
+    &["i", "see"],
+    &["i", "know"],
+    &["i", "understand"],
+    &["got", "it"],
+    &["of", "course"],
+    &["go", "on"],
+    &["go", "ahead"],
+    &["all", "right"],
+    &["very", "good"],
+    &["that's", "good"],
+    &["that's", "fine"],
+    &["that's", "great"],
+    &["that's", "right"],
+    &["that's", "true"],
+    &["sounds", "good"],
+    &["makes", "sense"],
+    &["thank", "you"],
 ];
 
 /// Words that answer a question that can be answered with yes.
@@ -104,27 +147,56 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
         Expectation::YesNo => evidence.asked && AGREEING.contains(word),
         Expectation::Open | Expectation::Name => false,
     };
-    let meant = words.iter().filter(|word| answers(word) || !BACKCHANNEL.contains(word)).count();
     let answered = words.iter().any(|word| answers(&word)) && evidence.voiced >= ANSWER_VOICE;
-    let several = words.len() >= SPOKEN_WORDS && meant > 0 && evidence.voiced >= SPOKEN_VOICE;
-    if is_voice && (several || answered) {
+    let meant = answered || !is_backchannel(&words);
+    let spoken = |least: usize| words.len() >= least && meant && evidence.voiced >= SPOKEN_VOICE;
+    if is_voice && (spoken(SURELY_WORDS) || answered) {
         return Verdict::Interruption;
     }
     let over = evidence.quiet >= OVER;
-    let only_backchannel = meant == 0 && !words.is_empty();
+    let only_backchannel = !meant && !words.is_empty();
+    let near = !evidence.maybe_echo && !evidence.far;
+    let ended = evidence.fallen >= FALLEN || evidence.quiet >= ENDED;
+    let long = !evidence.before.is_zero() && evidence.before + evidence.voiced >= LONG_VOICE;
+    if long && is_voice && near && !ended && !only_backchannel {
+        return Verdict::Interruption;
+    }
     if over && (only_backchannel || !is_voice) {
         return Verdict::Aside;
     }
-    if evidence.elapsed < DECIDE_AFTER {
+    if evidence.elapsed >= VOICE_BY && (!evidence.voice || evidence.faint) {
+        return Verdict::Aside;
+    }
+    let due = match (words.is_empty(), ended && is_voice) {
+        (false, _) => DECIDE_AFTER,
+        (true, false) => DECIDE_UNHEARD,
+        (true, true) => DECIDE_ENDED,
+    };
+    if evidence.elapsed < due {
         return Verdict::Undecided;
     }
     // Nothing but "yeah", or nothing that could be made out: its length decides. Who is still at it when the verdict is due
     // goes on speaking; who has stopped said no more than that.
     let voice = evidence.pitched * 3 >= evidence.voiced && evidence.voiced >= CERTAIN_VOICE;
-    if voice && !over && !only_backchannel && !evidence.maybe_echo && !evidence.far {
+    let goes_on = voice && !ended && !only_backchannel && near;
+    if goes_on || (is_voice && spoken(SPOKEN_WORDS)) {
         return Verdict::Interruption;
     }
     Verdict::Aside
+}
+
+/// They say "I am listening" and nothing else; so do none.
+fn is_backchannel(words: &[&str]) -> bool {
+    let mut rest = words;
+    while let [first, others @ ..] = rest {
+        let phrase = BACKCHANNEL_PHRASES.iter().find(|phrase| rest.starts_with(phrase));
+        rest = match phrase {
+            Some(phrase) => &rest[phrase.len()..],
+            None if BACKCHANNEL.contains(first) => others,
+            None => return false,
+        };
+    }
+    true
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
@@ -139,8 +211,12 @@ mod tests {
     const BASE: Evidence<'_> = Evidence {
         elapsed: Duration::ZERO,
         voiced: Duration::ZERO,
+        before: Duration::ZERO,
         pitched: Duration::ZERO,
         quiet: Duration::ZERO,
+        fallen: Duration::ZERO,
+        voice: true,
+        faint: false,
         far: false,
         maybe_echo: false,
         echoes: false,
@@ -169,6 +245,8 @@ mod tests {
             pitched: Duration::from_millis(20),
             ..heard(elapsed, voiced, quiet, words)
         };
+        let fallen = |e: Evidence<'static>, ms| Evidence { fallen: Duration::from_millis(ms), ..e };
+        let on = |e: Evidence<'static>| Evidence { before: Duration::from_millis(430), ..e };
         let asked = |e: Evidence<'static>| Evidence { expect: Expectation::YesNo, asked: true, ..e };
         let digits = |e: Evidence<'static>| Evidence { expect: Expectation::Digits { max: 4 }, ..e };
         let echo =
@@ -179,6 +257,8 @@ mod tests {
             (heard(200, 200, 0, "wait"), Interruption, "another"),
             (heard(300, 280, 0, "how long"), Interruption, "a question"),
             (heard(300, 280, 0, "i need a"), Interruption, "several words"),
+            (heard(440, 280, 160, "tell me"), Interruption, "two, and a stop in the next"),
+            (heard(300, 280, 0, "tell me"), Undecided, "two may be half a grunt"),
             (heard(320, 300, 0, "yeah but"), Interruption, "agreement that goes on"),
             (heard(320, 300, 0, "shoe"), Undecided, "one word is what any grunt is taken for"),
             (heard(320, 300, 0, "yeah"), Undecided, "more may come"),
@@ -186,13 +266,22 @@ mod tests {
             (heard(380, 180, 200, "yeah"), Aside, "a backchannel"),
             (heard(500, 280, 200, "i see"), Aside, "another"),
             (heard(460, 450, 0, "right okay"), Aside, "still nothing but agreement"),
-            (heard(460, 200, 100, ""), Aside, "a short voice without words"),
+            (heard(460, 200, 130, ""), Undecided, "a short voice: its word may come"),
+            (heard(470, 200, 130, ""), Aside, "a short voice without words"),
+            (fallen(heard(460, 440, 0, "shoe"), 96), Aside, "one word that has faded, to which the detector hangs on"),
+            (heard(440, 420, 0, "i see"), Aside, "two words that say no more"),
+            (Evidence { voice: false, ..heard(170, 0, 170, "") }, Aside, "a sound that is no voice"),
+            (Evidence { faint: true, ..heard(170, 90, 0, "") }, Aside, "somebody across the room"),
             (unpitched(320, 100, 210, "no"), Aside, "a cough is no word"),
             (unpitched(460, 440, 0, ""), Aside, "wind"),
             (Evidence { far: true, ..heard(460, 450, 0, "") }, Aside, "a television"),
             // Whoever goes on is let speak.
-            (heard(440, 420, 0, ""), Undecided, "not yet"),
-            (heard(450, 420, 0, ""), Interruption, "still at it"),
+            (heard(440, 400, 0, ""), Undecided, "not yet"),
+            (heard(450, 400, 0, ""), Interruption, "still at it"),
+            (heard(435, 400, 0, "shoe"), Interruption, "with a word a little sooner"),
+            (fallen(heard(435, 400, 0, "leave"), 64), Interruption, "a stop in a word"),
+            (on(heard(290, 280, 0, "")), Interruption, "what was taken for an aside goes on and on"),
+            (on(heard(290, 280, 0, "okay")), Undecided, "in nothing but agreement"),
             (Evidence { far: true, ..heard(450, 420, 0, "wait please") }, Interruption, "from afar, but meant"),
             // Answers.
             (asked(heard(300, 280, 0, "yes")), Interruption, "an answer to the question"),

@@ -42,6 +42,9 @@ const INSISTING_WORDS: usize = 3;
 const LEVEL_FALL_DB: f32 = 3.0;
 /// By this much a chunk the caller's own is: a caller who turns away is followed in some seconds.
 const OWN_FALL_DB: f32 = 0.03;
+/// After a sound that was nobody's voice it takes a voice to make the agent fall silent, for so long: a noisy line would
+/// have it stutter.
+const WARY_FOR: Duration = Duration::from_secs(2);
 /// Silence after which a caller who talked for the longest turn is listened to again.
 const AFTER_LONGEST_TURN: Duration = Duration::from_millis(300);
 
@@ -166,6 +169,10 @@ pub struct TurnMachine {
     suspicion: Option<Suspicion>,
     /// The loudest of a sound that was no interruption and goes on, dBFS: the agent does not fall silent for it again.
     shrugged: Option<f32>,
+    /// Voice that was no interruption and goes on: so much of it, until then.
+    aside: Option<(Duration, MediaTime)>,
+    /// Until then a sound is not believed before it is known for a voice.
+    wary_until: MediaTime,
     /// The caller's own level while it was their turn, dBFS.
     caller_level: Option<f32>,
     /// Level of the sound of late, dBFS: what may be an interruption is held against the caller's own.
@@ -188,8 +195,14 @@ struct Suspicion {
     voiced: Duration,
     pitched: Duration,
     last_voice: MediaTime,
+    /// Voice just before it that was taken for an aside, where there was no pause between.
+    before: Duration,
     /// Its loudest, dBFS.
     peak: f32,
+    /// Since when it has been much quieter than that.
+    fallen_since: Option<MediaTime>,
+    /// It is known for a voice, or looks like one.
+    voice: bool,
 }
 
 impl TurnMachine {
@@ -219,6 +232,8 @@ impl TurnMachine {
             deaf: false,
             suspicion: None,
             shrugged: None,
+            aside: None,
+            wary_until: MediaTime(0),
             caller_level: None,
             sound_level: -96.0,
             contour: None,
@@ -262,6 +277,10 @@ impl TurnMachine {
         self.sound = sound;
         if let Some(suspicion) = &mut self.suspicion {
             suspicion.peak = suspicion.peak.max(sound.level_dbfs);
+            let began = MediaTime(at.0.saturating_sub(samples(CHUNK_MAX)));
+            suspicion.fallen_since = (sound.level_dbfs < suspicion.peak - interruption::FALLEN_DB)
+                .then(|| suspicion.fallen_since.unwrap_or(began));
+            suspicion.voice |= sound.stirring;
         }
         if self.state == State::Listening && self.run.is_some_and(|run| run.end > self.turn_started) {
             let own = self.caller_level.get_or_insert(self.sound_level);
@@ -270,7 +289,18 @@ impl TurnMachine {
         if sound.stirring && self.state == State::Speaking && self.suspicion.is_none() && self.is_near() {
             let onset = MediaTime(at.0.saturating_sub(samples(CHUNK_MAX))).max(self.floor);
             self.now = self.now.max(at);
-            self.suspect(onset, Duration::ZERO, self.now);
+            self.suspect(onset, Duration::ZERO, self.now, true);
+        }
+    }
+
+    /// A sound began at `at`, which is known by `now`; whether it is a voice is not known yet.
+    pub fn handle_stirring(&mut self, at: MediaTime, now: MediaTime) {
+        // It is ahead of what has been judged, which counts from where it was.
+        let now = self.now.max(now.min(self.now.plus_ms(64)));
+        if self.state == State::Speaking && self.suspicion.is_none() && !self.deaf && now >= self.wary_until {
+            // News, as an onset is.
+            let earliest = MediaTime(now.0.saturating_sub(samples(HANG_OVER_MAX)));
+            self.suspect(at.clamp(earliest, now).max(self.floor), Duration::ZERO, now, false);
         }
     }
 
@@ -288,6 +318,7 @@ impl TurnMachine {
             self.voiced += chunk;
             if let Some(suspicion) = &mut self.suspicion {
                 suspicion.voiced += chunk;
+                suspicion.voice = true;
                 suspicion.pitched += chunk.mul_f32(self.sound.pitched.clamp(0.0, 1.0));
                 suspicion.last_voice = suspicion.last_voice.max(end);
             }
@@ -480,10 +511,24 @@ impl TurnMachine {
             && self.shrugged.is_none_or(|peak| self.sound_level >= peak + LOUDER_DB)
     }
 
-    fn suspect(&mut self, onset: MediaTime, voiced: Duration, last_voice: MediaTime) {
+    fn suspect(&mut self, onset: MediaTime, voiced: Duration, last_voice: MediaTime, voice: bool) {
         self.partial.clear();
         let pitched = voiced.mul_f32(self.sound.pitched.clamp(0.0, 1.0));
-        self.suspicion = Some(Suspicion { onset, voiced, pitched, last_voice, peak: self.sound_level });
+        let before = self
+            .aside
+            .take()
+            .filter(|(_, end)| onset.since(*end) <= RUN_GAP)
+            .map_or(Duration::ZERO, |(voiced, _)| voiced);
+        self.suspicion = Some(Suspicion {
+            onset,
+            voiced,
+            pitched,
+            last_voice,
+            before,
+            peak: if voice { self.sound_level } else { f32::MIN },
+            fallen_since: None,
+            voice,
+        });
         self.push(TurnEvent::Duck { at: onset });
     }
 
@@ -492,7 +537,7 @@ impl TurnMachine {
         let run = self.run.filter(|run| !self.deaf && self.now.since(run.end) <= RUN_GAP);
         let Some(suspicion) = self.suspicion else {
             if let Some(run) = run.filter(|run| run.voiced >= self.config.duck_after && self.is_near()) {
-                self.suspect(run.start, run.voiced, run.end);
+                self.suspect(run.start, run.voiced, run.end, true);
             }
             return;
         };
@@ -501,6 +546,10 @@ impl TurnMachine {
             voiced: suspicion.voiced,
             pitched: suspicion.pitched,
             quiet: self.now.since(suspicion.last_voice),
+            before: suspicion.before,
+            fallen: suspicion.fallen_since.map_or(Duration::ZERO, |since| self.now.since(since)),
+            voice: suspicion.voice,
+            faint: suspicion.peak < self.caller_level.map_or(FAINT_DBFS, |own| own - FAR_DB),
             far: self.caller_level.is_some_and(|own| suspicion.peak < own - DISTANT_DB),
             maybe_echo: self.sound.maybe_echo,
             echoes: self.sound.echoes,
@@ -529,8 +578,13 @@ impl TurnMachine {
             }
             Verdict::Aside => {
                 // Who agrees and goes on speaking is judged anew by what comes next; what is no word is only sound.
-                let goes_on = evidence.quiet < RUN_GAP && self.partial.is_empty();
+                let sounding = evidence.quiet < RUN_GAP;
+                self.aside = sounding.then_some((suspicion.before + suspicion.voiced, suspicion.last_voice));
+                let goes_on = sounding && self.partial.is_empty();
                 self.shrugged = goes_on.then_some(suspicion.peak);
+                if !evidence.voice {
+                    self.wary_until = self.now.plus_ms(WARY_FOR.as_millis() as u64);
+                }
                 self.suspicion = None;
                 self.run = None;
                 self.partial.clear();

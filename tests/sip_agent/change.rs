@@ -327,3 +327,19 @@ fn updates_of_the_peer_find_their_turn() {
     assert!(is(&phone.received()[0], 488));
     assert_eq!(phone.agent.remote_sdp(leg), Some(SDP_TEXT.as_bytes()));
 }
+
+/// The peer's 2xx are lost, and its BYE is not: the INVITE has been answered provisionally only, and will be no more.
+#[test]
+fn a_reinvite_whose_call_has_ended_is_forgotten() {
+    let (mut pair, caller, callee) = Pair::connected(27);
+    pair.agents[0].reinvite(pair.now, caller, Some(HELD)).unwrap();
+    pair.run(ms(10));
+    pair.swallow = Some((1, "SIP/2.0 200"));
+    pair.agents[1].answer_reinvite(pair.now, callee, AGREED).unwrap();
+    pair.run(ms(100));
+    pair.agents[1].hang_up(pair.now, callee, None).unwrap();
+    pair.run(ms(100));
+    pair.swallow = None;
+    assert!(ended(caller, EndedBy::Remote)(last(&pair, 0)));
+    pair.assert_quiet();
+}

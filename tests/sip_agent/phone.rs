@@ -352,6 +352,7 @@ fn reinvite_to_hold_then_refresh() {
     assert!(is(&phone.send(in_dialog("INVITE", 2, "r2", &tag, "", body))[0], 100));
     assert_eq!(phone.event(), SipEvent::Reinvite { leg, offer: Some(HOLD.as_bytes().to_vec()), unchanged: false });
     assert!(is(&phone.send(in_dialog("INVITE", 3, "r3", &tag, "", body))[0], 500), "one at a time");
+    phone.send(in_dialog("ACK", 3, "r3", &tag, "", None));
     phone.agent.answer_reinvite(phone.now, leg, b"v=0 held").unwrap();
     assert!(phone.received()[0].ends_with("v=0 held"));
     assert_eq!(phone.pass(ms(600)).len(), 1, "the 200 is repeated until the ACK");

@@ -98,6 +98,19 @@ fn c1_8_of_several_challenges_the_strongest_of_our_realm_is_answered() {
 }
 
 #[test]
+fn c5_3cx_asks_without_qop_in_its_own_realm_for_an_id_that_is_no_extension() {
+    let mut scene = Scene::with_account();
+    let (_, invite) = scene.call();
+    let challenge = "Proxy-Authenticate: Digest nonce=\"414d535c0b\",algorithm=MD5,realm=\"3CXPhoneSystem\"\r\n";
+    let again = scene.hear(&response(&invite, 407, challenge)).pop().unwrap();
+    let proof = header(&again, "Proxy-Authorization").unwrap();
+    assert_eq!((param(proof, "username"), param(proof, "realm")), (Some("auth-me"), Some("3CXPhoneSystem")));
+    assert_eq!((param(proof, "qop"), param(proof, "nc"), param(proof, "cnonce")), (None, None, None));
+    assert_eq!(param(proof, "response").map(str::len), Some(32));
+    assert!(header(&again, "From").unwrap().contains("sip:100@"));
+}
+
+#[test]
 fn a_proxy_and_a_server_are_both_answered() {
     let mut scene = Scene::with_account();
     let (_, invite) = scene.call();

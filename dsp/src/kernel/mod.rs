@@ -1,4 +1,4 @@
-//! Inner loops over samples. Purpose: the few loops in which a media thread spends its time, each written three times
+//! Inner loops over samples. Purpose: the few loops in which a media or recogniser thread spends its time, each written three times
 //! (plain Rust, AVX2, AVX-512) behind one table of function pointers that is chosen once. Any thread; no state, no heap.
 //!
 //! Invariants: all sets give the same result to the last bit, whatever the input (integer arithmetic throughout, and
@@ -58,6 +58,7 @@ pub struct Kernels {
     accumulate: fn(&mut [i32], &[i16]),
     peak_without: fn(&[i32], &[i16]) -> u32,
     scale_without: fn(&[i32], &[i16], &mut [i16], f32, f32),
+    project: fn(&[i8], &[i16], &mut [i32]),
 }
 
 impl Kernels {
@@ -158,5 +159,15 @@ impl Kernels {
     /// 0 and 1.
     pub fn scale_without(&self, total: &[i32], own: &[i16], out: &mut [i16], from: f32, step: f32) {
         (self.scale_without)(total, own, out, from, step);
+    }
+
+    /// `out[r]` = sum over n of `weights[r · x.len() + n] · x[n]`: a matrix of bytes, row by row, times a vector. A sum that
+    /// leaves 32 bits wraps, which no vector of up to 511 numbers can do; rows that `weights` does not hold are left alone.
+    pub fn project(&self, weights: &[i8], x: &[i16], out: &mut [i32]) {
+        if x.is_empty() {
+            return out.fill(0);
+        }
+        let rows = out.len().min(weights.len() / x.len());
+        (self.project)(&weights[..rows * x.len()], x, &mut out[..rows]);
     }
 }

@@ -16,6 +16,7 @@ pub(super) static KERNELS: Kernels = Kernels {
     accumulate,
     peak_without,
     scale_without,
+    project,
 };
 
 pub(super) fn dot(x: &[i16], y: &[i16]) -> i64 {
@@ -93,5 +94,12 @@ pub(super) fn scale_without_at(total: &[i32], own: &[i16], out: &mut [i16], firs
         let others = total.wrapping_sub(i32::from(*own)) as f32;
         // `as` saturates.
         *out = (others * gain).round_ties_even() as i16;
+    }
+}
+
+/// `x` is not empty.
+pub(super) fn project(weights: &[i8], x: &[i16], out: &mut [i32]) {
+    for (out, row) in out.iter_mut().zip(weights.chunks_exact(x.len())) {
+        *out = row.iter().zip(x).fold(0, |sum, (w, x)| sum.wrapping_add(i32::from(*w) * i32::from(*x)));
     }
 }

@@ -16,7 +16,7 @@ pub mod sherpa_offline;
 pub mod sherpa_online;
 mod written;
 
-pub use moonshine::{Guide, Moonshine, Unguided};
+pub use moonshine::{Draft, Guide, Moonshine, Unguided};
 pub use pocketsphinx::{Decoder, DecoderPlan, PocketSphinx, SAMPLE_RATE, Search, Tuning};
 pub use sherpa_offline::{OfflineEngine, OfflinePlan};
 pub use sherpa_online::{OnlineEngine, OnlinePlan, OnlineTurn};

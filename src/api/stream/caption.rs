@@ -60,6 +60,7 @@ impl Captions {
             SpeechEvent::Partial { .. }
             | SpeechEvent::EndOfTurn { .. }
             | SpeechEvent::Onset { .. }
+            | SpeechEvent::Stirring { .. }
             | SpeechEvent::Voice { .. }
             | SpeechEvent::SpeakStarted { .. }
             | SpeechEvent::Spoken { .. } => None,

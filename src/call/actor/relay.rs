@@ -64,5 +64,6 @@ pub(super) fn speech_input(call: CallId, event: SpeechEvent) -> Option<CallInput
             }
         }
         SpeechEvent::Onset { at, .. } => CallInput::Onset(at),
+        SpeechEvent::Stirring { at, now, received } => CallInput::Stirring { at, now, received },
     })
 }

@@ -7,7 +7,7 @@ use super::machine::{Action, BridgeMachine, Input, Refusal, Side};
 use super::place::{Destination, identity, identity_at, leads_back};
 use crate::call::actor::{self, CLOSE_WAIT, Invitation, Planes, keep, media_json, sleep_for, told};
 use crate::call::caps::{Channel, OverCap};
-use crate::call::media_leg::{MediaLeg, NoMedia, preference};
+use crate::call::media_leg::{MediaLeg, NoMedia, preference, preference_by};
 use crate::call::record::CallEnd;
 use crate::call::recording;
 use crate::call::registry::CallEvent;
@@ -89,12 +89,12 @@ pub(in crate::call) async fn serve(
 ) -> Result<CallEnd, actor::Refusal> {
     let destination =
         Destination::of(target, &invitation.number).map_err(|why| actor::Refusal::new(404, "Not Found", why))?;
-    let mut media = MediaLeg::reserve(planes, call, invitation.source, preference(&planes.config()))?;
+    let trunk = invitation.identity.trunk().and_then(|name| planes.trunks.trunk(name));
+    let ours = preference_by(&planes.config(), trunk.as_ref());
+    let mut media = MediaLeg::reserve(planes, call, invitation.source, ours.clone())?;
     let codecs = match &invitation.offer {
         None => Vec::new(),
-        Some(offer) => {
-            offered_codecs(offer, media.local().address, &preference(&planes.config())).map_err(NoMedia::from)?
-        }
+        Some(offer) => offered_codecs(offer, media.local().address, &ours).map_err(NoMedia::from)?,
     };
     media.record(recording::begin(planes, call, recorded));
     let caller = CallerEnd { leg: invitation.leg, media, offer: invitation.offer.clone(), codecs, said: None };
@@ -345,7 +345,8 @@ impl Bridge<'_> {
     }
 
     async fn invite(&mut self, way: Way) -> Result<(), Refusal> {
-        if let Some(trunk) = way.account.as_ref().and_then(|name| self.planes.trunks.trunk(name)) {
+        let trunk = way.account.as_ref().and_then(|name| self.planes.trunks.trunk(name));
+        if let Some(trunk) = &trunk {
             let emergency = self.planes.config().numbers.is_emergency(&self.invitation.number);
             if emergency {
                 warn!(call = %self.call, number = %self.invitation.number, "AN EMERGENCY NUMBER IS CALLED");
@@ -354,7 +355,7 @@ impl Bridge<'_> {
                 let kind = EventKind::CallEmergency;
                 keep(events.append(kind, &self.call.to_string(), "", clock::wall(), data), "an event");
             }
-            let channel = self.planes.caps.outgoing(&trunk, clock::monotonic(), emergency);
+            let channel = self.planes.caps.outgoing(trunk, clock::monotonic(), emergency);
             let busy = |error: OverCap| Refusal::new(503, "Service Unavailable", error.to_string());
             self.channel = Some(channel.map_err(busy)?);
         }
@@ -370,7 +371,7 @@ impl Bridge<'_> {
         let local = self.caller.media.local().address;
         let noise = self.caller.offer.as_ref();
         let noise = noise.is_some_and(|o| offers_comfort_noise(o, local, &preference(&planes.config())));
-        let ours = preference(&planes.config()).with_comfort_noise(noise);
+        let ours = preference_by(&planes.config(), trunk.as_ref()).with_comfort_noise(noise);
         let mut media =
             MediaLeg::reserve(&planes, CallId(random::u64()), hop.address, ours.clone()).map_err(refused)?;
         // What the caller has comes first: then nothing need be transcoded.
@@ -379,8 +380,8 @@ impl Bridge<'_> {
         let placement = Placement {
             target: way.target,
             hops: way.hops,
-            from: match way.account.as_ref().and_then(|name| planes.trunks.trunk(name)) {
-                Some(trunk) => identity_at(&self.invitation.from, &trunk),
+            from: match &trunk {
+                Some(trunk) => identity_at(&self.invitation.from, trunk),
                 None => identity(&self.invitation.from, media.local().address),
             },
             sdp: media.offer(&codecs),

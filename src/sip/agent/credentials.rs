@@ -288,7 +288,8 @@ fn rewritten(head: &[u8], body: &[u8], values: &[(&str, &[u8])], answers: &[(Ask
         }
         out.extend_from_slice(b"\r\n");
     }
-    for (asker, value) in answers {
+    // A Request-URI that fills a line leaves no room for a line that repeats it: then the request goes without.
+    for (asker, value) in answers.iter().filter(|(_, value)| value.len() < limits::SIP_LINE_MAX - 64) {
         out.extend_from_slice(asker.answer_header().as_bytes());
         out.extend_from_slice(b": ");
         out.extend_from_slice(value);

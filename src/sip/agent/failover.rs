@@ -254,6 +254,10 @@ impl Agent {
         }
         if is_invite && code < 200 && !client.cancelled {
             client.cancelled = true;
+            if let ClientMachine::Invite(machine) = &mut client.machine {
+                machine.abandon(now); // its final response need not come
+            }
+            self.rearm(TimerId::Client(id));
             self.send_cancel_of(now, id, None);
         }
         true

@@ -36,6 +36,7 @@ pub(super) struct InDialog<'a> {
     pub(super) seed: ResponseSeed,
     /// CSeq number.
     pub(super) sequence: u32,
+    pub(super) method: &'a Method,
     pub(super) dialog: &'a DialogId,
 }
 
@@ -136,8 +137,8 @@ impl Agent {
         }
         match (leg, &dialog) {
             (Some(leg), Some(dialog)) => {
-                let with = InDialog { key, seed, sequence: core.cseq.number, dialog };
-                self.handle_in_dialog(now, leg, hop, request, with, method);
+                let with = InDialog { key, seed, sequence: core.cseq.number, method, dialog };
+                self.handle_in_dialog(now, leg, hop, request, with);
             }
             (_, Some(_)) => self.respond_stateless(seed, 481, "", &[]),
             (_, None) => self.handle_out_of_dialog(now, hop, key, seed, request, core, uri),
@@ -222,7 +223,7 @@ impl Agent {
         if let Some(tag) = leg.and_then(|leg| self.legs.get(&leg)?.dialog.as_ref()).map(|d| d.id.local_tag.clone()) {
             seed.set_tag(&tag);
         }
-        self.open_non_invite(now, key.clone(), seed, core.cseq.number, 200, &[]);
+        self.open_answered(now, key.clone(), seed, (&Method::Cancel, core.cseq.number), 200, &[]);
         let Some(leg_id) = leg.filter(|_| proceeding) else { return }; // a final response was faster: no harm done
         self.respond(now, invite, 487, "", &[]);
         let Some(leg) = self.legs.get_mut(&leg_id) else { return };
@@ -264,7 +265,7 @@ impl Agent {
             Method::Register if !self.has_transaction_room() => return self.respond_stateless(seed, 503, "", &busy),
             Method::Register => {
                 let (code, headers) = self.handle_register(now, hop, &peer, request, core);
-                return self.open_non_invite(now, key, seed, core.cseq.number, code, &headers);
+                return self.open_answered(now, key, seed, (&Method::Register, core.cseq.number), code, &headers);
             }
             Method::Options if self.draining => return self.respond_stateless(seed, 503, "", &busy),
             Method::Options => return self.respond_stateless(seed, 200, "", &capabilities()),
@@ -297,6 +298,10 @@ impl Agent {
         };
         let replaces = match self.replaced_leg(request) {
             Ok(replaces) => replaces,
+            // Another time another answer would be right, so a repeat must find this one.
+            Err(code) if self.has_transaction_room() => {
+                return self.open_answered(now, key, seed, (&Method::Invite, core.cseq.number), code, &[]);
+            }
             Err(code) => return self.respond_stateless(seed, code, "", &[]),
         };
         if !self.admission.admit(now, source.ip()) {
@@ -347,15 +352,7 @@ impl Agent {
         });
     }
 
-    fn handle_in_dialog(
-        &mut self,
-        now: Tick,
-        leg_id: LegId,
-        hop: &Hop,
-        request: &Message,
-        with: InDialog<'_>,
-        method: &Method,
-    ) {
+    fn handle_in_dialog(&mut self, now: Tick, leg_id: LegId, hop: &Hop, request: &Message, with: InDialog<'_>) {
         if !self.has_transaction_room() {
             self.counters.refused_capacity += 1;
             return self.respond_stateless(with.seed, 503, "", &[("Retry-After", RETRY_AFTER_S.to_owned())]);
@@ -363,10 +360,10 @@ impl Agent {
         let Some(leg) = self.legs.get_mut(&leg_id) else { return };
         let Some(dialog) = leg.dialog_mut(with.dialog) else { return };
         if !dialog.accept_sequence(with.sequence) {
-            return self.respond_stateless(with.seed, 500, "Out of order", &[]);
+            return self.answer_at_once(now, with, 500, &[]); // out of order
         }
         dialog.move_to(hop);
-        match (method, &leg.phase) {
+        match (with.method, &leg.phase) {
             (Method::Bye, Phase::Calling(_)) => {
                 // A phone that rings may not hang up (§15), but it is gone: the INVITE's final response decides.
                 self.answer_at_once(now, with, 200, &[]);
@@ -379,7 +376,7 @@ impl Agent {
             }
             (Method::Options, _) => self.answer_at_once(now, with, 200, &capabilities()),
             (Method::Notify, _) => self.handle_notify(now, leg_id, request, with),
-            (_, Phase::Ending) => self.respond_stateless(with.seed, 481, "", &[]),
+            (_, Phase::Ending) => self.answer_at_once(now, with, 481, &[]),
             (Method::Info, _) => self.handle_info(now, leg_id, request, with),
             (Method::Invite, _) => self.handle_reinvite(now, leg_id, request, with),
             (Method::Update, _) => self.handle_update(now, leg_id, request, with),
@@ -410,23 +407,29 @@ impl Agent {
         self.rearm(TimerId::Leg(leg_id));
     }
 
-    /// Answers a request other than INVITE at once, with a transaction that repeats the answer.
+    /// Answers a request within a dialog at once, with a transaction that repeats the answer: a copy of the request that
+    /// comes later, when another answer would be right, must not get that one.
     pub(super) fn answer_at_once(&mut self, now: Tick, with: InDialog<'_>, code: u16, headers: &[(&str, String)]) {
-        self.open_non_invite(now, with.key, with.seed, with.sequence, code, headers);
+        self.open_answered(now, with.key, with.seed, (with.method, with.sequence), code, headers);
     }
 
-    fn open_non_invite(
+    fn open_answered(
         &mut self,
         now: Tick,
         key: ServerKey,
         seed: ResponseSeed,
-        sequence: u32,
+        (method, sequence): (&Method, u32),
         code: u16,
         headers: &[(&str, String)],
     ) {
-        let machine = ServerMachine::NonInvite(NonInviteServer::new(seed.hop.transport.is_reliable()));
+        let reliable = seed.hop.transport.is_reliable();
+        let machine = match method {
+            Method::Invite => ServerMachine::Invite(InviteServer::new(reliable)),
+            _ => ServerMachine::NonInvite(NonInviteServer::new(reliable)),
+        };
         let id = self.add_server(ServerTransaction::new(machine, key, seed, sequence, None));
         self.respond(now, id, code, "", headers);
+        self.rearm(TimerId::Server(id));
     }
 
     /// A response without Contact and body, by a transaction.

@@ -244,6 +244,7 @@ impl Agent {
 
     /// Sends BYE; the leg ends when it is answered.
     pub(super) fn send_bye(&mut self, now: Tick, leg_id: LegId, reason: Reason) {
+        self.abandon_renewal(now, leg_id);
         let Some(leg) = self.legs.get_mut(&leg_id) else { return };
         let Some(dialog) = &mut leg.dialog else { return };
         leg.phase = Phase::Ending;

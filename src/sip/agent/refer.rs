@@ -164,7 +164,9 @@ impl Agent {
         if over {
             (refer.over, refer.give_up) = (true, None);
         }
-        self.emit(SipEvent::ReferProgress { leg: leg_id, code, over });
+        if over || !self.is_backlogged() {
+            self.emit(SipEvent::ReferProgress { leg: leg_id, code, over });
+        }
     }
 
     /// NOTIFY within a dialog.

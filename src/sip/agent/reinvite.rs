@@ -33,7 +33,7 @@ impl Agent {
     pub(super) fn handle_reinvite(&mut self, now: Tick, leg_id: LegId, request: &Message, with: InDialog<'_>) {
         let offer = match session_description(request) {
             Ok(offer) => offer,
-            Err(headers) => return self.respond_stateless(with.seed, 415, "", &headers),
+            Err(headers) => return self.answer_at_once(now, with, 415, &headers),
         };
         let Some(leg) = self.legs.get_mut(&leg_id) else { return };
         let turn = match &leg.phase {
@@ -45,12 +45,12 @@ impl Agent {
         };
         match turn {
             Turn::Take => {}
-            Turn::Glare => return self.respond_stateless(with.seed, 491, "", &[]),
-            Turn::Wait => return self.ask_to_wait(with),
+            Turn::Glare => return self.answer_at_once(now, with, 491, &[]),
+            Turn::Wait => return self.ask_to_wait(now, with),
         }
         let session = match SessionWish::of(request, &self.config) {
             Ok(session) => session,
-            Err(min_s) => return self.refuse_interval(with, min_s),
+            Err(min_s) => return self.refuse_interval(now, with, min_s),
         };
         // Whoever sends a new INVITE has had our 2xx to the last: its ACK was lost or comes late.
         let overtaken = leg.unacknowledged.take().is_some();
@@ -74,11 +74,11 @@ impl Agent {
     pub(super) fn handle_update(&mut self, now: Tick, leg_id: LegId, request: &Message, with: InDialog<'_>) {
         let offer = match session_description(request) {
             Ok(offer) => offer,
-            Err(headers) => return self.respond_stateless(with.seed, 415, "", &headers),
+            Err(headers) => return self.answer_at_once(now, with, 415, &headers),
         };
         let session = match SessionWish::of(request, &self.config) {
             Ok(session) => session,
-            Err(min_s) => return self.refuse_interval(with, min_s),
+            Err(min_s) => return self.refuse_interval(now, with, min_s),
         };
         let Some(leg) = self.legs.get_mut(&leg_id) else { return };
         let turn = match (&leg.phase, &offer) {
@@ -95,8 +95,8 @@ impl Agent {
         };
         match turn {
             Turn::Take => {}
-            Turn::Glare => return self.respond_stateless(with.seed, 491, "", &[]),
-            Turn::Wait => return self.ask_to_wait(with),
+            Turn::Glare => return self.answer_at_once(now, with, 491, &[]),
+            Turn::Wait => return self.ask_to_wait(now, with),
         }
         if let Some(dialog) = leg.dialog_mut(with.dialog) {
             dialog.refresh_target(request);
@@ -135,14 +135,14 @@ impl Agent {
         transaction
     }
 
-    fn ask_to_wait(&mut self, with: InDialog<'_>) {
+    fn ask_to_wait(&mut self, now: Tick, with: InDialog<'_>) {
         // A random while of up to 10 s (§14.2).
         let seconds = self.random_below(10) + 1;
-        self.respond_stateless(with.seed, 500, "", &[("Retry-After", seconds.to_string())]);
+        self.answer_at_once(now, with, 500, &[("Retry-After", seconds.to_string())]);
     }
 
-    fn refuse_interval(&mut self, with: InDialog<'_>, min_s: u32) {
-        self.respond_stateless(with.seed, 422, "", &[("Min-SE", min_s.to_string())]);
+    fn refuse_interval(&mut self, now: Tick, with: InDialog<'_>, min_s: u32) {
+        self.answer_at_once(now, with, 422, &[("Min-SE", min_s.to_string())]);
     }
 
     /// Accepts the re-INVITE or UPDATE that waits, with our answer (or our offer, when it had none).

@@ -223,7 +223,7 @@ impl Agent {
     pub(super) fn handle_prack(&mut self, now: Tick, leg_id: LegId, request: &Message, with: InDialog<'_>) {
         let description = match session_description(request) {
             Ok(description) => description,
-            Err(headers) => return self.respond_stateless(with.seed, 415, "", &headers),
+            Err(headers) => return self.answer_at_once(now, with, 415, &headers),
         };
         let Some(leg) = self.legs.get_mut(&leg_id) else { return };
         let provisional = &mut leg.provisional;

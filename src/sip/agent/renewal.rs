@@ -10,7 +10,7 @@ use super::fork::sdp_of;
 use super::leg::{Leg, Phase, TransactionId};
 use super::reason::Reason;
 use super::request::Outgoing;
-use super::table::{Purpose, TimerId};
+use super::table::{ClientMachine, ClientTransaction, Purpose, TimerId};
 use super::verbs::wrong_state;
 use super::{Agent, AgentError, EndedBy, LegId, SipEvent, Transmit};
 use crate::sip::dialog::{DialogId, DialogRequest};
@@ -92,6 +92,14 @@ impl Renewal {
             RenewalState::Waiting | RenewalState::Offered => None,
             RenewalState::BackOff(at) => Some(at),
             RenewalState::Sent { give_up, .. } => give_up,
+        }
+    }
+
+    /// The transaction of a request that is on its way.
+    const fn transaction(&self) -> Option<TransactionId> {
+        match self.state {
+            RenewalState::Sent { transaction, .. } => Some(transaction),
+            _ => None,
         }
     }
 
@@ -533,6 +541,18 @@ impl Agent {
             RenewalState::Waiting | RenewalState::Offered => return false,
         }
         true
+    }
+
+    /// The call is over: nobody waits for the answer to our re-INVITE, which may never come.
+    pub(super) fn abandon_renewal(&mut self, now: Tick, leg_id: LegId) {
+        let renewal = self.legs.get(&leg_id).and_then(|leg| leg.renewals.front());
+        let Some(transaction) = renewal.and_then(Renewal::transaction) else { return };
+        if let Some(ClientTransaction { machine: ClientMachine::Invite(machine), .. }) =
+            self.clients.get_mut(&transaction)
+        {
+            machine.abandon(now);
+            self.rearm(TimerId::Client(transaction));
+        }
     }
 
     /// Whether the message says that its sender takes UPDATE.

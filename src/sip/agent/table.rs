@@ -533,6 +533,7 @@ impl Agent {
             _ => None,
         };
         self.leave_forks(id, calling);
+        self.abandon_renewal(now, id);
         let Some(leg) = self.legs.remove(&id) else { return };
         let offered = match leg.phase {
             Phase::Offered { transaction } => Some(transaction),

@@ -8,6 +8,9 @@ use crate::sip::message::{Message, Name};
 /// Realms that are answered in one response.
 const REALMS_MAX: usize = 4;
 
+/// Octets of one field that an answer repeats.
+const FIELD_MAX: usize = 1024;
+
 /// Who asks, which decides the header fields.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Asker {
@@ -113,6 +116,10 @@ impl Challenge {
                 }
             }
         };
+        // All of it comes back in our answer, which is one line.
+        if ["realm", "nonce", "opaque"].iter().any(|name| scheme.get(name).is_some_and(|v| v.len() > FIELD_MAX)) {
+            return None;
+        }
         Some(Self {
             realm: scheme.get("realm")?.to_vec(),
             nonce: scheme.get("nonce").filter(|n| !n.is_empty())?.to_vec(),

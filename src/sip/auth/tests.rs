@@ -126,6 +126,8 @@ fn several_challenges_in_one_line_and_in_many() {
         [(&b"a, b"[..], &b"2"[..], Algorithm::Sha256), (b"other", b"3", Algorithm::Md5),],
         "the strongest of each realm that we can answer"
     );
+    let endless = format!("WWW-Authenticate: Digest realm=\"r\", nonce=\"{}\"\r\n", "n".repeat(2000));
+    assert!(challenges(&response(&endless), Asker::Server).is_empty(), "nobody needs such a nonce");
     assert_eq!(found[1].opaque.as_deref(), Some(&b""[..]), "an empty opaque is echoed, too");
 }
 

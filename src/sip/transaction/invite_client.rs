@@ -22,6 +22,7 @@ pub struct InviteClient {
     reliable: bool,
     repeat: Option<Repeat>,
     deadline: Option<Tick>,
+    abandoned: bool,
 }
 
 impl InviteClient {
@@ -30,7 +31,7 @@ impl InviteClient {
     pub fn new(now: Tick, reliable: bool) -> Self {
         // Timer A doubles without a ceiling.
         let repeat = (!reliable).then(|| Repeat::start(now, Duration::MAX));
-        Self { state: State::Calling, reliable, repeat, deadline: Some(now + GIVE_UP) }
+        Self { state: State::Calling, reliable, repeat, deadline: Some(now + GIVE_UP), abandoned: false }
     }
 
     /// State.
@@ -43,7 +44,8 @@ impl InviteClient {
     pub fn handle_response(&mut self, now: Tick, code: u16) -> Receipt {
         match (self.state, code) {
             (State::Calling | State::Proceeding, 100..200) => {
-                (self.state, self.repeat, self.deadline) = (State::Proceeding, None, None);
+                (self.state, self.repeat) = (State::Proceeding, None);
+                self.deadline = self.deadline.filter(|_| self.abandoned);
                 Receipt { deliver: true, acknowledge: false }
             }
             (State::Calling | State::Proceeding, 200..300) => {
@@ -65,6 +67,14 @@ impl InviteClient {
     /// Nobody waits for this hop any more; late responses are still known as such.
     pub const fn stop_repeating(&mut self) {
         self.repeat = None;
+    }
+
+    /// Nobody waits for the final response any more: should it never come, the machine ends all the same.
+    pub fn abandon(&mut self, now: Tick) {
+        if matches!(self.state, State::Calling | State::Proceeding) {
+            self.abandoned = true;
+            self.deadline = Some(self.deadline.map_or(now + GIVE_UP, |deadline| deadline.min(now + GIVE_UP)));
+        }
     }
 
     /// Time passed.

@@ -70,6 +70,7 @@ struct Waiting {
 
 /// A turn as far as it has come.
 struct Kept {
+    agent: usize,
     expectation: Expectation,
     started: MediaTime,
     until: MediaTime,
@@ -123,11 +124,13 @@ impl Room {
     /// Takes one order.
     pub(super) fn handle(&mut self, job: Job) {
         match job {
-            Job::Begin { call, expectation, started, events, stream } => {
+            Job::Begin { call, agent, expectation, started, events, stream } => {
                 if stream {
                     self.streams.insert(call);
                 }
-                self.begin(call, expectation, started, events);
+                let (samples, quiet, owed) = (Vec::new(), 0, Vec::new());
+                let kept = Kept { agent, expectation, started, until: started, samples, quiet, owed };
+                self.begin(call, kept, events);
             }
             Job::Audio { call, samples, until, quiet, owed } => match self.unfinished(call) {
                 Some(waiting) => {
@@ -245,10 +248,9 @@ impl Room {
         self.waiting.remove(at)
     }
 
-    fn begin(&mut self, call: CallId, expectation: Expectation, started: MediaTime, events: mpsc::Sender<SpeechEvent>) {
+    fn begin(&mut self, call: CallId, kept: Kept, events: mpsc::Sender<SpeechEvent>) {
         // A turn that is still open has lost its end to a full channel.
         self.cancel(call);
-        let kept = Kept { expectation, started, until: started, samples: Vec::new(), quiet: 0, owed: Vec::new() };
         let waiting = Waiting { call, events, end: None, kept: Some(kept) };
         // Behind those who came before, and behind an earlier turn of the same call: answers come in order.
         let at_once =
@@ -280,8 +282,14 @@ impl Room {
         let Waiting { call, events, end, kept } = waiting;
         let (Some(place), Some(kept)) = (self.free(), kept) else { return };
         let memory = self.lines.entry(call).or_default().clone();
-        let expectation = kept.expectation;
-        let began = self.ask(|engine| engine.begin(place, expectation, &memory));
+        let (agent, expectation) = (kept.agent, kept.expectation);
+        let began = self.ask(|engine| {
+            let began = engine.begin(place, expectation, &memory);
+            if began.is_ok() {
+                engine.serve(place, agent);
+            }
+            began
+        });
         let refused = Waiting { call, events: events.clone(), end, kept: None };
         match began {
             Ok(Ok(())) => {}

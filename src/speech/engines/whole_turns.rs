@@ -1,4 +1,5 @@
-//! The embedded recogniser of whole turns. Purpose: one model a thread, and what the agent's domain knows for all of them.
+//! The embedded recogniser of whole turns. Purpose: one model a thread, and what each agent's domain knows for all of them:
+//! agents share the models.
 //! Owning thread: whichever starts the plane. Invariants: a model that is missing or damaged costs this engine, with the
 //! command that mends it. Deliberately absent: when what is decoded (`recogniser`), what the guides know.
 
@@ -9,8 +10,8 @@ use crate::limits::{RECOGNISER_THREADS_MAX, WHOLE_TURN_PLACES_MAX};
 use crate::os::clock;
 use crate::speech::guide::DomainGuide;
 use crate::speech::plain::plain_hypothesis;
-use crate::speech::recogniser::moonshine::{Decode, Effort, MoonshineRecogniser};
-use callwright_models::asr::{AsrError, Moonshine};
+use crate::speech::recogniser::moonshine::{Asked, Decode, Effort, MoonshineRecogniser};
+use callwright_models::asr::{AsrError, Draft, Moonshine};
 use callwright_models::pack::Kind;
 
 /// Texts that are pursued at once for a result.
@@ -24,14 +25,13 @@ const FRAGMENT_SAMPLES: usize = 12_000;
 /// 150 ms.
 const PAUSE_SAMPLES: usize = 1200;
 /// Callers who speak without a pause that a thread keeps up with: words so far of each, and a result at the end.
-/// One of them costs 15 % of a core of 2020 that has nothing else to do, and less where it has.
-const SPEAKERS_A_THREAD: usize = 6;
+/// One of them costs some 6 % of a core, and less where it has much to do.
+const SPEAKERS_A_THREAD: usize = 10;
 
 /// Moonshine, tiny, English.
 pub(super) fn moonshine(ask: &Ask<'_>) -> Result<Opened<Recognisers>, Unavailable> {
     let threads = threads(ask.config.recogniser_threads);
-    let domain = super::taught(ask.domain, ask.vocabulary, ask.lexicon);
-    let guide = DomainGuide::new(&domain, ask.vocabulary);
+    let guides = guides(ask);
     let mut engines: Recognisers = Vec::with_capacity(threads);
     for _ in 0..threads {
         let model = Moonshine::load(ask.assets, 1).map_err(|error| match error {
@@ -39,7 +39,7 @@ pub(super) fn moonshine(ask: &Ask<'_>) -> Result<Opened<Recognisers>, Unavailabl
             error => Unavailable { why: error.to_string(), mend: Some(super::setup()) },
         })?;
         let recogniser =
-            MoonshineRecogniser::new(decoder(model, guide.clone()), WHOLE_TURN_PLACES_MAX, Box::new(clock::monotonic));
+            MoonshineRecogniser::new(decoder(model, guides.clone()), WHOLE_TURN_PLACES_MAX, Box::new(clock::monotonic));
         engines.push(Box::new(recogniser));
     }
     let speakers = threads * SPEAKERS_A_THREAD;
@@ -60,22 +60,44 @@ fn threads(wanted: usize) -> usize {
     wanted.max(cores / 2).clamp(1, RECOGNISER_THREADS_MAX)
 }
 
-fn decoder(mut model: Moonshine, guide: DomainGuide) -> Decode {
+/// What is known of each agent's callers, by the agent's number.
+fn guides(ask: &Ask<'_>) -> Vec<DomainGuide> {
+    let made =
+        |vocabulary: &[String]| DomainGuide::new(&super::taught(ask.domain, vocabulary, ask.lexicon), vocabulary);
+    let agents = &ask.config.agents;
+    let mut guides: Vec<DomainGuide> = Vec::with_capacity(agents.len().max(1));
+    for (n, agent) in agents.iter().enumerate() {
+        let same = agents[..n].iter().position(|other| other.vocabulary == agent.vocabulary);
+        guides.push(same.map_or_else(|| made(&agent.vocabulary), |same| guides[same].clone()));
+    }
+    if guides.is_empty() {
+        guides.push(made(ask.vocabulary));
+    }
+    guides
+}
+
+/// `guides`: one at least.
+fn decoder(mut model: Moonshine, guides: Vec<DomainGuide>) -> Decode {
     let mut padded = Vec::new();
-    Box::new(move |samples: &[i16], expectation: Expectation, effort: Effort| {
+    Box::new(move |samples: &[i16], asked: Asked, effort: Effort, draft: &mut Draft| {
+        let Asked { agent, expectation } = asked;
+        let guide = guides.get(agent).unwrap_or(&guides[0]).under(expectation);
         let width = match (effort, expectation) {
-            (Effort::Words, _) => 1,
+            (Effort::Words, _) => {
+                let mut samples = samples;
+                if samples.len() <= FRAGMENT_SAMPLES {
+                    padded.clear();
+                    padded.extend_from_slice(samples);
+                    padded.resize(samples.len() + PAUSE_SAMPLES, 0);
+                    samples = &padded;
+                }
+                let heard = model.recognise_again(samples, &guide, draft).map_err(|error| error.to_string())?;
+                return Ok(plain_hypothesis(heard, expectation));
+            }
             (Effort::Result, Expectation::Digits { .. }) => DIGITS_WIDTH,
             (Effort::Result, _) => RESULT_WIDTH,
         };
-        let mut samples = samples;
-        if effort == Effort::Words && samples.len() <= FRAGMENT_SAMPLES {
-            padded.clear();
-            padded.extend_from_slice(samples);
-            padded.resize(samples.len() + PAUSE_SAMPLES, 0);
-            samples = &padded;
-        }
-        let heard = model.recognise(samples, &guide.under(expectation), width).map_err(|error| error.to_string())?;
+        let heard = model.recognise(samples, &guide, width).map_err(|error| error.to_string())?;
         Ok(plain_hypothesis(heard, expectation))
     })
 }

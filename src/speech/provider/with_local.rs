@@ -23,6 +23,7 @@ enum Heard {
 }
 
 struct Seat {
+    agent: usize,
     expectation: Expectation,
     memory: LineMemory,
     samples: Vec<i16>,
@@ -70,7 +71,10 @@ impl WithLocal {
         tracing::info!(provider = self.provider, "the local engine hears a turn: {why}");
         metric::provider_fallback(self.provider, "asr");
         seat.heard = match self.local.begin(place, seat.expectation, &seat.memory) {
-            Ok(()) => Heard::Locally,
+            Ok(()) => {
+                self.local.serve(place, seat.agent);
+                Heard::Locally
+            }
             Err(what) => Heard::Nowhere(format!("{why}; and the local engine: {what}")),
         };
         seat.caught_up = 0;
@@ -95,6 +99,7 @@ impl Recogniser for WithLocal {
     fn begin(&mut self, place: usize, expectation: Expectation, memory: &LineMemory) -> Result<(), String> {
         let remote = self.remote.begin(place, expectation, memory);
         self.seats[place] = Some(Seat {
+            agent: 0,
             expectation,
             memory: memory.clone(),
             samples: Vec::new(),
@@ -113,6 +118,14 @@ impl Recogniser for WithLocal {
             }
         }
         Ok(())
+    }
+
+    fn serve(&mut self, place: usize, agent: usize) {
+        let Some(seat) = self.seats[place].as_mut() else { return };
+        seat.agent = agent;
+        if matches!(seat.heard, Heard::Locally) {
+            self.local.serve(place, agent);
+        }
     }
 
     fn accept(&mut self, place: usize, samples: &[i16]) -> Result<(), String> {

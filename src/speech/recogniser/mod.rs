@@ -45,6 +45,10 @@ pub(super) trait Recogniser: Send {
     /// A turn begins at a free place. An error is for the operator; the place stays free.
     fn begin(&mut self, place: usize, expectation: Expectation, memory: &LineMemory) -> Result<(), String>;
 
+    /// Whose caller this is, by the agent's number; told when the turn begins. Engines that know every agent's words hear by
+    /// those of this one.
+    fn serve(&mut self, _place: usize, _agent: usize) {}
+
     /// The next samples, 8 kHz. Engines that work turn by turn may decode here. An error is said once and ends nothing.
     fn accept(&mut self, place: usize, samples: &[i16]) -> Result<(), String>;
 

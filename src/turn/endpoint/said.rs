@@ -60,6 +60,10 @@ const FINISHED_MOST: f32 = 3.0;
 const ANSWERED: f32 = 1.3;
 /// Of an answer that lacks something: "that is".
 const HALF_ANSWERED: f32 = -1.3;
+/// A reply of few words to a question that a yes would do for, if a sentence can end there at all: "fine", "of course".
+const REPLIED: f32 = 1.4;
+const REPLY_WORDS_MAX: usize = 5;
+const REPLY_LEAST: f32 = -1.5;
 /// Nothing was recognised: the recogniser lags, or has nothing to go by.
 const UNHEARD: f32 = -0.6;
 /// A name of one word: half of the callers add the other. A little more patience than that.
@@ -74,6 +78,8 @@ pub(super) struct Said {
     /// Log odds that the words are a finished utterance; digits that were asked for and spelling are not in it.
     pub(super) complete: f32,
     pub(super) words: usize,
+    /// The last of them begins something, whatever stands before it: "um", "and", "the".
+    pub(super) hangs: bool,
     /// Digits dictated: "five five one" is three, "double four" is two, "42" is two.
     pub(super) digits: usize,
     /// Single letters at the end.
@@ -94,6 +100,7 @@ impl Said {
         Self {
             complete: completeness(&words, expect),
             words: words.len(),
+            hangs: words.last().is_some_and(|last| hangs(last)),
             digits: digits(&words),
             letters,
             spelled_out: letters >= 2 && before.contains(&spelling.as_str()),
@@ -111,7 +118,14 @@ pub(super) fn completeness(words: &[&str], expect: Expectation) -> f32 {
     if expect == Expectation::Name && !is_letter(last) {
         return name(words);
     }
-    completeness::completeness(words).clamp(UNFINISHED_MOST, FINISHED_MOST)
+    let odds = completeness::completeness(words).clamp(UNFINISHED_MOST, FINISHED_MOST);
+    let replied = expect == Expectation::YesNo && words.len() <= REPLY_WORDS_MAX && odds > REPLY_LEAST;
+    if replied { (odds + REPLIED).min(FINISHED_MOST) } else { odds }
+}
+
+fn hangs(last: &str) -> bool {
+    use Class::{Article, Coordinator, Filler, Possessive, Subordinator};
+    matches!(Class::of(last), Article | Coordinator | Filler | Possessive | Subordinator)
 }
 
 fn name(words: &[&str]) -> f32 {

@@ -2,7 +2,9 @@
 //! throughout. Deliberately absent: code.
 //!
 //! Synthesised voices alone would have the end-of-turn model count for 0.10: its training was people. On a person's prompts
-//! over the telephone it earns 0.73, and so much it has where the words say nothing.
+//! over the telephone it earns 0.73, and so much it has where the words say nothing, of a caller about whom it has been right
+//! (`pauses`). `words`, `faded` and what a short reply is worth (`said`) lie between their priors and what turns that the
+//! engines heard make of them (`models/endpoint_heard.py`): fading is the best sign beside the words, of people as of machines.
 
 /// One table.
 pub(super) struct Weights {
@@ -15,10 +17,20 @@ pub(super) struct Weights {
     pub(super) words_win: f32,
     /// Of a melody that fell to its end, -1 to 1.
     pub(super) fell: f32,
-    /// Of a level that fell by 6 dB to its end, -1 to 1: voices fade to their end (Gravano and Hirschberg, "Turn-taking cues
+    /// Of words that speak for an end: sentences that the table has not seen show them to be worth less than it says.
+    pub(super) words: f32,
+    /// Of a level that fell by 6 dB to its end, -1.5 to 1.5: voices fade to their end (Gravano and Hirschberg, "Turn-taking cues
     /// in task-oriented dialogue", 2011).
     pub(super) faded: f32,
 }
 
-pub(super) const WEIGHTS: Weights =
-    Weights { open: 0.18, yes_no: 0.81, name: 0.12, sounded: 0.73, words_win: 1.0, fell: 0.30, faded: 0.50 };
+pub(super) const WEIGHTS: Weights = Weights {
+    open: 0.18,
+    yes_no: 0.81,
+    name: 0.40,
+    sounded: 0.73,
+    words_win: 1.0,
+    fell: 0.30,
+    words: 0.80,
+    faded: 1.40,
+};

@@ -27,6 +27,8 @@ pub(super) static KERNELS: Kernels = Kernels {
     peak_without: |total, own| unsafe { peak_without(total, own) },
     // SAFETY: as above.
     scale_without: |total, own, out, from, step| unsafe { scale_without(total, own, out, from, step) },
+    // SAFETY: as above.
+    project: |weights, x, out| unsafe { project(weights, x, out) },
 };
 
 /// Samples in a vector.
@@ -364,4 +366,40 @@ pub(super) fn scale_without(total: &[i32], own: &[i16], out: &mut [i16], from: f
         unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), packed) };
     }
     scalar::scale_without_at(total_rest, own_rest, out_rest, done, from, step);
+}
+
+/// Rows that share the loads of `x`.
+const ROWS: usize = 4;
+
+#[target_feature(enable = "avx2")]
+fn project(weights: &[i8], x: &[i16], out: &mut [i32]) {
+    let (blocks, x_rest) = x.as_chunks::<LANES>();
+    let (groups, single) = out.as_chunks_mut::<ROWS>();
+    let (weights, weights_single) = weights.split_at(groups.len() * ROWS * x.len());
+    for (group, weights) in groups.iter_mut().zip(weights.chunks_exact(ROWS * x.len())) {
+        let rows: [&[i8]; ROWS] = core::array::from_fn(|row| &weights[row * x.len()..(row + 1) * x.len()]);
+        let [a, b, c, d] = rows.map(|row| row.as_chunks::<LANES>().0);
+        let mut sums = [_mm256_setzero_si256(); ROWS];
+        for ((((x, a), b), c), d) in blocks.iter().zip(a).zip(b).zip(c).zip(d) {
+            let x = load(x);
+            for (sum, w) in sums.iter_mut().zip([a, b, c, d]) {
+                // SAFETY: the array is as long as the 128-bit vector; the load needs no alignment.
+                let w = _mm256_cvtepi8_epi16(unsafe { _mm_loadu_si128(w.as_ptr().cast()) });
+                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(w, x));
+            }
+        }
+        let pairs = [_mm256_hadd_epi32(sums[0], sums[1]), _mm256_hadd_epi32(sums[2], sums[3])];
+        let fours = _mm256_hadd_epi32(pairs[0], pairs[1]);
+        let total = _mm_add_epi32(_mm256_castsi256_si128(fours), _mm256_extracti128_si256::<1>(fours));
+        // SAFETY: the array is as long as the 128-bit vector; the store needs no alignment.
+        unsafe { _mm_storeu_si128(group.as_mut_ptr().cast(), total) };
+        if !x_rest.is_empty() {
+            for (out, row) in group.iter_mut().zip(rows) {
+                let mut rest = [0];
+                scalar::project(&row[blocks.len() * LANES..], x_rest, &mut rest);
+                *out = out.wrapping_add(rest[0]);
+            }
+        }
+    }
+    scalar::project(weights_single, x, single);
 }

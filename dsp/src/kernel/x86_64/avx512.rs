@@ -29,6 +29,8 @@ pub(super) static KERNELS: Kernels = Kernels {
     peak_without: |total, own| unsafe { avx2::peak_without(total, own) },
     // SAFETY: as above.
     scale_without: |total, own, out, from, step| unsafe { avx2::scale_without(total, own, out, from, step) },
+    // SAFETY: as above.
+    project: |weights, x, out| unsafe { project(weights, x, out) },
 };
 
 /// Samples in a vector.
@@ -324,4 +326,43 @@ fn products<const ROW: usize>(rows: &[[i16; ROW]], x: &[i16], (at, phase): (usiz
         }
     }
     sum
+}
+
+/// Rows that share the loads of `x`.
+const ROWS: usize = 4;
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn project(weights: &[i8], x: &[i16], out: &mut [i32]) {
+    let (blocks, x_rest) = x.as_chunks::<LANES>();
+    let (groups, single) = out.as_chunks_mut::<ROWS>();
+    let (weights, weights_single) = weights.split_at(groups.len() * ROWS * x.len());
+    let rest = load_rest(x_rest);
+    for (group, weights) in groups.iter_mut().zip(weights.chunks_exact(ROWS * x.len())) {
+        let rows: [&[i8]; ROWS] = core::array::from_fn(|row| &weights[row * x.len()..(row + 1) * x.len()]);
+        let mut sums = [_mm512_setzero_si512(); ROWS];
+        if !x_rest.is_empty() {
+            for (sum, row) in sums.iter_mut().zip(rows) {
+                let row = &row[blocks.len() * LANES..];
+                // SAFETY: lanes outside the mask are not read, and the mask is as long as the rest of the row.
+                let w = unsafe { _mm256_maskz_loadu_epi8(mask(row.len()), row.as_ptr()) };
+                *sum = _mm512_madd_epi16(_mm512_cvtepi8_epi16(w), rest);
+            }
+        }
+        let [a, b, c, d] = rows.map(|row| row.as_chunks::<LANES>().0);
+        for ((((x, a), b), c), d) in blocks.iter().zip(a).zip(b).zip(c).zip(d) {
+            let x = load(x);
+            for (sum, w) in sums.iter_mut().zip([a, b, c, d]) {
+                // SAFETY: the array is as long as the 256-bit vector; the load needs no alignment.
+                let w = _mm512_cvtepi8_epi16(unsafe { _mm256_loadu_si256(w.as_ptr().cast()) });
+                *sum = _mm512_add_epi32(*sum, _mm512_madd_epi16(w, x));
+            }
+        }
+        let halves = sums.map(|v| _mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64::<1>(v)));
+        let pairs = [_mm256_hadd_epi32(halves[0], halves[1]), _mm256_hadd_epi32(halves[2], halves[3])];
+        let fours = _mm256_hadd_epi32(pairs[0], pairs[1]);
+        let total = _mm_add_epi32(_mm256_castsi256_si128(fours), _mm256_extracti128_si256::<1>(fours));
+        // SAFETY: the array is as long as the 128-bit vector; the store needs no alignment.
+        unsafe { _mm_storeu_si128(group.as_mut_ptr().cast(), total) };
+    }
+    scalar::project(weights_single, x, single);
 }

@@ -5,6 +5,7 @@
 //!
 //! A guide can lift a token that the model does not rank first, so more tokens are offered to it than texts are kept.
 
+use super::likeliest::likeliest;
 use super::tokens::{END, Pieces, START};
 use std::cmp::Ordering;
 
@@ -133,20 +134,20 @@ pub(super) fn search<M: Steps, G: Guide>(
     let mut beams = vec![Beam { tokens: Vec::new(), log_probabilities: Vec::new(), score: 0.0, state: guide.start() }];
     let mut asked = vec![Continuation { row: 0, token: START }];
     let mut done: Vec<Reading> = Vec::new();
-    let mut likeliest: Vec<(u32, f32)> = Vec::with_capacity(offered + 1);
+    let mut tokens: Vec<(u32, f32)> = Vec::with_capacity(offered + 1);
     let mut candidates: Vec<Candidate<G::State>> = Vec::new();
     for _ in 0..plan.tokens {
         let logits = model.step(&asked)?;
         let vocabulary = (logits.len() / asked.len()).max(1);
         candidates.clear();
         for (row, (beam, logits)) in beams.iter().zip(logits.chunks_exact(vocabulary)).enumerate() {
-            best_of(logits, offered, &mut likeliest);
+            likeliest(logits, offered, &mut tokens);
             let first = beam.tokens.is_empty();
             // Asked of the model alone: a guide's wishes make no speech of noise.
-            if first && likeliest.iter().any(|(token, log)| *token == END && *log > SILENT) {
+            if first && tokens.iter().any(|(token, log)| *token == END && *log > SILENT) {
                 return Ok(Vec::new());
             }
-            for &(token, log_probability) in &likeliest {
+            for &(token, log_probability) in &tokens {
                 let (state, bonus) = if token == END {
                     if first {
                         continue;
@@ -226,41 +227,6 @@ pub(super) fn search<M: Steps, G: Guide>(
 /// The best first; a text that was cut only where there is no other.
 fn order(a: &Reading, b: &Reading) -> Ordering {
     a.circular.cmp(&b.circular).then(b.score.total_cmp(&a.score))
-}
-
-/// The `count` likeliest tokens with the log of their probabilities, the likeliest first; the end is always among them.
-fn best_of(logits: &[f32], count: usize, best: &mut Vec<(u32, f32)>) {
-    best.clear();
-    let top = logits.iter().copied().filter(|value| value.is_finite()).fold(f32::NEG_INFINITY, f32::max);
-    if !top.is_finite() {
-        return;
-    }
-    let mut total = 0.0_f32;
-    let mut least = f32::NEG_INFINITY;
-    for (token, &value) in (0_u32..).zip(logits) {
-        // What is 24 nats less likely adds nothing that can be seen; a comparison with not-a-number is false.
-        if value > top - 24.0 && value.is_finite() {
-            total += (value - top).exp();
-            if value > least || best.len() < count {
-                let place = best.partition_point(|(_, other)| *other >= value);
-                best.insert(place, (token, value));
-                best.truncate(count);
-                if best.len() == count {
-                    least = best[count - 1].1;
-                }
-            }
-        }
-    }
-    if let Some(&end) = logits.get(END as usize)
-        && end.is_finite()
-        && best.iter().all(|(token, _)| *token != END)
-    {
-        best.push((END, end));
-    }
-    let total = top + total.ln();
-    for (_, value) in best {
-        *value = (*value - total).min(0.0);
-    }
 }
 
 /// Where to cut a text whose end is the same round of tokens again and again: after the first round. `None` for what people

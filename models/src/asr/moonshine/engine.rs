@@ -18,6 +18,12 @@ const TOKENS_LEAST: usize = 6;
 /// More texts at once than ever pay.
 const WIDTH_MAX: usize = 16;
 
+/// What was written of a turn so far, for the next look at it: most of it is written again, and costs little then.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Draft {
+    tokens: Vec<u32>,
+}
+
 /// A recogniser of one turn at a time.
 pub struct Moonshine {
     graph: Graph,
@@ -54,11 +60,11 @@ impl Moonshine {
     fn try_out(&mut self) -> Result<(), AsrError> {
         self.graph.listen(&[0.0; 16_000 / 4])?;
         let first = Continuation { row: 0, token: START };
-        let logits = self.graph.step(&[first])?.len();
-        if logits != self.pieces.len() {
-            let what = format!("{logits} tokens, where tokenizer.json has {}", self.pieces.len());
+        if self.graph.tokens() != self.pieces.len() {
+            let what = format!("{} tokens, where tokenizer.json has {}", self.graph.tokens(), self.pieces.len());
             return Err(AsrError::Refused { what });
         }
+        self.graph.step(&[first])?;
         // Two texts that go on from one.
         let logits = self.graph.step(&[first, first])?.len();
         self.graph.forget();
@@ -73,18 +79,47 @@ impl Moonshine {
     /// # Errors
     /// [`AsrError::Refused`] when ONNX Runtime cannot run the model.
     pub fn recognise<G: Guide>(&mut self, samples: &[i16], guide: &G, width: usize) -> Result<Hypothesis, AsrError> {
+        self.hear(samples, guide, width, &[]).map(|(heard, _)| heard)
+    }
+
+    /// Recognises a turn that goes on, greedily. `draft`: of the last time, empty at first; it becomes that of this time.
+    ///
+    /// # Errors
+    /// As [`recognise`](Self::recognise).
+    pub fn recognise_again<G: Guide>(
+        &mut self,
+        samples: &[i16],
+        guide: &G,
+        draft: &mut Draft,
+    ) -> Result<Hypothesis, AsrError> {
+        let (heard, tokens) = self.hear(samples, guide, 1, &draft.tokens)?;
+        draft.tokens = tokens;
+        Ok(heard)
+    }
+
+    /// What it hears, and the tokens of that. `expected`: tokens that it will probably begin with.
+    fn hear<G: Guide>(
+        &mut self,
+        samples: &[i16],
+        guide: &G,
+        width: usize,
+        expected: &[u32],
+    ) -> Result<(Hypothesis, Vec<u32>), AsrError> {
         let total_ms = u32::try_from(samples.len() * 1000 / LINE_RATE).unwrap_or(u32::MAX);
         let voiced = Voiced::of(samples);
         if voiced.is_empty() {
-            return Ok(Hypothesis { frames: total_ms / 10, ..Hypothesis::default() });
+            return Ok((Hypothesis { frames: total_ms / 10, ..Hypothesis::default() }, Vec::new()));
         }
         audio::widen(samples, &mut self.wide);
         self.graph.listen(&self.wide)?;
         let seconds = self.wide.len() as f32 / 16_000.0;
         let plan =
             Plan { width: width.clamp(1, WIDTH_MAX), tokens: TOKENS_LEAST + (seconds * TOKENS_PER_SECOND) as usize };
+        self.graph.expect(&expected[..expected.len().min(plan.tokens)]);
         let readings = beam::search(&mut self.graph, &self.pieces, guide, plan);
         self.graph.forget();
-        Ok(reading::hypothesis(&readings?, guide.alike(), &self.pieces, &voiced, total_ms))
+        let readings = readings?;
+        let tokens = readings.first().map(|best| best.tokens.clone()).unwrap_or_default();
+        Ok((reading::hypothesis(&readings, guide.alike(), &self.pieces, &voiced, total_ms), tokens))
     }
 }
