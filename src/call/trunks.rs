@@ -6,7 +6,7 @@
 
 use crate::config::{Config, Extension, Numbers, PasswordError, Secret, Trunk, TrunkTransport};
 use crate::os::clock;
-use crate::sip::agent::{Agent, AgentError, LineConfig, OutOfDialog, RequestId, Response, SipEvent};
+use crate::sip::agent::{Agent, LineConfig, SipEvent};
 use crate::sip::auth::{Login, Password};
 use crate::sip::hop::{Hop, Transport};
 use crate::sip::message::Uri;
@@ -17,13 +17,12 @@ use crate::sip::transport::{SipError, SipHandle};
 use crate::store::{KeptBinding, Store, StoreError};
 use crate::time::{Tick, Wallclock};
 use serde::Serialize;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
@@ -207,11 +206,7 @@ pub struct Trunks {
     sip: SipHandle,
     store: Store,
     lookups: Mutex<Vec<JoinHandle<()>>>,
-    waiting: Arc<Mutex<Waiting>>,
 }
-
-/// Who waits for the answers to requests outside of dialogs.
-type Waiting = HashMap<RequestId, oneshot::Sender<Response>>;
 
 impl Trunks {
     /// Tells the agent who is who, takes up the bindings of the last run, and begins to look trunks up and to register.
@@ -220,13 +215,7 @@ impl Trunks {
     /// The store cannot be read, or signalling is shut down.
     pub async fn start(book: Book, sip: SipHandle, store: Store) -> Result<Arc<Self>, TrunksError> {
         let kept = store.bindings().live(clock::wall())?;
-        let trunks = Arc::new(Self {
-            book: Mutex::new(Arc::new(book)),
-            sip,
-            store,
-            lookups: Mutex::default(),
-            waiting: Arc::default(),
-        });
+        let trunks = Arc::new(Self { book: Mutex::new(Arc::new(book)), sip, store, lookups: Mutex::default() });
         trunks.begin().await?;
         let mut bindings: BTreeMap<String, Vec<Binding>> = BTreeMap::new();
         let (now, wall) = (clock::monotonic(), clock::wall());
@@ -270,24 +259,7 @@ impl Trunks {
         Arc::clone(&self.book.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Sends a request outside of dialogs and waits for its final answer, which always comes (408 and 503 may be our own).
-    ///
-    /// # Errors
-    /// The request cannot be sent as it is, or signalling is shut down.
-    pub async fn request(&self, request: OutOfDialog) -> Result<Response, SipError> {
-        let (told, answer) = oneshot::channel();
-        let waiting = Arc::clone(&self.waiting);
-        // Who waits is noted on the agent's task: no answer can come before.
-        let ask = move |agent: &mut Agent, now| {
-            let id = agent.request(now, &request)?;
-            waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(id, told);
-            Ok::<(), AgentError>(())
-        };
-        self.sip.with(ask).await??;
-        answer.await.map_err(|_| SipError::Closed)
-    }
-
-    /// Takes events that are about lines, bindings and requests; gives others back.
+    /// Takes events that are about lines and bindings; gives others back.
     pub fn handle(&self, event: SipEvent) -> Option<SipEvent> {
         match event {
             SipEvent::Line(line) => {
@@ -310,14 +282,6 @@ impl Trunks {
                         warn!(%extension, %error, "where the telephone is reached will be forgotten by a restart");
                     }
                 });
-                None
-            }
-            SipEvent::Response { request, response } => {
-                let told = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&request);
-                if let Some(told) = told {
-                    // Who asked may be gone.
-                    let _ = told.send(*response);
-                }
                 None
             }
             other => Some(other),
