@@ -108,6 +108,24 @@ pub struct Config {
 pub struct Sip {
     /// UDP listener.
     pub udp: SocketAddr,
+    /// Second UDP listener, for IPv6 alone.
+    pub udp_v6: Option<SocketAddr>,
+    /// TCP listeners.
+    #[serde(deserialize_with = "one_or_many")]
+    pub tcp: Vec<SocketAddr>,
+    /// TLS listeners.
+    #[serde(deserialize_with = "one_or_many")]
+    pub tls: Vec<SocketAddr>,
+    /// Our certificate with its chain, PEM; by default one that we make and sign at the first start.
+    pub certificate: Option<PathBuf>,
+    /// The certificate's private key, PEM.
+    pub key: Option<PathBuf>,
+    /// Roots, PEM, of the certificates that peers must show to connect by TLS; by default they need none.
+    pub client_ca: Option<PathBuf>,
+    /// What makes the certificate of a peer that we dial good, where the system's roots do not say it.
+    pub tls_peers: Vec<TlsPeer>,
+    /// Name servers for SRV and NAPTR; by default those of the system.
+    pub name_servers: Vec<SocketAddr>,
     /// Address written into Contact and SDP when callers reach us through a NAT.
     pub public_address: Option<IpAddr>,
     /// Calls at once; the next one hears 503 with Retry-After.
@@ -116,8 +134,84 @@ pub struct Sip {
 
 impl Default for Sip {
     fn default() -> Self {
-        Self { udp: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 5060)), public_address: None, max_calls: 200 }
+        Self {
+            udp: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 5060)),
+            udp_v6: None,
+            tcp: Vec::new(),
+            tls: Vec::new(),
+            certificate: None,
+            key: None,
+            client_ca: None,
+            tls_peers: Vec::new(),
+            name_servers: Vec::new(),
+            public_address: None,
+            max_calls: 200,
+        }
     }
+}
+
+impl Sip {
+    fn check(&self) -> Result<(), ConfigError> {
+        let value = |key, message: &str| Err(ConfigError::Value { key, message: message.to_owned() });
+        if self.certificate.is_some() != self.key.is_some() {
+            return value("sip.certificate", "certificate and key belong together: write both or neither");
+        }
+        if self.udp_v6.is_some_and(|address| !address.is_ipv6()) {
+            return value("sip.udp_v6", "write an IPv6 address, such as \"[::]:5060\"");
+        }
+        if self.udp_v6.is_some() && self.udp.is_ipv6() {
+            return value("sip.udp_v6", "sip.udp is an IPv6 address already; write an IPv4 address there");
+        }
+        for peer in &self.tls_peers {
+            if peer.certificate.is_some() != peer.key.is_some() {
+                return value("sip.tls_peers", "certificate and key belong together: write both or neither");
+            }
+            if peer.fingerprint.is_some() && peer.ca.is_some() {
+                return value(
+                    "sip.tls_peers",
+                    "fingerprint and ca exclude each other: with a fingerprint no root is asked",
+                );
+            }
+            let digits = peer.fingerprint.as_ref().map(|f| f.bytes().filter(u8::is_ascii_hexdigit).count());
+            if digits.is_some_and(|n| n != 64) {
+                return value(
+                    "sip.tls_peers",
+                    "a fingerprint is SHA-256 in 64 hexadecimal digits, as `openssl x509 -noout -fingerprint -sha256` shows it",
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Section `[[sip.tls_peers]]`: the check of one peer's certificate.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsPeer {
+    /// The name that we call it by.
+    pub host: String,
+    /// Roots, PEM, instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// SHA-256 of the very certificate, hexadecimal.
+    pub fingerprint: Option<String>,
+    /// The certificate that we show it, PEM.
+    pub certificate: Option<PathBuf>,
+    /// The private key of that, PEM.
+    pub key: Option<PathBuf>,
+}
+
+/// One address or a list.
+fn one_or_many<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<SocketAddr>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected an address such as \"0.0.0.0:5060\", or a list of them")]
+    enum Listed {
+        One(SocketAddr),
+        Many(Vec<SocketAddr>),
+    }
+    Ok(match Listed::deserialize(from)? {
+        Listed::One(address) => vec![address],
+        Listed::Many(addresses) => addresses,
+    })
 }
 
 /// Section `[rtp]`.
@@ -341,12 +435,10 @@ impl BridgeTarget {
         // A caller chooses the number and must not choose the host with it.
         let elsewhere = text.split_once('@').map_or(text, |(_, host)| host);
         let uri = Uri::parse(target.uri("1").as_bytes()).map_err(|_| wrong())?;
-        let parameters = String::from_utf8_lossy(&uri.tail).to_ascii_lowercase();
-        let other_transport = parameters.split([';', '?']).any(|p| p.starts_with("transport=") && p != "transport=udp");
-        if uri.scheme == Scheme::Sips || other_transport {
-            return Err(format!("{text:?} asks for a transport other than UDP, which is all that is spoken here"));
+        if uri.param("transport").is_some() && uri.transport().is_none() {
+            return Err(format!("{text:?} asks for a transport that is not spoken here; udp, tcp and tls are"));
         }
-        if uri.scheme != Scheme::Sip || elsewhere.contains('{') {
+        if !matches!(uri.scheme, Scheme::Sip | Scheme::Sips) || elsewhere.contains('{') {
             return Err(wrong());
         }
         Ok(target)
@@ -617,6 +709,7 @@ impl Config {
         if self.media.workers == 0 || self.media.workers > 64 {
             return value("media.workers", "write a number from 1 to 64".to_owned());
         }
+        self.sip.check()?;
         if self.sip.max_calls > self.media.workers * crate::limits::CALLS_PER_WORKER_MAX {
             return value("sip.max_calls", format!("at most {} per media worker", crate::limits::CALLS_PER_WORKER_MAX));
         }
@@ -770,8 +863,8 @@ mod tests {
             ("bridge:tel:+123", "sip:USER@HOST"),
             ("bridge:sip:a@{number}", "sip:USER@HOST"),
             ("bridge:sip:a@h;x={number", "sip:USER@HOST"),
-            ("bridge:sips:a@h", "UDP"),
-            ("bridge:sip:a@h;transport=TCP", "UDP"),
+            ("bridge:sips:a@h;transport=udp", "tls"),
+            ("bridge:sip:a@h;transport=SCTP", "tls"),
         ] {
             let error = route(bad).unwrap_err().to_string();
             assert!(error.contains(said), "{bad}: {error}");

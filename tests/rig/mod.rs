@@ -43,6 +43,13 @@ impl Daemon {
         Self::start_in(dir, calls, more)
     }
 
+    /// Starts with `more` appended, and with these settings of the environment (`CALLWRIGHT__SIP__TCP`).
+    pub fn start_set(more: &str, environment: &[(&str, &str)]) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let all: Vec<_> = environment.iter().copied().chain([("CALLWRIGHT_OFFLINE", "1")]).collect();
+        Self::start_among(dir, 200, more, &native(), &all)
+    }
+
     /// Starts for the first time, so that model packs are offered; from this mirror.
     pub fn start_offering(mirror: &str) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");

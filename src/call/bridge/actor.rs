@@ -103,7 +103,7 @@ pub(in crate::call) async fn serve(
         call,
         invitation,
         machine: BridgeMachine::new(clock::monotonic()),
-        lookup: Some(Box::pin(destination.resolve(planes.sip.local().is_ipv4(), Arc::clone(&planes.trunks)))),
+        lookup: Some(Box::pin(destination.resolve(Arc::clone(&planes.trunks)))),
         caller,
         callee: None,
         joined: false,
@@ -327,8 +327,8 @@ impl Bridge<'_> {
 
     /// Calls the callee.
     async fn place(&mut self, found: Result<Way, Refusal>) {
-        let (local, public) = (self.planes.sip.local(), self.planes.config().sip.public_address);
-        let is_ours = |hop: &&Hop| leads_back(hop.address, local, public);
+        let (sip, public) = (self.planes.sip.clone(), self.planes.config().sip.public_address);
+        let is_ours = |hop: &&Hop| sip.addresses(hop.transport).any(|ours| leads_back(hop.address, ours, public));
         let outcome = match found {
             Err(refusal) => Err(refusal),
             Ok(way) => match way.hops.iter().find(is_ours) {
