@@ -313,9 +313,17 @@ impl Registry {
         }
     }
 
-    /// Hands a signalling event to its call; gives it back when no call owns the leg.
+    /// Hands a signalling event to its call; gives it back when no call owns the leg. A leg that takes the place of a call's
+    /// leg is that call's from here on.
     pub fn signal(&self, event: SipEvent) -> Option<SipEvent> {
         let table = &mut *self.lock();
+        if let SipEvent::Incoming { leg, replaces: Some(replaced), .. } = &event
+            && let Some(call) = table.legs.get(replaced).copied()
+            && let Some(entry) = table.calls.get_mut(&call)
+        {
+            entry.legs.push(*leg);
+            table.legs.insert(*leg, call);
+        }
         let Some(entry) = table.legs.get(&event.leg()).and_then(|call| table.calls.get_mut(call)) else {
             return Some(event);
         };
