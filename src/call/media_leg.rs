@@ -7,7 +7,7 @@
 use super::actor::Planes;
 use super::lease::PortLease;
 use super::recording::Hand;
-use crate::config::{App, Config};
+use crate::config::{App, Config, Trunk};
 use crate::id::CallId;
 use crate::media::coders::SPEECH_RATE;
 use crate::media::recorder::{Control, Tap};
@@ -30,6 +30,8 @@ pub struct Offered<'a> {
     pub offer: Option<&'a [u8]>,
     /// Where the INVITE came from.
     pub source: SocketAddr,
+    /// By which trunk.
+    pub trunk: Option<&'a Trunk>,
 }
 
 /// Why there is no audio.
@@ -105,7 +107,7 @@ impl MediaLeg {
         offered: Offered<'_>,
         recording: Option<(Tap, Control)>,
     ) -> Result<(Self, Option<SpeechEnds>, Vec<u8>), NoMedia> {
-        let mut leg = Self::reserve(planes, call, offered.source, preference(&planes.config()))?;
+        let mut leg = Self::reserve(planes, call, offered.source, preference_by(&planes.config(), offered.trunk))?;
         leg.record(recording);
         let description = leg.answer(offered.offer)?;
         let role = match app {
@@ -410,11 +412,17 @@ impl MediaLeg {
 
 /// The operator's codecs in the operator's order; without any, all in the peer's. And whether audio is protected.
 pub fn preference(config: &Config) -> Preference {
-    match config.media.codecs.as_slice() {
+    preference_by(config, None)
+}
+
+/// The same in calls with a trunk, which may have its own.
+pub fn preference_by(config: &Config, trunk: Option<&Trunk>) -> Preference {
+    let own = trunk.map(|trunk| trunk.codecs.as_slice()).filter(|codecs| !codecs.is_empty());
+    match own.unwrap_or(config.media.codecs.as_slice()) {
         [] => Preference::of_peer(&Codec::ALL),
         codecs => Preference::of_ours(codecs),
     }
-    .protecting(config.media.srtp)
+    .protecting(trunk.and_then(|trunk| trunk.srtp).unwrap_or(config.media.srtp))
 }
 
 /// Whether codec state for the one does for the other: payload types may differ, codecs and their places may not.

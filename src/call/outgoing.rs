@@ -8,7 +8,7 @@ use super::bridge::place::{Destination, identity, identity_at, leads_back, our_i
 use super::caps::OverCap;
 use super::machine_detection::Verdict;
 use super::manners::user_of;
-use super::media_leg::{MediaLeg, NoMedia, preference};
+use super::media_leg::{MediaLeg, NoMedia, preference_by};
 use super::record::{CallEnd, EndClass};
 use super::registry::{CallEvent, CallState, LiveCall, NotAdmitted};
 use super::steer::{Order, OrderError, Outcome};
@@ -244,13 +244,13 @@ async fn live(
     }
     let Some(address) = way.hops.first().map(|hop| hop.address) else { return failed(502, "nowhere to go") };
     record.source = address.to_string();
-    let ours = preference(&planes.config());
+    let trunk = way.account.as_ref().and_then(|name| planes.trunks.trunk(name));
+    let ours = preference_by(&planes.config(), trunk.as_ref());
     let mut media = match MediaLeg::reserve(planes, call, address, ours.clone()) {
         Ok(media) => media,
         Err(error) => return no_media(error),
     };
     let host = media.local().address;
-    let trunk = way.account.as_ref().and_then(|name| planes.trunks.trunk(name));
     let on_behalf = match &trunk {
         // What a trunk wants to see comes before what we are called elsewhere.
         Some(trunk) => Some(identity_at(wish.on_behalf.as_deref().unwrap_or("<sip:callwright@localhost>"), trunk)),

@@ -590,6 +590,19 @@ mod tests {
     }
 
     #[test]
+    fn a_trunk_may_have_its_own_codecs_and_protection() {
+        use crate::call::media_leg::{preference, preference_by};
+        use crate::rtp::Codec;
+        let config = config(
+            "[media]\ncodecs = [\"PCMU\"]\n[[trunks]]\nname = \"a\"\nhost = \"h\"\ncodecs = [\"PCMA\"]\nsrtp = \"require\"\n\
+             [[trunks]]\nname = \"b\"\nhost = \"h\"",
+        );
+        assert_eq!(preference_by(&config, Some(&config.trunks[0])).codecs(), [Codec::Pcma]);
+        assert_ne!(preference_by(&config, Some(&config.trunks[0])), preference(&config));
+        assert_eq!(preference_by(&config, Some(&config.trunks[1])), preference(&config));
+    }
+
+    #[test]
     fn a_trunk_is_looked_up_by_its_proxy_and_transport() {
         let config = config(
             "[[trunks]]\nname = \"a\"\nhost = \"127.0.0.1\"\n[[trunks]]\nname = \"b\"\nhost = \"pbx.invalid\"\nproxy = \"127.0.0.1:5099\"\ntransport = \"tls\"",

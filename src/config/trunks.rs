@@ -99,9 +99,6 @@ pub struct Trunk {
     /// Our address as it sees us; by default `sip.public_address`, or what it tells us.
     #[serde(default)]
     pub public_address: Option<IpAddr>,
-    /// Session interval that we ask for, seconds; 0: none.
-    #[serde(default = "Trunk::session_s")]
-    pub session_s: u32,
     /// Encrypted audio; by default as in `[media]`.
     #[serde(default)]
     pub srtp: Option<Srtp>,
@@ -116,10 +113,6 @@ pub struct Trunk {
 impl Trunk {
     const fn register_s() -> u64 {
         600
-    }
-
-    const fn session_s() -> u32 {
-        1800
     }
 
     const fn options_s() -> u64 {
@@ -179,9 +172,6 @@ impl Trunk {
             }
             _ if !(60..=86_400).contains(&self.register_s) => {
                 value("trunks.register_s", "write seconds from 60 to 86400")
-            }
-            _ if self.session_s != 0 && !(90..=86_400).contains(&self.session_s) => {
-                value("trunks.session_s", "write seconds from 90 to 86400, or 0 (RFC 4028 section 5)")
             }
             _ if self.options_s != 0 && !(5..=3600).contains(&self.options_s) => {
                 value("trunks.options_s", "write seconds from 5 to 3600, or 0")
@@ -470,7 +460,6 @@ mod tests {
             ("register = true\nauth_username = \"x\"", "trunks.username"),
             ("username = \"a@b\"", "trunks.username"),
             ("register_s = 5", "trunks.register_s"),
-            ("session_s = 60", "trunks.session_s"),
             ("options_s = 1", "trunks.options_s"),
             ("max_calls = 0", "trunks.max_calls"),
             ("calls_per_second = 0.0", "trunks.calls_per_second"),

@@ -30,4 +30,4 @@ pub use failure::{FILLER, Failure, Then, lines as failure_lines};
 pub use history::{History, Speaker, Turn, WordTime, heard_words};
 pub use persona::{Consent, IDLE_PROMPTS, Persona, Pin};
 pub use prompts::prompts;
-pub use whole::is_whole_request;
+pub use whole::{is_whole_request, sense};

@@ -1,5 +1,5 @@
-//! Whether words make a whole request by the dialogue's grammar. Purpose: endpointing waits less for what can be answered
-//! already. Pure. Deliberately absent: whether a sentence can end there (`turn::endpoint`).
+//! What words are to the dialogue's grammar. Purpose: endpointing waits less for what can be answered already; recognition
+//! prefers, among readings of the same sound, the one that can be answered. Pure. Deliberately absent: whether a sentence can end there (`turn::endpoint`).
 
 use super::Expectation;
 use crate::pipeline::intent::{Act, Context, understand};
@@ -22,9 +22,46 @@ pub fn is_whole_request(expect: Expectation, text: &str) -> bool {
     understood.fires() || acts
 }
 
+/// How much of a sense the dialogue makes of the words, 0 (none) to 1. What was asked is only known as far as `expect` says.
+#[must_use]
+pub fn sense(expect: Expectation, text: &str) -> f32 {
+    let (context, answers) = match expect {
+        Expectation::Open => (Context::AskedWhat, false),
+        Expectation::YesNo => (Context::AskedApproval, true),
+        Expectation::Digits { .. } | Expectation::Name => return 0.0,
+    };
+    let understood = understand(text, context);
+    match understood.act {
+        _ if understood.fires() => 1.0,
+        Act::Report(_) | Act::BuildOther(_) => 1.0,
+        Act::Approve | Act::Reject | Act::Cancel if answers => 1.0,
+        Act::Repeat | Act::Help | Act::Operator | Act::Goodbye => 0.7,
+        // It may be they that were asked for.
+        _ if !understood.edit.is_empty() => 0.7,
+        Act::BuildCrm | Act::Greeting => 0.5,
+        Act::Unsure if answers => 0.5,
+        _ => 0.0,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_can_be_acted_on_makes_sense() {
+        for (expect, more, less) in [
+            (Expectation::Open, "make us a crm with contacts", "make us as we are"),
+            (Expectation::Open, "how busy was our crm today", "how did he lose our car today"),
+            (Expectation::YesNo, "no", "note"),
+        ] {
+            assert!(sense(expect, more) > sense(expect, less), "{more}, {less}");
+        }
+        for nothing in ["", "we want to see our house", "it rained all day"] {
+            assert!(sense(Expectation::Open, nothing) < f32::EPSILON, "{nothing}");
+        }
+        assert!(sense(Expectation::Name, "build a crm") < f32::EPSILON);
+    }
 
     #[test]
     fn requests_are_whole_and_their_beginnings_are_not() {

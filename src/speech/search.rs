@@ -85,6 +85,11 @@ const ALTERNATIVES: usize = 3;
 /// Words that mean the same answer; the recogniser need not tell them apart to be sure.
 const SYNONYMS: &[&[&str]] = &[&["yes", "yeah", "yep"], &["no", "nope"]];
 
+/// Whether a text in plain words is one of the answers.
+pub(super) fn is_answer(text: &str) -> bool {
+    !text.is_empty() && ANSWERS.lines().any(|answer| answer == text)
+}
+
 /// Words whose confusion is no doubt under an expectation.
 pub(super) fn synonyms(expectation: Expectation) -> &'static [&'static [&'static str]] {
     match expectation {

@@ -13,6 +13,7 @@ use crate::call::steer::{Order, OrderError, Outcome};
 use crate::config::{App, Called, Route};
 use crate::id::CallId;
 use crate::os::clock;
+use crate::sip::peer::Peer;
 use crate::store::CallRecord;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -27,7 +28,11 @@ pub(super) async fn live(
     mut mailbox: mpsc::Receiver<CallEvent>,
     record: &mut CallRecord,
 ) -> CallEnd {
-    let from = user_of(&invitation.from);
+    // What has been proved counts, whatever From says.
+    let from = match &invitation.identity {
+        Peer::Extension(number) => number.to_string(),
+        Peer::Trunk(_) | Peer::Attached => user_of(&invitation.from),
+    };
     let called =
         Called { number: &invitation.number, from: &from, trunk: invitation.identity.trunk().map(|name| &**name) };
     let refusal = match planes.config().find_route(&called).cloned() {

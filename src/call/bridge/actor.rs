@@ -7,7 +7,7 @@ use super::machine::{Action, BridgeMachine, Input, Refusal, Side};
 use super::place::{Destination, identity, identity_at, leads_back};
 use crate::call::actor::{self, CLOSE_WAIT, Invitation, Planes, keep, media_json, sleep_for, told};
 use crate::call::caps::{Channel, OverCap};
-use crate::call::media_leg::{MediaLeg, NoMedia, preference};
+use crate::call::media_leg::{MediaLeg, NoMedia, preference, preference_by};
 use crate::call::record::CallEnd;
 use crate::call::recording;
 use crate::call::registry::CallEvent;
@@ -89,12 +89,12 @@ pub(in crate::call) async fn serve(
 ) -> Result<CallEnd, actor::Refusal> {
     let destination =
         Destination::of(target, &invitation.number).map_err(|why| actor::Refusal::new(404, "Not Found", why))?;
-    let mut media = MediaLeg::reserve(planes, call, invitation.source, preference(&planes.config()))?;
+    let trunk = invitation.identity.trunk().and_then(|name| planes.trunks.trunk(name));
+    let ours = preference_by(&planes.config(), trunk.as_ref());
+    let mut media = MediaLeg::reserve(planes, call, invitation.source, ours.clone())?;
     let codecs = match &invitation.offer {
         None => Vec::new(),
-        Some(offer) => {
-            offered_codecs(offer, media.local().address, &preference(&planes.config())).map_err(NoMedia::from)?
-        }
+        Some(offer) => offered_codecs(offer, media.local().address, &ours).map_err(NoMedia::from)?,
     };
     media.record(recording::begin(planes, call, recorded));
     let caller = CallerEnd { leg: invitation.leg, media, offer: invitation.offer.clone(), codecs, said: None };
@@ -237,6 +237,12 @@ impl Bridge<'_> {
     }
 
     async fn handle_sip(&mut self, event: SipEvent) {
+        if let SipEvent::Incoming { leg, from, offer, replaces, .. } = event {
+            return self.change_places(leg, &from, offer, replaces).await;
+        }
+        if !self.is_ours(event.leg()) {
+            return; // of a phone that has handed the call to another
+        }
         let side = self.side(event.leg());
         let input = match event {
             SipEvent::Progress { code, answer, .. } => {
@@ -276,6 +282,39 @@ impl Bridge<'_> {
             _ => return,
         };
         self.handle(input);
+    }
+
+    fn is_ours(&self, leg: LegId) -> bool {
+        // Before its address is known the callee has no leg, and whatever comes is from it or the caller.
+        leg == self.caller.leg || self.callee.as_ref().is_none_or(|callee| leg == callee.leg)
+    }
+
+    /// One side has handed its end to somebody else (RFC 3891): the other hears nothing of it but the voice.
+    async fn change_places(&mut self, leg: LegId, from: &str, offer: Option<Vec<u8>>, replaces: Option<LegId>) {
+        let planes = Arc::clone(&self.planes);
+        let Some(replaced) = replaces.filter(|replaced| self.joined && self.is_ours(*replaced)) else {
+            return told(planes.sip.reject(leg, 481, "", &[]).await);
+        };
+        let side = self.side(replaced);
+        // One that still rings is not passed on.
+        if !planes.sip.with(move |agent, _| agent.is_answered(replaced)).await.unwrap_or(false) {
+            return told(planes.sip.reject(leg, 481, "", &[]).await);
+        }
+        let Some(media) = self.leg(side) else { return };
+        let Ok(sdp) = media.renegotiate(&planes, offer.as_deref()) else {
+            return told(planes.sip.reject(leg, 488, "Not Acceptable Here", &[]).await);
+        };
+        match planes.sip.accept(leg, sdp).await {
+            Ok(()) => {
+                info!(call = %self.call, from, ?side, "one side was handed over");
+                match (side, &mut self.callee) {
+                    (Side::Callee, Some(callee)) => callee.leg = leg,
+                    _ => self.caller.leg = leg,
+                }
+                told(planes.sip.hang_up(replaced, Some("replaced")).await);
+            }
+            gone => told(gone), // who wanted it has given up
+        }
     }
 
     /// Hold, another address, another codec: a matter between that phone and us. The other leg goes on as it was.
@@ -345,7 +384,8 @@ impl Bridge<'_> {
     }
 
     async fn invite(&mut self, way: Way) -> Result<(), Refusal> {
-        if let Some(trunk) = way.account.as_ref().and_then(|name| self.planes.trunks.trunk(name)) {
+        let trunk = way.account.as_ref().and_then(|name| self.planes.trunks.trunk(name));
+        if let Some(trunk) = &trunk {
             let emergency = self.planes.config().numbers.is_emergency(&self.invitation.number);
             if emergency {
                 warn!(call = %self.call, number = %self.invitation.number, "AN EMERGENCY NUMBER IS CALLED");
@@ -354,7 +394,7 @@ impl Bridge<'_> {
                 let kind = EventKind::CallEmergency;
                 keep(events.append(kind, &self.call.to_string(), "", clock::wall(), data), "an event");
             }
-            let channel = self.planes.caps.outgoing(&trunk, clock::monotonic(), emergency);
+            let channel = self.planes.caps.outgoing(trunk, clock::monotonic(), emergency);
             let busy = |error: OverCap| Refusal::new(503, "Service Unavailable", error.to_string());
             self.channel = Some(channel.map_err(busy)?);
         }
@@ -370,7 +410,7 @@ impl Bridge<'_> {
         let local = self.caller.media.local().address;
         let noise = self.caller.offer.as_ref();
         let noise = noise.is_some_and(|o| offers_comfort_noise(o, local, &preference(&planes.config())));
-        let ours = preference(&planes.config()).with_comfort_noise(noise);
+        let ours = preference_by(&planes.config(), trunk.as_ref()).with_comfort_noise(noise);
         let mut media =
             MediaLeg::reserve(&planes, CallId(random::u64()), hop.address, ours.clone()).map_err(refused)?;
         // What the caller has comes first: then nothing need be transcoded.
@@ -379,8 +419,8 @@ impl Bridge<'_> {
         let placement = Placement {
             target: way.target,
             hops: way.hops,
-            from: match way.account.as_ref().and_then(|name| planes.trunks.trunk(name)) {
-                Some(trunk) => identity_at(&self.invitation.from, &trunk),
+            from: match &trunk {
+                Some(trunk) => identity_at(&self.invitation.from, trunk),
                 None => identity(&self.invitation.from, media.local().address),
             },
             sdp: media.offer(&codecs),

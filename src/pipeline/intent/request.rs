@@ -73,6 +73,12 @@ impl Clause<'_> {
             (_, None) => 0.4,
             (Determiner::Others, _) => 0.2,
             (Determiner::Definite, Some(Verb::Make | Verb::Gerund)) => 0.88,
+            // "I want the CRM", to the question what to build: there is none yet that it could be.
+            (Determiner::Definite, Some(Verb::Wish))
+                if asked && mention.what == Artefact::Crm && self.goes_on(mention) =>
+            {
+                0.8
+            }
             (Determiner::Definite, Some(_)) => 0.6,
             // "make our CRM faster" is no new one.
             (Determiner::Own, Some(Verb::Make)) if self.heard.at(at) == "make" => 0.6,
@@ -80,6 +86,14 @@ impl Clause<'_> {
             (Determiner::Own, Some(_)) => 0.4,
         });
         score.min(self.guards(at, mention)).clamp(0.0, 0.99)
+    }
+
+    /// Behind the artefact comes what it shall have, or nothing: not "back", nor "to be faster".
+    fn goes_on(&self, mention: &Mention) -> bool {
+        matches!(
+            self.heard.at(mention.end),
+            "" | PAUSE | "with" | "for" | "that" | "which" | "please" | "and" | "now" | "too"
+        )
     }
 
     /// The verb that governs a mention: the nearest to its left that is not cut off by a preposition or a subject.
@@ -506,6 +520,18 @@ mod tests {
         assert_eq!(other("build me a website"), Some((Artefact::Other("website"), true)));
         assert_eq!(other("our website is down"), Some((Artefact::Other("website"), false)));
         assert_eq!(other("what a nice day"), None);
+    }
+
+    #[test]
+    fn the_crm_is_a_new_one_to_whoever_asks_what_to_build() {
+        let wanted = |text: &str, asked| request(&Transcript::new(text), asked).is_some_and(|r| r.confidence > 0.75);
+        for text in ["I want the CRM", "we need the CRM with contacts", "and now I would like the CRM for my bakery"] {
+            assert!(wanted(text, true) && !wanted(text, false), "{text}");
+        }
+        for text in ["I want the CRM back", "I need the CRM to be faster", "they want the CRM", "I don't want the CRM"]
+        {
+            assert!(!wanted(text, true), "{text}");
+        }
     }
 
     #[test]

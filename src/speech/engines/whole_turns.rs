@@ -16,6 +16,8 @@ use callwright_models::pack::Kind;
 
 /// Texts that are pursued at once for a result.
 const RESULT_WIDTH: usize = 4;
+/// The same of answers, which are short: half of them have a word that sounds like another.
+const ANSWER_WIDTH: usize = 6;
 /// The same of digits: words and figures with all their dividers write the same number, and leave little room for another.
 /// In a prototype of the search that halved the complete numbers that were wrong.
 const DIGITS_WIDTH: usize = 8;
@@ -95,6 +97,7 @@ fn decoder(mut model: Moonshine, guides: Vec<DomainGuide>) -> Decode {
                 return Ok(plain_hypothesis(heard, expectation));
             }
             (Effort::Result, Expectation::Digits { .. }) => DIGITS_WIDTH,
+            (Effort::Result, Expectation::YesNo) => ANSWER_WIDTH,
             (Effort::Result, _) => RESULT_WIDTH,
         };
         let heard = model.recognise(samples, &guide, width).map_err(|error| error.to_string())?;

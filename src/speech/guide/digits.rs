@@ -189,6 +189,8 @@ impl Digits {
         }
         let around: &[&str] = if state.digits == 0 { &LEADS } else { &BETWEEN };
         if around.contains(&word) && once {
+            // "Twenty and one" are three digits.
+            state.digits += u8::from(std::mem::take(&mut state.tens));
             return Some(AROUND);
         }
         if state.digits == 0 && once && WAYS_OUT.contains(&word) {
@@ -260,6 +262,7 @@ mod tests {
             " free",
             " one two three four five",
             " one two three forty",
+            " one five twenty and one",
             " double five five five five",
             " five double",
             " double ten",

@@ -9,7 +9,7 @@
 //! | `name` | names, letters and words for letters; everything else stays possible |
 //! | `partial` | the word that is being written |
 //!
-//! Pure; made once for a domain and shared, any thread. Invariants: the bonus of a text does not depend on how it is cut
+//! A whole text is worth more when the dialogue can do something with it. Pure; made once for a domain and shared, any thread. Invariants: the bonus of a text does not depend on how it is cut
 //! into pieces, so what was given for the beginning of a word is taken back when it becomes another; outside digits no text
 //! is forbidden; memory is that of the language models (`DOMAIN_SENTENCES_MAX`, `VOCABULARY_MAX`), and what is remembered of
 //! one text is of fixed size. Deliberately absent: the search (`models::asr`), what words sound like, what they mean
@@ -20,8 +20,9 @@ mod name;
 mod partial;
 mod words;
 
+use super::plain::plain;
 use super::search;
-use crate::conversation::{DomainText, Expectation};
+use crate::conversation::{DomainText, Expectation, sense};
 use callwright_models::asr::Guide;
 use digits::{DigitState, Digits};
 use name::{NameState, Names};
@@ -43,8 +44,8 @@ impl DomainGuide {
     pub fn new(domain: &DomainText, vocabulary: &[String]) -> Self {
         let (open, yes_no) = search::language_models(domain, |_| true);
         Self {
-            open: Arc::new(Words::new(open, domain, vocabulary)),
-            yes_no: Arc::new(Words::new(yes_no, domain, vocabulary)),
+            open: Arc::new(Words::new(open, domain, vocabulary, words::CALLED_FOR)),
+            yes_no: Arc::new(Words::new(yes_no, domain, vocabulary, 0.0)),
             names: Arc::new(Names::new(domain, vocabulary)),
         }
     }
@@ -64,7 +65,7 @@ impl DomainGuide {
             Expectation::Name => Kind::Names(Arc::clone(&self.names)),
             Expectation::Digits { max } => Kind::Digits(Digits::new(max)),
         };
-        ExpectationGuide { kind, alike: search::synonyms(expectation) }
+        ExpectationGuide { kind, expectation, alike: search::synonyms(expectation) }
     }
 }
 
@@ -72,6 +73,7 @@ impl DomainGuide {
 #[derive(Clone, Debug)]
 pub struct ExpectationGuide {
     kind: Kind,
+    expectation: Expectation,
     alike: &'static [&'static [&'static str]],
 }
 
@@ -140,6 +142,23 @@ impl Guide for ExpectationGuide {
         }
     }
 
+    fn sense(&self, text: &str) -> f32 {
+        let text = plain(text, self.expectation);
+        match self.expectation {
+            Expectation::YesNo if search::is_answer(&text) => ANSWER,
+            Expectation::YesNo => SENSIBLE_ANSWER * sense(self.expectation, &text),
+            Expectation::Open => SENSIBLE * sense(self.expectation, &text),
+            Expectation::Digits { .. } | Expectation::Name => 0.0,
+        }
+    }
+
+    fn ahead(&self, state: &State) -> f32 {
+        match (&self.kind, state.0) {
+            (Kind::Words(words), Memory::Words(state)) => words.ahead(state),
+            _ => 0.0,
+        }
+    }
+
     fn alike(&self) -> &[&[&str]] {
         self.alike
     }
@@ -147,6 +166,14 @@ impl Guide for ExpectationGuide {
 
 /// Bonus of a text that says nothing: somebody spoke, or there would be no turn; but it may have been a cough.
 const NOTHING: f32 = -5.0;
+
+/// Bonus of a text that the dialogue can do something with (natural log): readings that are a word apart are told by that.
+/// Small beside the words': talk that asks for nothing must not become a request.
+const SENSIBLE: f32 = 1.5;
+/// Of one of the usual answers where one is asked for, and of other words that answer. They are short: little else tells
+/// them from what sounds alike ("nope", "note"), and a doubtful yes is asked for again.
+const ANSWER: f32 = 3.0;
+const SENSIBLE_ANSWER: f32 = 1.0;
 
 #[cfg(test)]
 mod tests;

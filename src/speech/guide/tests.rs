@@ -76,6 +76,50 @@ fn a_bonus_is_given_early_and_taken_back() {
 }
 
 #[test]
+fn two_capitals_of_an_acronym_are_worth_the_whole_and_its_place_is_kept() {
+    let guide = GUIDE.under(Expectation::Open);
+    let (state, _) = guide.extend(&guide.start(), " I want a");
+    let (whole, full) = guide.extend(&state, " CRM");
+    let (two, given) = guide.extend(&state, " CR");
+    assert!((given - full).abs() < 1e-4, "{given} {full}");
+    assert!(guide.extend(&two, "M").1.abs() < 1e-4);
+    // As any other word, it is no acronym.
+    let (_, back) = guide.extend(&two, "USH");
+    assert!(given + back < 0.0, "{given} {back}");
+    assert!(guide.extend(&state, " cr").1 < 0.0);
+    // Before it, its place is known; behind it, there is none for another.
+    assert!((guide.ahead(&state) - full).abs() < 1e-4, "{} {full}", guide.ahead(&state));
+    let (again, _) = guide.extend(&whole, " and another");
+    assert!(guide.ahead(&state) > guide.ahead(&again) + 3.0, "{}", guide.ahead(&again));
+}
+
+#[test]
+fn an_acronym_is_called_for_once_and_not_where_an_answer_is() {
+    let bonus = |expectation, before| {
+        let guide = GUIDE.under(expectation);
+        let (state, _) = guide.extend(&guide.start(), before);
+        guide.extend(&state, " CRM").1
+    };
+    let first = bonus(Expectation::Open, " build me a");
+    assert!(first > bonus(Expectation::Open, " the CRM and build me a") + 3.0);
+    assert!(first > bonus(Expectation::YesNo, " build me a") + 3.0);
+}
+
+#[test]
+fn what_the_dialogue_can_use_is_worth_more() {
+    for (expectation, more, less) in [
+        (Expectation::Open, " Make us a CRM, please.", " Make us as we are, please."),
+        (Expectation::Open, " Notes would be nice.", " No, it would be nice."),
+        (Expectation::YesNo, " Nope.", " Note."),
+        (Expectation::YesNo, " Yes, go ahead.", " Yes, go to bed."),
+    ] {
+        let guide = GUIDE.under(expectation);
+        assert!(guide.sense(more) > guide.sense(less) + 0.5, "{more} {less}");
+    }
+    assert!(GUIDE.under(Expectation::Digits { max: 4 }).sense(" stop").abs() < 1e-4);
+}
+
+#[test]
 fn outside_the_domain_little_is_lost_and_nothing_forbidden() {
     for expectation in [Expectation::Open, Expectation::YesNo, Expectation::Name] {
         let text = " Zygmunt Grzegorzewski sells Überraschungseier, 14.50 $ each 🎉";

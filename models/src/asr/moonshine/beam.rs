@@ -25,6 +25,15 @@ pub trait Guide {
     fn least(&self, _state: &Self::State) -> f32 {
         f32::NEG_INFINITY
     }
+    /// Bonus of a whole text, beside what its pieces were given.
+    fn sense(&self, _text: &str) -> f32 {
+        0.0
+    }
+    /// The most that a word which may come next would add: texts that lead there are pursued though others are likelier by
+    /// now. It is never counted.
+    fn ahead(&self, _state: &Self::State) -> f32 {
+        0.0
+    }
     /// Groups of words (lower case) that mean the same: what is written as one or the other is no doubt.
     fn alike(&self) -> &[&[&str]] {
         &[]
@@ -70,6 +79,8 @@ pub(super) trait Steps {
 pub(super) struct Plan {
     /// Texts that are kept; 1 is greedy.
     pub(super) width: usize,
+    /// Texts that are kept beside them because of what may come next.
+    pub(super) ahead: usize,
     /// Tokens after which a text is cut.
     pub(super) tokens: usize,
 }
@@ -95,6 +106,8 @@ pub(super) struct Reading {
 const OFFERED: usize = 64;
 /// A text that is this much less likely than one that has ended (natural log) is not pursued.
 const HOPELESS: f32 = 6.0;
+/// What is pursued for what may come next is, with that, at most so much less likely than the best (natural log).
+const AHEAD_HOPE: f32 = 12.0;
 /// Probability of an end before any word from which on nobody has spoken (natural log of 0.85). Measured at the line's rate:
 /// noise, tones, clicks and coughs of 1–5 s give 0.947 or more, 117 sentences in noise of 20–30 dB 0.59 or less.
 const SILENT: f32 = -0.163;
@@ -165,8 +178,9 @@ pub(super) fn search<M: Steps, G: Guide>(
             }
         }
         candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
-        let mut next: Vec<Beam<G::State>> = Vec::with_capacity(width);
+        let mut next: Vec<Beam<G::State>> = Vec::with_capacity(width + plan.ahead);
         asked.clear();
+        promote(&mut candidates, guide, width, plan.ahead);
         for (rank, candidate) in candidates.drain(..).enumerate() {
             let before = &beams[candidate.row];
             let Some(state) = candidate.state else {
@@ -196,14 +210,16 @@ pub(super) fn search<M: Steps, G: Guide>(
             }
             asked.push(Continuation { row: candidate.row, token: candidate.token });
             next.push(Beam { tokens, log_probabilities, score: candidate.score, state });
-            if next.len() == width {
+            if next.len() == width + plan.ahead {
                 break;
             }
         }
         beams = next;
         let best = done.iter().filter(|reading| !reading.circular).map(|reading| reading.score).reduce(f32::max);
         let hopeless = best.is_some_and(|best| beams.iter().all(|beam| beam.score < best - HOPELESS));
-        if beams.is_empty() || hopeless || done.len() >= width {
+        // Texts of fewer tokens end first: that alone makes them no better than one that is still ahead of them.
+        let open = best.is_some_and(|best| beams.iter().any(|beam| beam.score > best));
+        if beams.is_empty() || hopeless || done.len() >= 2 * width || (done.len() >= width && !open) {
             beams.clear();
             break;
         }
@@ -217,11 +233,39 @@ pub(super) fn search<M: Steps, G: Guide>(
         doubtful: beam.score < guide.least(&beam.state),
         circular: false,
     }));
+    for reading in &mut done {
+        reading.score += guide.sense(&pieces.decode(&reading.tokens));
+    }
     done.sort_by(order);
     if done.first().is_some_and(|best| best.doubtful) {
         done.clear();
     }
     Ok(done)
+}
+
+/// Leaves the best `width` candidates that go on (and the ends among them), and behind them the `ahead` best of the others by
+/// what may come next.
+fn promote<G: Guide>(candidates: &mut Vec<Candidate<G::State>>, guide: &G, width: usize, ahead: usize) {
+    let mut going = 0;
+    let kept = candidates.iter().position(|candidate| {
+        going += usize::from(candidate.state.is_some());
+        going == width
+    });
+    let Some(kept) = kept.map(|at| at + 1).filter(|kept| *kept < candidates.len()) else { return };
+    let least = candidates[0].score - AHEAD_HOPE;
+    let mut rest: Vec<(f32, Candidate<G::State>)> = Vec::new();
+    if ahead > 0 {
+        for candidate in candidates.drain(kept..) {
+            let Some(state) = &candidate.state else { continue };
+            let more = guide.ahead(state);
+            if more > 0.0 && candidate.score + more > least {
+                rest.push((candidate.score + more, candidate));
+            }
+        }
+        rest.sort_by(|a, b| b.0.total_cmp(&a.0));
+    }
+    candidates.truncate(kept);
+    candidates.extend(rest.into_iter().take(ahead).map(|(_, candidate)| candidate));
 }
 
 /// The best first; a text that was cut only where there is no other.

@@ -15,6 +15,8 @@ use std::fs;
 const TOKENS_PER_SECOND: f32 = 6.5;
 /// Tokens for the shortest turn.
 const TOKENS_LEAST: usize = 6;
+/// Texts that are pursued beside the likeliest because of what may come next. One is enough: of two, both were of a kind.
+const AHEAD: usize = 1;
 /// More texts at once than ever pay.
 const WIDTH_MAX: usize = 16;
 
@@ -113,8 +115,10 @@ impl Moonshine {
         audio::widen(samples, &mut self.wide);
         self.graph.listen(&self.wide)?;
         let seconds = self.wide.len() as f32 / 16_000.0;
-        let plan =
-            Plan { width: width.clamp(1, WIDTH_MAX), tokens: TOKENS_LEAST + (seconds * TOKENS_PER_SECOND) as usize };
+        let width = width.clamp(1, WIDTH_MAX);
+        // Whoever wants the words so far wants them soon.
+        let ahead = if width > 1 { AHEAD } else { 0 };
+        let plan = Plan { width, ahead, tokens: TOKENS_LEAST + (seconds * TOKENS_PER_SECOND) as usize };
         self.graph.expect(&expected[..expected.len().min(plan.tokens)]);
         let readings = beam::search(&mut self.graph, &self.pieces, guide, plan);
         self.graph.forget();

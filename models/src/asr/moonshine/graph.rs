@@ -80,7 +80,8 @@ impl Graph {
         let encoder = open(assets, &encoder_file, &read(&encoder_file)?, threads)?;
         let file = directory.join("decoder.onnx");
         let refused = |why: &str| AsrError::Asset(unusable(&file, why));
-        let (model, projection) = split::split(&read(&file)?).map_err(|why| refused(&why))?;
+        let (model, projection) =
+            split::split(&read(&file)?).map_err(|why| refused(&format!("it is no Moonshine decoder: {why}")))?;
         let decoder = open(assets, &file, &model, threads)?;
         drop(model);
         let slots = |whose: &str| -> Vec<Slot> {

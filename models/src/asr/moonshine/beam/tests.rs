@@ -66,7 +66,7 @@ fn trap(text: &[u32]) -> Vec<f32> {
 }
 
 fn found<G: Guide>(answer: impl FnMut(&[u32]) -> Vec<f32>, guide: &G, width: usize, tokens: usize) -> Vec<Reading> {
-    let Ok(readings) = search(&mut Fake::new(answer), &abc(), guide, Plan { width, tokens });
+    let Ok(readings) = search(&mut Fake::new(answer), &abc(), guide, Plan { width, ahead: 0, tokens });
     readings
 }
 
@@ -110,6 +110,58 @@ impl Guide for Doubts {
     fn least(&self, state: &usize) -> f32 {
         *state as f32 * self.0
     }
+}
+
+/// Knows that "b" leads on, and which whole text is meant.
+struct Knows {
+    ahead: f32,
+    meant: &'static str,
+}
+
+impl Guide for Knows {
+    type State = bool;
+
+    fn start(&self) -> bool {
+        false
+    }
+
+    fn extend(&self, _state: &bool, piece: &str) -> (bool, f32) {
+        (piece == " b", 0.0)
+    }
+
+    fn end(&self, _state: &bool) -> f32 {
+        0.0
+    }
+
+    fn ahead(&self, state: &bool) -> f32 {
+        if *state { self.ahead } else { 0.0 }
+    }
+
+    fn sense(&self, text: &str) -> f32 {
+        if text.trim() == self.meant { 3.0 } else { 0.0 }
+    }
+}
+
+#[test]
+fn what_leads_on_is_pursued_and_never_counted() {
+    let search = |guide: Knows, ahead| {
+        let Ok(readings) = search(&mut Fake::new(trap), &abc(), &guide, Plan { width: 1, ahead, tokens: 10 });
+        readings
+    };
+    let knows = |ahead| Knows { ahead, meant: "" };
+    assert_eq!(search(knows(9.0), 0)[0].tokens[..1], [A]);
+    let best = &search(knows(9.0), 1)[0];
+    assert_eq!(best.tokens, [B, C]);
+    assert!((best.score - (0.4_f32 * 0.95 * 0.97).ln()).abs() < 1e-5, "{best:?}");
+    // Nothing to come: no place beside the best.
+    assert_eq!(search(knows(0.0), 1)[0].tokens[..1], [A]);
+}
+
+#[test]
+fn a_text_that_makes_sense_goes_before_one_that_sounds_a_little_better() {
+    let likely = |text: &[u32]| odds(if text.is_empty() { [0.0, 0.6, 0.3, 0.1] } else { [1.0, 0.0, 0.0, 0.0] });
+    let meant = |meant| found(likely, &Knows { ahead: 0.0, meant }, 3, 10)[0].tokens.clone();
+    assert_eq!((meant(""), meant("b")), (vec![A], vec![B]));
 }
 
 /// Wants to end.
@@ -223,6 +275,7 @@ proptest! {
     fn any_model_gives_texts_in_order(
         table in prop::collection::vec(prop_oneof![8 => -30.0_f32..30.0, 1 => Just(f32::NAN), 1 => Just(f32::INFINITY)], 7 * 6),
         width in 0_usize..6,
+        ahead in 0_usize..3,
         tokens in 0_usize..30,
     ) {
         // What follows depends on the last token and on whether the text is of even length.
@@ -231,9 +284,9 @@ proptest! {
             table[row * 6..row * 6 + 6].to_vec()
         };
         let mut fake = Fake::new(answer);
-        let Ok(readings) = search(&mut fake, &abc(), &Unguided, Plan { width, tokens });
+        let Ok(readings) = search(&mut fake, &abc(), &Knows { ahead: 2.0, meant: "b a" }, Plan { width, ahead, tokens });
         prop_assert!(fake.steps <= tokens);
-        prop_assert!(readings.len() <= 3 * width.max(1));
+        prop_assert!(readings.len() <= 4 * width.max(1));
         for reading in &readings {
             prop_assert!(reading.tokens.len() <= tokens && reading.tokens.len() == reading.log_probabilities.len());
             prop_assert!(reading.tokens.iter().all(|token| (A..=C).contains(token)));
