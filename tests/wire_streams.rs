@@ -207,7 +207,7 @@ fn a_call_over_ipv6_has_ipv6_in_its_description() {
     let address = socket.local_addr().expect("bound");
     drop(socket);
     let text = address.to_string();
-    let daemon = Daemon::start_set("", &[("CALLWRIGHT__SIP__UDP_V6", &text), ("CALLWRIGHT__SIP__TCP", &text)]);
+    let _daemon = Daemon::start_set("", &[("CALLWRIGHT__SIP__UDP_V6", &text), ("CALLWRIGHT__SIP__TCP", &text)]);
     run(async {
         let config = ListenConfig::new("[::1]:0".parse().expect("any"), clock::monotonic);
         let mut phone = SipTransport::start(config, SipTransport::agent_config).expect("a phone");
