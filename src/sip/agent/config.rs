@@ -45,7 +45,7 @@ pub struct AgentConfig {
     pub secret: Option<[u8; 32]>,
     /// Sees what comes from sources that are heard, and what leaves.
     pub watcher: Option<Watcher>,
-    /// New dialogs per second that one source address may open, on average.
+    /// New dialogs per second that one source address may open, on average; loopback may open as many as it will.
     pub dialogs_per_second: f64,
     /// New dialogs that one source address may open at once.
     pub dialogs_burst: f64,

@@ -286,6 +286,9 @@ impl Agent {
             Ok(offer) => offer,
             Err(headers) => return self.respond_stateless(seed, 415, "", &headers),
         };
+        if !takes_descriptions(request) {
+            return self.respond_stateless(seed, 406, "", &[("Accept", sdp::CONTENT_TYPE.to_owned())]);
+        }
         let local_tag = self.token();
         let mut dialog = match Dialog::from_invite(request, core, local_tag.clone(), hop.clone()) {
             Ok(dialog) => dialog,
@@ -304,7 +307,8 @@ impl Agent {
             }
             Err(code) => return self.respond_stateless(seed, code, "", &[]),
         };
-        if !self.admission.admit(now, source.ip()) {
+        // The rate keeps one host of a network from taking all; what runs on this machine has its own ways to do that.
+        if !source.ip().to_canonical().is_loopback() && !self.admission.admit(now, source.ip()) {
             self.counters.refused_rate += 1;
             return self.respond_stateless(seed, 503, "", &busy);
         }
@@ -512,6 +516,16 @@ pub(super) fn session_description(message: &Message) -> Result<Option<Vec<u8>>, 
         Some(sdp::CONTENT_TYPE) | None => Ok(Some(message.body.clone())),
         Some(_) => Err(vec![("Accept", sdp::CONTENT_TYPE.to_owned())]),
     }
+}
+
+/// Whether our answer can be read: it is SDP, and an Accept header field may leave that out (RFC 3261 §20.1, RFC 4475 §3.3.15).
+fn takes_descriptions(request: &Message) -> bool {
+    let kinds = request.list(&Name::Accept);
+    let is_sdp = |kind: &&[u8]| {
+        let kind = kind.split(|b| *b == b';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
+        [&b"application/sdp"[..], b"application/*", b"*/*"].contains(&&kind[..])
+    };
+    kinds.is_empty() || kinds.iter().any(is_sdp)
 }
 
 /// Whether an answer to this address can be meant for one host.

@@ -25,21 +25,23 @@ pub(super) struct ResponseSeed {
 }
 
 impl ResponseSeed {
-    /// `None` when the request lacks a field without which no response can be written. The values need not be sound.
+    /// `None` when the request does not say where a response goes. What else is missing is missing in the refusal as well (RFC
+    /// 4475 §3.3.1); values need not be sound.
     pub(super) fn of(request: &Message, source: &Hop) -> Option<Self> {
         let raw_vias = request.list(&Name::Via);
-        let top = Via::parse(raw_vias.first()?).ok()?;
+        let top = Via::parse_any_version(raw_vias.first()?).ok()?;
         let mut vias = vec![top.stamped(source.address)];
-        vias.extend(raw_vias[1..].iter().map(|v| v.to_vec()));
-        let to = request.header(&Name::To)?.to_vec();
+        vias.extend(raw_vias[1..].iter().filter(|v| Via::parse_any_version(v).is_ok()).map(|v| v.to_vec()));
+        let field = |name: &Name| request.header(name).unwrap_or_default().to_vec();
+        let to = field(&Name::To);
         Some(Self {
             hop: Hop { address: top.response_destination(source), ..source.clone() },
             vias,
-            from: request.header(&Name::From)?.to_vec(),
-            tagged: Address::parse(&to).is_ok_and(|a| a.tag().is_some()),
+            from: field(&Name::From),
+            tagged: to.is_empty() || Address::parse(&to).is_ok_and(|a| a.tag().is_some()),
             to,
-            call_id: request.header(&Name::CallId)?.to_vec(),
-            sequence: request.header(&Name::CSeq)?.to_vec(),
+            call_id: field(&Name::CallId),
+            sequence: field(&Name::CSeq),
             record_routes: request.list(&Name::RecordRoute).into_iter().map(<[u8]>::to_vec).collect(),
             timestamp: request.header(&Name::Timestamp).map(<[u8]>::to_vec),
         })
@@ -71,8 +73,10 @@ impl ResponseSeed {
                 writer.header("Record-Route", route);
             }
         }
-        writer.header("From", &self.from).header("To", &self.to);
-        writer.header("Call-ID", &self.call_id).header("CSeq", &self.sequence);
+        let fields = [("From", &self.from), ("To", &self.to), ("Call-ID", &self.call_id), ("CSeq", &self.sequence)];
+        for (name, value) in fields.into_iter().filter(|(_, value)| !value.is_empty()) {
+            writer.header(name, value);
+        }
         if let Some(timestamp) = &self.timestamp {
             writer.header("Timestamp", timestamp);
         }

@@ -40,8 +40,12 @@ impl CoreFields {
         let missing = |what| Malformed { status: 400, what };
         let vias = message.list(&Name::Via);
         let via = Via::parse(vias.first().ok_or(missing("No Via"))?)?;
-        let from = Address::parse(message.header(&Name::From).ok_or(missing("No From"))?)?;
-        let to = Address::parse(message.header(&Name::To).ok_or(missing("No To"))?)?;
+        let is_request = matches!(message.start, StartLine::Request { .. });
+        if is_request && vias[1..].iter().any(|v| Via::parse_any_version(v).is_err()) {
+            return Err(missing("Bad Via"));
+        }
+        let from = party(message.header(&Name::From).ok_or(missing("No From"))?)?;
+        let to = party(message.header(&Name::To).ok_or(missing("No To"))?)?;
         let call_id = message.header(&Name::CallId).filter(|id| !id.is_empty()).ok_or(missing("No Call-ID"))?.to_vec();
         let cseq = parse_cseq(message.header(&Name::CSeq).ok_or(missing("No CSeq"))?).ok_or(missing("Bad CSeq"))?;
         if let StartLine::Request { method, .. } = &message.start
@@ -51,6 +55,13 @@ impl CoreFields {
         }
         Ok(Self { via, from, to, call_id, cseq })
     }
+}
+
+/// From or To: of any scheme (RFC 4475 §3.3.4), but a URI, not a word.
+fn party(value: &[u8]) -> Result<Address, Malformed> {
+    let address = Address::parse(value)?;
+    let is_uri = address.uri.contains(&b':') && !address.uri.iter().any(|b| b"<>\"".contains(b));
+    if is_uri { Ok(address) } else { Err(Malformed { status: 400, what: "Bad From or To" }) }
 }
 
 fn parse_cseq(value: &[u8]) -> Option<CSeq> {

@@ -79,9 +79,15 @@ pub fn parse_datagram(datagram: &[u8]) -> Result<Message, Broken> {
     let leading = datagram.iter().position(|b| !matches!(b, b'\r' | b'\n')).unwrap_or(datagram.len());
     let mut lines = Lines { rest: &datagram[leading..] };
     let first = lines.next_line().ok_or_else(|| whole(bad("No start line")))?;
-    let start = parse_start_line(first).map_err(whole)?;
+    let (start, fault) = match parse_start_line(first) {
+        Ok(start) => (start, None),
+        Err(malformed) => (meant_as_request(first).ok_or_else(|| whole(malformed))?, Some(malformed)),
+    };
     let mut message = Message { start, headers: Vec::new(), body: Vec::new() };
     let result = parse_headers(&mut message, &mut lines).and_then(|()| take_body(&mut message, lines.rest));
+    if let Some(malformed) = fault {
+        return Err(Broken { malformed, partial: Some(message) });
+    }
     match result {
         // A version that we do not speak is told as such, but only once there is something to answer to (RFC 4475 §3.1.2.16).
         Ok(()) if !first_is_sip_2(first) => {
@@ -172,6 +178,17 @@ fn parse_start_line(line: &[u8]) -> Result<StartLine, Malformed> {
         return Err(bad("Bad request line"));
     }
     Ok(StartLine::Request { method, uri: uri.to_vec() })
+}
+
+/// What a faulty request line was meant to be, so that it can be told what is wrong (RFC 4475 §3.1.2.8–10): a method at its
+/// beginning and a version of SIP at its end. Never read as a request.
+fn meant_as_request(line: &[u8]) -> Option<StartLine> {
+    let line = line.trim_ascii();
+    let blank = |b: &u8| b.is_ascii_whitespace();
+    let (first, last) = (line.iter().position(blank)?, line.iter().rposition(blank)?);
+    let is_version = line.get(last + 1..last + 5).is_some_and(|v| v.eq_ignore_ascii_case(b"SIP/"));
+    let method = Method::parse(&line[..first]).filter(|_| is_version && line.len() <= limits::SIP_LINE_MAX)?;
+    Some(StartLine::Request { method, uri: line[first..=last].trim_ascii().to_vec() })
 }
 
 fn parse_headers(message: &mut Message, lines: &mut Lines<'_>) -> Result<(), Malformed> {

@@ -8,12 +8,16 @@ use super::parse::Malformed;
 use super::uri::parse_host_port;
 use crate::sip::hop::Hop;
 
+const BAD: Malformed = Malformed { status: 400, what: "Bad Via" };
+
 /// Branches that start with it are unique (RFC 3261 §8.1.1.7).
 pub const MAGIC_COOKIE: &[u8] = b"z9hG4bK";
 
 /// One Via value.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Via {
+    /// Version as written: `2.0`.
+    pub version: Vec<u8>,
     /// Transport as written, such as `UDP`.
     pub transport: Vec<u8>,
     /// sent-by host.
@@ -28,14 +32,22 @@ impl Via {
     /// Reads one value (no comma list).
     ///
     /// # Errors
-    /// 400 when protocol, transport or sent-by are not readable.
+    /// 400 when protocol, version, transport or sent-by are not readable or not SIP 2.0.
     pub fn parse(value: &[u8]) -> Result<Self, Malformed> {
-        const BAD: Malformed = Malformed { status: 400, what: "Bad Via" };
+        let via = Self::parse_any_version(value)?;
+        if via.version == b"2.0" { Ok(via) } else { Err(BAD) }
+    }
+
+    /// The same for any version: who speaks another one is told so, too (RFC 4475 §3.1.2.16).
+    ///
+    /// # Errors
+    /// 400 as above.
+    pub fn parse_any_version(value: &[u8]) -> Result<Self, Malformed> {
         let mut parts = value.splitn(3, |&b| b == b'/');
         let protocol = parts.next().unwrap_or_default().trim_ascii();
         let version = parts.next().ok_or(BAD)?.trim_ascii();
         let rest = parts.next().ok_or(BAD)?.trim_ascii();
-        if !protocol.eq_ignore_ascii_case(b"SIP") || version != b"2.0" {
+        if !protocol.eq_ignore_ascii_case(b"SIP") || !super::is_token(version) {
             return Err(BAD);
         }
         let blank = rest.iter().position(u8::is_ascii_whitespace).ok_or(BAD)?;
@@ -45,7 +57,8 @@ impl Via {
         if !super::is_token(transport) {
             return Err(BAD);
         }
-        Ok(Self { transport: transport.to_vec(), host, port, params: parse_params(&rest[end..]) })
+        let version = version.to_vec();
+        Ok(Self { version, transport: transport.to_vec(), host, port, params: parse_params(&rest[end..]) })
     }
 
     /// The branch; empty when there is none.
@@ -78,7 +91,7 @@ impl Via {
     /// The value for the response: `received` and `rport` filled in (RFC 3581 §4), whatever the client put there.
     #[must_use]
     pub fn stamped(&self, source: SocketAddr) -> Vec<u8> {
-        let mut out = b"SIP/2.0/".to_vec();
+        let mut out = [b"SIP/", &self.version[..], b"/"].concat();
         out.extend_from_slice(&self.transport);
         out.push(b' ');
         let is_v6 = self.host.contains(':');
