@@ -9,6 +9,7 @@ mod hours;
 mod http;
 mod numbers;
 mod routes;
+mod sip;
 mod speech;
 mod trunks;
 
@@ -18,6 +19,7 @@ pub use hours::Hours;
 pub use http::Http;
 pub use numbers::{NumberForm, Numbers};
 pub use routes::{Called, Route};
+pub use sip::{Sip, TlsPeer};
 pub(crate) use speech::is_near;
 pub use speech::{EngineChoice, KeyError, Provider, Providers, Secret, Speech, Vad, phones};
 pub use trunks::{DigestAlgorithm, Extension, PasswordError, RegistrarSection, Trunk, TrunkTransport};
@@ -29,7 +31,7 @@ use callwright_dsp::tone::Signal;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
@@ -100,24 +102,6 @@ pub struct Config {
     pub extensions: Vec<Extension>,
     /// How they do.
     pub registrar: RegistrarSection,
-}
-
-/// Section `[sip]`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Sip {
-    /// UDP listener.
-    pub udp: SocketAddr,
-    /// Address written into Contact and SDP when callers reach us through a NAT.
-    pub public_address: Option<IpAddr>,
-    /// Calls at once; the next one hears 503 with Retry-After.
-    pub max_calls: usize,
-}
-
-impl Default for Sip {
-    fn default() -> Self {
-        Self { udp: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 5060)), public_address: None, max_calls: 200 }
-    }
 }
 
 /// Section `[rtp]`.
@@ -341,12 +325,10 @@ impl BridgeTarget {
         // A caller chooses the number and must not choose the host with it.
         let elsewhere = text.split_once('@').map_or(text, |(_, host)| host);
         let uri = Uri::parse(target.uri("1").as_bytes()).map_err(|_| wrong())?;
-        let parameters = String::from_utf8_lossy(&uri.tail).to_ascii_lowercase();
-        let other_transport = parameters.split([';', '?']).any(|p| p.starts_with("transport=") && p != "transport=udp");
-        if uri.scheme == Scheme::Sips || other_transport {
-            return Err(format!("{text:?} asks for a transport other than UDP, which is all that is spoken here"));
+        if uri.param("transport").is_some() && uri.transport().is_none() {
+            return Err(format!("{text:?} asks for a transport that is not spoken here; udp, tcp and tls are"));
         }
-        if uri.scheme != Scheme::Sip || elsewhere.contains('{') {
+        if !matches!(uri.scheme, Scheme::Sip | Scheme::Sips) || elsewhere.contains('{') {
             return Err(wrong());
         }
         Ok(target)
@@ -617,6 +599,7 @@ impl Config {
         if self.media.workers == 0 || self.media.workers > 64 {
             return value("media.workers", "write a number from 1 to 64".to_owned());
         }
+        self.sip.check()?;
         if self.sip.max_calls > self.media.workers * crate::limits::CALLS_PER_WORKER_MAX {
             return value("sip.max_calls", format!("at most {} per media worker", crate::limits::CALLS_PER_WORKER_MAX));
         }
@@ -770,8 +753,8 @@ mod tests {
             ("bridge:tel:+123", "sip:USER@HOST"),
             ("bridge:sip:a@{number}", "sip:USER@HOST"),
             ("bridge:sip:a@h;x={number", "sip:USER@HOST"),
-            ("bridge:sips:a@h", "UDP"),
-            ("bridge:sip:a@h;transport=TCP", "UDP"),
+            ("bridge:sips:a@h;transport=udp", "tls"),
+            ("bridge:sip:a@h;transport=SCTP", "tls"),
         ] {
             let error = route(bad).unwrap_err().to_string();
             assert!(error.contains(said), "{bad}: {error}");

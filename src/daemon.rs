@@ -6,6 +6,9 @@
 //! only while the media workers and the signalling loop move and no speech thread has ended.
 //! Deliberately absent: any decision about a call.
 
+pub mod listeners;
+
+use self::listeners::sip_listeners;
 use crate::api::{
     self, Access, AppState, CallControl, Engine, HealthSnapshot, LiveCalls, Reload, Server, Subsystem, TrunkShown,
 };
@@ -34,7 +37,7 @@ use crate::pipeline::deploy::AppsConfig;
 use crate::pipeline::{Pipeline, PipelineConfig};
 use crate::sip::agent::{AgentConfig, SipEvent};
 use crate::sip::ladder::Ladder;
-use crate::sip::transport::{UdpConfig, UdpTransport};
+use crate::sip::transport::SipTransport;
 use crate::speech::{SpeechConfig, SpeechPlane};
 use crate::store::{Direction, Store};
 use crate::telemetry::marks::Marks;
@@ -178,17 +181,21 @@ impl Daemon {
         let kept = Arc::clone(&ladder);
         let local = config.sip.udp;
         let public = config.sip.public_address;
-        let signalling_plane = UdpTransport::start(UdpConfig::new(local, clock::monotonic), |bound| AgentConfig {
+        let listening = sip_listeners(&config).map_err(|e| DaemonError::from("SIP over TLS", e))?;
+        let signalling_plane = SipTransport::start(listening, |bound| AgentConfig {
             secret: Some(key),
             advertised: public.map(|address| SocketAddr::new(address, bound.port())),
             watcher: Some(Box::new(move |sent, ours, hop, message| {
                 kept.lock().unwrap_or_else(PoisonError::into_inner).note(clock::wall(), sent, ours, hop, message);
             })),
-            ..UdpTransport::agent_config(bound)
+            ..SipTransport::agent_config(bound)
         })
-        .map_err(|e| DaemonError::from("SIP over UDP", e))?;
+        .map_err(|e| DaemonError::from("SIP", e))?;
         let (sip, sip_events, sip_task) = signalling_plane.into_parts();
         info!(udp = %sip.local(), "SIP is answered");
+        for (transport, address) in sip.listeners() {
+            info!(transport = transport.name(), %address, "SIP is answered");
+        }
         let trunks =
             Trunks::start(book, sip.clone(), store.clone()).await.map_err(|e| DaemonError::from("the trunks", e))?;
 
@@ -564,6 +571,12 @@ fn reloaded(planes: &Planes, access: &Access) -> Result<Reloaded, String> {
         Ok(None) => {}
         Ok(Some(_)) => reloaded.needs_restart.push("http.token".to_owned()),
         Err(error) => warn!(%error, "the token stays as it was"),
+    }
+    // So does a certificate in a file.
+    match planes.sip.reload_certificates() {
+        Ok(true) => info!("the TLS certificate was read again"),
+        Ok(false) => {}
+        Err(error) => warn!(%error, "the TLS certificate was not read again; the old one stays in use"),
     }
     // So do the passwords of trunks and extensions. Lines that stay as they are go on.
     let renewed = Book::open(&planes.config(), |name| std::env::var(name).ok()).map_err(|e| e.to_string());

@@ -98,6 +98,57 @@ pub const SIP_FORKS_MAX: usize = 8;
 pub const SIP_HOPS_MAX: usize = 8;
 /// A hop that has said nothing for so long is left for the next, where there is one: an INVITE has gone out four times.
 pub const SIP_FAILOVER_AFTER: Duration = Duration::from_secs(4);
+/// Octets in the header section of one SIP message on a stream.
+pub const SIP_HEAD_MAX: usize = SIP_MESSAGE_MAX - SIP_BODY_MAX;
+/// Largest SIP request by UDP where TCP can be tried first (RFC 3261 §18.1.1).
+pub const SIP_UDP_REQUEST_MAX: usize = 1300;
+/// SIP connections that others may have to us.
+pub const SIP_FLOWS_MAX: usize = 4096;
+/// SIP connections that one source address may have to us.
+pub const SIP_FLOWS_PER_SOURCE_MAX: usize = 256;
+/// SIP connections that we open.
+pub const SIP_FLOWS_OPENED_MAX: usize = 1024;
+/// Messages that wait for one SIP connection; one more, and its peer does not read.
+pub const SIP_FLOW_QUEUE_MAX: usize = 128;
+/// Messages of all SIP connections that wait for the driver; above it connections are not read.
+pub const SIP_ARRIVALS_MAX: usize = 1024;
+/// One SIP message on a stream, from its first octet to its last.
+pub const SIP_FLOW_MESSAGE_MAX: Duration = Duration::from_secs(10);
+/// The first SIP message on a connection that came to us.
+pub const SIP_FLOW_FIRST_MAX: Duration = Duration::from_secs(30);
+/// A SIP connection on which nothing at all comes or goes.
+pub const SIP_FLOW_IDLE_MAX: Duration = Duration::from_secs(3600);
+/// A SIP connection of ours on which nothing but keep-alives comes or goes.
+pub const SIP_FLOW_UNUSED_MAX: Duration = Duration::from_secs(1800);
+/// Writing one SIP message to a connection.
+pub const SIP_FLOW_WRITE_MAX: Duration = Duration::from_secs(10);
+/// A TLS handshake of a peer that connects.
+pub const SIP_HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+/// Opening a SIP connection, handshake included.
+pub const SIP_DIAL_MAX: Duration = Duration::from_secs(4);
+/// Shortest time between keep-alives on a SIP connection of ours; up to 5 s more (RFC 5626 §4.4.1: 95 to 120 s, but trunks
+/// close idle connections sooner).
+pub const SIP_PING_MIN: Duration = Duration::from_secs(25);
+/// The answer to a keep-alive, of a peer that answers them (RFC 5626 §4.4.1).
+pub const SIP_PONG_MAX: Duration = Duration::from_secs(10);
+/// Finding the hops for a SIP URI.
+pub const SIP_LOOKUP_MAX: Duration = Duration::from_secs(5);
+/// DNS records that are kept for their time to live.
+pub const SIP_DNS_RECORDS_MAX: u64 = 1024;
+/// DNS records of one answer that count.
+pub const SIP_DNS_ANSWERS_MAX: usize = 32;
+/// Peers that have told us our own address.
+pub const SIP_SEEN_AS_MAX: usize = 1024;
+/// OPTIONS without an answer, in a row, after which a peer is down.
+pub const SIP_PINGS_LOST_MAX: u32 = 3;
+/// Answers in a row after which a peer that was down is up.
+pub const SIP_PINGS_FOUND_MIN: u32 = 2;
+/// Longest time between OPTIONS to a peer that is in doubt or down.
+pub const SIP_PING_DOWN: Duration = Duration::from_secs(15);
+/// Hops remembered as dead.
+pub const SIP_DEAD_HOPS_MAX: usize = 1024;
+/// How long a hop that did not answer is tried last.
+pub const SIP_DEAD_HOP_KEPT: Duration = Duration::from_secs(60);
 /// Header fields of one INVITE that are handed on to the call side.
 pub const SIP_HANDED_HEADERS_MAX: usize = 32;
 /// Octets of one of them.
@@ -126,8 +177,6 @@ pub const CALL_MAX: Duration = Duration::from_secs(4 * 3600);
 /// How long the other end of a bridged call may ring before its caller is told that nobody answers. Below the three
 /// minutes after which a proxy on the way may give up (RFC 3261 section 16.6, timer C).
 pub const BRIDGE_RINGING_MAX: Duration = Duration::from_secs(90);
-/// Finding the address of a host name that a bridged call goes to.
-pub const BRIDGE_LOOKUP_MAX: Duration = Duration::from_secs(5);
 /// Callers that are played a tone or a file at once.
 pub const PLAYER_SEATS_MAX: usize = 4096;
 /// Calls in one room.

@@ -45,8 +45,9 @@ fn readme_lists_the_keys_of_the_example() {
         let line = line.trim_start_matches("# ").trim();
         if let Some(name) = line.strip_prefix('[') {
             section = name.trim_matches(|c| "[]".contains(c)).to_owned();
-        } else if let Some((key, _)) =
-            line.split_once(" = ").filter(|(key, _)| key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
+        } else if let Some((key, _)) = line
+            .split_once(" = ")
+            .filter(|(key, _)| key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'))
         {
             keys.insert(format!("{section}.{key}"));
         }

@@ -121,6 +121,14 @@ fn baresip_hears_itself(target: SocketAddr, parameters: &str) -> String {
 }
 
 #[test]
+fn baresip_calls_over_tcp() {
+    // Nobody hears UDP there.
+    let tcp = rig::free_tcp();
+    let _daemon = Daemon::start_set("", &[("CALLWRIGHT__SIP__TCP", &tcp.to_string())]);
+    baresip_hears_itself(tcp, &format!(";outbound=\"sip:{tcp};transport=tcp\""));
+}
+
+#[test]
 fn baresip_hears_its_own_audio_back() {
     let mut daemon = Daemon::start();
     baresip_hears_itself(daemon.sip, "");

@@ -4,11 +4,16 @@ mod rig;
 
 use rig::Daemon;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
 /// Samples of the fade with which the agent falls silent and goes on: 5 ms.
 const FADE: usize = 40;
+/// Samples of a packet: 20 ms.
+const PACKET: usize = 160;
+/// Frames that the daemon was too late to send.
+const SKIPPED: &str = "playout_frames_total{kind=\"skipped\"}";
 
 /// Calls the agent with these arguments; returns what was shown and the report.
 fn dial(daemon: &Daemon, directory: &Path, arguments: &[&str]) -> (String, Value) {
@@ -41,29 +46,86 @@ fn greeting(daemon: &Daemon, directory: &Path, step: &str) -> (Vec<i16>, Value) 
     (heard[first..=last].to_vec(), report)
 }
 
+/// The greeting while the caller does nothing, as it was heard twice alike: a daemon that has just started may speak it in
+/// other pieces, and one that was late skips some.
+fn whole_greeting(daemon: &Daemon, directory: &Path) -> Vec<i16> {
+    let mut before = Vec::new();
+    for _ in 0..5 {
+        let (whole, _) = greeting(daemon, directory, "");
+        if whole == before {
+            return whole;
+        }
+        before = whole;
+    }
+    panic!("no two greetings are alike; the daemon skipped {} frames", daemon.metric(SKIPPED));
+}
+
+/// Packets that begin at this place of the first one.
+fn packets(samples: &[i16], first: usize) -> Vec<[i16; PACKET]> {
+    let padded: Vec<i16> = std::iter::repeat_n(0, first).chain(samples.iter().copied()).collect();
+    padded.chunks(PACKET).map(|chunk| std::array::from_fn(|n| chunk.get(n).copied().unwrap_or(0))).collect()
+}
+
+/// Pauses that the agent made for the caller, and the packets they took, if all of `whole` is heard, once and in order: in
+/// each pause it fades out, is silent, and goes on, fading in, with the packet that had faded. (A daemon that was late is
+/// silent without a fade, which counts as a pause as well.)
+fn follow(whole: &[[i16; PACKET]], heard: &[[i16; PACKET]]) -> Result<(usize, usize), String> {
+    let silent = |pcm: &[i16]| pcm.iter().all(|sample| sample.unsigned_abs() <= 8);
+    let size = |sample: &i16| u32::from(sample.unsigned_abs());
+    // As large as a sample that companding has made larger, at most.
+    let within = |pcm: &[i16], of: &[i16]| pcm.iter().zip(of).all(|(a, b)| size(a) <= size(b) + size(b) / 8 + 16);
+    // A packet of silence may be the sentence's own, so that there may be several places to be at: (packet, in a pause).
+    let mut places = BTreeMap::from([((0, false), (0, 0))]);
+    for (n, pcm) in heard.iter().enumerate() {
+        let mut next = BTreeMap::new();
+        for ((at, paused), (pauses, packets)) in &places {
+            let Some(due) = whole.get(*at) else { return Ok((*pauses, *packets)) };
+            let fades = within(&pcm[..FADE], &due[..FADE]);
+            let mut go = |place, count| {
+                let least: &mut (usize, usize) = next.entry(place).or_insert(count);
+                *least = count.min(*least);
+            };
+            if *paused {
+                if silent(pcm) {
+                    go((*at, true), (*pauses, packets + 1));
+                }
+                if fades && pcm[FADE..] == due[FADE..] {
+                    go((at + 1, false), (*pauses, *packets));
+                }
+                continue;
+            }
+            if pcm == due {
+                go((at + 1, false), (*pauses, *packets));
+            }
+            if fades && silent(&pcm[FADE..]) {
+                go((*at, true), (pauses + 1, packets + 1));
+            }
+        }
+        if next.is_empty() {
+            return Err(format!("packet {n} is none that is due at {:?} of {}", places.keys(), whole.len()));
+        }
+        places = next;
+    }
+    let end = places.iter().find(|((at, _), _)| *at == whole.len());
+    end.map(|(_, count)| *count).ok_or_else(|| format!("it ends at {:?} of {}", places.keys(), whole.len()))
+}
+
 #[test]
 fn after_an_aside_every_sample_of_the_sentence_is_heard_once() {
     let daemon = Daemon::start();
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let (whole, _) = greeting(&daemon, directory.path(), "");
-    for (what, pauses) in [("sound = \"cough\"", false)] {
+    let whole = whole_greeting(&daemon, directory.path());
+    for (what, pauses) in [("sound = \"cough\"", false), ("say = \"Okay.\"", true)] {
         let step = format!("[[step]]\n{what}\ninterrupt_after = 0.7\nagent = \"goes_on\"");
         let (heard, report) = greeting(&daemon, directory.path(), &step);
         assert_eq!(report["turn_1_reacted_well"], true, "{what}: {report:#}");
-        let same = whole.iter().zip(&heard).take_while(|(a, b)| a == b).count();
-        if same == whole.len() && !pauses {
-            continue; // it was not even taken for a voice
-        }
-        // It fades, is silent, and goes on where it began to fade.
-        let rest = &whole[same + FADE..];
-        assert!(heard.ends_with(rest), "{what}: of {} samples {} are not heard again", whole.len(), rest.len());
-        let pause = heard.len() - whole.len();
-        assert!((160..8000).contains(&pause), "{what}: silent for {} ms", pause / 8);
-        let silence = &heard[same + FADE..heard.len() - rest.len() - FADE];
-        assert!(silence.iter().all(|sample| sample.abs() <= 8), "{what}: it is not silent in between");
-        // For no voice it is silent so shortly that the phone takes the sentence's own pauses for that.
-        let ducked = report["turn_1_duck_ms"].as_f64().is_some_and(|ms| ms <= 150.0);
-        assert!(ducked || pause < 2400, "{what}: {report:#}");
+        // Where in its packet the first audible sample lies shows where it fades: at no other place do the rest agree.
+        let ways: Vec<_> = (0..PACKET).map(|first| follow(&packets(&whole, first), &packets(&heard, first))).collect();
+        let best = ways.iter().filter_map(|way| way.as_ref().ok()).min();
+        let Some((times, silent)) = best else { panic!("{what}: {ways:?}\n{report:#}") };
+        println!("{what}: {times} pauses, {} ms", silent * 20);
+        // A cough may not even be taken for a sound.
+        assert!(*times > 0 || !pauses, "{what}: it did not fall silent: {report:#}");
     }
     assert_eq!(daemon.metric("barge_in_stop_seconds_count"), 0.0, "nothing was an interruption");
 }

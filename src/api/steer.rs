@@ -213,10 +213,7 @@ fn header_field((name, value): (String, Value)) -> Result<(String, String), Prob
     let free = lower.starts_with("x-")
         || lower.starts_with("p-")
         || ["user-to-user", "subject", "alert-info"].contains(&lower.as_str());
-    let value = match value {
-        Value::String(value) => value,
-        _ => return Err(wrong(format!("headers: {name}: write a string"))),
-    };
+    let Value::String(value) = value else { return Err(wrong(format!("headers: {name}: write a string"))) };
     if !free || name.len() > 64 || !name.bytes().all(token) {
         return Err(wrong(format!(
             "headers: {name:?}: names begin with X- or P-, or are User-to-User, Subject, Alert-Info"

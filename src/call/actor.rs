@@ -11,6 +11,7 @@ mod offered;
 mod orders;
 mod relay;
 mod routing;
+mod signals;
 
 use self::relay::{duck, flush, measure, speech_input};
 use super::caps::{Caps, Channel};
@@ -34,7 +35,7 @@ use crate::media::recorder::Recorder;
 use crate::media::{CloseCause, MediaCommand, MediaEvent, MediaPlane, SessionStats, SpeechEnds};
 use crate::os::clock;
 use crate::pipeline::Pipeline;
-use crate::sip::agent::{AgentError, EndedBy, LegId, SipEvent};
+use crate::sip::agent::{AgentError, LegId};
 use crate::sip::peer::Peer;
 use crate::sip::transport::{SipError, SipHandle};
 use crate::speech::{SpeechLane, SpeechPlane};
@@ -569,63 +570,6 @@ impl Actor {
             CallEvent::Order(ordered) => self.handle_order(ordered).await,
             CallEvent::Drain if self.voices.talk.is_some() => self.tell(CallInput::Drain),
             CallEvent::Drain => self.end = Some(CallEnd::new(EndClass::Drained, "the service is stopping")),
-        }
-    }
-
-    async fn handle_sip(&mut self, event: SipEvent) {
-        if event.leg() != self.leg {
-            // Of somebody who was called before us and did not take the call.
-            return;
-        }
-        match event {
-            SipEvent::Confirmed { answer, .. } => match self.media.confirm(&self.planes, answer.as_deref()) {
-                Ok(first) => {
-                    self.tell_hold();
-                    if first {
-                        self.tell(CallInput::Confirmed);
-                        self.play();
-                    }
-                }
-                Err(why) => self.end = Some(CallEnd::new(EndClass::Failed, why)),
-            },
-            SipEvent::Cancelled { .. } => {
-                self.signalled = true;
-                self.end = Some(CallEnd::new(EndClass::Cancelled, "the caller gave up before the answer"));
-            }
-            SipEvent::Ended { by, reason, .. } => {
-                self.signalled = true;
-                self.end = Some(match by {
-                    EndedBy::Remote if self.outgoing => {
-                        CallEnd::new(EndClass::CalleeHungUp, reason.unwrap_or_else(|| "BYE".to_owned()))
-                    }
-                    EndedBy::Remote => CallEnd::new(EndClass::CallerHungUp, reason.unwrap_or_else(|| "BYE".to_owned())),
-                    EndedBy::Local => CallEnd::new(EndClass::AgentHungUp, reason.unwrap_or_default()),
-                    EndedBy::Timeout | EndedBy::TransportError => CallEnd::new(
-                        EndClass::SignallingTimeout,
-                        reason.unwrap_or_else(|| "the caller's phone stopped answering".to_owned()),
-                    ),
-                });
-            }
-            SipEvent::Reinvite { unchanged: true, .. } => told(self.planes.sip.refresh(self.leg).await),
-            SipEvent::Reinvite { offer, .. } => match self.media.renegotiate(&self.planes, offer.as_deref()) {
-                Ok(sdp) => {
-                    told(self.planes.sip.answer_reinvite(self.leg, sdp).await);
-                    self.tell_hold();
-                }
-                // The session goes on as it was (RFC 3261 section 14.2).
-                Err(_) => told(self.planes.sip.reject(self.leg, 488, "Not Acceptable Here", &[]).await),
-            },
-            SipEvent::InfoDigit { digit, .. } => {
-                self.tell_digit(digit);
-                self.tell(CallInput::Digit(digit, self.media.audio_time()));
-            }
-            SipEvent::Reinvited { answer, .. } => self.handle_reinvited(Some(&answer), 200),
-            SipEvent::ReinviteRefused { code, .. } => self.handle_reinvited(None, code),
-            SipEvent::ReferProgress { code, over, .. } => self.handle_refer_progress(code, over),
-            // Nobody here calls on others' behalf.
-            SipEvent::Refer { leg, .. } => told(self.planes.sip.refuse_refer(leg, 603).await),
-            // Of calls that we place, or of no call.
-            _ => {}
         }
     }
 

@@ -4,6 +4,7 @@
 
 use crate::media::{PortPair, PortPool, PortsExhausted};
 use crate::os::clock;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The pool as calls use it: what is taken comes back by itself. Cheap to clone; control threads only.
@@ -24,13 +25,13 @@ impl Ports {
         Self(Arc::new(Mutex::new(pool)))
     }
 
-    /// Sockets bound to a free pair of ports, and the claim to it. The sockets should be closed by the time the claim is
+    /// Sockets that `peer` can reach, bound to a free pair of ports, and the claim to it. The sockets should be closed by the time the claim is
     /// dropped, or soon after.
     ///
     /// # Errors
-    /// As [`PortPool::take`].
-    pub fn take(&self) -> Result<(PortPair, PortLease), PortsExhausted> {
-        let pair = self.lock().take(clock::monotonic())?;
+    /// As [`PortPool::take_for`].
+    pub fn take(&self, peer: IpAddr) -> Result<(PortPair, PortLease), PortsExhausted> {
+        let pair = self.lock().take_for(clock::monotonic(), peer)?;
         let lease = PortLease { pool: self.clone(), port: pair.port };
         Ok((pair, lease))
     }
@@ -64,12 +65,12 @@ impl Drop for PortLease {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::{IpAddr, Ipv4Addr};
+    use std::net::Ipv4Addr;
 
     #[test]
     fn a_call_that_panics_gives_its_port_back() {
         let ports = Ports::new(PortPool::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 47_130..=47_133, 3));
-        let (_sockets, lease) = ports.take().unwrap();
+        let (_sockets, lease) = ports.take(IpAddr::V4(Ipv4Addr::LOCALHOST)).unwrap();
         assert_eq!(ports.available(), 1);
         let call = std::thread::spawn(move || {
             let _lease = lease;

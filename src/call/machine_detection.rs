@@ -96,7 +96,9 @@ impl MachineDetection {
         // The floor falls at once and rises by 3 dB a second.
         self.floor = loudness.max(-90.0).min(self.floor + 0.06);
         if loudness > QUIETEST.max(self.floor + ABOVE_FLOOR) {
-            self.stretch += self.quiet.min(PAUSE) + FRAME;
+            // A gap within a stretch is of it; the silence before it is not.
+            let gap = if self.stretch.is_zero() { Duration::ZERO } else { self.quiet };
+            self.stretch += gap + FRAME;
             self.speech += FRAME;
             self.quiet = Duration::ZERO;
         } else {

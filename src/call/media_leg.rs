@@ -162,7 +162,7 @@ impl MediaLeg {
     /// Takes ports that `peer` can reach. Nothing is said yet.
     pub fn reserve(planes: &Planes, call: CallId, peer: SocketAddr, preference: Preference) -> Result<Self, NoMedia> {
         let address = local_address(planes, peer)?;
-        let (sockets, port) = planes.ports.take().map_err(|e| NoMedia::NoCapacity(e.to_string()))?;
+        let (sockets, port) = planes.ports.take(peer.ip()).map_err(|e| NoMedia::NoCapacity(e.to_string()))?;
         let local = LocalMedia { address, port: port.number(), session_id: random::u64() >> 2, session_version: 1 };
         Ok(Self {
             call,
@@ -463,15 +463,18 @@ fn remote(agreed: &Negotiated) -> Option<SocketAddr> {
 
 /// The address that the peer can send media to.
 fn local_address(planes: &Planes, peer: SocketAddr) -> Result<IpAddr, NoMedia> {
-    if let Some(public) = planes.config().sip.public_address
-        && !peer.ip().is_loopback()
+    let peer_ip = peer.ip().to_canonical();
+    // What is configured is of one family; peers of the other see what the kernel uses towards them.
+    let of_family = |address: &IpAddr| address.is_ipv4() == peer_ip.is_ipv4();
+    if let Some(public) = planes.config().sip.public_address.filter(of_family)
+        && !peer_ip.is_loopback()
     {
         return Ok(public);
     }
-    if let Some(address) = planes.config().rtp.address.filter(|a| !a.is_unspecified()) {
+    if let Some(address) = planes.config().rtp.address.filter(|a| !a.is_unspecified()).filter(of_family) {
         return Ok(address);
     }
-    local_address_towards(peer.ip()).map_err(|e| NoMedia::NoCapacity(format!("no route to {peer}: {e}")))
+    local_address_towards(peer_ip).map_err(|e| NoMedia::NoCapacity(format!("no route to {peer}: {e}")))
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ pub mod room;
 pub mod steer;
 mod talk;
 pub mod transfer;
+mod trunk_health;
 pub mod trunks;
 
 pub use talk::prompts;

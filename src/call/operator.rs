@@ -56,6 +56,16 @@ impl Operator {
         utterance
     }
 
+    /// Utterances so far.
+    pub(super) const fn numbered(&self) -> u32 {
+        self.utterances
+    }
+
+    /// Numbers go on after this one: it is the same call.
+    pub(super) fn number_from(&mut self, utterances: u32) {
+        (self.utterances, self.heard) = (utterances, utterances);
+    }
+
     /// The other side's voice was heard.
     pub(super) fn handle_voice(&mut self, now: Tick) {
         self.voiced = Some(now);

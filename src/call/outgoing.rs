@@ -234,7 +234,7 @@ async fn live(
         Ok(source) => source,
         Err(refusal) => return failed(480, refusal.why),
     };
-    let way = match destination.resolve(planes.sip.local().is_ipv4(), Arc::clone(&planes.trunks)).await {
+    let way = match destination.resolve(Arc::clone(&planes.trunks)).await {
         Ok(way) => way,
         Err(refusal) => return failed(refusal.code, refusal.why),
     };

@@ -270,7 +270,11 @@ impl Registry {
             let entry = table.calls.get_mut(&call).ok_or(OrderError::NoCall)?;
             deliver(entry, CallEvent::Order(Ordered { order, done }));
         }
-        answered.await.unwrap_or(Err(OrderError::NoCall))
+        // A call that is over has dropped the order, and so has a mailbox without room.
+        answered.await.unwrap_or_else(|_| match self.find(call) {
+            Some(_) => Err(OrderError::Unavailable("the call has no time for orders now".to_owned())),
+            None => Err(OrderError::NoCall),
+        })
     }
 
     /// Has a steered call say something, and waits until that has been heard.
@@ -309,9 +313,17 @@ impl Registry {
         }
     }
 
-    /// Hands a signalling event to its call; gives it back when no call owns the leg.
+    /// Hands a signalling event to its call; gives it back when no call owns the leg. A leg that takes the place of a call's
+    /// leg is that call's from here on.
     pub fn signal(&self, event: SipEvent) -> Option<SipEvent> {
         let table = &mut *self.lock();
+        if let SipEvent::Incoming { leg, replaces: Some(replaced), .. } = &event
+            && let Some(call) = table.legs.get(replaced).copied()
+            && let Some(entry) = table.calls.get_mut(&call)
+        {
+            entry.legs.push(*leg);
+            table.legs.insert(*leg, call);
+        }
         let Some(entry) = table.legs.get(&event.leg()).and_then(|call| table.calls.get_mut(call)) else {
             return Some(event);
         };

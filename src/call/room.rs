@@ -250,7 +250,7 @@ struct Linear;
 
 impl Decode for Linear {
     fn samples(&self, payload: &[u8]) -> Option<usize> {
-        (!payload.is_empty() && payload.len() % 2 == 0).then_some(payload.len() / 2)
+        (!payload.is_empty() && payload.len().is_multiple_of(2)).then_some(payload.len() / 2)
     }
 
     fn decode(&mut self, payload: &[u8], pcm: &mut [i16]) -> Option<usize> {
@@ -313,7 +313,10 @@ impl Member {
     fn hear(&mut self, now: Instant, epoch: Instant) {
         let nanoseconds = u64::try_from(now.duration_since(epoch).as_nanos()).unwrap_or(u64::MAX);
         self.said = [0; FRAME_SAMPLES];
-        let Some(buffer) = &mut self.buffer else { return self.ends.inbound.clear_all() };
+        let Some(buffer) = &mut self.buffer else {
+            self.ends.inbound.clear();
+            return;
+        };
         while let Some(frame) = self.ends.inbound.try_pop() {
             let mut payload = [0; 2 * FRAME_SAMPLES];
             let samples = frame.samples();
@@ -358,17 +361,6 @@ impl Member {
             let _ = outbound.try_push(frame(pcm));
         }
         true
-    }
-}
-
-/// Empties a ring whose audio nobody can use.
-trait ClearAll {
-    fn clear_all(&mut self);
-}
-
-impl<T: Consumer> ClearAll for T {
-    fn clear_all(&mut self) {
-        self.clear();
     }
 }
 

@@ -4,26 +4,26 @@
 //! needs; a trunk whose name cannot be looked up keeps the addresses that it had.
 //! Deliberately absent: calls (`actor`, `bridge`), numbers and routes.
 
+use super::trunk_health::Watch;
 use crate::config::{Config, Extension, Numbers, PasswordError, Secret, Trunk, TrunkTransport};
 use crate::os::clock;
-use crate::sip::agent::{Agent, AgentError, LineConfig, OutOfDialog, RequestId, Response, SipEvent};
+use crate::sip::agent::{Agent, LineConfig, SipEvent};
 use crate::sip::auth::{Login, Password};
 use crate::sip::hop::{Hop, Transport};
 use crate::sip::message::Uri;
 use crate::sip::peer::{Directory, ExtensionIdentity, TrunkIdentity};
 use crate::sip::registrar::{Binding, Intervals};
 use crate::sip::registration::LineState;
-use crate::sip::transport::{SipError, SipHandle};
+use crate::sip::transport::{ResolveError, SipError, SipHandle};
 use crate::store::{KeptBinding, Store, StoreError};
 use crate::time::{Tick, Wallclock};
 use serde::Serialize;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
@@ -31,8 +31,6 @@ use tracing::{info, warn};
 const LOOKUP_EVERY: Duration = Duration::from_secs(60);
 /// One that could not be looked up, after this.
 const LOOKUP_AGAIN: Duration = Duration::from_secs(10);
-/// A look-up takes at most this.
-const LOOKUP_MAX: Duration = Duration::from_secs(5);
 
 /// The configured trunks and extensions with their passwords.
 #[derive(Clone, Debug)]
@@ -55,6 +53,10 @@ pub struct TrunkStatus {
     pub host: String,
     /// Where that was found, in order of preference: `UDP 192.0.2.1:5060`.
     pub addresses: Vec<String>,
+    /// `up`, `down` or `unknown`: whether it answers our questions (OPTIONS); `None`: it is not asked.
+    pub health: Option<&'static str>,
+    /// How long its last answer to one took, milliseconds.
+    pub round_trip_ms: Option<u64>,
     /// Its registration, if it has one.
     pub registration: Option<RegistrationStatus>,
 }
@@ -207,11 +209,8 @@ pub struct Trunks {
     sip: SipHandle,
     store: Store,
     lookups: Mutex<Vec<JoinHandle<()>>>,
-    waiting: Arc<Mutex<Waiting>>,
+    watch: Arc<Watch>,
 }
-
-/// Who waits for the answers to requests outside of dialogs.
-type Waiting = HashMap<RequestId, oneshot::Sender<Response>>;
 
 impl Trunks {
     /// Tells the agent who is who, takes up the bindings of the last run, and begins to look trunks up and to register.
@@ -225,7 +224,7 @@ impl Trunks {
             sip,
             store,
             lookups: Mutex::default(),
-            waiting: Arc::default(),
+            watch: Arc::default(),
         });
         trunks.begin().await?;
         let mut bindings: BTreeMap<String, Vec<Binding>> = BTreeMap::new();
@@ -261,8 +260,14 @@ impl Trunks {
         for task in lookups.drain(..) {
             task.abort();
         }
-        let each = book.trunks.iter().map(|(trunk, _)| tokio::spawn(keep_found(self.sip.clone(), trunk.clone())));
-        lookups.extend(each);
+        self.watch.clear();
+        for (trunk, _) in &book.trunks {
+            lookups.push(tokio::spawn(keep_found(self.sip.clone(), trunk.clone())));
+            if trunk.options_s != 0 {
+                let (watch, uri) = (Arc::clone(&self.watch), format!("sip:{}", place(trunk)));
+                lookups.push(tokio::spawn(watch.keep_asking(self.sip.clone(), trunk.clone(), uri)));
+            }
+        }
         Ok(())
     }
 
@@ -270,24 +275,7 @@ impl Trunks {
         Arc::clone(&self.book.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Sends a request outside of dialogs and waits for its final answer, which always comes (408 and 503 may be our own).
-    ///
-    /// # Errors
-    /// The request cannot be sent as it is, or signalling is shut down.
-    pub async fn request(&self, request: OutOfDialog) -> Result<Response, SipError> {
-        let (told, answer) = oneshot::channel();
-        let waiting = Arc::clone(&self.waiting);
-        // Who waits is noted on the agent's task: no answer can come before.
-        let ask = move |agent: &mut Agent, now| {
-            let id = agent.request(now, &request)?;
-            waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(id, told);
-            Ok::<(), AgentError>(())
-        };
-        self.sip.with(ask).await??;
-        answer.await.map_err(|_| SipError::Closed)
-    }
-
-    /// Takes events that are about lines, bindings and requests; gives others back.
+    /// Takes events that are about lines and bindings; gives others back.
     pub fn handle(&self, event: SipEvent) -> Option<SipEvent> {
         match event {
             SipEvent::Line(line) => {
@@ -312,14 +300,7 @@ impl Trunks {
                 });
                 None
             }
-            SipEvent::Response { request, response } => {
-                let told = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&request);
-                if let Some(told) = told {
-                    // Who asked may be gone.
-                    let _ = told.send(*response);
-                }
-                None
-            }
+            SipEvent::Response { request, response } if self.watch.handle(request, &response) => None,
             other => Some(other),
         }
     }
@@ -338,16 +319,19 @@ impl Trunks {
     /// # Errors
     /// Signalling is shut down.
     pub async fn status(&self) -> Result<Vec<TrunkStatus>, SipError> {
-        let book = self.book();
+        let (book, watch) = (self.book(), Arc::clone(&self.watch));
         self.sip
             .with(move |agent, now| {
                 let mut lines = agent.lines();
                 let status = |(trunk, _): &(Trunk, Option<Login>)| {
                     let place = lines.iter().position(|l| *l.account == *trunk.name);
+                    let health = watch.of(&trunk.name);
                     TrunkStatus {
                         name: trunk.name.clone(),
                         host: trunk.host.clone(),
                         addresses: agent.trunk_hops(&trunk.name).iter().map(ToString::to_string).collect(),
+                        health: health.map(|(health, _)| health.name()),
+                        round_trip_ms: health.and_then(|(_, took)| u64::try_from(took?.as_millis()).ok()),
                         registration: place.map(|n| lines.remove(n)).map(|line| RegistrationStatus {
                             state: line.state.name(),
                             aor: line.aor,
@@ -389,8 +373,16 @@ impl Trunks {
         let asked = trunk.name.clone();
         let hops = self.sip.with(move |agent, _| agent.trunk_hops(&asked).to_vec()).await.map_err(|e| e.to_string())?;
         // Before its first look-up is done it is looked up here.
-        let hops = if hops.is_empty() { look_up(&trunk, self.sip.local().is_ipv4()).await? } else { hops };
+        let hops = if hops.is_empty() { self.find(&place_of(&trunk)?).await.map_err(|e| e.to_string())? } else { hops };
         Ok(Way { target, hops, account: Some(name.into()), routes: Vec::new() })
+    }
+
+    /// Where a URI leads, best first (RFC 3263).
+    ///
+    /// # Errors
+    /// [`ResolveError`].
+    pub async fn find(&self, uri: &str) -> Result<Vec<Hop>, ResolveError> {
+        self.sip.resolve(uri).await
     }
 
     /// Where an extension is reached, the preferred place first; empty: no telephone is registered.
@@ -431,7 +423,10 @@ const fn advice(code: u16) -> &'static str {
 async fn keep_found(sip: SipHandle, trunk: Trunk) {
     let mut failing = false;
     loop {
-        let found = look_up(&trunk, sip.local().is_ipv4()).await;
+        let found = match place_of(&trunk) {
+            Ok(place) => sip.resolve(&place).await.map_err(|error| error.to_string()),
+            Err(error) => Err(error),
+        };
         let wait = match found {
             Ok(hops) => {
                 failing = false;
@@ -453,9 +448,8 @@ async fn keep_found(sip: SipHandle, trunk: Trunk) {
     }
 }
 
-/// Looks a trunk's host, or the proxy before it, up.
-async fn look_up(trunk: &Trunk, ipv4: bool) -> Result<Vec<Hop>, String> {
-    let transport = transport(trunk);
+/// What to look up for a trunk: its host, or the proxy before it, by its transport (RFC 3263).
+fn place_of(trunk: &Trunk) -> Result<String, String> {
     let (host, port) = match &trunk.proxy {
         Some(proxy) => {
             let uri = Uri::parse(format!("sip:{proxy}").as_bytes()).map_err(|_| format!("{proxy} is no proxy"))?;
@@ -463,17 +457,9 @@ async fn look_up(trunk: &Trunk, ipv4: bool) -> Result<Vec<Hop>, String> {
         }
         None => (trunk.host.trim_matches(['[', ']']).to_owned(), trunk.port),
     };
-    let port = port.unwrap_or(transport.default_port());
-    let found = tokio::time::timeout(LOOKUP_MAX, tokio::net::lookup_host((host.as_str(), port))).await;
-    let found = found.map_err(|_| format!("{host} was not found within {} s", LOOKUP_MAX.as_secs()))?;
-    let found = found.map_err(|error| format!("{host} was not found: {error}"))?;
-    let name = (transport == Transport::Tls).then(|| Arc::from(host.as_str()));
-    let hops: Vec<_> = found
-        .filter(|address| address.is_ipv4() == ipv4)
-        .map(|address| Hop { transport, address, flow: None, host: name.clone() })
-        .take(crate::limits::SIP_HOPS_MAX)
-        .collect();
-    if hops.is_empty() { Err(format!("{host} has no IPv{} address", if ipv4 { 4 } else { 6 })) } else { Ok(hops) }
+    let host = if host.contains(':') { format!("[{host}]") } else { host };
+    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+    Ok(format!("sip:{host}{port};transport={}", transport(trunk).parameter()))
 }
 
 fn kept(extension: &str, binding: Binding, now: Tick, wall: Wallclock) -> KeptBinding {
@@ -616,15 +602,13 @@ mod tests {
         assert_eq!(preference_by(&config, Some(&config.trunks[1])), preference(&config));
     }
 
-    #[tokio::test]
-    async fn a_trunk_is_looked_up_by_its_proxy_and_transport() {
+    #[test]
+    fn a_trunk_is_looked_up_by_its_proxy_and_transport() {
         let config = config(
             "[[trunks]]\nname = \"a\"\nhost = \"127.0.0.1\"\n[[trunks]]\nname = \"b\"\nhost = \"pbx.invalid\"\nproxy = \"127.0.0.1:5099\"\ntransport = \"tls\"",
         );
-        let hops = look_up(&config.trunks[0], true).await.unwrap();
-        assert_eq!(hops, [Hop::udp("127.0.0.1:5060".parse().unwrap())]);
-        let hops = look_up(&config.trunks[1], true).await.unwrap();
-        assert_eq!(hops, [Hop::tls("127.0.0.1:5099".parse().unwrap(), "127.0.0.1")]);
-        assert!(look_up(&config.trunks[0], false).await.unwrap_err().contains("IPv6"));
+        assert_eq!(place_of(&config.trunks[0]).unwrap(), "sip:127.0.0.1;transport=udp");
+        assert_eq!(place_of(&config.trunks[1]).unwrap(), "sip:127.0.0.1:5099;transport=tls");
+        assert!(Uri::parse(place_of(&config.trunks[1]).unwrap().as_bytes()).is_ok());
     }
 }

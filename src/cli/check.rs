@@ -4,6 +4,7 @@
 use crate::call::player::library::Library;
 use crate::call::trunks::Book;
 use crate::config::Config;
+use crate::daemon::listeners::{check_tls, sip_addresses};
 use crate::speech::check_engines;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,11 +27,19 @@ fn passwords(config: &Config) -> Result<(), String> {
 pub fn run(arguments: &Arguments) -> ExitCode {
     let config = Config::load(Some(&arguments.file), std::env::vars()).map_err(|e| e.to_string());
     let playable = |config: &Config| Library::default().check(config).map_err(|e| format!("routes.app: play:{e}"));
-    let usable =
-        |config: &Config| check_engines(config).and_then(|()| playable(config)).and_then(|()| passwords(config));
+    let certified = |config: &Config| check_tls(config).map_err(|e| format!("sip: {e}"));
+    let usable = |config: &Config| {
+        check_engines(config)?;
+        playable(config)?;
+        passwords(config)?;
+        certified(config)
+    };
     match config.and_then(|config| usable(&config).map(|()| config)) {
         Ok(config) => {
             println!("{} is valid. In full, defaults and environment included:\n", arguments.file.display());
+            for (transport, address) in sip_addresses(&config) {
+                println!("# SIP is heard on {} {address}", transport.name());
+            }
             println!("{}", toml::to_string_pretty(&config).unwrap_or_default());
             ExitCode::SUCCESS
         }

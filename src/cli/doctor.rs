@@ -3,13 +3,16 @@
 
 use crate::config::Config;
 use crate::conversation;
+use crate::daemon::listeners::{check_tls, sip_addresses};
 use crate::os::realtime::{self, Scheduling};
 use crate::os::sandbox;
+use crate::sip::hop::Transport;
+use crate::sip::transport::remedy;
 use crate::speech::{SpeechConfig, SpeechPlane, check_engines};
 use crate::telemetry::marks::Marks;
 use callwright_models::assets::Assets;
 use std::io::IsTerminal;
-use std::net::{TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -67,7 +70,19 @@ fn findings(config: &Config) -> Vec<Finding> {
     found.extend(engines(config));
     found.push(scheduling());
     found.push(sandbox());
-    found.push(port("SIP port", config.sip.udp.to_string(), UdpSocket::bind(config.sip.udp).err()));
+    for (transport, address) in sip_addresses(config) {
+        let error = match transport {
+            Transport::Udp => UdpSocket::bind(address).err(),
+            Transport::Tcp | Transport::Tls => TcpListener::bind(address).err(),
+        };
+        found.push(sip_port(transport, address, error));
+    }
+    if let Err(error) = check_tls(config) {
+        found.push(("SIP over TLS".to_owned(), Verdict::Missing, error.to_string()));
+    } else if !config.sip.tls.is_empty() && config.sip.certificate.is_none() {
+        let note = "no certificate is configured: one that only we have signed is made at the first start".to_owned();
+        found.push(("SIP over TLS".to_owned(), Verdict::Limited, note));
+    }
     found.push(port("HTTP port", config.http.listen.to_string(), TcpListener::bind(config.http.listen).err()));
     found.push(match std::process::Command::new("git").arg("--version").output() {
         Ok(out) if out.status.success() => {
@@ -115,6 +130,16 @@ fn sandbox() -> Finding {
         Err(error) => (Verdict::Missing, error.to_string()),
     };
     ("app sandbox".to_owned(), verdict, note)
+}
+
+fn sip_port(transport: Transport, address: SocketAddr, error: Option<std::io::Error>) -> Finding {
+    let what = format!("SIP port ({})", transport.name());
+    match error {
+        Some(error) if error.kind() != std::io::ErrorKind::AddrInUse => {
+            (what, Verdict::Missing, format!("{address}: {error}. {}", remedy(&error, address)))
+        }
+        error => port(&what, address.to_string(), error),
+    }
 }
 
 fn port(what: &str, address: String, error: Option<std::io::Error>) -> Finding {

@@ -2,7 +2,8 @@
 //! nothing to say, and an exact account of what was sent of which utterance. Media workers. Invariants: due times are
 //! absolute; after a wake-up more than a frame late the missed frames' time is skipped, never sent in a burst; a frame of
 //! a flushed generation never leaves; what was not handed to the network is not credited; an encoder that has nothing to
-//! send (DTX) leaves out a packet, never its time; ducked, it goes on from the very sample at which it began to fade.
+//! send (DTX) leaves out a packet, never its time; ducked, it goes on from the very sample at which it began to fade; only
+//! what sounds fades out, so that a duck in silence stays silent.
 //! Deliberately absent: when to duck (`turn`), mixing.
 
 use crate::id::{CallId, Generation, UtteranceId};
@@ -57,7 +58,7 @@ enum Ducking {
 enum Pending {
     Nothing,
     Silence,
-    /// The fading copy of a frame that will be sent whole if the caller lets us go on.
+    /// The fading copy of a frame that will be sent whole if the caller lets us go on; silence if nothing sounded before it.
     Fade,
     Digit,
     Frame {
@@ -91,6 +92,8 @@ pub(super) struct Playout {
     generation: Generation,
     speaking: Option<Speaking>,
     ducking: Ducking,
+    /// The utterance that goes on after the frame before, which was sent whole: falling silent now takes a fade.
+    sounding: Option<UtteranceId>,
     pending: Pending,
     digits: dtmf::Sender,
     /// Keys for a peer that has no telephone events.
@@ -111,6 +114,7 @@ impl Playout {
             generation: Generation(0),
             speaking: None,
             ducking: Ducking::Open,
+            sounding: None,
             pending: Pending::Nothing,
             digits: dtmf::Sender::default(),
             tones: Generator::new(SPEECH_RATE).ok(),
@@ -149,7 +153,9 @@ impl Playout {
     /// Falls silent with the next frame, or goes on from where it did. A flush goes on with what is newer.
     pub(super) fn handle_duck(&mut self, ducked: bool) {
         self.ducking = match (ducked, self.ducking) {
-            (true, Ducking::Open | Ducking::Opening) => Ducking::Closing,
+            (true, Ducking::Open) => Ducking::Closing,
+            // Nothing has been heard since it fell silent: there is nothing to fade.
+            (true, Ducking::Opening) => Ducking::Closed,
             (false, Ducking::Closed) => Ducking::Opening,
             (false, Ducking::Closing) => Ducking::Open,
             (_, same) => same,
@@ -180,6 +186,8 @@ impl Playout {
             self.advance(missed, units);
             self.starting = true;
         }
+        // What was skipped was silence to the far end.
+        let sounding = self.sounding.take().filter(|_| missed == 0);
         let timestamp = self.identity.timestamp;
         self.advance(1, units);
         // Silence until something else is sent.
@@ -219,7 +227,9 @@ impl Playout {
             self.ducking = Ducking::Closed;
             if let Some(frame) = self.peek_frame(pass) {
                 let mut pcm = [0; FRAME_SAMPLES];
-                fade_out(frame.samples(), &mut pcm);
+                if sounding == Some(frame.utterance) {
+                    fade_out(frame.samples(), &mut pcm);
+                }
                 ears.handle_said(at, &pcm);
                 self.said.amend_frame(&pcm);
                 self.push(pass, due, &header, |body| encode(encoder, &pcm, body));
@@ -233,6 +243,7 @@ impl Playout {
                 if std::mem::replace(&mut self.ducking, Ducking::Open) == Ducking::Opening {
                     fade_in(&mut frame);
                 }
+                self.sounding = (!frame.end).then_some(frame.utterance);
                 let samples = frame.samples();
                 let audible = level::is_louder(samples, AUDIBLE_DBFS);
                 ears.handle_said(at, samples);
@@ -295,6 +306,7 @@ impl Playout {
     pub(super) fn handle_flush(&mut self, pass: &mut Pass<'_>, call: CallId, generation: Generation) {
         self.generation = self.generation.max(generation);
         self.ducking = Ducking::Open;
+        self.sounding = None;
         while self.ring.try_peek().is_some_and(|frame| frame.generation < self.generation) {
             self.ring.try_pop();
             pass.marks.frames_flushed.count();

@@ -9,7 +9,7 @@ use crate::media::socket;
 use crate::time::Tick;
 use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
 use thiserror::Error;
 
@@ -76,6 +76,21 @@ impl PortPool {
     /// # Errors
     /// [`PortsExhausted`].
     pub fn take(&mut self, now: Tick) -> Result<PortPair, PortsExhausted> {
+        self.take_for(now, self.address)
+    }
+
+    /// As [`PortPool::take`], for a peer of this family of addresses: where the pool's own address is of the other family,
+    /// the sockets are bound to all addresses of the peer's.
+    ///
+    /// # Errors
+    /// [`PortsExhausted`].
+    pub fn take_for(&mut self, now: Tick, peer: IpAddr) -> Result<PortPair, PortsExhausted> {
+        let address = match (self.address, peer.to_canonical()) {
+            (IpAddr::V4(_), IpAddr::V6(_)) => Ipv6Addr::UNSPECIFIED.into(),
+            // A wildcard of IPv6 hears both.
+            (IpAddr::V6(v6), IpAddr::V4(_)) if !v6.is_unspecified() => Ipv4Addr::UNSPECIFIED.into(),
+            _ => self.address,
+        };
         while let Some((from, port)) = self.quarantine.front().copied() {
             if from > now {
                 break;
@@ -90,7 +105,7 @@ impl PortPool {
         let mut failed = None;
         for _ in 0..ATTEMPTS.min(self.free.len()) {
             let Some(port) = self.free.pop_front() else { break };
-            match self.bind(port) {
+            match Self::bind(address, port) {
                 Ok(pair) => return Ok(pair),
                 Err(error) => {
                     self.free.push_back(port);
@@ -99,14 +114,14 @@ impl PortPool {
             }
         }
         Err(match failed {
-            Some(source) => PortsExhausted::Bind { address: self.address, source },
+            Some(source) => PortsExhausted::Bind { address, source },
             None => PortsExhausted::InUse(self.total),
         })
     }
 
-    fn bind(&self, port: u16) -> io::Result<PortPair> {
+    fn bind(address: IpAddr, port: u16) -> io::Result<PortPair> {
         let bind = |port| {
-            let socket = UdpSocket::bind(SocketAddr::new(self.address, port))?;
+            let socket = UdpSocket::bind(SocketAddr::new(address, port))?;
             socket::set_up(&socket).map(|()| socket)
         };
         Ok(PortPair { rtp: bind(port)?, rtcp: bind(port + 1)?, port })

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use super::agent::{Agent, AgentConfig, LegId, Placement, SipEvent};
 use super::auth::{Algorithm, Asker, Attempt, Authorization, Login, Password, Session, Verdict, Verifier, challenges};
+use super::framing::{Frame, Framer};
 use super::hop::Hop;
 use super::message::{Address, CoreFields, Name, StartLine, parse_datagram};
 use super::peer::{Directory, ExtensionIdentity};
@@ -19,6 +20,27 @@ pub fn message(octets: &[u8]) {
         assert!(message.headers.len() <= crate::limits::SIP_HEADERS_MAX);
         assert!(message.body.len() <= crate::limits::SIP_BODY_MAX);
         let _ = CoreFields::of(&message);
+    }
+}
+
+/// A stream, in pieces as its first octet says: the framing is the same as in one piece.
+pub fn framing(octets: &[u8]) {
+    let Some((step, stream)) = octets.split_first() else { return };
+    let cut = |step: usize| {
+        let (mut framer, mut frames) = (Framer::default(), Vec::new());
+        let mut result = Ok(());
+        for chunk in stream.chunks(step) {
+            result = framer.handle(chunk, &mut |frame| frames.push(frame));
+        }
+        (frames, result)
+    };
+    let whole = cut(stream.len().max(1));
+    assert_eq!(whole, cut(usize::from(*step).max(1)));
+    for frame in whole.0 {
+        if let Frame::Message(message) = frame {
+            assert!(message.len() <= crate::limits::SIP_MESSAGE_MAX);
+            let _ = parse_datagram(&message);
+        }
     }
 }
 
@@ -277,6 +299,7 @@ mod tests {
             for octets in [&sip, &call, &sdp, &protected, &noise] {
                 super::message(octets);
                 super::agent(octets);
+                super::framing(octets);
                 super::sdp(octets);
                 super::digest(octets);
             }

@@ -222,6 +222,10 @@ fn a_bye_whose_connection_is_gone_ends_the_leg() {
     wire.agent.hang_up(wire.now, leg, None).unwrap();
     wire.sent();
     wire.agent.handle_transport_failed(wire.now, &flow);
+    // The peer may not have read it: once more, by a new connection.
+    let again = wire.sent();
+    assert!(again.len() == 1 && again[0].0 == tcp(FIRST) && again[0].1.starts_with("BYE "), "{again:?}");
+    wire.agent.handle_transport_failed(wire.now, &tcp(FIRST));
     assert!(wire.events().iter().any(|e| matches!(e, SipEvent::Ended { by: EndedBy::Local, .. })));
     wire.assert_quiet();
 }

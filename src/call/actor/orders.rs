@@ -63,6 +63,8 @@ pub(super) struct Stay {
     /// Somebody else has been there.
     met: bool,
     generation: Generation,
+    /// Utterances that were ordered before.
+    numbered: u32,
 }
 
 /// How many are in the room, when that has changed.
@@ -346,6 +348,7 @@ impl Actor {
         }
         self.voiced()?;
         let gone = || OrderError::Unavailable("the voice of this call does not answer".to_owned());
+        let numbered = self.voices.operator.as_ref().map_or(0, Operator::numbered);
         let (ends, generation) = match self.voices.operator.take() {
             Some(mut operator) => {
                 operator.hush(&self.planes);
@@ -360,13 +363,13 @@ impl Actor {
         };
         match self.planes.rooms.join(room, self.call, ends, generation) {
             Ok(seat) => {
-                self.stay = Some(Stay { seat, after, met: false, generation });
+                self.stay = Some(Stay { seat, after, met: false, generation, numbered });
                 self.planes.registry.is_now(self.call, CallState::Bridged);
                 self.tell_event(EventKind::CallBridged, json!({"room": format!("room_{:016x}", room.0)}));
                 Ok(())
             }
             Err((why, ends)) => {
-                self.come_back(ends, generation, None);
+                self.come_back(ends, (generation, numbered), None);
                 Err(OrderError::Unavailable(why.to_string()))
             }
         }
@@ -374,25 +377,28 @@ impl Actor {
 
     async fn leave(&mut self, line: Option<String>) -> Result<(), OrderError> {
         let stay = self.stay.take().ok_or_else(|| OrderError::conflict("the call is in no room"))?;
-        let generation = stay.generation;
+        let before = (stay.generation, stay.numbered);
         let Some(ends) = stay.seat.leave().await else {
             self.end = Some(CallEnd::new(EndClass::Failed, "the mixer did not give the call back"));
             return Err(OrderError::Unavailable("the mixer does not answer".to_owned()));
         };
-        self.come_back(ends, generation, line);
+        self.come_back(ends, before, line);
         self.planes.registry.is_now(self.call, CallState::Answered);
         self.tell_event(EventKind::CallBridged, json!({"room": null}));
         Ok(())
     }
 
     /// The agent, or whoever steers, has the other side again.
-    fn come_back(&mut self, ends: SpeechEnds, generation: Generation, line: Option<String>) {
+    fn come_back(&mut self, ends: SpeechEnds, (generation, numbered): (Generation, u32), line: Option<String>) {
         let back = match &mut self.voices.talk {
             Some(talk) => talk.take_back(&self.planes, self.call, ends, generation),
             None => {
                 let agent = self.planes.first_agent();
                 let operator = Operator::begin(&self.planes, self.call, &agent, ends, generation);
-                operator.map(|operator| self.voices.operator = Some(operator))
+                operator.map(|mut operator| {
+                    operator.number_from(numbered);
+                    self.voices.operator = Some(operator);
+                })
             }
         };
         if let Err(why) = back {

@@ -103,7 +103,7 @@ pub(in crate::call) async fn serve(
         call,
         invitation,
         machine: BridgeMachine::new(clock::monotonic()),
-        lookup: Some(Box::pin(destination.resolve(planes.sip.local().is_ipv4(), Arc::clone(&planes.trunks)))),
+        lookup: Some(Box::pin(destination.resolve(Arc::clone(&planes.trunks)))),
         caller,
         callee: None,
         joined: false,
@@ -237,6 +237,12 @@ impl Bridge<'_> {
     }
 
     async fn handle_sip(&mut self, event: SipEvent) {
+        if let SipEvent::Incoming { leg, from, offer, replaces, .. } = event {
+            return self.change_places(leg, &from, offer, replaces).await;
+        }
+        if !self.is_ours(event.leg()) {
+            return; // of a phone that has handed the call to another
+        }
         let side = self.side(event.leg());
         let input = match event {
             SipEvent::Progress { code, answer, .. } => {
@@ -276,6 +282,39 @@ impl Bridge<'_> {
             _ => return,
         };
         self.handle(input);
+    }
+
+    fn is_ours(&self, leg: LegId) -> bool {
+        // Before its address is known the callee has no leg, and whatever comes is from it or the caller.
+        leg == self.caller.leg || self.callee.as_ref().is_none_or(|callee| leg == callee.leg)
+    }
+
+    /// One side has handed its end to somebody else (RFC 3891): the other hears nothing of it but the voice.
+    async fn change_places(&mut self, leg: LegId, from: &str, offer: Option<Vec<u8>>, replaces: Option<LegId>) {
+        let planes = Arc::clone(&self.planes);
+        let Some(replaced) = replaces.filter(|replaced| self.joined && self.is_ours(*replaced)) else {
+            return told(planes.sip.reject(leg, 481, "", &[]).await);
+        };
+        let side = self.side(replaced);
+        // One that still rings is not passed on.
+        if !planes.sip.with(move |agent, _| agent.is_answered(replaced)).await.unwrap_or(false) {
+            return told(planes.sip.reject(leg, 481, "", &[]).await);
+        }
+        let Some(media) = self.leg(side) else { return };
+        let Ok(sdp) = media.renegotiate(&planes, offer.as_deref()) else {
+            return told(planes.sip.reject(leg, 488, "Not Acceptable Here", &[]).await);
+        };
+        match planes.sip.accept(leg, sdp).await {
+            Ok(()) => {
+                info!(call = %self.call, from, ?side, "one side was handed over");
+                match (side, &mut self.callee) {
+                    (Side::Callee, Some(callee)) => callee.leg = leg,
+                    _ => self.caller.leg = leg,
+                }
+                told(planes.sip.hang_up(replaced, Some("replaced")).await);
+            }
+            gone => told(gone), // who wanted it has given up
+        }
     }
 
     /// Hold, another address, another codec: a matter between that phone and us. The other leg goes on as it was.
@@ -327,8 +366,8 @@ impl Bridge<'_> {
 
     /// Calls the callee.
     async fn place(&mut self, found: Result<Way, Refusal>) {
-        let (local, public) = (self.planes.sip.local(), self.planes.config().sip.public_address);
-        let is_ours = |hop: &&Hop| leads_back(hop.address, local, public);
+        let (sip, public) = (self.planes.sip.clone(), self.planes.config().sip.public_address);
+        let is_ours = |hop: &&Hop| sip.addresses(hop.transport).any(|ours| leads_back(hop.address, ours, public));
         let outcome = match found {
             Err(refusal) => Err(refusal),
             Ok(way) => match way.hops.iter().find(is_ours) {

@@ -1,12 +1,9 @@
 //! Whom a bridged call goes to, and as whom. Purpose: from the configured URI and what the caller said to a request that
-//! can be sent; host names are looked up by the system's resolver, off the loop. Deliberately absent: DNS SRV and NAPTR
-//! (RFC 3263): a host has one address and the port that is written.
+//! can be sent; where it goes is looked up off the loop.
 
 use super::machine::Refusal;
 use crate::call::trunks::{Trunks, Way};
 use crate::config::{BridgeTarget, Trunk};
-use crate::limits::BRIDGE_LOOKUP_MAX;
-use crate::sip::hop::Hop;
 use crate::sip::message::{Address, Uri, to_text};
 use crate::sip::transport::local_address_towards;
 use std::net::{IpAddr, SocketAddr};
@@ -22,8 +19,12 @@ pub(in crate::call) struct Destination {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum End {
-    Host(String, u16),
-    Trunk { name: String, number: String },
+    /// As the URI says.
+    Host,
+    Trunk {
+        name: String,
+        number: String,
+    },
     Extension(String),
 }
 
@@ -59,33 +60,24 @@ impl Destination {
         if place(&parsed) != place(&meant) {
             return Err(format!("{number:?} would lead elsewhere than {target}"));
         }
-        Ok(Self { uri, end: End::Host(parsed.host, parsed.port.unwrap_or(5060)) })
+        Ok(Self { uri, end: End::Host })
     }
 
-    /// Looks up where the call goes. `ipv4` is the address family that our socket speaks. Error: what the caller is told.
-    pub(in crate::call) async fn resolve(self, ipv4: bool, trunks: Arc<Trunks>) -> Result<Way, Refusal> {
+    /// Looks up where the call goes (RFC 3263). Error: what the caller is told.
+    pub(in crate::call) async fn resolve(self, trunks: Arc<Trunks>) -> Result<Way, Refusal> {
         let lost = |why: String| Refusal::new(502, "Bad Gateway", why);
-        let (host, port) = match self.end {
-            End::Host(host, port) => (host, port),
+        match self.end {
+            End::Host => {}
             End::Trunk { name, number } => return trunks.by_trunk(&name, &number).await.map_err(lost),
             End::Extension(number) => {
                 let ways = trunks.to_extension(&number).await.map_err(|error| lost(error.to_string()))?;
                 let nobody = || format!("no telephone is registered for {number}");
                 return ways.into_iter().next().ok_or_else(|| Refusal::new(480, "Temporarily Unavailable", nobody()));
             }
-        };
-        let address = look_up(&host, port, ipv4).await.map_err(lost)?;
-        Ok(Way { target: self.uri, hops: vec![Hop::udp(address)], account: None, routes: Vec::new() })
+        }
+        let hops = trunks.find(&self.uri).await.map_err(|error| lost(error.to_string()))?;
+        Ok(Way { target: self.uri, hops, account: None, routes: Vec::new() })
     }
-}
-
-async fn look_up(host: &str, port: u16, ipv4: bool) -> Result<SocketAddr, String> {
-    let found = tokio::time::timeout(BRIDGE_LOOKUP_MAX, tokio::net::lookup_host((host, port)))
-        .await
-        .map_err(|_| format!("{host} was not found within {} s", BRIDGE_LOOKUP_MAX.as_secs()))?
-        .map_err(|error| format!("{host} was not found: {error}"))?
-        .find(|address| address.is_ipv4() == ipv4);
-    found.ok_or_else(|| format!("{host} has no IPv{} address", if ipv4 { 4 } else { 6 }))
 }
 
 /// What a user part may hold that was chosen by somebody else: no octet that ends it, whichever grammar is read strictly.
@@ -145,11 +137,8 @@ mod tests {
     fn numbers_become_destinations() {
         let of = |target: &str, number: &str| Destination::of(&BridgeTarget::parse(target).unwrap(), number);
         let there = of("sip:{number}@sbc.example", "+4930123").unwrap();
-        assert_eq!(
-            (there.uri.as_str(), there.end),
-            ("sip:+4930123@sbc.example", End::Host("sbc.example".into(), 5060))
-        );
-        assert_eq!(of("sip:uas@[::1]:5090", "300").unwrap().end, End::Host("::1".into(), 5090));
+        assert_eq!((there.uri.as_str(), there.end), ("sip:+4930123@sbc.example", End::Host));
+        assert_eq!(of("sips:uas@[::1]:5090", "300").unwrap().uri, "sips:uas@[::1]:5090");
         assert_eq!(
             of("trunk:carrier", "+4930123").unwrap().end,
             End::Trunk { name: "carrier".into(), number: "+4930123".into() }
@@ -173,15 +162,9 @@ mod tests {
             assert_eq!(of("sip:desk@sbc.example;x=y", number).unwrap().uri, "sip:desk@sbc.example;x=y", "{number}");
         }
         for number in ["+49-30(1).2", "*72%23", "#31#", "ann_b~!$&',="] {
-            let end = of("sip:{number}@sbc.example:5070", number).unwrap().end;
-            assert_eq!(end, End::Host("sbc.example".into(), 5070), "{number}");
+            let uri = of("sip:{number}@sbc.example:5070", number).unwrap().uri;
+            assert!(uri.ends_with("@sbc.example:5070"), "{uri}");
         }
-    }
-
-    #[tokio::test]
-    async fn literal_addresses_are_found_in_their_family() {
-        assert_eq!(look_up("127.0.0.1", 5090, true).await.unwrap().to_string(), "127.0.0.1:5090");
-        assert!(look_up("127.0.0.1", 5090, false).await.unwrap_err().contains("IPv6"));
     }
 
     #[test]

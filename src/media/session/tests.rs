@@ -4,6 +4,7 @@ mod bridge;
 mod codecs;
 mod control;
 mod drift;
+mod ducking;
 mod echo;
 mod inbound;
 mod keys;

@@ -1,6 +1,6 @@
 //! What an agent must be told before it starts. Purpose: keep policy, randomness and addresses out of the protocol, so
 //! that a test can fix each. Deliberately absent: defaults that need a socket or the system's random source (that is
-//! `transport::udp`).
+//! `transport`).
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -28,6 +28,8 @@ pub struct AgentConfig {
     pub listeners: Vec<(Transport, SocketAddr)>,
     /// Address to write into Via and Contact (NAT, public address), with the port for UDP; loopback peers see `local` anyway.
     pub advertised: Option<SocketAddr>,
+    /// INVITEs too large for one datagram try TCP first (RFC 3261 §18.1.1).
+    pub large_by_tcp: bool,
     /// Used when `local` is a wildcard and nothing is advertised.
     pub route_lookup: Option<RouteLookup>,
     /// User part of our Contact.
@@ -61,6 +63,7 @@ impl AgentConfig {
         Self {
             local,
             listeners: Vec::new(),
+            large_by_tcp: false,
             advertised: None,
             route_lookup: None,
             contact_user: "callwright".to_owned(),

@@ -5,12 +5,13 @@
 //! finding the hops, and remembering which were dead (both are the transport's).
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::leg::{Leg, Phase, TransactionId};
 use super::reason::Reason;
 use super::table::{ClientMachine, ClientTransaction, Purpose, TimerId};
-use super::{Agent, LegId};
+use super::{Agent, LegId, Transmit};
 use crate::limits;
 use crate::sip::dialog::{DialogRequest, HOPS};
 use crate::sip::hop::Hop;
@@ -62,6 +63,14 @@ impl Placement {
     }
 }
 
+impl Placement {
+    /// Whether the INVITE will be larger than what UDP should carry; what the agent adds is about 600 octets.
+    pub(super) fn is_large(&self) -> bool {
+        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
+        600 + 2 * self.target.len() + self.from.len() + headers + self.sdp.len() > limits::SIP_UDP_REQUEST_MAX
+    }
+}
+
 impl ClientTransaction {
     /// A request to one hop. `via` is its Via value as it stands in `bytes`.
     pub(super) const fn new(
@@ -74,7 +83,8 @@ impl ClientTransaction {
         purpose: Purpose,
     ) -> Self {
         let alternatives = VecDeque::new();
-        let (give_way, contact, heard, left, cancelled) = (None, None, false, false, false);
+        let (give_way, contact) = (None, None);
+        let (heard, left, cancelled, sent_anew) = (false, false, false, false);
         let answered = Vec::new();
         Self {
             machine,
@@ -90,6 +100,7 @@ impl ClientTransaction {
             heard,
             left,
             cancelled,
+            sent_anew,
             answered,
         }
     }
@@ -145,30 +156,65 @@ impl ClientMachine {
 }
 
 impl Agent {
-    /// Nothing can be sent to this hop, or its connection (when it has one) is gone. Requests to it that have not been
-    /// answered at all go on to their next hop, or fail as if refused with 503 (§8.1.3.1); what has been answered
-    /// provisionally waits for the rest, which may come by another connection.
+    /// The connection that the hop names is gone, or nothing can be sent to the hop when it names none. Requests to it that
+    /// have not been answered at all are sent once more by a new connection, then go on to their next hop, or fail as if
+    /// refused with 503 (§8.1.3.1); what has been answered provisionally waits for the rest, which may come by another
+    /// connection.
     pub fn handle_transport_failed(&mut self, now: Tick, hop: &Hop) {
         let concerned = |client: &ClientTransaction| {
-            let same_end = client.hop.is_same_end(hop);
             let same = match (client.hop.flow, hop.flow) {
                 (Some(ours), Some(gone)) => ours == gone,
-                (None, _) | (_, None) => same_end,
+                (None, _) | (_, None) => client.hop.is_same_end(hop),
             };
             same && client.machine.is_unheard()
         };
         let mut failed: Vec<_> = self.clients.iter().filter(|(_, c)| concerned(c)).map(|(id, _)| *id).collect();
         failed.sort_unstable();
         for id in failed {
-            self.client_failed(now, id, Failure::Unreachable);
+            if hop.flow.is_none() || !self.send_anew(id) {
+                self.client_failed(now, id, Failure::Unreachable);
+            }
         }
         self.lines_lost(now, hop);
+    }
+
+    /// Sends a request once more, by a new connection: the old one may have been closed before the peer read it. `false` =
+    /// that has been done.
+    fn send_anew(&mut self, id: TransactionId) -> bool {
+        let Some(client) = self.clients.get_mut(&id).filter(|client| !client.sent_anew) else { return false };
+        client.sent_anew = true;
+        client.hop.flow = None;
+        let transmit = Transmit { hop: client.hop.clone(), bytes: client.bytes.clone() };
+        self.counters.retransmissions += 1;
+        self.transmit(transmit);
+        true
+    }
+
+    /// A hop that turned out dead since the last time, if any.
+    pub fn poll_dead_hop(&mut self) -> Option<Hop> {
+        self.dead_hops.pop_front()
+    }
+
+    fn found_dead(&mut self, hop: Hop) {
+        if self.dead_hops.len() < limits::SIP_HOPS_MAX * 8 {
+            self.dead_hops.push_back(hop);
+        }
+    }
+
+    /// Whether a source at this address may be heard; while we are registered anywhere, all may: calls for our lines are known
+    /// by what they say.
+    #[must_use]
+    pub fn hears(&self, address: IpAddr) -> bool {
+        self.is_known(address) || self.is_peer(address) || !self.lines.is_empty()
     }
 
     /// A request got no answer at all.
     pub(super) fn client_failed(&mut self, now: Tick, id: TransactionId, failure: Failure) {
         let went_on = self.fail_over(now, id);
         let Some(client) = self.forget_client(id) else { return };
+        if !client.left {
+            self.found_dead(client.hop.clone());
+        }
         if !went_on && !client.left {
             self.request_failed(now, client.purpose, failure);
         }
@@ -201,6 +247,7 @@ impl Agent {
         let (via, key) = self.new_via(&hop, method);
         let Some(client) = self.clients.get_mut(&id) else { return false };
         client.left = true;
+        let left = client.hop.clone();
         client.alternatives = VecDeque::new();
         client.machine.stop_repeating();
         let (purpose, request, machine) =
@@ -212,6 +259,7 @@ impl Agent {
             bytes = replaced(&bytes, b"Contact", old, new);
         }
         self.rearm(TimerId::Client(id));
+        self.found_dead(left);
         self.counters.failovers += 1;
         let leg = match &purpose {
             Purpose::Invite { leg, .. } => Some(*leg),

@@ -14,7 +14,7 @@ use super::table::{ClientMachine, ClientTransaction, Purpose, TimerId};
 use super::{Agent, AgentError, EndedBy, LegId, SipEvent, Transmit, is_loopback_or_private};
 use crate::limits;
 use crate::sip::dialog::{Dialog, DialogRequest, HOPS};
-use crate::sip::hop::Hop;
+use crate::sip::hop::{Hop, Transport};
 use crate::sip::message::{Address, CoreFields, Message, Method, Name, Uri};
 use crate::sip::sdp;
 use crate::sip::transaction::{ClientKey, GIVE_UP, InviteClient, NonInviteClient};
@@ -47,6 +47,14 @@ impl Agent {
         let from = Address::parse(placement.from.as_bytes()).map_err(|_| AgentError::BadTarget)?;
         let mut alternatives: VecDeque<Hop> = placement.hops.iter().take(limits::SIP_HOPS_MAX).cloned().collect();
         let hop = alternatives.pop_front().ok_or(AgentError::BadTarget)?;
+        // A datagram that must be cut in pieces is lost with any of them (§18.1.1); who has no TCP says so at once.
+        let hop = if hop.transport == Transport::Udp && self.config.large_by_tcp && placement.is_large() {
+            let by_tcp = Hop { transport: Transport::Tcp, ..hop.clone() };
+            alternatives.push_front(hop);
+            by_tcp
+        } else {
+            hop
+        };
         let sdp = placement.sdp.as_slice();
         Uri::parse(&from.uri).map_err(|_| AgentError::BadTarget)?;
         if from.display.iter().any(|b| *b < b' ') {
@@ -108,8 +116,9 @@ impl Agent {
             return;
         };
         let Some(client) = self.clients.get_mut(&id) else { return };
+        let same_end = hop.is_same_end(&client.hop);
         // Whatever belongs to this request goes by the connection that the answer came by.
-        if hop.flow.is_some() && hop.is_same_end(&client.hop) {
+        if hop.flow.is_some() && same_end {
             client.hop.flow = hop.flow;
         }
         let receipt = match &mut client.machine {
@@ -124,6 +133,9 @@ impl Agent {
         });
         if let Some(ack) = acknowledge {
             self.transmit(ack);
+        }
+        if same_end {
+            self.learn_place(hop, &core.via);
         }
         self.rearm(TimerId::Client(id));
         if !receipt.deliver || self.is_left_behind(now, id, code) || (code == 503 && self.fail_over(now, id)) {

@@ -45,7 +45,12 @@ impl ClientTransaction {
         let message = parse_datagram(&self.bytes).ok()?;
         let request = DialogRequest { sequence: self.request.sequence + 1, ..self.request.clone() };
         let mut writer = request.write(via);
-        for header in message.headers.iter().filter(|h| !WRITTEN.contains(&h.name) && !without.contains(&h.name)) {
+        // Answers to challenges hold for one request each; whoever sends this adds the next.
+        let is_answer = |name: &Name| {
+            [&b"Authorization"[..], b"Proxy-Authorization"].iter().any(|n| name.as_bytes().eq_ignore_ascii_case(n))
+        };
+        let kept = |name: &Name| !WRITTEN.contains(name) && !without.contains(name) && !is_answer(name);
+        for header in message.headers.iter().filter(|h| kept(&h.name)) {
             writer.header(header.name.as_bytes(), &header.value);
         }
         for (name, value) in with {
@@ -134,6 +139,12 @@ impl Agent {
         let headers = vec![("Accept", crate::sip::sdp::CONTENT_TYPE.to_owned())];
         let outgoing = Outgoing { method: Method::Options, headers, body: None, purpose: Purpose::Options(leg) };
         self.send_in_dialog(now, leg, None, outgoing).map(|_| ())
+    }
+
+    /// Whether the call of this leg has been answered, either way, and has not been hung up.
+    #[must_use]
+    pub fn is_answered(&self, leg: LegId) -> bool {
+        self.legs.get(&leg).is_some_and(|state| matches!(state.phase, Phase::Established) && state.hang_up.is_none())
     }
 
     /// The leg, if it is one that has been answered and is not being hung up.

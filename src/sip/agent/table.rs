@@ -17,10 +17,11 @@ use super::lines::{Line, LineId};
 use super::out_of_dialog::RequestId;
 use super::refer::TheirRefer;
 use super::response::ResponseSeed;
-use super::{AgentConfig, AgentStatus, LegId, SipEvent, Transmit};
+use super::{AgentConfig, AgentStatus, LegId, SipEvent, Transmit, is_loopback_or_private};
 use crate::limits;
 use crate::sip::dialog::{Dialog, DialogId, DialogRequest};
 use crate::sip::hop::{Hop, Transport};
+use crate::sip::message::Via;
 use crate::sip::peer::Directory;
 use crate::sip::transaction::{
     ClientKey, Expiry, InviteClient, InviteServer, NonInviteClient, NonInviteServer, ServerKey, State,
@@ -49,6 +50,9 @@ pub struct Agent {
     timers: BTreeSet<(Tick, TimerId)>,
     armed: HashMap<TimerId, Tick>,
     transmits: VecDeque<Transmit>,
+    pub(super) dead_hops: VecDeque<Hop>,
+    /// Our address as peers have told us that they see it, by theirs.
+    pub(super) seen_as: HashMap<IpAddr, SocketAddr>,
     events: VecDeque<SipEvent>,
     pub(super) counters: AgentStatus,
     pub(super) draining: bool,
@@ -109,6 +113,8 @@ pub(super) struct ClientTransaction {
     pub(super) left: bool,
     /// CANCEL has been sent because it was left.
     pub(super) cancelled: bool,
+    /// The request has been sent again because its connection was gone.
+    pub(super) sent_anew: bool,
     /// Challenges that were answered for it.
     pub(super) answered: Vec<Answered>,
     pub(super) purpose: Purpose,
@@ -228,6 +234,8 @@ impl Agent {
             timers: BTreeSet::new(),
             armed: HashMap::new(),
             transmits: VecDeque::new(),
+            dead_hops: VecDeque::new(),
+            seen_as: HashMap::new(),
             events: VecDeque::new(),
             counters: AgentStatus::default(),
             draining: false,
@@ -427,8 +435,11 @@ impl Agent {
             let ip = if local.ip().is_loopback() { local.ip() } else { loopback };
             return SocketAddr::new(ip, local.port());
         }
-        if let Some(advertised) = self.config.advertised {
+        if let Some(advertised) = self.config.advertised.filter(|a| a.is_ipv4() == peer.is_ipv4()) {
             return SocketAddr::new(advertised.ip(), self.config.advertised_port(hop.transport, advertised, local));
+        }
+        if let Some(seen) = self.seen_as.get(&peer).filter(|_| hop.transport == Transport::Udp) {
+            return *seen;
         }
         if local.ip().is_unspecified()
             && let Some(ip) = self.config.route_lookup.as_ref().and_then(|look_up| look_up(peer))
@@ -436,6 +447,31 @@ impl Agent {
             return SocketAddr::new(ip, local.port());
         }
         local
+    }
+
+    /// Learns from a response by UDP what our address is outside of a NAT (RFC 3581 §4): only from a peer in the public
+    /// network, and only when the operator has not said it.
+    pub(super) fn learn_place(&mut self, hop: &Hop, via: &Via) {
+        let peer = hop.address.ip().to_canonical();
+        if hop.transport != Transport::Udp || self.config.advertised.is_some() || is_loopback_or_private(peer) {
+            return;
+        }
+        let Some(seen) = via.received() else { return };
+        let local = self.config.local_for(hop.transport, peer);
+        let here = local.ip() == seen.ip() && local.port() == seen.port();
+        if here || seen.is_ipv4() != peer.is_ipv4() || is_loopback_or_private(seen.ip()) {
+            return;
+        }
+        if self.seen_as.len() >= limits::SIP_SEEN_AS_MAX && !self.seen_as.contains_key(&peer) {
+            self.seen_as.clear();
+        }
+        self.seen_as.insert(peer, seen);
+    }
+
+    /// Our address as this peer has told us that it sees us: what to write into SDP for it, when nothing is configured.
+    #[must_use]
+    pub fn seen_as(&self, peer: IpAddr) -> Option<IpAddr> {
+        self.seen_as.get(&peer.to_canonical()).map(SocketAddr::ip)
     }
 
     /// Our Contact value towards a peer, with the transport unless that is UDP, which everybody takes it to be.

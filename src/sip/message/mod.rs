@@ -14,7 +14,7 @@ mod write;
 pub use address::{Address, Param};
 pub use core_fields::{CSeq, CoreFields};
 pub use header::{Header, Name};
-pub use parse::{Broken, Malformed, Message, StartLine, is_keep_alive, parse_datagram};
+pub use parse::{BodyLength, Broken, Malformed, Message, StartLine, body_length, is_keep_alive, parse_datagram};
 pub use text::{Method, is_token, split_list, to_text, user_of};
 pub use uri::{Scheme, Uri};
 pub use via::{MAGIC_COOKIE, Via};

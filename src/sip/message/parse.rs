@@ -98,6 +98,40 @@ pub fn parse_datagram(datagram: &[u8]) -> Result<Message, Broken> {
     }
 }
 
+/// What the header section of a message on a stream says about its body.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BodyLength {
+    /// Content-Length.
+    Octets(usize),
+    /// Nothing is said about a body: there is none.
+    None,
+    /// A body of unknown length, several lengths that differ, or one that is no number.
+    Uncertain,
+}
+
+/// Finds the length of the body in a header section, from the start line to the empty line. It reads the lines as
+/// [`parse_datagram`] does, so that both agree on where a message ends.
+#[must_use]
+pub fn body_length(head: &[u8]) -> BodyLength {
+    let mut lines = Lines { rest: head };
+    let (mut length, mut has_type) = (BodyLength::None, false);
+    lines.next_line();
+    while let Some(line) = lines.next_line().filter(|line| !line.is_empty()) {
+        let mut unfolded = line.to_vec();
+        while lines.continues() {
+            unfolded.push(b' ');
+            unfolded.extend_from_slice(lines.next_line().unwrap_or_default().trim_ascii_start());
+        }
+        let Ok(header) = parse_header(&unfolded) else { continue };
+        has_type |= header.name == Name::ContentType;
+        if header.name == Name::ContentLength {
+            let read = parse_number(&header.value).map_or(BodyLength::Uncertain, BodyLength::Octets);
+            length = if length == BodyLength::None || length == read { read } else { BodyLength::Uncertain };
+        }
+    }
+    if length == BodyLength::None && has_type { BodyLength::Uncertain } else { length }
+}
+
 struct Lines<'a> {
     rest: &'a [u8],
 }

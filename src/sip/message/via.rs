@@ -67,6 +67,14 @@ impl Via {
         find_param(&self.params, "branch").unwrap_or_default()
     }
 
+    /// The address that the next hop saw the request come from (RFC 3581 §4), when it says both.
+    #[must_use]
+    pub fn received(&self) -> Option<SocketAddr> {
+        let text = |name| std::str::from_utf8(find_param(&self.params, name)?).ok();
+        let address: IpAddr = text("received")?.trim_matches(['[', ']']).parse().ok()?;
+        Some(SocketAddr::new(address, text("rport")?.parse().ok().filter(|port| *port != 0)?))
+    }
+
     /// Where the response to a request that came from `source` goes: always to the source's address; to its port when
     /// the client asked for that (`rport`), else to the port of sent-by. On a stream that is where a new connection goes
     /// once the request's own is gone (RFC 3261 §18.2.2). `maddr` is not obeyed: it would let anybody aim our answers at a

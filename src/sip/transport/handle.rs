@@ -3,12 +3,16 @@
 //! it does is whole before anything that follows from it can happen.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::dead_hops::DeadHops;
+use super::resolve::{ResolveError, SipResolver};
+use super::tls::{TlsError, TlsIdentity};
 use crate::sip::agent::{Agent, AgentError, AgentStatus, LegId, Placement};
-use crate::sip::hop::Hop;
+use crate::sip::hop::{Hop, Transport};
 use crate::time::Tick;
 
 /// Why a command failed.
@@ -26,7 +30,18 @@ pub enum SipError {
 #[derive(Clone, Debug)]
 pub struct SipHandle {
     commands: mpsc::Sender<Command>,
-    local: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+/// What is known of the transport without asking its task.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) local: SocketAddr,
+    pub(super) listeners: Vec<(Transport, SocketAddr)>,
+    pub(super) identity: Option<Arc<TlsIdentity>>,
+    pub(super) resolver: Arc<SipResolver>,
+    pub(super) dead: Arc<DeadHops>,
+    pub(super) clock: fn() -> Tick,
 }
 
 /// Something to do with the agent; must not block.
@@ -47,14 +62,45 @@ pub(super) enum Command {
 }
 
 impl SipHandle {
-    pub(super) const fn new(commands: mpsc::Sender<Command>, local: SocketAddr) -> Self {
-        Self { commands, local }
+    pub(super) fn new(commands: mpsc::Sender<Command>, shared: Shared) -> Self {
+        Self { commands, shared: Arc::new(shared) }
     }
 
-    /// The address that was bound.
+    /// The UDP address that was bound.
     #[must_use]
-    pub const fn local(&self) -> SocketAddr {
-        self.local
+    pub fn local(&self) -> SocketAddr {
+        self.shared.local
+    }
+
+    /// What else is listened on: a second UDP address, TCP, TLS.
+    #[must_use]
+    pub fn listeners(&self) -> &[(Transport, SocketAddr)] {
+        &self.shared.listeners
+    }
+
+    /// The addresses that we listen on by this transport.
+    pub fn addresses(&self, transport: Transport) -> impl Iterator<Item = SocketAddr> {
+        let first = (transport == Transport::Udp).then_some(self.shared.local);
+        let others = self.shared.listeners.iter().filter(move |(t, _)| *t == transport).map(|(_, address)| *address);
+        first.into_iter().chain(others)
+    }
+
+    /// The hops for a URI, best first (RFC 3263); those that have just been found dead come last.
+    ///
+    /// # Errors
+    /// [`ResolveError`].
+    pub async fn resolve(&self, target: &str) -> Result<Vec<Hop>, ResolveError> {
+        let mut hops = self.shared.resolver.resolve(target).await?;
+        self.shared.dead.order(&mut hops, (self.shared.clock)());
+        Ok(hops)
+    }
+
+    /// Reads our TLS certificate again; calls and connections that stand are not touched. `Ok(false)` = there is none.
+    ///
+    /// # Errors
+    /// [`TlsError`]; then the old one stays in use.
+    pub fn reload_certificates(&self) -> Result<bool, TlsError> {
+        self.shared.identity.as_ref().map_or(Ok(false), |identity| identity.reload_certificates().map(|()| true))
     }
 
     /// Does something with the agent, on its task, between two messages: it must not block. Whatever the agent wants to

@@ -1,10 +1,28 @@
-//! The only SIP sockets. Purpose: move datagrams between the network and an [`Agent`](crate::sip::agent::Agent), and
-//! find out what only the machine knows: our address towards a peer, the attached subnets, random octets.
+//! The only SIP sockets. Purpose: move messages between the network and an [`Agent`](crate::sip::agent::Agent) over UDP, TCP
+//! and TLS, and find out what only the machine knows: our address towards a peer, the attached subnets, random octets, what
+//! DNS says of a name.
 
+mod connection;
+mod dead_hops;
+mod driver;
+mod endpoint;
+mod flow_table;
 mod handle;
+mod listen;
+mod resolve;
 mod subnets;
-pub mod udp;
+pub mod tls;
 
+pub use dead_hops::DeadHops;
+pub use endpoint::{SipTransport, local_address_towards, system_random};
 pub use handle::{SipError, SipHandle};
+pub use listen::{ListenConfig, ListenError, remedy};
+pub use resolve::{Families, ResolveError, SipResolver};
 pub use subnets::AttachedSubnets;
-pub use udp::{UdpConfig, UdpError, UdpTransport, local_address_towards, system_random};
+
+/// The name before there were streams.
+pub type UdpTransport = SipTransport;
+/// The name before there were streams.
+pub type UdpConfig = ListenConfig;
+/// The name before there were streams.
+pub type UdpError = ListenError;
