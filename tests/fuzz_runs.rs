@@ -85,8 +85,9 @@ fn challenges() -> Vec<Vec<u8>> {
 fn dialogs() -> Vec<Vec<u8>> {
     const MEDIA: &str =
         "v=0\r\no=- 1 1 IN IP4 10.0.0.9\r\ns=-\r\nc=IN IP4 10.0.0.9\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
-    // Wait in units of 100 ms, method and its number, further header fields, body.
-    let scripts: [&[(u8, &str, u32, &str, &str)]; 5] = [
+    /// Wait in units of 100 ms, method and its number, further header fields, body.
+    type Step = (u8, &'static str, u32, &'static str, &'static str);
+    let scripts: [&[Step]; 5] = [
         &[
             (1, "INVITE", 1, "Supported: timer\r\nSession-Expires: 120;refresher=uas\r\n", MEDIA),
             (2, "ACK", 1, "", ""),
