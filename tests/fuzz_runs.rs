@@ -26,6 +26,7 @@ const TARGETS: &[Target] = &[
     Target { name: "sip_message", body: fuzz::message, seeds: messages },
     Target { name: "sdp", body: fuzz::sdp, seeds: descriptions },
     Target { name: "sip_digest", body: fuzz::digest, seeds: challenges },
+    Target { name: "sip_framing", body: fuzz::framing, seeds: streams },
     Target { name: "sip_agent", body: fuzz::agent, seeds: dialogs },
 ];
 
@@ -52,6 +53,13 @@ impl Random {
 fn messages() -> Vec<Vec<u8>> {
     let at = text::Place { me: "10.0.0.9:5080".to_owned(), transport: "UDP", audio: 4000 };
     text::samples().iter().map(|sample| sample.octets(&at, 1)).collect()
+}
+
+/// Messages behind each other, behind the octet that says in what pieces they come.
+fn streams() -> Vec<Vec<u8>> {
+    let all = messages();
+    let pairs = all.windows(2).enumerate();
+    pairs.map(|(n, pair)| [&[n as u8 + 1], &pair[0][..], b"\r\n\r\n", &pair[1][..]].concat()).collect()
 }
 
 fn descriptions() -> Vec<Vec<u8>> {
@@ -267,6 +275,11 @@ fn sdp() {
 #[test]
 fn sip_digest() {
     run("sip_digest");
+}
+
+#[test]
+fn sip_framing() {
+    run("sip_framing");
 }
 
 #[test]

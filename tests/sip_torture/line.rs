@@ -27,7 +27,7 @@ pub(crate) enum Way {
 }
 
 /// What the daemon speaks.
-pub(crate) const WAYS: &[Way] = &[Way::Udp];
+pub(crate) const WAYS: &[Way] = &[Way::Udp, Way::Tcp, Way::TcpByteByByte, Way::Tls, Way::TlsByteByByte];
 
 /// A daemon whose every number is the echo, with its addresses.
 pub(crate) struct Victim {

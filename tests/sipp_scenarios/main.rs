@@ -8,7 +8,7 @@ mod parts;
 mod rig;
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -147,8 +147,11 @@ const MESSAGES: &str = "messages.log";
 /// Ports that SIPp binds for media, whether it has any or not; below all others.
 fn media_port() -> u16 {
     static USED: AtomicU16 = AtomicU16::new(0);
-    let n = (std::process::id() as u16).wrapping_mul(31).wrapping_add(USED.fetch_add(1, Ordering::Relaxed));
-    6000 + n % 390 * 10
+    let seed = (std::process::id() as u16).wrapping_mul(31);
+    let is_free = |port: &u16| [*port, port + 2].iter().all(|port| UdpSocket::bind(("127.0.0.1", *port)).is_ok());
+    let mut ports =
+        std::iter::repeat_with(|| 6000 + seed.wrapping_add(USED.fetch_add(1, Ordering::Relaxed)) % 390 * 10);
+    ports.find(is_free).expect("it goes round for ever")
 }
 
 /// A SIPp under way.
