@@ -135,11 +135,11 @@ fn text(text: String) -> Result<String, Problem> {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Placing {
-    /// sip:USER@HOST[:PORT], extension:NUMBER, or with trunk a number
+    /// `sip:USER@HOST[:PORT]`, `extension:NUMBER`, or with `trunk` a number
     to: String,
     /// The trunk by which a number is called
     trunk: Option<String>,
-    /// Whom the other side sees calling: a SIP URI or "Name" <URI>
+    /// Whom the other side sees calling: a SIP URI or `"Name" <URI>`
     from: Option<String>,
     /// What is on our end: agent:NAME, echo, tone, tone:NAME, or manual (steered by orders); manual unless said
     app: Option<String>,
@@ -426,7 +426,7 @@ pub(super) async fn resume(
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Transferring {
-    /// sip:USER@HOST[:PORT]
+    /// `sip:USER@HOST[:PORT]`
     to: String,
     /// refer: the caller's phone is asked to call; room: we call, and both meet in a room; either, unless said: the phone is
     /// asked first, except where there is something to announce
