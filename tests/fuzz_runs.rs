@@ -89,13 +89,14 @@ fn challenges() -> Vec<Vec<u8>> {
     .collect()
 }
 
+/// Wait in units of 100 ms, method and its number, further header fields, body.
+type Line = (u8, &'static str, u32, &'static str, &'static str);
+
 /// Sequences for the dialog machine, in the form that `fuzz::agent` reads.
 fn dialogs() -> Vec<Vec<u8>> {
     const MEDIA: &str =
         "v=0\r\no=- 1 1 IN IP4 10.0.0.9\r\ns=-\r\nc=IN IP4 10.0.0.9\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
-    /// Wait in units of 100 ms, method and its number, further header fields, body.
-    type Step = (u8, &'static str, u32, &'static str, &'static str);
-    let scripts: [&[Step]; 5] = [
+    let scripts: [&[Line]; 5] = [
         &[
             (1, "INVITE", 1, "Supported: timer\r\nSession-Expires: 120;refresher=uas\r\n", MEDIA),
             (2, "ACK", 1, "", ""),
@@ -124,7 +125,7 @@ fn dialogs() -> Vec<Vec<u8>> {
             (255, "SUBSCRIBE", 3, "Event: x\r\n", ""),
         ],
     ];
-    let write = |n: usize, (wait, method, sequence, more, body): &(u8, &str, u32, &str, &str)| {
+    let write = |n: usize, (wait, method, sequence, more, body): &Line| {
         let tag = if n == 0 { "" } else { ";tag=\u{1}" };
         let branch = if *method == "CANCEL" { 0 } else { n };
         let text = format!(
