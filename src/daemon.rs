@@ -486,7 +486,17 @@ async fn signalling(planes: Arc<Planes>, mut events: mpsc::Receiver<SipEvent>) {
         };
         let admitted = match planes.media.least_busy() {
             busy if busy > MEDIA_BUSY_MAX => Err(NotAdmitted::Busy),
-            _ => planes.registry.admit(leg, live),
+            _ => {
+                if let Some(stale) = planes.registry.make_room(live.started) {
+                    warn!("all calls are in use; one that was never acknowledged is ended");
+                    let sip = planes.sip.clone();
+                    tokio::spawn(async move {
+                        // It may be over.
+                        let _ = sip.hang_up(stale, Some("no ACK came")).await;
+                    });
+                }
+                planes.registry.admit(leg, live)
+            }
         };
         match admitted {
             Ok(mailbox) => {

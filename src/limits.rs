@@ -213,6 +213,8 @@ pub const PLAYER_ORDERS_MAX: usize = 1024;
 pub const AUDIO_FILE_MAX: Duration = Duration::from_secs(30 * 60);
 /// A tone is played no longer than this; then the call ends.
 pub const TONE_MAX: Duration = Duration::from_secs(3600);
+/// How long an answer may stay without its ACK where all calls are in use: eight times the first repeat's interval.
+pub const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(4);
 /// Events waiting for one call actor.
 pub const CALL_EVENTS_MAX: usize = 256;
 /// Places among them that only events take without which a call would never end or never be answered.

@@ -91,6 +91,23 @@ fn a_full_house_says_so_and_when_to_come_back() {
 }
 
 #[test]
+fn callers_who_never_acknowledge_keep_nobody_out_for_long() {
+    let daemon = Daemon::start_limited(1, "");
+    let (silent, caller) = (Phone::new(&daemon), Phone::new(&daemon));
+    silent.send(silent.message("INVITE", "echo", "silent", 1, "", &silent.sdp()).as_bytes());
+    assert_eq!(silent.answer(200).map(|answer| answer.0), Some(200));
+    assert_eq!(caller.call("echo", "too-early").0, 503, "the ACK may be on its way");
+    let mut attempt = 0;
+    // An unacknowledged answer is repeated for 32 s (RFC 3261 §13.3.1.4).
+    let admitted = eventually(Duration::from_secs(12), || {
+        attempt += 1;
+        std::thread::sleep(Duration::from_millis(250));
+        caller.call("echo", &format!("later-{attempt}")).0 == 200
+    });
+    assert!(admitted, "{}", daemon.log());
+}
+
+#[test]
 fn rtp_garbage_ends_no_call_and_is_counted() {
     let daemon = Daemon::start();
     let phone = Phone::new(&daemon);

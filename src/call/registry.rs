@@ -6,9 +6,9 @@
 
 use super::steer::{Heard, Order, OrderError, Ordered, Outcome};
 use crate::id::CallId;
-use crate::limits::{CALL_EVENTS_MAX, CALL_EVENTS_RESERVE};
+use crate::limits::{CALL_EVENTS_MAX, CALL_EVENTS_RESERVE, UNACKNOWLEDGED_MAX};
 use crate::media::MediaEvent;
-use crate::sip::agent::{LegId, SipEvent};
+use crate::sip::agent::{EndedBy, LegId, SipEvent};
 use crate::store::Direction;
 use crate::telemetry::metric;
 use crate::time::Wallclock;
@@ -153,6 +153,10 @@ struct Entry {
     media: Option<CallId>,
     /// `None` once the actor was given up.
     mailbox: Option<mpsc::Sender<CallEvent>>,
+    /// The caller has acknowledged our answer.
+    confirmed: bool,
+    /// It was ended to make room, and its seat is no longer counted.
+    leaving: bool,
 }
 
 #[derive(Debug, Default)]
@@ -161,6 +165,8 @@ struct Table {
     legs: HashMap<LegId, CallId>,
     /// Second media session → call.
     media: HashMap<CallId, CallId>,
+    /// Calls that were ended to make room and are still there.
+    leaving: usize,
     draining: bool,
 }
 
@@ -205,16 +211,38 @@ impl Registry {
         if table.draining && !emergency {
             return Err(NotAdmitted::Draining);
         }
-        if table.calls.len() >= self.calls_max && !emergency {
+        if table.calls.len() - table.leaving >= self.calls_max && !emergency {
             return Err(NotAdmitted::Full(self.calls_max));
         }
         let (mailbox, events) = mpsc::channel(CALL_EVENTS_MAX);
         table.legs.extend(leg.map(|leg| (leg, live.call)));
         metric::calls_active(table.calls.len() + 1);
-        table
-            .calls
-            .insert(live.call, Entry { live, legs: leg.into_iter().collect(), media: None, mailbox: Some(mailbox) });
+        let legs = leg.into_iter().collect();
+        let entry = Entry { live, legs, media: None, mailbox: Some(mailbox), confirmed: false, leaving: false };
+        table.calls.insert(entry.live.call, entry);
         Ok(events)
+    }
+
+    /// Where no seat is free for a caller of this moment: ends the oldest call whose answer nobody has acknowledged for
+    /// [`UNACKNOWLEDGED_MAX`], and gives its leg to hang up. An INVITE costs its sender nothing, so such calls may not keep
+    /// others out for the 32 s that a late ACK may take (RFC 3261 §13.3.1.4).
+    pub fn make_room(&self, now: Wallclock) -> Option<LegId> {
+        let table = &mut *self.lock();
+        if table.draining || table.calls.len() - table.leaving < self.calls_max {
+            return None;
+        }
+        let stale = |entry: &&mut Entry| {
+            let waited = Duration::from_millis(now.0.saturating_sub(entry.live.started.0));
+            let answered = entry.live.direction == Direction::Inbound && entry.live.state == CallState::Answered;
+            answered && !entry.confirmed && !entry.leaving && waited >= UNACKNOWLEDGED_MAX
+        };
+        let entry = table.calls.values_mut().filter(stale).min_by_key(|entry| entry.live.started)?;
+        let leg = *entry.legs.first()?;
+        entry.leaving = true;
+        table.leaving += 1;
+        let reason = Some("nobody acknowledged the answer, and others wanted the room".to_owned());
+        deliver(entry, CallEvent::Sip(SipEvent::Ended { leg, by: EndedBy::Timeout, reason, cause: None }));
+        Some(leg)
     }
 
     /// A leg that the call has placed: its events reach the call, too. `false` when the call is gone.
@@ -306,6 +334,7 @@ impl Registry {
             if let Some(media) = entry.media {
                 table.media.remove(&media);
             }
+            table.leaving -= usize::from(entry.leaving);
             metric::calls_active(table.calls.len());
         }
         if table.calls.is_empty() {
@@ -327,6 +356,7 @@ impl Registry {
         let Some(entry) = table.legs.get(&event.leg()).and_then(|call| table.calls.get_mut(call)) else {
             return Some(event);
         };
+        entry.confirmed |= matches!(event, SipEvent::Confirmed { .. });
         deliver(entry, CallEvent::Sip(event));
         None
     }
@@ -447,6 +477,30 @@ mod tests {
         registry.release(CallId(1));
         assert!(registry.admit(LegId(3), live(3)).is_ok());
         assert_eq!(registry.live().len(), 2);
+    }
+
+    #[test]
+    fn calls_that_nobody_acknowledged_make_room_for_others_in_time() {
+        let registry = Registry::new(3);
+        let mut mailboxes: Vec<_> = (1..=3).map(|n| registry.admit(LegId(n), live(n)).unwrap()).collect();
+        let later = Wallclock(u64::try_from(UNACKNOWLEDGED_MAX.as_millis()).unwrap() + 2);
+        assert_eq!(registry.make_room(later), None, "they ring");
+        for n in 1..=3 {
+            registry.answered(CallId(n), "echo", None);
+        }
+        assert!(registry.signal(SipEvent::Confirmed { leg: LegId(1), answer: None }).is_none());
+        assert_eq!(registry.make_room(Wallclock(4)), None, "the ACK may be on its way");
+        assert_eq!(registry.make_room(later), Some(LegId(2)), "the first is talked, the third is younger");
+        let ended = mailboxes[1].try_recv().unwrap();
+        assert!(matches!(ended, CallEvent::Sip(SipEvent::Ended { by: EndedBy::Timeout, .. })));
+        let _four = registry.admit(LegId(4), live(4)).unwrap();
+        assert_eq!(registry.admit(LegId(5), live(5)).unwrap_err(), NotAdmitted::Full(3));
+        registry.release(CallId(2));
+        assert_eq!(
+            registry.admit(LegId(5), live(5)).unwrap_err(),
+            NotAdmitted::Full(3),
+            "its seat was given away once"
+        );
     }
 
     #[test]
