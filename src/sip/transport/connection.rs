@@ -211,7 +211,10 @@ impl Connection {
         }
         if times.next_ping.is_some_and(|due| now >= due) {
             write(writer, PING, self.patience.write).await?;
-            times.ping_sent = Some(now);
+            // Patience counts from the first ping that nothing was heard after, however often pings are sent.
+            if times.ping_sent.is_none_or(|sent| times.heard > sent) {
+                times.ping_sent = Some(now);
+            }
             times.next_ping = Some(now + self.patience.ping);
         }
         Ok(())
