@@ -11,6 +11,7 @@ mod calls;
 mod conversations;
 mod events;
 mod health;
+mod intents;
 mod ladder;
 mod messages;
 mod metrics;
