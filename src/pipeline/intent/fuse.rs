@@ -12,9 +12,11 @@ use super::caution::{caution, commands_not};
 use super::classifier::{Odds, odds};
 use super::entity::{Entities, entities};
 use super::label::Label;
+use super::report::report;
 use super::request::request;
 use super::vectorise::{classes, normalise};
-use super::{Answer, FIRES, Transcript, sound};
+use super::way_out::way_out;
+use super::{Act, Answer, FIRES, Transcript, sound};
 use crate::limits::INTENT_SENTENCES_MAX;
 
 /// Sentences that are read together (ledger N10).
@@ -349,6 +351,18 @@ fn answers(p: &mut Odds, heard: &Transcript, words: &[String], asked: Asked) {
     }
     if answer.says_no() && asked == Asked::Approval && heard.len() <= 4 {
         p[Label::Reject.index()] *= 4.0;
+    }
+    // What the grammar of the dialogue reads counts beside the words.
+    match way_out(heard) {
+        Some(Act::Repeat) => p[Label::Repeat.index()] *= 4.0,
+        Some(Act::Operator) => p[Label::Transfer.index()] *= 4.0,
+        Some(Act::Goodbye) => p[Label::Hangup.index()] *= 4.0,
+        _ => {}
+    }
+    if report(heard).is_some() {
+        for label in [Label::Status, Label::Metrics, Label::Progress, Label::Problems, Label::History] {
+            p[label.index()] *= 3.0;
+        }
     }
     if commands_not(words) {
         for label in

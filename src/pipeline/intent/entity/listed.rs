@@ -69,7 +69,7 @@ const NO_FEATURE: &[&str] = &[
     "somebody", "someone", "people", "users", "time", "money", "budget", "thing", "things", "stuff", "look", "one", "ones", "team", "company", "business", "help", "day", "week", "weeks",
     "month", "months", "dollars", "euros", "pounds", "integration", "integrations", "everything", "nothing", "anything", "something", "that's", "today", "tomorrow", "him", "her", "them", "lot",
     "question", "idea", "problem", "word", "moment", "look", "minute", "it's", "call", "care", "out", "up", "going", "got", "get", "been", "had", "done", "human", "operator", "manager",
-    "friends", "family", "background", "colours", "colors", "corners", "deadline", "timeline", "bigger", "smaller", "year", "years", "days", "seats", "backend", "frontend", "database",
+    "friends", "family", "background", "colours", "colors", "corners", "deadline", "timeline", "bigger", "smaller", "year", "years", "days", "seats", "backend", "frontend", "database", "integrate", "integrated", "connect", "sync",
 ];
 
 /// The key of a feature, the same for all words of a meaning; unknown ones are their own.
