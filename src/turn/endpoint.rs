@@ -51,7 +51,7 @@ const SOUNDED_OVER: f32 = 0.9;
 const DIGIT_MIN: Duration = Duration::from_millis(200);
 /// A digit takes people 0.3 to 0.4 s. A number of digits that took no longer than this on average may as well have one that
 /// the recogniser made up; every second longer makes it so much likelier, in log odds, that it has none; at most.
-const DIGIT_DOUBTFUL: Duration = Duration::from_millis(200);
+const DIGIT_DOUBTFUL: Duration = Duration::from_millis(180);
 const DIGITS_COMPLETE_RATE: f32 = 65.0;
 const DIGITS_COMPLETE_MOST: f32 = 5.0;
 /// Log odds, at least, of words that make a whole request, if a sentence can end there at all.
