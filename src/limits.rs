@@ -284,6 +284,8 @@ pub const ENDPOINT_MAX: Duration = Duration::from_secs(3);
 pub const TURN_MAX: Duration = Duration::from_secs(30);
 /// Turn events waiting for the call actor.
 pub const TURN_EVENTS_MAX: usize = 16;
+/// Runs of tools that a call remembers.
+pub const TOOL_RUNS_MAX: usize = 32;
 /// Characters of one heard turn that are looked at.
 pub const HEARD_TEXT_MAX: usize = 2000;
 /// Turns kept of one conversation.
