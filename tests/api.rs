@@ -336,7 +336,8 @@ async fn with_a_token_nothing_but_health_and_the_page_is_open() {
                 route.method
             )
         };
-        let open = ["/", "/page.css", "/page.js", "/health/live", "/health/ready"].contains(&route.path);
+        let pages = ["/", "/page.css", "/page.js", "/call", "/call.css", "/call.js", "/client.js", "/client.d.ts"];
+        let open = pages.contains(&route.path) || ["/health/live", "/health/ready"].contains(&route.path);
         let answer = send(b.address, request("")).await;
         assert_eq!(answer.status == 401, !open, "{path}: {}", answer.status);
         assert_eq!(answer.head.contains("www-authenticate: bearer"), !open, "{path}: {}", answer.head);
