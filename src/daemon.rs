@@ -26,14 +26,14 @@ use crate::call::room::Rooms;
 use crate::call::steer::{Order, OrderError, Outcome};
 use crate::call::transfer::{self, Transfer};
 use crate::call::trunks::{self, Book, Trunks};
-use crate::config::{Config, Current, Reloaded};
+use crate::config::{self, Config, Current, Reloaded};
 use crate::conversation;
 use crate::id::CallId;
 use crate::limits::MEDIA_BUSY_MAX;
 use crate::media::recorder::Recorder;
 use crate::media::{MediaCommand, MediaConfig, MediaEvent, MediaEvents, MediaPlane, PortPool};
 use crate::os::{clock, descriptors, notify, random};
-use crate::pipeline::deploy::AppsConfig;
+use crate::pipeline::deploy::{AppsConfig, Keeper};
 use crate::pipeline::{Pipeline, PipelineConfig};
 use crate::sip::agent::{AgentConfig, SipEvent};
 use crate::sip::ladder::Ladder;
@@ -122,7 +122,15 @@ impl Daemon {
         let rendered = metric::install().map_err(|e| DaemonError::from("metrics", e))?;
         let program = std::env::current_exe().map_err(|e| DaemonError::from("the path of this program", e))?;
         let mut build = PipelineConfig::new(config.data.dir.clone(), program);
-        build.apps = AppsConfig { address: config.apps.address, ports: config.apps.ports.iter(), host: None };
+        build.apps = AppsConfig {
+            address: config.apps.address,
+            ports: config.apps.ports.iter(),
+            host: None,
+            keeper: match config.apps.supervisor {
+                config::Supervisor::Daemon => Keeper::Daemon,
+                config::Supervisor::Unit => Keeper::Unit,
+            },
+        };
         let pipeline = Pipeline::start(build, store.clone()).await.map_err(|e| DaemonError::from("the pipeline", e))?;
 
         let mut media = MediaPlane::start(

@@ -418,4 +418,10 @@ pub const OFFER_MAX: Duration = Duration::from_secs(600);
 /// A host that was silent or refused is not asked again unasked for this long.
 pub const OFFER_AGAIN_AFTER: Duration = Duration::from_secs(6 * 3600);
 
+/// All files of one app's data together, octets; an app beyond it is stopped.
+pub const APP_DATA_MAX: u64 = 4 << 30;
+/// Apps that one supervisor keeps, versions that are being switched included.
+pub const SUPERVISED_APPS_MAX: usize = 256;
+/// Connections to a supervisor at once.
+pub const SUPERVISOR_CLIENTS_MAX: usize = 16;
 const _: () = assert!(APP_CONNECTIONS_MAX as u64 + 32 < APP_FILES_MAX);
