@@ -137,7 +137,16 @@ async fn health_metrics_page_and_description_are_served() {
     assert!(metrics.body.contains("api_requests_total{route=\"/health\",class=\"2xx\"}"), "{}", metrics.body);
     assert!(metrics.body.contains("# HELP api_requests_total"), "{}", metrics.body);
     assert!(metrics.head.contains("text/plain; version=0.0.4"));
-    for (path, kind) in [("/", "text/html"), ("/page.css", "text/css"), ("/page.js", "text/javascript")] {
+    for (path, kind) in [
+        ("/", "text/html"),
+        ("/page.css", "text/css"),
+        ("/page.js", "text/javascript"),
+        ("/call", "text/html"),
+        ("/call.css", "text/css"),
+        ("/call.js", "text/javascript"),
+        ("/client.js", "text/javascript"),
+        ("/client.d.ts", "application/typescript"),
+    ] {
         let file = get(b.address, path).await;
         assert!(
             file.status == 200 && file.head.contains(kind) && file.head.contains("content-security-policy"),

@@ -342,9 +342,8 @@ globalThis.callwright = (() => {
     }
 
     leave() {
-      // A page that is being closed may still say so.
-      const signal = undefined;
-      this.request(this.place, { method: "DELETE", keepalive: true, signal }).catch(() => {});
+      // A call that is over, or a page that is being closed, may still say so.
+      this.request(this.place, { method: "DELETE", keepalive: true, signal: null }).catch(() => {});
     }
 
     end(reason) {
