@@ -2,10 +2,10 @@
 //! The machine's end is a double by the contract of WHIP: the test answers what the page asks, and a second tab is the other end of
 //! the sound.
 
-mod browser;
+mod chromium;
 mod rig;
 
-use browser::{Browser, LONG, Paused, Tab};
+use chromium::{Browser, LONG, Paused, Tab};
 use rig::Daemon;
 use serde_json::{Value, json};
 use std::time::Instant;

@@ -10,6 +10,7 @@ globalThis.callwright = (() => {
   // A network that changes is given so long before the call is given up.
   const LOST_AFTER_MS = 30_000;
   const AGAIN_AFTER_MS = 1500;
+  const LEAVE_MAX_MS = 1000;
 
   // Why a call ended or never was, in words for whoever sits before it.
   const WORDS = {
@@ -343,7 +344,7 @@ globalThis.callwright = (() => {
 
     leave() {
       // A call that is over, or a page that is being closed, may still say so.
-      this.request(this.place, { method: "DELETE", keepalive: true, signal: null }).catch(() => {});
+      return this.request(this.place, { method: "DELETE", keepalive: true, signal: null }).catch(() => {});
     }
 
     end(reason) {
@@ -358,12 +359,11 @@ globalThis.callwright = (() => {
       this.stream?.getTracks().forEach((track) => track.stop());
       Object.values(this.ears).forEach((ear) => ear.close());
       this.context?.close();
-      if (this.peer) {
-        this.peer.onconnectionstatechange = null;
-        this.peer.close();
-      }
+      if (this.peer) this.peer.onconnectionstatechange = null;
       if (this.audio) this.audio.srcObject = null;
-      if (this.place && reason.code !== "remote") this.leave();
+      // Told by the call's own address first: a connection that is just gone says nothing of who hung up.
+      const told = this.place && reason.code !== "remote" ? this.leave() : null;
+      Promise.race([told, pause(LEAVE_MAX_MS)]).then(() => this.peer?.close());
       this.tellOver(this.reason);
     }
 
