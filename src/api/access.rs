@@ -24,8 +24,19 @@ const GUESSES: u32 = 10;
 /// It may send one more after this.
 const GUESS_EVERY: Duration = Duration::from_secs(6);
 
-/// What load balancers and service managers look at, and the page that asks for the token.
-const OPEN: [&str; 5] = ["/", "/page.css", "/page.js", "/health/live", "/health/ready"];
+/// What load balancers and service managers look at, and the pages that ask for the token.
+const OPEN: [&str; 10] = [
+    "/",
+    "/call",
+    "/call.css",
+    "/call.js",
+    "/client.d.ts",
+    "/client.js",
+    "/health/live",
+    "/health/ready",
+    "/page.css",
+    "/page.js",
+];
 
 /// Who may use the API.
 #[derive(Debug, Default)]
