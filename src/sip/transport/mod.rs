@@ -4,6 +4,7 @@
 
 mod connection;
 mod dead_hops;
+mod door;
 mod driver;
 mod endpoint;
 mod flow_table;
@@ -14,6 +15,7 @@ mod subnets;
 pub mod tls;
 
 pub use dead_hops::DeadHops;
+pub use door::DoorVerb;
 pub use endpoint::{SipTransport, local_address_towards, system_random};
 pub use handle::{SipError, SipHandle};
 pub use listen::{ListenConfig, ListenError, remedy};
