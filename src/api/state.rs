@@ -16,6 +16,7 @@ use crate::pipeline::Pipeline;
 use crate::sip::ladder::Ladder;
 use crate::speech::{SpeechError, SpeechStream};
 use crate::store::{Direction, Store};
+use crate::tls::TlsIdentity;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use std::fmt;
@@ -124,6 +125,8 @@ pub struct AppState {
     pub browsers: Option<Browsers>,
     /// Who may ask.
     pub access: Arc<Access>,
+    /// What HTTPS shows; set by the server that serves it.
+    pub(super) certificate: Option<Arc<TlsIdentity>>,
     /// Room for event streams.
     pub(super) streams: Arc<Semaphore>,
     /// Room for streams of speech.
@@ -158,6 +161,7 @@ impl AppState {
             reload: None,
             browsers: None,
             access: Arc::default(),
+            certificate: None,
             streams,
             listeners,
         }

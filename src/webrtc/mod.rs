@@ -21,6 +21,7 @@
 mod association;
 mod driver;
 mod fragment;
+pub mod fuzz;
 mod identity;
 mod link;
 mod links;
