@@ -21,7 +21,6 @@
 mod association;
 mod driver;
 mod fragment;
-pub mod fuzz;
 mod identity;
 mod link;
 mod links;
