@@ -118,6 +118,7 @@ pub mod call;
 
 pub mod media;
 pub mod rtp;
+pub mod webrtc;
 
 pub mod speech;
 pub mod turn;

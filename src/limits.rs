@@ -62,6 +62,25 @@ pub const RECORDINGS_MAX: usize = 1024;
 /// Calls recorded as Opus at once: one thread encodes them all.
 pub const RECORDINGS_OPUS_MAX: usize = 300;
 
+/// Datagrams of STUN and DTLS that wait for the control side of one call: a few flights of a handshake.
+pub const ASIDE_DATAGRAMS_MAX: usize = 16;
+/// Of one call's handshakes and checks, what may wait to be sent.
+pub const LINK_TRANSMITS_MAX: usize = 64;
+/// Addresses of one browser whose checks were answered and are remembered.
+pub const LINK_SOURCES_MAX: usize = 16;
+/// Handshakes that run at once on one call without ICE, where anybody may send a ClientHello.
+pub const LINK_ASSOCIATIONS_MAX: usize = 4;
+/// Orders that wait for one call's link.
+pub const LINK_ORDERS_MAX: usize = 8;
+/// Time for checks and handshake before the call is given up.
+pub const LINK_SETUP_MAX: Duration = Duration::from_secs(30);
+/// Without an authentic check for this long the peer no longer consents to be sent to (RFC 7675 section 5.1).
+pub const CONSENT_MAX: Duration = Duration::from_secs(30);
+/// A browser waits this long for the answer to its offer: longer than a bridge rings.
+pub const BROWSER_ANSWER_MAX: Duration = Duration::from_secs(200);
+/// What waits for the door by which a call came that is not SIP's.
+pub const DOOR_VERBS_MAX: usize = 16;
+
 /// Largest SIP message, octets.
 pub const SIP_MESSAGE_MAX: usize = 65_535;
 /// Header fields in one SIP message.
@@ -168,7 +187,7 @@ pub const SIP_TRANSACTIONS_MAX: usize = 16_384;
 /// m-lines in one SDP.
 pub const SDP_MEDIA_MAX: usize = 16;
 /// Attributes in one m-line, and in the session part.
-pub const SDP_ATTRIBUTES_MAX: usize = 128;
+pub const SDP_ATTRIBUTES_MAX: usize = 512;
 /// Formats in one m-line.
 pub const SDP_FORMATS_MAX: usize = 64;
 

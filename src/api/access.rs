@@ -4,6 +4,7 @@
 //! Deliberately absent: users and roles.
 
 use super::problem::Problem;
+use super::webrtc::{self, Resource};
 use crate::limits::HTTP_GUESSERS_MAX;
 use crate::os::clock;
 use crate::sip::transport::network;
@@ -38,11 +39,17 @@ const OPEN: [&str; 10] = [
     "/page.js",
 ];
 
+/// A request that was let in without a token.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Anonymous;
+
 /// Who may use the API.
 #[derive(Debug, Default)]
 pub struct Access {
     /// SHA-256 of the token.
     token: Option<RwLock<[u8; 32]>>,
+    /// Browsers may call without one.
+    callers: bool,
     guesses: Mutex<Guesses>,
 }
 
@@ -56,7 +63,14 @@ impl Access {
     /// Whoever bears `token`.
     #[must_use]
     pub fn by_token(token: &str) -> Self {
-        Self { token: Some(RwLock::new(Sha256::digest(token).into())), guesses: Mutex::default() }
+        Self { token: Some(RwLock::new(Sha256::digest(token).into())), callers: false, guesses: Mutex::default() }
+    }
+
+    /// The same, but browsers may call without a token.
+    #[must_use]
+    pub const fn with_callers(mut self, callers: bool) -> Self {
+        self.callers = callers;
+        self
     }
 
     /// Whether a token is needed.
@@ -135,9 +149,18 @@ impl IntoResponse for Denied {
 }
 
 /// Lets through who may.
-pub(super) async fn guard(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
+pub(super) async fn guard(State(access): State<Arc<Access>>, mut request: Request, next: Next) -> Response {
     if !access.is_guarded() || OPEN.contains(&request.uri().path()) {
         return next.run(request).await;
+    }
+    match webrtc::is_of(request.method(), request.uri().path()) {
+        // Browsers ask for leave without the token, and learn nothing.
+        Resource::Preflight => return next.run(request).await,
+        Resource::Call if access.callers && !request.headers().contains_key(header::AUTHORIZATION) => {
+            request.extensions_mut().insert(Anonymous);
+            return next.run(request).await;
+        }
+        Resource::Call | Resource::Other => {}
     }
     // A server without addresses does not exist; all its clients would share one allowance.
     let from = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());

@@ -26,6 +26,7 @@ mod state;
 mod steer;
 mod stream;
 mod trunks;
+mod webrtc;
 
 pub use access::Access;
 pub use health::{Engine, HealthSnapshot, Subsystem};

@@ -6,7 +6,7 @@ use super::problem::Problem;
 use super::state::AppState;
 use super::{
     access, apps, builds, calls, conversations, events, health, ladder, messages, metrics, page, recordings, reload,
-    steer, stream, trunks,
+    steer, stream, trunks, webrtc,
 };
 use crate::limits::HTTP_BODY_MAX;
 use crate::pipeline::deploy::is_local_host;
@@ -16,13 +16,13 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodRouter, delete, get, options, patch, post};
 use std::sync::Arc;
 
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Route {
-    /// `GET`, `POST` or `DELETE`.
+    /// `GET`, `POST`, `PATCH`, `DELETE` or `OPTIONS`.
     pub method: &'static str,
     /// Path template.
     pub path: &'static str,
@@ -80,6 +80,14 @@ pub const ROUTES: &[Route] = &[
     row("GET", "/v1/messages", || get(messages::list)),
     row("POST", "/v1/reload", || post(reload::reload)),
     row("GET", "/v1/trunks", || get(trunks::list)),
+    row("GET", "/v1/webrtc", || get(webrtc::facts)),
+    row("OPTIONS", "/v1/webrtc", || options(webrtc::preflight)),
+    row("POST", "/v1/webrtc", || post(webrtc::join)),
+    row("DELETE", "/v1/webrtc/{id}", || delete(webrtc::leave)),
+    row("OPTIONS", "/v1/webrtc/{id}", || options(webrtc::preflight)),
+    row("PATCH", "/v1/webrtc/{id}", || patch(webrtc::patch)),
+    row("GET", "/v1/webrtc/{id}/events", || get(webrtc::follow)),
+    row("OPTIONS", "/v1/webrtc/{id}/events", || options(webrtc::preflight)),
 ];
 
 /// The API over `state`.

@@ -3,6 +3,7 @@
 use super::access::Access;
 use super::health::HealthSnapshot;
 use crate::bus::Bus;
+use crate::call::browser::Browsers;
 use crate::call::outgoing::{NotPlaced, Wish};
 use crate::call::registry::NotPaused;
 use crate::call::steer::{Order, OrderError, Outcome};
@@ -120,6 +121,8 @@ pub struct AppState {
     pub trunks: Option<Arc<TrunkStates>>,
     /// Reads the configuration again; `None` where there is none.
     pub reload: Option<Arc<Reload>>,
+    /// Calls from browsers; `None` where none are taken.
+    pub browsers: Option<Browsers>,
     /// Who may ask.
     pub access: Arc<Access>,
     /// What HTTPS shows; set by the server that serves it.
@@ -156,6 +159,7 @@ impl AppState {
             ladder: Arc::default(),
             trunks: None,
             reload: None,
+            browsers: None,
             access: Arc::default(),
             certificate: None,
             streams,
@@ -188,6 +192,13 @@ impl AppState {
     #[must_use]
     pub fn reloading(mut self, reload: Arc<Reload>) -> Self {
         self.reload = Some(reload);
+        self
+    }
+
+    /// The same with a door for browsers.
+    #[must_use]
+    pub fn calling(mut self, browsers: Browsers) -> Self {
+        self.browsers = Some(browsers);
         self
     }
 

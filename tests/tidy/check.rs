@@ -426,7 +426,7 @@ fn requests(tree: &Tree) -> Vec<Violation> {
             text.strip_prefix("| `").and_then(|rest| rest.split('`').next()).map(|code| (line, code))
         })
         .filter(|(_, code)| {
-            ["GET /", "POST /", "PUT /", "PATCH /", "DELETE /"].iter().any(|verb| code.starts_with(verb))
+            ["GET /", "POST /", "PUT /", "PATCH /", "DELETE /", "OPTIONS /"].iter().any(|verb| code.starts_with(verb))
         })
         .collect();
     let unanswered = promised.iter().filter(|(_, request)| !answered.contains(*request)).map(|(line, request)| {

@@ -102,6 +102,9 @@ impl Actor {
         if self.holds == hold {
             return Err(OrderError::conflict(if hold { "the call is held already" } else { "the call is not held" }));
         }
+        if self.leg.is_elsewhere() {
+            return Err(OrderError::conflict("a browser's call is not held: say or play something instead"));
+        }
         let (leg, offer) = (self.leg, self.media.offer_hold(hold));
         let asked = self.planes.sip.with(move |agent, now| agent.reinvite(now, leg, Some(&offer))).await;
         not_now(asked)
