@@ -19,7 +19,7 @@ const COMFORT_NOISE_CLOCK: u32 = 8_000;
 /// # Errors
 /// [`SdpError::NotAcceptable`] → 488, [`SdpError::BadOffer`] → 400.
 pub fn negotiate(offer: &[u8], local: &LocalMedia, preference: &Preference) -> Result<Negotiated, SdpError> {
-    answer(offer, local, preference, &mut Numbers::new(), &mut KeyRing::new(None))
+    answer(offer, local, preference, &mut Numbers::new(), &mut KeyRing::new(None), false)
 }
 
 pub(super) fn answer(
@@ -28,6 +28,7 @@ pub(super) fn answer(
     preference: &Preference,
     numbers: &mut Numbers,
     ring: &mut KeyRing,
+    holding: bool,
 ) -> Result<Negotiated, SdpError> {
     let description = Description::parse(offer)?;
     let line = description.first_audio(local.address, preference, ring.policy(preference.srtp()))?;
@@ -37,8 +38,8 @@ pub(super) fn answer(
     let crypto = line.crypto.first().map(|theirs| ring.answer(theirs).ok_or(SdpError::NotAcceptable("no keys here")));
     let (crypto, keys) = crypto.transpose()?.unzip();
     line.teach(numbers);
-    // What the peer sends we receive, and the other way round (RFC 3264 §6.1).
-    let ours = Direction::from_flags(line.peer.receives(), line.peer.sends());
+    // What the peer sends we receive, and the other way round (RFC 3264 §6.1); whoever holds receives nothing (§8.4).
+    let ours = Direction::from_flags(line.peer.receives(), line.peer.sends() && !holding);
     let mut answer = frame(local);
     if let Some(time) = description.session.times.first() {
         answer.times = vec![Time::new(time.start_time, time.stop_time)];
