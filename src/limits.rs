@@ -115,6 +115,8 @@ pub const SIP_SOURCES_MAX: usize = 4096;
 pub const SIP_FORKS_MAX: usize = 8;
 /// Hops that one request may try (RFC 3263).
 pub const SIP_HOPS_MAX: usize = 8;
+/// How often a call may be sent elsewhere by who is called (RFC 3261 §8.1.3.4).
+pub const SIP_REDIRECTS_MAX: u8 = 3;
 /// A hop that has said nothing for so long is left for the next, where there is one: an INVITE has gone out four times.
 pub const SIP_FAILOVER_AFTER: Duration = Duration::from_secs(4);
 /// Octets in the header section of one SIP message on a stream.

@@ -214,7 +214,7 @@ impl MediaLeg {
     pub fn answer(&mut self, offer: Option<&[u8]>) -> Result<Vec<u8>, NoMedia> {
         let Some(offer) = offer else {
             self.answer_due = true;
-            return Ok(self.sdp.offer(Direction::SendRecv));
+            return Ok(self.offer_hold(self.holding));
         };
         let agreed = self.sdp.answer(offer)?;
         // An offer of ours that was cancelled waits for no answer any more.
@@ -368,6 +368,7 @@ impl MediaLeg {
     /// We hold the peer from now on, or have it back: nothing is sent, and nothing that comes is heard.
     pub fn hold(&mut self, planes: &Planes, hold: bool) {
         self.holding = hold;
+        self.sdp.hold(hold);
         self.order(planes, MediaCommand::Hold { call: self.call, held: self.held() });
     }
 

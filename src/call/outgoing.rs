@@ -4,7 +4,7 @@
 //! bridged call (`bridge`), what is talked (`actor`).
 
 use super::actor::{Actor, Admitted, Planes, Voices, conclude, keep, note_leg, playable, survive, told, unlinked};
-use super::bridge::place::{Destination, identity, identity_at, leads_back, our_identity};
+use super::bridge::place::{Destination, identity, identity_at, leads_back, our_identity, redirects};
 use super::caps::OverCap;
 use super::machine_detection::Verdict;
 use super::manners::user_of;
@@ -268,6 +268,7 @@ async fn live(
         max_forwards: HOPS,
         headers: headers.into_iter().chain(way.routes.into_iter().map(|r| ("Route".to_owned(), r))).collect(),
         account: way.account,
+        redirects: redirects(&planes.config(), trunk.as_ref(), &number_called(&wish.to)),
     };
     let adopting = Arc::clone(planes);
     let placed = planes.sip.place(placement, move |leg| {

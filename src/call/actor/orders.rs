@@ -14,7 +14,7 @@ use crate::call::steer::{After, Heard, Order, OrderError, Ordered, Outcome, samp
 use crate::id::{Generation, UtteranceId};
 use crate::media::{MediaCommand, SpeechEnds};
 use crate::os::clock;
-use crate::sip::agent::AgentError;
+use crate::sip::agent::{AgentError, LegId};
 use crate::sip::transport::SipError;
 use crate::speech::SpeechEvent;
 use crate::store::{CallRecord, EventKind, Message};
@@ -86,7 +86,7 @@ impl Actor {
         // These are answered when the other side has.
         let (waits, begun) = match &ordered.order {
             Order::Hold | Order::Resume => (Wait::Hold, self.begin_hold(matches!(ordered.order, Order::Hold)).await),
-            Order::Refer { to } => (Wait::Refer, self.begin_refer(to.clone()).await),
+            Order::Refer { to, replaces } => (Wait::Refer, self.begin_refer(to.clone(), *replaces).await),
             _ => return self.obey(ordered).await,
         };
         match begun {
@@ -110,9 +110,9 @@ impl Actor {
         not_now(asked)
     }
 
-    async fn begin_refer(&mut self, to: String) -> Result<(), OrderError> {
+    async fn begin_refer(&mut self, to: String, replaces: Option<LegId>) -> Result<(), OrderError> {
         let leg = self.leg;
-        not_now(self.planes.sip.with(move |agent, now| agent.refer(now, leg, &to, None)).await)
+        not_now(self.planes.sip.with(move |agent, now| agent.refer(now, leg, &to, replaces)).await)
     }
 
     /// The other side has answered our re-INVITE.

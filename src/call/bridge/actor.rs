@@ -4,7 +4,7 @@
 //! things (`machine`).
 
 use super::machine::{Action, BridgeMachine, Input, Refusal, Side};
-use super::place::{Destination, identity, identity_at, leads_back};
+use super::place::{Destination, identity, identity_at, leads_back, redirects};
 use crate::call::actor::{self, CLOSE_WAIT, Invitation, Planes, keep, media_json, sleep_for, told};
 use crate::call::caps::{Channel, OverCap};
 use crate::call::media_leg::{MediaLeg, NoMedia, preference, preference_by, preference_of};
@@ -441,6 +441,7 @@ impl Bridge<'_> {
             max_forwards: self.invitation.hops.min(HOPS).saturating_sub(1),
             headers: way.routes.into_iter().map(|route| ("Route".to_owned(), route)).collect(),
             account: way.account,
+            redirects: redirects(&planes.config(), trunk.as_ref(), &self.invitation.number),
         };
         info!(%call, to = %placement.target, %hop, "the call is passed on");
         let adopting = Arc::clone(&planes);

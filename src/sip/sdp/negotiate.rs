@@ -20,7 +20,7 @@ const COMFORT_NOISE_CLOCK: u32 = 8_000;
 /// # Errors
 /// [`SdpError::NotAcceptable`] → 488, [`SdpError::BadOffer`] → 400.
 pub fn negotiate(offer: &[u8], local: &LocalMedia, preference: &Preference) -> Result<Negotiated, SdpError> {
-    answer(offer, local, preference, &mut Numbers::new(), &mut KeyRing::new(None))
+    answer(offer, local, preference, &mut Numbers::new(), &mut KeyRing::new(None), false)
 }
 
 pub(super) fn answer(
@@ -29,6 +29,7 @@ pub(super) fn answer(
     preference: &Preference,
     numbers: &mut Numbers,
     ring: &mut KeyRing,
+    holding: bool,
 ) -> Result<Negotiated, SdpError> {
     let description = Description::parse(offer)?;
     let policy = ring.policy(preference.srtp());
@@ -40,8 +41,8 @@ pub(super) fn answer(
     let (crypto, keys) = crypto.transpose()?.unzip();
     let secured = line.dtls.clone().map(|theirs| ring.answer_dtls(theirs)).transpose()?;
     line.teach(numbers);
-    // What the peer sends we receive, and the other way round (RFC 3264 §6.1).
-    let ours = Direction::from_flags(line.peer.receives(), line.peer.sends());
+    // What the peer sends we receive, and the other way round (RFC 3264 §6.1); whoever holds receives nothing (§8.4).
+    let ours = Direction::from_flags(line.peer.receives(), line.peer.sends() && !holding);
     let mut answer = frame(local);
     if secured.as_ref().is_some_and(|(_, agreed)| agreed.ice.is_some()) {
         let mut say = |name: &str, value| answer.attributes.push(Attribute { attribute: name.to_owned(), value });

@@ -20,6 +20,8 @@ pub struct SdpSession {
     offered_noise: bool,
     ring: KeyRing,
     last: Option<Vec<u8>>,
+    /// We hold the peer.
+    holding: bool,
 }
 
 impl fmt::Debug for SdpSession {
@@ -45,7 +47,7 @@ impl SdpSession {
     pub const fn preferring(local: LocalMedia, preference: Preference) -> Self {
         let numbers = Numbers::new();
         let ring = KeyRing::new(None);
-        Self { local, preference, numbers, offered: Vec::new(), offered_noise: false, ring, last: None }
+        Self { local, preference, numbers, offered: Vec::new(), offered_noise: false, ring, last: None, holding: false }
     }
 
     /// As [`SdpSession::preferring`] with keys drawn from `random` where the preference wants SRTP; without, there is none.
@@ -95,15 +97,21 @@ impl SdpSession {
         self.preference = preference;
     }
 
+    /// We hold the peer from now on, or have it back: as long as we do, its offers are answered so that it stays held
+    /// (RFC 3264 §8.4).
+    pub const fn hold(&mut self, holding: bool) {
+        self.holding = holding;
+    }
+
     /// Answers an offer; see [`negotiate()`](super::negotiate()).
     ///
     /// # Errors
     /// As [`negotiate()`](super::negotiate()); what was agreed before stays valid (RFC 3264 §8).
     pub fn answer(&mut self, offer: &[u8]) -> Result<Negotiated, SdpError> {
-        let mut agreed = answer(offer, &self.local, &self.preference, &mut self.numbers, &mut self.ring)?;
+        let mut agreed = answer(offer, &self.local, &self.preference, &mut self.numbers, &mut self.ring, self.holding)?;
         if self.last.as_ref().is_some_and(|last| *last != agreed.answer) {
             self.local.session_version += 1;
-            agreed = answer(offer, &self.local, &self.preference, &mut self.numbers, &mut self.ring)?;
+            agreed = answer(offer, &self.local, &self.preference, &mut self.numbers, &mut self.ring, self.holding)?;
         }
         self.last = Some(agreed.answer.clone());
         Ok(agreed)
