@@ -12,6 +12,7 @@ mod routes;
 mod sip;
 mod speech;
 mod trunks;
+mod webrtc;
 
 pub use current::{Current, Reloaded};
 pub use groups::{Group, Strategy};
@@ -23,6 +24,7 @@ pub use sip::{Sip, TlsPeer};
 pub(crate) use speech::is_near;
 pub use speech::{EngineChoice, KeyError, Provider, Providers, Secret, Speech, Vad, phones};
 pub use trunks::{DigestAlgorithm, Extension, PasswordError, RegistrarSection, Trunk, TrunkTransport};
+pub use webrtc::WebRtc;
 
 use crate::rtp::Codec;
 use crate::sip::message::{Scheme, Uri};
@@ -74,6 +76,8 @@ pub struct Config {
     pub rtp: Rtp,
     /// Control API.
     pub http: Http,
+    /// Calls from browsers.
+    pub webrtc: WebRtc,
     /// Where state lives.
     pub data: Data,
     /// Media workers.
@@ -147,8 +151,9 @@ pub struct Media {
     /// Which codecs are spoken, the preferred one first: `PCMU`, `PCMA`, `G722`, `opus`, `L16`. Empty: all of them, in the
     /// order of whoever calls.
     pub codecs: Codecs,
-    /// Encrypted audio with keys from the session description: `off`, `answer` (where the caller offers it) or `require`
-    /// (callers without it are refused, and calls that we place offer it alone).
+    /// Encrypted audio: `off`, `answer` (where the caller offers it) or `require`
+    /// (callers without it are refused, and calls that we place offer it alone). Keys come from the description or by DTLS, as
+    /// the caller has it; `dtls`: by DTLS alone, both ways.
     pub srtp: Srtp,
 }
 
@@ -166,11 +171,27 @@ pub struct Apps {
     pub address: IpAddr,
     /// One TCP port per app, inclusive.
     pub ports: PortRange,
+    /// Who starts the process that apps run under.
+    pub supervisor: Supervisor,
+}
+
+/// Who starts the supervisor of apps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Supervisor {
+    /// The daemon; it ends them when it stops, and finds them again after a kill.
+    Daemon,
+    /// The service callwright-apps; apps go on while the daemon is stopped.
+    Unit,
 }
 
 impl Default for Apps {
     fn default() -> Self {
-        Self { address: IpAddr::V4(Ipv4Addr::LOCALHOST), ports: PortRange { first: 8100, last: 8199 } }
+        Self {
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            ports: PortRange { first: 8100, last: 8199 },
+            supervisor: Supervisor::Daemon,
+        }
     }
 }
 
@@ -476,6 +497,18 @@ pub struct Agent {
     /// A file with digits that callers must key or say first.
     #[serde(default)]
     pub pin_file: Option<PathBuf>,
+    /// Who is rung for callers that want a person: `sip:USER@HOST`, `extension:NUMBER` or `trunk:NAME:NUMBER`.
+    #[serde(default)]
+    pub operator: Option<String>,
+    /// What such a caller is told first, in these words.
+    #[serde(default)]
+    pub operator_text: Option<String>,
+    /// What is said to whoever answers, before the two hear each other.
+    #[serde(default)]
+    pub operator_announce: Option<String>,
+    /// How long it rings there, seconds.
+    #[serde(default = "Agent::operator_ringing_s")]
+    pub operator_ringing_s: u64,
 }
 
 /// What callers are told about the recording of their call.
@@ -510,6 +543,10 @@ impl Agent {
             consent: ConsentChoice::None,
             consent_text: None,
             pin_file: None,
+            operator: None,
+            operator_text: None,
+            operator_announce: None,
+            operator_ringing_s: Self::operator_ringing_s(),
         }
     }
 
@@ -533,6 +570,10 @@ impl Agent {
         10
     }
 
+    const fn operator_ringing_s() -> u64 {
+        30
+    }
+
     /// Refuses what would leave callers in silence, or talk at them.
     fn check(&self) -> Result<(), ConfigError> {
         let value = |key, message: &str| Err(ConfigError::Value { key, message: format!("{}: {message}", self.name) });
@@ -546,6 +587,16 @@ impl Agent {
             _ if self.resume_minutes > 1440 => value("agents.resume_minutes", "write minutes from 0 to 1440"),
             _ if self.consent_text.as_ref().is_some_and(|text| text.trim().is_empty() || text.len() > 500) => {
                 value("agents.consent_text", "write what callers are told, in at most 500 characters")
+            }
+            _ if !(1..=crate::limits::RINGING_MAX.as_secs()).contains(&self.operator_ringing_s) => {
+                value("agents.operator_ringing_s", "write seconds from 1 to 300")
+            }
+            _ if [&self.operator_text, &self.operator_announce]
+                .into_iter()
+                .flatten()
+                .any(|text| text.trim().is_empty() || text.len() > 500) =>
+            {
+                value("agents.operator_text, operator_announce", "write what is said, in at most 500 characters")
             }
             _ if self.consent_text.is_some() && self.consent == ConsentChoice::None => {
                 value("agents.consent_text", "it is never said: write consent = \"announce\" or \"ask\" as well")
@@ -596,6 +647,7 @@ impl Config {
     fn checked(mut self) -> Result<Self, ConfigError> {
         let value = |key, message: String| Err(ConfigError::Value { key, message });
         self.http.check()?;
+        self.webrtc.check()?;
         if self.media.workers == 0 || self.media.workers > 64 {
             return value("media.workers", "write a number from 1 to 64".to_owned());
         }
@@ -634,6 +686,10 @@ impl Config {
         }
         self.numbers.check()?;
         self.groups.iter().try_for_each(Group::check)?;
+        for to in self.agents.iter().filter_map(|agent| agent.operator.as_ref()) {
+            routes::check_operator(to, &self)
+                .map_err(|why| ConfigError::Value { key: "agents.operator", message: why })?;
+        }
         self.routes.iter().try_for_each(|route| route.check(&self))?;
         Ok(self)
     }

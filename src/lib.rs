@@ -118,6 +118,7 @@ pub mod call;
 
 pub mod media;
 pub mod rtp;
+pub mod webrtc;
 
 pub mod speech;
 pub mod turn;
@@ -137,6 +138,7 @@ pub mod packs;
 pub mod telemetry;
 
 pub mod os;
+pub mod tls;
 
 pub mod id;
 pub mod limits;

@@ -62,6 +62,25 @@ pub const RECORDINGS_MAX: usize = 1024;
 /// Calls recorded as Opus at once: one thread encodes them all.
 pub const RECORDINGS_OPUS_MAX: usize = 300;
 
+/// Datagrams of STUN and DTLS that wait for the control side of one call: a few flights of a handshake.
+pub const ASIDE_DATAGRAMS_MAX: usize = 16;
+/// Of one call's handshakes and checks, what may wait to be sent.
+pub const LINK_TRANSMITS_MAX: usize = 64;
+/// Addresses of one browser whose checks were answered and are remembered.
+pub const LINK_SOURCES_MAX: usize = 16;
+/// Handshakes that run at once on one call without ICE, where anybody may send a ClientHello.
+pub const LINK_ASSOCIATIONS_MAX: usize = 4;
+/// Orders that wait for one call's link.
+pub const LINK_ORDERS_MAX: usize = 8;
+/// Time for checks and handshake before the call is given up.
+pub const LINK_SETUP_MAX: Duration = Duration::from_secs(30);
+/// Without an authentic check for this long the peer no longer consents to be sent to (RFC 7675 section 5.1).
+pub const CONSENT_MAX: Duration = Duration::from_secs(30);
+/// A browser waits this long for the answer to its offer: longer than a bridge rings.
+pub const BROWSER_ANSWER_MAX: Duration = Duration::from_secs(200);
+/// What waits for the door by which a call came that is not SIP's.
+pub const DOOR_VERBS_MAX: usize = 16;
+
 /// Largest SIP message, octets.
 pub const SIP_MESSAGE_MAX: usize = 65_535;
 /// Header fields in one SIP message.
@@ -96,6 +115,8 @@ pub const SIP_SOURCES_MAX: usize = 4096;
 pub const SIP_FORKS_MAX: usize = 8;
 /// Hops that one request may try (RFC 3263).
 pub const SIP_HOPS_MAX: usize = 8;
+/// How often a call may be sent elsewhere by who is called (RFC 3261 §8.1.3.4).
+pub const SIP_REDIRECTS_MAX: u8 = 3;
 /// A hop that has said nothing for so long is left for the next, where there is one: an INVITE has gone out four times.
 pub const SIP_FAILOVER_AFTER: Duration = Duration::from_secs(4);
 /// Octets in the header section of one SIP message on a stream.
@@ -168,7 +189,7 @@ pub const SIP_TRANSACTIONS_MAX: usize = 16_384;
 /// m-lines in one SDP.
 pub const SDP_MEDIA_MAX: usize = 16;
 /// Attributes in one m-line, and in the session part.
-pub const SDP_ATTRIBUTES_MAX: usize = 128;
+pub const SDP_ATTRIBUTES_MAX: usize = 512;
 /// Formats in one m-line.
 pub const SDP_FORMATS_MAX: usize = 64;
 
@@ -284,6 +305,8 @@ pub const ENDPOINT_MAX: Duration = Duration::from_secs(3);
 pub const TURN_MAX: Duration = Duration::from_secs(30);
 /// Turn events waiting for the call actor.
 pub const TURN_EVENTS_MAX: usize = 16;
+/// Runs of tools that a call remembers.
+pub const TOOL_RUNS_MAX: usize = 32;
 /// Characters of one heard turn that are looked at.
 pub const HEARD_TEXT_MAX: usize = 2000;
 /// Sentences of one text that are looked at for intents, the last ones.
@@ -334,11 +357,30 @@ pub const GATEWAY_REQUESTS_MAX: usize = 48;
 pub const APP_ANSWER_MAX: Duration = Duration::from_secs(30);
 /// Route templates counted per app; further ones count as `other`.
 pub const APP_ROUTES_MAX: usize = 64;
+/// Names and addresses in a certificate of our own making.
+pub const CERTIFICATE_NAMES_MAX: usize = 32;
+/// Connections to the control API on this machine's loopback.
+pub const HTTP_LOCAL_CONNECTIONS_MAX: usize = 512;
+/// Connections to the control API by all others; those of loopback keep their own places.
+pub const HTTP_CONNECTIONS_MAX: usize = 1024;
+/// Of these, the ones that come from one address (IPv6: network): a hundred browsers behind one router, six each.
+pub const HTTP_CONNECTIONS_PER_SOURCE_MAX: usize = 640;
+/// A TLS handshake with the control API, from the first octet of the connection on.
+pub const HTTP_HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+/// A request's head, from its first octet or the end of the request before; so an idle connection lasts as long.
+pub const HTTP_HEAD_MAX: Duration = Duration::from_secs(15);
+/// A request's body, all of it.
+pub const HTTP_BODY_WAIT_MAX: Duration = Duration::from_secs(30);
+/// Octets of one request's head.
+pub const HTTP_HEAD_OCTETS_MAX: usize = 32 << 10;
+/// A client that takes nothing of an answer for this long is gone.
+pub const HTTP_UNREAD_MAX: Duration = Duration::from_secs(30);
 /// Networks whose wrong tokens are counted apart.
 pub const HTTP_GUESSERS_MAX: usize = 1024;
 /// Event-stream clients of the control API at once.
 pub const EVENT_STREAMS_MAX: usize = 64;
 
+const _: () = assert!(HTTP_CONNECTIONS_PER_SOURCE_MAX < HTTP_CONNECTIONS_MAX);
 const _: () = assert!(SRTP_SOURCES_MAX > 0);
 const _: () = assert!(STORE_BATCH_MAX <= STORE_WRITES_MAX);
 const _: () = assert!(FRAME_SAMPLES * 50 == 8000);
@@ -405,4 +447,12 @@ pub const OFFER_MAX: Duration = Duration::from_secs(600);
 /// A host that was silent or refused is not asked again unasked for this long.
 pub const OFFER_AGAIN_AFTER: Duration = Duration::from_secs(6 * 3600);
 
+/// All files of one app's data together, octets; an app beyond it is stopped.
+pub const APP_DATA_MAX: u64 = 4 << 30;
+/// A worker that is not heard of for this long loses its build to another; longer than any stage takes.
+pub const BUILD_LEASE: Duration = Duration::from_secs(180);
+/// Apps that one supervisor keeps, versions that are being switched included.
+pub const SUPERVISED_APPS_MAX: usize = 256;
+/// Connections to a supervisor at once.
+pub const SUPERVISOR_CLIENTS_MAX: usize = 16;
 const _: () = assert!(APP_CONNECTIONS_MAX as u64 + 32 < APP_FILES_MAX);

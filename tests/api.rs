@@ -141,7 +141,16 @@ async fn health_metrics_page_and_description_are_served() {
     assert!(metrics.body.contains("api_requests_total{route=\"/health\",class=\"2xx\"}"), "{}", metrics.body);
     assert!(metrics.body.contains("# HELP api_requests_total"), "{}", metrics.body);
     assert!(metrics.head.contains("text/plain; version=0.0.4"));
-    for (path, kind) in [("/", "text/html"), ("/page.css", "text/css"), ("/page.js", "text/javascript")] {
+    for (path, kind) in [
+        ("/", "text/html"),
+        ("/page.css", "text/css"),
+        ("/page.js", "text/javascript"),
+        ("/call", "text/html"),
+        ("/call.css", "text/css"),
+        ("/call.js", "text/javascript"),
+        ("/client.js", "text/javascript"),
+        ("/client.d.ts", "application/typescript"),
+    ] {
         let file = get(b.address, path).await;
         assert!(
             file.status == 200 && file.head.contains(kind) && file.head.contains("content-security-policy"),
@@ -379,7 +388,8 @@ async fn with_a_token_nothing_but_health_and_the_page_is_open() {
                 route.method
             )
         };
-        let open = ["/", "/page.css", "/page.js", "/health/live", "/health/ready"].contains(&route.path);
+        let pages = ["/", "/page.css", "/page.js", "/call", "/call.css", "/call.js", "/client.js", "/client.d.ts"];
+        let open = pages.contains(&route.path) || ["/health/live", "/health/ready"].contains(&route.path);
         let answer = send(b.address, request("")).await;
         assert_eq!(answer.status == 401, !open, "{path}: {}", answer.status);
         assert_eq!(answer.head.contains("www-authenticate: bearer"), !open, "{path}: {}", answer.head);

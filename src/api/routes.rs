@@ -6,7 +6,7 @@ use super::problem::Problem;
 use super::state::AppState;
 use super::{
     access, apps, builds, calls, conversations, events, health, intents, ladder, messages, metrics, page, recordings,
-    reload, steer, stream, trunks,
+    reload, steer, stream, trunks, webrtc,
 };
 use crate::limits::HTTP_BODY_MAX;
 use crate::pipeline::deploy::is_local_host;
@@ -16,13 +16,13 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, delete, get, options, patch, post};
 use std::sync::Arc;
 
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Route {
-    /// `GET` or `POST`.
+    /// `GET`, `POST`, `PATCH`, `DELETE` or `OPTIONS`.
     pub method: &'static str,
     /// Path template.
     pub path: &'static str,
@@ -38,6 +38,11 @@ pub const ROUTES: &[Route] = &[
     row("GET", "/", || get(page::html)),
     row("GET", "/page.css", || get(page::css)),
     row("GET", "/page.js", || get(page::js)),
+    row("GET", "/call", || get(page::call_html)),
+    row("GET", "/call.css", || get(page::call_css)),
+    row("GET", "/call.js", || get(page::call_js)),
+    row("GET", "/client.js", || get(page::client_js)),
+    row("GET", "/client.d.ts", || get(page::client_types)),
     row("GET", "/health", || get(health::report)),
     row("GET", "/health/live", || get(health::live)),
     row("GET", "/health/ready", || get(health::ready)),
@@ -45,10 +50,13 @@ pub const ROUTES: &[Route] = &[
     row("GET", "/openapi.json", || get(page::description)),
     row("GET", "/stream", || get(stream::upgrade)),
     row("GET", "/v1/apps", || get(apps::list)),
+    row("DELETE", "/v1/apps/{name}", || delete(apps::delete)),
     row("GET", "/v1/apps/{name}/facts", || get(apps::facts)),
+    row("POST", "/v1/apps/{name}/rollback", || post(apps::roll_back)),
     row("GET", "/v1/builds", || get(builds::list)),
     row("POST", "/v1/builds", || post(builds::create)),
     row("GET", "/v1/builds/{id}", || get(builds::one)),
+    row("POST", "/v1/builds/{id}/cancel", || post(builds::cancel)),
     row("GET", "/v1/calls", || get(calls::list)),
     row("POST", "/v1/calls", || post(steer::place)),
     row("GET", "/v1/calls/{id}", || get(calls::one)),
@@ -73,6 +81,14 @@ pub const ROUTES: &[Route] = &[
     row("GET", "/v1/messages", || get(messages::list)),
     row("POST", "/v1/reload", || post(reload::reload)),
     row("GET", "/v1/trunks", || get(trunks::list)),
+    row("GET", "/v1/webrtc", || get(webrtc::facts)),
+    row("OPTIONS", "/v1/webrtc", || options(webrtc::preflight)),
+    row("POST", "/v1/webrtc", || post(webrtc::join)),
+    row("DELETE", "/v1/webrtc/{id}", || delete(webrtc::leave)),
+    row("OPTIONS", "/v1/webrtc/{id}", || options(webrtc::preflight)),
+    row("PATCH", "/v1/webrtc/{id}", || patch(webrtc::patch)),
+    row("GET", "/v1/webrtc/{id}/events", || get(webrtc::follow)),
+    row("OPTIONS", "/v1/webrtc/{id}/events", || options(webrtc::preflight)),
 ];
 
 /// The API over `state`.

@@ -3,6 +3,7 @@
 use super::access::Access;
 use super::health::HealthSnapshot;
 use crate::bus::Bus;
+use crate::call::browser::Browsers;
 use crate::call::outgoing::{NotPlaced, Wish};
 use crate::call::registry::NotPaused;
 use crate::call::steer::{Order, OrderError, Outcome};
@@ -15,6 +16,7 @@ use crate::pipeline::Pipeline;
 use crate::sip::ladder::Ladder;
 use crate::speech::{SpeechError, SpeechStream};
 use crate::store::{Direction, Store};
+use crate::tls::TlsIdentity;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use std::fmt;
@@ -119,8 +121,12 @@ pub struct AppState {
     pub trunks: Option<Arc<TrunkStates>>,
     /// Reads the configuration again; `None` where there is none.
     pub reload: Option<Arc<Reload>>,
+    /// Calls from browsers; `None` where none are taken.
+    pub browsers: Option<Browsers>,
     /// Who may ask.
     pub access: Arc<Access>,
+    /// What HTTPS shows; set by the server that serves it.
+    pub(super) certificate: Option<Arc<TlsIdentity>>,
     /// Room for event streams.
     pub(super) streams: Arc<Semaphore>,
     /// Room for streams of speech.
@@ -153,7 +159,9 @@ impl AppState {
             ladder: Arc::default(),
             trunks: None,
             reload: None,
+            browsers: None,
             access: Arc::default(),
+            certificate: None,
             streams,
             listeners,
         }
@@ -184,6 +192,13 @@ impl AppState {
     #[must_use]
     pub fn reloading(mut self, reload: Arc<Reload>) -> Self {
         self.reload = Some(reload);
+        self
+    }
+
+    /// The same with a door for browsers.
+    #[must_use]
+    pub fn calling(mut self, browsers: Browsers) -> Self {
+        self.browsers = Some(browsers);
         self
     }
 

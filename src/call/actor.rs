@@ -28,20 +28,21 @@ use super::room::Rooms;
 use super::steer::Ordered;
 use super::talk::{Answer, Talk};
 use super::trunks::Trunks;
-use crate::config::{App, Config, Current};
+use crate::config::{App, Config, Current, Route};
 use crate::id::{CallId, Generation};
 use crate::limits::CALL_MAX;
 use crate::media::recorder::Recorder;
 use crate::media::{CloseCause, MediaCommand, MediaEvent, MediaPlane, SessionStats, SpeechEnds};
 use crate::os::clock;
 use crate::pipeline::Pipeline;
-use crate::sip::agent::{AgentError, LegId};
+use crate::sip::agent::{AgentError, LegId, SipEvent};
 use crate::sip::peer::Peer;
 use crate::sip::transport::{SipError, SipHandle};
 use crate::speech::{SpeechLane, SpeechPlane};
 use crate::store::{CallRecord, Commit, Conversation, Direction, Store};
 use crate::telemetry::marks::Marks;
 use crate::telemetry::metric;
+use crate::webrtc::{Identity, LinkEnd, Links};
 use futures_util::FutureExt;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -76,6 +77,10 @@ pub struct Planes {
     pub rooms: Rooms,
     /// RTP ports.
     pub ports: Ports,
+    /// Our certificate for DTLS.
+    pub identity: Identity,
+    /// Handshakes and checks of calls that are up.
+    pub links: Links,
     /// Writes calls to files; `None` when none is to be recorded and none was.
     pub recorder: Option<Recorder>,
     /// Builds and apps.
@@ -285,11 +290,12 @@ impl Voices {
         peer: &str,
         recorded: bool,
         ends: Option<SpeechEnds>,
+        operator: Option<&str>,
     ) -> Result<Self, String> {
         let mut voices = Self::default();
         match (app, source, ends) {
             (App::Agent(name), _, Some(ends)) => {
-                voices.talk = Some(Talk::begin(planes, call, name, peer, recorded, ends)?);
+                voices.talk = Some(Talk::begin(planes, call, name, peer, recorded, ends, operator)?);
             }
             (App::Manual | App::Message(_), _, Some(ends)) => {
                 let agent = planes.first_agent();
@@ -325,22 +331,28 @@ struct Prepared {
 impl Prepared {
     /// Takes it. Error: the call cannot be answered by this app.
     async fn of(
-        planes: &Planes,
+        planes: &Arc<Planes>,
         call: CallId,
         invitation: &Invitation,
         app: &App,
-        record: bool,
+        route: &Route,
     ) -> Result<Self, Refusal> {
         let unavailable = |why: String| Refusal::new(503, "Service Unavailable", why);
         let source = playable(planes, app).await?;
         // A message is to be heard again.
-        let recording = recording::begin(planes, call, record || matches!(app, App::Message(_)));
+        let recording = recording::begin(planes, call, route.record || matches!(app, App::Message(_)));
         let trunk = invitation.identity.trunk().and_then(|name| planes.trunks.trunk(name));
-        let offered = Offered { offer: invitation.offer.as_deref(), source: invitation.source, trunk: trunk.as_ref() };
+        let offered = Offered {
+            offer: invitation.offer.as_deref(),
+            source: invitation.source,
+            trunk: trunk.as_ref(),
+            leg: invitation.leg,
+        };
         let (mut media, ends, sdp) = MediaLeg::open(planes, call, app, offered, recording).map_err(Refusal::from)?;
         let recorded = media.is_recorded();
-        let voices =
-            Voices::begin(planes, call, (app, source), &invitation.from, recorded, ends).map_err(unavailable)?;
+        let operator = route.operator.as_deref();
+        let voices = Voices::begin(planes, call, (app, source), &invitation.from, recorded, ends, operator)
+            .map_err(unavailable)?;
         mind_consent(planes, app, &mut media);
         media.start(planes).map_err(unavailable)?;
         Ok(Self { media, voices, sdp })
@@ -568,6 +580,12 @@ impl Actor {
                 let _ = done.send(self.media.pause_recording(pausing));
             }
             CallEvent::Order(ordered) => self.handle_order(ordered).await,
+            // A browser acknowledges our answer by that.
+            CallEvent::Linked(_) if self.leg.is_elsewhere() => {
+                self.handle_sip(SipEvent::Confirmed { leg: self.leg, answer: None }).await;
+            }
+            CallEvent::Linked(_) => {}
+            CallEvent::Unlinked(_, end) => self.end = Some(unlinked(&end, self.outgoing)),
             CallEvent::Drain if self.voices.talk.is_some() => self.tell(CallInput::Drain),
             CallEvent::Drain => self.end = Some(CallEnd::new(EndClass::Drained, "the service is stopping")),
         }
@@ -659,7 +677,9 @@ impl Actor {
                 CallAction::Duck(ducked) => duck(&self.planes, self.call, ducked),
                 CallAction::Flush(generation) => flush(&self.planes, self.call, lane, generation),
                 CallAction::Submit(manifest) => talk.submit(&self.planes, *manifest),
-                CallAction::LookUp(subject) => talk.look_up(&self.planes, subject),
+                CallAction::LookUp { run, subject } => talk.look_up(&self.planes, run, subject),
+                CallAction::Cancel(run) => talk.cancel(run),
+                CallAction::PutThrough => talk.put_through(&self.planes, self.call),
                 CallAction::CallBack { number, name } => talk.call_back(&self.planes, number, name),
                 CallAction::Note(said) => talk.note(&self.planes, said),
                 CallAction::Measure(mark, took) => measure(&self.planes.marks, mark, took),
@@ -693,6 +713,18 @@ impl Actor {
         warn!(call = %self.call, "the media worker did not give the call back");
         None
     }
+}
+
+/// How a call ended whose peer could not be reached, or has gone, beside its signalling.
+pub(super) fn unlinked(end: &LinkEnd, outgoing: bool) -> CallEnd {
+    let class = match end {
+        LinkEnd::Closed if outgoing => EndClass::CalleeHungUp,
+        LinkEnd::Closed => EndClass::CallerHungUp,
+        LinkEnd::Silent | LinkEnd::NoHandshake => EndClass::MediaTimeout,
+        LinkEnd::WrongCertificate => EndClass::Refused,
+        LinkEnd::Broken(_) => EndClass::Failed,
+    };
+    CallEnd::new(class, end.to_string())
 }
 
 fn too_long() -> CallEnd {

@@ -2,7 +2,7 @@
 //! Invariants: `submit` returns after the request is on disk; builds go on when their caller hangs up and when the daemon
 //! restarts. Deliberately absent: talking (updates carry a line, `conversation` says it).
 
-use super::deploy::{AppsConfig, DeployError, Fleet, Meta};
+use super::deploy::{AppsConfig, DeployError, Fleet, Meta, RollBackError};
 use super::kernel::{self, Kernel};
 use super::manifest::BuildManifest;
 use super::pool::{self, Pool};
@@ -12,13 +12,20 @@ use super::stage::Works;
 use super::tracker::Traffic;
 use crate::conversation::{AppFacts, BuildStage, BuildUpdate};
 use crate::limits::{BUILD_THREADS, BUILD_UPDATES_MAX};
-use crate::store::{Build, Store, StoreError};
+use crate::os::clock;
+use crate::store::{App, Build, Cancelled, Store, StoreError};
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::broadcast;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+/// How often what became of the apps' requests is written down.
+const OUTCOMES_EVERY: Duration = Duration::from_secs(900);
 
 /// What the pipeline needs to know.
 #[derive(Debug)]
@@ -49,6 +56,9 @@ pub enum PipelineError {
     /// No threads.
     #[error("build threads cannot be started: {0}")]
     Threads(#[from] io::Error),
+    /// The builds of before cannot be taken over.
+    #[error("builds cannot be taken over: {0}")]
+    Store(#[from] StoreError),
     /// The apps of before cannot be looked up.
     #[error("apps cannot be brought back: {0}")]
     Deploy(#[from] DeployError),
@@ -65,6 +75,7 @@ struct Shared {
     works: Arc<Works>,
     updates: broadcast::Sender<BuildUpdate>,
     pool: Mutex<Option<Pool>>,
+    outcomes: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl fmt::Debug for Pipeline {
@@ -84,11 +95,23 @@ impl Pipeline {
         if back > 0 {
             tracing::info!(apps = back, "apps are back on line");
         }
+        let held = store.builds().take_over().await?;
+        if held > 0 {
+            tracing::info!(builds = held, "builds of a daemon that was killed go on");
+        }
         let queue = Arc::new(Queue::new(store.clone()));
         let works = Arc::new(Works { store, kernels: config.kernels, fleet, runtime: Handle::current() });
         let (updates, _) = broadcast::channel(BUILD_UPDATES_MAX);
         let pool = Pool::start(config.threads, &queue, &works, &updates)?;
-        Ok(Self { shared: Arc::new(Shared { queue, works, updates, pool: Mutex::new(Some(pool)) }) })
+        let fleet = Arc::clone(&works);
+        let outcomes = tokio::spawn(async move {
+            loop {
+                sleep(OUTCOMES_EVERY).await;
+                fleet.fleet.write_outcomes().await;
+            }
+        });
+        let (pool, outcomes) = (Mutex::new(Some(pool)), Mutex::new(Some(outcomes)));
+        Ok(Self { shared: Arc::new(Shared { queue, works, updates, pool, outcomes }) })
     }
 
     /// Writes an approved manifest down (with the event `build.request.created`) and returns its build. Submitting it again
@@ -149,6 +172,54 @@ impl Pipeline {
         self.shared.works.fleet.meta(slug).await
     }
 
+    /// How it does: whether it builds, and what to know.
+    #[must_use]
+    pub fn health(&self) -> (bool, String) {
+        let pool = self.shared.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        if !pool.as_ref().is_some_and(Pool::is_whole) {
+            return (false, "a build thread has ended; restart the daemon".to_owned());
+        }
+        let down = self.shared.works.fleet.down();
+        let down: Vec<_> = down.into_iter().map(|(app, why)| format!("{app} is down: {why}")).collect();
+        (true, down.join("; "))
+    }
+
+    /// Ends a build that does not go live yet.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn cancel(&self, build: &str) -> Result<Cancelled, StoreError> {
+        let cancelled = self.shared.works.store.builds().cancel(build, clock::wall()).await?;
+        if let Cancelled::Done(build) = &cancelled {
+            tracing::info!(build = build.id, "a build was cancelled");
+            let update = BuildUpdate {
+                build_id: build.id.clone(),
+                stage: build.stage,
+                say: None,
+                outcome: pool::outcome(build),
+            };
+            // Nobody listening is no fault.
+            let _ = self.shared.updates.send(update);
+        }
+        Ok(cancelled)
+    }
+
+    /// Brings the version of an app before the live one back; with `lose_data` also where that means to go back to its data.
+    ///
+    /// # Errors
+    /// See [`RollBackError`]; the app then serves as before.
+    pub async fn roll_back(&self, slug: &str, lose_data: bool) -> Result<App, RollBackError> {
+        self.shared.works.fleet.roll_back(slug, lose_data).await
+    }
+
+    /// Takes an app away; its files are kept aside. False: there is none of that name.
+    ///
+    /// # Errors
+    /// The store or the file system refuses.
+    pub async fn delete(&self, slug: &str) -> Result<bool, DeployError> {
+        self.shared.works.fleet.delete(slug).await
+    }
+
     /// Finishes the stages under way, takes the apps off line and ends them. A second call does nothing.
     pub async fn shutdown(&self) {
         self.shared.queue.close();
@@ -156,6 +227,11 @@ impl Pipeline {
         if let Some(pool) = pool {
             // A panicked join was printed; the apps still have to be ended.
             let _ = tokio::task::spawn_blocking(|| pool.join()).await;
+        }
+        let outcomes = self.shared.outcomes.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(outcomes) = outcomes {
+            outcomes.abort();
+            self.shared.works.fleet.write_outcomes().await;
         }
         self.shared.works.fleet.shutdown().await;
     }

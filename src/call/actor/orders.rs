@@ -14,7 +14,7 @@ use crate::call::steer::{After, Heard, Order, OrderError, Ordered, Outcome, samp
 use crate::id::{Generation, UtteranceId};
 use crate::media::{MediaCommand, SpeechEnds};
 use crate::os::clock;
-use crate::sip::agent::AgentError;
+use crate::sip::agent::{AgentError, LegId};
 use crate::sip::transport::SipError;
 use crate::speech::SpeechEvent;
 use crate::store::{CallRecord, EventKind, Message};
@@ -60,8 +60,6 @@ fn not_now(asked: Result<Result<(), AgentError>, SipError>) -> Result<(), OrderE
 pub(super) struct Stay {
     seat: RoomSeat,
     after: After,
-    /// Somebody else has been there.
-    met: bool,
     generation: Generation,
     /// Utterances that were ordered before.
     numbered: u32,
@@ -88,7 +86,7 @@ impl Actor {
         // These are answered when the other side has.
         let (waits, begun) = match &ordered.order {
             Order::Hold | Order::Resume => (Wait::Hold, self.begin_hold(matches!(ordered.order, Order::Hold)).await),
-            Order::Refer { to } => (Wait::Refer, self.begin_refer(to.clone()).await),
+            Order::Refer { to, replaces } => (Wait::Refer, self.begin_refer(to.clone(), *replaces).await),
             _ => return self.obey(ordered).await,
         };
         match begun {
@@ -104,14 +102,17 @@ impl Actor {
         if self.holds == hold {
             return Err(OrderError::conflict(if hold { "the call is held already" } else { "the call is not held" }));
         }
+        if self.leg.is_elsewhere() {
+            return Err(OrderError::conflict("a browser's call is not held: say or play something instead"));
+        }
         let (leg, offer) = (self.leg, self.media.offer_hold(hold));
         let asked = self.planes.sip.with(move |agent, now| agent.reinvite(now, leg, Some(&offer))).await;
         not_now(asked)
     }
 
-    async fn begin_refer(&mut self, to: String) -> Result<(), OrderError> {
+    async fn begin_refer(&mut self, to: String, replaces: Option<LegId>) -> Result<(), OrderError> {
         let leg = self.leg;
-        not_now(self.planes.sip.with(move |agent, now| agent.refer(now, leg, &to, None)).await)
+        not_now(self.planes.sip.with(move |agent, now| agent.refer(now, leg, &to, replaces)).await)
     }
 
     /// The other side has answered our re-INVITE.
@@ -363,7 +364,7 @@ impl Actor {
         };
         match self.planes.rooms.join(room, self.call, ends, generation) {
             Ok(seat) => {
-                self.stay = Some(Stay { seat, after, met: false, generation, numbered });
+                self.stay = Some(Stay { seat, after, generation, numbered });
                 self.planes.registry.is_now(self.call, CallState::Bridged);
                 self.tell_event(EventKind::CallBridged, json!({"room": format!("room_{:016x}", room.0)}));
                 Ok(())
@@ -415,14 +416,14 @@ impl Actor {
 
     /// Somebody has come into the room, or left it.
     pub(super) async fn handle_present(&mut self, present: usize) {
-        let Some(stay) = &mut self.stay else { return };
-        stay.met |= present >= 2;
+        let Some(stay) = &self.stay else { return };
         match (present, stay.after) {
             (0, _) => self.end = Some(CallEnd::new(EndClass::Failed, "the mixer has let the call go")),
-            (1, After::HangUp) if stay.met => {
+            // Only a number that was another one before is told: one alone now was not alone then, seen or not.
+            (1, After::HangUp) => {
                 self.end = Some(CallEnd::new(EndClass::CalleeHungUp, "the others have left the room"));
             }
-            (1, After::Return) if stay.met => {
+            (1, After::Return) => {
                 // It says itself what went wrong.
                 let _ = self.leave(None).await;
             }

@@ -12,7 +12,9 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::AttachedSubnets;
+use super::census::Census;
 use super::dead_hops::DeadHops;
+use super::door::Doors;
 use super::driver::Driver;
 use super::flow_table::FlowTable;
 use super::handle::{Shared, SipHandle};
@@ -69,8 +71,8 @@ impl SipTransport {
         let (commands, command_receiver) = mpsc::channel(limits::SIP_COMMANDS_MAX);
         let (event_sender, events) = mpsc::channel(limits::SIP_EVENTS_MAX);
         let (inbox, arrivals) = mpsc::channel(limits::SIP_ARRIVALS_MAX);
-        let board =
-            Switchboard { numbers: Arc::default(), census: Arc::default(), trust: Arc::clone(&config.trust), inbox };
+        let census = Census::new(limits::SIP_FLOWS_MAX, limits::SIP_FLOWS_PER_SOURCE_MAX);
+        let board = Switchboard { numbers: Arc::default(), census, trust: Arc::clone(&config.trust), inbox };
         let mut accepting = JoinSet::new();
         for (transport, listener) in streams {
             let tls = server.clone().filter(|_| transport == Transport::Tls);
@@ -94,7 +96,15 @@ impl SipTransport {
         let both = local.ip().is_unspecified() && local.is_ipv6() && config.udp_v6.is_none();
         let families = Families { v4: local.is_ipv4() || both, v6: local.is_ipv6() || config.udp_v6.is_some() };
         let resolver = Arc::new(SipResolver::new(&config.name_servers, families));
-        let shared = Shared { local, listeners, identity: config.identity, resolver, dead, clock: config.clock };
+        let shared = Shared {
+            local,
+            listeners,
+            identity: config.identity,
+            resolver,
+            dead,
+            clock: config.clock,
+            doors: Doors::default(),
+        };
         Ok(Self { handle: SipHandle::new(commands, shared), events, task })
     }
 

@@ -2,8 +2,10 @@
 //! and TLS, and find out what only the machine knows: our address towards a peer, the attached subnets, random octets, what
 //! DNS says of a name.
 
+mod census;
 mod connection;
 mod dead_hops;
+mod door;
 mod driver;
 mod endpoint;
 mod flow_table;
@@ -13,7 +15,9 @@ mod resolve;
 mod subnets;
 pub mod tls;
 
+pub use census::{Census, Seat, network};
 pub use dead_hops::DeadHops;
+pub use door::DoorVerb;
 pub use endpoint::{SipTransport, local_address_towards, system_random};
 pub use handle::{SipError, SipHandle};
 pub use listen::{ListenConfig, ListenError, remedy};
