@@ -461,6 +461,8 @@ fn snapshot(planes: &Planes, signalling: bool) -> HealthSnapshot {
     } else {
         "an engine is missing, see engines"
     };
+    let store = planes.store.trouble().map(|e| e.to_string());
+    let (builds, pipeline) = planes.pipeline.health();
     HealthSnapshot {
         engines,
         scheduling: planes.media.realtime().to_string(),
@@ -468,6 +470,8 @@ fn snapshot(planes: &Planes, signalling: bool) -> HealthSnapshot {
             part("sip", sip, why),
             part("media", media, if media { "" } else { "a media worker stands still" }),
             part("speech", speech_runs, speech),
+            part("store", store.is_none(), store.as_deref().unwrap_or_default()),
+            part("pipeline", builds, &pipeline),
         ],
     }
 }
