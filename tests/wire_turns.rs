@@ -112,10 +112,10 @@ fn follow(whole: &[[i16; PACKET]], heard: &[[i16; PACKET]]) -> Result<(usize, us
     end.map(|(_, count)| *count).ok_or_else(|| format!("it ends at {:?} of {}", places.keys(), whole.len()))
 }
 
-/// A call during which the daemon was never late, of five at most: of a machine that stood still it says nothing what the
+/// A call during which the daemon was never late, of three at most: of a machine that stood still it says nothing what the
 /// caller heard meanwhile.
 fn in_time<T>(daemon: &Daemon, mut call: impl FnMut() -> T) -> T {
-    for _ in 0..4 {
+    for _ in 0..2 {
         let skipped = daemon.metric(SKIPPED);
         let outcome = call();
         if daemon.metric(SKIPPED) == skipped {
