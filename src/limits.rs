@@ -309,6 +309,12 @@ pub const TURN_EVENTS_MAX: usize = 16;
 pub const TOOL_RUNS_MAX: usize = 32;
 /// Characters of one heard turn that are looked at.
 pub const HEARD_TEXT_MAX: usize = 2000;
+/// Sentences of one text that are looked at for intents, the last ones.
+pub const INTENT_SENTENCES_MAX: usize = 40;
+/// Kinds of intents of one conversation that wait to be acted on.
+pub const INTENT_KEYS_MAX: usize = 32;
+/// Lines of history that come with a text whose intent is asked for.
+pub const INTENT_HISTORY_MAX: usize = 50;
 /// Turns kept of one conversation.
 pub const HISTORY_TURNS_MAX: usize = 400;
 /// Open points kept of one request.

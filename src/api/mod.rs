@@ -12,6 +12,7 @@ mod connection;
 mod conversations;
 mod events;
 mod health;
+mod intents;
 mod ladder;
 mod messages;
 mod metrics;

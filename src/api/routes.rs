@@ -5,8 +5,8 @@ use super::access::Access;
 use super::problem::Problem;
 use super::state::AppState;
 use super::{
-    access, apps, builds, calls, conversations, events, health, ladder, messages, metrics, page, recordings, reload,
-    steer, stream, trunks, webrtc,
+    access, apps, builds, calls, conversations, events, health, intents, ladder, messages, metrics, page, recordings,
+    reload, steer, stream, trunks, webrtc,
 };
 use crate::limits::HTTP_BODY_MAX;
 use crate::pipeline::deploy::is_local_host;
@@ -77,6 +77,7 @@ pub const ROUTES: &[Route] = &[
     row("POST", "/v1/calls/{id}/transfer", || post(steer::transfer)),
     row("GET", "/v1/conversations/{id}", || get(conversations::one)),
     row("GET", "/v1/events", || get(events::stream)),
+    row("POST", "/v1/intents", || post(intents::recognise)),
     row("GET", "/v1/messages", || get(messages::list)),
     row("POST", "/v1/reload", || post(reload::reload)),
     row("GET", "/v1/trunks", || get(trunks::list)),

@@ -577,6 +577,17 @@ pub(super) const DOCS: &[Doc] = &[
         answers: &[Answer(200, "Event stream; each data line is an Event", Content::Events)],
     },
     Doc {
+        method: "POST",
+        path: "/v1/intents",
+        summary: "What a text wants, after what was said before; starts nothing. Sure ones are also the event intent.recognised",
+        parameters: &[],
+        body: Some("Asking"),
+        answers: &[
+            Answer(200, "The likeliest intent, with what the text says of the thing", Content::Json("Intent")),
+            Answer(422, "No text, too long a text or too many lines of history", Content::Problem),
+        ],
+    },
+    Doc {
         method: "GET",
         path: "/v1/messages",
         summary: "Messages that callers have left, newest first",
