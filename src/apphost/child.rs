@@ -92,6 +92,9 @@ pub struct Meta {
     pub tables: BTreeMap<String, u64>,
     /// Milliseconds since it started.
     pub uptime_ms: u64,
+    /// What the app itself reports: visits, calls, and the figures of its action `report`.
+    #[serde(default)]
+    pub figures: BTreeMap<String, i64>,
 }
 
 /// Starts an app.
