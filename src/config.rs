@@ -166,11 +166,27 @@ pub struct Apps {
     pub address: IpAddr,
     /// One TCP port per app, inclusive.
     pub ports: PortRange,
+    /// Who starts the process that apps run under.
+    pub supervisor: Supervisor,
+}
+
+/// Who starts the supervisor of apps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Supervisor {
+    /// The daemon; it ends them when it stops, and finds them again after a kill.
+    Daemon,
+    /// The service callwright-apps; apps go on while the daemon is stopped.
+    Unit,
 }
 
 impl Default for Apps {
     fn default() -> Self {
-        Self { address: IpAddr::V4(Ipv4Addr::LOCALHOST), ports: PortRange { first: 8100, last: 8199 } }
+        Self {
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            ports: PortRange { first: 8100, last: 8199 },
+            supervisor: Supervisor::Daemon,
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use crate::pipeline::Pipeline;
 use crate::sip::ladder::Ladder;
 use crate::speech::{SpeechError, SpeechStream};
 use crate::store::{Direction, Store};
+use crate::tls::TlsIdentity;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use std::fmt;
@@ -121,6 +122,8 @@ pub struct AppState {
     pub reload: Option<Arc<Reload>>,
     /// Who may ask.
     pub access: Arc<Access>,
+    /// What HTTPS shows; set by the server that serves it.
+    pub(super) certificate: Option<Arc<TlsIdentity>>,
     /// Room for event streams.
     pub(super) streams: Arc<Semaphore>,
     /// Room for streams of speech.
@@ -154,6 +157,7 @@ impl AppState {
             trunks: None,
             reload: None,
             access: Arc::default(),
+            certificate: None,
             streams,
             listeners,
         }

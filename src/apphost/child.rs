@@ -69,6 +69,8 @@ pub struct AppChild {
     socket: PathBuf,
     log: PathBuf,
     lifeline: Option<PipeWriter>,
+    /// The listener is this child's alone, so its name goes with it.
+    owns_socket: bool,
 }
 
 /// What an app says of itself.
@@ -97,22 +99,50 @@ pub struct Meta {
     pub figures: BTreeMap<String, i64>,
 }
 
-/// Starts an app.
+fn failed(what: String) -> impl FnOnce(io::Error) -> ChildError {
+    move |source| ChildError::Start { what, source }
+}
+
+fn at(verb: &str, path: &Path) -> impl FnOnce(io::Error) -> ChildError {
+    failed(format!("{verb} {}", path.display()))
+}
+
+/// Makes the listening socket at `path`; an old one is replaced. Whoever keeps it can start one app after the other on it, and
+/// connections that come in between wait instead of being refused.
+///
+/// # Errors
+/// [`ChildError::Start`].
+pub fn listen(path: &Path) -> Result<UnixListener, ChildError> {
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).map_err(at("make", parent))?;
+    }
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(at("replace", path)(e)),
+        _ => {}
+    }
+    UnixListener::bind(path).map_err(at("listen on", path))
+}
+
+/// Starts an app on a listener of its own.
 ///
 /// # Errors
 /// [`ChildError::Start`].
 pub fn spawn(plan: &Plan) -> Result<AppChild, ChildError> {
-    let failed = |what: String| move |source| ChildError::Start { what, source };
-    let at = |verb: &str, path: &Path| failed(format!("{verb} {}", path.display()));
+    let listener = listen(&plan.socket)?;
+    let mut child = spawn_on(plan, listener)?;
+    child.owns_socket = true;
+    Ok(child)
+}
+
+/// Starts an app on a listener that was made by [`listen`] at `plan.socket`; the name of the socket stays when the app ends.
+///
+/// # Errors
+/// [`ChildError::Start`].
+pub fn spawn_on(plan: &Plan, listener: UnixListener) -> Result<AppChild, ChildError> {
     std::fs::create_dir_all(&plan.data).map_err(at("make", &plan.data))?;
-    for parent in [&plan.socket, &plan.log].into_iter().filter_map(|p| p.parent()) {
+    if let Some(parent) = plan.log.parent() {
         std::fs::create_dir_all(parent).map_err(at("make", parent))?;
     }
-    match std::fs::remove_file(&plan.socket) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(at("replace", &plan.socket)(e)),
-        _ => {}
-    }
-    let listener = UnixListener::bind(&plan.socket).map_err(at("listen on", &plan.socket))?;
     let log = std::fs::File::options().create(true).append(true).open(&plan.log).map_err(at("write", &plan.log))?;
     let (end, lifeline) = io::pipe().map_err(failed("make a pipe".to_owned()))?;
     let mut command = Command::new(&plan.exe);
@@ -128,7 +158,13 @@ pub fn spawn(plan: &Plan) -> Result<AppChild, ChildError> {
         .stderr(Stdio::from(log))
         .spawn()
         .map_err(at("run", &plan.exe))?;
-    Ok(AppChild { child, socket: plan.socket.clone(), log: plan.log.clone(), lifeline: Some(lifeline) })
+    Ok(AppChild {
+        child,
+        socket: plan.socket.clone(),
+        log: plan.log.clone(),
+        lifeline: Some(lifeline),
+        owns_socket: false,
+    })
 }
 
 impl AppChild {
@@ -201,7 +237,9 @@ impl AppChild {
             _ = self.child.kill();
         }
         _ = self.child.wait();
-        _ = std::fs::remove_file(&self.socket);
+        if self.owns_socket {
+            _ = std::fs::remove_file(&self.socket);
+        }
     }
 }
 

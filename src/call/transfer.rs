@@ -18,9 +18,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// How often, and how many times, it is looked whether who took the call is still there once both have met.
-const LEFT_EVERY: Duration = Duration::from_millis(250);
-const LEFT_LOOKS: u32 = 12;
 /// What is said to somebody before the caller is put through, takes no longer.
 const ANNOUNCEMENT_MAX: Duration = Duration::from_secs(60);
 
@@ -178,22 +175,9 @@ async fn hand_over(
             .map_err(|_| "the announcement took too long".to_owned())?
             .map_err(words)?;
     }
-    planes.registry.order(other, Order::Join { room, after: After::HangUp }).await.map_err(words)?;
-    // From now on the caller's call ends with the other one.
+    // What follows is settled before the two meet: whoever takes the call may hang up at that very moment.
     planes.registry.order(call, Order::Join { room, after: After::HangUp }).await.map_err(words)?;
-    let planes = Arc::clone(planes);
-    tokio::spawn(async move {
-        // Who hung up before that was said has left the caller alone.
-        for _ in 0..LEFT_LOOKS {
-            tokio::time::sleep(LEFT_EVERY).await;
-            if planes.registry.find(other).is_none() {
-                let reason = Some("the other side hung up".to_owned());
-                // It may have ended by itself.
-                let _ = planes.registry.order(call, Order::HangUp { code: None, reason }).await;
-                return;
-            }
-        }
-    });
+    planes.registry.order(other, Order::Join { room, after: After::HangUp }).await.map_err(words)?;
     Ok(())
 }
 

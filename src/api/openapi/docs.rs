@@ -61,7 +61,7 @@ pub(super) const DOCS: &[Doc] = &[
     Doc {
         method: "GET",
         path: "/health",
-        summary: "How the daemon does: version, engines, scheduling, subsystems",
+        summary: "How the daemon does: version, engines, the certificate of HTTPS, scheduling, subsystems",
         parameters: &[],
         body: None,
         answers: &[Answer(200, "Health", Content::Json("Health"))],

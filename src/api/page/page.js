@@ -142,6 +142,7 @@ async function refresh() {
     showPast(calls);
     const engines = health.engines.map((e) => `${e.part} ${e.name}${e.limited ? " (limited)" : ""}`).join(", ");
     const unwell = health.subsystems.filter((part) => !part.healthy).map((part) => `${part.name}: ${part.note}`).join("; ");
+    byId("certificate").textContent = health.https ? `HTTPS certificate, SHA-256 ${health.https.fingerprint}` : "";
     byId("health").textContent = [unwell || "All is well", engines, `version ${health.version}`].filter(Boolean).join(" · ");
   } catch {
     byId("health").textContent = "The daemon does not answer.";
