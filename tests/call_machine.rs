@@ -231,7 +231,7 @@ fn the_whole_line_from_greeting_to_report() {
         apis_live: 5,
         records: 10,
         requests_per_minute: 0.0,
-        unknown: None,
+        ..AppFacts::default()
     }));
     assert!(rig.last_spoken().starts_with("Deployed, 5 APIs live, 10 records."), "{}", rig.last_spoken());
     rig.agent_finishes();
@@ -518,7 +518,7 @@ fn a_transcript_that_comes_too_late_belongs_to_no_later_turn() {
     rig.caller_speaks();
     let before = rig.spoken();
     rig.wait_for(|rig| rig.spoken() > before);
-    rig.recognised("i need a website");
+    rig.recognised("i need a blockchain");
     rig.agent_finishes();
     rig.caller_says("i need a crm with contacts and deals");
     assert_eq!(rig.heard(), ["", "i need a crm with contacts and deals"]);

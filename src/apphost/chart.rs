@@ -43,7 +43,11 @@ pub(super) fn draw(form: Form, title: &str, points: &[Point], show: &dyn Fn(f64)
     let summary = describe(&points, show);
     let body = match form {
         _ if points.is_empty() => {
-            format!("<text x=\"{}\" y=\"{}\" class=\"axis\" text-anchor=\"middle\">No data yet</text>", WIDTH / 2.0, HEIGHT / 2.0)
+            format!(
+                "<text x=\"{}\" y=\"{}\" class=\"axis\" text-anchor=\"middle\">No data yet</text>",
+                WIDTH / 2.0,
+                HEIGHT / 2.0
+            )
         }
         Form::Bars => return bars(&name, &summary, &points, show),
         Form::Line => axes(&points, show) + &line(&points, show),
@@ -74,7 +78,13 @@ fn describe(points: &[Point], show: &dyn Fn(f64) -> String) -> String {
     match (points.first(), points.last(), points.iter().max_by(by), points.iter().min_by(by)) {
         (Some(first), Some(last), Some(high), Some(low)) => format!(
             "{} values from {} to {}. Highest {} at {}, lowest {} at {}.",
-            points.len(), first.label, last.label, show(high.value), high.label, show(low.value), low.label
+            points.len(),
+            first.label,
+            last.label,
+            show(high.value),
+            high.label,
+            show(low.value),
+            low.label
         ),
         _ => "No data yet.".to_owned(),
     }
@@ -115,14 +125,18 @@ fn axes(points: &[Point], show: &dyn Fn(f64) -> String) -> String {
         out += &format!(
             "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{WIDTH}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\
              <text class=\"axis\" x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
-            LEFT - 8.0, y + 4.0, escape(&show(value))
+            LEFT - 8.0,
+            y + 4.0,
+            escape(&show(value))
         );
     }
     let every = points.len().div_ceil(6).max(1);
     for (i, point) in points.iter().enumerate().step_by(every) {
         out += &format!(
             "<text class=\"axis\" x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
-            x(i, points.len()).clamp(LEFT + 20.0, WIDTH - 24.0), HEIGHT - 6.0, escape(&shown_label(&point.label))
+            x(i, points.len()).clamp(LEFT + 20.0, WIDTH - 24.0),
+            HEIGHT - 6.0,
+            escape(&shown_label(&point.label))
         );
     }
     out
@@ -131,7 +145,11 @@ fn axes(points: &[Point], show: &dyn Fn(f64) -> String) -> String {
 /// "2026-11-20" → "20 Nov".
 fn shown_label(label: &str) -> String {
     let day = super::render::day(label);
-    if day == label { label.chars().take(14).collect() } else { day.rsplit_once(' ').map_or(day.clone(), |(d, _)| d.to_owned()) }
+    if day == label {
+        label.chars().take(14).collect()
+    } else {
+        day.rsplit_once(' ').map_or(day.clone(), |(d, _)| d.to_owned())
+    }
 }
 
 fn x(index: usize, of: usize) -> f64 {
@@ -146,13 +164,17 @@ fn line(points: &[Point], show: &dyn Fn(f64) -> String) -> String {
     let (from, to, base) = (x(0, points.len()), x(points.len() - 1, points.len()), scale.y(0.0));
     let mut out = format!(
         "<polygon class=\"area\" points=\"{from:.1},{base:.1} {} {to:.1},{base:.1}\"/><polyline class=\"line\" points=\"{}\"/>",
-        at.join(" "), at.join(" ")
+        at.join(" "),
+        at.join(" ")
     );
     for (i, p) in points.iter().enumerate() {
         out += &format!(
             "<circle class=\"dot\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"{}\"><title>{}: {}</title></circle>",
-            x(i, points.len()), scale.y(p.value), if points.len() > 40 { 2 } else { 3 },
-            escape(&p.label), escape(&show(p.value))
+            x(i, points.len()),
+            scale.y(p.value),
+            if points.len() > 40 { 2 } else { 3 },
+            escape(&p.label),
+            escape(&show(p.value))
         );
     }
     out
@@ -166,7 +188,10 @@ fn columns(points: &[Point], show: &dyn Fn(f64) -> String) -> String {
         format!(
             "<rect class=\"column-bar\" x=\"{:.1}\" y=\"{a:.1}\" width=\"{wide:.1}\" height=\"{:.1}\" rx=\"2\"><title>{}: \
              {}</title></rect>",
-            x(i, points.len()) - wide / 2.0, (b - a).max(0.5), escape(&p.label), escape(&show(p.value))
+            x(i, points.len()) - wide / 2.0,
+            (b - a).max(0.5),
+            escape(&p.label),
+            escape(&show(p.value))
         )
     };
     points.iter().enumerate().map(column).collect()
@@ -186,7 +211,11 @@ fn bars(name: &str, summary: &str, points: &[Point], show: &dyn Fn(f64) -> Strin
         out += &format!(
             "<text class=\"name\" x=\"0\" y=\"{:.1}\">{}</text><rect class=\"column-bar\" x=\"190\" y=\"{:.1}\" \
              width=\"{wide:.1}\" height=\"18\" rx=\"4\"/><text class=\"value\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
-            y + 20.0, escape(&p.label.chars().take(24).collect::<String>()), y + 6.0, 198.0 + wide, y + 20.0,
+            y + 20.0,
+            escape(&p.label.chars().take(24).collect::<String>()),
+            y + 6.0,
+            198.0 + wide,
+            y + 20.0,
             escape(&show(p.value))
         );
     }

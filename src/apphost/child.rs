@@ -97,6 +97,9 @@ pub struct Meta {
     /// What the app itself reports: visits, calls, and the figures of its action `report`.
     #[serde(default)]
     pub figures: BTreeMap<String, i64>,
+    /// ISO 4217 code of its amounts.
+    #[serde(default)]
+    pub currency: String,
 }
 
 fn failed(what: String) -> impl FnOnce(io::Error) -> ChildError {

@@ -187,6 +187,9 @@ mod tests {
 
     #[test]
     fn a_file_of_a_spreadsheet_is_read() {
-        assert_eq!(parse("name,city\r\n\"Ada, Countess\",\"a \"\"b\"\"\"\r\n\r\n"), [["name", "city"], ["Ada, Countess", "a \"b\""]]);
+        assert_eq!(
+            parse("name,city\r\n\"Ada, Countess\",\"a \"\"b\"\"\"\r\n\r\n"),
+            [["name", "city"], ["Ada, Countess", "a \"b\""]]
+        );
     }
 }

@@ -84,10 +84,7 @@ pub(super) struct Door {
 
 impl Door {
     pub(super) fn new(slug: &str, durable: bool) -> Self {
-        Self {
-            cookie_name: format!("session_{slug}"),
-            rounds: if durable { ROUNDS } else { ROUNDS_THROW_AWAY },
-        }
+        Self { cookie_name: format!("session_{slug}"), rounds: if durable { ROUNDS } else { ROUNDS_THROW_AWAY } }
     }
 
     /// `Set-Cookie` of a session; an empty token ends it.
@@ -165,7 +162,10 @@ impl Door {
         let expires = now() + i64::try_from(SESSION.as_secs()).unwrap_or(0);
         database.own(|c| {
             c.execute("DELETE FROM _sessions WHERE expires <= ?1", [now()])?;
-            c.execute("INSERT INTO _sessions (hash, account, expires) VALUES (?1, ?2, ?3)", (digest(&token), id, expires))
+            c.execute(
+                "INSERT INTO _sessions (hash, account, expires) VALUES (?1, ?2, ?3)",
+                (digest(&token), id, expires),
+            )
         })?;
         Ok(token)
     }

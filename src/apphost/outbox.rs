@@ -129,7 +129,9 @@ pub(super) fn figures(database: &Database) -> Result<BTreeMap<String, i64>, Data
     database.own(|c| {
         let one = |sql: &str| c.query_row(sql, [], |r| r.get::<_, i64>(0));
         let sum = |kind: &str, from: &str| {
-            one(&format!("SELECT coalesce(sum(n), 0) FROM _tally WHERE kind = '{kind}' AND day >= date('now', '{from}')"))
+            one(&format!(
+                "SELECT coalesce(sum(n), 0) FROM _tally WHERE kind = '{kind}' AND day >= date('now', '{from}')"
+            ))
         };
         Ok(BTreeMap::from([
             ("visits_today".to_owned(), sum("visit", "-0 days")?),

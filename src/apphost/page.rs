@@ -37,7 +37,8 @@ impl<'a> Draft<'a> {
         // A database that does not answer is met by whatever the page is about.
         let user = service.account(request).ok().flatten();
         let nobody = app.access.is_some() && service.door.any(&service.database).is_ok_and(|any| !any);
-        let searchable = app.resources.iter().find(|r| !r.search.is_empty()).map(|r| (service.page_path(&r.name), r.label.clone()));
+        let searchable =
+            app.resources.iter().find(|r| !r.search.is_empty()).map(|r| (service.page_path(&r.name), r.label.clone()));
         let mut context = Map::new();
         context.insert(
             "app".to_owned(),

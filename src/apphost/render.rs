@@ -40,22 +40,25 @@ impl Pages {
         });
         environment.add_filter("count", |n: Option<i64>| count(n.unwrap_or(0)));
         let sign = currency_sign(&bundle.app.currency);
-        environment.add_function("chart", move |form: String, title: String, rows: Vec<minijinja::Value>, unit: Option<String>| {
-            let form = chart::Form::of(&form).ok_or_else(|| wrong("there is no such chart"))?;
-            let point = |row: minijinja::Value| -> Result<chart::Point, minijinja::Error> {
-                let (label, value) = (row.get_attr("label")?, row.get_attr("value")?);
-                let value = if value.is_none() { 0.0 } else { f64::try_from(value)? };
-                Ok(chart::Point { label: label.to_string(), value })
-            };
-            let points = rows.into_iter().map(point).collect::<Result<Vec<_>, _>>()?;
-            let show = |value: f64| match unit.as_deref() {
-                // Amounts come in hundredths.
-                Some("money") => format!("{sign}{}", figure(value / 100.0)),
-                Some(unit) if !unit.is_empty() => format!("{} {unit}", figure(value)),
-                _ => figure(value),
-            };
-            Ok::<_, minijinja::Error>(minijinja::Value::from_safe_string(chart::draw(form, &title, &points, &show)))
-        });
+        environment.add_function(
+            "chart",
+            move |form: String, title: String, rows: Vec<minijinja::Value>, unit: Option<String>| {
+                let form = chart::Form::of(&form).ok_or_else(|| wrong("there is no such chart"))?;
+                let point = |row: minijinja::Value| -> Result<chart::Point, minijinja::Error> {
+                    let (label, value) = (row.get_attr("label")?, row.get_attr("value")?);
+                    let value = if value.is_none() { 0.0 } else { f64::try_from(value)? };
+                    Ok(chart::Point { label: label.to_string(), value })
+                };
+                let points = rows.into_iter().map(point).collect::<Result<Vec<_>, _>>()?;
+                let show = |value: f64| match unit.as_deref() {
+                    // Amounts come in hundredths.
+                    Some("money") => format!("{sign}{}", figure(value / 100.0)),
+                    Some(unit) if !unit.is_empty() => format!("{} {unit}", figure(value)),
+                    _ => figure(value),
+                };
+                Ok::<_, minijinja::Error>(minijinja::Value::from_safe_string(chart::draw(form, &title, &points, &show)))
+            },
+        );
         environment.add_filter("figure", |n: Option<f64>| figure(n.unwrap_or(0.0)));
         environment.add_filter("initials", |text: String| initials(&text));
         environment.add_filter("shorten", |text: String, chars: usize| shorten(&text, chars));

@@ -6,10 +6,10 @@
 
 use super::bundle::{Bundle, content_type};
 use super::database::{Database, DatabaseError, Keeping, Parameters, Row, Rule};
-use super::exchange::{Request, Response, percent_encode};
-use super::render::Pages;
 use super::door::{Account, Door, Role, Throttle, is_signed, random};
+use super::exchange::{Request, Response, percent_encode};
 use super::outbox::{self, Tallies};
+use super::render::Pages;
 use super::route::{Found, Handler, Place, Routes};
 use super::token::{Tokens, hex};
 use super::{api, csv, page, settings, submit};
@@ -522,12 +522,14 @@ impl Service {
             "tables": counts.iter().cloned().collect::<BTreeMap<_, _>>(),
             "uptime_ms": u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             "figures": figures,
+            "currency": app.currency,
         }))
     }
 
     /// Throws the data away and starts over.
     fn reset(&mut self, seed: bool) -> Result<(), DatabaseError> {
         self.throttle = RefCell::default();
+        self.tallies = RefCell::default();
         self.database.forget(&self.database_path, &self.bundle)?;
         match &self.bundle.seed {
             Some(file) if seed => self.database.sow(file),

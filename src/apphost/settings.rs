@@ -50,14 +50,23 @@ fn next(text: &str) -> String {
     }
 }
 
-
-fn sign_in_page(service: &Service, request: &Request, status: u16, name: &str, said: &str) -> Result<Response, Problem> {
+fn sign_in_page(
+    service: &Service,
+    request: &Request,
+    status: u16,
+    name: &str,
+    said: &str,
+) -> Result<Response, Problem> {
     if !any(service)? {
         return Ok(Response::see_other("/setup".to_owned()));
     }
     let form = request.form();
     let to = request.query.get("next").or_else(|| form.get("next")).map_or("", String::as_str);
-    Draft::new(service, request).with("warning", said).with("name", name).with("next", next(to)).render(status, "sign_in")
+    Draft::new(service, request)
+        .with("warning", said)
+        .with("name", name)
+        .with("next", next(to))
+        .render(status, "sign_in")
 }
 
 fn sign_in(service: &Service, request: &Request) -> Result<Response, Problem> {
@@ -236,12 +245,22 @@ fn show(service: &Service, request: &Request, status: u16, warning: &str, secret
     let keys = "SELECT k.id, k.name, k.role, k.per_minute, coalesce((SELECT sum(n) FROM _tally WHERE kind = 'call'
                 AND name = k.id AND day > date('now', '-30 days')), 0) FROM _keys k ORDER BY k.name, k.id";
     Draft::new(service, request)
-        .with("accounts", list("SELECT id, name, role, created_at FROM _accounts ORDER BY name", &[
-            "id", "name", "role", "created_at",
-        ])?)
+        .with(
+            "accounts",
+            list(
+                "SELECT id, name, role, created_at FROM _accounts ORDER BY name",
+                &["id", "name", "role", "created_at"],
+            )?,
+        )
         .with("keys", list(keys, &["id", "name", "role", "per_minute", "calls"])?)
-        .with("hooks", list("SELECT h.id, h.url, (SELECT count(*) FROM _outbox o WHERE o.url = h.url) FROM _hooks h
-                             ORDER BY h.url", &["id", "url", "waiting"])?)
+        .with(
+            "hooks",
+            list(
+                "SELECT h.id, h.url, (SELECT count(*) FROM _outbox o WHERE o.url = h.url) FROM _hooks h
+                             ORDER BY h.url",
+                &["id", "url", "waiting"],
+            )?,
+        )
         .with("warning", warning)
         .with("secret", secret)
         .with("password_min", PASSWORD_MIN)

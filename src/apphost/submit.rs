@@ -162,12 +162,11 @@ pub(super) fn hook(service: &Service, entity: &Entity, request: &Request, hook: 
     let Ok(Value::Object(object)) = serde_json::from_slice::<Value>(&request.body) else {
         return Err(Problem::Malformed("The body must be a JSON object.".to_owned()));
     };
-    let texts = object.iter().map(|(name, value)| {
-        (name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned))
-    });
-    let texts: BTreeMap<String, String> = texts.collect();
-    let wanted = entity.fields.iter().filter(|f| hook.fields.contains(&f.name));
-    let Checked { values, errors } = field::from_form(wanted, &texts);
+    // Of the message only what the hook is about; amounts are whole hundredths, as in the API.
+    let is_wanted = |name: &String| hook.fields.contains(name);
+    let object = object.into_iter().filter(|(name, _)| is_wanted(name)).collect();
+    let fields = entity.fields.iter().filter(|f| is_wanted(&f.name)).cloned().collect();
+    let Checked { values, errors } = field::from_json(&Entity { fields, ..entity.clone() }, &object, None);
     if !errors.is_empty() {
         return Err(Problem::Invalid(errors));
     }

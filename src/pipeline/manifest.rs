@@ -12,10 +12,11 @@ use sha2::{Digest, Sha256};
 pub const SCHEMA: &str = include_str!("manifest.schema.json");
 
 /// What kind of software is to be built.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BuildType {
     /// Customer relationship management.
+    #[default]
     BuildCrm,
     /// A website with pages, and what visitors can do there.
     BuildWebsite,
@@ -51,6 +52,12 @@ impl BuildType {
             Self::BuildDashboard => "dashboard",
             Self::BuildBlockchain => "blockchain",
         }
+    }
+
+    /// The type of this spoken name; `None` also for what nothing builds.
+    #[must_use]
+    pub fn of_noun(noun: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|t| t.is_buildable() && t.noun().eq_ignore_ascii_case(noun))
     }
 
     /// The article that goes before [`Self::noun`].

@@ -6,7 +6,7 @@ use crate::pipeline::spec::Spec;
 pub(super) fn javascript(spec: &Spec) -> String {
     let names: Vec<_> = spec.entities.iter().map(|e| format!("    this.{0} = of(\"{0}\");", e.name)).collect();
     format!(
-        "// Client of the API of {title}. const app = new Client(\"http://host:port\", \"key_…\");\n\
+        "// Client of the API of {title}. const app = new Client(\"https://example.com\", \"key_…\");\n\
          export class Client {{\n  constructor(base, key) {{\n    const ask = async (method, path, body) => {{\n      \
          const headers = {{ authorization: `Bearer ${{key}}` }};\n      if (body !== undefined) headers[\"content-type\"] = \
          \"application/json\";\n      const answer = await fetch(base.replace(/\\/$/, \"\") + path, {{ method, headers, body: \
@@ -28,7 +28,7 @@ pub(super) fn python(spec: &Spec) -> String {
     let names: Vec<_> =
         spec.entities.iter().map(|e| format!("        self.{0} = Resource(self, \"{0}\")", e.name)).collect();
     format!(
-        "\"\"\"Client of the API of {title}. app = Client(\"http://host:port\", \"key_...\")\"\"\"\nimport json\nimport \
+        "\"\"\"Client of the API of {title}. app = Client(\"https://example.com\", \"key_...\")\"\"\"\nimport json\nimport \
          urllib.error\nimport urllib.parse\nimport urllib.request\n\n\nclass ApiError(Exception):\n    def __init__(self, \
          status, message, fields):\n        super().__init__(message)\n        self.status = status\n        self.fields = \
          fields\n\n\nclass Resource:\n    def __init__(self, client, name):\n        self._ask = client.ask\n        \

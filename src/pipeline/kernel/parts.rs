@@ -2,9 +2,7 @@
 //! Invariants: the result passes `Bundle::from_files`; each entity has pages, an API, SQL and scenarios.
 
 use super::{client, design, document, sql, trial};
-use crate::apphost::bundle::{
-    Access, App, BUNDLE_FORMAT, Files, Limits, MenuEntry, Route, Submit, Target, View,
-};
+use crate::apphost::bundle::{Access, App, BUNDLE_FORMAT, Files, Limits, MenuEntry, Route, Submit, Target, View};
 use crate::pipeline::manifest::BuildManifest;
 use crate::pipeline::spec::Spec;
 use serde_json::{Map, Value};

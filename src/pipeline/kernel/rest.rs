@@ -8,7 +8,7 @@ use crate::pipeline::spec::Spec;
 
 /// Generates an API.
 #[must_use]
-pub fn generate(spec: &Spec, manifest: &BuildManifest) -> Files {
+pub(super) fn generate(spec: &Spec, manifest: &BuildManifest) -> Files {
     let mut parts = Parts::of(spec);
     parts.file("views/docs.html", include_str!("rest/docs.html"));
     parts.file("views/manage.html", include_str!("rest/manage.html"));

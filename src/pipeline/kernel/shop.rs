@@ -21,7 +21,7 @@ const VIEWS: [(&str, &str); 8] = [
 
 /// Generates a shop.
 #[must_use]
-pub fn generate(spec: &Spec, manifest: &BuildManifest) -> Files {
+pub(super) fn generate(spec: &Spec, manifest: &BuildManifest) -> Files {
     let mut parts = Parts::of(spec);
     for (name, text) in VIEWS {
         parts.file(&format!("views/{name}.html"), text);
@@ -52,16 +52,22 @@ pub fn generate(spec: &Spec, manifest: &BuildManifest) -> Files {
         public("/pay/{slug}", Target::View(page_of("pay", &[("order", "unpaid_order")]))),
         public("/pay/{slug}", Target::Submit(Submit { relay: Some("/api/payments/webhook".to_owned()), ..pay })),
         public("/api/payments/webhook", Target::Hook(Submit { event: Some("order.payment".to_owned()), ..hook })),
-        public("/order/{slug}", Target::View(page_of("order", &[("order", "public_order"), ("lines", "public_lines")]))),
+        public(
+            "/order/{slug}",
+            Target::View(page_of("order", &[("order", "public_order"), ("lines", "public_lines")])),
+        ),
         closed(
             "/manage",
-            Target::View(view("manage", &[
-                ("report", "report"),
-                ("sales", "sales"),
-                ("low", "low_stock"),
-                ("orders", "open_orders"),
-                ("best", "best_sellers"),
-            ])),
+            Target::View(view(
+                "manage",
+                &[
+                    ("report", "report"),
+                    ("sales", "sales"),
+                    ("low", "low_stock"),
+                    ("orders", "open_orders"),
+                    ("best", "best_sellers"),
+                ],
+            )),
         ),
     ]);
     parts.paths.insert(

@@ -233,8 +233,7 @@ pub(super) fn actions(spec: &Spec) -> Actions {
             board_actions(&mut add, entity, board, &select);
         }
     }
-    let sums: Vec<_> =
-        spec.entities.iter().map(|e| format!("(SELECT count(*) FROM {0}) AS {0}", e.name)).collect();
+    let sums: Vec<_> = spec.entities.iter().map(|e| format!("(SELECT count(*) FROM {0}) AS {0}", e.name)).collect();
     add("summary".to_owned(), "How many records of each kind.", format!("SELECT\n    {}", sums.join(",\n    ")));
     actions
 }
@@ -282,8 +281,10 @@ fn select(spec: &Spec, entity: &Entity) -> String {
         columns.push(format!("t.{}", f.name));
         if let Some(target) = f.references.as_deref().and_then(|name| spec.entity(name)) {
             let stem = f.name.strip_suffix("_id").unwrap_or(&f.name);
-            columns.push(format!("{stem}.{} AS {stem}_title", target.title_field));
-            joins += &format!("\nLEFT JOIN {} {stem} ON {stem}.id = t.{}", target.name, f.name);
+            // An order is a word of SQL.
+            let row = if stem == "order" { "order_row" } else { stem };
+            columns.push(format!("{row}.{} AS {stem}_title", target.title_field));
+            joins += &format!("\nLEFT JOIN {} {row} ON {row}.id = t.{}", target.name, f.name);
         }
     }
     if closed(entity).is_some() {

@@ -106,8 +106,10 @@ fn life(spec: &Spec, entity: &Entity) -> Value {
     ]);
     for field in entity.fields.iter().filter(|f| f.kind != FieldKind::Reference) {
         let value = sample(field, 4);
-        steps.push(json!({ "say": format!("only {} is changed", field.label.to_lowercase()), "request": format!("PATCH {at}"),
-            "json": { field.name.clone(): value.clone() }, "check": { format!("/{}", field.name): value } }));
+        steps.push(
+            json!({ "say": format!("only {} is changed", field.label.to_lowercase()), "request": format!("PATCH {at}"),
+            "json": { field.name.clone(): value.clone() }, "check": { format!("/{}", field.name): value } }),
+        );
     }
     let title = &entity.title_field;
     steps.extend([
@@ -136,12 +138,13 @@ fn listing(spec: &Spec, entity: &Entity) -> Value {
     let title = &entity.title_field;
     let mut steps = parents(spec, entity);
     for n in [5, 4, 6] {
-        steps.push(json!({ "say": format!("number {n}"), "request": format!("POST /api/{name}"), "json": record(entity, n),
-            "status": 201, "save": { format!("n{n}"): "/id" } }));
+        steps.push(
+            json!({ "say": format!("number {n}"), "request": format!("POST /api/{name}"), "json": record(entity, n),
+            "status": 201, "save": { format!("n{n}"): "/id" } }),
+        );
     }
-    let order: Vec<String> = if newest_first(entity) { ["n6", "n4", "n5"] } else { ["n4", "n5", "n6"] }
-        .map(|n| format!("{{{n}}}"))
-        .to_vec();
+    let order: Vec<String> =
+        if newest_first(entity) { ["n6", "n4", "n5"] } else { ["n4", "n5", "n6"] }.map(|n| format!("{{{n}}}")).to_vec();
     let check: Map<String, Value> =
         order.iter().enumerate().map(|(i, id)| (format!("/items/{i}/id"), json!(id))).collect();
     let text = |n: usize| {
@@ -224,8 +227,7 @@ fn rules(spec: &Spec, entity: &Entity) -> Value {
             tries.push(("NULL".to_owned(), "not null"));
         }
         for (bad, rule) in tries {
-            let refused =
-                if rule.starts_with("is_") { format!("{}_{rule}", f.name) } else { rule.to_owned() };
+            let refused = if rule.starts_with("is_") { format!("{}_{rule}", f.name) } else { rule.to_owned() };
             steps.push(json!({ "say": format!("{label}: {bad}"), "sql": insert(&f.name, &bad), "refused": refused }));
         }
         if f.unique {
@@ -253,16 +255,20 @@ fn search(spec: &Spec, entity: &Entity) -> Value {
         }
     };
     for n in [1, 2] {
-        steps.push(json!({ "say": format!("number {n}"), "request": format!("POST /api/{name}"), "json": record(entity, n),
-            "status": 201, "save": { format!("n{n}"): "/id" } }));
+        steps.push(
+            json!({ "say": format!("number {n}"), "request": format!("POST /api/{name}"), "json": record(entity, n),
+            "status": 201, "save": { format!("n{n}"): "/id" } }),
+        );
     }
     for field in &entity.search {
         let f = entity.field(field);
         if !f.is_some_and(|f| matches!(f.kind, FieldKind::Text | FieldKind::LongText | FieldKind::Email)) {
             continue;
         }
-        steps.push(json!({ "say": format!("found by {field}"), "request": format!("GET /api/{name}?q={}", word(field, 1)),
-            "count": { "/items": 1 }, "check": { "/items/0/id": "{n1}" } }));
+        steps.push(
+            json!({ "say": format!("found by {field}"), "request": format!("GET /api/{name}?q={}", word(field, 1)),
+            "count": { "/items": 1 }, "check": { "/items/0/id": "{n1}" } }),
+        );
         let changed = record(entity, 3);
         steps.push(json!({ "say": format!("another {field}"), "request": format!("PATCH /api/{name}/{{n1}}"),
             "json": { field.clone(): changed[field] } }));
@@ -327,11 +333,15 @@ fn board(spec: &Spec, entity: &Entity) -> Value {
             "status": 201, "save": { format!("n{n}"): "/id" }, "check": { "/closed_at": false } }));
     }
     if money {
-        steps.push(json!({ "say": "the first column is summed", "request": format!("GET /{name}"), "contains": ["28.00"] }));
+        steps.push(
+            json!({ "say": "the first column is summed", "request": format!("GET /{name}"), "contains": ["28.00"] }),
+        );
     }
     for choice in &choices {
-        steps.push(json!({ "say": format!("one is moved to {}", choice.label), "request": format!("POST /{name}/{{n1}}/move"),
-            "form": { board.clone(): choice.value.clone() }, "status": 303 }));
+        steps.push(
+            json!({ "say": format!("one is moved to {}", choice.label), "request": format!("POST /{name}/{{n1}}/move"),
+            "form": { board.clone(): choice.value.clone() }, "status": 303 }),
+        );
         steps.push(json!({ "say": "there it is", "request": format!("GET /api/{name}/{{n1}}"),
             "check": { format!("/{board}"): choice.value.clone(), "/closed_at": closed.contains(&choice.value) } }));
     }
@@ -465,8 +475,10 @@ pub(super) fn program(spec: &Spec) -> String {
     for e in &spec.entities {
         let mut names: Vec<String> = e.fields.iter().map(|f| format!("<code>{}</code>", f.name)).collect();
         names.push(format!("<code>/api/{}/{{id}}</code>", e.name));
-        docs.push(json!({ "say": format!("{} are described", e.label.to_lowercase()), "request": "GET /", "visitor": true,
-            "contains": names }));
+        docs.push(
+            json!({ "say": format!("{} are described", e.label.to_lowercase()), "request": "GET /", "visitor": true,
+            "contains": names }),
+        );
         docs.push(json!({ "say": "for programs, too", "request": "GET /openapi.json", "visitor": true,
             "check": { format!("/paths/~1api~1{}/get/operationId", e.name): format!("list{}", e.label.replace(' ', "")) } }));
     }
@@ -474,8 +486,11 @@ pub(super) fn program(spec: &Spec) -> String {
         "contains": [format!("of(\"{name}\")")] }));
     docs.push(json!({ "say": "and one for Python", "request": "GET /static/client.py", "visitor": true,
         "contains": [format!("Resource(self, \"{name}\")")] }));
-    write("What programs can rely on.", vec![
-        scenario("a program reads, writes and is told what was wrong", "admin", steps),
-        scenario("the documentation names every path and every field", "", docs),
-    ])
+    write(
+        "What programs can rely on.",
+        vec![
+            scenario("a program reads, writes and is told what was wrong", "admin", steps),
+            scenario("the documentation names every path and every field", "", docs),
+        ],
+    )
 }

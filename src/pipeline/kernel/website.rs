@@ -7,7 +7,7 @@ use crate::pipeline::spec::Spec;
 
 /// Generates a website.
 #[must_use]
-pub fn generate(spec: &Spec, manifest: &BuildManifest) -> Files {
+pub(super) fn generate(spec: &Spec, manifest: &BuildManifest) -> Files {
     let (blog, contact, booking) = (spec.has("blog"), spec.has("contact_form"), spec.has("booking"));
     let mut parts = Parts::of(spec);
     parts.questions(include_str!("website/pages.sql"));

@@ -58,7 +58,12 @@ pub const OFFERS: &[Offer] = &[
     row(BuildWebsite, "blog", "a blog", &["articles", "blog_posts", "news", "posts"]),
     Offer {
         question: "Who should see the messages?",
-        ..row(BuildWebsite, "contact_form", "a contact form", &["contact", "contact_page", "contact_us", "enquiries", "forms"])
+        ..row(
+            BuildWebsite,
+            "contact_form",
+            "a contact form",
+            &["contact", "contact_page", "contact_us", "enquiries", "forms"],
+        )
     },
     Offer {
         question: "At which times can people book?",
@@ -75,7 +80,12 @@ pub const OFFERS: &[Offer] = &[
     basic(BuildEcommerce, "stock", "stock", &["inventory", "stock_control", "warehouse"]),
     Offer {
         question: "Which provider will take the payments?",
-        ..basic(BuildEcommerce, "payment", "test payments", &["card_payment", "card_payments", "payments", "test_gateway"])
+        ..basic(
+            BuildEcommerce,
+            "payment",
+            "test payments",
+            &["card_payment", "card_payments", "payments", "test_gateway"],
+        )
     },
     row(BuildApi, "items", "items", &["records", "resources", "objects"]),
     row(BuildApi, "customers", "customers", &["clients", "contacts", "people", "members"]),
@@ -90,7 +100,11 @@ pub const OFFERS: &[Offer] = &[
     basic(BuildDashboard, "tiles", "figures at a glance", &["figures", "kpis", "metrics", "numbers", "statistics"]),
     basic(BuildDashboard, "filters", "filters", &["filter", "series"]),
     basic(BuildDashboard, "ranges", "time ranges", &["date_range", "date_ranges", "time_range", "time_ranges"]),
-    common("accounts", "accounts and sign-in", &["log_in", "login", "logins", "permissions", "roles", "sign_in", "user_accounts", "users"]),
+    common(
+        "accounts",
+        "accounts and sign-in",
+        &["log_in", "login", "logins", "permissions", "roles", "sign_in", "user_accounts", "users"],
+    ),
     common("search", "search", &["find"]),
     common("exchange", "import and export", &["csv", "csv_export", "csv_import", "export", "import", "data_import"]),
     common("api", "an API", &["json_api", "rest_api", "api_keys", "authentication", "keys"]),

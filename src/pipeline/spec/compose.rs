@@ -2,8 +2,8 @@
 
 use super::entity::{endpoint, endpoints};
 use super::{
-    Citation, CoveredFeature, Entity, FieldKind, OpenPoint, SPEC_FORMAT, Spec, SpecTest, Theme, crm, dashboard, rest, shop,
-    slug, website,
+    Citation, CoveredFeature, Entity, FieldKind, OpenPoint, SPEC_FORMAT, Spec, SpecTest, Theme, crm, dashboard, rest,
+    shop, slug, website,
 };
 use crate::pipeline::manifest::catalogue::{self, key};
 use crate::pipeline::manifest::{BuildManifest, BuildType};
@@ -58,9 +58,8 @@ pub(super) fn compose(manifest: &BuildManifest) -> Spec {
         }
     }
     let missing = catalogue::offers(kind).filter(|o| o.basic && !features.iter().any(|f| f.pack == o.pack));
-    let basics: Vec<_> = missing
-        .map(|o| CoveredFeature { feature: o.pack.to_owned(), pack: o.pack.to_owned(), asked: false })
-        .collect();
+    let basics: Vec<_> =
+        missing.map(|o| CoveredFeature { feature: o.pack.to_owned(), pack: o.pack.to_owned(), asked: false }).collect();
     features.splice(0..0, basics);
     let title = title(manifest);
     let mut spec = Spec {
@@ -143,7 +142,8 @@ pub fn promises(entity: &Entity) -> Vec<String> {
 }
 
 /// Names of the scenarios of whole apps but the CRM, whose own go further.
-pub const SAMPLE_TESTS: [&str; 2] = ["every page answers while there is nothing", "every page answers with the first data"];
+pub const SAMPLE_TESTS: [&str; 2] =
+    ["every page answers while there is nothing", "every page answers with the first data"];
 
 /// Adds entities with their pages and promised tests.
 pub(super) fn include(spec: &mut Spec, entities: Vec<Entity>) {

@@ -7,7 +7,11 @@ use super::{FieldKind, PageKind, Spec};
 pub(super) fn add(spec: &mut Spec) {
     spec.pages.push(page("/", "Dashboard", PageKind::Overview, None));
     let fields = vec![
-        field("series", "Series", FieldKind::Text).needed().listed().long(60).hinted("What is measured, e.g. Visitors."),
+        field("series", "Series", FieldKind::Text)
+            .needed()
+            .listed()
+            .long(60)
+            .hinted("What is measured, e.g. Visitors."),
         field("day", "Day", FieldKind::Date).needed().listed(),
         field("value", "Value", FieldKind::Decimal).listed(),
         field("note", "Note", FieldKind::Text).listed(),

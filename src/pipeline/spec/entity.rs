@@ -72,12 +72,8 @@ pub(super) fn choice(name: &str, label: &str, choices: &[(&str, &str, bool)]) ->
 }
 
 pub(super) fn reference(name: &str, label: &str, to: &str, on_delete: OnDelete) -> Field {
-    Field {
-        references: Some(to.to_owned()),
-        on_delete: Some(on_delete),
-        ..field(name, label, FieldKind::Reference)
-    }
-    .needed()
+    Field { references: Some(to.to_owned()), on_delete: Some(on_delete), ..field(name, label, FieldKind::Reference) }
+        .needed()
 }
 
 impl Field {

@@ -25,7 +25,11 @@ pub(super) fn add(spec: &mut Spec) {
     }
     spec.tests.push(test("the documentation names every path and every field"));
     spec.tests.push(test("a program reads, writes and is told what was wrong"));
-    flow(spec, "A program uses the API", &["GET /", "GET /openapi.json", "GET /api/{resource}", "POST /api/{resource}"]);
+    flow(
+        spec,
+        "A program uses the API",
+        &["GET /", "GET /openapi.json", "GET /api/{resource}", "POST /api/{resource}"],
+    );
     flow(spec, "An admin gives out a key", &["GET /settings", "POST /settings/keys"]);
     include(spec, entities);
 }

@@ -16,10 +16,22 @@ pub(super) fn add(spec: &mut Spec) {
     ];
     spec.tests.extend(names.map(test));
     spec.api.push(endpoint("/api/payments/webhook", &["POST"], None));
-    flow(spec, "A customer buys", &[
-        "GET /", "GET /product/{slug}", "POST /basket/add", "GET /basket", "GET /checkout", "POST /checkout",
-        "GET /pay/{slug}", "POST /pay/{slug}", "POST /api/payments/webhook", "GET /order/{slug}",
-    ]);
+    flow(
+        spec,
+        "A customer buys",
+        &[
+            "GET /",
+            "GET /product/{slug}",
+            "POST /basket/add",
+            "GET /basket",
+            "GET /checkout",
+            "POST /checkout",
+            "GET /pay/{slug}",
+            "POST /pay/{slug}",
+            "POST /api/payments/webhook",
+            "GET /order/{slug}",
+        ],
+    );
     flow(spec, "Staff sends an order", &["GET /orders", "GET /orders/{id}", "POST /orders/{id}/move"]);
     include(spec, vec![products(), orders(), lines()]);
 }
@@ -58,7 +70,10 @@ fn orders() -> Entity {
             ("cancelled", "Cancelled", true),
         ],
     ));
-    entity("orders", "order", "Orders", "Order", fields).titled("name").found_by(&["name", "email", "reference"]).on_board("status")
+    entity("orders", "order", "Orders", "Order", fields)
+        .titled("name")
+        .found_by(&["name", "email", "reference"])
+        .on_board("status")
 }
 
 fn lines() -> Entity {

@@ -39,7 +39,7 @@ fn pages() -> Entity {
         field("summary", "Summary", FieldKind::Text).long(240).hinted("One sentence under the title and in lists."),
         field("body", "Text", FieldKind::LongText)
             .long(20_000)
-            .hinted("Blank lines part paragraphs. ## Heading, - list, **strong**, [words](https://address)."),
+            .hinted("Blank lines part paragraphs. ## Heading, - list, **strong**, [words](https://example.com)."),
         field("position", "Position", FieldKind::Number).listed().hinted("Pages stand in the menu by this number."),
         status(),
     ];
@@ -66,14 +66,25 @@ fn enquiries() -> Entity {
         "Status",
         &[("new", "New", false), ("working", "In progress", false), ("answered", "Answered", true)],
     ));
-    entity("enquiries", "enquiry", "Enquiries", "Enquiry", fields).found_by(&["name", "email", "message"]).on_board("status")
+    entity("enquiries", "enquiry", "Enquiries", "Enquiry", fields)
+        .found_by(&["name", "email", "message"])
+        .on_board("status")
 }
 
 fn bookings() -> Entity {
     let times = [
-        ("09_00", "09:00"), ("10_00", "10:00"), ("11_00", "11:00"), ("12_00", "12:00"), ("13_00", "13:00"),
-        ("14_00", "14:00"), ("15_00", "15:00"), ("16_00", "16:00"), ("17_00", "17:00"), ("18_00", "18:00"),
-        ("19_00", "19:00"), ("20_00", "20:00"),
+        ("09_00", "09:00"),
+        ("10_00", "10:00"),
+        ("11_00", "11:00"),
+        ("12_00", "12:00"),
+        ("13_00", "13:00"),
+        ("14_00", "14:00"),
+        ("15_00", "15:00"),
+        ("16_00", "16:00"),
+        ("17_00", "17:00"),
+        ("18_00", "18:00"),
+        ("19_00", "19:00"),
+        ("20_00", "20:00"),
     ]
     .map(|(value, label)| (value, label, false));
     let mut fields = person();

@@ -29,17 +29,21 @@ WHERE b.visitor = :visitor ORDER BY p.title, p.id
 SELECT coalesce(sum(b.quantity), 0) AS n, coalesce(sum(b.quantity * p.price_cents), 0) AS total_cents
 FROM basket b JOIN products p ON p.id = b.product_id AND p.status = 'published' WHERE b.visitor = :visitor
 -- checkout: One order out of the basket; a form that is sent twice finds the basket empty and shows the same order.
-INSERT INTO orders (reference, name, email, phone, address, total_cents, payment, status, visitor)
-SELECT lower(hex(randomblob(16))), :name, :email, :phone, :address, sum(b.quantity * p.price_cents), 'unpaid', 'new', :visitor
+INSERT INTO orders (reference, name, email, phone, address, total_cents, payment, status)
+SELECT lower(hex(randomblob(16))), :name, :email, :phone, :address, sum(b.quantity * p.price_cents), 'unpaid', 'new'
 FROM basket b JOIN products p ON p.id = b.product_id AND p.status = 'published'
 WHERE b.visitor = :visitor HAVING count(*) > 0;
+INSERT INTO buyers (order_id, visitor)
+SELECT (SELECT max(id) FROM orders), :visitor
+WHERE EXISTS (SELECT 1 FROM basket b JOIN products p ON p.id = b.product_id AND p.status = 'published' WHERE b.visitor = :visitor);
 INSERT INTO order_lines (title, order_id, product_id, quantity, price_cents)
-SELECT p.title, (SELECT max(id) FROM orders WHERE visitor = :visitor), p.id, b.quantity, p.price_cents
+SELECT p.title, (SELECT max(order_id) FROM buyers WHERE visitor = :visitor), p.id, b.quantity, p.price_cents
 FROM basket b JOIN products p ON p.id = b.product_id AND p.status = 'published' WHERE b.visitor = :visitor;
 UPDATE products SET stock = stock - (SELECT quantity FROM basket b WHERE b.visitor = :visitor AND b.product_id = products.id)
 WHERE status = 'published' AND id IN (SELECT product_id FROM basket WHERE visitor = :visitor);
 DELETE FROM basket WHERE visitor = :visitor;
-SELECT id, reference, name, total_cents FROM orders WHERE visitor = :visitor ORDER BY id DESC LIMIT 1
+SELECT o.id, o.reference, o.name, o.total_cents FROM orders o JOIN buyers ON buyers.order_id = o.id
+WHERE buyers.visitor = :visitor ORDER BY o.id DESC LIMIT 1
 -- unpaid_order: What is to be paid.
 SELECT id, reference, name, total_cents, payment FROM orders WHERE reference = :slug AND payment <> 'paid' AND status <> 'cancelled'
 -- payment_event: What the test gateway tells the shop.

@@ -8,9 +8,13 @@ CREATE TABLE basket (
     CONSTRAINT at_most_99_of_one_product_at_once CHECK (quantity BETWEEN 1 AND 99)
 ) STRICT;
 
-ALTER TABLE orders ADD COLUMN visitor TEXT;
+-- Whose browser an order came from; staff's orders by telephone have none.
+CREATE TABLE buyers (
+    order_id INTEGER PRIMARY KEY REFERENCES orders (id) ON DELETE CASCADE,
+    visitor TEXT NOT NULL
+) STRICT;
 
-CREATE INDEX orders_visitor ON orders (visitor, id);
+CREATE INDEX buyers_visitor ON buyers (visitor, order_id);
 
 CREATE TRIGGER products_never_below_nothing BEFORE UPDATE OF stock ON products WHEN NEW.stock < 0
 BEGIN
