@@ -284,6 +284,8 @@ pub const ENDPOINT_MAX: Duration = Duration::from_secs(3);
 pub const TURN_MAX: Duration = Duration::from_secs(30);
 /// Turn events waiting for the call actor.
 pub const TURN_EVENTS_MAX: usize = 16;
+/// Runs of tools that a call remembers.
+pub const TOOL_RUNS_MAX: usize = 32;
 /// Characters of one heard turn that are looked at.
 pub const HEARD_TEXT_MAX: usize = 2000;
 /// Turns kept of one conversation.
@@ -420,6 +422,8 @@ pub const OFFER_AGAIN_AFTER: Duration = Duration::from_secs(6 * 3600);
 
 /// All files of one app's data together, octets; an app beyond it is stopped.
 pub const APP_DATA_MAX: u64 = 4 << 30;
+/// A worker that is not heard of for this long loses its build to another; longer than any stage takes.
+pub const BUILD_LEASE: Duration = Duration::from_secs(180);
 /// Apps that one supervisor keeps, versions that are being switched included.
 pub const SUPERVISED_APPS_MAX: usize = 256;
 /// Connections to a supervisor at once.

@@ -170,6 +170,31 @@ pub fn spawn_on(plan: &Plan, listener: UnixListener) -> Result<AppChild, ChildEr
     })
 }
 
+/// Has a process in the app's own sandbox copy the app's data while the app uses them; returns the copy, which the caller moves
+/// away. `plan` is the app's; its socket is not used.
+///
+/// # Errors
+/// [`ChildError`], [`ChildError::Ended`] in the process's own words.
+pub fn snapshot(plan: &Plan, within: Duration) -> Result<PathBuf, ChildError> {
+    let log = std::fs::File::options().create(true).append(true).open(&plan.log).map_err(at("write", &plan.log))?;
+    let mut command = Command::new(&plan.exe);
+    command.arg("apphost").arg("--snapshot").arg("--bundle").arg(&plan.bundle).arg("--data").arg(&plan.data);
+    command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::from(log));
+    let child = command.spawn().map_err(at("run", &plan.exe))?;
+    let mut child =
+        AppChild { child, socket: plan.socket.clone(), log: plan.log.clone(), lifeline: None, owns_socket: false };
+    let deadline = Instant::now() + within;
+    loop {
+        match child.child.try_wait() {
+            Ok(Some(status)) if status.success() => return Ok(plan.data.join(super::database::SNAPSHOT_FILE)),
+            Ok(Some(_)) => return Err(ChildError::Ended { said: child.last_words() }),
+            Ok(None) if Instant::now() > deadline => return Err(ChildError::Late(within)),
+            Ok(None) => std::thread::sleep(LOOK_EVERY),
+            Err(e) => return Err(at("wait for", &plan.exe)(e)),
+        }
+    }
+}
+
 impl AppChild {
     /// Process id.
     #[must_use]

@@ -366,7 +366,7 @@ mod tests {
 
     /// A draft after "build a …" and these features.
     fn draft(noun: &'static str, features: &[&str]) -> Draft {
-        let mut asked = understand(&format!("build me a {noun}"), Context::Idle);
+        let mut asked = understand(&format!("build me a {noun}"), Context::Free);
         asked.act = Act::BuildOther(noun);
         asked.also.clear();
         asked.edit =

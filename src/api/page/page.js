@@ -160,7 +160,7 @@ const heard = {
     refreshSoon();
   },
 };
-for (const kind of ["call.started", "build.request.created", "build.stage.changed", "build.slow", "app.live", "app.down"]) {
+for (const kind of ["call.started", "build.request.created", "build.stage.changed", "build.slow", "app.live", "app.down", "app.rolled_back", "app.deleted"]) {
   heard[kind] = refreshSoon;
 }
 

@@ -2,12 +2,17 @@
 //! counts. Owning thread: any tokio task. Invariants: an app has one live instance; a new version is ready before it gets the
 //! requests, the old one goes after. Deliberately absent: what is deployed (the store knows).
 
+mod version;
+
+pub use version::RollBackError;
+
 use super::attached::{AttachError, Attached, Keeper, Running};
 use super::control::Order;
 use super::gateway::{Gateway, GatewayError, Upstream};
 use super::supervise::{self, Instance, InstancePlan};
 use super::upstream::{self, UpstreamError};
 use crate::apphost::child::Meta;
+use crate::apphost::service::DATABASE_FILE;
 use crate::pipeline::repository::{Repository, RepositoryError};
 use crate::pipeline::scheduler::StageError;
 use crate::pipeline::tracker::Traffic;
@@ -85,6 +90,8 @@ pub struct Fleet {
     gateway: Gateway,
     attached: Attached,
     instances: Mutex<Instances>,
+    /// Held while an app goes from one version to another, or away.
+    changing: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -104,7 +111,16 @@ impl Fleet {
         let attached = Attached::new(&data, program.clone(), config.keeper, store.clone());
         // Paths as the supervisor sees them.
         let data = attached.data().to_owned();
-        Self { data, program, config, store, gateway, attached, instances: Mutex::default() }
+        Self {
+            data,
+            program,
+            config,
+            store,
+            gateway,
+            attached,
+            instances: Mutex::default(),
+            changing: Mutex::default(),
+        }
     }
 
     /// The app's repository; made if need be. Blocking.
@@ -150,14 +166,19 @@ impl Fleet {
         &self.program
     }
 
-    /// Starts the bundle on empty data, looks at its report and its first page, and ends it.
+    /// Starts the bundle beside what is live, looks at its report and its first page, and ends it. It gets empty data, or a copy
+    /// of those of `live`.
     ///
     /// # Errors
     /// [`DeployError::Unwell`] in the app's words, or a fault of the box.
-    pub async fn try_out(&self, slug: &str, bundle: &Path) -> Result<Meta, DeployError> {
+    pub async fn try_out(&self, slug: &str, bundle: &Path, live: Option<&App>) -> Result<Meta, DeployError> {
         let data = self.run_dir()?.join(format!("{slug}.try-out"));
         if data.exists() {
             std::fs::remove_dir_all(&data)?;
+        }
+        if let Some(live) = live {
+            std::fs::create_dir_all(&data)?;
+            std::fs::rename(self.snapshot(live).await?, data.join(DATABASE_FILE))?;
         }
         let instance = Instance::start(self.trial(slug, bundle, &data).await);
         let looked = async {
@@ -273,17 +294,23 @@ impl Fleet {
     }
 
     async fn bring_back(&self, app: &App) -> Result<(), DeployError> {
-        let bundle = self.release_dir(&app.slug, &app.revision);
-        if !bundle.exists() {
-            let (home, revision, to) = (self.app_dir(&app.slug), app.revision.clone(), bundle.clone());
-            let written = spawn_blocking(move || Repository::open(&home)?.export(&revision, &to));
-            written.await.map_err(|e| DeployError::Files(e.into()))??;
-        }
+        self.write_out(app).await?;
         let running = self.attached.start(self.order(app)).await?;
         let (port, url) = self.put(app, running).await?;
         if port != app.port {
             tracing::warn!(app = app.slug, from = app.port, to = port, "an app moved, its port is taken");
             self.store.apps().record(App { port, url, ..app.clone() }).await?;
+        }
+        Ok(())
+    }
+
+    /// Sees that the bundle of the app's revision is there.
+    async fn write_out(&self, app: &App) -> Result<(), DeployError> {
+        let bundle = self.release_dir(&app.slug, &app.revision);
+        if !bundle.exists() {
+            let (home, revision) = (self.app_dir(&app.slug), app.revision.clone());
+            let written = spawn_blocking(move || Repository::open(&home)?.export(&revision, &bundle));
+            written.await.map_err(|e| DeployError::Files(e.into()))??;
         }
         Ok(())
     }

@@ -7,6 +7,7 @@
 //! apps/SLUG/repository.git   every bundle that was generated
 //! apps/SLUG/releases/ID      bundles as they run, by commit
 //! apps/SLUG/data             its database
+//! apps/SLUG/copies           data of the versions before, from right before they were replaced
 //! apps/SLUG/app.log          what its process said
 //! live/KEY.sock              its socket, live/control the supervisor's
 //! run/                       sockets and data of trials; emptied at each start
@@ -24,7 +25,7 @@ mod upstream;
 
 pub use crate::apphost::child::Meta;
 pub use attached::{AttachError, Keeper};
-pub use fleet::{AppsConfig, DeployError, Fleet};
+pub use fleet::{AppsConfig, DeployError, Fleet, RollBackError};
 pub use gateway::{AnswerBody, Gateway, GatewayError, Upstream, is_local_host};
 pub use supervise::{Health, Instance, InstancePlan};
 pub use upstream::UpstreamError;

@@ -171,7 +171,8 @@ fn notes_entity() -> Entity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::manifest::{BuildType, CreatedFrom};
+    use crate::pipeline::manifest::{BuildManifest, BuildType, CreatedFrom};
+    use crate::pipeline::spec::slug;
 
     fn manifest(title: &str, features: &[&str]) -> BuildManifest {
         BuildManifest {
