@@ -53,7 +53,7 @@ impl<'a> Draft<'a> {
                     "admin": u.role == Role::Admin })
         });
         context.insert("user".to_owned(), known.unwrap_or(Value::Null));
-        context.insert("may_change".to_owned(), user.map_or(true, |u| u.role >= Role::Staff).into());
+        context.insert("may_change".to_owned(), user.is_none_or(|u| u.role >= Role::Staff).into());
         context.insert("csrf".to_owned(), token.into());
         let done = request.query.get("did").map_or("", String::as_str);
         let notice = match done {

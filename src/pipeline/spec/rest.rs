@@ -4,9 +4,12 @@ use super::compose::{flow, include, test};
 use super::entity::{choice, entity, field, page, reference};
 use super::{Entity, FieldKind, OnDelete, PageKind, Spec};
 
+/// What a pack adds.
+type Maker = fn() -> Entity;
+
 pub(super) fn add(spec: &mut Spec) {
     spec.pages.push(page("/manage", "Overview", PageKind::Overview, None));
-    let table: [(&str, fn() -> Entity); 7] = [
+    let table: [(&str, Maker); 7] = [
         ("items", items),
         ("customers", customers),
         ("products", products),
