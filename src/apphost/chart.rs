@@ -9,6 +9,8 @@ const HEIGHT: f64 = 240.0;
 const LEFT: f64 = 56.0;
 const BOTTOM: f64 = 26.0;
 const TOP: f64 = 12.0;
+/// No picture tells larger values apart, and sums and spans of them stay finite.
+const VALUE_MAX: f64 = 1e15;
 
 /// One point.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,7 +65,10 @@ pub(super) fn draw(form: Form, title: &str, points: &[Point], show: &dyn Fn(f64)
 /// Sums neighbours until few enough are left.
 fn thin(points: &[Point], form: Form) -> Vec<Point> {
     let most = if form == Form::Bars { 12 } else { POINTS_MAX };
-    let clean = points.iter().filter(|p| p.value.is_finite()).cloned();
+    let clean = points
+        .iter()
+        .filter(|p| p.value.is_finite())
+        .map(|p| Point { label: p.label.clone(), value: p.value.clamp(-VALUE_MAX, VALUE_MAX) });
     if form == Form::Bars {
         return clean.take(most).collect();
     }

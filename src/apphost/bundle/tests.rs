@@ -72,7 +72,7 @@ fn the_description_of_the_api_is_the_api() {
 #[test]
 fn limits_and_names_are_kept_in_bounds() {
     let limit = |from: &'static str, to: &'static str| refused("app.toml", move |t| t.replace(from, to));
-    assert!(limit("body_bytes = 65536", "body_bytes = 9999999").contains("limits.body_bytes"));
+    assert!(limit("body_bytes = 524288", "body_bytes = 9999999").contains("limits.body_bytes"));
     assert!(limit("sql_steps = 20000000", "sql_steps = 0").contains("limits.sql_steps"));
     assert!(limit("page_rows = 50", "page_rows = 5000").contains("limits.page_rows"));
     assert!(limit("path = \"/contacts\"\nresource", "path = \"/_/meta\"\nresource").contains("/_/"));
