@@ -123,7 +123,7 @@ pub(super) fn normalise(text: &str) -> Vec<String> {
     out
 }
 
-/// Normalised words as classes between "<s>" and "</s>": "<make>", "<crm>"; "<x>" for what is in none.
+/// Normalised words as classes between `<s>` and `</s>`: `<make>`, `<crm>`; `<x>` for what is in none.
 pub(super) fn classes(words: &[String]) -> Vec<&str> {
     let (mut out, mut at) = (vec!["<s>"], 0);
     while at < words.len() {
