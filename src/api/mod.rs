@@ -25,6 +25,7 @@ mod state;
 mod steer;
 mod stream;
 mod trunks;
+mod twilio;
 
 pub use access::Access;
 pub use health::{Engine, HealthSnapshot, Subsystem};

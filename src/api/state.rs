@@ -15,6 +15,7 @@ use crate::pipeline::Pipeline;
 use crate::sip::ladder::Ladder;
 use crate::speech::{SpeechError, SpeechStream};
 use crate::store::{Direction, Store};
+use crate::twilio::Door;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use std::fmt;
@@ -119,6 +120,8 @@ pub struct AppState {
     pub trunks: Option<Arc<TrunkStates>>,
     /// Reads the configuration again; `None` where there is none.
     pub reload: Option<Arc<Reload>>,
+    /// Twilio's calls; `None` where none are taken.
+    pub twilio: Option<Arc<Door>>,
     /// Who may ask.
     pub access: Arc<Access>,
     /// Room for event streams.
@@ -153,6 +156,7 @@ impl AppState {
             ladder: Arc::default(),
             trunks: None,
             reload: None,
+            twilio: None,
             access: Arc::default(),
             streams,
             listeners,
@@ -184,6 +188,13 @@ impl AppState {
     #[must_use]
     pub fn reloading(mut self, reload: Arc<Reload>) -> Self {
         self.reload = Some(reload);
+        self
+    }
+
+    /// The same with a door for Twilio's calls.
+    #[must_use]
+    pub fn answering(mut self, door: Arc<Door>) -> Self {
+        self.twilio = Some(door);
         self
     }
 

@@ -105,13 +105,12 @@ impl Actor {
             return Err(OrderError::conflict(if hold { "the call is held already" } else { "the call is not held" }));
         }
         let (leg, offer) = (self.leg, self.media.offer_hold(hold));
-        let asked = self.planes.sip.with(move |agent, now| agent.reinvite(now, leg, Some(&offer))).await;
-        not_now(asked)
+        not_now(self.planes.sip.reinvite(leg, offer).await)
     }
 
     async fn begin_refer(&mut self, to: String) -> Result<(), OrderError> {
         let leg = self.leg;
-        not_now(self.planes.sip.with(move |agent, now| agent.refer(now, leg, &to, None)).await)
+        not_now(self.planes.sip.refer(leg, to).await)
     }
 
     /// The other side has answered our re-INVITE.
