@@ -7,7 +7,7 @@ bold := $(shell [ -t 2 ] && printf '\033[1m')
 plain := $(shell [ -t 2 ] && printf '\033[0m')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-build setup-test compile build run demo test torture fuzz fmt lint deny coverage deb clean
+.PHONY: help setup setup-build setup-test compile build run demo test torture fuzz soak-builds fmt lint deny coverage deb clean
 # The parts of one target follow each other; cargo uses all cores by itself.
 .NOTPARALLEL:
 
@@ -89,6 +89,10 @@ soak-calls: compile ## the same for 10 minutes
 
 soak-media: compile ## 500 calls in both directions at once for 10 minutes on one core
 	$(CALLWRIGHT) bench media --points duplex:500 --seconds 600 --rounds 1 --json target/bench/soak-media.json
+
+SOAK_BUILDS ?= 100
+soak-builds: setup-build ## SOAK_BUILDS (100) real builds whose daemon is killed again and again: one live version each, none lost
+	CALLWRIGHT_SOAK_BUILDS=$(SOAK_BUILDS) cargo test --locked --test soak_builds -- --exact every_build_ends_with_one_live_version_however_often_its_daemon_is_killed --nocapture
 
 deb: compile ## a Debian package in target/debian
 	systemd/package.sh $(CALLWRIGHT)

@@ -28,13 +28,19 @@ from scipy.signal import resample_poly
 SEED = 4711
 TURNS = 420
 ASKED_AFTER_MS = 128
+
+
+def weight(name):
+    """As it stands in the table: what is printed is how these sentences would move it."""
+    return float(re.search(rf"\n    {name}: (-?[0-9.]+),", endpoint_words.read("src/turn/endpoint/weights.rs").split("WEIGHTS: Weights =")[1]).group(1))
+
+
 # Weight: prior, its standard deviation. By what was asked (how often people finish is nothing that made-up callers can teach);
 # how the words end; the model's log odds.
 PRIORS = {
-    "open": (0.3, 0.05), "yes_no": (0.8, 0.05), "name": (0.1, 0.05),
-    "nothing": (-0.6, 0.1), "answer": (1.3, 0.2), "words": (1.0, 0.1), "sounded": (0.73, 0.02),
+    **{name: (weight(name), 0.05) for name in ("open", "yes_no", "name")},
+    "nothing": (-0.6, 0.1), "answer": (1.3, 0.2), "words": (weight("words"), 0.1), "sounded": (weight("sounded"), 0.02),
 }
-FELL = 0.3
 # As in endpoint.rs.
 SOUNDED = (-2, 2)
 WORDS_WIN = 1.0
@@ -231,7 +237,7 @@ def main():
     print(f"// {len(made)} silences, {sum(one[3] for one in made)} of them ends; log loss with the priors {losses[0]:.3f}, fitted {losses[1]:.3f}, without priors {losses[2]:.3f}")
     for name, before, now, alone in zip(names, prior, weights, free):
         print(f"    {name}: {now:.2f}, // prior {before:.2f}, without priors {alone:.2f}")
-    print(f"    fell: {FELL:.2f},")
+    print(f"    fell: {weight('fell'):.2f},")
 
 
 main()

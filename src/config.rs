@@ -170,11 +170,27 @@ pub struct Apps {
     pub address: IpAddr,
     /// One TCP port per app, inclusive.
     pub ports: PortRange,
+    /// Who starts the process that apps run under.
+    pub supervisor: Supervisor,
+}
+
+/// Who starts the supervisor of apps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Supervisor {
+    /// The daemon; it ends them when it stops, and finds them again after a kill.
+    Daemon,
+    /// The service callwright-apps; apps go on while the daemon is stopped.
+    Unit,
 }
 
 impl Default for Apps {
     fn default() -> Self {
-        Self { address: IpAddr::V4(Ipv4Addr::LOCALHOST), ports: PortRange { first: 8100, last: 8199 } }
+        Self {
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            ports: PortRange { first: 8100, last: 8199 },
+            supervisor: Supervisor::Daemon,
+        }
     }
 }
 
@@ -480,6 +496,18 @@ pub struct Agent {
     /// A file with digits that callers must key or say first.
     #[serde(default)]
     pub pin_file: Option<PathBuf>,
+    /// Who is rung for callers that want a person: `sip:USER@HOST`, `extension:NUMBER` or `trunk:NAME:NUMBER`.
+    #[serde(default)]
+    pub operator: Option<String>,
+    /// What such a caller is told first, in these words.
+    #[serde(default)]
+    pub operator_text: Option<String>,
+    /// What is said to whoever answers, before the two hear each other.
+    #[serde(default)]
+    pub operator_announce: Option<String>,
+    /// How long it rings there, seconds.
+    #[serde(default = "Agent::operator_ringing_s")]
+    pub operator_ringing_s: u64,
 }
 
 /// What callers are told about the recording of their call.
@@ -514,6 +542,10 @@ impl Agent {
             consent: ConsentChoice::None,
             consent_text: None,
             pin_file: None,
+            operator: None,
+            operator_text: None,
+            operator_announce: None,
+            operator_ringing_s: Self::operator_ringing_s(),
         }
     }
 
@@ -537,6 +569,10 @@ impl Agent {
         10
     }
 
+    const fn operator_ringing_s() -> u64 {
+        30
+    }
+
     /// Refuses what would leave callers in silence, or talk at them.
     fn check(&self) -> Result<(), ConfigError> {
         let value = |key, message: &str| Err(ConfigError::Value { key, message: format!("{}: {message}", self.name) });
@@ -550,6 +586,16 @@ impl Agent {
             _ if self.resume_minutes > 1440 => value("agents.resume_minutes", "write minutes from 0 to 1440"),
             _ if self.consent_text.as_ref().is_some_and(|text| text.trim().is_empty() || text.len() > 500) => {
                 value("agents.consent_text", "write what callers are told, in at most 500 characters")
+            }
+            _ if !(1..=crate::limits::RINGING_MAX.as_secs()).contains(&self.operator_ringing_s) => {
+                value("agents.operator_ringing_s", "write seconds from 1 to 300")
+            }
+            _ if [&self.operator_text, &self.operator_announce]
+                .into_iter()
+                .flatten()
+                .any(|text| text.trim().is_empty() || text.len() > 500) =>
+            {
+                value("agents.operator_text, operator_announce", "write what is said, in at most 500 characters")
             }
             _ if self.consent_text.is_some() && self.consent == ConsentChoice::None => {
                 value("agents.consent_text", "it is never said: write consent = \"announce\" or \"ask\" as well")
@@ -639,6 +685,10 @@ impl Config {
         }
         self.numbers.check()?;
         self.groups.iter().try_for_each(Group::check)?;
+        for to in self.agents.iter().filter_map(|agent| agent.operator.as_ref()) {
+            routes::check_operator(to, &self)
+                .map_err(|why| ConfigError::Value { key: "agents.operator", message: why })?;
+        }
         self.routes.iter().try_for_each(|route| route.check(&self))?;
         Ok(self)
     }

@@ -8,7 +8,7 @@
 
 pub mod listeners;
 
-use self::listeners::sip_listeners;
+use self::listeners::{http_certificate_notes, http_identity, sip_listeners};
 use crate::api::{
     self, Access, AppState, CallControl, Engine, HealthSnapshot, LiveCalls, Reload, Server, Subsystem, TrunkShown,
 };
@@ -27,14 +27,14 @@ use crate::call::room::Rooms;
 use crate::call::steer::{Order, OrderError, Outcome};
 use crate::call::transfer::{self, Transfer};
 use crate::call::trunks::{self, Book, Trunks};
-use crate::config::{Config, Current, Reloaded, TrunkKind};
+use crate::config::{self, Config, Current, Reloaded, TrunkKind};
 use crate::conversation;
 use crate::id::CallId;
 use crate::limits::{MEDIA_BUSY_MAX, SIP_EVENTS_MAX};
 use crate::media::recorder::Recorder;
 use crate::media::{MediaCommand, MediaConfig, MediaEvent, MediaEvents, MediaPlane, PortPool};
 use crate::os::{clock, descriptors, notify, random};
-use crate::pipeline::deploy::AppsConfig;
+use crate::pipeline::deploy::{AppsConfig, Keeper};
 use crate::pipeline::{Pipeline, PipelineConfig};
 use crate::sip::agent::{AgentConfig, SipEvent};
 use crate::sip::ladder::Ladder;
@@ -43,6 +43,7 @@ use crate::speech::{SpeechConfig, SpeechPlane};
 use crate::store::{Direction, Store};
 use crate::telemetry::marks::Marks;
 use crate::telemetry::metric;
+use crate::tls::{TlsIdentity, spelled};
 use crate::twilio::Door;
 use callwright_models::assets::Assets;
 use futures_util::future::BoxFuture;
@@ -62,7 +63,7 @@ const DRAIN_MAX: Duration = Duration::from_secs(5);
 /// RTP and RTCP sockets of both legs of a bridge.
 const DESCRIPTORS_PER_CALL: u64 = 4;
 /// Database, apps, HTTP connections, engines.
-const DESCRIPTORS_ELSE: u64 = 1024;
+const DESCRIPTORS_ELSE: u64 = 2560;
 /// A media worker begins a pass at least twice a second.
 const MEDIA_STUCK_AFTER: Duration = Duration::from_secs(3);
 /// How long the thread of media reports sleeps at most before it looks whether it should stop.
@@ -123,7 +124,15 @@ impl Daemon {
         let rendered = metric::install().map_err(|e| DaemonError::from("metrics", e))?;
         let program = std::env::current_exe().map_err(|e| DaemonError::from("the path of this program", e))?;
         let mut build = PipelineConfig::new(config.data.dir.clone(), program);
-        build.apps = AppsConfig { address: config.apps.address, ports: config.apps.ports.iter(), host: None };
+        build.apps = AppsConfig {
+            address: config.apps.address,
+            ports: config.apps.ports.iter(),
+            host: None,
+            keeper: match config.apps.supervisor {
+                config::Supervisor::Daemon => Keeper::Daemon,
+                config::Supervisor::Unit => Keeper::Unit,
+            },
+        };
         let pipeline = Pipeline::start(build, store.clone()).await.map_err(|e| DaemonError::from("the pipeline", e))?;
 
         let mut media = MediaPlane::start(
@@ -176,7 +185,15 @@ impl Daemon {
         let listen = config.http.listen;
         let token = config.http.access_token().map_err(|e| DaemonError::from("the control API", e))?;
         let access = Arc::new(token.map_or_else(Access::open, |token| Access::by_token(token.expose())));
-        let server = Server::bind(listen, &access).await.map_err(|e| DaemonError::from("the control API", e))?;
+        let mut server = Server::bind(listen, &access).await.map_err(|e| DaemonError::from("the control API", e))?;
+        let certificate = http_identity(&config).map_err(|e| DaemonError::from("HTTPS", e))?;
+        if let Some(identity) = &certificate {
+            let secured = server.with_tls(&config.http.tls_listen, Arc::clone(identity), &access);
+            server = secured.map_err(|e| DaemonError::from("the control API", e))?;
+            for note in http_certificate_notes(&config, identity) {
+                warn!("HTTPS: {note}");
+            }
+        }
 
         let key = trunks::signalling_key(&config.data.dir).map_err(|e| DaemonError::from("data.dir sip.key", e))?;
         let ladder: Arc<Mutex<Ladder>> = Arc::default();
@@ -228,10 +245,14 @@ impl Daemon {
         let alive = Arc::new(AtomicBool::new(true));
         let state = state_of(&planes, bus, rendered.clone(), &alive).guarded(Arc::clone(&access)).watching(ladder);
         let reload: Arc<Reload> = {
-            let planes = Arc::clone(&planes);
-            Arc::new(move || reloaded(&planes, &access))
+            let (planes, certificate) = (Arc::clone(&planes), certificate.clone());
+            Arc::new(move || reloaded(&planes, &access, certificate.as_deref()))
         };
         let state = state.reloading(Arc::clone(&reload)).answering(door);
+        for address in server.tls_addresses() {
+            let fingerprint = certificate.as_ref().map(|identity| spelled(&identity.facts().fingerprint));
+            info!(%address, fingerprint = fingerprint.unwrap_or_default(), "HTTPS answers");
+        }
         let (stop_api, api_stopped) = oneshot::channel::<()>();
         let api = tokio::spawn(server.serve(state, async move {
             // An error means that the daemon is gone, which also ends the API.
@@ -587,7 +608,7 @@ fn report(planes: &Planes, event: MediaEvent) {
 }
 
 /// Reads the configuration again.
-fn reloaded(planes: &Planes, access: &Access) -> Result<Reloaded, String> {
+fn reloaded(planes: &Planes, access: &Access, https: Option<&TlsIdentity>) -> Result<Reloaded, String> {
     let mut reloaded = planes.settings.reload(std::env::vars()).map_err(|error| {
         warn!(%error, "the configuration is not reloaded: nothing has changed");
         error.to_string()
@@ -604,6 +625,11 @@ fn reloaded(planes: &Planes, access: &Access) -> Result<Reloaded, String> {
         Ok(true) => info!("the TLS certificate was read again"),
         Ok(false) => {}
         Err(error) => warn!(%error, "the TLS certificate was not read again; the old one stays in use"),
+    }
+    match https.map(|identity| identity.reload_certificates().map(|()| identity.facts())) {
+        Some(Ok(facts)) => info!(fingerprint = spelled(&facts.fingerprint), "the certificate of HTTPS was read again"),
+        Some(Err(error)) => warn!(%error, "the certificate of HTTPS was not read again; the old one stays in use"),
+        None => {}
     }
     // And Twilio's token.
     match planes.config().twilio.tokens(|name| std::env::var(name).ok()) {

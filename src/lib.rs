@@ -139,6 +139,7 @@ pub mod packs;
 pub mod telemetry;
 
 pub mod os;
+pub mod tls;
 
 pub mod id;
 pub mod limits;

@@ -284,6 +284,8 @@ pub const ENDPOINT_MAX: Duration = Duration::from_secs(3);
 pub const TURN_MAX: Duration = Duration::from_secs(30);
 /// Turn events waiting for the call actor.
 pub const TURN_EVENTS_MAX: usize = 16;
+/// Runs of tools that a call remembers.
+pub const TOOL_RUNS_MAX: usize = 32;
 /// Characters of one heard turn that are looked at.
 pub const HEARD_TEXT_MAX: usize = 2000;
 /// Turns kept of one conversation.
@@ -328,6 +330,24 @@ pub const GATEWAY_REQUESTS_MAX: usize = 48;
 pub const APP_ANSWER_MAX: Duration = Duration::from_secs(30);
 /// Route templates counted per app; further ones count as `other`.
 pub const APP_ROUTES_MAX: usize = 64;
+/// Names and addresses in a certificate of our own making.
+pub const CERTIFICATE_NAMES_MAX: usize = 32;
+/// Connections to the control API on this machine's loopback.
+pub const HTTP_LOCAL_CONNECTIONS_MAX: usize = 512;
+/// Connections to the control API by all others; those of loopback keep their own places.
+pub const HTTP_CONNECTIONS_MAX: usize = 1024;
+/// Of these, the ones that come from one address (IPv6: network): a hundred browsers behind one router, six each.
+pub const HTTP_CONNECTIONS_PER_SOURCE_MAX: usize = 640;
+/// A TLS handshake with the control API, from the first octet of the connection on.
+pub const HTTP_HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+/// A request's head, from its first octet or the end of the request before; so an idle connection lasts as long.
+pub const HTTP_HEAD_MAX: Duration = Duration::from_secs(15);
+/// A request's body, all of it.
+pub const HTTP_BODY_WAIT_MAX: Duration = Duration::from_secs(30);
+/// Octets of one request's head.
+pub const HTTP_HEAD_OCTETS_MAX: usize = 32 << 10;
+/// A client that takes nothing of an answer for this long is gone.
+pub const HTTP_UNREAD_MAX: Duration = Duration::from_secs(30);
 /// Networks whose wrong tokens are counted apart.
 pub const HTTP_GUESSERS_MAX: usize = 1024;
 /// Event-stream clients of the control API at once.
@@ -371,6 +391,7 @@ pub const WIRE_RING_PACKETS: usize = 128;
 /// Octets of one of them: RTP header and 60 ms of G.711.
 pub const WIRE_PACKET_MAX: usize = 12 + RTP_PACKET_SAMPLES_MAX;
 
+const _: () = assert!(HTTP_CONNECTIONS_PER_SOURCE_MAX < HTTP_CONNECTIONS_MAX);
 const _: () = assert!(SRTP_SOURCES_MAX > 0);
 const _: () = assert!(TWILIO_PAYLOAD_MAX / FRAME_SAMPLES < WIRE_RING_PACKETS);
 const _: () = assert!(TWILIO_PAYLOAD_MAX.div_ceil(3) * 4 < TWILIO_MESSAGE_MAX);
@@ -439,4 +460,12 @@ pub const OFFER_MAX: Duration = Duration::from_secs(600);
 /// A host that was silent or refused is not asked again unasked for this long.
 pub const OFFER_AGAIN_AFTER: Duration = Duration::from_secs(6 * 3600);
 
+/// All files of one app's data together, octets; an app beyond it is stopped.
+pub const APP_DATA_MAX: u64 = 4 << 30;
+/// A worker that is not heard of for this long loses its build to another; longer than any stage takes.
+pub const BUILD_LEASE: Duration = Duration::from_secs(180);
+/// Apps that one supervisor keeps, versions that are being switched included.
+pub const SUPERVISED_APPS_MAX: usize = 256;
+/// Connections to a supervisor at once.
+pub const SUPERVISOR_CLIENTS_MAX: usize = 16;
 const _: () = assert!(APP_CONNECTIONS_MAX as u64 + 32 < APP_FILES_MAX);

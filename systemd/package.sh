@@ -25,6 +25,7 @@ mkdir -p "$tree/usr/lib/callwright"
 cp -R native/. "$tree/usr/lib/callwright/"
 rm -f "$tree/usr/lib/callwright/.inputs"
 install -D -m 644 systemd/callwright.service "$tree/usr/lib/systemd/system/callwright.service"
+install -D -m 644 systemd/callwright-apps.service "$tree/usr/lib/systemd/system/callwright-apps.service"
 install -D -m 644 systemd/sysusers.d/callwright.conf "$tree/usr/lib/sysusers.d/callwright.conf"
 install -D -m 644 systemd/callwright.toml "$tree/etc/callwright/callwright.toml"
 for document in README.md SECURITY.md CHANGELOG.md; do
@@ -63,8 +64,8 @@ if [ "$1" = configure ]; then
     chmod 640 /etc/callwright/callwright.toml
     if [ -d /run/systemd/system ]; then
         systemctl daemon-reload
-        systemctl enable --quiet callwright.service
-        systemctl restart callwright.service || echo "callwright did not start: see journalctl -u callwright" >&2
+        systemctl enable --quiet callwright-apps.service callwright.service
+        systemctl restart callwright-apps.service callwright.service || echo "callwright did not start: see journalctl -u callwright" >&2
     fi
 fi
 SCRIPT
@@ -72,7 +73,7 @@ cat >"$tree/DEBIAN/prerm" <<'SCRIPT'
 #!/bin/sh
 set -e
 if [ "$1" = remove ] && [ -d /run/systemd/system ]; then
-    systemctl disable --quiet --now callwright.service || true
+    systemctl disable --quiet --now callwright.service callwright-apps.service || true
 fi
 SCRIPT
 cat >"$tree/DEBIAN/postrm" <<'SCRIPT'

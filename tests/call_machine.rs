@@ -44,6 +44,12 @@ impl Rig {
         Tick(self.now_ms * 1_000_000)
     }
 
+    fn found(&mut self, facts: AppFacts) {
+        let run = |action: &CallAction| if let CallAction::LookUp { run, .. } = action { Some(*run) } else { None };
+        let run = self.done.iter().rev().find_map(run).expect("a look-up");
+        self.tell(CallInput::Found(run, Some(facts)));
+    }
+
     fn tell(&mut self, input: CallInput) {
         self.machine.handle(self.tick(), input);
         while let Some(action) = self.machine.poll_action() {
@@ -224,15 +230,15 @@ fn the_whole_line_from_greeting_to_report() {
     assert!(rig.last_spoken().contains("is live"), "{}", rig.last_spoken());
     rig.agent_finishes();
     rig.caller_says("how is the crm");
-    assert!(rig.done.iter().any(|a| matches!(a, CallAction::LookUp(subject) if subject == "crm")));
-    rig.tell(CallInput::Facts(AppFacts {
+    assert!(rig.done.iter().any(|a| matches!(a, CallAction::LookUp { subject, .. } if subject == "crm")));
+    rig.found(AppFacts {
         name: "CRM".to_owned(),
         deployed: true,
         apis_live: 5,
         records: 10,
         requests_per_minute: 0.0,
         unknown: None,
-    }));
+    });
     assert!(rig.last_spoken().starts_with("Deployed, 5 APIs live, 10 records."), "{}", rig.last_spoken());
     rig.agent_finishes();
     rig.caller_says("thank you goodbye");
@@ -612,7 +618,7 @@ fn who_interrupts_the_goodbye_with_words_goes_on_talking() {
     rig.flushed(1, Some(goodbye), 1_600);
     rig.caller_says("how is the crm");
     assert_eq!(rig.ended(), None, "the question is answered first");
-    rig.tell(CallInput::Facts(AppFacts { name: "CRM".to_owned(), ..AppFacts::default() }));
+    rig.found(AppFacts { name: "CRM".to_owned(), ..AppFacts::default() });
     rig.agent_finishes();
     assert_eq!(rig.ended(), None);
     rig.caller_says("goodbye");
@@ -640,7 +646,7 @@ fn facts_wait_until_the_caller_has_finished() {
     rig.caller_says("how is the crm");
     rig.pass(320, true);
     let spoken = rig.spoken();
-    rig.tell(CallInput::Facts(AppFacts { name: "CRM".to_owned(), deployed: true, ..AppFacts::default() }));
+    rig.found(AppFacts { name: "CRM".to_owned(), deployed: true, ..AppFacts::default() });
     assert_eq!(rig.spoken(), spoken, "nobody is talked over");
     rig.caller_says("thank you");
     rig.agent_finishes();

@@ -95,6 +95,7 @@ fn written(reply: &Reply) -> String {
         Some(Intent::Report { subject }) => {
             let _ = writeln!(out, "    => report {subject}");
         }
+        Some(Intent::PutThrough) => out.push_str("    => put through\n"),
         Some(Intent::Operator) => out.push_str("    => operator\n"),
         Some(Intent::CallBack { number, name }) => {
             let _ = writeln!(out, "    => call back {number} {}", name.as_deref().unwrap_or("(no name)"));

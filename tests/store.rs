@@ -3,8 +3,8 @@
 use callwright::bus::Bus;
 use callwright::pipeline::manifest::{BuildManifest, BuildType, CreatedFrom};
 use callwright::store::{
-    Advance, CallBackRequest, CallRecord, Conversation, Direction, EventKind, KeptBinding, KeptFor, OpenOptions,
-    Speaker, Store, StoreError, Submitted, Turn,
+    Advance, Build, CallBackRequest, CallRecord, Cancelled, Conversation, Direction, EventKind, KeptBinding, KeptFor,
+    OpenOptions, Speaker, Store, StoreError, Submitted, Turn,
 };
 use callwright::time::Wallclock;
 use proptest::prelude::*;
@@ -283,18 +283,41 @@ fn the_same_manifest_twice_is_one_build_and_one_event() {
 
 #[test]
 fn a_stale_worker_changes_nothing() {
-    use callwright::conversation::BuildStage::{Approved, Requested, Specified};
+    use callwright::conversation::BuildStage::{self, Approved, Specified};
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
     let Submitted::New(build) = store.builds().submit(manifest("m1", "CRM"), Wallclock(1)).wait().unwrap() else {
         panic!()
     };
-    let advance = |from, to| store.builds().advance(&build.id, from, 0, to, Advance::default(), Wallclock(2)).wait();
-    assert_eq!(advance(Requested, Approved).unwrap().approved, Some(Wallclock(2)));
-    assert!(matches!(advance(Requested, Approved), Err(StoreError::Conflict(_))));
-    advance(Approved, Specified).unwrap();
-    assert_eq!(store.builds().count_attempt(&build.id, Specified, 0, Wallclock(3)).wait(), Ok(1));
-    assert!(matches!(advance(Specified, Approved), Err(StoreError::Conflict(_))), "of an attempt that is over");
+    let lease = Duration::from_secs(60);
+    let go = |from: &Build, to| store.builds().advance(from, to, Advance::default(), Wallclock(2), lease).wait();
+    assert!(matches!(go(&Build { stage: Approved, ..build.clone() }, Specified), Err(StoreError::Conflict(_))));
+    let build = store.builds().claim(&build.id, Wallclock(1), lease).wait().unwrap().unwrap();
+    assert_eq!(store.builds().claim(&build.id, Wallclock(2), lease).wait(), Ok(None), "it is with somebody");
+    let approved = go(&build, Approved).unwrap();
+    assert_eq!(approved.approved, Some(Wallclock(2)));
+    assert!(matches!(go(&build, Approved), Err(StoreError::Conflict(_))));
+    let specified = go(&approved, Specified).unwrap();
+    store.builds().retry_later(&specified, Wallclock(500), Wallclock(3)).wait().unwrap();
+    assert!(matches!(go(&specified, Approved), Err(StoreError::Conflict(_))), "of an attempt that is over");
+    assert_eq!(store.builds().due(Wallclock(499)).unwrap(), (None, Some(Wallclock(500))));
+    let again = store.builds().claim(&build.id, Wallclock(500), lease).wait().unwrap().unwrap();
+    assert_eq!((again.attempt, again.fence), (1, 2));
+
+    // Its worker is not heard of: the next one takes it, and the first changes nothing any more.
+    assert_eq!(store.builds().due(Wallclock(60_499)).unwrap().0, None);
+    let taken = store.builds().claim(&build.id, Wallclock(60_500), lease).wait().unwrap().unwrap();
+    assert!(matches!(go(&again, BuildStage::Planned), Err(StoreError::Conflict(_))));
+    assert_eq!(store.builds().renew(&again, Wallclock(60_501), lease).wait(), Ok(false));
+    assert_eq!(store.builds().renew(&taken, Wallclock(60_501), lease).wait(), Ok(true));
+    store.builds().let_go(&again).wait().unwrap();
+    assert_eq!(store.builds().due(Wallclock(60_502)).unwrap().0, None, "only its holder lets go");
+
+    // Cancelled while somebody works on it.
+    assert!(matches!(store.builds().cancel(&build.id, Wallclock(60_503)).wait(), Ok(Cancelled::Done(_))));
+    assert!(matches!(go(&taken, BuildStage::Planned), Err(StoreError::Conflict(_))));
+    assert!(matches!(store.builds().cancel(&build.id, Wallclock(60_504)).wait(), Ok(Cancelled::TooLate(_))));
+    assert_eq!(store.builds().cancel("build_x", Wallclock(60_504)).wait(), Ok(Cancelled::Unknown));
 }
 
 #[test]

@@ -52,6 +52,25 @@ fn verify_is_silent() {
     assert!(output.status.success() && shown(&output).trim().is_empty(), "{}", shown(&output));
 }
 
+/// The supervisor of apps needs even less.
+#[test]
+fn the_apps_unit_is_valid_and_has_no_network() {
+    let unit = unit().with_file_name("callwright-apps.service");
+    let output = analyze(&["security", "--offline=true", "--threshold=10", "--no-pager"], &unit);
+    assert!(output.status.success(), "exposure is above 1.0:\n{}", shown(&output));
+    let text = std::fs::read_to_string(&unit).expect("the unit is part of the tree");
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let copy = directory.path().join("callwright-apps.service");
+    let runnable = text.replace("/usr/bin/callwright supervise", "/bin/true supervise");
+    assert_ne!(runnable, text);
+    std::fs::write(&copy, runnable).expect("the temporary directory is writable");
+    let output = analyze(&["verify", "--man=no"], &copy);
+    assert!(output.status.success() && shown(&output).trim().is_empty(), "{}", shown(&output));
+    for line in ["PrivateNetwork=yes", "RestrictAddressFamilies=AF_UNIX", "User=callwright"] {
+        assert!(text.lines().any(|have| have == line), "the unit has lost {line}");
+    }
+}
+
 /// The check above can fail: without this a broken `systemd-analyze` would pass everything.
 #[test]
 fn verify_and_exposure_notice_a_broken_unit() {
@@ -73,6 +92,7 @@ fn the_unit_keeps_what_the_daemon_needs() {
         "LimitRTPRIO=50",
         "LimitMEMLOCK=infinity",
         "StateDirectory=callwright",
+        "Environment=CALLWRIGHT__APPS__SUPERVISOR=unit",
         "ExecStart=/usr/bin/callwright serve --config /etc/callwright/callwright.toml",
     ] {
         assert!(text.lines().any(|have| have == line), "the unit has lost {line}");

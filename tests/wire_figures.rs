@@ -50,7 +50,9 @@ fn the_marks_agree_with_the_wire_and_speech_reads_every_packet() {
     let (greeting, greetings) = seconds(&daemon, "greeting_seconds");
     assert!(greetings == 1.0 && (greeting - number("greeting_ms")).abs() <= TOLERANCE_MS, "greeting {greeting:.1} ms");
 
-    let stop = report["turn_2_stop_ms"].as_f64().unwrap_or_else(|| panic!("the interruption stopped it: {report:#}"));
+    // Not `stop`, the beginning of the first long silence: on a slow machine the agent may duck, go on and then stop.
+    assert!(report["turn_2_stop_ms"].is_number(), "the interruption stopped it: {report:#}");
+    let stop = report["turn_2_heard_over_ms"].as_f64().unwrap_or(0.0);
     let (ducked, ducks) = seconds(&daemon, "barge_in_duck_seconds");
     let (stopped, stops) = seconds(&daemon, "barge_in_stop_seconds");
     assert!(

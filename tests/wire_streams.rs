@@ -191,7 +191,8 @@ fn a_certificate_is_renewed_by_sighup_while_the_daemon_runs() {
             std::fs::remove_file(daemon.data.join(file)).expect("it is there");
         }
         let dir = daemon.data.join("tls");
-        callwright::sip::transport::tls::TlsIdentity::own(&dir, vec!["localhost".to_owned()]).expect("another");
+        let making = callwright::tls::Making::for_good(vec!["localhost".to_owned()]);
+        callwright::tls::TlsIdentity::own(&dir, "sip", making).expect("another");
         rig::signal(daemon.pid(), "HUP");
         assert!(eventually(Duration::from_secs(5), || daemon.log().contains("read again")), "{}", daemon.log());
         // Who trusts the new one gets through; who had a connection keeps it.

@@ -1,11 +1,12 @@
 //! Who may use the API. Purpose: with a token configured every request bears it (RFC 6750), from this machine too, since a
 //! proxy on it would make everybody local. Invariants: tokens are compared by digest in constant time; whoever guesses is
 //! slowed to a few tries a minute, however many addresses of one network are used; the table of who guessed is bounded.
-//! Deliberately absent: users, roles, and TLS (a proxy in front of it, or a tunnel).
+//! Deliberately absent: users and roles.
 
 use super::problem::Problem;
 use crate::limits::HTTP_GUESSERS_MAX;
 use crate::os::clock;
+use crate::sip::transport::network;
 use crate::time::Tick;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -181,17 +182,6 @@ impl Guesses {
             None => self.sources.entry(network(from)).or_default(),
         };
         *until = (*until).max(now) + GUESS_EVERY;
-    }
-}
-
-/// Who has one address of an IPv6 network has 2⁶⁴ of them.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        v4 => v4,
     }
 }
 

@@ -5,7 +5,7 @@ use super::problem::{Problem, read};
 use super::state::AppState;
 use crate::os::clock;
 use crate::pipeline::manifest::BuildManifest;
-use crate::store::{Build, Page};
+use crate::store::{Build, Cancelled, Page};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
@@ -65,6 +65,15 @@ pub(super) async fn create(
     let build = state.pipeline.submit(manifest).await?;
     let status = if before.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((status, [(header::LOCATION, format!("/v1/builds/{}", build.id))], Json(build)).into_response())
+}
+
+/// Ends a build that does not go live yet.
+pub(super) async fn cancel(State(state): State<AppState>, Path(id): Path<String>) -> Result<Json<Build>, Problem> {
+    match state.pipeline.cancel(&id).await? {
+        Cancelled::Done(build) => Ok(Json(build)),
+        Cancelled::TooLate(_) => Err(Problem::new(StatusCode::CONFLICT, "it is over, or goes live at this moment")),
+        Cancelled::Unknown => Err(Problem::not_found("there is no such build")),
+    }
 }
 
 fn manifest(body: &[u8], key: Option<&str>) -> Result<BuildManifest, Problem> {

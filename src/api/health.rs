@@ -1,5 +1,6 @@
 //! `/health`: how the daemon does, for people, load balancers and systemd alike.
 
+use super::connection;
 use super::state::AppState;
 use axum::Json;
 use axum::extract::State;
@@ -61,6 +62,7 @@ pub(super) async fn report(State(state): State<AppState>) -> Json<Value> {
         "status": status,
         "version": env!("CARGO_PKG_VERSION"),
         "engines": snapshot.engines,
+        "https": state.certificate.as_deref().map(connection::shown),
         "scheduling": snapshot.scheduling,
         "subsystems": snapshot.subsystems,
     }))

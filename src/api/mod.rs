@@ -2,12 +2,13 @@
 //!
 //! Owning thread: tokio tasks; whatever reads the disk does so on blocking threads. Errors are RFC 9457 problems. The page at
 //! `/` shows calls, the talk as it happens, builds and apps.
-//! Deliberately absent: TLS, users, the console proper.
+//! Deliberately absent: users, the console proper.
 
 mod access;
 mod apps;
 mod builds;
 mod calls;
+mod connection;
 mod conversations;
 mod events;
 mod health;

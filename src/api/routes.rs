@@ -16,13 +16,13 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 use std::sync::Arc;
 
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Route {
-    /// `GET` or `POST`.
+    /// `GET`, `POST` or `DELETE`.
     pub method: &'static str,
     /// Path template.
     pub path: &'static str,
@@ -48,10 +48,13 @@ pub const ROUTES: &[Route] = &[
     row("GET", "/openapi.json", || get(page::description)),
     row("GET", "/stream", || get(stream::upgrade)),
     row("GET", "/v1/apps", || get(apps::list)),
+    row("DELETE", "/v1/apps/{name}", || delete(apps::delete)),
     row("GET", "/v1/apps/{name}/facts", || get(apps::facts)),
+    row("POST", "/v1/apps/{name}/rollback", || post(apps::roll_back)),
     row("GET", "/v1/builds", || get(builds::list)),
     row("POST", "/v1/builds", || post(builds::create)),
     row("GET", "/v1/builds/{id}", || get(builds::one)),
+    row("POST", "/v1/builds/{id}/cancel", || post(builds::cancel)),
     row("GET", "/v1/calls", || get(calls::list)),
     row("POST", "/v1/calls", || post(steer::place)),
     row("GET", "/v1/calls/{id}", || get(calls::one)),

@@ -15,6 +15,7 @@ use crate::pipeline::Pipeline;
 use crate::sip::ladder::Ladder;
 use crate::speech::{SpeechError, SpeechStream};
 use crate::store::{Direction, Store};
+use crate::tls::TlsIdentity;
 use crate::twilio::Door;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
@@ -124,6 +125,8 @@ pub struct AppState {
     pub twilio: Option<Arc<Door>>,
     /// Who may ask.
     pub access: Arc<Access>,
+    /// What HTTPS shows; set by the server that serves it.
+    pub(super) certificate: Option<Arc<TlsIdentity>>,
     /// Room for event streams.
     pub(super) streams: Arc<Semaphore>,
     /// Room for streams of speech.
@@ -158,6 +161,7 @@ impl AppState {
             reload: None,
             twilio: None,
             access: Arc::default(),
+            certificate: None,
             streams,
             listeners,
         }

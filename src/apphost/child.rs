@@ -69,6 +69,8 @@ pub struct AppChild {
     socket: PathBuf,
     log: PathBuf,
     lifeline: Option<PipeWriter>,
+    /// The listener is this child's alone, so its name goes with it.
+    owns_socket: bool,
 }
 
 /// What an app says of itself.
@@ -94,22 +96,50 @@ pub struct Meta {
     pub uptime_ms: u64,
 }
 
-/// Starts an app.
+fn failed(what: String) -> impl FnOnce(io::Error) -> ChildError {
+    move |source| ChildError::Start { what, source }
+}
+
+fn at(verb: &str, path: &Path) -> impl FnOnce(io::Error) -> ChildError {
+    failed(format!("{verb} {}", path.display()))
+}
+
+/// Makes the listening socket at `path`; an old one is replaced. Whoever keeps it can start one app after the other on it, and
+/// connections that come in between wait instead of being refused.
+///
+/// # Errors
+/// [`ChildError::Start`].
+pub fn listen(path: &Path) -> Result<UnixListener, ChildError> {
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).map_err(at("make", parent))?;
+    }
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(at("replace", path)(e)),
+        _ => {}
+    }
+    UnixListener::bind(path).map_err(at("listen on", path))
+}
+
+/// Starts an app on a listener of its own.
 ///
 /// # Errors
 /// [`ChildError::Start`].
 pub fn spawn(plan: &Plan) -> Result<AppChild, ChildError> {
-    let failed = |what: String| move |source| ChildError::Start { what, source };
-    let at = |verb: &str, path: &Path| failed(format!("{verb} {}", path.display()));
+    let listener = listen(&plan.socket)?;
+    let mut child = spawn_on(plan, listener)?;
+    child.owns_socket = true;
+    Ok(child)
+}
+
+/// Starts an app on a listener that was made by [`listen`] at `plan.socket`; the name of the socket stays when the app ends.
+///
+/// # Errors
+/// [`ChildError::Start`].
+pub fn spawn_on(plan: &Plan, listener: UnixListener) -> Result<AppChild, ChildError> {
     std::fs::create_dir_all(&plan.data).map_err(at("make", &plan.data))?;
-    for parent in [&plan.socket, &plan.log].into_iter().filter_map(|p| p.parent()) {
+    if let Some(parent) = plan.log.parent() {
         std::fs::create_dir_all(parent).map_err(at("make", parent))?;
     }
-    match std::fs::remove_file(&plan.socket) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(at("replace", &plan.socket)(e)),
-        _ => {}
-    }
-    let listener = UnixListener::bind(&plan.socket).map_err(at("listen on", &plan.socket))?;
     let log = std::fs::File::options().create(true).append(true).open(&plan.log).map_err(at("write", &plan.log))?;
     let (end, lifeline) = io::pipe().map_err(failed("make a pipe".to_owned()))?;
     let mut command = Command::new(&plan.exe);
@@ -125,7 +155,38 @@ pub fn spawn(plan: &Plan) -> Result<AppChild, ChildError> {
         .stderr(Stdio::from(log))
         .spawn()
         .map_err(at("run", &plan.exe))?;
-    Ok(AppChild { child, socket: plan.socket.clone(), log: plan.log.clone(), lifeline: Some(lifeline) })
+    Ok(AppChild {
+        child,
+        socket: plan.socket.clone(),
+        log: plan.log.clone(),
+        lifeline: Some(lifeline),
+        owns_socket: false,
+    })
+}
+
+/// Has a process in the app's own sandbox copy the app's data while the app uses them; returns the copy, which the caller moves
+/// away. `plan` is the app's; its socket is not used.
+///
+/// # Errors
+/// [`ChildError`], [`ChildError::Ended`] in the process's own words.
+pub fn snapshot(plan: &Plan, within: Duration) -> Result<PathBuf, ChildError> {
+    let log = std::fs::File::options().create(true).append(true).open(&plan.log).map_err(at("write", &plan.log))?;
+    let mut command = Command::new(&plan.exe);
+    command.arg("apphost").arg("--snapshot").arg("--bundle").arg(&plan.bundle).arg("--data").arg(&plan.data);
+    command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::from(log));
+    let child = command.spawn().map_err(at("run", &plan.exe))?;
+    let mut child =
+        AppChild { child, socket: plan.socket.clone(), log: plan.log.clone(), lifeline: None, owns_socket: false };
+    let deadline = Instant::now() + within;
+    loop {
+        match child.child.try_wait() {
+            Ok(Some(status)) if status.success() => return Ok(plan.data.join(super::database::SNAPSHOT_FILE)),
+            Ok(Some(_)) => return Err(ChildError::Ended { said: child.last_words() }),
+            Ok(None) if Instant::now() > deadline => return Err(ChildError::Late(within)),
+            Ok(None) => std::thread::sleep(LOOK_EVERY),
+            Err(e) => return Err(at("wait for", &plan.exe)(e)),
+        }
+    }
 }
 
 impl AppChild {
@@ -198,7 +259,9 @@ impl AppChild {
             _ = self.child.kill();
         }
         _ = self.child.wait();
-        _ = std::fs::remove_file(&self.socket);
+        if self.owns_socket {
+            _ = std::fs::remove_file(&self.socket);
+        }
     }
 }
 

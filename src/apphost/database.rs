@@ -9,7 +9,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -88,6 +88,28 @@ impl std::fmt::Display for Rule {
             Self::Unique(column) => write!(f, "unique: {column}"),
         }
     }
+}
+
+/// Name of the copy that [`snapshot`] makes.
+pub const SNAPSHOT_FILE: &str = "snapshot.db";
+
+/// Copies the database of the data directory `data` to [`SNAPSHOT_FILE`] beside it, while others use it: one consistent state,
+/// without what they have not committed. To be called in the sandbox, as the file is the app's.
+///
+/// # Errors
+/// [`DatabaseError::Open`], [`DatabaseError::Full`], [`DatabaseError::Other`].
+pub fn snapshot(data: &Path) -> Result<(), DatabaseError> {
+    let (from, to) = (data.join(super::service::DATABASE_FILE), data.join(SNAPSHOT_FILE));
+    let failed = |what: String| DatabaseError::Open { path: from.display().to_string(), what };
+    match std::fs::remove_file(&to) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(failed(e.to_string())),
+        _ => {}
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(&from, flags).map_err(|e| failed(e.to_string()))?;
+    connection.busy_timeout(Duration::from_secs(10)).map_err(|e| explain(&e))?;
+    connection.execute("VACUUM INTO ?1", [to.to_string_lossy()]).map_err(|e| explain(&e))?;
+    Ok(())
 }
 
 /// How long data matters.

@@ -2,6 +2,7 @@
 //! Owner: the process's only thread. Invariant: no octet of the bundle is read before the process is confined.
 
 use super::bundle::{self, Bundle};
+use super::database;
 use super::serve;
 use super::service::{Purpose, Service};
 use crate::limits::{APP_DATABASE_MB_MAX, APP_FILES_MAX, APP_MEMORY_MAX};
@@ -28,7 +29,7 @@ struct Arguments {
     #[arg(long)]
     data: PathBuf,
     /// Listening Unix or TCP socket that this process inherited.
-    #[arg(long, conflicts_with = "listen", required_unless_present = "listen")]
+    #[arg(long, conflicts_with = "listen", required_unless_present_any = ["listen", "snapshot"])]
     socket_fd: Option<RawFd>,
     /// Address to listen on where no parent does, as in a container.
     #[arg(long)]
@@ -39,6 +40,9 @@ struct Arguments {
     /// Serve throw-away data to scenarios.
     #[arg(long)]
     scenario: bool,
+    /// Serve nothing: write a copy of the data beside them and end.
+    #[arg(long)]
+    snapshot: bool,
 }
 
 /// Runs `apphost` with `arguments` (without the program's name and the subcommand) to its end; returns the exit code.
@@ -78,6 +82,11 @@ pub fn cage(bundle: &Path, data: &Path, keep: Vec<RawFd>) -> Plan {
 }
 
 fn start(arguments: Arguments) -> Result<(), String> {
+    if arguments.snapshot {
+        let caged = sandbox::enter(cage(&arguments.bundle, &arguments.data, Vec::new())).map_err(|e| e.to_string())?;
+        let settled = caged.settle().map_err(|e| e.to_string())?;
+        return database::snapshot(&settled.writable).map_err(|e| e.to_string());
+    }
     let listener: OwnedFd = match (arguments.socket_fd, arguments.listen) {
         (Some(fd), _) => inherit::take(fd).map_err(|e| format!("--socket-fd {fd} is not an open descriptor: {e}"))?,
         (None, Some(address)) => {

@@ -29,7 +29,7 @@ use super::room::Rooms;
 use super::steer::Ordered;
 use super::talk::{Answer, Talk};
 use super::trunks::Trunks;
-use crate::config::{App, Config, Current};
+use crate::config::{App, Config, Current, Route};
 use crate::id::{CallId, Generation};
 use crate::limits::CALL_MAX;
 use crate::media::recorder::Recorder;
@@ -286,11 +286,12 @@ impl Voices {
         peer: &str,
         recorded: bool,
         ends: Option<SpeechEnds>,
+        operator: Option<&str>,
     ) -> Result<Self, String> {
         let mut voices = Self::default();
         match (app, source, ends) {
             (App::Agent(name), _, Some(ends)) => {
-                voices.talk = Some(Talk::begin(planes, call, name, peer, recorded, ends)?);
+                voices.talk = Some(Talk::begin(planes, call, name, peer, recorded, ends, operator)?);
             }
             (App::Manual | App::Message(_), _, Some(ends)) => {
                 let agent = planes.first_agent();
@@ -330,12 +331,12 @@ impl Prepared {
         call: CallId,
         invitation: &Invitation,
         app: &App,
-        record: bool,
+        route: &Route,
     ) -> Result<Self, Refusal> {
         let unavailable = |why: String| Refusal::new(503, "Service Unavailable", why);
         let source = playable(planes, app).await?;
         // A message is to be heard again.
-        let recording = recording::begin(planes, call, record || matches!(app, App::Message(_)));
+        let recording = recording::begin(planes, call, route.record || matches!(app, App::Message(_)));
         let trunk = invitation.identity.trunk().and_then(|name| planes.trunks.trunk(name));
         let offered = Offered {
             leg: invitation.leg,
@@ -345,8 +346,9 @@ impl Prepared {
         };
         let (mut media, ends, sdp) = MediaLeg::open(planes, call, app, offered, recording).map_err(Refusal::from)?;
         let recorded = media.is_recorded();
-        let voices =
-            Voices::begin(planes, call, (app, source), &invitation.from, recorded, ends).map_err(unavailable)?;
+        let operator = route.operator.as_deref();
+        let voices = Voices::begin(planes, call, (app, source), &invitation.from, recorded, ends, operator)
+            .map_err(unavailable)?;
         mind_consent(planes, app, &mut media);
         media.start(planes).map_err(unavailable)?;
         Ok(Self { media, voices, sdp })
@@ -666,7 +668,9 @@ impl Actor {
                 CallAction::Duck(ducked) => duck(&self.planes, self.call, ducked),
                 CallAction::Flush(generation) => flush(&self.planes, self.call, lane, generation),
                 CallAction::Submit(manifest) => talk.submit(&self.planes, *manifest),
-                CallAction::LookUp(subject) => talk.look_up(&self.planes, subject),
+                CallAction::LookUp { run, subject } => talk.look_up(&self.planes, run, subject),
+                CallAction::Cancel(run) => talk.cancel(run),
+                CallAction::PutThrough => talk.put_through(&self.planes, self.call),
                 CallAction::CallBack { number, name } => talk.call_back(&self.planes, number, name),
                 CallAction::Note(said) => talk.note(&self.planes, said),
                 CallAction::Measure(mark, took) => measure(&self.planes.marks, mark, took),

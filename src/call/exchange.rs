@@ -2,7 +2,7 @@
 //! and clocks, and the machine, which decides. Plain data, any thread. Deliberately absent: behaviour.
 
 use crate::call::record::CallEnd;
-use crate::conversation::{AppFacts, BuildUpdate, Expectation, Failure, Kept, WordTime};
+use crate::conversation::{AppFacts, BuildUpdate, Expectation, Failure, Kept, Run, WordTime};
 use crate::id::{Generation, UtteranceId};
 use crate::pipeline::manifest::BuildManifest;
 use crate::time::{MediaTime, Tick};
@@ -97,8 +97,10 @@ pub enum CallInput {
     Digit(char, MediaTime),
     /// News of this caller's build.
     Build(BuildUpdate),
-    /// The answer to [`CallAction::LookUp`].
-    Facts(AppFacts),
+    /// The answer to [`CallAction::LookUp`]; `None`: it failed.
+    Found(Run, Option<AppFacts>),
+    /// The answer to [`CallAction::PutThrough`] where nobody has taken the caller, who is back.
+    NotPutThrough,
     /// The pipeline took the build under this id.
     BuildAccepted(String),
     /// The pipeline did not take the build; the reason is speakable.
@@ -206,7 +208,16 @@ pub enum CallAction {
     /// Hand an approved manifest to the pipeline.
     Submit(Box<BuildManifest>),
     /// Ask for the state of an app.
-    LookUp(String),
+    LookUp {
+        /// Which run of the tool; its answer names it.
+        run: Run,
+        /// What the caller called the app.
+        subject: String,
+    },
+    /// What this run brings is wanted no more: stop it.
+    Cancel(Run),
+    /// Ring the person who is configured and put the caller through.
+    PutThrough,
     /// Write down that the caller wants to be called back; both were confirmed.
     CallBack {
         /// Digits only, 3–15.

@@ -5,11 +5,12 @@
 //! nobody asked for at this moment (news, looked-up facts) waits until nobody speaks; an utterance of an old playout
 //! generation is never believed, nor a transcript of a turn that was given up; a build is submitted only by the
 //! dialogue's `Intent::Build`; every call ends with one [`CallEnd`]. `duties` holds what is owed beside answers, `watch` the
-//! time of an answer. Deliberately absent: signalling (the actor answers
+//! time of an answer, `tools` what is done besides talking. Deliberately absent: signalling (the actor answers
 //! and ends the dialog) and audio.
 
 mod duties;
 mod saying;
+mod tools;
 mod watch;
 
 use self::duties::{Duties, is_farewell, is_final};
@@ -18,7 +19,7 @@ use crate::call::record::{CallEnd, EndClass};
 
 pub use self::watch::Patience;
 pub use crate::call::exchange::{CallAction, CallInput, Mark, SaidTurn, Speaker};
-use crate::conversation::{AppFacts, BuildUpdate, Dialogue, Failure, Heard, Intent, Reply, heard_words};
+use crate::conversation::{AppFacts, BuildUpdate, Dialogue, Failure, Heard, Reply, heard_words};
 use crate::id::{Generation, UtteranceId};
 use crate::time::{MediaTime, Tick};
 use crate::turn::{TurnEvent, TurnMachine};
@@ -286,12 +287,8 @@ impl CallMachine {
                 self.news.push_back(update);
                 self.tell_waiting(now);
             }
-            // What was given up is not told any more.
-            CallInput::Facts(facts) if self.duties.looking.take().is_some() => {
-                self.facts = Some(facts);
-                self.tell_waiting(now);
-            }
-            CallInput::Facts(_) => {}
+            CallInput::Found(run, facts) => self.handle_found(now, run, facts),
+            CallInput::NotPutThrough => self.handle_not_put_through(now),
             CallInput::BuildAccepted(build) => {
                 (self.duties.submitting, self.duties.stale) = (None, true);
                 self.dialogue.build_accepted(&build);
@@ -400,6 +397,9 @@ impl CallMachine {
         if !text.is_empty() {
             self.note_heard();
         }
+        if self.look_up_again(now, &text) {
+            return;
+        }
         let reply = self.dialogue.hear(&Heard { text, confidence, alternatives });
         self.perform(now, reply);
         if self.saying.is_none() && !self.ended {
@@ -418,6 +418,9 @@ impl CallMachine {
         }
         self.take_said_before_key();
         self.duties.watch.stop();
+        self.duties.ledger.next_turn();
+        self.cancel_tools();
+        self.duties.interrupted = None;
         self.keyed = Some(now);
         self.interrupted = None;
         self.cut_playout();
@@ -531,6 +534,7 @@ impl CallMachine {
                     self.duties.watch.stop();
                     self.duties.key_due = None;
                     if !continues {
+                        self.duties.ledger.next_turn();
                         self.carried.clear();
                         self.duties.partial.clear();
                         self.duties.hearing_failed = false;
@@ -553,6 +557,8 @@ impl CallMachine {
                 TurnEvent::BargeIn { .. } => {
                     self.caller_speaking = true;
                     self.duties.watch.stop();
+                    self.duties.ledger.next_turn();
+                    self.cancel_tools();
                     // Over a filler, the caller goes on with a turn that has not been answered.
                     if self.end_of_turn.take().is_none() {
                         self.carried.clear();
@@ -597,26 +603,18 @@ impl CallMachine {
 
     fn perform(&mut self, now: Tick, reply: Reply) {
         self.duties.stale = true;
-        match reply.intent {
-            Some(Intent::Build(manifest)) => {
-                self.duties.submitting = Some(now);
-                self.actions.push_back(CallAction::Submit(Box::new(manifest)));
-            }
-            Some(Intent::Report { subject }) => {
-                self.duties.looking = Some(now);
-                self.actions.push_back(CallAction::LookUp(subject));
-            }
-            Some(Intent::Record(allowed)) => self.actions.push_back(CallAction::Record(allowed)),
-            // Nobody is configured to take the call, and the dialogue has said so.
-            Some(Intent::Operator) | None => {}
-            Some(Intent::CallBack { number, name }) => {
-                self.actions.push_back(CallAction::CallBack { number, name });
-            }
+        // Another reply: it was taken back.
+        self.duties.putting_through = false;
+        if let Some(intent) = reply.intent {
+            self.run_tool(now, intent);
         }
         self.turn.expect(reply.expect);
         self.actions.push_back(CallAction::Listen(reply.expect));
         let end = reply.hang_up.then(|| CallEnd::new(EndClass::AgentHungUp, "the conversation was finished"));
         let text = reply.say.join(" ");
+        if text.is_empty() && self.put_through() {
+            return;
+        }
         match end {
             Some(end) if text.is_empty() => return self.hang_up(end),
             end => self.hang_up_after = end,
@@ -704,7 +702,10 @@ impl CallMachine {
         self.duties.watch.stop();
         self.go_on();
         let words = said.text.split_whitespace().count();
-        if said.words.len() >= words {
+        if self.duties.putting_through && said.words.len() < words {
+            // Though the voice broke: a person is to be had.
+            self.account(said, Duration::ZERO);
+        } else if said.words.len() >= words {
             self.dialogue.cut_off(&said.text, words);
             self.note_agent(said.text, None);
         } else if said.words.is_empty() && !said.audible {
@@ -719,6 +720,9 @@ impl CallMachine {
             }
         }
         self.follow_turn(now);
+        if self.put_through() {
+            return;
+        }
         if let Some(end) = self.hang_up_after.take() {
             self.hang_up(end);
             return;
@@ -734,6 +738,7 @@ impl CallMachine {
             && self.hang_up_after.is_none()
             && !self.held
             && !self.ended
+            && !self.duties.transferring
         {
             if self.is_time_up() {
                 return self.fail(now, Failure::TooLong);
@@ -741,7 +746,9 @@ impl CallMachine {
             if let Some(line) = self.duties.line.take().or_else(|| self.duties.announcements.pop_front()) {
                 return self.say(now, line);
             }
-            let reply = if let Some(why) = self.refused.take() {
+            let reply = if std::mem::take(&mut self.duties.unreached) {
+                self.dialogue.not_put_through()
+            } else if let Some(why) = self.refused.take() {
                 self.dialogue.build_refused(&why)
             } else if let Some(facts) = self.facts.take() {
                 self.dialogue.facts(&facts)

@@ -3,8 +3,9 @@
 //! where nothing is recorded, nobody is asked. Deliberately absent: what the manners lead to (`machine`, `conversation`).
 
 use super::machine::Patience;
+use super::transfer::{Transfer, Way};
 use crate::config::{Agent, Config, ConsentChoice};
-use crate::conversation::{Consent, Persona, Pin};
+use crate::conversation::{Consent, PUTTING_THROUGH, Persona, Pin};
 use crate::sip::message::{Address, Uri, to_text};
 use crate::turn::TurnConfig;
 use std::time::Duration;
@@ -23,6 +24,12 @@ pub(super) struct Manners {
     pub(super) turn: TurnConfig,
     /// How long a call that was cut off is remembered; zero: not at all.
     pub(super) resume: Duration,
+    /// To whom callers go that want a person.
+    pub(super) operator: Option<Transfer>,
+    /// The same but for whom: what is said, and how long it rings.
+    operator_by: Transfer,
+    /// What the caller is told then.
+    operator_said: String,
 }
 
 impl Manners {
@@ -43,6 +50,17 @@ impl Manners {
             ConsentChoice::Announce => Consent::Announce(text("This call is recorded.")),
             ConsentChoice::Ask => Consent::Ask(text("I would like to record this call. Is that all right?")),
         };
+        let operator_by = Transfer {
+            to: String::new(),
+            from: None,
+            // The caller is to come back where nobody answers, and a phone that was asked does not bring it back.
+            way: Way::Room,
+            ringing: Duration::from_secs(agent.operator_ringing_s),
+            announce: agent.operator_announce.clone(),
+            sorry: None,
+        };
+        let said = agent.operator_text.clone().unwrap_or_else(|| PUTTING_THROUGH.to_owned());
+        persona.putting_through = agent.operator.is_some().then(|| said.clone());
         let mut patience = Patience::with_filler_after(Duration::from_millis(agent.filler_after_ms));
         patience.longest = Duration::from_secs(u64::from(agent.max_minutes) * 60);
         Self {
@@ -50,7 +68,19 @@ impl Manners {
             patience,
             turn: TurnConfig { idle_after: Duration::from_secs(agent.idle_s), ..TurnConfig::default() },
             resume: Duration::from_secs(u64::from(agent.resume_minutes) * 60),
+            operator: agent.operator.clone().map(|to| Transfer { to, ..operator_by.clone() }),
+            operator_by,
+            operator_said: said,
         }
+    }
+
+    /// With the person whom the route names, if it does.
+    pub(super) fn with_operator(mut self, to: Option<&str>) -> Self {
+        if let Some(to) = to {
+            self.operator = Some(Transfer { to: to.to_owned(), ..self.operator_by.clone() });
+            self.persona.putting_through = Some(self.operator_said.clone());
+        }
+        self
     }
 
     /// With the PIN of its file. Waits for the disk. Error: for the log.

@@ -273,7 +273,7 @@ async fn live(
         (begun, _) => begun,
     };
     let voices = ends.and_then(|ends| {
-        let voices = Voices::begin(planes, call, (&wish.app, source), &format!("<{}>", wish.to), false, ends);
+        let voices = Voices::begin(planes, call, (&wish.app, source), &format!("<{}>", wish.to), false, ends, None);
         voices.map_err(NoMedia::NoCapacity)
     });
     let voices = match voices {

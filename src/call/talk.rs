@@ -6,8 +6,9 @@ use super::actor::{Planes, keep};
 use super::exchange::{self, CallInput, SaidTurn};
 use super::machine::CallMachine;
 use super::manners::{Manners, caller};
+use super::transfer::{self, Transfer};
 use crate::config::Config;
-use crate::conversation::{self, BuildUpdate, Dialogue, Failure, Kept};
+use crate::conversation::{self, BuildUpdate, Dialogue, Failure, Kept, Run};
 use crate::id::{CallId, Generation};
 use crate::media::SpeechEnds;
 use crate::os::clock;
@@ -20,6 +21,7 @@ use crate::turn::TurnMachine;
 use std::collections::HashSet;
 use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc};
+use tokio::task::AbortHandle;
 use tracing::{info, warn};
 
 /// The talking part; absent on `echo`.
@@ -40,6 +42,10 @@ pub(super) struct Talk {
     held: Vec<BuildUpdate>,
     /// Whose place in the conversation is kept, should the line be cut; `None`: a withheld number, or it is not configured.
     keeping: Option<KeptFor>,
+    /// Look-ups under way, to be stopped: as many as the machine has running.
+    running: Vec<(Run, AbortHandle)>,
+    /// To whom callers go that want a person.
+    operator: Option<Transfer>,
 }
 
 /// What comes back from the pipeline.
@@ -53,7 +59,8 @@ pub(super) enum Answer {
 #[must_use]
 pub fn prompts(config: &Config, agent: &str) -> Vec<String> {
     // With what is said where calls are recorded: some of them are.
-    let manners = Manners::of(config, agent, true);
+    let route = config.routes.iter().find_map(|route| route.operator.as_deref());
+    let manners = Manners::of(config, agent, true).with_operator(route);
     // A PIN that cannot be read is said when somebody calls.
     conversation::prompts(&manners.clone().with_pin(config, agent).unwrap_or(manners).persona)
 }
@@ -69,9 +76,10 @@ impl Talk {
         from: &str,
         recorded: bool,
         ends: SpeechEnds,
+        operator: Option<&str>,
     ) -> Result<Self, String> {
         let config = planes.config();
-        let manners = Manners::of(&config, agent, recorded).with_pin(&config, agent)?;
+        let manners = Manners::of(&config, agent, recorded).with_operator(operator).with_pin(&config, agent)?;
         let (events, speech) = mpsc::channel(crate::limits::CALL_EVENTS_MAX);
         let lane = planes.speech.attach(call, agent, ends, events).map_err(|e| e.to_string())?;
         let conversation = format!("conv_{:016x}", call.0);
@@ -119,6 +127,8 @@ impl Talk {
             submitting: 0,
             held: Vec::new(),
             keeping,
+            running: Vec::new(),
+            operator: manners.operator,
         })
     }
 
@@ -196,18 +206,46 @@ impl Talk {
         }
     }
 
-    pub(super) fn look_up(&self, planes: &Arc<Planes>, subject: String) {
+    pub(super) fn look_up(&mut self, planes: &Arc<Planes>, run: Run, subject: String) {
         let (planes, answers) = (Arc::clone(planes), self.answers.clone());
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             let found = match planes.pipeline.facts(&subject).await {
-                Ok(facts) => CallInput::Facts(facts),
+                Ok(facts) => CallInput::Found(run, Some(facts)),
                 Err(error) => {
                     warn!(%error, subject, "the state of an app is not known");
-                    CallInput::Failed(Failure::Tool)
+                    CallInput::Found(run, None)
                 }
             };
             // A caller who hung up meanwhile needs no answer.
             let _ = answers.send(Answer::Input(found)).await;
+        });
+        self.running.retain(|(_, task)| !task.is_finished());
+        self.running.push((run, task.abort_handle()));
+    }
+
+    /// What this run brings is wanted no more.
+    pub(super) fn cancel(&mut self, run: Run) {
+        self.running.retain(|(other, task)| {
+            if *other == run {
+                task.abort();
+            }
+            *other != run
+        });
+    }
+
+    /// Rings whoever takes callers that want a person; says so when nobody has.
+    pub(super) fn put_through(&self, planes: &Arc<Planes>, call: CallId) {
+        let (planes, answers, operator) = (Arc::clone(planes), self.answers.clone(), self.operator.clone());
+        tokio::spawn(async move {
+            let outcome = match &operator {
+                Some(operator) => transfer::through(&planes, call, operator).await,
+                None => Err("nobody is configured".to_owned()),
+            };
+            if let Err(why) = outcome {
+                info!(%call, why, "the caller could not be put through and is told");
+                // A caller who hung up meanwhile needs no answer.
+                let _ = answers.send(Answer::Input(CallInput::NotPutThrough)).await;
+            }
         });
     }
 

@@ -18,9 +18,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// How often, and how many times, it is looked whether who took the call is still there once both have met.
-const LEFT_EVERY: Duration = Duration::from_millis(250);
-const LEFT_LOOKS: u32 = 12;
 /// What is said to somebody before the caller is put through, takes no longer.
 const ANNOUNCEMENT_MAX: Duration = Duration::from_secs(60);
 
@@ -108,6 +105,40 @@ pub async fn begin(planes: &Arc<Planes>, call: CallId, transfer: Transfer) -> Re
 /// # Errors
 /// [`OrderError`]: nothing has changed.
 async fn by_room(planes: &Arc<Planes>, call: CallId, transfer: Transfer) -> Result<CallId, OrderError> {
+    let placed = place(planes, call, &transfer).await?;
+    let (planes, other) = (Arc::clone(planes), placed.other);
+    tokio::spawn(async move {
+        let line = transfer.sorry.clone().or_else(|| Some("Nobody could take your call.".to_owned()));
+        // Events have told what became of it.
+        let _ = conclude(&planes, call, placed, &transfer, line).await;
+    });
+    Ok(other)
+}
+
+/// Hands `call` over by a call of ours and says when that is settled; its agent says what there is to say.
+///
+/// # Errors
+/// Why nobody has the caller, who is back where it was.
+pub(super) async fn through(planes: &Arc<Planes>, call: CallId, transfer: &Transfer) -> Result<(), String> {
+    let placed = match place(planes, call, transfer).await {
+        Ok(placed) => placed,
+        Err(error) => {
+            tell_event(planes, call, "failed", transfer, None, Some(error.to_string()));
+            return Err(error.to_string());
+        }
+    };
+    conclude(planes, call, placed, transfer, None).await
+}
+
+/// The caller is in a room and somebody is rung.
+struct Placed {
+    room: RoomId,
+    other: CallId,
+    answered: oneshot::Receiver<Result<(), CallEnd>>,
+}
+
+/// Error: nothing has changed.
+async fn place(planes: &Arc<Planes>, call: CallId, transfer: &Transfer) -> Result<Placed, OrderError> {
     let room = RoomId(random::u64());
     let other = CallId(random::u64());
     planes.registry.order(call, Order::Join { room, after: After::Return }).await?;
@@ -130,21 +161,29 @@ async fn by_room(planes: &Arc<Planes>, call: CallId, transfer: Transfer) -> Resu
             NotPlaced::Twice => OrderError::conflict("this call was placed already"),
         });
     }
-    tell_event(planes, call, "begun", &transfer, Some(other), None);
-    let planes = Arc::clone(planes);
-    tokio::spawn(async move {
-        match hand_over(&planes, call, other, room, &transfer, answered).await {
-            Ok(()) => tell_event(&planes, call, "done", &transfer, Some(other), None),
-            Err(why) => {
-                tell_event(&planes, call, "failed", &transfer, Some(other), Some(why.clone()));
-                // Either may be over.
-                let _ = planes.registry.order(other, Order::HangUp { code: None, reason: Some(why) }).await;
-                let line = transfer.sorry.clone().or_else(|| Some("Nobody could take your call.".to_owned()));
-                let _ = planes.registry.order(call, Order::Leave { line }).await;
-            }
+    tell_event(planes, call, "begun", transfer, Some(other), None);
+    Ok(Placed { room, other, answered })
+}
+
+/// Waits for what becomes of it. Error: why it failed; the caller is back and was told `line`.
+async fn conclude(
+    planes: &Arc<Planes>,
+    call: CallId,
+    Placed { room, other, answered }: Placed,
+    transfer: &Transfer,
+    line: Option<String>,
+) -> Result<(), String> {
+    let outcome = hand_over(planes, call, other, room, transfer, answered).await;
+    match &outcome {
+        Ok(()) => tell_event(planes, call, "done", transfer, Some(other), None),
+        Err(why) => {
+            tell_event(planes, call, "failed", transfer, Some(other), Some(why.clone()));
+            // Either may be over.
+            let _ = planes.registry.order(other, Order::HangUp { code: None, reason: Some(why.clone()) }).await;
+            let _ = planes.registry.order(call, Order::Leave { line }).await;
         }
-    });
-    Ok(other)
+    }
+    outcome
 }
 
 /// Error: why it failed.
@@ -178,22 +217,9 @@ async fn hand_over(
             .map_err(|_| "the announcement took too long".to_owned())?
             .map_err(words)?;
     }
-    planes.registry.order(other, Order::Join { room, after: After::HangUp }).await.map_err(words)?;
-    // From now on the caller's call ends with the other one.
+    // What follows is settled before the two meet: whoever takes the call may hang up at that very moment.
     planes.registry.order(call, Order::Join { room, after: After::HangUp }).await.map_err(words)?;
-    let planes = Arc::clone(planes);
-    tokio::spawn(async move {
-        // Who hung up before that was said has left the caller alone.
-        for _ in 0..LEFT_LOOKS {
-            tokio::time::sleep(LEFT_EVERY).await;
-            if planes.registry.find(other).is_none() {
-                let reason = Some("the other side hung up".to_owned());
-                // It may have ended by itself.
-                let _ = planes.registry.order(call, Order::HangUp { code: None, reason }).await;
-                return;
-            }
-        }
-    });
+    planes.registry.order(other, Order::Join { room, after: After::HangUp }).await.map_err(words)?;
     Ok(())
 }
 

@@ -4,7 +4,7 @@
 use crate::call::player::library::Library;
 use crate::call::trunks::Book;
 use crate::config::Config;
-use crate::daemon::listeners::{check_tls, sip_addresses};
+use crate::daemon::listeners::{check_https, check_tls, sip_addresses};
 use crate::speech::check_engines;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,7 +27,10 @@ fn passwords(config: &Config) -> Result<(), String> {
 pub fn run(arguments: &Arguments) -> ExitCode {
     let config = Config::load(Some(&arguments.file), std::env::vars()).map_err(|e| e.to_string());
     let playable = |config: &Config| Library::default().check(config).map_err(|e| format!("routes.app: play:{e}"));
-    let certified = |config: &Config| check_tls(config).map_err(|e| format!("sip: {e}"));
+    let certified = |config: &Config| {
+        check_tls(config).map_err(|e| format!("sip: {e}"))?;
+        check_https(config).map_err(|e| format!("http: {e}"))
+    };
     let usable = |config: &Config| {
         check_engines(config)?;
         playable(config)?;
@@ -39,6 +42,9 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             println!("{} is valid. In full, defaults and environment included:\n", arguments.file.display());
             for (transport, address) in sip_addresses(&config) {
                 println!("# SIP is heard on {} {address}", transport.name());
+            }
+            for address in &config.http.tls_listen {
+                println!("# HTTPS is heard on {address}");
             }
             println!("{}", toml::to_string_pretty(&config).unwrap_or_default());
             ExitCode::SUCCESS

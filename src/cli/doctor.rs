@@ -3,13 +3,14 @@
 
 use crate::config::Config;
 use crate::conversation;
-use crate::daemon::listeners::{check_tls, sip_addresses};
+use crate::daemon::listeners::{check_https, check_tls, http_certificate_notes, present_certificate, sip_addresses};
 use crate::os::realtime::{self, Scheduling};
 use crate::os::sandbox;
 use crate::sip::hop::Transport;
 use crate::sip::transport::remedy;
 use crate::speech::{SpeechConfig, SpeechPlane, check_engines};
 use crate::telemetry::marks::Marks;
+use crate::tls::spelled;
 use callwright_models::assets::Assets;
 use std::io::IsTerminal;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -84,12 +85,46 @@ fn findings(config: &Config) -> Vec<Finding> {
         found.push(("SIP over TLS".to_owned(), Verdict::Limited, note));
     }
     found.push(port("HTTP port", config.http.listen.to_string(), TcpListener::bind(config.http.listen).err()));
+    found.extend(https(config));
     found.push(match std::process::Command::new("git").arg("--version").output() {
         Ok(out) if out.status.success() => {
             ("git".to_owned(), Verdict::Good, String::from_utf8_lossy(&out.stdout).trim().to_owned())
         }
         _ => ("git".to_owned(), Verdict::Missing, "apps are kept in git repositories: apt-get install git".to_owned()),
     });
+    found
+}
+
+/// The ports of HTTPS, and the certificate that it shows.
+fn https(config: &Config) -> Vec<Finding> {
+    let what = || "HTTPS certificate".to_owned();
+    let mut found: Vec<Finding> = Vec::new();
+    for address in &config.http.tls_listen {
+        found.push(port("HTTPS port", address.to_string(), TcpListener::bind(address).err()));
+    }
+    match present_certificate(config) {
+        _ if config.http.tls_listen.is_empty() => {
+            let note =
+                "not configured: pages of other machines cannot use a microphone; set [http] tls_listen".to_owned();
+            found.push(("HTTPS".to_owned(), Verdict::Limited, note));
+        }
+        Err(error) => found.push((what(), Verdict::Missing, error.to_string())),
+        Ok(None) => {
+            let note = "none is configured: one that only we have signed is made at the first start".to_owned();
+            found.push((what(), Verdict::Limited, note));
+        }
+        Ok(Some(identity)) => {
+            let facts = identity.facts();
+            let until = facts.last_day().map(|day| format!(", valid until {day}")).unwrap_or_default();
+            let signed = if facts.self_signed { "; signed by nobody else, so browsers ask once" } else { "" };
+            let verdict = if facts.self_signed { Verdict::Limited } else { Verdict::Good };
+            found.push((what(), verdict, format!("SHA-256 {}{until}{signed}", spelled(&facts.fingerprint))));
+            let worthless = check_https(config).is_err();
+            for note in http_certificate_notes(config, &identity) {
+                found.push((what(), if worthless { Verdict::Missing } else { Verdict::Limited }, note));
+            }
+        }
+    }
     found
 }
 

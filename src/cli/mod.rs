@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod models;
 pub mod say;
 pub mod serve;
+pub mod supervise;
 
 use crate::apphost;
 use crate::os::process::end_on_broken_pipe;
@@ -44,6 +45,9 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Keep generated apps running while the daemon comes and goes.
+    #[command(hide = true)]
+    Supervise(supervise::Arguments),
     /// Let a simulated caller order a CRM by phone, and show it.
     Demo(demo::Arguments),
     /// Measure what this machine carries.
@@ -71,6 +75,7 @@ pub fn run() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Dial(arguments) => dial::run(&arguments),
         Command::Apphost { arguments } => ExitCode::from(apphost::run(arguments)),
+        Command::Supervise(arguments) => supervise::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Say(arguments) => say::run(&arguments),

@@ -3,7 +3,7 @@
 //! Invariant: a token is long enough that guessing is hopeless, and printed by nothing. Deliberately absent: checking requests
 //! (`api`).
 
-use super::{ConfigError, Secret, speech};
+use super::{ConfigError, Secret, sip, speech};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -19,6 +19,13 @@ const TOKEN_MAX: usize = 512;
 pub struct Http {
     /// Control API. An address that others reach needs a token.
     pub listen: SocketAddr,
+    /// The same by TLS: browsers give a page the microphone on `localhost` and by HTTPS only.
+    #[serde(deserialize_with = "sip::one_or_many")]
+    pub tls_listen: Vec<SocketAddr>,
+    /// Its certificate with the chain, PEM; by default one that we make and sign at the first start.
+    pub certificate: Option<PathBuf>,
+    /// The certificate's private key, PEM.
+    pub key: Option<PathBuf>,
     /// Every request must bear it (`Authorization: Bearer …`); without one the API answers on loopback only.
     #[serde(skip_serializing, deserialize_with = "token")]
     pub token: Option<Secret>,
@@ -28,7 +35,14 @@ pub struct Http {
 
 impl Default for Http {
     fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)), token: None, token_file: None }
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            tls_listen: Vec::new(),
+            certificate: None,
+            key: None,
+            token: None,
+            token_file: None,
+        }
     }
 }
 
@@ -45,18 +59,26 @@ impl Http {
         if let Some(token) = &self.token {
             check_token(token.expose(), "http.token")?;
         }
-        if !self.listen.ip().is_loopback() && self.token.is_none() && self.token_file.is_none() {
-            return value(
-                "http.listen",
-                format!(
-                    "{} is reachable by others, and nothing tells friend from foe: write token_file = \"/etc/callwright/http.token\" \
-                     (with at least {TOKEN_MIN} random characters in it, as of `openssl rand -hex 32`), or listen on loopback, 127.0.0.1:{}",
-                    self.listen,
-                    self.listen.port()
-                ),
-            );
+        if self.certificate.is_some() != self.key.is_some() {
+            return value("http.certificate", "certificate and key belong together: write both or neither".to_owned());
         }
-        Ok(())
+        if self.certificate.is_some() && self.tls_listen.is_empty() {
+            return value("http.certificate", "nothing shows it: write tls_listen = \"0.0.0.0:8443\" too".to_owned());
+        }
+        let guarded = self.token.is_some() || self.token_file.is_some();
+        let first = [("http.listen", self.listen)];
+        let all = first.into_iter().chain(self.tls_listen.iter().map(|address| ("http.tls_listen", *address)));
+        match all.into_iter().find(|(_, address)| !guarded && !address.ip().is_loopback()) {
+            None => Ok(()),
+            Some((key, address)) => value(
+                key,
+                format!(
+                    "{address} is reachable by others, and nothing tells friend from foe: write token_file = \"/etc/callwright/http.token\" \
+                     (with at least {TOKEN_MIN} random characters in it, as of `openssl rand -hex 32`), or listen on loopback, 127.0.0.1:{}",
+                    address.port()
+                ),
+            ),
+        }
     }
 
     /// The token that requests must bear, read from its file if need be; `None`: anybody on this machine may use the API.
@@ -107,6 +129,20 @@ mod tests {
             assert!(of(&format!("token = \"{weak}\"")).unwrap_err().contains("openssl"), "{weak}");
         }
         assert!(of("token = \"0123456789abcdef\"\ntoken_file = \"x\"").is_err());
+    }
+
+    #[test]
+    fn https_is_for_others_by_token_only_and_has_a_whole_certificate() {
+        let error = of("tls_listen = \"0.0.0.0:8443\"").unwrap_err();
+        assert!(
+            error.contains("tls_listen") && error.contains("0.0.0.0:8443") && error.contains("token_file"),
+            "{error}"
+        );
+        let http = of("tls_listen = [\"127.0.0.1:1\", \"[::1]:1\"]").unwrap();
+        assert_eq!(http.tls_listen.len(), 2);
+        assert!(of("tls_listen = \"[::]:8443\"\ntoken = \"0123456789abcdef\"").is_ok());
+        assert!(of("tls_listen = \"[::1]:1\"\ncertificate = \"c.pem\"").unwrap_err().contains("belong together"));
+        assert!(of("certificate = \"c.pem\"\nkey = \"k.pem\"").unwrap_err().contains("tls_listen"));
     }
 
     #[test]

@@ -34,6 +34,28 @@ pub struct Route {
     /// Record these calls, given `[recording] enabled`.
     #[serde(default)]
     pub record: bool,
+    /// Who is rung for its callers that want a person, in place of the agent's `operator`.
+    #[serde(default)]
+    pub operator: Option<String>,
+}
+
+/// Refuses an operator who can never be rung. Error: what to write instead.
+pub(super) fn check_operator(to: &str, config: &Config) -> Result<(), String> {
+    let wrong = || format!("{to:?} is nobody to ring; write sip:USER@HOST, extension:NUMBER or trunk:NAME:NUMBER");
+    if to.contains(['{', '}']) {
+        return Err(wrong());
+    }
+    match BridgeTarget::parse(to).map_err(|_| wrong())? {
+        // Without a number it would be that of the caller's call.
+        BridgeTarget::Trunk { number, .. } if number.contains('{') => Err(wrong()),
+        BridgeTarget::Trunk { name, .. } if !config.trunks.iter().any(|trunk| trunk.name == name) => {
+            Err(format!("{name} is not among [[trunks]]; add it or correct the operator"))
+        }
+        BridgeTarget::Extension(number) if !config.extensions.iter().any(|e| e.number == number) => {
+            Err(format!("{number} is not among [[extensions]]; add it or correct the operator"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Who calls whom, as a route looks at it.
@@ -68,6 +90,7 @@ impl Route {
             fallback: None,
             ringing_s: Self::ringing_s(),
             record: false,
+            operator: None,
         }
     }
 
@@ -125,6 +148,9 @@ impl Route {
                     format!("group:{name} is not among [[groups]]; add it or correct the name"),
                 );
             }
+        }
+        if let Some(Err(why)) = self.operator.as_deref().map(|to| check_operator(to, config)) {
+            return value("routes.operator", why);
         }
         if !(1..=RINGING_MAX.as_secs()).contains(&self.ringing_s) {
             return value("routes.ringing_s", format!("write seconds from 1 to {}", RINGING_MAX.as_secs()));

@@ -105,7 +105,7 @@ pub struct TlsPeer {
 }
 
 /// One address or a list.
-fn one_or_many<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<SocketAddr>, D::Error> {
+pub(super) fn one_or_many<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<SocketAddr>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "expected an address such as \"0.0.0.0:5060\", or a list of them")]
     enum Listed {

@@ -28,7 +28,8 @@
 //! | `Pin`      | the right digits; wrong three times            | as below; goodbye                        |
 //! | `GoOn`     | yes                                            | `Features` or `Approval`, asked again    |
 //! | `GoOn`     | no, another request                            | `What`; what was kept is forgotten       |
-//! | any        | wants a person                                 | `CallBack` (see `call_back`), then back  |
+//! | any        | wants a person, and one is there               | put through; where that fails, as below  |
+//! | any        | wants a person, and none is                    | `CallBack` (see `call_back`), then back  |
 //! | any        | the third prompt without progress              | goodbye; nothing was started             |
 //!
 //! | file | holds |
@@ -36,11 +37,13 @@
 //! | `prompt` | the questions, and how they are asked again |
 //! | `call_back` | whom to call back, and where: digits and names, read back |
 //! | `opening` | what comes before the first question: consent, PIN, where a dropped call was |
+//! | `person` | a caller who wants a person, whatever is asked |
 //!
 //! Deliberately absent: knowledge of other calls' builds (facts come in by [`Dialogue::facts`]).
 
 mod call_back;
 mod opening;
+mod person;
 mod prompt;
 
 use serde::Serialize;
@@ -182,6 +185,8 @@ pub struct Dialogue {
     pending: Option<Kept>,
     /// Goodbye has been said: nothing is left to go on with.
     left: bool,
+    /// The caller is about to be put through to a person.
+    putting_through: bool,
 }
 
 impl Dialogue {
@@ -212,6 +217,7 @@ impl Dialogue {
             pin_passed: false,
             pending: None,
             left: false,
+            putting_through: false,
         }
     }
 
@@ -250,6 +256,9 @@ impl Dialogue {
     pub fn hear(&mut self, heard: &Heard) -> Reply {
         if !heard.text.is_empty() {
             (self.silences, self.left) = (0, false);
+        }
+        if self.putting_through {
+            return self.hear_before_person(heard);
         }
         let context = match self.question {
             Question::What | Question::Offer | Question::Instead => Context::AskedWhat,
@@ -311,6 +320,9 @@ impl Dialogue {
     /// A key: `0`–`9`, `*`, `#`. 1 yes, 2 change, 3 repeat, 0 operator, * stop.
     pub fn key(&mut self, key: char) -> Reply {
         (self.silences, self.left) = (0, false);
+        if self.putting_through {
+            return self.key_before_person(key);
+        }
         if let Some(reply) = self.opening_key(key) {
             return reply;
         }
@@ -339,6 +351,9 @@ impl Dialogue {
 
     /// The caller has been silent for as long as the agent waits.
     pub fn no_input(&mut self) -> Reply {
+        if self.putting_through {
+            return self.put_through();
+        }
         self.silences = self.silences.saturating_add(1);
         if self.building() {
             if self.silences > SILENCES_WHILE_BUILDING_MAX {

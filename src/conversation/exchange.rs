@@ -65,6 +65,8 @@ pub enum Intent {
     },
     /// The caller asked for a person. Nobody is configured, and the caller was told so.
     Operator,
+    /// Put the caller through to the person who is configured, when all is said. Nobody there: `Dialogue::not_put_through`.
+    PutThrough,
     /// The caller allows the recording (true) or refuses it.
     Record(bool),
     /// The caller wants to be called back; both were read back and confirmed.

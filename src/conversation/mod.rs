@@ -14,6 +14,7 @@ mod exchange;
 mod expectation;
 mod failure;
 mod history;
+mod ledger;
 mod numbers;
 mod persona;
 mod prompts;
@@ -28,6 +29,7 @@ pub use exchange::{AppFacts, BuildStage, BuildUpdate, Heard, Intent, Outcome, Re
 pub use expectation::Expectation;
 pub use failure::{FILLER, Failure, Then, lines as failure_lines};
 pub use history::{History, Speaker, Turn, WordTime, heard_words};
-pub use persona::{Consent, IDLE_PROMPTS, Persona, Pin};
+pub use ledger::{Ledger, Run, Tool};
+pub use persona::{Consent, IDLE_PROMPTS, PUTTING_THROUGH, Persona, Pin};
 pub use prompts::prompts;
 pub use whole::{is_whole_request, sense};

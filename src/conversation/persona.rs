@@ -6,6 +6,9 @@ use std::fmt;
 /// Prompts to a silent caller before the agent hangs up, where nobody has said otherwise.
 pub const IDLE_PROMPTS: u8 = 2;
 
+/// Said before a person is rung, where nobody has said otherwise.
+pub const PUTTING_THROUGH: &str = "One moment, I put you through.";
+
 /// What is said about the recording of a call that is to be recorded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Consent {
@@ -72,6 +75,8 @@ pub struct Persona {
     pub consent: Consent,
     /// What callers must know; `None`: nothing.
     pub pin: Option<Pin>,
+    /// Said to a caller who wants a person, before ringing one; `None`: nobody is there to take such calls.
+    pub putting_through: Option<String>,
 }
 
 impl Persona {
@@ -84,6 +89,7 @@ impl Persona {
             idle_prompts: IDLE_PROMPTS,
             consent: Consent::Silent,
             pin: None,
+            putting_through: None,
         }
     }
 }

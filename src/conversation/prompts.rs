@@ -54,6 +54,12 @@ pub fn prompts(persona: &Persona) -> Vec<String> {
     }
     let mut dialogue = Dialogue::new(persona.clone(), "rehearsal");
     take(&dialogue.greet());
+    take(&dialogue.key('0'));
+    if persona.putting_through.is_some() {
+        take(&dialogue.not_put_through());
+    }
+    let mut dialogue = Dialogue::new(persona.clone(), "rehearsal");
+    take(&dialogue.greet());
     take(&dialogue.hear(&Heard::certain("goodbye")));
     prompts
 }

@@ -76,6 +76,12 @@ pub fn manifest_id(conversation_id: &str, artefact: &str, revision: u32) -> Stri
 }
 
 impl BuildManifest {
+    /// The app (its name for paths) that this request changes, `metadata.amends`; None: it asks for a new one.
+    #[must_use]
+    pub fn amends(&self) -> Option<&str> {
+        self.metadata.get("amends").and_then(serde_json::Value::as_str).filter(|slug| !slug.is_empty())
+    }
+
     /// Which revision of the request this is; 1 when nothing says.
     #[must_use]
     pub fn revision(&self) -> u32 {

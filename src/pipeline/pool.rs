@@ -4,12 +4,14 @@
 //! Deliberately absent: what a stage does (`stage`), what follows (`scheduler`).
 
 use super::queue::Queue;
-use super::scheduler::{self, AfterFailure, Job, StageError};
+use super::scheduler::{self, AfterFailure, StageError};
 use super::stage::{self, Works};
 use crate::conversation::{BuildStage, BuildUpdate, Outcome};
+use crate::limits::BUILD_LEASE;
 use crate::os::{batch, clock};
 use crate::store::{Advance, Build, StoreError};
 use crate::telemetry::metric;
+use crate::time::Wallclock;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -61,17 +63,26 @@ impl Worker {
             tracing::warn!(%error, "builds run at normal priority: the kernel refused SCHED_IDLE");
         }
         while let Some(build) = self.queue.take() {
-            let id = build.id.clone();
-            let after = self.carry(build);
-            self.queue.give_back(&id, after);
+            let build = self.carry(build);
+            self.queue.give_back(&build);
         }
     }
 
-    /// Takes a build as far as it goes; Some: try again after that.
-    fn carry(&self, mut build: Build) -> Option<Duration> {
+    /// Takes a build as far as it goes; returns it as this thread has it last.
+    fn carry(&self, mut build: Build) -> Build {
+        let builds = self.works.store.builds();
         while let Some((job, to)) = scheduler::next(build.stage) {
             if self.queue.is_closed() {
-                return None;
+                return build;
+            }
+            // Seen before a stage acts: a build that was cancelled, or given to another since this thread stood still.
+            match builds.renew(&build, clock::wall(), BUILD_LEASE).wait() {
+                Ok(true) => {}
+                Ok(false) => {
+                    tracing::info!(build = build.id, "the build is not this thread's any more");
+                    return build;
+                }
+                Err(error) => return store_trouble(build, &error),
             }
             let began = clock::monotonic();
             let outcome = catch_unwind(AssertUnwindSafe(|| stage::run(job, &self.works, &build)));
@@ -79,36 +90,34 @@ impl Worker {
             let took = clock::monotonic().since(began);
             let (stage, advance, say, result) = match outcome {
                 Ok(done) => (to, done.advance, done.say, "done"),
-                Err(error) => match self.failed(&mut build, job, &error) {
-                    Ok(AfterFailure::Retry { after }) => {
-                        metric::build_stage(stage::name(job), "retry", took);
-                        return Some(after);
+                Err(error) => {
+                    tracing::warn!(build = build.id, ?job, %error, "a build stage failed");
+                    match scheduler::after_failure(job, build.attempt + 1, &error) {
+                        AfterFailure::Retry { after } => {
+                            metric::build_stage(stage::name(job), "retry", took);
+                            let now = clock::wall();
+                            let again = Wallclock(now.0 + u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+                            if let Err(error) = builds.retry_later(&build, again, now).wait() {
+                                return store_trouble(build, &error);
+                            }
+                            return build;
+                        }
+                        AfterFailure::Park { say } => {
+                            let advance = Advance { failure: Some(say.clone()), ..Advance::default() };
+                            (BuildStage::Parked, advance, Some(say), "parked")
+                        }
                     }
-                    Ok(AfterFailure::Park { say }) => {
-                        let advance = Advance { failure: Some(say.clone()), ..Advance::default() };
-                        (BuildStage::Parked, advance, Some(say), "parked")
-                    }
-                    Err(error) => return store_trouble(&build, &error),
-                },
+                }
             };
             metric::build_stage(stage::name(job), result, took);
-            let written =
-                self.works.store.builds().advance(&build.id, build.stage, build.attempt, stage, advance, clock::wall());
-            match written.wait() {
+            match builds.advance(&build, stage, advance, clock::wall(), BUILD_LEASE).wait() {
                 Ok(advanced) => build = advanced,
-                Err(error) => return store_trouble(&build, &error),
+                Err(error) => return store_trouble(build, &error),
             }
             tracing::info!(build = build.id, stage = ?build.stage, took_ms = took.as_millis(), "build stage {result}");
             self.announce(&build, say);
         }
-        None
-    }
-
-    fn failed(&self, build: &mut Build, job: Job, error: &StageError) -> Result<AfterFailure, StoreError> {
-        tracing::warn!(build = build.id, ?job, %error, "a build stage failed");
-        build.attempt =
-            self.works.store.builds().count_attempt(&build.id, build.stage, build.attempt, clock::wall()).wait()?;
-        Ok(scheduler::after_failure(job, build.attempt, error))
+        build
     }
 
     fn announce(&self, build: &Build, say: Option<String>) {
@@ -138,7 +147,14 @@ pub(super) fn outcome(build: &Build) -> Option<Outcome> {
     }
 }
 
-fn store_trouble(build: &Build, error: &StoreError) -> Option<Duration> {
-    tracing::error!(build = build.id, %error, "the progress of a build was not written; the stage will be done again");
-    Some(STORE_RETRY)
+fn store_trouble(build: Build, error: &StoreError) -> Build {
+    match error {
+        StoreError::Conflict(_) => tracing::info!(build = build.id, %error, "a step came too late and changed nothing"),
+        _ => {
+            tracing::error!(build = build.id, %error, "the progress of a build was not written; the stage will be done again");
+            // Not at once: the disk may need a moment.
+            thread::sleep(STORE_RETRY);
+        }
+    }
+    build
 }

@@ -1,15 +1,15 @@
 //! The build queue: durable over the store. Purpose: which build a thread takes next. Owning thread: any; `take` blocks.
-//! Invariants: what is in the queue is what the store says, so a restart loses and doubles nothing; one build is with one
-//! thread at a time. Deliberately absent: the work itself (`pool`), order by anything but age.
+//! Invariants: what is in the queue is what the store says, so a restart loses and doubles nothing; a build is with one thread
+//! at a time, under a lease of the store. Deliberately absent: the work itself (`pool`), order by anything but age.
 
 use crate::conversation::BuildStage;
+use crate::limits::BUILD_LEASE;
 use crate::os::clock;
 use crate::pipeline::manifest::BuildManifest;
 use crate::store::{Build, Store, StoreError, Submitted};
 use crate::telemetry::metric;
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The store is asked again after this even if nobody rang.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -41,9 +41,11 @@ pub(super) struct Queue {
 
 #[derive(Debug, Default)]
 struct State {
-    taken: BTreeSet<String>,
-    not_before: BTreeMap<String, Instant>,
     closed: bool,
+    /// Counted up by everything that may make a build due.
+    rung: u64,
+    /// Builds that could not be given back since the store did not take it; their leases would block them.
+    stranded: Vec<Build>,
 }
 
 impl Queue {
@@ -57,6 +59,7 @@ impl Queue {
         match self.store.builds().submit(manifest, clock::wall()).await? {
             Submitted::New(build) => Ok((build, true)),
             Submitted::Known(build) => Ok((build, false)),
+            Submitted::NoApp { slug } => Err(SubmitError::Invalid(format!("there is no app called {slug} to change"))),
             Submitted::Slow { waiting } => {
                 metric::build_slow();
                 Err(SubmitError::Slow { waiting })
@@ -66,43 +69,47 @@ impl Queue {
 
     /// There is a new build.
     pub(super) fn ring(&self) {
-        // Taken so that the bell is not rung between a thread's look and its wait.
-        drop(self.lock());
+        self.lock().rung += 1;
         self.bell.notify_one();
     }
 
-    /// The oldest build that nobody works on; waits for one. None: the queue is closed.
+    /// The oldest build that is due, now this thread's; waits for one. None: the queue is closed.
     pub(super) fn take(&self) -> Option<Build> {
-        let mut state = self.lock();
         loop {
-            if state.closed {
-                return None;
+            let (rung, stranded) = {
+                let mut state = self.lock();
+                if state.closed {
+                    return None;
+                }
+                (state.rung, std::mem::take(&mut state.stranded))
+            };
+            for build in stranded {
+                self.give_back(&build);
             }
-            let (found, wait) = match self.candidate(&state) {
-                Ok(found) => found,
+            let wait = match self.claim() {
+                Ok(Ok(build)) => return Some(build),
+                Ok(Err(wait)) => wait,
                 Err(error) => {
                     tracing::error!(%error, "the build queue cannot be read");
-                    (None, LOOK_AGAIN)
+                    LOOK_AGAIN
                 }
             };
-            if let Some(build) = found {
-                state.taken.insert(build.id.clone());
-                state.not_before.remove(&build.id);
-                drop(state);
-                return self.begun(build);
+            let state = self.lock();
+            // What was rung for since the look is not slept over.
+            if state.rung == rung && !state.closed {
+                drop(self.bell.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner));
             }
-            state = self.bell.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
-    /// The thread is done with the build, for good or (with `after`) for a while.
-    pub(super) fn give_back(&self, id: &str, after: Option<Duration>) {
-        let mut state = self.lock();
-        state.taken.remove(id);
-        if let Some(after) = after {
-            state.not_before.insert(id.to_owned(), Instant::now() + after);
+    /// The thread is done with the build for now, whether it is over or not.
+    pub(super) fn give_back(&self, build: &Build) {
+        if let Err(error) = self.store.builds().let_go(build).wait() {
+            tracing::warn!(build = build.id, %error, "a build was not given back yet");
+            self.lock().stranded.push(build.clone());
+            return;
         }
-        drop(state);
+        self.lock().rung += 1;
         self.bell.notify_all();
     }
 
@@ -116,33 +123,23 @@ impl Queue {
         self.lock().closed
     }
 
-    fn candidate(&self, state: &State) -> Result<(Option<Build>, Duration), StoreError> {
-        let now = Instant::now();
-        let mut wait = LOOK_AGAIN;
-        for build in self.store.builds().open()? {
-            if state.taken.contains(&build.id) {
-                continue;
-            }
-            match state.not_before.get(&build.id) {
-                Some(at) if *at > now => wait = wait.min(*at - now),
-                _ => return Ok((Some(build), wait)),
-            }
-        }
-        Ok((None, wait))
-    }
-
-    /// Notes on disk that the build no longer waits. Should that fail, it is built all the same and only counts as waiting.
-    fn begun(&self, mut build: Build) -> Option<Build> {
-        if build.begun.is_none() {
+    /// A build, or how long to wait for one.
+    fn claim(&self) -> Result<Result<Build, Duration>, StoreError> {
+        loop {
             let now = clock::wall();
-            if let Err(error) = self.store.builds().begin(&build.id, now).wait() {
-                tracing::warn!(build = build.id, %error, "the start of a build was not noted");
+            let (due, next) = self.store.builds().due(now)?;
+            let Some(id) = due else {
+                let next = next.map_or(LOOK_AGAIN, |at| Duration::from_millis(at.0.saturating_sub(now.0)));
+                return Ok(Err(next.min(LOOK_AGAIN)));
+            };
+            // Otherwise another thread was faster.
+            if let Some(build) = self.store.builds().claim(&id, now, BUILD_LEASE).wait()? {
+                if build.stage != BuildStage::Requested {
+                    tracing::info!(build = build.id, stage = ?build.stage, "a build goes on");
+                }
+                return Ok(Ok(build));
             }
-            build.begun = Some(now);
-        } else if build.stage != BuildStage::Requested {
-            tracing::info!(build = build.id, stage = ?build.stage, "a build goes on");
         }
-        Some(build)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -2,7 +2,7 @@
 //! Invariants: `submit` returns after the request is on disk; builds go on when their caller hangs up and when the daemon
 //! restarts. Deliberately absent: talking (updates carry a line, `conversation` says it).
 
-use super::deploy::{AppsConfig, DeployError, Fleet, Meta};
+use super::deploy::{AppsConfig, DeployError, Fleet, Meta, RollBackError};
 use super::kernel::{self, Kernel};
 use super::manifest::BuildManifest;
 use super::pool::{self, Pool};
@@ -12,7 +12,8 @@ use super::stage::Works;
 use super::tracker::Traffic;
 use crate::conversation::{AppFacts, BuildStage, BuildUpdate};
 use crate::limits::{BUILD_THREADS, BUILD_UPDATES_MAX};
-use crate::store::{Build, Store, StoreError};
+use crate::os::clock;
+use crate::store::{App, Build, Cancelled, Store, StoreError};
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -49,6 +50,9 @@ pub enum PipelineError {
     /// No threads.
     #[error("build threads cannot be started: {0}")]
     Threads(#[from] io::Error),
+    /// The builds of before cannot be taken over.
+    #[error("builds cannot be taken over: {0}")]
+    Store(#[from] StoreError),
     /// The apps of before cannot be looked up.
     #[error("apps cannot be brought back: {0}")]
     Deploy(#[from] DeployError),
@@ -83,6 +87,10 @@ impl Pipeline {
         let back = fleet.redeploy().await?;
         if back > 0 {
             tracing::info!(apps = back, "apps are back on line");
+        }
+        let held = store.builds().take_over().await?;
+        if held > 0 {
+            tracing::info!(builds = held, "builds of a daemon that was killed go on");
         }
         let queue = Arc::new(Queue::new(store.clone()));
         let works = Arc::new(Works { store, kernels: config.kernels, fleet, runtime: Handle::current() });
@@ -147,6 +155,42 @@ impl Pipeline {
     /// It is not on line or does not answer.
     pub async fn meta(&self, slug: &str) -> Result<Meta, DeployError> {
         self.shared.works.fleet.meta(slug).await
+    }
+
+    /// Ends a build that does not go live yet.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn cancel(&self, build: &str) -> Result<Cancelled, StoreError> {
+        let cancelled = self.shared.works.store.builds().cancel(build, clock::wall()).await?;
+        if let Cancelled::Done(build) = &cancelled {
+            tracing::info!(build = build.id, "a build was cancelled");
+            let update = BuildUpdate {
+                build_id: build.id.clone(),
+                stage: build.stage,
+                say: None,
+                outcome: pool::outcome(build),
+            };
+            // Nobody listening is no fault.
+            let _ = self.shared.updates.send(update);
+        }
+        Ok(cancelled)
+    }
+
+    /// Brings the version of an app before the live one back; with `lose_data` also where that means to go back to its data.
+    ///
+    /// # Errors
+    /// See [`RollBackError`]; the app then serves as before.
+    pub async fn roll_back(&self, slug: &str, lose_data: bool) -> Result<App, RollBackError> {
+        self.shared.works.fleet.roll_back(slug, lose_data).await
+    }
+
+    /// Takes an app away; its files are kept aside. False: there is none of that name.
+    ///
+    /// # Errors
+    /// The store or the file system refuses.
+    pub async fn delete(&self, slug: &str) -> Result<bool, DeployError> {
+        self.shared.works.fleet.delete(slug).await
     }
 
     /// Finishes the stages under way, takes the apps off line and ends them. A second call does nothing.

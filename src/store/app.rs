@@ -1,4 +1,5 @@
-//! Deployed apps. Invariant: one row per app; the row is what a restarted daemon redeploys from.
+//! Deployed apps and their versions. Invariant: one row per app, what a restarted daemon redeploys from, and one for each version
+//! that ever went live.
 //! Deliberately absent: the apps' own data, and who runs them (`pipeline::deploy`).
 
 use super::call::time;
@@ -8,6 +9,14 @@ use crate::time::Wallclock;
 use rusqlite::{OptionalExtension, Row, params};
 use serde::Serialize;
 use serde_json::json;
+
+/// The version that `revision` has, or gets when it goes live, given the versions that ever did: a repeat after a kill is no new
+/// one, and numbers are not given out again after a rollback.
+#[must_use]
+pub fn version_for(revision: &str, versions: &[AppVersion]) -> u32 {
+    let known = versions.iter().find(|v| v.revision == revision).map(|v| v.version);
+    known.unwrap_or_else(|| versions.iter().map(|v| v.version).max().unwrap_or(0) + 1)
+}
 
 /// Whether an app shall run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -49,6 +58,20 @@ pub struct App {
     pub deployed: Wallclock,
 }
 
+/// One version of an app that went live.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AppVersion {
+    /// Counted from 1.
+    pub version: u32,
+    /// The build that made it.
+    pub build_id: String,
+    /// Git commit of its bundle.
+    pub revision: String,
+    /// When it first went live.
+    #[serde(serialize_with = "time")]
+    pub deployed: Wallclock,
+}
+
 /// The apps of a [`Store`].
 #[derive(Debug, Clone, Copy)]
 pub struct Apps<'a>(pub(super) &'a Store);
@@ -74,11 +97,69 @@ impl Apps<'_> {
                 ],
             )?;
             if app.state == RunState::Live {
+                db.execute(
+                    "INSERT INTO app_versions(slug, version, build_id, revision, deployed) VALUES(?1, ?2, ?3, ?4, ?5)
+                     ON CONFLICT(slug, version) DO NOTHING",
+                    params![app.slug, app.version, app.build_id, app.revision, app.deployed.0.cast_signed()],
+                )?;
                 let key = format!("v{} {}", app.version, app.build_id);
                 let data = json!({"title": app.title, "version": app.version, "url": app.url, "build_id": app.build_id});
                 append(db, EventKind::AppLive, &app.slug, &key, app.deployed, &data)?;
             }
             Ok(())
+        })
+    }
+
+    /// The versions of an app, newest first.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn versions(&self, slug: &str) -> Result<Vec<AppVersion>, StoreError> {
+        self.0.read(|db| {
+            let mut rows = db.prepare_cached(
+                "SELECT version, build_id, revision, deployed FROM app_versions WHERE slug = ?1 ORDER BY version DESC",
+            )?;
+            let found = rows.query_map([slug], |row| {
+                Ok(AppVersion {
+                    version: row.get(0)?,
+                    build_id: row.get(1)?,
+                    revision: row.get(2)?,
+                    deployed: Wallclock(row.get::<_, i64>(3)?.cast_unsigned()),
+                })
+            })?;
+            Ok(found.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// Notes that an app went back to an earlier version, with its event `app.rolled_back`.
+    #[must_use = "a change that is not awaited may not be on disk"]
+    pub fn roll_back(&self, app: &App, to: &AppVersion, now: Wallclock) -> Commit<()> {
+        let (slug, from, to) = (app.slug.clone(), app.version, to.clone());
+        self.0.write(move |db| {
+            let changed = db.execute(
+                "UPDATE apps SET version = ?2, build_id = ?3, revision = ?4, deployed = ?5 WHERE slug = ?1 AND version = ?6",
+                params![slug, to.version, to.build_id, to.revision, now.0.cast_signed(), from],
+            )?;
+            if changed == 0 {
+                return Err(StoreError::Conflict(format!("{slug} changed meanwhile")));
+            }
+            let data = json!({"from": from, "to": to.version, "build_id": to.build_id});
+            append(db, EventKind::AppRolledBack, &slug, &now.0.to_string(), now, &data)?;
+            Ok(())
+        })
+    }
+
+    /// Forgets an app and its versions, with its event `app.deleted`; false when there is none.
+    #[must_use = "a deletion that is not awaited may not be on disk"]
+    pub fn delete(&self, slug: &str, now: Wallclock) -> Commit<bool> {
+        let slug = slug.to_owned();
+        self.0.write(move |db| {
+            db.execute("DELETE FROM app_versions WHERE slug = ?1", [&slug])?;
+            if db.execute("DELETE FROM apps WHERE slug = ?1", [&slug])? == 0 {
+                return Ok(false);
+            }
+            append(db, EventKind::AppDeleted, &slug, &now.0.to_string(), now, &json!({}))?;
+            Ok(true)
         })
     }
 

@@ -1,5 +1,6 @@
-//! Build jobs: the durable side of the build queue. Invariants: one build per manifest; stage and attempt are compared
-//! before they are set, so that a stale worker changes nothing; every change has its event in the same transaction.
+//! Build jobs: the durable side of the build queue. Invariants: one build per manifest; a build is with one worker, under a
+//! lease; stage, attempt and fencing number are compared before anything is set, so that a worker whose lease was given to
+//! another changes nothing; builds of one app run one after the other; every change has its event in the same transaction.
 //! Deliberately absent: which stage comes next (`pipeline::scheduler`).
 
 use super::call::{time, time_or_null};
@@ -15,6 +16,7 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// One build.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -31,6 +33,9 @@ pub struct Build {
     pub title: String,
     /// Name of the app for paths; unique on this box.
     pub slug: String,
+    /// Which holder of the build this is a copy of, counted from 1; 0: nobody's.
+    #[serde(skip)]
+    pub fence: u64,
     /// Last stage that is complete; `parked` and `failed` end it.
     pub stage: BuildStage,
     /// Tries of the stage under way that came to nothing.
@@ -67,11 +72,27 @@ pub enum Submitted {
     New(Build),
     /// The same manifest was submitted before; this is its build, as it stands.
     Known(Build),
+    /// It amends an app that is not there; nothing was written.
+    NoApp {
+        /// Its name for paths.
+        slug: String,
+    },
     /// As many builds wait as the queue holds; nothing was written but the event `build.slow`.
     Slow {
         /// Builds that wait.
         waiting: usize,
     },
+}
+
+/// What became of a wish to cancel a build.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cancelled {
+    /// It is over; whoever works on it will be refused.
+    Done(Build),
+    /// It is over already, or so far that it goes live.
+    TooLate(Build),
+    /// There is no such build.
+    Unknown,
 }
 
 /// What a completed stage adds to its build. Fields that are None stay as they are.
@@ -98,39 +119,67 @@ impl Builds<'_> {
         self.0.write(move |db| submit(db, &manifest, now))
     }
 
-    /// Notes that a worker has taken the build out of the queue.
-    #[must_use = "a claim that is not awaited may not be on disk"]
-    pub fn begin(&self, id: &str, now: Wallclock) -> Commit<()> {
-        let id = id.to_owned();
-        self.0.write(move |db| {
-            db.execute(
-                "UPDATE builds SET begun = coalesce(begun, ?2), updated = ?2 WHERE id = ?1",
-                params![id, now.0.cast_signed()],
-            )?;
-            Ok(())
+    /// The build that a worker should take at `now`, or else when to look again (None: only after a change).
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn due(&self, now: Wallclock) -> Result<(Option<String>, Option<Wallclock>), StoreError> {
+        self.0.read(|db| {
+            let sql = format!("SELECT id FROM builds WHERE {DUE} ORDER BY begun IS NULL, number LIMIT 1");
+            let found = db.prepare_cached(&sql)?.query_row([now.0.cast_signed()], |row| row.get(0)).optional()?;
+            let sql = format!(
+                "SELECT min(max(not_before, coalesce(lease_until, 0))) FROM builds
+                 WHERE {OPEN} AND max(not_before, coalesce(lease_until, 0)) > ?1"
+            );
+            let next = db.prepare_cached(&sql)?.query_row([now.0.cast_signed()], |row| row.get::<_, Option<i64>>(0))?;
+            Ok((found, next.map(|at| Wallclock(at.cast_unsigned()))))
         })
     }
 
-    /// Sets the stage if the build still stands at (`from`, `attempt`); returns the build as it then is.
-    /// Fails with [`StoreError::Conflict`] when another worker was faster.
+    /// Takes a build that is due, for `lease`; None when another was faster.
+    #[must_use = "a claim that is not awaited may not be on disk"]
+    pub fn claim(&self, id: &str, now: Wallclock, lease: Duration) -> Commit<Option<Build>> {
+        let id = id.to_owned();
+        self.0.write(move |db| {
+            let sql = format!(
+                "UPDATE builds SET fence = fence + 1, lease_until = ?3, begun = coalesce(begun, ?1), updated = ?1
+                 WHERE id = ?2 AND {DUE}"
+            );
+            let taken = db.execute(&sql, params![now.0.cast_signed(), id, until(now, lease)])?;
+            if taken == 0 { Ok(None) } else { find(db, "id", &id) }
+        })
+    }
+
+    /// Prolongs the lease; false when the build is another worker's now, or over.
+    #[must_use = "a lease that is not awaited may not be on disk"]
+    pub fn renew(&self, build: &Build, now: Wallclock, lease: Duration) -> Commit<bool> {
+        let (id, fence) = (build.id.clone(), build.fence.cast_signed());
+        self.0.write(move |db| {
+            let sql = format!("UPDATE builds SET lease_until = ?3 WHERE id = ?1 AND fence = ?2 AND {OPEN}");
+            Ok(db.execute(&sql, params![id, fence, until(now, lease)])? > 0)
+        })
+    }
+
+    /// Sets the stage if the build still stands where this worker has it; returns the build as it then is, its lease prolonged.
+    /// Fails with [`StoreError::Conflict`] when the build is another worker's now.
     #[must_use = "a step that is not awaited may not be on disk"]
     pub fn advance(
         &self,
-        id: &str,
-        from: BuildStage,
-        attempt: u32,
+        build: &Build,
         to: BuildStage,
         advance: Advance,
         now: Wallclock,
+        lease: Duration,
     ) -> Commit<Build> {
-        let id = id.to_owned();
+        let (id, from, attempt, fence) = (build.id.clone(), build.stage, build.attempt, build.fence.cast_signed());
         self.0.write(move |db| {
             let changed = db.execute(
                 "UPDATE builds SET stage = ?4, attempt = 0, updated = ?5, plan = coalesce(?6, plan),
                    bundle_commit = coalesce(?7, bundle_commit), failure = ?8, url = coalesce(?9, url),
                    approved = CASE WHEN ?4 = 'approved' THEN ?5 ELSE approved END,
-                   live = CASE WHEN ?4 = 'live' THEN ?5 ELSE live END
-                 WHERE id = ?1 AND stage = ?2 AND attempt = ?3",
+                   live = CASE WHEN ?4 = 'live' THEN ?5 ELSE live END,
+                   lease_until = CASE WHEN ?4 IN ('tracked', 'parked', 'failed') THEN NULL ELSE ?11 END
+                 WHERE id = ?1 AND stage = ?2 AND attempt = ?3 AND fence = ?10",
                 params![
                     id,
                     stage_name(from),
@@ -141,34 +190,66 @@ impl Builds<'_> {
                     advance.bundle_commit,
                     advance.failure,
                     advance.url,
+                    fence,
+                    until(now, lease),
                 ],
             )?;
             let build = find(db, "id", &id)?.ok_or_else(|| StoreError::Conflict(format!("no build {id}")))?;
             if changed == 0 {
                 return Err(StoreError::Conflict(format!("{id} moved on to {} meanwhile", stage_name(build.stage))));
             }
-            let data = json!({
-                "number": build.number, "stage": build.stage, "title": build.title, "slug": build.slug,
-                "failure": build.failure, "url": build.url, "conversation_id": build.conversation_id,
-            });
-            append(db, EventKind::BuildStageChanged, &id, stage_name(to), now, &data)?;
+            changed_stage(db, &build, now)?;
             Ok(build)
         })
     }
 
-    /// Notes a try of the stage under way that came to nothing; returns the tries so far.
+    /// Counts a try of the stage under way that came to nothing and gives the build back; it is due again at `again`.
     #[must_use = "a count that is not awaited may not be on disk"]
-    pub fn count_attempt(&self, id: &str, stage: BuildStage, attempt: u32, now: Wallclock) -> Commit<u32> {
+    pub fn retry_later(&self, build: &Build, again: Wallclock, now: Wallclock) -> Commit<()> {
+        let (id, stage, attempt, fence) = (build.id.clone(), build.stage, build.attempt, build.fence.cast_signed());
+        self.0.write(move |db| {
+            let changed = db.execute(
+                "UPDATE builds SET attempt = attempt + 1, lease_until = NULL, not_before = ?5, updated = ?6
+                 WHERE id = ?1 AND stage = ?2 AND attempt = ?3 AND fence = ?4",
+                params![id, stage_name(stage), attempt, fence, again.0.cast_signed(), now.0.cast_signed()],
+            )?;
+            if changed == 0 { Err(StoreError::Conflict(format!("{id} moved on meanwhile"))) } else { Ok(()) }
+        })
+    }
+
+    /// Gives the build back as it stands; nothing when it is another worker's already.
+    #[must_use = "it is not given back before it is on disk"]
+    pub fn let_go(&self, build: &Build) -> Commit<()> {
+        let (id, fence) = (build.id.clone(), build.fence.cast_signed());
+        self.0.write(move |db| {
+            db.execute("UPDATE builds SET lease_until = NULL WHERE id = ?1 AND fence = ?2", params![id, fence])?;
+            Ok(())
+        })
+    }
+
+    /// What a process before this one held is free: it has gone, as the data directory is ours. Returns how many.
+    #[must_use = "await it to know that it is done"]
+    pub fn take_over(&self) -> Commit<usize> {
+        self.0.write(|db| Ok(db.execute("UPDATE builds SET lease_until = NULL WHERE lease_until IS NOT NULL", [])?))
+    }
+
+    /// Ends a build that does not go live yet. A worker that has it is refused from then on.
+    #[must_use = "a wish that is not awaited may not be on disk"]
+    pub fn cancel(&self, id: &str, now: Wallclock) -> Commit<Cancelled> {
         let id = id.to_owned();
         self.0.write(move |db| {
             let changed = db.execute(
-                "UPDATE builds SET attempt = ?3 + 1, updated = ?4 WHERE id = ?1 AND stage = ?2 AND attempt = ?3",
-                params![id, stage_name(stage), attempt, now.0.cast_signed()],
+                "UPDATE builds SET stage = 'failed', failure = 'It was cancelled.', fence = fence + 1, lease_until = NULL,
+                   updated = ?2
+                 WHERE id = ?1 AND stage NOT IN ('staged', 'live', 'tracked', 'parked', 'failed')",
+                params![id, now.0.cast_signed()],
             )?;
+            let Some(build) = find(db, "id", &id)? else { return Ok(Cancelled::Unknown) };
             if changed == 0 {
-                return Err(StoreError::Conflict(format!("{id} moved on meanwhile")));
+                return Ok(Cancelled::TooLate(build));
             }
-            Ok(attempt + 1)
+            changed_stage(db, &build, now)?;
+            Ok(Cancelled::Done(build))
         })
     }
 
@@ -209,14 +290,43 @@ impl Builds<'_> {
 }
 
 const COLUMNS: &str = "number, id, manifest_id, conversation_id, title, slug, stage, attempt, begun, plan, bundle_commit, \
-                       failure, url, requested, approved, live, updated";
+                       failure, url, requested, approved, live, updated, fence";
 const OPEN: &str = "stage NOT IN ('tracked', 'parked', 'failed')";
+/// Open, with nobody, its time come, and no older build of the same app open; `?1` is now.
+const DUE: &str = "stage NOT IN ('tracked', 'parked', 'failed') AND coalesce(lease_until, 0) <= ?1 AND not_before <= ?1
+                   AND NOT EXISTS (SELECT 1 FROM builds older WHERE older.slug = builds.slug AND older.number < builds.number
+                                   AND older.stage NOT IN ('tracked', 'parked', 'failed'))";
+
+fn until(now: Wallclock, lease: Duration) -> i64 {
+    let lease = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
+    now.0.saturating_add(lease).cast_signed()
+}
+
+fn changed_stage(db: &Connection, build: &Build, now: Wallclock) -> Result<(), StoreError> {
+    let data = json!({
+        "number": build.number, "stage": build.stage, "title": build.title, "slug": build.slug,
+        "failure": build.failure, "url": build.url, "conversation_id": build.conversation_id,
+    });
+    append(db, EventKind::BuildStageChanged, &build.id, stage_name(build.stage), now, &data)?;
+    Ok(())
+}
 
 fn submit(db: &Connection, request: &BuildManifest, now: Wallclock) -> Result<Submitted, StoreError> {
     if let Some(build) = find(db, "manifest_id", &request.manifest_id)? {
         return Ok(Submitted::Known(build));
     }
-    let waiting: i64 = db.query_row("SELECT count(*) FROM builds WHERE begun IS NULL", [], |row| row.get(0))?;
+    let slug = match request.amends() {
+        None => free_slug(db, &request.title)?,
+        Some(slug) => {
+            let mut live = db.prepare_cached("SELECT 1 FROM apps WHERE slug = ?1 AND state = 'live'")?;
+            if !live.exists([slug])? {
+                return Ok(Submitted::NoApp { slug: slug.to_owned() });
+            }
+            slug.to_owned()
+        }
+    };
+    let sql = format!("SELECT count(*) FROM builds WHERE begun IS NULL AND {OPEN}");
+    let waiting: i64 = db.query_row(&sql, [], |row| row.get(0))?;
     let waiting = usize::try_from(waiting).unwrap_or(usize::MAX);
     if waiting >= BUILD_QUEUE_MAX {
         let data = json!({"type": "slow", "waiting": waiting, "title": request.title});
@@ -228,14 +338,7 @@ fn submit(db: &Connection, request: &BuildManifest, now: Wallclock) -> Result<Su
     db.execute(
         "INSERT INTO builds(id, manifest_id, conversation_id, title, slug, stage, requested, updated)
          VALUES(?1, ?2, ?3, ?4, ?5, 'requested', ?6, ?6)",
-        params![
-            id,
-            request.manifest_id,
-            request.conversation_id,
-            request.title,
-            free_slug(db, &request.title)?,
-            now.0.cast_signed(),
-        ],
+        params![id, request.manifest_id, request.conversation_id, request.title, slug, now.0.cast_signed(),],
     )?;
     let build = find(db, "id", &id)?.ok_or_else(|| StoreError::Conflict(format!("{id} was not written")))?;
     let data = json!({"number": build.number, "slug": build.slug, "manifest": serde_json::to_value(request)?});
@@ -243,7 +346,7 @@ fn submit(db: &Connection, request: &BuildManifest, now: Wallclock) -> Result<Su
     Ok(Submitted::New(build))
 }
 
-/// The title's slug, with a number where another build has it: a request never replaces somebody's app.
+/// The title's slug, with a number where another build has it: only a request that says so replaces somebody's app.
 fn free_slug(db: &Connection, title: &str) -> Result<String, StoreError> {
     let plain = slug(title);
     let mut taken = db.prepare_cached("SELECT 1 FROM builds WHERE slug = ?1")?;
@@ -302,5 +405,6 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Build> {
         approved: at(14)?,
         live: at(15)?,
         updated: at(16)?.unwrap_or_default(),
+        fence: row.get::<_, i64>(17)?.cast_unsigned(),
     })
 }

@@ -59,6 +59,10 @@ pub enum EventKind {
     AppLive,
     /// An app ended and could not be started again yet.
     AppDown,
+    /// An app went back to an earlier version.
+    AppRolledBack,
+    /// An app was taken away.
+    AppDeleted,
 }
 
 impl EventKind {
@@ -88,6 +92,8 @@ impl EventKind {
             Self::BuildSlow => "build.slow",
             Self::AppLive => "app.live",
             Self::AppDown => "app.down",
+            Self::AppRolledBack => "app.rolled_back",
+            Self::AppDeleted => "app.deleted",
         }
     }
 }

@@ -6,7 +6,7 @@ use super::StoreError;
 use rusqlite::Connection;
 
 /// All steps; step N (counted from 1) leads from version N-1 to N.
-const STEPS: [&str; 10] = [
+const STEPS: [&str; 11] = [
     include_str!("migrations/0001_events.sql"),
     include_str!("migrations/0002_calls.sql"),
     include_str!("migrations/0003_conversations.sql"),
@@ -17,6 +17,7 @@ const STEPS: [&str; 10] = [
     include_str!("migrations/0008_kept.sql"),
     include_str!("migrations/0009_call_details.sql"),
     include_str!("migrations/0010_bindings.sql"),
+    include_str!("migrations/0011_versions.sql"),
 ];
 
 /// Applies every step that `db` lacks.
@@ -66,6 +67,38 @@ mod tests {
             assert_eq!(kept, i64::from(older >= 1), "from version {older}");
             forward(&mut db).unwrap();
         }
+    }
+
+    #[test]
+    fn builds_and_apps_live_through_the_step_that_makes_their_tables_anew() {
+        let mut db = Connection::open_in_memory().unwrap();
+        db.pragma_update(None, "foreign_keys", true).unwrap();
+        forward_to(&mut db, 10).unwrap();
+        db.execute_batch(
+            "INSERT INTO manifests(id, document, created) VALUES('m', '{}', 1);
+             INSERT INTO builds(number, id, manifest_id, conversation_id, title, slug, stage, requested, updated)
+               VALUES(7, 'b', 'm', 'c', 'CRM', 'crm', 'tracked', 1, 1);
+             INSERT INTO apps VALUES('crm', 'CRM', 'build_crm', 'b', 1, 'r', 'x', 'y', 8100, 'u', 'live', 5);",
+        )
+        .unwrap();
+        forward(&mut db).unwrap();
+        let kept: (i64, String, i64) = db
+            .query_row("SELECT number, revision, port FROM apps JOIN builds ON build_id = id", [], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
+            .unwrap();
+        assert_eq!(kept, (7, "r".to_owned(), 8100));
+        let version: i64 = db.query_row("SELECT version FROM app_versions", [], |row| row.get(0)).unwrap();
+        assert_eq!(version, 1);
+        // Numbers that were said on the phone are not given out again.
+        db.execute_batch(
+            "INSERT INTO manifests(id, document, created) VALUES('n', '{}', 1);
+             INSERT INTO builds(id, manifest_id, conversation_id, title, slug, stage, requested, updated)
+               VALUES('c', 'n', 'c', 'CRM', 'crm', 'requested', 1, 1);",
+        )
+        .unwrap();
+        assert_eq!(db.query_row("SELECT max(number) FROM builds", [], |row| row.get::<_, i64>(0)).unwrap(), 8);
+        assert!(db.execute("DELETE FROM builds WHERE id = 'b'", []).is_err(), "apps still refer to their builds");
     }
 
     #[test]

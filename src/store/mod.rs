@@ -25,9 +25,9 @@ mod recording;
 mod world;
 mod writer;
 
-pub use app::{App, Apps, RunState};
+pub use app::{App, AppVersion, Apps, RunState, version_for};
 pub use binding::{KeptBinding, KeptBindings};
-pub use build::{Advance, Build, Builds, Submitted};
+pub use build::{Advance, Build, Builds, Cancelled, Submitted};
 pub use call::{CallRecord, Calls, Direction};
 pub use conversation::{CallBackRequest, Conversation, Conversations, Speaker, Turn};
 pub use error::StoreError;

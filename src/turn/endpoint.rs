@@ -51,7 +51,7 @@ const SOUNDED_OVER: f32 = 0.9;
 const DIGIT_MIN: Duration = Duration::from_millis(200);
 /// A digit takes people 0.3 to 0.4 s. A number of digits that took no longer than this on average may as well have one that
 /// the recogniser made up; every second longer makes it so much likelier, in log odds, that it has none; at most.
-const DIGIT_DOUBTFUL: Duration = Duration::from_millis(220);
+const DIGIT_DOUBTFUL: Duration = Duration::from_millis(180);
 const DIGITS_COMPLETE_RATE: f32 = 65.0;
 const DIGITS_COMPLETE_MOST: f32 = 5.0;
 /// Log odds, at least, of words that make a whole request, if a sentence can end there at all.
@@ -63,6 +63,13 @@ const SOUNDED_LEAST: f32 = -2.0;
 const SOUNDED_MOST: f32 = 2.0;
 /// Words that ask for more by so much halve what melody and fading say.
 const TRAILING: f32 = 2.0;
+/// Voice that an answer usually takes: who has said so much has as often finished as not, by that alone.
+const SENTENCE_VOICED: Duration = Duration::from_millis(1500);
+const REPLY_VOICED: Duration = Duration::from_millis(700);
+/// Shortness says less where the words are all that there is to say ("yes", "build me a crm"), and still less where they are
+/// not known.
+const COMPLETE_SHARE: f32 = 0.5;
+const UNHEARD_SHARE: f32 = 0.3;
 /// Waits are looked for in steps of this.
 const STEP: Duration = Duration::from_millis(40);
 
@@ -143,8 +150,7 @@ impl<'a> Evidence<'a> {
         if let Some(counted) = self.counted_odds(said) {
             return counted + self.pauses.steadiness();
         }
-        // "with" after a whole request begins another part of it.
-        let whole = self.whole && !said.hangs && said.complete > WHOLE_LEAST;
+        let whole = self.is_whole(said);
         let complete = if said.complete > 0.0 { WEIGHTS.words * said.complete } else { said.complete };
         let words = asked + if whole { complete.max(WHOLE) } else { complete };
         // Where the words are strong they win over the tone, which does not know of a missing word.
@@ -152,7 +158,30 @@ impl<'a> Evidence<'a> {
         // So they do over how it came to an end: people trail off after "and".
         let trailing = 1.0 / (1.0 + (said.complete.min(0.0) / TRAILING).powi(2));
         let melody = trailing * (WEIGHTS.fell * self.fell() + WEIGHTS.faded * self.faded());
-        words + tone * self.pauses.reliability() * self.sounded_odds() + melody + self.pauses.steadiness()
+        let sound = tone * self.pauses.reliability() * self.sounded_odds() + melody;
+        words + sound + WEIGHTS.length * self.length(said) + self.pauses.steadiness()
+    }
+
+    /// "with" after a whole request begins another part of it.
+    fn is_whole(&self, said: &Said) -> bool {
+        self.whole && !said.hangs && said.complete > WHOLE_LEAST
+    }
+
+    /// Whoever has said little has more to say: of the voice so far against what is usual, -1 to 1; 0 where it is not known.
+    fn length(&self, said: &Said) -> f32 {
+        let usual = match self.expect {
+            Expectation::Open | Expectation::Digits { .. } => SENTENCE_VOICED,
+            Expectation::YesNo | Expectation::Name => REPLY_VOICED,
+        };
+        let length = self.voiced.map_or(0.0, |voiced| (voiced.as_secs_f32() / usual.as_secs_f32()).max(0.01).ln());
+        let length = length.clamp(-1.0, 1.0);
+        match said {
+            _ if length >= 0.0 => length,
+            Said { words: 0, .. } => length * UNHEARD_SHARE,
+            Said { answered: true, .. } => length * COMPLETE_SHARE,
+            said if self.is_whole(said) => length * COMPLETE_SHARE,
+            _ => length,
+        }
     }
 
     /// Of digits that were asked for: those that were said too fast may be the recogniser's.
@@ -305,6 +334,17 @@ mod tests {
         }
         let evidence = Evidence { pauses, ..Evidence::words(Expectation::Open, "we run a garage") };
         assert!(evidence.wait().as_millis() >= brisk + 200, "{:?} {brisk}", evidence.wait());
+    }
+
+    #[test]
+    fn who_has_said_little_is_waited_for_longer_unless_that_is_all_there_is_to_say() {
+        let after = |expect, text: &str, ms| {
+            let evidence = Evidence { voiced: Some(Duration::from_millis(ms)), ..Evidence::words(expect, text) };
+            evidence.wait().as_millis()
+        };
+        let open = |ms| after(Expectation::Open, "we run a garage", ms);
+        assert!(open(600) > open(1500) && open(1500) > open(3000), "{} {} {}", open(600), open(1500), open(3000));
+        assert!(after(Expectation::YesNo, "yes", 250) <= 600 && after(Expectation::Open, "thank you", 500) <= 900);
     }
 
     #[test]

@@ -56,6 +56,8 @@ pub(crate) enum Told {
     Builds(String),
     LooksUp(String),
     CallsBack(String),
+    Cancels,
+    PutsThrough,
     Records(bool),
     Withholds(bool),
     Keeps,
@@ -68,7 +70,7 @@ pub(crate) enum Told {
 impl Told {
     /// Scripts need not say so.
     pub(crate) fn is_implied(&self) -> bool {
-        matches!(self, Self::Keeps | Self::Forgets | Self::Ducks | Self::GoesOn | Self::Measured(_))
+        matches!(self, Self::Cancels | Self::Keeps | Self::Forgets | Self::Ducks | Self::GoesOn | Self::Measured(_))
     }
 
     pub(crate) fn in_words(&self) -> String {
@@ -81,6 +83,8 @@ impl Told {
             Self::Hears(text) => format!("hears {text}").trim_end().into(),
             Self::Builds(features) => format!("builds {features}"),
             Self::LooksUp(subject) => format!("looks up {subject}"),
+            Self::Cancels => "cancels".into(),
+            Self::PutsThrough => "puts through".into(),
             Self::CallsBack(number) => format!("calls back {number}"),
             Self::Records(true) => "records".into(),
             Self::Records(false) => "does not record".into(),
@@ -317,10 +321,15 @@ impl Call {
                 };
                 self.later(self.now + self.setting.build, answer);
             }
-            CallAction::LookUp(subject) => {
+            CallAction::LookUp { run, subject } => {
                 self.note(Told::LooksUp(subject));
-                let found = self.facts.clone().map_or(CallInput::Failed(Failure::Tool), CallInput::Facts);
-                self.later(self.now + self.setting.lookup, found);
+                // Comes also when it was cancelled: an answer may be on its way then.
+                self.later(self.now + self.setting.lookup, CallInput::Found(run, self.facts.clone()));
+            }
+            CallAction::Cancel(_) => self.note(Told::Cancels),
+            CallAction::PutThrough => {
+                self.note(Told::PutsThrough);
+                self.later(self.now + 1, CallInput::Away(true));
             }
             CallAction::CallBack { number, name } => {
                 let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
@@ -454,7 +463,8 @@ impl Call {
                 return self.tell(CallInput::Partial(text));
             }
             CallInput::Digit(..)
-            | CallInput::Facts(_)
+            | CallInput::Found(..)
+            | CallInput::NotPutThrough
             | CallInput::Failed(_)
             | CallInput::Build(_)
             | CallInput::BuildRefused(_) => {
@@ -498,6 +508,7 @@ pub(crate) fn persona_with(persona: &mut Persona, key: &str, value: &str) -> Res
         ("pin", digits) => persona.pin = Some(Pin::new(digits).ok_or("a PIN has 4 to 12 digits")?),
         ("consent", "ask") => persona.consent = Consent::Ask("May I record this call?".into()),
         ("consent", "announce") => persona.consent = Consent::Announce("This call is recorded.".into()),
+        ("operator", line) => persona.putting_through = Some(line.to_owned()),
         ("prompts", number) => persona.idle_prompts = number.parse().map_err(|_| "prompts is a number")?,
         _ => return Err(format!("with {key} {value}: there is no such thing")),
     }

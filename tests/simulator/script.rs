@@ -201,6 +201,11 @@ impl Play {
             ["build", "is", "ignored"] => self.call.builder = Builder::Ignores,
             ["build", "is", "refused", ..] => self.call.builder = Builder::Refuses(rest(3)),
             ["build", how, ..] => self.build(how, &rest(2))?,
+            ["nobody", "takes", "the", "call"] => {
+                self.call.cause();
+                self.call.tell(CallInput::Away(false));
+                self.call.tell(CallInput::NotPutThrough);
+            }
             ["brain", "slow"] => self.fail(Failure::BrainSlow),
             ["brain", "fails"] => self.fail(Failure::Brain),
             ["brain", "refuses"] => self.fail(Failure::BrainRefused),

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use callwright::sip::agent::{EndedBy, Placement, SipEvent};
 use callwright::sip::hop::Hop;
-use callwright::sip::transport::tls::{PeerTrust, TlsIdentity, TlsTrust};
+use callwright::sip::transport::tls::{PeerTrust, TlsTrust};
 use callwright::sip::transport::{ListenConfig, ListenError, SipTransport};
+use callwright::tls::{Making, TlsIdentity};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
 use super::calls::connect;
@@ -98,7 +99,7 @@ async fn the_name_in_the_certificate_is_checked_against_the_peers() {
 #[tokio::test]
 async fn a_pinned_certificate_is_good_whatever_it_says_and_no_other_is() {
     let dir = tempfile::tempdir().unwrap();
-    let identity = TlsIdentity::own(dir.path(), vec!["box".to_owned()]).unwrap();
+    let identity = TlsIdentity::own(dir.path(), "sip", Making::for_good(vec!["box".to_owned()])).unwrap();
     let fingerprint = identity.fingerprint();
     let mut callee = start(ListenConfig { tls: vec![any()], identity: Some(Arc::clone(&identity)), ..udp_only() });
     let address = stream_of(&callee);

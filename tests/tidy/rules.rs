@@ -89,6 +89,8 @@ pub(crate) const MODULES: &[Module] = &[
         rule: "config is plain data, read once: it knows no part that it configures",
     },
     Module { path: "os", layer: 2, may: May::Below(&[]), rule: ENGINE },
+    // What SIP and HTTP share: our certificate.
+    Module { path: "tls", layer: 2, may: May::Below(&[]), rule: ENGINE },
     Module { path: "packs", layer: 2, may: May::Below(&["models", "os", "telemetry"]), rule: ENGINE },
     // Layer 3: shells.
     Module {

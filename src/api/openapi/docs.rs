@@ -61,7 +61,7 @@ pub(super) const DOCS: &[Doc] = &[
     Doc {
         method: "GET",
         path: "/health",
-        summary: "How the daemon does: version, engines, scheduling, subsystems",
+        summary: "How the daemon does: version, engines, the certificate of HTTPS, scheduling, subsystems",
         parameters: &[],
         body: None,
         answers: &[Answer(200, "Health", Content::Json("Health"))],
@@ -177,6 +177,38 @@ pub(super) const DOCS: &[Doc] = &[
         answers: &[Answer(200, "Apps", Content::Json("AppList"))],
     },
     Doc {
+        method: "DELETE",
+        path: "/v1/apps/{name}",
+        summary: "Take an app away; its files are kept aside in `deleted/` of the data directory",
+        parameters: &[Parameter { place: Place::Path, name: "name", kind: Kind::Text, text: "The app's `slug`" }],
+        body: None,
+        answers: &[
+            Answer(204, "It is gone", Content::Empty),
+            Answer(404, "There is no app of that name", Content::Problem),
+        ],
+    },
+    Doc {
+        method: "POST",
+        path: "/v1/apps/{name}/rollback",
+        summary: "Bring the version before the live one back",
+        parameters: &[
+            Parameter { place: Place::Path, name: "name", kind: Kind::Text, text: "The app's `slug`" },
+            Parameter {
+                place: Place::Query,
+                name: "lose_data",
+                kind: Kind::Text,
+                text: "`true`: also where the version before does not know the data of today, so that those of its own time come \
+                       back; today's are kept as a file",
+            },
+        ],
+        body: None,
+        answers: &[
+            Answer(200, "The app as it is live now", Content::Json("App")),
+            Answer(404, "No such app is live", Content::Problem),
+            Answer(409, "It is the first version, or data would be lost (`loses_data`)", Content::Problem),
+        ],
+    },
+    Doc {
         method: "GET",
         path: "/v1/apps/{name}/facts",
         summary: "The figures that the agent says on the phone",
@@ -224,6 +256,18 @@ pub(super) const DOCS: &[Doc] = &[
                 "Four builds are waiting (problem type `slow`), or the store is not writable",
                 Content::Problem,
             ),
+        ],
+    },
+    Doc {
+        method: "POST",
+        path: "/v1/builds/{id}/cancel",
+        summary: "End a build that does not go live yet",
+        parameters: &[Parameter { place: Place::Path, name: "id", kind: Kind::Text, text: "The build's `id`" }],
+        body: None,
+        answers: &[
+            Answer(200, "The build, which is over", Content::Json("Build")),
+            Answer(404, "There is no such build", Content::Problem),
+            Answer(409, "It is over already, or goes live at this moment", Content::Problem),
         ],
     },
     Doc {

@@ -142,6 +142,7 @@ async function refresh() {
     showPast(calls);
     const engines = health.engines.map((e) => `${e.part} ${e.name}${e.limited ? " (limited)" : ""}`).join(", ");
     const unwell = health.subsystems.filter((part) => !part.healthy).map((part) => `${part.name}: ${part.note}`).join("; ");
+    byId("certificate").textContent = health.https ? `HTTPS certificate, SHA-256 ${health.https.fingerprint}` : "";
     byId("health").textContent = [unwell || "All is well", engines, `version ${health.version}`].filter(Boolean).join(" · ");
   } catch {
     byId("health").textContent = "The daemon does not answer.";
@@ -159,7 +160,7 @@ const heard = {
     refreshSoon();
   },
 };
-for (const kind of ["call.started", "build.request.created", "build.stage.changed", "build.slow", "app.live", "app.down"]) {
+for (const kind of ["call.started", "build.request.created", "build.stage.changed", "build.slow", "app.live", "app.down", "app.rolled_back", "app.deleted"]) {
   heard[kind] = refreshSoon;
 }
 

@@ -60,8 +60,6 @@ fn not_now(asked: Result<Result<(), AgentError>, SipError>) -> Result<(), OrderE
 pub(super) struct Stay {
     seat: RoomSeat,
     after: After,
-    /// Somebody else has been there.
-    met: bool,
     generation: Generation,
     /// Utterances that were ordered before.
     numbered: u32,
@@ -362,7 +360,7 @@ impl Actor {
         };
         match self.planes.rooms.join(room, self.call, ends, generation) {
             Ok(seat) => {
-                self.stay = Some(Stay { seat, after, met: false, generation, numbered });
+                self.stay = Some(Stay { seat, after, generation, numbered });
                 self.planes.registry.is_now(self.call, CallState::Bridged);
                 self.tell_event(EventKind::CallBridged, json!({"room": format!("room_{:016x}", room.0)}));
                 Ok(())
@@ -414,14 +412,14 @@ impl Actor {
 
     /// Somebody has come into the room, or left it.
     pub(super) async fn handle_present(&mut self, present: usize) {
-        let Some(stay) = &mut self.stay else { return };
-        stay.met |= present >= 2;
+        let Some(stay) = &self.stay else { return };
         match (present, stay.after) {
             (0, _) => self.end = Some(CallEnd::new(EndClass::Failed, "the mixer has let the call go")),
-            (1, After::HangUp) if stay.met => {
+            // Only a number that was another one before is told: one alone now was not alone then, seen or not.
+            (1, After::HangUp) => {
                 self.end = Some(CallEnd::new(EndClass::CalleeHungUp, "the others have left the room"));
             }
-            (1, After::Return) if stay.met => {
+            (1, After::Return) => {
                 // It says itself what went wrong.
                 let _ = self.leave(None).await;
             }

@@ -124,7 +124,7 @@ async fn attempt(
         }
         return bridge::serve(planes, call, invitation, (target, route.record, spare), mailbox, record).await;
     }
-    match Prepared::of(planes, call, invitation, &app, route.record).await {
+    match Prepared::of(planes, call, invitation, &app, route).await {
         Ok(prepared) => {
             // From here on the actor has it.
             let mailbox = std::mem::replace(mailbox, mpsc::channel(1).1);

@@ -4,10 +4,11 @@
 //! ours the caller hears one line and the call ends; what is masked leaves the machine neither as a turn nor in the
 //! recording. Deliberately absent: turn-taking, the words of the dialogue.
 
+use super::tools::Looking;
 use super::watch::{Patience, Step, Watch};
 use super::{CallAction, CallInput, CallMachine, KEY_APART_MIN, PROGRESS_DEADLINE, Saying};
 use crate::call::record::{CallEnd, EndClass};
-use crate::conversation::{FILLER, Failure, Kept, Then};
+use crate::conversation::{FILLER, Failure, Kept, Ledger, Then};
 use crate::id::UtteranceId;
 use crate::time::{MediaTime, Tick};
 use std::collections::VecDeque;
@@ -50,8 +51,18 @@ pub(super) struct Duties {
     /// The recogniser failed in this turn.
     pub(super) hearing_failed: bool,
     hearing_failures: u8,
-    /// What was looked up since when.
-    pub(super) looking: Option<Tick>,
+    /// What was run for whom.
+    pub(super) ledger: Ledger,
+    /// What is being looked up since when.
+    pub(super) looking: Option<Looking>,
+    /// What was being looked up when the caller interrupted.
+    pub(super) interrupted: Option<String>,
+    /// The caller is to be put through when what is being said is over.
+    pub(super) putting_through: bool,
+    /// Somebody is being rung for the caller.
+    pub(super) transferring: bool,
+    /// Nobody has taken the caller, who is to be told.
+    pub(super) unreached: bool,
     /// A build was handed over and not answered since when.
     pub(super) submitting: Option<Tick>,
     /// A line that waits for a pause.
@@ -141,7 +152,8 @@ impl CallMachine {
     pub(super) fn duties_due(&self) -> Option<Tick> {
         let duties = &self.duties;
         let flowing = self.is_flowing();
-        let tool = [duties.looking, duties.submitting].into_iter().flatten().min();
+        let tool =
+            [duties.looking.as_ref().map(|looking| looking.since), duties.submitting].into_iter().flatten().min();
         let filler = duties.filler.as_ref().filter(|_| flowing).map(|filler| filler.progress + PROGRESS_DEADLINE);
         [
             duties.watch.due().filter(|_| flowing),
@@ -185,7 +197,7 @@ impl CallMachine {
             self.perform(now, reply);
         }
         let patience = self.duties.patience.tool;
-        if self.duties.looking.is_some_and(|since| now >= since + patience) {
+        if self.duties.looking.as_ref().is_some_and(|looking| now >= looking.since + patience) {
             self.fail(now, Failure::Tool);
         }
         if self.duties.submitting.is_some_and(|since| now >= since + patience) {
@@ -247,6 +259,9 @@ impl CallMachine {
             self.cut_playout();
         }
         self.duties.away = away;
+        if !away {
+            self.duties.transferring = false;
+        }
         self.handle_held(now, away || self.duties.phone_holds);
     }
 
@@ -260,6 +275,9 @@ impl CallMachine {
 
     /// The voice brings nothing: what was synthesised ahead can still be said, once.
     pub(super) fn handle_mute(&mut self, now: Tick) {
+        if self.put_through() {
+            return;
+        }
         if let Some(end) = self.hang_up_after.take() {
             return self.hang_up(end);
         }
@@ -269,7 +287,7 @@ impl CallMachine {
     /// Says the line of a failure, and what follows follows.
     pub(super) fn fail(&mut self, now: Tick, failure: Failure) {
         match failure {
-            Failure::Tool => self.duties.looking = None,
+            Failure::Tool => self.stop_looking(),
             Failure::Hearing if self.end_of_turn.is_some() || self.caller_speaking => {
                 // Its turn is still answered, with nothing.
                 self.duties.hearing_failed = true;
@@ -291,7 +309,8 @@ impl CallMachine {
             self.hang_up_after = Some(CallEnd::new(class, why));
             let limit = if failure == Failure::Stopping { STOPPING_LINE_MAX } else { LAST_LINE_MAX };
             self.duties.must_end = Some(now + limit);
-            (self.end_of_turn, self.duties.looking) = (None, None);
+            self.end_of_turn = None;
+            self.stop_looking();
             return self.say(now, failure.line().to_owned());
         }
         if self.caller_speaking || self.saying.is_some() || self.end_of_turn.is_some() {

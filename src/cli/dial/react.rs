@@ -79,6 +79,7 @@ mod tests {
             last_voiced: Tick(900_000_000),
             response: None,
             overlapped: false,
+            heard_over: None,
             yielded: Some(Yielded { duck: None, stop: stop.map(duration), resume: resume.map(duration) }),
         }
     }

@@ -16,6 +16,7 @@
 //! | `turn_N_at_s`, `_response_ms` | its first voiced sample after the ACK; its response (null) |
 //! | `turn_N_overlapped` | the agent talked while it ended, so there is no response |
 //! | `turn_N_interrupts`, `_duck_ms`, `_stop_ms` | meant to barge in; onset → 20 dB down, → last audible sample (null) |
+//! | `turn_N_heard_over_ms` | onset → last audible sample of the agent before ours; short silences between count for nothing (null) |
 //! | `turn_N_resume_ms`, `_reacted_well` | onset → audible again after that (null); what the step's `agent` asks (where it does) |
 //! | `barge_in_stop_ms_max` | the slowest stop among interrupting turns (null) |
 //! | `packets_received`, `_lost`, `_expected`, `_duplicated`, `_reordered`, `_forged`, `_garbage` | the agent's packets |
@@ -141,6 +142,7 @@ impl Report {
             put(&format!("turn_{n}_interrupts"), json!(turn.part.interrupts));
             put(&format!("turn_{n}_duck_ms"), opt_ms(turn.yielded.and_then(|y| y.duck)));
             put(&format!("turn_{n}_stop_ms"), opt_ms(turn.yielded.and_then(|y| y.stop)));
+            put(&format!("turn_{n}_heard_over_ms"), opt_ms(turn.heard_over));
             put(&format!("turn_{n}_resume_ms"), opt_ms(turn.yielded.and_then(|y| y.resume)));
         }
         for (n, _, judged) in self.reactions() {

@@ -79,6 +79,9 @@ pub struct Turn {
     pub overlapped: bool,
     /// How the agent yielded, when it was audible at the onset.
     pub yielded: Option<Yielded>,
+    /// Onset → last audible sample of the agent while we spoke, however often it fell silent and went on before; none
+    /// when nothing of it was heard over us.
+    pub heard_over: Option<Duration>,
 }
 
 /// How the agent yielded to an interruption.
@@ -299,7 +302,17 @@ fn turns(capture: &Capture, parts: &[Part], agent: &Agent<'_>) -> Vec<Turn> {
                 .first_audible_after(last_voiced)
                 .filter(|&t| !overlapped && next_onset(i).is_none_or(|next| t < next))
                 .map(|t| t.since(last_voiced));
-            Turn { part: parts[index].clone(), onset, last_voiced, response, overlapped, yielded: agent.yielded(onset) }
+            let heard_over =
+                agent.last_audible_before(last_voiced).filter(|&last| last > onset).map(|last| last.since(onset));
+            Turn {
+                part: parts[index].clone(),
+                onset,
+                last_voiced,
+                response,
+                overlapped,
+                yielded: agent.yielded(onset),
+                heard_over,
+            }
         })
         .collect()
 }
@@ -458,6 +471,20 @@ mod tests {
         let yielded = score.turns[0].yielded.unwrap();
         assert_eq!(yielded.stop, Some(Duration::from_micros(1_400_000 - 125 - 1_005_000)));
         assert!(score.turns[0].response.is_some());
+    }
+
+    #[test]
+    fn an_agent_that_went_on_before_it_stopped_was_heard_until_then() {
+        // We come in during a gap between its words; it is quiet for 0.4 s, goes on, and stops at 1000 + 1700 ms.
+        let score = Scene::new(400)
+            .agent(0, 7900, 4000)
+            .agent(11_200, 13_600, 4000)
+            .caller(8000, 16_000, true)
+            .agent(24_000, 32_000, 4000)
+            .score();
+        assert_eq!(score.turns[0].yielded.unwrap().stop, Some(Duration::ZERO));
+        assert_eq!(score.turns[0].heard_over, Some(Duration::from_micros(1_700_000 - 125 - 1_005_000)));
+        assert_eq!(Scene::new(300).caller(8000, 16_000, false).score().turns[0].heard_over, None);
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! only after a yes, or key 1, to its read-back. Deliberately absent: the call itself.
 
 use super::opening::BETWEEN_KEYS;
-use super::prompt::{ASK_CALL_BACK, ASK_NAME, ASK_NUMBER, ASK_RIGHT, CALL_BACK_DIGITS};
+use super::person::NOBODY;
+use super::prompt::{ASK_NAME, ASK_NUMBER, ASK_RIGHT, CALL_BACK_DIGITS};
 use super::{Dialogue, Question, YES_TWICE_CONFIDENCE_MIN};
 use crate::conversation::collect::{Collected, Collector, Wanted};
 use crate::conversation::{Expectation, Heard, Intent, Reply, spoken};
@@ -26,25 +27,14 @@ pub(super) struct CallBack {
     name_failed: bool,
 }
 
-impl Dialogue {
-    /// The caller wants a person.
-    pub(super) fn operator(&mut self) -> Reply {
-        let sorry = "I am sorry. There is no operator set up here.".to_owned();
-        // In the middle of an order, the order comes first.
-        if self.building() || self.draft.is_some() || self.call_back.is_some() {
-            let mut say = vec![sorry];
-            let expect = self.ask_again(&mut say);
-            return Reply { intent: Some(Intent::Operator), ..self.reply(say, expect) };
-        }
-        self.call_back =
-            Some(CallBack { before: self.question, number: String::new(), name: None, name_failed: false });
-        self.question = Question::CallBack;
-        Reply {
-            intent: Some(Intent::Operator),
-            ..self.reply(vec![sorry, ASK_CALL_BACK.to_owned()], Expectation::YesNo)
-        }
+impl CallBack {
+    /// Nothing known; `before` is asked again at the end.
+    pub(super) const fn after(before: Question) -> Self {
+        Self { before, number: String::new(), name: None, name_failed: false }
     }
+}
 
+impl Dialogue {
     /// An answer to one of the questions about a call back.
     pub(super) fn hear_call_back(&mut self, heard: &Heard) -> Reply {
         let words: String = heard.text.to_lowercase().replace(|c: char| !c.is_alphanumeric() && c != '\'', " ");
@@ -52,6 +42,7 @@ impl Dialogue {
         let understood = understand(&heard.text, Context::AskedWhat);
         match understood.act {
             Act::Repeat => return self.again(),
+            Act::Operator if self.has_person() => return self.operator(),
             Act::Goodbye | Act::Cancel => return self.leave_call_back(&["All right."]),
             // Something else after all.
             Act::Report(_) | Act::Help | Act::BuildOther(_) if self.question == Question::CallBack => {
@@ -98,6 +89,8 @@ impl Dialogue {
             (Question::Name, '#') => self.finish_call_back(),
             (Question::CallBack | Question::NumberRight | Question::NameRight, '1') => self.confirm(true),
             (Question::CallBack | Question::NumberRight | Question::NameRight, '2') => self.confirm(false),
+            (_, '0') if self.has_person() => self.operator(),
+            (_, '0') => self.fail(&[NOBODY]),
             (_, '*') => self.leave_call_back(&["All right."]),
             (_, '3') => self.again(),
             _ => self.fail(&["That key does nothing here."]),
@@ -111,8 +104,9 @@ impl Dialogue {
             Collected::More => Reply { expect: self.last_expect, ..Reply::default() },
             Collected::Complete(digits) => self.take_number(digits),
             Collected::Wrong | Collected::GivenUp => self.fail(&["That is no telephone number."]),
+            Collected::Person if self.has_person() => self.operator(),
             // There is nobody: that is why a number is asked for.
-            Collected::Person => self.fail(&["I am sorry. There is no operator set up here."]),
+            Collected::Person => self.fail(&[NOBODY]),
         }
     }
 

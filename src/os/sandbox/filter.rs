@@ -30,7 +30,6 @@ const PLAIN: &[c_long] = &[
     libc::SYS_close,
     libc::SYS_faccessat,
     libc::SYS_fallocate,
-    libc::SYS_fchmod,
     libc::SYS_fdatasync,
     libc::SYS_fstat,
     libc::SYS_fsync,
@@ -157,6 +156,8 @@ fn rules(stage: Stage) -> Result<Rules, seccompiler::BackendError> {
     for call in [libc::SYS_mmap, libc::SYS_mprotect] {
         rules.insert(call, vec![rule(2, Length::Dword, no_code.clone(), 0)?]);
     }
+    // Permissions, but no set-user, set-group or sticky bit.
+    rules.insert(libc::SYS_fchmod, vec![rule(1, Length::Dword, Op::MaskedEq(0o7000), 0)?]);
     let mut fcntl = Vec::new();
     for command in FCNTL {
         fcntl.push(rule(1, Length::Dword, Op::Eq, command.unsigned_abs().into())?);

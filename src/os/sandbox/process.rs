@@ -31,11 +31,15 @@ pub(super) fn forget_environment() {
     unsafe { libc::clearenv() };
 }
 
-/// Leaves whatever scheduling class the parent's thread had. Failure costs speed, not safety.
+/// Leaves whatever scheduling class and processors the parent's thread had. Failure costs speed, not safety.
 pub(super) fn plain_scheduling() {
     let parameters = libc::sched_param { sched_priority: 0 };
     // SAFETY: the pointer is to a live struct for the duration of the call.
     unsafe { libc::sched_setscheduler(0, libc::SCHED_OTHER, &raw const parameters) };
+    // A parent may be pinned beside or away from the media threads; the kernel cuts this to what the service may use.
+    let everywhere = [usize::MAX; 16];
+    // SAFETY: the pointer is to a live array of the size that is passed along.
+    unsafe { libc::sched_setaffinity(0, size_of_val(&everywhere), everywhere.as_ptr().cast()) };
 }
 
 pub(super) fn is_root() -> bool {

@@ -2,10 +2,17 @@
 //! counts. Owning thread: any tokio task. Invariants: an app has one live instance; a new version is ready before it gets the
 //! requests, the old one goes after. Deliberately absent: what is deployed (the store knows).
 
-use super::gateway::{Gateway, GatewayError};
-use super::supervise::{Instance, InstancePlan};
+mod version;
+
+pub use version::RollBackError;
+
+use super::attached::{AttachError, Attached, Keeper, Running};
+use super::control::Order;
+use super::gateway::{Gateway, GatewayError, Upstream};
+use super::supervise::{self, Instance, InstancePlan};
 use super::upstream::{self, UpstreamError};
 use crate::apphost::child::Meta;
+use crate::apphost::service::DATABASE_FILE;
 use crate::pipeline::repository::{Repository, RepositoryError};
 use crate::pipeline::scheduler::StageError;
 use crate::pipeline::tracker::Traffic;
@@ -31,11 +38,13 @@ pub struct AppsConfig {
     pub ports: RangeInclusive<u16>,
     /// Host name or address in the URLs that are given out; None: `address`.
     pub host: Option<String>,
+    /// Who looks after the apps' supervisor.
+    pub keeper: Keeper,
 }
 
 impl Default for AppsConfig {
     fn default() -> Self {
-        Self { address: IpAddr::V4(Ipv4Addr::LOCALHOST), ports: 8100..=8199, host: None }
+        Self { address: IpAddr::V4(Ipv4Addr::LOCALHOST), ports: 8100..=8199, host: None, keeper: Keeper::Daemon }
     }
 }
 
@@ -54,6 +63,9 @@ pub enum DeployError {
     /// No repository.
     #[error(transparent)]
     Repository(#[from] RepositoryError),
+    /// No supervisor.
+    #[error(transparent)]
+    Attach(#[from] AttachError),
     /// No answer.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
@@ -76,14 +88,18 @@ pub struct Fleet {
     config: AppsConfig,
     store: Store,
     gateway: Gateway,
+    attached: Attached,
     instances: Mutex<Instances>,
+    /// Held while an app goes from one version to another, or away.
+    changing: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct Instances {
-    live: BTreeMap<String, Instance>,
-    /// Makes socket names unique.
-    started: u64,
+    /// Key of the version that serves, by app.
+    live: BTreeMap<String, String>,
+    /// Makes names of trials unique.
+    tried: u64,
     closed: bool,
 }
 
@@ -92,7 +108,19 @@ impl Fleet {
     #[must_use]
     pub fn new(data: PathBuf, program: PathBuf, config: AppsConfig, store: Store) -> Self {
         let gateway = Gateway::new(config.address, config.ports.clone());
-        Self { data, program, config, store, gateway, instances: Mutex::default() }
+        let attached = Attached::new(&data, program.clone(), config.keeper, store.clone());
+        // Paths as the supervisor sees them.
+        let data = attached.data().to_owned();
+        Self {
+            data,
+            program,
+            config,
+            store,
+            gateway,
+            attached,
+            instances: Mutex::default(),
+            changing: Mutex::default(),
+        }
     }
 
     /// The app's repository; made if need be. Blocking.
@@ -108,8 +136,7 @@ impl Fleet {
     /// # Errors
     /// Git or the file system refuses.
     pub fn bundle_dir(&self, slug: &str, commit: &str) -> Result<PathBuf, RepositoryError> {
-        let short = commit.get(..16).unwrap_or(commit);
-        let dir = self.app_dir(slug).join("releases").join(short);
+        let dir = self.release_dir(slug, commit);
         if !dir.exists() {
             self.repository(slug)?.export(commit, &dir)?;
         }
@@ -139,25 +166,24 @@ impl Fleet {
         &self.program
     }
 
-    /// Starts the bundle on empty data, looks at its report and its first page, and ends it.
+    /// Starts the bundle beside what is live, looks at its report and its first page, and ends it. It gets empty data, or a copy
+    /// of those of `live`.
     ///
     /// # Errors
     /// [`DeployError::Unwell`] in the app's words, or a fault of the box.
-    pub async fn try_out(&self, slug: &str, bundle: &Path) -> Result<Meta, DeployError> {
+    pub async fn try_out(&self, slug: &str, bundle: &Path, live: Option<&App>) -> Result<Meta, DeployError> {
         let data = self.run_dir()?.join(format!("{slug}.try-out"));
         if data.exists() {
             std::fs::remove_dir_all(&data)?;
         }
-        let instance = Instance::start(self.plan(slug, bundle, &data, false).await);
+        if let Some(live) = live {
+            std::fs::create_dir_all(&data)?;
+            std::fs::rename(self.snapshot(live).await?, data.join(DATABASE_FILE))?;
+        }
+        let instance = Instance::start(self.trial(slug, bundle, &data).await);
         let looked = async {
             instance.ready().await.map_err(DeployError::Unwell)?;
-            let socket = instance.upstream().socket;
-            let meta = upstream::meta(&socket).await?;
-            let (status, _) = upstream::get(&socket, "/").await?;
-            if !status.is_success() {
-                return Err(DeployError::Unwell(format!("its first page answers {status}")));
-            }
-            Ok(meta)
+            smoke(instance.socket()).await
         };
         let looked = looked.await;
         instance.stop().await;
@@ -165,21 +191,30 @@ impl Fleet {
         looked
     }
 
-    /// Starts the app on its own data and, once it is ready, gives it the requests; the version before goes then. Returns port
-    /// and URL.
+    /// Starts the app on its own data beside the version before and, once it is ready and shows its first page, gives it the
+    /// requests (between two of them); the version before then goes. Returns port and URL.
     ///
     /// # Errors
     /// As [`Fleet::try_out`], or no port is free; the version before then still serves.
     pub async fn go_live(&self, app: &App) -> Result<(u16, String), DeployError> {
-        let instance = Instance::start(self.plan(&app.slug, Path::new(&app.bundle), Path::new(&app.data), true).await);
-        if let Err(why) = instance.ready().await {
-            instance.stop().await;
-            return Err(DeployError::Unwell(why));
+        let order = self.order(app);
+        let running = self.attached.start(order).await?;
+        let looked = async {
+            supervise::ready(&running.health).await.map_err(DeployError::Unwell)?;
+            smoke(&running.socket).await
+        };
+        if let Err(error) = looked.await {
+            let serves = self.instances.lock().await.live.get(&app.slug) == Some(&running.key);
+            if !serves {
+                self.attached.stop(&running.key).await?;
+            }
+            return Err(error);
         }
-        self.put(app, instance).await
+        self.put(app, running).await
     }
 
-    /// Brings every app back that the store calls live, without waiting for them to be ready.
+    /// Brings every app back that the store calls live, without waiting for them to be ready. Those that outlived the daemon
+    /// before are found running and stay as they are; whatever else still runs is ended.
     ///
     /// # Errors
     /// The store cannot be read. An app that cannot be brought back is logged and does not stop the others.
@@ -189,6 +224,17 @@ impl Fleet {
         std::fs::remove_dir_all(&run)?;
         self.run_dir()?;
         let live: Vec<App> = self.apps().await?.into_iter().filter(|app| app.state == RunState::Live).collect();
+        if live.is_empty() && !super::control::control_socket(&self.data).exists() {
+            // A box without apps has no supervisor yet.
+            return Ok(0);
+        }
+        let wanted: Vec<String> = live.iter().map(|app| self.order(app).key).collect();
+        for key in self.attached.list().await? {
+            if !wanted.contains(&key) {
+                tracing::info!(key, "a version that is not live any more is ended");
+                self.attached.stop(&key).await?;
+            }
+        }
         let mut back = 0;
         for app in &live {
             match self.bring_back(app).await {
@@ -231,14 +277,14 @@ impl Fleet {
         self.meta(slug).await
     }
 
-    /// Takes everything off line and ends all apps.
+    /// Takes everything off line; apps end with it unless the service manager looks after them.
     pub async fn shutdown(&self) {
         self.gateway.clear();
         let mut instances = self.instances.lock().await;
         instances.closed = true;
-        for (_, instance) in std::mem::take(&mut instances.live) {
-            instance.stop().await;
-        }
+        instances.live.clear();
+        drop(instances);
+        self.attached.leave().await;
     }
 
     async fn apps(&self) -> Result<Vec<App>, DeployError> {
@@ -247,14 +293,9 @@ impl Fleet {
     }
 
     async fn bring_back(&self, app: &App) -> Result<(), DeployError> {
-        let bundle = PathBuf::from(&app.bundle);
-        if !bundle.exists() {
-            let (home, revision, to) = (self.app_dir(&app.slug), app.revision.clone(), bundle.clone());
-            let written = spawn_blocking(move || Repository::open(&home)?.export(&revision, &to));
-            written.await.map_err(|e| DeployError::Files(e.into()))??;
-        }
-        let instance = Instance::start(self.plan(&app.slug, &bundle, Path::new(&app.data), true).await);
-        let (port, url) = self.put(app, instance).await?;
+        self.write_out(app).await?;
+        let running = self.attached.start(self.order(app)).await?;
+        let (port, url) = self.put(app, running).await?;
         if port != app.port {
             tracing::warn!(app = app.slug, from = app.port, to = port, "an app moved, its port is taken");
             self.store.apps().record(App { port, url, ..app.clone() }).await?;
@@ -262,41 +303,62 @@ impl Fleet {
         Ok(())
     }
 
-    async fn put(&self, app: &App, instance: Instance) -> Result<(u16, String), DeployError> {
+    /// Sees that the bundle of the app's revision is there.
+    async fn write_out(&self, app: &App) -> Result<(), DeployError> {
+        let bundle = self.release_dir(&app.slug, &app.revision);
+        if !bundle.exists() {
+            let (home, revision) = (self.app_dir(&app.slug), app.revision.clone());
+            let written = spawn_blocking(move || Repository::open(&home)?.export(&revision, &bundle));
+            written.await.map_err(|e| DeployError::Files(e.into()))??;
+        }
+        Ok(())
+    }
+
+    async fn put(&self, app: &App, running: Running) -> Result<(u16, String), DeployError> {
         let others = self.apps().await?;
         let reserved: Vec<u16> = others.iter().filter(|other| other.slug != app.slug).map(|other| other.port).collect();
         let wanted = (app.port != 0).then_some(app.port);
-        let port = match self.gateway.put(&app.slug, &app.title, instance.upstream(), wanted, &reserved).await {
-            Ok(port) => port,
-            Err(error) => {
-                instance.stop().await;
-                return Err(error.into());
-            }
-        };
+        let upstream = Upstream { socket: running.socket, health: running.health };
+        let put = self.gateway.put(&app.slug, &app.title, upstream, wanted, &reserved).await;
         let mut instances = self.instances.lock().await;
-        let (before, surplus) = if instances.closed {
-            (None, Some(instance))
-        } else {
-            (instances.live.insert(app.slug.clone(), instance), None)
+        let (port, gone) = match put {
+            Ok(port) if !instances.closed => (Ok(port), instances.live.insert(app.slug.clone(), running.key.clone())),
+            Ok(port) => (Ok(port), None),
+            Err(error) => (Err(error), Some(running.key.clone())),
         };
         drop(instances);
-        for gone in before.into_iter().chain(surplus) {
-            gone.stop().await;
+        if let Some(gone) = gone
+            && (port.is_err() || gone != running.key)
+        {
+            // Requests under way end first: that is the grace of `stop`.
+            self.attached.stop(&gone).await?;
         }
+        let port = port?;
         Ok((port, self.url(port)))
     }
 
-    async fn plan(&self, slug: &str, bundle: &Path, data: &Path, live: bool) -> InstancePlan {
+    fn order(&self, app: &App) -> Order {
+        Order {
+            // One revision on one set of data: what runs under this name is the same, whoever started it.
+            key: format!("{}.{}", app.slug, app.revision.get(..8).unwrap_or(&app.revision)),
+            slug: app.slug.clone(),
+            // Not as recorded: the data directory may have moved since.
+            bundle: self.release_dir(&app.slug, &app.revision),
+            data: self.data_dir(&app.slug),
+            log: self.app_dir(&app.slug).join("app.log"),
+        }
+    }
+
+    async fn trial(&self, slug: &str, bundle: &Path, data: &Path) -> InstancePlan {
         let mut instances = self.instances.lock().await;
-        instances.started += 1;
+        instances.tried += 1;
         InstancePlan {
             slug: slug.to_owned(),
             program: self.program.clone(),
             bundle: bundle.to_owned(),
             data: data.to_owned(),
-            outages: live.then(|| self.store.clone()),
-            log: self.app_dir(slug).join("app.log"),
-            socket: self.data.join("run").join(format!("{slug}.{}.sock", instances.started)),
+            log: self.app_dir(slug).join("trial.log"),
+            socket: self.data.join("run").join(format!("{slug}.{}.sock", instances.tried)),
         }
     }
 
@@ -308,7 +370,21 @@ impl Fleet {
         }
     }
 
+    fn release_dir(&self, slug: &str, commit: &str) -> PathBuf {
+        self.app_dir(slug).join("releases").join(commit.get(..16).unwrap_or(commit))
+    }
+
     fn app_dir(&self, slug: &str) -> PathBuf {
         self.data.join("apps").join(slug)
     }
+}
+
+/// What must hold before people see an app: it reports, and its first page comes (or leads on, to a sign-in for instance).
+async fn smoke(socket: &Path) -> Result<Meta, DeployError> {
+    let meta = upstream::meta(socket).await?;
+    let (status, _) = upstream::get(socket, "/").await?;
+    if !status.is_success() && !status.is_redirection() {
+        return Err(DeployError::Unwell(format!("its first page answers {status}")));
+    }
+    Ok(meta)
 }

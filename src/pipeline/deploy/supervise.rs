@@ -1,15 +1,17 @@
 //! Keeps one app's process alive. Purpose: start, see that it is well, start again with growing pauses when it ends, stop.
-//! Owning thread: one tokio task per instance. Invariants: `Health::Ready` only after it answered for itself; dropping the
-//! instance ends the process. Deliberately absent: what the process may do (`os::sandbox`, in the child itself).
+//! Owning thread: one tokio task per instance, in the supervisor's process (for trials in the daemon's). Invariants:
+//! `Health::Ready` only after it answered for itself; the listening socket outlives the process, so that what comes while it
+//! is started again waits; dropping the instance ends the process. Deliberately absent: what the process may do
+//! (`os::sandbox`, in the child itself).
 
 use super::upstream;
 use crate::apphost::child::{self, AppChild, Plan};
 use crate::apphost::service::Purpose;
-use crate::os::clock;
-use crate::store::{EventKind, Store};
-use crate::telemetry::metric;
-use serde_json::json;
-use std::path::PathBuf;
+use crate::limits::APP_DATA_MAX;
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -29,11 +31,14 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 const PROVEN: Duration = Duration::from_secs(10);
 /// Requests under way get this long when an app is stopped.
 const GRACE: Duration = Duration::from_secs(2);
+/// How often the size of its data is looked at.
+const WEIGH: Duration = Duration::from_secs(10);
 /// An app's log is begun anew beyond this, octets.
 const LOG_MAX: u64 = 4 << 20;
 
 /// How an app does.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Health {
     /// Its process is starting.
     Starting,
@@ -58,15 +63,23 @@ pub struct InstancePlan {
     pub socket: PathBuf,
     /// File for its log.
     pub log: PathBuf,
-    /// Where an end that nobody asked for is written down; None: nowhere (trials).
-    pub outages: Option<Store>,
+}
+
+/// How an instance stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Standing {
+    pub(super) health: Health,
+    /// Ends of its process that nobody asked for.
+    pub(super) ends: u64,
+    /// Why, the last time.
+    pub(super) why: String,
 }
 
 /// One running app.
 #[derive(Debug)]
 pub struct Instance {
     socket: PathBuf,
-    health: watch::Receiver<Health>,
+    standing: watch::Receiver<Standing>,
     stop: watch::Sender<bool>,
     keeper: JoinHandle<()>,
 }
@@ -75,17 +88,23 @@ impl Instance {
     /// Starts the process; returns without waiting for it. Needs a tokio runtime.
     #[must_use]
     pub fn start(plan: InstancePlan) -> Self {
-        let (health, watcher) = watch::channel(Health::Starting);
+        let begin = Standing { health: Health::Starting, ends: 0, why: String::new() };
+        let (teller, standing) = watch::channel(begin);
         let (stop, stopping) = watch::channel(false);
         let socket = plan.socket.clone();
-        let keeper = tokio::spawn(keep(plan, health, stopping));
-        Self { socket, health: watcher, stop, keeper }
+        let keeper = tokio::spawn(keep(plan, teller, stopping));
+        Self { socket, standing, stop, keeper }
     }
 
-    /// For the gateway.
+    /// Where it answers.
     #[must_use]
-    pub fn upstream(&self) -> super::Upstream {
-        super::Upstream { socket: self.socket.clone(), health: self.health.clone() }
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// How it stands, from now on.
+    pub(super) fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.clone()
     }
 
     /// Waits until it answers; the reason when it ended instead or took too long.
@@ -93,13 +112,10 @@ impl Instance {
     /// # Errors
     /// In words for the log.
     pub async fn ready(&self) -> Result<(), String> {
-        let mut health = self.health.clone();
-        let settled = timeout(READY_MAX + PAUSE_FIRST, health.wait_for(|h| *h != Health::Starting)).await;
+        let mut standing = self.standing.clone();
+        let settled = timeout(READY_MAX + PAUSE_FIRST, standing.wait_for(|s| s.health != Health::Starting)).await;
         match settled {
-            Ok(Ok(health)) => match &*health {
-                Health::Down(why) => Err(why.clone()),
-                _ => Ok(()),
-            },
+            Ok(Ok(standing)) => in_words(&standing.health),
             Ok(Err(_)) => Err("its keeper ended".into()),
             Err(_) => Err("it did not get ready in time".into()),
         }
@@ -113,14 +129,32 @@ impl Instance {
     }
 }
 
-async fn keep(plan: InstancePlan, health: watch::Sender<Health>, mut stopping: watch::Receiver<bool>) {
+/// Waits until an app that the supervisor keeps answers; as [`Instance::ready`].
+pub(super) async fn ready(health: &watch::Receiver<Health>) -> Result<(), String> {
+    let mut health = health.clone();
+    match timeout(READY_MAX * 2, health.wait_for(|h| *h != Health::Starting)).await {
+        Ok(Ok(health)) => in_words(&health),
+        Ok(Err(_)) => Err("nobody keeps it any more".into()),
+        Err(_) => Err("it did not get ready in time".into()),
+    }
+}
+
+fn in_words(health: &Health) -> Result<(), String> {
+    match health {
+        Health::Down(why) => Err(why.clone()),
+        _ => Ok(()),
+    }
+}
+
+async fn keep(plan: InstancePlan, teller: watch::Sender<Standing>, mut stopping: watch::Receiver<bool>) {
     let mut pause = PAUSE_FIRST;
+    let health = |health| teller.send_modify(|standing| standing.health = health);
+    let mut listener = None;
     while !is_stopped(&stopping) {
         let began = Instant::now();
-        metric::app_started(&plan.slug);
-        let why = match start_process(&plan) {
+        let why = match start_process(&plan, &mut listener) {
             Ok(mut process) => {
-                let why = watch_over(&mut process, &health, &mut stopping).await;
+                let why = watch_over(&plan, &mut process, &health, &mut stopping).await;
                 // Ends it if it lives. Should the runtime be ending too, dropping it does the same.
                 let _ = spawn_blocking(move || process.stop(GRACE)).await;
                 why
@@ -134,21 +168,21 @@ async fn keep(plan: InstancePlan, health: watch::Sender<Health>, mut stopping: w
             pause = PAUSE_FIRST;
         }
         tracing::warn!(app = plan.slug, why, again_ms = pause.as_millis(), "an app ended and is started again");
-        if let Some(store) = &plan.outages {
-            let now = clock::wall();
-            let data = json!({"why": why, "again_ms": pause.as_millis()});
-            // Not waited for: the app comes first, and the log has it already.
-            drop(store.events().append(EventKind::AppDown, &plan.slug, &now.0.to_string(), now, data));
-        }
-        health.send_replace(Health::Down(why));
+        teller.send_modify(|standing| {
+            standing.ends += 1;
+            standing.why.clone_from(&why);
+            standing.health = Health::Down(why);
+        });
         tokio::select! {
             () = sleep(pause) => {}
             () = stopped(&mut stopping) => break,
         }
         pause = (pause * 2).min(PAUSE_MAX);
-        health.send_replace(Health::Starting);
+        health(Health::Starting);
     }
-    health.send_replace(Health::Down("it was stopped".into()));
+    // Its listener is closed with this task.
+    let _ = std::fs::remove_file(&plan.socket);
+    health(Health::Down("it was stopped".into()));
 }
 
 fn is_stopped(stopping: &watch::Receiver<bool>) -> bool {
@@ -160,11 +194,17 @@ async fn stopped(stopping: &mut watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stop| *stop).await;
 }
 
-fn start_process(plan: &InstancePlan) -> Result<AppChild, String> {
+fn start_process(plan: &InstancePlan, listener: &mut Option<UnixListener>) -> Result<AppChild, String> {
     if std::fs::metadata(&plan.log).is_ok_and(|log| log.len() > LOG_MAX) {
         // Nothing is lost that anybody could still want; a log that cannot be removed only stays long.
         let _ = std::fs::remove_file(&plan.log);
     }
+    let made = match listener.take() {
+        Some(made) => made,
+        None => child::listen(&plan.socket).map_err(|e| e.to_string())?,
+    };
+    let passed = made.try_clone().map_err(|e| e.to_string());
+    *listener = Some(made);
     let plan = Plan {
         exe: plan.program.clone(),
         bundle: plan.bundle.clone(),
@@ -173,19 +213,37 @@ fn start_process(plan: &InstancePlan) -> Result<AppChild, String> {
         log: plan.log.clone(),
         purpose: Purpose::Serve,
     };
-    child::spawn(&plan).map_err(|e| e.to_string())
+    child::spawn_on(&plan, passed?).map_err(|e| e.to_string())
+}
+
+/// Octets of the files in `data`; the sandbox bounds one file, this their sum.
+fn weigh(data: &Path) -> io::Result<u64> {
+    let mut sum = 0_u64;
+    for entry in std::fs::read_dir(data)? {
+        // A file that goes meanwhile weighs nothing.
+        sum = sum.saturating_add(entry?.metadata().map_or(0, |file| file.len()));
+    }
+    Ok(sum)
 }
 
 /// Returns why the process is no more, once it is no more (or shall be).
 async fn watch_over(
+    plan: &InstancePlan,
     process: &mut AppChild,
-    health: &watch::Sender<Health>,
+    health: &impl Fn(Health),
     stopping: &mut watch::Receiver<bool>,
 ) -> String {
     let began = Instant::now();
     let socket = process.socket().to_owned();
     let mut ready = false;
+    let mut weighed = began;
     loop {
+        if weighed.elapsed() > WEIGH {
+            weighed = Instant::now();
+            if weigh(&plan.data).is_ok_and(|octets| octets > APP_DATA_MAX) {
+                return format!("its data is larger than {} MB", APP_DATA_MAX >> 20);
+            }
+        }
         if !process.is_running() {
             return format!("its process ended: {}", process.last_words());
         }
@@ -194,7 +252,7 @@ async fn watch_over(
             answer = probe => match answer {
                 Ok(_) => {
                     ready = true;
-                    health.send_replace(Health::Ready);
+                    health(Health::Ready);
                 }
                 Err(upstream::UpstreamError::Meta(what)) => return what,
                 Err(_) => sleep(PROBE).await,

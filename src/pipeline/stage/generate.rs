@@ -1,8 +1,8 @@
 //! Tasks to files: every kernel of the plan in order, its files committed to the app's branch `staging`.
 
 use super::plan::Task;
-use super::{Done, StageError, Works, check, fault};
-use crate::apphost::bundle::{Bundle, Files};
+use super::{Done, StageError, Works, carry, check, fault};
+use crate::apphost::bundle::{self, Bundle, Files};
 use crate::store::{Advance, Build};
 use std::collections::BTreeSet;
 
@@ -24,6 +24,11 @@ pub(super) fn run(works: &Works, build: &Build) -> Result<Done, StageError> {
                 return Err(check(format!("two generators wrote the same file, {path}")));
             }
         }
+    }
+    if let Some(live) = works.store.apps().get(&build.slug)? {
+        let before = works.fleet.bundle_dir(&build.slug, &live.revision)?;
+        let before = bundle::read_dir(&before).map_err(|e| fault(e.to_string()))?;
+        files = carry::forward(&before, files).map_err(check)?;
     }
     // Looked at before anything is written: paths that climb, sizes, files that contradict each other.
     Bundle::from_files(&files).map_err(|e| check(format!("the generated files do not fit together: {e}")))?;

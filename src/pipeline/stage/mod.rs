@@ -3,6 +3,7 @@
 //! the same result. Deliberately absent: order and retries (`scheduler`).
 
 mod approve;
+mod carry;
 mod generate;
 mod plan;
 mod release;

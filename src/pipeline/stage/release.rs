@@ -2,18 +2,13 @@
 
 use super::{Done, StageError, Works, fault};
 use crate::os::clock;
-use crate::store::{Advance, App, Build, RunState};
+use crate::store::{Advance, App, Build, RunState, version_for};
 
 pub(super) fn run(works: &Works, build: &Build) -> Result<Done, StageError> {
     let spec = works.spec(build)?;
     let (commit, dir) = works.bundle(build)?;
     let before = works.store.apps().get(&build.slug)?;
-    // Repeated after a kill, it is the same version.
-    let version = match &before {
-        Some(app) if app.revision == commit => app.version,
-        Some(app) => app.version + 1,
-        None => 1,
-    };
+    let version = version_for(&commit, &works.store.apps().versions(&build.slug)?);
     let build_type = serde_json::to_value(spec.build_type).map_err(|e| fault(e.to_string()))?;
     let mut app = App {
         slug: build.slug.clone(),
@@ -29,9 +24,15 @@ pub(super) fn run(works: &Works, build: &Build) -> Result<Done, StageError> {
         state: RunState::Live,
         deployed: clock::wall(),
     };
-    (app.port, app.url) = works.runtime.block_on(works.fleet.go_live(&app))?;
+    let replaced = before.filter(|before| before.revision != commit && before.state == RunState::Live);
+    (app.port, app.url) = match &replaced {
+        Some(before) => works.runtime.block_on(works.fleet.replace(before, &app))?,
+        None => works.runtime.block_on(works.fleet.go_live(&app))?,
+    };
     works.fleet.repository(&build.slug)?.release(&commit, version)?;
     let url = app.url.clone();
+    let slug = app.slug.clone();
     works.store.apps().record(app).wait()?;
+    works.fleet.tidy(&slug, &works.store.apps().versions(&slug)?, version);
     Ok(Done { advance: Advance { url: Some(url), ..Advance::default() }, say: None })
 }

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::AttachedSubnets;
+use super::census::Census;
 use super::dead_hops::DeadHops;
 use super::driver::Driver;
 use super::flow_table::FlowTable;
@@ -69,8 +70,8 @@ impl SipTransport {
         let (commands, command_receiver) = mpsc::channel(limits::SIP_COMMANDS_MAX);
         let (event_sender, events) = mpsc::channel(limits::SIP_EVENTS_MAX);
         let (inbox, arrivals) = mpsc::channel(limits::SIP_ARRIVALS_MAX);
-        let board =
-            Switchboard { numbers: Arc::default(), census: Arc::default(), trust: Arc::clone(&config.trust), inbox };
+        let census = Census::new(limits::SIP_FLOWS_MAX, limits::SIP_FLOWS_PER_SOURCE_MAX);
+        let board = Switchboard { numbers: Arc::default(), census, trust: Arc::clone(&config.trust), inbox };
         let mut accepting = JoinSet::new();
         for (transport, listener) in streams {
             let tls = server.clone().filter(|_| transport == Transport::Tls);

@@ -1,16 +1,16 @@
-//! Which connections stand, and how many a source may have. Purpose: find the connection for a hop, hand it a message
-//! without waiting, and refuse those who open too many. The table belongs to the driver; the census is shared with the
-//! tasks that accept. Invariants: a connection's queue is bounded, and one that is full means a peer that does not read:
-//! the connection is given up, nobody waits; connections that came to us are used only for what names them, never because
-//! their address fits. Deliberately absent: sockets.
+//! Which connections stand. Purpose: find the connection for a hop, and hand it a message without waiting. The table belongs
+//! to the driver. Invariants: a connection's queue is bounded, and one that is full means a peer that does not read: the
+//! connection is given up, nobody waits; connections that came to us are used only for what names them, never because their
+//! address fits. Deliberately absent: sockets.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 
+use super::census::Seat;
 use crate::limits;
 use crate::sip::hop::{FlowId, Hop, Transport};
 
@@ -21,45 +21,6 @@ pub(super) struct FlowNumbers(AtomicU64);
 impl FlowNumbers {
     pub(super) fn next(&self) -> FlowId {
         FlowId(self.0.fetch_add(1, Ordering::Relaxed) + 1)
-    }
-}
-
-/// How many connections have come from whom.
-#[derive(Debug, Default)]
-pub(super) struct Census(Mutex<HashMap<IpAddr, usize>>);
-
-/// A place for one connection, given back on drop.
-#[derive(Debug)]
-pub(super) struct Seat {
-    census: Arc<Census>,
-    source: IpAddr,
-}
-
-impl Census {
-    /// `None` = this source, or all together, have as many as they may.
-    pub(super) fn admit(self: &Arc<Self>, source: IpAddr) -> Option<Seat> {
-        let source = source.to_canonical();
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: usize = counts.values().sum();
-        let its = counts.entry(source).or_insert(0);
-        if all >= limits::SIP_FLOWS_MAX || *its >= limits::SIP_FLOWS_PER_SOURCE_MAX {
-            return None;
-        }
-        *its += 1;
-        drop(counts);
-        Some(Seat { census: Arc::clone(self), source })
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let mut counts = self.census.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.source) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.source);
-            }
-        }
     }
 }
 
@@ -140,6 +101,7 @@ impl FlowTable {
 
 #[cfg(test)]
 mod tests {
+    use super::super::census::Census;
     use super::*;
 
     fn hop(port: u16) -> Hop {
@@ -147,22 +109,10 @@ mod tests {
     }
 
     #[test]
-    fn a_source_may_have_so_many_and_gets_its_places_back() {
-        let census = Arc::new(Census::default());
-        let source = "192.0.2.1".parse().unwrap();
-        let seats: Vec<_> = std::iter::from_fn(|| census.admit(source)).collect();
-        assert_eq!(seats.len(), limits::SIP_FLOWS_PER_SOURCE_MAX);
-        assert!(census.admit("192.0.2.2".parse().unwrap()).is_some(), "others are not concerned");
-        drop(seats);
-        assert!(census.admit(source).is_some());
-        assert!(census.0.lock().unwrap().is_empty(), "nothing is remembered of those who left");
-    }
-
-    #[test]
     fn connections_are_found_by_name_or_by_the_end_that_we_dialled() {
         let mut table = FlowTable::default();
         let (queue, mut sent) = mpsc::channel(1);
-        let seat = Arc::new(Census::default()).admit("192.0.2.1".parse().unwrap());
+        let seat = Census::new(1, 1).admit("192.0.2.1".parse().unwrap());
         table.insert(FlowId(1), Flow { hop: hop(40_000).on(FlowId(1)), queue: queue.clone(), seat });
         table.insert(FlowId(2), Flow { hop: hop(5060).on(FlowId(2)), queue, seat: None });
         assert_eq!(table.find(&hop(40_000)), None, "who came to us is not dialled by his address");

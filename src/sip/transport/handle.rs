@@ -10,10 +10,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::dead_hops::DeadHops;
 use super::resolve::{ResolveError, SipResolver};
-use super::tls::{TlsError, TlsIdentity};
 use crate::sip::agent::{Agent, AgentError, AgentStatus, LegId, Placement};
 use crate::sip::hop::{Hop, Transport};
 use crate::time::Tick;
+use crate::tls::{TlsError, TlsIdentity};
 
 /// Why a command failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]

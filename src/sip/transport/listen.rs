@@ -16,12 +16,14 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use super::census::Census;
 use super::connection::{Connection, FlowEvent, Patience, Stream};
-use super::flow_table::{Census, Flow, FlowNumbers};
-use super::tls::{TlsError, TlsIdentity, TlsTrust, server_name};
+use super::flow_table::{Flow, FlowNumbers};
+use super::tls::{TlsTrust, server_name};
 use crate::limits;
 use crate::sip::hop::{Hop, Transport};
 use crate::time::Tick;
+use crate::tls::{TlsError, TlsIdentity};
 
 /// Class selector 3, "signalling" in most telephone networks (RFC 2474, RFC 4594 §3): upper six bits of the octet.
 const DSCP_CS3: u32 = 24 << 2;

@@ -2,6 +2,7 @@
 //! and TLS, and find out what only the machine knows: our address towards a peer, the attached subnets, random octets, what
 //! DNS says of a name.
 
+mod census;
 mod connection;
 mod dead_hops;
 mod driver;
@@ -13,6 +14,7 @@ mod resolve;
 mod subnets;
 pub mod tls;
 
+pub use census::{Census, Seat, network};
 pub use dead_hops::DeadHops;
 pub use endpoint::{SipTransport, local_address_towards, system_random};
 pub use handle::{SipError, SipHandle};

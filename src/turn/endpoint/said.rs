@@ -78,6 +78,8 @@ pub(super) struct Said {
     /// Log odds that the words are a finished utterance; digits that were asked for and spelling are not in it.
     pub(super) complete: f32,
     pub(super) words: usize,
+    /// They are a short answer that is all.
+    pub(super) answered: bool,
     /// The last of them begins something, whatever stands before it: "um", "and", "the".
     pub(super) hangs: bool,
     /// Digits dictated: "five five one" is three, "double four" is two, "42" is two.
@@ -100,6 +102,7 @@ impl Said {
         Self {
             complete: completeness(&words, expect),
             words: words.len(),
+            answered: is_answer(&words) && !lacks(&words),
             hangs: words.last().is_some_and(|last| hangs(last)),
             digits: digits(&words),
             letters,
@@ -111,9 +114,8 @@ impl Said {
 /// Log odds that these words, lower case, are a finished utterance where `expect` was asked for.
 pub(super) fn completeness(words: &[&str], expect: Expectation) -> f32 {
     let Some(last) = words.last() else { return UNHEARD };
-    if words.len() <= ANSWER_WORDS_MAX && words.iter().all(|word| ANSWER.contains(word)) && *last != "not" {
-        // "that is" and "is it" lack something where "that is right" does not.
-        return if matches!(*last, "is" | "that's" | "that") { HALF_ANSWERED } else { ANSWERED };
+    if is_answer(words) {
+        return if lacks(words) { HALF_ANSWERED } else { ANSWERED };
     }
     if expect == Expectation::Name && !is_letter(last) {
         return name(words);
@@ -121,6 +123,16 @@ pub(super) fn completeness(words: &[&str], expect: Expectation) -> f32 {
     let odds = completeness::completeness(words).clamp(UNFINISHED_MOST, FINISHED_MOST);
     let replied = expect == Expectation::YesNo && words.len() <= REPLY_WORDS_MAX && odds > REPLY_LEAST;
     if replied { (odds + REPLIED).min(FINISHED_MOST) } else { odds }
+}
+
+fn is_answer(words: &[&str]) -> bool {
+    let answers = words.iter().all(|word| ANSWER.contains(word)) && words.last() != Some(&"not");
+    (1..=ANSWER_WORDS_MAX).contains(&words.len()) && answers
+}
+
+/// "that is" and "is it" lack something where "that is right" does not.
+fn lacks(words: &[&str]) -> bool {
+    words.last().is_some_and(|last| matches!(*last, "is" | "that's" | "that"))
 }
 
 fn hangs(last: &str) -> bool {

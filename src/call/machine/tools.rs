@@ -1,0 +1,125 @@
+//! What a call has done besides talking: builds, look-ups, call backs, a person rung. Part of the call's machine. Invariants:
+//! nothing runs twice for one turn (the ledger); an interruption cancels what only looks things up, and takes it up again where
+//! it asked for nothing else; the result of what was cancelled is never told; once a person was asked for, only the caller
+//! takes it back. Deliberately absent: doing it (the actor).
+
+use super::{CallAction, CallMachine};
+use crate::conversation::{AppFacts, Failure, Intent, Run, Tool};
+use crate::pipeline::intent::{Act, Context, understand};
+use crate::time::Tick;
+
+/// A look-up under way.
+#[derive(Debug)]
+pub(super) struct Looking {
+    run: Run,
+    subject: String,
+    pub(super) since: Tick,
+}
+
+impl CallMachine {
+    /// What a reply wants done.
+    pub(super) fn run_tool(&mut self, now: Tick, intent: Intent) {
+        let mut begin = |tool, arguments: &str| self.duties.ledger.begin(tool, arguments);
+        match intent {
+            Intent::Build(manifest) => {
+                if begin(Tool::Build, &manifest.manifest_id).is_some() {
+                    self.duties.submitting = Some(now);
+                    self.actions.push_back(CallAction::Submit(Box::new(manifest)));
+                }
+            }
+            Intent::Report { subject } => self.look_up(now, subject),
+            Intent::Record(allowed) => {
+                if begin(Tool::Record, &allowed.to_string()).is_some() {
+                    self.actions.push_back(CallAction::Record(allowed));
+                }
+            }
+            Intent::CallBack { number, name } => {
+                let arguments = format!("{number} {}", name.as_deref().unwrap_or_default());
+                if begin(Tool::CallBack, &arguments).is_some() {
+                    self.actions.push_back(CallAction::CallBack { number, name });
+                }
+            }
+            Intent::PutThrough => self.duties.putting_through = true,
+            // Nobody is configured to take the call, and the dialogue has said so.
+            Intent::Operator => {}
+        }
+        // Whatever else the caller wants, what was interrupted is not gone back to.
+        self.duties.interrupted = None;
+    }
+
+    fn look_up(&mut self, now: Tick, subject: String) {
+        let Some(run) = self.duties.ledger.begin(Tool::LookUp, &subject) else { return };
+        self.stop_looking();
+        self.facts = None;
+        self.duties.looking = Some(Looking { run, subject: subject.clone(), since: now });
+        self.actions.push_back(CallAction::LookUp { run, subject });
+    }
+
+    pub(super) fn handle_found(&mut self, now: Tick, run: Run, facts: Option<AppFacts>) {
+        // What was given up is not told any more.
+        let wanted = if facts.is_some() { self.duties.ledger.finish(run) } else { self.duties.ledger.fail(run) };
+        if !wanted || self.duties.looking.take_if(|looking| looking.run == run).is_none() {
+            return;
+        }
+        match facts {
+            Some(facts) => {
+                self.facts = Some(facts);
+                self.tell_waiting(now);
+            }
+            None => self.fail(now, Failure::Tool),
+        }
+    }
+
+    /// It takes too long, or something else is looked up.
+    pub(super) fn stop_looking(&mut self) {
+        if let Some(looking) = self.duties.looking.take() {
+            self.duties.ledger.fail(looking.run);
+            self.actions.push_back(CallAction::Cancel(looking.run));
+        }
+    }
+
+    /// The caller takes the turn: what may be cancelled is.
+    pub(super) fn cancel_tools(&mut self) {
+        for (run, ..) in self.duties.ledger.interrupt() {
+            self.actions.push_back(CallAction::Cancel(run));
+            if let Some(looking) = self.duties.looking.take_if(|looking| looking.run == run) {
+                self.duties.interrupted = Some(looking.subject);
+            }
+        }
+    }
+
+    /// Whether a look-up that was interrupted goes on: the caller has asked for nothing else ("hello?", a noise).
+    pub(super) fn look_up_again(&mut self, now: Tick, text: &str) -> bool {
+        let Some(subject) = self.duties.interrupted.take() else { return false };
+        let act = understand(text, Context::Free).act;
+        if !matches!(act, Act::Nothing | Act::Greeting | Act::Other | Act::Unsure) {
+            return false;
+        }
+        self.look_up(now, subject);
+        let patience = self.duties.patience;
+        self.duties.watch.begin(now, &patience);
+        self.turn.nothing_to_say();
+        self.follow_turn(now);
+        true
+    }
+
+    /// Where the caller is to be put through: begins it. Whether that was so.
+    pub(super) fn put_through(&mut self) -> bool {
+        if !std::mem::take(&mut self.duties.putting_through) {
+            return false;
+        }
+        if !std::mem::replace(&mut self.duties.transferring, true) {
+            self.duties.watch.stop();
+            self.duties.ledger.begin(Tool::PutThrough, "");
+            self.actions.push_back(CallAction::PutThrough);
+        }
+        true
+    }
+
+    /// Nobody has taken the caller.
+    pub(super) fn handle_not_put_through(&mut self, now: Tick) {
+        (self.duties.transferring, self.duties.unreached) = (false, true);
+        self.duties.ledger.next_turn();
+        self.tell_waiting(now);
+    }
+}
