@@ -7,7 +7,7 @@ bold := $(shell [ -t 2 ] && printf '\033[1m')
 plain := $(shell [ -t 2 ] && printf '\033[0m')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-build setup-test compile build run demo test torture fuzz soak-builds fmt lint deny coverage deb clean
+.PHONY: help setup setup-build setup-test compile build run demo test interop torture fuzz soak-builds fmt lint deny coverage deb clean
 # The parts of one target follow each other; cargo uses all cores by itself.
 .NOTPARALLEL:
 
@@ -50,6 +50,9 @@ test: setup-test ## everything that continuous integration runs
 
 torture: setup-test ## thousands of broken messages over every transport, a normal call after each one
 	CALLWRIGHT_TORTURE_EVERY=1 cargo test --locked --test sip_torture -- --test-threads=1
+
+interop: setup-build ## calls in and out of Asterisk as registrar and PBX: a table, and an error if a row fails or Asterisk is missing
+	cargo test --locked --test interop
 
 RUNS ?= 1000000
 fuzz: setup-build ## RUNS (1,000,000) new inputs to each fuzz target of SIP; adds them to fuzz/runs.json

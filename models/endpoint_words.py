@@ -60,6 +60,9 @@ def constants(source):
 
 WORD = read("src/turn/endpoint/word.rs")
 LISTS = constants(WORD)
+NUMBER = read("src/conversation/spoken/number.rs")
+for name, of in ("UNIT", "SMALL"), ("TENS", "TENS"):
+    LISTS[name] += [word for word in re.findall(r'"([^"]*)"', re.search(rf"pub const {of}:[^=]*= \[(.*?)\];", NUMBER, re.S).group(1)) if word]
 CLASSES = [name for name in re.findall(r"^    (\w+),$", WORD.split("enum Class {")[1].split("\n}")[0], re.M)]
 ORDER = re.findall(r"\((\w+), Class::(\w+)\)", WORD.split("const LISTS")[1])
 ENDINGS = [(end, int(n), name) for end, n, name in re.findall(r'\("([^"]+)", (\d+), Class::(\w+)\)', WORD)]

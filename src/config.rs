@@ -13,6 +13,7 @@ mod sip;
 mod speech;
 mod trunks;
 mod twilio;
+mod webrtc;
 
 pub use current::{Current, Reloaded};
 pub use groups::{Group, Strategy};
@@ -25,6 +26,7 @@ pub(crate) use speech::is_near;
 pub use speech::{EngineChoice, KeyError, Provider, Providers, Secret, Speech, Vad, phones};
 pub use trunks::{DigestAlgorithm, Extension, PasswordError, RegistrarSection, Trunk, TrunkKind, TrunkTransport};
 pub use twilio::Twilio;
+pub use webrtc::WebRtc;
 
 use crate::rtp::Codec;
 use crate::sip::message::{Scheme, Uri};
@@ -76,6 +78,8 @@ pub struct Config {
     pub rtp: Rtp,
     /// Control API.
     pub http: Http,
+    /// Calls from browsers.
+    pub webrtc: WebRtc,
     /// Where state lives.
     pub data: Data,
     /// Media workers.
@@ -151,8 +155,9 @@ pub struct Media {
     /// Which codecs are spoken, the preferred one first: `PCMU`, `PCMA`, `G722`, `opus`, `L16`. Empty: all of them, in the
     /// order of whoever calls.
     pub codecs: Codecs,
-    /// Encrypted audio with keys from the session description: `off`, `answer` (where the caller offers it) or `require`
-    /// (callers without it are refused, and calls that we place offer it alone).
+    /// Encrypted audio: `off`, `answer` (where the caller offers it) or `require`
+    /// (callers without it are refused, and calls that we place offer it alone). Keys come from the description or by DTLS, as
+    /// the caller has it; `dtls`: by DTLS alone, both ways.
     pub srtp: Srtp,
 }
 
@@ -646,6 +651,7 @@ impl Config {
     fn checked(mut self) -> Result<Self, ConfigError> {
         let value = |key, message: String| Err(ConfigError::Value { key, message });
         self.http.check()?;
+        self.webrtc.check()?;
         if self.media.workers == 0 || self.media.workers > 64 {
             return value("media.workers", "write a number from 1 to 64".to_owned());
         }

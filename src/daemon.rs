@@ -14,6 +14,7 @@ use crate::api::{
 };
 use crate::bus::Bus;
 use crate::call::actor::{self, Admitted, Invitation, Planes};
+use crate::call::browser::Browsers;
 use crate::call::caps::Caps;
 use crate::call::lease::Ports;
 use crate::call::lines::Lines;
@@ -45,6 +46,7 @@ use crate::telemetry::marks::Marks;
 use crate::telemetry::metric;
 use crate::tls::{TlsIdentity, spelled};
 use crate::twilio::Door;
+use crate::webrtc::{Identity, Links};
 use callwright_models::assets::Assets;
 use futures_util::future::BoxFuture;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -184,7 +186,11 @@ impl Daemon {
 
         let listen = config.http.listen;
         let token = config.http.access_token().map_err(|e| DaemonError::from("the control API", e))?;
-        let access = Arc::new(token.map_or_else(Access::open, |token| Access::by_token(token.expose())));
+        let access = Arc::new(
+            token
+                .map_or_else(Access::open, |token| Access::by_token(token.expose()))
+                .with_callers(config.webrtc.allow_anonymous),
+        );
         let mut server = Server::bind(listen, &access).await.map_err(|e| DaemonError::from("the control API", e))?;
         let certificate = http_identity(&config).map_err(|e| DaemonError::from("HTTPS", e))?;
         if let Some(identity) = &certificate {
@@ -225,6 +231,7 @@ impl Daemon {
         });
         let ports = Ports::new(PortPool::new(rtp_address, config.rtp.ports.iter(), random::u64()));
         let registry = Registry::new(config.sip.max_calls);
+        let identity = Identity::generate().map_err(|e| DaemonError(e.to_string()))?;
         let planes = Arc::new(Planes {
             registry,
             settings: Current::new(config, file),
@@ -233,6 +240,8 @@ impl Daemon {
             caps: Caps::default(),
             media,
             ports,
+            identity,
+            links: Links::default(),
             player,
             rooms,
             recorder,
@@ -397,6 +406,7 @@ fn state_of(planes: &Arc<Planes>, bus: Bus, rendered: PrometheusHandle, alive: &
     )
     .hearing(hear)
     .trunking(trunks)
+    .calling(Browsers::new(Arc::clone(planes)))
 }
 
 /// Steers calls for the API.
@@ -465,6 +475,8 @@ fn snapshot(planes: &Planes, signalling: bool) -> HealthSnapshot {
     } else {
         "an engine is missing, see engines"
     };
+    let store = planes.store.trouble().map(|e| e.to_string());
+    let (builds, pipeline) = planes.pipeline.health();
     HealthSnapshot {
         engines,
         scheduling: planes.media.realtime().to_string(),
@@ -472,6 +484,8 @@ fn snapshot(planes: &Planes, signalling: bool) -> HealthSnapshot {
             part("sip", sip, why),
             part("media", media, if media { "" } else { "a media worker stands still" }),
             part("speech", speech_runs, speech),
+            part("store", store.is_none(), store.as_deref().unwrap_or_default()),
+            part("pipeline", builds, &pipeline),
         ],
     }
 }

@@ -120,6 +120,7 @@ pub mod call;
 
 pub mod media;
 pub mod rtp;
+pub mod webrtc;
 
 pub mod speech;
 pub mod turn;

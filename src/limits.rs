@@ -62,6 +62,25 @@ pub const RECORDINGS_MAX: usize = 1024;
 /// Calls recorded as Opus at once: one thread encodes them all.
 pub const RECORDINGS_OPUS_MAX: usize = 300;
 
+/// Datagrams of STUN and DTLS that wait for the control side of one call: a few flights of a handshake.
+pub const ASIDE_DATAGRAMS_MAX: usize = 16;
+/// Of one call's handshakes and checks, what may wait to be sent.
+pub const LINK_TRANSMITS_MAX: usize = 64;
+/// Addresses of one browser whose checks were answered and are remembered.
+pub const LINK_SOURCES_MAX: usize = 16;
+/// Handshakes that run at once on one call without ICE, where anybody may send a ClientHello.
+pub const LINK_ASSOCIATIONS_MAX: usize = 4;
+/// Orders that wait for one call's link.
+pub const LINK_ORDERS_MAX: usize = 8;
+/// Time for checks and handshake before the call is given up.
+pub const LINK_SETUP_MAX: Duration = Duration::from_secs(30);
+/// Without an authentic check for this long the peer no longer consents to be sent to (RFC 7675 section 5.1).
+pub const CONSENT_MAX: Duration = Duration::from_secs(30);
+/// A browser waits this long for the answer to its offer: longer than a bridge rings.
+pub const BROWSER_ANSWER_MAX: Duration = Duration::from_secs(200);
+/// What waits for the door by which a call came that is not SIP's.
+pub const DOOR_VERBS_MAX: usize = 16;
+
 /// Largest SIP message, octets.
 pub const SIP_MESSAGE_MAX: usize = 65_535;
 /// Header fields in one SIP message.
@@ -96,6 +115,8 @@ pub const SIP_SOURCES_MAX: usize = 4096;
 pub const SIP_FORKS_MAX: usize = 8;
 /// Hops that one request may try (RFC 3263).
 pub const SIP_HOPS_MAX: usize = 8;
+/// How often a call may be sent elsewhere by who is called (RFC 3261 §8.1.3.4).
+pub const SIP_REDIRECTS_MAX: u8 = 3;
 /// A hop that has said nothing for so long is left for the next, where there is one: an INVITE has gone out four times.
 pub const SIP_FAILOVER_AFTER: Duration = Duration::from_secs(4);
 /// Octets in the header section of one SIP message on a stream.
@@ -168,7 +189,7 @@ pub const SIP_TRANSACTIONS_MAX: usize = 16_384;
 /// m-lines in one SDP.
 pub const SDP_MEDIA_MAX: usize = 16;
 /// Attributes in one m-line, and in the session part.
-pub const SDP_ATTRIBUTES_MAX: usize = 128;
+pub const SDP_ATTRIBUTES_MAX: usize = 512;
 /// Formats in one m-line.
 pub const SDP_FORMATS_MAX: usize = 64;
 
@@ -288,6 +309,12 @@ pub const TURN_EVENTS_MAX: usize = 16;
 pub const TOOL_RUNS_MAX: usize = 32;
 /// Characters of one heard turn that are looked at.
 pub const HEARD_TEXT_MAX: usize = 2000;
+/// Sentences of one text that are looked at for intents, the last ones.
+pub const INTENT_SENTENCES_MAX: usize = 40;
+/// Kinds of intents of one conversation that wait to be acted on.
+pub const INTENT_KEYS_MAX: usize = 32;
+/// Lines of history that come with a text whose intent is asked for.
+pub const INTENT_HISTORY_MAX: usize = 50;
 /// Turns kept of one conversation.
 pub const HISTORY_TURNS_MAX: usize = 400;
 /// Open points kept of one request.

@@ -110,9 +110,13 @@ async fn get(address: SocketAddr, path: &str) -> Answer {
 }
 
 async fn post(address: SocketAddr, fields: &str, body: &str) -> Answer {
+    post_to(address, "/v1/builds", fields, body).await
+}
+
+async fn post_to(address: SocketAddr, path: &str, fields: &str, body: &str) -> Answer {
     let length = body.len();
     let request = format!(
-        "POST /v1/builds HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{fields}Content-Length: {length}\r\n\r\n{body}"
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{fields}Content-Length: {length}\r\n\r\n{body}"
     );
     send(address, request).await
 }
@@ -137,7 +141,16 @@ async fn health_metrics_page_and_description_are_served() {
     assert!(metrics.body.contains("api_requests_total{route=\"/health\",class=\"2xx\"}"), "{}", metrics.body);
     assert!(metrics.body.contains("# HELP api_requests_total"), "{}", metrics.body);
     assert!(metrics.head.contains("text/plain; version=0.0.4"));
-    for (path, kind) in [("/", "text/html"), ("/page.css", "text/css"), ("/page.js", "text/javascript")] {
+    for (path, kind) in [
+        ("/", "text/html"),
+        ("/page.css", "text/css"),
+        ("/page.js", "text/javascript"),
+        ("/call", "text/html"),
+        ("/call.css", "text/css"),
+        ("/call.js", "text/javascript"),
+        ("/client.js", "text/javascript"),
+        ("/client.d.ts", "application/typescript"),
+    ] {
         let file = get(b.address, path).await;
         assert!(
             file.status == 200 && file.head.contains(kind) && file.head.contains("content-security-policy"),
@@ -266,6 +279,45 @@ async fn a_repeated_request_is_one_build_and_the_fifth_waiting_one_is_slow() {
     assert_eq!(kinds.iter().filter(|k| *k == "build.slow").count(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_text_wants_is_told_and_only_what_is_sure_is_an_event() {
+    let b = start().await;
+    async fn asked(address: SocketAddr, body: Value) -> Answer {
+        post_to(address, "/v1/intents", JSON, &body.to_string()).await
+    }
+    let ask = |body: Value| asked(b.address, body);
+    let sure = ask(json!({"text": "Build me a CRM called Bluebird with contacts and deals in two weeks"})).await;
+    assert_eq!(sure.status, 200, "{}", sure.body);
+    let sure = sure.json();
+    let keys: Vec<_> = sure.as_object().unwrap().keys().cloned().collect();
+    assert_eq!(keys, ["intent", "confidence", "fires", "entities"]);
+    assert_eq!((&sure["intent"], &sure["fires"]), (&json!("build_crm"), &json!(true)), "{sure}");
+    let entities = json!({
+        "title": "Bluebird", "features": ["contacts", "deals"], "tech_stack": [],
+        "constraints": {"timeline": "P2W"}, "integrations": [],
+    });
+    assert_eq!(sure["entities"], entities);
+    let history = json!([{"role": "agent", "text": "A CRM with contacts. Shall I build it?"}]);
+    assert_eq!(ask(json!({"text": "yes", "history": history})).await.json()["intent"], "approve");
+    let idle = ask(json!({"text": "our website is down"})).await.json();
+    assert_eq!((&idle["intent"], &idle["fires"]), (&json!("other"), &json!(false)), "{idle}");
+    // The same again is no new event.
+    ask(json!({"text": "Build me a CRM called Bluebird with contacts and deals in two weeks"})).await;
+    let events = b.store.events().after(0, 100).unwrap();
+    assert_eq!(events.iter().filter(|e| e.kind == "intent.recognised").count(), 2);
+    for (fields, body, status) in [
+        (JSON, json!({"text": ""}).to_string(), 422),
+        (JSON, json!({"text": "a".repeat(2001)}).to_string(), 422),
+        (JSON, json!({"text": "a", "history": vec!["b"; 51]}).to_string(), 422),
+        (JSON, "{".to_owned(), 422),
+        ("", json!({"text": "hello"}).to_string(), 415),
+    ] {
+        let answer = post_to(b.address, "/v1/intents", fields, &body).await;
+        assert_eq!(answer.status, status, "{:.40}", body);
+        assert!(answer.head.contains("application/problem+json"), "{}", answer.head);
+    }
+}
+
 /// Reads one server-sent event: its id and data.
 async fn next_event(lines: &mut tokio::io::Lines<BufReader<TcpStream>>) -> (String, Value) {
     let (mut id, mut data) = (String::new(), Value::Null);
@@ -336,7 +388,16 @@ async fn with_a_token_nothing_but_health_and_the_page_is_open() {
                 route.method
             )
         };
-        let open = ["/", "/page.css", "/page.js", "/health/live", "/health/ready"].contains(&route.path);
+        // Twilio signs what it asks for: our token is neither asked for nor does it help.
+        if ["/incoming", "/incoming/status", "/media"].contains(&route.path) {
+            for fields in ["", "Authorization: Bearer 0123456789abcdef\r\n"] {
+                let answer = send(b.address, request(fields)).await;
+                assert_eq!(answer.status, 403, "{path}: {}", answer.head);
+            }
+            continue;
+        }
+        let pages = ["/", "/page.css", "/page.js", "/call", "/call.css", "/call.js", "/client.js", "/client.d.ts"];
+        let open = pages.contains(&route.path) || ["/health/live", "/health/ready"].contains(&route.path);
         let answer = send(b.address, request("")).await;
         assert_eq!(answer.status == 401, !open, "{path}: {}", answer.status);
         assert_eq!(answer.head.contains("www-authenticate: bearer"), !open, "{path}: {}", answer.head);

@@ -10,6 +10,7 @@ mod phone;
 
 use calls::Allowed;
 use callwright::id::{CallId, Generation};
+use callwright::media::aside::aside;
 use callwright::media::coders::path_rate;
 use callwright::media::recorder::{self, Recorder, RecorderConfig};
 use callwright::media::{
@@ -153,6 +154,7 @@ fn the_worker_never_touches_the_heap() {
     every_codec(&mut plane);
     every_pair_of_codecs(&mut plane);
     every_protection(&mut plane);
+    a_handshake_beside_the_audio(&mut plane);
     rings_in_place_of_sockets(&mut plane);
 
     let (allocated, freed) = (ALLOCATED.load(SeqCst), FREED.load(SeqCst));
@@ -286,6 +288,60 @@ fn every_protection(plane: &mut Plane) {
         let MediaEvent::Closed { stats, .. } = plane.close(call.0) else { unreachable!() };
         assert_eq!((stats.packets_received, stats.packets_sent, stats.srtp_failed), (20, 20, 20));
     }
+}
+
+/// A browser's leg: closed until its keys are known; STUN and DTLS go aside, also when nobody takes them; then another path.
+fn a_handshake_beside_the_audio(plane: &mut Plane) {
+    let profile = Profile::AeadAes128Gcm;
+    let key = |seed: u8| MasterKey::new(profile, &[seed; 16], &[seed; 12]).unwrap();
+    let (phone, moved, attacker) = (Phone::new(7), Phone::new(7), Phone::new(66));
+    let (aside, mut control) = aside().unwrap();
+    let call = CallId(3000);
+    let plan = SessionPlan {
+        rtcp_mux: true,
+        learn_source: false,
+        srtp: Some(SrtpKeys { ours: key(8), theirs: key(9) }),
+        aside: Some(aside),
+        ..SessionPlan::new(call, UdpSocket::bind("127.0.0.1:0").unwrap(), Formats::of(Format::PCMU), Role::Echo)
+    };
+    let (daemon, _) = plane.open_plan(plan);
+    // Far more than there is room for, and one that is too long for any.
+    for n in 0..200u8 {
+        for octets in [&[0, 1, 0, 0, n][..], &[22, 254, 253, n], &[n; 40], &[20; 1600]] {
+            attacker.socket.send_to(octets, daemon).unwrap();
+        }
+    }
+    let until = Instant::now() + Duration::from_secs(20);
+    while !control.wake.clear() && Instant::now() < until {
+        sleep(Duration::from_millis(2));
+    }
+    let first = control.take().expect("it was handed over");
+    assert_eq!((first.from, first.octets()), (attacker.address(), &[0, 1, 0, 0, 0][..]));
+    while control.take().is_some() {}
+
+    let keys = SrtpKeys { ours: key(1), theirs: key(2) };
+    plane.order(MediaCommand::Secure { call, remote: phone.address(), secure: Some(Secure::new(&keys)) });
+    plane.expect("Rekeyed", |e| matches!(e, MediaEvent::Rekeyed { .. }));
+    let mut out = SrtpContext::with(&key(2));
+    let mut echoed = 0;
+    for sequence in 0..40u16 {
+        if sequence == 20 {
+            plane.order(MediaCommand::Secure { call, remote: moved.address(), secure: None });
+            sleep(Duration::from_millis(100));
+        }
+        let header = Header { sequence, timestamp: u32::from(sequence) * 160, ssrc: 7, ..Header::default() };
+        let mut packet = [0; 220];
+        header.write(packet.first_chunk_mut().unwrap());
+        let len = out.protect_rtp(&mut packet, 172).unwrap();
+        let from = if sequence < 20 { &phone } else { &moved };
+        from.socket.send_to(&packet[..len], daemon).unwrap();
+        attacker.socket.send_to(&packet[..len], daemon).unwrap();
+        attacker.socket.send_to(&[63; 30], daemon).unwrap();
+        echoed += usize::from(from.socket.recv(&mut [0; 500]).is_ok());
+    }
+    assert_eq!(echoed, 40, "each is answered where the call is, and nowhere else");
+    let MediaEvent::Closed { stats, .. } = plane.close(call.0) else { unreachable!() };
+    assert_eq!((stats.packets_received, stats.packets_sent), (40, 40), "{stats:?}");
 }
 
 /// Packets that come and go by rings: an echo, a talk with keys and a flush, a bridge to a telephone; and nobody who fetches.

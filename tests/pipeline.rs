@@ -219,8 +219,12 @@ async fn the_report_counts_what_was_put_in() {
     assert!(facts.requests_per_minute >= records as f64);
     assert_eq!(traffic.routes.iter().find(|r| r.route == "/api/contacts").unwrap().requests, records);
     assert_eq!(pipeline.facts("the website").await.unwrap().unknown, Some(vec!["CRM".to_owned()]));
+    assert!(traffic.octets > 0 && pipeline.health() == (true, String::new()), "{:?}", pipeline.health());
     pipeline.shutdown().await;
     assert!(!pipeline.facts("crm").await.unwrap().deployed, "what does not run is not called deployed");
+    assert!(!pipeline.health().0);
+    let outcome = store.world().get("execution_outcome", "crm").unwrap().unwrap().document;
+    assert_eq!((&outcome["version"], &outcome["outcome"]["requests"]), (&json!(1), &json!(before + records)));
 }
 
 /// The usual kernels, with their output changed.

@@ -104,7 +104,14 @@ fn every_build_ends_with_one_live_version_however_often_its_daemon_is_killed() {
         let mut lines = BufReader::new(daemon.stdout.take().unwrap()).lines().map_while(Result::ok);
         // From the first stage to two builds further on: a kill comes in every stage.
         let after = 1 + (kills as usize * 7) % 23;
-        let last = lines.by_ref().filter(|l| l.contains("stage ") || l == "all").take(after).last().unwrap_or_default();
+        let mut last = String::new();
+        // When all is done it says so and nothing more.
+        for line in lines.by_ref().filter(|l| l.contains("stage ") || l == "all").take(after) {
+            last = line;
+            if last == "all" {
+                break;
+            }
+        }
         daemon.kill().unwrap();
         daemon.wait().unwrap();
         if last == "all" {

@@ -50,6 +50,12 @@ impl Line {
         self.audio(ms, true)
     }
 
+    /// A voice to which the recogniser listens and finds no words in.
+    fn wordless(&mut self, ms: u64) -> &mut Self {
+        self.voice(224).machine.handle_partial("");
+        self.voice(ms - 224)
+    }
+
     fn silence(&mut self, ms: u64) -> &mut Self {
         self.audio(ms, false)
     }
@@ -228,11 +234,41 @@ fn without_a_word_whoever_speaks_on_for_half_a_second_takes_the_turn() {
     let mut line = Line::new();
     line.agent_speaks(1).silence(1000);
     let onset = line.now;
-    line.voice(416);
+    line.wordless(416);
     assert_eq!(line.names(), ["duck"]);
     line.voice(32);
     assert_eq!(line.names(), ["duck", "barge-in"]);
     assert_eq!(line.now.since(onset), Duration::from_millis(448));
+}
+
+#[test]
+fn a_recogniser_that_is_late_changes_no_verdict() {
+    // What the caller says, for how long, and what becomes of it, however late its words come: at once, late, never.
+    for (words, ms, meant) in
+        [("okay", 480, false), ("right okay", 576, false), ("wait", 320, true), ("i need help", 640, true)]
+    {
+        for late in [160, 224, 416, 480, 608, 672] {
+            let mut line = Line::new();
+            line.agent_speaks(1).silence(1000);
+            for at in (32..=1600).step_by(32) {
+                line.audio(32, at <= ms);
+                // Words are known when they are over, at the earliest.
+                if at == (ms + 32).min(288).max(late) {
+                    line.machine.handle_partial(words);
+                    line.drain();
+                }
+            }
+            let names = line.names();
+            assert_eq!(names[1] == "barge-in", meant, "{words} of {ms} ms, known after {late} ms: {names:?}");
+            assert!(meant || !names.contains(&"barge-in"), "{words}, {late}: {names:?}");
+        }
+    }
+    // Nothing is ever heard of it: a short voice is let pass, a long one is not.
+    for (ms, meant) in [(480, false), (1200, true)] {
+        let mut line = Line::new();
+        line.agent_speaks(1).silence(1000).voice(ms).silence(1000);
+        assert_eq!(line.names().contains(&"barge-in"), meant, "{ms}");
+    }
 }
 
 #[test]
@@ -248,13 +284,13 @@ fn the_agent_falls_silent_for_a_sound_before_it_is_known_for_a_voice_and_goes_on
     // A line that knocks and rustles does not make it stutter, a voice is believed all the same.
     line.machine.handle_stirring(line.now, line.now);
     assert_eq!(line.names(), ["duck", "resume"]);
-    line.voice(448);
+    line.wordless(448);
     assert_eq!(line.names(), ["duck", "resume", "duck", "barge-in"]);
     // A soft beginning that becomes a voice counts from where it began.
     let mut line = Line::new();
     line.agent_speaks(1).silence(1024);
     line.machine.handle_stirring(line.now, line.now);
-    line.silence(96).voice(320);
+    line.silence(96).wordless(320);
     assert_eq!(line.names(), ["duck"]);
     line.voice(32);
     assert_eq!(line.names(), ["duck", "barge-in"]);
@@ -298,9 +334,12 @@ fn what_is_much_quieter_than_the_caller_is_somebody_else() {
     line.voice(1000).silence(1500).agent_speaks(1).silence(1000);
     let mut far = |level_dbfs: f32| {
         let before = line.names().len();
-        for _ in 0..20 {
+        for n in 0..20 {
             line.now = line.now.plus_ms(32);
             line.last_voiced = line.now;
+            if n == 7 {
+                line.machine.handle_partial("");
+            }
             line.machine.handle_sound(line.now, Sound { level_dbfs, ..sound(true) });
             line.machine.handle_voice(line.now, true, line.last_voiced);
         }

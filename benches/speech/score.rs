@@ -3,6 +3,7 @@
 //! write differently ("$20", "twenty dollars"; "C. R. M.", "crm"; "I'm", "i am") is no error; a wrong word is one.
 //! Deliberately absent: what the words mean (`meaning`).
 
+use callwright::conversation::spoken::{SMALL, TENS};
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
@@ -124,7 +125,7 @@ pub fn digits(text: &str) -> String {
         .iter()
         .map(|word| match word.as_str() {
             "oh" | "o" => '0',
-            word => UNITS[..10].iter().position(|unit| *unit == word).map_or('?', |n| char::from(b'0' + n as u8)),
+            word => SMALL[..10].iter().position(|unit| *unit == word).map_or('?', |n| char::from(b'0' + n as u8)),
         })
         .collect()
 }
@@ -156,29 +157,6 @@ impl Confusions {
     }
 }
 
-const UNITS: [&str; 20] = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-];
-const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
 const ORDINALS: [(&str, &str); 8] = [
     ("one", "first"),
     ("two", "second"),
@@ -296,10 +274,10 @@ fn number(piece: &str, spoken: &mut Vec<String>) {
             } else if value < 1_000_000 {
                 cardinal(value, spoken);
             } else {
-                spoken.extend(figures.bytes().map(|b| UNITS[usize::from(b - b'0')].to_owned()));
+                spoken.extend(figures.bytes().map(|b| SMALL[usize::from(b - b'0')].to_owned()));
             }
         }
-        _ => spoken.extend(figures.bytes().map(|b| UNITS[usize::from(b - b'0')].to_owned())),
+        _ => spoken.extend(figures.bytes().map(|b| SMALL[usize::from(b - b'0')].to_owned())),
     }
     match rest {
         "st" | "nd" | "rd" | "th" => {
@@ -313,7 +291,7 @@ fn number(piece: &str, spoken: &mut Vec<String>) {
             (":", _) => {}
             (".", decimals) if decimals.bytes().all(|b| b.is_ascii_digit()) && !decimals.is_empty() => {
                 spoken.push("point".to_owned());
-                spoken.extend(decimals.bytes().map(|b| UNITS[usize::from(b - b'0')].to_owned()));
+                spoken.extend(decimals.bytes().map(|b| SMALL[usize::from(b - b'0')].to_owned()));
             }
             _ => push(rest.trim_matches(|c: char| !c.is_alphanumeric()), spoken),
         },
@@ -329,11 +307,11 @@ fn ordinal(cardinal: &str) -> String {
 fn cardinal(value: u64, spoken: &mut Vec<String>) {
     let mut say = |word: &str| spoken.push(word.to_owned());
     match value {
-        0..20 => say(UNITS[value as usize]),
+        0..20 => say(SMALL[value as usize]),
         20..100 => {
-            say(TENS[value as usize / 10 - 2]);
+            say(TENS[value as usize / 10]);
             if !value.is_multiple_of(10) {
-                say(UNITS[value as usize % 10]);
+                say(SMALL[value as usize % 10]);
             }
         }
         _ => {
@@ -373,7 +351,7 @@ fn join_letters(words: Vec<String>) -> Vec<String> {
 /// "one hundred and twelve" → "one hundred twelve"; "e mail" → "email".
 fn join_numbers(words: Vec<String>) -> Vec<String> {
     let is_number =
-        |word: &String| UNITS.contains(&word.as_str()) || TENS.contains(&word.as_str()) || word == "hundred";
+        |word: &String| SMALL.contains(&word.as_str()) || TENS.contains(&word.as_str()) || word == "hundred";
     let mut joined: Vec<String> = Vec::with_capacity(words.len());
     for (at, word) in words.iter().enumerate() {
         let inside = word == "and"

@@ -49,6 +49,9 @@ pub struct HealthSnapshot {
     pub subsystems: Vec<Subsystem>,
 }
 
+/// Parts without which calls are taken all the same; they make the daemon degraded, not unready.
+const BESIDE_CALLS: [&str; 2] = ["store", "pipeline"];
+
 impl HealthSnapshot {
     fn is_healthy(&self) -> bool {
         self.subsystems.iter().all(|part| part.healthy)
@@ -76,9 +79,13 @@ pub(super) async fn live() -> Json<Value> {
 /// 200 when calls can be taken, else 503 with the parts that are not well.
 pub(super) async fn ready(State(state): State<AppState>) -> (StatusCode, Json<Value>) {
     let snapshot = (state.health)();
-    if snapshot.is_healthy() {
+    let unwell: Vec<_> = snapshot
+        .subsystems
+        .iter()
+        .filter(|part| !part.healthy && !BESIDE_CALLS.contains(&part.name.as_str()))
+        .collect();
+    if unwell.is_empty() {
         return (StatusCode::OK, Json(json!({"status": "ok"})));
     }
-    let unwell: Vec<_> = snapshot.subsystems.iter().filter(|part| !part.healthy).collect();
     (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "unavailable", "subsystems": unwell})))
 }

@@ -12,6 +12,7 @@ mod connection;
 mod conversations;
 mod events;
 mod health;
+mod intents;
 mod ladder;
 mod messages;
 mod metrics;
@@ -27,6 +28,7 @@ mod steer;
 mod stream;
 mod trunks;
 mod twilio;
+mod webrtc;
 
 pub use access::Access;
 pub use health::{Engine, HealthSnapshot, Subsystem};

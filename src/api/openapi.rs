@@ -106,6 +106,7 @@ fn schemas() -> Map<String, Value> {
     // Part of the program, and read by a test.
     let mut schemas: Map<String, Value> = serde_json::from_str(ANSWERED).unwrap_or_default();
     let mut add = |name: &str, schema: Value| schemas.insert(name.to_owned(), schema);
+    add("Asking", of::<super::intents::Asking>());
     add("Placing", of::<steer::Placing>());
     add("Answering", of::<steer::Answering>());
     add("Saying", of::<steer::Saying>());

@@ -5,8 +5,8 @@ use super::access::Access;
 use super::problem::Problem;
 use super::state::AppState;
 use super::{
-    access, apps, builds, calls, conversations, events, health, ladder, messages, metrics, page, recordings, reload,
-    steer, stream, trunks, twilio,
+    access, apps, builds, calls, conversations, events, health, intents, ladder, messages, metrics, page, recordings,
+    reload, steer, stream, trunks, twilio, webrtc,
 };
 use crate::limits::HTTP_BODY_MAX;
 use crate::pipeline::deploy::is_local_host;
@@ -16,13 +16,13 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodRouter, delete, get, options, patch, post};
 use std::sync::Arc;
 
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Route {
-    /// `GET`, `POST` or `DELETE`.
+    /// `GET`, `POST`, `PATCH`, `DELETE` or `OPTIONS`.
     pub method: &'static str,
     /// Path template.
     pub path: &'static str,
@@ -38,6 +38,11 @@ pub const ROUTES: &[Route] = &[
     row("GET", "/", || get(page::html)),
     row("GET", "/page.css", || get(page::css)),
     row("GET", "/page.js", || get(page::js)),
+    row("GET", "/call", || get(page::call_html)),
+    row("GET", "/call.css", || get(page::call_css)),
+    row("GET", "/call.js", || get(page::call_js)),
+    row("GET", "/client.js", || get(page::client_js)),
+    row("GET", "/client.d.ts", || get(page::client_types)),
     row("GET", "/health", || get(health::report)),
     row("GET", "/health/live", || get(health::live)),
     row("GET", "/health/ready", || get(health::ready)),
@@ -75,9 +80,18 @@ pub const ROUTES: &[Route] = &[
     row("POST", "/v1/calls/{id}/transfer", || post(steer::transfer)),
     row("GET", "/v1/conversations/{id}", || get(conversations::one)),
     row("GET", "/v1/events", || get(events::stream)),
+    row("POST", "/v1/intents", || post(intents::recognise)),
     row("GET", "/v1/messages", || get(messages::list)),
     row("POST", "/v1/reload", || post(reload::reload)),
     row("GET", "/v1/trunks", || get(trunks::list)),
+    row("GET", "/v1/webrtc", || get(webrtc::facts)),
+    row("OPTIONS", "/v1/webrtc", || options(webrtc::preflight)),
+    row("POST", "/v1/webrtc", || post(webrtc::join)),
+    row("DELETE", "/v1/webrtc/{id}", || delete(webrtc::leave)),
+    row("OPTIONS", "/v1/webrtc/{id}", || options(webrtc::preflight)),
+    row("PATCH", "/v1/webrtc/{id}", || patch(webrtc::patch)),
+    row("GET", "/v1/webrtc/{id}/events", || get(webrtc::follow)),
+    row("OPTIONS", "/v1/webrtc/{id}/events", || options(webrtc::preflight)),
 ];
 
 /// The API over `state`.

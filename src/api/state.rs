@@ -3,6 +3,7 @@
 use super::access::Access;
 use super::health::HealthSnapshot;
 use crate::bus::Bus;
+use crate::call::browser::Browsers;
 use crate::call::outgoing::{NotPlaced, Wish};
 use crate::call::registry::NotPaused;
 use crate::call::steer::{Order, OrderError, Outcome};
@@ -123,6 +124,8 @@ pub struct AppState {
     pub reload: Option<Arc<Reload>>,
     /// Twilio's calls; `None` where none are taken.
     pub twilio: Option<Arc<Door>>,
+    /// Calls from browsers; `None` where none are taken.
+    pub browsers: Option<Browsers>,
     /// Who may ask.
     pub access: Arc<Access>,
     /// What HTTPS shows; set by the server that serves it.
@@ -160,6 +163,7 @@ impl AppState {
             trunks: None,
             reload: None,
             twilio: None,
+            browsers: None,
             access: Arc::default(),
             certificate: None,
             streams,
@@ -199,6 +203,13 @@ impl AppState {
     #[must_use]
     pub fn answering(mut self, door: Arc<Door>) -> Self {
         self.twilio = Some(door);
+        self
+    }
+
+    /// The same with a door for browsers.
+    #[must_use]
+    pub fn calling(mut self, browsers: Browsers) -> Self {
+        self.browsers = Some(browsers);
         self
     }
 

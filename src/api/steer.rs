@@ -427,7 +427,10 @@ pub(super) async fn resume(
 #[serde(deny_unknown_fields)]
 pub(super) struct Transferring {
     /// `sip:USER@HOST[:PORT]`
+    #[serde(default)]
     to: String,
+    /// Instead: another call that is up, `call_…`. The caller's phone is asked to take our place in it (attended transfer)
+    with: Option<String>,
     /// refer: the caller's phone is asked to call; room: we call, and both meet in a room; either, unless said: the phone is
     /// asked first, except where there is something to announce
     #[serde(default)]
@@ -458,8 +461,17 @@ pub(super) async fn transfer(
     octets: Bytes,
 ) -> Result<Response, Problem> {
     let asked: Transferring = body(&headers, &octets)?;
+    let with = asked.with.as_deref().map(call_id).transpose()?;
+    match with {
+        Some(_) if !asked.to.is_empty() || asked.announce.is_some() => {
+            return Err(wrong("with: the call says whom; leave out to and announce"));
+        }
+        None if asked.to.is_empty() => return Err(wrong("write to: sip:USER@HOST, or with: a call")),
+        _ => {}
+    }
     let transfer = Transfer {
         to: asked.to,
+        with,
         from: asked.from,
         way: match asked.by {
             WayChoice::Either => Way::Either,

@@ -36,13 +36,14 @@ use crate::media::recorder::Recorder;
 use crate::media::{CloseCause, MediaCommand, MediaEvent, MediaPlane, SessionStats, SpeechEnds};
 use crate::os::clock;
 use crate::pipeline::Pipeline;
-use crate::sip::agent::{AgentError, LegId};
+use crate::sip::agent::{AgentError, LegId, SipEvent};
 use crate::sip::peer::Peer;
 use crate::sip::transport::SipError;
 use crate::speech::{SpeechLane, SpeechPlane};
 use crate::store::{CallRecord, Commit, Conversation, Direction, Store};
 use crate::telemetry::marks::Marks;
 use crate::telemetry::metric;
+use crate::webrtc::{Identity, LinkEnd, Links};
 use futures_util::FutureExt;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -77,6 +78,10 @@ pub struct Planes {
     pub rooms: Rooms,
     /// RTP ports.
     pub ports: Ports,
+    /// Our certificate for DTLS.
+    pub identity: Identity,
+    /// Handshakes and checks of calls that are up.
+    pub links: Links,
     /// Writes calls to files; `None` when none is to be recorded and none was.
     pub recorder: Option<Recorder>,
     /// Builds and apps.
@@ -327,7 +332,7 @@ struct Prepared {
 impl Prepared {
     /// Takes it. Error: the call cannot be answered by this app.
     async fn of(
-        planes: &Planes,
+        planes: &Arc<Planes>,
         call: CallId,
         invitation: &Invitation,
         app: &App,
@@ -576,6 +581,12 @@ impl Actor {
                 let _ = done.send(self.media.pause_recording(pausing));
             }
             CallEvent::Order(ordered) => self.handle_order(ordered).await,
+            // A browser acknowledges our answer by that.
+            CallEvent::Linked(_) if self.leg.is_elsewhere() => {
+                self.handle_sip(SipEvent::Confirmed { leg: self.leg, answer: None }).await;
+            }
+            CallEvent::Linked(_) => {}
+            CallEvent::Unlinked(_, end) => self.end = Some(unlinked(&end, self.outgoing)),
             CallEvent::Drain if self.voices.talk.is_some() => self.tell(CallInput::Drain),
             CallEvent::Drain => self.end = Some(CallEnd::new(EndClass::Drained, "the service is stopping")),
         }
@@ -704,6 +715,18 @@ impl Actor {
         warn!(call = %self.call, "the media worker did not give the call back");
         None
     }
+}
+
+/// How a call ended whose peer could not be reached, or has gone, beside its signalling.
+pub(super) fn unlinked(end: &LinkEnd, outgoing: bool) -> CallEnd {
+    let class = match end {
+        LinkEnd::Closed if outgoing => EndClass::CalleeHungUp,
+        LinkEnd::Closed => EndClass::CallerHungUp,
+        LinkEnd::Silent | LinkEnd::NoHandshake => EndClass::MediaTimeout,
+        LinkEnd::WrongCertificate => EndClass::Refused,
+        LinkEnd::Broken(_) => EndClass::Failed,
+    };
+    CallEnd::new(class, end.to_string())
 }
 
 fn too_long() -> CallEnd {

@@ -1,7 +1,7 @@
 //! Signalling of legs, whichever door they came by. Purpose: what an actor asks of a leg goes to the SIP agent, or to Twilio's
-//! door when the leg is of that; everything else about signalling is [`SipHandle`]'s. Control tasks. Invariants: legs of the
-//! two are told apart by their number; what one of them cannot do changes nothing. Deliberately absent: events (both doors
-//! send the same ones to the same task).
+//! door when the leg is of that; everything else about signalling is [`SipHandle`]'s, which has browsers' legs as well. Control
+//! tasks. Invariants: legs of all doors are told apart by their number; what one of them cannot do changes nothing.
+//! Deliberately absent: events (all doors send the same ones to the same calls).
 
 use crate::media::RingWire;
 use crate::sip::agent::{AgentError, LegId};
@@ -107,12 +107,21 @@ impl Lines {
     ///
     /// # Errors
     /// [`SipError`].
-    pub async fn refer(&self, leg: LegId, to: String) -> Result<Result<(), AgentError>, SipError> {
+    pub async fn refer(
+        &self,
+        leg: LegId,
+        to: String,
+        replaces: Option<LegId>,
+    ) -> Result<Result<(), AgentError>, SipError> {
         if Door::has(leg) {
+            if replaces.is_some() {
+                let (state, verb) = ("a media stream", "taking another call's place");
+                return Ok(Err(AgentError::WrongState { leg, state, verb }));
+            }
             let asked = self.twilio.refer(leg, &to, REFER_RINGING);
             return Ok(if asked { Ok(()) } else { Err(AgentError::UnknownLeg(leg)) });
         }
-        self.sip.with(move |agent, now| agent.refer(now, leg, &to, None)).await
+        self.sip.with(move |agent, now| agent.refer(now, leg, &to, replaces)).await
     }
 }
 

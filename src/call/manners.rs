@@ -51,6 +51,7 @@ impl Manners {
             ConsentChoice::Ask => Consent::Ask(text("I would like to record this call. Is that all right?")),
         };
         let operator_by = Transfer {
+            with: None,
             to: String::new(),
             from: None,
             // The caller is to come back where nobody answers, and a phone that was asked does not bring it back.

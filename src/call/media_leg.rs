@@ -9,6 +9,7 @@ use super::lease::PortLease;
 use super::recording::Hand;
 use crate::config::{App, Config, Trunk};
 use crate::id::CallId;
+use crate::media::aside::{AsideConsumer, aside};
 use crate::media::coders::SPEECH_RATE;
 use crate::media::recorder::{Control, Tap};
 use crate::media::{
@@ -19,12 +20,13 @@ use crate::os::{clock, random};
 use crate::rtp::srtp::{MasterKey, Profile};
 use crate::rtp::{Codec, Format, Formats, TelephoneEvent};
 use crate::sip::agent::LegId;
-use crate::sip::sdp::{Direction, LocalMedia, Negotiated, Preference, Rtcp, SdpError, SdpSession};
+use crate::sip::sdp::{Direction, DtlsLocal, LocalMedia, Negotiated, Preference, Rtcp, SdpError, SdpSession, Srtp};
 use crate::sip::transport::local_address_towards;
 use crate::time::{MediaTime, Tick};
 use crate::twilio::media_stream::KEYS;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use crate::webrtc::{self, Identity, Link, LinkEvent, LinkFacts, LinkHandle, LinkPlan, LinkSeat};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// What the caller offered, and from where.
@@ -71,6 +73,8 @@ impl From<SdpError> for NoMedia {
     }
 }
 
+type Path = Arc<Mutex<Option<SocketAddr>>>;
+
 /// One leg's audio.
 #[derive(Debug)]
 pub struct MediaLeg {
@@ -102,6 +106,12 @@ pub struct MediaLeg {
     tap: Option<Tap>,
     recording: Option<Hand>,
     stats: Option<SessionStats>,
+    /// What a link is to be made of, until there is one.
+    unlinked: Option<(UdpSocket, AsideConsumer)>,
+    /// Finds out where the peer is and what protects its audio; dropping it says goodbye.
+    link: Option<(LinkHandle, LinkSeat)>,
+    /// Where the link has found the peer.
+    path: Path,
     /// Last, so that a session that was never opened closes its sockets first.
     _port: Option<PortLease>,
 }
@@ -130,7 +140,7 @@ impl MediaLeg {
         offered: Offered<'_>,
         recording: Option<(Tap, Control)>,
     ) -> Result<(Self, Option<SpeechEnds>, Vec<u8>), NoMedia> {
-        let preference = preference_by(&planes.config(), offered.trunk);
+        let preference = preference_of(&planes.config(), offered.leg, offered.trunk);
         let mut leg = Self::reserve_for(planes, call, offered.leg, offered.source, preference)?;
         leg.record(recording);
         let description = leg.answer(offered.offer)?;
@@ -230,6 +240,9 @@ impl MediaLeg {
             tap: None,
             recording: None,
             stats: None,
+            unlinked: None,
+            link: None,
+            path: Path::default(),
             _port: lease,
         }
     }
@@ -243,14 +256,21 @@ impl MediaLeg {
     pub fn reserve(planes: &Planes, call: CallId, peer: SocketAddr, preference: Preference) -> Result<Self, NoMedia> {
         let address = local_address(planes, peer)?;
         let (sockets, port) = planes.ports.take(peer.ip()).map_err(|e| NoMedia::NoCapacity(e.to_string()))?;
-        Ok(Self::begun(call, (address, port.number()), preference, Way::Ports(sockets), Some(port)))
+        let number = port.number();
+        let mut leg = Self::begun(call, (address, number), preference, Way::Ports(sockets), Some(port));
+        leg.sdp.identify(DtlsLocal {
+            fingerprint: *planes.identity.fingerprint(),
+            ice: Identity::credentials(),
+            candidates: candidates(&planes.config(), address, number),
+        });
+        Ok(leg)
     }
 
     /// Answers the peer's offer, or makes ours when it has none: the ACK must bring the answer then.
     pub fn answer(&mut self, offer: Option<&[u8]>) -> Result<Vec<u8>, NoMedia> {
         let Some(offer) = offer else {
             self.answer_due = true;
-            return Ok(self.sdp.offer(Direction::SendRecv));
+            return Ok(self.offer_hold(self.holding));
         };
         let agreed = self.sdp.answer(offer)?;
         // An offer of ours that was cancelled waits for no answer any more.
@@ -275,6 +295,10 @@ impl MediaLeg {
     fn take(&mut self, agreed: Negotiated) {
         self.held = !agreed.direction.sends();
         let suite = |of: &Negotiated| of.keys.as_ref().map(|k| k.ours.profile().suite());
+        let by_dtls = |of: &Negotiated| of.dtls.is_some();
+        if by_dtls(&agreed) && !self.agreed.as_ref().is_some_and(by_dtls) {
+            tracing::info!(call = %self.call, "audio is protected by SRTP, with keys by DTLS");
+        }
         if let Some(suite) = suite(&agreed).filter(|s| self.agreed.as_ref().and_then(suite) != Some(*s)) {
             tracing::info!(call = %self.call, suite, "audio is protected by SRTP");
         }
@@ -302,14 +326,31 @@ impl MediaLeg {
         let formats = self.formats();
         let way = self.way.take().ok_or_else(|| NoMedia::NoCapacity("the leg is open already".to_owned()))?;
         let mux = self.agreed.as_ref().is_some_and(|a| a.rtcp == Rtcp::Mux);
+        let handshake = self.agreed.as_ref().map(|a| a.dtls.as_ref().map(|dtls| dtls.ice.is_some()));
+        let shakes = handshake.map_or(self.sdp.offers_dtls(), |dtls| dtls.is_some());
+        let unset = |e: std::io::Error| NoMedia::NoCapacity(e.to_string());
+        // A ring carries audio alone.
+        let aside = match &way {
+            Way::Ports(sockets) if shakes => {
+                let (worker, control) = aside().map_err(unset)?;
+                self.unlinked = Some((sockets.rtp.try_clone().map_err(unset)?, control));
+                Some(worker)
+            }
+            Way::Ports(_) | Way::Ring(_) => None,
+        };
         let srtp = match &self.agreed {
+            // Nothing is heard or said before the handshake.
+            Some(agreed) if agreed.dtls.is_some() => closed(),
             Some(agreed) => keys(agreed),
             // The answer to our offer of SRTP is still to come, and nothing is heard or said in the clear until then.
             None => self.sdp.offers_srtp().then(closed).flatten(),
         };
         let plan = match way {
             Way::Ports(sockets) => SessionPlan {
-                remote: self.agreed.as_ref().and_then(remote),
+                remote: self.agreed.as_ref().filter(|agreed| agreed.dtls.is_none()).and_then(remote),
+                // Its checks say where the peer is, and nobody else.
+                learn_source: handshake.flatten() != Some(true),
+                aside,
                 rtcp_remote: self.agreed.as_ref().and_then(rtcp),
                 rtcp_mux: mux,
                 // One descriptor less. A peer that wants it apart later on hears our reports from the port of the audio.
@@ -337,12 +378,13 @@ impl MediaLeg {
     }
 
     /// Gives the session to its worker.
-    pub fn start(&mut self, planes: &Planes) -> Result<(), String> {
+    pub fn start(&mut self, planes: &Arc<Planes>) -> Result<(), String> {
         let Some(prepared) = self.prepared.take() else { return Ok(()) };
         self.opened = clock::monotonic();
         match planes.media.send(MediaCommand::Open(prepared)) {
             Ok(()) => {
                 self.running = true;
+                self.link_up(planes);
                 Ok(())
             }
             Err(MediaCommand::Open(prepared)) => {
@@ -354,7 +396,7 @@ impl MediaLeg {
     }
 
     /// The ACK came. `true` when audio may start now, `false` for the ACK of a re-INVITE.
-    pub fn confirm(&mut self, planes: &Planes, answer: Option<&[u8]>) -> Result<bool, String> {
+    pub fn confirm(&mut self, planes: &Arc<Planes>, answer: Option<&[u8]>) -> Result<bool, String> {
         if std::mem::take(&mut self.answer_due) {
             match self.read_answer(answer) {
                 Ok(()) => self.apply(planes),
@@ -369,7 +411,7 @@ impl MediaLeg {
     }
 
     /// The answer to a re-INVITE of ours; one that cannot be used leaves the session as it was.
-    pub fn take_answer(&mut self, planes: &Planes, answer: &[u8]) {
+    pub fn take_answer(&mut self, planes: &Arc<Planes>, answer: &[u8]) {
         match self.read_answer(Some(answer)) {
             Ok(()) => self.apply(planes),
             Err(why) => tracing::warn!(call = %self.call, why, "a re-INVITE brought nothing new"),
@@ -389,6 +431,7 @@ impl MediaLeg {
     /// We hold the peer from now on, or have it back: nothing is sent, and nothing that comes is heard.
     pub fn hold(&mut self, planes: &Planes, hold: bool) {
         self.holding = hold;
+        self.sdp.hold(hold);
         self.order(planes, MediaCommand::Hold { call: self.call, held: self.held() });
     }
 
@@ -398,7 +441,7 @@ impl MediaLeg {
     }
 
     /// A re-INVITE: returns the SDP to answer with.
-    pub fn renegotiate(&mut self, planes: &Planes, offer: Option<&[u8]>) -> Result<Vec<u8>, NoMedia> {
+    pub fn renegotiate(&mut self, planes: &Arc<Planes>, offer: Option<&[u8]>) -> Result<Vec<u8>, NoMedia> {
         let description = self.answer(offer)?;
         if offer.is_some() {
             self.apply(planes);
@@ -407,13 +450,19 @@ impl MediaLeg {
     }
 
     /// Tells the worker what was agreed while the session runs; a new codec brings its state along.
-    pub fn apply(&mut self, planes: &Planes) {
+    pub fn apply(&mut self, planes: &Arc<Planes>) {
         let call = self.call;
+        let path = *self.path.lock().unwrap_or_else(PoisonError::into_inner);
         // A recording is made at 8 kHz, and so is what it listens to.
         let rate = if self.is_recorded() { SPEECH_RATE } else { self.rate };
         let Some(agreed) = &self.agreed else { return };
         let formats = agreed.formats;
-        if let Some(remote) = remote(agreed) {
+        let remote = match &agreed.dtls {
+            // The link says it; until it does there is nowhere to send.
+            Some(_) => Some(path.unwrap_or(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0))),
+            None => remote(agreed),
+        };
+        if let Some(remote) = remote {
             let changed = self.formats.is_none_or(|before| !same_codecs(&before, &formats));
             match changed.then(|| Coders::new(&formats, rate)).transpose() {
                 Ok(coders) => {
@@ -428,6 +477,28 @@ impl MediaLeg {
             }
         }
         self.order(planes, MediaCommand::Hold { call, held: self.held() });
+        self.link_up(planes);
+    }
+
+    /// Begins checks and handshake, where that was agreed and is not done yet.
+    fn link_up(&mut self, planes: &Arc<Planes>) {
+        let Some(agreed) = self.agreed.as_ref().filter(|agreed| self.running && agreed.dtls.is_some()) else { return };
+        let (Some(dtls), Some(ours)) = (agreed.dtls.clone(), self.sdp.certified().cloned()) else { return };
+        let Some((socket, aside)) = self.unlinked.take() else { return };
+        let local = SocketAddr::new(self.sdp.local().address, self.sdp.local().port);
+        let facts = LinkFacts { ours: ours.ice.clone(), theirs: dtls.ice.clone(), candidates: ours.candidates };
+        let plan = LinkPlan { agreed: dtls, ice: ours.ice, local, remote: remote(agreed) };
+        let call = self.call;
+        let report = told_by_link(planes, call, Arc::clone(&self.path));
+        let link = Link::new(&planes.identity, plan, clock::monotonic());
+        match link.map(|link| webrtc::start(link, socket, aside, report)) {
+            Some(Ok(link)) => {
+                let seat = planes.links.seat(call, &link, facts);
+                self.link = Some((link, seat));
+            }
+            Some(Err(error)) => tracing::error!(%call, %error, "no handshake can be done; the call stays silent"),
+            None => tracing::error!(%call, %local, "this address takes part in no checks; the call stays silent"),
+        }
     }
 
     fn order(&self, planes: &Planes, command: MediaCommand) {
@@ -443,7 +514,8 @@ impl MediaLeg {
     }
 
     /// Asks the worker to stop; [`MediaLeg::closed`] follows.
-    pub fn close(&self, planes: &Planes) {
+    pub fn close(&mut self, planes: &Planes) {
+        self.link = None;
         if self.running {
             self.order(planes, MediaCommand::Close { call: self.call });
         }
@@ -474,6 +546,56 @@ impl MediaLeg {
     pub fn stats(&self) -> Option<SessionStats> {
         self.stats
     }
+}
+
+/// What a link tells: the worker hears of keys and addresses at once, the call of what it has to act upon.
+fn told_by_link(planes: &Arc<Planes>, call: CallId, path: Path) -> impl FnMut(LinkEvent) + Send + 'static {
+    let planes = Arc::downgrade(planes);
+    move |event| {
+        let Some(planes) = planes.upgrade() else { return };
+        let (remote, secure) = match event {
+            LinkEvent::Secured { remote, keys } => (remote, Some(Secure::new(&keys))),
+            LinkEvent::Moved(remote) => (remote, None),
+            LinkEvent::Over(end) => return planes.registry.unlinked(call, end),
+        };
+        let fresh = secure.is_some();
+        *path.lock().unwrap_or_else(PoisonError::into_inner) = Some(remote);
+        tracing::info!(%call, %remote, fresh, "the other side is reached, and its audio protected");
+        if planes.media.send(MediaCommand::Secure { call, remote, secure }).is_err() {
+            tracing::warn!(%call, "the media worker takes no commands; the call stays silent");
+        }
+        if fresh {
+            planes.registry.linked(call);
+        }
+    }
+}
+
+/// Where peers with ICE reach a port of ours, the best first.
+fn candidates(config: &Config, address: IpAddr, port: u16) -> Vec<SocketAddr> {
+    let mut addresses = vec![config.webrtc.address.unwrap_or(address)];
+    let everywhere = config.rtp.address.is_none_or(|a| a.is_unspecified());
+    // A browser on this machine need not look at its loopback interface.
+    if config.webrtc.address.is_none() && address.is_loopback() && everywhere {
+        let elsewhere: IpAddr = match address {
+            IpAddr::V4(_) => Ipv4Addr::new(192, 0, 2, 1).into(),
+            IpAddr::V6(_) => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(),
+        };
+        addresses.extend(local_address_towards(elsewhere).ok());
+        addresses.reverse();
+    }
+    addresses.extend(config.webrtc.public_address);
+    addresses.retain(|a| a.is_ipv4() == address.is_ipv4());
+    addresses.dedup();
+    if addresses.is_empty() {
+        addresses.push(address);
+    }
+    addresses.into_iter().map(|a| SocketAddr::new(a, port)).collect()
+}
+
+/// As [`preference_by`] for this leg: browsers know nothing but DTLS, whatever is said of telephones.
+pub fn preference_of(config: &Config, leg: LegId, trunk: Option<&Trunk>) -> Preference {
+    let preference = preference_by(config, trunk);
+    if leg.is_elsewhere() { preference.protecting(Srtp::Dtls) } else { preference }
 }
 
 /// The operator's codecs in the operator's order; without any, all in the peer's. And whether audio is protected.

@@ -3,8 +3,8 @@
 //! however it ends; what was taken is given back; a call to ourselves is not placed. Deliberately absent: the second leg of a
 //! bridged call (`bridge`), what is talked (`actor`).
 
-use super::actor::{Actor, Admitted, Planes, Voices, conclude, keep, note_leg, playable, survive, told};
-use super::bridge::place::{Destination, identity, identity_at, leads_back, our_identity, place_number};
+use super::actor::{Actor, Admitted, Planes, Voices, conclude, keep, note_leg, playable, survive, told, unlinked};
+use super::bridge::place::{Destination, identity, identity_at, leads_back, our_identity, place_number, redirects};
 use super::caps::OverCap;
 use super::machine_detection::Verdict;
 use super::manners::user_of;
@@ -333,6 +333,7 @@ async fn by_sip(
         max_forwards: HOPS,
         headers: headers.into_iter().chain(way.routes.into_iter().map(|r| ("Route".to_owned(), r))).collect(),
         account: way.account,
+        redirects: redirects(&planes.config(), trunk.as_ref(), &number_called(&wish.to)),
     };
     let adopting = Arc::clone(planes);
     let placed = planes.sip.place(placement, move |leg| {
@@ -425,7 +426,13 @@ async fn ring(
                 let end = CallEnd::new(EndClass::Drained, "the service is stopping");
                 return Err(give_up(planes, leg, mailbox, end).await);
             }
-            Some(CallEvent::Sip(_) | CallEvent::Media(_) | CallEvent::PauseRecording { .. }) => {}
+            Some(
+                CallEvent::Sip(_)
+                | CallEvent::Media(_)
+                | CallEvent::PauseRecording { .. }
+                | CallEvent::Linked(_)
+                | CallEvent::Unlinked(..),
+            ) => {}
             None => {
                 warn!(%call, "the call could not keep up with its events");
                 told(planes.sip.hang_up(leg, None).await);
@@ -464,7 +471,10 @@ async fn who_answers(
                 },
                 Some(CallEvent::Drain) => break CallEnd::new(EndClass::Drained, "the service is stopping"),
                 None => break CallEnd::new(EndClass::Failed, "the call could not keep up with its events"),
-                Some(CallEvent::Sip(_) | CallEvent::Media(_) | CallEvent::PauseRecording { .. }) => {}
+                Some(CallEvent::Unlinked(_, end)) => break unlinked(&end, true),
+                Some(
+                    CallEvent::Sip(_) | CallEvent::Media(_) | CallEvent::PauseRecording { .. } | CallEvent::Linked(_),
+                ) => {}
             },
             heard = listening.recv() => {
                 let Some((verdict, ends)) = heard else {

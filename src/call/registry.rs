@@ -12,6 +12,7 @@ use crate::sip::agent::{EndedBy, LegId, SipEvent};
 use crate::store::Direction;
 use crate::telemetry::metric;
 use crate::time::Wallclock;
+use crate::webrtc::LinkEnd;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -33,6 +34,10 @@ pub enum CallEvent {
     },
     /// Somebody steers the call.
     Order(Ordered),
+    /// Checks and handshake of this session are done: audio flows.
+    Linked(CallId),
+    /// They have failed, or the peer has gone.
+    Unlinked(CallId, LinkEnd),
     /// The daemon is stopping.
     Drain,
 }
@@ -45,6 +50,8 @@ impl CallEvent {
             Self::Media(_) => "media",
             Self::PauseRecording { .. } => "pause_recording",
             Self::Order(_) => "order",
+            Self::Linked(_) => "linked",
+            Self::Unlinked(..) => "unlinked",
             Self::Drain => "drain",
         }
     }
@@ -359,6 +366,32 @@ impl Registry {
         entry.confirmed |= matches!(event, SipEvent::Confirmed { .. });
         deliver(entry, CallEvent::Sip(event));
         None
+    }
+
+    /// Tells its call that a session's peer is there and its audio protected.
+    pub fn linked(&self, media: CallId) {
+        let table = &mut *self.lock();
+        let call = table.media.get(&media).copied().unwrap_or(media);
+        let Some(entry) = table.calls.get_mut(&call) else { return };
+        // A browser acknowledges by that, and by nothing else.
+        entry.confirmed |= entry.legs.iter().any(|leg| leg.is_elsewhere());
+        deliver(entry, CallEvent::Linked(media));
+    }
+
+    /// Tells its call that a session has lost its peer, or never reached it.
+    pub fn unlinked(&self, media: CallId, end: LinkEnd) {
+        let table = &mut *self.lock();
+        let call = table.media.get(&media).copied().unwrap_or(media);
+        if let Some(entry) = table.calls.get_mut(&call) {
+            deliver(entry, CallEvent::Unlinked(media, end));
+        }
+    }
+
+    /// The leg of a call that came by another door than SIP's; `None`: there is no such call.
+    #[must_use]
+    pub fn elsewhere(&self, call: CallId) -> Option<LegId> {
+        let table = self.lock();
+        table.calls.get(&call)?.legs.iter().copied().find(|leg| leg.is_elsewhere())
     }
 
     /// Hands a media event to its call; gives it back when there is no such call.

@@ -6,6 +6,7 @@ use super::player::Source;
 use super::room::RoomId;
 use crate::config::App;
 use crate::rtp::dtmf::Digits;
+use crate::sip::agent::LegId;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -40,8 +41,10 @@ pub enum Order {
     SendInfo(String),
     /// Ask the other side's phone to call somebody else in our place (REFER). Answered when it has, or has refused.
     Refer {
-        /// `sip:user@host[:port]`.
+        /// `sip:user@host[:port]`; empty: whoever is at the other end of the call that is replaced.
         to: String,
+        /// The call of ours whose place it shall take there (RFC 3891): an attended transfer.
+        replaces: Option<LegId>,
     },
     /// Put the other side on hold.
     Hold,

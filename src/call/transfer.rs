@@ -1,6 +1,6 @@
 //! Hands a caller to somebody else, and back when that fails. Purpose: blind, the caller hears ringback until the other side
 //! answers; warm, the other side is told something first. A second call is placed and both meet in a room. One tokio task per
-//! transfer. Where nothing is announced, the caller's own phone is asked to do it first (REFER). Invariants: a caller whose transfer fails is back where it was, and its agent says so; a call that was placed for
+//! transfer. Attended, both are on the line already, and the caller's phone takes our place. Where nothing is announced, the caller's own phone is asked to do it first (REFER). Invariants: a caller whose transfer fails is back where it was, and its agent says so; a call that was placed for
 //! a transfer that is over ends. Deliberately absent: rooms.
 
 use super::actor::{Planes, keep};
@@ -11,6 +11,7 @@ use super::room::RoomId;
 use super::steer::{After, Order, OrderError};
 use crate::id::CallId;
 use crate::os::{clock, random};
+use crate::sip::agent::LegId;
 use crate::sip::message::Uri;
 use crate::store::EventKind;
 use serde_json::{Value, json};
@@ -27,8 +28,10 @@ const REFER_SLACK: Duration = Duration::from_secs(5);
 /// Whom a caller is handed to.
 #[derive(Clone, Debug)]
 pub struct Transfer {
-    /// `sip:user@host[:port]`.
+    /// `sip:user@host[:port]`; empty where `with` says it.
     pub to: String,
+    /// Another call of ours: the caller's phone takes our place in it (attended, RFC 3891), or nothing changes.
+    pub with: Option<CallId>,
     /// Whom the other side sees calling.
     pub from: Option<String>,
     /// How it is done.
@@ -39,6 +42,24 @@ pub struct Transfer {
     pub announce: Option<String>,
     /// Said to the caller when nobody takes the call.
     pub sorry: Option<String>,
+}
+
+impl Transfer {
+    fn whom(&self) -> String {
+        self.with.map_or_else(|| self.to.clone(), |other| other.to_string())
+    }
+}
+
+/// The leg of the call that is to be taken over.
+fn leg_of(planes: &Planes, call: CallId, other: CallId) -> Result<LegId, OrderError> {
+    let unfit = |why: &str| OrderError::Unprocessable(format!("with: {other} {why}"));
+    match planes.registry.find(other).map(|live| live.state) {
+        _ if other == call => return Err(unfit("is the call itself")),
+        Some(CallState::Answered | CallState::Held) => {}
+        Some(state) => return Err(OrderError::conflict(format!("{other} is {}", state.name()))),
+        None => return Err(unfit("is not up")),
+    }
+    planes.registry.held_by(other).0.last().copied().ok_or_else(|| unfit("has no telephone"))
 }
 
 /// How a caller is handed over.
@@ -59,6 +80,7 @@ pub enum Way {
 /// [`OrderError`]: nothing has changed.
 pub async fn begin(planes: &Arc<Planes>, call: CallId, transfer: Transfer) -> Result<Option<CallId>, OrderError> {
     let by_phone = match transfer.way {
+        _ if transfer.with.is_some() => true,
         Way::Room => false,
         // A phone can call what is an address to others, too.
         Way::Either => transfer.announce.is_none() && transfer.to.starts_with("sip:"),
@@ -72,23 +94,26 @@ pub async fn begin(planes: &Arc<Planes>, call: CallId, transfer: Transfer) -> Re
         Some(CallState::Answered | CallState::Held) => {}
         Some(state) => return Err(OrderError::conflict(format!("the call is {}", state.name()))),
     }
-    if Uri::parse(transfer.to.as_bytes()).is_err() {
+    let replaces = transfer.with.map(|other| leg_of(planes, call, other)).transpose()?;
+    if replaces.is_none() && Uri::parse(transfer.to.as_bytes()).is_err() {
         return Err(OrderError::Unprocessable(format!("{:?} is no address: write sip:USER@HOST", transfer.to)));
     }
     tell_event(planes, call, "begun", &transfer, None, None);
     let planes = Arc::clone(planes);
     tokio::spawn(async move {
-        let asked = planes.registry.order(call, Order::Refer { to: transfer.to.clone() });
+        let asked = planes.registry.order(call, Order::Refer { to: transfer.to.clone(), replaces });
         // A phone that neither does it nor says so is not waited for.
         let answer = tokio::time::timeout(transfer.ringing + REFER_SLACK, asked).await;
         match answer.unwrap_or_else(|_| Err(OrderError::conflict("the phone did not say what became of it"))) {
             Ok(_) => {
                 tell_event(&planes, call, "done", &transfer, None, None);
-                let reason = Some(format!("handed over to {}", transfer.to));
-                // The phone may have hung up itself.
-                let _ = planes.registry.order(call, Order::HangUp { code: None, reason }).await;
+                let reason = Some(format!("handed over to {}", transfer.whom()));
+                // The phones may have hung up themselves.
+                for call in transfer.with.into_iter().chain([call]) {
+                    let _ = planes.registry.order(call, Order::HangUp { code: None, reason: reason.clone() }).await;
+                }
             }
-            Err(error) if transfer.way == Way::Either => {
+            Err(error) if transfer.way == Way::Either && transfer.with.is_none() => {
                 tell_event(&planes, call, "refused", &transfer, None, Some(error.to_string()));
                 if let Err(error) = by_room(&planes, call, transfer.clone()).await {
                     tell_event(&planes, call, "failed", &transfer, None, Some(error.to_string()));
@@ -232,7 +257,7 @@ fn tell_event(
     why: Option<String>,
 ) {
     let data: Value =
-        json!({"state": state, "to": transfer.to, "call": other.map(|other| other.to_string()), "reason": why});
+        json!({"state": state, "to": transfer.whom(), "call": other.map(|other| other.to_string()), "reason": why});
     let key = other.map_or_else(|| state.to_owned(), |other| format!("{other} {state}"));
     keep(
         planes.store.events().append(EventKind::CallTransfer, &call.to_string(), &key, clock::wall(), data),

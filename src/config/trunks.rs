@@ -123,6 +123,9 @@ pub struct Trunk {
     /// Seconds between two questions whether it is there (OPTIONS); 0: it is not asked.
     #[serde(default = "Trunk::options_s")]
     pub options_s: u64,
+    /// A call that the trunk says is taken elsewhere (300–302) goes there, as long as that is an address of the trunk itself.
+    #[serde(default)]
+    pub follow_redirects: bool,
 }
 
 impl Trunk {

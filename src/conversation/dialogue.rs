@@ -561,6 +561,7 @@ impl Dialogue {
             Act::Features => {
                 let Some(draft) = &mut self.draft else { return self.ask_what() };
                 draft.take(&understood.edit);
+                draft.specify(&understood.entities);
                 if !draft.has_features() && understood.edit.whatever {
                     draft.take_usual();
                 }
@@ -594,7 +595,11 @@ impl Dialogue {
                 "confidence": f64::from(heard.confidence),
             })),
             Act::Cancel => self.stop(),
-            _ if understood.act == Act::Features || understood.name.is_some() || !understood.also.is_empty() => {
+            _ if understood.act == Act::Features
+                || understood.name.is_some()
+                || !understood.also.is_empty()
+                || understood.specifies() =>
+            {
                 self.amend(understood)
             }
             Act::Reject if self.question == Question::Approval => {
@@ -647,6 +652,7 @@ impl Dialogue {
         let mut draft = Draft::new(&wanted, self.revision);
         if let Some(answer) = answer {
             draft.take(&answer.edit);
+            draft.specify(&answer.entities);
         }
         self.draft = Some(draft);
         self.proceed()

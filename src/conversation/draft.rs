@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::numbers;
 use crate::limits::OPEN_POINTS_MAX;
-use crate::pipeline::intent::{Feature, FeatureEdit, Understanding};
+use crate::pipeline::intent::{Entities, Feature, FeatureEdit, Understanding};
 use crate::pipeline::manifest::{BuildManifest, BuildType, CreatedFrom, manifest_id};
 
 /// Features that the CRM kernel covers, and what each is a part of: a part comes with its whole.
@@ -43,6 +43,15 @@ pub(super) struct Draft {
     name: Option<String>,
     purpose: Option<String>,
     confidence: f64,
+    /// Technology that was named, as its makers write it.
+    #[serde(default)]
+    tech_stack: Vec<String>,
+    /// Systems to be connected to, likewise.
+    #[serde(default)]
+    integrations: Vec<String>,
+    /// Budget, timeline, scale, as in the manifest.
+    #[serde(default)]
+    constraints: Map<String, Value>,
 }
 
 /// What a change did, for the ear.
@@ -62,8 +71,12 @@ impl Draft {
             name: asked.name.clone(),
             purpose: asked.purpose.clone(),
             confidence: asked.confidence,
+            tech_stack: Vec::new(),
+            integrations: Vec::new(),
+            constraints: Map::new(),
         };
         draft.take(&asked.edit);
+        draft.specify(&asked.entities);
         for name in &asked.also {
             draft.leave_open(Feature { key: (*name).to_owned(), spoken: format!("the {name}") });
         }
@@ -89,6 +102,54 @@ impl Draft {
     /// Keys of the open points.
     pub(super) fn open_keys(&self) -> Vec<String> {
         self.open.iter().map(|f| f.key.clone()).collect()
+    }
+
+    /// Takes technology, systems and limits. A system that is asked for is an open point: none can be connected to yet.
+    pub(super) fn specify(&mut self, named: &Entities) {
+        for name in &named.tech_stack {
+            if self.tech_stack.len() < OPEN_POINTS_MAX && !self.tech_stack.contains(name) {
+                self.tech_stack.push(name.clone());
+            }
+        }
+        for name in &named.integrations {
+            if self.integrations.len() < OPEN_POINTS_MAX && !self.integrations.contains(name) {
+                self.integrations.push(name.clone());
+                self.leave_open(Feature { key: name.to_lowercase(), spoken: format!("a connection to {name}") });
+            }
+        }
+        if let Ok(Value::Object(limits)) = serde_json::to_value(&named.constraints) {
+            self.constraints.extend(limits);
+        }
+    }
+
+    /// Limits and technology for the ear; nothing when none were named.
+    fn limits(&self) -> Vec<String> {
+        let mut parts = Vec::new();
+        if let Some(budget) = self.constraints.get("budget") {
+            let amount = budget["amount"].as_f64().unwrap_or_default();
+            let currency = match budget["currency"].as_str().unwrap_or_default() {
+                "USD" => "dollars",
+                "EUR" => "euros",
+                "GBP" => "pounds",
+                "INR" => "rupees",
+                other => other,
+            };
+            parts.push(format!("a budget of {amount} {currency}"));
+        }
+        if let Some(term) = self.constraints.get("timeline").and_then(Value::as_str) {
+            parts.push(spoken_term(term));
+        }
+        if let Some(users) = self.constraints.get("scale").and_then(Value::as_u64) {
+            parts.push(format!("{} users", numbers::count(users)));
+        }
+        let mut say = Vec::new();
+        if !parts.is_empty() {
+            say.push(format!("I noted {}.", numbers::list(&parts)));
+        }
+        if !self.tech_stack.is_empty() {
+            say.push(format!("You named {}. I build with what is on this box.", numbers::list(&self.tech_stack)));
+        }
+        say
     }
 
     /// Takes what an edit names, without words about it (before the first read-back).
@@ -121,6 +182,10 @@ impl Draft {
         let before = self.clone();
         let mut delta = Delta::default();
         self.take(&understood.edit);
+        self.specify(&understood.entities);
+        if (&self.constraints, &self.tech_stack) != (&before.constraints, &before.tech_stack) {
+            delta.say.extend(self.limits());
+        }
         for name in &understood.also {
             self.leave_open(Feature { key: (*name).to_owned(), spoken: format!("the {name}") });
         }
@@ -176,6 +241,7 @@ impl Draft {
         let comma = if self.purpose.is_some() { "," } else { "" };
         let what = format!("{}{comma} with {}.", self.what(), spoken(&self.features));
         let mut say = vec!["Here is what I have.".to_owned(), what];
+        say.extend(self.limits());
         if !self.open.is_empty() {
             let named = &self.open[..self.open.len().min(NAMED_MAX)];
             let rest = self.open.len() - named.len();
@@ -224,9 +290,9 @@ impl Draft {
             title: self.title(),
             description: format!("A CRM{for_whom} with {}.", spoken(&self.features)),
             features,
-            tech_stack: Vec::new(),
-            constraints: Map::new(),
-            integrations: Vec::new(),
+            tech_stack: self.tech_stack.clone(),
+            constraints: self.constraints.clone(),
+            integrations: self.integrations.clone(),
             conversation_id: conversation_id.to_owned(),
             created_from: CreatedFrom::Voice,
             confidence: self.confidence,
@@ -264,6 +330,26 @@ impl Draft {
     }
 }
 
+/// "P2W" is "two weeks"; a date as it was said.
+fn spoken_term(term: &str) -> String {
+    let Some(designators) = term.strip_prefix("PT").or(term.strip_prefix('P')) else { return term.to_owned() };
+    let (count, unit) = designators.split_at(designators.len().saturating_sub(1));
+    let unit = match (unit, term.starts_with("PT")) {
+        ("M", true) => "minute",
+        ("H", _) => "hour",
+        ("D", _) => "day",
+        ("W", _) => "week",
+        ("M", false) => "month",
+        ("Y", _) => "year",
+        _ => return term.to_owned(),
+    };
+    match count.parse() {
+        Ok(1) => format!("one {unit}"),
+        Ok(n) => format!("{} {unit}s", numbers::word(n)),
+        Err(_) => term.to_owned(),
+    }
+}
+
 fn spoken(features: &[Feature]) -> String {
     numbers::list(&features.iter().map(|f| f.spoken.clone()).collect::<Vec<_>>())
 }
@@ -290,6 +376,30 @@ fn title_case(name: &str) -> String {
 mod tests {
     use super::*;
     use crate::pipeline::spec;
+
+    #[test]
+    fn limits_technology_and_systems_are_read_back_and_written_down() {
+        use crate::pipeline::intent::{Context, understand};
+        let said = "build a CRM with contacts and deals in React, connected to Slack, for about two hundred users, at most five \
+                    thousand dollars, in two weeks";
+        let mut draft = Draft::new(&understand(said, Context::AskedWhat), 1);
+        let read_back = draft.read_back().join(" ");
+        for part in [
+            "I noted a budget of 5000 dollars, two weeks and 200 users.",
+            "You named React.",
+            "One thing stays open: a connection to Slack.",
+        ] {
+            assert!(read_back.contains(part), "{part}: {read_back}");
+        }
+        let manifest = draft.manifest("conv_1", json!({}));
+        assert_eq!(manifest.constraints["budget"], json!({"amount": 5000, "currency": "USD"}));
+        assert_eq!((&manifest.constraints["timeline"], &manifest.constraints["scale"]), (&json!("P2W"), &json!(200)));
+        assert_eq!((manifest.tech_stack, manifest.integrations), (vec!["React".to_owned()], vec!["Slack".to_owned()]));
+        let delta = draft.amend(&understand("make it three weeks, in three weeks", Context::AskedApproval));
+        assert!(delta.changed && delta.say.join(" ").contains("three weeks"), "{delta:?}");
+        let plain = Draft::new(&understand("build a CRM with contacts", Context::AskedWhat), 1);
+        assert!(plain.limits().is_empty() && plain.manifest("conv_1", json!({})).constraints.is_empty());
+    }
 
     #[test]
     fn what_is_promised_can_be_built() {

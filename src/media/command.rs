@@ -33,6 +33,16 @@ pub enum MediaCommand {
         /// are none: a call that was protected is never carried in the clear.
         secure: Option<Box<Secure>>,
     },
+    /// The handshake that the call's keys come from is done, or the peer is reached elsewhere now: as `SetRemote`, but for
+    /// what was negotiated.
+    Secure {
+        /// The call.
+        call: CallId,
+        /// Where the peer is, as its checks or its handshake have shown.
+        remote: SocketAddr,
+        /// Keys that came new; the replaced ones come back in `Rekeyed`.
+        secure: Option<Box<Secure>>,
+    },
     /// While held nothing is sent, caller audio is replaced by silence and missing media is no fault. What a held leg of a
     /// bridge still sends goes on to the other leg: it may only send (announcements, music on hold).
     Hold {
@@ -78,6 +88,7 @@ impl MediaCommand {
         match self {
             Self::Open(session) => session.call(),
             Self::SetRemote { call, .. }
+            | Self::Secure { call, .. }
             | Self::Hold { call, .. }
             | Self::FlushPlayout { call, .. }
             | Self::Duck { call, .. }

@@ -22,6 +22,7 @@
 //! | `coders` | codec state of one call, replaced when the codec changes |
 //! | `secure` | SRTP of one call |
 //! | `control` | RTCP of one call |
+//! | `aside` | STUN and DTLS of a shared port, for the control side |
 //! | `latch` | which source we listen to |
 //! | `reorder` | packets that wait behind a gap |
 //! | `inbound` | packets → continuous audio for speech |
@@ -38,6 +39,7 @@
 //! queue is bounded; nothing that arrives can panic the worker, and a panic in one call's chain ends that call only.
 //! Deliberately absent: tokio, SIP, models, anything that decides what a call is for.
 
+pub mod aside;
 mod bridge;
 mod clock;
 pub mod coders;

@@ -4,6 +4,7 @@
 
 use crate::id::CallId;
 use crate::limits::{INBOUND_RING_FRAMES, OUTBOUND_RING_FRAMES};
+use crate::media::aside::Aside;
 use crate::media::bridge::Bridge;
 use crate::media::coders::{BRIDGE_RATE_MAX, Coders, SPEECH_RATE};
 use crate::media::control::CallControl;
@@ -18,6 +19,7 @@ use crate::media::secure::{Secure, SrtpKeys};
 use crate::media::session::{Facts, Parts, RoleParts, Session, SpeechParts};
 use crate::media::socket;
 use crate::media::wire::Wire;
+use crate::os::wake::Wake;
 use crate::os::{clock, random};
 use crate::rtp::control::ControlSettings;
 use crate::rtp::rtcp::{Cname, NtpMap};
@@ -72,6 +74,8 @@ pub struct SessionPlan {
     pub srtp: Option<SrtpKeys>,
     /// Keys that the peer tells of in events that it does not take itself: to it they go as tones.
     pub told_keys: Option<TelephoneEvent>,
+    /// Where STUN and DTLS go that come on the port; without it they are garbage.
+    pub aside: Option<Aside>,
     /// Where both sides of the call are recorded. A recorded bridge runs at 8 kHz whatever `rate` says.
     pub recording: Option<Tap>,
 }
@@ -94,6 +98,7 @@ impl SessionPlan {
             learn_source: true,
             srtp: None,
             told_keys: None,
+            aside: None,
             recording: None,
         }
     }
@@ -114,6 +119,8 @@ pub struct PreparedSession {
     pub(in crate::media) socket: Wire,
     /// For RTCP, unless it goes with the audio.
     pub(in crate::media) rtcp_socket: Option<UdpSocket>,
+    /// The bell of whoever takes what is no media.
+    pub(in crate::media) aside_wake: Option<Wake>,
 }
 
 impl PreparedSession {
@@ -169,8 +176,10 @@ pub fn prepare(plan: SessionPlan) -> io::Result<(Box<PreparedSession>, Option<Sp
     let detector = Detector::new(SPEECH_RATE).ok().filter(|_| plan.role != Role::Echo).map(Box::new);
     let facts = Facts { call, formats, held, remote, learn_source, told_keys };
     let secure = plan.srtp.as_ref().map(Secure::new);
-    let session = Session::new(facts, Parts { coders, role, control, secure, ears: Ears::new(recording, detector) });
-    Ok((Box::new(PreparedSession { session, socket: plan.socket, rtcp_socket: plan.rtcp_socket }), ends))
+    let (aside, aside_wake) = plan.aside.map(|aside| (aside.producer, aside.wake)).unzip();
+    let parts = Parts { coders, role, control, secure, ears: Ears::new(recording, detector), aside };
+    let session = Session::new(facts, parts);
+    Ok((Box::new(PreparedSession { session, socket: plan.socket, rtcp_socket: plan.rtcp_socket, aside_wake }), ends))
 }
 
 fn control_settings(ssrc: u32, formats: &Formats) -> ControlSettings {

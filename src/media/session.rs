@@ -7,6 +7,7 @@
 
 use crate::id::{CallId, Generation};
 use crate::limits::{FRAME, MEDIA_TIMEOUT, UNANSWERED_MEDIA_MAX};
+use crate::media::aside::{AsideProducer, Protocol};
 use crate::media::bridge::{Bridge, Onward};
 use crate::media::coders::Coders;
 use crate::media::control::CallControl;
@@ -68,12 +69,15 @@ pub(in crate::media) struct Parts {
     pub(in crate::media) control: Option<CallControl>,
     pub(in crate::media) secure: Option<Box<Secure>>,
     pub(in crate::media) ears: Ears,
+    pub(in crate::media) aside: Option<AsideProducer>,
 }
 
 /// What became of a datagram.
 pub(super) enum Heard<'a> {
     /// Counted, perhaps answered.
     Taken,
+    /// It waits for the control side.
+    Aside,
     /// In order, and its audio is readable by speech now (the ingress mark's end).
     Readable,
     /// For the other leg of a bridge.
@@ -121,6 +125,8 @@ pub(in crate::media) struct Session {
     /// Keys that were replaced and have not gone back to control yet.
     rekeyed: Option<Box<Secure>>,
     ears: Ears,
+    /// For what is no media, where the call's keys and addresses are found out on its port.
+    aside: Option<AsideProducer>,
     held: bool,
     latch: Latch,
     source: Option<Source>,
@@ -147,7 +153,7 @@ pub(in crate::media) struct Session {
 impl Session {
     pub(in crate::media) fn new(facts: Facts, parts: Parts) -> Self {
         let Facts { call, formats, held, remote, learn_source, told_keys } = facts;
-        let Parts { coders, role, control, secure, mut ears } = parts;
+        let Parts { coders, role, control, secure, mut ears, aside } = parts;
         let events = formats.telephone_event.or(told_keys);
         ears.set_searching(events.is_none());
         Self {
@@ -160,6 +166,7 @@ impl Session {
             secure,
             rekeyed: None,
             ears,
+            aside,
             held,
             latch: Latch::new(remote, learn_source),
             source: None,
@@ -224,6 +231,16 @@ impl Session {
         // No input makes a chain panic, so the test of what happens then has to ask for it.
         #[cfg(test)]
         assert_ne!(&*datagram, b"panic", "asked for by a test");
+        if let Some(aside) = &mut self.aside
+            && let Protocol::Stun | Protocol::Dtls = Protocol::of(datagram)
+        {
+            if aside.push(from, datagram) {
+                return Heard::Aside;
+            }
+            self.stats.garbage += 1;
+            pass.marks.rtp_garbage.count();
+            return Heard::Taken;
+        }
         if rtcp::is_rtcp(datagram) && self.is_control_muxed() {
             self.handle_control(pass, from, received, datagram);
             return Heard::Taken;

@@ -96,6 +96,8 @@ pub(super) struct Worker {
     /// Whose packets those are.
     aside: [u32; OUTBOXES_ASIDE_MAX],
     wake_speech: bool,
+    /// The call that is being served has something for its control side.
+    wake_aside: bool,
     headroom: Headroom,
 }
 
@@ -138,6 +140,7 @@ impl Worker {
             filling: 0,
             aside: [0; OUTBOXES_ASIDE_MAX],
             wake_speech: false,
+            wake_aside: false,
             headroom: Headroom::default(),
         })
     }
@@ -231,6 +234,12 @@ impl Worker {
             }
             most = DATAGRAM_BATCH;
         }
+        if std::mem::take(&mut self.wake_aside)
+            && let Some(Slot::Live(prepared)) = self.slots.get(slot as usize)
+            && let Some(wake) = &prepared.aside_wake
+        {
+            wake.signal();
+        }
         self.schedule_both(slot);
     }
 
@@ -297,6 +306,7 @@ impl Worker {
         match outcome {
             Ok(Heard::Readable) => self.marks.route_ingress.record(monotonic().since(received)),
             Ok(Heard::Taken) => {}
+            Ok(Heard::Aside) => self.wake_aside = true,
             Ok(Heard::Onward(onward)) => {
                 if pass_on(&mut self.slots, &mut pass, slot, &onward).is_err() {
                     self.close(slot, CloseCause::Panicked);
@@ -478,6 +488,12 @@ impl Worker {
                     session.handle_remote(pass, remote, rtcp_remote, formats, coders);
                 });
             }
+            MediaCommand::Secure { remote, secure, .. } => {
+                self.chain(slot, |session, pass| {
+                    session.handle_keys(pass, secure);
+                    session.handle_path(remote);
+                });
+            }
             MediaCommand::Hold { held, .. } => self.chain(slot, |session, pass| session.handle_hold(pass.now, held)),
             MediaCommand::FlushPlayout { generation, .. } => {
                 self.chain(slot, |session, pass| session.handle_flush(pass, generation));
@@ -522,7 +538,11 @@ impl Worker {
     /// An order for a call that has gone: what it holds on the heap is freed by control, not here.
     #[expect(clippy::disallowed_methods, reason = "leaking beats freeing on the packet path; see `refuse`")]
     fn give_back(&mut self, order: MediaCommand) {
-        let MediaCommand::SetRemote { call, coders, secure, .. } = order else { return };
+        let (call, coders, secure) = match order {
+            MediaCommand::SetRemote { call, coders, secure, .. } => (call, coders, secure),
+            MediaCommand::Secure { call, secure, .. } => (call, None, secure),
+            _ => return,
+        };
         let coders = coders.map(|coders| MediaEvent::Retired { call, coders });
         let keys = secure.map(|secure| MediaEvent::Rekeyed { call, secure });
         for event in [coders, keys].into_iter().flatten() {

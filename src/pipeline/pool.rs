@@ -42,6 +42,11 @@ impl Pool {
         Ok(Self { threads: (0..threads).map(spawn).collect::<Result<_, _>>()? })
     }
 
+    /// Whether all of its threads are there.
+    pub(super) fn is_whole(&self) -> bool {
+        self.threads.iter().all(|thread| !thread.is_finished())
+    }
+
     /// Waits for the stages under way. Blocking.
     pub(super) fn join(self) {
         for thread in self.threads {

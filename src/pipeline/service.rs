@@ -18,8 +18,14 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::broadcast;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+/// How often what became of the apps' requests is written down.
+const OUTCOMES_EVERY: Duration = Duration::from_secs(900);
 
 /// What the pipeline needs to know.
 #[derive(Debug)]
@@ -69,6 +75,7 @@ struct Shared {
     works: Arc<Works>,
     updates: broadcast::Sender<BuildUpdate>,
     pool: Mutex<Option<Pool>>,
+    outcomes: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl fmt::Debug for Pipeline {
@@ -96,7 +103,15 @@ impl Pipeline {
         let works = Arc::new(Works { store, kernels: config.kernels, fleet, runtime: Handle::current() });
         let (updates, _) = broadcast::channel(BUILD_UPDATES_MAX);
         let pool = Pool::start(config.threads, &queue, &works, &updates)?;
-        Ok(Self { shared: Arc::new(Shared { queue, works, updates, pool: Mutex::new(Some(pool)) }) })
+        let fleet = Arc::clone(&works);
+        let outcomes = tokio::spawn(async move {
+            loop {
+                sleep(OUTCOMES_EVERY).await;
+                fleet.fleet.write_outcomes().await;
+            }
+        });
+        let (pool, outcomes) = (Mutex::new(Some(pool)), Mutex::new(Some(outcomes)));
+        Ok(Self { shared: Arc::new(Shared { queue, works, updates, pool, outcomes }) })
     }
 
     /// Writes an approved manifest down (with the event `build.request.created`) and returns its build. Submitting it again
@@ -157,6 +172,18 @@ impl Pipeline {
         self.shared.works.fleet.meta(slug).await
     }
 
+    /// How it does: whether it builds, and what to know.
+    #[must_use]
+    pub fn health(&self) -> (bool, String) {
+        let pool = self.shared.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        if !pool.as_ref().is_some_and(Pool::is_whole) {
+            return (false, "a build thread has ended; restart the daemon".to_owned());
+        }
+        let down = self.shared.works.fleet.down();
+        let down: Vec<_> = down.into_iter().map(|(app, why)| format!("{app} is down: {why}")).collect();
+        (true, down.join("; "))
+    }
+
     /// Ends a build that does not go live yet.
     ///
     /// # Errors
@@ -200,6 +227,11 @@ impl Pipeline {
         if let Some(pool) = pool {
             // A panicked join was printed; the apps still have to be ended.
             let _ = tokio::task::spawn_blocking(|| pool.join()).await;
+        }
+        let outcomes = self.shared.outcomes.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(outcomes) = outcomes {
+            outcomes.abort();
+            self.shared.works.fleet.write_outcomes().await;
         }
         self.shared.works.fleet.shutdown().await;
     }

@@ -1,4 +1,5 @@
-//! Counts what the gateway sees of one app. Purpose: requests, errors, latency by route, and the rate over the last minute.
+//! Counts what the gateway sees of one app. Purpose: requests, errors, octets and latency by route, the rate over the last
+//! minute, and what came since it was last written down.
 //! Pure: time is an argument. Invariants: memory is bounded by `APP_ROUTES_MAX` routes; paths are counted under templates,
 //! so that record ids and scanners do not become routes. Deliberately absent: sockets, names of apps.
 
@@ -23,6 +24,8 @@ pub const OTHER: &str = "other";
 pub struct Tracker {
     window: Window,
     routes: BTreeMap<String, RouteCounts>,
+    /// What was handed out by `poll_rollup`: requests, server errors, octets.
+    written: (u64, u64, u64),
 }
 
 /// Counts of one route template.
@@ -30,6 +33,8 @@ pub struct Tracker {
 pub struct RouteCounts {
     /// Answers by status class 1xx to 5xx.
     pub by_class: [u64; 5],
+    /// Of answers' bodies.
+    pub octets: u64,
     latency: [u64; LATENCY_BOUNDS_US.len() + 1],
 }
 
@@ -40,6 +45,8 @@ pub struct Traffic {
     pub requests: u64,
     /// Of these, answered with 5xx.
     pub server_errors: u64,
+    /// Octets of answers' bodies.
+    pub octets: u64,
     /// Requests in the last 60 s.
     pub requests_per_minute: f64,
     /// By route template.
@@ -57,8 +64,23 @@ pub struct RouteTraffic {
     pub by_class: [u64; 5],
     /// Half of the answers took at most this long, milliseconds (bucket bound).
     pub p50_ms: f64,
+    /// Octets of answers' bodies.
+    pub octets: u64,
     /// 99 of 100 took at most this long, milliseconds (bucket bound).
     pub p99_ms: f64,
+}
+
+/// What became of an app's requests since the last one was polled, to be kept.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Rollup {
+    /// Requests since then.
+    pub requests: u64,
+    /// Of these, answered with 5xx.
+    pub server_errors: u64,
+    /// Octets of answers' bodies since then.
+    pub octets: u64,
+    /// By route template, since the app was put on line by this daemon.
+    pub routes: Vec<RouteTraffic>,
 }
 
 impl Tracker {
@@ -82,6 +104,26 @@ impl Tracker {
         name
     }
 
+    /// Counts octets of an answer's body under the name that [`Tracker::handle_answer`] returned.
+    pub fn handle_octets(&mut self, name: &str, octets: u64) {
+        if let Some(counts) = self.routes.get_mut(name) {
+            counts.octets = counts.octets.saturating_add(octets);
+        }
+    }
+
+    /// What came since the last call of this; None: nothing did.
+    pub fn poll_rollup(&mut self, now: Tick) -> Option<Rollup> {
+        let traffic = self.traffic(now);
+        let all = (traffic.requests, traffic.server_errors, traffic.octets);
+        let before = std::mem::replace(&mut self.written, all);
+        (all != before).then(|| Rollup {
+            requests: all.0 - before.0,
+            server_errors: all.1 - before.1,
+            octets: all.2 - before.2,
+            routes: traffic.routes,
+        })
+    }
+
     /// Requests in the last minute.
     #[must_use]
     pub fn requests_per_minute(&self, now: Tick) -> f64 {
@@ -98,6 +140,7 @@ impl Tracker {
                 route: route.clone(),
                 requests: counts.requests(),
                 by_class: counts.by_class,
+                octets: counts.octets,
                 p50_ms: counts.quantile_ms(50),
                 p99_ms: counts.quantile_ms(99),
             })
@@ -105,6 +148,7 @@ impl Tracker {
         Traffic {
             requests: routes.iter().map(|r| r.requests).sum(),
             server_errors: routes.iter().map(|r| r.by_class[4]).sum(),
+            octets: routes.iter().map(|r| r.octets).sum(),
             requests_per_minute: self.requests_per_minute(now),
             routes,
         }
@@ -224,6 +268,23 @@ mod tests {
         assert_eq!((traffic.routes[1].p50_ms, traffic.routes[1].p99_ms), (1.0, 125.0));
         assert_eq!(traffic.routes[0].by_class, [0, 0, 0, 0, 1]);
         assert_eq!(traffic.routes[0].p50_ms, 4000.0);
+    }
+
+    #[test]
+    fn what_was_written_down_is_not_written_again() {
+        let mut tracker = Tracker::default();
+        assert_eq!(tracker.poll_rollup(at(1)), None);
+        for status in [200, 200, 500] {
+            let name = tracker.handle_answer(at(1), "/", status, Duration::ZERO).to_owned();
+            tracker.handle_octets(&name, 100);
+        }
+        let first = tracker.poll_rollup(at(2)).unwrap();
+        assert_eq!((first.requests, first.server_errors, first.octets), (3, 1, 300));
+        assert_eq!(tracker.poll_rollup(at(3)), None);
+        tracker.handle_octets("/", 50);
+        tracker.handle_octets("never seen", 50);
+        let late = tracker.poll_rollup(at(4)).unwrap();
+        assert_eq!((late.requests, late.octets, late.routes[0].octets), (0, 50, 350), "a stream that went on");
     }
 
     #[test]

@@ -95,6 +95,7 @@ pub fn agent(octets: &[u8]) {
     }
     let placement = Placement {
         account: Some("pbx".into()),
+        redirects: crate::limits::SIP_REDIRECTS_MAX,
         ..Placement::new("sip:phone@10.0.0.9", Hop::udp(phone), "sip:us@10.0.0.2", b"v=0\r\n".to_vec())
     };
     legs.extend(agent.place(now, &placement).ok());

@@ -43,9 +43,10 @@ pub enum SpeechEvent {
         /// What it sounded like.
         sound: Sound,
     },
-    /// Words recognised so far in this turn; sent when they change. May still change.
+    /// Words recognised so far in this turn; sent when they change, and once when the recogniser has looked and found none.
+    /// May still change.
     Partial {
-        /// Lower-case words.
+        /// Lower-case words; empty: none so far.
         text: String,
         /// First sample of the turn's speech.
         started: MediaTime,

@@ -5,9 +5,11 @@
 //! leads to the end; what leaves a state sums to one or less. Deliberately absent: what the words mean
 //! (`conversation::spoken`).
 
+use crate::conversation::spoken::SMALL;
 use std::fmt::Write;
 
-pub(super) const DIGITS: [&str; 10] = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+/// Zero to nine.
+pub(super) const DIGITS: [&str; 10] = *SMALL.first_chunk().expect("there are twenty");
 /// The other name of zero, and "double", "triple".
 pub(super) const DIGIT_WORDS: [&str; 3] = ["oh", "double", "triple"];
 

@@ -49,6 +49,8 @@ pub enum EventKind {
     ConversationTurn,
     /// A caller wants to be called back.
     CallBackRequested,
+    /// A text wants something, and surely enough to act on it.
+    IntentRecognised,
     /// A caller approved a manifest.
     BuildRequestCreated,
     /// A build completed a stage, or was parked or failed.
@@ -87,6 +89,7 @@ impl EventKind {
             Self::RecordingEnded => "recording.ended",
             Self::ConversationTurn => "conversation.turn",
             Self::CallBackRequested => "call_back.requested",
+            Self::IntentRecognised => "intent.recognised",
             Self::BuildRequestCreated => "build.request.created",
             Self::BuildStageChanged => "build.stage.changed",
             Self::BuildSlow => "build.slow",

@@ -167,6 +167,12 @@ impl Store {
         World(self)
     }
 
+    /// Why nothing is written now; None: all is well.
+    #[must_use]
+    pub fn trouble(&self) -> Option<StoreError> {
+        self.shared.writer.trouble()
+    }
+
     /// Sequence number of the newest event on disk; the receiver wakes after each commit that brought one.
     #[must_use]
     pub fn newest_event(&self) -> watch::Receiver<u64> {

@@ -71,6 +71,7 @@ pub(super) struct Writer {
     jobs: Option<Sender<Job>>,
     thread: Option<JoinHandle<()>>,
     newest_event: watch::Receiver<u64>,
+    trouble: watch::Receiver<Option<StoreError>>,
 }
 
 impl Writer {
@@ -78,16 +79,23 @@ impl Writer {
     pub(super) fn start(db: Connection) -> Result<Self, StoreError> {
         let (jobs, queue) = bounded(STORE_WRITES_MAX);
         let (announce, newest_event) = watch::channel(newest_event(&db)?);
+        let (admit, trouble) = watch::channel(None);
         let thread = thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || run(&db, &queue, &announce))
+            .spawn(move || run(&db, &queue, &announce, &admit))
             .map_err(|e| StoreError::Other(e.to_string()))?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread), newest_event })
+        Ok(Self { jobs: Some(jobs), thread: Some(thread), newest_event, trouble })
     }
 
     /// Sequence number of the newest committed event; changes after each commit that brought one.
     pub(super) fn newest_event(&self) -> watch::Receiver<u64> {
         self.newest_event.clone()
+    }
+
+    /// Why the newest transaction was not written, or that nothing can be any more; None: all is well.
+    pub(super) fn trouble(&self) -> Option<StoreError> {
+        // An error: the thread is gone, and the other end with it.
+        if self.trouble.has_changed().is_err() { Some(StoreError::Stopped) } else { self.trouble.borrow().clone() }
     }
 
     /// Queues `work`; it runs inside a transaction on the writer thread.
@@ -150,7 +158,12 @@ fn newest_event(db: &Connection) -> Result<u64, StoreError> {
     Ok(newest.cast_unsigned())
 }
 
-fn run(db: &Connection, queue: &Receiver<Job>, announce: &watch::Sender<u64>) {
+fn run(
+    db: &Connection,
+    queue: &Receiver<Job>,
+    announce: &watch::Sender<u64>,
+    admit: &watch::Sender<Option<StoreError>>,
+) {
     while let Ok(first) = queue.recv() {
         // Taken before the transaction begins: a job that is queued after its failure must not share it.
         let batch: Vec<Job> = std::iter::once(first).chain(queue.try_iter().take(STORE_BATCH_MAX - 1)).collect();
@@ -160,6 +173,12 @@ fn run(db: &Connection, queue: &Receiver<Job>, announce: &watch::Sender<u64>) {
         {
             announce.send_if_modified(|known| std::mem::replace(known, newest) != newest);
         }
+        let trouble = outcome.clone().err();
+        admit.send_if_modified(|known| {
+            let news = *known != trouble;
+            *known = trouble;
+            news
+        });
         for acknowledge in waiting {
             acknowledge(outcome.clone());
         }

@@ -3,16 +3,21 @@
 //! Pure function of what has been heard since the onset; audio time only. The agent has fallen silent already
 //! (`TurnEvent::Duck`) and goes on from the very sample when the verdict is [`Verdict::Aside`], so a wrong suspicion costs a
 //! short gap and a wrong verdict a repetition or a lost sentence.
-//! Invariants: there is a verdict [`DECIDE_MAX`] after the onset at the latest; a pitched sound in which an interrupting word
+//! The verdict goes by audio time and by what was said in it, not by how fast the recogniser was: a voice to which it has not
+//! listened yet is waited for until [`DECIDE_LATE`]; then its length decides, and a short one leaves the agent its turn.
+//! Invariants: there is a verdict [`DECIDE_MAX`] after the onset at the latest, [`DECIDE_LATE`] where the recogniser is late; a pitched sound in which an interrupting word
 //! of the caller's was recognised is never an aside. Deliberately absent: what a caller's words mean (`conversation`), sound
 //! other than what [`Evidence`] names.
 
 use std::time::Duration;
 
 use crate::conversation::Expectation;
+use crate::conversation::spoken::SMALL;
 
 /// A verdict is due this long after the onset.
 pub const DECIDE_MAX: Duration = Duration::from_millis(500);
+/// The same where the recogniser has not listened to a voice yet.
+pub const DECIDE_LATE: Duration = Duration::from_millis(720);
 /// It is given this early: voice is judged every 32 ms, and the flush needs a frame.
 const DECIDE_AFTER: Duration = Duration::from_millis(432);
 /// The same while nothing has been recognised: words are about to come.
@@ -34,6 +39,10 @@ const VOICE_BY: Duration = Duration::from_millis(160);
 const VOICE_PITCHED: Duration = Duration::from_millis(60);
 /// Whoever speaks for so long without a pause does more than to agree.
 const LONG_VOICE: Duration = Duration::from_millis(700);
+/// Stops and breaths in a voice that long, at most.
+const UNVOICED_MAX: Duration = Duration::from_millis(200);
+/// The same after one that did agree ("right right", "okay good"): its words come again, or others.
+const LONG_AFTER_AGREEING: Duration = Duration::from_millis(1000);
 /// A sound that ended so long ago is over; until then a word may still come.
 const OVER: Duration = Duration::from_millis(200);
 /// Nor does it go on if it has been so much quieter than its loudest for so long: a voice detector hangs on, and stops in a
@@ -51,6 +60,10 @@ pub struct Evidence<'a> {
     pub voiced: Duration,
     /// Voice just before the onset that was taken for an aside, without a pause between: what was judged then goes on.
     pub before: Duration,
+    /// That was agreement, by its words.
+    pub agreed: bool,
+    /// The recogniser has listened to it, whether or not it found words.
+    pub listened: bool,
     /// Of the voice, what had a pitch.
     pub pitched: Duration,
     /// Silence since the last voice.
@@ -103,6 +116,9 @@ const BACKCHANNEL: &[&str] = &[
     "well", "wow", "yeah", "yep", "yes", "yup",
 ];
 
+/// What recognisers make of "mm-hm": "and me", "and the", "amen". So begins a sentence, too, and its third word will show it.
+const MURMURED: &[&str] = &["me", "make", "made", "the", "they"];
+
 /// Several that say so together, and alone may begin a sentence.
 const BACKCHANNEL_PHRASES: &[&[&str]] = &[
     &["i", "see"],
@@ -128,9 +144,8 @@ const BACKCHANNEL_PHRASES: &[&[&str]] = &[
 const AGREEING: &[&str] =
     &["yes", "yeah", "yep", "yup", "sure", "correct", "right", "okay", "ok", "exactly", "perfect", "please", "fine"];
 
-/// Words of dictated digits: an answer that comes before the question is over.
-const DIGITS: &[&str] =
-    &["zero", "oh", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "double", "triple"];
+/// Words of dictated digits beside their names: an answer that comes before the question is over.
+const DIGIT_WORDS: &[&str] = &["oh", "double", "triple"];
 
 /// Judges what has been heard so far.
 #[must_use]
@@ -143,21 +158,23 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
         return Verdict::Interruption;
     }
     let answers = |word: &&&str| match evidence.expect {
-        Expectation::Digits { .. } => DIGITS.contains(word),
+        Expectation::Digits { .. } => SMALL[..10].contains(word) || DIGIT_WORDS.contains(word),
         Expectation::YesNo => evidence.asked && AGREEING.contains(word),
         Expectation::Open | Expectation::Name => false,
     };
     let answered = words.iter().any(|word| answers(&word)) && evidence.voiced >= ANSWER_VOICE;
     let meant = answered || !is_backchannel(&words);
-    let spoken = |least: usize| words.len() >= least && meant && evidence.voiced >= SPOKEN_VOICE;
+    let murmured = is_murmured(&words);
+    let spoken = |least: usize| words.len() >= least && meant && !murmured && evidence.voiced >= SPOKEN_VOICE;
     if is_voice && (spoken(SURELY_WORDS) || answered) {
         return Verdict::Interruption;
     }
     let over = evidence.quiet >= OVER;
-    let only_backchannel = !meant && !words.is_empty();
+    let only_backchannel = (!meant || murmured) && !words.is_empty();
     let near = !evidence.maybe_echo && !evidence.far;
     let ended = evidence.fallen >= FALLEN || evidence.quiet >= ENDED;
-    let long = !evidence.before.is_zero() && evidence.before + evidence.voiced >= LONG_VOICE;
+    let long_voice = if evidence.agreed { LONG_AFTER_AGREEING } else { LONG_VOICE };
+    let long = !evidence.before.is_zero() && evidence.before + evidence.voiced >= long_voice;
     if long && is_voice && near && !ended && !only_backchannel {
         return Verdict::Interruption;
     }
@@ -175,14 +192,28 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
     if evidence.elapsed < due {
         return Verdict::Undecided;
     }
+    let certain = evidence.pitched * 3 >= evidence.voiced && evidence.voiced >= CERTAIN_VOICE;
+    let unheard = evidence.words.is_empty() && !evidence.listened && certain && near;
+    if unheard && evidence.elapsed < DECIDE_LATE && evidence.voiced < LONG_VOICE {
+        return Verdict::Undecided;
+    }
     // Nothing but "yeah", or nothing that could be made out: its length decides. Who is still at it when the verdict is due
     // goes on speaking; who has stopped said no more than that.
-    let voice = evidence.pitched * 3 >= evidence.voiced && evidence.voiced >= CERTAIN_VOICE;
-    let goes_on = voice && !ended && !only_backchannel && near;
+    let goes_on =
+        certain && !ended && !only_backchannel && near && !(unheard && evidence.voiced < LONG_VOICE - UNVOICED_MAX);
     if goes_on || (is_voice && spoken(SPOKEN_WORDS)) {
         return Verdict::Interruption;
     }
     Verdict::Aside
+}
+
+/// They may be nothing but a murmur.
+fn is_murmured(words: &[&str]) -> bool {
+    match words {
+        [word] => *word == "amen" || (word.starts_with("and") && *word != "and"),
+        ["and", second] => MURMURED.contains(second),
+        _ => false,
+    }
 }
 
 /// They say "I am listening" and nothing else; so do none.
@@ -212,6 +243,8 @@ mod tests {
         elapsed: Duration::ZERO,
         voiced: Duration::ZERO,
         before: Duration::ZERO,
+        agreed: false,
+        listened: true,
         pitched: Duration::ZERO,
         quiet: Duration::ZERO,
         fallen: Duration::ZERO,
@@ -246,6 +279,7 @@ mod tests {
             ..heard(elapsed, voiced, quiet, words)
         };
         let fallen = |e: Evidence<'static>, ms| Evidence { fallen: Duration::from_millis(ms), ..e };
+        let late = |e: Evidence<'static>| Evidence { listened: false, ..e };
         let on = |e: Evidence<'static>| Evidence { before: Duration::from_millis(430), ..e };
         let asked = |e: Evidence<'static>| Evidence { expect: Expectation::YesNo, asked: true, ..e };
         let digits = |e: Evidence<'static>| Evidence { expect: Expectation::Digits { max: 4 }, ..e };
@@ -283,6 +317,20 @@ mod tests {
             (on(heard(290, 280, 0, "")), Interruption, "what was taken for an aside goes on and on"),
             (on(heard(290, 280, 0, "okay")), Undecided, "in nothing but agreement"),
             (Evidence { far: true, ..heard(450, 420, 0, "wait please") }, Interruption, "from afar, but meant"),
+            (Evidence { agreed: true, ..on(heard(290, 280, 0, "")) }, Undecided, "it was agreement, and may be again"),
+            (Evidence { agreed: true, ..on(heard(590, 580, 0, "")) }, Interruption, "but not that much"),
+            // What the recogniser has not listened to.
+            (late(heard(450, 440, 0, "")), Undecided, "its words are to come"),
+            (late(heard(600, 420, 160, "")), Undecided, "they still are"),
+            (late(heard(720, 420, 280, "")), Aside, "too short to be more than agreement"),
+            (late(heard(720, 710, 0, "")), Interruption, "who speaks for so long means it"),
+            (late(heard(470, 200, 130, "")), Aside, "a short voice"),
+            (late(heard(620, 420, 180, "wait")), Interruption, "they have come"),
+            (late(heard(620, 480, 120, "okay")), Aside, "so have these"),
+            // What it makes of a murmur.
+            (heard(450, 430, 0, "and me"), Aside, "mm-hm"),
+            (heard(450, 430, 0, "and"), Interruption, "a sentence goes on"),
+            (heard(450, 430, 0, "and the deals"), Interruption, "no murmur"),
             // Answers.
             (asked(heard(300, 280, 0, "yes")), Interruption, "an answer to the question"),
             (Evidence { asked: false, ..asked(heard(500, 280, 200, "yes")) }, Aside, "in the middle of a read-back"),
@@ -301,10 +349,12 @@ mod tests {
         #[test]
         fn there_is_a_verdict_in_time(
             (elapsed, voiced, pitched, quiet) in (500u64..2000, 0u64..800, 0u64..800, 0u64..800),
-            (far, maybe_echo, asked) in any::<(bool, bool, bool)>(),
+            (far, maybe_echo, asked, listened) in any::<(bool, bool, bool, bool)>(),
             (words, agent) in ("[a-z ']{0,30}", "[a-z ']{0,30}"),
         ) {
+            let elapsed = if listened { elapsed } else { elapsed.max(720) };
             let evidence = Evidence {
+                listened,
                 pitched: Duration::from_millis(pitched), far, maybe_echo, echoes: maybe_echo || asked, asked, agent: &agent,
                 ..heard(elapsed, voiced, quiet, &words)
             };

@@ -3,7 +3,7 @@
 //! Owned by the call's actor. Feed it every voice judgement of speech (they come at least twice a second, also in
 //! silence: audio time never stops) and drain [`TurnMachine::poll_event`] after each call.
 //! Invariants: audio time never goes back; between two `EndOfTurn` lies a `UserStarted` or a `BargeIn`; a `Duck` is followed
-//! by a `Resume` or a `BargeIn` within `interruption::DECIDE_MAX` of audio, unless the utterance ends otherwise; no input
+//! by a `Resume` or a `BargeIn` within `interruption::DECIDE_MAX` of audio (`DECIDE_LATE` where the recogniser is late), unless the utterance ends otherwise; no input
 //! panics. Deliberately absent: the playout (the actor ducks, flushes and lets it go on).
 
 use std::collections::VecDeque;
@@ -169,8 +169,8 @@ pub struct TurnMachine {
     suspicion: Option<Suspicion>,
     /// The loudest of a sound that was no interruption and goes on, dBFS: the agent does not fall silent for it again.
     shrugged: Option<f32>,
-    /// Voice that was no interruption and goes on: so much of it, until then.
-    aside: Option<(Duration, MediaTime)>,
+    /// Voice that was no interruption and goes on.
+    aside: Option<Passed>,
     /// Until then a sound is not believed before it is known for a voice.
     wary_until: MediaTime,
     /// The caller's own level while it was their turn, dBFS.
@@ -187,6 +187,14 @@ pub struct TurnMachine {
     events: VecDeque<TurnEvent>,
 }
 
+/// Voice that was no interruption: so much of it, until then, and whether it agreed, by its words.
+#[derive(Clone, Copy, Debug)]
+struct Passed {
+    voiced: Duration,
+    end: MediaTime,
+    agreed: bool,
+}
+
 /// A sound under judgement.
 #[derive(Clone, Copy, Debug)]
 struct Suspicion {
@@ -195,8 +203,11 @@ struct Suspicion {
     voiced: Duration,
     pitched: Duration,
     last_voice: MediaTime,
-    /// Voice just before it that was taken for an aside, where there was no pause between.
+    /// Voice just before it that was taken for an aside, where there was no pause between, and whether that agreed.
     before: Duration,
+    agreed: bool,
+    /// The recogniser has listened to it.
+    listened: bool,
     /// Its loudest, dBFS.
     peak: f32,
     /// Since when it has been much quieter than that.
@@ -339,7 +350,7 @@ impl TurnMachine {
         self.judge();
     }
 
-    /// The text recognised so far in this turn replaces what was known.
+    /// The text recognised so far in this turn replaces what was known. Empty: the recogniser has listened and found no words.
     pub fn handle_partial(&mut self, text: &str) {
         if self.partial != text {
             self.partial.clear();
@@ -352,7 +363,8 @@ impl TurnMachine {
         if self.suspicion.is_none() && self.shrugged.is_some() && text.split_whitespace().count() >= INSISTING_WORDS {
             self.shrugged = None;
         }
-        if self.suspicion.is_some() {
+        if let Some(suspicion) = &mut self.suspicion {
+            suspicion.listened = true;
             self.judge();
         }
     }
@@ -514,17 +526,15 @@ impl TurnMachine {
     fn suspect(&mut self, onset: MediaTime, voiced: Duration, last_voice: MediaTime, voice: bool) {
         self.partial.clear();
         let pitched = voiced.mul_f32(self.sound.pitched.clamp(0.0, 1.0));
-        let before = self
-            .aside
-            .take()
-            .filter(|(_, end)| onset.since(*end) <= RUN_GAP)
-            .map_or(Duration::ZERO, |(voiced, _)| voiced);
+        let before = self.aside.take().filter(|passed| onset.since(passed.end) <= RUN_GAP);
         self.suspicion = Some(Suspicion {
             onset,
             voiced,
             pitched,
             last_voice,
-            before,
+            before: before.map_or(Duration::ZERO, |passed| passed.voiced),
+            agreed: before.is_some_and(|passed| passed.agreed),
+            listened: false,
             peak: if voice { self.sound_level } else { f32::MIN },
             fallen_since: None,
             voice,
@@ -547,6 +557,8 @@ impl TurnMachine {
             pitched: suspicion.pitched,
             quiet: self.now.since(suspicion.last_voice),
             before: suspicion.before,
+            agreed: suspicion.agreed,
+            listened: suspicion.listened,
             fallen: suspicion.fallen_since.map_or(Duration::ZERO, |since| self.now.since(since)),
             voice: suspicion.voice,
             faint: suspicion.peak < self.caller_level.map_or(FAINT_DBFS, |own| own - FAR_DB),
@@ -579,7 +591,11 @@ impl TurnMachine {
             Verdict::Aside => {
                 // Who agrees and goes on speaking is judged anew by what comes next; what is no word is only sound.
                 let sounding = evidence.quiet < RUN_GAP;
-                self.aside = sounding.then_some((suspicion.before + suspicion.voiced, suspicion.last_voice));
+                self.aside = sounding.then_some(Passed {
+                    voiced: suspicion.before + suspicion.voiced,
+                    end: suspicion.last_voice,
+                    agreed: suspicion.agreed || !self.partial.is_empty(),
+                });
                 let goes_on = sounding && self.partial.is_empty();
                 self.shrugged = goes_on.then_some(suspicion.peak);
                 if !evidence.voice {

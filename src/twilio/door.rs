@@ -24,8 +24,9 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 use tracing::{info, warn};
 
-/// Legs of this door have this bit; SIP counts from 1.
-const FIRST_LEG: u64 = 1 << 63;
+/// Legs of this door have this bit and not the one above it, which is of legs that are elsewhere ([`LegId::elsewhere`]); SIP
+/// counts from 1.
+const FIRST_LEG: u64 = 1 << 62;
 /// Where Twilio's webhooks arrive, and the socket.
 const STATUS_PATH: &str = "/incoming/status";
 const MEDIA_PATH: &str = "/media";
@@ -456,7 +457,7 @@ impl Door {
     /// Whether a leg is one of this door.
     #[must_use]
     pub const fn has(leg: LegId) -> bool {
-        leg.0 & FIRST_LEG != 0
+        !leg.is_elsewhere() && leg.0 & FIRST_LEG != 0
     }
 
     /// Audio for the leg: rings for its media session. `None`: it is gone, or no descriptor is left.

@@ -9,6 +9,7 @@ mod hops;
 mod hostile;
 mod pair;
 mod phone;
+mod redirect;
 mod reliable;
 mod session_timer;
 mod transfer;

@@ -235,3 +235,22 @@ fn a_request_goes_to_the_next_hop_and_is_told_when_nobody_answers() {
     let invite = OutOfDialog::new(Method::Invite, "sip:pbx.example", vec![hop(PEER)], "<sip:us@10.0.0.1>");
     assert!(scene.agent.request(scene.now, &invite).is_err(), "that makes a dialog");
 }
+
+/// RFC 4028 §7.4 between two challenges: whoever asks for the password may find the interval too small as well.
+#[test]
+fn too_small_an_interval_and_a_password_are_mended_in_one_call() {
+    let mut scene = Scene::with_account();
+    let (leg, invite) = scene.call();
+    let proved = scene.hear(&response(&invite, 407, PROXY)).pop().unwrap();
+    let longer = scene.hear(&response(&proved, 422, "Min-SE: 3600\r\n")).pop().unwrap();
+    assert!(header(&longer, "Proxy-Authorization").is_some(), "unasked: {longer}");
+    assert_eq!((header(&longer, "CSeq"), header(&longer, "Session-Expires")), (Some("3 INVITE"), Some("3600")));
+    // A stale nonce meanwhile, and the interval stays.
+    let again =
+        scene.hear(&response(&longer, 407, &PROXY.replace("nonce=\"", "stale=true, nonce=\"new-"))).pop().unwrap();
+    assert!(again.starts_with("INVITE ") && header(&again, "Session-Expires") == Some("3600"), "{again}");
+    assert_eq!(header(&again, "CSeq"), Some("4 INVITE"));
+    let ack = scene.hear(&answer(&again, "sip:bob@10.0.0.9")).pop().unwrap();
+    assert!(ack.starts_with("ACK ") && header(&ack, "Proxy-Authorization").is_some(), "{ack}");
+    assert!(matches!(&scene.events()[..], [SipEvent::Accepted { leg: l, .. }] if *l == leg));
+}

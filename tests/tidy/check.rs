@@ -426,7 +426,7 @@ fn requests(tree: &Tree) -> Vec<Violation> {
             text.strip_prefix("| `").and_then(|rest| rest.split('`').next()).map(|code| (line, code))
         })
         .filter(|(_, code)| {
-            ["GET /", "POST /", "PUT /", "PATCH /", "DELETE /"].iter().any(|verb| code.starts_with(verb))
+            ["GET /", "POST /", "PUT /", "PATCH /", "DELETE /", "OPTIONS /"].iter().any(|verb| code.starts_with(verb))
         })
         .collect();
     let unanswered = promised.iter().filter(|(_, request)| !answered.contains(*request)).map(|(line, request)| {
@@ -437,8 +437,11 @@ fn requests(tree: &Tree) -> Vec<Violation> {
             format!("add it to {path} and its route, or mend the table"),
         )
     });
-    // The page at / brings its own style and script.
-    let told = |request: &String| request.starts_with("GET /page.") || promised.iter().any(|(_, told)| told == request);
+    // The pages at / and /call bring their own style and script.
+    let files = ["GET /page.", "GET /call."];
+    let told = |request: &String| {
+        files.iter().any(|file| request.starts_with(file)) || promised.iter().any(|(_, told)| told == request)
+    };
     let untold = answered.iter().filter(|request| !told(request)).map(|request| {
         violation("README.md", 1, format!("`{request}` is answered and not in the table"), "add its row under HTTP")
     });

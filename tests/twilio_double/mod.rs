@@ -297,7 +297,7 @@ impl Stream {
 /// path and fields, and answers as documented.
 pub struct Rest {
     pub base: String,
-    asked: tokio::sync::mpsc::UnboundedReceiver<(String, Vec<(String, String)>)>,
+    asked: tokio::sync::mpsc::Receiver<(String, Vec<(String, String)>)>,
 }
 
 impl Rest {
@@ -305,7 +305,7 @@ impl Rest {
     pub async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let base = format!("http://{}", listener.local_addr().expect("bound"));
-        let (tell, asked) = tokio::sync::mpsc::unbounded_channel();
+        let (tell, asked) = tokio::sync::mpsc::channel(64);
         tokio::spawn(async move {
             let mut placed = 0;
             while let Ok((mut stream, _)) = listener.accept().await {
@@ -339,7 +339,7 @@ impl Rest {
                 );
                 let fields = callwright::twilio::signature::fields(body.as_bytes(), 64).expect("a form");
                 // Before the answer: webhooks may well come first.
-                let _ = tell.send((path, fields));
+                let _ = tell.send((path, fields)).await;
                 let _ = stream.write_all(answer.as_bytes()).await;
             }
         });

@@ -124,7 +124,13 @@ async fn ended(planes: &Planes, invitation: &Invitation, event: Option<CallEvent
         },
         Some(CallEvent::Drain) => (503, CallEnd::new(EndClass::Drained, "the service is stopping")),
         None => (500, CallEnd::new(EndClass::Failed, "the call could not keep up with its events")),
-        Some(CallEvent::Sip(_) | CallEvent::Media(_) | CallEvent::PauseRecording { .. }) => return None,
+        Some(
+            CallEvent::Sip(_)
+            | CallEvent::Media(_)
+            | CallEvent::PauseRecording { .. }
+            | CallEvent::Linked(_)
+            | CallEvent::Unlinked(..),
+        ) => return None,
     };
     told(planes.sip.reject(invitation.leg, code, "", &[]).await);
     Some(end.with_code(code))

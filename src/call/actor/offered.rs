@@ -62,7 +62,9 @@ pub(super) async fn answered(
                 _ => ordered.answer(Err(OrderError::Conflict("the call rings: answer it first".to_owned()))),
             },
             // Nothing is recorded yet: the asker hears that by the sender that goes.
-            Some(CallEvent::PauseRecording { .. } | CallEvent::Media(_)) => {}
+            Some(CallEvent::PauseRecording { .. } | CallEvent::Media(_) | CallEvent::Linked(_)) => {}
+            // There is no session yet that could have lost its peer.
+            Some(CallEvent::Unlinked(..)) => {}
             Some(CallEvent::Sip(SipEvent::Cancelled { .. })) => {
                 return Err(CallEnd::new(EndClass::Cancelled, "the caller gave up before the answer").into());
             }

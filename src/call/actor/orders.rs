@@ -14,7 +14,7 @@ use crate::call::steer::{After, Heard, Order, OrderError, Ordered, Outcome, samp
 use crate::id::{Generation, UtteranceId};
 use crate::media::{MediaCommand, SpeechEnds};
 use crate::os::clock;
-use crate::sip::agent::AgentError;
+use crate::sip::agent::{AgentError, LegId};
 use crate::sip::transport::SipError;
 use crate::speech::SpeechEvent;
 use crate::store::{CallRecord, EventKind, Message};
@@ -86,7 +86,7 @@ impl Actor {
         // These are answered when the other side has.
         let (waits, begun) = match &ordered.order {
             Order::Hold | Order::Resume => (Wait::Hold, self.begin_hold(matches!(ordered.order, Order::Hold)).await),
-            Order::Refer { to } => (Wait::Refer, self.begin_refer(to.clone()).await),
+            Order::Refer { to, replaces } => (Wait::Refer, self.begin_refer(to.clone(), *replaces).await),
             _ => return self.obey(ordered).await,
         };
         match begun {
@@ -102,13 +102,16 @@ impl Actor {
         if self.holds == hold {
             return Err(OrderError::conflict(if hold { "the call is held already" } else { "the call is not held" }));
         }
+        if self.leg.is_elsewhere() {
+            return Err(OrderError::conflict("a browser's call is not held: say or play something instead"));
+        }
         let (leg, offer) = (self.leg, self.media.offer_hold(hold));
         not_now(self.planes.sip.reinvite(leg, offer).await)
     }
 
-    async fn begin_refer(&mut self, to: String) -> Result<(), OrderError> {
+    async fn begin_refer(&mut self, to: String, replaces: Option<LegId>) -> Result<(), OrderError> {
         let leg = self.leg;
-        not_now(self.planes.sip.refer(leg, to).await)
+        not_now(self.planes.sip.refer(leg, to, replaces).await)
     }
 
     /// The other side has answered our re-INVITE.

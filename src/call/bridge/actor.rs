@@ -4,10 +4,10 @@
 //! things (`machine`).
 
 use super::machine::{Action, BridgeMachine, Input, Refusal, Side};
-use super::place::{Destination, identity, identity_at, leads_back, place_number};
+use super::place::{Destination, identity, identity_at, leads_back, place_number, redirects};
 use crate::call::actor::{self, CLOSE_WAIT, Invitation, Planes, keep, media_json, sleep_for, told};
 use crate::call::caps::{Channel, OverCap};
-use crate::call::media_leg::{MediaLeg, NoMedia, preference, preference_by};
+use crate::call::media_leg::{MediaLeg, NoMedia, preference, preference_by, preference_of};
 use crate::call::record::CallEnd;
 use crate::call::recording;
 use crate::call::registry::CallEvent;
@@ -27,6 +27,7 @@ use crate::sip::hop::Hop;
 use crate::sip::sdp::{Preference, offered_codecs, offers_comfort_noise};
 use crate::store::{CallRecord, EventKind};
 use crate::twilio::Placed;
+use crate::webrtc::LinkEnd;
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -91,7 +92,7 @@ pub(in crate::call) async fn serve(
     let destination =
         Destination::of(target, &invitation.number).map_err(|why| actor::Refusal::new(404, "Not Found", why))?;
     let trunk = invitation.identity.trunk().and_then(|name| planes.trunks.trunk(name));
-    let ours = preference_by(&planes.config(), trunk.as_ref());
+    let ours = preference_of(&planes.config(), invitation.leg, trunk.as_ref());
     let mut media = MediaLeg::reserve_for(planes, call, invitation.leg, invitation.source, ours.clone())?;
     let codecs = match &invitation.offer {
         None => Vec::new(),
@@ -161,6 +162,18 @@ impl Bridge<'_> {
             Some(CallEvent::Sip(event)) => self.handle_sip(event).await,
             Some(CallEvent::Media(event)) => self.handle_media(event),
             Some(CallEvent::Drain) => self.handle(Input::Drain),
+            Some(CallEvent::Linked(_)) => {}
+            Some(CallEvent::Unlinked(session, end)) => {
+                let side = if session == self.call { Side::Caller } else { Side::Callee };
+                info!(call = %self.call, ?side, why = %end, "one side has lost its audio");
+                self.handle(match end {
+                    // A browser says goodbye by that; a telephone does it by BYE as well.
+                    LinkEnd::Closed if side == Side::Caller && self.caller.leg.is_elsewhere() => {
+                        Input::Over { side, lost: false, reason: Some(end.to_string()) }
+                    }
+                    _ => Input::NoMedia(end.to_string()),
+                });
+            }
             Some(CallEvent::Order(ordered)) => self.handle_order(ordered),
             // Who asked may be gone.
             Some(CallEvent::PauseRecording { pausing, done }) => {
@@ -428,6 +441,7 @@ impl Bridge<'_> {
             max_forwards: self.invitation.hops.min(HOPS).saturating_sub(1),
             headers: way.routes.into_iter().map(|route| ("Route".to_owned(), route)).collect(),
             account: way.account,
+            redirects: redirects(&planes.config(), trunk.as_ref(), &self.invitation.number),
         };
         info!(%call, to = %placement.target, %hop, "the call is passed on");
         let adopting = Arc::clone(&planes);

@@ -3,7 +3,8 @@
 
 use super::machine::Refusal;
 use crate::call::trunks::{Trunks, Way};
-use crate::config::{BridgeTarget, Trunk};
+use crate::config::{BridgeTarget, Config, Trunk};
+use crate::limits::SIP_REDIRECTS_MAX;
 use crate::sip::message::{Address, Uri, to_text};
 use crate::sip::transport::local_address_towards;
 use std::net::{IpAddr, SocketAddr};
@@ -122,6 +123,12 @@ pub(in crate::call) fn identity_at(from: &str, trunk: &Trunk) -> String {
     let host = trunk.from_domain.as_ref().unwrap_or(&trunk.host);
     let host = if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.clone() };
     identity_of(from, trunk.from_user.as_deref(), &host)
+}
+
+/// How often a trunk may say that a call is taken elsewhere. An emergency call goes where it was sent and nowhere else.
+pub(in crate::call) fn redirects(config: &Config, trunk: Option<&Trunk>, number: &str) -> u8 {
+    let follows = trunk.is_some_and(|trunk| trunk.follow_redirects) && !config.numbers.is_emergency(number);
+    if follows { SIP_REDIRECTS_MAX } else { 0 }
 }
 
 fn identity_of(from: &str, user: Option<&str>, host: &str) -> String {

@@ -33,6 +33,11 @@ impl Session {
         if let Some(control) = &mut self.control {
             control.handle_remote(rtcp_remote, rtcp_remote.is_none(), self.formats.send.codec.rtp_clock());
         }
+        self.handle_path(remote);
+    }
+
+    /// The peer is there, as its checks or its handshake have shown.
+    pub(in crate::media) fn handle_path(&mut self, remote: SocketAddr) {
         if self.latch.set_expected(remote) {
             self.answered = false;
             self.unanswered = Duration::ZERO;

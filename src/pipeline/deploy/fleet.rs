@@ -13,6 +13,7 @@ use super::supervise::{self, Instance, InstancePlan};
 use super::upstream::{self, UpstreamError};
 use crate::apphost::child::Meta;
 use crate::apphost::service::DATABASE_FILE;
+use crate::os::clock;
 use crate::pipeline::repository::{Repository, RepositoryError};
 use crate::pipeline::scheduler::StageError;
 use crate::pipeline::tracker::Traffic;
@@ -20,6 +21,7 @@ use crate::store::{App, RunState, Store, StoreError};
 use http_body_util::Empty;
 use hyper::Request;
 use hyper::body::Bytes;
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -28,6 +30,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
+
+/// Category of what became of an app's requests in the store's world.
+const OUTCOMES: &str = "execution_outcome";
 
 /// Where apps are reached; section `[apps]` of the configuration.
 #[derive(Debug, Clone)]
@@ -258,6 +263,32 @@ impl Fleet {
     #[must_use]
     pub fn traffic(&self, slug: &str) -> Option<Traffic> {
         self.gateway.traffic(slug)
+    }
+
+    /// Writes down what became of the apps' requests since the last time: one document for each app that had any.
+    pub async fn write_outcomes(&self) {
+        let now = clock::wall();
+        for (slug, rollup) in self.gateway.rollups() {
+            let (store, name) = (self.store.clone(), slug.clone());
+            let app = spawn_blocking(move || store.apps().get(&name)).await;
+            let version = app.ok().and_then(Result::ok).flatten().map(|app| (app.version, app.build_id));
+            let document = json!({
+                "app": slug,
+                "version": version.as_ref().map(|(version, _)| version),
+                "build_id": version.as_ref().map(|(_, build)| build),
+                "until": now.to_string(),
+                "outcome": rollup,
+            });
+            if let Err(error) = self.store.world().put(OUTCOMES, &slug, document, now).await {
+                tracing::warn!(app = slug, %error, "what became of its requests was not written down");
+            }
+        }
+    }
+
+    /// Apps that do not serve now, each with the reason.
+    #[must_use]
+    pub fn down(&self) -> Vec<(String, String)> {
+        self.gateway.down()
     }
 
     /// Asks the app for its first page through its public address, and for its report.

@@ -8,7 +8,7 @@ use super::supervise::Health;
 use super::upstream::{self, UpstreamError};
 use crate::limits::{GATEWAY_CONNECTIONS_MAX, GATEWAY_REQUESTS_MAX, HTTP_BODY_MAX};
 use crate::os::clock;
-use crate::pipeline::tracker::{Tracker, Traffic, template};
+use crate::pipeline::tracker::{Rollup, Tracker, Traffic, template};
 use crate::telemetry::metric;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -169,6 +169,29 @@ impl Gateway {
         Some(traffic)
     }
 
+    /// What came since the last call of this, by app; apps without news are left out.
+    #[must_use]
+    pub fn rollups(&self) -> Vec<(String, Rollup)> {
+        let fronts: Vec<Arc<Shared>> = lock(&self.fronts).values().map(|front| Arc::clone(&front.shared)).collect();
+        let now = clock::monotonic();
+        let news = fronts.iter().filter_map(|shared| {
+            let rollup = lock(&shared.tracker).poll_rollup(now)?;
+            Some((shared.slug.clone(), rollup))
+        });
+        news.collect()
+    }
+
+    /// Apps that do not serve now, each with the reason.
+    #[must_use]
+    pub fn down(&self) -> Vec<(String, String)> {
+        let fronts = lock(&self.fronts);
+        let down = fronts.values().filter_map(|front| match &*lock(&front.shared.upstream).health.borrow() {
+            Health::Down(why) => Some((front.shared.slug.clone(), why.clone())),
+            Health::Starting | Health::Ready => None,
+        });
+        down.collect()
+    }
+
     async fn listen(&self, wanted: Option<u16>, reserved: &[u16]) -> Result<TcpListener, GatewayError> {
         let free = self.ports.clone().filter(|port| !reserved.contains(port));
         for port in wanted.into_iter().chain(free) {
@@ -234,7 +257,7 @@ async fn serve(stream: TcpStream, client: SocketAddr, shared: Arc<Shared>, mut c
     }
 }
 
-async fn measure(request: Request<Incoming>, client: SocketAddr, shared: &Shared) -> Response<AnswerBody> {
+async fn measure(request: Request<Incoming>, client: SocketAddr, shared: &Arc<Shared>) -> Response<AnswerBody> {
     let began = clock::monotonic();
     let route = template(request.uri().path());
     let wants_json = page::wants_json(request.uri().path(), request.headers());
@@ -246,9 +269,18 @@ async fn measure(request: Request<Incoming>, client: SocketAddr, shared: &Shared
     let took = now.since(began);
     let status = answer.status().as_u16();
     let mut tracker = lock(&shared.tracker);
-    let route = tracker.handle_answer(now, &route, status, took);
-    metric::app_answer(&shared.slug, route, status, took);
-    answer
+    let route = tracker.handle_answer(now, &route, status, took).to_owned();
+    drop(tracker);
+    metric::app_answer(&shared.slug, &route, status, took);
+    let shared = Arc::clone(shared);
+    answer.map(|body| {
+        let counted = body.map_frame(move |frame| {
+            let octets = frame.data_ref().map_or(0, |data| data.len() as u64);
+            lock(&shared.tracker).handle_octets(&route, octets);
+            frame
+        });
+        counted.boxed_unsync()
+    })
 }
 
 /// Why the gateway answers itself.

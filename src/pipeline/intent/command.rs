@@ -5,6 +5,9 @@
 //! Deliberately absent: what to do about it (the dialogue).
 
 use super::artefact::Artefact;
+use super::entity::{Constraints, Entities, entities};
+use super::fuse::{Asked, likeliest, read};
+use super::label::Label;
 use super::report::report;
 use super::request::{other_requests, request};
 use super::transcript::PAUSE;
@@ -77,11 +80,20 @@ pub struct Understanding {
     pub purpose: Option<String>,
     /// Things other than a CRM that are asked for beside it: "a CRM and a website".
     pub also: Vec<&'static str>,
+    /// What it says of the thing: technology, integrations, limits.
+    pub entities: Entities,
     /// No clear request, but perhaps one: a CRM is named, and nothing says that none is wanted. Worth asking back.
     pub hinted: bool,
 }
 
 impl Understanding {
+    /// Whether it names technology, other systems or limits.
+    #[must_use]
+    pub fn specifies(&self) -> bool {
+        let named = &self.entities;
+        !(named.tech_stack.is_empty() && named.integrations.is_empty() && named.constraints == Constraints::default())
+    }
+
     /// Whether this is a request for a CRM that may open the dialogue about a build.
     #[must_use]
     pub fn fires(&self) -> bool {
@@ -95,14 +107,55 @@ pub fn understand(text: &str, context: Context) -> Understanding {
     let heard = Transcript::new(text);
     let answer = Answer::of(&heard);
     let edit = feature::edit(&heard);
-    let (act, confidence) = act(&heard, context, &answer, &edit);
+    let (mut act, mut confidence) = act(&heard, context, &answer, &edit);
     let also = other_requests(&heard);
-    let hinted = act == Act::Other && {
+    let mut hinted = act == Act::Other && {
         let request = request(&heard, false).filter(|r| r.what == Artefact::Crm);
         hint::hints(&heard, request.map(|r| r.confidence))
     };
-    Understanding { act, confidence, answer, edit, name: name(&heard), purpose: purpose(&heard), also, hinted }
+    if act == Act::Other && !hinted && answer.yes == 0.0 && answer.no == 0.0 {
+        let (label, p) = second_opinion(text, context);
+        hinted = label == Label::BuildCrm && p > FIRES && context == Context::AskedWhat;
+        if let Some(other) = acts(label, p) {
+            (act, confidence) = (other, p);
+        }
+    }
+    let (name, entities) = (name(&heard), entities(text));
+    Understanding { act, confidence, answer, edit, name, purpose: purpose(&heard), also, entities, hinted }
 }
+
+/// What the classifier makes of a turn of which the grammar makes nothing.
+fn second_opinion(text: &str, context: Context) -> (Label, f64) {
+    let asked = match context {
+        Context::Free => Asked::Nothing,
+        Context::AskedWhat => Asked::What,
+        Context::AskedFeatures => Asked::Features,
+        Context::AskedApproval => Asked::Approval,
+    };
+    likeliest(&read(text, asked))
+}
+
+/// What may be done on the classifier's word alone: what starts, changes and approves nothing. The surer, the harder it is to
+/// come back from.
+fn acts(label: Label, p: f64) -> Option<Act> {
+    let (act, least) = match label {
+        Label::BuildWebsite => (Act::BuildOther("website"), ALONE),
+        Label::BuildEcommerce => (Act::BuildOther("online shop"), ALONE),
+        Label::BuildApi => (Act::BuildOther("API"), ALONE),
+        Label::BuildDashboard => (Act::BuildOther("dashboard"), ALONE),
+        Label::BuildBlockchain => (Act::BuildOther("blockchain"), ALONE),
+        Label::Status | Label::Progress | Label::Metrics => (Act::Report(None), ALONE),
+        Label::Repeat => (Act::Repeat, ALONE),
+        Label::Transfer => (Act::Operator, ALONE_AND_AWAY),
+        Label::Hangup => (Act::Goodbye, ALONE_AND_AWAY),
+        _ => return None,
+    };
+    (p > least).then_some(act)
+}
+
+/// How sure the classifier must be where the grammar says nothing; and where the turn would lead away from the order.
+const ALONE: f64 = 0.9;
+const ALONE_AND_AWAY: f64 = 0.96;
 
 fn act(heard: &Transcript, context: Context, answer: &Answer, edit: &FeatureEdit) -> (Act, f64) {
     if heard.is_empty() {

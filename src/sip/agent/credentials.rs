@@ -92,6 +92,13 @@ impl Agent {
         }
     }
 
+    /// Whether an address belongs to a trunk: it was found there, or the owner has named it.
+    pub(super) fn is_of_trunk(&self, trunk: &Arc<str>, address: IpAddr) -> bool {
+        let found =
+            || self.trunk_hops.get(trunk).is_some_and(|hops| hops.iter().any(|hop| hop.address.ip() == address));
+        self.accounts.get(trunk).is_some_and(|account| account.trusts(address)) || found()
+    }
+
     /// Adds the answers that the request's account has nonces for, before anybody asks.
     pub(super) fn authorize(&mut self, client: &mut ClientTransaction) {
         let Some(name) = &client.request.account else { return };

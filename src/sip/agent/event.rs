@@ -21,6 +21,19 @@ pub struct LegId(pub u64);
 impl LegId {
     /// No leg.
     pub const NONE: Self = Self(0);
+    const ELSEWHERE: u64 = 1 << 63;
+
+    /// A leg that is no agent's: its signalling is another protocol's. No agent counts so far.
+    #[must_use]
+    pub const fn elsewhere(number: u64) -> Self {
+        Self(number | Self::ELSEWHERE)
+    }
+
+    /// Whether it is such a leg.
+    #[must_use]
+    pub const fn is_elsewhere(self) -> bool {
+        self.0 & Self::ELSEWHERE != 0
+    }
 }
 
 /// A message that wants to leave. Order matters; loss is allowed on UDP. What cannot be sent on a stream is told by

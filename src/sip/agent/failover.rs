@@ -36,6 +36,9 @@ pub struct Placement {
     pub headers: Vec<(String, String)>,
     /// Whose credentials answer a challenge of the peer; `None` = nobody's: a challenge is a refusal.
     pub account: Option<Arc<str>>,
+    /// How often a peer may say that the call is taken elsewhere (300–302); at most
+    /// [`limits::SIP_REDIRECTS_MAX`] count, 0 = such an answer is a refusal.
+    pub redirects: u8,
 }
 
 /// Why a client transaction failed without an answer.
@@ -59,6 +62,7 @@ impl Placement {
             max_forwards: HOPS,
             headers: Vec::new(),
             account: None,
+            redirects: 0,
         }
     }
 }
@@ -273,7 +277,8 @@ impl Agent {
         true
     }
 
-    fn leg_goes_on(&mut self, leg_id: LegId, next: TransactionId, hop: &Hop, contact: Option<Vec<u8>>) {
+    /// The call hangs on another INVITE from now on.
+    pub(super) fn leg_goes_on(&mut self, leg_id: LegId, next: TransactionId, hop: &Hop, contact: Option<Vec<u8>>) {
         let Some(leg) = self.legs.get_mut(&leg_id) else { return };
         if let Phase::Calling(calling) = &mut leg.phase {
             (calling.transaction, calling.heard) = (next, false);

@@ -289,6 +289,9 @@ impl Agent {
         if code == 422 && self.retry_with_interval(now, leg_id, response) {
             return;
         }
+        if self.follow_redirect(now, leg_id, code, response) {
+            return;
+        }
         let Some(leg) = self.legs.get(&leg_id) else { return };
         let event = match &leg.hang_up {
             Some(HangUp { unanswered: false, reason }) => {

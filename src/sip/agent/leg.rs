@@ -85,6 +85,10 @@ pub(super) struct Calling {
     pub(super) forks: Vec<Fork>,
     /// How often the peer has found our session interval too small.
     pub(super) intervals_tried: u8,
+    /// How often the peer may still say that the call is taken elsewhere.
+    pub(super) redirects: u8,
+    /// Request-URIs that were called in vain.
+    pub(super) targets: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, Debug)]
@@ -126,7 +130,16 @@ pub(super) struct Unacknowledged {
 
 impl Calling {
     pub(super) const fn new(transaction: TransactionId) -> Self {
-        Self { transaction, heard: false, cancelled: false, early_answer: None, forks: Vec::new(), intervals_tried: 0 }
+        Self {
+            transaction,
+            heard: false,
+            cancelled: false,
+            early_answer: None,
+            forks: Vec::new(),
+            intervals_tried: 0,
+            redirects: 0,
+            targets: Vec::new(),
+        }
     }
 }
 

@@ -97,7 +97,8 @@ impl Agent {
         let client = ClientTransaction::new(machine, key, request, via, bytes, hop.clone(), purpose);
         let transaction =
             self.add_client(ClientTransaction { contact: Some(contact.clone()), ..client.or_by(now, alternatives) });
-        let mut leg = Leg::new(Phase::Calling(Calling::new(transaction)), contact);
+        let redirects = placement.redirects.min(limits::SIP_REDIRECTS_MAX);
+        let mut leg = Leg::new(Phase::Calling(Calling { redirects, ..Calling::new(transaction) }), contact);
         leg.local_sdp = sdp.to_vec();
         leg.deadline = Some(now + limits::SIP_RINGING_MAX);
         self.add_peer(hop.address.ip());

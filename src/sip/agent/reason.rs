@@ -57,7 +57,7 @@ impl Reason {
         let values: Vec<&[u8]> = message.headers(&Name::Reason).flat_map(split_list).collect();
         let causes: Vec<_> = values.iter().filter_map(|value| cause_of(value)).collect();
         let cause = causes.iter().find(|c| c.protocol == Protocol::Q850).or(causes.first()).copied();
-        Self { cause, text: values.first().map(|value| text_of(value)) }
+        Self { cause, text: values.first().and_then(|value| text_of(value)) }
     }
 
     /// The header field's value; `None` when there is nothing to say.
@@ -89,11 +89,11 @@ fn cause_of(value: &[u8]) -> Option<Cause> {
     Some(Cause { protocol, code })
 }
 
-/// The text parameter, or the whole of the value.
-fn text_of(value: &[u8]) -> String {
+/// The text parameter, or the whole of a value that is no cause: a bare number is nothing for people.
+fn text_of(value: &[u8]) -> Option<String> {
     let text = to_text(value);
     let quoted = text.split_once("text=\"").and_then(|(_, rest)| rest.split_once('"')).map(|(inside, _)| inside);
-    quoted.map_or(text.clone(), str::to_owned)
+    quoted.map(str::to_owned).or_else(|| cause_of(value).is_none().then_some(text))
 }
 
 #[cfg(test)]
@@ -123,7 +123,7 @@ mod tests {
         ] {
             assert_eq!(read(odd).cause, None, "{odd}");
         }
-        assert_eq!(read("Reason: SIP;cause=200\r\n").text.as_deref(), Some("SIP;cause=200"));
+        assert_eq!(read("Reason: Q.850;cause=17\r\n").text, None, "the phrase of the refusal says more");
         assert_eq!(read("Reason: x;text=\"open\r\n").text.as_deref(), Some("x;text=\"open"));
         assert_eq!(Reason::text("a\"b\r\nc").value().unwrap(), "SIP;text=\"abc\"");
         assert_eq!(Reason { cause: Some(Cause::sip(603)), text: None }.value().unwrap(), "SIP;cause=603");

@@ -24,10 +24,11 @@ pub(super) struct Outgoing<'a> {
 
 impl ClientTransaction {
     /// The same request once more with a new branch and the next CSeq number, without some header fields and with others
-    /// in their place (§22.2, RFC 4028 §7.4).
+    /// in their place (§22.2, RFC 4028 §7.4); to another target, if there is one (§8.1.3.4).
     pub(super) fn again(
         &self,
         via: &[u8],
+        target: Option<&[u8]>,
         without: &[Name],
         with: &[(&'static str, String)],
     ) -> Option<(DialogRequest, Vec<u8>)> {
@@ -43,7 +44,8 @@ impl ClientTransaction {
             Name::ContentType,
         ];
         let message = parse_datagram(&self.bytes).ok()?;
-        let request = DialogRequest { sequence: self.request.sequence + 1, ..self.request.clone() };
+        let uri = target.unwrap_or(&self.request.uri).to_vec();
+        let request = DialogRequest { uri, sequence: self.request.sequence + 1, ..self.request.clone() };
         let mut writer = request.write(via);
         // Answers to challenges hold for one request each; whoever sends this adds the next.
         let is_answer = |name: &Name| {

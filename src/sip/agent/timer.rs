@@ -218,7 +218,7 @@ impl Agent {
         let (via, key) = self.new_via(&hop, Method::Invite);
         let Some(client) = self.clients.get(&refused) else { return false };
         let headers = invite_headers(&self.config, min_s);
-        let Some((request, bytes)) = client.again(&via, &[Name::SessionExpires, Name::MinSe], &headers) else {
+        let Some((request, bytes)) = client.again(&via, None, &[Name::SessionExpires, Name::MinSe], &headers) else {
             return false;
         };
         let machine = client.machine.again(now, &hop);

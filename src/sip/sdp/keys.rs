@@ -4,6 +4,7 @@
 //! of an exchange that failed; `Debug` shows no key. Deliberately absent: reading a line (`rtp::sdes`), policy
 //! (`Srtp`), renewal when a stated lifetime ends (2^20 packets are six hours; whoever states one renews it).
 
+use super::dtls::{Dtls, DtlsLine, DtlsLocal};
 use super::{SdpError, Srtp};
 use crate::rtp::sdes::{self, Crypto};
 use crate::rtp::srtp::{MasterKey, Profile};
@@ -47,15 +48,23 @@ pub(super) struct KeyRing {
     /// Of our last offer; empty when it was a plain one.
     offered: Vec<Line>,
     agreed: Option<Keys>,
+    /// Without it there is no DTLS.
+    dtls: Option<DtlsLocal>,
+    /// Our last offer was one of DTLS.
+    offered_dtls: bool,
+    agreed_dtls: Option<Dtls>,
 }
 
 impl KeyRing {
     pub(super) const fn new(random: Option<Random>) -> Self {
-        Self { random, offered: Vec::new(), agreed: None }
+        Self { random, offered: Vec::new(), agreed: None, dtls: None, offered_dtls: false, agreed_dtls: None }
     }
 
     /// What counts now: a stream that was protected never goes on in the clear.
     pub(super) fn policy(&self, wished: Srtp) -> Srtp {
+        if self.agreed_dtls.is_some() {
+            return Srtp::Dtls;
+        }
         match (self.random, &self.agreed) {
             (None, _) => Srtp::Off,
             (_, Some(_)) => Srtp::Require,
@@ -65,7 +74,51 @@ impl KeyRing {
 
     /// What counts for the answer to our last offer.
     pub(super) fn policy_of_offer(&self) -> Srtp {
-        if self.offered.is_empty() { Srtp::Off } else { Srtp::Require }
+        match (self.offered_dtls, self.offered.is_empty()) {
+            (true, _) => Srtp::Dtls,
+            (false, true) => Srtp::Off,
+            (false, false) => Srtp::Require,
+        }
+    }
+
+    /// From now on we have a certificate.
+    pub(super) fn identify(&mut self, local: DtlsLocal) {
+        self.dtls = Some(local);
+    }
+
+    /// Our side of DTLS.
+    pub(super) const fn local(&self) -> Option<&DtlsLocal> {
+        self.dtls.as_ref()
+    }
+
+    /// Whether lines of DTLS are taken. A stream with keys from descriptions stays one.
+    pub(super) const fn does_dtls(&self) -> bool {
+        self.dtls.is_some() && self.agreed.is_none()
+    }
+
+    /// Our side and what is agreed for a line of DTLS that the peer offers.
+    pub(super) fn answer_dtls(&mut self, theirs: DtlsLine) -> Result<(DtlsLocal, Dtls), SdpError> {
+        let local = self.dtls.clone().ok_or(SdpError::NotAcceptable("no DTLS here"))?;
+        let agreed = theirs.agreed(self.agreed_dtls.as_ref()).map_err(SdpError::NotAcceptable)?;
+        self.agreed_dtls = Some(agreed.clone());
+        Ok((local, agreed))
+    }
+
+    /// Our side for the next offer, where that is one of DTLS.
+    pub(super) fn offer_dtls(&mut self, wished: Srtp) -> Option<DtlsLocal> {
+        self.offered_dtls = self.dtls.is_some() && self.policy(wished) == Srtp::Dtls;
+        self.dtls.clone().filter(|_| self.offered_dtls)
+    }
+
+    /// Reads what the peer says to our offer of DTLS.
+    pub(super) fn accept_dtls(&mut self, theirs: Option<DtlsLine>) -> Result<Option<Dtls>, SdpError> {
+        if !self.offered_dtls {
+            return Ok(None);
+        }
+        let theirs = theirs.ok_or(SdpError::NotAcceptable("the answer has no DTLS, which was offered"))?;
+        let agreed = theirs.accepted(self.agreed_dtls.as_ref()).map_err(SdpError::NotAcceptable)?;
+        self.agreed_dtls = Some(agreed.clone());
+        Ok(Some(agreed))
     }
 
     /// Our key for a line that the peer offers. `None`: there is no SRTP here.
@@ -92,7 +145,7 @@ impl KeyRing {
                 self.offered = (1..).zip(keys).map(|(tag, key)| Line { tag, key }).collect();
             }
             (None, Srtp::Require) => {}
-            (None, Srtp::Off | Srtp::Answer) => self.offered.clear(),
+            (None, Srtp::Off | Srtp::Answer | Srtp::Dtls) => self.offered.clear(),
         }
         &self.offered
     }

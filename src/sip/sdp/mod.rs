@@ -2,10 +2,11 @@
 //! SDP to an answer and to where and how media flows. Grammar by the `sdp-types` crate. Pure; any thread. Invariants: an
 //! answer has the offer's m-lines in the offer's order, at most one of them alive, with one codec in it; a line keeps its
 //! profile, so a protected one (RTP/SAVP, RFC 4568) is never answered with a plain one, nor a protected stream changed to
-//! a plain one later; nothing here panics on input. Deliberately absent: DTLS-SRTP, ICE, video, fax: such lines are
-//! answered with port 0; `a=crypto` on a plain RTP/AVP line ("best effort"), which RFC 4568 does not know: it is ignored,
+//! a plain one later; nothing here panics on input. A line of DTLS (RFC 5763) is taken where the session has a certificate, with ICE (RFC 8839) where the peer brings
+//! it. Deliberately absent: video, fax: such lines are answered with port 0; `a=crypto` on a plain RTP/AVP line ("best effort"), which RFC 4568 does not know: it is ignored,
 //! and the stream is plain.
 
+pub mod dtls;
 mod encoding;
 mod keys;
 mod negotiate;
@@ -17,6 +18,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 
+pub use dtls::{Dtls, DtlsLocal, IceCredentials};
 pub use keys::{Keys, Random};
 pub use negotiate::{build_offer, negotiate, offered_codecs, offers_comfort_noise, parse_answer};
 pub use preference::{Preference, Srtp};
@@ -113,6 +115,8 @@ pub struct Negotiated {
     pub direction: Direction,
     /// The keys, where SRTP was agreed; else the stream is plain.
     pub keys: Option<Keys>,
+    /// What the handshake goes by, where keys come by DTLS.
+    pub dtls: Option<Dtls>,
 }
 
 impl fmt::Debug for Negotiated {
@@ -125,6 +129,7 @@ impl fmt::Debug for Negotiated {
             .field("ptime", &self.ptime)
             .field("direction", &self.direction)
             .field("keys", &self.keys)
+            .field("dtls", &self.dtls)
             .finish_non_exhaustive()
     }
 }

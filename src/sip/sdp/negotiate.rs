@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use sdp_types::{Attribute, Connection, Media, MediaType, Origin, Session, Time, TransportProto};
 
+use super::dtls::{self, Dtls, DtlsLocal};
 use super::encoding::{Encoding, Numbers};
 use super::keys::{KeyRing, Line};
 use super::read::Description;
@@ -19,7 +20,7 @@ const COMFORT_NOISE_CLOCK: u32 = 8_000;
 /// # Errors
 /// [`SdpError::NotAcceptable`] → 488, [`SdpError::BadOffer`] → 400.
 pub fn negotiate(offer: &[u8], local: &LocalMedia, preference: &Preference) -> Result<Negotiated, SdpError> {
-    answer(offer, local, preference, &mut Numbers::new(), &mut KeyRing::new(None))
+    answer(offer, local, preference, &mut Numbers::new(), &mut KeyRing::new(None), false)
 }
 
 pub(super) fn answer(
@@ -28,18 +29,28 @@ pub(super) fn answer(
     preference: &Preference,
     numbers: &mut Numbers,
     ring: &mut KeyRing,
+    holding: bool,
 ) -> Result<Negotiated, SdpError> {
     let description = Description::parse(offer)?;
-    let line = description.first_audio(local.address, preference, ring.policy(preference.srtp()))?;
+    let policy = ring.policy(preference.srtp());
+    let line = description.first_audio(local.address, preference, policy, ring.does_dtls())?;
     let chosen = preference.choose(&line.audio).ok_or(SdpError::NotAcceptable("no codec that is carried here"))?;
     let formats = line.formats(chosen, std::iter::once(chosen));
     // The peer's order counts (RFC 4568 section 5.1.2).
     let crypto = line.crypto.first().map(|theirs| ring.answer(theirs).ok_or(SdpError::NotAcceptable("no keys here")));
     let (crypto, keys) = crypto.transpose()?.unzip();
+    let secured = line.dtls.clone().map(|theirs| ring.answer_dtls(theirs)).transpose()?;
     line.teach(numbers);
-    // What the peer sends we receive, and the other way round (RFC 3264 §6.1).
-    let ours = Direction::from_flags(line.peer.receives(), line.peer.sends());
+    // What the peer sends we receive, and the other way round (RFC 3264 §6.1); whoever holds receives nothing (§8.4).
+    let ours = Direction::from_flags(line.peer.receives(), line.peer.sends() && !holding);
     let mut answer = frame(local);
+    if secured.as_ref().is_some_and(|(_, agreed)| agreed.ice.is_some()) {
+        let mut say = |name: &str, value| answer.attributes.push(Attribute { attribute: name.to_owned(), value });
+        if let Some(mid) = line.mid().filter(|mid| dtls::is_bundled(&description.session, mid)) {
+            say("group", Some(format!("BUNDLE {mid}")));
+        }
+        say("ice-lite", None);
+    }
     if let Some(time) = description.session.times.first() {
         answer.times = vec![Time::new(time.start_time, time.stop_time)];
     }
@@ -53,6 +64,7 @@ pub(super) fn answer(
                 direction: ours,
                 protocol: &offered.proto,
                 crypto: crypto.as_slice(),
+                secured: secured.as_ref().map(|(ours, agreed)| Secured::Answer(ours, agreed, line.mid())),
             }
             .line(local.port)
         } else {
@@ -61,6 +73,9 @@ pub(super) fn answer(
             let mut refused = Media::new(MediaType::Audio, 0, TransportProto::RtpAvp, format);
             refused.media.clone_from(&offered.media);
             refused.proto.clone_from(&offered.proto);
+            if let Some(mid) = dtls::mid(offered) {
+                refused.attributes.push(Attribute { attribute: "mid".to_owned(), value: Some(mid.to_owned()) });
+            }
             refused
         });
     }
@@ -72,6 +87,7 @@ pub(super) fn answer(
         ptime: line.ptime,
         direction: ours,
         keys,
+        dtls: secured.map(|(_, agreed)| agreed),
     })
 }
 
@@ -82,7 +98,7 @@ pub(super) fn answer(
 /// As [`negotiate()`].
 pub fn offered_codecs(offer: &[u8], local: IpAddr, preference: &Preference) -> Result<Vec<Codec>, SdpError> {
     let description = Description::parse(offer)?;
-    let line = description.first_audio(local, preference, preference.srtp())?;
+    let line = description.first_audio(local, preference, preference.srtp(), true)?;
     let mut codecs = Vec::with_capacity(line.audio.len());
     for format in &line.audio {
         if !codecs.contains(&format.codec) {
@@ -96,23 +112,23 @@ pub fn offered_codecs(offer: &[u8], local: IpAddr, preference: &Preference) -> R
 #[must_use]
 pub fn offers_comfort_noise(offer: &[u8], local: IpAddr, preference: &Preference) -> bool {
     let Ok(description) = Description::parse(offer) else { return false };
-    let line = description.first_audio(local, preference, preference.srtp());
+    let line = description.first_audio(local, preference, preference.srtp(), true);
     line.is_ok_and(|line| line.comfort_noise.iter().any(|(_, clock)| *clock == COMFORT_NOISE_CLOCK))
 }
 
 /// Our offer: these codecs, the preferred one first, and telephone events on each of their clocks; 20 ms.
 #[must_use]
 pub fn build_offer(local: &LocalMedia, codecs: &[Codec], direction: Direction) -> Vec<u8> {
-    offer(local, codecs, direction, &mut Numbers::new(), &[], false)
+    offer(local, codecs, direction, &mut Numbers::new(), (&[], None), false)
 }
 
-/// With keys it is an offer of RTP/SAVP; `noise`: with comfort noise.
+/// With keys it is an offer of RTP/SAVP, with a certificate one of UDP/TLS/RTP/SAVP; `noise`: with comfort noise.
 pub(super) fn offer(
     local: &LocalMedia,
     codecs: &[Codec],
     direction: Direction,
     numbers: &mut Numbers,
-    crypto: &[Line],
+    (crypto, certified): (&[Line], Option<&DtlsLocal>),
     noise: bool,
 ) -> Vec<u8> {
     let audio: Vec<Format> = codecs.iter().filter_map(|codec| numbers.format(*codec)).collect();
@@ -126,10 +142,24 @@ pub(super) fn offer(
         }
     }
     let mut offer = frame(local);
-    let protocol = if crypto.is_empty() { "RTP/AVP" } else { "RTP/SAVP" };
+    let protocol = match (certified, crypto) {
+        (Some(_), _) => "UDP/TLS/RTP/SAVP",
+        (None, []) => "RTP/AVP",
+        (None, _) => "RTP/SAVP",
+    };
     let comfort_noise = noise.then(|| numbers.number(Encoding::ComfortNoise(COMFORT_NOISE_CLOCK))).flatten();
     let comfort_noise = comfort_noise.map(|number| (number, COMFORT_NOISE_CLOCK));
-    let stream = Stream { audio: &audio, comfort_noise, events: &events, rtcp_mux: false, direction, protocol, crypto };
+    let stream = Stream {
+        audio: &audio,
+        comfort_noise,
+        events: &events,
+        // A handshake of its own for RTCP is saved by having none there.
+        rtcp_mux: certified.is_some(),
+        direction,
+        protocol,
+        crypto,
+        secured: certified.map(Secured::Offer),
+    };
     offer.medias.push(stream.line(local.port));
     write(&offer)
 }
@@ -141,7 +171,7 @@ pub(super) fn offer(
 /// [`SdpError::BadOffer`] when the answer is unreadable: hang up.
 pub fn parse_answer(answer: &[u8], local: &LocalMedia, offered: &[Codec]) -> Result<Negotiated, SdpError> {
     let mut numbers = Numbers::new();
-    offer(local, offered, Direction::SendRecv, &mut numbers, &[], false);
+    offer(local, offered, Direction::SendRecv, &mut numbers, (&[], None), false);
     accept(answer, local, offered, &mut numbers, &mut KeyRing::new(None), false)
 }
 
@@ -155,7 +185,8 @@ pub(super) fn accept(
     noise: bool,
 ) -> Result<Negotiated, SdpError> {
     let description = Description::parse(answer)?;
-    let line = description.first_audio(local.address, &Preference::of_peer(offered), ring.policy_of_offer())?;
+    let preference = Preference::of_peer(offered);
+    let line = description.first_audio(local.address, &preference, ring.policy_of_offer(), ring.does_dtls())?;
     if line.index != 0 {
         return Err(SdpError::NotAcceptable("the answer has other media lines than the offer"));
     }
@@ -163,6 +194,7 @@ pub(super) fn accept(
         return Err(SdpError::NotAcceptable("no codec that is carried here"));
     };
     let keys = ring.accept(&line.crypto)?;
+    let agreed = ring.accept_dtls(line.dtls.clone())?;
     // We send under the peer's numbers, it sends under ours; they are the same but for peers that got it wrong.
     let mut receive: Vec<Format> = line.audio.iter().filter_map(|f| numbers.format(f.codec)).collect();
     for theirs in &line.audio {
@@ -176,11 +208,12 @@ pub(super) fn accept(
     Ok(Negotiated {
         answer: answer.to_vec(),
         remote: line.remote,
-        rtcp: Rtcp::Address(line.control),
+        rtcp: if agreed.is_some() && line.rtcp_mux { Rtcp::Mux } else { Rtcp::Address(line.control) },
         formats,
         ptime: line.ptime,
         direction: Direction::from_flags(line.peer.receives(), line.peer.sends()),
         keys,
+        dtls: agreed,
     })
 }
 
@@ -204,6 +237,13 @@ struct Stream<'a> {
     /// The profile, as the peer wrote it in its offer.
     protocol: &'a str,
     crypto: &'a [Line],
+    secured: Option<Secured<'a>>,
+}
+
+/// What a line of DTLS says besides.
+enum Secured<'a> {
+    Answer(&'a DtlsLocal, &'a Dtls, Option<&'a str>),
+    Offer(&'a DtlsLocal),
 }
 
 impl Stream<'_> {
@@ -227,6 +267,11 @@ impl Stream<'_> {
                 Encoding::Event(_) => add("fmtp", Some(format!("{number} 0-15"))),
                 _ => {}
             }
+        }
+        match &self.secured {
+            Some(Secured::Answer(ours, agreed, mid)) => dtls::answer_attributes(ours, agreed, *mid, &mut add),
+            Some(Secured::Offer(ours)) => dtls::offer_attributes(ours, &mut add),
+            None => {}
         }
         for line in self.crypto {
             add("crypto", Some(line.value()));

@@ -3,7 +3,7 @@
 use crate::rtp::format::{Codec, Format};
 use serde::{Deserialize, Serialize};
 
-/// Whether streams are protected by SRTP with keys from the description (RFC 4568).
+/// Whether streams are protected by SRTP: with keys from the description (RFC 4568), or of a DTLS handshake (RFC 5763).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Srtp {
@@ -13,6 +13,9 @@ pub enum Srtp {
     Answer,
     /// Always: plain lines are refused, and we offer protected ones.
     Require,
+    /// Always, and by keys of a DTLS handshake alone (RFC 5763), which nobody on the way of the signalling can read: we offer
+    /// UDP/TLS/RTP/SAVP.
+    Dtls,
 }
 
 /// What we would like to speak.

@@ -87,7 +87,7 @@ fn what_cannot_be_protected_is_refused_and_never_plain() {
     let good = format!("1 AES_CM_128_HMAC_SHA1_80 {KEY}");
     let error = session(Srtp::Off).answer(&savp(&[&good])).unwrap_err();
     assert!(error.to_string().contains("unencrypted"), "{error}");
-    // DTLS has its keys elsewhere.
+    // DTLS has its keys elsewhere, and needs a certificate of ours.
     let dtls = offer(&format!("m=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=crypto:{good}\r\n"));
     assert_eq!(session(Srtp::Answer).answer(&dtls).unwrap_err().status(), 488);
     // Without a source of keys there are none.
@@ -232,4 +232,115 @@ fn no_debug_output_holds_a_key() {
         assert!(!shown.contains(secret.as_str()), "{shown}");
     }
     assert!(shown.contains("AES_CM_128_HMAC_SHA1_80"), "which suite is no secret: {shown}");
+}
+
+/// With a certificate of ours.
+fn certified(srtp: Srtp) -> SdpSession {
+    let mut session = session(srtp);
+    let ice = IceCredentials::new("ours", "0123456789abcdefghijklmn").unwrap();
+    let candidates = vec!["192.0.2.1:40000".parse().unwrap(), "203.0.113.1:40000".parse().unwrap()];
+    session.identify(DtlsLocal { fingerprint: [0xab; 32], ice, candidates });
+    session
+}
+
+const DIGEST: &str = "19:E2:1C:3B:4B:9F:81:E6:B8:5C:F4:A5:A8:D8:73:04:BB:05:2F:70:9F:04:A9:0E:05:E9:26:33:E8:70:88:A2";
+
+/// Lines as browsers and libraries write them, each after its own habits.
+fn browsers() -> [(&'static str, String); 3] {
+    let chromium = format!(
+        "a=group:BUNDLE 0\r\na=extmap-allow-mixed\r\na=msid-semantic: WMS x\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111 63 9 0 8 13 110 126\r\n\
+         c=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\na=ice-ufrag:0ybl\r\na=ice-pwd:9M3vu4bRyMNMwb8dTqeAbT8F\r\na=ice-options:trickle\r\n\
+         a=fingerprint:sha-256 {DIGEST}\r\na=setup:actpass\r\na=mid:0\r\na=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n\
+         a=sendrecv\r\na=msid:x y\r\na=rtcp-mux\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;useinbandfec=1\r\n\
+         a=rtpmap:63 red/48000/2\r\na=rtpmap:9 G722/8000\r\na=rtpmap:110 telephone-event/48000\r\na=rtpmap:126 telephone-event/8000\r\n"
+    );
+    // The fingerprint stands in the session part, names in braces, candidates by multicast DNS.
+    let firefox = format!(
+        "a=sendrecv\r\na=fingerprint:sha-256 {DIGEST}\r\na=group:BUNDLE {{6ca1}}\r\na=ice-options:trickle\r\na=msid-semantic:WMS *\r\n\
+         m=audio 49562 UDP/TLS/RTP/SAVPF 109 9 0 8 101\r\nc=IN IP4 0.0.0.0\r\na=candidate:0 1 UDP 2122252543 f3a5.local 49562 typ host\r\n\
+         a=sendrecv\r\na=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\na=fmtp:109 maxplaybackrate=48000;stereo=1;useinbandfec=1\r\n\
+         a=fmtp:101 0-15\r\na=ice-pwd:ce1d02f7bb1d2c96ef13ea5efb62cb1e\r\na=ice-ufrag:bb4e8a4b\r\na=mid:{{6ca1}}\r\na=rtcp-mux\r\n\
+         a=rtpmap:109 opus/48000/2\r\na=rtpmap:9 G722/8000/1\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n\
+         a=rtpmap:101 telephone-event/8000\r\na=setup:actpass\r\na=ssrc:2566107569 cname:{{x}}\r\n"
+    );
+    let aiortc = format!(
+        "a=group:BUNDLE 0\r\na=msid-semantic:WMS *\r\nm=audio 53507 UDP/TLS/RTP/SAVPF 96 0 8\r\nc=IN IP4 192.0.2.44\r\na=sendrecv\r\n\
+         a=mid:0\r\na=rtcp:9 IN IP4 0.0.0.0\r\na=rtcp-mux\r\na=ssrc:1 cname:x\r\na=rtpmap:96 opus/48000/2\r\na=rtpmap:0 PCMU/8000\r\n\
+         a=rtpmap:8 PCMA/8000\r\na=candidate:0 1 udp 2130706431 192.0.2.44 53507 typ host\r\na=end-of-candidates\r\n\
+         a=ice-ufrag:ETjx\r\na=ice-pwd:NeVXHGXkXjgrk8PXUBzYjy\r\na=fingerprint:sha-512 AA:BB\r\na=fingerprint:sha-256 {DIGEST}\r\na=setup:actpass\r\n"
+    );
+    [("Chromium", chromium), ("Firefox", firefox), ("aiortc", aiortc)]
+}
+
+#[test]
+fn browsers_are_answered_as_they_need_it() {
+    for (name, lines_of) in browsers() {
+        let offered = format!("v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n{lines_of}").into_bytes();
+        let agreed = certified(Srtp::Dtls).answer(&offered).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let text = String::from_utf8(agreed.answer.clone()).unwrap();
+        let dtls = agreed.dtls.unwrap();
+        assert_eq!(
+            (dtls.fingerprints.len(), dtls.fingerprints[0][..3].to_vec()),
+            (1, vec![0x19, 0xe2, 0x1c]),
+            "{name}"
+        );
+        assert!(!dtls.active && dtls.ice.is_some() && agreed.keys.is_none(), "{name}");
+        assert_eq!(
+            (agreed.formats.send.codec, agreed.direction, agreed.rtcp),
+            (Codec::Opus, Direction::SendRecv, Rtcp::Mux)
+        );
+        let mid = lines(&offered, "a=mid:").remove(0);
+        for said in [
+            &format!("a=mid:{mid}"),
+            &format!("a=group:BUNDLE {mid}"),
+            "a=ice-lite",
+            "a=ice-ufrag:ours",
+            "a=setup:passive",
+            "a=rtcp-mux",
+            "a=candidate:1 1 udp 2130706431 192.0.2.1 40000 typ host",
+            "a=candidate:2 1 udp 2130706175 203.0.113.1 40000 typ host",
+        ] {
+            assert!(text.lines().any(|l| l == said), "{name}: {said} is missing from {text}");
+        }
+        assert!(!text.contains("extmap") && !text.contains("a=crypto"), "{name}: {text}");
+        // Nobody without a certificate takes it, nor whoever wants no SRTP.
+        assert_eq!(session(Srtp::Answer).answer(&offered).unwrap_err().status(), 488);
+        assert_eq!(certified(Srtp::Off).answer(&offered).unwrap_err().status(), 488);
+        assert!(certified(Srtp::Answer).answer(&offered).is_ok());
+    }
+}
+
+#[test]
+fn dtls_is_offered_where_it_is_wished_and_never_left() {
+    let (mut ours, mut peer) = (certified(Srtp::Dtls), certified(Srtp::Answer));
+    let offered = ours.offer(Direction::SendRecv);
+    assert!(lines(&offered, "m=")[0].contains(" UDP/TLS/RTP/SAVP "));
+    assert_eq!(lines(&offered, "a=setup:"), ["actpass"]);
+    assert!(lines(&offered, "a=crypto").is_empty() && lines(&offered, "a=ice-ufrag").is_empty());
+    let answered = peer.answer(&offered).unwrap();
+    assert_eq!(answered.dtls.as_ref().map(|d| d.active), Some(false));
+    let settled = ours.accept_answer(&answered.answer).unwrap();
+    assert_eq!(settled.dtls.as_ref().map(|d| (d.active, d.ice.is_some())), Some((true, false)));
+    // In the clear, with keys of the description's, with another certificate: not in this call any more.
+    let plain = offer("m=audio 30000 RTP/AVP 0\r\n");
+    let sdes = savp(&[&format!("1 AES_CM_128_HMAC_SHA1_80 {KEY}")]);
+    let line = |digest: &str, setup: &str| {
+        offer(&format!("m=audio 30000 UDP/TLS/RTP/SAVP 0\r\na=fingerprint:sha-256 {digest}\r\na=setup:{setup}\r\n"))
+    };
+    for refused in [plain.clone(), sdes.clone(), line(DIGEST, "actpass")] {
+        for session in [&mut ours, &mut peer] {
+            assert_eq!(session.answer(&refused).unwrap_err().status(), 488);
+        }
+    }
+    // Who wants DTLS takes nothing else from the first.
+    for refused in [plain, sdes.clone()] {
+        assert_eq!(certified(Srtp::Dtls).answer(&refused).unwrap_err().status(), 488);
+    }
+    // A stream with keys of the description's does not change to DTLS either.
+    let mut other = certified(Srtp::Answer);
+    other.answer(&sdes).unwrap();
+    assert_eq!(other.answer(&line(DIGEST, "active")).unwrap_err().status(), 488);
+    for bad in [line("AA:BB", "actpass"), line(DIGEST, "holdconn")] {
+        assert_eq!(certified(Srtp::Answer).answer(&bad).unwrap_err().status(), 488);
+    }
 }

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use sdp_types::{Attribute, Media, Session};
 
 use super::Srtp;
+use super::dtls::{DtlsLine, is_dtls, mid};
 use super::encoding::{self, Encoding, Numbers};
 use super::{Direction, Preference, SdpError};
 use crate::limits;
@@ -37,6 +38,8 @@ pub(super) struct AudioLine<'a> {
     pub(super) peer: Direction,
     /// `a=crypto` that we can do, in the peer's order. Empty for a plain line, and never for a protected one.
     pub(super) crypto: Vec<Crypto>,
+    /// Of a line whose keys come by DTLS.
+    pub(super) dtls: Option<DtlsLine>,
     media: &'a Media,
 }
 
@@ -85,10 +88,11 @@ impl Description {
         local: IpAddr,
         preference: &Preference,
         srtp: Srtp,
+        dtls: bool,
     ) -> Result<AudioLine<'_>, SdpError> {
         let (mut why, mut plain) = ("no audio", None);
         for (index, media) in self.session.medias.iter().enumerate() {
-            match self.audio_line(index, media, local, preference, srtp) {
+            match self.audio_line(index, media, local, preference, (srtp, dtls)) {
                 Ok(line) if line.is_protected() => return Ok(line),
                 Ok(line) => plain = plain.or(Some(line)),
                 // The reason of an audio line says more than "not audio".
@@ -105,7 +109,7 @@ impl Description {
         media: &'a Media,
         local: IpAddr,
         preference: &Preference,
-        srtp: Srtp,
+        (srtp, does_dtls): (Srtp, bool),
     ) -> Result<AudioLine<'a>, &'static str> {
         if !media.media.eq_ignore_ascii_case("audio") {
             return Err("no audio");
@@ -113,10 +117,17 @@ impl Description {
         if media.port == 0 {
             return Err("audio is switched off");
         }
-        let crypto = crypto(media, srtp)?;
+        let dtls = match is_dtls(&media.proto) {
+            true if srtp == Srtp::Off || !does_dtls => return Err("keys by DTLS are not taken here"),
+            true => Some(DtlsLine::parse(&self.session, media)?),
+            false => None,
+        };
+        let crypto = if dtls.is_some() { Vec::new() } else { crypto(media, srtp)? };
+        // With ICE the candidates count, and this is a placeholder.
+        let placeholder = dtls.as_ref().is_some_and(|dtls| dtls.ice.is_some());
         let connection = media.connections.first().or(self.session.connection.as_ref()).ok_or("no c= line")?;
         let address = connection.try_address().map_err(|_| "c= is no address literal")?.ip;
-        if address.is_ipv4() != local.is_ipv4() {
+        if address.is_ipv4() != local.is_ipv4() && !placeholder {
             return Err("the other address family");
         }
         if is_group(address) {
@@ -137,19 +148,37 @@ impl Description {
         }
         let declared = direction(&media.attributes).or(direction(&self.session.attributes));
         let declared = declared.unwrap_or(Direction::SendRecv);
-        let receives = declared.receives() && !address.is_unspecified();
+        let receives = declared.receives() && (placeholder || !address.is_unspecified());
         let peer = Direction::from_flags(declared.sends(), receives);
         let rtcp_mux = media.attributes.iter().any(|a| a.attribute.eq_ignore_ascii_case("rtcp-mux"));
         let control = control_address(media, remote);
         let ptime = ptime(media);
-        Ok(AudioLine { index, remote, rtcp_mux, control, audio, events, comfort_noise, ptime, peer, crypto, media })
+        Ok(AudioLine {
+            index,
+            remote,
+            rtcp_mux,
+            control,
+            audio,
+            events,
+            comfort_noise,
+            ptime,
+            peer,
+            crypto,
+            dtls,
+            media,
+        })
     }
 }
 
 impl AudioLine<'_> {
     /// By SRTP.
     pub(super) fn is_protected(&self) -> bool {
-        !self.crypto.is_empty()
+        !self.crypto.is_empty() || self.dtls.is_some()
+    }
+
+    /// `a=mid`.
+    pub(super) fn mid(&self) -> Option<&str> {
+        mid(self.media)
     }
 
     /// The telephone events that go with a codec: those on its clock (RFC 4733 section 2.1), else on the 8 kHz clock that
@@ -191,6 +220,7 @@ fn crypto(media: &Media, srtp: Srtp) -> Result<Vec<Crypto>, &'static str> {
     if is("RTP/AVP") {
         return match srtp {
             Srtp::Require => Err("only encrypted audio (RTP/SAVP) is spoken here"),
+            Srtp::Dtls => Err("only audio with keys by DTLS (UDP/TLS/RTP/SAVP) is spoken here"),
             Srtp::Off | Srtp::Answer => Ok(Vec::new()),
         };
     }
@@ -198,8 +228,10 @@ fn crypto(media: &Media, srtp: Srtp) -> Result<Vec<Crypto>, &'static str> {
     if !is("RTP/SAVP") && !is("RTP/SAVPF") {
         return Err("only RTP/AVP and RTP/SAVP are spoken here");
     }
-    if srtp == Srtp::Off {
-        return Err("only unencrypted RTP/AVP is spoken here");
+    match srtp {
+        Srtp::Off => return Err("only unencrypted RTP/AVP is spoken here"),
+        Srtp::Dtls => return Err("only audio with keys by DTLS (UDP/TLS/RTP/SAVP) is spoken here"),
+        Srtp::Answer | Srtp::Require => {}
     }
     let lines = media.get_attribute_values("crypto").flatten();
     let crypto: Vec<Crypto> = lines.filter_map(|value| sdes::parse(value.trim()).ok()).collect();

@@ -1,6 +1,7 @@
 //! One call's descriptions over its life. Purpose: the `o=` version goes up exactly when what we say changes (RFC 3264 §8),
 //! so that a session refresh is answered with the very same octets.
 
+use super::dtls::DtlsLocal;
 use super::encoding::Numbers;
 use super::keys::{KeyRing, Random};
 use super::negotiate::{accept, answer, offer};
@@ -19,6 +20,8 @@ pub struct SdpSession {
     offered_noise: bool,
     ring: KeyRing,
     last: Option<Vec<u8>>,
+    /// We hold the peer.
+    holding: bool,
 }
 
 impl fmt::Debug for SdpSession {
@@ -44,7 +47,7 @@ impl SdpSession {
     pub const fn preferring(local: LocalMedia, preference: Preference) -> Self {
         let numbers = Numbers::new();
         let ring = KeyRing::new(None);
-        Self { local, preference, numbers, offered: Vec::new(), offered_noise: false, ring, last: None }
+        Self { local, preference, numbers, offered: Vec::new(), offered_noise: false, ring, last: None, holding: false }
     }
 
     /// As [`SdpSession::preferring`] with keys drawn from `random` where the preference wants SRTP; without, there is none.
@@ -54,10 +57,27 @@ impl SdpSession {
         self
     }
 
+    /// With a certificate: lines of DTLS are taken, and offered where the preference says so. From `drawing` on.
+    pub fn identify(&mut self, local: DtlsLocal) {
+        self.ring.identify(local);
+    }
+
+    /// Our side of DTLS.
+    #[must_use]
+    pub const fn certified(&self) -> Option<&DtlsLocal> {
+        self.ring.local()
+    }
+
     /// Whether our last offer was one of SRTP.
     #[must_use]
     pub fn offers_srtp(&self) -> bool {
-        self.ring.policy_of_offer() == Srtp::Require
+        self.ring.policy_of_offer() != Srtp::Off
+    }
+
+    /// Whether our last offer was one of DTLS.
+    #[must_use]
+    pub fn offers_dtls(&self) -> bool {
+        self.ring.policy_of_offer() == Srtp::Dtls
     }
 
     /// Our end.
@@ -77,15 +97,21 @@ impl SdpSession {
         self.preference = preference;
     }
 
+    /// We hold the peer from now on, or have it back: as long as we do, its offers are answered so that it stays held
+    /// (RFC 3264 §8.4).
+    pub const fn hold(&mut self, holding: bool) {
+        self.holding = holding;
+    }
+
     /// Answers an offer; see [`negotiate()`](super::negotiate()).
     ///
     /// # Errors
     /// As [`negotiate()`](super::negotiate()); what was agreed before stays valid (RFC 3264 §8).
     pub fn answer(&mut self, offer: &[u8]) -> Result<Negotiated, SdpError> {
-        let mut agreed = answer(offer, &self.local, &self.preference, &mut self.numbers, &mut self.ring)?;
+        let mut agreed = answer(offer, &self.local, &self.preference, &mut self.numbers, &mut self.ring, self.holding)?;
         if self.last.as_ref().is_some_and(|last| *last != agreed.answer) {
             self.local.session_version += 1;
-            agreed = answer(offer, &self.local, &self.preference, &mut self.numbers, &mut self.ring)?;
+            agreed = answer(offer, &self.local, &self.preference, &mut self.numbers, &mut self.ring, self.holding)?;
         }
         self.last = Some(agreed.answer.clone());
         Ok(agreed)
@@ -100,12 +126,14 @@ impl SdpSession {
     /// Makes an offer of these codecs, the preferred one first; see [`build_offer`](super::build_offer). Payload types that
     /// either side has used keep their meaning (RFC 3264 §8.3.2).
     pub fn offer_of(&mut self, codecs: &[Codec], direction: Direction) -> Vec<u8> {
+        let certified = self.ring.offer_dtls(self.preference.srtp());
+        let certified = certified.as_ref();
         let crypto = self.ring.offer(self.preference.srtp());
         let noise = self.preference.comfort_noise();
-        let mut description = offer(&self.local, codecs, direction, &mut self.numbers, crypto, noise);
+        let mut description = offer(&self.local, codecs, direction, &mut self.numbers, (crypto, certified), noise);
         if self.last.as_ref().is_some_and(|last| *last != description) {
             self.local.session_version += 1;
-            description = offer(&self.local, codecs, direction, &mut self.numbers, crypto, noise);
+            description = offer(&self.local, codecs, direction, &mut self.numbers, (crypto, certified), noise);
         }
         (self.offered, self.offered_noise) = (codecs.to_vec(), noise);
         self.last = Some(description.clone());

@@ -108,7 +108,7 @@ fn bombs_hit_limits() {
     assert_eq!(negotiate(&offer(&"m=audio 3000 RTP/AVP 0\r\n".repeat(1500)), &local()).unwrap_err().status(), 400);
     let many = format!("m=audio 3000 RTP/AVP{}\r\n", " 0".repeat(65));
     assert_eq!(negotiate(&offer(&many), &local()).unwrap_err().status(), 400);
-    let many = format!("m=audio 3000 RTP/AVP 0\r\n{}", "a=x\r\n".repeat(129));
+    let many = format!("m=audio 3000 RTP/AVP 0\r\n{}", "a=x\r\n".repeat(513));
     assert_eq!(negotiate(&offer(&many), &local()).unwrap_err().status(), 400);
     assert_eq!(negotiate(&vec![b'a'; 40_000], &local()).unwrap_err().status(), 400);
 }
@@ -494,4 +494,25 @@ proptest! {
         prop_assert_eq!(distinct.len(), used.len());
         prop_assert!(distinct.is_disjoint(&taken), "{:?} {:?}", used, taken);
     }
+}
+
+/// RFC 3264 §8.4: whoever holds is not taken back by the other's offer.
+#[test]
+fn while_we_hold_every_offer_is_answered_so_that_the_peer_stays_held() {
+    let mut session = SdpSession::new(local());
+    session.offer(Direction::SendOnly);
+    session.hold(true);
+    for (theirs, ours) in [
+        ("sendrecv", Direction::SendOnly),
+        ("recvonly", Direction::SendOnly),
+        ("sendonly", Direction::Inactive),
+        ("inactive", Direction::Inactive),
+    ] {
+        let agreed = session.answer(&offer(&format!("m=audio 30000 RTP/AVP 0\r\na={theirs}\r\n"))).unwrap();
+        assert_eq!(agreed.direction, ours, "{theirs}");
+        assert!(text(&agreed).contains(&format!("a={}\r\n", ours.attribute())), "{theirs}");
+    }
+    session.hold(false);
+    let agreed = session.answer(&offer("m=audio 30000 RTP/AVP 0\r\na=sendrecv\r\n")).unwrap();
+    assert_eq!(agreed.direction, Direction::SendRecv);
 }

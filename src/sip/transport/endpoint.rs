@@ -14,6 +14,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::AttachedSubnets;
 use super::census::Census;
 use super::dead_hops::DeadHops;
+use super::door::Doors;
 use super::driver::Driver;
 use super::flow_table::FlowTable;
 use super::handle::{Shared, SipHandle};
@@ -95,7 +96,15 @@ impl SipTransport {
         let both = local.ip().is_unspecified() && local.is_ipv6() && config.udp_v6.is_none();
         let families = Families { v4: local.is_ipv4() || both, v6: local.is_ipv6() || config.udp_v6.is_some() };
         let resolver = Arc::new(SipResolver::new(&config.name_servers, families));
-        let shared = Shared { local, listeners, identity: config.identity, resolver, dead, clock: config.clock };
+        let shared = Shared {
+            local,
+            listeners,
+            identity: config.identity,
+            resolver,
+            dead,
+            clock: config.clock,
+            doors: Doors::default(),
+        };
         Ok(Self { handle: SipHandle::new(commands, shared), events, task })
     }
 

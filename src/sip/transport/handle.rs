@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::dead_hops::DeadHops;
+use super::door::{DoorVerb, Doors};
 use super::resolve::{ResolveError, SipResolver};
 use crate::sip::agent::{Agent, AgentError, AgentStatus, LegId, Placement};
 use crate::sip::hop::{Hop, Transport};
@@ -42,6 +43,7 @@ pub(super) struct Shared {
     pub(super) resolver: Arc<SipResolver>,
     pub(super) dead: Arc<DeadHops>,
     pub(super) clock: fn() -> Tick,
+    pub(super) doors: Doors,
 }
 
 /// Something to do with the agent; must not block.
@@ -121,6 +123,20 @@ impl SipHandle {
         answer.await.map_err(|_| SipError::Closed)
     }
 
+    /// A leg whose signalling is done elsewhere, and what calls do to it. `number`: of the caller's choice, below 2⁶³ and never
+    /// used twice.
+    #[must_use]
+    pub fn open_door(&self, number: u64) -> (LegId, mpsc::Receiver<DoorVerb>) {
+        self.shared.doors.open(number)
+    }
+
+    fn tell_door(&self, leg: LegId, verb: DoorVerb) -> Result<(), SipError> {
+        match self.shared.doors.tell(leg, verb) {
+            true => Ok(()),
+            false => Err(AgentError::UnknownLeg(leg).into()),
+        }
+    }
+
     /// [`Agent::ring`].
     ///
     /// # Errors
@@ -134,6 +150,9 @@ impl SipHandle {
     /// # Errors
     /// [`SipError`].
     pub async fn progress(&self, leg: LegId, code: u16, sdp: Option<Vec<u8>>) -> Result<(), SipError> {
+        if leg.is_elsewhere() {
+            return self.tell_door(leg, DoorVerb::Progress { code, sdp });
+        }
         Ok(self.with(move |agent, now| agent.progress(now, leg, code, sdp.as_deref())).await??)
     }
 
@@ -142,6 +161,9 @@ impl SipHandle {
     /// # Errors
     /// [`SipError`].
     pub async fn accept(&self, leg: LegId, sdp: Vec<u8>) -> Result<(), SipError> {
+        if leg.is_elsewhere() {
+            return self.tell_door(leg, DoorVerb::Accept { sdp });
+        }
         Ok(self.with(move |agent, now| agent.accept(now, leg, &sdp)).await??)
     }
 
@@ -151,6 +173,9 @@ impl SipHandle {
     /// [`SipError`].
     pub async fn reject(&self, leg: LegId, code: u16, reason: &str, extra: &[(&str, &str)]) -> Result<(), SipError> {
         let reason = reason.to_owned();
+        if leg.is_elsewhere() {
+            return self.tell_door(leg, DoorVerb::Reject { code, reason });
+        }
         let headers: Vec<_> = extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let reject = move |agent: &mut Agent, now| {
             let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -165,6 +190,9 @@ impl SipHandle {
     /// [`SipError`].
     pub async fn hang_up(&self, leg: LegId, reason: Option<&str>) -> Result<(), SipError> {
         let reason = reason.map(str::to_owned);
+        if leg.is_elsewhere() {
+            return self.tell_door(leg, DoorVerb::HangUp { reason });
+        }
         Ok(self.with(move |agent, now| agent.hang_up(now, leg, reason.as_deref())).await??)
     }
 

@@ -5,6 +5,7 @@
 mod census;
 mod connection;
 mod dead_hops;
+mod door;
 mod driver;
 mod endpoint;
 mod flow_table;
@@ -16,6 +17,7 @@ pub mod tls;
 
 pub use census::{Census, Seat, network};
 pub use dead_hops::DeadHops;
+pub use door::DoorVerb;
 pub use endpoint::{SipTransport, local_address_towards, system_random};
 pub use handle::{SipError, SipHandle};
 pub use listen::{ListenConfig, ListenError, remedy};

@@ -53,6 +53,8 @@ struct Turn {
     until: MediaTime,
     since_partial: usize,
     partial: String,
+    /// That the engine has looked for words has been told, if only by those it found.
+    looked: bool,
     /// A refusal of the engine has been told; once is enough.
     told: bool,
     /// Paid when the engine has kept up.
@@ -309,6 +311,7 @@ impl Room {
             until: kept.until,
             since_partial: 0,
             partial: String::new(),
+            looked: false,
             told: false,
             owed: Vec::new(),
         });
@@ -368,10 +371,14 @@ impl Room {
             if let Place::Hearing(turn) = &mut self.places[place] {
                 turn.since_partial = 0;
             }
+            let looked = self.ask(|engine| engine.has_looked(place)).unwrap_or(false);
             match self.ask(|engine| engine.partial(place)) {
                 Ok(text) => {
                     let Place::Hearing(turn) = &mut self.places[place] else { continue };
-                    if text != turn.partial {
+                    // That there are no words is news, too, once.
+                    let first = looked && !turn.looked;
+                    turn.looked |= looked;
+                    if first || text != turn.partial {
                         turn.partial.clone_from(&text);
                         let (started, until) = (turn.started, turn.until);
                         tell(&turn.events, SpeechEvent::Partial { text, started, until });

@@ -184,6 +184,11 @@ impl Recogniser for WithLocal {
         locally && self.local.has_news(place)
     }
 
+    fn has_looked(&self, place: usize) -> bool {
+        let locally = self.seats[place].as_ref().is_some_and(|seat| matches!(seat.heard, Heard::Locally));
+        if locally { self.local.has_looked(place) } else { self.remote.has_looked(place) }
+    }
+
     fn partial(&mut self, place: usize) -> String {
         match self.seats[place].as_ref().map(|seat| &seat.heard) {
             Some(Heard::Remotely) => self.remote.partial(place),

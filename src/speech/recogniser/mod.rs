@@ -74,6 +74,11 @@ pub(super) trait Recogniser: Send {
         false
     }
 
+    /// It has looked for words in what it was given of this turn, whether or not it found any.
+    fn has_looked(&self, place: usize) -> bool {
+        !self.is_behind(place)
+    }
+
     /// Words so far. Called at most every 160 ms of audio a place, after `advance`; sooner when there is news.
     fn partial(&mut self, place: usize) -> String;
 

@@ -336,6 +336,10 @@ impl Recogniser for MoonshineRecogniser {
         self.places[place].as_ref().is_some_and(|turn| turn.news)
     }
 
+    fn has_looked(&self, place: usize) -> bool {
+        self.places[place].as_ref().is_some_and(|turn| turn.decoded_to > 0)
+    }
+
     fn partial(&mut self, place: usize) -> String {
         let Some(turn) = self.places[place].as_mut() else { return String::new() };
         turn.news = false;

@@ -4,6 +4,7 @@
 use super::completeness;
 use super::word::Class;
 use crate::conversation::Expectation;
+use crate::conversation::spoken::SMALL;
 
 /// Words of which a short answer is made.
 const ANSWER: &[&str] = &[
@@ -50,8 +51,8 @@ const ANSWER: &[&str] = &[
 /// An answer of more words than this is a sentence.
 const ANSWER_WORDS_MAX: usize = 4;
 
-/// Spoken digits, as dictated.
-const DIGITS: &[&str] = &["zero", "oh", "o", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+/// The other names of zero, as dictated.
+const ZERO: &[&str] = &["oh", "o"];
 
 /// The words say no more than this: one in ten is not what was said.
 const UNFINISHED_MOST: f32 = -2.4;
@@ -164,7 +165,7 @@ fn digits(words: &[&str]) -> usize {
         match *word {
             "double" => repeat = 2,
             "triple" => repeat = 3,
-            word if DIGITS.contains(&word) => count += std::mem::replace(&mut repeat, 1),
+            word if SMALL[..10].contains(&word) || ZERO.contains(&word) => count += std::mem::replace(&mut repeat, 1),
             word if word.bytes().all(|octet| octet.is_ascii_digit()) => {
                 count += word.len() * std::mem::replace(&mut repeat, 1);
             }

@@ -3,6 +3,8 @@
 //!
 //! `models/endpoint.py` reads the lists: one const a class, of the same name in capitals.
 
+use crate::conversation::spoken;
+
 /// What a word is, by itself. A word of several classes has the one that says most about an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Class {
@@ -291,32 +293,10 @@ const GO: &[&str] = &[
     "came", "listen", "sleep", "arrive", "stay", "die", "live", "matter", "matters", "crashed", "arrived", "broken",
     "gone", "done",
 ];
-const TENS: &[&str] = &[
-    "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred", "thousand", "million",
-    "point", "number", "dot", "dash", "double", "triple",
-];
-const UNIT: &[&str] = &[
-    "zero",
-    "oh",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-];
+/// With those of `conversation::spoken`.
+const TENS: &[&str] = &["hundred", "thousand", "million", "point", "number", "dot", "dash", "double", "triple"];
+/// The same.
+const UNIT: &[&str] = &["oh"];
 const ADJECTIVE: &[&str] = &[
     "new", "old", "small", "little", "big", "large", "simple", "easy", "nice", "bad", "long", "short", "free", "ready",
     "busy", "late", "early", "same", "last", "next", "proper", "own", "few", "real", "whole", "cheap", "hard",
@@ -387,7 +367,10 @@ impl Class {
         if let Some((_, class)) = LISTS.iter().find(|(list, _)| list.contains(&word)) {
             return *class;
         }
-        if word.bytes().all(|octet| octet.is_ascii_digit()) {
+        if spoken::TENS.contains(&word) {
+            return Self::Tens;
+        }
+        if spoken::SMALL.contains(&word) || word.bytes().all(|octet| octet.is_ascii_digit()) {
             return Self::Unit;
         }
         if word.chars().count() == 1 {

@@ -68,6 +68,7 @@ fn a_signed_call_is_connected_once() {
     let token = token(&document);
     let attached = open.door.attach(&start("CA7", "AC1x", &token), peer()).unwrap();
     assert!(Door::has(attached.leg) && !Door::has(LegId(7)));
+    assert!(!attached.leg.is_elsewhere() && !Door::has(LegId::elsewhere(u64::MAX >> 1)), "a browser's is not Twilio's");
     let SipEvent::Incoming { from, request_user, identity, offer, call_id, .. } = attached.event else { panic!() };
     assert_eq!(from, "\"Ann B\" <sip:+15551230001@twilio.invalid>");
     assert_eq!((request_user.as_str(), call_id.as_str()), ("+15551230002", "CA7"));

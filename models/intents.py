@@ -1,0 +1,290 @@
+#!/usr/bin/env python3
+"""Trains the intent classifier (`src/pipeline/intent/classifier.rs`) and writes its weights.
+
+    python3 models/intents.py            # needs numpy; some minutes of one core; the same bytes for the same inputs
+    python3 models/intents.py --report   # also what the part that was left out says, label by label
+
+Reads `intents_sentences.txt` and `intents_others.txt` beside it, and `lexicon.txt` and `classes.txt` beside the classifier.
+A tenth of the patterns is left out to fit the temperature, so that a confidence is a probability; then all of them train.
+Softmax regression over hashed features; 8-bit weights. The held-out turns of the tests are not read here.
+"""
+import random, struct, sys, zlib
+from pathlib import Path
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+INTENT = HERE.parent / "src/pipeline/intent"
+BUCKETS = 12288
+LABELS = ("build_crm build_website build_ecommerce build_api build_dashboard build_blockchain component_mockup status metrics "
+          "progress problems history amend approve reject cancel rollback delete knowledge_question transfer repeat hangup "
+          "other").split()
+EPOCHS, BATCH, RATE, DECAY = 30, 64, 0.02, 2e-5
+
+
+# The same as `vectorise.rs`, word for word.
+
+def tokens(text):
+    out, word = [], ""
+    for c in text.lower().replace("\u2019", "'") + " ":
+        if c.isalnum() or c == "'":
+            word += c
+            continue
+        word = word.strip("'")
+        if word:
+            out.append("#" if any(d in "0123456789" for d in word) else word)
+        word = ""
+    return out
+
+
+def rows(name):
+    for line in (INTENT / name).read_text().splitlines():
+        if line and not line.startswith("# ") and line != "#":
+            yield line
+
+
+LEXICON = {}
+for row in rows("lexicon.txt"):
+    left, right = row.split(" = ")
+    for phrase in left.split():
+        LEXICON[tuple(phrase.split("_"))] = right.split()
+LEXICON_MAX = max(map(len, LEXICON))
+
+
+def normalise(text):
+    words, out, i = tokens(text), [], 0
+    while i < len(words):
+        for n in range(min(LEXICON_MAX, len(words) - i), 0, -1):
+            found = LEXICON.get(tuple(words[i:i + n]))
+            if found is not None:
+                out += found
+                i += n
+                break
+        else:
+            out.append(words[i])
+            i += 1
+    return out
+
+
+CLASSES, KEEP = {}, set()
+for row in rows("classes.txt"):
+    name, members = row.split(": ")
+    for member in members.split():
+        words = tuple(normalise(member.replace("_", " "))) or (member,)
+        if name == "keep":
+            KEEP.update(words)
+        else:
+            CLASSES.setdefault(words, name)
+CLASSES_MAX = max(map(len, CLASSES))
+
+
+def classes(words):
+    out, i = ["<s>"], 0
+    while i < len(words):
+        for n in range(min(CLASSES_MAX, len(words) - i), 0, -1):
+            name = CLASSES.get(tuple(words[i:i + n]))
+            if name is not None:
+                out.append("<" + name + ">")
+                i += n
+                break
+        else:
+            word = words[i] if words[i] in KEEP else "<x>"
+            if word != "<x>" or out[-1] != "<x>":
+                out.append(word)
+            i += 1
+    return out + ["</s>"]
+
+
+# Say too little at a distance.
+FILLING = set("the this that it is am are was be been do does did to with of in on at by from up about and or so then please "
+              "there here now just really okay well hello hi good thanks out off over has have".split())
+# Of so many words of a sentence, the first, pairs at any distance count.
+MARKS_MAX = 16
+
+
+def bucket(feature):
+    h = 0x811C9DC5
+    for byte in feature.encode():
+        h = ((h ^ byte) * 0x01000193) & 0xFFFFFFFF
+    return h % BUCKETS
+
+
+def features(text):
+    words = normalise(text)
+    found = {}
+    def add(feature, value):
+        key = bucket(feature)
+        found[key] = max(found.get(key, 0.0), value)
+    edged = ["<s>"] + words + ["</s>"]
+    for n in (1, 2):
+        for i in range(len(edged) - n + 1):
+            add("w" + str(n) + " " + " ".join(edged[i:i + n]), 1.0)
+    stream = classes(words)
+    for n in (1, 2, 3):
+        for i in range(len(stream) - n + 1):
+            add("c" + str(n) + " " + " ".join(stream[i:i + n]), 1.0)
+    marks = [t for t in stream[1:-1] if t != "<x>" and t not in FILLING][:MARKS_MAX]
+    for i, first in enumerate(marks):
+        for second in marks[i + 1:]:
+            add("p " + first + " " + second, 0.5)
+    for word in words:
+        if len(word) < 4 or word in KEEP:
+            continue
+        edged = "_" + word + "_"
+        for n in (3, 4, 5):
+            for i in range(len(edged) - n + 1):
+                add("h " + edged[i:i + n], 0.5)
+    length = sum(v * v for v in found.values()) ** 0.5
+    return {k: v / length for k, v in found.items()}
+
+
+# Patterns.
+
+def expand(pattern, lists, dice):
+    while True:
+        at = pattern.rfind("{")
+        if at >= 0:
+            to = pattern.index("}", at)
+            pattern = pattern[:at] + dice.choice(pattern[at + 1:to].split("|")) + pattern[to + 1:]
+            continue
+        at = pattern.find("$")
+        if at < 0:
+            return " ".join(pattern.split()).replace(" ,", ",")
+        to = at + 1
+        while to < len(pattern) and pattern[to].isalpha():
+            to += 1
+        pattern = pattern[:at] + dice.choice(lists[pattern[at + 1:to]]) + pattern[to:]
+
+
+def sentences():
+    """(label, pattern number, text), the same on every run."""
+    lines = [line.split(":", 1) for file in ("intents_sentences.txt", "intents_others.txt")
+             for line in (HERE / file).read_text().splitlines() if line and not line.startswith("#")]
+    lists = {head[1:]: text.strip().split("|") for head, text in lines if head.startswith("$")}
+    out, seen = [], set()
+    for number, (head, text) in enumerate(lines):
+        if head.startswith("$"):
+            continue
+        label, _, count = head.partition(" *")
+        assert label in LABELS, head
+        dice = random.Random(zlib.crc32((head + text).encode()))
+        for _ in range(int(count or 6) * 2):
+            written = expand(text.strip(), lists, dice)
+            if written and (label, written) not in seen:
+                seen.add((label, written))
+                out.append((label, number, written))
+    return out
+
+
+FRAGILE = {"not", "never", "no", "if", "without", "said", "told", "used", "suppose", "might", "may", "last", "ago", "already"}
+
+
+def worn(text, dice):
+    """As a recogniser might write it: without a word or two."""
+    words = [w for w in text.replace(",", "").split()
+             if w.lower() in FRAGILE or "n't" in w or dice.random() > 0.12]
+    return " ".join(words)
+
+
+def train(data, dice):
+    """Weights (buckets × labels) and biases."""
+    lines = list(data)
+    for label, number, text in data:
+        if dice.random() < 0.4 and len(text.split()) > 3:
+            lines.append((label, number, worn(text, dice)))
+    inputs = [features(text) for _, _, text in lines]
+    wanted = np.array([LABELS.index(label) for label, _, _ in lines])
+    counts = np.bincount(wanted, minlength=len(LABELS)).astype(np.float64)
+    weight = (counts.max() / counts) ** 0.4
+    weight[LABELS.index("other")] *= 1.3
+    w = np.zeros((BUCKETS, len(LABELS)), np.float32)
+    b = np.zeros(len(LABELS), np.float32)
+    m, v, mb, vb, step = np.zeros_like(w), np.zeros_like(w), np.zeros_like(b), np.zeros_like(b), 0
+    order = np.arange(len(lines))
+    shuffle = np.random.default_rng(7)
+    for epoch in range(EPOCHS):
+        shuffle.shuffle(order)
+        rate = RATE * (1 - epoch / EPOCHS)
+        for start in range(0, len(order), BATCH):
+            picked = order[start:start + BATCH]
+            x = np.zeros((len(picked), BUCKETS), np.float32)
+            for row, at in enumerate(picked):
+                x[row, list(inputs[at].keys())] = list(inputs[at].values())
+            used = np.flatnonzero(x.any(axis=0))
+            x = x[:, used]
+            z = x @ w[used] + b
+            p = np.exp(z - z.max(axis=1, keepdims=True))
+            p /= p.sum(axis=1, keepdims=True)
+            target = np.full_like(p, 0.02 / len(LABELS))
+            target[np.arange(len(picked)), wanted[picked]] += 0.98
+            g = (p - target) * weight[wanted[picked]][:, None] / len(picked)
+            step += 1
+            fix1, fix2 = 1 - 0.9 ** step, 1 - 0.999 ** step
+            gw = (x.T @ g).astype(np.float32) + DECAY * w[used]
+            m[used] = 0.9 * m[used] + 0.1 * gw
+            v[used] = 0.999 * v[used] + 0.001 * gw * gw
+            w[used] -= rate * (m[used] / fix1) / (np.sqrt(v[used] / fix2) + 1e-6)
+            gb = g.sum(axis=0)
+            mb[:] = 0.9 * mb + 0.1 * gb
+            vb[:] = 0.999 * vb + 0.001 * gb * gb
+            b -= (rate * (mb / fix1) / (np.sqrt(vb / fix2) + 1e-6)).astype(np.float32)
+    return w, b
+
+
+def quantised(w):
+    scale = np.maximum(np.abs(w).max(axis=0), 1e-9) / 127
+    return np.clip(np.round(w / scale), -127, 127).astype(np.int8), scale.astype(np.float32)
+
+
+def logits(w, b, texts):
+    out = np.empty((len(texts), len(LABELS)))
+    for row, text in enumerate(texts):
+        found = features(text)
+        out[row] = np.array(list(found.values())) @ w[list(found.keys())] + b
+    return out
+
+
+def softmax(z):
+    p = np.exp(z - z.max(axis=1, keepdims=True))
+    return p / p.sum(axis=1, keepdims=True)
+
+
+def temperature(z, wanted):
+    """That gives the least loss."""
+    loss = lambda t: -np.log(softmax(z / t)[np.arange(len(wanted)), wanted] + 1e-12).mean()
+    return min((loss(t), t) for t in np.arange(0.3, 3.01, 0.02))[1]
+
+
+def main():
+    data = sentences()
+    count = {label: sum(l == label for l, _, _ in data) for label in LABELS}
+    print(len(data), "sentences:", count)
+    dice = random.Random(11)
+    left_out = {number for number in {n for _, n, _ in data} if dice.random() < 0.1}
+    test = [d for d in data if d[1] in left_out]
+    w, b = train([d for d in data if d[1] not in left_out], dice)
+    wanted = np.array([LABELS.index(label) for label, _, _ in test])
+    z = logits(w, b, [text for _, _, text in test])
+    t = temperature(z, wanted)
+    p = softmax(z / t)
+    print(f"left out: {len(test)} sentences of other patterns, right {np.mean(p.argmax(axis=1) == wanted):.3f}, temperature {t:.2f}")
+    if "--report" in sys.argv:
+        for (label, _, text), row in zip(test, p):
+            best = LABELS[row.argmax()]
+            if best != label:
+                print(f"  {label:18} {best:18} {row.max():.2f} {text}")
+    if "--dump" in sys.argv:
+        Path(sys.argv[-1]).write_text("".join(f"{l}\t{s}\n" for l, _, s in data))
+    w, b = train(data, random.Random(11))
+    q, scale = quantised(w)
+    out = b"CWI1" + struct.pack("<HHIf", len(LABELS), 0, BUCKETS, t) + scale.tobytes() + b.astype(np.float32).tobytes() + q.tobytes()
+    (INTENT / "weights.bin").write_bytes(out)
+    golden = ["build me a CRM with contacts and deals", "How's the shop doing?", "don't build a website", "put me through to a human",
+              "Caf\u00e9 d\u00e9j\u00e0 vu 24/7", "we'd like a see our em for 200 users", "", "go ahead"]
+    z = logits(q * scale, b.astype(np.float32), golden)
+    lines = [f"{LABELS[r.argmax()]} {r.max():.4f} {text}\n" for r, text in zip(softmax(z / t), golden)]
+    (HERE.parent / "tests/fixtures/intents/classifier.txt").write_text("".join(lines))
+    print(f"weights {len(out)} octets\n" + "".join(lines), end="")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,355 @@
+//! Lists in a request: technology, integrations, features. Pure.
+//!
+//! Names are found anywhere; a feature is a noun phrase of a list that a cue opens ("with", "including", "it needs") or a word of
+//! the product's own vocabulary where a list may stand. Invariant: refused features are not in. Deliberately absent: which of it
+//! can be built.
+
+use super::names::{Name, SYSTEMS, TECHNOLOGY};
+use super::token::{Token, before, begins, low};
+use crate::limits::OPEN_POINTS_MAX;
+
+/// Words that people ask software for, and the key that is one for all of a meaning.
+#[rustfmt::skip]
+const FEATURES: &[(&str, &[&str])] = &[
+    ("contacts", &["contacts", "contact", "leads", "lead", "prospects", "addresses", "contact management"]),
+    ("customers", &["customers", "clients", "customer", "client"]),
+    ("deals", &["deals", "deal", "opportunities", "pipeline", "pipelines"]), ("stages", &["stages", "kanban"]), ("notes", &["notes", "remarks", "memos"]),
+    ("search", &["search", "searching", "search box", "search function", "search bar"]), ("companies", &["companies", "organisations", "organizations"]),
+    ("tasks", &["tasks", "task", "todos", "activities"]), ("reminders", &["reminders", "reminder"]), ("calendar", &["calendar", "calendars", "appointments", "scheduling", "appointment"]),
+    ("invoices", &["invoices", "invoice", "invoicing", "billing", "bills"]), ("payments", &["payments", "payment", "card payments", "online payments", "credit card payments"]),
+    ("quotes", &["quotes", "quotations", "estimates"]), ("email", &["email", "emails", "mailing"]), ("messages", &["sms", "texting"]),
+    ("newsletter", &["newsletter", "newsletters"]), ("reports", &["reports", "reporting", "report"]), ("charts", &["charts", "graphs", "chart", "diagrams"]),
+    ("documents", &["documents", "attachments", "uploads", "file uploads"]), ("import", &["import", "imports", "csv import"]), ("export", &["export", "exports", "csv export", "exporting"]),
+    ("logins", &["logins", "login", "passwords", "authentication", "accounts", "user authentication", "user logins", "user accounts", "sign in", "registration"]),
+    ("roles", &["roles", "permissions", "user roles"]), ("products", &["products", "product", "catalogue", "catalog", "catalogs", "inventory"]), ("stock", &["stock", "stock control"]),
+    ("cart", &["cart", "basket", "shopping cart"]), ("checkout", &["checkout"]), ("orders", &["orders", "order tracking"]), ("reviews", &["reviews", "ratings"]),
+    ("coupons", &["coupons", "discounts", "vouchers", "discount codes"]), ("wishlist", &["wishlist", "wish list"]), ("delivery", &["delivery", "shipping"]),
+    ("gallery", &["gallery", "pictures", "photos", "images", "photo gallery"]), ("blog", &["blog"]), ("news", &["news", "news page"]), ("menu", &["menu"]), ("map", &["map", "maps"]),
+    ("contact form", &["contact form", "enquiry form"]), ("booking", &["booking", "bookings", "reservations", "online booking"]), ("forum", &["forum"]), ("chat", &["chat", "live chat"]),
+    ("tickets", &["tickets", "complaints", "ticketing"]), ("webhooks", &["webhooks", "webhook", "web hooks"]), ("rate limiting", &["rate limiting", "rate limits"]),
+    ("alerts", &["alerts", "alarms"]), ("notifications", &["notifications", "push notifications"]), ("wallets", &["wallets", "wallet"]), ("tokens", &["tokens", "token"]),
+    ("nodes", &["nodes"]), ("smart contracts", &["smart contracts"]), ("filters", &["filters"]), ("dark mode", &["dark mode"]), ("audit log", &["audit log", "audit trail"]),
+    ("call log", &["call log", "calls"]), ("comments", &["comments"]), ("videos", &["videos", "video"]), ("sales", &["sales", "revenue"]), ("members", &["members", "membership"]),
+];
+
+/// Open a list of features.
+#[rustfmt::skip]
+const OPENS: &[&str] = &[
+    "with", "including", "includes", "include", "has", "have", "having", "plus", "add", "adding", "features", "feature", "needs", "need", "keeps", "tracks",
+    "shows", "show", "containing", "contains", "supports", "support", "offers", "like", "manages", "manage", "track", "keep", "store", "stores", "handle", "handles",
+    "taking", "want", "wants", "also", "contain", "needing", "featuring", "offering", "tracking", "managing", "showing", "storing", "put", "display", "displays",
+];
+/// Only these take words that the product does not know.
+#[rustfmt::skip]
+const OPENS_WIDE: &[&str] =
+    &["with", "including", "includes", "include", "features", "featuring", "has", "have", "plus", "add", "adding", "containing", "contains", "offering", "having"];
+/// Close it.
+#[rustfmt::skip]
+const CLOSES: &[&str] = &[
+    "for", "in", "by", "using", "on", "called", "named", "which", "please", "of", "to", "from", "about", "at", "so", "because", "where", "who", "that", "connected",
+    "integrated", "written", "built", "i", "we", "you", "it", "they", "my", "our", "your", "is", "are", "was", "if", "when", "within", "until", "over", "top", "into",
+    "budget", "ready", "but", "can", "could", "would", "should", "must", "will", "thanks", "instead", "via", "through", "as", "under", "be", "between", "while", "linked",
+    "hooked", "syncing", "running", "made", "me", "us", "talks", "based",
+];
+/// Refuse what follows.
+#[rustfmt::skip]
+const REFUSES: &[&str] = &[
+    "without", "no", "not", "remove", "drop", "skip", "except", "minus", "omit", "exclude", "don't", "forget", "ditch", "swap", "replace", "isn't", "never", "dont", "lose", "delete",
+];
+/// Say nothing of a feature.
+#[rustfmt::skip]
+const EMPTY: &[&str] = &[
+    "a", "an", "the", "some", "any", "simple", "nice", "good", "basic", "proper", "little", "small", "new", "also", "just", "only", "really", "maybe", "all", "full", "great", "big",
+    "usual", "their", "both", "easy", "pretty", "own", "few", "lots", "easy", "modern", "beautiful", "clean", "its", "this", "these", "those", "more", "other", "too", "well", "either", "again", "maybe",
+];
+/// Heads of phrases that are no feature: what is built itself, people, times, money.
+#[rustfmt::skip]
+const NO_FEATURE: &[&str] = &[
+    "crm", "website", "site", "shop", "store", "api", "dashboard", "blockchain", "app", "application", "system", "software", "program", "tool", "page", "wife", "brother", "person",
+    "somebody", "someone", "people", "users", "time", "money", "budget", "thing", "things", "stuff", "look", "one", "ones", "team", "company", "business", "help", "day", "week", "weeks",
+    "month", "months", "dollars", "euros", "pounds", "integration", "integrations", "everything", "nothing", "anything", "something", "that's", "today", "tomorrow", "him", "her", "them", "lot",
+    "question", "idea", "problem", "word", "moment", "look", "minute", "it's", "call", "care", "out", "up", "going", "got", "get", "been", "had", "done", "human", "operator", "manager",
+    "friends", "family", "background", "colours", "colors", "corners", "deadline", "timeline", "bigger", "smaller", "year", "years", "days", "seats", "backend", "frontend", "database", "integrate", "integrated", "connect", "sync",
+];
+
+/// The key of a feature, the same for all words of a meaning; unknown ones are their own.
+#[must_use]
+pub fn canonical_feature(said: &str) -> String {
+    let low = said.to_lowercase();
+    let found = |word: &str| FEATURES.iter().find(|(_, words)| words.contains(&word)).map(|(key, _)| (*key).to_owned());
+    found(&low).or_else(|| low.rsplit(' ').next().filter(|last| *last != low).and_then(found)).unwrap_or(low)
+}
+
+pub(super) fn is_feature_word(word: &str) -> bool {
+    FEATURES.iter().any(|(_, words)| words.contains(&word))
+}
+
+/// Whether a name of technology or of a system begins at `k`.
+pub(super) fn is_known(tokens: &[Token], k: usize) -> bool {
+    [TECHNOLOGY, SYSTEMS]
+        .iter()
+        .any(|table| table.iter().any(|name| name.said.iter().any(|said| begins(tokens, k, said).is_some())))
+}
+
+/// Technology and integrations, as their makers write them; marks their words.
+pub(super) fn named(tokens: &[Token], used: &mut [bool]) -> (Vec<String>, Vec<String>) {
+    let (mut technology, mut systems): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
+    let mut k = 0;
+    while k < tokens.len() {
+        let best = [(TECHNOLOGY, true), (SYSTEMS, false)]
+            .into_iter()
+            .flat_map(|(table, tech)| table.iter().map(move |name| (name, tech)))
+            .filter_map(|(name, tech)| Some((longest(tokens, k, name)?, name, tech)))
+            .filter(|(count, name, tech)| !used[k] && (!name.ambiguous || cued(tokens, k, *count, name, *tech)))
+            .max_by_key(|(count, ..)| *count);
+        let Some((count, name, tech)) = best else {
+            k += 1;
+            continue;
+        };
+        let list = if tech { &mut technology } else { &mut systems };
+        let refused = (1..=3).any(|back| {
+            matches!(before(tokens, k, back), "no" | "not" | "without" | "don't" | "than" | "of") && {
+                let word = before(tokens, k, back);
+                word != "of" && word != "than" || matches!(before(tokens, k, back + 1), "instead" | "rather")
+            }
+        }) && !(1..=2).any(|back| tokens.get(k.wrapping_sub(back)).is_some_and(Token::is_pause));
+        if !refused && list.len() < OPEN_POINTS_MAX && !list.iter().any(|known| known == name.written) {
+            list.push(name.written.to_owned());
+        }
+        for flag in used.iter_mut().skip(k).take(count) {
+            *flag = true;
+        }
+        k += count;
+    }
+    unknown_systems(tokens, used, &mut systems);
+    (technology, systems)
+}
+
+fn longest(tokens: &[Token], k: usize, name: &Name) -> Option<usize> {
+    name.said.iter().filter_map(|said| begins(tokens, k, said)).max()
+}
+
+/// Whether a name that is also a word stands where a name does.
+fn cued(tokens: &[Token], k: usize, count: usize, name: &Name, tech: bool) -> bool {
+    let prev = before(tokens, k, 1);
+    // "go ahead", "go live": an order.
+    if name.written == "Go" {
+        let leads = matches!(prev, "in" | "using" | "use")
+            || tokens[k].raw == "Go" && k > 0 && matches!(prev, "with" | "and" | "," | "or");
+        return leads && !matches!(low(tokens, k + 1), "ahead" | "live" | "for" | "with" | "to" | "back");
+    }
+    let capital = tokens[k].is_capital() && k > 0 && !matches!(prev, ".");
+    let leads: &[&str] = if tech {
+        &["in", "using", "with", "on", "use", "react", "of", "and", "or", ","]
+    } else {
+        &["with", "to", "into", "and", "from", "via", "using", "through", "on", ",", "or", "use"]
+    };
+    let follows = matches!(
+        low(tokens, k + count),
+        "integration" | "integrations" | "sync" | "frontend" | "backend" | "app" | "api" | "meetings" | "calls"
+    );
+    let common = matches!(name.written, "Spring" | "Microsoft Teams" | "Square");
+    capital || follows || !common && leads.contains(&prev)
+}
+
+/// What a request wants to be connected to though the product does not know it: "integrate it with our till".
+fn unknown_systems(tokens: &[Token], used: &mut [bool], systems: &mut Vec<String>) {
+    #[rustfmt::skip]
+    const CONNECTS: &[&str] = &[
+        "integrated with", "integrate with", "integrate it with", "integrates with", "integration with", "connected to", "connect to", "connect it to", "connects to", "synced with",
+        "sync with", "sync it with", "syncs with", "hooked up to", "hook it up to", "hook it up with", "linked to", "link it to", "talks to", "talk to", "plugged into", "plugs into",
+    ];
+    for k in 0..tokens.len() {
+        let Some(count) = CONNECTS.iter().find_map(|lead| begins(tokens, k, lead)) else { continue };
+        if low(tokens, k) == "talk" && !matches!(before(tokens, k, 1), "must" | "should" | "can" | "will") {
+            continue;
+        }
+        let mut from = k + count;
+        if matches!(low(tokens, from), "our" | "my" | "the" | "a" | "an") {
+            from += 1;
+        }
+        let mut to = from;
+        while to < tokens.len()
+            && to < from + 3
+            && !tokens[to].is_pause()
+            && !used[to]
+            && !CLOSES.contains(&low(tokens, to))
+            && low(tokens, to) != "and"
+        {
+            to += 1;
+        }
+        let plain = to > from
+            && !matches!(
+                low(tokens, from),
+                "person" | "human" | "someone" | "somebody" | "manager" | "operator" | "agent" | "people" | "customers"
+            );
+        if plain && systems.len() < OPEN_POINTS_MAX {
+            let words: Vec<&str> = tokens[from..to].iter().map(|t| t.raw.as_str()).collect();
+            systems.push(words.join(" "));
+            used[from..to].iter_mut().for_each(|flag| *flag = true);
+        }
+    }
+}
+
+/// Features wanted, as said.
+pub(super) fn features(tokens: &[Token], used: &[bool]) -> Vec<String> {
+    let mut wanted: Vec<(String, String)> = Vec::new();
+    // A list may stand at the beginning of a clause; "for our orders" closes it.
+    let (mut open, mut wide, mut refused) = (true, false, false);
+    let mut k = 0;
+    while k < tokens.len() {
+        let word = low(tokens, k);
+        if tokens[k].is_pause() {
+            if word == "." {
+                (wide, refused) = (false, false);
+            }
+            open = true;
+            k += 1;
+            continue;
+        }
+        if used[k] {
+            k += 1;
+            continue;
+        }
+        let drops = REFUSES.contains(&word)
+            || matches!(word, "leave" | "take") && (k + 1..k + 6).any(|m| matches!(low(tokens, m), "out" | "away"))
+            || word == "rid"
+            || word == "instead" && low(tokens, k + 1) == "of"
+            || word == "rather" && low(tokens, k + 1) == "than";
+        // "don't forget the invoices", "no, add notes".
+        let turned = word == "don't" && low(tokens, k + 1) == "forget";
+        if turned {
+            (open, wide, refused) = (true, true, false);
+            k += 2;
+            continue;
+        }
+        if drops && !(word == "no" && tokens.get(k + 1).is_some_and(Token::is_pause)) {
+            (open, wide, refused) = (true, false, true);
+            k += 1 + usize::from(matches!(low(tokens, k + 1), "of" | "than"));
+            while matches!(low(tokens, k), "want" | "need" | "add" | "include" | "have") {
+                k += 1;
+            }
+            continue;
+        }
+        if OPENS.contains(&word) {
+            // "swap the invoices for quotes" comes below; "put the calendar in" opens.
+            (open, wide, refused) = (true, OPENS_WIDE.contains(&word), false);
+            k += 1;
+            continue;
+        }
+        if refused && matches!(word, "for" | "by" | "with" | "keep") {
+            (open, refused) = (true, false);
+            k += 1;
+            continue;
+        }
+        if matches!(word, "and" | "or" | "both" | "then") || EMPTY.contains(&word) {
+            k += 1;
+            continue;
+        }
+        if CLOSES.contains(&word) {
+            (open, wide) = (false, false);
+            k += 1;
+            continue;
+        }
+        let end = phrase_end(tokens, used, k);
+        if open && let Some(phrase) = phrase(tokens, k, end, wide) {
+            let key = canonical_feature(&phrase);
+            if refused {
+                wanted.retain(|(known, _)| *known != key);
+            } else if wanted.len() < OPEN_POINTS_MAX && !wanted.iter().any(|(known, _)| *known == key) {
+                wanted.push((key, phrase));
+            }
+        } else {
+            // Some other clause.
+            open = wide && open;
+        }
+        k = end;
+    }
+    wanted.into_iter().map(|(_, said)| said).collect()
+}
+
+/// One past the noun phrase at `k`.
+fn phrase_end(tokens: &[Token], used: &[bool], k: usize) -> usize {
+    let mut end = k + 1;
+    while end < tokens.len()
+        && !tokens[end].is_pause()
+        && !used[end]
+        && !matches!(low(tokens, end), "and" | "or" | "too" | "as")
+        && !CLOSES.contains(&low(tokens, end))
+        && !OPENS.contains(&low(tokens, end))
+        && !REFUSES.contains(&low(tokens, end))
+        && !EMPTY.contains(&low(tokens, end))
+    {
+        end += 1;
+    }
+    end
+}
+
+/// The feature that words `k..end` name, if they do: the longest known one, or with `wide` all of up to three.
+fn phrase(tokens: &[Token], k: usize, end: usize, wide: bool) -> Option<String> {
+    let words: Vec<&str> = tokens[k..end].iter().map(|t| t.low.as_str()).collect();
+    let head = *words.last()?;
+    if words.len() <= 3 && is_feature_word(head) && !words.iter().any(|w| NO_FEATURE.contains(w)) {
+        return Some(words.join(" "));
+    }
+    let known = (0..words.len()).find_map(|from| {
+        (from + 1..=words.len().min(from + 3))
+            .rev()
+            .find(|to| is_feature_word(&words[from..*to].join(" ")))
+            .map(|to| words[from..to].join(" "))
+    });
+    let plain = |w: &&str| {
+        w.len() > 2 && w.chars().all(|c| c.is_alphabetic() || c == '\'') && !NO_FEATURE.contains(w) && !w.contains('\'')
+    };
+    known
+        .filter(|_| !NO_FEATURE.contains(&head) || wide)
+        .or_else(|| (wide && words.len() <= 3 && words.iter().all(plain)).then(|| words.join(" ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::entities;
+    use super::*;
+
+    #[test]
+    fn features_of_lists() {
+        for (text, features) in [
+            ("a CRM with contacts, deals and notes", "contacts,deals,notes"),
+            ("crm for my crew, contacts and deals", "contacts,deals"),
+            ("CRM please. Contacts, companies, tasks.", "contacts,companies,tasks"),
+            ("a shop with a cart but without reviews", "cart"),
+            ("a CRM with deals, no, not deals, with tasks", "tasks"),
+            ("an API for our orders", ""),
+            ("a website with a contact form and a wine tasting calendar", "contact form,wine tasting calendar"),
+            ("add invoices too", "invoices"),
+            ("leave the calendar out", ""),
+            ("don't forget the invoices", "invoices"),
+            ("with loyalty points", "loyalty points"),
+            ("I was there with my wife", ""),
+        ] {
+            assert_eq!(entities(text).features.join(","), features, "{text}");
+        }
+        assert_eq!(canonical_feature("shopping cart"), canonical_feature("cart"));
+    }
+
+    #[test]
+    fn technology_and_systems() {
+        let read = |text: &str| {
+            let found = entities(text);
+            (found.tech_stack.join(","), found.integrations.join(","))
+        };
+        for (text, technology, systems) in [
+            ("an API in Go on top of MySQL", "Go,MySQL", ""),
+            ("written in node with mongo please", "Node.js,MongoDB", ""),
+            ("go ahead and build a site in react", "React", ""),
+            ("with Salesforce and Slack integration", "", "Salesforce,Slack"),
+            ("connect it to google calendar and zoom", "", "Google Calendar,Zoom"),
+            ("integrate it with our till", "", "till"),
+            ("use Vue instead of React", "Vue", ""),
+            ("how do people react to it", "", ""),
+            ("I don't trust the rust on my car, no express delivery", "", ""),
+        ] {
+            assert_eq!(read(text), (technology.to_owned(), systems.to_owned()), "{text}");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Names of technology and of other people's systems, and how they are said and misheard. Data only.
+//! Deliberately absent: what of it can be built with (the pipeline).
+
+/// One name: as its makers write it, as it is said (lower case), and whether its words mean something else as well, so that it
+/// takes a cue or a capital.
+pub(super) struct Name {
+    pub(super) written: &'static str,
+    pub(super) said: &'static [&'static str],
+    pub(super) ambiguous: bool,
+}
+
+const fn n(written: &'static str, said: &'static [&'static str]) -> Name {
+    Name { written, said, ambiguous: false }
+}
+
+const fn a(written: &'static str, said: &'static [&'static str]) -> Name {
+    Name { written, said, ambiguous: true }
+}
+
+#[rustfmt::skip]
+pub(super) const TECHNOLOGY: &[Name] = &[
+    n("React Native", &["react native"]), a("React", &["react", "react js", "react.js", "reactjs"]),
+    n("Vue", &["vue", "vue js", "vue.js", "vuejs", "view js"]), n("Angular", &["angular", "angularjs"]),
+    n("Svelte", &["svelte", "sveltekit"]), n("Next.js", &["next js", "next.js", "nextjs"]), n("Nuxt", &["nuxt", "nuxt.js", "nuxtjs"]),
+    n("Node.js", &["node js", "node.js", "nodejs", "no js"]), a("Node.js", &["node"]), n("Deno", &["deno"]),
+    n("Express", &["express js", "express.js", "expressjs"]), a("Express", &["express"]), n("NestJS", &["nestjs", "nest js"]),
+    n("TypeScript", &["typescript", "type script"]), n("JavaScript", &["javascript", "java script"]),
+    n("Python", &["python", "pie thon"]), n("Django", &["django", "jango"]), a("Flask", &["flask"]), n("FastAPI", &["fastapi", "fast api"]),
+    n("Java", &["java"]), n("Kotlin", &["kotlin"]), a("Spring", &["spring"]), n("Spring Boot", &["spring boot"]),
+    n("Ruby on Rails", &["ruby on rails", "rails"]), a("Ruby", &["ruby"]), n("PHP", &["php", "p h p"]), n("Laravel", &["laravel"]),
+    n("Symfony", &["symfony"]), n("Go", &["golang", "go lang"]), a("Go", &["go"]), a("Rust", &["rust"]), a("Swift", &["swift"]),
+    n("Flutter", &["flutter"]), n("C#", &["c#", "c sharp", "see sharp"]), n("C++", &["c++", "c plus plus"]), n(".NET", &["dot net", "asp.net", "dotnet"]),
+    n("Scala", &["scala"]), n("Elixir", &["elixir"]), n("Phoenix LiveView", &["phoenix liveview"]), n("Haskell", &["haskell"]),
+    n("PostgreSQL", &["postgresql", "postgres", "post gres", "postgre sql", "postgres q l", "post gress"]),
+    n("MySQL", &["mysql", "my sequel", "my sql", "my s q l"]), n("MariaDB", &["mariadb", "maria db", "maria d b"]),
+    n("SQLite", &["sqlite", "sq lite", "sequel lite", "sql lite"]), n("MongoDB", &["mongodb", "mongo db", "mongo", "mongo d b"]),
+    n("Redis", &["redis"]), n("Elasticsearch", &["elasticsearch", "elastic search"]), n("SQL Server", &["sql server"]),
+    n("Firebase", &["firebase", "fire base"]), n("Supabase", &["supabase", "super base"]), n("DynamoDB", &["dynamodb"]),
+    n("Cassandra", &["cassandra"]), n("GraphQL", &["graphql", "graph q l", "graph ql"]), n("gRPC", &["grpc"]),
+    n("Docker", &["docker"]), n("Kubernetes", &["kubernetes"]), n("AWS", &["aws"]), n("Azure", &["azure"]),
+    n("Tailwind", &["tailwind", "tail wind", "tailwind css"]), n("Bootstrap", &["bootstrap"]), n("HTML", &["html"]), n("CSS", &["css"]),
+    n("htmx", &["htmx"]), n("jQuery", &["jquery"]), n("D3", &["d3", "d3.js"]), n("Chart.js", &["chart.js", "chart js"]),
+    n("WordPress", &["wordpress", "word press"]), n("Drupal", &["drupal"]), n("Joomla", &["joomla"]), n("Hugo", &["hugo"]),
+    n("Gatsby", &["gatsby"]), n("Astro", &["astro"]), n("WooCommerce", &["woocommerce", "woo commerce"]), n("Magento", &["magento"]),
+    n("Solidity", &["solidity"]), n("Ethereum", &["ethereum"]), n("Hyperledger", &["hyperledger", "hyperledger fabric"]),
+    n("Solana", &["solana"]), n("Polygon", &["polygon"]), n("Substrate", &["substrate"]), n("Bitcoin", &["bitcoin"]),
+    n("Kafka", &["kafka"]), n("RabbitMQ", &["rabbitmq"]), n("NATS", &["nats"]), n("TensorFlow", &["tensorflow"]), n("PyTorch", &["pytorch"]),
+    n("Oracle", &["oracle"]), n("Linux", &["linux"]), n("WebAssembly", &["webassembly", "wasm"]), n("Axum", &["axum"]),
+];
+
+#[rustfmt::skip]
+pub(super) const SYSTEMS: &[Name] = &[
+    n("Google Calendar", &["google calendar", "google calender"]), n("Google Sheets", &["google sheets", "google sheet", "google spreadsheets"]),
+    n("Google Maps", &["google maps", "google map"]), n("Google Drive", &["google drive"]), n("Google Analytics", &["google analytics"]),
+    n("Google Pay", &["google pay"]), n("Google Workspace", &["google workspace"]), n("Google Contacts", &["google contacts"]),
+    n("Apple Pay", &["apple pay"]), n("Amazon", &["amazon"]), n("eBay", &["ebay"]), n("Etsy", &["etsy"]), n("Gmail", &["gmail", "g mail", "google mail"]),
+    n("Slack", &["slack"]), n("Stripe", &["stripe"]), n("PayPal", &["paypal", "pay pal"]), n("Klarna", &["klarna"]), n("Razorpay", &["razorpay", "razor pay"]),
+    n("Adyen", &["adyen"]), n("Mollie", &["mollie"]), n("Braintree", &["braintree"]), a("Square", &["square"]), n("Paytm", &["paytm"]),
+    n("Salesforce", &["salesforce", "sales force"]), n("HubSpot", &["hubspot", "hub spot"]), n("Pipedrive", &["pipedrive"]), n("Zoho", &["zoho"]),
+    n("Zendesk", &["zendesk", "zen desk"]), n("Freshdesk", &["freshdesk"]), n("Intercom", &["intercom"]), n("Mailchimp", &["mailchimp", "mail chimp"]),
+    n("SendGrid", &["sendgrid", "send grid"]), n("Mailgun", &["mailgun"]), n("Klaviyo", &["klaviyo"]), n("Brevo", &["brevo"]),
+    n("Zapier", &["zapier", "zappier"]), n("IFTTT", &["ifttt"]), n("Twilio", &["twilio", "twillio"]), n("WhatsApp", &["whatsapp", "whats app", "what's app"]),
+    n("Telegram", &["telegram"]), n("Discord", &["discord"]), n("Facebook", &["facebook"]), n("Instagram", &["instagram"]), n("LinkedIn", &["linkedin", "linked in"]),
+    n("Twitter", &["twitter"]), n("TikTok", &["tiktok", "tik tok"]), n("YouTube", &["youtube", "you tube"]), n("Pinterest", &["pinterest"]),
+    n("Microsoft Teams", &["microsoft teams", "ms teams"]), a("Microsoft Teams", &["teams"]), a("Zoom", &["zoom"]), n("Outlook", &["outlook"]),
+    n("Microsoft 365", &["microsoft 365", "office 365"]), n("SharePoint", &["sharepoint"]), n("Excel", &["excel"]), n("OneDrive", &["onedrive"]),
+    n("Power BI", &["power bi"]), n("Tableau", &["tableau"]), n("QuickBooks", &["quickbooks", "quick books"]), n("Xero", &["xero"]), a("Sage", &["sage"]),
+    n("DATEV", &["datev"]), n("SAP", &["sap"]), n("NetSuite", &["netsuite"]), n("FreshBooks", &["freshbooks"]), n("Shopify", &["shopify"]),
+    n("DHL", &["dhl"]), n("FedEx", &["fedex"]), a("UPS", &["ups"]), n("Dropbox", &["dropbox", "drop box"]), n("Jira", &["jira"]), n("Trello", &["trello"]),
+    n("Asana", &["asana"]), a("Notion", &["notion"]), n("Airtable", &["airtable"]), n("Monday.com", &["monday.com"]), n("GitHub", &["github", "git hub"]),
+    n("GitLab", &["gitlab"]), n("Calendly", &["calendly"]), n("DocuSign", &["docusign"]), n("OpenAI", &["openai", "open ai"]), n("ChatGPT", &["chatgpt"]),
+    n("MetaMask", &["metamask", "meta mask"]), n("Coinbase", &["coinbase"]), n("Okta", &["okta"]), n("Auth0", &["auth0"]), n("Active Directory", &["active directory"]),
+    n("LDAP", &["ldap"]), n("Grafana", &["grafana"]), n("Prometheus", &["prometheus"]), n("Snowflake", &["snowflake"]), n("BigQuery", &["bigquery", "big query"]),
+    n("Tally", &["tally"]), n("Apple Calendar", &["apple calendar"]), n("iCloud", &["icloud"]),
+];

