@@ -7,7 +7,7 @@ bold := $(shell [ -t 2 ] && printf '\033[1m')
 plain := $(shell [ -t 2 ] && printf '\033[0m')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-build setup-test compile build run demo test interop torture fuzz soak-builds fmt lint deny coverage deb clean
+.PHONY: help setup setup-build setup-test compile build run demo test interop torture fuzz soak-builds fmt browser lint deny coverage deb clean
 # The parts of one target follow each other; cargo uses all cores by itself.
 .NOTPARALLEL:
 
@@ -61,6 +61,11 @@ fuzz: setup-build ## RUNS (1,000,000) new inputs to each fuzz target of SIP; add
 
 fmt: ## format the code
 	cargo fmt --all
+
+browser: setup-build ## every type of generated app in headless Chromium; pictures in target/browser
+	rm -rf target/browser && mkdir -p target/browser
+	CALLWRIGHT_BUNDLES=$(CURDIR)/target/browser/bundles cargo test --locked --test app_types bundles_for
+	node --experimental-websocket tests/browser/types.mjs target/debug/callwright target/browser/bundles target/browser
 
 lint: ## clippy and rustdoc, warnings are errors
 	cargo clippy --workspace --all-targets --locked -- -D warnings

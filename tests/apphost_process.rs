@@ -95,7 +95,7 @@ fn a_bundle_passes_its_scenarios_in_the_sandbox() {
     let scratch = home.path().join("scratch");
     let report = scenario::run_bundle(Path::new(EXE), &home.path().join("bundle"), &scratch).unwrap();
     assert_eq!(report.failed, []);
-    assert_eq!(report.passed, 14);
+    assert_eq!(report.passed, 18);
     assert_eq!(std::fs::read_dir(&scratch).unwrap().count(), 0, "scratch files are left");
 }
 
@@ -124,7 +124,7 @@ fn oversized_and_malformed_requests_are_refused() {
     let child = start(home.path());
     let mut request = Request::new("POST", "/api/contacts");
     request.headers.insert("content-type".to_owned(), "application/json".to_owned());
-    request.body = vec![b' '; 70 << 10];
+    request.body = vec![b' '; 520 << 10];
     assert_eq!(child.ask(&request).unwrap().status, 413);
     request.body = b"{\"name\": \"\\ud800\"}".to_vec();
     assert_eq!(child.ask(&request).unwrap().status, 400);

@@ -237,7 +237,7 @@ fn the_whole_line_from_greeting_to_report() {
         apis_live: 5,
         records: 10,
         requests_per_minute: 0.0,
-        unknown: None,
+        ..AppFacts::default()
     });
     assert!(rig.last_spoken().starts_with("Deployed, 5 APIs live, 10 records."), "{}", rig.last_spoken());
     rig.agent_finishes();

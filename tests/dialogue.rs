@@ -38,7 +38,7 @@ fn facts(text: &str) -> AppFacts {
         apis_live: before("apis") as u32,
         records: before("records") as u64,
         requests_per_minute: before("rpm"),
-        unknown: None,
+        ..AppFacts::default()
     }
 }
 
@@ -260,7 +260,7 @@ fn an_offer_starts_nothing_and_only_a_yes_leads_to_the_read_back() {
         ("nope, not today", Question::What),
         ("don't build anything", Question::What),
         ("no I only called about my invoice", Question::What),
-        ("build me a website", Question::Instead),
+        ("build me a blockchain", Question::Instead),
         ("", Question::Offer),
         ("hmm", Question::Offer),
         ("yeah no", Question::Offer),
@@ -452,7 +452,7 @@ fn a_yes_of_another_reading_agrees_to_nothing() {
     assert_eq!(d.slots().asked, Question::Offer);
     let mut d = dialogue();
     d.greet();
-    d.hear(&Heard::certain("build me a website"));
+    d.hear(&Heard::certain("build me a blockchain"));
     assert_eq!(d.slots().asked, Question::Instead);
     let reply = d.hear(&heard);
     assert!(d.slots().title.is_none() && reply.intent.is_none(), "{}", reply.text());

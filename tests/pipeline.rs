@@ -187,6 +187,42 @@ async fn an_approved_manifest_goes_live_in_under_ten_seconds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_type_goes_live_and_reports() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let pipeline = Pipeline::start(config(dir.path()), store.clone()).await.unwrap();
+    let mut updates = pipeline.updates();
+    let types = [
+        (BuildType::BuildWebsite, "Bakery", vec!["blog", "contact_form", "booking"], "/manage", "visits_today"),
+        (BuildType::BuildEcommerce, "Quay Goods", vec![], "/goods", "orders_open"),
+        (BuildType::BuildApi, "Stock API", vec!["products"], "/openapi.json", "products"),
+        (BuildType::BuildDashboard, "Figures", vec![], "/sign-in", "series"),
+    ];
+    for (build_type, title, features, path, figure) in types {
+        let features = features.into_iter().map(str::to_owned).collect();
+        let wanted = BuildManifest { build_type, features, ..manifest(title, title) };
+        let begun = Instant::now();
+        let build = pipeline.submit(wanted).await.unwrap();
+        let url = live(&mut updates, &build.id).await;
+        writeln!(std::io::stdout(), "{build_type:?}: approval to live in {} ms", begun.elapsed().as_millis()).unwrap();
+        reaches(&store, &build.id, BuildStage::Tracked).await;
+        assert!([200, 303].contains(&get(&url, "/").await.0), "{title}");
+        assert!([200, 303].contains(&get(&url, path).await.0), "{title} {path}");
+        assert_eq!(get(&url, "/_/meta").await.0, 404);
+        let facts = pipeline.facts(title).await.unwrap();
+        assert!(facts.deployed && facts.figures.contains_key(figure), "{facts:?}");
+        let spec = store.world().get("build_spec", &build.id).unwrap().unwrap().document;
+        assert!(spec["flows"].as_array().is_some_and(|f| !f.is_empty()), "{title}");
+    }
+    // Understood, and declined.
+    let chain = BuildManifest { build_type: BuildType::BuildBlockchain, ..manifest("m9", "Chain") };
+    let build = pipeline.submit(chain).await.unwrap();
+    let (_, outcome) = follow(&mut updates, &build.id).await;
+    assert!(matches!(&outcome, Outcome::Parked { say } if say.contains("nothing here builds one yet")), "{outcome:?}");
+    pipeline.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_report_counts_what_was_put_in() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
@@ -211,6 +247,8 @@ async fn the_report_counts_what_was_put_in() {
         apis_live: 5,
         records,
         requests_per_minute: facts.requests_per_minute,
+        figures: facts.figures.clone(),
+        currency: "USD".into(),
         unknown: None,
     };
     assert_eq!(facts, expected);

@@ -6,7 +6,7 @@ use super::database::{Parameters, Row};
 use super::exchange::{Request, Response};
 use super::field::{self, Checked};
 use super::service::{Problem, Service, id_parameter};
-use crate::pipeline::spec::Entity;
+use crate::pipeline::spec::{Entity, FieldKind, slug};
 use serde_json::{Map, Value, json};
 
 /// Words of a search that count.
@@ -94,8 +94,9 @@ pub(super) fn update(
 }
 
 pub(super) fn delete(service: &Service, entity: &Entity, id: i64) -> Result<Response, Problem> {
-    service.record(entity, id)?;
+    let record = service.record(entity, id)?;
     service.run(&format!("{}_delete", entity.name), &id_parameter(id), Some(entity))?;
+    service.tell(&format!("{}.deleted", entity.singular), &record)?;
     Ok(Response { status: 204, headers: Vec::new(), body: Vec::new() })
 }
 
@@ -111,6 +112,13 @@ pub(super) fn save(service: &Service, entity: &Entity, mut checked: Checked, id:
         return Err(Problem::Invalid(checked.errors));
     }
     let mut values = checked.values;
+    for field in entity.fields.iter().filter(|f| f.kind == FieldKind::Slug) {
+        // Left empty, the address is made of the title.
+        if values.get(&field.name).and_then(Value::as_str).is_none_or(str::is_empty) {
+            let title = values.get(&entity.title_field).and_then(Value::as_str).unwrap_or_default();
+            values.insert(field.name.clone(), slug(title).into());
+        }
+    }
     let verb = match id {
         Some(id) => {
             values.insert("id".to_owned(), id.into());
@@ -121,7 +129,11 @@ pub(super) fn save(service: &Service, entity: &Entity, mut checked: Checked, id:
     let rows = service.run(&format!("{}_{verb}", entity.name), &values, Some(entity))?;
     let saved = rows.first().and_then(|r| r.get("id")).and_then(Value::as_i64);
     match (saved, id) {
-        (Some(saved), _) => Ok(saved),
+        (Some(saved), _) => {
+            let what = if id.is_some() { "updated" } else { "created" };
+            service.tell(&format!("{}.{what}", entity.singular), &service.record(entity, saved)?)?;
+            Ok(saved)
+        }
         // Gone between being read and being written.
         (None, Some(_)) => Err(Problem::NotFound),
         (None, None) => Err(Problem::Broken(format!("{}_create returns no id", entity.name))),

@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! manifest.json spec.json requirements.md openapi.json app.toml
+//! seed.sql            what a new app starts with
 //! schema/0001_*.sql   migrations in order: tables, constraints, triggers, indexes, FTS5
 //! actions/*.sql       one transaction each, named parameters
 //! views/*.html        minijinja, autoescape on
@@ -18,7 +19,7 @@
 
 mod app;
 
-pub use app::{App, Limits, MenuEntry, Route, Target};
+pub use app::{Access, App, Limits, MenuEntry, Route, Submit, Target, View};
 
 use crate::limits::{BUNDLE_FILE_MAX, BUNDLE_FILES_MAX, BUNDLE_MAX};
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,6 +49,8 @@ pub struct Bundle {
     pub endpoints: Vec<Endpoint>,
     /// `openapi.json` as it is served.
     pub openapi: Vec<u8>,
+    /// `seed.sql`.
+    pub seed: Option<SqlFile>,
 }
 
 /// One SQL file.
@@ -211,10 +214,12 @@ impl Bundle {
         let mut actions = BTreeMap::new();
         let mut views = BTreeMap::new();
         let mut assets = BTreeMap::new();
+        let mut seed = None;
         for (path, bytes) in files {
             let not_allowed = |why| BundleError::NotAllowed { path: path.clone(), why };
             match path.split_once('/') {
                 None => match path.as_str() {
+                    "seed.sql" => seed = Some(SqlFile { path: path.clone(), sql: text(path, bytes)?.to_owned() }),
                     "app.toml" | "openapi.json" | "requirements.md" | "README.md" => _ = text(path, bytes)?,
                     "manifest.json" | "spec.json" | "CITATIONS.json" => _ = json(path, bytes)?,
                     _ => return Err(not_allowed("it is none of the known files")),
@@ -238,7 +243,7 @@ impl Bundle {
                 }
                 Some(("static", name)) => {
                     if content_type(name).is_none() {
-                        return Err(not_allowed("static files are css, js, svg, png, ico or txt"));
+                        return Err(not_allowed("static files are css, js, py, svg, png, ico or txt"));
                     }
                     assets.insert(name.to_owned(), bytes.clone());
                 }
@@ -252,7 +257,7 @@ impl Bundle {
         let openapi = files.get("openapi.json").ok_or_else(|| missing("openapi.json"))?.clone();
         let endpoints = endpoints(&json("openapi.json", &openapi)?)?;
         super::scenario::parse(files)?;
-        let bundle = Self { app, schema, actions, views, assets, endpoints, openapi };
+        let bundle = Self { app, schema, actions, views, assets, endpoints, openapi, seed };
         bundle.check()?;
         Ok(bundle)
     }
@@ -298,6 +303,7 @@ pub fn content_type(name: &str) -> Option<&'static str> {
         "ico" => "image/x-icon",
         "js" => "text/javascript; charset=utf-8",
         "png" => "image/png",
+        "py" => "text/x-python; charset=utf-8",
         "svg" => "image/svg+xml",
         "txt" => "text/plain; charset=utf-8",
         _ => return None,

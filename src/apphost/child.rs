@@ -94,6 +94,12 @@ pub struct Meta {
     pub tables: BTreeMap<String, u64>,
     /// Milliseconds since it started.
     pub uptime_ms: u64,
+    /// What the app itself reports: visits, calls, and the figures of its action `report`.
+    #[serde(default)]
+    pub figures: BTreeMap<String, i64>,
+    /// ISO 4217 code of its amounts.
+    #[serde(default)]
+    pub currency: String,
 }
 
 fn failed(what: String) -> impl FnOnce(io::Error) -> ChildError {

@@ -1,6 +1,7 @@
 //! One app's SQLite file. Purpose: bring it to the bundle's schema and run the bundle's SQL within a fence.
 //! Owner: the app process's only thread. Invariants: SQL of the bundle never attaches files, never sets pragmas, never
-//! loads code, never opens or ends transactions itself; no request takes more steps, rows or time than its limits; an
+//! loads code, never opens or ends transactions itself, never
+//! sees the runtime's own tables (their names begin with an underscore); no request takes more steps, rows or time than its limits; an
 //! action is one transaction: all of its statements or none.
 //! Deliberately absent: any SQL about the app's own tables: that is the bundle's.
 
@@ -19,6 +20,25 @@ use std::time::{Duration, Instant};
 
 /// Steps between two looks at the budget.
 const STEPS_PER_LOOK: i32 = 1_000;
+
+/// Backups kept of the data as it was before a migration.
+const BACKUPS_MAX: usize = 3;
+
+/// The runtime's own tables; SQL of the bundle does not see them.
+const OWN_TABLES: &str = "
+CREATE TABLE IF NOT EXISTS _accounts (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE COLLATE NOCASE, role TEXT NOT NULL,
+    password TEXT NOT NULL, created_at TEXT NOT NULL DEFAULT (datetime('now')) ) STRICT;
+CREATE TABLE IF NOT EXISTS _sessions (hash TEXT PRIMARY KEY, account INTEGER NOT NULL REFERENCES _accounts (id)
+    ON DELETE CASCADE, expires INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS _keys (id INTEGER PRIMARY KEY, name TEXT NOT NULL, hash TEXT NOT NULL UNIQUE, role TEXT NOT NULL,
+    per_minute INTEGER NOT NULL, created_at TEXT NOT NULL DEFAULT (datetime('now')) ) STRICT;
+CREATE TABLE IF NOT EXISTS _hooks (id INTEGER PRIMARY KEY, url TEXT NOT NULL UNIQUE, secret TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS _outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, url TEXT NOT NULL, event TEXT NOT NULL,
+    body TEXT NOT NULL, signature TEXT NOT NULL, tries INTEGER NOT NULL DEFAULT 0, due INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS _tally (kind TEXT NOT NULL, name TEXT NOT NULL, day TEXT NOT NULL, n INTEGER NOT NULL,
+    PRIMARY KEY (kind, name, day)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS _secrets (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+";
 
 /// A row as JSON, columns in order.
 pub type Row = Map<String, Value>;
@@ -184,8 +204,12 @@ impl Database {
             version: 0,
             empty: None,
         };
-        database.migrate(&bundle.schema)?;
+        let fresh = database.migrate(&bundle.schema, path)?;
+        database.own(|c| c.execute_batch(OWN_TABLES))?;
         database.prepare_all(bundle)?;
+        if let (true, Some(seed), Keeping::Durable) = (fresh, &bundle.seed, keeping) {
+            database.sow(seed)?;
+        }
         Ok(database)
     }
 
@@ -255,6 +279,21 @@ impl Database {
         Ok(())
     }
 
+    /// Fills a new database with what the bundle starts with.
+    ///
+    /// # Errors
+    /// [`DatabaseError::BadSql`].
+    pub fn sow(&self, seed: &SqlFile) -> Result<(), DatabaseError> {
+        let bad = |e: DatabaseError| DatabaseError::BadSql { path: seed.path.clone(), what: e.to_string() };
+        self.probe(&seed.sql, true).map(|_| ()).map_err(bad)
+    }
+
+    /// Runs the runtime's own SQL on its own tables.
+    pub(super) fn own<T>(&self, body: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, DatabaseError> {
+        self.budget.refill();
+        body(&self.connection).map_err(|e| explain(&e))
+    }
+
     /// Rows per table of the app, in the bundle's order.
     ///
     /// # Errors
@@ -276,12 +315,16 @@ impl Database {
         self.version
     }
 
-    fn migrate(&mut self, schema: &[SqlFile]) -> Result<(), DatabaseError> {
+    /// Whether the file was new.
+    fn migrate(&mut self, schema: &[SqlFile], path: &Path) -> Result<bool, DatabaseError> {
         let known = u32::try_from(schema.len()).unwrap_or(u32::MAX);
         let found = self.connection.query_row("PRAGMA user_version", [], |r| r.get::<_, u32>(0));
         let found = found.map_err(|e| explain(&e))?;
         if found > known {
             return Err(DatabaseError::FromTheFuture { found, known });
+        }
+        if (1..known).contains(&found) {
+            back_up(path, found)?;
         }
         for (index, file) in schema.iter().enumerate().skip(found as usize) {
             let version = u32::try_from(index + 1).unwrap_or(u32::MAX);
@@ -297,13 +340,13 @@ impl Database {
             })?;
         }
         self.version = known;
-        Ok(())
+        Ok(found == 0)
     }
 
     fn prepare_all(&mut self, bundle: &Bundle) -> Result<(), DatabaseError> {
         let mut known: BTreeSet<&str> =
-            ["id", "match", "limit", "parent", "after_key", "after_id"].into_iter().collect();
-        known.extend(bundle.app.resources.iter().flat_map(|r| r.fields.iter().map(|f| f.name.as_str())));
+            ["id", "slug", "visitor", "match", "limit", "parent", "after_key", "after_id"].into_iter().collect();
+        known.extend(bundle.app.parameters());
         for (name, file) in &bundle.actions {
             let bad = |what: String| DatabaseError::BadSql { path: file.path.clone(), what };
             let statements = split(&file.sql);
@@ -363,7 +406,8 @@ impl Database {
                 let name = statement.parameter_name(i).unwrap_or_default().trim_start_matches(':').to_owned();
                 match parameters.get(&name) {
                     Some(Value::String(s)) => statement.raw_bind_parameter(i, s)?,
-                    Some(Value::Number(n)) => statement.raw_bind_parameter(i, n.as_i64())?,
+                    Some(Value::Number(n)) if n.is_i64() => statement.raw_bind_parameter(i, n.as_i64())?,
+                    Some(Value::Number(n)) => statement.raw_bind_parameter(i, n.as_f64())?,
                     Some(Value::Bool(b)) => statement.raw_bind_parameter(i, b)?,
                     _ => statement.raw_bind_parameter(i, rusqlite::types::Null)?,
                 }
@@ -396,6 +440,32 @@ impl Budget {
         let steps = self.steps.fetch_add(per_look, Ordering::Relaxed) + per_look;
         steps > self.steps_max || self.start.elapsed().as_nanos() > u128::from(self.deadline.load(Ordering::Relaxed))
     }
+}
+
+/// Copies the file beside itself before a migration changes it; the newest few copies are kept.
+fn back_up(path: &Path, version: u32) -> Result<(), DatabaseError> {
+    let failed = |what: String| DatabaseError::Open { path: path.display().to_string(), what };
+    let directory = path.parent().map(|p| p.join("backups")).unwrap_or_default();
+    std::fs::create_dir_all(&directory).map_err(|e| failed(e.to_string()))?;
+    let names = || -> std::io::Result<Vec<std::path::PathBuf>> {
+        let mut names: Vec<_> = std::fs::read_dir(&directory)?.flatten().map(|e| e.path()).collect();
+        names.sort();
+        Ok(names)
+    };
+    let taken = names().map_err(|e| failed(e.to_string()))?;
+    let number = taken.last().and_then(|p| p.file_name()?.to_str()?.get(..6)?.parse::<u32>().ok()).unwrap_or(0) + 1;
+    let target = directory.join(format!("{number:06}-schema-{version}.db"));
+    let copy = || -> rusqlite::Result<()> {
+        // A connection of its own: the fenced one attaches nothing, which VACUUM INTO does.
+        let connection = Connection::open(path)?;
+        connection.execute("VACUUM INTO ?1", [target.display().to_string()])?;
+        Ok(())
+    };
+    copy().map_err(|e| failed(format!("no backup could be made before the migration: {e}")))?;
+    for old in taken.iter().take((taken.len() + 1).saturating_sub(BACKUPS_MAX)) {
+        std::fs::remove_file(old).map_err(|e| failed(e.to_string()))?;
+    }
+    Ok(())
 }
 
 /// A connection within the fence and the budget.
@@ -456,6 +526,20 @@ fn judge(fence: u8, context: &AuthContext<'_>) -> Authorization {
         return Authorization::Allow;
     }
     let schema = fence == Fence::Schema as u8;
+    let table = match context.action {
+        AuthAction::Read { table_name, .. }
+        | AuthAction::Insert { table_name }
+        | AuthAction::Update { table_name, .. }
+        | AuthAction::Delete { table_name }
+        | AuthAction::CreateTable { table_name }
+        | AuthAction::DropTable { table_name }
+        | AuthAction::CreateTrigger { table_name, .. }
+        | AuthAction::AlterTable { table_name, .. } => table_name,
+        _ => "",
+    };
+    if table.starts_with('_') {
+        return Authorization::Deny;
+    }
     let allowed = match context.action {
         AuthAction::Select
         | AuthAction::Read { .. }

@@ -66,6 +66,12 @@ impl Request {
         self.header("cookie").split(';').filter_map(|c| c.trim().split_once('=')).find(|(n, _)| *n == name).map(|p| p.1)
     }
 
+    /// The address that the gateway saw, or "".
+    #[must_use]
+    pub fn client(&self) -> &str {
+        self.header("x-forwarded-for").split(',').next().unwrap_or_default().trim()
+    }
+
     /// Whether the body claims to be `media_type`.
     #[must_use]
     pub fn has_type(&self, media_type: &str) -> bool {

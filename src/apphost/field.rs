@@ -10,6 +10,11 @@ use std::collections::BTreeMap;
 /// Largest amount, hundredths: a hundred billion.
 pub(crate) const MONEY_MAX: i64 = 10_000_000_000_000;
 
+/// Largest count.
+pub(crate) const NUMBER_MAX: i64 = 1_000_000_000;
+/// Largest measure, of either sign.
+pub(crate) const DECIMAL_MAX: f64 = 1e12;
+
 /// Values, and what is wrong with those that are missing from them.
 #[derive(Debug, Default)]
 pub(super) struct Checked {
@@ -53,6 +58,9 @@ pub(super) fn from_json(entity: &Entity, object: &Map<String, Value>, base: Opti
                 None => Err(format!("{} is a whole number of hundredths, 0 or more.", field.label)),
             },
             (FieldKind::Money, _) => Err(format!("{} is a whole number of hundredths, 0 or more.", field.label)),
+            (FieldKind::Number | FieldKind::Decimal, Value::Number(n)) => from_text(field, &n.to_string()),
+            (FieldKind::Number | FieldKind::Decimal, Value::Null) => from_text(field, ""),
+            (FieldKind::Number | FieldKind::Decimal, _) => Err(format!("{} is a number.", field.label)),
             (FieldKind::Reference, Value::Number(n)) => from_text(field, &n.to_string()),
             (FieldKind::Reference, Value::Null) => from_text(field, ""),
             (FieldKind::Reference, _) => Err(format!("{} is a record's id.", field.label)),
@@ -75,7 +83,7 @@ fn from_text(field: &Field, text: &str) -> Result<Value, String> {
             FieldKind::Choice => Ok(field.choices.first().map_or("", |c| c.value.as_str()).into()),
             _ if field.required => Err(format!("{label} is needed.")),
             FieldKind::Date | FieldKind::Reference => Ok(Value::Null),
-            FieldKind::Money => Ok(0.into()),
+            FieldKind::Decimal | FieldKind::Money | FieldKind::Number => Ok(0.into()),
             _ => Ok("".into()),
         };
     }
@@ -103,7 +111,25 @@ fn from_text(field: &Field, text: &str) -> Result<Value, String> {
             _ => Err(format!("Choose a {}.", label.to_lowercase())),
         },
         FieldKind::Money => money(field, text),
+        FieldKind::Number => match text.parse::<i64>() {
+            Ok(n) if (0..=NUMBER_MAX).contains(&n) && text.bytes().all(|b| b.is_ascii_digit()) => Ok(n.into()),
+            _ => Err(format!("{label} is a whole number, 0 or more.")),
+        },
+        FieldKind::Decimal => match text.parse::<f64>() {
+            Ok(n) if n.abs() <= DECIMAL_MAX && text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b)) => {
+                Ok(n.into())
+            }
+            _ => Err(format!("{label} is a number like 12 or 3.5.")),
+        },
+        FieldKind::Slug if is_slug(text) => Ok(text.into()),
+        FieldKind::Slug => Err("Write small letters, digits and dashes, like our-story.".to_owned()),
     }
+}
+
+fn is_slug(text: &str) -> bool {
+    text.len() <= 80
+        && !text.starts_with('-')
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 /// "1,250.50", "$ 99" or "12" → hundredths. A comma only separates thousands.
@@ -222,9 +248,9 @@ mod tests {
         }
 
         #[test]
-        fn no_text_panics(text in ".{0,60}", kind in 0usize..8) {
-            use FieldKind::{Choice, Date, Email, LongText, Money, Phone, Reference, Text};
-            let kind = [Choice, Date, Email, LongText, Money, Phone, Reference, Text][kind];
+        fn no_text_panics(text in ".{0,60}", kind in 0usize..11) {
+            use FieldKind::{Choice, Date, Decimal, Email, LongText, Money, Number, Phone, Reference, Slug, Text};
+            let kind = [Choice, Date, Decimal, Email, LongText, Money, Number, Phone, Reference, Slug, Text][kind];
             _ = from_text(&field(kind), &text);
             _ = money(&field(Money), &text);
         }

@@ -2,17 +2,24 @@
 
 mod api;
 pub mod bundle;
+mod chart;
 pub mod child;
+mod csv;
 pub mod database;
+mod door;
 pub mod exchange;
 pub(crate) mod field;
+mod outbox;
 mod page;
+mod prose;
 mod render;
 mod route;
 mod run;
 pub mod scenario;
 mod serve;
 pub mod service;
+mod settings;
+mod submit;
 mod token;
 
 pub use render::currency_sign;

@@ -1,9 +1,11 @@
-//! The HTML pages of a resource. Purpose: list, board, detail, form, export, over the bundle's SQL and views.
+//! The HTML pages of a resource. Purpose: list, board, detail, form, over the bundle's SQL and views.
 //! Invariants: pages work without script; what a form refuses is shown beside the field with the person's own input
 //! kept; a sent form leads to another page, so that reloading repeats nothing.
 
 use super::api::{Listing, listing, save};
+use super::bundle::MenuEntry;
 use super::database::{Parameters, Row};
+use super::door::Role;
 use super::exchange::{Request, Response, percent_encode};
 use super::field::{self, Checked, show_money};
 use super::service::{Problem, Service, id_parameter};
@@ -13,14 +15,14 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// A page under construction: the context that every view gets.
-struct Draft<'a> {
+pub(super) struct Draft<'a> {
     service: &'a Service,
     context: Map<String, Value>,
     new_cookie: Option<String>,
 }
 
 impl<'a> Draft<'a> {
-    fn new(service: &'a Service, request: &Request) -> Self {
+    pub(super) fn new(service: &'a Service, request: &Request) -> Self {
         let cookie = request.cookie(service.tokens.cookie_name()).filter(|c| Tokens::is_cookie(c)).map(str::to_owned);
         let new_cookie = if cookie.is_none() { Some(service.tokens.fresh()) } else { None };
         let token = service.tokens.token(cookie.as_ref().or(new_cookie.as_ref()).map_or("", String::as_str));
@@ -29,28 +31,43 @@ impl<'a> Draft<'a> {
             request.path == path
                 || (path != "/" && request.path.starts_with(&format!("{}/", path.trim_end_matches('/'))))
         };
-        let menu: Vec<Value> =
-            app.menu.iter().map(|m| json!({ "path": m.path, "title": m.title, "current": inside(&m.path) })).collect();
-        let searchable = app.resources.iter().find(|r| !r.search.is_empty()).map(|r| service.page_path(&r.name));
+        let entries = |menu: &[MenuEntry]| -> Vec<Value> {
+            menu.iter().map(|m| json!({ "path": m.path, "title": m.title, "current": inside(&m.path) })).collect()
+        };
+        // A database that does not answer is met by whatever the page is about.
+        let user = service.account(request).ok().flatten();
+        let nobody = app.access.is_some() && service.door.any(&service.database).is_ok_and(|any| !any);
+        let searchable =
+            app.resources.iter().find(|r| !r.search.is_empty()).map(|r| (service.page_path(&r.name), r.label.clone()));
         let mut context = Map::new();
         context.insert(
             "app".to_owned(),
-            json!({ "title": app.title, "description": app.description, "menu": menu, "build": service.pages.build(),
-                    "search_path": searchable }),
+            json!({ "title": app.title, "description": app.description, "menu": entries(&app.menu),
+                    "public_menu": entries(&app.public_menu), "build": service.pages.build(),
+                    "search_path": searchable.as_ref().map(|(path, _)| path),
+                    "search_label": searchable.as_ref().map(|(_, label)| label.to_lowercase()),
+                    "accounts": app.access.is_some(), "nobody": nobody, "path": request.path }),
         );
+        let known = user.as_ref().map(|u| {
+            json!({ "name": u.name, "role": u.role.word(), "staff": u.role >= Role::Staff,
+                    "admin": u.role == Role::Admin })
+        });
+        context.insert("user".to_owned(), known.unwrap_or(Value::Null));
+        context.insert("may_change".to_owned(), user.is_none_or(|u| u.role >= Role::Staff).into());
         context.insert("csrf".to_owned(), token.into());
         let done = request.query.get("did").map_or("", String::as_str);
         let notice = match done {
             "added" => "Added.",
             "saved" => "Saved.",
             "deleted" => "Deleted.",
+            "sent" => "Thank you. It has been sent.",
             _ => "",
         };
         context.insert("notice".to_owned(), notice.into());
         Self { service, context, new_cookie }
     }
 
-    fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+    pub(super) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.context.insert(name.to_owned(), value.into());
         self
     }
@@ -60,31 +77,17 @@ impl<'a> Draft<'a> {
         self.with("resource", described)
     }
 
-    fn render(self, status: u16, view: &str) -> Result<Response, Problem> {
+    pub(super) fn render(self, status: u16, view: &str) -> Result<Response, Problem> {
         let html = self.service.pages.render(view, &self.context.into()).map_err(Problem::Broken)?;
         let mut response = Response::html(status, html);
         if let Some(cookie) = self.new_cookie {
             let name = self.service.tokens.cookie_name();
-            response = response.with("set-cookie", format!("{name}={cookie}; Path=/; HttpOnly; SameSite=Strict"));
+            // Strict would lose a visitor's basket on a link from elsewhere; the token does the rest.
+            let site = if self.service.bundle.app.public_menu.is_empty() { "Strict" } else { "Lax" };
+            response = response.with("set-cookie", format!("{name}={cookie}; Path=/; HttpOnly; SameSite={site}"));
         }
         Ok(response)
     }
-}
-
-/// A page of the app's own.
-pub(super) fn view(
-    service: &Service,
-    request: &Request,
-    view: &str,
-    data: &BTreeMap<String, String>,
-) -> Result<Response, Problem> {
-    let mut draft = Draft::new(service, request);
-    for (name, action) in data {
-        let rows = service.run(action, &Parameters::new(), None)?;
-        draft = draft.with(name, rows.into_iter().map(Value::Object).collect::<Vec<_>>());
-    }
-    let described: Vec<Value> = service.bundle.app.resources.iter().map(|r| describe(service, r)).collect();
-    draft.with("resources", described).render(200, view)
 }
 
 pub(super) fn list(service: &Service, entity: &Entity, request: &Request) -> Result<Response, Problem> {
@@ -134,7 +137,10 @@ pub(super) fn delete(service: &Service, entity: &Entity, request: &Request, id: 
     let record = service.record(entity, id)?;
     _ = signed_form(service, request)?;
     match service.run(&format!("{}_delete", entity.name), &id_parameter(id), Some(entity)) {
-        Ok(_) => Ok(Response::see_other(format!("{}did=deleted", home(service, entity, &record)))),
+        Ok(_) => {
+            service.tell(&format!("{}.deleted", entity.singular), &record)?;
+            Ok(Response::see_other(format!("{}did=deleted", home(service, entity, &record))))
+        }
         Err(Problem::Conflict(_, sentence)) => show(service, entity, request, &record, 409, &sentence),
         Err(other) => Err(other),
     }
@@ -159,33 +165,13 @@ pub(super) fn act(
     }
     values.insert("id".to_owned(), id.into());
     match service.run(action, &values, Some(entity)) {
-        Ok(_) => Ok(Response::see_other(then.replace("{id}", &id.to_string()))),
+        Ok(_) => {
+            service.tell(&format!("{}.updated", entity.singular), &service.record(entity, id)?)?;
+            Ok(Response::see_other(then.replace("{id}", &id.to_string())))
+        }
         Err(Problem::Conflict(_, sentence)) => show(service, entity, request, &record, 409, &sentence),
         Err(other) => Err(other),
     }
-}
-
-/// All records (or those that `q` finds) as CSV (RFC 4180).
-pub(super) fn export(service: &Service, entity: &Entity, request: &Request) -> Result<Response, Problem> {
-    let q = request.query.get("q").map_or("", String::as_str);
-    let mut head: Vec<String> = vec!["id".to_owned()];
-    head.extend(entity.fields.iter().map(|f| f.name.clone()));
-    head.extend(["created_at".to_owned(), "updated_at".to_owned()]);
-    let mut csv = head.join(",") + "\r\n";
-    let mut cursor = String::new();
-    loop {
-        let page = listing(service, entity, q, &cursor, service.bundle.app.limits.rows - 1)?;
-        for row in &page.rows {
-            let cells: Vec<String> = head.iter().map(|name| csv_cell(entity.field(name), row.get(name))).collect();
-            csv += &(cells.join(",") + "\r\n");
-        }
-        match page.next {
-            Some(next) => cursor = next,
-            None => break,
-        }
-    }
-    let name = format!("attachment; filename=\"{}.csv\"", entity.name);
-    Ok(Response::file("text/csv; charset=utf-8", csv.into_bytes()).with("content-disposition", name))
 }
 
 /// The page that says what went wrong.
@@ -231,7 +217,7 @@ fn submit(service: &Service, entity: &Entity, request: &Request, id: Option<i64>
 }
 
 /// The submitted form, if it is one and was shown by this process.
-fn signed_form(service: &Service, request: &Request) -> Result<BTreeMap<String, String>, Problem> {
+pub(super) fn signed_form(service: &Service, request: &Request) -> Result<BTreeMap<String, String>, Problem> {
     if !request.has_type("application/x-www-form-urlencoded") {
         return Err(Problem::MediaType("application/x-www-form-urlencoded"));
     }
@@ -293,7 +279,7 @@ fn form(
 }
 
 /// What a form shows for each field.
-fn inputs<'a>(
+pub(super) fn inputs<'a>(
     service: &Service,
     fields: impl Iterator<Item = &'a Field>,
     input: &BTreeMap<String, String>,
@@ -343,7 +329,7 @@ fn own_view(service: &Service, entity: &Entity, view: &str) -> String {
 }
 
 /// What views may know about a resource; every key is always there.
-fn describe(service: &Service, entity: &Entity) -> Value {
+pub(super) fn describe(service: &Service, entity: &Entity) -> Value {
     json!({
         "name": entity.name,
         "singular": entity.singular,
@@ -351,6 +337,7 @@ fn describe(service: &Service, entity: &Entity) -> Value {
         "label_one": entity.label_one,
         "title_field": entity.title_field,
         "searchable": !entity.search.is_empty(),
+        "importable": service.pages.has("import") && entity.within.is_none(),
         "board": entity.board,
         "within": entity.within,
         "path": service.page_path(&entity.name),
@@ -391,23 +378,6 @@ fn input_text(field: &Field, value: Option<&Value>) -> String {
     }
 }
 
-fn csv_cell(field: Option<&Field>, value: Option<&Value>) -> String {
-    let text = match (value, field.map(|f| f.kind)) {
-        (Some(Value::Number(n)), Some(FieldKind::Money)) => {
-            let cents = n.as_i64().unwrap_or_default();
-            format!("{}.{:02}", cents / 100, cents % 100)
-        }
-        (Some(Value::String(text)), _) => text.clone(),
-        (Some(Value::Null) | None, _) => String::new(),
-        (Some(other), _) => other.to_string(),
-    };
-    // Spreadsheets run cells that look like formulas; a telephone number is none.
-    let starts_badly = text.starts_with(['=', '@', '\t', '\r'])
-        || (text.starts_with(['+', '-']) && !text.chars().all(|c| c.is_ascii_digit() || " +-().".contains(c)));
-    let text = if starts_badly { format!("'{text}") } else { text };
-    if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
-}
-
-fn objects(rows: Vec<Row>) -> Vec<Value> {
+pub(super) fn objects(rows: Vec<Row>) -> Vec<Value> {
     rows.into_iter().map(Value::Object).collect()
 }

@@ -3,7 +3,9 @@
 //! is an error; a page costs at most a fixed number of steps.
 
 use super::bundle::Bundle;
+use super::chart;
 use super::field::show_money;
+use super::prose::prose;
 use crate::limits::APP_TEMPLATE_FUEL;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use serde_json::Value;
@@ -33,6 +35,31 @@ impl Pages {
         });
         environment.add_filter("day", |text: Option<String>| text.map_or_else(String::new, |t| day(&t)));
         environment.add_filter("moment", |text: Option<String>| text.map_or_else(String::new, |t| moment(&t)));
+        environment.add_filter("prose", |text: Option<String>| {
+            minijinja::Value::from_safe_string(prose(&text.unwrap_or_default()))
+        });
+        environment.add_filter("count", |n: Option<i64>| count(n.unwrap_or(0)));
+        let sign = currency_sign(&bundle.app.currency);
+        environment.add_function(
+            "chart",
+            move |form: String, title: String, rows: Vec<minijinja::Value>, unit: Option<String>| {
+                let form = chart::Form::of(&form).ok_or_else(|| wrong("there is no such chart"))?;
+                let point = |row: minijinja::Value| -> Result<chart::Point, minijinja::Error> {
+                    let (label, value) = (row.get_attr("label")?, row.get_attr("value")?);
+                    let value = if value.is_none() { 0.0 } else { f64::try_from(value)? };
+                    Ok(chart::Point { label: label.to_string(), value })
+                };
+                let points = rows.into_iter().map(point).collect::<Result<Vec<_>, _>>()?;
+                let show = |value: f64| match unit.as_deref() {
+                    // Amounts come in hundredths.
+                    Some("money") => format!("{sign}{}", figure(value / 100.0)),
+                    Some(unit) if !unit.is_empty() => format!("{} {unit}", figure(value)),
+                    _ => figure(value),
+                };
+                Ok::<_, minijinja::Error>(minijinja::Value::from_safe_string(chart::draw(form, &title, &points, &show)))
+            },
+        );
+        environment.add_filter("figure", |n: Option<f64>| figure(n.unwrap_or(0.0)));
         environment.add_filter("initials", |text: String| initials(&text));
         environment.add_filter("shorten", |text: String, chars: usize| shorten(&text, chars));
         // Error messages go to the log, which is no place for people's data.
@@ -79,8 +106,28 @@ pub fn currency_sign(code: &str) -> String {
     }
 }
 
+fn wrong(what: &'static str) -> minijinja::Error {
+    minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, what)
+}
+
+/// 12345 → "12,345".
+fn count(n: i64) -> String {
+    show_money(n.saturating_mul(100)).trim_end_matches(".00").to_owned()
+}
+
+/// A number as it stands beside a chart: thousands grouped, at most two decimals.
+fn figure(value: f64) -> String {
+    if !value.is_finite() {
+        return "–".to_owned();
+    }
+    // Beyond this the hundredths do not fit; nobody reads such a figure on an axis.
+    let hundredths = (value * 100.0).round().clamp(-9e17, 9e17) as i64;
+    let text = show_money(hundredths);
+    text.strip_suffix(".00").map_or_else(|| text.clone(), str::to_owned)
+}
+
 /// "2026-11-20" → "20 Nov 2026"; anything else unchanged.
-fn day(text: &str) -> String {
+pub(super) fn day(text: &str) -> String {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let parts: Vec<&str> = text.split('-').collect();
     let [year, month, day] = parts.as_slice() else { return text.to_owned() };

@@ -1,8 +1,8 @@
 //! The routing table of one app. Purpose: method and path → handler and record id; 404 and 405 told apart.
-//! Pure. Invariant: a fixed segment beats `{id}`; `{id}` is a positive number of at most 18 digits.
+//! Pure. Invariant: a fixed segment beats `{id}`; `{id}` is a positive number of at most 18 digits,
+//! `{slug}` at most 80 lower-case letters, digits and dashes.
 
-use super::bundle::{App, Target};
-use std::collections::BTreeMap;
+use super::bundle::{App, Submit, Target, View};
 
 /// What answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,19 +19,20 @@ pub(super) enum Handler {
         fields: Vec<String>,
         then: String,
     },
+    Hook(Submit),
     PageCreate(String),
     PageDelete(String),
     PageDetail(String),
     PageEdit(String),
     PageExport(String),
+    PageImport(String),
+    PageImported(String),
     PageList(String),
     PageNew(String),
     PageUpdate(String),
     Query(String),
-    View {
-        view: String,
-        data: BTreeMap<String, String>,
-    },
+    Submit(Submit),
+    View(View),
 }
 
 /// Where a request leads.
@@ -41,22 +42,32 @@ pub(super) enum Found<'a> {
     Nothing,
     /// Something there, but not for this method: the methods it knows.
     OtherMethods(String),
-    /// A handler, with its template and the id in the path.
-    Handler { template: &'a str, handler: &'a Handler, id: Option<i64> },
+    /// A handler, with its template, whether everybody may ask it, and what the path holds.
+    Handler { template: &'a str, handler: &'a Handler, public: bool, at: Place },
+}
+
+/// What a path holds for its template.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The number in the place of `{id}`.
+    pub(super) id: Option<i64>,
+    /// The word in the place of `{slug}`.
+    pub(super) slug: Option<String>,
 }
 
 /// All routes of an app.
 #[derive(Debug)]
 pub(super) struct Routes {
-    entries: Vec<(String, &'static str, Handler)>,
+    entries: Vec<(String, &'static str, Handler, bool)>,
 }
 
 impl Routes {
     pub(super) fn new(app: &App) -> Self {
-        let mut entries = Vec::new();
+        let mut all = Vec::new();
         for route in &app.routes {
             let at = |tail: &str| format!("{}{tail}", route.path.trim_end_matches('/'));
             let base = route.path.clone();
+            let mut entries = Vec::new();
             match &route.target {
                 Target::Api(name) => {
                     entries.push((base.clone(), "GET", Handler::ApiList(name.clone())));
@@ -71,15 +82,17 @@ impl Routes {
                     entries.push((base, "POST", Handler::PageCreate(name.clone())));
                     entries.push((at("/new"), "GET", Handler::PageNew(name.clone())));
                     entries.push((at("/export.csv"), "GET", Handler::PageExport(name.clone())));
+                    entries.push((at("/import"), "GET", Handler::PageImport(name.clone())));
+                    entries.push((at("/import"), "POST", Handler::PageImported(name.clone())));
                     entries.push((at("/{id}"), "GET", Handler::PageDetail(name.clone())));
                     entries.push((at("/{id}"), "POST", Handler::PageUpdate(name.clone())));
                     entries.push((at("/{id}/edit"), "GET", Handler::PageEdit(name.clone())));
                     entries.push((at("/{id}/delete"), "POST", Handler::PageDelete(name.clone())));
                 }
                 Target::Query(action) => entries.push((base, "GET", Handler::Query(action.clone()))),
-                Target::View { view, data } => {
-                    entries.push((base, "GET", Handler::View { view: view.clone(), data: data.clone() }));
-                }
+                Target::View(view) => entries.push((base, "GET", Handler::View(view.clone()))),
+                Target::Submit(submit) => entries.push((base, "POST", Handler::Submit(submit.clone()))),
+                Target::Hook(hook) => entries.push((base, "POST", Handler::Hook(hook.clone()))),
                 Target::Action { action, resource, fields, then } => {
                     let handler = Handler::FormAction {
                         action: action.clone(),
@@ -90,18 +103,20 @@ impl Routes {
                     entries.push((base, "POST", handler));
                 }
             }
+            let public = route.public;
+            all.extend(entries.into_iter().map(|(path, method, handler)| (path, method, handler, public)));
         }
         // Fixed segments first, so that the first match is the best.
-        entries.sort_by_key(|(template, _, _)| template.matches("{id}").count());
-        Self { entries }
+        all.sort_by_key(|(template, _, _, _)| template.matches('{').count());
+        Self { entries: all }
     }
 
     pub(super) fn find(&self, method: &str, path: &str) -> Found<'_> {
         let mut methods: Vec<&str> = Vec::new();
-        for (template, its_method, handler) in &self.entries {
-            let Some(id) = matches(template, path) else { continue };
+        for (template, its_method, handler, public) in &self.entries {
+            let Some(at) = matches(template, path) else { continue };
             if *its_method == method {
-                return Found::Handler { template, handler, id };
+                return Found::Handler { template, handler, public: *public, at };
             }
             methods.push(its_method);
             if *its_method == "GET" {
@@ -112,19 +127,25 @@ impl Routes {
     }
 }
 
-/// `Some(id)` when `path` is of the form of `template`.
-fn matches(template: &str, path: &str) -> Option<Option<i64>> {
-    let mut id = None;
+/// What `path` holds when it is of the form of `template`.
+fn matches(template: &str, path: &str) -> Option<Place> {
+    let mut at = Place::default();
     let (mut wanted, mut given) = (template.split('/'), path.split('/'));
     loop {
         match (wanted.next(), given.next()) {
-            (None, None) => return Some(id),
+            (None, None) => return Some(at),
             (Some("{id}"), Some(text))
                 if (1..=18).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit()) =>
             {
-                id = text.parse().ok();
+                at.id = text.parse().ok();
             }
-            (Some(a), Some(b)) if a == b && a != "{id}" => {}
+            (Some("{slug}"), Some(text))
+                if (1..=80).contains(&text.len())
+                    && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') =>
+            {
+                at.slug = Some(text.to_owned());
+            }
+            (Some(a), Some(b)) if a == b && !a.starts_with('{') => {}
             _ => return None,
         }
     }

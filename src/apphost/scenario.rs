@@ -28,6 +28,12 @@ const READY_WITHIN: Duration = Duration::from_secs(10);
 pub struct Scenario {
     /// In plain words; spoken when it fails.
     pub name: String,
+    /// Role of whoever does it: `admin`, `staff`, `viewer`; nobody who is known unless given.
+    #[serde(default, rename = "as")]
+    pub role: String,
+    /// Begin with the bundle's seed data instead of none.
+    #[serde(default)]
+    pub seed: bool,
     /// What is done, in order.
     pub step: Vec<Step>,
 }
@@ -44,6 +50,14 @@ pub struct Step {
     pub json: Option<serde_json::Value>,
     /// Form body; the token is added unless `forged`.
     pub form: Option<BTreeMap<String, String>>,
+    /// Page from which the form's token is taken; the new record's page of the same resource unless given.
+    pub page: String,
+    /// Header fields to send.
+    pub send: BTreeMap<String, String>,
+    /// Sign the body as the app's own hooks want it.
+    pub sign: bool,
+    /// Ask as somebody who is not signed in.
+    pub visitor: bool,
     /// Send the form without a token.
     pub forged: bool,
     /// Expected status; 200 unless given.
@@ -62,6 +76,9 @@ pub struct Step {
     pub header: BTreeMap<String, String>,
     /// Name → JSON pointer of the value to keep for later steps.
     pub save: BTreeMap<String, String>,
+    /// Name → text in the answer, or `header:NAME text` in a header, after which the value to keep stands (letters, digits,
+    /// underscores).
+    pub take: BTreeMap<String, String>,
     /// Statements to run on the instance's data; undone afterwards.
     pub sql: String,
     /// Keep what the statements did.

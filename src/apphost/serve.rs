@@ -149,7 +149,7 @@ async fn answer(service: &RefCell<Service>, request: hyper::Request<Incoming>) -
     let (head, body) = request.into_parts();
     let target = head.uri.path_and_query().map_or("/", |t| t.as_str());
     let mut asked = Request::new(head.method.as_str(), target);
-    for name in ["content-type", "cookie", "sec-fetch-site"] {
+    for name in ["authorization", "content-type", "cookie", "sec-fetch-site", "x-forwarded-for", "x-signature"] {
         if let Some(value) = head.headers.get(name).and_then(|v| v.to_str().ok()) {
             asked.headers.insert(name.to_owned(), value.to_owned());
         }

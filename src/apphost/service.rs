@@ -6,16 +6,22 @@
 
 use super::bundle::{Bundle, content_type};
 use super::database::{Database, DatabaseError, Keeping, Parameters, Row, Rule};
-use super::exchange::{Request, Response};
+use super::door::{Account, Door, Role, Throttle, is_signed, random};
+use super::exchange::{Request, Response, percent_encode};
+use super::outbox::{self, Tallies};
 use super::render::Pages;
-use super::route::{Found, Handler, Routes};
-use super::token::Tokens;
-use super::{api, page};
+use super::route::{Found, Handler, Place, Routes};
+use super::token::{Tokens, hex};
+use super::{api, csv, page, settings, submit};
 use crate::pipeline::spec::Entity;
 use serde_json::{Value, json};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Secret of the hooks of an instance that is being tested.
+pub(super) const SCENARIO_SECRET: &str = "scenario";
 
 /// Name of the database file in the data directory.
 pub const DATABASE_FILE: &str = "app.db";
@@ -50,8 +56,11 @@ pub struct Service {
     pub(super) database: Database,
     pub(super) pages: Pages,
     pub(super) tokens: Tokens,
-    routes: Routes,
-    purpose: Purpose,
+    pub(super) door: Door,
+    pub(super) throttle: RefCell<Throttle>,
+    tallies: RefCell<Tallies>,
+    pub(super) routes: Routes,
+    pub(super) purpose: Purpose,
     database_path: PathBuf,
     started: Instant,
 }
@@ -71,6 +80,12 @@ pub(super) enum Problem {
     MediaType(&'static str),
     /// The form was not shown by this process, or was sent by another site.
     Forged,
+    /// Nobody is signed in, and no key is shown.
+    SignIn,
+    /// Whoever it is may not do that.
+    NotAllowed,
+    /// Too many of these; seconds to wait.
+    Often(u64),
     /// See [`DatabaseError::Budget`].
     Budget,
     /// See [`DatabaseError::Full`].
@@ -87,7 +102,9 @@ impl Problem {
             Self::Invalid(_) => 422,
             Self::Malformed(_) => 400,
             Self::MediaType(_) => 415,
-            Self::Forged => 403,
+            Self::Forged | Self::NotAllowed => 403,
+            Self::SignIn => 401,
+            Self::Often(_) => 429,
             Self::Budget => 503,
             Self::Full => 507,
             Self::Broken(_) => 500,
@@ -102,6 +119,9 @@ impl Problem {
             Self::Malformed(what) => what.clone(),
             Self::MediaType(wanted) => format!("This address takes {wanted}."),
             Self::Forged => "This form has expired. Nothing was changed; please send it again.".to_owned(),
+            Self::SignIn => "Please sign in, or send a key: Authorization: Bearer key_….".to_owned(),
+            Self::NotAllowed => "Your account or key may not do that.".to_owned(),
+            Self::Often(wait) => format!("That was too often. Please try again in {wait} seconds."),
             Self::Budget => "That took too long and was stopped. Please ask for less.".to_owned(),
             Self::Full => "The app has no room left. Nothing was saved.".to_owned(),
             Self::Broken(_) => "Something in the app is broken. The fault has been written down.".to_owned(),
@@ -148,6 +168,9 @@ impl Service {
             database: Database::open(&database_path, &bundle, keeping)?,
             pages: Pages::new(&bundle).map_err(ServiceError::Template)?,
             tokens: Tokens::new(&bundle.app.slug).map_err(|e| ServiceError::Random(e.to_string()))?,
+            door: Door::new(&bundle.app.slug, purpose == Purpose::Serve),
+            throttle: RefCell::default(),
+            tallies: RefCell::default(),
             routes: Routes::new(&bundle.app),
             bundle,
             purpose,
@@ -168,26 +191,96 @@ impl Service {
         if request.path == "/openapi.json" && method == "GET" {
             return Response::file("application/json", self.bundle.openapi.clone()).finish("/openapi.json");
         }
+        if self.bundle.app.access.is_some()
+            && let Some(result) = self.own_page(method, request)
+        {
+            return result.unwrap_or_else(|p| self.problem(request, &p)).finish("(account)");
+        }
         match self.routes.find(method, &request.path) {
             Found::Nothing => self.problem(request, &Problem::NotFound).finish("(none)"),
             Found::OtherMethods(methods) => {
                 let message = format!("This address does not know {}; it knows {methods}.", request.method);
                 self.refusal(request, 405, "method_not_allowed", &message).with("allow", methods).finish("(method)")
             }
-            Found::Handler { template, handler, id } => {
+            Found::Handler { template, handler, public, at } => {
                 let changes = !matches!(method, "GET");
-                let result = if changes && !same_origin(request) {
+                let passes = if changes && !same_origin(request) && !matches!(handler, Handler::Hook(_)) {
                     Err(Problem::Forged)
+                } else if public {
+                    self.admit_visitor(request, changes)
                 } else {
-                    self.handle(handler, request, id.unwrap_or(0))
+                    self.admit(request, changes)
                 };
+                let result = passes.and_then(|left| {
+                    let response = self.handle(handler, request, &at)?;
+                    Ok(match left {
+                        Some(left) => response.with("ratelimit-remaining", left.to_string()),
+                        None => response,
+                    })
+                });
+                if public && method == "GET" && result.as_ref().is_ok_and(|r| r.status == 200) {
+                    self.tallies.borrow_mut().count(&self.database, "visit", template);
+                }
                 let response = result.unwrap_or_else(|p| self.problem(request, &p));
                 response.finish(template)
             }
         }
     }
 
-    fn handle(&self, handler: &Handler, request: &Request, id: i64) -> Result<Response, Problem> {
+    fn own_page(&self, method: &str, request: &Request) -> Option<Result<Response, Problem>> {
+        if method != "GET" && !same_origin(request) {
+            return Some(Err(Problem::Forged));
+        }
+        settings::respond(self, request, method)
+    }
+
+    /// Whoever is signed in.
+    pub(super) fn account(&self, request: &Request) -> Result<Option<Account>, Problem> {
+        if self.bundle.app.access.is_none() {
+            return Ok(None);
+        }
+        self.door.account(&self.database, request).map_err(|e| Problem::from_database(e, None))
+    }
+
+    /// Everybody may look; changes are counted by address, so that no program fills the app.
+    fn admit_visitor(&self, request: &Request, changes: bool) -> Result<Option<u32>, Problem> {
+        if changes && self.purpose == Purpose::Serve {
+            let mut throttle = self.throttle.borrow_mut();
+            throttle.take("visitor", request.client(), 60, Duration::from_secs(60)).map_err(Problem::Often)?;
+        }
+        Ok(None)
+    }
+
+    /// Accounts and keys by their role; returns what a key has left of its minute.
+    fn admit(&self, request: &Request, changes: bool) -> Result<Option<u32>, Problem> {
+        let Some(access) = &self.bundle.app.access else { return Ok(None) };
+        let broken = |e| Problem::from_database(e, None);
+        let needed = if changes { Role::Staff } else { Role::Viewer };
+        let is_api = request.path.starts_with("/api/");
+        if let Some(account) = self.account(request)? {
+            return if account.role >= needed { Ok(None) } else { Err(Problem::NotAllowed) };
+        }
+        if is_api && !request.header("authorization").is_empty() {
+            let Some(key) = self.door.key(&self.database, request).map_err(broken)? else {
+                let mut throttle = self.throttle.borrow_mut();
+                throttle.take("key", request.client(), 60, Duration::from_secs(60)).map_err(Problem::Often)?;
+                return Err(Problem::SignIn);
+            };
+            let (name, minute) = (key.id.to_string(), Duration::from_secs(60));
+            let left = self.throttle.borrow_mut().take("call", &name, key.per_minute, minute);
+            let kind = if left.is_ok() { "call" } else { "refused" };
+            self.tallies.borrow_mut().count(&self.database, kind, &name);
+            let left = left.map_err(Problem::Often)?;
+            return if key.role >= needed { Ok(Some(left)) } else { Err(Problem::NotAllowed) };
+        }
+        if access.open_at_first && !self.door.any(&self.database).map_err(broken)? {
+            return Ok(None);
+        }
+        Err(Problem::SignIn)
+    }
+
+    fn handle(&self, handler: &Handler, request: &Request, at: &Place) -> Result<Response, Problem> {
+        let id = at.id.unwrap_or(0);
         let entity = |name: &str| {
             self.bundle.app.resource(name).ok_or_else(|| Problem::Broken(format!("route to no resource {name}")))
         };
@@ -200,17 +293,50 @@ impl Service {
             Handler::FormAction { action, resource, fields, then } => {
                 page::act(self, entity(resource)?, request, id, action, fields, then)
             }
+            Handler::Hook(hook) => submit::hook(self, entity(&hook.resource)?, request, hook),
             Handler::PageCreate(name) => page::create(self, entity(name)?, request),
             Handler::PageDelete(name) => page::delete(self, entity(name)?, request, id),
             Handler::PageDetail(name) => page::detail(self, entity(name)?, request, id),
             Handler::PageEdit(name) => page::edit(self, entity(name)?, request, id),
-            Handler::PageExport(name) => page::export(self, entity(name)?, request),
+            Handler::PageExport(name) => csv::export(self, entity(name)?, request),
+            Handler::PageImport(name) => csv::form(self, entity(name)?, request),
+            Handler::PageImported(name) => csv::import(self, entity(name)?, request),
             Handler::PageList(name) => page::list(self, entity(name)?, request),
             Handler::PageNew(name) => page::new(self, entity(name)?, request),
             Handler::PageUpdate(name) => page::update(self, entity(name)?, request, id),
             Handler::Query(action) => api::query(self, action),
-            Handler::View { view, data } => page::view(self, request, view, data),
+            Handler::Submit(form) => submit::form(self, entity(&form.resource)?, request, at, form),
+            Handler::View(view) => submit::view(self, request, at, view),
         }
+    }
+
+    /// Tells webhooks.
+    pub(super) fn tell(&self, event: &str, row: &Row) -> Result<(), Problem> {
+        outbox::tell(&self.database, event, row).map_err(|e| Problem::from_database(e, None))
+    }
+
+    /// Writes down what was counted.
+    pub(super) fn settle_tallies(&self) {
+        self.tallies.borrow_mut().settle(&self.database);
+    }
+
+    /// The secret with which messages to the app's own hooks are signed; made when it is first asked for.
+    pub(super) fn hook_secret(&self) -> Result<String, Problem> {
+        if self.purpose == Purpose::Scenario {
+            return Ok(SCENARIO_SECRET.to_owned());
+        }
+        let broken = |e| Problem::from_database(e, None);
+        let fresh = hex(&random().map_err(broken)?);
+        let secret = self.database.own(|c| {
+            c.execute("INSERT INTO _secrets (name, value) VALUES ('hook', ?1) ON CONFLICT DO NOTHING", [&fresh])?;
+            c.query_row("SELECT value FROM _secrets WHERE name = 'hook'", [], |r| r.get(0))
+        });
+        secret.map_err(broken)
+    }
+
+    /// Whether the request's body was signed for this app's hooks.
+    pub(super) fn is_signed(&self, request: &Request) -> Result<bool, Problem> {
+        Ok(is_signed(&self.hook_secret()?, request.header("x-signature"), &request.body))
     }
 
     /// Runs an action on behalf of `entity`.
@@ -251,6 +377,11 @@ impl Service {
 
     /// A problem in the form that the asker understands.
     fn problem(&self, request: &Request, problem: &Problem) -> Response {
+        if let (Problem::SignIn, false) = (problem, request.path.starts_with("/api/")) {
+            // A page leads to the sign-in and back; a form that was sent leads to the page that it was on, at best.
+            let to = if matches!(request.method.as_str(), "GET" | "HEAD") { request.target.as_str() } else { "/" };
+            return Response::see_other(format!("/sign-in?next={}", percent_encode(to)));
+        }
         if let Problem::Broken(what) = problem {
             super::log(&format!("{} {}: {what}", request.method, request.path));
         }
@@ -260,7 +391,9 @@ impl Service {
             Problem::Invalid(_) => "invalid",
             Problem::Malformed(_) => "malformed",
             Problem::MediaType(_) => "unsupported_media_type",
-            Problem::Forged => "forbidden",
+            Problem::Forged | Problem::NotAllowed => "forbidden",
+            Problem::SignIn => "sign_in",
+            Problem::Often(_) => "too_many",
             Problem::Budget => "too_expensive",
             Problem::Full => "full",
             Problem::Broken(_) => "broken",
@@ -273,9 +406,9 @@ impl Service {
             _ => BTreeMap::new(),
         };
         if request.path.starts_with("/api/") {
-            return Response::error(problem.status(), code, &problem.message(), &fields);
+            return wait(problem, Response::error(problem.status(), code, &problem.message(), &fields));
         }
-        self.refusal(request, problem.status(), code, &problem.message())
+        wait(problem, self.refusal(request, problem.status(), code, &problem.message()))
     }
 
     /// A refusal that needs no handler: what `serve` says of oversized bodies, timeouts and the like.
@@ -325,10 +458,34 @@ impl Service {
                 Ok(_) => Response::json(200, &json!({ "status": "ok" })),
                 Err(e) => broken(&e),
             },
-            ("GET", "meta", _) => match self.database.counts() {
-                Ok(counts) => Response::json(200, &self.meta(&counts)),
+            ("GET", "meta", _) => match self.database.counts().and_then(|counts| self.meta(&counts)) {
+                Ok(meta) => Response::json(200, &meta),
                 Err(e) => broken(&e),
             },
+            ("GET", "outbox", _) => match outbox::due(&self.database) {
+                Ok(messages) => Response::json(200, &messages),
+                Err(e) => broken(&e),
+            },
+            ("POST", "outbox", _) => {
+                let id = request.query.get("id").and_then(|id| id.parse().ok()).unwrap_or(0);
+                match outbox::settle(&self.database, id, request.query.contains_key("delivered")) {
+                    Ok(()) => Response::json(200, &json!({ "status": "ok" })),
+                    Err(e) => broken(&e),
+                }
+            }
+            ("POST", "session", Purpose::Scenario) => {
+                let role = request.query.get("role").and_then(|r| Role::of(r)).unwrap_or(Role::Viewer);
+                let name = format!("a tester who is {}", role.word());
+                let session = || {
+                    self.door.add(&self.database, &name, "correct horse battery", role)?;
+                    self.door.sign_in(&self.database, &name, "correct horse battery")
+                };
+                match session() {
+                    Ok(Some(token)) => Response::json(200, &json!({ "cookie": self.door.cookie(&token) })),
+                    Ok(None) => Response::error(500, "broken", "no session", &BTreeMap::new()),
+                    Err(e) => broken(&e),
+                }
+            }
             ("POST", "probe", Purpose::Scenario) => {
                 match self.database.probe(&String::from_utf8_lossy(&request.body), request.query.contains_key("keep")) {
                     Ok(rows) => {
@@ -338,7 +495,7 @@ impl Service {
                     Err(e) => Response::json(200, &json!({ "refused": e.to_string() })),
                 }
             }
-            ("POST", "reset", Purpose::Scenario) => match self.reset() {
+            ("POST", "reset", Purpose::Scenario) => match self.reset(request.query.contains_key("seed")) {
                 Ok(()) => Response::json(200, &json!({ "status": "ok" })),
                 Err(e) => broken(&e),
             },
@@ -346,9 +503,15 @@ impl Service {
         }
     }
 
-    fn meta(&self, counts: &[(String, u64)]) -> Value {
+    fn meta(&self, counts: &[(String, u64)]) -> Result<Value, DatabaseError> {
         let app = &self.bundle.app;
-        json!({
+        self.settle_tallies();
+        let mut figures = if app.access.is_some() { outbox::figures(&self.database)? } else { BTreeMap::new() };
+        if self.bundle.actions.contains_key("report") {
+            let row = self.database.run("report", &Parameters::new())?.into_iter().next().unwrap_or_default();
+            figures.extend(row.into_iter().filter_map(|(name, value)| Some((name, value.as_i64()?))));
+        }
+        Ok(json!({
             "title": app.title,
             "slug": app.slug,
             "build": self.pages.build(),
@@ -358,12 +521,29 @@ impl Service {
             "records": counts.iter().map(|(_, n)| n).sum::<u64>(),
             "tables": counts.iter().cloned().collect::<BTreeMap<_, _>>(),
             "uptime_ms": u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
-        })
+            "figures": figures,
+            "currency": app.currency,
+        }))
     }
 
     /// Throws the data away and starts over.
-    fn reset(&mut self) -> Result<(), DatabaseError> {
-        self.database.forget(&self.database_path, &self.bundle)
+    fn reset(&mut self, seed: bool) -> Result<(), DatabaseError> {
+        self.throttle = RefCell::default();
+        self.tallies = RefCell::default();
+        self.database.forget(&self.database_path, &self.bundle)?;
+        match &self.bundle.seed {
+            Some(file) if seed => self.database.sow(file),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// How long to wait, for programs.
+fn wait(problem: &Problem, response: Response) -> Response {
+    match problem {
+        Problem::Often(seconds) => response.with("retry-after", seconds.to_string()),
+        Problem::SignIn => response.with("www-authenticate", "Bearer"),
+        _ => response,
     }
 }
 

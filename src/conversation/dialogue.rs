@@ -53,8 +53,9 @@ use self::call_back::CallBack;
 use self::prompt::{ASK_APPROVAL, ASK_FEATURES, ASK_OFFER, ASK_WHAT, PROMPTS_MAX};
 use super::collect::Collector;
 use super::draft::Draft;
-use super::{AppFacts, BuildStage, BuildUpdate, Expectation, Heard, Intent, Outcome, Persona, Reply, numbers};
+use super::{AppFacts, BuildStage, BuildUpdate, Expectation, Heard, Intent, Outcome, Persona, Reply, figures, numbers};
 use crate::pipeline::intent::{Act, Context, Understanding, understand};
+use crate::pipeline::manifest::BuildType;
 
 pub use self::opening::Kept;
 
@@ -463,6 +464,7 @@ impl Dialogue {
                 numbers::counted(facts.apis_live.into(), "API", "APIs"),
                 numbers::counted(facts.records, "record", "records")
             ));
+            say.extend(figures::say(&facts.figures, &facts.currency));
             if facts.requests_per_minute.is_finite() && facts.requests_per_minute > 0.0 {
                 say.push(match facts.requests_per_minute.round() {
                     r if r < 1.0 => "Less than one request a minute.".to_owned(),
@@ -507,11 +509,19 @@ impl Dialogue {
     fn hear_request(&mut self, understood: &Understanding) -> Reply {
         match &understood.act {
             Act::BuildCrm if understood.fires() => self.begin(understood),
+            Act::BuildOther(name) if BuildType::of_noun(name).is_some() => self.begin(understood),
             Act::BuildOther(name) => {
                 self.failures = 0;
                 self.question = Question::Instead;
                 let first = format!("I can't build {} {name} yet.", article(name));
-                self.reply(vec![first, "So far I build CRMs.".into(), "Shall it be a CRM?".into()], Expectation::YesNo)
+                self.reply(
+                    vec![
+                        first,
+                        "I build CRMs, websites, online shops, APIs and dashboards.".into(),
+                        "Shall it be a CRM?".into(),
+                    ],
+                    Expectation::YesNo,
+                )
             }
             Act::Cancel if self.build.is_some() => self.say(&["I can't undo a build from here yet."]),
             Act::Cancel => self.stop(),

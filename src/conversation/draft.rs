@@ -1,6 +1,6 @@
-//! The wanted CRM while it is talked about: what is known of it, its read-back, its changes, its manifest.
+//! The wanted app while it is talked about: what is known of it, its read-back, its changes, its manifest.
 //!
-//! Pure. Invariants: contacts are always in (every CRM has them, and deals belong to them); what cannot be built is an open
+//! Pure. Invariants: what every app of the type has is always in (a CRM's contacts, a shop's products); what cannot be built is an open
 //! point and is said aloud; each change makes a new revision. Deliberately absent: when to ask what (`dialogue`).
 
 use serde::{Deserialize, Serialize};
@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::numbers;
 use crate::limits::OPEN_POINTS_MAX;
-use crate::pipeline::intent::{Entities, Feature, FeatureEdit, Understanding};
-use crate::pipeline::manifest::{BuildManifest, BuildType, CreatedFrom, manifest_id};
+use crate::pipeline::intent::{Act, Entities, Feature, FeatureEdit, Understanding};
+use crate::pipeline::manifest::{BuildManifest, BuildType, CreatedFrom, catalogue, manifest_id};
 
 /// Features that the CRM kernel covers, and what each is a part of: a part comes with its whole.
 const BUILDABLE: &[(&str, Option<&str>)] = &[
@@ -35,6 +35,8 @@ fn whole_of(key: &str) -> Option<&'static str> {
 /// What the caller wants so far.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Draft {
+    #[serde(default)]
+    build_type: BuildType,
     pub(super) revision: u32,
     /// Can be built, in the order named, contacts first.
     features: Vec<Feature>,
@@ -64,7 +66,12 @@ pub(super) struct Delta {
 impl Draft {
     /// From the turn that asked for it.
     pub(super) fn new(asked: &Understanding, revision: u32) -> Self {
+        let build_type = match asked.act {
+            Act::BuildOther(noun) => BuildType::of_noun(noun).unwrap_or_default(),
+            _ => BuildType::BuildCrm,
+        };
         let mut draft = Self {
+            build_type,
             revision,
             features: Vec::new(),
             open: Vec::new(),
@@ -75,12 +82,30 @@ impl Draft {
             integrations: Vec::new(),
             constraints: Map::new(),
         };
+        if !draft.is_crm() {
+            draft.take_basics();
+        }
         draft.take(&asked.edit);
         draft.specify(&asked.entities);
-        for name in &asked.also {
+        for name in asked.also.iter().filter(|name| **name != build_type.noun()) {
             draft.leave_open(Feature { key: (*name).to_owned(), spoken: format!("the {name}") });
         }
         draft
+    }
+
+    fn is_crm(&self) -> bool {
+        self.build_type == BuildType::BuildCrm
+    }
+
+    /// What every app of the type has and is worth saying.
+    fn take_basics(&mut self) {
+        for offer in catalogue::offers(self.build_type).filter(|o| o.basic && o.of.is_some()) {
+            self.features.push(Feature { key: offer.pack.to_owned(), spoken: offer.spoken.to_owned() });
+        }
+    }
+
+    fn buildable(&self, key: &str) -> bool {
+        if self.is_crm() { buildable(key) } else { catalogue::find(self.build_type, key).is_some() }
     }
 
     /// Whether the caller has named anything that it shall keep.
@@ -157,11 +182,19 @@ impl Draft {
         if edit.only {
             self.features.clear();
             self.open.clear();
+            if !self.is_crm() {
+                self.take_basics();
+            }
         }
-        if edit.both {
+        if edit.both && self.is_crm() {
             self.take_usual();
         }
-        if edit.all {
+        if edit.all && !self.is_crm() {
+            // Nothing but pages is no part of everything.
+            for offer in catalogue::offers(self.build_type).filter(|o| o.of.is_some() && o.conflicts.is_empty()) {
+                self.add(Feature::of_key(offer.pack));
+            }
+        } else if edit.all {
             for (key, _) in BUILDABLE {
                 self.add(Feature::of_key(key));
             }
@@ -171,10 +204,24 @@ impl Draft {
         }
         for feature in &edit.remove {
             self.open.retain(|f| f.key != feature.key);
-            if feature.key != "contacts" {
-                self.features.retain(|f| f.key != feature.key);
+            let key = self.key_of(&feature.key);
+            if !self.is_basic(&key) {
+                self.features.retain(|f| f.key != key);
             }
         }
+    }
+
+    /// The key under which a feature is kept: its pack's, where the type has packs of more than one word.
+    fn key_of(&self, key: &str) -> String {
+        let pack = catalogue::find(self.build_type, key).filter(|_| !self.is_crm());
+        pack.map_or_else(|| key.to_owned(), |o| o.pack.to_owned())
+    }
+
+    fn is_basic(&self, key: &str) -> bool {
+        if self.is_crm() {
+            return key == "contacts";
+        }
+        catalogue::find(self.build_type, key).is_some_and(|o| o.basic)
     }
 
     /// Takes a change to what was read back, and says only what it changed.
@@ -193,8 +240,11 @@ impl Draft {
             if feature.key == "deals" {
                 self.features.retain(|f| f.key != "stages");
             }
-            if feature.key == "contacts" {
+            if feature.key == "contacts" && self.is_crm() {
                 delta.say.push("Every CRM has contacts, so they stay.".to_owned());
+            } else if self.is_basic(&self.key_of(&feature.key)) {
+                let (noun, spoken) = (self.build_type.noun(), &feature.spoken);
+                delta.say.push(format!("Every {noun} has {spoken}, so that stays."));
             }
         }
         if let Some(name) = &understood.name {
@@ -208,7 +258,7 @@ impl Draft {
             .chain(&self.open)
             .filter(|f| !before.holds(&f.key))
             .cloned()
-            .partition(|f| buildable(&f.key));
+            .partition(|f| self.buildable(&f.key));
         for (list, tail) in [(&gone, "out"), (&come, "in")] {
             if !list.is_empty() {
                 delta.say.push(format!("{} {} {tail}.", capitalised(&spoken(list)), is_or_are(list)));
@@ -233,7 +283,8 @@ impl Draft {
     pub(super) fn what(&self) -> String {
         let name = self.name.as_ref().map(|n| format!(" called {}", title_case(n))).unwrap_or_default();
         let purpose = self.purpose.as_ref().map(|p| format!(" for {p}")).unwrap_or_default();
-        format!("A CRM{name}{purpose}")
+        let (article, noun) = (capitalised(self.build_type.article()), self.build_type.noun());
+        format!("{article} {noun}{name}{purpose}")
     }
 
     /// What will be built, in full.
@@ -267,6 +318,9 @@ impl Draft {
 
     /// Spoken name, e.g. "CRM" or "Acme CRM".
     pub(super) fn title(&self) -> String {
+        if !self.is_crm() {
+            return self.name.as_deref().map_or_else(|| capitalised(self.build_type.noun()), title_case);
+        }
         match &self.name {
             Some(name) if name.contains("crm") => title_case(name),
             Some(name) => format!("{} CRM", title_case(name)),
@@ -276,7 +330,7 @@ impl Draft {
 
     /// The manifest of this revision. `approval`: how the caller approved.
     pub(super) fn manifest(&self, conversation_id: &str, approval: Value) -> BuildManifest {
-        let parts = |f: &&Feature| whole_of(&f.key).is_none_or(|whole| whole == "contacts");
+        let parts = |f: &&Feature| !self.is_crm() || whole_of(&f.key).is_none_or(|whole| whole == "contacts");
         let features: Vec<String> = self.features.iter().filter(parts).map(|f| f.key.clone()).collect();
         let for_whom =
             self.purpose.as_ref().map(|p| format!(" for {}", p.replacen("your ", "a ", 1))).unwrap_or_default();
@@ -286,9 +340,14 @@ impl Draft {
         metadata.insert("approval".into(), approval);
         BuildManifest {
             manifest_id: manifest_id(conversation_id, &self.title(), self.revision),
-            build_type: BuildType::BuildCrm,
+            build_type: self.build_type,
             title: self.title(),
-            description: format!("A CRM{for_whom} with {}.", spoken(&self.features)),
+            description: format!(
+                "{} {}{for_whom} with {}.",
+                capitalised(self.build_type.article()),
+                self.build_type.noun(),
+                spoken(&self.features)
+            ),
             features,
             tech_stack: self.tech_stack.clone(),
             constraints: self.constraints.clone(),
@@ -308,8 +367,14 @@ impl Draft {
         if self.holds(&feature.key) {
             return;
         }
-        if !buildable(&feature.key) {
+        if !self.buildable(&feature.key) {
             self.leave_open(feature);
+            return;
+        }
+        if let Some(offer) = catalogue::find(self.build_type, &feature.key).filter(|_| !self.is_crm()) {
+            if !self.holds(offer.pack) {
+                self.features.push(Feature { key: offer.pack.to_owned(), spoken: offer.spoken.to_owned() });
+            }
             return;
         }
         if feature.key != "contacts" {
@@ -375,11 +440,11 @@ fn title_case(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::intent::{Context, understand};
     use crate::pipeline::spec;
 
     #[test]
     fn limits_technology_and_systems_are_read_back_and_written_down() {
-        use crate::pipeline::intent::{Context, understand};
         let said = "build a CRM with contacts and deals in React, connected to Slack, for about two hundred users, at most five \
                     thousand dollars, in two weeks";
         let mut draft = Draft::new(&understand(said, Context::AskedWhat), 1);
@@ -406,5 +471,50 @@ mod tests {
         for (key, _) in BUILDABLE {
             assert!(spec::covers(BuildType::BuildCrm, key), "{key}");
         }
+    }
+
+    /// A draft after "build a …" and these features.
+    fn draft(noun: &'static str, features: &[&str]) -> Draft {
+        let mut asked = understand(&format!("build me a {noun}"), Context::Free);
+        asked.act = Act::BuildOther(noun);
+        asked.also.clear();
+        asked.edit =
+            FeatureEdit { add: features.iter().map(|f| Feature::of_key(f)).collect(), ..FeatureEdit::default() };
+        Draft::new(&asked, 1)
+    }
+
+    #[test]
+    fn every_type_is_read_back_and_becomes_its_manifest() {
+        for (noun, features, said) in [
+            ("website", &["blog", "contact_form"][..], "A website with pages, a blog and a contact form."),
+            (
+                "online shop",
+                &[],
+                "An online shop with products, a basket, a checkout, orders, stock and test payments.",
+            ),
+            ("API", &["customers"], "An API with rate limits, a page of documentation and customers."),
+            ("dashboard", &[], "A dashboard with charts, figures at a glance, filters and time ranges."),
+        ] {
+            let draft = draft(noun, features);
+            assert_eq!(draft.read_back()[1], said);
+            assert!(draft.has_features());
+            let manifest = draft.manifest("conv_1", Value::Bool(true));
+            assert_eq!(Some(manifest.build_type), BuildType::of_noun(noun));
+            let spec = spec::Spec::compose(&manifest);
+            assert_eq!(spec.open_points, [], "{noun}");
+            assert!(!spec.entities.is_empty(), "{noun}");
+        }
+    }
+
+    #[test]
+    fn what_no_pack_covers_stays_open_and_what_belongs_to_the_type_stays_in() {
+        let mut shop = draft("online shop", &["telepathy"]);
+        assert_eq!(shop.open_keys(), ["telepathy"]);
+        let mut asked = understand("no", Context::AskedApproval);
+        asked.edit = FeatureEdit { remove: vec![Feature::of_key("stock")], ..FeatureEdit::default() };
+        let delta = shop.amend(&asked);
+        assert_eq!(delta.say, ["Every online shop has stock, so that stays."]);
+        assert!(!delta.changed);
+        assert_eq!(shop.title(), "Online shop");
     }
 }

@@ -1,6 +1,8 @@
 //! What goes into a dialogue and what comes out. Purpose: the types that the call's actor, the build pipeline and the
 //! dialogue share. Plain data, any thread. Deliberately absent: behaviour.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::Expectation;
@@ -151,6 +153,10 @@ pub struct AppFacts {
     pub records: u64,
     /// Requests per minute over the last minute.
     pub requests_per_minute: f64,
+    /// What the app counts itself, by name, e.g. `orders_today`; amounts end in `_cents`.
+    pub figures: BTreeMap<String, i64>,
+    /// ISO 4217 code of its amounts; empty when it has none.
+    pub currency: String,
     /// Set when there is no app of the asked name: the names that there are.
     pub unknown: Option<Vec<String>>,
 }

@@ -13,6 +13,7 @@ mod draft;
 mod exchange;
 mod expectation;
 mod failure;
+mod figures;
 mod history;
 mod ledger;
 mod numbers;

@@ -3,6 +3,8 @@
 //! Invariant: serialises to exactly these twelve names, in this order (golden test).
 //! Deliberately absent: anything that the caller did not say or hear (that is the spec).
 
+pub mod catalogue;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -10,11 +12,68 @@ use sha2::{Digest, Sha256};
 pub const SCHEMA: &str = include_str!("manifest.schema.json");
 
 /// What kind of software is to be built.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BuildType {
     /// Customer relationship management.
+    #[default]
     BuildCrm,
+    /// A website with pages, and what visitors can do there.
+    BuildWebsite,
+    /// An online shop.
+    BuildEcommerce,
+    /// A REST API with keys and documentation.
+    BuildApi,
+    /// Charts over figures.
+    BuildDashboard,
+    /// Understood, so that it can be declined; nothing here builds one.
+    BuildBlockchain,
+}
+
+impl BuildType {
+    /// Every type that can be asked for.
+    pub const ALL: [Self; 6] = [
+        Self::BuildCrm,
+        Self::BuildWebsite,
+        Self::BuildEcommerce,
+        Self::BuildApi,
+        Self::BuildDashboard,
+        Self::BuildBlockchain,
+    ];
+
+    /// Spoken name without article.
+    #[must_use]
+    pub const fn noun(self) -> &'static str {
+        match self {
+            Self::BuildCrm => "CRM",
+            Self::BuildWebsite => "website",
+            Self::BuildEcommerce => "online shop",
+            Self::BuildApi => "API",
+            Self::BuildDashboard => "dashboard",
+            Self::BuildBlockchain => "blockchain",
+        }
+    }
+
+    /// The type of this spoken name; `None` also for what nothing builds.
+    #[must_use]
+    pub fn of_noun(noun: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|t| t.is_buildable() && t.noun().eq_ignore_ascii_case(noun))
+    }
+
+    /// The article that goes before [`Self::noun`].
+    #[must_use]
+    pub const fn article(self) -> &'static str {
+        match self {
+            Self::BuildEcommerce | Self::BuildApi => "an",
+            _ => "a",
+        }
+    }
+
+    /// Whether something here builds it.
+    #[must_use]
+    pub const fn is_buildable(self) -> bool {
+        !matches!(self, Self::BuildBlockchain)
+    }
 }
 
 /// Where the request came from.

@@ -38,7 +38,14 @@ async fn of(app: &App, fleet: &Fleet) -> AppFacts {
         return base;
     }
     match fleet.meta(&app.slug).await {
-        Ok(meta) => AppFacts { deployed: true, apis_live: meta.apis, records: meta.records, ..base },
+        Ok(meta) => AppFacts {
+            deployed: true,
+            apis_live: meta.apis,
+            records: meta.records,
+            figures: meta.figures,
+            currency: meta.currency,
+            ..base
+        },
         Err(error) => {
             tracing::warn!(app = app.slug, %error, "an app does not report");
             base

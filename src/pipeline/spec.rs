@@ -5,9 +5,17 @@
 //! sentence that can be spoken); every reference names an entity of the same spec.
 //! Deliberately absent: SQL, HTML and anything else that a kernel decides.
 
+mod compose;
 mod crm;
+mod dashboard;
+mod entity;
+mod rest;
+mod shop;
+mod website;
 
-use super::manifest::{BuildManifest, BuildType};
+pub use compose::{ACCESS_TESTS, SAMPLE_TESTS, promises};
+
+use super::manifest::{BuildManifest, BuildType, catalogue};
 use serde::{Deserialize, Serialize};
 
 /// Version of this document's shape.
@@ -39,6 +47,18 @@ pub struct Spec {
     pub entities: Vec<Entity>,
     /// HTML pages, in menu order.
     pub pages: Vec<Page>,
+    /// What people do with it, step by step.
+    #[serde(default)]
+    pub flows: Vec<Flow>,
+    /// How it looks.
+    #[serde(default)]
+    pub theme: Theme,
+    /// Other systems that were named.
+    #[serde(default)]
+    pub integrations: Vec<String>,
+    /// What should be asked before it is relied on.
+    #[serde(default)]
+    pub questions: Vec<String>,
     /// JSON endpoints. "N APIs" counts these: one API = one path.
     pub api: Vec<ApiEndpoint>,
     /// What must hold before the app counts as tested; each names a generated scenario.
@@ -47,6 +67,28 @@ pub struct Spec {
     pub citations: Vec<Citation>,
     /// Asked, but covered by no pack: said aloud, never faked.
     pub open_points: Vec<OpenPoint>,
+}
+
+/// One way through the app.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Flow {
+    /// Who does what.
+    pub name: String,
+    /// Paths in order.
+    pub steps: Vec<String>,
+}
+
+/// How an app looks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Theme {
+    /// Name of the colour set.
+    pub name: String,
+    /// Colour of links and buttons on light ground, `#rrggbb`.
+    pub accent: String,
+    /// The same on dark ground.
+    pub accent_dark: String,
 }
 
 /// A feature that will be there.
@@ -148,16 +190,22 @@ pub enum FieldKind {
     Choice,
     /// Calendar day, `YYYY-MM-DD`.
     Date,
+    /// Number with a fraction, of either sign.
+    Decimal,
     /// Mail address.
     Email,
     /// Several lines.
     LongText,
     /// Amount in hundredths of the currency, integer, 0 or more.
     Money,
+    /// Whole number, 0 or more.
+    Number,
     /// Telephone number as written by people.
     Phone,
     /// Id of a record of `references`.
     Reference,
+    /// Lower-case word for an address; made of the title when left empty.
+    Slug,
     /// One line.
     Text,
 }
@@ -249,9 +297,7 @@ impl Spec {
     /// Composes the spec of `manifest`: the base template of its build type plus a pack per asked feature.
     #[must_use]
     pub fn compose(manifest: &BuildManifest) -> Self {
-        match manifest.build_type {
-            BuildType::BuildCrm => crm::compose(manifest),
-        }
+        compose::compose(manifest)
     }
 
     /// The entity called `name`.
@@ -278,9 +324,7 @@ impl Entity {
 /// Whether a pack covers the feature called `feature` in apps of this type; what a dialogue promises must be among them.
 #[must_use]
 pub fn covers(build_type: BuildType, feature: &str) -> bool {
-    match build_type {
-        BuildType::BuildCrm => crm::covers(feature),
-    }
+    catalogue::find(build_type, feature).is_some()
 }
 
 /// Name for paths and hosts out of a spoken title: ASCII letters and digits kept in lower case, everything else one

@@ -25,8 +25,17 @@ pub struct App {
     /// Bounds of this app, within the daemon's.
     #[serde(default)]
     pub limits: Limits,
+    /// Accounts and keys; without it whoever reaches the app may do everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access: Option<Access>,
     /// Navigation, in order.
     pub menu: Vec<MenuEntry>,
+    /// Navigation of the pages that everybody may see.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub public_menu: Vec<MenuEntry>,
+    /// Name in templates → file under `actions/`: rows that every public page gets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub common: BTreeMap<String, String>,
     /// What is answered; see [`Target`].
     pub routes: Vec<Route>,
     /// Kinds of record.
@@ -64,6 +73,14 @@ impl Default for Limits {
     }
 }
 
+/// Who may do what where nobody is signed in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Access {
+    /// Until the first account is made, everybody may read and change records.
+    pub open_at_first: bool,
+}
+
 /// One entry of the navigation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -78,8 +95,10 @@ pub struct MenuEntry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "RouteText", into = "RouteText")]
 pub struct Route {
-    /// Path template; `{id}` stands for a record.
+    /// Path template; `{id}` stands for a record, `{slug}` for a word.
     pub path: String,
+    /// Whether people who are not signed in may ask it.
+    pub public: bool,
     /// What answers.
     pub target: Target,
 }
@@ -101,23 +120,64 @@ pub enum Target {
     },
     /// The JSON API of a resource: the path and `{path}/{id}`.
     Api(String),
+    /// `POST`, JSON, signed (`x-signature`): runs `hook` with `fields` of `resource`.
+    Hook(Submit),
     /// `GET`, JSON: the first row of an action.
     Query(String),
-    /// The pages of a resource: list, `/new`, `/{id}`, `/{id}/edit`, `/{id}/delete`, `/export.csv`.
+    /// The pages of a resource: list, `/new`, `/{id}`, `/{id}/edit`, `/{id}/delete`, `/export.csv`, `/import`.
     Resource(String),
+    /// `POST` of a form of the app's own pages.
+    Submit(Submit),
     /// `GET`, HTML: a template over the rows of actions.
-    View {
-        /// File under `views/`.
-        view: String,
-        /// Name in the template → file under `actions/`.
-        data: BTreeMap<String, String>,
-    },
+    View(View),
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// What a form (or a signed message) does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Submit {
+    /// File under `actions/`; its last row fills `then`.
+    pub action: String,
+    /// Whose fields the body holds.
+    pub resource: String,
+    /// Which of them.
+    pub fields: Vec<String>,
+    /// Path to show afterwards; `{name}` is taken from the row.
+    pub then: String,
+    /// Name of the event that is told to webhooks, with the row.
+    pub event: Option<String>,
+    /// Path of a hook that is sent the row, signed, before `then` is shown.
+    pub relay: Option<String>,
+}
+
+/// A page of the app's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    /// File under `views/`.
+    pub view: String,
+    /// Name in the template → file under `actions/`.
+    pub data: BTreeMap<String, String>,
+    /// Names of the query that the actions get as parameters.
+    pub params: Vec<String>,
+    /// Name among `data` without whose rows there is no such page.
+    pub needs: Option<String>,
+    /// Path of the [`Submit`] whose form the page shows.
+    pub form: Option<String>,
+}
+
+impl View {
+    /// A page of `view` over `data` and nothing else.
+    #[must_use]
+    pub fn plain(view: &str, data: BTreeMap<String, String>) -> Self {
+        Self { view: view.to_owned(), data, params: Vec::new(), needs: None, form: None }
+    }
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 struct RouteText {
     path: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    public: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     resource: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -129,9 +189,23 @@ struct RouteText {
     #[serde(skip_serializing_if = "Option::is_none")]
     action: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    submit: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hook: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     fields: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    params: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     then: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    needs: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    form: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    relay: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<BTreeMap<String, String>>,
 }
@@ -139,55 +213,79 @@ struct RouteText {
 impl TryFrom<RouteText> for Route {
     type Error = String;
 
-    fn try_from(t: RouteText) -> Result<Self, String> {
-        let path = t.path;
-        let target = match (t.resource, t.api, t.query, t.view, t.action, t.fields, t.then, t.data) {
-            (Some(resource), None, None, None, None, None, None, None) => Target::Resource(resource),
-            (None, Some(api), None, None, None, None, None, None) => Target::Api(api),
-            (None, None, Some(query), None, None, None, None, None) => Target::Query(query),
-            (None, None, None, Some(view), None, None, None, data) => {
-                Target::View { view, data: data.unwrap_or_default() }
+    fn try_from(mut t: RouteText) -> Result<Self, String> {
+        let path = std::mem::take(&mut t.path);
+        let what = [
+            "give `resource`, or `api`, or `query`, or `view` (with `data`, `params`, `needs`, `form`), or `action` with",
+            " `resource`, `fields` and `then`, or `submit` or `hook` with `resource`, `fields`, `then`, `event`, `relay`",
+        ];
+        let wrong = || format!("route {path}: {}", what.concat());
+        let (public, fields, then) = (t.public, t.fields.take(), t.then.take());
+        let target = if let Some(view) = t.view.take() {
+            let (data, params) = (t.data.take().unwrap_or_default(), t.params.take().unwrap_or_default());
+            Target::View(View { view, data, params, needs: t.needs.take(), form: t.form.take() })
+        } else if let Some(api) = t.api.take() {
+            Target::Api(api)
+        } else if let Some(query) = t.query.take() {
+            Target::Query(query)
+        } else if let Some(resource) = t.resource.take() {
+            let heads = (t.action.take(), t.submit.take(), t.hook.take());
+            let submit = |action| {
+                let (fields, then) = (fields.clone().unwrap_or_default(), then.clone().unwrap_or_default());
+                Submit { action, resource: resource.clone(), fields, then, event: None, relay: None }
+            };
+            match heads {
+                (None, None, None) if fields.is_none() && then.is_none() => Target::Resource(resource),
+                (Some(action), None, None) => match (fields, then) {
+                    (Some(fields), Some(then)) => Target::Action { action, resource, fields, then },
+                    _ => return Err(wrong()),
+                },
+                (None, Some(action), None) => {
+                    Target::Submit(Submit { event: t.event.take(), relay: t.relay.take(), ..submit(action) })
+                }
+                (None, None, Some(action)) => Target::Hook(Submit { event: t.event.take(), ..submit(action) }),
+                _ => return Err(wrong()),
             }
-            (Some(resource), None, None, None, Some(action), Some(fields), Some(then), None) => {
-                Target::Action { action, resource, fields, then }
-            }
-            _ => {
-                return Err(format!(
-                    "route {path}: give `resource`, or `api`, or `query`, or `view` (with `data`), or `action` with \
-                     `resource`, `fields` and `then`"
-                ));
-            }
+        } else {
+            return Err(wrong());
         };
-        Ok(Self { path, target })
+        let left = [t.resource, t.api, t.query, t.view, t.action, t.submit, t.hook, t.needs, t.form, t.event, t.relay];
+        if left.iter().any(Option::is_some) || t.params.is_some() || t.data.is_some() {
+            return Err(wrong());
+        }
+        Ok(Self { path, public, target })
     }
 }
 
 impl From<Route> for RouteText {
     fn from(route: Route) -> Self {
-        let mut text = Self {
-            path: route.path,
-            resource: None,
-            api: None,
-            query: None,
-            view: None,
-            action: None,
-            fields: None,
-            then: None,
-            data: None,
-        };
+        let mut text = Self { path: route.path, public: route.public, ..Self::default() };
+        let some = |list: Vec<String>| (!list.is_empty()).then_some(list);
         match route.target {
             Target::Resource(name) => text.resource = Some(name),
             Target::Api(name) => text.api = Some(name),
             Target::Query(name) => text.query = Some(name),
-            Target::View { view, data } => {
-                text.view = Some(view);
-                text.data = Some(data);
+            Target::View(v) => {
+                text.view = Some(v.view);
+                text.data = Some(v.data);
+                text.params = some(v.params);
+                text.needs = v.needs;
+                text.form = v.form;
             }
             Target::Action { action, resource, fields, then } => {
                 text.action = Some(action);
                 text.resource = Some(resource);
                 text.fields = Some(fields);
                 text.then = Some(then);
+            }
+            Target::Submit(ref s) | Target::Hook(ref s) => {
+                let head = if matches!(route.target, Target::Hook(_)) { &mut text.hook } else { &mut text.submit };
+                *head = Some(s.action.clone());
+                text.resource = Some(s.resource.clone());
+                text.fields = some(s.fields.clone());
+                text.then = Some(s.then.clone());
+                text.event.clone_from(&s.event);
+                text.relay.clone_from(&s.relay);
             }
         }
         text
@@ -242,13 +340,18 @@ impl App {
         for route in &self.routes {
             match &route.target {
                 Target::Action { action, .. } => _ = actions.insert(action.clone()),
+                Target::Submit(submit) | Target::Hook(submit) => _ = actions.insert(submit.action.clone()),
                 Target::Query(query) => _ = actions.insert(query.clone()),
-                Target::View { view, data } => {
-                    views.insert(view.clone());
-                    actions.extend(data.values().cloned());
+                Target::View(v) => {
+                    views.insert(v.view.clone());
+                    actions.extend(v.data.values().cloned());
                 }
                 Target::Api(_) | Target::Resource(_) => {}
             }
+        }
+        actions.extend(self.common.values().cloned());
+        if self.access.is_some() {
+            views.extend(["settings", "setup", "sign_in"].map(str::to_owned));
         }
         (actions, views)
     }
@@ -257,7 +360,7 @@ impl App {
     #[must_use]
     pub fn api_operations(&self) -> BTreeSet<(String, String)> {
         let mut operations = BTreeSet::new();
-        for Route { path, target } in &self.routes {
+        for Route { path, target, .. } in &self.routes {
             match target {
                 Target::Api(_) => {
                     operations.extend(["GET", "POST"].map(|m| (path.clone(), m.to_owned())));
@@ -265,7 +368,8 @@ impl App {
                         .extend(["GET", "PUT", "PATCH", "DELETE"].map(|m| (format!("{path}/{{id}}"), m.to_owned())));
                 }
                 Target::Query(_) => _ = operations.insert((path.clone(), "GET".to_owned())),
-                Target::Action { .. } | Target::Resource(_) | Target::View { .. } => {}
+                Target::Hook(_) => _ = operations.insert((path.clone(), "POST".to_owned())),
+                Target::Action { .. } | Target::Resource(_) | Target::Submit(_) | Target::View(_) => {}
             }
         }
         operations
@@ -286,7 +390,8 @@ impl App {
         let mut paths = BTreeSet::new();
         for route in &self.routes {
             self.check_route(route)?;
-            if !paths.insert(&route.path) {
+            // A page and the form on it may share an address.
+            if !paths.insert((&route.path, matches!(route.target, Target::Submit(_)))) {
                 return Err(format!("two routes answer {}", route.path));
             }
         }
@@ -297,7 +402,7 @@ impl App {
         let mut names = BTreeSet::new();
         for f in &r.fields {
             let at = format!("resource {}, field {:?}", r.name, f.name);
-            let reserved = ["id", "created_at", "updated_at", "limit", "match", "parent", "q", "csrf"];
+            let reserved = ["id", "created_at", "updated_at", "limit", "match", "parent", "q", "csrf", "visitor"];
             if !is_identifier(&f.name) || reserved.contains(&f.name.as_str()) || !names.insert(&f.name) {
                 return Err(format!("{at}: names are lower-case identifiers, unique, and not reserved"));
             }
@@ -326,15 +431,21 @@ impl App {
         let path = route.path.as_str();
         let at = |what: &str| Err(format!("route {path:?}: {what}"));
         let segments_ok = path.strip_prefix('/').is_some_and(|rest| {
-            rest.is_empty() || rest.split('/').all(|s| s == "{id}" || is_identifier(&s.replace('-', "_")))
+            rest.is_empty()
+                || rest.split('/').all(|s| s == "{id}" || s == "{slug}" || is_identifier(&s.replace('-', "_")))
         });
         if !segments_ok || path.starts_with("/_") || path == "/static" || path.starts_with("/static/") {
             return at("paths are lower-case segments or {id}, and not under /_/ or /static/");
         }
+        let own = ["/settings", "/setup", "/sign-in", "/sign-out"];
+        if own.iter().any(|o| path == *o || path.strip_prefix(o).is_some_and(|rest| rest.starts_with('/'))) {
+            return at("this address is the runtime's");
+        }
         let is_api = path.starts_with("/api/");
         let resource = match &route.target {
             Target::Api(name) | Target::Resource(name) | Target::Action { resource: name, .. } => Some(name),
-            Target::Query(_) | Target::View { .. } => None,
+            Target::Submit(s) | Target::Hook(s) => Some(&s.resource),
+            Target::Query(_) | Target::View(_) => None,
         };
         let resource = match resource {
             Some(name) => match self.resource(name) {
@@ -343,14 +454,34 @@ impl App {
             },
             None => None,
         };
+        let known = |fields: &[String]| fields.iter().all(|f| resource.is_some_and(|r| r.field(f).is_some()));
+        let is_hook = |p: &String| self.routes.iter().any(|r| r.path == *p && matches!(r.target, Target::Hook(_)));
+        let is_form = |p: &String| self.routes.iter().any(|r| r.path == *p && matches!(r.target, Target::Submit(_)));
         match &route.target {
-            Target::Api(_) | Target::Query(_) if !is_api => at("`api` and `query` live under /api/"),
-            Target::Action { .. } | Target::Resource(_) | Target::View { .. } if is_api => at("/api/ is for JSON"),
-            Target::Action { fields, .. } if !fields.iter().all(|f| resource.is_some_and(|r| r.field(f).is_some())) => {
-                at("`fields` names fields of the resource")
+            Target::Api(_) | Target::Query(_) | Target::Hook(_) if !is_api => {
+                at("`api`, `query` and `hook` live under /api/")
             }
+            Target::Action { .. } | Target::Resource(_) | Target::Submit(_) | Target::View(_) if is_api => {
+                at("/api/ is for JSON")
+            }
+            Target::Action { fields, .. } if !known(fields) => at("`fields` names fields of the resource"),
+            Target::Submit(s) | Target::Hook(s) if !known(&s.fields) => at("`fields` names fields of the resource"),
+            Target::Submit(s) if !s.relay.iter().all(is_hook) => at("`relay` names a hook"),
+            Target::Submit(s) if !s.then.starts_with('/') => at("`then` is a path of this app"),
+            Target::View(v) if !v.form.iter().all(is_form) => at("`form` names a form"),
+            Target::View(v) if !v.needs.iter().all(|n| v.data.contains_key(n)) => at("`needs` names one of `data`"),
             _ => Ok(()),
         }
+    }
+
+    /// Names of parameters that actions may have beside those of [`super::super::database`].
+    pub(crate) fn parameters(&self) -> BTreeSet<&str> {
+        let fields = self.resources.iter().flat_map(|r| r.fields.iter().map(|f| f.name.as_str()));
+        let asked = self.routes.iter().filter_map(|r| match &r.target {
+            Target::View(v) => Some(v.params.iter().map(String::as_str)),
+            _ => None,
+        });
+        fields.chain(asked.flatten()).collect()
     }
 }
 

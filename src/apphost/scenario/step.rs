@@ -1,7 +1,9 @@
 //! One scenario, step by step.
 
 use super::{Scenario, Step};
+use crate::apphost::door::{now, sign};
 use crate::apphost::exchange::{Answer, Request, percent_encode};
+use crate::apphost::service::SCENARIO_SECRET;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -13,21 +15,54 @@ const QUOTE_CHARS_MAX: usize = 200;
 type Ask<'a> = &'a mut dyn FnMut(&Request) -> std::io::Result<Answer>;
 type Saved = BTreeMap<String, Value>;
 
+/// What the asker remembers between steps, as a browser does.
+#[derive(Default)]
+struct Browser {
+    cookies: BTreeMap<String, String>,
+    session: Option<String>,
+    token: Option<String>,
+}
+
+impl Browser {
+    fn dress(&self, request: &mut Request, visitor: bool) {
+        let session = self.session.iter().filter(|_| !visitor).cloned();
+        let cookies = self.cookies.iter().map(|(name, value)| format!("{name}={value}"));
+        let all: Vec<String> = cookies.chain(session).collect();
+        if !all.is_empty() {
+            request.headers.insert("cookie".to_owned(), all.join("; "));
+        }
+    }
+
+    fn remember(&mut self, answer: &Answer) {
+        let cookie = answer.headers.get("set-cookie").and_then(|c| c.split(';').next()).and_then(|c| c.split_once('='));
+        if let Some((name, value)) = cookie {
+            self.cookies.insert(name.to_owned(), value.to_owned());
+        }
+    }
+}
+
 /// Runs `scenario` from an empty database; an error is what went wrong, in plain words.
 pub(super) fn run(scenario: &Scenario, ask: Ask<'_>) -> Result<(), String> {
-    let fresh = send(ask, &Request::new("POST", "/_/reset"))?;
+    let reset = if scenario.seed { "/_/reset?seed" } else { "/_/reset" };
+    let fresh = send(ask, &Request::new("POST", reset))?;
     if fresh.status != 200 {
         return Err(format!("the data could not be emptied: {}", quote(&fresh.text())));
     }
     let mut saved = Saved::new();
-    let mut session = None;
+    let mut browser = Browser::default();
+    if !scenario.role.is_empty() {
+        let opened = send(ask, &Request::new("POST", &format!("/_/session?role={}", scenario.role)))?;
+        let opened: Value = serde_json::from_slice(&opened.body).map_err(|_| "there is no session".to_owned())?;
+        let cookie = opened.pointer("/cookie").and_then(Value::as_str).and_then(|c| c.split(';').next());
+        browser.session = Some(cookie.ok_or("there is no session")?.to_owned());
+    }
     for step in &scenario.step {
         let done = if !step.crawl.is_empty() {
-            crawl(ask, &step.crawl)
+            crawl(ask, &fill(&step.crawl, &saved), &browser)
         } else if !step.sql.is_empty() {
             look(ask, step, &saved)
         } else {
-            exchange(ask, step, &mut saved, &mut session)
+            exchange(ask, step, &mut saved, &mut browser)
         };
         done.map_err(|what| format!("{}: {what}", step.say))?;
     }
@@ -38,12 +73,7 @@ fn send(ask: Ask<'_>, request: &Request) -> Result<Answer, String> {
     ask(request).map_err(|e| format!("the app did not answer {} {}: {e}", request.method, request.path))
 }
 
-fn exchange(
-    ask: Ask<'_>,
-    step: &Step,
-    saved: &mut Saved,
-    session: &mut Option<(String, String)>,
-) -> Result<(), String> {
+fn exchange(ask: Ask<'_>, step: &Step, saved: &mut Saved, browser: &mut Browser) -> Result<(), String> {
     let target = fill(&step.request, saved);
     let (method, target) = target.split_once(' ').ok_or("the request has no method")?;
     let mut request = Request::new(method, target);
@@ -55,33 +85,49 @@ fn exchange(
         request.headers.insert("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned());
         let mut pairs: Vec<(String, String)> = form.iter().map(|(n, v)| (n.clone(), fill(v, saved))).collect();
         if !step.forged {
-            if session.is_none() {
-                *session = Some(open_session(ask, &request.path)?);
+            if browser.token.is_none() || !step.page.is_empty() {
+                let page = if step.page.is_empty() {
+                    format!("/{}/new", request.path.split('/').nth(1).unwrap_or_default())
+                } else {
+                    fill(&step.page, saved)
+                };
+                open_page(ask, &page, step, browser)?;
             }
-            if let Some((cookie, token)) = session {
-                request.headers.insert("cookie".to_owned(), cookie.clone());
-                pairs.push(("csrf".to_owned(), token.clone()));
-            }
+            pairs.extend(browser.token.iter().map(|token| ("csrf".to_owned(), token.clone())));
         }
         let pairs: Vec<_> = pairs.iter().map(|(n, v)| format!("{}={}", percent_encode(n), percent_encode(v))).collect();
         request.body = pairs.join("&").into_bytes();
     }
+    if step.sign {
+        let signature = sign(SCENARIO_SECRET, now(), &request.body);
+        request.headers.insert("x-signature".to_owned(), signature);
+    }
+    // A forged form is another site's: the browser's cookies go with it, the token does not.
+    browser.dress(&mut request, step.visitor);
+    for (name, value) in &step.send {
+        request.headers.insert(name.clone(), fill(value, saved));
+    }
     let answer = send(ask, &request)?;
+    browser.remember(&answer);
     judge(step, &answer, saved)
 }
 
 /// Cookie and token, as a browser gets them with the form.
-fn open_session(ask: Ask<'_>, path: &str) -> Result<(String, String), String> {
-    let base = path.split('/').nth(1).unwrap_or_default();
-    let page = send(ask, &Request::new("GET", &format!("/{base}/new")))?;
-    let cookie = page.headers.get("set-cookie").and_then(|c| c.split(';').next()).ok_or("the form sets no cookie")?;
+fn open_page(ask: Ask<'_>, path: &str, step: &Step, browser: &mut Browser) -> Result<(), String> {
+    let mut request = Request::new("GET", path);
+    browser.dress(&mut request, step.visitor);
+    let page = send(ask, &request)?;
+    browser.remember(&page);
     let text = page.text();
     let token = text.split_once("name=\"csrf\" value=\"").and_then(|(_, rest)| rest.split_once('"'));
-    Ok((cookie.to_owned(), token.ok_or("the form holds no token")?.0.to_owned()))
+    browser.token = Some(token.ok_or_else(|| format!("the page {path} holds no form with a token"))?.0.to_owned());
+    Ok(())
 }
 
 fn judge(step: &Step, answer: &Answer, saved: &mut Saved) -> Result<(), String> {
-    let text = answer.text();
+    // The same character; templates escape it in values only, which no scenario should have to know.
+    let plain = |text: &str| text.replace("&#x2f;", "/");
+    let text = plain(&answer.text());
     let wanted = step.status.unwrap_or(200);
     if answer.status != wanted {
         return Err(format!("expected status {wanted}, got {}: {}", answer.status, quote(&text)));
@@ -120,18 +166,31 @@ fn judge(step: &Step, answer: &Answer, saved: &mut Saved) -> Result<(), String> 
         }
         saved.insert(name.clone(), at(pointer).clone());
     }
-    for wanted in step.contains.iter().map(|w| fill(w, saved)) {
+    for (name, before) in &step.take {
+        let (place, before) = match before.strip_prefix("header:").and_then(|b| b.split_once(' ')) {
+            Some((header, before)) => (answer.headers.get(header).map_or("", String::as_str), before),
+            None => (text.as_str(), before.as_str()),
+        };
+        let rest = place.split_once(before).map(|(_, rest)| rest);
+        let value: String =
+            rest.unwrap_or_default().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+        if value.is_empty() {
+            return Err(format!("expected a value after {before:?}, got none"));
+        }
+        saved.insert(name.clone(), value.into());
+    }
+    for wanted in step.contains.iter().map(|w| plain(&fill(w, saved))) {
         if !text.contains(&wanted) {
             return Err(format!("expected the answer to hold {wanted:?}, which it does not"));
         }
     }
-    for unwanted in step.lacks.iter().map(|w| fill(w, saved)) {
+    for unwanted in step.lacks.iter().map(|w| plain(&fill(w, saved))) {
         if text.contains(&unwanted) {
             return Err(format!("expected the answer not to hold {unwanted:?}, which it does"));
         }
     }
     let mut rest = text.as_str();
-    for wanted in step.order.iter().map(|w| fill(w, saved)) {
+    for wanted in step.order.iter().map(|w| plain(&fill(w, saved))) {
         match rest.split_once(wanted.as_str()) {
             Some((_, after)) => rest = after,
             None => {
@@ -177,11 +236,13 @@ fn look(ask: Ask<'_>, step: &Step, saved: &Saved) -> Result<(), String> {
 }
 
 /// Follows every link from `start`; each must lead to a page.
-fn crawl(ask: Ask<'_>, start: &str) -> Result<(), String> {
+fn crawl(ask: Ask<'_>, start: &str, browser: &Browser) -> Result<(), String> {
     let mut seen = BTreeSet::from([start.to_owned()]);
     let mut pending = VecDeque::from([(start.to_owned(), "the start".to_owned())]);
     while let Some((target, from)) = pending.pop_front() {
-        let answer = send(ask, &Request::new("GET", &target))?;
+        let mut request = Request::new("GET", &target);
+        browser.dress(&mut request, false);
+        let answer = send(ask, &request)?;
         if answer.status != 200 {
             return Err(format!("{from} leads to {target}, which answers {}", answer.status));
         }

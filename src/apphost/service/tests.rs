@@ -191,7 +191,7 @@ proptest! {
         body in ".{0,60}",
         kind in "(application/json|application/x-www-form-urlencoded|text/plain)",
     ) {
-        thread_local!(static APP: std::cell::RefCell<App> = std::cell::RefCell::new(app()));
+        thread_local!(static APP: RefCell<App> = RefCell::new(app()));
         APP.with_borrow_mut(|app| {
             let response = app.send(&method, &target, &[("content-type", &kind)], &body);
             assert!(response.status < 500, "{method} {target}: {}", text(&response));

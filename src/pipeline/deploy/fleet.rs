@@ -302,7 +302,8 @@ impl Fleet {
         let request = Request::get("/").header("host", host.to_string()).body(Empty::<Bytes>::new());
         let request = request.map_err(|e| DeployError::Unwell(e.to_string()))?;
         let status = upstream::ask_tcp((host, port).into(), request).await?;
-        if !status.is_success() {
+        // An app with accounts leads to its sign-in.
+        if !status.is_success() && !status.is_redirection() {
             return Err(DeployError::Unwell(format!("its address answers {status}")));
         }
         self.meta(slug).await

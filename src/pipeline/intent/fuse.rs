@@ -359,7 +359,11 @@ fn answers(p: &mut Odds, heard: &Transcript, words: &[String], asked: Asked) {
         Some(Act::Goodbye) => p[Label::Hangup.index()] *= 4.0,
         _ => {}
     }
-    if report(heard).is_some() {
+    // "Our website is down" tells; "is our website down" asks.
+    let tells = words.first().is_some_and(|w| {
+        matches!(w.as_str(), "our" | "my" | "the" | "their" | "your" | "his" | "that" | "this" | "it" | "i" | "we")
+    });
+    if report(heard).is_some() && !tells {
         for label in [Label::Status, Label::Metrics, Label::Progress, Label::Problems, Label::History] {
             p[label.index()] *= 3.0;
         }
@@ -441,6 +445,13 @@ mod tests {
             "please do not delete the shop",
         ] {
             assert!(!of(text).1, "{text}: {:?}", extract(text, &[]));
+        }
+    }
+
+    #[test]
+    fn what_is_told_is_not_asked() {
+        for text in ["our website is down", "the CRM is broken", "my shop is slow today"] {
+            assert_eq!(of(text), (Label::Other, false), "{text}: {:?}", extract(text, &[]));
         }
     }
 

@@ -1,63 +1,42 @@
-//! The CRM kernel. Purpose: contacts, companies, deals and notes as SQL, pages, API description, scenarios and deploy
-//! files; only what the spec holds.
-//! Pure. Invariants: the result passes `Bundle::from_files`; every promised test of the spec is among the scenarios.
+//! The CRM kernel. Purpose: contacts, companies, deals, notes and tasks; only what the spec holds. Pure.
+//! Invariants: the result passes `Bundle::from_files`; every promised test of the spec is among the scenarios.
 //! Deliberately absent: what a feature means (`pipeline::spec`) and how a bundle is served (`apphost`).
 
-mod document;
+mod question;
 mod scenario;
-mod sql;
 
-use crate::apphost::bundle::{App, BUNDLE_FORMAT, Files, Limits, MenuEntry, Route, Target};
+use super::parts::{Parts, closed, view};
+use super::trial;
+use crate::apphost::bundle::{Files, Target};
 use crate::pipeline::manifest::BuildManifest;
 use crate::pipeline::spec::{PageKind, Spec};
-use std::collections::BTreeMap;
-
-/// Views, static files and deploy files that every CRM has, word for word.
-const FIXED: &[(&str, &str)] = &[
-    ("deploy/README.md", include_str!("crm/deploy/README.md")),
-    ("static/app.css", include_str!("crm/static/app.css")),
-    ("static/app.js", include_str!("crm/static/app.js")),
-    ("static/icon.svg", include_str!("crm/static/icon.svg")),
-    ("views/_parts.html", include_str!("crm/views/_parts.html")),
-    ("views/detail.html", include_str!("crm/views/detail.html")),
-    ("views/form.html", include_str!("crm/views/form.html")),
-    ("views/layout.html", include_str!("crm/views/layout.html")),
-    ("views/list.html", include_str!("crm/views/list.html")),
-    ("views/overview.html", include_str!("crm/views/overview.html")),
-    ("views/problem.html", include_str!("crm/views/problem.html")),
-];
 
 /// Generates a CRM.
 #[must_use]
 pub fn generate(spec: &Spec, manifest: &BuildManifest) -> Files {
-    let mut files: Files = FIXED.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec())).collect();
-    let mut add = |path: String, text: String| _ = files.insert(path, text.into_bytes());
-    if spec.entities.iter().any(|e| e.board.is_some()) {
-        add("views/board.html".to_owned(), include_str!("crm/views/board.html").to_owned());
+    let mut parts = Parts::of(spec);
+    let groups = has_companies(spec);
+    question::add(&mut parts.actions, has(spec, "deals"), has(spec, "notes"), has(spec, "tasks"), groups);
+    parts.file("views/overview.html", include_str!("crm/views/overview.html"));
+    let mut overview = vec![("summary", "summary"), ("recent", "overview_recent")];
+    if has(spec, "deals") {
+        overview.extend([("columns", "deals_columns"), ("closing", "overview_closing")]);
     }
-    if has_companies(spec) {
-        add("views/companies.html".to_owned(), include_str!("crm/views/companies.html").to_owned());
+    parts.routes.push(closed("/", Target::View(view("overview", &overview))));
+    if groups {
+        parts.file("views/companies.html", include_str!("crm/views/companies.html"));
+        parts.routes.push(closed("/companies", Target::View(view("companies", &[("companies", "companies")]))));
     }
-    for (index, entity) in spec.entities.iter().enumerate() {
-        add(format!("schema/{:04}_{}.sql", index + 1, entity.name), sql::schema(entity));
+    // What a CRM of before could do without an account it can until the first one is made.
+    parts.open_at_first = true;
+    parts.scenarios.extend(scenario::files(spec).into_iter().map(|(name, text)| (name.to_owned(), text)));
+    if let Some(tasks) = spec.entity("tasks") {
+        parts.scenarios.push(("tasks".to_owned(), trial::of(spec, tasks)));
     }
-    for (name, text) in sql::actions(spec) {
-        add(format!("actions/{name}.sql"), text);
+    if let Some(contacts) = spec.entity("contacts") {
+        parts.scenarios.push(("import".to_owned(), trial::import_of(spec, contacts)));
     }
-    for (name, text) in scenario::files(spec) {
-        add(format!("tests/{name}.toml"), text);
-    }
-    add("app.toml".to_owned(), app_toml(spec));
-    add("openapi.json".to_owned(), document::openapi(spec));
-    add("requirements.md".to_owned(), document::requirements(spec, manifest));
-    add("deploy/Dockerfile".to_owned(), document::dockerfile(spec));
-    add("deploy/compose.yaml".to_owned(), document::compose(spec));
-    let [service, socket] = document::units(spec);
-    add(format!("deploy/{}.service", spec.slug), service);
-    add(format!("deploy/{}.socket", spec.slug), socket);
-    add("manifest.json".to_owned(), document::pretty(manifest));
-    add("spec.json".to_owned(), document::pretty(spec));
-    files
+    parts.finish(manifest)
 }
 
 fn has_companies(spec: &Spec) -> bool {
@@ -66,52 +45,6 @@ fn has_companies(spec: &Spec) -> bool {
 
 fn has(spec: &Spec, entity: &str) -> bool {
     spec.entity(entity).is_some()
-}
-
-fn app_toml(spec: &Spec) -> String {
-    let mut overview = BTreeMap::from(
-        [("summary", "summary"), ("recent", "overview_recent")].map(|(a, b)| (a.to_owned(), b.to_owned())),
-    );
-    if has(spec, "deals") {
-        overview.insert("columns".to_owned(), "deals_columns".to_owned());
-        overview.insert("closing".to_owned(), "overview_closing".to_owned());
-    }
-    let mut routes =
-        vec![Route { path: "/".to_owned(), target: Target::View { view: "overview".to_owned(), data: overview } }];
-    if has_companies(spec) {
-        let data = BTreeMap::from([("companies".to_owned(), "companies".to_owned())]);
-        routes
-            .push(Route { path: "/companies".to_owned(), target: Target::View { view: "companies".to_owned(), data } });
-    }
-    for entity in &spec.entities {
-        let name = &entity.name;
-        routes.push(Route { path: format!("/{name}"), target: Target::Resource(name.clone()) });
-        routes.push(Route { path: format!("/api/{name}"), target: Target::Api(name.clone()) });
-        if let Some(board) = &entity.board {
-            let target = Target::Action {
-                action: format!("{name}_move"),
-                resource: name.clone(),
-                fields: vec![board.clone()],
-                then: format!("/{name}"),
-            };
-            routes.push(Route { path: format!("/{name}/{{id}}/move"), target });
-        }
-    }
-    routes.push(Route { path: "/api/summary".to_owned(), target: Target::Query("summary".to_owned()) });
-    let app = App {
-        format: BUNDLE_FORMAT,
-        title: spec.title.clone(),
-        slug: spec.slug.clone(),
-        description: spec.description.clone(),
-        currency: spec.currency.clone(),
-        limits: Limits::default(),
-        menu: spec.pages.iter().map(|p| MenuEntry { path: p.path.clone(), title: p.title.clone() }).collect(),
-        routes,
-        resources: spec.entities.clone(),
-    };
-    // Every field of `App` is a table, an array, a string or an integer, so TOML can hold it.
-    let text = toml::to_string(&app).unwrap_or_default();
-    format!("# What this app answers. Generated from spec.json; checked before it is served.\n\n{text}")
 }
 
 #[cfg(test)]

@@ -2,7 +2,17 @@
 //! Adding a kernel is one file and one row of [`all`]. Invariant: nothing that a kernel says is trusted; the bundle's tests
 //! decide. Deliberately absent: processes and protocols of outside kernels.
 
+mod client;
 pub mod crm;
+mod dashboard;
+mod design;
+mod document;
+mod parts;
+mod rest;
+mod shop;
+mod sql;
+mod trial;
+mod website;
 
 use super::manifest::{BuildManifest, BuildType};
 use super::spec::Spec;
@@ -40,23 +50,36 @@ pub trait Kernel: Send + Sync + fmt::Debug {
 /// Every kernel of this program; the first that can is taken.
 #[must_use]
 pub fn all() -> Vec<Box<dyn Kernel>> {
-    vec![Box::new(Crm)]
+    BUILT_IN.iter().map(|kernel| Box::new(*kernel) as Box<dyn Kernel>).collect()
 }
 
-/// The CRM generator.
-#[derive(Debug, Clone, Copy)]
-struct Crm;
+/// The kernels of this program: name, type, generator.
+const BUILT_IN: [BuiltIn; 5] = [
+    BuiltIn { name: "crm", of: BuildType::BuildCrm, make: crm::generate },
+    BuiltIn { name: "website", of: BuildType::BuildWebsite, make: website::generate },
+    BuiltIn { name: "shop", of: BuildType::BuildEcommerce, make: shop::generate },
+    BuiltIn { name: "api", of: BuildType::BuildApi, make: rest::generate },
+    BuiltIn { name: "dashboard", of: BuildType::BuildDashboard, make: dashboard::generate },
+];
 
-impl Kernel for Crm {
+/// A generator of this program.
+#[derive(Debug, Clone, Copy)]
+struct BuiltIn {
+    name: &'static str,
+    of: BuildType,
+    make: fn(&Spec, &BuildManifest) -> Files,
+}
+
+impl Kernel for BuiltIn {
     fn name(&self) -> &'static str {
-        "crm"
+        self.name
     }
 
     fn can(&self, build_type: BuildType, _: Capability) -> bool {
-        build_type == BuildType::BuildCrm
+        build_type == self.of
     }
 
     fn generate(&self, manifest: &BuildManifest, spec: &Spec) -> Result<Files, String> {
-        Ok(crm::generate(spec, manifest))
+        Ok((self.make)(spec, manifest))
     }
 }

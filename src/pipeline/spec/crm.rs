@@ -1,157 +1,47 @@
 //! The CRM's base template and its feature packs. Purpose: which entities, pages, endpoints and promised tests a CRM
 //! with given features has. Pure. Deliberately absent: how they look in SQL or HTML (`pipeline::kernel::crm`).
 
-use super::{
-    ApiEndpoint, Choice, Citation, CoveredFeature, Entity, Field, FieldKind, OnDelete, OpenPoint, Page, PageKind,
-    SPEC_FORMAT, Spec, SpecTest, slug,
-};
-use crate::pipeline::manifest::BuildManifest;
+use super::compose::{flow, promises, test};
+use super::entity::{choice, entity, field, page, page_of, reference};
+use super::{Choice, Entity, Field, FieldKind, OnDelete, PageKind, Spec};
 
-/// Feature words and the pack that covers each. A word that is missing here becomes an open point.
-const PACKS: &[(&str, Pack)] = &[
-    ("clients", Pack::Contacts),
-    ("companies", Pack::Companies),
-    ("contact_management", Pack::Contacts),
-    ("contacts", Pack::Contacts),
-    ("csv", Pack::Contacts),
-    ("csv_export", Pack::Contacts),
-    ("customers", Pack::Contacts),
-    ("dashboard", Pack::Contacts),
-    ("deal_stages", Pack::Deals),
-    ("deal_tracking", Pack::Deals),
-    ("deals", Pack::Deals),
-    ("export", Pack::Contacts),
-    ("notes", Pack::Notes),
-    ("opportunities", Pack::Deals),
-    ("organizations", Pack::Companies),
-    ("pipeline", Pack::Deals),
-    ("sales_pipeline", Pack::Deals),
-    ("search", Pack::Contacts),
-    ("stages", Pack::Deals),
-];
-
-/// A coherent set of entities, pages and tests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Pack {
-    /// People, overview, search, export: every CRM has it.
-    Contacts,
-    /// People grouped by company.
-    Companies,
-    /// Deals with stages and a board.
-    Deals,
-    /// Notes kept on a contact.
-    Notes,
-}
-
-impl Pack {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Contacts => "contacts",
-            Self::Companies => "companies",
-            Self::Deals => "deals",
-            Self::Notes => "notes",
-        }
-    }
-}
-
-pub(super) fn compose(manifest: &BuildManifest) -> Spec {
-    let mut features = Vec::new();
-    let mut open_points = Vec::new();
-    for asked in &manifest.features {
-        let key = key(asked);
-        match pack(&key) {
-            Some(pack) => features.push(CoveredFeature { feature: key, pack: pack.name().to_owned(), asked: true }),
-            None => open_points.push(open_point(key, false)),
-        }
-    }
-    // What the dialogue knew that it could not have.
-    for key in manifest.open_points().into_iter().map(key) {
-        if !open_points.iter().any(|p| p.feature == key) {
-            open_points.push(open_point(key, true));
-        }
-    }
-    if !features.iter().any(|f| f.pack == Pack::Contacts.name()) {
-        let pack = Pack::Contacts.name().to_owned();
-        features.insert(0, CoveredFeature { feature: pack.clone(), pack, asked: false });
-    }
-    let has = |pack: Pack| features.iter().any(|f| f.pack == pack.name());
-    let (deals, notes, companies) = (has(Pack::Deals), has(Pack::Notes), has(Pack::Companies));
-
-    let mut entities = vec![contacts()];
-    let mut pages = vec![page("/", "Overview", PageKind::Overview, None), list_page("contacts", "Contacts")];
+pub(super) fn add(spec: &mut Spec) {
+    let (deals, notes, companies) = (spec.has("deals"), spec.has("notes"), spec.has("companies"));
+    spec.pages.push(page("/", "Overview", PageKind::Overview, None));
+    spec.pages.push(page("/contacts", "Contacts", PageKind::List, Some("contacts")));
+    spec.entities.push(contacts());
     if companies {
-        pages.push(page("/companies", "Companies", PageKind::Groups, Some("contacts")));
+        spec.pages.push(page("/companies", "Companies", PageKind::Groups, Some("contacts")));
     }
     if deals {
-        entities.push(deals_entity());
-        pages.push(page("/deals", "Deals", PageKind::Board, Some("deals")));
+        spec.entities.push(deals_entity());
+        spec.pages.push(page("/deals", "Deals", PageKind::Board, Some("deals")));
     }
     if notes {
-        entities.push(notes_entity());
+        spec.entities.push(notes_entity());
     }
-    let mut api: Vec<ApiEndpoint> = entities.iter().flat_map(endpoints).collect();
-    api.push(ApiEndpoint { path: "/api/summary".to_owned(), methods: vec!["GET".to_owned()], entity: None });
-
-    let citations = entities
-        .iter()
-        .map(|entity| Citation {
-            part: format!("entity {}", entity.name),
-            source: features
-                .iter()
-                .find(|f| f.pack == entity.name && f.asked)
-                .map_or_else(|| "base build_crm".to_owned(), |f| format!("manifest feature {}", f.feature)),
-        })
-        .collect();
-    Spec {
-        format: SPEC_FORMAT,
-        manifest_id: manifest.manifest_id.clone(),
-        build_type: manifest.build_type,
-        title: title(manifest),
-        slug: slug(&title(manifest)),
-        description: manifest.description.trim().to_owned(),
-        currency: currency(manifest),
-        tests: test_names(deals, notes, companies).into_iter().map(|name| SpecTest { name: name.to_owned() }).collect(),
-        features,
-        entities,
-        pages,
-        api,
-        citations,
-        open_points,
+    spec.tests.extend(test_names(deals, notes, companies).into_iter().map(test));
+    if spec.has("tasks") {
+        let tasks = tasks_entity();
+        spec.pages.push(page_of(&tasks));
+        spec.tests.extend(promises(&tasks).into_iter().map(test));
+        spec.entities.push(tasks);
+    }
+    spec.tests.push(test("contacts can be imported"));
+    flow(spec, "Somebody adds a contact", &["GET /contacts/new", "POST /contacts", "GET /contacts/{id}"]);
+    if deals {
+        flow(spec, "A deal is won", &["GET /deals", "POST /deals/{id}/move"]);
     }
 }
 
-/// Whether a pack covers `feature`.
-pub(super) fn covers(feature: &str) -> bool {
-    pack(&key(feature)).is_some()
-}
-
-fn pack(key: &str) -> Option<Pack> {
-    PACKS.iter().find(|(word, _)| *word == key).map(|(_, pack)| *pack)
-}
-
-fn key(feature: &str) -> String {
-    feature.trim().to_lowercase().replace([' ', '-'], "_")
-}
-
-fn open_point(feature: String, told: bool) -> OpenPoint {
-    let say = format!("I have no ready-made part for {} yet, so it is left open.", feature.replace('_', " "));
-    OpenPoint { feature, say, told }
-}
-
-fn title(manifest: &BuildManifest) -> String {
-    let title = manifest.title.split_whitespace().collect::<Vec<_>>().join(" ");
-    if title.is_empty() { "CRM".to_owned() } else { title.chars().take(60).collect() }
-}
-
-/// The currency that the caller named, else US dollars.
-fn currency(manifest: &BuildManifest) -> String {
-    manifest
-        .constraints
-        .get("currency")
-        .and_then(|v| v.as_str())
-        .map(str::to_ascii_uppercase)
-        .filter(|c| c.len() == 3 && c.bytes().all(|b| b.is_ascii_uppercase()))
-        .unwrap_or_else(|| "USD".to_owned())
+fn tasks_entity() -> Entity {
+    let fields = vec![
+        field("title", "Title", FieldKind::Text).needed().listed(),
+        reference("contact_id", "Contact", "contacts", OnDelete::Cascade).optional().listed(),
+        field("due", "Due", FieldKind::Date).listed(),
+        choice("status", "Status", &[("open", "Open", false), ("waiting", "Waiting", false), ("done", "Done", true)]),
+    ];
+    entity("tasks", "task", "Tasks", "Task", fields).found_by(&["title"]).on_board("status")
 }
 
 /// Names of the scenarios that the CRM kernel writes for these packs; the kernel's tests hold it to this list.
@@ -183,48 +73,6 @@ fn test_names(deals: bool, notes: bool, companies: bool) -> Vec<&'static str> {
         names.push("companies are counted");
     }
     names
-}
-
-fn page(path: &str, title: &str, kind: PageKind, entity: Option<&str>) -> Page {
-    Page { path: path.to_owned(), title: title.to_owned(), kind, entity: entity.map(str::to_owned) }
-}
-
-fn list_page(entity: &str, title: &str) -> Page {
-    page(&format!("/{entity}"), title, PageKind::List, Some(entity))
-}
-
-fn endpoints(entity: &Entity) -> [ApiEndpoint; 2] {
-    let endpoint = |path: String, methods: &[&str]| ApiEndpoint {
-        path,
-        methods: methods.iter().map(|m| (*m).to_owned()).collect(),
-        entity: Some(entity.name.clone()),
-    };
-    [
-        endpoint(format!("/api/{}", entity.name), &["GET", "POST"]),
-        endpoint(format!("/api/{}/{{id}}", entity.name), &["GET", "PUT", "PATCH", "DELETE"]),
-    ]
-}
-
-fn field(name: &str, label: &str, kind: FieldKind) -> Field {
-    Field {
-        name: name.to_owned(),
-        label: label.to_owned(),
-        kind,
-        required: false,
-        unique: false,
-        list: false,
-        chars_max: match kind {
-            FieldKind::Text | FieldKind::Email => 120,
-            FieldKind::Phone => 40,
-            FieldKind::LongText => 4000,
-            FieldKind::Choice | FieldKind::Date | FieldKind::Money | FieldKind::Reference => 0,
-        },
-        hint: String::new(),
-        autocomplete: String::new(),
-        references: None,
-        on_delete: None,
-        choices: Vec::new(),
-    }
 }
 
 fn contacts() -> Entity {
@@ -323,7 +171,8 @@ fn notes_entity() -> Entity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::manifest::{BuildType, CreatedFrom};
+    use crate::pipeline::manifest::{BuildManifest, BuildType, CreatedFrom};
+    use crate::pipeline::spec::slug;
 
     fn manifest(title: &str, features: &[&str]) -> BuildManifest {
         BuildManifest {

@@ -1,6 +1,6 @@
 //! Manifest to typed spec, kept as a document of the world.
 
-use super::{Done, StageError, Works};
+use super::{Done, StageError, Works, check};
 use crate::os::clock;
 use crate::pipeline::spec::Spec;
 use crate::store::{Advance, Build};
@@ -9,7 +9,12 @@ use crate::store::{Advance, Build};
 pub(super) const CATEGORY: &str = "build_spec";
 
 pub(super) fn run(works: &Works, build: &Build) -> Result<Done, StageError> {
-    let mut spec = Spec::compose(&works.manifest(build)?);
+    let manifest = works.manifest(build)?;
+    if !manifest.build_type.is_buildable() {
+        let (article, noun) = (manifest.build_type.article(), manifest.build_type.noun());
+        return Err(check(format!("I know what {article} {noun} is, but nothing here builds one yet")));
+    }
+    let mut spec = Spec::compose(&manifest);
     // The title's own slug may belong to another app of this box.
     spec.slug.clone_from(&build.slug);
     let say = spec.say_open_points();
