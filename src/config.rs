@@ -12,6 +12,7 @@ mod routes;
 mod sip;
 mod speech;
 mod trunks;
+mod twilio;
 mod webrtc;
 
 pub use current::{Current, Reloaded};
@@ -23,7 +24,8 @@ pub use routes::{Called, Route};
 pub use sip::{Sip, TlsPeer};
 pub(crate) use speech::is_near;
 pub use speech::{EngineChoice, KeyError, Provider, Providers, Secret, Speech, Vad, phones};
-pub use trunks::{DigestAlgorithm, Extension, PasswordError, RegistrarSection, Trunk, TrunkTransport};
+pub use trunks::{DigestAlgorithm, Extension, PasswordError, RegistrarSection, Trunk, TrunkKind, TrunkTransport};
+pub use twilio::Twilio;
 pub use webrtc::WebRtc;
 
 use crate::rtp::Codec;
@@ -106,6 +108,8 @@ pub struct Config {
     pub extensions: Vec<Extension>,
     /// How they do.
     pub registrar: RegistrarSection,
+    /// Calls by Twilio's media streams.
+    pub twilio: Twilio,
 }
 
 /// Section `[rtp]`.
@@ -671,6 +675,7 @@ impl Config {
         }
         let is_agent = |name: &str| self.agents.iter().any(|a| a.name == name);
         trunks::check(&self.trunks, &self.extensions, &self.registrar, is_agent)?;
+        self.twilio.check(self.trunks.iter().any(|trunk| trunk.kind == TrunkKind::Twilio))?;
         if self.routes.is_empty() {
             self.routes.push(Route::to("echo", App::Echo));
             self.routes.push(Route::to("*", App::Agent(self.agents[0].name.clone())));

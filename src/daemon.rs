@@ -17,6 +17,7 @@ use crate::call::actor::{self, Admitted, Invitation, Planes};
 use crate::call::browser::Browsers;
 use crate::call::caps::Caps;
 use crate::call::lease::Ports;
+use crate::call::lines::Lines;
 use crate::call::outgoing::{self, NotPlaced, Wish};
 use crate::call::player::Player;
 use crate::call::prompts;
@@ -27,10 +28,10 @@ use crate::call::room::Rooms;
 use crate::call::steer::{Order, OrderError, Outcome};
 use crate::call::transfer::{self, Transfer};
 use crate::call::trunks::{self, Book, Trunks};
-use crate::config::{self, Config, Current, Reloaded};
+use crate::config::{self, Config, Current, Reloaded, TrunkKind};
 use crate::conversation;
 use crate::id::CallId;
-use crate::limits::MEDIA_BUSY_MAX;
+use crate::limits::{MEDIA_BUSY_MAX, SIP_EVENTS_MAX};
 use crate::media::recorder::Recorder;
 use crate::media::{MediaCommand, MediaConfig, MediaEvent, MediaEvents, MediaPlane, PortPool};
 use crate::os::{clock, descriptors, notify, random};
@@ -44,6 +45,7 @@ use crate::store::{Direction, Store};
 use crate::telemetry::marks::Marks;
 use crate::telemetry::metric;
 use crate::tls::{TlsIdentity, spelled};
+use crate::twilio::Door;
 use crate::webrtc::{Identity, Links};
 use callwright_models::assets::Assets;
 use futures_util::future::BoxFuture;
@@ -219,6 +221,7 @@ impl Daemon {
         for (transport, address) in sip.listeners() {
             info!(transport = transport.name(), %address, "SIP is answered");
         }
+        let (door, door_events) = twilio_door(&config)?;
         let trunks =
             Trunks::start(book, sip.clone(), store.clone()).await.map_err(|e| DaemonError::from("the trunks", e))?;
 
@@ -232,7 +235,7 @@ impl Daemon {
         let planes = Arc::new(Planes {
             registry,
             settings: Current::new(config, file),
-            sip,
+            sip: Lines::new(sip, Arc::clone(&door)),
             trunks,
             caps: Caps::default(),
             media,
@@ -254,7 +257,7 @@ impl Daemon {
             let (planes, certificate) = (Arc::clone(&planes), certificate.clone());
             Arc::new(move || reloaded(&planes, &access, certificate.as_deref()))
         };
-        let state = state.reloading(Arc::clone(&reload));
+        let state = state.reloading(Arc::clone(&reload)).answering(door);
         for address in server.tls_addresses() {
             let fingerprint = certificate.as_ref().map(|identity| spelled(&identity.facts().fingerprint));
             info!(%address, fingerprint = fingerprint.unwrap_or_default(), "HTTPS answers");
@@ -270,6 +273,7 @@ impl Daemon {
             .map_err(|e| DaemonError::from("the thread of media reports", e))?;
         let tasks = vec![
             tokio::spawn(signalling(Arc::clone(&planes), sip_events)),
+            tokio::spawn(signalling(Arc::clone(&planes), door_events)),
             tokio::spawn(liveness(Arc::clone(&planes), alive)),
             tokio::spawn(upkeep(rendered)),
             tokio::spawn(reloads(reload, signal(SignalKind::hangup()).map_err(|e| DaemonError::from("SIGHUP", e))?)),
@@ -486,6 +490,19 @@ fn snapshot(planes: &Planes, signalling: bool) -> HealthSnapshot {
     }
 }
 
+/// The door of Twilio's calls, closed where none is configured, and what it tells.
+fn twilio_door(config: &Config) -> Result<(Arc<Door>, mpsc::Receiver<SipEvent>), DaemonError> {
+    let tokens = config.twilio.tokens(|name| std::env::var(name).ok()).map_err(|e| DaemonError(e.to_string()))?;
+    let trunk = config.trunks.iter().find(|trunk| trunk.kind == TrunkKind::Twilio);
+    let trunk = trunk.map_or("twilio", |trunk| &trunk.name);
+    let (events, told) = mpsc::channel(SIP_EVENTS_MAX);
+    let door = Door::new(&config.twilio, tokens, trunk, events).map_err(DaemonError)?;
+    if door.is_open() {
+        info!(trunk, "calls are taken from Twilio");
+    }
+    Ok((door, told))
+}
+
 /// Takes new calls in and hands everything else to its call.
 async fn signalling(planes: Arc<Planes>, mut events: mpsc::Receiver<SipEvent>) {
     while let Some(event) = events.recv().await {
@@ -627,6 +644,11 @@ fn reloaded(planes: &Planes, access: &Access, https: Option<&TlsIdentity>) -> Re
         Some(Ok(facts)) => info!(fingerprint = spelled(&facts.fingerprint), "the certificate of HTTPS was read again"),
         Some(Err(error)) => warn!(%error, "the certificate of HTTPS was not read again; the old one stays in use"),
         None => {}
+    }
+    // And Twilio's token.
+    match planes.config().twilio.tokens(|name| std::env::var(name).ok()) {
+        Ok(tokens) => planes.sip.twilio().replace_tokens(tokens),
+        Err(error) => warn!(%error, "Twilio's token stays as it was"),
     }
     // So do the passwords of trunks and extensions. Lines that stay as they are go on.
     let renewed = Book::open(&planes.config(), |name| std::env::var(name).ok()).map_err(|e| e.to_string());

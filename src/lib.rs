@@ -17,6 +17,7 @@
 //!
 //! SIP  ─► sip::transport ─► sip::agent ─► call::actor ─► call::machine ─► MediaCommand ─► media
 //! HTTP ─► api ─► call, pipeline, store                    media ─► MediaEvent ─► call::actor
+//! Twilio (HTTP, WebSocket) ─► api ─► twilio ─► legs and events as of SIP; audio ◄─ rings ─► media
 //! ```
 //!
 //! There are two planes. The **media plane** is a few pinned threads that move audio and wait for nobody. The **control
@@ -113,6 +114,7 @@ pub mod config;
 pub mod daemon;
 
 pub mod sip;
+pub mod twilio;
 
 pub mod call;
 

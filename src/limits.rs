@@ -380,8 +380,48 @@ pub const HTTP_GUESSERS_MAX: usize = 1024;
 /// Event-stream clients of the control API at once.
 pub const EVENT_STREAMS_MAX: usize = 64;
 
+/// Octets of one message of a Twilio media stream.
+pub const TWILIO_MESSAGE_MAX: usize = 64 << 10;
+/// Octets of audio in one of them: 2 s of µ-law, where 20 ms are usual.
+pub const TWILIO_PAYLOAD_MAX: usize = 16_000;
+/// Messages of one stream that are refused before the stream is.
+pub const TWILIO_FAULTS_MAX: u64 = 200;
+/// Messages of one stream in one second: fifty come in real time, and what a stall has dammed up all at once.
+pub const TWILIO_MESSAGES_PER_SECOND_MAX: u32 = 5_000;
+/// Marks of one stream that have not come back.
+pub const TWILIO_MARKS_MAX: usize = 64;
+/// Audio that lies at Twilio unplayed at most.
+pub const TWILIO_AHEAD_MAX: Duration = Duration::from_millis(200);
+/// Tokens that streams may still be opened with.
+pub const TWILIO_TOKENS_MAX: usize = 1024;
+/// How long one is good: from the TwiML to the stream it is a second or two.
+pub const TWILIO_TOKEN_LIFE: Duration = Duration::from_secs(60);
+/// Sockets that have not said which call they are of, all together.
+pub const TWILIO_STRANGERS_MAX: usize = 64;
+/// A socket says within this which call it is of.
+pub const TWILIO_START_MAX: Duration = Duration::from_secs(10);
+/// A socket that brings nothing for so long is gone: Twilio sends fifty messages a second, also of a silent caller.
+pub const TWILIO_SILENT_MAX: Duration = Duration::from_secs(30);
+/// Sending one message to a socket.
+pub const TWILIO_WRITE_MAX: Duration = Duration::from_secs(10);
+/// Fields of one webhook.
+pub const TWILIO_FIELDS_MAX: usize = 256;
+/// Orders that wait for the task of one socket.
+pub const TWILIO_ORDERS_MAX: usize = 16;
+/// Longest request to Twilio's REST API.
+pub const TWILIO_REST_MAX: Duration = Duration::from_secs(10);
+/// Octets of its answer that are read.
+pub const TWILIO_ANSWER_MAX: usize = 64 << 10;
+
+/// Packets that wait between a socket of the control plane and a media worker, each way: 2.5 s.
+pub const WIRE_RING_PACKETS: usize = 128;
+/// Octets of one of them: RTP header and 60 ms of G.711.
+pub const WIRE_PACKET_MAX: usize = 12 + RTP_PACKET_SAMPLES_MAX;
+
 const _: () = assert!(HTTP_CONNECTIONS_PER_SOURCE_MAX < HTTP_CONNECTIONS_MAX);
 const _: () = assert!(SRTP_SOURCES_MAX > 0);
+const _: () = assert!(TWILIO_PAYLOAD_MAX / FRAME_SAMPLES < WIRE_RING_PACKETS);
+const _: () = assert!(TWILIO_PAYLOAD_MAX.div_ceil(3) * 4 < TWILIO_MESSAGE_MAX);
 const _: () = assert!(STORE_BATCH_MAX <= STORE_WRITES_MAX);
 const _: () = assert!(FRAME_SAMPLES * 50 == 8000);
 const _: () = assert!(RTP_PACKET_MS_MAX * 8 == RTP_PACKET_SAMPLES_MAX);

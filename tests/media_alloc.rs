@@ -13,11 +13,14 @@ use callwright::id::{CallId, Generation};
 use callwright::media::aside::aside;
 use callwright::media::coders::path_rate;
 use callwright::media::recorder::{self, Recorder, RecorderConfig};
-use callwright::media::{Coders, MediaCommand, MediaEvent, Role, Secure, SessionPlan, SrtpKeys};
+use callwright::media::{
+    Coders, MediaCommand, MediaEvent, RING_PEER, RingWire, Role, Secure, SessionPlan, SrtpKeys, ring_wire,
+};
+use callwright::os::clock::monotonic;
 use callwright::os::realtime::thread_id;
 use callwright::rtp::dtmf::Event;
 use callwright::rtp::srtp::{MasterKey, Profile, SrtpContext};
-use callwright::rtp::{Format, Formats, Header};
+use callwright::rtp::{Format, Formats, Header, TelephoneEvent};
 use phone::{ALL, EVENTS, Phone, Plane, Talker, frame, voice};
 use ringbuf::traits::{Consumer, Producer};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -152,6 +155,7 @@ fn the_worker_never_touches_the_heap() {
     every_pair_of_codecs(&mut plane);
     every_protection(&mut plane);
     a_handshake_beside_the_audio(&mut plane);
+    rings_in_place_of_sockets(&mut plane);
 
     let (allocated, freed) = (ALLOCATED.load(SeqCst), FREED.load(SeqCst));
     assert_eq!((allocated, freed), (0, 0), "allocations and frees on the media thread");
@@ -338,6 +342,75 @@ fn a_handshake_beside_the_audio(plane: &mut Plane) {
     assert_eq!(echoed, 40, "each is answered where the call is, and nowhere else");
     let MediaEvent::Closed { stats, .. } = plane.close(call.0) else { unreachable!() };
     assert_eq!((stats.packets_received, stats.packets_sent), (40, 40), "{stats:?}");
+}
+
+/// Packets that come and go by rings: an echo, a talk with keys and a flush, a bridge to a telephone; and nobody who fetches.
+fn rings_in_place_of_sockets(plane: &mut Plane) {
+    let formats = Formats::of(Format::PCMU);
+    let keys = Some(TelephoneEvent { payload_type: EVENTS, clock: 8_000 });
+    let plan = |call: u64, wire: RingWire, role| SessionPlan {
+        remote: Some(RING_PEER),
+        learn_source: false,
+        told_keys: keys,
+        ..SessionPlan::new(CallId(call), wire, formats, role)
+    };
+    let (mut phone, bridged) = (Phone::new(9), CallId(3011));
+    let roles = [Role::Echo, Role::Speech, Role::Bridge { partner: bridged }];
+    for (n, role) in roles.into_iter().enumerate() {
+        let call = 3000 + 5 * n as u64;
+        let (wire, mut ends, _bell) = ring_wire().unwrap();
+        let (_, mut speech) = plane.open_plan(plan(call, wire, role));
+        let leg = (role == roles[2]).then(|| plane.open_leg(bridged.0, call, &phone, formats, 8_000));
+        let mut out = 0;
+        for n in 0..60u16 {
+            let key = n % 10 == 5;
+            let header = Header {
+                payload_type: if key { EVENTS } else { 0 },
+                sequence: n,
+                timestamp: u32::from(n) * 160,
+                ssrc: 1,
+                ..Header::default()
+            };
+            let mut packet = [0x20; 172];
+            header.write(packet.first_chunk_mut().unwrap());
+            let event = Event { code: (n / 10) as u8, end: true, volume: 10, duration: 800 };
+            packet[12..16].copy_from_slice(&event.octets());
+            // One of them is lost, one comes twice.
+            for _ in 0..[1, 1, 2, 1, 0, 1, 1, 1][usize::from(n % 8)] {
+                assert!(ends.push(monotonic(), if key { &packet[..16] } else { &packet }));
+            }
+            ends.wake();
+            if let Some(leg) = leg {
+                phone.send(leg, &voice(usize::from(n), 160));
+            }
+            if let Some(speech) = &mut speech {
+                let _ = speech.outbound.try_push(frame(0, 1, false));
+                while speech.inbound.try_pop().is_some() {}
+            }
+            if n == 40 {
+                plane.order(MediaCommand::FlushPlayout { call: CallId(call), generation: Generation(1) });
+                plane.order(MediaCommand::SendDigits { call: CallId(call), digits: "1".parse().unwrap() });
+            }
+            sleep(Duration::from_millis(3));
+            out += std::iter::from_fn(|| ends.pop()).count();
+        }
+        assert!(out > 5, "{role:?}: {out} packets came out");
+        assert_eq!(ends.epoch(), 1);
+        if leg.is_some() {
+            plane.close(bridged.0);
+        }
+        let MediaEvent::Closed { stats, .. } = plane.close(call) else { unreachable!() };
+        assert!(stats.packets_received > 40 && stats.duplicates > 2, "{role:?}: {stats:?}");
+        assert!(role == Role::Echo || role == roles[2] || stats.digits >= 5, "{role:?}: {stats:?}");
+    }
+    let (wire, mut ends, _bell) = ring_wire().unwrap();
+    plane.open_plan(plan(3050, wire, Role::Speech));
+    while ends.push(monotonic(), &[0x80; 172]) {}
+    ends.wake();
+    // Longer than its ring out has room for.
+    sleep(Duration::from_millis(2_800));
+    let MediaEvent::Closed { stats, .. } = plane.close(3050) else { unreachable!() };
+    assert!(stats.packets_sent <= 128 + 100, "what nobody fetched was not taken: {stats:?}");
 }
 
 fn a_whole_life(plane: &mut Plane, round: u64) {

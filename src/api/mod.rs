@@ -27,6 +27,7 @@ mod state;
 mod steer;
 mod stream;
 mod trunks;
+mod twilio;
 mod webrtc;
 
 pub use access::Access;

@@ -6,7 +6,7 @@ use super::problem::Problem;
 use super::state::AppState;
 use super::{
     access, apps, builds, calls, conversations, events, health, intents, ladder, messages, metrics, page, recordings,
-    reload, steer, stream, trunks, webrtc,
+    reload, steer, stream, trunks, twilio, webrtc,
 };
 use crate::limits::HTTP_BODY_MAX;
 use crate::pipeline::deploy::is_local_host;
@@ -46,6 +46,9 @@ pub const ROUTES: &[Route] = &[
     row("GET", "/health", || get(health::report)),
     row("GET", "/health/live", || get(health::live)),
     row("GET", "/health/ready", || get(health::ready)),
+    row("POST", "/incoming", || post(twilio::incoming)),
+    row("POST", "/incoming/status", || post(twilio::status)),
+    row("GET", "/media", || get(twilio::media)),
     row("GET", "/metrics", || get(metrics::text)),
     row("GET", "/openapi.json", || get(page::description)),
     row("GET", "/stream", || get(stream::upgrade)),
@@ -116,7 +119,7 @@ pub fn router(state: AppState) -> Router {
 /// A foreign web page can point a name of its own at loopback; such names are not served, unless a token is asked for, which
 /// such a page has not.
 async fn only_local_names(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
-    if access.is_guarded() || is_local_host(request.headers()) {
+    if access.is_guarded() || access::is_signed(request.uri().path()) || is_local_host(request.headers()) {
         return next.run(request).await;
     }
     let detail = "the Host field must be localhost or an address";

@@ -17,6 +17,7 @@ use crate::sip::ladder::Ladder;
 use crate::speech::{SpeechError, SpeechStream};
 use crate::store::{Direction, Store};
 use crate::tls::TlsIdentity;
+use crate::twilio::Door;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use std::fmt;
@@ -121,6 +122,8 @@ pub struct AppState {
     pub trunks: Option<Arc<TrunkStates>>,
     /// Reads the configuration again; `None` where there is none.
     pub reload: Option<Arc<Reload>>,
+    /// Twilio's calls; `None` where none are taken.
+    pub twilio: Option<Arc<Door>>,
     /// Calls from browsers; `None` where none are taken.
     pub browsers: Option<Browsers>,
     /// Who may ask.
@@ -159,6 +162,7 @@ impl AppState {
             ladder: Arc::default(),
             trunks: None,
             reload: None,
+            twilio: None,
             browsers: None,
             access: Arc::default(),
             certificate: None,
@@ -192,6 +196,13 @@ impl AppState {
     #[must_use]
     pub fn reloading(mut self, reload: Arc<Reload>) -> Self {
         self.reload = Some(reload);
+        self
+    }
+
+    /// The same with a door for Twilio's calls.
+    #[must_use]
+    pub fn answering(mut self, door: Arc<Door>) -> Self {
+        self.twilio = Some(door);
         self
     }
 

@@ -17,6 +17,7 @@ use self::relay::{duck, flush, measure, speech_input};
 use super::caps::{Caps, Channel};
 use super::exchange::{CallAction, CallInput};
 use super::lease::Ports;
+use super::lines::Lines;
 use super::media_leg::{MediaLeg, NoMedia, Offered};
 use super::message::{self, MessageTaker};
 use super::operator::Operator;
@@ -37,7 +38,7 @@ use crate::os::clock;
 use crate::pipeline::Pipeline;
 use crate::sip::agent::{AgentError, LegId, SipEvent};
 use crate::sip::peer::Peer;
-use crate::sip::transport::{SipError, SipHandle};
+use crate::sip::transport::SipError;
 use crate::speech::{SpeechLane, SpeechPlane};
 use crate::store::{CallRecord, Commit, Conversation, Direction, Store};
 use crate::telemetry::marks::Marks;
@@ -61,8 +62,8 @@ const RETRY_AFTER_S: &str = "5";
 pub struct Planes {
     /// Configuration; [`Planes::config`] is what is in force.
     pub settings: Current,
-    /// Signalling.
-    pub sip: SipHandle,
+    /// Signalling: SIP, and what comes by other doors.
+    pub sip: Lines,
     /// Trunks and extensions.
     pub trunks: Arc<Trunks>,
     /// What of the trunks is in use.
@@ -343,10 +344,10 @@ impl Prepared {
         let recording = recording::begin(planes, call, route.record || matches!(app, App::Message(_)));
         let trunk = invitation.identity.trunk().and_then(|name| planes.trunks.trunk(name));
         let offered = Offered {
+            leg: invitation.leg,
             offer: invitation.offer.as_deref(),
             source: invitation.source,
             trunk: trunk.as_ref(),
-            leg: invitation.leg,
         };
         let (mut media, ends, sdp) = MediaLeg::open(planes, call, app, offered, recording).map_err(Refusal::from)?;
         let recorded = media.is_recorded();
@@ -655,6 +656,7 @@ impl Actor {
     /// Tells the machine and does what it wants.
     fn tell(&mut self, input: CallInput) {
         let Some(talk) = &mut self.voices.talk else { return };
+        talk.machine.set_behind(self.media.behind());
         talk.machine.handle(clock::monotonic(), input);
         while let Some(action) = talk.machine.poll_action() {
             let lane = talk.lane.as_ref();

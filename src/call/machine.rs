@@ -78,6 +78,8 @@ pub struct CallMachine {
     /// The ACK has come.
     answered: bool,
     held: bool,
+    /// How far behind the caller hears us, where that is measured.
+    behind: Option<Duration>,
     /// The caller's audio has come at least once; before that ours is sent for a moment only.
     caller_sends: bool,
     caller_speaking: bool,
@@ -130,6 +132,7 @@ impl CallMachine {
             ended: false,
             answered: false,
             held: false,
+            behind: None,
             caller_sends: false,
             caller_speaking: false,
             voiced: false,
@@ -501,7 +504,7 @@ impl CallMachine {
     /// to speak does not count.
     fn account(&mut self, said: Saying, since_onset: Duration) {
         let late = u64::try_from(since_onset.as_micros() / 125).unwrap_or(u64::MAX);
-        let heard = heard_words(&said.words, said.sent.saturating_sub(late), None);
+        let heard = heard_words(&said.words, said.sent.saturating_sub(late), self.behind);
         self.dialogue.cut_off(&said.text, heard);
         let heard: Vec<&str> = said.words.iter().take(heard).map(|w| w.word.as_str()).collect();
         let heard = heard.join(" ");
@@ -650,6 +653,11 @@ impl CallMachine {
     }
 
     /// The utterance of that number, if it is being said or was cut off.
+    /// How long it takes until what leaves now has been heard, and that is known here; `None`: nobody measures it.
+    pub const fn set_behind(&mut self, behind: Option<Duration>) {
+        self.behind = behind;
+    }
+
     fn said(&mut self, utterance: UtteranceId) -> Option<&mut Saying> {
         let cuts = self.cuts.iter_mut().map(|cut| &mut cut.said);
         self.saying.iter_mut().chain(&mut self.duties.filler).chain(cuts).find(|said| said.utterance == utterance)
@@ -658,7 +666,7 @@ impl CallMachine {
     /// Tells the dialogue how much of what is being said was heard for certain up to now.
     fn tell_heard_so_far(&mut self) {
         if let Some(said) = &self.saying {
-            self.dialogue.cut_off(&said.text, heard_words(&said.words, said.sent, None));
+            self.dialogue.cut_off(&said.text, heard_words(&said.words, said.sent, self.behind));
         }
     }
 

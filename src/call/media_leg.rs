@@ -13,31 +13,33 @@ use crate::media::aside::{AsideConsumer, aside};
 use crate::media::coders::SPEECH_RATE;
 use crate::media::recorder::{Control, Tap};
 use crate::media::{
-    Coders, MediaCommand, PortPair, PreparedSession, Role, Secure, SessionPlan, SessionStats, SpeechEnds, SrtpKeys,
-    prepare,
+    Coders, MediaCommand, PortPair, PreparedSession, RING_PEER, RingShared, RingWire, Role, Secure, SessionPlan,
+    SessionStats, SpeechEnds, SrtpKeys, prepare,
 };
 use crate::os::{clock, random};
 use crate::rtp::srtp::{MasterKey, Profile};
-use crate::rtp::{Codec, Format, Formats};
+use crate::rtp::{Codec, Format, Formats, TelephoneEvent};
 use crate::sip::agent::LegId;
 use crate::sip::sdp::{Direction, DtlsLocal, LocalMedia, Negotiated, Preference, Rtcp, SdpError, SdpSession, Srtp};
 use crate::sip::transport::local_address_towards;
 use crate::time::{MediaTime, Tick};
+use crate::twilio::media_stream::KEYS;
 use crate::webrtc::{self, Identity, Link, LinkEvent, LinkFacts, LinkHandle, LinkPlan, LinkSeat};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// What the caller offered, and from where.
 #[derive(Clone, Copy, Debug)]
 pub struct Offered<'a> {
+    /// The leg.
+    pub leg: LegId,
     /// SDP; `None` asks for our offer.
     pub offer: Option<&'a [u8]>,
     /// Where the INVITE came from.
     pub source: SocketAddr,
     /// By which trunk.
     pub trunk: Option<&'a Trunk>,
-    /// The leg that it is for.
-    pub leg: LegId,
 }
 
 /// Why there is no audio.
@@ -80,7 +82,9 @@ pub struct MediaLeg {
     sdp: SdpSession,
     opened: Tick,
     /// Until the session is prepared.
-    sockets: Option<PortPair>,
+    way: Option<Way>,
+    /// Of a leg that has rings.
+    ring: Option<Arc<RingShared>>,
     prepared: Option<Box<PreparedSession>>,
     running: bool,
     /// What the last exchange brought.
@@ -109,7 +113,22 @@ pub struct MediaLeg {
     /// Where the link has found the peer.
     path: Path,
     /// Last, so that a session that was never opened closes its sockets first.
-    _port: PortLease,
+    _port: Option<PortLease>,
+}
+
+/// What the packets will come and go by.
+enum Way {
+    Ports(PortPair),
+    Ring(RingWire),
+}
+
+impl std::fmt::Debug for Way {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Ports(_) => "Ports",
+            Self::Ring(_) => "Ring",
+        })
+    }
 }
 
 impl MediaLeg {
@@ -122,7 +141,7 @@ impl MediaLeg {
         recording: Option<(Tap, Control)>,
     ) -> Result<(Self, Option<SpeechEnds>, Vec<u8>), NoMedia> {
         let preference = preference_of(&planes.config(), offered.leg, offered.trunk);
-        let mut leg = Self::reserve(planes, call, offered.source, preference)?;
+        let mut leg = Self::reserve_for(planes, call, offered.leg, offered.source, preference)?;
         leg.record(recording);
         let description = leg.answer(offered.offer)?;
         let role = match app {
@@ -174,22 +193,40 @@ impl MediaLeg {
         self.recording.is_some()
     }
 
-    /// Takes ports that `peer` can reach. Nothing is said yet.
-    pub fn reserve(planes: &Planes, call: CallId, peer: SocketAddr, preference: Preference) -> Result<Self, NoMedia> {
-        let address = local_address(planes, peer)?;
-        let (sockets, port) = planes.ports.take(peer.ip()).map_err(|e| NoMedia::NoCapacity(e.to_string()))?;
-        let local = LocalMedia { address, port: port.number(), session_id: random::u64() >> 2, session_version: 1 };
-        let mut sdp = SdpSession::preferring(local, preference).drawing(random::fill);
-        sdp.identify(DtlsLocal {
-            fingerprint: *planes.identity.fingerprint(),
-            ice: Identity::credentials(),
-            candidates: candidates(&planes.config(), address, port.number()),
-        });
-        Ok(Self {
+    /// The same for a leg that is there already, which may have its audio by rings.
+    pub fn reserve_for(
+        planes: &Planes,
+        call: CallId,
+        leg: LegId,
+        peer: SocketAddr,
+        preference: Preference,
+    ) -> Result<Self, NoMedia> {
+        if !crate::twilio::Door::has(leg) {
+            return Self::reserve(planes, call, peer, preference);
+        }
+        let gone = || NoMedia::NoCapacity("the media stream is gone".to_owned());
+        let ring = planes.sip.wire(leg).ok_or_else(gone)?;
+        let (address, port) = (RING_PEER.ip(), RING_PEER.port());
+        // Its socket is encrypted as a whole, or not at all.
+        let preference = Preference::of_ours(&[Codec::Pcmu]);
+        let shared = ring.shared();
+        Ok(Self { ring: Some(shared), ..Self::begun(call, (address, port), preference, Way::Ring(ring), None) })
+    }
+
+    fn begun(
+        call: CallId,
+        (address, port): (IpAddr, u16),
+        preference: Preference,
+        way: Way,
+        lease: Option<PortLease>,
+    ) -> Self {
+        let local = LocalMedia { address, port, session_id: random::u64() >> 2, session_version: 1 };
+        Self {
             call,
-            sdp,
+            sdp: SdpSession::preferring(local, preference).drawing(random::fill),
             opened: clock::monotonic(),
-            sockets: Some(sockets),
+            way: Some(way),
+            ring: None,
             prepared: None,
             running: false,
             agreed: None,
@@ -206,8 +243,27 @@ impl MediaLeg {
             unlinked: None,
             link: None,
             path: Path::default(),
-            _port: port,
-        })
+            _port: lease,
+        }
+    }
+
+    /// How long it takes until the other side has heard what leaves now, and that is known here; `None`: nobody measures it.
+    pub fn behind(&self) -> Option<Duration> {
+        self.ring.as_ref()?.delay()
+    }
+
+    /// Takes ports that `peer` can reach. Nothing is said yet.
+    pub fn reserve(planes: &Planes, call: CallId, peer: SocketAddr, preference: Preference) -> Result<Self, NoMedia> {
+        let address = local_address(planes, peer)?;
+        let (sockets, port) = planes.ports.take(peer.ip()).map_err(|e| NoMedia::NoCapacity(e.to_string()))?;
+        let number = port.number();
+        let mut leg = Self::begun(call, (address, number), preference, Way::Ports(sockets), Some(port));
+        leg.sdp.identify(DtlsLocal {
+            fingerprint: *planes.identity.fingerprint(),
+            ice: Identity::credentials(),
+            candidates: candidates(&planes.config(), address, number),
+        });
+        Ok(leg)
     }
 
     /// Answers the peer's offer, or makes ours when it has none: the ACK must bring the answer then.
@@ -268,18 +324,19 @@ impl MediaLeg {
     /// Allocates the session, its codecs at `rate` Hz. Speech's ends are there for that role only.
     pub fn prepare(&mut self, role: Role, rate: u32) -> Result<Option<SpeechEnds>, NoMedia> {
         let formats = self.formats();
-        let sockets = self.sockets.take().ok_or_else(|| NoMedia::NoCapacity("the leg is open already".to_owned()))?;
+        let way = self.way.take().ok_or_else(|| NoMedia::NoCapacity("the leg is open already".to_owned()))?;
         let mux = self.agreed.as_ref().is_some_and(|a| a.rtcp == Rtcp::Mux);
         let handshake = self.agreed.as_ref().map(|a| a.dtls.as_ref().map(|dtls| dtls.ice.is_some()));
         let shakes = handshake.map_or(self.sdp.offers_dtls(), |dtls| dtls.is_some());
         let unset = |e: std::io::Error| NoMedia::NoCapacity(e.to_string());
-        let aside = match shakes {
-            true => {
+        // A ring carries audio alone.
+        let aside = match &way {
+            Way::Ports(sockets) if shakes => {
                 let (worker, control) = aside().map_err(unset)?;
                 self.unlinked = Some((sockets.rtp.try_clone().map_err(unset)?, control));
                 Some(worker)
             }
-            false => None,
+            Way::Ports(_) | Way::Ring(_) => None,
         };
         let srtp = match &self.agreed {
             // Nothing is heard or said before the handshake.
@@ -288,21 +345,27 @@ impl MediaLeg {
             // The answer to our offer of SRTP is still to come, and nothing is heard or said in the clear until then.
             None => self.sdp.offers_srtp().then(closed).flatten(),
         };
-        let plan = SessionPlan {
-            remote: self.agreed.as_ref().filter(|agreed| agreed.dtls.is_none()).and_then(remote),
-            // Its checks say where the peer is, and nobody else.
-            learn_source: handshake.flatten() != Some(true),
-            aside,
-            held: self.held,
-            rate,
-            rtcp_remote: self.agreed.as_ref().and_then(rtcp),
-            rtcp_mux: mux,
-            // One descriptor less. A peer that wants it apart later on hears our reports from the port of the audio.
-            rtcp_socket: (!mux).then_some(sockets.rtcp),
-            srtp: srtp.clone(),
-            recording: self.tap.take(),
-            ..SessionPlan::new(self.call, sockets.rtp, formats, role)
+        let plan = match way {
+            Way::Ports(sockets) => SessionPlan {
+                remote: self.agreed.as_ref().filter(|agreed| agreed.dtls.is_none()).and_then(remote),
+                // Its checks say where the peer is, and nobody else.
+                learn_source: handshake.flatten() != Some(true),
+                aside,
+                rtcp_remote: self.agreed.as_ref().and_then(rtcp),
+                rtcp_mux: mux,
+                // One descriptor less. A peer that wants it apart later on hears our reports from the port of the audio.
+                rtcp_socket: (!mux).then_some(sockets.rtcp),
+                srtp: srtp.clone(),
+                ..SessionPlan::new(self.call, sockets.rtp, formats, role)
+            },
+            Way::Ring(ring) => SessionPlan {
+                remote: Some(RING_PEER),
+                learn_source: false,
+                told_keys: Some(TelephoneEvent { payload_type: KEYS, clock: 8_000 }),
+                ..SessionPlan::new(self.call, ring, formats, role)
+            },
         };
+        let plan = SessionPlan { held: self.held, rate, recording: self.tap.take(), ..plan };
         let (prepared, ends) = prepare(plan).map_err(|e| NoMedia::NoCapacity(e.to_string()))?;
         (self.formats, self.keys, self.rate) = (Some(formats), srtp, rate);
         self.prepared = Some(prepared);

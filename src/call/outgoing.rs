@@ -4,7 +4,7 @@
 //! bridged call (`bridge`), what is talked (`actor`).
 
 use super::actor::{Actor, Admitted, Planes, Voices, conclude, keep, note_leg, playable, survive, told, unlinked};
-use super::bridge::place::{Destination, identity, identity_at, leads_back, our_identity, redirects};
+use super::bridge::place::{Destination, identity, identity_at, leads_back, our_identity, place_number, redirects};
 use super::caps::OverCap;
 use super::machine_detection::Verdict;
 use super::manners::user_of;
@@ -12,15 +12,19 @@ use super::media_leg::{MediaLeg, NoMedia, preference_by};
 use super::record::{CallEnd, EndClass};
 use super::registry::{CallEvent, CallState, LiveCall, NotAdmitted};
 use super::steer::{Order, OrderError, Outcome};
-use crate::config::{App, BridgeTarget};
+use super::trunks::Way;
+use crate::config::{App, BridgeTarget, Trunk, TrunkKind};
 use crate::id::CallId;
 use crate::limits::MEDIA_BUSY_MAX;
 use crate::media::coders::SPEECH_RATE;
-use crate::media::{Role, SpeechEnds};
+use crate::media::{RING_PEER, Role, SpeechEnds};
 use crate::os::clock;
+use crate::rtp::Codec;
 use crate::sip::agent::{EndedBy, LegId, Placement, SipEvent};
 use crate::sip::dialog::HOPS;
+use crate::sip::sdp::Preference;
 use crate::store::{CallRecord, Direction, EventKind};
+use crate::twilio::Placed;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -225,10 +229,6 @@ async fn live(
     record: &mut CallRecord,
     answered: &mut Told,
 ) -> CallEnd {
-    let no_media = |error: NoMedia| {
-        let (code, _, why) = error.refusal();
-        failed(code, why)
-    };
     // Read before anybody's phone rings.
     let source = match playable(planes, &wish.app).await {
         Ok(source) => source,
@@ -238,47 +238,16 @@ async fn live(
         Ok(way) => way,
         Err(refusal) => return failed(refusal.code, refusal.why),
     };
-    let (local, public) = (planes.sip.local(), planes.config().sip.public_address);
-    if let Some(hop) = way.hops.iter().find(|hop| leads_back(hop.address, local, public)) {
-        return failed(482, format!("{hop} is this daemon"));
-    }
-    let Some(address) = way.hops.first().map(|hop| hop.address) else { return failed(502, "nowhere to go") };
-    record.source = address.to_string();
     let trunk = way.account.as_ref().and_then(|name| planes.trunks.trunk(name));
-    let ours = preference_by(&planes.config(), trunk.as_ref());
-    let mut media = match MediaLeg::reserve(planes, call, address, ours.clone()) {
-        Ok(media) => media,
-        Err(error) => return no_media(error),
+    let placed = match trunk {
+        Some(trunk) if trunk.kind == TrunkKind::Twilio => by_twilio(planes, call, wish, &way, &trunk, record),
+        trunk => by_sip(planes, call, wish, way, trunk, record).await,
     };
-    let host = media.local().address;
-    let on_behalf = match &trunk {
-        // What a trunk wants to see comes before what we are called elsewhere.
-        Some(trunk) => Some(identity_at(wish.on_behalf.as_deref().unwrap_or("<sip:callwright@localhost>"), trunk)),
-        None => wish.on_behalf.as_ref().map(|from| identity(from, host)),
+    let (leg, mut media) = match placed {
+        Ok(placed) => placed,
+        Err(end) => return end,
     };
-    let from = wish.from.clone().or(on_behalf).unwrap_or_else(|| our_identity(host));
-    record.caller.clone_from(&from);
-    let (from, headers) = identified(from, wish);
     keep(planes.store.calls().record(record.clone()), "the call's record");
-    let placement = Placement {
-        target: way.target,
-        hops: way.hops,
-        from,
-        sdp: media.offer(ours.codecs()),
-        max_forwards: HOPS,
-        headers: headers.into_iter().chain(way.routes.into_iter().map(|r| ("Route".to_owned(), r))).collect(),
-        account: way.account,
-        redirects: redirects(&planes.config(), trunk.as_ref(), &number_called(&wish.to)),
-    };
-    let adopting = Arc::clone(planes);
-    let placed = planes.sip.place(placement, move |leg| {
-        adopting.registry.join_leg(call, leg);
-    });
-    let leg = match placed.await {
-        Ok(leg) => leg,
-        Err(error) => return failed(503, error.to_string()),
-    };
-    note_leg(planes, leg, record).await;
     let answer = match ring(planes, call, leg, wish, &mut mailbox).await {
         Ok(answer) => answer,
         Err(end) => return end,
@@ -322,6 +291,90 @@ async fn live(
         let _ = answered.send(Ok(()));
     }
     actor.serve(record).await
+}
+
+fn no_media(error: NoMedia) -> CallEnd {
+    let (code, _, why) = error.refusal();
+    failed(code, why)
+}
+
+/// Sends the INVITE: its leg, and the audio that was offered.
+async fn by_sip(
+    planes: &Arc<Planes>,
+    call: CallId,
+    wish: &Wish,
+    way: Way,
+    trunk: Option<Trunk>,
+    record: &mut CallRecord,
+) -> Result<(LegId, MediaLeg), CallEnd> {
+    let (local, public) = (planes.sip.local(), planes.config().sip.public_address);
+    if let Some(hop) = way.hops.iter().find(|hop| leads_back(hop.address, local, public)) {
+        return Err(failed(482, format!("{hop} is this daemon")));
+    }
+    let Some(address) = way.hops.first().map(|hop| hop.address) else { return Err(failed(502, "nowhere to go")) };
+    record.source = address.to_string();
+    let ours = preference_by(&planes.config(), trunk.as_ref());
+    let mut media = MediaLeg::reserve(planes, call, address, ours.clone()).map_err(no_media)?;
+    let host = media.local().address;
+    let on_behalf = match &trunk {
+        // What a trunk wants to see comes before what we are called elsewhere.
+        Some(trunk) => Some(identity_at(wish.on_behalf.as_deref().unwrap_or("<sip:callwright@localhost>"), trunk)),
+        None => wish.on_behalf.as_ref().map(|from| identity(from, host)),
+    };
+    let from = wish.from.clone().or(on_behalf).unwrap_or_else(|| our_identity(host));
+    record.caller.clone_from(&from);
+    let (from, headers) = identified(from, wish);
+    keep(planes.store.calls().record(record.clone()), "the call's record");
+    let placement = Placement {
+        target: way.target,
+        hops: way.hops,
+        from,
+        sdp: media.offer(ours.codecs()),
+        max_forwards: HOPS,
+        headers: headers.into_iter().chain(way.routes.into_iter().map(|r| ("Route".to_owned(), r))).collect(),
+        account: way.account,
+        redirects: redirects(&planes.config(), trunk.as_ref(), &number_called(&wish.to)),
+    };
+    let adopting = Arc::clone(planes);
+    let placed = planes.sip.place(placement, move |leg| {
+        adopting.registry.join_leg(call, leg);
+    });
+    let leg = placed.await.map_err(|error| failed(503, error.to_string()))?;
+    note_leg(planes, leg, record).await;
+    Ok((leg, media))
+}
+
+/// Has Twilio call the number: its leg, and the audio that will come by a media stream.
+fn by_twilio(
+    planes: &Arc<Planes>,
+    call: CallId,
+    wish: &Wish,
+    way: &Way,
+    trunk: &Trunk,
+    record: &mut CallRecord,
+) -> Result<(LegId, MediaLeg), CallEnd> {
+    let to = place_number(&way.target);
+    let from = wish.from.as_deref().map(user_of).or_else(|| trunk.from_user.clone());
+    let from = from.ok_or_else(|| {
+        failed(403, format!("which number is shown? Write from_user of trunk {}, or from of the call", trunk.name))
+    })?;
+    record.source = "twilio".to_owned();
+    record.caller.clone_from(&from);
+    let door = planes.sip.twilio();
+    let leg = door.reserve();
+    planes.registry.join_leg(call, leg);
+    let placed = MediaLeg::reserve_for(planes, call, leg, RING_PEER, Preference::of_ours(&[Codec::Pcmu]));
+    let placed = placed.map_err(no_media).and_then(|mut media| {
+        media.offer(&[Codec::Pcmu]);
+        let placed = Placed { leg, to, from, ringing: wish.ringing };
+        door.place(placed).map_err(|why| failed(503, why))?;
+        Ok((leg, media))
+    });
+    if placed.is_err() {
+        // It may be gone.
+        let _ = door.hang_up(leg);
+    }
+    placed
 }
 
 /// Waits for an answer: gives its description. Error: how the call ended without one.

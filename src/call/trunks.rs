@@ -5,7 +5,7 @@
 //! Deliberately absent: calls (`actor`, `bridge`), numbers and routes.
 
 use super::trunk_health::Watch;
-use crate::config::{Config, Extension, Numbers, PasswordError, Secret, Trunk, TrunkTransport};
+use crate::config::{Config, Extension, Numbers, PasswordError, Secret, Trunk, TrunkKind, TrunkTransport};
 use crate::os::clock;
 use crate::sip::agent::{Agent, LineConfig, SipEvent};
 use crate::sip::auth::{Login, Password};
@@ -136,7 +136,8 @@ impl Book {
     }
 
     fn directory(&self) -> Directory {
-        let trunks = self.trunks.iter().map(|(trunk, login)| TrunkIdentity {
+        let spoken_to = self.trunks.iter().filter(|(trunk, _)| trunk.kind == TrunkKind::Sip);
+        let trunks = spoken_to.map(|(trunk, login)| TrunkIdentity {
             name: trunk.name.as_str().into(),
             networks: trunk.cidr.clone(),
             proves: login.clone().filter(|_| trunk.inbound_auth),
@@ -261,7 +262,7 @@ impl Trunks {
             task.abort();
         }
         self.watch.clear();
-        for (trunk, _) in &book.trunks {
+        for (trunk, _) in book.trunks.iter().filter(|(trunk, _)| trunk.kind == TrunkKind::Sip) {
             lookups.push(tokio::spawn(keep_found(self.sip.clone(), trunk.clone())));
             if trunk.options_s != 0 {
                 let (watch, uri) = (Arc::clone(&self.watch), format!("sip:{}", place(trunk)));
@@ -365,6 +366,10 @@ impl Trunks {
             None => number.to_owned(),
         };
         let number = number.as_str();
+        if trunk.kind == TrunkKind::Twilio {
+            let target = format!("sip:{number}@twilio.invalid");
+            return Ok(Way { target, hops: Vec::new(), account: Some(name.into()), routes: Vec::new() });
+        }
         let target = format!("sip:{number}@{}", place(&trunk));
         let is_number = Uri::parse(target.as_bytes()).is_ok_and(|u| u.user.as_deref() == Some(number.as_bytes()));
         if !is_number {

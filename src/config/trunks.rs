@@ -31,13 +31,28 @@ pub enum TrunkTransport {
     Tls,
 }
 
+/// How a trunk is spoken to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TrunkKind {
+    /// By SIP.
+    #[default]
+    Sip,
+    /// By Twilio's webhooks, media streams and REST API, with the account of `[twilio]`.
+    Twilio,
+}
+
 /// One entry of `[[trunks]]`: a carrier, or a PBX that we are a telephone of.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trunk {
     /// Name, for routes, logs and the control API.
     pub name: String,
+    /// `sip`, or `twilio`: that one has no host, and `from_user` is the number that it shows.
+    #[serde(default)]
+    pub kind: TrunkKind,
     /// Its domain or address: the host of numbers called there, and of the registrar.
+    #[serde(default)]
     pub host: String,
     /// Port, where it is not the usual one.
     #[serde(default)]
@@ -155,6 +170,17 @@ impl Trunk {
             _ if !is_name(&self.name) => {
                 value("trunks.name", "write letters, digits, dots, hyphens and underscores, at most 64")
             }
+            _ if self.kind == TrunkKind::Twilio => match self {
+                _ if !self.host.is_empty() || self.register || self.proxy.is_some() || self.inbound_auth => value(
+                    "trunks.kind",
+                    "a trunk of kind \"twilio\" is not spoken to by SIP: leave host, proxy, register and inbound_auth out",
+                ),
+                _ if self.max_calls == Some(0) => value("trunks.max_calls", "write a number from 1, or leave it out"),
+                _ if !self.from_user.iter().all(is_user) => {
+                    value("trunks.from_user", "write the number that is shown, one of the account's: +15551234567")
+                }
+                _ => Ok(()),
+            },
             _ if !is_host(&self.host) => value("trunks.host", "write a host name or an address, the port into `port`"),
             _ if self.port == Some(0) => value("trunks.port", "write a port from 1 to 65535"),
             _ if self.proxy.as_ref().is_some_and(|p| Uri::parse(format!("sip:{p}").as_bytes()).is_err()) => {

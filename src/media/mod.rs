@@ -13,6 +13,7 @@
 //! | `plane` | starts the workers, routes commands, hands events out |
 //! | `worker` | THE loop |
 //! | `socket` | the system calls of the loop |
+//! | `wire` | a socket, or rings in its place |
 //! | `timed` | a socket with receive stamps, for measuring instruments |
 //! | `clock` | kernel receive stamps on the monotonic clock |
 //! | `wheel` | who is due next |
@@ -68,6 +69,7 @@ pub mod socket;
 pub mod timed;
 mod transcode;
 mod wheel;
+pub mod wire;
 mod worker;
 
 pub use coders::Coders;
@@ -80,3 +82,4 @@ pub use plan::{PreparedSession, Role, SessionPlan, SpeechEnds, prepare};
 pub use plane::{MediaConfig, MediaError, MediaEvents, MediaPlane};
 pub use ports::{PortPair, PortPool, PortsExhausted};
 pub use secure::{Secure, SrtpKeys};
+pub use wire::{RING_PEER, RingEnds, RingShared, RingWire, Wire, ring_wire};

@@ -18,11 +18,12 @@ use crate::media::recorder::Tap;
 use crate::media::secure::{Secure, SrtpKeys};
 use crate::media::session::{Facts, Parts, RoleParts, Session, SpeechParts};
 use crate::media::socket;
+use crate::media::wire::Wire;
 use crate::os::wake::Wake;
 use crate::os::{clock, random};
-use crate::rtp::Formats;
 use crate::rtp::control::ControlSettings;
 use crate::rtp::rtcp::{Cname, NtpMap};
+use crate::rtp::{Formats, TelephoneEvent};
 use callwright_dsp::dtmf::Detector;
 use std::net::{SocketAddr, UdpSocket};
 use std::{fmt, io};
@@ -48,8 +49,8 @@ pub enum Role {
 pub struct SessionPlan {
     /// The call.
     pub call: CallId,
-    /// Bound to the port in our SDP.
-    pub socket: UdpSocket,
+    /// Bound to the port in our SDP, or rings in its place.
+    pub socket: Wire,
     /// Bound to the next port, for RTCP. `None` with `rtcp_mux`, or for a call without RTCP.
     pub rtcp_socket: Option<UdpSocket>,
     /// Address from the peer's SDP; `None` until it is known (then nothing is sent and any source may be learnt).
@@ -71,6 +72,8 @@ pub struct SessionPlan {
     pub learn_source: bool,
     /// Keys, where SRTP was agreed: then nothing else is taken or sent.
     pub srtp: Option<SrtpKeys>,
+    /// Keys that the peer tells of in events that it does not take itself: to it they go as tones.
+    pub told_keys: Option<TelephoneEvent>,
     /// Where STUN and DTLS go that come on the port; without it they are garbage.
     pub aside: Option<Aside>,
     /// Where both sides of the call are recorded. A recorded bridge runs at 8 kHz whatever `rate` says.
@@ -80,10 +83,10 @@ pub struct SessionPlan {
 impl SessionPlan {
     /// A plan with the rest as it is for a phone whose address is not known yet: not held, any source may be learnt.
     #[must_use]
-    pub fn new(call: CallId, socket: UdpSocket, formats: Formats, role: Role) -> Self {
+    pub fn new(call: CallId, socket: impl Into<Wire>, formats: Formats, role: Role) -> Self {
         Self {
             call,
-            socket,
+            socket: socket.into(),
             rtcp_socket: None,
             remote: None,
             rtcp_remote: None,
@@ -94,6 +97,7 @@ impl SessionPlan {
             held: false,
             learn_source: true,
             srtp: None,
+            told_keys: None,
             aside: None,
             recording: None,
         }
@@ -112,7 +116,7 @@ pub struct SpeechEnds {
 /// A call's media, allocated and ready for a worker.
 pub struct PreparedSession {
     pub(in crate::media) session: Session,
-    pub(in crate::media) socket: UdpSocket,
+    pub(in crate::media) socket: Wire,
     /// For RTCP, unless it goes with the audio.
     pub(in crate::media) rtcp_socket: Option<UdpSocket>,
     /// The bell of whoever takes what is no media.
@@ -146,7 +150,7 @@ impl fmt::Debug for PreparedSession {
 /// Allocates all that the call's media needs. Control threads; about 0.1 ms. `SpeechEnds` is there for role `Speech`
 /// only. Error: the socket cannot be set up, or a codec does not open (ours or the kernel's fault; refuse the call).
 pub fn prepare(plan: SessionPlan) -> io::Result<(Box<PreparedSession>, Option<SpeechEnds>)> {
-    socket::set_up(&plan.socket)?;
+    plan.socket.set_up()?;
     plan.rtcp_socket.iter().try_for_each(socket::set_up)?;
     let identity = Identity { ssrc: random::u32(), sequence: first_sequence(), timestamp: random::u32() };
     let rate = match plan.role {
@@ -166,11 +170,11 @@ pub fn prepare(plan: SessionPlan) -> io::Result<(Box<PreparedSession>, Option<Sp
             (RoleParts::Speech(parts), Some(SpeechEnds { inbound: in_consumer, outbound: out_producer }))
         }
     };
-    let SessionPlan { call, formats, held, remote, learn_source, recording, .. } = plan;
+    let SessionPlan { call, formats, held, remote, learn_source, told_keys, recording, .. } = plan;
     let control = (plan.rtcp_mux || plan.rtcp_socket.is_some())
         .then(|| CallControl::new(control_settings(identity.ssrc, &formats), plan.rtcp_mux, plan.rtcp_remote));
     let detector = Detector::new(SPEECH_RATE).ok().filter(|_| plan.role != Role::Echo).map(Box::new);
-    let facts = Facts { call, formats, held, remote, learn_source };
+    let facts = Facts { call, formats, held, remote, learn_source, told_keys };
     let secure = plan.srtp.as_ref().map(Secure::new);
     let (aside, aside_wake) = plan.aside.map(|aside| (aside.producer, aside.wake)).unzip();
     let parts = Parts { coders, role, control, secure, ears: Ears::new(recording, detector), aside };

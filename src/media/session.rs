@@ -25,7 +25,7 @@ use crate::rtp::dtmf::{Event, Receiver};
 use crate::rtp::rtcp;
 use crate::rtp::srtp::SrtpContext;
 use crate::rtp::stats::{Arrival, Reception};
-use crate::rtp::{Codec, Format, Formats, Header, Packet};
+use crate::rtp::{Codec, Format, Formats, Header, Packet, TelephoneEvent};
 use crate::telemetry::Marks;
 use crate::time::{MediaTime, Tick};
 use callwright_dsp::codec::comfort_noise::NoiseParameters;
@@ -59,6 +59,7 @@ pub(in crate::media) struct Facts {
     pub(in crate::media) held: bool,
     pub(in crate::media) remote: Option<SocketAddr>,
     pub(in crate::media) learn_source: bool,
+    pub(in crate::media) told_keys: Option<TelephoneEvent>,
 }
 
 /// What was allocated for it.
@@ -114,6 +115,8 @@ struct Source {
 pub(in crate::media) struct Session {
     call: CallId,
     formats: Formats,
+    /// Keys that come as events where none go out as such.
+    told_keys: Option<TelephoneEvent>,
     coders: Box<Coders>,
     /// Coders that were replaced and have not gone back to control yet.
     retired: Option<Box<Coders>>,
@@ -149,12 +152,14 @@ pub(in crate::media) struct Session {
 
 impl Session {
     pub(in crate::media) fn new(facts: Facts, parts: Parts) -> Self {
-        let Facts { call, formats, held, remote, learn_source } = facts;
+        let Facts { call, formats, held, remote, learn_source, told_keys } = facts;
         let Parts { coders, role, control, secure, mut ears, aside } = parts;
-        ears.set_searching(formats.telephone_event.is_none());
+        let events = formats.telephone_event.or(told_keys);
+        ears.set_searching(events.is_none());
         Self {
             call,
             formats,
+            told_keys,
             coders,
             retired: None,
             control,
@@ -165,7 +170,7 @@ impl Session {
             held,
             latch: Latch::new(remote, learn_source),
             source: None,
-            keys: receiver(&formats),
+            keys: receiver(events),
             role,
             answered: false,
             unanswered: Duration::ZERO,
@@ -269,7 +274,7 @@ impl Session {
                 return Heard::Taken;
             }
             Kind::Audio(audio) => (audio, Some(audio.clock)),
-            Kind::TelephoneEvent => (Audio::NONE, self.formats.telephone_event.map(|e| e.clock)),
+            Kind::TelephoneEvent => (Audio::NONE, self.events().map(|e| e.clock)),
             Kind::ComfortNoise(_) => (Audio::NONE, None),
         };
         let Some(extended) = self.receive(pass, &packet, received, clock) else { return Heard::Taken };
@@ -404,7 +409,7 @@ impl Session {
                 None => Kind::Malformed,
             };
         }
-        if self.formats.telephone_event.is_some_and(|e| e.payload_type == payload_type) {
+        if self.events().is_some_and(|e| e.payload_type == payload_type) {
             Kind::TelephoneEvent
         } else if payload_type == COMFORT_NOISE {
             Kind::ComfortNoise(COMFORT_NOISE_CLOCK)
@@ -462,7 +467,7 @@ impl Session {
             self.stats.lost += old.reception.lost();
             self.stats.jitter_max = self.stats.jitter_max.max(old.reception.jitter_max());
         }
-        self.keys = receiver(&self.formats);
+        self.keys = receiver(self.events());
         self.coders.handle_new_source();
         match &mut self.role {
             RoleParts::Echo(echo) => echo.handle_new_source(),
@@ -496,6 +501,11 @@ impl Session {
         pass.reports.offer(pass.marks, MediaEvent::Digit { call: self.call, digit, at });
     }
 
+    /// The events by which the peer tells of keys.
+    fn events(&self) -> Option<TelephoneEvent> {
+        self.formats.telephone_event.or(self.told_keys)
+    }
+
     /// Audio time by the clock.
     fn wall(&self, now: Tick) -> MediaTime {
         audio_time(self.opened, now)
@@ -523,8 +533,8 @@ fn audio_time(opened: Tick, now: Tick) -> MediaTime {
 }
 
 /// For the agreed events' clock.
-fn receiver(formats: &Formats) -> Receiver {
-    formats.telephone_event.map_or_else(Receiver::default, |e| Receiver::new(e.clock))
+fn receiver(events: Option<TelephoneEvent>) -> Receiver {
+    events.map_or_else(Receiver::default, |e| Receiver::new(e.clock))
 }
 
 fn next_housekeeping(now: Tick) -> Tick {

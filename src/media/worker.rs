@@ -15,6 +15,7 @@ use crate::media::plan::PreparedSession;
 use crate::media::session::{Heard, Session};
 use crate::media::socket::{self, Poller, ReceiveBatch};
 use crate::media::wheel::Wheel;
+use crate::media::wire::{RING_PEER, RingPacket, Wire};
 use crate::os::clock::monotonic;
 use crate::os::wake::Wake;
 use crate::telemetry::Marks;
@@ -86,6 +87,8 @@ pub(super) struct Worker {
     entered: Box<[Tick]>,
     clock: StampClock,
     batch: ReceiveBatch,
+    /// The packet that was fetched from a ring.
+    fetched: Box<RingPacket>,
     /// One more than may be set aside, for what leaves at once.
     outboxes: Box<[Outbox]>,
     /// The outbox that is being filled; those before it are set aside.
@@ -132,6 +135,7 @@ impl Worker {
             entered: (0..slots).map(|_| NEVER).collect(),
             clock: StampClock::new(),
             batch: ReceiveBatch::new(),
+            fetched: Box::new(RingPacket::EMPTY),
             outboxes: (0..=OUTBOXES_ASIDE_MAX).map(|_| Outbox::new()).collect(),
             filling: 0,
             aside: [0; OUTBOXES_ASIDE_MAX],
@@ -209,13 +213,14 @@ impl Worker {
             // Answers leave on the call's own socket, what goes on to the other leg of a bridge on that leg's.
             let out = prepared.session.bridge().map_or(Some(slot), Bridge::slot);
             let answers_max = prepared.session.answers_max();
-            let count = self.batch.receive_up_to(&prepared.socket, most);
+            let Wire::Udp(socket) = &prepared.socket else { return self.serve_ring(slot) };
+            let count = self.batch.receive_up_to(socket, most);
             let mut newest = None;
             for n in 0..count {
                 if let Some(out) = out.filter(|_| self.outboxes[self.filling].room() < answers_max) {
                     self.set_aside(out);
                 }
-                newest = self.serve_datagram(slot, n).or(newest);
+                newest = self.serve_datagram(slot, Some(n)).or(newest);
             }
             if let Some(out) = out {
                 self.set_aside(out);
@@ -235,6 +240,40 @@ impl Worker {
         {
             wake.signal();
         }
+        self.schedule_both(slot);
+    }
+
+    /// The same for a call whose packets come by a ring.
+    fn serve_ring(&mut self, slot: u32) {
+        let mut served = 0;
+        loop {
+            let Some(Slot::Live(prepared)) = self.slots.get_mut(slot as usize) else { return };
+            let out = prepared.session.bridge().map_or(Some(slot), Bridge::slot);
+            let answers_max = prepared.session.answers_max();
+            let Wire::Ring(ring) = &mut prepared.socket else { return };
+            if served == 0 {
+                ring.begin();
+            }
+            if served >= DATAGRAMS_PER_PASS_MAX {
+                ring.again();
+                break;
+            }
+            if !ring.fetch(&mut self.fetched) {
+                break;
+            }
+            if let Some(out) = out.filter(|_| self.outboxes[self.filling].room() < answers_max) {
+                self.set_aside(out);
+            }
+            self.serve_datagram(slot, None);
+            if let Some(out) = out {
+                self.set_aside(out);
+            }
+            served += 1;
+        }
+        self.schedule_both(slot);
+    }
+
+    fn schedule_both(&mut self, slot: u32) {
         self.schedule(slot);
         // The other leg may have been told of a pause, which it has to fill.
         if let Some(Slot::Live(prepared)) = self.slots.get(slot as usize)
@@ -244,11 +283,16 @@ impl Worker {
         }
     }
 
-    /// Gives when the kernel received it.
-    fn serve_datagram(&mut self, slot: u32, n: usize) -> Option<Tick> {
+    /// The `n`th of the batch, or the one fetched from a ring. Gives when the kernel, or whoever put it in the ring, received it.
+    fn serve_datagram(&mut self, slot: u32, n: Option<usize>) -> Option<Tick> {
         let Some(Slot::Live(prepared)) = self.slots.get_mut(slot as usize) else { return None };
-        let (from, stamp, octets) = self.batch.datagram_mut(n)?;
-        let received = self.clock.received(stamp);
+        let (from, received, octets) = match n {
+            Some(n) => {
+                let (from, stamp, octets) = self.batch.datagram_mut(n)?;
+                (from, self.clock.received(stamp), octets)
+            }
+            None => (RING_PEER, self.fetched.received, self.fetched.octets_mut()),
+        };
         let mut pass = Pass {
             now: monotonic(),
             marks: &self.marks,
@@ -368,11 +412,13 @@ impl Worker {
     /// Hands an outbox to the network and tells the chain.
     fn send(&mut self, n: usize, slot: u32) {
         if let Some((to, packet)) = self.outboxes[n].take_control()
-            && let Some(Slot::Live(prepared)) = self.slots.get(slot as usize)
+            && let Some(Slot::Live(prepared)) = self.slots.get_mut(slot as usize)
         {
-            let apart = prepared.rtcp_socket.as_ref().filter(|_| !prepared.session.is_control_muxed());
-            let socket = apart.unwrap_or(&prepared.socket);
-            socket::send(socket, to, std::slice::from_ref(packet));
+            let muxed = prepared.session.is_control_muxed();
+            match prepared.rtcp_socket.as_ref().filter(|_| !muxed) {
+                Some(socket) => socket::send(socket, to, std::slice::from_ref(packet)),
+                None => prepared.socket.send(to, std::slice::from_ref(packet)),
+            };
         }
         if self.outboxes[n].is_empty() {
             return;
@@ -380,7 +426,7 @@ impl Worker {
         if let Some(Slot::Live(prepared)) = self.slots.get_mut(slot as usize) {
             prepared.session.handle_sending(&mut self.outboxes[n], &self.marks);
             let taken = match prepared.session.destination() {
-                Some(to) => socket::send(&prepared.socket, to, self.outboxes[n].packets()),
+                Some(to) => prepared.socket.send(to, self.outboxes[n].packets()),
                 None => 0,
             };
             let at = monotonic();
@@ -451,6 +497,9 @@ impl Worker {
             MediaCommand::Hold { held, .. } => self.chain(slot, |session, pass| session.handle_hold(pass.now, held)),
             MediaCommand::FlushPlayout { generation, .. } => {
                 self.chain(slot, |session, pass| session.handle_flush(pass, generation));
+                if let Some(Slot::Live(prepared)) = self.slots.get_mut(slot as usize) {
+                    prepared.socket.flush();
+                }
             }
             MediaCommand::Duck { ducked, .. } => self.chain(slot, |session, _| session.handle_duck(ducked)),
             MediaCommand::SendDigits { digits, .. } => {

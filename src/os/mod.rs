@@ -2,6 +2,7 @@
 //! behind a safe function with a plain name. Linux only. Deliberately absent: media sockets (`media::socket`).
 
 pub mod batch;
+pub mod bell;
 pub mod clock;
 pub mod descriptors;
 pub mod disk;

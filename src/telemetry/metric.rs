@@ -57,10 +57,19 @@ pub enum Metric {
     ProviderAudioSeconds,
     /// Characters sent to providers for synthesis, by provider: what synthesis costs.
     ProviderCharacters,
+    /// Twilio's media streams of this moment.
+    TwilioStreams,
+    /// Webhooks and sockets that were refused, by reason.
+    TwilioRefused,
+    /// Messages of media streams that were refused, by reason.
+    TwilioMessagesRefused,
 }
 
 /// All of them, for descriptions.
-const ALL: [Metric; 24] = [
+const ALL: [Metric; 27] = [
+    Metric::TwilioStreams,
+    Metric::TwilioRefused,
+    Metric::TwilioMessagesRefused,
     Metric::CallsEnded,
     Metric::CallsActive,
     Metric::RecordingsEnded,
@@ -116,6 +125,9 @@ impl Metric {
             Self::ProviderFallbacks => "provider_fallbacks_total",
             Self::ProviderAudioSeconds => "provider_audio_seconds_total",
             Self::ProviderCharacters => "provider_characters_total",
+            Self::TwilioStreams => "twilio_streams",
+            Self::TwilioRefused => "twilio_refused_total",
+            Self::TwilioMessagesRefused => "twilio_messages_refused_total",
         }
     }
 
@@ -145,6 +157,9 @@ impl Metric {
             Self::ProviderFallbacks => "Turns and clauses of a provider that a local engine took over",
             Self::ProviderAudioSeconds => "Seconds of audio sent to a provider for recognition",
             Self::ProviderCharacters => "Characters sent to a provider for synthesis",
+            Self::TwilioStreams => "Media streams of Twilio of this moment",
+            Self::TwilioRefused => "Webhooks and sockets of Twilio that were refused, by reason",
+            Self::TwilioMessagesRefused => "Messages of media streams that were refused, by reason",
         }
     }
 }
@@ -184,7 +199,9 @@ pub fn install() -> Result<Handle, String> {
             | Metric::ProviderRequests
             | Metric::ProviderFallbacks
             | Metric::ProviderAudioSeconds
-            | Metric::ProviderCharacters => {
+            | Metric::ProviderCharacters
+            | Metric::TwilioRefused
+            | Metric::TwilioMessagesRefused => {
                 metrics::describe_counter!(metric.name(), metric.help());
             }
             Metric::AppRequestSeconds | Metric::BuildStageSeconds | Metric::BuildLiveSeconds => {
@@ -196,7 +213,8 @@ pub fn install() -> Result<Handle, String> {
             | Metric::SpeechStreams
             | Metric::MediaBusy
             | Metric::OpusComplexity
-            | Metric::ProviderBreaker => {
+            | Metric::ProviderBreaker
+            | Metric::TwilioStreams => {
                 metrics::describe_gauge!(metric.name(), metric.help())
             }
         }
@@ -298,6 +316,21 @@ pub fn speech_streams(open: usize) {
 /// A client was told that more than `limits::STREAM_QUEUE_MAX` of its chunks wait.
 pub fn speech_stream_slow() {
     metrics::counter!(Metric::SpeechStreamsSlow.name()).increment(1);
+}
+
+/// So many more media streams of Twilio, or fewer.
+pub fn twilio_streams(more: f64) {
+    metrics::gauge!(Metric::TwilioStreams.name()).increment(more);
+}
+
+/// A webhook or a socket was refused.
+pub fn twilio_refused(reason: &'static str) {
+    metrics::counter!(Metric::TwilioRefused.name(), "reason" => reason).increment(1);
+}
+
+/// A message of a media stream was refused.
+pub fn twilio_message_refused(reason: &'static str) {
+    metrics::counter!(Metric::TwilioMessagesRefused.name(), "reason" => reason).increment(1);
 }
 
 /// A provider's breaker is closed (0), probing (1) or open (2); `part` is `asr` or `tts`.

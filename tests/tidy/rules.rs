@@ -376,6 +376,10 @@ pub(crate) const HOSTS: &[&str] = &[
     "rustup.rs",
     "semver.org",
     "spec.commonmark.org",
+    "telnyx.com",
+    "twilio.com",
+    // Of the example in its documentation.
+    "mycompany.com",
     "sqlite.org",
     "w3.org",
     "json-schema.org",

@@ -106,13 +106,12 @@ impl Actor {
             return Err(OrderError::conflict("a browser's call is not held: say or play something instead"));
         }
         let (leg, offer) = (self.leg, self.media.offer_hold(hold));
-        let asked = self.planes.sip.with(move |agent, now| agent.reinvite(now, leg, Some(&offer))).await;
-        not_now(asked)
+        not_now(self.planes.sip.reinvite(leg, offer).await)
     }
 
     async fn begin_refer(&mut self, to: String, replaces: Option<LegId>) -> Result<(), OrderError> {
         let leg = self.leg;
-        not_now(self.planes.sip.with(move |agent, now| agent.refer(now, leg, &to, replaces)).await)
+        not_now(self.planes.sip.refer(leg, to, replaces).await)
     }
 
     /// The other side has answered our re-INVITE.

@@ -4,7 +4,7 @@
 //! things (`machine`).
 
 use super::machine::{Action, BridgeMachine, Input, Refusal, Side};
-use super::place::{Destination, identity, identity_at, leads_back, redirects};
+use super::place::{Destination, identity, identity_at, leads_back, place_number, redirects};
 use crate::call::actor::{self, CLOSE_WAIT, Invitation, Planes, keep, media_json, sleep_for, told};
 use crate::call::caps::{Channel, OverCap};
 use crate::call::media_leg::{MediaLeg, NoMedia, preference, preference_by, preference_of};
@@ -13,19 +13,20 @@ use crate::call::recording;
 use crate::call::registry::CallEvent;
 use crate::call::steer::{Order, OrderError, Ordered, Outcome};
 use crate::call::trunks::Way;
-use crate::config::BridgeTarget;
+use crate::config::{BridgeTarget, Trunk, TrunkKind};
 use crate::id::CallId;
-use crate::limits::CALL_MAX;
+use crate::limits::{BRIDGE_RINGING_MAX, CALL_MAX};
 use crate::media::coders::{SPEECH_RATE, path_rate};
-use crate::media::{CloseCause, MediaCommand, MediaEvent, Role};
+use crate::media::{CloseCause, MediaCommand, MediaEvent, RING_PEER, Role};
 use crate::os::{clock, random};
 use crate::rtp::dtmf::Digits;
 use crate::rtp::{Codec, Formats};
 use crate::sip::agent::{EndedBy, LegId, Placement, SipEvent};
 use crate::sip::dialog::HOPS;
 use crate::sip::hop::Hop;
-use crate::sip::sdp::{offered_codecs, offers_comfort_noise};
+use crate::sip::sdp::{Preference, offered_codecs, offers_comfort_noise};
 use crate::store::{CallRecord, EventKind};
+use crate::twilio::Placed;
 use crate::webrtc::LinkEnd;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -92,7 +93,7 @@ pub(in crate::call) async fn serve(
         Destination::of(target, &invitation.number).map_err(|why| actor::Refusal::new(404, "Not Found", why))?;
     let trunk = invitation.identity.trunk().and_then(|name| planes.trunks.trunk(name));
     let ours = preference_of(&planes.config(), invitation.leg, trunk.as_ref());
-    let mut media = MediaLeg::reserve(planes, call, invitation.source, ours.clone())?;
+    let mut media = MediaLeg::reserve_for(planes, call, invitation.leg, invitation.source, ours.clone())?;
     let codecs = match &invitation.offer {
         None => Vec::new(),
         Some(offer) => offered_codecs(offer, media.local().address, &ours).map_err(NoMedia::from)?,
@@ -411,12 +412,11 @@ impl Bridge<'_> {
             let busy = |error: OverCap| Refusal::new(503, "Service Unavailable", error.to_string());
             self.channel = Some(channel.map_err(busy)?);
         }
+        if let Some(trunk) = trunk.as_ref().filter(|trunk| trunk.kind == TrunkKind::Twilio) {
+            return self.call_by_twilio(&way, trunk);
+        }
         let Some(hop) = way.hops.first().cloned() else {
             return Err(Refusal::new(502, "Bad Gateway", "nowhere to go"));
-        };
-        let refused = |error: NoMedia| {
-            let (code, phrase, why) = error.refusal();
-            Refusal::new(code, phrase, why)
         };
         let (planes, call) = (Arc::clone(&self.planes), self.call);
         // What the caller says of its pauses can go on only to a phone that knows it, too.
@@ -454,6 +454,39 @@ impl Bridge<'_> {
         self.placed = Some(leg);
         self.callee = Some(CalleeEnd { leg, media, session, heard: None, latest: None });
         Ok(())
+    }
+
+    /// Has Twilio call the number; its audio will come by a media stream. Whoever is bridged cannot be shown there: the number
+    /// has to be one of the account's.
+    fn call_by_twilio(&mut self, way: &Way, trunk: &Trunk) -> Result<(), Refusal> {
+        let unavailable = |why: String| Refusal::new(503, "Service Unavailable", why);
+        let shown = || unavailable(format!("trunk {} has no from_user, the number that is shown", trunk.name));
+        let from = trunk.from_user.clone().ok_or_else(shown)?;
+        let (planes, call, session) = (Arc::clone(&self.planes), self.call, CallId(random::u64()));
+        let door = planes.sip.twilio();
+        let leg = door.reserve();
+        planes.registry.join_leg(call, leg);
+        let ours = Preference::of_ours(&[Codec::Pcmu]);
+        let placed = MediaLeg::reserve_for(&planes, session, leg, RING_PEER, ours).map_err(refused);
+        let placed = placed.and_then(|mut media| {
+            media.offer(&[Codec::Pcmu]);
+            let to = place_number(&way.target);
+            info!(%call, to, trunk = %trunk.name, "the call is passed on");
+            door.place(Placed { leg, to, from, ringing: BRIDGE_RINGING_MAX }).map_err(unavailable)?;
+            Ok(media)
+        });
+        match placed {
+            Ok(media) => {
+                planes.registry.join_media(call, session);
+                self.callee = Some(CalleeEnd { leg, media, session, heard: None, latest: None });
+                Ok(())
+            }
+            Err(refusal) => {
+                // It may be gone.
+                let _ = door.hang_up(leg);
+                Err(refusal)
+            }
+        }
     }
 
     async fn perform(&mut self, record: &mut CallRecord) {
@@ -604,6 +637,11 @@ impl Bridge<'_> {
         object["codec"] = media.formats().send.codec.encoding_name().into();
         Some(object)
     }
+}
+
+fn refused(error: NoMedia) -> Refusal {
+    let (code, phrase, why) = error.refusal();
+    Refusal::new(code, phrase, why)
 }
 
 fn nobody() -> NoMedia {

@@ -81,6 +81,12 @@ impl Destination {
     }
 }
 
+/// The number in `sip:NUMBER@…`.
+pub(in crate::call) fn place_number(target: &str) -> String {
+    let user = target.strip_prefix("sip:").unwrap_or(target);
+    user.split('@').next().unwrap_or_default().to_owned()
+}
+
 /// What a user part may hold that was chosen by somebody else: no octet that ends it, whichever grammar is read strictly.
 const fn is_of_user(octet: u8) -> bool {
     octet.is_ascii_alphanumeric()

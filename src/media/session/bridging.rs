@@ -11,7 +11,7 @@ impl Session {
         let Audio { place, samples, .. } = packet.audio;
         let what = match kind {
             Kind::Audio(_) => self.formats.receive.get(usize::from(place)).copied().flatten().map(What::Audio),
-            Kind::TelephoneEvent => self.formats.telephone_event.map(What::Event),
+            Kind::TelephoneEvent => self.events().map(What::Event),
             Kind::ComfortNoise(clock) => Some(What::ComfortNoise(clock)),
             Kind::Malformed | Kind::Unknown => None,
         };

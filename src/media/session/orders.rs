@@ -24,8 +24,9 @@ impl Session {
         }
         if self.coders.serves(&formats) {
             if formats.telephone_event != self.formats.telephone_event {
-                self.keys = receiver(&formats);
-                self.ears.set_searching(formats.telephone_event.is_none());
+                let events = formats.telephone_event.or(self.told_keys);
+                self.keys = receiver(events);
+                self.ears.set_searching(events.is_none());
             }
             self.formats = formats;
         }

@@ -212,7 +212,7 @@ fn hold_key(pair: &mut bridge::Pair, talker: &mut Talker, packets: u16, step: u1
 
 #[test]
 fn a_key_stays_one_whatever_comes_between_its_packets() {
-    let wide = |clock| crate::rtp::TelephoneEvent { payload_type: EVENTS, clock };
+    let wide = |clock| TelephoneEvent { payload_type: EVENTS, clock };
     let of = |format, clock| Formats { telephone_event: Some(wide(clock)), ..Formats::of(format) };
     for (from, to, packets, step) in [
         (of(Format::PCMU, 8_000), of(Format::PCMA, 8_000), 8u16, 160u16),

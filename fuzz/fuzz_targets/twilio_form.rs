@@ -1,0 +1,6 @@
+//! The body of a webhook.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|octets: &[u8]| callwright::twilio::fuzz::twilio_form(octets));

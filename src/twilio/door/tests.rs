@@ -1,0 +1,172 @@
+//! The door: who is let in, for what, and what is told of it.
+
+use super::*;
+use crate::twilio::message::{self, Message};
+
+const TOKEN: &str = "0123456789abcdef";
+
+struct Open {
+    door: Arc<Door>,
+    events: mpsc::Receiver<SipEvent>,
+}
+
+fn open(text: &str) -> Open {
+    let text = format!("account_sid = \"AC1x\"\nauth_token = \"{TOKEN}\"\n{text}");
+    let config: Twilio = toml::from_str(&text).unwrap();
+    let (events, told) = mpsc::channel(16);
+    let tokens = config.tokens(|_| None).unwrap();
+    Open { door: Door::new(&config, tokens, "twilio", events).unwrap(), events: told }
+}
+
+fn peer() -> SocketAddr {
+    "203.0.113.9:5555".parse().unwrap()
+}
+
+/// A form as Twilio would send it to `url`.
+fn posted<'a>(path: &'a str, body: &'a str, signature: &'a str) -> Webhook<'a> {
+    Webhook {
+        peer: peer(),
+        host: Some("phone.example.com"),
+        forwarded_proto: None,
+        forwarded_host: None,
+        signature: Some(signature),
+        path_and_query: path,
+        body: body.as_bytes(),
+        is_form: true,
+    }
+}
+
+fn sign(url: &str, body: &str) -> String {
+    let fields = signature::fields(body.as_bytes(), 64).unwrap();
+    signature::sign(&Secret::from(TOKEN.to_owned()), url, &fields)
+}
+
+const CALL: &str = "CallSid=CA7&AccountSid=AC1x&From=%2B15551230001&To=%2B15551230002&CallerName=Ann+%22%3CB%3E";
+const PUBLIC: &str = "public_url = \"https://phone.example.com\"";
+
+/// The token in TwiML.
+fn token(document: &str) -> String {
+    document.split("value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+}
+
+fn start(call: &str, account: &str, token: &str) -> Start {
+    let text = format!(
+        r#"{{"event":"start","streamSid":"MZ1","start":{{"accountSid":"{account}","callSid":"{call}","customParameters":{{"token":"{token}"}}}}}}"#
+    );
+    match message::read(&text).unwrap() {
+        Message::Start(start) => start,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_signed_call_is_connected_once() {
+    let open = open(PUBLIC);
+    let signature = sign("https://phone.example.com/incoming", CALL);
+    let document = open.door.incoming(&posted("/incoming", CALL, &signature)).unwrap();
+    assert!(document.contains("<Stream url=\"wss://phone.example.com/media\">"), "{document}");
+    let token = token(&document);
+    let attached = open.door.attach(&start("CA7", "AC1x", &token), peer()).unwrap();
+    assert!(Door::has(attached.leg) && !Door::has(LegId(7)));
+    assert!(!attached.leg.is_elsewhere() && !Door::has(LegId::elsewhere(u64::MAX >> 1)), "a browser's is not Twilio's");
+    let SipEvent::Incoming { from, request_user, identity, offer, call_id, .. } = attached.event else { panic!() };
+    assert_eq!(from, "\"Ann B\" <sip:+15551230001@twilio.invalid>");
+    assert_eq!((request_user.as_str(), call_id.as_str()), ("+15551230002", "CA7"));
+    assert_eq!(identity, Peer::Trunk("twilio".into()));
+    assert!(String::from_utf8(offer.unwrap()).unwrap().contains("RTP/AVP 0\r\n"));
+    let again = open.door.attach(&start("CA7", "AC1x", &token), peer()).unwrap_err();
+    assert_eq!(again, DoorError::NoToken(TokenError::Unknown), "a replay");
+}
+
+#[test]
+fn forged_requests_and_stolen_streams_get_nothing() {
+    let open = open(PUBLIC);
+    let signature = sign("https://phone.example.com/incoming", CALL);
+    let of = |path: &str, body: &str, signature: &str| open.door.incoming(&posted(path, body, signature)).map(|_| ());
+    assert_eq!(of("/incoming", CALL, ""), Err(DoorError::Unsigned));
+    assert_eq!(of("/incoming", &CALL.replace("0002", "0003"), &signature), Err(DoorError::Unsigned));
+    assert_eq!(of("/incoming?x", CALL, &signature), Err(DoorError::Unsigned));
+    let unsigned = Webhook { signature: None, ..posted("/incoming", CALL, "") };
+    assert_eq!(open.door.incoming(&unsigned).unwrap_err(), DoorError::Unsigned);
+    let other = CALL.replace("AC1x", "AC2x");
+    let signature = sign("https://phone.example.com/incoming", &other);
+    assert_eq!(of("/incoming", &other, &signature), Err(DoorError::OtherAccount));
+    let odd = "CallSid=..%2Fx&To=1";
+    assert_eq!(of("/incoming", odd, &sign("https://phone.example.com/incoming", odd)), Err(DoorError::Malformed));
+    // A token is of one call.
+    let signature = sign("https://phone.example.com/incoming", CALL);
+    let token = token(&open.door.incoming(&posted("/incoming", CALL, &signature)).unwrap());
+    assert_eq!(open.door.attach(&start("CA7", "AC2x", &token), peer()).unwrap_err(), DoorError::OtherAccount);
+    let stolen = open.door.attach(&start("CA8", "AC1x", &token), peer()).unwrap_err();
+    assert_eq!(stolen, DoorError::NoToken(TokenError::OtherCall));
+}
+
+#[test]
+fn sockets_are_signed_by_whatever_name_proxies_leave_them() {
+    let open = open(PUBLIC);
+    let secret = Secret::from(TOKEN.to_owned());
+    let of = |signature: &str| {
+        let request = Webhook { body: b"", is_form: false, ..posted("/media", "", signature) };
+        open.door.admit_socket(&request)
+    };
+    for url in ["wss://phone.example.com/media", "wss://phone.example.com:443/media", "wss://phone.example.com/media/"]
+    {
+        assert_eq!(of(&signature::sign(&secret, url, &[])), Ok(()), "{url}");
+    }
+    assert_eq!(of(&signature::sign(&secret, "wss://phone.example.com/other", &[])), Err(DoorError::Unsigned));
+    assert_eq!(of("x"), Err(DoorError::Unsigned));
+}
+
+#[test]
+fn proxies_are_believed_only_where_they_are_trusted() {
+    let trusting = open("trusted_proxies = [\"203.0.113.0/24\"]");
+    let wary = open("trusted_proxies = [\"198.51.100.0/24\"]");
+    let signed = sign("https://outside.example.com/incoming", CALL);
+    let by_proxy = |signature| Webhook {
+        host: Some("localhost:8080"),
+        forwarded_proto: Some("https, http"),
+        forwarded_host: Some("outside.example.com"),
+        ..posted("/incoming", CALL, signature)
+    };
+    let document = trusting.door.incoming(&by_proxy(&signed)).unwrap();
+    assert!(document.contains("wss://outside.example.com/media"), "{document}");
+    assert_eq!(wary.door.incoming(&by_proxy(&signed)).unwrap_err(), DoorError::Unsigned);
+    // Without a proxy: what the request itself says.
+    let direct = sign("http://localhost:8080/incoming", CALL);
+    assert!(wary.door.incoming(&by_proxy(&direct)).unwrap().contains("ws://localhost:8080/media"));
+    let odd = Webhook { host: Some("a/b\"<"), ..posted("/incoming", CALL, &direct) };
+    assert_eq!(wary.door.incoming(&odd).unwrap_err(), DoorError::Unsigned);
+}
+
+#[test]
+fn a_closed_door_takes_nothing() {
+    let (events, _told) = mpsc::channel(1);
+    let door = Door::new(&Twilio::default(), Vec::new(), "twilio", events).unwrap();
+    assert!(!door.is_open());
+    assert_eq!(door.incoming(&posted("/incoming", CALL, "x")).unwrap_err(), DoorError::Off);
+    let leg = door.reserve();
+    let (to, from) = ("+15551230001".to_owned(), "+15551230002".to_owned());
+    assert!(door.place(Placed { leg, to, from, ringing: Duration::from_secs(1) }).is_err());
+    assert!(door.wire(leg).is_none(), "the leg is gone");
+}
+
+#[tokio::test]
+async fn what_becomes_of_a_placed_call_is_told_once() {
+    let mut open = open(&format!("{PUBLIC}\napi_url = \"http://127.0.0.1:9\""));
+    let leg = open.door.reserve();
+    let key = open.door.table().legs[&leg].key.clone().unwrap();
+    let path = format!("/incoming/status?leg={key}");
+    let tell = |status: &str| {
+        let body = format!("CallSid=CA9&AccountSid=AC1x&CallStatus={status}");
+        let signature = sign(&format!("https://phone.example.com{path}"), &body);
+        open.door.status(&posted(&path, &body, &signature)).unwrap();
+    };
+    for status in ["initiated", "ringing", "busy", "busy", "completed"] {
+        tell(status);
+    }
+    assert!(matches!(open.events.try_recv(), Ok(SipEvent::Progress { code: 180, .. })));
+    assert!(matches!(open.events.try_recv(), Ok(SipEvent::Refused { code: 486, .. })));
+    assert!(open.events.try_recv().is_err() && open.door.table().legs.is_empty() && open.door.table().keys.is_empty());
+    let forged = posted(&path, "CallSid=CA9&CallStatus=busy", "x");
+    assert_eq!(open.door.status(&forged), Err(DoorError::Unsigned));
+}
