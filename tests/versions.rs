@@ -118,7 +118,11 @@ async fn an_app_is_amended_rolled_back_and_deleted() {
 
     // Amended: the same address, what people entered, and what is new.
     let two = build(manifest("m2", &["contacts", "deals"], Some("crm"))).await;
-    assert_eq!((two.stage, two.slug.as_str(), two.url.as_deref()), (BuildStage::Tracked, "crm", Some(url.as_str())));
+    assert_eq!(
+        (two.stage, two.slug.as_str(), two.url.as_deref()),
+        (BuildStage::Tracked, "crm", Some(url.as_str())),
+        "{two:?}"
+    );
     assert_eq!((app().version, app().build_id), (2, two.id.clone()));
     assert_eq!(ask(&url, "GET", "/deals", ""), 200);
     add(&url);

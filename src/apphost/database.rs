@@ -23,6 +23,8 @@ const STEPS_PER_LOOK: i32 = 1_000;
 
 /// Backups kept of the data as it was before a migration.
 const BACKUPS_MAX: usize = 3;
+/// Copies are named `backup-000001-schema-3.db`: their number, and the schema that they have.
+const BACKUP_PREFIX: &str = "backup-";
 
 /// The runtime's own tables; SQL of the bundle does not see them.
 const OWN_TABLES: &str = "
@@ -442,19 +444,21 @@ impl Budget {
     }
 }
 
-/// Copies the file beside itself before a migration changes it; the newest few copies are kept.
+/// Copies the file beside itself before a migration changes it; the newest few copies are kept. The sandbox lets an app make
+/// files in its data directory, no directories.
 fn back_up(path: &Path, version: u32) -> Result<(), DatabaseError> {
     let failed = |what: String| DatabaseError::Open { path: path.display().to_string(), what };
-    let directory = path.parent().map(|p| p.join("backups")).unwrap_or_default();
-    std::fs::create_dir_all(&directory).map_err(|e| failed(e.to_string()))?;
+    let directory = path.parent().map(Path::to_path_buf).unwrap_or_default();
+    let number_of = |p: &Path| p.file_name()?.to_str()?.strip_prefix(BACKUP_PREFIX)?.get(..6)?.parse::<u32>().ok();
     let names = || -> std::io::Result<Vec<std::path::PathBuf>> {
         let mut names: Vec<_> = std::fs::read_dir(&directory)?.flatten().map(|e| e.path()).collect();
+        names.retain(|p| number_of(p).is_some());
         names.sort();
         Ok(names)
     };
     let taken = names().map_err(|e| failed(e.to_string()))?;
-    let number = taken.last().and_then(|p| p.file_name()?.to_str()?.get(..6)?.parse::<u32>().ok()).unwrap_or(0) + 1;
-    let target = directory.join(format!("{number:06}-schema-{version}.db"));
+    let number = taken.last().and_then(|p| number_of(p)).unwrap_or(0) + 1;
+    let target = directory.join(format!("{BACKUP_PREFIX}{number:06}-schema-{version}.db"));
     let copy = || -> rusqlite::Result<()> {
         // A connection of its own: the fenced one attaches nothing, which VACUUM INTO does.
         let connection = Connection::open(path)?;
