@@ -63,6 +63,7 @@ fmt: ## format the code
 	cargo fmt --all
 
 browser: setup-build ## every type of generated app in headless Chromium; pictures in target/browser
+	@node --experimental-websocket -e 'WebSocket' 2>/dev/null || { echo "make browser drives Chromium from node 20 or newer: install nodejs and chromium" >&2; exit 1; }
 	rm -rf target/browser && mkdir -p target/browser
 	CALLWRIGHT_BUNDLES=$(CURDIR)/target/browser/bundles cargo test --locked --test app_types bundles_for
 	node --experimental-websocket tests/browser/types.mjs target/debug/callwright target/browser/bundles target/browser

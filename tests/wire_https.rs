@@ -1,5 +1,5 @@
 //! HTTPS of the running daemon, from an address that is not this machine's: a network namespace with one cable to us. Who may not
-//! make one talks from the machine's own outer address, which is not loopback either.
+//! make one is told so, and talks from this machine's loopback.
 
 mod rig;
 
