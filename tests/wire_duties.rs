@@ -126,7 +126,7 @@ fn call(phone: &Phone, user: &str, id: &str) -> (String, u16, Instant) {
 fn guarded() -> (Daemon, tempfile::TempDir) {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let file = directory.path().join("pin");
-    std::fs::write(&file, "4711\n").expect("a PIN");
+    std::fs::write(&file, "47110815\n").expect("a PIN");
     let daemon = Daemon::start_with(&format!(
         "[recording]\nenabled = true\n[[routes]]\nmatch = \"vault\"\napp = \"agent:vault\"\nrecord = true\n\
          [[routes]]\nmatch = \"*\"\napp = \"agent:grace\"\n[[agents]]\nname = \"grace\"\n\
@@ -175,9 +175,9 @@ fn keys_are_an_answer_that_is_in_no_record_and_a_goodbye_is_heard_to_its_end() {
     let (tag, port, _) = call(&phone, "vault", "keyed");
     let mut line = Line::new(&phone, port);
     line.wait(Duration::from_millis(500));
-    line.press("4712");
+    line.press("47110816");
     line.wait(Duration::from_millis(500));
-    line.press("4711");
+    line.press("47110815");
     line.wait(Duration::from_millis(1500));
     let mut tone = callwright_dsp::tone::Tone::new(1000.0, 8000, -10.0);
     let until = Instant::now() + Duration::from_secs(2);
@@ -194,7 +194,7 @@ fn keys_are_an_answer_that_is_in_no_record_and_a_goodbye_is_heard_to_its_end() {
     let (_, said) = rig::get(daemon.http, &format!("/v1/conversations/{conversation}")).expect("a transcript");
     assert!(said.contains("That PIN is not right.") && said.contains("Thank you. What shall I build"), "{said}");
     for (what, text) in [("transcript", &said), ("log", &daemon.log())] {
-        assert!(!text.contains("4711") && !text.contains("4712"), "{what}: {text}");
+        assert!(!text.contains("4711081"), "{what}: {text}");
     }
     // The recording holds the caller's tone, and nothing of the keys.
     let mut wave = None;
@@ -217,7 +217,7 @@ fn keys_are_an_answer_that_is_in_no_record_and_a_goodbye_is_heard_to_its_end() {
     let mut line = Line::new(&phone, port);
     for _ in 0..3 {
         line.wait(Duration::from_millis(500));
-        line.press("9999");
+        line.press("99999999");
     }
     line.run(|_| {}, |heard| heard.bye.is_some());
     let (bye, last) = (line.heard.bye.expect("a BYE"), line.heard.audible().next_back().expect("a goodbye"));
