@@ -203,13 +203,14 @@ fn baresip_hears_another(suite: &'static str) {
     for (file, text) in [("config", config.as_str()), ("contacts", ""), ("accounts", account)] {
         std::fs::write(dir.path().join(file), text).expect("baresip's files");
     }
-    let called = std::thread::spawn(move || {
-        run(Command::new("baresip").arg("-f").arg(dir.path()).args(["-t", "9"]), Duration::from_secs(20))
-    });
     let relay = relay_of_one_suite(listen, suite);
     let daemon = Daemon::start_with(&format!(
         "[media]\nsrtp = \"require\"\n[[routes]]\nmatch = \"*\"\napp = \"bridge:sip:{{number}}@{relay}\""
     ));
+    // Its time begins when the daemon, which may take its own to start, is there.
+    let called = std::thread::spawn(move || {
+        run(Command::new("baresip").arg("-f").arg(dir.path()).args(["-t", "12"]), Duration::from_secs(40))
+    });
     baresip_hears_itself(daemon.sip, ";mediaenc=srtp-mand");
     // With short tags it has short ones on RTCP too, where RFC 4568 section 6.2 has 80 bits: its reports are not read, nor
     // ours by it.
