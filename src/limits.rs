@@ -68,6 +68,9 @@ pub const ASIDE_DATAGRAMS_MAX: usize = 16;
 pub const LINK_TRANSMITS_MAX: usize = 64;
 /// Addresses of one browser whose checks were answered and are remembered.
 pub const LINK_SOURCES_MAX: usize = 16;
+/// Addresses whence one ICE session is checked from at all, of before and of now: what has been checked from is kept for as
+/// long as the session.
+pub const LINK_SOURCES_EVER_MAX: usize = 64;
 /// Handshakes that run at once on one call without ICE, where anybody may send a ClientHello.
 pub const LINK_ASSOCIATIONS_MAX: usize = 4;
 /// Orders that wait for one call's link.
