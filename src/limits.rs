@@ -81,6 +81,11 @@ pub const LINK_SETUP_MAX: Duration = Duration::from_secs(30);
 pub const CONSENT_MAX: Duration = Duration::from_secs(30);
 /// A browser waits this long for the answer to its offer: longer than a bridge rings.
 pub const BROWSER_ANSWER_MAX: Duration = Duration::from_secs(200);
+/// Calls of browsers without a token that one network may have on which no handshake was done yet.
+pub const BROWSER_UNLINKED_MAX: usize = 16;
+/// Who may follow the events of one browser's call at once: its page, and the page as it comes back from other networks while
+/// the streams of before have not been found dead.
+pub const BROWSER_STREAMS_MAX: usize = 4;
 /// What waits for the door by which a call came that is not SIP's.
 pub const DOOR_VERBS_MAX: usize = 16;
 

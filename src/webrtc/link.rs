@@ -360,22 +360,28 @@ impl Link {
             None => match self.places.iter().position(|place| place.source == Some(from)) {
                 Some(n) => n,
                 None if self.keyed || self.active || !is_client_hello(datagram) => return,
-                None => self.seat(from, now),
+                None => {
+                    let Some(n) = self.seat(from, now) else { return };
+                    n
+                }
             },
         };
         self.with_association(n, |association, out| association.handle_datagram(instant, datagram, out));
         self.judge(now);
     }
 
-    /// A place for a new source; where there is none left, the oldest that is not the announced one goes.
-    fn seat(&mut self, from: SocketAddr, now: Tick) -> usize {
+    /// A place for a new source. Where there is none left, the oldest goes that is not the announced one and has not shown that
+    /// it is where it says: whoever forges addresses drives nobody out. `None`: there is no such one; only the announced
+    /// source is given the place of another one then.
+    fn seat(&mut self, from: SocketAddr, now: Tick) -> Option<usize> {
         if self.places.len() >= LINK_ASSOCIATIONS_MAX {
             let announced = self.remote;
-            let oldest = self.places.iter().position(|place| place.source != announced).unwrap_or(0);
+            let blind = |place: &Place| place.source != announced && !place.association.reached;
+            let oldest = self.places.iter().position(blind).or((announced == Some(from)).then_some(0))?;
             self.places.remove(oldest);
         }
         self.places.push(self.place(Some(from), now));
-        self.places.len() - 1
+        Some(self.places.len() - 1)
     }
 
     /// Runs a piece of an association and sends what it brings.

@@ -308,6 +308,38 @@ fn a_client_hello_race_is_lost_by_the_stranger() {
     world.check_keys();
 }
 
+/// A telephone behind a NAT comes from another address than it has announced; meanwhile somebody who hears no answer sends
+/// ClientHellos from ever other ports while the handshake is half done.
+#[test]
+fn a_flood_of_blind_hellos_drives_no_telephone_out() {
+    let mut world = World::good(false, false);
+    world.browser.at = address("198.51.100.99:61000");
+    let mut attack = Association::new(&identities().0, &[[0; 32]], true, Instant::now());
+    let mut hello = Vec::new();
+    attack.handle_timeout(Instant::now(), &mut |packet| hello.push(packet.to_vec()));
+    assert!(is_client_hello(&hello[0]));
+    let mut flooded = 0;
+    for round in 0..400u16 {
+        if world.link.places.iter().any(|place| place.association.reached) && world.secured().is_none() {
+            flooded += 1;
+            for n in 0..8 {
+                let from = SocketAddr::new(stranger().ip(), 7000 + round * 8 + n);
+                world.link.handle_datagram(world.now, from, &hello[0]);
+            }
+            // What is sent to strangers leaves room for what is not.
+            while let Some((to, datagram)) = world.link.poll_transmit() {
+                if to == world.browser.at {
+                    world.post(false, ours(), datagram);
+                }
+            }
+        }
+        world.step();
+    }
+    assert!(flooded > 0, "the handshake was half done");
+    assert_eq!(world.secured().unwrap().0, world.browser.at);
+    world.check_keys();
+}
+
 /// With ICE a ClientHello from an address that has not answered for the password is not even looked at.
 #[test]
 fn strangers_get_no_answer_where_there_is_ice() {
