@@ -17,6 +17,7 @@ mod conversation;
 mod error;
 mod event;
 mod kept;
+mod lockout;
 mod manifest;
 mod message;
 mod migration;
@@ -33,6 +34,7 @@ pub use conversation::{CallBackRequest, Conversation, Conversations, Speaker, Tu
 pub use error::StoreError;
 pub use event::{Event, EventKind, Events};
 pub use kept::{KeptConversations, KeptFor};
+pub use lockout::Lockouts;
 pub use manifest::Manifests;
 pub use message::{Message, Messages};
 pub use reader::{OpenOptions, Page, Store};
