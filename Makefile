@@ -7,7 +7,7 @@ bold := $(shell [ -t 2 ] && printf '\033[1m')
 plain := $(shell [ -t 2 ] && printf '\033[0m')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-build setup-test compile build run demo test interop torture fuzz soak-builds fmt browser lint deny coverage deb clean
+.PHONY: help setup setup-build setup-test compile build run demo test interop torture fuzz soak-builds phone-types fmt browser lint deny coverage deb clean
 # The parts of one target follow each other; cargo uses all cores by itself.
 .NOTPARALLEL:
 
@@ -108,6 +108,12 @@ soak-media: compile ## 500 calls in both directions at once for 10 minutes on on
 SOAK_BUILDS ?= 100
 soak-builds: setup-build ## SOAK_BUILDS (100) real builds whose daemon is killed again and again: one live version each, none lost
 	CALLWRIGHT_SOAK_BUILDS=$(SOAK_BUILDS) cargo test --locked --test soak_builds -- --exact every_build_ends_with_one_live_version_however_often_its_daemon_is_killed --nocapture
+
+# Compiled outside, where cargo may ask for crates; run in a network of its own, in which there is nobody but itself.
+phone-types: setup-build ## all five types of software ordered by phone, built, served and reported, without any network
+	cargo test --locked --test wire_types --no-run
+	CALLWRIGHT_PHONE_TYPES=all unshare $$([ "$$(id -u)" = 0 ] || printf %s --map-root-user) --net \
+		sh -c 'ip link set lo up && exec cargo test --locked --offline --test wire_types -- --nocapture'
 
 deb: compile ## a Debian package in target/debian
 	systemd/package.sh $(CALLWRIGHT)

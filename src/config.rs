@@ -504,9 +504,12 @@ pub struct Agent {
     /// In these words.
     #[serde(default)]
     pub consent_text: Option<String>,
-    /// A file with digits that callers must key or say first.
+    /// A file with digits that callers must key or say.
     #[serde(default)]
     pub pin_file: Option<PathBuf>,
+    /// Before what they must.
+    #[serde(default)]
+    pub pin_for: PinFor,
     /// Who is rung for callers that want a person: `sip:USER@HOST`, `extension:NUMBER` or `trunk:NAME:NUMBER`.
     #[serde(default)]
     pub operator: Option<String>,
@@ -519,6 +522,17 @@ pub struct Agent {
     /// How long it rings there, seconds.
     #[serde(default = "Agent::operator_ringing_s")]
     pub operator_ringing_s: u64,
+}
+
+/// Before what callers must key or say the PIN.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PinFor {
+    /// Before anything else; it then holds for changes as well.
+    #[default]
+    Calls,
+    /// Before what changes or takes away what there is.
+    Changes,
 }
 
 /// What callers are told about the recording of their call.
@@ -553,6 +567,7 @@ impl Agent {
             consent: ConsentChoice::None,
             consent_text: None,
             pin_file: None,
+            pin_for: PinFor::Calls,
             operator: None,
             operator_text: None,
             operator_announce: None,

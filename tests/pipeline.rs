@@ -249,8 +249,14 @@ async fn the_report_counts_what_was_put_in() {
         requests_per_minute: facts.requests_per_minute,
         figures: facts.figures.clone(),
         currency: "USD".into(),
+        version: 1,
+        server_errors: 0,
+        stopped: None,
+        slug: "crm".into(),
+        manifest: facts.manifest.clone(),
         unknown: None,
     };
+    assert!(facts.manifest.is_some());
     assert_eq!(facts, expected);
     let traffic = pipeline.traffic("crm").unwrap();
     assert_eq!(traffic.requests, before + records);

@@ -682,6 +682,8 @@ impl Actor {
                 CallAction::LookUp { run, subject } => talk.look_up(&self.planes, run, subject),
                 CallAction::Cancel(run) => talk.cancel(run),
                 CallAction::PutThrough => talk.put_through(&self.planes, self.call),
+                CallAction::Change(change) => talk.change(&self.planes, change),
+                CallAction::PinTried(right) => talk.pin_tried(&self.planes, right),
                 CallAction::CallBack { number, name } => talk.call_back(&self.planes, number, name),
                 CallAction::Note(said) => talk.note(&self.planes, said),
                 CallAction::Measure(mark, took) => measure(&self.planes.marks, mark, took),

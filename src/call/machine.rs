@@ -290,6 +290,7 @@ impl CallMachine {
                 self.tell_waiting(now);
             }
             CallInput::Found(run, facts) => self.handle_found(now, run, facts),
+            CallInput::Changed(outcome) => self.handle_changed(now, outcome),
             CallInput::NotPutThrough => self.handle_not_put_through(now),
             CallInput::BuildAccepted(build) => {
                 (self.duties.submitting, self.duties.stale) = (None, true);
@@ -607,6 +608,7 @@ impl CallMachine {
         self.duties.stale = true;
         // Another reply: it was taken back.
         self.duties.putting_through = false;
+        self.actions.extend(reply.pin.map(CallAction::PinTried));
         if let Some(intent) = reply.intent {
             self.run_tool(now, intent);
         }
@@ -748,12 +750,8 @@ impl CallMachine {
             if let Some(line) = self.duties.line.take().or_else(|| self.duties.announcements.pop_front()) {
                 return self.say(now, line);
             }
-            let reply = if std::mem::take(&mut self.duties.unreached) {
-                self.dialogue.not_put_through()
-            } else if let Some(why) = self.refused.take() {
-                self.dialogue.build_refused(&why)
-            } else if let Some(facts) = self.facts.take() {
-                self.dialogue.facts(&facts)
+            let reply = if let Some(reply) = self.next_told() {
+                reply
             } else if let Some(update) = self.news.pop_front() {
                 self.answering = None;
                 let reply = self.dialogue.build_update(&update);

@@ -4,7 +4,7 @@
 
 use super::machine::Patience;
 use super::transfer::{Transfer, Way};
-use crate::config::{Agent, Config, ConsentChoice};
+use crate::config::{Agent, Config, ConsentChoice, PinFor};
 use crate::conversation::{Consent, PUTTING_THROUGH, Persona, Pin};
 use crate::sip::message::{Address, Uri, to_text};
 use crate::turn::TurnConfig;
@@ -43,6 +43,7 @@ impl Manners {
             persona.greeting = vec![greeting.clone()];
         }
         persona.idle_prompts = agent.idle_prompts;
+        persona.pin_at_start = agent.pin_for == PinFor::Calls;
         let text = |usual: &str| agent.consent_text.clone().unwrap_or_else(|| usual.to_owned());
         persona.consent = match agent.consent {
             _ if !recorded => Consent::Silent,

@@ -57,6 +57,9 @@ pub(super) struct Draft {
     /// Ids of the words that asked for it, derived from them: of the utterance, and of what it wants.
     #[serde(default)]
     known_by: Option<(String, String)>,
+    /// The live app that it changes, by its name for paths.
+    #[serde(default)]
+    amends: Option<String>,
 }
 
 /// What a change did, for the ear.
@@ -85,6 +88,7 @@ impl Draft {
             integrations: Vec::new(),
             constraints: Map::new(),
             known_by: None,
+            amends: None,
         };
         if !draft.is_crm() {
             draft.take_basics();
@@ -95,6 +99,36 @@ impl Draft {
             draft.leave_open(Feature { key: (*name).to_owned(), spoken: format!("the {name}") });
         }
         draft
+    }
+
+    /// What the live app `slug` was made from, to be changed.
+    pub(super) fn of(manifest: &BuildManifest, slug: &str) -> Self {
+        let build_type = manifest.build_type;
+        let named = |key: &str| match catalogue::find(build_type, key).filter(|_| build_type != BuildType::BuildCrm) {
+            Some(offer) => Feature { key: offer.pack.to_owned(), spoken: offer.spoken.to_owned() },
+            None => Feature::of_key(key),
+        };
+        let strings = |key: &str| manifest.metadata.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+        let title = manifest.title.to_lowercase();
+        Self {
+            build_type,
+            revision: manifest.metadata.get("revision").and_then(Value::as_u64).map_or(1, |r| r.min(9_999) as u32),
+            features: manifest.features.iter().map(|key| named(key)).collect(),
+            open: strings("open_points").iter().filter_map(Value::as_str).map(named).collect(),
+            name: (title != build_type.noun().to_lowercase()).then_some(title),
+            purpose: None,
+            confidence: manifest.confidence,
+            tech_stack: manifest.tech_stack.clone(),
+            integrations: manifest.integrations.clone(),
+            constraints: manifest.constraints.clone(),
+            known_by: None,
+            amends: Some(slug.to_owned()),
+        }
+    }
+
+    /// Whether it changes a live app, and is no new one.
+    pub(super) const fn amends(&self) -> bool {
+        self.amends.is_some()
     }
 
     /// The same, opened by what the trigger found.
@@ -353,6 +387,9 @@ impl Draft {
         metadata.insert("revision".into(), json!(self.revision));
         metadata.insert("open_points".into(), json!(self.open_keys()));
         metadata.insert("approval".into(), approval);
+        if let Some(slug) = &self.amends {
+            metadata.insert("amends".into(), json!(slug));
+        }
         if let Some((utterance, spec)) = &self.known_by {
             metadata.insert("utterance_id".into(), json!(utterance));
             metadata.insert("spec_id".into(), json!(spec));

@@ -18,6 +18,7 @@ mod delivery;
 mod error;
 mod event;
 mod kept;
+mod lockout;
 mod manifest;
 mod message;
 mod migration;
@@ -37,6 +38,7 @@ pub use delivery::{
 pub use error::StoreError;
 pub use event::{Event, EventKind, Events};
 pub use kept::{KeptConversations, KeptFor};
+pub use lockout::Lockouts;
 pub use manifest::Manifests;
 pub use message::{Message, Messages};
 pub use reader::{OpenOptions, Page, Store};

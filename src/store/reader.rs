@@ -4,7 +4,7 @@
 
 use super::writer::Writer;
 use super::{
-    Apps, Builds, Calls, Commit, Conversations, Deliveries, Events, KeptBindings, KeptConversations, Manifests,
+    Apps, Builds, Calls, Commit, Conversations, Deliveries, Events, KeptBindings, KeptConversations, Lockouts, Manifests,
     Messages, Recordings, StoreError, World, migration,
 };
 use crate::limits::{PAGE_ROWS_MAX, STORE_LOCK_WAIT, STORE_READERS};
@@ -130,6 +130,13 @@ impl Store {
     pub const fn conversations(&self) -> Conversations<'_> {
         Conversations(self)
     }
+
+    /// Wrong PINs, across calls.
+    #[must_use]
+    pub fn lockouts(&self) -> Lockouts<'_> {
+        Lockouts(self)
+    }
+
     /// Where telephones are reached.
     #[must_use]
     pub fn bindings(&self) -> KeptBindings<'_> {

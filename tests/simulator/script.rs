@@ -344,6 +344,7 @@ fn facts(text: &str) -> AppFacts {
     AppFacts {
         name: words.first().copied().unwrap_or("CRM").to_uppercase(),
         deployed: !text.contains("not deployed"),
+        slug: words.first().copied().unwrap_or("crm").to_lowercase(),
         apis_live: before("apis"),
         records: before("records").into(),
         ..AppFacts::default()

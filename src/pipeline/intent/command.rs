@@ -4,7 +4,7 @@
 //! Invariant: [`Act::Approve`] only in [`Context::AskedApproval`], and only when [`Answer::approves`].
 //! Deliberately absent: what to do about it (the dialogue).
 
-use super::artefact::Artefact;
+use super::artefact::{Artefact, mentions};
 use super::entity::{Constraints, Entities, entities};
 use super::fuse::{Asked, likeliest, read};
 use super::label::Label;
@@ -137,6 +137,16 @@ pub fn understand_of(text: &str, context: Context, kind: Option<BuildType>) -> U
     }
     let (name, entities) = (name(&heard), entities(text));
     Understanding { act, confidence, answer, edit, name, purpose: purpose(&heard), also, entities, hinted }
+}
+
+/// What a turn calls the app that it speaks of, lower case and without article; `None`: nothing, or "it".
+#[must_use]
+pub fn subject(text: &str) -> Option<String> {
+    let heard = Transcript::new(text);
+    mentions(&heard).first().map(|mention| match mention.what {
+        Artefact::Crm => "crm".to_owned(),
+        Artefact::Other(name) => name.to_lowercase(),
+    })
 }
 
 /// What the classifier makes of a turn of which the grammar makes nothing.

@@ -26,7 +26,7 @@ mod words;
 
 pub use answer::Answer;
 pub use artefact::Artefact;
-pub use command::{Act, Context, Understanding, understand, understand_of};
+pub use command::{Act, Context, Understanding, subject, understand, understand_of};
 pub use entity::{Budget, Constraints, Entities, Timeline, canonical_feature, entities};
 pub use feature::{Feature, FeatureEdit};
 pub use fuse::{Extraction, Said, Side, WINDOW, extract};
