@@ -13,6 +13,7 @@ mod feature;
 mod fuse;
 mod hint;
 mod label;
+mod misheard;
 mod mood;
 mod report;
 mod request;
@@ -25,7 +26,7 @@ mod words;
 
 pub use answer::Answer;
 pub use artefact::Artefact;
-pub use command::{Act, Context, Understanding, understand};
+pub use command::{Act, Context, Understanding, understand, understand_words};
 pub use entity::{Budget, Constraints, Entities, Timeline, canonical_feature, entities};
 pub use feature::{Feature, FeatureEdit};
 pub use fuse::{Extraction, Said, Side, WINDOW, extract};
