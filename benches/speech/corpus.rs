@@ -74,7 +74,7 @@ pub struct Line {
 impl Line {
     /// The words for a synthetic voice: acronyms as letters.
     pub fn spoken(&self) -> String {
-        self.text.replace("CRMs", "C R M s").replace("CRM", "C R M")
+        self.text.replace("CRMs", "C R M s").replace("CRM", "C R M").replace("API", "A P I")
     }
 }
 

@@ -8,9 +8,6 @@ use super::score::digits;
 use callwright::pipeline::intent::{Act, Feature, Understanding, understand};
 use std::collections::BTreeSet;
 
-/// A spoken yes below this confidence of the recogniser is asked for again (`conversation::dialogue`).
-const YES_CONFIDENCE_MIN: f32 = 0.5;
-
 /// What the product made of one turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
@@ -45,7 +42,7 @@ pub fn judge(line: &Line, heard: &str, confidence: f32) -> Taken {
         other => panic!("corpus: {other:?} is no meaning"),
     };
     match (right, verb) {
-        (true, "yes") if confidence < YES_CONFIDENCE_MIN => Taken::AskedBack,
+        (true, "yes") if confidence < understood.answer.confidence_min() => Taken::AskedBack,
         (true, _) => Taken::Right,
         (false, "build") if understood.hinted || understood.fires() => Taken::AskedBack,
         (false, "yes") if understood.act == Act::Unsure => Taken::AskedBack,

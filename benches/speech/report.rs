@@ -91,6 +91,11 @@ impl Report {
         self.write("speech-errors.md", page)
     }
 
+    /// Writes a page of its own beside the others.
+    pub fn page(&self, name: &str, text: &str) -> Result<(), String> {
+        self.write(name, text)
+    }
+
     fn write(&self, name: &str, text: &str) -> Result<(), String> {
         let file = self.directory.join(name);
         std::fs::create_dir_all(&self.directory)

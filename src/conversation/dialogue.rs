@@ -68,9 +68,7 @@ use crate::time::MediaTime;
 
 pub use self::opening::Kept;
 
-/// A spoken yes below this confidence of the recogniser is asked for again, or for the key.
-const YES_CONFIDENCE_MIN: f32 = 0.5;
-/// Between this and [`YES_CONFIDENCE_MIN`] a yes is enough for what starts nothing, and approves when it is said twice in a
+/// Between this and `Answer::confidence_min` a yes is enough for what starts nothing, and approves when it is said twice in a
 /// row: recognisers that do not know how sure they are say 0.45, and some of them hear words in noise.
 const YES_TWICE_CONFIDENCE_MIN: f32 = 0.4;
 /// Words beside a yes to an offer; with more, the caller is speaking of something else.
@@ -563,10 +561,10 @@ impl Dialogue {
         match &understood.act {
             // A yes to something else than "Shall I build it?", or to what was not heard.
             Act::Approve if !asked => self.ask_approval(Vec::new()),
-            Act::Approve if heard.confidence < YES_TWICE_CONFIDENCE_MIN => {
+            Act::Approve if heard.confidence < YES_TWICE_CONFIDENCE_MIN.min(understood.answer.confidence_min()) => {
                 self.fail(&["I am not sure that I heard a yes."])
             }
-            Act::Approve if heard.confidence < YES_CONFIDENCE_MIN && !self.unsure_yes => {
+            Act::Approve if heard.confidence < understood.answer.confidence_min() && !self.unsure_yes => {
                 let reply = self.fail(&["I am not sure that I heard a yes."]);
                 self.unsure_yes = true;
                 reply

@@ -2,7 +2,7 @@
 //! prefers, among readings of the same sound, the one that can be answered. Pure. Deliberately absent: whether a sentence can end there (`turn::endpoint`).
 
 use super::Expectation;
-use crate::pipeline::intent::{Act, Context, understand};
+use crate::pipeline::intent::{Act, Context, understand, understand_words};
 
 /// The words are something that the agent can act on: "build me a crm", "how is it going", to a question "yes build it". More
 /// may follow all the same.
@@ -30,7 +30,8 @@ pub fn sense(expect: Expectation, text: &str) -> f32 {
         Expectation::YesNo => (Context::AskedApproval, true),
         Expectation::Digits { .. } | Expectation::Name => return 0.0,
     };
-    let understood = understand(text, context);
+    // The reading that needs no putting right is preferred.
+    let understood = understand_words(text, context);
     match understood.act {
         _ if understood.fires() => 1.0,
         Act::Report(_) | Act::BuildOther(_) => 1.0,

@@ -4,8 +4,8 @@
 
 use super::writer::Writer;
 use super::{
-    Apps, Builds, Calls, Commit, Conversations, Deliveries, Events, KeptBindings, KeptConversations, Lockouts, Manifests,
-    Messages, Recordings, StoreError, World, migration,
+    Apps, Builds, Calls, Commit, Conversations, Deliveries, Events, KeptBindings, KeptConversations, Lockouts,
+    Manifests, Messages, Recordings, StoreError, World, migration,
 };
 use crate::limits::{PAGE_ROWS_MAX, STORE_LOCK_WAIT, STORE_READERS};
 use crossbeam_channel::{Receiver, Sender, bounded};

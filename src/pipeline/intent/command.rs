@@ -11,8 +11,8 @@ use super::label::Label;
 use super::report::report;
 use super::request::{other_requests, request};
 use super::transcript::PAUSE;
-use super::way_out::{CANCELS, greets, way_out};
-use super::{Answer, FIRES, FeatureEdit, Transcript, feature, hint};
+use super::way_out::{CANCELS, ends_with_goodbye, greets, way_out};
+use super::{Answer, FIRES, FeatureEdit, Transcript, feature, hint, misheard};
 use crate::pipeline::manifest::BuildType;
 
 /// What the agent has just asked.
@@ -111,6 +111,33 @@ pub fn understand(text: &str, context: Context) -> Understanding {
 /// Reads one turn of a conversation about this type of app; what the turn itself asks for goes first.
 #[must_use]
 pub fn understand_of(text: &str, context: Context, kind: Option<BuildType>) -> Understanding {
+    let understood = read(text, context, kind);
+    let Some(right) = misheard::put_right(&Transcript::new(text), context) else { return understood };
+    let other = read(&right.text, context, kind);
+    if right.surely && other.act != Act::Approve || leads_further(&other, &understood) { other } else { understood }
+}
+
+/// Whether another reading of a turn says more than its own: a request, an answer or a change where there was none, and none
+/// of what there was is lost. A yes never comes from another reading.
+fn leads_further(other: &Understanding, own: &Understanding) -> bool {
+    let idle = |u: &Understanding| matches!(u.act, Act::Other | Act::Unsure | Act::Nothing);
+    let named = |u: &Understanding| u.edit.add.len() + u.edit.remove.len();
+    match other.act {
+        Act::BuildCrm => other.fires() && (idle(own) || own.act == Act::BuildCrm && named(other) >= named(own)),
+        Act::Features => idle(own) || own.act == Act::Reject || own.act == Act::Features && named(other) >= named(own),
+        Act::Reject | Act::Cancel | Act::Goodbye | Act::Report(_) => idle(own),
+        Act::Other => own.act == Act::Other && other.hinted && !own.hinted,
+        _ => false,
+    }
+}
+
+/// Reads one turn word for word: nothing that was misheard is put right.
+#[must_use]
+pub fn understand_words(text: &str, context: Context) -> Understanding {
+    read(text, context, None)
+}
+
+fn read(text: &str, context: Context, kind: Option<BuildType>) -> Understanding {
     let heard = Transcript::new(text);
     let answer = Answer::of(&heard);
     let named = request(&heard, true).filter(|r| r.confidence > FIRES).and_then(|r| match r.what {
@@ -219,8 +246,14 @@ fn act(heard: &Transcript, context: Context, answer: &Answer, edit: &FeatureEdit
     if greets(heard) {
         return (Act::Greeting, 0.9);
     }
+    if context == Context::Free && asks_of_ours(heard) {
+        return (Act::Report(Some("crm".to_owned())), 0.8);
+    }
     if heard.says(CANCELS) {
         return (Act::Cancel, 0.85);
+    }
+    if ends_with_goodbye(heard) {
+        return (Act::Goodbye, 0.85);
     }
     if answer.says_no() && heard.len() <= 4 {
         return (Act::Reject, 0.9);
@@ -229,6 +262,37 @@ fn act(heard: &Transcript, context: Context, answer: &Answer, edit: &FeatureEdit
         Some(r) if r.what == Artefact::Crm => (Act::Other, 1.0 - r.confidence),
         _ => (Act::Other, 0.5),
     }
+}
+
+/// A question that names the caller's own CRM asks how it does, whatever else was heard; not what one costs or takes.
+fn asks_of_ours(heard: &Transcript) -> bool {
+    let begins = matches!(heard.at(0), "how" | "is" | "are" | "did" | "does" | "has" | "was" | "were" | "any" | "what");
+    let ours = heard.words().windows(2).any(|w| {
+        matches!(w[0].as_str(), "our" | "my") && w[1] == "crm" || w[0] == "the" && w[1] == "build" && heard.len() <= 8
+    });
+    let wonders = heard.says(&[
+        "know if",
+        "know how",
+        "know whether",
+        "know what",
+        "ask if",
+        "ask how",
+        "ask whether",
+        "ask about",
+        "check",
+        "find out",
+        "tell me",
+        "latest",
+        "news",
+        "see if",
+        "see whether",
+        "look whether",
+        "hear how",
+        "curious",
+    ]);
+    (begins || wonders)
+        && ours
+        && !heard.says(&["how much", "how long", "cost", "costs", "price", "can you do", "could you"])
 }
 
 /// What an answer to "Shall I build it?" does; `None` when it is no answer.

@@ -401,6 +401,16 @@ fn feature_at(heard: &Transcript, i: usize, kind: BuildType, listed: bool) -> Op
     pack.or_else(|| known(heard, i).map(|feature| (feature, 1)))
 }
 
+/// Whether a word names a feature of the table.
+pub(super) fn is_feature(word: &str) -> bool {
+    FEATURES.iter().any(|feature| feature.words.contains(&word))
+}
+
+/// Whether the features behind a word are refused.
+pub(super) fn is_refusing(word: &str) -> bool {
+    REFUSE.contains(&word)
+}
+
 /// The table's feature at word `i`, unless its neighbours make it another thing.
 fn known(heard: &Transcript, i: usize) -> Option<Feature> {
     let word = heard.at(i);

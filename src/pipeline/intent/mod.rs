@@ -13,6 +13,7 @@ mod feature;
 mod fuse;
 mod hint;
 mod label;
+mod misheard;
 mod mood;
 mod offered;
 mod report;
@@ -26,7 +27,7 @@ mod words;
 
 pub use answer::Answer;
 pub use artefact::Artefact;
-pub use command::{Act, Context, Understanding, subject, understand, understand_of};
+pub use command::{Act, Context, Understanding, subject, understand, understand_of, understand_words};
 pub use entity::{Budget, Constraints, Entities, Timeline, canonical_feature, entities};
 pub use feature::{Feature, FeatureEdit};
 pub use fuse::{Extraction, Said, Side, WINDOW, extract};

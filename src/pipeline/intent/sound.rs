@@ -21,7 +21,7 @@ const NAMES: &[(&str, &str)] = &[
 const DIFFER_MAX: usize = 2;
 
 /// One letter a sound: consonants made alike are one, vowels in a row are one "a", doubled ones are single.
-fn sounds(word: &str) -> Vec<u8> {
+pub(super) fn sounds(word: &str) -> Vec<u8> {
     let letters: Vec<char> = word.chars().filter(char::is_ascii_lowercase).collect();
     let (mut out, mut k): (Vec<u8>, usize) = (Vec::new(), 0);
     while k < letters.len() {

@@ -237,6 +237,8 @@ fn slips(words: &mut Vec<String>) {
         let next = words.get(i + 1).map_or("", String::as_str);
         let heard = match words[i].as_str() {
             "is" if next == "crm" && can_take_an_object(before) => "a",
+            // "want to C R M": the article is swallowed by the letter.
+            "to" if next == "crm" && matches!(before, "want" | "like" | "need" | "love" | "us" | "me" | "get") => "a",
             "as" | "his" if next == "crm" && matches!(before, "me" | "us" | "build" | "make" | "need" | "want") => "a",
             "good" if matches!(before, "you" | "we") && (MAKE.contains(&next) || MAKE_WITH.contains(&next)) => "could",
             "right" if matches!(next, "me" | "us") && matches!(before, "to" | "please" | "you" | "and") => "write",

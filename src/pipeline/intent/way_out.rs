@@ -67,7 +67,15 @@ const GOODBYES: &[&str] = &[
     "wrong number",
     "i have to go",
     "i'll call back",
+    "no more questions",
+    "that is it for",
+    "that's it for",
+    "that would be all",
+    "take care",
 ];
+/// The last words of a turn of any length that takes leave.
+const LEAVES: &[&str] =
+    &["goodbye", "bye", "bye bye", "take care", "have a nice day", "have a good day", "have a good one", "good night"];
 const REPEATS: &[&str] = &[
     "repeat",
     "say that again",
@@ -101,6 +109,9 @@ const REPEATS: &[&str] = &[
     "say again",
     "say that once",
     "what did you just say",
+    "line was bad",
+    "line is bad",
+    "line is so bad",
 ];
 const HELPS: &[&str] = &[
     "what can you do",
@@ -120,6 +131,26 @@ const HELPS: &[&str] = &[
     "what should i say",
     "what do i have to say",
     "some help",
+];
+/// The same in longer turns, too.
+const HELPS_AT_LENGTH: &[&str] = &[
+    "how this works",
+    "how it works here",
+    "supposed to say",
+    "supposed to do",
+    "what is this for",
+    "what this is for",
+    "what this is about",
+    "this service",
+    "this number for",
+    "what are my choices",
+    "what there is",
+    "can i order",
+    "can one do",
+    "one can do here",
+    "can i get here",
+    "can i get from you",
+    "can i have from you",
 ];
 const OPERATORS: &[&str] = &[
     "operator",
@@ -141,6 +172,10 @@ const OPERATORS: &[&str] = &[
     "your supervisor",
     "customer service",
     "actual person",
+    "somebody from your",
+    "someone from your",
+    "somebody in charge",
+    "someone in charge",
 ];
 pub(super) const CANCELS: &[&str] = &[
     "cancel",
@@ -270,13 +305,20 @@ fn asks_what_is_done_here(heard: &Transcript) -> bool {
             && !matches!(at(k + 1), "with" | "about" | "of" | "to" | "that" | "it" | "think" | "if" | "when")
     };
     heard.words().iter().enumerate().any(|(k, word)| {
-        word == "what"
+        matches!(word.as_str(), "what" | "which")
             && (k + 1..k + 5).any(|m| {
                 matches!((at(m), at(m + 1)), ("can" | "could" | "do", "you") | ("you", "can")) && verb(m + 2)
                     || (at(m), at(m + 1), at(m + 2), at(m + 3)) == ("are", "you", "able", "to") && verb(m + 4)
                     || m == k + 1 && at(m) == "you" && verb(m + 1)
             })
     })
+}
+
+/// Whether a turn that asks for nothing ends with a goodbye: "I was only curious, have a nice day".
+pub(super) fn ends_with_goodbye(heard: &Transcript) -> bool {
+    let plain = heard.plain();
+    LEAVES.iter().any(|leave| plain.strip_suffix(leave).is_some_and(|rest| rest.is_empty() || rest.ends_with(' ')))
+        && !heard.says(&["said goodbye", "say goodbye", "says goodbye", "said bye", "say bye", "to take care"])
 }
 
 /// The way out of a question that a turn takes, if any.
@@ -300,7 +342,11 @@ pub(super) fn way_out(heard: &Transcript) -> Option<Act> {
     let names = || mentions(heard).iter().any(|m| m.what == Artefact::Crm);
     let lost = heard.says(&["know what to say", "know what to ask"]);
     let wonders = heard.len() <= 12 && (lost || asks_what_is_done_here(heard)) && !names();
-    if (short && heard.says(HELPS)) || wonders || heard.is_any(&asks) {
+    if (short && heard.says(HELPS))
+        || (heard.len() <= 10 && heard.says(HELPS_AT_LENGTH) && !names())
+        || wonders
+        || heard.is_any(&asks)
+    {
         return Some(Act::Help);
     }
     None

@@ -10,6 +10,7 @@ use crate::limits::{RECOGNISER_THREADS_MAX, WHOLE_TURN_PLACES_MAX};
 use crate::os::clock;
 use crate::speech::guide::DomainGuide;
 use crate::speech::plain::plain_hypothesis;
+use crate::speech::plane::AgentSpeech;
 use crate::speech::recogniser::moonshine::{Asked, Decode, Effort, MoonshineRecogniser};
 use callwright_models::asr::{AsrError, Draft, Moonshine};
 use callwright_models::pack::Kind;
@@ -33,7 +34,9 @@ const SPEAKERS_A_THREAD: usize = 10;
 /// Moonshine, tiny, English.
 pub(super) fn moonshine(ask: &Ask<'_>) -> Result<Opened<Recognisers>, Unavailable> {
     let threads = threads(ask.config.recogniser_threads);
-    let guides = guides(ask);
+    let made =
+        |vocabulary: &[String]| DomainGuide::new(&super::taught(ask.domain, vocabulary, ask.lexicon), vocabulary);
+    let guides = guides(&ask.config.agents, ask.vocabulary, made);
     let mut engines: Recognisers = Vec::with_capacity(threads);
     for _ in 0..threads {
         let model = Moonshine::load(ask.assets, 1).map_err(|error| match error {
@@ -62,18 +65,15 @@ fn threads(wanted: usize) -> usize {
     wanted.max(cores / 2).clamp(1, RECOGNISER_THREADS_MAX)
 }
 
-/// What is known of each agent's callers, by the agent's number.
-fn guides(ask: &Ask<'_>) -> Vec<DomainGuide> {
-    let made =
-        |vocabulary: &[String]| DomainGuide::new(&super::taught(ask.domain, vocabulary, ask.lexicon), vocabulary);
-    let agents = &ask.config.agents;
+/// What is known of each agent's callers, by the agent's number; `alone`: the words where no agent is configured.
+fn guides(agents: &[AgentSpeech], alone: &[String], made: impl Fn(&[String]) -> DomainGuide) -> Vec<DomainGuide> {
     let mut guides: Vec<DomainGuide> = Vec::with_capacity(agents.len().max(1));
     for (n, agent) in agents.iter().enumerate() {
         let same = agents[..n].iter().position(|other| other.vocabulary == agent.vocabulary);
         guides.push(same.map_or_else(|| made(&agent.vocabulary), |same| guides[same].clone()));
     }
     if guides.is_empty() {
-        guides.push(made(ask.vocabulary));
+        guides.push(made(alone));
     }
     guides
 }
@@ -103,4 +103,41 @@ fn decoder(mut model: Moonshine, guides: Vec<DomainGuide>) -> Decode {
         let heard = model.recognise(samples, &guide, width).map_err(|error| error.to_string())?;
         Ok(plain_hypothesis(heard, expectation))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conversation::domain;
+    use callwright_models::asr::Guide;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn each_agent_has_the_words_of_its_own_callers_and_of_nobody_else() {
+        let agent = |name: &str, word: &str| AgentSpeech {
+            name: name.to_owned(),
+            vocabulary: vec![word.to_owned()],
+            ..AgentSpeech::default()
+        };
+        let agents = [agent("first", "Zendora"), agent("second", "Quixnar"), agent("third", "Zendora")];
+        let domain = domain();
+        let made = |words: &[String]| {
+            DomainGuide::new(&crate::speech::engines::taught(&domain, words, &BTreeMap::new()), words)
+        };
+        let worth = |guide: &DomainGuide, text: &str| {
+            let guide = guide.under(Expectation::Open);
+            let (state, bonus) = guide.extend(&guide.start(), text);
+            bonus + guide.end(&state)
+        };
+        let guides = guides(&agents, &[], made);
+        assert_eq!(guides.len(), agents.len());
+        // A word that no guide knows is worth as much as a word of another agent.
+        let unknown = [0, 1].map(|n| worth(&guides[n], " how is Plimbury"));
+        for (n, own, other) in [(0, " how is Zendora", " how is Quixnar"), (1, " how is Quixnar", " how is Zendora")] {
+            assert!(worth(&guides[n], own) > unknown[n] + 1.0, "{n}");
+            assert!((worth(&guides[n], other) - unknown[n]).abs() < 1e-3, "{n} knows the other's word");
+        }
+        assert!((worth(&guides[2], " how is Zendora") - worth(&guides[0], " how is Zendora")).abs() < 1e-6);
+        assert_eq!(super::guides(&[], &["Zendora".to_owned()], made).len(), 1);
+    }
 }

@@ -447,6 +447,36 @@ mod tests {
     }
 
     #[test]
+    fn turns_at_the_same_time_are_heard_each_for_its_own_agent() {
+        let served = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&served);
+        let decode = move |samples: &[i16], asked: Asked, _: Effort, _: &mut Draft| {
+            log.lock().unwrap().push((samples.first().copied(), asked.agent));
+            Ok(Hypothesis::default())
+        };
+        let mut recogniser = MoonshineRecogniser::new(Box::new(decode), 3, Box::new(|| Tick(0)));
+        // By place: which agent is called. The sound says who is heard.
+        let agents = [1_usize, 0, 2];
+        for turn in 0..2 {
+            for (place, agent) in agents.iter().enumerate() {
+                recogniser.begin(place, Expectation::Open, &None).unwrap();
+                recogniser.serve(place, (agent + turn) % 3);
+                recogniser.accept(place, &[10 + ((agent + turn) % 3) as i16; 4000]).unwrap();
+            }
+            (0..3).for_each(|place| recogniser.finish(place));
+            while recogniser.is_pending() {
+                recogniser.advance();
+                while recogniser.poll_finished().is_some() {}
+            }
+        }
+        let served = served.lock().unwrap();
+        assert!(
+            served.len() >= 6 && served.iter().all(|(sound, agent)| *sound == Some(10 + *agent as i16)),
+            "{served:?}"
+        );
+    }
+
+    #[test]
     fn first_words_are_there_within_half_a_second_of_the_onset() {
         let mut rig = Rig::new(1, 20_000);
         rig.begin(0);
