@@ -93,6 +93,12 @@ bench-media: compile ## calls per core, audio delay and CPU of the media plane, 
 bench-calls: compile ## 50 calls/s for 30 s: failed ones, INVITE to 100 and to 200, beside Asterisk in the same run
 	cargo bench --locked --bench calls
 
+bench-builds: compile ## approval to live over 20 builds of all five types, two at a time; fails over 10 s at p95 (2 minutes)
+	cargo bench --locked --bench builds
+
+bench-app: compile ## a generated app beside the same CRUD on axum and on Python's standard library (3 minutes; uses wrk where it is)
+	cargo bench --locked --bench app
+
 soak-calls: compile ## the same for 10 minutes
 	cargo bench --locked --bench calls -- 50 600
 

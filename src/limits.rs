@@ -68,6 +68,9 @@ pub const ASIDE_DATAGRAMS_MAX: usize = 16;
 pub const LINK_TRANSMITS_MAX: usize = 64;
 /// Addresses of one browser whose checks were answered and are remembered.
 pub const LINK_SOURCES_MAX: usize = 16;
+/// Addresses whence one ICE session is checked from at all, of before and of now: what has been checked from is kept for as
+/// long as the session.
+pub const LINK_SOURCES_EVER_MAX: usize = 64;
 /// Handshakes that run at once on one call without ICE, where anybody may send a ClientHello.
 pub const LINK_ASSOCIATIONS_MAX: usize = 4;
 /// Orders that wait for one call's link.
@@ -78,6 +81,11 @@ pub const LINK_SETUP_MAX: Duration = Duration::from_secs(30);
 pub const CONSENT_MAX: Duration = Duration::from_secs(30);
 /// A browser waits this long for the answer to its offer: longer than a bridge rings.
 pub const BROWSER_ANSWER_MAX: Duration = Duration::from_secs(200);
+/// Calls of browsers without a token that one network may have on which no handshake was done yet.
+pub const BROWSER_UNLINKED_MAX: usize = 16;
+/// Who may follow the events of one browser's call at once: its page, and the page as it comes back from other networks while
+/// the streams of before have not been found dead.
+pub const BROWSER_STREAMS_MAX: usize = 4;
 /// What waits for the door by which a call came that is not SIP's.
 pub const DOOR_VERBS_MAX: usize = 16;
 
@@ -496,3 +504,13 @@ pub const SUPERVISED_APPS_MAX: usize = 256;
 /// Connections to a supervisor at once.
 pub const SUPERVISOR_CLIENTS_MAX: usize = 16;
 const _: () = assert!(APP_CONNECTIONS_MAX as u64 + 32 < APP_FILES_MAX);
+/// Messages to webhooks that wait in the store; apps then keep theirs.
+pub const DELIVERIES_WAITING_MAX: u64 = 10_000;
+/// Of these, for one webhook; beyond it the oldest are given up.
+pub const DELIVERIES_PER_URL_MAX: u32 = 2_000;
+/// Messages that were given up and are kept.
+pub const DELIVERIES_DEAD_MAX: u32 = 1_000;
+/// Messages that arrived and are remembered.
+pub const DELIVERIES_DONE_MAX: u32 = 1_000;
+/// Messages on their way to webhooks at once, each to another one.
+pub const COURIERS_MAX: usize = 8;

@@ -57,7 +57,18 @@ impl Kernel for Sometimes {
         }
         if manifest.description.contains("reshaped") {
             let schema = files.keys().find(|path| path.starts_with("schema/0001")).cloned().unwrap();
-            files.entry(schema).and_modify(|sql| sql.extend_from_slice(b"\nCREATE INDEX another ON contacts(id);\n"));
+            let text = String::from_utf8(files[&schema].clone()).unwrap();
+            files.insert(schema, text.replace("length(name) <= ", "length(name) <= 1").into_bytes());
+        }
+        if manifest.description.contains("grown") {
+            let schema = files.keys().find(|path| path.starts_with("schema/0001")).cloned().unwrap();
+            let text = String::from_utf8(files[&schema].clone()).unwrap();
+            let column = "    nickname TEXT NOT NULL DEFAULT '',\n    created_at TEXT";
+            let rule = "\n    CONSTRAINT nickname_is_odd CHECK (nickname <> 'x'),\n    CONSTRAINT name_is_needed";
+            let text =
+                text.replacen("    created_at TEXT", column, 1).replacen("\n    CONSTRAINT name_is_needed", rule, 1);
+            let text = text.replacen("AFTER UPDATE OF ", "AFTER UPDATE OF nickname, ", 1);
+            files.insert(schema, text.into_bytes());
         }
         Ok(files)
     }
@@ -195,15 +206,27 @@ async fn an_app_is_amended_rolled_back_and_deleted() {
     well(&url).await;
     assert_eq!((app().version, pipeline.meta("crm").await.unwrap().tables["contacts"]), (1, 2));
 
+    let build = async |manifest| ends(&store, &pipeline.submit(manifest).await.unwrap()).await;
+    // A table that gets another column grows under its rows, once.
+    for id in ["m7", "m8"] {
+        let grown = BuildManifest { description: "grown".into(), ..manifest(id, &["contacts", "notes"], Some("crm")) };
+        let grown = build(grown).await;
+        assert_eq!((grown.stage, ask(&url, "GET", "/contacts", "")), (BuildStage::Tracked, 200), "{grown:?}");
+        assert_eq!(pipeline.meta("crm").await.unwrap().tables["contacts"], 2);
+    }
+    let schema = pipeline.meta("crm").await.unwrap().schema_version;
+    assert_eq!((pipeline.roll_back("crm", false).await.unwrap().version, app().version), (5, 5));
+    assert_eq!(pipeline.meta("crm").await.unwrap().schema_version, schema, "both know the column");
+    add(&url);
+
     assert!(pipeline.delete("crm").await.unwrap());
     assert!(!pipeline.delete("crm").await.unwrap());
     assert_eq!(ask(&url, "GET", "/", ""), 0);
     assert!(store.apps().list().unwrap().is_empty());
     assert_eq!(std::fs::read_dir(dir.path().join("deleted")).unwrap().count(), 1);
     let kinds: Vec<_> = store.events().after(0, 1000).unwrap().into_iter().map(|e| e.kind).collect();
-    for kind in ["app.rolled_back", "app.deleted"] {
-        let wanted = if kind == "app.deleted" { 1 } else { 3 };
-        assert_eq!(kinds.iter().filter(|k| *k == kind).count(), wanted, "{kind}");
+    for (kind, count) in [("app.rolled_back", 4), ("app.deleted", 1)] {
+        assert_eq!(kinds.iter().filter(|k| *k == kind).count(), count, "{kind}");
     }
     pipeline.shutdown().await;
 }

@@ -211,6 +211,7 @@ fn refused(error: NotJoined) -> Problem {
         NotJoined::Disabled => StatusCode::NOT_FOUND,
         NotJoined::BadNumber(_) => StatusCode::BAD_REQUEST,
         NotJoined::NotAllowed => StatusCode::FORBIDDEN,
+        NotJoined::TooMany => StatusCode::TOO_MANY_REQUESTS,
         NotJoined::NotAdmitted(_) | NotJoined::NoAnswer => StatusCode::SERVICE_UNAVAILABLE,
         NotJoined::Refused { code, .. } => match code {
             400 => StatusCode::BAD_REQUEST,

@@ -556,6 +556,8 @@ fn judge(fence: u8, context: &AuthContext<'_>) -> Authorization {
         }
         // FTS5 asks this of itself.
         AuthAction::Pragma { pragma_name, pragma_value: None } => pragma_name.eq_ignore_ascii_case("data_version"),
+        // A column that is added with a rule has SQLite look whether the rows keep it.
+        AuthAction::Pragma { pragma_name, .. } if schema => pragma_name.eq_ignore_ascii_case("quick_check"),
         AuthAction::CreateTable { .. }
         | AuthAction::CreateIndex { .. }
         | AuthAction::CreateTrigger { .. }

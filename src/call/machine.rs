@@ -215,12 +215,14 @@ impl CallMachine {
                 if voiced {
                     self.last_voiced = last_voiced_tick;
                     self.last_voiced_at = self.last_voiced_at.max(last_voiced);
+                    self.dialogue.caller_voice(last_voiced);
                 }
                 self.voiced = voiced;
                 self.audio_now = self.audio_now.max(at);
                 self.turn.handle_sound(at, sound);
                 self.turn.handle_voice(at, voiced, last_voiced);
                 self.follow_turn(now);
+                self.follow_wish(now);
             }
             CallInput::Onset(at) => {
                 self.turn.handle_onset(at);
@@ -400,7 +402,7 @@ impl CallMachine {
         if self.look_up_again(now, &text) {
             return;
         }
-        let reply = self.dialogue.hear(&Heard { text, confidence, alternatives });
+        let reply = self.dialogue.hear_at(&Heard { text, confidence, alternatives }, self.last_voiced_at);
         self.perform(now, reply);
         if self.saying.is_none() && !self.ended {
             if self.duties.looking.is_none() {
@@ -594,7 +596,7 @@ impl CallMachine {
     /// say is only sound in a cache. If the caller goes on, nothing has happened.
     fn prepare(&mut self) {
         let said = [self.carried.as_str(), self.turn.words()].join(" ");
-        let reply = self.dialogue.clone().hear(&Heard::certain(said.trim()));
+        let reply = self.dialogue.clone().hear_at(&Heard::certain(said.trim()), self.last_voiced_at);
         let text = reply.say.join(" ");
         if !text.is_empty() {
             self.actions.push_back(CallAction::Prepare(text));

@@ -38,6 +38,7 @@
 //! | `call_back` | whom to call back, and where: digits and names, read back |
 //! | `opening` | what comes before the first question: consent, PIN, where a dropped call was |
 //! | `person` | a caller who wants a person, whatever is asked |
+//! | `wish` | when a request is acted on: at once, or after a pause |
 //!
 //! Deliberately absent: knowledge of other calls' builds (facts come in by [`Dialogue::facts`]).
 
@@ -45,6 +46,7 @@ mod call_back;
 mod opening;
 mod person;
 mod prompt;
+mod wish;
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -54,8 +56,9 @@ use self::prompt::{ASK_APPROVAL, ASK_FEATURES, ASK_OFFER, ASK_WHAT, PROMPTS_MAX}
 use super::collect::Collector;
 use super::draft::Draft;
 use super::{AppFacts, BuildStage, BuildUpdate, Expectation, Heard, Intent, Outcome, Persona, Reply, figures, numbers};
-use crate::pipeline::intent::{Act, Context, Understanding, understand};
+use crate::pipeline::intent::{Act, Context, Fired, Trigger, Understanding, understand_of};
 use crate::pipeline::manifest::BuildType;
+use crate::time::MediaTime;
 
 pub use self::opening::Kept;
 
@@ -188,15 +191,28 @@ pub struct Dialogue {
     left: bool,
     /// The caller is about to be put through to a person.
     putting_through: bool,
+    /// When requests in the middle of talk are acted on.
+    trigger: Trigger,
+    /// What opened the order that is talked about.
+    fired: Option<Fired>,
+    /// Last voice of the turn that is being answered, where there is a clock.
+    heard_until: Option<MediaTime>,
+    /// The time of turns without one.
+    unclocked: MediaTime,
 }
 
 impl Dialogue {
     /// A conversation that has not begun. `conversation_id` goes into the manifest and derives its id.
     #[must_use]
     pub fn new(persona: Persona, conversation_id: impl Into<String>) -> Self {
+        let conversation_id = conversation_id.into();
         Self {
             persona,
-            conversation_id: conversation_id.into(),
+            trigger: Trigger::new(conversation_id.clone()),
+            fired: None,
+            heard_until: None,
+            unclocked: MediaTime(0),
+            conversation_id,
             question: Question::What,
             draft: None,
             offered: None,
@@ -271,13 +287,16 @@ impl Dialogue {
             Question::Consent | Question::Pin | Question::GoOn => return self.hear_opening(heard),
             Question::Nothing => Context::Free,
         };
+        self.note_wish(heard);
         let understood = self.read(heard, context);
         if let Some(reply) = self.common(&understood) {
             return reply;
         }
         match self.question {
             _ if self.building() => self.hear_while_building(&understood),
-            Question::What | Question::Nothing => self.hear_request(&understood),
+            Question::What | Question::Nothing => {
+                self.hear_wish(&understood).unwrap_or_else(|| self.hear_request(&understood))
+            }
             Question::Offer => self.hear_offer_answered(&understood, heard),
             Question::Instead if understood.answer.approves() => self.begin(&understood),
             Question::Instead => {
@@ -295,7 +314,8 @@ impl Dialogue {
     /// What a turn means. Where the best reading means nothing, another may; but an approval or an agreement is only ever
     /// taken from the best, and a request that only another reading holds is asked back, not begun.
     fn read(&self, heard: &Heard, context: Context) -> Understanding {
-        let best = understand(&heard.text, context);
+        let kind = self.draft.as_ref().map(Draft::kind);
+        let best = understand_of(&heard.text, context, kind);
         if best.act != Act::Other || best.hinted || best.answer.yes > 0.0 || best.answer.no > 0.0 {
             return best;
         }
@@ -306,7 +326,7 @@ impl Dialogue {
             Act::BuildCrm => other.fires() && context == Context::AskedWhat,
             _ => false,
         };
-        let other = heard.alternatives.iter().map(|text| understand(text, context)).find(useful);
+        let other = heard.alternatives.iter().map(|text| understand_of(text, context, kind)).find(useful);
         match other {
             Some(mut other) if other.act == Act::BuildCrm => {
                 (other.act, other.hinted, other.confidence) = (Act::Other, true, best.confidence);
@@ -644,7 +664,7 @@ impl Dialogue {
     fn begin(&mut self, understood: &Understanding) -> Reply {
         self.failures = 0;
         self.revision += 1;
-        self.draft = Some(Draft::new(understood, self.revision));
+        self.draft = Some(Draft::new(understood, self.revision).known_by(self.fired.take()));
         self.proceed()
     }
 

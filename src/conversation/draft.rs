@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::numbers;
 use crate::limits::OPEN_POINTS_MAX;
-use crate::pipeline::intent::{Act, Entities, Feature, FeatureEdit, Understanding};
+use crate::pipeline::intent::{Act, Entities, Feature, FeatureEdit, Fired, Understanding};
 use crate::pipeline::manifest::{BuildManifest, BuildType, CreatedFrom, catalogue, manifest_id};
 
 /// Features that the CRM kernel covers, and what each is a part of: a part comes with its whole.
@@ -54,6 +54,9 @@ pub(super) struct Draft {
     /// Budget, timeline, scale, as in the manifest.
     #[serde(default)]
     constraints: Map<String, Value>,
+    /// Ids of the words that asked for it, derived from them: of the utterance, and of what it wants.
+    #[serde(default)]
+    known_by: Option<(String, String)>,
 }
 
 /// What a change did, for the ear.
@@ -81,6 +84,7 @@ impl Draft {
             tech_stack: Vec::new(),
             integrations: Vec::new(),
             constraints: Map::new(),
+            known_by: None,
         };
         if !draft.is_crm() {
             draft.take_basics();
@@ -91,6 +95,17 @@ impl Draft {
             draft.leave_open(Feature { key: (*name).to_owned(), spoken: format!("the {name}") });
         }
         draft
+    }
+
+    /// The same, opened by what the trigger found.
+    pub(super) fn known_by(mut self, fired: Option<Fired>) -> Self {
+        self.known_by = fired.map(|fired| (fired.utterance_id, fired.spec_id));
+        self
+    }
+
+    /// What type of app it is.
+    pub(super) const fn kind(&self) -> BuildType {
+        self.build_type
     }
 
     fn is_crm(&self) -> bool {
@@ -338,6 +353,10 @@ impl Draft {
         metadata.insert("revision".into(), json!(self.revision));
         metadata.insert("open_points".into(), json!(self.open_keys()));
         metadata.insert("approval".into(), approval);
+        if let Some((utterance, spec)) = &self.known_by {
+            metadata.insert("utterance_id".into(), json!(utterance));
+            metadata.insert("spec_id".into(), json!(spec));
+        }
         BuildManifest {
             manifest_id: manifest_id(conversation_id, &self.title(), self.revision),
             build_type: self.build_type,

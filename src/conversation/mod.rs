@@ -15,6 +15,7 @@ mod expectation;
 mod failure;
 mod figures;
 mod history;
+mod kinds;
 mod ledger;
 mod numbers;
 mod persona;

@@ -47,6 +47,17 @@ impl CallMachine {
         self.duties.interrupted = None;
     }
 
+    /// What the caller asked for in other talk is taken up when nobody has spoken for a while.
+    pub(super) fn follow_wish(&mut self, now: Tick) {
+        let quiet = self.saying.is_none() && !self.caller_speaking && self.end_of_turn.is_none();
+        if !quiet || self.held || self.ended || self.hang_up_after.is_some() || self.duties.transferring {
+            return;
+        }
+        if let Some(reply) = self.dialogue.poll_wish(self.audio_now) {
+            self.perform(now, reply);
+        }
+    }
+
     fn look_up(&mut self, now: Tick, subject: String) {
         let Some(run) = self.duties.ledger.begin(Tool::LookUp, &subject) else { return };
         self.stop_looking();

@@ -13,6 +13,7 @@ use super::request::{other_requests, request};
 use super::transcript::PAUSE;
 use super::way_out::{CANCELS, greets, way_out};
 use super::{Answer, FIRES, FeatureEdit, Transcript, feature, hint};
+use crate::pipeline::manifest::BuildType;
 
 /// What the agent has just asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -104,9 +105,20 @@ impl Understanding {
 /// Reads one turn.
 #[must_use]
 pub fn understand(text: &str, context: Context) -> Understanding {
+    understand_of(text, context, None)
+}
+
+/// Reads one turn of a conversation about this type of app; what the turn itself asks for goes first.
+#[must_use]
+pub fn understand_of(text: &str, context: Context, kind: Option<BuildType>) -> Understanding {
     let heard = Transcript::new(text);
     let answer = Answer::of(&heard);
-    let edit = feature::edit(&heard);
+    let named = request(&heard, true).filter(|r| r.confidence > FIRES).and_then(|r| match r.what {
+        Artefact::Crm => Some(BuildType::BuildCrm),
+        Artefact::Other(noun) => BuildType::of_noun(noun),
+    });
+    let kind = named.or(kind).unwrap_or_default();
+    let mut edit = feature::edit(&heard, kind);
     let (mut act, mut confidence) = act(&heard, context, &answer, &edit);
     let also = other_requests(&heard);
     let mut hinted = act == Act::Other && {
@@ -117,6 +129,9 @@ pub fn understand(text: &str, context: Context) -> Understanding {
         let (label, p) = second_opinion(text, context);
         hinted = label == Label::BuildCrm && p > FIRES && context == Context::AskedWhat;
         if let Some(other) = acts(label, p) {
+            if let Act::BuildOther(noun) = other {
+                edit = feature::edit(&heard, BuildType::of_noun(noun).unwrap_or(kind));
+            }
             (act, confidence) = (other, p);
         }
     }

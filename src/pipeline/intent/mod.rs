@@ -14,6 +14,7 @@ mod fuse;
 mod hint;
 mod label;
 mod mood;
+mod offered;
 mod report;
 mod request;
 mod sound;
@@ -25,7 +26,7 @@ mod words;
 
 pub use answer::Answer;
 pub use artefact::Artefact;
-pub use command::{Act, Context, Understanding, understand};
+pub use command::{Act, Context, Understanding, understand, understand_of};
 pub use entity::{Budget, Constraints, Entities, Timeline, canonical_feature, entities};
 pub use feature::{Feature, FeatureEdit};
 pub use fuse::{Extraction, Said, Side, WINDOW, extract};
