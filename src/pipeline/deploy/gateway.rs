@@ -542,6 +542,7 @@ mod tests {
         tokio::spawn(async move {
             loop {
                 let (mut stream, _) = app.accept().await.unwrap();
+                assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
                 stream.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").await.unwrap();
                 // It goes when the gateway does.
                 let _ = stream.read_to_end(&mut Vec::new()).await;
