@@ -15,6 +15,8 @@ use std::time::Duration;
 const TRIES: u32 = 8;
 const TRIES_ADDRESS: u32 = 40;
 const TRIES_WITHIN: Duration = Duration::from_secs(600);
+/// Characters of an account's name.
+const NAME_MAX: usize = 60;
 /// Set-up codes tried from one address, and from all, within the time: a stranger finds one of 10^9 in a year with a chance of
 /// one in 300.
 const CODES_ADDRESS: u32 = 10;
@@ -48,7 +50,8 @@ fn any(service: &Service) -> Result<bool, Problem> {
 
 /// Where to go after the sign-in: a path of this app.
 fn next(text: &str) -> String {
-    if text.starts_with('/') && !text.starts_with("//") && !text.contains(['\\', '\n', '\r']) {
+    // Browsers leave TAB and line ends out of an address, and what is left may name another host.
+    if text.starts_with('/') && !text.starts_with("//") && !text.contains(|c: char| c == '\\' || c.is_control()) {
         text.to_owned()
     } else {
         "/".to_owned()
@@ -84,14 +87,15 @@ fn sign_in(service: &Service, request: &Request) -> Result<Response, Problem> {
     };
     let text = |name: &str| form.get(name).map_or("", String::as_str);
     let name = text("name").trim();
-    let too_many = {
+    {
         let mut throttle = service.throttle.borrow_mut();
-        let by_name = throttle.take("sign-in", &name.to_lowercase(), TRIES, TRIES_WITHIN);
-        let by_address = throttle.take("sign-in-from", request.client(), TRIES_ADDRESS, TRIES_WITHIN);
-        by_name.and(by_address).err()
-    };
-    if let Some(wait) = too_many {
-        return Err(Problem::Often(wait));
+        // By address first: who tries many names takes no place in the table of names.
+        throttle.take("sign-in-from", request.client(), TRIES_ADDRESS, TRIES_WITHIN).map_err(Problem::Often)?;
+        if name.chars().count() > NAME_MAX {
+            drop(throttle);
+            return sign_in_page(service, request, 403, "", "That name and password do not go together.");
+        }
+        throttle.take("sign-in", &name.to_lowercase(), TRIES, TRIES_WITHIN).map_err(Problem::Often)?;
     }
     let token = service.door.sign_in(&service.database, name, text("password"));
     match token.map_err(|e| Problem::from_database(e, None))? {
@@ -158,7 +162,7 @@ fn knows_code(service: &Service, request: &Request, typed: &str) -> Result<bool,
 
 fn add_account(service: &Service, name: &str, password: &str, role: Role) -> Result<Result<i64, String>, Problem> {
     let name = name.trim();
-    if name.is_empty() || name.chars().count() > 60 || name.chars().any(char::is_control) {
+    if name.is_empty() || name.chars().count() > NAME_MAX || name.chars().any(char::is_control) {
         return Ok(Err("Write a name of 1 to 60 characters.".to_owned()));
     }
     if let Some(said) = door::password_fault(password) {
@@ -290,4 +294,21 @@ fn show(service: &Service, request: &Request, status: u16, warning: &str, secret
         .with("secret", secret)
         .with("password_min", PASSWORD_MIN)
         .render(status, "settings")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_after_the_sign_in_stays_in_the_app() {
+        for own in ["/", "/contacts?page=2", "/a/b"] {
+            assert_eq!(next(own), own);
+        }
+        for foreign in
+            ["", "//evil.example", "/\t/evil.example", "/\n/evil.example", "/\\evil.example", "https://evil.example"]
+        {
+            assert_eq!(next(foreign), "/", "{foreign:?}");
+        }
+    }
 }

@@ -22,12 +22,17 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 /// How often what became of the apps' requests is written down.
 const OUTCOMES_EVERY: Duration = Duration::from_secs(900);
+
+/// The start waits this long for the apps to be back; telephones do not wait longer for them.
+const BACK_WAIT: Duration = Duration::from_secs(10);
+/// Pause before apps that did not come back are tried again; it doubles up to the second.
+const BACK_AGAIN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
 
 /// What the pipeline needs to know.
 #[derive(Debug)]
@@ -93,6 +98,7 @@ struct Shared {
     updates: broadcast::Sender<BuildUpdate>,
     pool: Mutex<Option<Pool>>,
     outcomes: Mutex<Option<JoinHandle<()>>>,
+    back: Mutex<Option<JoinHandle<()>>>,
     courier: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -103,22 +109,25 @@ impl fmt::Debug for Pipeline {
 }
 
 impl Pipeline {
-    /// Brings live apps back, then goes on with unfinished builds. On the tokio runtime that will serve the apps.
+    /// Brings live apps back, then goes on with unfinished builds. On the tokio runtime that will serve the apps. Apps that do not
+    /// come back are tried again while everything else goes on.
     ///
     /// # Errors
     /// The store cannot be read, or threads cannot be made.
     pub async fn start(config: PipelineConfig, store: Store) -> Result<Self, PipelineError> {
         let fleet = Fleet::new(config.data, config.program, config.apps, store.clone());
-        let back = fleet.redeploy().await?;
-        if back > 0 {
-            tracing::info!(apps = back, "apps are back on line");
-        }
+        fleet.clear_run_dir().map_err(DeployError::from)?;
         let held = store.builds().take_over().await?;
         if held > 0 {
             tracing::info!(builds = held, "builds of a daemon that was killed go on");
         }
         let queue = Arc::new(Queue::new(store.clone()));
         let works = Arc::new(Works { store, kernels: config.kernels, fleet, runtime: Handle::current() });
+        let (fleet, (tried, first)) = (Arc::clone(&works), oneshot::channel());
+        let back = tokio::spawn(async move { bring_back(&fleet.fleet, tried).await });
+        if timeout(BACK_WAIT, first).await.is_err() {
+            tracing::error!("the apps take long to come back; everything else goes on");
+        }
         let (updates, _) = broadcast::channel(BUILD_UPDATES_MAX);
         let pool = Pool::start(config.threads, &queue, &works, &updates)?;
         let fleet = Arc::clone(&works);
@@ -131,7 +140,8 @@ impl Pipeline {
         let courier = Courier::new(Arc::clone(&works), config.patience, config.webhook_networks)?;
         let courier = Mutex::new(Some(tokio::spawn(courier.run())));
         let (pool, outcomes) = (Mutex::new(Some(pool)), Mutex::new(Some(outcomes)));
-        Ok(Self { shared: Arc::new(Shared { queue, works, updates, pool, outcomes, courier }) })
+        let back = Mutex::new(Some(back));
+        Ok(Self { shared: Arc::new(Shared { queue, works, updates, pool, outcomes, back, courier }) })
     }
 
     /// Writes an approved manifest down (with the event `build.request.created`) and returns its build. Submitting it again
@@ -255,6 +265,10 @@ impl Pipeline {
     /// Finishes the stages under way, takes the apps off line and ends them. A second call does nothing.
     pub async fn shutdown(&self) {
         self.shared.queue.close();
+        let back = self.shared.back.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(back) = back {
+            back.abort();
+        }
         let pool = self.shared.pool.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(pool) = pool {
             // A panicked join was printed; the apps still have to be ended.
@@ -271,5 +285,82 @@ impl Pipeline {
             self.shared.works.fleet.write_outcomes().await;
         }
         self.shared.works.fleet.shutdown().await;
+    }
+}
+
+/// Brings the apps back, until all are.
+async fn bring_back(fleet: &Fleet, tried: oneshot::Sender<()>) {
+    let mut tried = Some(tried);
+    let mut pause = BACK_AGAIN.0;
+    loop {
+        match fleet.redeploy().await {
+            Ok(back) if back > 0 => tracing::info!(apps = back, "apps are back on line"),
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%error, "the apps are not back"),
+        }
+        if let Some(tried) = tried.take() {
+            // Whoever waited has gone on.
+            let _ = tried.send(());
+        }
+        if fleet.is_whole() {
+            return;
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(BACK_AGAIN.1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::manifest::{BuildManifest, BuildType, CreatedFrom};
+    use crate::store::RunState;
+    use crate::time::Wallclock;
+
+    #[tokio::test]
+    async fn the_daemon_starts_without_its_apps_and_says_which_are_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let config = || PipelineConfig {
+            threads: 0,
+            // No supervisor can be started with it.
+            ..PipelineConfig::new(dir.path().to_owned(), "/nonexistent".into())
+        };
+        let pipeline = Pipeline::start(config(), store.clone()).await.unwrap();
+        let manifest = BuildManifest {
+            manifest_id: "m1".into(),
+            build_type: BuildType::BuildCrm,
+            title: "CRM".into(),
+            description: "A CRM.".into(),
+            features: vec!["contacts".into()],
+            tech_stack: vec![],
+            constraints: serde_json::Map::new(),
+            integrations: vec![],
+            conversation_id: "conv_1".into(),
+            created_from: CreatedFrom::Voice,
+            confidence: 0.93,
+            metadata: serde_json::Map::new(),
+        };
+        let build = pipeline.submit(manifest).await.unwrap();
+        pipeline.shutdown().await;
+        let app = App {
+            slug: "crm".into(),
+            title: "CRM".into(),
+            build_type: "build_crm".into(),
+            build_id: build.id,
+            version: 1,
+            revision: "0123456789abcdef".into(),
+            bundle: String::new(),
+            data: String::new(),
+            port: 8100,
+            url: String::new(),
+            state: RunState::Live,
+            deployed: Wallclock(1),
+        };
+        store.apps().record(app).await.unwrap();
+        let pipeline = Pipeline::start(config(), store).await.unwrap();
+        let (builds, note) = pipeline.health();
+        assert!(builds && note.contains("crm is down: the supervisor of apps cannot be reached"), "{note}");
+        pipeline.shutdown().await;
     }
 }

@@ -62,6 +62,12 @@ pub enum DeployError {
     /// The bundle's fault: it does not start or shows no first page.
     #[error("{0}")]
     Unwell(String),
+    /// It was to change an app that is not there any more.
+    #[error("the app {0} was taken away meanwhile")]
+    Gone(String),
+    /// The app's data are not where they were.
+    #[error("the data of the app {0} are gone; bring them back from copies/ or from a backup")]
+    NoData(String),
     /// The box's fault.
     #[error("the app's files cannot be made: {0}")]
     Files(#[from] io::Error),
@@ -84,7 +90,12 @@ pub enum DeployError {
 
 impl From<DeployError> for StageError {
     fn from(e: DeployError) -> Self {
-        Self::Fault { what: e.to_string() }
+        match e {
+            DeployError::Gone(_) => {
+                Self::Check { say: "the app that it was to change was taken away meanwhile".into() }
+            }
+            _ => Self::Fault { what: e.to_string() },
+        }
     }
 }
 
@@ -115,6 +126,8 @@ pub struct Fleet {
     instances: Mutex<Instances>,
     /// Held while an app goes from one version to another, or away.
     changing: Mutex<()>,
+    /// Apps that are recorded as live and are not back yet, each with the reason.
+    missing: std::sync::Mutex<BTreeMap<String, String>>,
 }
 
 #[derive(Debug, Default)]
@@ -143,6 +156,7 @@ impl Fleet {
             attached,
             instances: Mutex::default(),
             changing: Mutex::default(),
+            missing: std::sync::Mutex::default(),
         }
     }
 
@@ -236,19 +250,60 @@ impl Fleet {
         self.put(app, running).await
     }
 
-    /// Brings every app back that the store calls live, without waiting for them to be ready. Those that outlived the daemon
-    /// before are found running and stay as they are; whatever else still runs is ended.
+    /// Removes sockets and throw-away data of a daemon that was killed.
     ///
     /// # Errors
-    /// The store cannot be read. An app that cannot be brought back is logged and does not stop the others.
+    /// The file system refuses.
+    pub fn clear_run_dir(&self) -> io::Result<()> {
+        std::fs::remove_dir_all(self.run_dir()?)?;
+        self.run_dir().map(drop)
+    }
+
+    /// Brings every app back that the store calls live and that is not back yet, without waiting for them to be ready. Those that
+    /// outlived the daemon before are found running and stay as they are; whatever else still runs is ended. Returns how many came
+    /// back; [`Fleet::is_whole`] says whether all are.
+    ///
+    /// # Errors
+    /// The store cannot be read, or the supervisor not be reached. An app that cannot be brought back is logged and does not stop
+    /// the others.
     pub async fn redeploy(&self) -> Result<usize, DeployError> {
-        let run = self.run_dir()?;
-        // Sockets and throw-away data of a daemon that was killed.
-        std::fs::remove_dir_all(&run)?;
-        self.run_dir()?;
+        let _alone = self.changing.lock().await;
+        let back = self.bring_all_back().await;
+        if let Err(error) = &back {
+            tracing::error!(%error, "the apps could not be brought back; it is tried again");
+            let live = self.apps().await?.into_iter().filter(|app| app.state == RunState::Live);
+            let served = self.instances.lock().await.live.clone();
+            let missing = live.filter(|app| !served.contains_key(&app.slug)).map(|app| (app.slug, error.to_string()));
+            *self.missing() = missing.collect();
+        }
+        back
+    }
+
+    /// Whether all apps are back that the store calls live.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.missing().is_empty()
+    }
+
+    fn missing(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
+        // It is replaced whole or changed by one entry.
+        self.missing.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    async fn bring_all_back(&self) -> Result<usize, DeployError> {
+        let store = self.store.clone();
+        let begun =
+            spawn_blocking(move || store.apps().exchanges()).await.map_err(|e| DeployError::Files(e.into()))??;
+        let mut stuck = BTreeMap::new();
+        for (slug, version) in begun {
+            if let Err(error) = self.finish_exchange(&slug, version).await {
+                stuck.insert(slug, error);
+            }
+        }
         let live: Vec<App> = self.apps().await?.into_iter().filter(|app| app.state == RunState::Live).collect();
         if live.is_empty() && !super::control::control_socket(&self.data).exists() {
             // A box without apps has no supervisor yet.
+            self.missing().clear();
             return Ok(0);
         }
         let wanted: Vec<String> = live.iter().map(|app| self.order(app).key).collect();
@@ -259,12 +314,26 @@ impl Fleet {
             }
         }
         let mut back = 0;
+        let mut missing = BTreeMap::new();
         for app in &live {
-            match self.bring_back(app).await {
+            let instances = self.instances.lock().await;
+            if instances.closed || instances.live.contains_key(&app.slug) {
+                continue;
+            }
+            drop(instances);
+            let brought = match stuck.remove(&app.slug) {
+                Some(error) => Err(error),
+                None => self.bring_back(app).await,
+            };
+            match brought {
                 Ok(()) => back += 1,
-                Err(error) => tracing::error!(app = app.slug, %error, "an app could not be brought back"),
+                Err(error) => {
+                    tracing::error!(app = app.slug, %error, "an app could not be brought back");
+                    missing.insert(app.slug.clone(), error.to_string());
+                }
             }
         }
+        *self.missing() = missing;
         Ok(back)
     }
 
@@ -380,7 +449,9 @@ impl Fleet {
     /// Apps that do not serve now, each with the reason.
     #[must_use]
     pub fn down(&self) -> Vec<(String, String)> {
-        self.gateway.down()
+        let mut down = self.gateway.down();
+        down.extend(self.missing().iter().map(|(slug, why)| (slug.clone(), why.clone())));
+        down
     }
 
     /// Asks the app for its first page through its public address, and for its report.
@@ -417,6 +488,10 @@ impl Fleet {
     }
 
     async fn bring_back(&self, app: &App) -> Result<(), DeployError> {
+        // An app makes what is not there: empty data would look like a loss.
+        if !self.data_dir(&app.slug).join(DATABASE_FILE).exists() {
+            return Err(DeployError::NoData(app.slug.clone()));
+        }
         self.write_out(app).await?;
         let running = self.attached.start(self.order(app)).await?;
         let (port, url) = self.put(app, running).await?;
