@@ -10,6 +10,7 @@ mod door;
 pub mod exchange;
 pub(crate) mod field;
 mod outbox;
+pub(crate) mod pace;
 mod page;
 mod prose;
 mod render;

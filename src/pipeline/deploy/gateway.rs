@@ -6,6 +6,8 @@
 use super::page;
 use super::supervise::Health;
 use super::upstream::{self, UpstreamError};
+use crate::apphost::exchange::ROUTE_HEADER;
+use crate::apphost::pace::Paced;
 use crate::limits::{GATEWAY_CONNECTIONS_MAX, GATEWAY_REQUESTS_MAX, HTTP_BODY_MAX};
 use crate::os::clock;
 use crate::pipeline::tracker::{Rollup, Tracker, Traffic, template};
@@ -287,7 +289,7 @@ async fn serve(stream: TcpStream, client: SocketAddr, shared: Arc<Shared>, mut c
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_MAX).max_buf_size(64 << 10);
-    let connection = http.serve_connection(TokioIo::new(stream), service);
+    let connection = http.serve_connection(TokioIo::new(Paced::new(stream)), service);
     tokio::pin!(connection);
     tokio::select! {
         // Errors of a connection are the client's (broken off, no HTTP) and were answered if they could be.
@@ -399,6 +401,8 @@ async fn forward(
     })?;
     let (mut head, body) = answer.into_parts();
     drop_hop_by_hop(&mut head.headers);
+    // For us alone.
+    head.headers.remove(ROUTE_HEADER);
     // The permit goes with the body, so that streams count as long as they last.
     let body = body.map_frame(move |frame| {
         let _ = &permit;
