@@ -14,6 +14,8 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
+use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 const TOKEN: &str = "0123456789abcdef";
 const LONG: Duration = Duration::from_secs(30);
@@ -159,6 +161,26 @@ fn visit(at: SocketAddr, daemon: &Daemon) {
     assert!(ask(&mut held, "/v1/calls", Some("0123456789abcdeg")).0.starts_with("http/1.1 401"));
     assert!(ask(&mut held, "/v1/calls", Some(TOKEN)).0.starts_with("http/1.1 200"));
     assert!(ask(&mut held, "/", None).0.starts_with("http/1.1 200"), "the page asks for the token");
+
+    // WebSockets are opened under the same certificate and token (WSS).
+    let open = |token: Option<&str>| {
+        let tls = connect(at, &certificate, "localhost").expect("TLS");
+        let mut request = "wss://localhost/stream".into_client_request().expect("an address");
+        if let Some(token) = token {
+            let bearer = format!("Bearer {token}").parse().expect("a field");
+            request.headers_mut().insert("authorization", bearer);
+        }
+        tungstenite::client(request, tls)
+    };
+    let (mut socket, upgraded) = open(Some(TOKEN)).expect("a WebSocket");
+    assert_eq!(upgraded.status(), 101);
+    socket.close(None).expect("it is closed");
+    match open(None) {
+        Err(tungstenite::HandshakeError::Failure(tungstenite::Error::Http(refused))) => {
+            assert_eq!(refused.status(), 401);
+        }
+        other => panic!("without a token: {:?}", other.map(|(_, upgraded)| upgraded)),
+    }
 
     // Who does not trust it is let go, and the operator told why.
     let dir = tempfile::tempdir().expect("a directory");
