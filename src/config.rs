@@ -7,6 +7,7 @@ mod current;
 mod groups;
 mod hours;
 mod http;
+mod networks;
 mod numbers;
 mod routes;
 mod sip;
@@ -19,6 +20,7 @@ pub use current::{Current, Reloaded};
 pub use groups::{Group, Strategy};
 pub use hours::Hours;
 pub use http::Http;
+pub use networks::Network;
 pub use numbers::{NumberForm, Numbers};
 pub use routes::{Called, Route};
 pub use sip::{Sip, TlsPeer};
@@ -177,6 +179,9 @@ pub struct Apps {
     pub ports: PortRange,
     /// Who starts the process that apps run under.
     pub supervisor: Supervisor,
+    /// Networks of this site that apps may send webhooks to, beside public addresses: whoever manages an app chooses where they
+    /// go, so nothing inside is reached unless it is named here.
+    pub webhook_networks: Vec<Network>,
 }
 
 /// Who starts the supervisor of apps.
@@ -195,6 +200,7 @@ impl Default for Apps {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             ports: PortRange { first: 8100, last: 8199 },
             supervisor: Supervisor::Daemon,
+            webhook_networks: Vec::new(),
         }
     }
 }

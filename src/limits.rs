@@ -68,6 +68,9 @@ pub const ASIDE_DATAGRAMS_MAX: usize = 16;
 pub const LINK_TRANSMITS_MAX: usize = 64;
 /// Addresses of one browser whose checks were answered and are remembered.
 pub const LINK_SOURCES_MAX: usize = 16;
+/// Addresses whence one ICE session is checked from at all, of before and of now: what has been checked from is kept for as
+/// long as the session.
+pub const LINK_SOURCES_EVER_MAX: usize = 64;
 /// Handshakes that run at once on one call without ICE, where anybody may send a ClientHello.
 pub const LINK_ASSOCIATIONS_MAX: usize = 4;
 /// Orders that wait for one call's link.
@@ -496,3 +499,13 @@ pub const SUPERVISED_APPS_MAX: usize = 256;
 /// Connections to a supervisor at once.
 pub const SUPERVISOR_CLIENTS_MAX: usize = 16;
 const _: () = assert!(APP_CONNECTIONS_MAX as u64 + 32 < APP_FILES_MAX);
+/// Messages to webhooks that wait in the store; apps then keep theirs.
+pub const DELIVERIES_WAITING_MAX: u64 = 10_000;
+/// Of these, for one webhook; beyond it the oldest are given up.
+pub const DELIVERIES_PER_URL_MAX: u32 = 2_000;
+/// Messages that were given up and are kept.
+pub const DELIVERIES_DEAD_MAX: u32 = 1_000;
+/// Messages that arrived and are remembered.
+pub const DELIVERIES_DONE_MAX: u32 = 1_000;
+/// Messages on their way to webhooks at once, each to another one.
+pub const COURIERS_MAX: usize = 8;

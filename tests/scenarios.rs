@@ -19,7 +19,9 @@
 //! **What fails or is late.** `recogniser takes 3 s | is silent | fails | works`, `voice takes 3 s | is gone | breaks after
 //! 3 words | works`, `lookup takes 20 s | fails | works`, `lookup finds crm 5 apis 10 records`, `build is refused TEXT | is
 //! ignored | is taken`, `build reaches tested`, `build live URL`, `build parked TEXT`, `brain slow | fails | refuses`,
-//! `nobody takes the call` (to whom the caller was put through), `overload`, `disk fails`, `actor stalls 3 s` (nothing is handled meanwhile), `daemon stops`.
+//! `nobody takes the call` (to whom the caller was put through), `overload`, `disk fails`, `actor stalls 3 s` (nothing is handled meanwhile), `recogniser stalls 500 ms` (brings nothing from now on, and then all at once), `brain
+//! stalls 500 ms` (over the next text; nothing is handled meanwhile), `voice stalls 500 ms` (synthesises nothing from now on; what is
+//! known by heart or on its way is heard), `daemon stops`.
 //!
 //! **What happens.** `> says TEXT` (heard by the caller from its first sample on), `> filler` ("One moment."), `> ducks`,
 //! `> goes on`, `> stops after WORDS` (the words of it that the caller can have heard; nothing: none), `> hears TEXT` (only

@@ -20,6 +20,11 @@ fn offer(daemon: &Daemon, number: &str, sdp: &str) -> Reply {
     ask(daemon.http, "POST", &format!("/v1/webrtc?to={number}"), &[("Content-Type", "application/sdp")], sdp)
 }
 
+fn is_over(daemon: &Daemon, id: &str) -> bool {
+    let (_, body) = get(daemon.http, &format!("/v1/calls/{id}")).expect("the API answers");
+    serde_json::from_str::<Value>(&body).is_ok_and(|record| !record["ended"].is_null())
+}
+
 /// The record of a call that is over.
 fn record(daemon: &Daemon, id: &str) -> Value {
     let mut record = Value::Null;
@@ -32,6 +37,17 @@ fn record(daemon: &Daemon, id: &str) -> Value {
         "{record}"
     );
     record
+}
+
+/// Talks until a tone has come back as it was said: what is still on the way from before, and what a machine that stood still
+/// has lost, is not waited out by a clock.
+fn hears_itself(line: &mut Browser, hz: f64) {
+    let mut best = 0.0_f64;
+    let begun = std::time::Instant::now();
+    while best <= 0.8 && begun.elapsed() < LONG {
+        best = best.max(purity(&line.talk(hz, 700), hz));
+    }
+    assert!(best > 0.8, "{hz} Hz: {best}");
 }
 
 /// Everything that somebody else can send to a port.
@@ -81,11 +97,9 @@ fn a_browser_calls_is_heard_moves_and_hangs_up() {
         assert!(browser.connect(&reply.body, LONG), "no handshake:\n{}", daemon.log());
         assert_eq!(browser.shown.as_deref(), Browser::said(&reply.body, "a=fingerprint:sha-256 "));
         let port = browser.remote.expect("connected");
-        let before = browser.talk(500.0, 700);
+        hears_itself(&mut browser, 500.0);
         pester(port);
-        let after = browser.talk(1100.0, 700);
-        assert!(purity(&before, 500.0) > 0.8, "{codec:?}: {}", purity(&before, 500.0));
-        assert!(purity(&after, 1100.0) > 0.8, "{codec:?}: {}", purity(&after, 1100.0));
+        hears_itself(&mut browser, 1100.0);
         assert_eq!(browser.foreign, 0);
 
         // A candidate is taken note of; of a session that is none it is not.
@@ -106,9 +120,7 @@ fn a_browser_calls_is_heard_moves_and_hangs_up() {
         browser.restarted(&restarted.body);
         assert!(browser.find(LONG), "nobody answers the checks from there");
         // The daemon hears of the nomination a moment later than the browser thinks of it.
-        browser.talk(800.0, 400);
-        let moved = browser.talk(800.0, 700);
-        assert!(purity(&moved, 800.0) > 0.8, "{codec:?}: {}", purity(&moved, 800.0));
+        hears_itself(&mut browser, 800.0);
 
         if codec == Codec::Opus {
             assert_eq!(ask(daemon.http, "DELETE", &path, &[], "").status, 200);
@@ -163,7 +175,8 @@ fn what_cannot_be_a_call_is_refused_in_words() {
     let reply = offer(&daemon, "echo", &lie);
     assert_eq!(reply.status, 201);
     let id = reply.field("location").expect("a Location").trim_start_matches("/v1/webrtc/").to_owned();
-    liar.connect(&reply.body, Duration::from_secs(2));
+    liar.connect(&reply.body, Duration::ZERO);
+    liar.live_until(LONG, || is_over(&daemon, &id));
     let record = record(&daemon, &id);
     assert_eq!(record["ended_by"], "refused", "{record}");
     assert!(record["reason"].as_str().unwrap_or_default().contains("certificate"), "{record}");
@@ -224,7 +237,7 @@ fn a_telephone_with_keys_by_dtls_is_heard() {
         let mut stranger = Browser::new(Codec::Pcmu, false);
         let raced = ours == "passive" && stranger.connect(answer, Duration::from_secs(1));
         assert!(line.connect(answer, LONG), "{setup}: no handshake:\n{}", daemon.log());
-        let heard = line.talk(700.0, 700);
+        hears_itself(&mut line, 700.0);
         if raced {
             // For all that it knows it is in; nothing that it says is heard, and it hears nothing.
             let (at_line, at_stranger) = std::thread::scope(|scope| {
@@ -234,7 +247,6 @@ fn a_telephone_with_keys_by_dtls_is_heard() {
             assert!(at_stranger.is_empty(), "{setup}: the stranger hears {} samples", at_stranger.len());
             assert!(purity(&at_line, 700.0) > 0.8, "{setup}: {}", purity(&at_line, 700.0));
         }
-        assert!(purity(&heard, 700.0) > 0.8, "{setup}: {}", purity(&heard, 700.0));
         assert_eq!(line.foreign, 0);
         // It never goes on in the clear, nor under other keys of the description's.
         let plain = sdp.replace("UDP/TLS/RTP/SAVP", "RTP/AVP");

@@ -5,8 +5,8 @@ use super::access::Access;
 use super::problem::Problem;
 use super::state::AppState;
 use super::{
-    access, apps, builds, calls, conversations, events, health, intents, ladder, messages, metrics, page, recordings,
-    reload, steer, stream, trunks, twilio, webrtc,
+    access, apps, builds, calls, conversations, deliveries, events, health, intents, ladder, messages, metrics, page,
+    recordings, reload, steer, stream, trunks, twilio, webrtc,
 };
 use crate::limits::HTTP_BODY_MAX;
 use crate::pipeline::deploy::is_local_host;
@@ -79,6 +79,8 @@ pub const ROUTES: &[Route] = &[
     row("POST", "/v1/calls/{id}/say", || post(steer::say)),
     row("POST", "/v1/calls/{id}/transfer", || post(steer::transfer)),
     row("GET", "/v1/conversations/{id}", || get(conversations::one)),
+    row("GET", "/v1/deliveries", || get(deliveries::list)),
+    row("POST", "/v1/deliveries/{id}/retry", || post(deliveries::retry)),
     row("GET", "/v1/events", || get(events::stream)),
     row("POST", "/v1/intents", || post(intents::recognise)),
     row("GET", "/v1/messages", || get(messages::list)),

@@ -228,8 +228,10 @@ fn stretch(password: &str, salt: &str, rounds: u32) -> [u8; 32] {
     sum.into()
 }
 
-/// Signature of `body` at `at` (seconds of Unix time), as webhooks carry it: `t=…,v1=…`.
-pub(super) fn sign(secret: &str, at: i64, body: &[u8]) -> String {
+/// Signature of `body` at `at` (seconds of Unix time), as webhooks carry it in `x-signature`: `t=…,v1=…`, HMAC-SHA-256 of time,
+/// dot and body in hexadecimal.
+#[must_use]
+pub fn sign(secret: &str, at: i64, body: &[u8]) -> String {
     let Ok(keyed) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { return String::new() };
     let mac = keyed.chain_update(format!("{at}.")).chain_update(body).finalize().into_bytes();
     format!("t={at},v1={}", hex(&mac))

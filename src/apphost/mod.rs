@@ -22,6 +22,7 @@ mod settings;
 mod submit;
 mod token;
 
+pub use door::sign;
 pub use render::currency_sign;
 pub use run::{cage, run};
 

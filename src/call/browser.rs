@@ -164,7 +164,8 @@ impl Browsers {
             return Err(NotJoined::NotAllowed);
         }
         let call = CallId(random::u64());
-        let (leg, mut verbs) = planes.sip.open_door(random::u64() >> 1);
+        let (door, mut verbs) = planes.sip.open_door(random::u64() >> 1);
+        let leg = door.leg();
         let invitation = Invitation {
             leg,
             from: format!("\"Browser\" <sip:browser@{}>", host(offer.source)),
@@ -181,14 +182,12 @@ impl Browsers {
             Err(refusal) => {
                 warn!(source = %offer.source, %refusal, "a browser's call is refused");
                 metric::call_ended(EndClass::Refused.name());
-                // Takes the leg out; nobody listens.
-                let _ = planes.sip.hang_up(leg, None).await;
                 return Err(refusal.into());
             }
         };
         let running = Arc::clone(planes);
         tokio::spawn(async move {
-            let _admitted = Admitted { planes: Arc::clone(&running), call, channel: None };
+            let (_admitted, _door) = (Admitted { planes: Arc::clone(&running), call, channel: None }, door);
             actor::run(running, call, invitation, mailbox).await;
         });
         // A page that is closed while it rings drops this future, and with it the guard.

@@ -31,6 +31,17 @@ pub(super) async fn facts(store: &Store, fleet: &Fleet, subject: &str) -> Result
     Ok(AppFacts { name: subject.to_owned(), unknown: Some(known), ..AppFacts::default() })
 }
 
+/// A code as it is read out: its digits one by one, a pause between groups ("four eight one, two zero seven").
+#[must_use]
+pub fn code_in_words(code: &str) -> String {
+    const DIGITS: [&str; 10] = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+    let group = |group: &str| {
+        let digits = group.chars().filter_map(|c| c.to_digit(10)).filter_map(|d| DIGITS.get(d as usize).copied());
+        digits.collect::<Vec<_>>().join(" ")
+    };
+    code.split('-').map(group).collect::<Vec<_>>().join(", ")
+}
+
 async fn of(app: &App, fleet: &Fleet) -> AppFacts {
     let rate = fleet.traffic(&app.slug).map_or(0.0, |traffic| traffic.requests_per_minute);
     let base = AppFacts { name: app.title.clone(), requests_per_minute: rate, ..AppFacts::default() };
@@ -93,6 +104,11 @@ fn words(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_code_is_read_out_in_groups() {
+        assert_eq!(code_in_words("481-207-936"), "four eight one, two zero seven, nine three six");
+    }
 
     #[test]
     fn names_are_found_as_people_say_them() {

@@ -2,6 +2,7 @@
 //! Invariants: `submit` returns after the request is on disk; builds go on when their caller hangs up and when the daemon
 //! restarts. Deliberately absent: talking (updates carry a line, `conversation` says it).
 
+use super::courier::{Courier, CourierError, Patience};
 use super::deploy::{AppsConfig, DeployError, Fleet, Meta, RollBackError};
 use super::kernel::{self, Kernel};
 use super::manifest::BuildManifest;
@@ -10,6 +11,7 @@ use super::queue::{Queue, SubmitError};
 use super::report;
 use super::stage::Works;
 use super::tracker::Traffic;
+use crate::config::Network;
 use crate::conversation::{AppFacts, BuildStage, BuildUpdate};
 use crate::limits::{BUILD_THREADS, BUILD_UPDATES_MAX};
 use crate::os::clock;
@@ -36,6 +38,10 @@ pub struct PipelineConfig {
     pub program: PathBuf,
     /// Where apps are reached.
     pub apps: AppsConfig,
+    /// How long messages to apps' webhooks are tried.
+    pub patience: Patience,
+    /// Networks of this site that they may go to.
+    pub webhook_networks: Vec<Network>,
     /// Threads that build; 0 takes requests and leaves them waiting.
     pub threads: usize,
     /// Generators, asked in order.
@@ -46,7 +52,15 @@ impl PipelineConfig {
     /// Everything as usual for this data directory and program.
     #[must_use]
     pub fn new(data: PathBuf, program: PathBuf) -> Self {
-        Self { data, program, apps: AppsConfig::default(), threads: BUILD_THREADS, kernels: kernel::all() }
+        Self {
+            data,
+            program,
+            apps: AppsConfig::default(),
+            patience: Patience::default(),
+            webhook_networks: Vec::new(),
+            threads: BUILD_THREADS,
+            kernels: kernel::all(),
+        }
     }
 }
 
@@ -59,6 +73,9 @@ pub enum PipelineError {
     /// The builds of before cannot be taken over.
     #[error("builds cannot be taken over: {0}")]
     Store(#[from] StoreError),
+    /// No courier.
+    #[error(transparent)]
+    Courier(#[from] CourierError),
     /// The apps of before cannot be looked up.
     #[error("apps cannot be brought back: {0}")]
     Deploy(#[from] DeployError),
@@ -76,6 +93,7 @@ struct Shared {
     updates: broadcast::Sender<BuildUpdate>,
     pool: Mutex<Option<Pool>>,
     outcomes: Mutex<Option<JoinHandle<()>>>,
+    courier: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl fmt::Debug for Pipeline {
@@ -110,8 +128,10 @@ impl Pipeline {
                 fleet.fleet.write_outcomes().await;
             }
         });
+        let courier = Courier::new(Arc::clone(&works), config.patience, config.webhook_networks)?;
+        let courier = Mutex::new(Some(tokio::spawn(courier.run())));
         let (pool, outcomes) = (Mutex::new(Some(pool)), Mutex::new(Some(outcomes)));
-        Ok(Self { shared: Arc::new(Shared { queue, works, updates, pool, outcomes }) })
+        Ok(Self { shared: Arc::new(Shared { queue, works, updates, pool, outcomes, courier }) })
     }
 
     /// Writes an approved manifest down (with the event `build.request.created`) and returns its build. Submitting it again
@@ -172,6 +192,14 @@ impl Pipeline {
         self.shared.works.fleet.meta(slug).await
     }
 
+    /// The code with which an app's first account is made, while there is none.
+    ///
+    /// # Errors
+    /// It is not on line or does not answer.
+    pub async fn setup_code(&self, slug: &str) -> Result<Option<String>, DeployError> {
+        self.shared.works.fleet.setup_code(slug).await
+    }
+
     /// How it does: whether it builds, and what to know.
     #[must_use]
     pub fn health(&self) -> (bool, String) {
@@ -217,7 +245,11 @@ impl Pipeline {
     /// # Errors
     /// The store or the file system refuses.
     pub async fn delete(&self, slug: &str) -> Result<bool, DeployError> {
-        self.shared.works.fleet.delete(slug).await
+        let gone = self.shared.works.fleet.delete(slug).await?;
+        if gone {
+            self.shared.works.fleet.forget_messages(&self.shared.works.store, slug).await;
+        }
+        Ok(gone)
     }
 
     /// Finishes the stages under way, takes the apps off line and ends them. A second call does nothing.
@@ -227,6 +259,11 @@ impl Pipeline {
         if let Some(pool) = pool {
             // A panicked join was printed; the apps still have to be ended.
             let _ = tokio::task::spawn_blocking(|| pool.join()).await;
+        }
+        let courier = self.shared.courier.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(courier) = courier {
+            // What is on its way is sent again after the next start.
+            courier.abort();
         }
         let outcomes = self.shared.outcomes.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(outcomes) = outcomes {

@@ -14,6 +14,7 @@ mod binding;
 mod build;
 mod call;
 mod conversation;
+mod delivery;
 mod error;
 mod event;
 mod kept;
@@ -30,6 +31,9 @@ pub use binding::{KeptBinding, KeptBindings};
 pub use build::{Advance, Build, Builds, Cancelled, Submitted};
 pub use call::{CallRecord, Calls, Direction};
 pub use conversation::{CallBackRequest, Conversation, Conversations, Speaker, Turn};
+pub use delivery::{
+    Deliveries, Delivery, DeliveryCounts, DeliveryState, Due, Failed, Message as WebhookMessage, after,
+};
 pub use error::StoreError;
 pub use event::{Event, EventKind, Events};
 pub use kept::{KeptConversations, KeptFor};

@@ -4,8 +4,8 @@
 
 use super::writer::Writer;
 use super::{
-    Apps, Builds, Calls, Commit, Conversations, Events, KeptBindings, KeptConversations, Manifests, Messages,
-    Recordings, StoreError, World, migration,
+    Apps, Builds, Calls, Commit, Conversations, Deliveries, Events, KeptBindings, KeptConversations, Manifests,
+    Messages, Recordings, StoreError, World, migration,
 };
 use crate::limits::{PAGE_ROWS_MAX, STORE_LOCK_WAIT, STORE_READERS};
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -155,6 +155,11 @@ impl Store {
     #[must_use]
     pub const fn apps(&self) -> Apps<'_> {
         Apps(self)
+    }
+    /// Messages of apps to webhooks.
+    #[must_use]
+    pub const fn deliveries(&self) -> Deliveries<'_> {
+        Deliveries(self)
     }
     /// The outbox.
     #[must_use]

@@ -113,10 +113,12 @@ async fn run(
             ready = bell.readable() => {
                 let Ok(mut ready) = ready else { return };
                 ready.clear_ready();
-                aside.wake.clear();
-                while let Some(datagram) = aside.take() {
+                let more = aside.take_turn(|datagram| {
                     link.handle_datagram(clock::monotonic(), datagram.from, datagram.octets());
                     send(&mut link, &socket);
+                });
+                if more {
+                    tokio::task::yield_now().await;
                 }
             }
             () = tokio::time::sleep(wait) => link.handle_timeout(clock::monotonic()),

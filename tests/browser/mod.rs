@@ -208,6 +208,18 @@ impl Browser {
         self.remote.is_some()
     }
 
+    /// Keeps everything going until `over` says so. `false`: it never did within `limit`.
+    pub fn live_until(&mut self, limit: Duration, mut over: impl FnMut() -> bool) -> bool {
+        let until = Instant::now() + limit;
+        while Instant::now() < until {
+            if over() {
+                return true;
+            }
+            self.turn(Instant::now() + Duration::from_millis(50), &mut |_| {});
+        }
+        over()
+    }
+
     /// Keeps everything going until the other side says goodbye.
     pub fn until_closed(&mut self, limit: Duration) -> bool {
         let until = Instant::now() + limit;

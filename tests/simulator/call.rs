@@ -152,6 +152,10 @@ pub(crate) struct Call {
     number: u64,
     stalled_until: u64,
     waiting: Vec<CallInput>,
+    /// The recogniser says nothing until then, and then all that it knows.
+    deaf_until: u64,
+    /// So long it takes to think about the next text.
+    pub(crate) thinks: Option<u64>,
     pub(crate) events: Vec<Event>,
     pub(crate) said_by_caller: BTreeSet<String>,
     pub(crate) last_voice: u64,
@@ -208,6 +212,8 @@ impl Call {
             number: 0,
             stalled_until: 0,
             waiting: Vec::new(),
+            deaf_until: 0,
+            thinks: None,
             events: Vec::new(),
             said_by_caller: BTreeSet::new(),
             last_voice: 0,
@@ -278,7 +284,17 @@ impl Call {
         self.stalled_until = self.now + ms;
     }
 
+    /// The recogniser brings nothing for so long.
+    pub(crate) fn stall_recogniser(&mut self, ms: u64) {
+        self.deaf_until = self.now + ms;
+    }
+
     pub(crate) fn tell(&mut self, input: CallInput) {
+        if matches!(input, CallInput::Final { .. })
+            && let Some(ms) = self.thinks.take()
+        {
+            self.stall(ms);
+        }
         if self.now < self.stalled_until {
             self.waiting.push(input);
             return;
@@ -449,6 +465,9 @@ impl Call {
     }
 
     fn hand_over(&mut self, input: CallInput) {
+        if self.now < self.deaf_until && matches!(input, CallInput::Partial(_) | CallInput::Final { .. }) {
+            return self.later(self.deaf_until, input);
+        }
         match &input {
             CallInput::Partial(_) => {
                 if self.recogniser != Recogniser::Works {

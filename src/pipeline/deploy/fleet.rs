@@ -12,6 +12,7 @@ use super::gateway::{Gateway, GatewayError, Upstream};
 use super::supervise::{self, Instance, InstancePlan};
 use super::upstream::{self, UpstreamError};
 use crate::apphost::child::Meta;
+use crate::apphost::exchange::percent_encode;
 use crate::apphost::service::DATABASE_FILE;
 use crate::os::clock;
 use crate::pipeline::repository::{Repository, RepositoryError};
@@ -19,8 +20,8 @@ use crate::pipeline::scheduler::StageError;
 use crate::pipeline::tracker::Traffic;
 use crate::store::{App, RunState, Store, StoreError};
 use http_body_util::Empty;
-use hyper::Request;
 use hyper::body::Bytes;
+use hyper::{Request, StatusCode};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::io;
@@ -31,6 +32,8 @@ use std::path::{Path, PathBuf};
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
+/// Octets of an app's outbox that are read at once: a hundred bodies as large as an app takes them do not fit.
+const OUTBOX_MAX: usize = 16 << 20;
 /// Category of what became of an app's requests in the store's world.
 const OUTCOMES: &str = "execution_outcome";
 
@@ -83,6 +86,21 @@ impl From<DeployError> for StageError {
     fn from(e: DeployError) -> Self {
         Self::Fault { what: e.to_string() }
     }
+}
+
+/// A message to a webhook, as its app keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+pub struct Letter {
+    /// Number in its app.
+    pub id: i64,
+    /// When it was written, seconds of Unix time.
+    pub at: i64,
+    /// Where to.
+    pub url: String,
+    /// Name of the event.
+    pub event: String,
+    /// JSON.
+    pub body: String,
 }
 
 /// The apps that run.
@@ -259,6 +277,80 @@ impl Fleet {
         Ok(upstream::meta(&upstream.socket).await?)
     }
 
+    /// The code with which the app's first account is made; `None` when there is one, or the app knows no accounts.
+    ///
+    /// # Errors
+    /// It is not on line or does not answer.
+    pub async fn setup_code(&self, slug: &str) -> Result<Option<String>, DeployError> {
+        #[derive(serde::Deserialize)]
+        struct Setup {
+            code: Option<String>,
+        }
+        let (status, body) = upstream::get(&self.socket(slug)?, "/_/setup").await?;
+        // A version of before has no code, and no question for one.
+        if !status.is_success() {
+            return Ok(None);
+        }
+        Ok(read_json::<Setup>(&body)?.code)
+    }
+
+    /// Messages to webhooks that wait in the app, the oldest first; a bounded part of them.
+    ///
+    /// # Errors
+    /// It is not on line or does not answer.
+    pub async fn outbox(&self, slug: &str) -> Result<Vec<Letter>, DeployError> {
+        #[derive(serde::Deserialize)]
+        struct Outbox {
+            messages: Vec<Letter>,
+        }
+        let (status, body) = upstream::get_up_to(&self.socket(slug)?, "/_/outbox", OUTBOX_MAX).await?;
+        if !status.is_success() {
+            return Err(UpstreamError::Meta(format!("its outbox answers {status}")).into());
+        }
+        Ok(read_json::<Outbox>(&body)?.messages)
+    }
+
+    /// Has the app forget the messages up to this one.
+    ///
+    /// # Errors
+    /// It is not on line or does not answer.
+    pub async fn taken(&self, slug: &str, id: i64) -> Result<(), DeployError> {
+        let asked = upstream::post(&self.socket(slug)?, &format!("/_/outbox?taken={id}"), Bytes::new()).await?;
+        match asked {
+            (status, _) if status.is_success() => Ok(()),
+            (status, _) => Err(UpstreamError::Meta(format!("its outbox answers {status}")).into()),
+        }
+    }
+
+    /// What messages to the app's webhook `url` are signed with; `None`: it has no such webhook any more.
+    ///
+    /// # Errors
+    /// It is not on line or does not answer.
+    pub async fn hook_secret(&self, slug: &str, url: &str) -> Result<Option<String>, DeployError> {
+        #[derive(serde::Deserialize)]
+        struct Hook {
+            secret: String,
+        }
+        let path = format!("/_/secret?url={}", percent_encode(url));
+        let (status, answer) = upstream::get(&self.socket(slug)?, &path).await?;
+        match status {
+            StatusCode::NOT_FOUND => Ok(None),
+            status if status.is_success() => Ok(Some(read_json::<Hook>(&answer)?.secret)),
+            status => Err(UpstreamError::Meta(format!("its webhook's secret answers {status}")).into()),
+        }
+    }
+
+    /// Apps that are on line, each with the number of requests that it has answered.
+    #[must_use]
+    pub fn on_line(&self) -> Vec<(String, u64)> {
+        self.gateway.answered()
+    }
+
+    fn socket(&self, slug: &str) -> Result<PathBuf, GatewayError> {
+        let upstream = self.gateway.upstream(slug);
+        upstream.map(|upstream| upstream.socket).ok_or_else(|| GatewayError::Unknown(slug.to_owned()))
+    }
+
     /// What was measured of the app.
     #[must_use]
     pub fn traffic(&self, slug: &str) -> Option<Traffic> {
@@ -409,6 +501,10 @@ impl Fleet {
     fn app_dir(&self, slug: &str) -> PathBuf {
         self.data.join("apps").join(slug)
     }
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, UpstreamError> {
+    serde_json::from_slice(body).map_err(|e| UpstreamError::Meta(e.to_string()))
 }
 
 /// What must hold before people see an app: it reports, and its first page comes (or leads on, to a sign-in for instance).

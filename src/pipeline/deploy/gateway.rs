@@ -169,6 +169,13 @@ impl Gateway {
         Some(traffic)
     }
 
+    /// Requests answered by each app that is on line, since it is.
+    #[must_use]
+    pub fn answered(&self) -> Vec<(String, u64)> {
+        let fronts = lock(&self.fronts);
+        fronts.iter().map(|(slug, front)| (slug.clone(), lock(&front.shared.tracker).answered())).collect()
+    }
+
     /// What came since the last call of this, by app; apps without news are left out.
     #[must_use]
     pub fn rollups(&self) -> Vec<(String, Rollup)> {

@@ -344,6 +344,41 @@ fn strangers_get_no_answer_where_there_is_ice() {
     assert_eq!(world.events.len(), before, "{:?}", world.events);
 }
 
+/// Every one of the checks is authentic, and comes from another port.
+#[test]
+fn a_browser_that_checks_from_everywhere_is_answered_so_far_and_no_further() {
+    let mut world = World::good(true, false);
+    world.run(Duration::from_secs(3));
+    for session in 0..2 {
+        let mut check = Vec::new();
+        while check.is_empty() {
+            world.step();
+            let sent =
+                world.wire.iter().find(|(_, to_link, _, octets)| *to_link && Protocol::of(octets) == Protocol::Stun);
+            check = sent.map(|(.., octets)| octets.clone()).unwrap_or_default();
+        }
+        let mut answered = 0;
+        for port in 2000..3000 {
+            world.link.handle_datagram(world.now, SocketAddr::new(stranger().ip(), port), &check);
+            answered += usize::from(std::iter::from_fn(|| world.link.poll_transmit()).count() > 0);
+        }
+        let agent = &world.link.ice.as_ref().unwrap().agent;
+        assert!((LINK_SOURCES_EVER_MAX - 1..=LINK_SOURCES_EVER_MAX).contains(&answered), "{session}: {answered}");
+        assert!(agent.remote_candidates().count() <= LINK_SOURCES_EVER_MAX);
+        // Where it is it stays; a session that begins anew counts anew.
+        world.run(CONSENT_MAX + Duration::from_secs(5));
+        assert_eq!(world.end(), None);
+        let (mine, other) = pair();
+        world.link.handle_restart(world.now, &mine, &other);
+        let agent = world.browser.agent.as_mut().unwrap();
+        agent.ice_restart(credentials(&other), true);
+        agent.set_remote_credentials(credentials(&mine));
+        agent.add_remote_candidate(Candidate::host(ours(), "udp").unwrap());
+        world.run(Duration::from_secs(3));
+        assert_eq!(world.end(), None);
+    }
+}
+
 #[test]
 fn who_says_goodbye_is_heard_and_who_falls_silent_is_missed() {
     let mut world = World::good(true, false);
