@@ -6,6 +6,7 @@ use super::state::AppState;
 use crate::bus::{EventKind, Subscription};
 use crate::limits::{BROWSER_STREAMS_MAX, EVENT_STREAMS_MAX};
 use crate::telemetry::metric;
+use crate::time::Wallclock;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -15,6 +16,20 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Whence to start for everything that happens from this time on, unless the client says itself.
+pub(super) async fn since(
+    state: &AppState,
+    start: Start,
+    headers: &HeaderMap,
+    time: Option<Wallclock>,
+) -> Result<Start, Problem> {
+    let said = start.after.is_some() || headers.contains_key("last-event-id");
+    let Some(time) = time.filter(|_| !said) else { return Ok(start) };
+    let store = state.store.clone();
+    let position = read(move || store.events().before(time)).await?;
+    Ok(Start { after: Some(position.to_string()) })
+}
 
 /// Where to start.
 #[derive(Clone, Debug, Deserialize)]

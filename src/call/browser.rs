@@ -19,6 +19,7 @@ use crate::sip::peer::Peer;
 use crate::sip::transport::DoorVerb;
 use crate::store::Direction;
 use crate::telemetry::metric;
+use crate::time::Wallclock;
 use crate::webrtc::{Fragment, FragmentError, Identity, LinkFacts};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -142,6 +143,12 @@ impl Browsers {
     #[must_use]
     pub fn is_in(&self, call: CallId) -> bool {
         self.0.registry.elsewhere(call).is_some()
+    }
+
+    /// When this call began; `None`: it is over.
+    #[must_use]
+    pub fn started(&self, call: CallId) -> Option<Wallclock> {
+        self.0.registry.find(call).map(|live| live.started)
     }
 
     /// Makes a call of an offer, and waits for its answer.

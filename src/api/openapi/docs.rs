@@ -770,7 +770,7 @@ pub(super) const DOCS: &[Doc] = &[
     Doc {
         method: "GET",
         path: "/v1/webrtc/{id}/events",
-        summary: "What happens on a browser's call and in its conversation: server-sent events, ending with the call",
+        summary: "What happens on a browser's call and in its conversation, from its beginning: server-sent events, ending with the call",
         parameters: &[
             Parameter { place: Place::Path, name: "id", kind: Kind::Text, text: "call_… of Location" },
             Parameter { place: Place::Query, name: "after", kind: Kind::Text, text: "A position or an event's id" },
