@@ -26,7 +26,10 @@ pub use routes::{Called, Route};
 pub use sip::{Sip, TlsPeer};
 pub(crate) use speech::is_near;
 pub use speech::{EngineChoice, KeyError, Provider, Providers, Secret, Speech, Vad, phones};
-pub use trunks::{DigestAlgorithm, Extension, PasswordError, RegistrarSection, Trunk, TrunkKind, TrunkTransport};
+pub use trunks::{
+    CallerIdentity, DigestAlgorithm, Extension, Forwarding, PasswordError, RegistrarSection, Trunk, TrunkKind,
+    TrunkTransport,
+};
 pub use twilio::Twilio;
 pub use webrtc::WebRtc;
 

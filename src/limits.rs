@@ -125,6 +125,10 @@ pub const SIP_FORKS_MAX: usize = 8;
 pub const SIP_HOPS_MAX: usize = 8;
 /// How often a call may be sent elsewhere by who is called (RFC 3261 §8.1.3.4).
 pub const SIP_REDIRECTS_MAX: u8 = 3;
+/// How many of those who have passed a call on are named to whom it is passed on next.
+pub const DIVERSIONS_MAX: usize = 5;
+/// How long the preferred telephones of a number ring alone before the others ring as well.
+pub const SIP_TURN: Duration = Duration::from_secs(20);
 /// A hop that has said nothing for so long is left for the next, where there is one: an INVITE has gone out four times.
 pub const SIP_FAILOVER_AFTER: Duration = Duration::from_secs(4);
 /// Octets in the header section of one SIP message on a stream.
@@ -206,6 +210,8 @@ pub const CALL_MAX: Duration = Duration::from_secs(4 * 3600);
 /// How long the other end of a bridged call may ring before its caller is told that nobody answers. Below the three
 /// minutes after which a proxy on the way may give up (RFC 3261 section 16.6, timer C).
 pub const BRIDGE_RINGING_MAX: Duration = Duration::from_secs(90);
+/// How long somebody rings whom a telephone has a bridged call handed to; then the call goes back.
+pub const REFERRED_RINGING_MAX: Duration = Duration::from_secs(45);
 /// Callers that are played a tone or a file at once.
 pub const PLAYER_SEATS_MAX: usize = 4096;
 /// Calls in one room.

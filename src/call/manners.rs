@@ -121,6 +121,15 @@ pub(super) fn caller(from: &str) -> Option<String> {
     Some(format!("{user}@{}", uri.host.to_ascii_lowercase()))
 }
 
+/// Whether From names nobody.
+pub(super) fn is_withheld(from: &str) -> bool {
+    let uri = Address::parse(from.as_bytes()).ok().and_then(|address| Uri::parse(&address.uri).ok());
+    uri.is_none_or(|uri| {
+        let user = uri.user.map(|user| to_text(&user).to_lowercase()).unwrap_or_default();
+        WITHHELD.contains(&user.as_str()) || uri.host.to_ascii_lowercase().ends_with("anonymous.invalid")
+    })
+}
+
 /// The user part of a From as written; empty where it is withheld or unreadable.
 pub(super) fn user_of(from: &str) -> String {
     let address = Address::parse(from.as_bytes()).ok();

@@ -8,12 +8,14 @@
 //! Deliberately absent: doing it (`pipeline`), counting wrong PINs across calls (`store`).
 
 use super::prompt::{ASK_PIN, HOW_TO_APPROVE};
-use super::{Dialogue, Draft, Question, YES_CONFIDENCE_MIN};
+use super::{Dialogue, Draft, Question};
 use crate::conversation::{AppFacts, Change, Changed, Expectation, Heard, Intent, Reply};
 use crate::pipeline::intent::{Act, Context, Label, Understanding, extract, subject, understand_of};
 use crate::pipeline::manifest::BuildType;
 use serde_json::Value;
 
+/// A spoken yes to what changes or destroys takes this confidence of the recogniser, however often it is said.
+const SURE_CONFIDENCE_MIN: f32 = 0.5;
 const NO_PIN: &str = "That takes a PIN, and none is set up here. It can be done on the console.";
 const LOCKED: &str = "There have been too many wrong PINs. Please try again later, or use the console.";
 const LEFT: &str = "I leave it as it is.";
@@ -178,7 +180,7 @@ impl Dialogue {
     pub(super) fn hear_sure(&mut self, heard: &Heard) -> Reply {
         let understood = understand_of(&heard.text, Context::AskedApproval, None);
         match understood.act {
-            Act::Approve if heard.confidence >= YES_CONFIDENCE_MIN => self.authorise(),
+            Act::Approve if heard.confidence >= SURE_CONFIDENCE_MIN => self.authorise(),
             Act::Reject | Act::Cancel => self.leave_change(LEFT),
             Act::Repeat => self.repeat_sure(Vec::new()),
             Act::Goodbye => self.hang_up(&[LEFT, "Goodbye."]),

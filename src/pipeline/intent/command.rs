@@ -111,9 +111,9 @@ pub fn understand(text: &str, context: Context) -> Understanding {
 /// Reads one turn of a conversation about this type of app; what the turn itself asks for goes first.
 #[must_use]
 pub fn understand_of(text: &str, context: Context, kind: Option<BuildType>) -> Understanding {
-    let understood = read(text, context, kind);
+    let understood = turn(text, context, kind);
     let Some(right) = misheard::put_right(&Transcript::new(text), context) else { return understood };
-    let other = read(&right.text, context, kind);
+    let other = turn(&right.text, context, kind);
     if right.surely && other.act != Act::Approve || leads_further(&other, &understood) { other } else { understood }
 }
 
@@ -134,10 +134,10 @@ fn leads_further(other: &Understanding, own: &Understanding) -> bool {
 /// Reads one turn word for word: nothing that was misheard is put right.
 #[must_use]
 pub fn understand_words(text: &str, context: Context) -> Understanding {
-    read(text, context, None)
+    turn(text, context, None)
 }
 
-fn read(text: &str, context: Context, kind: Option<BuildType>) -> Understanding {
+fn turn(text: &str, context: Context, kind: Option<BuildType>) -> Understanding {
     let heard = Transcript::new(text);
     let answer = Answer::of(&heard);
     let named = request(&heard, true).filter(|r| r.confidence > FIRES).and_then(|r| match r.what {
