@@ -399,7 +399,7 @@ async fn builds_run_on_their_own_idle_threads() {
         classes
     };
     // A thread names itself and sets its class as the first things that it does, which on a busy machine may be later.
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     while classes() != ["5", "5"] {
         assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", classes());
         sleep(Duration::from_millis(10)).await;
