@@ -2,7 +2,7 @@
 //! as written and for the bench that speaks them first. Pure. Deliberately absent: what is enough.
 
 #![allow(dead_code, unreachable_pub, reason = "the test and the bench each use some")]
-use callwright::pipeline::intent::{Extraction, Label, canonical_feature, extract};
+use callwright::pipeline::intent::{Extraction, canonical_feature};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One of them.
