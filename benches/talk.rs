@@ -1,5 +1,6 @@
-//! How the agent talks, measured by a caller on the wire: `cargo bench --bench talk [-- calls]`.
+//! How the agent talks, measured by a caller on the wire: `cargo bench --bench talk [-- calls [builds]]`.
 //!
+//! So many builds (none, unless asked for) run on the daemon meanwhile.
 //! One daemon on the embedded engines; one `callwright dial` after the other follows `tests/fixtures/talk.toml`: it waits
 //! for the greeting, orders, interrupts the read-back, hesitates and asks. Every figure comes from dial's capture: greeting
 //! (ACK → first audible sample), response (last voiced sample sent → first audible sample received), stop (onset of an
@@ -8,6 +9,8 @@
 
 #![allow(clippy::print_stdout, reason = "a bench prints")]
 
+#[path = "turns/building.rs"]
+mod building;
 #[path = "../tests/rig/mod.rs"]
 mod rig;
 
@@ -29,22 +32,31 @@ struct Figures {
 }
 
 fn main() {
-    let calls = std::env::args().skip(1).find_map(|a| a.parse().ok()).unwrap_or(12_usize).clamp(1, 500);
+    let mut numbers = std::env::args().skip(1).filter_map(|a| a.parse::<usize>().ok());
+    let calls = numbers.next().unwrap_or(12).clamp(1, 500);
+    let builds = numbers.next().unwrap_or(0).min(4);
     let daemon = Daemon::start();
     let directory = tempfile::tempdir().expect("a temporary directory");
     let mut figures = Figures::default();
-    for n in 1..=calls {
-        let report = call(&daemon, &directory.path().join("report.json"));
-        take(&mut figures, &report);
-        println!(
-            "call {n:>3} of {calls}: greeting {:>5.0} ms, responses {}",
-            report["greeting_ms"].as_f64().unwrap_or(f64::NAN),
-            turns(&report, "response_ms").iter().map(|ms| format!("{ms:.0}")).collect::<Vec<_>>().join(" ")
-        );
-    }
+    let file = directory.path().join("report.json");
+    let ((), built) = building::beside(daemon.http, builds, || {
+        for n in 1..=calls {
+            let report = call(&daemon, &file);
+            take(&mut figures, &report);
+            println!(
+                "call {n:>3} of {calls}: greeting {:>5.0} ms, responses {}",
+                report["greeting_ms"].as_f64().unwrap_or(f64::NAN),
+                turns(&report, "response_ms").iter().map(|ms| format!("{ms:.0}")).collect::<Vec<_>>().join(" ")
+            );
+        }
+    });
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let mut out = Map::new();
-    println!("\n{calls} calls, load average at the end {}", load.split(' ').next().unwrap_or("unknown"));
+    let busy = load.split(' ').next().unwrap_or("unknown");
+    let (served, failed) = (built.took_s.len(), built.failed);
+    println!(
+        "\n{calls} calls, {builds} builds beside them ({served} served, {failed} did not), load average at the end {busy}"
+    );
     println!("{:<34} {:>6} {:>8} {:>8} {:>8} {:>8}", "ms", "n", "p50", "p95", "p99", "max");
     row(&mut out, "greeting", "ACK to first greeting sound", &mut figures.greeting);
     row(&mut out, "response", "last caller sound to first answer", &mut figures.response);
@@ -52,6 +64,8 @@ fn main() {
     row(&mut out, "late_p99", "p99 packet lateness of each call", &mut figures.late_p99);
     println!("packets lost {} of {}", figures.lost, figures.packets);
     out.insert("calls".to_owned(), json!(calls));
+    out.insert("builds_at_once".to_owned(), json!(builds));
+    out.insert("builds_served".to_owned(), json!(served));
     out.insert("packets".to_owned(), json!(figures.packets));
     out.insert("packets_lost".to_owned(), json!(figures.lost));
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");

@@ -1,7 +1,8 @@
-//! Turn-taking, by the published yardsticks: `cargo bench --bench turns [-- hesitations sounds calls [rehearsal]]`.
+//! Turn-taking, by the published yardsticks: `cargo bench --bench turns [-- hesitations sounds calls [rehearsal|former]]`.
 //!
-//! 0 leaves a part out; its keys then keep the values that the file has. `rehearsal`: other voices and sentences, for
-//! development and training; its figures go nowhere. End of turn: the embedded engines hear callers who hesitate, and the endpointing is given
+//! 0 leaves a part out; its keys then keep the values that the file has. Measured are callers on whom nothing was tuned
+//! (`held_out`). `rehearsal`: other voices and sentences, for development and training; its figures go nowhere. `former`: the
+//! callers of earlier figures, at whom constants were looked at; theirs go beside the others, as `former_…`. End of turn: the embedded engines hear callers who hesitate, and the endpointing is given
 //! what they make of it when a call would be (`heard`); the sweep of eot-bench (which share of hesitations is cut, how long a
 //! finished caller waits) at every patience, beside plain silence on the same audio. Interruptions: see
 //! `turns/interruptions.rs`. Response: one daemon and a caller on the wire (`response`). Prints a table and writes
@@ -18,6 +19,8 @@ mod corpus;
 mod ears;
 #[path = "turns/heard.rs"]
 mod heard;
+#[path = "turns/held_out.rs"]
+mod held_out;
 #[path = "turns/interruptions.rs"]
 mod interruptions;
 #[path = "turns/rehearsal.rs"]
@@ -41,6 +44,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 use sweep::{cut_at, delay_at};
 
+/// Whose turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Corpus {
+    /// The published figures'.
+    HeldOut,
+    /// Those of figures before; constants were chosen with them in sight.
+    Former,
+    /// The trainers'.
+    Rehearsal,
+}
+
 /// Fixed for the published figures.
 const SEED: u64 = 20_261_120;
 /// Callers at once: what two shared cores hear in real time.
@@ -55,12 +69,17 @@ fn main() {
     let hesitations = numbers.next().unwrap_or(1000);
     let sounds = numbers.next().unwrap_or(500);
     let calls = numbers.next().unwrap_or(20);
-    let rehearsal = std::env::args().any(|a| a == "rehearsal");
+    let corpus = match std::env::args().next_back().as_deref() {
+        Some("rehearsal" | "trace") => Corpus::Rehearsal,
+        Some("former") => Corpus::Former,
+        _ => Corpus::HeldOut,
+    };
+    let mut of_corpus = Map::new();
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");
     let before = std::fs::read(target.join("turns.json")).ok().and_then(|text| serde_json::from_slice(&text).ok());
     let mut out: Map<String, Value> = before.unwrap_or_default();
     if hesitations > 0 {
-        end_of_turn(hesitations, rehearsal, &mut out);
+        end_of_turn(hesitations, corpus, &mut of_corpus);
     }
     if calls > 0 {
         response::run(calls, &mut out);
@@ -74,13 +93,16 @@ fn main() {
             println!("written to {}", file.display());
             return;
         }
-        interruptions::run(&rig, sounds, rehearsal, &mut out);
+        interruptions::run(&rig, sounds, corpus, &mut of_corpus);
     }
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     println!("load average at the end {load}");
-    if rehearsal {
-        return;
-    }
+    let prefix = match corpus {
+        Corpus::HeldOut => "",
+        Corpus::Former => "former_",
+        Corpus::Rehearsal => return,
+    };
+    out.extend(of_corpus.into_iter().map(|(key, value)| (format!("{prefix}{key}"), value)));
     std::fs::create_dir_all(&target).expect("target/bench");
     let text = format!("{:#}\n", Value::Object(out));
     std::fs::write(target.join("turns.json"), text).expect("turns.json is written");
@@ -113,9 +135,13 @@ fn on_lanes<T: Sync, R: Send>(what: &str, lanes: usize, items: &[T], work: impl 
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-fn end_of_turn(hesitations: usize, rehearsed: bool, out: &mut Map<String, Value>) {
-    let turns = if rehearsed { rehearsal::turns(SEED, hesitations) } else { corpus::turns(SEED, hesitations) };
-    let file = if rehearsed { heard::rehearsed(SEED, hesitations) } else { heard::file(SEED, hesitations) };
+fn end_of_turn(hesitations: usize, corpus: Corpus, out: &mut Map<String, Value>) {
+    let turns = match corpus {
+        Corpus::HeldOut => held_out::turns(SEED, hesitations),
+        Corpus::Former => corpus::turns(SEED, hesitations),
+        Corpus::Rehearsal => rehearsal::turns(SEED, hesitations),
+    };
+    let file = heard::file(corpus, SEED, hesitations);
     let silences = heard::load(&file).unwrap_or_else(|| {
         let studio = Mutex::new(Studio::new());
         let engines = Mutex::new(Vec::new());

@@ -7,6 +7,7 @@ mod current;
 mod groups;
 mod hours;
 mod http;
+mod networks;
 mod numbers;
 mod routes;
 mod sip;
@@ -19,12 +20,16 @@ pub use current::{Current, Reloaded};
 pub use groups::{Group, Strategy};
 pub use hours::Hours;
 pub use http::Http;
+pub use networks::Network;
 pub use numbers::{NumberForm, Numbers};
 pub use routes::{Called, Route};
 pub use sip::{Sip, TlsPeer};
 pub(crate) use speech::is_near;
 pub use speech::{EngineChoice, KeyError, Provider, Providers, Secret, Speech, Vad, phones};
-pub use trunks::{DigestAlgorithm, Extension, PasswordError, RegistrarSection, Trunk, TrunkKind, TrunkTransport};
+pub use trunks::{
+    CallerIdentity, DigestAlgorithm, Extension, Forwarding, PasswordError, RegistrarSection, Trunk, TrunkKind,
+    TrunkTransport,
+};
 pub use twilio::Twilio;
 pub use webrtc::WebRtc;
 
@@ -177,6 +182,9 @@ pub struct Apps {
     pub ports: PortRange,
     /// Who starts the process that apps run under.
     pub supervisor: Supervisor,
+    /// Networks of this site that apps may send webhooks to, beside public addresses: whoever manages an app chooses where they
+    /// go, so nothing inside is reached unless it is named here.
+    pub webhook_networks: Vec<Network>,
 }
 
 /// Who starts the supervisor of apps.
@@ -195,6 +203,7 @@ impl Default for Apps {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             ports: PortRange { first: 8100, last: 8199 },
             supervisor: Supervisor::Daemon,
+            webhook_networks: Vec::new(),
         }
     }
 }
@@ -498,9 +507,12 @@ pub struct Agent {
     /// In these words.
     #[serde(default)]
     pub consent_text: Option<String>,
-    /// A file with digits that callers must key or say first.
+    /// A file with digits that callers must key or say.
     #[serde(default)]
     pub pin_file: Option<PathBuf>,
+    /// Before what they must.
+    #[serde(default)]
+    pub pin_for: PinFor,
     /// Who is rung for callers that want a person: `sip:USER@HOST`, `extension:NUMBER` or `trunk:NAME:NUMBER`.
     #[serde(default)]
     pub operator: Option<String>,
@@ -513,6 +525,17 @@ pub struct Agent {
     /// How long it rings there, seconds.
     #[serde(default = "Agent::operator_ringing_s")]
     pub operator_ringing_s: u64,
+}
+
+/// Before what callers must key or say the PIN.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PinFor {
+    /// Before anything else; it then holds for changes as well.
+    #[default]
+    Calls,
+    /// Before what changes or takes away what there is.
+    Changes,
 }
 
 /// What callers are told about the recording of their call.
@@ -547,6 +570,7 @@ impl Agent {
             consent: ConsentChoice::None,
             consent_text: None,
             pin_file: None,
+            pin_for: PinFor::Calls,
             operator: None,
             operator_text: None,
             operator_announce: None,

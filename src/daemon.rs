@@ -135,6 +135,7 @@ impl Daemon {
                 config::Supervisor::Unit => Keeper::Unit,
             },
         };
+        build.webhook_networks.clone_from(&config.apps.webhook_networks);
         let pipeline = Pipeline::start(build, store.clone()).await.map_err(|e| DaemonError::from("the pipeline", e))?;
 
         let mut media = MediaPlane::start(

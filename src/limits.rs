@@ -68,6 +68,9 @@ pub const ASIDE_DATAGRAMS_MAX: usize = 16;
 pub const LINK_TRANSMITS_MAX: usize = 64;
 /// Addresses of one browser whose checks were answered and are remembered.
 pub const LINK_SOURCES_MAX: usize = 16;
+/// Addresses whence one ICE session is checked from at all, of before and of now: what has been checked from is kept for as
+/// long as the session.
+pub const LINK_SOURCES_EVER_MAX: usize = 64;
 /// Handshakes that run at once on one call without ICE, where anybody may send a ClientHello.
 pub const LINK_ASSOCIATIONS_MAX: usize = 4;
 /// Orders that wait for one call's link.
@@ -78,6 +81,11 @@ pub const LINK_SETUP_MAX: Duration = Duration::from_secs(30);
 pub const CONSENT_MAX: Duration = Duration::from_secs(30);
 /// A browser waits this long for the answer to its offer: longer than a bridge rings.
 pub const BROWSER_ANSWER_MAX: Duration = Duration::from_secs(200);
+/// Calls of browsers without a token that one network may have on which no handshake was done yet.
+pub const BROWSER_UNLINKED_MAX: usize = 16;
+/// Who may follow the events of one browser's call at once: its page, and the page as it comes back from other networks while
+/// the streams of before have not been found dead.
+pub const BROWSER_STREAMS_MAX: usize = 4;
 /// What waits for the door by which a call came that is not SIP's.
 pub const DOOR_VERBS_MAX: usize = 16;
 
@@ -117,6 +125,10 @@ pub const SIP_FORKS_MAX: usize = 8;
 pub const SIP_HOPS_MAX: usize = 8;
 /// How often a call may be sent elsewhere by who is called (RFC 3261 §8.1.3.4).
 pub const SIP_REDIRECTS_MAX: u8 = 3;
+/// How many of those who have passed a call on are named to whom it is passed on next.
+pub const DIVERSIONS_MAX: usize = 5;
+/// How long the preferred telephones of a number ring alone before the others ring as well.
+pub const SIP_TURN: Duration = Duration::from_secs(20);
 /// A hop that has said nothing for so long is left for the next, where there is one: an INVITE has gone out four times.
 pub const SIP_FAILOVER_AFTER: Duration = Duration::from_secs(4);
 /// Octets in the header section of one SIP message on a stream.
@@ -198,6 +210,8 @@ pub const CALL_MAX: Duration = Duration::from_secs(4 * 3600);
 /// How long the other end of a bridged call may ring before its caller is told that nobody answers. Below the three
 /// minutes after which a proxy on the way may give up (RFC 3261 section 16.6, timer C).
 pub const BRIDGE_RINGING_MAX: Duration = Duration::from_secs(90);
+/// How long somebody rings whom a telephone has a bridged call handed to; then the call goes back.
+pub const REFERRED_RINGING_MAX: Duration = Duration::from_secs(45);
 /// Callers that are played a tone or a file at once.
 pub const PLAYER_SEATS_MAX: usize = 4096;
 /// Calls in one room.
@@ -487,8 +501,9 @@ pub const OFFER_MAX: Duration = Duration::from_secs(600);
 /// A host that was silent or refused is not asked again unasked for this long.
 pub const OFFER_AGAIN_AFTER: Duration = Duration::from_secs(6 * 3600);
 
-/// All files of one app's data together, octets; an app beyond it is stopped.
-pub const APP_DATA_MAX: u64 = 4 << 30;
+/// All files of one app's data together, octets; an app beyond it is stopped. A database as large as one may be, its log, three
+/// backups and two copies on their way fit.
+pub const APP_DATA_MAX: u64 = 8 << 30;
 /// A worker that is not heard of for this long loses its build to another; longer than any stage takes.
 pub const BUILD_LEASE: Duration = Duration::from_secs(180);
 /// Apps that one supervisor keeps, versions that are being switched included.
@@ -496,3 +511,13 @@ pub const SUPERVISED_APPS_MAX: usize = 256;
 /// Connections to a supervisor at once.
 pub const SUPERVISOR_CLIENTS_MAX: usize = 16;
 const _: () = assert!(APP_CONNECTIONS_MAX as u64 + 32 < APP_FILES_MAX);
+/// Messages to webhooks that wait in the store; apps then keep theirs.
+pub const DELIVERIES_WAITING_MAX: u64 = 10_000;
+/// Of these, for one webhook; beyond it the oldest are given up.
+pub const DELIVERIES_PER_URL_MAX: u32 = 2_000;
+/// Messages that were given up and are kept.
+pub const DELIVERIES_DEAD_MAX: u32 = 1_000;
+/// Messages that arrived and are remembered.
+pub const DELIVERIES_DONE_MAX: u32 = 1_000;
+/// Messages on their way to webhooks at once, each to another one.
+pub const COURIERS_MAX: usize = 8;

@@ -122,7 +122,15 @@ impl TlsIdentity {
         if !certificate.exists() || !key.exists() {
             making.make(&certificate, &key)?;
         }
-        let identity = Self::held(certificate, key, Some(making))?;
+        let identity = match Self::held(certificate.clone(), key.clone(), Some(making.clone())) {
+            // A start that broke off between the two files. Who pins the certificate is not given another one unasked.
+            Err(error @ TlsError::Pair { .. }) if making.lasts.is_some() => {
+                tracing::warn!(%error, "the two are of different starts; a certificate is made anew");
+                making.make(&certificate, &key)?;
+                Self::held(certificate, key, Some(making))?
+            }
+            held => held?,
+        };
         identity.renew_if_due(UnixTime::now())?;
         Ok(identity)
     }
@@ -341,6 +349,25 @@ mod tests {
         // Nobody but its user should be able to read a key.
         fs::set_permissions(&files.1, fs::Permissions::from_mode(0o644)).unwrap();
         assert_eq!(theirs.exposed_key(), Some(files.1.as_path()));
+    }
+
+    /// The key is replaced first; then the power fails.
+    #[test]
+    fn a_pair_that_was_half_replaced_is_made_anew_unless_it_is_pinned() {
+        let dir = tempfile::tempdir().unwrap();
+        let (whole, half) = (dir.path().join("whole"), dir.path().join("half"));
+        for making in [making(&["box.example"], 800), Making { lasts: None, ..making(&["box.example"], 1) }] {
+            let old = TlsIdentity::own(&half, "own", making.clone()).unwrap().fingerprint();
+            drop(TlsIdentity::own(&whole, "own", making.clone()).unwrap());
+            fs::copy(whole.join("own-key.pem"), half.join("own-key.pem")).unwrap();
+            let again = TlsIdentity::own(&half, "own", making.clone());
+            match making.lasts {
+                Some(_) => assert_ne!(again.unwrap().fingerprint(), old),
+                None => assert!(matches!(again, Err(TlsError::Pair { .. })), "who pins it is told by an operator"),
+            }
+            fs::remove_dir_all(&whole).unwrap();
+            fs::remove_dir_all(&half).unwrap();
+        }
     }
 
     #[test]

@@ -499,6 +499,30 @@ async fn every_verb_is_an_order_to_its_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_another_origin_changes_nothing() {
+    let b = start().await;
+    for path in ["/v1/apps/crm/rollback", "/v1/builds/build_1/cancel", "/v1/calls/call_live/recording/pause"] {
+        for fields in
+            ["Sec-Fetch-Site: cross-site\r\n", "Sec-Fetch-Site: same-site\r\n", "Origin: http://evil.example\r\n"]
+        {
+            let answer = post_to(b.address, path, fields, "").await;
+            assert_eq!(answer.status, 403, "{path} {fields}");
+            assert!(answer.head.contains("application/problem+json"), "{}", answer.head);
+        }
+        let own = format!("Sec-Fetch-Site: same-origin\r\nOrigin: http://{}\r\n", b.address);
+        for fields in ["", own.as_str()] {
+            assert_ne!(post_to(b.address, path, fields, "").await.status, 403, "{path} {fields}");
+        }
+    }
+    // Reading is not changing; calls from pages have their own list of origins.
+    let read = format!(
+        "GET /health HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nSec-Fetch-Site: cross-site\r\n\r\n",
+        b.address
+    );
+    assert_eq!(send(b.address, read).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_bridge_that_cannot_be_made_whole_is_taken_back() {
     let b = start().await;
     let live = steered::LIVE.to_string();

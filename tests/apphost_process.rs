@@ -82,9 +82,9 @@ fn it_ends_when_its_parent_lets_go() {
     let home = tempfile::tempdir().unwrap();
     let mut child = start(home.path());
     let begun = std::time::Instant::now();
-    child.stop(Duration::from_secs(5));
+    child.stop(Duration::from_secs(30));
     assert!(!child.is_running());
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     assert!(!child.socket().exists());
 }
 

@@ -95,6 +95,9 @@ fn written(reply: &Reply) -> String {
         Some(Intent::Report { subject }) => {
             let _ = writeln!(out, "    => report {subject}");
         }
+        Some(Intent::Change(change)) => {
+            let _ = writeln!(out, "    => change {change:?}");
+        }
         Some(Intent::PutThrough) => out.push_str("    => put through\n"),
         Some(Intent::Operator) => out.push_str("    => operator\n"),
         Some(Intent::CallBack { number, name }) => {

@@ -61,22 +61,10 @@ fn read_wav(path: &Path) -> Vec<i16> {
 
 /// Where `part` resembles `whole` most, and how much (normalised cross-correlation, 0–1).
 fn find(part: &[i16], whole: &[i16]) -> (usize, f64) {
-    let part: Vec<f32> = part.iter().map(|&s| f32::from(s)).collect();
-    let whole: Vec<f32> = whole.iter().map(|&s| f32::from(s)).collect();
-    let energy = |pcm: &[f32]| pcm.iter().map(|s| s * s).sum::<f32>();
-    let own = energy(&part);
-    let mut best = (0, 0.0);
-    for (at, window) in whole.windows(part.len()).enumerate() {
-        let product: f32 = part.iter().zip(window).map(|(a, b)| a * b).sum();
-        // The energy only where it can be the best: most places are not.
-        if product > 0.3 * own {
-            let alike = f64::from(product / (own * energy(window)).sqrt().max(1.0));
-            if alike > best.1 {
-                best = (at, alike);
-            }
-        }
-    }
-    best
+    let mut alike = vec![0.0; (whole.len() + 1).saturating_sub(part.len())];
+    callwright_dsp::correlation::normalised(part, whole, &mut alike);
+    let best = (0..).zip(&alike).max_by(|a, b| a.1.total_cmp(b.1));
+    best.map_or((0, 0.0), |(at, alike)| (at, f64::from(*alike)))
 }
 
 /// baresip calls the echo at `target`, with these parameters of its account; it must hear what it says. Gives its output.
@@ -110,13 +98,10 @@ fn baresip_hears_itself(target: SocketAddr, parameters: &str) -> String {
     };
     let heard = read_wav(came_back);
     assert!(heard.len() > 3 * 8000, "{} samples came back\n{}", heard.len(), shown(&output));
-    let mut last = 0;
-    for start in [4000, 10_000, 16_000] {
-        let (at, alike) = find(&sound[start..start + 2000], &heard);
-        assert!(alike >= 0.9, "what was sent at {start} came back {alike:.3} alike");
-        assert!(at > last, "what was sent at {start} came back at {at}, after {last}");
-        last = at;
-    }
+    // A foreign phone that gets no processor leaves frames out; of its many pieces some must come back whole and in order.
+    let pieces: Vec<_> = (4000..24_000).step_by(2000).map(|start| find(&sound[start..start + 1200], &heard)).collect();
+    let whole: Vec<usize> = pieces.iter().filter(|(_, alike)| *alike >= 0.9).map(|(at, _)| *at).collect();
+    assert!(whole.len() >= 3 && whole.is_sorted(), "where the pieces came back, and how alike: {pieces:?}");
     shown(&output)
 }
 
@@ -203,13 +188,14 @@ fn baresip_hears_another(suite: &'static str) {
     for (file, text) in [("config", config.as_str()), ("contacts", ""), ("accounts", account)] {
         std::fs::write(dir.path().join(file), text).expect("baresip's files");
     }
-    let called = std::thread::spawn(move || {
-        run(Command::new("baresip").arg("-f").arg(dir.path()).args(["-t", "9"]), Duration::from_secs(20))
-    });
     let relay = relay_of_one_suite(listen, suite);
     let daemon = Daemon::start_with(&format!(
         "[media]\nsrtp = \"require\"\n[[routes]]\nmatch = \"*\"\napp = \"bridge:sip:{{number}}@{relay}\""
     ));
+    // Its time begins when the daemon, which may take its own to start, is there.
+    let called = std::thread::spawn(move || {
+        run(Command::new("baresip").arg("-f").arg(dir.path()).args(["-t", "12"]), Duration::from_secs(40))
+    });
     baresip_hears_itself(daemon.sip, ";mediaenc=srtp-mand");
     // With short tags it has short ones on RTCP too, where RFC 4568 section 6.2 has 80 bits: its reports are not read, nor
     // ours by it.

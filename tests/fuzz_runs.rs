@@ -1,4 +1,4 @@
-//! The fuzz targets of SIP with a driver that needs no other compiler: seeded mutations of good and of bad messages. In the
+//! The fuzz targets of SIP, of browsers and of Twilio with a driver that needs no other compiler: seeded mutations of good and of bad messages. In the
 //! test run some thousands each; `make fuzz` runs `CALLWRIGHT_FUZZ_RUNS` of each and adds them to the ledger
 //! (`fuzz/runs.json`). Inputs are numbered, and each run of the ledger goes on where the last one ended, so that no input
 //! counts twice; a failure names its number, and `CALLWRIGHT_FUZZ_FROM` with one run makes it again. The same targets are in
@@ -13,6 +13,10 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use callwright::sip::fuzz;
+use callwright::twilio::fuzz as twilio;
+use callwright::webrtc::fuzz as webrtc;
+use is::stun::{StunMessage, TransId};
+use is::{DefaultSha1HmacProvider, Sha1HmacProvider};
 use serde_json::{Value, json};
 
 /// One target: name as in `fuzz/fuzz_targets`, body, what its inputs are made from.
@@ -28,6 +32,10 @@ const TARGETS: &[Target] = &[
     Target { name: "sip_digest", body: fuzz::digest, seeds: challenges },
     Target { name: "sip_framing", body: fuzz::framing, seeds: streams },
     Target { name: "sip_agent", body: fuzz::agent, seeds: dialogs },
+    Target { name: "webrtc_demux", body: webrtc::demux, seeds: shared_port },
+    Target { name: "whip", body: webrtc::whip, seeds: posted },
+    Target { name: "twilio_json", body: twilio::twilio_json, seeds: streamed },
+    Target { name: "twilio_form", body: twilio::twilio_form, seeds: forms },
 ];
 
 /// Runs of each target where nothing else is said.
@@ -87,6 +95,87 @@ fn challenges() -> Vec<Vec<u8>> {
     .iter()
     .map(|value| value.as_bytes().to_vec())
     .collect()
+}
+
+/// What comes on a shared port: the choice of role, then datagrams behind the octet that says whence and when.
+fn shared_port() -> Vec<Vec<u8>> {
+    let hmac = |key: &[u8], parts: &[&[u8]]| DefaultSha1HmacProvider.sha1_hmac(key, parts);
+    let check = |username: &str, nominates: bool| {
+        let message = StunMessage::binding_request(username, TransId::new(), true, 7, 1_862_270_975, nominates);
+        let mut octets = vec![0; 400];
+        let len = message.to_bytes(Some(webrtc::OURS.1.as_bytes()), &mut octets, hmac).expect("there is room");
+        octets.truncate(len);
+        octets
+    };
+    let name = format!("{}:{}", webrtc::OURS.0, webrtc::THEIRS.0);
+    let mut hello = vec![22, 254, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0, 97, 1, 0, 0, 85, 0, 0, 0, 0, 0, 0, 0, 85, 254, 253];
+    hello.extend([7; 32]);
+    hello.extend([0, 0, 0, 4, 0xc0, 0x2b, 0xc0, 0x0a, 1, 0, 0, 39, 0, 10, 0, 4, 0, 2, 0, 23, 0, 11, 0, 2, 1, 0]);
+    hello.extend([0, 14, 0, 7, 0, 4, 0, 8, 0, 1, 0, 0, 23, 0, 0, 0, 13, 0, 4, 0, 2, 4, 3]);
+    let alert = vec![21, 254, 253, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 2, 40];
+    let sequence = |choice: u8, all: &[(u8, &[u8])]| {
+        let parts = all.iter().flat_map(|(whence, octets)| [&[*whence], *octets, &b"\xff\0\xff\0"[..]].concat());
+        [choice].into_iter().chain(parts).collect::<Vec<u8>>()
+    };
+    let (plain, nominating) = (check(&name, false), check(&name, true));
+    vec![
+        sequence(2, &[(0, &plain), (0, &nominating), (4, &hello), (12, &alert), (1, &nominating)]),
+        sequence(0, &[(0, &hello), (1, &hello), (5, &hello), (80, &alert), (255, &hello)]),
+        sequence(3, &[(0, &nominating), (8, &alert), (2, &check("x:y", true)), (40, &plain)]),
+        sequence(1, &[(0, &alert), (9, &hello)]),
+    ]
+}
+
+/// Offers and fragments of browsers.
+fn posted() -> Vec<Vec<u8>> {
+    let password = "x0123456789abcdefghijklmn";
+    let digest = ["AB"; 32].join(":");
+    let secure = format!(
+        "a=ice-ufrag:Es/w\r\na=ice-pwd:{password}\r\na=fingerprint:sha-256 {digest}\r\na=setup:actpass\r\na=rtcp-mux\r\n"
+    );
+    let head = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n";
+    vec![
+        format!("{head}a=group:BUNDLE 0 1\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111 0 110\r\nc=IN IP4 0.0.0.0\r\n{secure}a=mid:0\r\na=sendrecv\r\na=rtpmap:111 opus/48000/2\r\na=rtpmap:110 telephone-event/48000\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\nc=IN IP4 0.0.0.0\r\n{secure}a=mid:1\r\n").into_bytes(),
+        format!("{head}{secure}m=audio 50000 UDP/TLS/RTP/SAVP 8\r\nc=IN IP6 2001:db8::9\r\na=candidate:1 1 udp 1 2001:db8::9 50000 typ host\r\n").into_bytes(),
+        format!("a=ice-ufrag:Es/w\r\na=ice-pwd:{password}\r\nm=audio 9 RTP/AVP 0\r\na=mid:0\r\na=candidate:1 1 udp 2130706431 192.0.2.9 5 typ host\r\na=end-of-candidates\r\n").into_bytes(),
+    ]
+}
+
+/// Sockets of Twilio's and of Telnyx's, a message a line.
+fn streamed() -> Vec<Vec<u8>> {
+    let audio = |n: u32| {
+        let sound = "fn5+".repeat(53);
+        format!(
+            r#"{{"event":"media","sequenceNumber":"{n}","streamSid":"MZ1","media":{{"track":"inbound","chunk":"{n}","timestamp":"{}","payload":"{sound}fg=="}}}}"#,
+            n * 20
+        )
+    };
+    let twilio = [
+        r#"{"event":"connected","protocol":"Call","version":"1.0.0"}"#.to_owned(),
+        r#"{"event":"start","sequenceNumber":"1","streamSid":"MZ1","start":{"accountSid":"AC1","callSid":"CA1","tracks":["inbound"],"mediaFormat":{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1},"customParameters":{"token":"t"}}}"#.to_owned(),
+        audio(2),
+        audio(3),
+        r#"{"event":"dtmf","streamSid":"MZ1","sequenceNumber":"4","dtmf":{"track":"inbound_track","digit":"1"}}"#.to_owned(),
+        r#"{"event":"mark","sequenceNumber":"5","streamSid":"MZ1","mark":{"name":"p1"}}"#.to_owned(),
+        audio(5),
+        r#"{"event":"stop","sequenceNumber":"6","streamSid":"MZ1","stop":{"accountSid":"AC1","callSid":"CA1"}}"#.to_owned(),
+    ];
+    let telnyx = [
+        r#"{"event":"connected","version":"1.0.0"}"#,
+        r#"{"event":"start","sequence_number":"1","stream_id":"MZ1","start":{"user_id":"u","call_control_id":"CA1","media_format":{"encoding":"PCMU","sample_rate":8000,"channels":1},"custom_parameters":{"token":"t"}}}"#,
+        r#"{"event":"media","sequence_number":"4","stream_id":"MZ1","media":{"track":"inbound","chunk":"2","timestamp":"5","payload":"no+JhoaJjpzS"}}"#,
+        r#"{"event":"dtmf","stream_id":"MZ1","sequence_number":"5","dtmf":{"digit":"9"}}"#,
+        r#"{"event":"stop","sequence_number":"5","stream_id":"MZ1","stop":{"user_id":"u","call_control_id":"CA1"}}"#,
+    ];
+    vec![twilio.join("\n").into_bytes(), telnyx.join("\n").into_bytes()]
+}
+
+/// Bodies of webhooks.
+fn forms() -> Vec<Vec<u8>> {
+    vec![
+        b"CallSid=CA1&AccountSid=AC1&From=%2B15551230001&To=%2B15550000001&CallStatus=ringing&ApiVersion=2010-04-01&Direction=inbound&CallerName=Ann+%3CO%27Neill%3E".to_vec(),
+        b"CallSid=CA1&CallStatus=completed&CallDuration=12&SipResponseCode=486&Digits=%23&Digits=%00&x".to_vec(),
+    ]
 }
 
 /// Wait in units of 100 ms, method and its number, further header fields, body.
@@ -286,6 +375,26 @@ fn sip_framing() {
 #[test]
 fn sip_agent() {
     run("sip_agent");
+}
+
+#[test]
+fn webrtc_demux() {
+    run("webrtc_demux");
+}
+
+#[test]
+fn whip() {
+    run("whip");
+}
+
+#[test]
+fn twilio_json() {
+    run("twilio_json");
+}
+
+#[test]
+fn twilio_form() {
+    run("twilio_form");
 }
 
 #[test]

@@ -19,20 +19,24 @@
 //! **What fails or is late.** `recogniser takes 3 s | is silent | fails | works`, `voice takes 3 s | is gone | breaks after
 //! 3 words | works`, `lookup takes 20 s | fails | works`, `lookup finds crm 5 apis 10 records`, `build is refused TEXT | is
 //! ignored | is taken`, `build reaches tested`, `build live URL`, `build parked TEXT`, `brain slow | fails | refuses`,
-//! `nobody takes the call` (to whom the caller was put through), `overload`, `disk fails`, `actor stalls 3 s` (nothing is handled meanwhile), `daemon stops`.
+//! `nobody takes the call` (to whom the caller was put through), `overload`, `disk fails`, `actor stalls 3 s` (nothing is handled meanwhile), `recogniser stalls 500 ms` (brings nothing from now on, and then all at once), `brain
+//! stalls 500 ms` (over the next text; nothing is handled meanwhile), `voice stalls 500 ms` (synthesises nothing from now on; what is
+//! known by heart or on its way is heard), `daemon stops`.
 //!
 //! **What happens.** `> says TEXT` (heard by the caller from its first sample on), `> filler` ("One moment."), `> ducks`,
 //! `> goes on`, `> stops after WORDS` (the words of it that the caller can have heard; nothing: none), `> hears TEXT` (only
 //! where it is not what the caller said), `> builds FEATURES`, `> looks up SUBJECT`, `> calls back NUMBER`, `> cancels` (a look-up),
+//! `> changes WHAT` (what there is, after the PIN), `> counts a wrong PIN`,
 //! `> puts through`, `> records`,
 //! `> does not record`, `> withholds` and `> shows again` (recording), `> keeps`, `> forgets`, `> hangs up CLASS`,
-//! `> measured 3.…` (the response time in the figures, seconds), `> nothing for 5 s`. `> cancels`, `> keeps`, `> forgets`, `> ducks`,
-//! `> goes on` and `> measured` need not be written. At the end, `[within 900 ms]`
+//! `> measured 3.…` (the response time in the figures, seconds), `> nothing for 5 s`. `> cancels`, `> counts a wrong PIN`, `> keeps`,
+//! `> forgets`, `> ducks`, `> goes on` and `> measured` need not be written. At the end, `[within 900 ms]`
 //! counts from the last thing that the caller or a tool did, `[after 15 s]` (give or take 150 ms) from the last sound.
 //!
 //! **Usual call**, changed by `with`: `recogniser 120 ms` after the end of a turn, `partials 150 ms` after each word, `voice
 //! 60 ms` to the first sample (what is synthesised ahead: 10 ms), `lookup 200 ms`, `build 200 ms`, `idle 15 s`, `prompts 2`,
-//! `filler 1500 ms`, `longest 60 min`, `consent none | announce | ask`, `pin none`, `operator LINE` (none).
+//! `filler 1500 ms`, `longest 60 min`, `consent none | announce | ask`, `pin none`,
+//! `change-pin DIGITS` (none: before what changes or destroys only), `operator LINE` (none).
 //!
 //! `SCENARIO=NAME cargo test --test scenarios -- --nocapture` prints all that happens in one file.
 

@@ -57,7 +57,18 @@ impl Kernel for Sometimes {
         }
         if manifest.description.contains("reshaped") {
             let schema = files.keys().find(|path| path.starts_with("schema/0001")).cloned().unwrap();
-            files.entry(schema).and_modify(|sql| sql.extend_from_slice(b"\nCREATE INDEX another ON contacts(id);\n"));
+            let text = String::from_utf8(files[&schema].clone()).unwrap();
+            files.insert(schema, text.replace("length(name) <= ", "length(name) <= 1").into_bytes());
+        }
+        if manifest.description.contains("grown") {
+            let schema = files.keys().find(|path| path.starts_with("schema/0001")).cloned().unwrap();
+            let text = String::from_utf8(files[&schema].clone()).unwrap();
+            let column = "    nickname TEXT NOT NULL DEFAULT '',\n    created_at TEXT";
+            let rule = "\n    CONSTRAINT nickname_is_odd CHECK (nickname <> 'x'),\n    CONSTRAINT name_is_needed";
+            let text =
+                text.replacen("    created_at TEXT", column, 1).replacen("\n    CONSTRAINT name_is_needed", rule, 1);
+            let text = text.replacen("AFTER UPDATE OF ", "AFTER UPDATE OF nickname, ", 1);
+            files.insert(schema, text.into_bytes());
         }
         Ok(files)
     }
@@ -84,6 +95,15 @@ fn ask(url: &str, method: &str, path: &str, body: &str) -> u16 {
         return 0;
     }
     answer.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0)
+}
+
+/// Waits until it serves again.
+async fn well(url: &str) {
+    let begun = Instant::now();
+    while ask(url, "GET", "/contacts", "") != 200 {
+        assert!(begun.elapsed() < PATIENCE, "{url}");
+        sleep(Duration::from_millis(10)).await;
+    }
 }
 
 async fn ends(store: &Store, build: &Build) -> Build {
@@ -156,14 +176,57 @@ async fn an_app_is_amended_rolled_back_and_deleted() {
     assert_eq!((three.stage, app().version), (BuildStage::Tracked, 3), "{three:?}");
     assert_eq!(store.apps().versions("crm").unwrap().len(), 3);
 
+    // Back from it leads to what it replaced, with the data of when it did; not to the version that was rolled away.
+    add(&url);
+    let back = pipeline.roll_back("crm", true).await.unwrap();
+    assert_eq!((back.version, app().version, app().build_id), (1, 1, one.id.clone()));
+    assert_eq!((ask(&url, "GET", "/notes", ""), ask(&url, "GET", "/contacts", "")), (404, 200));
+    assert_eq!(pipeline.meta("crm").await.unwrap().tables["contacts"], 1);
+    assert!(matches!(pipeline.roll_back("crm", true).await, Err(RollBackError::First)));
+
+    // A daemon that was killed while it exchanged the data: the next one ends it, whether they were in their place or not.
+    let four = build(manifest("m6", &["contacts", "deals"], Some("crm"))).await;
+    assert_eq!((four.stage, app().version), (BuildStage::Tracked, 4), "{four:?}");
+    add(&url);
+    pipeline.shutdown().await;
+    let home = dir.path().join("apps/crm");
+    let copy = home.join("copies").join(format!("v1.{}.db", &app().revision[..8]));
+    std::fs::copy(copy, home.join("data/v1.coming")).unwrap();
+    store.apps().begin_exchange("crm", 1).await.unwrap();
+    let pipeline = Pipeline::start(config(dir.path()), store.clone()).await.unwrap();
+    let url = app().url;
+    assert_eq!((app().version, store.apps().exchanges().unwrap().len()), (1, 0));
+    well(&url).await;
+    assert_eq!((ask(&url, "GET", "/deals", ""), pipeline.meta("crm").await.unwrap().tables["contacts"]), (404, 1));
+    add(&url);
+    pipeline.shutdown().await;
+    store.apps().begin_exchange("crm", 1).await.unwrap();
+    let pipeline = Pipeline::start(config(dir.path()), store.clone()).await.unwrap();
+    let url = app().url;
+    well(&url).await;
+    assert_eq!((app().version, pipeline.meta("crm").await.unwrap().tables["contacts"]), (1, 2));
+
+    let build = async |manifest| ends(&store, &pipeline.submit(manifest).await.unwrap()).await;
+    // A table that gets another column grows under its rows, once.
+    for id in ["m7", "m8"] {
+        let grown = BuildManifest { description: "grown".into(), ..manifest(id, &["contacts", "notes"], Some("crm")) };
+        let grown = build(grown).await;
+        assert_eq!((grown.stage, ask(&url, "GET", "/contacts", "")), (BuildStage::Tracked, 200), "{grown:?}");
+        assert_eq!(pipeline.meta("crm").await.unwrap().tables["contacts"], 2);
+    }
+    let schema = pipeline.meta("crm").await.unwrap().schema_version;
+    assert_eq!((pipeline.roll_back("crm", false).await.unwrap().version, app().version), (5, 5));
+    assert_eq!(pipeline.meta("crm").await.unwrap().schema_version, schema, "both know the column");
+    add(&url);
+
     assert!(pipeline.delete("crm").await.unwrap());
     assert!(!pipeline.delete("crm").await.unwrap());
     assert_eq!(ask(&url, "GET", "/", ""), 0);
     assert!(store.apps().list().unwrap().is_empty());
     assert_eq!(std::fs::read_dir(dir.path().join("deleted")).unwrap().count(), 1);
     let kinds: Vec<_> = store.events().after(0, 1000).unwrap().into_iter().map(|e| e.kind).collect();
-    for kind in ["app.rolled_back", "app.deleted"] {
-        assert_eq!(kinds.iter().filter(|k| *k == kind).count(), 1, "{kind}");
+    for (kind, count) in [("app.rolled_back", 4), ("app.deleted", 1)] {
+        assert_eq!(kinds.iter().filter(|k| *k == kind).count(), count, "{kind}");
     }
     pipeline.shutdown().await;
 }

@@ -14,6 +14,8 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
+use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 const TOKEN: &str = "0123456789abcdef";
 const LONG: Duration = Duration::from_secs(30);
@@ -159,6 +161,25 @@ fn visit(at: SocketAddr, daemon: &Daemon) {
     assert!(ask(&mut held, "/v1/calls", Some("0123456789abcdeg")).0.starts_with("http/1.1 401"));
     assert!(ask(&mut held, "/v1/calls", Some(TOKEN)).0.starts_with("http/1.1 200"));
     assert!(ask(&mut held, "/", None).0.starts_with("http/1.1 200"), "the page asks for the token");
+
+    // WebSockets are opened under the same certificate and token (WSS).
+    let open = |token: Option<&str>| {
+        let tls = connect(at, &certificate, "localhost").expect("TLS");
+        let mut request = "wss://localhost/stream".into_client_request().expect("an address");
+        if let Some(token) = token {
+            let bearer = format!("Bearer {token}").parse().expect("a field");
+            request.headers_mut().insert("authorization", bearer);
+        }
+        match tungstenite::client(request, tls) {
+            Ok((mut socket, upgraded)) => {
+                socket.close(None).expect("it is closed");
+                upgraded.status().as_u16()
+            }
+            Err(tungstenite::HandshakeError::Failure(tungstenite::Error::Http(refused))) => refused.status().as_u16(),
+            Err(error) => panic!("{error}"),
+        }
+    };
+    assert_eq!((open(Some(TOKEN)), open(None)), (101, 401));
 
     // Who does not trust it is let go, and the operator told why.
     let dir = tempfile::tempdir().expect("a directory");

@@ -1,4 +1,5 @@
-//! Attended transfer to us (RFC 3891): a phone hands its call to another, and the call goes on with that one.
+//! Calls that change hands: attended transfer to us (RFC 3891), a ringing call that another phone takes, and a phone that has
+//! the other side put through to somebody else (RFC 3515), or gets it back.
 
 mod rig;
 
@@ -88,4 +89,73 @@ async fn the_caller_of_a_bridge_is_handed_over_and_the_callee_stays() {
     they_hear_each_other(&heir, &callee).await;
     heir.hang_up().await;
     callee.ended().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ringing_call_is_taken_at_another_phone() {
+    let (mut caller, mut callee) = (Ua::new(&[Codec::Pcmu]), Ua::new(&[Codec::Pcmu]));
+    let mut heir = Ua::new(&[Codec::Pcma, Codec::Pcmu]);
+    let app = format!("bridge:sip:{{number}}@{}", callee.address());
+    let daemon = Daemon::start_with(&format!("[[routes]]\nmatch = \"*\"\napp = \"{app}\""));
+    caller.invite(daemon.sip, "300").await;
+    callee.ringing().await;
+    callee.sip.ring(callee.leg).await.expect("it rings");
+    caller.until("ringing", |e| matches!(e, SipEvent::Progress { code: 180, .. }).then_some(())).await;
+    takes_the_place_of(&callee, &mut heir, &daemon).await;
+    callee.until("CANCEL", |e| matches!(e, SipEvent::Cancelled { .. }).then_some(())).await;
+    caller.accepted().await;
+    they_hear_each_other(&caller, &heir).await;
+    caller.hang_up().await;
+    heir.ended().await;
+}
+
+/// The phone of `ua` asks for somebody else in its place; gives the last code that it is told.
+async fn hands_over(ua: &mut Ua, daemon: &Daemon, number: &str) {
+    let (leg, target) = (ua.leg, format!("sip:{number}@{}", daemon.sip));
+    ua.sip.with(move |agent, now| agent.refer(now, leg, &target, None)).await.unwrap().expect("in a call");
+}
+
+async fn is_told_at_last(ua: &mut Ua) -> u16 {
+    ua.until("end of the transfer", |e| match e {
+        SipEvent::ReferProgress { code, over: true, .. } => Some(*code),
+        _ => None,
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_puts_the_other_side_through_and_gets_it_back_where_that_fails() {
+    let phone = || Ua::new(&[Codec::Pcmu]);
+    let (mut caller, mut callee, mut busy, mut third) = (phone(), phone(), phone(), phone());
+    let route = |number: &str, to: &Ua| {
+        format!("[[routes]]\nmatch = \"{number}\"\napp = \"bridge:sip:{{number}}@{}\"\n", to.address())
+    };
+    let daemon = Daemon::start_with(&[route("300", &callee), route("301", &busy), route("302", &third)].concat());
+    caller.invite(daemon.sip, "300").await;
+    callee.ringing().await;
+    callee.accept().await;
+    caller.accepted().await;
+
+    hands_over(&mut caller, &daemon, "301").await;
+    busy.ringing().await;
+    busy.sip.reject(busy.leg, 486, "", &[]).await.expect("it rings");
+    assert_eq!(is_told_at_last(&mut caller).await, 486);
+    they_hear_each_other(&caller, &callee).await;
+
+    hands_over(&mut caller, &daemon, "999").await;
+    assert_eq!(is_told_at_last(&mut caller).await, 404, "no route");
+
+    hands_over(&mut caller, &daemon, "302").await;
+    let (from, _) = third.ringing().await;
+    assert!(from.contains("sip:300@"), "who stays is seen calling: {from}");
+    third.accept().await;
+    assert_eq!(is_told_at_last(&mut caller).await, 200);
+    caller.ended().await;
+    they_hear_each_other(&third, &callee).await;
+
+    // Whoever was called is a stranger here: at our cost it sends nobody anywhere.
+    hands_over(&mut callee, &daemon, "301").await;
+    assert_eq!(is_told_at_last(&mut callee).await, 603);
+    callee.hang_up().await;
+    third.ended().await;
 }

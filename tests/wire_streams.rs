@@ -182,6 +182,27 @@ fn what_no_phone_should_send_by_tls_and_a_call_after_each() {
 }
 
 #[test]
+fn dial_speaks_by_every_transport() {
+    let (daemon, tcp, tls) = on_all();
+    let ca = certificate(&daemon);
+    for (address, transport) in [(daemon.sip, "udp"), (tcp, "tcp"), (tls, "tls")] {
+        let output = Command::new(env!("CARGO_BIN_EXE_callwright"))
+            .args(["dial", &format!("sip:echo@{address}"), "--transport", transport])
+            .args(["--duration", "1", "--quiet", "--ca"])
+            .arg(&ca)
+            .output()
+            .expect("dial starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{transport}: {:?} {said}", output.status);
+    }
+    let without = Command::new(env!("CARGO_BIN_EXE_callwright"))
+        .args(["dial", &format!("sips:echo@{tls}"), "--duration", "1", "--ring", "10", "--quiet"])
+        .output()
+        .expect("dial starts");
+    assert_eq!(without.status.code(), Some(3), "a certificate that nobody vouches for: {without:?}");
+}
+
+#[test]
 fn a_certificate_is_renewed_by_sighup_while_the_daemon_runs() {
     let (mut daemon, _, tls) = on_all();
     run(async {

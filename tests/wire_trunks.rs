@@ -85,6 +85,79 @@ async fn a_daemon_is_the_pbx_of_another_which_is_called_and_calls() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn all_telephones_of_an_extension_ring_and_the_first_to_answer_has_the_call() {
+    let daemon = Daemon::start_with(
+        "[[extensions]]\nnumber = \"200\"\npassword = \"s3cret\"\n[[routes]]\nmatch = \"200\"\napp = \"bridge:extension:200\"",
+    );
+    let mut desk = registered_phone(daemon.sip, "200").await;
+    let mut wall = registered_phone(daemon.sip, "200").await;
+    let mut caller = Ua::new(&[Codec::Pcmu]);
+    caller.invite(daemon.sip, "200").await;
+    for phone in [&mut desk, &mut wall] {
+        phone.ringing().await;
+        phone.sip.ring(phone.leg).await.expect("it rings");
+    }
+    caller.until("ringing", |e| matches!(e, SipEvent::Progress { code: 180, .. }).then_some(())).await;
+    wall.accept().await;
+    caller.accepted().await;
+    desk.until("CANCEL", |e| matches!(e, SipEvent::Cancelled { .. }).then_some(())).await;
+    both_are_heard(&caller, &wall).await;
+    wall.hang_up().await;
+    caller.ended().await;
+    // One of them is busy, and the other has the call all the same.
+    caller.invite(daemon.sip, "200").await;
+    desk.ringing().await;
+    wall.ringing().await;
+    wall.sip.reject(wall.leg, 486, "", &[]).await.expect("it rings");
+    desk.accept().await;
+    caller.accepted().await;
+    caller.hang_up().await;
+    desk.ended().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_of_trunks_drops_neither_a_call_nor_a_registration_that_stays() {
+    let pbx = Daemon::start_with(
+        "[[extensions]]\nnumber = \"200\"\npassword = \"s3cret\"\n[[extensions]]\nnumber = \"201\"\npassword = \"other-s3cret\"\n\
+         [[routes]]\nmatch = \"echo\"\napp = \"echo\"",
+    );
+    let route = "[[routes]]\nmatch = \"9\"\napp = \"bridge:trunk:pbx:echo\"\n";
+    let branch = Daemon::start_with(&format!("{route}{}", trunk("pbx", pbx.sip, "s3cret")));
+    wait_for(&branch, "registered: calls reach us");
+    let mut caller = Ua::new(&[Codec::Pcmu]);
+    caller.invite(branch.sip, "9").await;
+    caller.accepted().await;
+    let file = branch.data.parent().expect("its directory").join("callwright.toml");
+    let before = std::fs::read_to_string(&file).expect("its configuration");
+    let reload = |configuration: &str| {
+        std::fs::write(&file, configuration).expect("written");
+        let (status, body) =
+            rig::request(branch.http, "POST", "/v1/reload", "application/json", "{}").expect("answered");
+        assert_eq!(status, 200, "{body}");
+    };
+    // Another one beside it, and the first may carry less.
+    let second = trunk("second", pbx.sip, "other-s3cret").replace("\"200\"", "\"201\"");
+    reload(&format!("{}\n{second}", before.replace("name = \"pbx\"", "name = \"pbx\"\nmax_calls = 1")));
+    assert!(
+        eventually(Duration::from_secs(10), || branch.log().matches("registered: calls reach us").count() == 2),
+        "{}",
+        branch.log()
+    );
+    echoes(&caller).await;
+    assert!(!branch.log().contains("unregistered"), "the first has stayed");
+    // Both go, and so does the route; who talks goes on talking.
+    reload(&before[..before.find("[[routes]]").expect("a route")]);
+    assert!(
+        eventually(Duration::from_secs(10), || branch.log().matches("unregistered").count() == 2),
+        "{}",
+        branch.log()
+    );
+    echoes(&caller).await;
+    caller.hang_up().await;
+    caller.ended().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_neither_registers_nor_calls() {
     let pbx = Daemon::start_with("[[extensions]]\nnumber = \"200\"\npassword = \"s3cret\"\n");
     let routes = "[[routes]]\nmatch = \"9\"\napp = \"bridge:trunk:pbx:echo\"\n";
@@ -239,22 +312,22 @@ impl Drop for Kamailio {
     }
 }
 
-/// A phone of ours that registers as 201.
-async fn registered_phone(kamailio: SocketAddr) -> Ua {
+/// A phone of ours that registers as this number.
+async fn registered_phone(registrar: SocketAddr, number: &str) -> Ua {
     let mut phone = Ua::new(&[Codec::Pcmu]);
     let line = LineConfig {
-        account: "kamailio".into(),
-        registrar: format!("sip:{kamailio}"),
-        aor: format!("sip:201@{kamailio}"),
-        contact_user: "201".to_owned(),
+        account: "registrar".into(),
+        registrar: format!("sip:{registrar}"),
+        aor: format!("sip:{number}@{registrar}"),
+        contact_user: number.to_owned(),
         expires: Duration::from_secs(60),
         public: None,
     };
-    let login = Login { username: "201".to_owned(), password: Password::new("s3cret"), realm: None };
+    let login = Login { username: number.to_owned(), password: Password::new("s3cret"), realm: None };
     let begin = move |agent: &mut callwright::sip::agent::Agent, now| {
-        agent.set_account("kamailio", Some(login), vec![]);
+        agent.set_account("registrar", Some(login), vec![]);
         agent.set_lines(now, vec![line]);
-        agent.set_trunk_hops(now, "kamailio", vec![Hop::udp(kamailio)]);
+        agent.set_trunk_hops(now, "registrar", vec![Hop::udp(registrar)]);
     };
     phone.sip.with(begin).await.expect("SIP runs");
     let registered = |e: &SipEvent| match e {
@@ -280,7 +353,7 @@ async fn kamailio_as_registrar_with_digest_and_as_record_routing_proxy() {
     caller.hang_up().await;
     caller.ended().await;
     // Out, by way of the proxy, which asks for the password, to a phone that is registered there.
-    let mut callee = registered_phone(kamailio.address).await;
+    let mut callee = registered_phone(kamailio.address, "201").await;
     let mut caller = Ua::new(&[Codec::Pcmu]);
     caller.invite(daemon.sip, "9").await;
     let (from, _) = callee.ringing().await;

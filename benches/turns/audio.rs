@@ -47,6 +47,7 @@ impl Studio {
 
     /// A sentence at 8 kHz and about −20 dBFS, with the times of its words.
     pub(crate) fn say(&mut self, voice: &str, text: &str) -> (Vec<i16>, Vec<(usize, usize)>) {
+        let (voice, size) = sized(voice);
         let flite = self
             .voices
             .entry(voice.to_owned())
@@ -59,9 +60,10 @@ impl Studio {
         let mut pcm = vec![0; wide.len() / 2 + 1];
         let made = Resampler::new(Rate::Hz16000, Rate::Hz8000).process(&wide, &mut pcm).written;
         pcm.truncate(made);
+        let mut pcm = if size == 1.0 { pcm } else { lengthened(&pcm, size) };
         let gain = 3277.0 / level::rms(&pcm).max(1.0);
         scale(&mut pcm, gain);
-        let at = |ms: u32| (ms as usize * PER_MS).min(pcm.len());
+        let at = |ms: u32| ((f64::from(ms) * size) as usize * PER_MS).min(pcm.len());
         let words = words.iter().map(|word| (at(word.start_ms), at(word.end_ms))).collect();
         (pcm, words)
     }
@@ -112,6 +114,7 @@ impl Studio {
                 pcm.extend(trimmed(&self.say(voice, text).0));
                 echo = Some(way_back(random));
             }
+            Sound::Backchannel(text) if text.starts_with('~') => pcm.extend(hum(text, sized(voice).1, random)),
             Sound::Interruption(text) | Sound::Backchannel(text) => pcm.extend(trimmed(&self.say(voice, text).0)),
             Sound::SideTalk(text) => {
                 let mut far = trimmed(&self.say(voice, text).0);
@@ -131,6 +134,64 @@ impl Studio {
         let onset = if sound == Sound::Echo { begins } else { onset };
         Over { begins, onset, echo, pcm: with_line_noise(before, random) }
     }
+}
+
+/// A voice's name, and the size of who speaks with it: `awb@112` is longer by an eighth, and so lower and slower.
+fn sized(voice: &str) -> (&str, f64) {
+    let (name, size) = voice.split_once('@').unwrap_or((voice, "100"));
+    (name, size.parse::<f64>().expect("hundredths") / 100.0)
+}
+
+/// Slower and lower by this, or faster and higher.
+fn lengthened(pcm: &[i16], by: f64) -> Vec<i16> {
+    (0..(pcm.len() as f64 * by) as usize)
+        .map(|n| {
+            let (from, share) = ((n as f64 / by) as usize, (n as f64 / by).fract());
+            let at = |n: usize| f64::from(pcm[n.min(pcm.len() - 1)]);
+            (at(from) * (1.0 - share) + at(from + 1) * share) as i16
+        })
+        .collect()
+}
+
+/// "mm", "mm-hm" or "hm" as people make it, with closed lips: 20 to 28 dB below full scale, a nasal's spectrum (poles near
+/// 270, 1000 and 2200 Hz: Fant, "Acoustic theory of speech production", 1960), and where there is an "h", a breath.
+fn hum(text: &str, size: f64, random: &mut Random) -> Vec<i16> {
+    let f0 = random.pick(&[105.0, 130.0, 185.0, 220.0]) / size;
+    let ms = |from: u64, spread: u64, random: &mut Random| from + random.next() % spread;
+    // Length, breath or voice, pitch at its beginning and end.
+    let parts: Vec<(u64, bool, f64, f64)> = match text {
+        "~mm" => vec![(ms(280, 240, random), true, 1.02, 0.9)],
+        "~hm" => vec![(ms(40, 40, random), false, 1.0, 1.0), (ms(180, 160, random), true, 1.05, 0.88)],
+        _ => vec![
+            (ms(130, 90, random), true, 0.95, 0.92),
+            (ms(50, 50, random), false, 1.0, 1.0),
+            (ms(170, 130, random), true, 1.05, 1.22),
+        ],
+    };
+    let (mut pcm, mut phase) = (Vec::new(), 0.0_f64);
+    for (length, voiced, begins, ends) in parts {
+        let length = length as usize * PER_MS;
+        for n in 0..length {
+            let share = n as f64 / length as f64;
+            let swell = (share * 12.0).min((1.0 - share) * 7.0).min(1.0);
+            let pitch = f0 * (begins + (ends - begins) * share);
+            phase += pitch / 8000.0;
+            let voice: f64 = (1..)
+                .map(f64::from)
+                .take_while(|k| k * pitch < 3400.0)
+                .map(|k| {
+                    let pole = |at: f64, width: f64, gain: f64| gain / (1.0 + ((k * pitch - at) / width).powi(2));
+                    let nasal = pole(270.0, 60.0, 1.0) + pole(1000.0, 100.0, 0.08) + pole(2200.0, 150.0, 0.04);
+                    nasal / k * (std::f64::consts::TAU * k * phase).sin()
+                })
+                .sum();
+            let breath = 0.02 * f64::from(white(random));
+            pcm.push((6000.0 * swell * if voiced { voice + 0.2 * breath } else { breath }) as i16);
+        }
+    }
+    let gain = 3277.0 / level::rms(&pcm).max(1.0) * 10_f32.powf(-(8.0 * random.share() as f32) / 20.0);
+    scale(&mut pcm, gain);
+    pcm
 }
 
 fn scale(pcm: &mut [i16], gain: f32) {

@@ -251,6 +251,9 @@ mod rehearsed {
         "yes yes",
         "cool",
         "perfect",
+        "~mm",
+        "~mm-hm",
+        "~hm",
     ];
     pub(super) const SIDE_TALK: &[&str] =
         &["dinner is ready", "have you seen my keys", "turn that down please", "i will be there in a minute"];

@@ -20,6 +20,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::Corpus;
 use super::audio::{PER_MS, Take};
 use super::corpus::{Random, Turn};
 
@@ -197,21 +198,20 @@ fn cpu_ms() -> f64 {
     nanoseconds / 1e6
 }
 
-/// Where this corpus is kept as it was heard.
-pub(crate) fn file(seed: u64, hesitations: usize) -> PathBuf {
+/// Where a corpus is kept as it was heard: bound to its texts and its sound.
+pub(crate) fn file(corpus: Corpus, seed: u64, hesitations: usize) -> PathBuf {
+    let (name, text) = match corpus {
+        Corpus::HeldOut => ("heard", include_str!("held_out.rs").to_owned()),
+        Corpus::Former => ("former", include_str!("corpus.rs").to_owned()),
+        Corpus::Rehearsal => {
+            let sentences = include_str!("../../models/endpoint_sentences.txt");
+            ("rehearsed", include_str!("rehearsal.rs").to_owned() + sentences)
+        }
+    };
     let mut key = DefaultHasher::new();
-    (seed, hesitations, include_str!("corpus.rs"), include_str!("audio.rs")).hash(&mut key);
+    (seed, hesitations, text, include_str!("audio.rs")).hash(&mut key);
     let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/bench");
-    directory.join(format!("turns-heard-{:016x}.json", key.finish()))
-}
-
-/// Where what is for training is kept.
-pub(crate) fn rehearsed(seed: u64, hesitations: usize) -> PathBuf {
-    let mut key = DefaultHasher::new();
-    let sentences = include_str!("../../models/endpoint_sentences.txt");
-    (seed, hesitations, include_str!("rehearsal.rs"), include_str!("audio.rs"), sentences).hash(&mut key);
-    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/bench");
-    directory.join(format!("turns-rehearsed-{:016x}.json", key.finish()))
+    directory.join(format!("turns-{name}-{:016x}.json", key.finish()))
 }
 
 /// What was heard before, if anything.

@@ -10,7 +10,7 @@
 use super::audio::{self, Over, PER_MS, Studio};
 use super::corpus::{self, Random, Sound};
 use super::ears::{Call, Rig};
-use super::{SEED, on_lanes};
+use super::{Corpus, SEED, held_out, on_lanes};
 use callwright::id::UtteranceId;
 use callwright::media::SaidLevels;
 use callwright::speech::{SpeechEvent, SpeechLane};
@@ -85,9 +85,13 @@ impl<'a> Agent<'a> {
     }
 }
 
-/// Plays all sounds to the product and prints what became of them. `rehearsal`: other voices and sentences, for development.
-pub(crate) fn run(rig: &Rig, count: usize, rehearsal: bool, out: &mut Map<String, Value>) {
-    let sounds = if rehearsal { corpus::rehearsal(SEED, count) } else { corpus::sounds(SEED, count) };
+/// Plays all sounds to the product and prints what became of them.
+pub(crate) fn run(rig: &Rig, count: usize, corpus: Corpus, out: &mut Map<String, Value>) {
+    let sounds = match corpus {
+        Corpus::HeldOut => held_out::sounds(SEED, count),
+        Corpus::Former => corpus::sounds(SEED, count),
+        Corpus::Rehearsal => corpus::rehearsal(SEED, count),
+    };
     let studio = Mutex::new(Studio::new());
     let agent = studio.lock().expect("alone").say("slt", AGENT).0;
     let outcomes: Vec<Outcome> = on_lanes("sounds", LANES, &sounds, |n, (voice, sound)| {

@@ -91,6 +91,12 @@ const BACKCHANNELS: &[&str] = &[
     "oh yes",
     "hm okay",
     "uh yeah",
+    "~mm",
+    "~mm",
+    "~mm-hm",
+    "~mm-hm",
+    "~hm",
+    "~hm",
 ];
 const SIDE_TALK: &[&str] = &[
     "dinner is ready",

@@ -4,6 +4,7 @@ use super::calls::PageQuery;
 use super::problem::{Problem, read};
 use super::state::AppState;
 use crate::os::clock;
+use crate::pipeline::code_in_words;
 use crate::pipeline::manifest::BuildManifest;
 use crate::store::{Build, Cancelled, Page};
 use axum::Json;
@@ -21,14 +22,25 @@ pub(super) async fn list(
     Ok(Json(read(move || state.store.builds().list(query.before, query.rows())).await?))
 }
 
+/// With the code of the app's first account, while the app is live and has none.
 pub(super) async fn one(State(state): State<AppState>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+    let store = state.store.clone();
     let found = read(move || {
-        let Some(build) = state.store.builds().get(&id)? else { return Ok(None) };
-        let manifest = state.store.manifests().get(&build.manifest_id)?;
-        let spec = state.store.world().get("build_spec", &build.id)?.map(|found| found.document);
-        Ok(Some(json!({"build": build, "manifest": manifest, "spec": spec})))
+        let Some(build) = store.builds().get(&id)? else { return Ok(None) };
+        let manifest = store.manifests().get(&build.manifest_id)?;
+        let spec = store.world().get("build_spec", &build.id)?.map(|found| found.document);
+        Ok(Some((build, manifest, spec)))
     });
-    found.await?.map(Json).ok_or_else(|| Problem::not_found("there is no such build"))
+    let (build, manifest, spec) = found.await?.ok_or_else(|| Problem::not_found("there is no such build"))?;
+    // An app that does not answer now is asked again with the next request.
+    let code = match &build.url {
+        Some(_) => state.pipeline.setup_code(&build.slug).await.ok().flatten(),
+        None => None,
+    };
+    let setup = code
+        .zip(build.url.as_ref())
+        .map(|(code, url)| json!({"url": format!("{url}setup"), "code": code, "spoken": code_in_words(&code)}));
+    Ok(Json(json!({"build": build, "manifest": manifest, "spec": spec, "setup": setup})))
 }
 
 /// Takes a manifest; what it leaves out gets its plain default. The same `Idempotency-Key` (or, without one, the same manifest)

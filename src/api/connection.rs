@@ -196,6 +196,10 @@ async fn shake_hands(
     acceptor.accept(stream).await.map(Some)
 }
 
+/// What came by TLS of ours bears this.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Secured;
+
 /// Serves requests until either side has enough.
 async fn converse<S>(stream: S, source: SocketAddr, secure: bool, door: &Arc<Door>, mut closing: watch::Receiver<()>)
 where
@@ -204,6 +208,9 @@ where
     let shared = Arc::clone(door);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(source));
+        if secure {
+            request.extensions_mut().insert(Secured);
+        }
         let door = Arc::clone(&shared);
         async move {
             let request = request.map(|body| Body::new(Timely::new(body, door.bounds.body)));

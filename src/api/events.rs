@@ -4,8 +4,9 @@
 use super::problem::{Problem, read};
 use super::state::AppState;
 use crate::bus::{EventKind, Subscription};
-use crate::limits::EVENT_STREAMS_MAX;
+use crate::limits::{BROWSER_STREAMS_MAX, EVENT_STREAMS_MAX};
 use crate::telemetry::metric;
+use crate::time::Wallclock;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -15,6 +16,20 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Whence to start for everything that happens from this time on, unless the client says itself.
+pub(super) async fn since(
+    state: &AppState,
+    start: Start,
+    headers: &HeaderMap,
+    time: Option<Wallclock>,
+) -> Result<Start, Problem> {
+    let said = start.after.is_some() || headers.contains_key("last-event-id");
+    let Some(time) = time.filter(|_| !said) else { return Ok(start) };
+    let store = state.store.clone();
+    let position = read(move || store.events().before(time)).await?;
+    Ok(Start { after: Some(position.to_string()) })
+}
 
 /// Where to start.
 #[derive(Clone, Debug, Deserialize)]
@@ -28,7 +43,9 @@ pub(super) async fn stream(
     Query(start): Query<Start>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    follow(state, start, headers, None).await
+    let room = Box::new(Open::new(&state)?);
+    let after = start_of(&state, start, &headers).await?;
+    Ok(follow(&state, after, None, room))
 }
 
 /// The call's own events and those of the conversation on it. Ends with the call.
@@ -43,32 +60,46 @@ pub(super) async fn of_call(
     if !known && !(state.live_calls.list)().iter().any(|live| live.id == id) {
         return Err(Problem::not_found("there is no such call"));
     }
-    follow(state, start, headers, Some(id)).await
+    // A browser's call has room of its own, so that nobody who calls takes that of others; and nothing before it is looked at.
+    let browser = state.browsers.as_ref().zip(id.parse().ok()).filter(|(browsers, call)| browsers.is_in(*call));
+    let (room, before): (Room, u64) = match browser {
+        None => (Box::new(Open::new(&state)?), 0),
+        Some((browsers, call)) => {
+            let follower = browsers.follow(call).ok_or_else(|| {
+                let why = format!("{BROWSER_STREAMS_MAX} clients follow the events of this call already");
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, why)
+            })?;
+            let before = follower.before;
+            (Box::new(follower), before)
+        }
+    };
+    let after = start_of(&state, start, &headers).await?.map(|after| after.max(before));
+    Ok(follow(&state, after, Some(id), room))
 }
 
-async fn follow(
-    state: AppState,
-    start: Start,
-    headers: HeaderMap,
-    call: Option<String>,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+/// Behind which event to begin.
+async fn start_of(state: &AppState, start: Start, headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     let last = headers.get("last-event-id").and_then(|v| v.to_str().ok()).map(str::to_owned).or(start.after);
-    let after = match last {
-        None => None,
-        Some(last) => Some(position(&state, last).await?),
-    };
-    let permit = Arc::clone(&state.streams).try_acquire_owned().map_err(|_| {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("{EVENT_STREAMS_MAX} clients follow the events already"))
-    })?;
-    let open = Open::new(Arc::clone(&state.streams), permit);
+    match last {
+        None => Ok(None),
+        Some(last) => position(state, last).await.map(Some),
+    }
+}
+
+fn follow(
+    state: &AppState,
+    after: Option<u64>,
+    call: Option<String>,
+    room: Room,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>> + use<>> {
     // A conversation has the number of its call.
     let conversation = call.as_ref().map(|id| id.replacen("call_", "conv_", 1));
     let subjects: Option<Vec<String>> = call.map(|id| conversation.into_iter().chain([id]).collect());
-    let follower = Some((state.bus.subscribe(after), open));
-    let events = stream::unfold(follower, move |follower: Option<(Subscription, Open)>| {
+    let follower = Some((state.bus.subscribe(after), room));
+    let events = stream::unfold(follower, move |follower: Option<(Subscription, Room)>| {
         let subjects = subjects.clone();
         async move {
-            let (mut subscription, open) = follower?;
+            let (mut subscription, room) = follower?;
             loop {
                 let event = match subscription.next().await {
                     Ok(event) => event,
@@ -84,11 +115,11 @@ async fn follow(
                 // An envelope of text and numbers always serialises; an empty message would only be passed over.
                 let data = serde_json::to_string(&*event).unwrap_or_default();
                 let message = Event::default().id(event.seq.to_string()).event(event.kind.clone()).data(data);
-                return Some((Ok(message), (!over).then_some((subscription, open))));
+                return Some((Ok(message), (!over).then_some((subscription, room))));
             }
         }
     });
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
+    Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
 }
 
 /// A position as number, or that of the event with this id.
@@ -101,6 +132,9 @@ async fn position(state: &AppState, last: String) -> Result<u64, Problem> {
     found.ok_or_else(|| Problem::not_found("there is no event with that id (any more); start without Last-Event-ID"))
 }
 
+/// What a stream takes, for as long as somebody follows.
+type Room = Box<dyn Send>;
+
 /// One open stream, counted.
 struct Open {
     streams: Arc<Semaphore>,
@@ -108,9 +142,14 @@ struct Open {
 }
 
 impl Open {
-    fn new(streams: Arc<Semaphore>, permit: OwnedSemaphorePermit) -> Self {
+    fn new(state: &AppState) -> Result<Self, Problem> {
+        let streams = Arc::clone(&state.streams);
+        let permit = Arc::clone(&streams).try_acquire_owned().map_err(|_| {
+            let why = format!("{EVENT_STREAMS_MAX} clients follow the events already");
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, why)
+        })?;
         metric::event_streams(EVENT_STREAMS_MAX - streams.available_permits());
-        Self { streams, permit: Some(permit) }
+        Ok(Self { streams, permit: Some(permit) })
     }
 }
 

@@ -10,6 +10,7 @@ mod builds;
 mod calls;
 mod connection;
 mod conversations;
+mod deliveries;
 mod events;
 mod health;
 mod intents;

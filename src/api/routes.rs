@@ -5,15 +5,15 @@ use super::access::Access;
 use super::problem::Problem;
 use super::state::AppState;
 use super::{
-    access, apps, builds, calls, conversations, events, health, intents, ladder, messages, metrics, page, recordings,
-    reload, steer, stream, trunks, twilio, webrtc,
+    access, apps, builds, calls, conversations, deliveries, events, health, intents, ladder, messages, metrics, page,
+    recordings, reload, steer, stream, trunks, twilio, webrtc,
 };
 use crate::limits::HTTP_BODY_MAX;
 use crate::pipeline::deploy::is_local_host;
 use crate::telemetry::metric;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, options, patch, post};
@@ -79,6 +79,8 @@ pub const ROUTES: &[Route] = &[
     row("POST", "/v1/calls/{id}/say", || post(steer::say)),
     row("POST", "/v1/calls/{id}/transfer", || post(steer::transfer)),
     row("GET", "/v1/conversations/{id}", || get(conversations::one)),
+    row("GET", "/v1/deliveries", || get(deliveries::list)),
+    row("POST", "/v1/deliveries/{id}/retry", || post(deliveries::retry)),
     row("GET", "/v1/events", || get(events::stream)),
     row("POST", "/v1/intents", || post(intents::recognise)),
     row("GET", "/v1/messages", || get(messages::list)),
@@ -111,6 +113,7 @@ pub fn router(state: AppState) -> Router {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this resource does not take that method")
         })
         .layer(DefaultBodyLimit::max(HTTP_BODY_MAX))
+        .layer(middleware::from_fn_with_state(Arc::clone(&state.access), only_own_pages))
         .layer(middleware::from_fn_with_state(Arc::clone(&state.access), access::guard))
         .layer(middleware::from_fn_with_state(Arc::clone(&state.access), only_local_names))
         .with_state(state)
@@ -124,4 +127,57 @@ async fn only_local_names(State(access): State<Arc<Access>>, request: Request, n
     }
     let detail = "the Host field must be localhost or an address";
     Problem::new(StatusCode::MISDIRECTED_REQUEST, detail).into_response()
+}
+
+/// A foreign web page, also one of an app on another port, can send a POST to loopback unasked; browsers say that they do so.
+/// Where a token is asked for, such a page has none; calls from browsers and Twilio have rules of their own.
+async fn only_own_pages(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
+    let (method, path) = (request.method(), request.uri().path());
+    if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+        || access.is_guarded()
+        || access::is_signed(path)
+        || webrtc::is_of(method, path) != webrtc::Resource::Other
+        || is_own_page(request.headers())
+    {
+        return next.run(request).await;
+    }
+    tracing::warn!(path, "a page of another origin asked for a change and was refused");
+    Problem::new(StatusCode::FORBIDDEN, "pages of other origins may not change anything here").into_response()
+}
+
+/// By Fetch Metadata where the browser sends them, else by the origin (RFC 6454); programs send neither.
+fn is_own_page(headers: &HeaderMap) -> bool {
+    match headers.get("sec-fetch-site") {
+        Some(site) => site == "same-origin" || site == "none",
+        None => stream::is_own_page(headers),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::{HeaderName, HeaderValue};
+
+    #[test]
+    fn what_a_foreign_page_sends_is_told_from_our_page_and_from_programs() {
+        for (fields, own) in [
+            (&[][..], true),
+            (&[("sec-fetch-site", "same-origin"), ("origin", "https://proxy.example")], true),
+            (&[("sec-fetch-site", "none")], true),
+            (&[("sec-fetch-site", "same-site"), ("origin", "http://127.0.0.1:8100")], false),
+            (&[("sec-fetch-site", "cross-site")], false),
+            (&[("sec-fetch-site", "")], false),
+            (&[("origin", "http://127.0.0.1:8080")], true),
+            (&[("origin", "http://127.0.0.1:8100")], false),
+            (&[("origin", "null")], false),
+            (&[("origin", "http://evil.example")], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("host", HeaderValue::from_static("127.0.0.1:8080"));
+            for (name, value) in fields {
+                headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+            }
+            assert_eq!(is_own_page(&headers), own, "{fields:?}");
+        }
+    }
 }

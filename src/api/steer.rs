@@ -152,6 +152,9 @@ pub(super) struct Placing {
     /// The other side is not to see who calls; the carrier is (P-Asserted-Identity, Privacy: id)
     #[serde(default)]
     withheld: bool,
+    /// Record the call, where [recording] is enabled
+    #[serde(default)]
+    record: bool,
     /// Fields for the INVITE: X-…, P-…, User-to-User, Subject, Alert-Info; at most 16, each a string
     #[serde(default)]
     headers: Map<String, Value>,
@@ -198,6 +201,7 @@ impl Placing {
             app,
             ringing,
             on_machine,
+            record: self.record,
             withheld: self.withheld,
             headers,
             details,

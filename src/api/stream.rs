@@ -84,7 +84,7 @@ pub(super) async fn upgrade(
 }
 
 /// Not from a browser, or from a page of this very server.
-fn is_own_page(headers: &HeaderMap) -> bool {
+pub(super) fn is_own_page(headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else { return true };
     let (Ok(origin), Some(Ok(host))) = (origin.to_str(), headers.get(header::HOST).map(|host| host.to_str())) else {
         return false;

@@ -2,6 +2,7 @@
 //! door. Tokio tasks. Invariants: these three bear no token of ours, since Twilio signs them; what is not signed gets 403 and no
 //! more. Deliberately absent: who has signed (`twilio::door`), what the socket says (`twilio::leg`).
 
+use super::connection::Secured;
 use super::problem::Problem;
 use super::state::AppState;
 use crate::limits::TWILIO_MESSAGE_MAX;
@@ -33,11 +34,12 @@ fn door(state: &AppState) -> Result<Arc<Door>, Problem> {
 }
 
 /// What the door needs to know of a request.
-fn webhook<'a>(peer: SocketAddr, uri: &'a Uri, headers: &'a HeaderMap, body: &'a [u8]) -> Webhook<'a> {
+fn webhook<'a>(extensions: &Extensions, uri: &'a Uri, headers: &'a HeaderMap, body: &'a [u8]) -> Webhook<'a> {
     let field = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let kind = field(header::CONTENT_TYPE.as_str()).unwrap_or_default();
     Webhook {
-        peer,
+        peer: peer(extensions),
+        secure: extensions.get::<Secured>().is_some(),
         host: field(header::HOST.as_str()),
         forwarded_proto: field("x-forwarded-proto"),
         forwarded_host: field("x-forwarded-host"),
@@ -62,7 +64,7 @@ pub(super) async fn incoming(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let document = door(&state)?.incoming(&webhook(peer(&extensions), &uri, &headers, &body))?;
+    let document = door(&state)?.incoming(&webhook(&extensions, &uri, &headers, &body))?;
     Ok(([(header::CONTENT_TYPE, twiml::CONTENT_TYPE)], document).into_response())
 }
 
@@ -74,7 +76,7 @@ pub(super) async fn status(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<StatusCode, Problem> {
-    door(&state)?.status(&webhook(peer(&extensions), &uri, &headers, &body))?;
+    door(&state)?.status(&webhook(&extensions, &uri, &headers, &body))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -87,7 +89,7 @@ pub(super) async fn media(
     socket: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let (door, peer) = (door(&state)?, peer(&extensions));
-    door.admit_socket(&webhook(peer, &uri, &headers, &[]))?;
+    door.admit_socket(&webhook(&extensions, &uri, &headers, &[]))?;
     let socket = socket.map_err(|refused| {
         Problem::new(refused.status(), format!("connect with a WebSocket client: {}", refused.body_text()))
     })?;

@@ -129,16 +129,17 @@ pub(super) async fn leave(
     }
 }
 
-/// What happens on the call and in its conversation, as it happens.
+/// What has happened on the call and in its conversation since it began, then what happens, as it happens.
 pub(super) async fn follow(
     State(state): State<AppState>,
     Path(id): Path<String>,
-    start: Query<Start>,
+    Query(start): Query<Start>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (browsers, origin) = guarded(&state, &headers)?;
-    browser_call(&browsers, &id)?;
-    let events = events::of_call(State(state), Path(id), start, headers).await?;
+    let call = browser_call(&browsers, &id)?;
+    let start = events::since(&state, start, &headers, browsers.started(call)).await?;
+    let events = events::of_call(State(state), Path(id), Query(start), headers).await?;
     Ok(shared(events.into_response(), origin))
 }
 
@@ -211,6 +212,7 @@ fn refused(error: NotJoined) -> Problem {
         NotJoined::Disabled => StatusCode::NOT_FOUND,
         NotJoined::BadNumber(_) => StatusCode::BAD_REQUEST,
         NotJoined::NotAllowed => StatusCode::FORBIDDEN,
+        NotJoined::TooMany => StatusCode::TOO_MANY_REQUESTS,
         NotJoined::NotAdmitted(_) | NotJoined::NoAnswer => StatusCode::SERVICE_UNAVAILABLE,
         NotJoined::Refused { code, .. } => match code {
             400 => StatusCode::BAD_REQUEST,

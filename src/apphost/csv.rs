@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 
 /// Rows of one import.
 const ROWS_MAX: usize = 2_000;
+/// Octets of one export.
+const EXPORT_MAX: usize = 16 << 20;
 /// Faults that are named.
 const FAULTS_MAX: usize = 8;
 
@@ -30,6 +32,13 @@ pub(super) fn export(service: &Service, entity: &Entity, request: &Request) -> R
         for row in &page.rows {
             let cells: Vec<String> = head.iter().map(|name| cell(entity.field(name), row.get(name))).collect();
             csv += &(cells.join(",") + "\r\n");
+        }
+        if csv.len() > EXPORT_MAX {
+            return Err(Problem::Malformed(format!(
+                "These are more than {} MB. Search for fewer, or read /api/{} page by page.",
+                EXPORT_MAX >> 20,
+                entity.name
+            )));
         }
         match page.next {
             Some(next) => cursor = next,
@@ -54,7 +63,7 @@ fn cell(field: Option<&Field>, value: Option<&Value>) -> String {
     let starts_badly = text.starts_with(['=', '@', '\t', '\r'])
         || (text.starts_with(['+', '-']) && !text.chars().all(|c| c.is_ascii_digit() || " +-().".contains(c)));
     let text = if starts_badly { format!("'{text}") } else { text };
-    if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+    if text.contains(['"', ',', ';', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
 /// The page that takes an import.
@@ -119,14 +128,19 @@ pub(super) fn import(service: &Service, entity: &Entity, request: &Request) -> R
         }
         return refused(&faults);
     }
-    let (mut stored, mut faults) = (0, Vec::new());
-    for (number, values) in ready.into_iter().enumerate() {
-        match save(service, entity, Checked { values, errors: BTreeMap::new() }, None) {
-            Ok(_) => stored += 1,
-            Err(Problem::Conflict(_, said)) => faults.push(format!("Row {} was left out: {said}", number + 2)),
-            Err(other) => return Err(other),
+    // One commit for all: each of its own would keep everybody else waiting for the disk.
+    let kept = service.database.together(|| {
+        let (mut stored, mut faults) = (0, Vec::new());
+        for (number, values) in ready.into_iter().enumerate() {
+            match save(service, entity, Checked { values, errors: BTreeMap::new() }, None) {
+                Ok(_) => stored += 1,
+                Err(Problem::Conflict(_, said)) => faults.push(format!("Row {} was left out: {said}", number + 2)),
+                Err(other) => return (Err(other), false),
+            }
         }
-    }
+        (Ok((stored, faults)), true)
+    });
+    let (stored, mut faults): (usize, Vec<String>) = kept.map_err(|e| Problem::from_database(e, None))??;
     faults.truncate(FAULTS_MAX);
     let said = format!("{stored} {} stored.", if stored == 1 { "row was" } else { "rows were" });
     show(service, entity, request, 200, &said, &faults, "")

@@ -375,11 +375,20 @@ impl Database {
         Ok(())
     }
 
-    /// Runs `body` in a transaction that is kept if it returns `true` beside its value.
+    /// Runs actions as one: all are kept if `body` returns `true` beside its value, else none.
+    pub(super) fn together<T>(&self, body: impl FnOnce() -> (T, bool)) -> Result<T, DatabaseError> {
+        self.transaction(|| Ok(body()))
+    }
+
+    /// Runs `body` in a transaction, or a part of one, that is kept if it returns `true` beside its value.
     fn transaction<T>(&self, body: impl FnOnce() -> Result<(T, bool), DatabaseError>) -> Result<T, DatabaseError> {
-        self.connection.execute_batch("BEGIN IMMEDIATE").map_err(|e| explain(&e))?;
+        let (begin, keep, undo) = match self.connection.is_autocommit() {
+            true => ("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"),
+            false => ("SAVEPOINT part", "RELEASE part", "ROLLBACK TO part; RELEASE part"),
+        };
+        self.connection.execute_batch(begin).map_err(|e| explain(&e))?;
         let result = body();
-        let end = if matches!(result, Ok((_, true))) { "COMMIT" } else { "ROLLBACK" };
+        let end = if matches!(result, Ok((_, true))) { keep } else { undo };
         // A spent budget must not keep the transaction open.
         self.budget.refill();
         let ended = self.connection.execute_batch(end);
@@ -387,7 +396,7 @@ impl Database {
             (Ok((value, _)), Ok(())) => Ok(value),
             (Ok(_), Err(e)) => {
                 // A COMMIT that failed (disk full) leaves the transaction open.
-                _ = self.connection.execute_batch("ROLLBACK");
+                _ = self.connection.execute_batch(undo);
                 Err(explain(&e))
             }
             (Err(e), _) => Err(e),
@@ -556,6 +565,8 @@ fn judge(fence: u8, context: &AuthContext<'_>) -> Authorization {
         }
         // FTS5 asks this of itself.
         AuthAction::Pragma { pragma_name, pragma_value: None } => pragma_name.eq_ignore_ascii_case("data_version"),
+        // A column that is added with a rule has SQLite look whether the rows keep it.
+        AuthAction::Pragma { pragma_name, .. } if schema => pragma_name.eq_ignore_ascii_case("quick_check"),
         AuthAction::CreateTable { .. }
         | AuthAction::CreateIndex { .. }
         | AuthAction::CreateTrigger { .. }

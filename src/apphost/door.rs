@@ -22,7 +22,7 @@ const SESSION: Duration = Duration::from_secs(7 * 24 * 3600);
 pub(super) const ACCOUNTS_MAX: i64 = 200;
 /// Keys of one app.
 pub(super) const KEYS_MAX: i64 = 100;
-/// Buckets that are remembered.
+/// Buckets that are remembered of each kind.
 const BUCKETS_MAX: usize = 4096;
 /// Shortest password, characters.
 pub(super) const PASSWORD_MIN: usize = 10;
@@ -228,8 +228,10 @@ fn stretch(password: &str, salt: &str, rounds: u32) -> [u8; 32] {
     sum.into()
 }
 
-/// Signature of `body` at `at` (seconds of Unix time), as webhooks carry it: `t=…,v1=…`.
-pub(super) fn sign(secret: &str, at: i64, body: &[u8]) -> String {
+/// Signature of `body` at `at` (seconds of Unix time), as webhooks carry it in `x-signature`: `t=…,v1=…`, HMAC-SHA-256 of time,
+/// dot and body in hexadecimal.
+#[must_use]
+pub fn sign(secret: &str, at: i64, body: &[u8]) -> String {
     let Ok(keyed) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { return String::new() };
     let mac = keyed.chain_update(format!("{at}.")).chain_update(body).finalize().into_bytes();
     format!("t={at},v1={}", hex(&mac))
@@ -238,7 +240,7 @@ pub(super) fn sign(secret: &str, at: i64, body: &[u8]) -> String {
 /// Whether `signature` is one of `secret` for `body`, not older than five minutes.
 pub(super) fn is_signed(secret: &str, signature: &str, body: &[u8]) -> bool {
     let at = signature.strip_prefix("t=").and_then(|s| s.split(',').next()).and_then(|t| t.parse::<i64>().ok());
-    let Some(at) = at.filter(|t| (now() - t).abs() <= 300) else { return false };
+    let Some(at) = at.filter(|t| now().abs_diff(*t) <= 300) else { return false };
     same(&sign(secret, at, body), signature)
 }
 
@@ -258,30 +260,40 @@ fn digest(text: &str) -> String {
     hex(&Sha256::digest(text.as_bytes()))
 }
 
+#[derive(Debug)]
+struct Bucket {
+    tokens: f64,
+    at: Instant,
+    /// It is full again after this without a try.
+    per: Duration,
+}
+
 /// How often somebody may do something: a bucket of tokens each.
 #[derive(Debug, Default)]
 pub(super) struct Throttle {
-    buckets: BTreeMap<(&'static str, String), (f64, Option<Instant>)>,
+    /// A table for each kind: one that is full refuses nobody elsewhere.
+    kinds: BTreeMap<&'static str, BTreeMap<String, Bucket>>,
 }
 
 impl Throttle {
     /// Takes one of `most` tokens that come back within `per`; returns those left, or the seconds to wait.
     pub(super) fn take(&mut self, what: &'static str, who: &str, most: u32, per: Duration) -> Result<u32, u64> {
-        if self.buckets.len() >= BUCKETS_MAX {
-            self.buckets.retain(|_, (_, at)| at.is_some_and(|at| at.elapsed() < per));
+        let buckets = self.kinds.entry(what).or_default();
+        if buckets.len() >= BUCKETS_MAX {
+            buckets.retain(|_, bucket| bucket.at.elapsed() < bucket.per);
         }
-        if self.buckets.len() >= BUCKETS_MAX {
+        if buckets.len() >= BUCKETS_MAX && !buckets.contains_key(who) {
             return Err(per.as_secs());
         }
         let (most_f, time) = (f64::from(most), Instant::now());
-        let bucket = self.buckets.entry((what, who.to_owned())).or_insert((most_f, None));
-        let back = bucket.1.map_or(0.0, |at| time.duration_since(at).as_secs_f64() * most_f / per.as_secs_f64());
-        *bucket = ((bucket.0 + back).min(most_f), Some(time));
-        if bucket.0 < 1.0 {
-            return Err(((1.0 - bucket.0) * per.as_secs_f64() / most_f).ceil().max(1.0) as u64);
+        let bucket = buckets.entry(who.to_owned()).or_insert(Bucket { tokens: most_f, at: time, per });
+        let back = time.duration_since(bucket.at).as_secs_f64() * most_f / per.as_secs_f64();
+        *bucket = Bucket { tokens: (bucket.tokens + back).min(most_f), at: time, per };
+        if bucket.tokens < 1.0 {
+            return Err(((1.0 - bucket.tokens) * per.as_secs_f64() / most_f).ceil().max(1.0) as u64);
         }
-        bucket.0 -= 1.0;
-        Ok(bucket.0 as u32)
+        bucket.tokens -= 1.0;
+        Ok(bucket.tokens as u32)
     }
 }
 
@@ -305,6 +317,7 @@ mod tests {
         assert!(!is_signed("s", &signed, b"{ }"));
         assert!(!is_signed("s", &sign("s", at - 301, b"{}"), b"{}"));
         assert!(!is_signed("s", "t=,v1=", b"{}"));
+        assert!(!is_signed("s", &sign("s", i64::MIN, b"{}"), b"{}"));
     }
 
     #[test]
@@ -315,5 +328,19 @@ mod tests {
         assert_eq!(throttle.take("x", "a", 2, hour), Ok(0));
         assert!(throttle.take("x", "a", 2, hour).is_err_and(|wait| (1..=1800).contains(&wait)));
         assert_eq!(throttle.take("x", "b", 2, hour), Ok(1));
+    }
+
+    #[test]
+    fn a_full_table_refuses_nobody_of_another_kind_and_nobody_whom_it_knows() {
+        let mut throttle = Throttle::default();
+        let hour = Duration::from_secs(3600);
+        for n in 0..BUCKETS_MAX {
+            assert_eq!(throttle.take("name", &n.to_string(), 2, hour), Ok(1));
+        }
+        assert!(throttle.take("name", "another", 2, hour).is_err());
+        assert_eq!(throttle.take("name", "7", 2, hour), Ok(0));
+        assert_eq!(throttle.take("address", "another", 2, Duration::from_nanos(1)), Ok(1));
+        // Another's shorter time forgives nobody.
+        assert!(throttle.take("name", "another", 2, Duration::from_nanos(1)).is_err());
     }
 }

@@ -10,6 +10,7 @@ mod door;
 pub mod exchange;
 pub(crate) mod field;
 mod outbox;
+pub(crate) mod pace;
 mod page;
 mod prose;
 mod render;
@@ -22,6 +23,7 @@ mod settings;
 mod submit;
 mod token;
 
+pub use door::sign;
 pub use render::currency_sign;
 pub use run::{cage, run};
 

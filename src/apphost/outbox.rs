@@ -1,10 +1,10 @@
-//! What an app tells others and what it counts. Purpose: signed messages to webhooks, kept until the daemon has delivered
-//! them (this process may not connect), and tallies of visits and calls per day.
+//! What an app tells others and what it counts. Purpose: messages to webhooks, kept until the daemon has taken them
+//! over (this process may not connect), the secrets that they are signed with, and tallies of visits and calls per day.
 //! Owner: the app process's only thread. Invariants: a message is written in the file before the answer leaves; at most
 //! [`WAITING_MAX`] wait, the oldest go first; tallies lose at most the last few counts when the process is killed.
 
 use super::database::{Database, DatabaseError, Row};
-use super::door::{now, sign};
+use super::door::now;
 use rusqlite::OptionalExtension;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 /// Messages that wait for delivery.
 const WAITING_MAX: i64 = 10_000;
 /// Messages handed out at once.
-const BATCH: i64 = 20;
-/// Tries before a message is given up.
-const TRIES_MAX: i64 = 8;
+const BATCH: i64 = 100;
+/// And their octets, but for the last one.
+const BATCH_OCTETS: usize = 1 << 20;
 /// Counts in memory before they are written.
 const TALLIES_MAX: u64 = 50;
 /// Names that are counted apart.
@@ -23,16 +23,14 @@ const NAMES_MAX: usize = 200;
 /// Tells `event` about `row` to every webhook.
 pub(super) fn tell(database: &Database, event: &str, row: &Row) -> Result<(), DatabaseError> {
     database.own(|c| {
-        let hooks: Vec<(String, String)> = c
-            .prepare_cached("SELECT url, secret FROM _hooks")?
-            .query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?
-            .collect::<Result<_, _>>()?;
-        for (url, secret) in hooks {
+        let mut statement = c.prepare_cached("SELECT url FROM _hooks")?;
+        let hooks = statement.query_map([], |r| r.get(0))?.collect::<Result<Vec<String>, _>>()?;
+        for url in hooks {
             let body = json!({ "event": event, "data": row }).to_string();
-            let signature = sign(&secret, now(), body.as_bytes());
+            // It is signed when it is sent: the signature carries the time.
             c.execute(
-                "INSERT INTO _outbox (url, event, body, signature, due) VALUES (?1, ?2, ?3, ?4, ?5)",
-                (url, event, body, signature, now()),
+                "INSERT INTO _outbox (url, event, body, signature, due) VALUES (?1, ?2, ?3, '', ?4)",
+                (url, event, body, now()),
             )?;
             c.execute("DELETE FROM _outbox WHERE id <= (SELECT max(id) FROM _outbox) - ?1", [WAITING_MAX])?;
         }
@@ -40,45 +38,38 @@ pub(super) fn tell(database: &Database, event: &str, row: &Row) -> Result<(), Da
     })
 }
 
-/// Messages that are due, as the daemon fetches them. A message's signature is made anew, since it carries the time.
-pub(super) fn due(database: &Database) -> Result<Value, DatabaseError> {
+/// The oldest messages that wait, as the daemon fetches them; `at` tells one from another of the same number after older data
+/// came back. Those whose webhook was removed are forgotten.
+pub(super) fn waiting(database: &Database) -> Result<Value, DatabaseError> {
     database.own(|c| {
-        let sql = "SELECT o.id, o.url, o.event, o.body, h.secret FROM _outbox o LEFT JOIN _hooks h ON h.url = o.url
-                   WHERE o.due <= ?1 ORDER BY o.id LIMIT ?2";
-        let mut statement = c.prepare_cached(sql)?;
-        let mut rows = statement.query([now(), BATCH])?;
-        let (mut out, mut orphans) = (Vec::new(), Vec::new());
-        while let Some(row) = rows.next()? {
-            let (id, body): (i64, String) = (row.get(0)?, row.get(3)?);
-            match row.get::<_, Option<String>>(4)? {
-                Some(secret) => out.push(json!({ "id": id, "url": row.get::<_, String>(1)?,
-                    "event": row.get::<_, String>(2)?, "signature": sign(&secret, now(), body.as_bytes()), "body": body })),
-                // Its webhook was removed.
-                None => orphans.push(id),
+        c.prepare_cached("DELETE FROM _outbox WHERE url NOT IN (SELECT url FROM _hooks)")?.execute([])?;
+        let mut statement = c.prepare_cached("SELECT id, due, url, event, body FROM _outbox ORDER BY id LIMIT ?1")?;
+        let row = |row: &rusqlite::Row<'_>| {
+            Ok(json!({ "id": row.get::<_, i64>(0)?, "at": row.get::<_, i64>(1)?, "url": row.get::<_, String>(2)?,
+                "event": row.get::<_, String>(3)?, "body": row.get::<_, String>(4)? }))
+        };
+        let (mut messages, mut octets) = (Vec::new(), 0);
+        for message in statement.query_map([BATCH], row)? {
+            let message: Value = message?;
+            octets += message["body"].as_str().map_or(0, str::len);
+            messages.push(message);
+            if octets > BATCH_OCTETS {
+                break;
             }
         }
-        for id in orphans {
-            c.execute("DELETE FROM _outbox WHERE id = ?1", [id])?;
-        }
-        Ok(json!({ "messages": out }))
+        Ok(json!({ "messages": messages }))
     })
 }
 
-/// A message was delivered, or is tried again later and later.
-pub(super) fn settle(database: &Database, id: i64, delivered: bool) -> Result<(), DatabaseError> {
-    database.own(|c| {
-        let tries: Option<i64> =
-            c.query_row("SELECT tries FROM _outbox WHERE id = ?1", [id], |r| r.get(0)).optional()?;
-        match tries {
-            Some(n) if delivered || n + 1 >= TRIES_MAX => c.execute("DELETE FROM _outbox WHERE id = ?1", [id])?,
-            Some(n) => c.execute(
-                "UPDATE _outbox SET tries = ?2, due = ?3 WHERE id = ?1",
-                (id, n + 1, now() + (10 << n.min(10))),
-            )?,
-            None => 0,
-        };
-        Ok(())
-    })
+/// The daemon has taken over everything up to the message `id`.
+pub(super) fn taken(database: &Database, id: i64) -> Result<(), DatabaseError> {
+    database.own(|c| c.execute("DELETE FROM _outbox WHERE id <= ?1", [id]).map(drop))
+}
+
+/// What messages to the webhook `url` are signed with; `None`: there is no such webhook any more.
+pub(super) fn secret(database: &Database, url: &str) -> Result<Option<String>, DatabaseError> {
+    let sql = "SELECT secret FROM _hooks WHERE url = ?1";
+    database.own(|c| c.query_row(sql, [url], |row| row.get(0)).optional())
 }
 
 /// Counts in memory on their way to the file.

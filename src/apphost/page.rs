@@ -9,10 +9,20 @@ use super::door::Role;
 use super::exchange::{Request, Response, percent_encode};
 use super::field::{self, Checked, show_money};
 use super::service::{Problem, Service, id_parameter};
-use super::token::Tokens;
+use super::token::{Tokens, hex};
 use crate::pipeline::spec::{Entity, Field, FieldKind};
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+
+/// Field of a form with the print of the record that it showed.
+const SEEN: &str = "_seen";
+
+/// The same as long as nobody changes what a form shows of the record.
+fn print_of(entity: &Entity, record: &Row) -> String {
+    let shown: Vec<_> = entity.fields.iter().map(|f| record.get(&f.name)).collect();
+    hex(&Sha256::digest(json!(shown).to_string()))
+}
 
 /// A page under construction: the context that every view gets.
 pub(super) struct Draft<'a> {
@@ -120,7 +130,8 @@ pub(super) fn new(service: &Service, entity: &Entity, request: &Request) -> Resu
 
 pub(super) fn edit(service: &Service, entity: &Entity, request: &Request, id: i64) -> Result<Response, Problem> {
     let record = service.record(entity, id)?;
-    let input = entity.fields.iter().map(|f| (f.name.clone(), input_text(f, record.get(&f.name)))).collect();
+    let fields = entity.fields.iter().map(|f| (f.name.clone(), input_text(f, record.get(&f.name))));
+    let input = fields.chain([(SEEN.to_owned(), print_of(entity, &record))]).collect();
     form(service, entity, request, 200, Some(id), &input, &BTreeMap::new(), "")
 }
 
@@ -129,7 +140,15 @@ pub(super) fn create(service: &Service, entity: &Entity, request: &Request) -> R
 }
 
 pub(super) fn update(service: &Service, entity: &Entity, request: &Request, id: i64) -> Result<Response, Problem> {
-    service.record(entity, id)?;
+    let record = service.record(entity, id)?;
+    // What the form showed, where it said so, must still be what is there.
+    let (now, mut input) = (print_of(entity, &record), request.form());
+    let stale = input.get(SEEN).is_some_and(|seen| !seen.is_empty() && *seen != now);
+    if stale && signed_form(service, request).is_ok() {
+        input.insert(SEEN.to_owned(), now);
+        let said = "It was changed while you had it open. Look at what is there now; saving again overwrites that.";
+        return form(service, entity, request, 409, Some(id), &input, &BTreeMap::new(), said);
+    }
     submit(service, entity, request, Some(id))
 }
 
@@ -275,6 +294,7 @@ fn form(
         .with("errors", errors.len())
         .with("warning", warning)
         .with("id", id)
+        .with("seen", input.get(SEEN).filter(|_| id.is_some()).cloned())
         .render(status, &own_view(service, entity, "form"))
 }
 

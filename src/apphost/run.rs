@@ -8,6 +8,7 @@ use super::service::{Purpose, Service};
 use crate::limits::{APP_DATABASE_MB_MAX, APP_FILES_MAX, APP_MEMORY_MAX};
 use crate::os::inherit;
 use crate::os::sandbox::{self, Plan};
+use socket2::{Domain, SockRef};
 use std::ffi::OsString;
 use std::net::TcpListener;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -99,6 +100,8 @@ fn start(arguments: Arguments) -> Result<(), String> {
         None => None,
     };
     std::fs::create_dir_all(&arguments.data).map_err(|e| format!("cannot make {}: {e}", arguments.data.display()))?;
+    // Only a gateway connects to a Unix socket; whoever reaches a TCP port is a stranger.
+    let alone = SockRef::from(&listener).domain().map_err(|e| format!("the socket is unusable: {e}"))? != Domain::UNIX;
     let keep = std::iter::once(listener.as_raw_fd()).chain(lifeline.as_ref().map(AsRawFd::as_raw_fd)).collect();
     // `enter` closes what the parent forgot, so nothing of our own may be open yet but these.
     let caged = sandbox::enter(cage(&arguments.bundle, &arguments.data, keep)).map_err(|e| e.to_string())?;
@@ -108,6 +111,9 @@ fn start(arguments: Arguments) -> Result<(), String> {
     let bundle = Bundle::from_files(&files).map_err(|e| e.to_string())?;
     drop(files);
     let purpose = if arguments.scenario { Purpose::Scenario } else { Purpose::Serve };
-    let service = Service::open(bundle, &settled.writable, purpose).map_err(|e| e.to_string())?;
+    let mut service = Service::open(bundle, &settled.writable, purpose).map_err(|e| e.to_string())?;
+    if alone && let Some(code) = service.stand_alone()? {
+        super::log(&format!("the first account is made at /setup with the set-up code {code}"));
+    }
     serve::serve(service, listener, lifeline).map_err(|e| format!("cannot serve: {e}"))
 }

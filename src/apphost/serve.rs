@@ -5,6 +5,7 @@
 //! Deliberately absent: TLS, compression, HTTP/2: the gateway's.
 
 use super::exchange::{Request, Response};
+use super::pace::Paced;
 use super::service::Service;
 use crate::limits::APP_CONNECTIONS_MAX;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -135,7 +136,7 @@ async fn talk(service: Rc<RefCell<Service>>, stream: Box<dyn Stream>, mut end: w
         .header_read_timeout(HEAD_WITHIN)
         .max_buf_size(HEAD_MAX)
         .max_headers(HEADERS_MAX)
-        .serve_connection(TokioIo::new(stream), answer);
+        .serve_connection(TokioIo::new(Paced::new(stream)), answer);
     tokio::pin!(connection);
     // Errors here are the peer's: it hung up, was too slow or spoke no HTTP; hyper has answered what can be answered.
     tokio::select! {

@@ -22,6 +22,8 @@ use std::time::{Duration, Instant};
 
 /// Secret of the hooks of an instance that is being tested.
 pub(super) const SCENARIO_SECRET: &str = "scenario";
+/// The code of the first account in scenarios.
+pub const SCENARIO_SETUP_CODE: &str = "123-456-789";
 
 /// Name of the database file in the data directory.
 pub const DATABASE_FILE: &str = "app.db";
@@ -63,6 +65,8 @@ pub struct Service {
     pub(super) purpose: Purpose,
     database_path: PathBuf,
     started: Instant,
+    /// No gateway stands before it.
+    alone: bool,
 }
 
 /// Why a request was not done.
@@ -176,13 +180,26 @@ impl Service {
             purpose,
             database_path,
             started: Instant::now(),
+            alone: false,
         })
+    }
+
+    /// No gateway stands before this app: what is the daemon's alone is not answered. Returns the code of the first account, which
+    /// nobody else can tell.
+    ///
+    /// # Errors
+    /// The database's words.
+    pub(super) fn stand_alone(&mut self) -> Result<Option<String>, String> {
+        self.alone = true;
+        self.setup_code().map_err(|problem| format!("{problem:?}"))
     }
 
     /// Answers one request. Never panics on what it holds.
     pub fn respond(&mut self, request: &Request) -> Response {
         let method = if request.method == "HEAD" { "GET" } else { request.method.as_str() };
-        if let Some(inner) = request.path.strip_prefix("/_/") {
+        if let Some(inner) = request.path.strip_prefix("/_/")
+            && (!self.alone || matches!(inner, "health" | "meta"))
+        {
             return self.daemon(method, inner, request).finish("/_/");
         }
         if let Some(name) = request.path.strip_prefix("/static/") {
@@ -334,6 +351,33 @@ impl Service {
         secret.map_err(broken)
     }
 
+    /// The code that makes the first account, as three groups of three digits; `None` once there is an account. It is kept until
+    /// then, so that it can be told again.
+    pub(super) fn setup_code(&self) -> Result<Option<String>, Problem> {
+        let broken = |e| Problem::from_database(e, None);
+        if self.bundle.app.access.is_none() || self.door.any(&self.database).map_err(broken)? {
+            return Ok(None);
+        }
+        if self.purpose == Purpose::Scenario {
+            return Ok(Some(SCENARIO_SETUP_CODE.to_owned()));
+        }
+        let octets = random().map_err(broken)?;
+        // 2^64 is no multiple of 10^9; what that favours is beyond the tenth digit of the probability.
+        let number = octets.iter().take(8).fold(0u64, |sum, octet| sum << 8 | u64::from(*octet)) % 1_000_000_000;
+        let fresh = format!("{:03}-{:03}-{:03}", number / 1_000_000, number / 1_000 % 1_000, number % 1_000);
+        let code = self.database.own(|c| {
+            c.execute("INSERT INTO _secrets (name, value) VALUES ('setup', ?1) ON CONFLICT DO NOTHING", [&fresh])?;
+            c.query_row("SELECT value FROM _secrets WHERE name = 'setup'", [], |r| r.get(0))
+        });
+        code.map(Some).map_err(broken)
+    }
+
+    /// The first account is there: the code has served.
+    pub(super) fn forget_setup_code(&self) -> Result<(), Problem> {
+        let gone = self.database.own(|c| c.execute("DELETE FROM _secrets WHERE name = 'setup'", []).map(drop));
+        gone.map_err(|e| Problem::from_database(e, None))
+    }
+
     /// Whether the request's body was signed for this app's hooks.
     pub(super) fn is_signed(&self, request: &Request) -> Result<bool, Problem> {
         Ok(is_signed(&self.hook_secret()?, request.header("x-signature"), &request.body))
@@ -462,13 +506,25 @@ impl Service {
                 Ok(meta) => Response::json(200, &meta),
                 Err(e) => broken(&e),
             },
-            ("GET", "outbox", _) => match outbox::due(&self.database) {
+            ("GET", "outbox", _) => match outbox::waiting(&self.database) {
                 Ok(messages) => Response::json(200, &messages),
                 Err(e) => broken(&e),
             },
+            ("GET", "secret", _) => {
+                let url = request.query.get("url").map_or("", String::as_str);
+                match outbox::secret(&self.database, url) {
+                    Ok(Some(secret)) => Response::json(200, &json!({ "secret": secret })),
+                    Ok(None) => Response::error(404, "not_found", "There is no such webhook.", &BTreeMap::new()),
+                    Err(e) => broken(&e),
+                }
+            }
+            ("GET", "setup", _) => match self.setup_code() {
+                Ok(code) => Response::json(200, &json!({ "code": code })),
+                Err(problem) => self.problem(request, &problem),
+            },
             ("POST", "outbox", _) => {
-                let id = request.query.get("id").and_then(|id| id.parse().ok()).unwrap_or(0);
-                match outbox::settle(&self.database, id, request.query.contains_key("delivered")) {
+                let id = request.query.get("taken").and_then(|id| id.parse().ok()).unwrap_or(0);
+                match outbox::taken(&self.database, id) {
                     Ok(()) => Response::json(200, &json!({ "status": "ok" })),
                     Err(e) => broken(&e),
                 }

@@ -6,6 +6,7 @@ use super::door::{self, KEYS_MAX, PASSWORD_MIN, Role};
 use super::exchange::{Request, Response};
 use super::page::{Draft, signed_form};
 use super::service::{Problem, Service};
+use super::token::same;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,6 +15,12 @@ use std::time::Duration;
 const TRIES: u32 = 8;
 const TRIES_ADDRESS: u32 = 40;
 const TRIES_WITHIN: Duration = Duration::from_secs(600);
+/// Characters of an account's name.
+const NAME_MAX: usize = 60;
+/// Set-up codes tried from one address, and from all, within the time: a stranger finds one of 10^9 in a year with a chance of
+/// one in 300.
+const CODES_ADDRESS: u32 = 10;
+const CODES: u32 = 60;
 /// Webhooks of one app.
 const HOOKS_MAX: i64 = 10;
 /// Requests a minute that a key may make at most.
@@ -43,7 +50,8 @@ fn any(service: &Service) -> Result<bool, Problem> {
 
 /// Where to go after the sign-in: a path of this app.
 fn next(text: &str) -> String {
-    if text.starts_with('/') && !text.starts_with("//") && !text.contains(['\\', '\n', '\r']) {
+    // Browsers leave TAB and line ends out of an address, and what is left may name another host.
+    if text.starts_with('/') && !text.starts_with("//") && !text.contains(|c: char| c == '\\' || c.is_control()) {
         text.to_owned()
     } else {
         "/".to_owned()
@@ -79,14 +87,15 @@ fn sign_in(service: &Service, request: &Request) -> Result<Response, Problem> {
     };
     let text = |name: &str| form.get(name).map_or("", String::as_str);
     let name = text("name").trim();
-    let too_many = {
+    {
         let mut throttle = service.throttle.borrow_mut();
-        let by_name = throttle.take("sign-in", &name.to_lowercase(), TRIES, TRIES_WITHIN);
-        let by_address = throttle.take("sign-in-from", request.client(), TRIES_ADDRESS, TRIES_WITHIN);
-        by_name.and(by_address).err()
-    };
-    if let Some(wait) = too_many {
-        return Err(Problem::Often(wait));
+        // By address first: who tries many names takes no place in the table of names.
+        throttle.take("sign-in-from", request.client(), TRIES_ADDRESS, TRIES_WITHIN).map_err(Problem::Often)?;
+        if name.chars().count() > NAME_MAX {
+            drop(throttle);
+            return sign_in_page(service, request, 403, "", "That name and password do not go together.");
+        }
+        throttle.take("sign-in", &name.to_lowercase(), TRIES, TRIES_WITHIN).map_err(Problem::Often)?;
     }
     let token = service.door.sign_in(&service.database, name, text("password"));
     match token.map_err(|e| Problem::from_database(e, None))? {
@@ -105,7 +114,9 @@ fn setup_page(service: &Service, request: &Request, status: u16, name: &str, sai
     if any(service)? {
         return Ok(Response::see_other("/sign-in".to_owned()));
     }
-    let draft = Draft::new(service, request).with("warning", said).with("name", name);
+    let form = request.form();
+    let code = request.query.get("code").or_else(|| form.get("code")).map_or("", String::as_str);
+    let draft = Draft::new(service, request).with("warning", said).with("name", name).with("code", code);
     draft.with("password_min", PASSWORD_MIN).render(status, "setup")
 }
 
@@ -121,9 +132,14 @@ fn setup(service: &Service, request: &Request) -> Result<Response, Problem> {
         Err(other) => return Err(other),
     };
     let text = |name: &str| form.get(name).map_or("", String::as_str);
+    if !knows_code(service, request, text("code"))? {
+        let said = "That is not the set-up code of this app. Whoever asked for the app was told it.";
+        return setup_page(service, request, 403, text("name"), said);
+    }
     match add_account(service, text("name"), text("password"), Role::Admin)? {
         Err(said) => setup_page(service, request, 422, text("name"), &said),
         Ok(id) => {
+            service.forget_setup_code()?;
             let token = service.door.open(&service.database, id).map_err(|e| Problem::from_database(e, None))?;
             let to = service.bundle.app.menu.first().map_or("/", |m| m.path.as_str()).to_owned();
             Ok(Response::see_other(to).with("set-cookie", service.door.cookie(&token)))
@@ -131,9 +147,22 @@ fn setup(service: &Service, request: &Request) -> Result<Response, Problem> {
     }
 }
 
+/// Whether `typed` is the set-up code, however its digits are grouped. Takes the same time for every wrong one.
+fn knows_code(service: &Service, request: &Request, typed: &str) -> Result<bool, Problem> {
+    {
+        let mut throttle = service.throttle.borrow_mut();
+        let from = throttle.take("setup-from", request.client(), CODES_ADDRESS, TRIES_WITHIN);
+        // Who is refused by address takes nothing from the others.
+        from.and_then(|_| throttle.take("setup", "", CODES, TRIES_WITHIN)).map_err(Problem::Often)?;
+    }
+    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+    let Some(code) = service.setup_code()? else { return Ok(false) };
+    Ok(same(&digits(&code), &digits(typed)))
+}
+
 fn add_account(service: &Service, name: &str, password: &str, role: Role) -> Result<Result<i64, String>, Problem> {
     let name = name.trim();
-    if name.is_empty() || name.chars().count() > 60 || name.chars().any(char::is_control) {
+    if name.is_empty() || name.chars().count() > NAME_MAX || name.chars().any(char::is_control) {
         return Ok(Err("Write a name of 1 to 60 characters.".to_owned()));
     }
     if let Some(said) = door::password_fault(password) {
@@ -265,4 +294,21 @@ fn show(service: &Service, request: &Request, status: u16, warning: &str, secret
         .with("secret", secret)
         .with("password_min", PASSWORD_MIN)
         .render(status, "settings")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_after_the_sign_in_stays_in_the_app() {
+        for own in ["/", "/contacts?page=2", "/a/b"] {
+            assert_eq!(next(own), own);
+        }
+        for foreign in
+            ["", "//evil.example", "/\t/evil.example", "/\n/evil.example", "/\\evil.example", "https://evil.example"]
+        {
+            assert_eq!(next(foreign), "/", "{foreign:?}");
+        }
+    }
 }

@@ -128,8 +128,10 @@ pub(super) fn form(
         }
         Err(other) => return Err(other),
     };
-    let Some(row) = row else { return Err(Problem::NotFound) };
-    if let Some(event) = &form.event {
+    let Some(mut row) = row else { return Err(Problem::NotFound) };
+    // An action may find that it was done before; that is no event.
+    let made = row.shift_remove("_made").is_none_or(|made| made.as_i64() != Some(0));
+    if made && let Some(event) = &form.event {
         service.tell(event, &row)?;
     }
     if let Some(path) = &form.relay {

@@ -14,6 +14,7 @@ mod routing;
 mod signals;
 
 use self::relay::{duck, flush, measure, speech_input};
+use super::caller_id;
 use super::caps::{Caps, Channel};
 use super::exchange::{CallAction, CallInput};
 use super::lease::Ports;
@@ -169,7 +170,9 @@ impl Drop for Admitted {
 }
 
 /// Runs one call to its end.
-pub async fn run(planes: Arc<Planes>, call: CallId, invitation: Invitation, mailbox: mpsc::Receiver<CallEvent>) {
+pub async fn run(planes: Arc<Planes>, call: CallId, mut invitation: Invitation, mailbox: mpsc::Receiver<CallEvent>) {
+    let trunk = invitation.identity.trunk().and_then(|name| planes.trunks.trunk(name));
+    caller_id::receive(&mut invitation, trunk.is_some_and(|trunk| trunk.trusts_identity));
     let mut record = CallRecord {
         caller: invitation.from.clone(),
         callee: invitation.number.clone(),
@@ -349,7 +352,8 @@ impl Prepared {
             source: invitation.source,
             trunk: trunk.as_ref(),
         };
-        let (mut media, ends, sdp) = MediaLeg::open(planes, call, app, offered, recording).map_err(Refusal::from)?;
+        let (mut media, ends, sdp) =
+            MediaLeg::open(planes, call, app, offered, recording).await.map_err(Refusal::from)?;
         let recorded = media.is_recorded();
         let operator = route.operator.as_deref();
         let voices = Voices::begin(planes, call, (app, source), &invitation.from, recorded, ends, operator)
@@ -682,6 +686,8 @@ impl Actor {
                 CallAction::LookUp { run, subject } => talk.look_up(&self.planes, run, subject),
                 CallAction::Cancel(run) => talk.cancel(run),
                 CallAction::PutThrough => talk.put_through(&self.planes, self.call),
+                CallAction::Change(change) => talk.change(&self.planes, change),
+                CallAction::PinTried(right) => talk.pin_tried(&self.planes, right),
                 CallAction::CallBack { number, name } => talk.call_back(&self.planes, number, name),
                 CallAction::Note(said) => talk.note(&self.planes, said),
                 CallAction::Measure(mark, took) => measure(&self.planes.marks, mark, took),

@@ -4,6 +4,8 @@
 //! (`webrtc`).
 
 use super::actor::{self, Admitted, Invitation, Planes};
+pub use super::guests::Follower;
+use super::guests::Guests;
 use super::record::EndClass;
 use super::registry::{CallState, LiveCall, NotAdmitted};
 use crate::config::WebRtc;
@@ -17,6 +19,7 @@ use crate::sip::peer::Peer;
 use crate::sip::transport::DoorVerb;
 use crate::store::Direction;
 use crate::telemetry::metric;
+use crate::time::Wallclock;
 use crate::webrtc::{Fragment, FragmentError, Identity, LinkFacts};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -59,6 +62,9 @@ pub enum NotJoined {
     /// Without a token one number alone is called.
     #[error("without a token only the number of [webrtc] number is called")]
     NotAllowed,
+    /// One visitor shall not keep others out.
+    #[error("too many calls from your network have not reached their browsers yet; try again in half a minute")]
+    TooMany,
     /// No room now; another try may succeed.
     #[error(transparent)]
     NotAdmitted(#[from] NotAdmitted),
@@ -105,13 +111,13 @@ pub enum Patched {
 
 /// The browsers' door; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Browsers(Arc<Planes>);
+pub struct Browsers(Arc<Planes>, Guests);
 
 impl Browsers {
     /// In front of these.
     #[must_use]
-    pub const fn new(planes: Arc<Planes>) -> Self {
-        Self(planes)
+    pub fn new(planes: Arc<Planes>) -> Self {
+        Self(planes, Guests::default())
     }
 
     /// What is configured.
@@ -139,6 +145,12 @@ impl Browsers {
         self.0.registry.elsewhere(call).is_some()
     }
 
+    /// When this call began; `None`: it is over.
+    #[must_use]
+    pub fn started(&self, call: CallId) -> Option<Wallclock> {
+        self.0.registry.find(call).map(|live| live.started)
+    }
+
     /// Makes a call of an offer, and waits for its answer.
     ///
     /// # Errors
@@ -157,7 +169,15 @@ impl Browsers {
             return Err(NotJoined::NotAllowed);
         }
         let call = CallId(random::u64());
-        let (leg, mut verbs) = planes.sip.open_door(random::u64() >> 1);
+        let anonymous = offer.anonymous.then(|| offer.source.ip());
+        let newest = *planes.store.newest_event().borrow();
+        let Some(guest) = self.1.seat(call, anonymous, newest, |call| planes.registry.is_unconfirmed(call)) else {
+            warn!(source = %offer.source, "a browser's call is refused: too many of its network have not been reached yet");
+            metric::call_ended(EndClass::Refused.name());
+            return Err(NotJoined::TooMany);
+        };
+        let (door, mut verbs) = planes.sip.open_door(random::u64() >> 1);
+        let leg = door.leg();
         let invitation = Invitation {
             leg,
             from: format!("\"Browser\" <sip:browser@{}>", host(offer.source)),
@@ -174,14 +194,13 @@ impl Browsers {
             Err(refusal) => {
                 warn!(source = %offer.source, %refusal, "a browser's call is refused");
                 metric::call_ended(EndClass::Refused.name());
-                // Takes the leg out; nobody listens.
-                let _ = planes.sip.hang_up(leg, None).await;
                 return Err(refusal.into());
             }
         };
         let running = Arc::clone(planes);
         tokio::spawn(async move {
-            let _admitted = Admitted { planes: Arc::clone(&running), call, channel: None };
+            let (_admitted, _door) = (Admitted { planes: Arc::clone(&running), call, channel: None }, door);
+            let _guest = guest;
             actor::run(running, call, invitation, mailbox).await;
         });
         // A page that is closed while it rings drops this future, and with it the guard.
@@ -195,6 +214,12 @@ impl Browsers {
         });
         let tag = planes.links.find(call).map(|(_, facts)| tag(&facts)).unwrap_or_default();
         Ok(Joined { call, answer: sdp, tag })
+    }
+
+    /// A follower of the call's events, for as long as it is kept. `None`: enough follow it already, or it is over.
+    #[must_use]
+    pub fn follow(&self, call: CallId) -> Option<Follower> {
+        self.1.follow(call)
     }
 
     /// The browser hangs up. `false`: there is no such call.
@@ -213,7 +238,7 @@ impl Browsers {
         if !self.is_in(call) {
             return Err(NotPatched::NoCall);
         }
-        let (link, facts) = self.0.links.find(call).ok_or(NotPatched::NoCall)?;
+        let (_, facts) = self.0.links.find(call).ok_or(NotPatched::NoCall)?;
         if tag_meant.is_some_and(|meant| meant != tag(&facts)) {
             return Err(NotPatched::Stale);
         }
@@ -222,11 +247,10 @@ impl Browsers {
             return Ok(Patched::Taken);
         };
         let ours = Identity::credentials();
-        if !link.restart(ours.clone(), theirs.clone()).await {
-            return Err(NotPatched::NoCall);
-        }
+        // Of two at once, one was meant for the session that the other has just ended.
+        let begun = self.0.links.restart(call, &facts.ours, &ours, &theirs).ok_or(NotPatched::Stale)?;
+        begun.await.map_err(|_| NotPatched::NoCall)?;
         info!(%call, "the browser checks anew, perhaps from another network");
-        self.0.links.renamed(call, ours.clone(), theirs);
         let answer = Fragment::answer(&ours, &facts.candidates, fragment.mid.as_deref());
         Ok(Patched::Restarted { answer, tag: ours.ufrag })
     }
@@ -251,6 +275,14 @@ fn admit(
 ) -> Result<mpsc::Receiver<super::registry::CallEvent>, NotAdmitted> {
     if planes.media.least_busy() > MEDIA_BUSY_MAX {
         return Err(NotAdmitted::Busy);
+    }
+    if let Some(stale) = planes.registry.make_room(clock::wall()) {
+        warn!("all calls are in use; one that was never acknowledged is ended");
+        let sip = planes.sip.clone();
+        tokio::spawn(async move {
+            // It may be over.
+            let _ = sip.hang_up(stale, Some("no ACK came")).await;
+        });
     }
     let live = LiveCall {
         call,

@@ -2,7 +2,7 @@
 //! and clocks, and the machine, which decides. Plain data, any thread. Deliberately absent: behaviour.
 
 use crate::call::record::CallEnd;
-use crate::conversation::{AppFacts, BuildUpdate, Expectation, Failure, Kept, Run, WordTime};
+use crate::conversation::{AppFacts, BuildUpdate, Change, Changed, Expectation, Failure, Kept, Run, WordTime};
 use crate::id::{Generation, UtteranceId};
 use crate::pipeline::manifest::BuildManifest;
 use crate::time::{MediaTime, Tick};
@@ -99,6 +99,8 @@ pub enum CallInput {
     Build(BuildUpdate),
     /// The answer to [`CallAction::LookUp`]; `None`: it failed.
     Found(Run, Option<AppFacts>),
+    /// The answer to [`CallAction::Change`].
+    Changed(Changed),
     /// The answer to [`CallAction::PutThrough`] where nobody has taken the caller, who is back.
     NotPutThrough,
     /// The pipeline took the build under this id.
@@ -225,6 +227,10 @@ pub enum CallAction {
         /// `None` when it was not given.
         name: Option<String>,
     },
+    /// Change or take away what there is.
+    Change(Change),
+    /// A whole PIN has come, and was right (true) or wrong.
+    PinTried(bool),
     /// The caller allows the recording (true) or refuses it.
     Record(bool),
     /// Keep both sides out of the recording, or let them in again: something secret is keyed or said.

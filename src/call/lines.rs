@@ -4,7 +4,7 @@
 //! Deliberately absent: events (all doors send the same ones to the same calls).
 
 use crate::media::RingWire;
-use crate::sip::agent::{AgentError, LegId};
+use crate::sip::agent::{AgentError, LegId, Reason};
 use crate::sip::transport::{SipError, SipHandle};
 use crate::twilio::Door;
 use std::ops::Deref;
@@ -90,6 +90,14 @@ impl Lines {
     /// [`SipError`].
     pub async fn hang_up(&self, leg: LegId, reason: Option<&str>) -> Result<(), SipError> {
         if Door::has(leg) { known(leg, self.twilio.hang_up(leg)) } else { self.sip.hang_up(leg, reason).await }
+    }
+
+    /// As [`Agent::hang_up_for`](crate::sip::agent::Agent::hang_up_for), of a leg of SIP.
+    ///
+    /// # Errors
+    /// [`SipError`].
+    pub async fn hang_up_for(&self, leg: LegId, reason: Reason) -> Result<(), SipError> {
+        Ok(self.sip.with(move |agent, now| agent.hang_up_for(now, leg, reason)).await??)
     }
 
     /// Offers a change of the session; an event brings the answer.

@@ -215,12 +215,14 @@ impl CallMachine {
                 if voiced {
                     self.last_voiced = last_voiced_tick;
                     self.last_voiced_at = self.last_voiced_at.max(last_voiced);
+                    self.dialogue.caller_voice(last_voiced);
                 }
                 self.voiced = voiced;
                 self.audio_now = self.audio_now.max(at);
                 self.turn.handle_sound(at, sound);
                 self.turn.handle_voice(at, voiced, last_voiced);
                 self.follow_turn(now);
+                self.follow_wish(now);
             }
             CallInput::Onset(at) => {
                 self.turn.handle_onset(at);
@@ -288,6 +290,7 @@ impl CallMachine {
                 self.tell_waiting(now);
             }
             CallInput::Found(run, facts) => self.handle_found(now, run, facts),
+            CallInput::Changed(outcome) => self.handle_changed(now, outcome),
             CallInput::NotPutThrough => self.handle_not_put_through(now),
             CallInput::BuildAccepted(build) => {
                 (self.duties.submitting, self.duties.stale) = (None, true);
@@ -400,7 +403,7 @@ impl CallMachine {
         if self.look_up_again(now, &text) {
             return;
         }
-        let reply = self.dialogue.hear(&Heard { text, confidence, alternatives });
+        let reply = self.dialogue.hear_at(&Heard { text, confidence, alternatives }, self.last_voiced_at);
         self.perform(now, reply);
         if self.saying.is_none() && !self.ended {
             if self.duties.looking.is_none() {
@@ -594,7 +597,7 @@ impl CallMachine {
     /// say is only sound in a cache. If the caller goes on, nothing has happened.
     fn prepare(&mut self) {
         let said = [self.carried.as_str(), self.turn.words()].join(" ");
-        let reply = self.dialogue.clone().hear(&Heard::certain(said.trim()));
+        let reply = self.dialogue.clone().hear_at(&Heard::certain(said.trim()), self.last_voiced_at);
         let text = reply.say.join(" ");
         if !text.is_empty() {
             self.actions.push_back(CallAction::Prepare(text));
@@ -605,6 +608,7 @@ impl CallMachine {
         self.duties.stale = true;
         // Another reply: it was taken back.
         self.duties.putting_through = false;
+        self.actions.extend(reply.pin.map(CallAction::PinTried));
         if let Some(intent) = reply.intent {
             self.run_tool(now, intent);
         }
@@ -746,12 +750,8 @@ impl CallMachine {
             if let Some(line) = self.duties.line.take().or_else(|| self.duties.announcements.pop_front()) {
                 return self.say(now, line);
             }
-            let reply = if std::mem::take(&mut self.duties.unreached) {
-                self.dialogue.not_put_through()
-            } else if let Some(why) = self.refused.take() {
-                self.dialogue.build_refused(&why)
-            } else if let Some(facts) = self.facts.take() {
-                self.dialogue.facts(&facts)
+            let reply = if let Some(reply) = self.next_told() {
+                reply
             } else if let Some(update) = self.news.pop_front() {
                 self.answering = None;
                 let reply = self.dialogue.build_update(&update);

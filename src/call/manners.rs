@@ -4,7 +4,7 @@
 
 use super::machine::Patience;
 use super::transfer::{Transfer, Way};
-use crate::config::{Agent, Config, ConsentChoice};
+use crate::config::{Agent, Config, ConsentChoice, PinFor};
 use crate::conversation::{Consent, PUTTING_THROUGH, Persona, Pin};
 use crate::sip::message::{Address, Uri, to_text};
 use crate::turn::TurnConfig;
@@ -43,6 +43,7 @@ impl Manners {
             persona.greeting = vec![greeting.clone()];
         }
         persona.idle_prompts = agent.idle_prompts;
+        persona.pin_at_start = agent.pin_for == PinFor::Calls;
         let text = |usual: &str| agent.consent_text.clone().unwrap_or_else(|| usual.to_owned());
         persona.consent = match agent.consent {
             _ if !recorded => Consent::Silent,
@@ -118,6 +119,15 @@ pub(super) fn caller(from: &str) -> Option<String> {
         return Some(digits.to_owned());
     }
     Some(format!("{user}@{}", uri.host.to_ascii_lowercase()))
+}
+
+/// Whether From names nobody.
+pub(super) fn is_withheld(from: &str) -> bool {
+    let uri = Address::parse(from.as_bytes()).ok().and_then(|address| Uri::parse(&address.uri).ok());
+    uri.is_none_or(|uri| {
+        let user = uri.user.map(|user| to_text(&user).to_lowercase()).unwrap_or_default();
+        WITHHELD.contains(&user.as_str()) || uri.host.to_ascii_lowercase().ends_with("anonymous.invalid")
+    })
 }
 
 /// The user part of a From as written; empty where it is withheld or unreadable.

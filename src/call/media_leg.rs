@@ -19,7 +19,7 @@ use crate::media::{
 use crate::os::{clock, random};
 use crate::rtp::srtp::{MasterKey, Profile};
 use crate::rtp::{Codec, Format, Formats, TelephoneEvent};
-use crate::sip::agent::LegId;
+use crate::sip::agent::{LegId, is_loopback_or_private};
 use crate::sip::sdp::{Direction, DtlsLocal, LocalMedia, Negotiated, Preference, Rtcp, SdpError, SdpSession, Srtp};
 use crate::sip::transport::local_address_towards;
 use crate::time::{MediaTime, Tick};
@@ -133,7 +133,7 @@ impl std::fmt::Debug for Way {
 
 impl MediaLeg {
     /// Negotiates, takes ports and allocates the session. Returns speech's ends (none for an echo) and the SDP for the 2xx.
-    pub fn open(
+    pub async fn open(
         planes: &Planes,
         call: CallId,
         app: &App,
@@ -141,7 +141,7 @@ impl MediaLeg {
         recording: Option<(Tap, Control)>,
     ) -> Result<(Self, Option<SpeechEnds>, Vec<u8>), NoMedia> {
         let preference = preference_of(&planes.config(), offered.leg, offered.trunk);
-        let mut leg = Self::reserve_for(planes, call, offered.leg, offered.source, preference)?;
+        let mut leg = Self::reserve_for(planes, call, offered.leg, offered.source, preference).await?;
         leg.record(recording);
         let description = leg.answer(offered.offer)?;
         let role = match app {
@@ -194,7 +194,7 @@ impl MediaLeg {
     }
 
     /// The same for a leg that is there already, which may have its audio by rings.
-    pub fn reserve_for(
+    pub async fn reserve_for(
         planes: &Planes,
         call: CallId,
         leg: LegId,
@@ -202,8 +202,13 @@ impl MediaLeg {
         preference: Preference,
     ) -> Result<Self, NoMedia> {
         if !crate::twilio::Door::has(leg) {
-            return Self::reserve(planes, call, peer, preference);
+            return Self::reserve(planes, call, peer, preference).await;
         }
+        Self::reserve_ring(planes, call, leg)
+    }
+
+    /// The same for a leg that has its audio by rings.
+    pub fn reserve_ring(planes: &Planes, call: CallId, leg: LegId) -> Result<Self, NoMedia> {
         let gone = || NoMedia::NoCapacity("the media stream is gone".to_owned());
         let ring = planes.sip.wire(leg).ok_or_else(gone)?;
         let (address, port) = (RING_PEER.ip(), RING_PEER.port());
@@ -253,8 +258,13 @@ impl MediaLeg {
     }
 
     /// Takes ports that `peer` can reach. Nothing is said yet.
-    pub fn reserve(planes: &Planes, call: CallId, peer: SocketAddr, preference: Preference) -> Result<Self, NoMedia> {
-        let address = local_address(planes, peer)?;
+    pub async fn reserve(
+        planes: &Planes,
+        call: CallId,
+        peer: SocketAddr,
+        preference: Preference,
+    ) -> Result<Self, NoMedia> {
+        let address = local_address(planes, peer).await?;
         let (sockets, port) = planes.ports.take(peer.ip()).map_err(|e| NoMedia::NoCapacity(e.to_string()))?;
         let number = port.number();
         let mut leg = Self::begun(call, (address, number), preference, Way::Ports(sockets), Some(port));
@@ -375,6 +385,11 @@ impl MediaLeg {
     /// Codecs that are agreed on from now on are opened for a path of `rate` Hz.
     pub const fn run_at(&mut self, rate: u32) {
         self.rate = rate;
+    }
+
+    /// The rate that its codecs are open for, Hz.
+    pub const fn rate(&self) -> u32 {
+        self.rate
     }
 
     /// Gives the session to its worker.
@@ -649,20 +664,25 @@ fn remote(agreed: &Negotiated) -> Option<SocketAddr> {
     (!agreed.remote.ip().is_unspecified() && agreed.remote.port() != 0).then_some(agreed.remote)
 }
 
-/// The address that the peer can send media to.
-fn local_address(planes: &Planes, peer: SocketAddr) -> Result<IpAddr, NoMedia> {
-    let peer_ip = peer.ip().to_canonical();
+/// The address that the peer can send media to: what is configured for its trunk or in general, what it has told us that it
+/// sees, what the system uses towards it.
+async fn local_address(planes: &Planes, peer: SocketAddr) -> Result<IpAddr, NoMedia> {
+    let ip = peer.ip().to_canonical();
     // What is configured is of one family; peers of the other see what the kernel uses towards them.
-    let of_family = |address: &IpAddr| address.is_ipv4() == peer_ip.is_ipv4();
-    if let Some(public) = planes.config().sip.public_address.filter(of_family)
-        && !peer_ip.is_loopback()
-    {
+    let of_family = |address: &IpAddr| address.is_ipv4() == ip.is_ipv4() && !ip.is_loopback();
+    let told = planes.sip.with(move |agent, _| (agent.public_at_trunk(ip), agent.seen_as(ip))).await;
+    let (at_trunk, seen) = told.unwrap_or_default();
+    let config = planes.config();
+    if let Some(public) = at_trunk.or(config.sip.public_address).filter(of_family) {
         return Ok(public);
     }
-    if let Some(address) = planes.config().rtp.address.filter(|a| !a.is_unspecified()).filter(of_family) {
+    let seen = seen.filter(of_family);
+    let configured = config.rtp.address.filter(|a| !a.is_unspecified() && a.is_ipv4() == ip.is_ipv4());
+    // Behind a NAT the address that we are bound to means nothing outside.
+    if let Some(address) = configured.filter(|a| seen.is_none() || !is_loopback_or_private(*a)).or(seen) {
         return Ok(address);
     }
-    local_address_towards(peer_ip).map_err(|e| NoMedia::NoCapacity(format!("no route to {peer}: {e}")))
+    local_address_towards(ip).map_err(|e| NoMedia::NoCapacity(format!("no route to {peer}: {e}")))
 }
 
 #[cfg(test)]

@@ -5,11 +5,14 @@
 
 use super::actor::{Actor, Admitted, Planes, Voices, conclude, keep, note_leg, playable, survive, told, unlinked};
 use super::bridge::place::{Destination, identity, identity_at, leads_back, our_identity, place_number, redirects};
+use super::caller_id;
 use super::caps::OverCap;
 use super::machine_detection::Verdict;
 use super::manners::user_of;
 use super::media_leg::{MediaLeg, NoMedia, preference_by};
+use super::pickup::{self, Newcomer};
 use super::record::{CallEnd, EndClass};
+use super::recording;
 use super::registry::{CallEvent, CallState, LiveCall, NotAdmitted};
 use super::steer::{Order, OrderError, Outcome};
 use super::trunks::Way;
@@ -17,12 +20,11 @@ use crate::config::{App, BridgeTarget, Trunk, TrunkKind};
 use crate::id::CallId;
 use crate::limits::MEDIA_BUSY_MAX;
 use crate::media::coders::SPEECH_RATE;
-use crate::media::{RING_PEER, Role, SpeechEnds};
+use crate::media::{Role, SpeechEnds};
 use crate::os::clock;
 use crate::rtp::Codec;
 use crate::sip::agent::{EndedBy, LegId, Placement, SipEvent};
 use crate::sip::dialog::HOPS;
-use crate::sip::sdp::Preference;
 use crate::store::{CallRecord, Direction, EventKind};
 use crate::twilio::Placed;
 use serde_json::json;
@@ -46,6 +48,8 @@ pub struct Wish {
     pub ringing: Duration,
     /// What to do where a machine answers; `None`: nobody listens whether one does.
     pub on_machine: Option<OnMachine>,
+    /// The call is recorded, where `[recording]` is enabled.
+    pub record: bool,
     /// The other side is not to see who calls (RFC 3323); whoever carries the call is.
     pub withheld: bool,
     /// Fields that the INVITE carries.
@@ -63,6 +67,7 @@ impl Default for Wish {
             app: App::Manual,
             ringing: Duration::from_secs(30),
             on_machine: None,
+            record: false,
             withheld: false,
             headers: Vec::new(),
             details: None,
@@ -175,18 +180,6 @@ fn number_called(to: &str) -> String {
     }
 }
 
-/// From and the further fields of the INVITE: who is withheld is named to the carrier only (RFC 3323 section 4.1.1.3, RFC 3325
-/// section 9.1).
-fn identified(from: String, wish: &Wish) -> (String, Vec<(String, String)>) {
-    let mut headers = wish.headers.clone();
-    if !wish.withheld {
-        return (from, headers);
-    }
-    headers.push(("P-Asserted-Identity".to_owned(), from));
-    headers.push(("Privacy".to_owned(), "id".to_owned()));
-    ("\"Anonymous\" <sip:anonymous@anonymous.invalid>".to_owned(), headers)
-}
-
 type Told = Option<oneshot::Sender<Result<(), CallEnd>>>;
 
 async fn run(
@@ -243,16 +236,22 @@ async fn live(
         Some(trunk) if trunk.kind == TrunkKind::Twilio => by_twilio(planes, call, wish, &way, &trunk, record),
         trunk => by_sip(planes, call, wish, way, trunk, record).await,
     };
-    let (leg, mut media) = match placed {
+    let (mut leg, mut media) = match placed {
         Ok(placed) => placed,
         Err(end) => return end,
     };
     keep(planes.store.calls().record(record.clone()), "the call's record");
-    let answer = match ring(planes, call, leg, wish, &mut mailbox).await {
-        Ok(answer) => answer,
+    let answered_here = match ring(planes, call, leg, wish, &mut mailbox).await {
+        Ok(Taken::Here(answer)) => media.accept_answer(&answer),
+        Ok(Taken::By(newcomer, by)) => {
+            (leg, media) = (newcomer, *by);
+            note_leg(planes, leg, record).await;
+            Ok(())
+        }
         Err(end) => return end,
     };
-    let begun = media.accept_answer(&answer).and_then(|()| {
+    let begun = answered_here.and_then(|()| {
+        media.record(recording::begin(planes, call, wish.record));
         let role = if wish.app == App::Echo { Role::Echo } else { Role::Speech };
         let ends = media.prepare(role, SPEECH_RATE)?;
         media.start(planes).map_err(NoMedia::NoCapacity)?;
@@ -272,8 +271,9 @@ async fn live(
         }
         (begun, _) => begun,
     };
+    let recorded = media.is_recorded();
     let voices = ends.and_then(|ends| {
-        let voices = Voices::begin(planes, call, (&wish.app, source), &format!("<{}>", wish.to), false, ends, None);
+        let voices = Voices::begin(planes, call, (&wish.app, source), &format!("<{}>", wish.to), recorded, ends, None);
         voices.map_err(NoMedia::NoCapacity)
     });
     let voices = match voices {
@@ -314,7 +314,7 @@ async fn by_sip(
     let Some(address) = way.hops.first().map(|hop| hop.address) else { return Err(failed(502, "nowhere to go")) };
     record.source = address.to_string();
     let ours = preference_by(&planes.config(), trunk.as_ref());
-    let mut media = MediaLeg::reserve(planes, call, address, ours.clone()).map_err(no_media)?;
+    let mut media = MediaLeg::reserve(planes, call, address, ours.clone()).await.map_err(no_media)?;
     let host = media.local().address;
     let on_behalf = match &trunk {
         // What a trunk wants to see comes before what we are called elsewhere.
@@ -323,7 +323,8 @@ async fn by_sip(
     };
     let from = wish.from.clone().or(on_behalf).unwrap_or_else(|| our_identity(host));
     record.caller.clone_from(&from);
-    let (from, headers) = identified(from, wish);
+    let (from, identity) = caller_id::present(from, wish.withheld, trunk.as_ref());
+    let headers = wish.headers.iter().cloned().chain(identity);
     keep(planes.store.calls().record(record.clone()), "the call's record");
     let placement = Placement {
         target: way.target,
@@ -331,9 +332,10 @@ async fn by_sip(
         from,
         sdp: media.offer(ours.codecs()),
         max_forwards: HOPS,
-        headers: headers.into_iter().chain(way.routes.into_iter().map(|r| ("Route".to_owned(), r))).collect(),
+        headers: headers.chain(way.routes.into_iter().map(|r| ("Route".to_owned(), r))).collect(),
         account: way.account,
         redirects: redirects(&planes.config(), trunk.as_ref(), &number_called(&wish.to)),
+        others: way.others,
     };
     let adopting = Arc::clone(planes);
     let placed = planes.sip.place(placement, move |leg| {
@@ -363,7 +365,7 @@ fn by_twilio(
     let door = planes.sip.twilio();
     let leg = door.reserve();
     planes.registry.join_leg(call, leg);
-    let placed = MediaLeg::reserve_for(planes, call, leg, RING_PEER, Preference::of_ours(&[Codec::Pcmu]));
+    let placed = MediaLeg::reserve_ring(planes, call, leg);
     let placed = placed.map_err(no_media).and_then(|mut media| {
         media.offer(&[Codec::Pcmu]);
         let placed = Placed { leg, to, from, ringing: wish.ringing };
@@ -377,14 +379,58 @@ fn by_twilio(
     placed
 }
 
-/// Waits for an answer: gives its description. Error: how the call ended without one.
+/// Who has answered a call that was placed.
+enum Taken {
+    /// The telephone that rang, with this description.
+    Here(Vec<u8>),
+    /// Another one, whose INVITE was answered with this audio and has been acknowledged.
+    By(LegId, Box<MediaLeg>),
+}
+
+/// Another telephone wants the call that rings: its audio, once it has acknowledged our answer.
+async fn taken_by(
+    planes: &Arc<Planes>,
+    call: CallId,
+    leg: LegId,
+    newcomer: Newcomer,
+    mailbox: &mut mpsc::Receiver<CallEvent>,
+) -> Option<Result<Taken, CallEnd>> {
+    let media = pickup::answer(planes, call, &newcomer).await?;
+    pickup::silence(planes, leg).await;
+    loop {
+        match mailbox.recv().await {
+            Some(CallEvent::Sip(SipEvent::Confirmed { leg, .. })) if leg == newcomer.leg => {
+                return Some(Ok(Taken::By(leg, Box::new(media))));
+            }
+            // Also when no ACK comes.
+            Some(CallEvent::Sip(SipEvent::Ended { leg, reason, .. })) if leg == newcomer.leg => {
+                let reason = reason.unwrap_or_else(|| "whoever took the call hung up".to_owned());
+                return Some(Err(CallEnd::new(EndClass::CalleeHungUp, reason)));
+            }
+            Some(CallEvent::Order(ordered)) => {
+                ordered.answer(Err(OrderError::Conflict("the call is just being taken".to_owned())));
+            }
+            Some(CallEvent::Drain) => {
+                let end = CallEnd::new(EndClass::Drained, "the service is stopping");
+                return Some(Err(give_up(planes, newcomer.leg, mailbox, end).await));
+            }
+            Some(_) => {}
+            None => {
+                told(planes.sip.hang_up(newcomer.leg, None).await);
+                return Some(Err(CallEnd::new(EndClass::Failed, "the call could not keep up with its events")));
+            }
+        }
+    }
+}
+
+/// Waits for an answer. Error: how the call ended without one.
 async fn ring(
-    planes: &Planes,
+    planes: &Arc<Planes>,
     call: CallId,
     leg: LegId,
     wish: &Wish,
     mailbox: &mut mpsc::Receiver<CallEvent>,
-) -> Result<Vec<u8>, CallEnd> {
+) -> Result<Taken, CallEnd> {
     let latest = tokio::time::Instant::now() + wish.ringing;
     let mut rung = false;
     loop {
@@ -393,7 +439,15 @@ async fn ring(
             return Err(give_up(planes, leg, mailbox, CallEnd::new(EndClass::NoAnswer, why)).await);
         };
         match event {
-            Some(CallEvent::Sip(SipEvent::Accepted { answer, .. })) => return Ok(answer),
+            Some(CallEvent::Sip(SipEvent::Incoming { leg: newcomer, from, source, offer, .. })) => {
+                let newcomer = Newcomer { leg: newcomer, from, source, offer };
+                if let Some(taken) = taken_by(planes, call, leg, newcomer, mailbox).await {
+                    return taken;
+                }
+            }
+            // Of somebody who wanted to take the call, and has given up.
+            Some(CallEvent::Sip(event)) if event.leg() != leg => {}
+            Some(CallEvent::Sip(SipEvent::Accepted { answer, .. })) => return Ok(Taken::Here(answer)),
             Some(CallEvent::Sip(SipEvent::Refused { code, reason, .. })) => {
                 return Err(CallEnd::refused_by(code, &reason));
             }
@@ -457,7 +511,10 @@ async fn who_answers(
         tokio::select! {
             biased;
             event = mailbox.recv() => match event {
-                Some(CallEvent::Sip(SipEvent::Ended { by, reason, .. })) => {
+                Some(CallEvent::Sip(SipEvent::Incoming { leg, .. })) => {
+                    told(planes.sip.reject(leg, 486, "", &[]).await);
+                }
+                Some(CallEvent::Sip(SipEvent::Ended { by, reason, leg: ended, .. })) if ended == leg => {
                     let class = if by == EndedBy::Remote { EndClass::CalleeHungUp } else { EndClass::SignallingTimeout };
                     return Err(CallEnd::new(class, reason.unwrap_or_else(|| "BYE".to_owned())));
                 }

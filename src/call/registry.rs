@@ -387,6 +387,12 @@ impl Registry {
         }
     }
 
+    /// Whether its answer has not been acknowledged, or it has none yet.
+    #[must_use]
+    pub fn is_unconfirmed(&self, call: CallId) -> bool {
+        self.lock().calls.get(&call).is_some_and(|entry| !entry.confirmed)
+    }
+
     /// The leg of a call that came by another door than SIP's; `None`: there is no such call.
     #[must_use]
     pub fn elsewhere(&self, call: CallId) -> Option<LegId> {

@@ -8,18 +8,20 @@ use super::machine::CallMachine;
 use super::manners::{Manners, caller};
 use super::transfer::{self, Transfer};
 use crate::config::Config;
-use crate::conversation::{self, BuildUpdate, Dialogue, Failure, Kept, Run};
+use crate::conversation::{self, BuildUpdate, Change, Changed, Dialogue, Failure, Kept, Run};
 use crate::id::{CallId, Generation};
 use crate::media::SpeechEnds;
 use crate::os::clock;
-use crate::pipeline::SubmitError;
+use crate::pipeline::deploy::RollBackError;
 use crate::pipeline::manifest::BuildManifest;
+use crate::pipeline::{Pipeline, SubmitError};
 use crate::speech::{SpeechEvent, SpeechLane};
-use crate::store::{CallBackRequest, Conversation, KeptFor, Speaker, Turn};
+use crate::store::{CallBackRequest, Cancelled, Conversation, KeptFor, Speaker, Turn};
 use crate::time::Wallclock;
 use crate::turn::TurnMachine;
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 use tokio::sync::{broadcast, mpsc};
 use tokio::task::AbortHandle;
 use tracing::{info, warn};
@@ -30,6 +32,8 @@ pub(super) struct Talk {
     /// Absent while the caller is with somebody else.
     pub(super) lane: Option<SpeechLane>,
     agent: String,
+    /// Who calls, for the count of wrong PINs; empty where that is withheld.
+    caller: String,
     pub(super) speech: mpsc::Receiver<SpeechEvent>,
     pub(super) updates: broadcast::Receiver<BuildUpdate>,
     pub(super) builds: HashSet<String>,
@@ -94,7 +98,8 @@ impl Talk {
             }),
             "the conversation",
         );
-        let caller = caller(from).filter(|_| !manners.resume.is_zero());
+        let who = caller(from);
+        let caller = who.clone().filter(|_| !manners.resume.is_zero());
         let keeping = caller.map(|caller| KeptFor {
             caller,
             agent: agent.to_owned(),
@@ -102,7 +107,9 @@ impl Talk {
             begun: clock::wall(),
         });
         let kept = keeping.as_ref().and_then(|whose| kept(planes, whose, manners.resume));
-        let mut dialogue = Dialogue::new(manners.persona, conversation.clone());
+        let mut persona = manners.persona;
+        persona.locked = persona.pin.is_some() && is_locked(planes, &config, agent, who.as_deref().unwrap_or_default());
+        let mut dialogue = Dialogue::new(persona, conversation.clone());
         let mut builds = HashSet::new();
         if let Some(kept) = &kept {
             info!(%call, "the caller's last call was cut off; it is gone on with");
@@ -117,6 +124,7 @@ impl Talk {
             machine,
             lane: Some(lane),
             agent: agent.to_owned(),
+            caller: who.unwrap_or_default(),
             speech,
             updates: planes.pipeline.updates(),
             builds,
@@ -249,6 +257,25 @@ impl Talk {
         });
     }
 
+    /// Changes or takes away what there is; it goes on whatever becomes of the call.
+    pub(super) fn change(&self, planes: &Arc<Planes>, change: Change) {
+        let (planes, answers) = (Arc::clone(planes), self.answers.clone());
+        info!(conversation = %self.conversation, ?change, "a caller changes what there is; the PIN was right");
+        tokio::spawn(async move {
+            let outcome = changed(&planes.pipeline, change).await;
+            // A caller who hung up meanwhile needs no answer.
+            let _ = answers.send(Answer::Input(CallInput::Changed(outcome))).await;
+        });
+    }
+
+    /// Writes down that a PIN was tried.
+    pub(super) fn pin_tried(&self, planes: &Planes, right: bool) {
+        if !right {
+            warn!(agent = self.agent, caller = self.caller, "a wrong PIN");
+        }
+        keep(planes.store.lockouts().tried(&self.agent, &self.caller, right, clock::wall()), "the trial of a PIN");
+    }
+
     /// Writes down, with its event, that the caller wants to be called back.
     pub(super) fn call_back(&self, planes: &Planes, number: String, name: Option<String>) {
         let wish = CallBackRequest { conversation_id: self.conversation.clone(), number, name, time: clock::wall() };
@@ -301,6 +328,45 @@ fn spoken_refusal(error: &SubmitError) -> String {
         }
         SubmitError::Store(_) => Failure::Disk.line().to_owned(),
     }
+}
+
+/// Does it.
+async fn changed(pipeline: &Pipeline, change: Change) -> Changed {
+    let failed = |error: String| {
+        warn!(error, "what a caller asked for was not done");
+        Changed::Failed
+    };
+    match change {
+        Change::RollBack { slug, lose_data } => match pipeline.roll_back(&slug, lose_data).await {
+            Ok(_) => Changed::Done,
+            Err(RollBackError::First) => Changed::First,
+            Err(RollBackError::LosesData { .. }) => Changed::LosesData,
+            Err(RollBackError::Unknown(_)) => Changed::NotThere,
+            Err(error @ (RollBackError::NoCopy { .. } | RollBackError::Deploy(_))) => failed(error.to_string()),
+        },
+        Change::Delete { slug } => match pipeline.delete(&slug).await {
+            Ok(true) => Changed::Done,
+            Ok(false) => Changed::NotThere,
+            Err(error) => failed(error.to_string()),
+        },
+        Change::Cancel { build_id } => match pipeline.cancel(&build_id).await {
+            Ok(Cancelled::Done(_)) => Changed::Done,
+            Ok(Cancelled::TooLate(_)) => Changed::TooLate,
+            Ok(Cancelled::Unknown) => Changed::NotThere,
+            Err(error) => failed(error.to_string()),
+        },
+    }
+}
+
+/// Whether too many wrong PINs have come; also where that cannot be known.
+fn is_locked(planes: &Planes, config: &Config, agent: &str, caller: &str) -> bool {
+    let file = config.agents.iter().find(|a| a.name == agent).and_then(|a| a.pin_file.as_ref());
+    let set = file.and_then(|file| file.metadata().ok()?.modified().ok()?.duration_since(UNIX_EPOCH).ok());
+    let set = Wallclock(set.map_or(0, |set| u64::try_from(set.as_millis()).unwrap_or(0)));
+    planes.store.lockouts().is_locked(agent, caller, set, clock::wall()).unwrap_or_else(|error| {
+        warn!(%error, "whether a PIN may be tried is not known, so none is taken");
+        true
+    })
 }
 
 /// Where the caller's last call was, if it was cut off and not long ago.

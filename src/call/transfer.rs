@@ -258,7 +258,8 @@ fn tell_event(
 ) {
     let data: Value =
         json!({"state": state, "to": transfer.whom(), "call": other.map(|other| other.to_string()), "reason": why});
-    let key = other.map_or_else(|| state.to_owned(), |other| format!("{other} {state}"));
+    // A call may be handed over by its phone more than once, and each time is an event of its own.
+    let key = other.map_or_else(|| format!("{:016x} {state}", random::u64()), |other| format!("{other} {state}"));
     keep(
         planes.store.events().append(EventKind::CallTransfer, &call.to_string(), &key, clock::wall(), data),
         "an event",

@@ -81,6 +81,9 @@ impl Watch {
             let outcome = self.with(&trunk.name, |peer| peer.handle_answer(clock::monotonic(), code, from_peer));
             match outcome.flatten() {
                 Some(Health::Down) => warn!(trunk = %trunk.name, code, "the trunk does not answer"),
+                Some(Health::Refuses) => {
+                    warn!(trunk = %trunk.name, code, "the trunk answers, and refuses us: it may not take calls; check username, password and from_domain");
+                }
                 Some(_) => info!(trunk = %trunk.name, code, "the trunk answers"),
                 None => {}
             }

@@ -7,7 +7,7 @@
 use super::trunk_health::Watch;
 use crate::config::{Config, Extension, Numbers, PasswordError, Secret, Trunk, TrunkKind, TrunkTransport};
 use crate::os::clock;
-use crate::sip::agent::{Agent, LineConfig, SipEvent};
+use crate::sip::agent::{Agent, Branch, LineConfig, SipEvent};
 use crate::sip::auth::{Login, Password};
 use crate::sip::hop::{Hop, Transport};
 use crate::sip::message::Uri;
@@ -53,7 +53,8 @@ pub struct TrunkStatus {
     pub host: String,
     /// Where that was found, in order of preference: `UDP 192.0.2.1:5060`.
     pub addresses: Vec<String>,
-    /// `up`, `down` or `unknown`: whether it answers our questions (OPTIONS); `None`: it is not asked.
+    /// `up`, `refuses` (it answers 401, 403 or 407), `down` or `unknown`: whether it answers our questions (OPTIONS); `None`: it is
+    /// not asked.
     pub health: Option<&'static str>,
     /// How long its last answer to one took, milliseconds.
     pub round_trip_ms: Option<u64>,
@@ -91,6 +92,8 @@ pub struct Way {
     pub account: Option<Arc<str>>,
     /// Routes towards it.
     pub routes: Vec<String>,
+    /// Where else it rings.
+    pub others: Vec<Branch>,
 }
 
 impl Book {
@@ -174,6 +177,7 @@ impl Book {
         agent.set_directory(self.directory());
         for (trunk, login) in &self.trunks {
             agent.set_account(&trunk.name, login.clone(), trunk.cidr.clone());
+            agent.set_public_address(&trunk.name, trunk.public_address);
         }
         agent.set_lines(now, self.lines());
     }
@@ -368,7 +372,13 @@ impl Trunks {
         let number = number.as_str();
         if trunk.kind == TrunkKind::Twilio {
             let target = format!("sip:{number}@twilio.invalid");
-            return Ok(Way { target, hops: Vec::new(), account: Some(name.into()), routes: Vec::new() });
+            return Ok(Way {
+                target,
+                hops: Vec::new(),
+                account: Some(name.into()),
+                routes: Vec::new(),
+                others: Vec::new(),
+            });
         }
         let target = format!("sip:{number}@{}", place(&trunk));
         let is_number = Uri::parse(target.as_bytes()).is_ok_and(|u| u.user.as_deref() == Some(number.as_bytes()));
@@ -379,7 +389,7 @@ impl Trunks {
         let hops = self.sip.with(move |agent, _| agent.trunk_hops(&asked).to_vec()).await.map_err(|e| e.to_string())?;
         // Before its first look-up is done it is looked up here.
         let hops = if hops.is_empty() { self.find(&place_of(&trunk)?).await.map_err(|e| e.to_string())? } else { hops };
-        Ok(Way { target, hops, account: Some(name.into()), routes: Vec::new() })
+        Ok(Way { target, hops, account: Some(name.into()), routes: Vec::new(), others: Vec::new() })
     }
 
     /// Where a URI leads, best first (RFC 3263).
@@ -390,16 +400,29 @@ impl Trunks {
         self.sip.resolve(uri).await
     }
 
-    /// Where an extension is reached, the preferred place first; empty: no telephone is registered.
+    /// Where an extension is reached: all its telephones, the preferred ones first (RFC 3261 section 16.6); `None`: none is
+    /// registered.
     ///
     /// # Errors
     /// Signalling is shut down.
-    pub async fn to_extension(&self, number: &str) -> Result<Vec<Way>, SipError> {
+    pub async fn to_extension(&self, number: &str) -> Result<Option<Way>, SipError> {
         let number = number.to_owned();
-        let bindings = self.sip.with(move |agent, now| agent.bindings(now, &number)).await?;
-        let way = |b: Binding| Way { target: b.contact, hops: vec![b.hop], account: None, routes: b.path };
-        Ok(bindings.into_iter().map(way).collect())
+        Ok(all_of(self.sip.with(move |agent, now| agent.bindings(now, &number)).await?))
     }
+}
+
+/// Telephones of one preference ring together, those of a lower one later.
+fn all_of(bindings: Vec<Binding>) -> Option<Way> {
+    let mut bindings = bindings.into_iter();
+    let first = bindings.next()?;
+    let (mut q, mut turn) = (first.q, 0);
+    let others = bindings.map(|binding| {
+        turn += u16::from(binding.q < q);
+        q = binding.q;
+        Branch { target: binding.contact, hops: vec![binding.hop], routes: binding.path, turn }
+    });
+    let others = others.collect();
+    Some(Way { target: first.contact, hops: vec![first.hop], account: None, routes: first.path, others })
 }
 
 /// Why trunks could not be set up.

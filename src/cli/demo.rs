@@ -177,7 +177,8 @@ async fn show(arguments: &Arguments, daemon: &mut Option<Daemon>) -> Result<(), 
     }
     say(began, &format!("the caller heard \"{records} records\", which is what was put in"));
 
-    banner(&app.url, arguments.once);
+    let code = setup_code(&place, &app).await;
+    banner(&app.url, code.as_deref(), arguments.once);
     Ok(())
 }
 
@@ -342,6 +343,8 @@ struct App {
     url: String,
     /// Its name in the control API.
     slug: String,
+    /// The build that made it.
+    build: String,
 }
 
 /// A page of a list, whatever else it carries.
@@ -352,10 +355,18 @@ fn items(page: &Value) -> &[Value] {
 /// The app of the newest build, which is the one that this caller ordered.
 async fn ordered_app(place: &Place) -> Result<App, DemoError> {
     let builds = client::get_json(&place.url("/v1/builds")).await?;
-    let newest =
-        items(&builds).first().and_then(|build| Some((build.get("url")?.as_str()?, build.get("slug")?.as_str()?)));
-    let (url, slug) = newest.ok_or_else(|| DemoError::NoApp { seen: builds.to_string() })?;
-    Ok(App { url: format!("{}/", url.trim_end_matches('/')), slug: slug.to_owned() })
+    let newest = items(&builds).first().and_then(|build| {
+        let text = |name: &str| build.get(name)?.as_str();
+        Some((text("url")?, text("slug")?, text("id")?))
+    });
+    let (url, slug, id) = newest.ok_or_else(|| DemoError::NoApp { seen: builds.to_string() })?;
+    Ok(App { url: format!("{}/", url.trim_end_matches('/')), slug: slug.to_owned(), build: id.to_owned() })
+}
+
+/// The code with which the app's first account is made.
+async fn setup_code(place: &Place, app: &App) -> Option<String> {
+    let build = client::get_json(&place.url(&format!("/v1/builds/{}", app.build))).await.ok()?;
+    Some(build.get("setup")?.get("code")?.as_str()?.to_owned())
 }
 
 /// Makes a random number of contacts and counts them; the number is what the second call must hear.
@@ -408,10 +419,13 @@ fn heading(text: &str) {
     println!("\n── {text} {}", "─".repeat(72_usize.saturating_sub(text.chars().count())));
 }
 
-fn banner(url: &str, once: bool) {
+fn banner(url: &str, code: Option<&str>, once: bool) {
     let line = format!("   The CRM that the caller ordered is at   {url}   ");
     let width = line.chars().count();
     println!("\n╔{0}╗\n║{1}║\n║{line}║\n║{1}║\n╚{0}╝", "═".repeat(width), " ".repeat(width));
+    if let Some(code) = code {
+        println!("Its first account is made at {url}setup with the set-up code {code}.");
+    }
     if once {
         println!("It was heard, checked and counted; --once ends it here.");
     } else {

@@ -42,6 +42,34 @@ pub enum TrunkKind {
     Twilio,
 }
 
+/// How a trunk is told who calls (RFC 3325).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CallerIdentity {
+    /// By From; whoever is withheld besides by P-Asserted-Identity.
+    #[default]
+    From,
+    /// By P-Asserted-Identity as well: it trusts us.
+    Asserted,
+    /// By P-Preferred-Identity as well: it asserts what it finds right.
+    Preferred,
+}
+
+/// How a trunk is told that a call from outside is passed on to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Forwarding {
+    /// Not at all.
+    #[default]
+    None,
+    /// By Diversion (RFC 5806).
+    Diversion,
+    /// By History-Info (RFC 7044).
+    HistoryInfo,
+    /// By either.
+    Both,
+}
+
 /// One entry of `[[trunks]]`: a carrier, or a PBX that we are a telephone of.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -126,6 +154,15 @@ pub struct Trunk {
     /// A call that the trunk says is taken elsewhere (300–302) goes there, as long as that is an address of the trunk itself.
     #[serde(default)]
     pub follow_redirects: bool,
+    /// How it is told who calls: `from`, `asserted` or `preferred`.
+    #[serde(default)]
+    pub identity: CallerIdentity,
+    /// Its P-Asserted-Identity is believed.
+    #[serde(default)]
+    pub trusts_identity: bool,
+    /// How it is told that a call from outside is passed on: `none`, `diversion`, `history-info` or `both`.
+    #[serde(default)]
+    pub forwarded: Forwarding,
 }
 
 impl Trunk {

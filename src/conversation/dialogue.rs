@@ -26,6 +26,8 @@
 //! | `Consent`  | yes; key 1                                     | recorded, then as below                  |
 //! | `Consent`  | no; key 2; twice neither                       | not recorded, then as below              |
 //! | `Pin`      | the right digits; wrong three times            | as below; goodbye                        |
+//! | `Sure`     | yes; key 1                             | `Pin`, or done when it has come, or refused |
+//! | `Sure`     | anything else                          | left as it is                            |
 //! | `GoOn`     | yes                                            | `Features` or `Approval`, asked again    |
 //! | `GoOn`     | no, another request                            | `What`; what was kept is forgotten       |
 //! | any        | wants a person, and one is there               | put through; where that fails, as below  |
@@ -37,14 +39,20 @@
 //! | `prompt` | the questions, and how they are asked again |
 //! | `call_back` | whom to call back, and where: digits and names, read back |
 //! | `opening` | what comes before the first question: consent, PIN, where a dropped call was |
+//! | `change` | what changes or destroys what there is: a question, a yes, the PIN |
 //! | `person` | a caller who wants a person, whatever is asked |
+//! | `report` | how a build goes, how an app is, what is wrong with it, what was before |
+//! | `wish` | when a request is acted on: at once, or after a pause |
 //!
 //! Deliberately absent: knowledge of other calls' builds (facts come in by [`Dialogue::facts`]).
 
 mod call_back;
+mod change;
 mod opening;
 mod person;
 mod prompt;
+mod report;
+mod wish;
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -53,9 +61,10 @@ use self::call_back::CallBack;
 use self::prompt::{ASK_APPROVAL, ASK_FEATURES, ASK_OFFER, ASK_WHAT, PROMPTS_MAX};
 use super::collect::Collector;
 use super::draft::Draft;
-use super::{AppFacts, BuildStage, BuildUpdate, Expectation, Heard, Intent, Outcome, Persona, Reply, figures, numbers};
-use crate::pipeline::intent::{Act, Context, Understanding, understand};
+use super::{BuildStage, Expectation, Heard, Intent, Persona, Reply};
+use crate::pipeline::intent::{Act, Context, Fired, Trigger, Understanding, understand_of};
 use crate::pipeline::manifest::BuildType;
+use crate::time::MediaTime;
 
 pub use self::opening::Kept;
 
@@ -101,6 +110,8 @@ pub enum Question {
     Pin,
     /// Whether to go on where a dropped call was.
     GoOn,
+    /// Whether something that there is shall be changed or taken away.
+    Sure,
 }
 
 /// What still has to be learned before a build may start.
@@ -186,15 +197,34 @@ pub struct Dialogue {
     left: bool,
     /// The caller is about to be put through to a person.
     putting_through: bool,
+    /// What is asked about the app that is being looked up.
+    asked_about: report::About,
+    /// What is to be done to what there is.
+    change: Option<change::Wanted>,
+    /// When requests in the middle of talk are acted on.
+    trigger: Trigger,
+    /// What opened the order that is talked about.
+    fired: Option<Fired>,
+    /// Last voice of the turn that is being answered, where there is a clock.
+    heard_until: Option<MediaTime>,
+    /// The time of turns without one.
+    unclocked: MediaTime,
 }
 
 impl Dialogue {
     /// A conversation that has not begun. `conversation_id` goes into the manifest and derives its id.
     #[must_use]
     pub fn new(persona: Persona, conversation_id: impl Into<String>) -> Self {
+        let conversation_id = conversation_id.into();
         Self {
             persona,
-            conversation_id: conversation_id.into(),
+            trigger: Trigger::new(conversation_id.clone()),
+            asked_about: report::About::State,
+            change: None,
+            fired: None,
+            heard_until: None,
+            unclocked: MediaTime(0),
+            conversation_id,
             question: Question::What,
             draft: None,
             offered: None,
@@ -267,15 +297,25 @@ impl Dialogue {
                 return self.hear_call_back(heard);
             }
             Question::Consent | Question::Pin | Question::GoOn => return self.hear_opening(heard),
+            Question::Sure => return self.hear_sure(heard),
             Question::Nothing => Context::Free,
         };
+        if let Some(reply) = self.hear_change(heard) {
+            return reply;
+        }
+        self.note_wish(heard);
+        if let Some(reply) = self.hear_question(heard) {
+            return reply;
+        }
         let understood = self.read(heard, context);
         if let Some(reply) = self.common(&understood) {
             return reply;
         }
         match self.question {
             _ if self.building() => self.hear_while_building(&understood),
-            Question::What | Question::Nothing => self.hear_request(&understood),
+            Question::What | Question::Nothing => {
+                self.hear_wish(&understood).unwrap_or_else(|| self.hear_request(&understood))
+            }
             Question::Offer => self.hear_offer_answered(&understood, heard),
             Question::Instead if understood.answer.approves() => self.begin(&understood),
             Question::Instead => {
@@ -293,7 +333,8 @@ impl Dialogue {
     /// What a turn means. Where the best reading means nothing, another may; but an approval or an agreement is only ever
     /// taken from the best, and a request that only another reading holds is asked back, not begun.
     fn read(&self, heard: &Heard, context: Context) -> Understanding {
-        let best = understand(&heard.text, context);
+        let kind = self.draft.as_ref().map(Draft::kind);
+        let best = understand_of(&heard.text, context, kind);
         if best.act != Act::Other || best.hinted || best.answer.yes > 0.0 || best.answer.no > 0.0 {
             return best;
         }
@@ -304,7 +345,7 @@ impl Dialogue {
             Act::BuildCrm => other.fires() && context == Context::AskedWhat,
             _ => false,
         };
-        let other = heard.alternatives.iter().map(|text| understand(text, context)).find(useful);
+        let other = heard.alternatives.iter().map(|text| understand_of(text, context, kind)).find(useful);
         match other {
             Some(mut other) if other.act == Act::BuildCrm => {
                 (other.act, other.hinted, other.confidence) = (Act::Other, true, best.confidence);
@@ -326,6 +367,9 @@ impl Dialogue {
             return reply;
         }
         if let Some(reply) = self.call_back_key(key) {
+            return reply;
+        }
+        if let Some(reply) = self.sure_key(key) {
             return reply;
         }
         match key {
@@ -354,6 +398,9 @@ impl Dialogue {
             return self.put_through();
         }
         self.silences = self.silences.saturating_add(1);
+        if self.question == Question::Sure {
+            return self.silent_at_sure();
+        }
         if self.building() {
             if self.silences > SILENCES_WHILE_BUILDING_MAX {
                 return self.hang_up(&["Your build goes on.", "Goodbye."]);
@@ -403,81 +450,6 @@ impl Dialogue {
     pub fn build_refused(&mut self, why: &str) -> Reply {
         self.build = None;
         self.ask_approval(vec!["I could not start it.".to_owned(), why.to_owned()])
-    }
-
-    /// A build came further. At most one line a stage; the reply may say nothing. While the agent or the caller speaks, hold
-    /// updates back and hand in only the newest: stages that were passed over are not told.
-    pub fn build_update(&mut self, update: &BuildUpdate) -> Reply {
-        let Some(build) = &mut self.build else { return Reply::default() };
-        let title = build.title.clone();
-        let other = build.id.as_ref().is_some_and(|id| *id != update.build_id);
-        if other || build.over || (update.stage <= build.stage && update.outcome.is_none()) {
-            return Reply::default();
-        }
-        build.stage = update.stage;
-        build.id.get_or_insert_with(|| update.build_id.clone());
-        let say = match &update.outcome {
-            Some(Outcome::Live { url, .. }) => {
-                build.over = true;
-                let mut say = vec![format!("Your {title} is live.")];
-                if let Some(port) = numbers::port_digits(url) {
-                    say.push(format!("You find it at port {port}."));
-                }
-                say.push("Ask me any time how it is doing.".to_owned());
-                say
-            }
-            Some(Outcome::Parked { say }) => {
-                build.over = true;
-                vec![format!("I had to stop. Your {title} is not live."), say.clone()]
-            }
-            None => match (&update.say, update.stage) {
-                (Some(line), _) => vec![line.clone()],
-                (None, BuildStage::Generated) => vec!["The program is written.".to_owned()],
-                (None, BuildStage::Tested) => vec!["It has passed its own tests.".to_owned()],
-                (None, _) => Vec::new(),
-            },
-        };
-        if update.outcome.is_some() {
-            self.failures = 0;
-            self.draft = None;
-        }
-        if say.is_empty() {
-            return Reply::default();
-        }
-        self.reply(say, Expectation::Open)
-    }
-
-    /// The answer to [`Intent::Report`].
-    pub fn facts(&mut self, facts: &AppFacts) -> Reply {
-        let mut say = Vec::new();
-        if let Some(names) = &facts.unknown {
-            say.push("I have no build called that.".to_owned());
-            say.push(match names.as_slice() {
-                [] => "Nothing has been built here yet.".to_owned(),
-                names => format!("I know {}.", numbers::list(names)),
-            });
-        } else if facts.deployed {
-            say.push(format!(
-                "Deployed, {} live, {}.",
-                numbers::counted(facts.apis_live.into(), "API", "APIs"),
-                numbers::counted(facts.records, "record", "records")
-            ));
-            say.extend(figures::say(&facts.figures, &facts.currency));
-            if facts.requests_per_minute.is_finite() && facts.requests_per_minute > 0.0 {
-                say.push(match facts.requests_per_minute.round() {
-                    r if r < 1.0 => "Less than one request a minute.".to_owned(),
-                    // Rounded and positive; a figure beyond u64 is no rate.
-                    r => format!("About {} a minute.", numbers::counted(r as u64, "request", "requests")),
-                });
-            }
-        } else if self.building() {
-            say.push("It is not live yet. I am still on it.".to_owned());
-        } else {
-            let name = if facts.name.is_empty() { "It".to_owned() } else { format!("The {}", facts.name) };
-            say.push(format!("{name} is not deployed."));
-        }
-        let expect = self.ask_again(&mut say);
-        self.reply(say, expect)
     }
 
     // What a caller may say at any time.
@@ -642,7 +614,7 @@ impl Dialogue {
     fn begin(&mut self, understood: &Understanding) -> Reply {
         self.failures = 0;
         self.revision += 1;
-        self.draft = Some(Draft::new(understood, self.revision));
+        self.draft = Some(Draft::new(understood, self.revision).known_by(self.fired.take()));
         self.proceed()
     }
 
@@ -696,6 +668,9 @@ impl Dialogue {
     }
 
     fn approve(&mut self, approval: Value) -> Reply {
+        if let Some(reply) = self.hold_for_pin(&approval) {
+            return reply;
+        }
         let Some(draft) = &self.draft else { return self.ask_what() };
         let manifest = draft.manifest(&self.conversation_id, approval);
         self.build = Some(Build { id: None, title: draft.title(), stage: BuildStage::Approved, over: false });
@@ -720,15 +695,6 @@ impl Dialogue {
             return self.give_up();
         }
         self.say(&["All right. Nothing is being built.", "What else can I do for you?"])
-    }
-
-    fn report(&mut self, subject: Option<String>) -> Reply {
-        let subject = subject.or_else(|| self.subject.clone()).unwrap_or_else(|| "crm".to_owned());
-        if !self.building() {
-            self.subject = Some(subject.clone());
-        }
-        self.failures = 0;
-        Reply { expect: self.last_expect, intent: Some(Intent::Report { subject }), ..Reply::default() }
     }
 
     fn again(&mut self) -> Reply {

@@ -7,7 +7,7 @@
 //! Deliberately absent: n-grams (`speech`), yes/no and digit grammars (`speech`), understanding (`pipeline::intent`).
 
 use super::classes::*;
-use super::values;
+use super::{kinds, values};
 use crate::limits::DOMAIN_SENTENCES_MAX;
 
 /// Training text and lexicon for a small language model.
@@ -157,6 +157,7 @@ pub fn domain() -> DomainText {
     for template in TEMPLATES {
         lines.extend(template.sample());
     }
+    lines.extend(kinds::changes());
     lines.sort_unstable();
     lines.dedup();
     lines.retain(|line| line != HELD_OUT);
@@ -167,6 +168,7 @@ pub fn domain() -> DomainText {
     let pronunciations = PRONUNCIATIONS.iter().map(|(w, p)| ((*w).to_owned(), (*p).to_owned())).collect();
     let mut patterns: Vec<Pattern> = TEMPLATES.iter().map(Template::pattern).collect();
     patterns.extend(values::patterns());
+    patterns.extend(kinds::patterns());
     DomainText {
         sentences,
         usual: USUAL.to_owned(),

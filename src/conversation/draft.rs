@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::numbers;
 use crate::limits::OPEN_POINTS_MAX;
-use crate::pipeline::intent::{Act, Entities, Feature, FeatureEdit, Understanding};
+use crate::pipeline::intent::{Act, Entities, Feature, FeatureEdit, Fired, Understanding};
 use crate::pipeline::manifest::{BuildManifest, BuildType, CreatedFrom, catalogue, manifest_id};
 
 /// Features that the CRM kernel covers, and what each is a part of: a part comes with its whole.
@@ -54,6 +54,12 @@ pub(super) struct Draft {
     /// Budget, timeline, scale, as in the manifest.
     #[serde(default)]
     constraints: Map<String, Value>,
+    /// Ids of the words that asked for it, derived from them: of the utterance, and of what it wants.
+    #[serde(default)]
+    known_by: Option<(String, String)>,
+    /// The live app that it changes, by its name for paths.
+    #[serde(default)]
+    amends: Option<String>,
 }
 
 /// What a change did, for the ear.
@@ -81,6 +87,8 @@ impl Draft {
             tech_stack: Vec::new(),
             integrations: Vec::new(),
             constraints: Map::new(),
+            known_by: None,
+            amends: None,
         };
         if !draft.is_crm() {
             draft.take_basics();
@@ -91,6 +99,47 @@ impl Draft {
             draft.leave_open(Feature { key: (*name).to_owned(), spoken: format!("the {name}") });
         }
         draft
+    }
+
+    /// What the live app `slug` was made from, to be changed.
+    pub(super) fn of(manifest: &BuildManifest, slug: &str) -> Self {
+        let build_type = manifest.build_type;
+        let named = |key: &str| match catalogue::find(build_type, key).filter(|_| build_type != BuildType::BuildCrm) {
+            Some(offer) => Feature { key: offer.pack.to_owned(), spoken: offer.spoken.to_owned() },
+            None => Feature::of_key(key),
+        };
+        let strings = |key: &str| manifest.metadata.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+        let title = manifest.title.to_lowercase();
+        Self {
+            build_type,
+            revision: manifest.metadata.get("revision").and_then(Value::as_u64).map_or(1, |r| r.min(9_999) as u32),
+            features: manifest.features.iter().map(|key| named(key)).collect(),
+            open: strings("open_points").iter().filter_map(Value::as_str).map(named).collect(),
+            name: (title != build_type.noun().to_lowercase()).then_some(title),
+            purpose: None,
+            confidence: manifest.confidence,
+            tech_stack: manifest.tech_stack.clone(),
+            integrations: manifest.integrations.clone(),
+            constraints: manifest.constraints.clone(),
+            known_by: None,
+            amends: Some(slug.to_owned()),
+        }
+    }
+
+    /// Whether it changes a live app, and is no new one.
+    pub(super) const fn amends(&self) -> bool {
+        self.amends.is_some()
+    }
+
+    /// The same, opened by what the trigger found.
+    pub(super) fn known_by(mut self, fired: Option<Fired>) -> Self {
+        self.known_by = fired.map(|fired| (fired.utterance_id, fired.spec_id));
+        self
+    }
+
+    /// What type of app it is.
+    pub(super) const fn kind(&self) -> BuildType {
+        self.build_type
     }
 
     fn is_crm(&self) -> bool {
@@ -338,6 +387,13 @@ impl Draft {
         metadata.insert("revision".into(), json!(self.revision));
         metadata.insert("open_points".into(), json!(self.open_keys()));
         metadata.insert("approval".into(), approval);
+        if let Some(slug) = &self.amends {
+            metadata.insert("amends".into(), json!(slug));
+        }
+        if let Some((utterance, spec)) = &self.known_by {
+            metadata.insert("utterance_id".into(), json!(utterance));
+            metadata.insert("spec_id".into(), json!(spec));
+        }
         BuildManifest {
             manifest_id: manifest_id(conversation_id, &self.title(), self.revision),
             build_type: self.build_type,

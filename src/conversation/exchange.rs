@@ -44,6 +44,8 @@ pub struct Reply {
     pub intent: Option<Intent>,
     /// Hang up when all is said.
     pub hang_up: bool,
+    /// A whole PIN has just come, and was right (true) or wrong: for the lock-out across calls.
+    pub pin: Option<bool>,
 }
 
 impl Reply {
@@ -69,6 +71,8 @@ pub enum Intent {
     Operator,
     /// Put the caller through to the person who is configured, when all is said. Nobody there: `Dialogue::not_put_through`.
     PutThrough,
+    /// Change or take away what there is; asked, confirmed and authorised. The outcome: `Dialogue::changed`.
+    Change(Change),
     /// The caller allows the recording (true) or refuses it.
     Record(bool),
     /// The caller wants to be called back; both were read back and confirmed.
@@ -78,6 +82,45 @@ pub enum Intent {
         /// As it is written; `None` when it was not given.
         name: Option<String>,
     },
+}
+
+/// What is done to what there is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The version before the live one comes back.
+    RollBack {
+        /// The app.
+        slug: String,
+        /// Also where its data of then come back with it.
+        lose_data: bool,
+    },
+    /// The app goes off line, with its data.
+    Delete {
+        /// The app.
+        slug: String,
+    },
+    /// A build is ended before it is live.
+    Cancel {
+        /// The build.
+        build_id: String,
+    },
+}
+
+/// What came of a [`Change`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// It is done.
+    Done,
+    /// There is no version before this one.
+    First,
+    /// The version before does not know the data of today.
+    LosesData,
+    /// The build is over, or goes live.
+    TooLate,
+    /// There is no such thing any more.
+    NotThere,
+    /// Nothing has changed; the log says why.
+    Failed,
 }
 
 /// How far a build has come: the stages of a manifest's life (`research`: one row a stage, in this order).
@@ -157,6 +200,16 @@ pub struct AppFacts {
     pub figures: BTreeMap<String, i64>,
     /// ISO 4217 code of its amounts; empty when it has none.
     pub currency: String,
+    /// Its version, counted from 1; 0: none is live.
+    pub version: u32,
+    /// Requests answered with 5xx since it was put on line.
+    pub server_errors: u64,
+    /// Why the newest build of it had to stop, in spoken words; `None`: it did not.
+    pub stopped: Option<String>,
+    /// Its name for paths; empty when it is not known.
+    pub slug: String,
+    /// What it was made from.
+    pub manifest: Option<Box<BuildManifest>>,
     /// Set when there is no app of the asked name: the names that there are.
     pub unknown: Option<Vec<String>>,
 }

@@ -23,6 +23,8 @@ pub enum Tool {
     Record,
     /// The caller is put through to a person.
     PutThrough,
+    /// Something that there is is changed or taken away.
+    Change,
 }
 
 impl Tool {
@@ -31,7 +33,7 @@ impl Tool {
     pub const fn may_be_cancelled(self) -> bool {
         match self {
             Self::LookUp => true,
-            Self::Build | Self::CallBack | Self::Record | Self::PutThrough => false,
+            Self::Build | Self::CallBack | Self::Record | Self::PutThrough | Self::Change => false,
         }
     }
 }
@@ -138,7 +140,7 @@ mod tests {
     fn an_interruption_cancels_what_only_looks_and_nothing_else() {
         let mut ledger = Ledger::default();
         let looks = ledger.begin(Tool::LookUp, "crm").expect("the first");
-        let effects = [Tool::Build, Tool::CallBack, Tool::Record, Tool::PutThrough];
+        let effects = [Tool::Build, Tool::CallBack, Tool::Record, Tool::PutThrough, Tool::Change];
         let runs: Vec<Run> = effects.iter().map(|tool| ledger.begin(*tool, "").expect("the first")).collect();
         assert_eq!(ledger.interrupt(), [(looks, Tool::LookUp, "crm".to_owned())]);
         assert!(!ledger.finish(looks), "its result comes too late");

@@ -15,6 +15,7 @@ mod expectation;
 mod failure;
 mod figures;
 mod history;
+mod kinds;
 mod ledger;
 mod numbers;
 mod persona;
@@ -26,7 +27,7 @@ mod whole;
 
 pub use dialogue::{Dialogue, Kept, Question, Slot, Slots};
 pub use domain::{Class, DomainText, Pattern, domain};
-pub use exchange::{AppFacts, BuildStage, BuildUpdate, Heard, Intent, Outcome, Reply};
+pub use exchange::{AppFacts, BuildStage, BuildUpdate, Change, Changed, Heard, Intent, Outcome, Reply};
 pub use expectation::Expectation;
 pub use failure::{FILLER, Failure, Then, lines as failure_lines};
 pub use history::{History, Speaker, Turn, WordTime, heard_words};

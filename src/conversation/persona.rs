@@ -75,6 +75,10 @@ pub struct Persona {
     pub consent: Consent,
     /// What callers must know; `None`: nothing.
     pub pin: Option<Pin>,
+    /// Whether they must key or say it before anything else, and not only before what changes or destroys.
+    pub pin_at_start: bool,
+    /// Too many wrong PINs have come: none is taken.
+    pub locked: bool,
     /// Said to a caller who wants a person, before ringing one; `None`: nobody is there to take such calls.
     pub putting_through: Option<String>,
 }
@@ -89,6 +93,8 @@ impl Persona {
             idle_prompts: IDLE_PROMPTS,
             consent: Consent::Silent,
             pin: None,
+            pin_at_start: true,
+            locked: false,
             putting_through: None,
         }
     }

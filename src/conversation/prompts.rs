@@ -29,7 +29,7 @@ pub fn prompts(persona: &Persona) -> Vec<String> {
         if persona.consent.is_asked() {
             take(&dialogue.key(if yes { '1' } else { '2' }));
         }
-        if persona.pin.is_some() {
+        if persona.pin.is_some() && persona.pin_at_start {
             dialogue.key('1');
             take(&dialogue.keys_over());
         }

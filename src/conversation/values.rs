@@ -30,7 +30,7 @@ fn class(members: impl IntoIterator<Item = (String, f64)>) -> Class {
     members.into_iter().collect()
 }
 
-fn even(members: &[&str]) -> Class {
+pub(super) fn even(members: &[&str]) -> Class {
     members.iter().map(|member| ((*member).to_owned(), 1.0)).collect()
 }
 

@@ -107,9 +107,16 @@ impl AsideProducer {
 }
 
 impl AsideConsumer {
-    /// The oldest one that waits. Clear the bell first, then take all, so that none is missed.
-    pub fn take(&mut self) -> Option<AsideDatagram> {
-        self.ring.try_pop()
+    /// Clears the bell and gives what waits, the oldest first, yet no more than the ring holds: who sends without end gets his
+    /// turn and not the thread. `true`: more may wait; the bell has been rung for it.
+    pub fn take_turn(&mut self, mut each: impl FnMut(&AsideDatagram)) -> bool {
+        self.wake.clear();
+        for _ in 0..ASIDE_DATAGRAMS_MAX {
+            let Some(datagram) = self.ring.try_pop() else { return false };
+            each(&datagram);
+        }
+        self.wake.signal();
+        true
     }
 }
 
@@ -144,12 +151,30 @@ mod tests {
         let taken = (0..ASIDE_DATAGRAMS_MAX + 5).filter(|n| worker.producer.push(from, &[*n as u8; 3])).count();
         assert_eq!(taken, ASIDE_DATAGRAMS_MAX);
         assert!(!worker.producer.push(from, &[0; RTP_DATAGRAM_MAX + 1]));
-        for n in 0..ASIDE_DATAGRAMS_MAX {
-            let datagram = control.take().unwrap();
-            assert_eq!((datagram.from, datagram.octets()), (from, &[n as u8; 3][..]));
-        }
-        assert!(control.take().is_none());
+        let mut n = 0;
+        control.take_turn(|datagram| {
+            assert_eq!((datagram.from, datagram.octets()), (from, &[n; 3][..]));
+            n += 1;
+        });
+        assert_eq!(usize::from(n), ASIDE_DATAGRAMS_MAX);
         assert!(worker.producer.push(from, &[7; RTP_DATAGRAM_MAX]));
-        assert_eq!(control.take().unwrap().octets().len(), RTP_DATAGRAM_MAX);
+        let mut len = 0;
+        assert!(!control.take_turn(|datagram| len = datagram.octets().len()));
+        assert_eq!(len, RTP_DATAGRAM_MAX);
+    }
+
+    #[test]
+    fn a_turn_ends_although_more_comes_all_the_time() {
+        let (mut worker, mut control) = aside().unwrap();
+        let from: SocketAddr = "192.0.2.1:4000".parse().unwrap();
+        assert!(worker.producer.push(from, &[1]));
+        let mut taken = 0;
+        let more = control.take_turn(|_| {
+            taken += 1;
+            assert!(worker.producer.push(from, &[1]));
+        });
+        assert!(more && control.wake.clear(), "the rest is not forgotten");
+        assert_eq!(taken, ASIDE_DATAGRAMS_MAX);
+        assert!(!control.take_turn(|_| {}) && !control.wake.clear());
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! Pure: [`manifest`] (what was asked), [`intent`] (how a sentence becomes a request), [`spec`] (what will be generated),
 //! [`scheduler`] (which job is next), [`tracker`] (traffic counted). Shells: [`Pipeline`] with its queue in the store and its
-//! pool of threads, the stages, the kernels, the deployment of apps behind the gateway, and the report on them.
+//! pool of threads, the stages, the kernels, the deployment of apps behind the gateway, the
+//! courier of their messages, and the report on them.
 
+mod courier;
 pub mod deploy;
 pub mod intent;
 pub mod kernel;
@@ -18,5 +20,7 @@ pub mod spec;
 mod stage;
 pub mod tracker;
 
+pub use courier::Patience;
 pub use queue::SubmitError;
+pub use report::code_in_words;
 pub use service::{Pipeline, PipelineConfig, PipelineError};

@@ -18,9 +18,13 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tokio::sync::broadcast;
+use tokio::task::AbortHandle;
 
 /// A build waits this long when the store does not take its progress.
 const STORE_RETRY: Duration = Duration::from_secs(1);
+
+/// A lease is prolonged so often while a stage runs.
+const RENEW_EVERY: Duration = Duration::from_secs(60);
 
 /// The pool; `join` after closing its queue.
 #[derive(Debug)]
@@ -90,7 +94,9 @@ impl Worker {
                 Err(error) => return store_trouble(build, &error),
             }
             let began = clock::monotonic();
+            let lease = self.hold(&build);
             let outcome = catch_unwind(AssertUnwindSafe(|| stage::run(job, &self.works, &build)));
+            lease.abort();
             let outcome = outcome.unwrap_or_else(|_| Err(StageError::Fault { what: "the stage panicked".into() }));
             let took = clock::monotonic().since(began);
             let (stage, advance, say, result) = match outcome {
@@ -123,6 +129,23 @@ impl Worker {
             self.announce(&build, say);
         }
         build
+    }
+
+    /// Prolongs the lease as long as a stage runs.
+    fn hold(&self, build: &Build) -> AbortHandle {
+        let (store, build) = (self.works.store.clone(), build.clone());
+        let holding = self.works.runtime.spawn(async move {
+            loop {
+                tokio::time::sleep(RENEW_EVERY).await;
+                match store.builds().renew(&build, clock::wall(), BUILD_LEASE).await {
+                    Ok(true) => {}
+                    // The stage's result will be refused.
+                    Ok(false) => return,
+                    Err(error) => tracing::warn!(build = build.id, %error, "the lease of a build was not prolonged"),
+                }
+            }
+        });
+        holding.abort_handle()
     }
 
     fn announce(&self, build: &Build, say: Option<String>) {

@@ -8,6 +8,7 @@ use crate::os::clock;
 use crate::pipeline::manifest::BuildManifest;
 use crate::store::{Build, Store, StoreError, Submitted};
 use crate::telemetry::metric;
+use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -46,6 +47,8 @@ struct State {
     rung: u64,
     /// Builds that could not be given back since the store did not take it; their leases would block them.
     stranded: Vec<Build>,
+    /// Builds that threads of this process have, whatever the clock says of their leases.
+    held: BTreeMap<String, Build>,
 }
 
 impl Queue {
@@ -104,6 +107,7 @@ impl Queue {
 
     /// The thread is done with the build for now, whether it is over or not.
     pub(super) fn give_back(&self, build: &Build) {
+        self.lock().held.remove(&build.id);
         if let Err(error) = self.store.builds().let_go(build).wait() {
             tracing::warn!(build = build.id, %error, "a build was not given back yet");
             self.lock().stranded.push(build.clone());
@@ -132,11 +136,21 @@ impl Queue {
                 let next = next.map_or(LOOK_AGAIN, |at| Duration::from_millis(at.0.saturating_sub(now.0)));
                 return Ok(Err(next.min(LOOK_AGAIN)));
             };
+            let held = self.lock().held.get(&id).cloned();
+            if let Some(held) = held {
+                // The clock was set forward.
+                match self.store.builds().renew(&held, now, BUILD_LEASE).wait()? {
+                    true => continue,
+                    // It is over, and about to be given back.
+                    false => return Ok(Err(LOOK_AGAIN)),
+                }
+            }
             // Otherwise another thread was faster.
             if let Some(build) = self.store.builds().claim(&id, now, BUILD_LEASE).wait()? {
                 if build.stage != BuildStage::Requested {
                     tracing::info!(build = build.id, stage = ?build.stage, "a build goes on");
                 }
+                self.lock().held.insert(build.id.clone(), build.clone());
                 return Ok(Ok(build));
             }
         }
@@ -163,4 +177,40 @@ fn check(manifest: &BuildManifest) -> Result<(), String> {
         return Err("confidence must be within 0 and 1".into());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::manifest::{BuildType, CreatedFrom};
+    use crate::time::Wallclock;
+    use serde_json::Map;
+
+    #[tokio::test]
+    async fn a_clock_that_is_set_forward_gives_a_build_to_nobody_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let queue = Queue::new(store.clone());
+        let manifest = BuildManifest {
+            manifest_id: "m1".into(),
+            build_type: BuildType::BuildCrm,
+            title: "CRM".into(),
+            description: "A CRM.".into(),
+            features: vec!["contacts".into()],
+            tech_stack: vec![],
+            constraints: Map::new(),
+            integrations: vec![],
+            conversation_id: "conv_1".into(),
+            created_from: CreatedFrom::Voice,
+            confidence: 0.93,
+            metadata: Map::new(),
+        };
+        queue.submit(manifest).await.unwrap();
+        let build = queue.take().unwrap();
+        // As a step of the clock does: the lease is over, the thread works on.
+        assert!(store.builds().renew(&build, Wallclock(0), Duration::ZERO).await.unwrap());
+        assert!(queue.claim().unwrap().is_err());
+        queue.give_back(&build);
+        assert_eq!(queue.claim().unwrap().unwrap().fence, build.fence + 1);
+    }
 }

@@ -7,6 +7,8 @@ use crate::conversation::AppFacts;
 use crate::store::{App, Build, RunState, Store, StoreError};
 use tokio::task::spawn_blocking;
 
+/// Builds among which the newest of an app is looked for.
+const BUILDS_READ: usize = 50;
 /// Names offered at most when the asked one is unknown.
 const KNOWN_MAX: usize = 5;
 /// Words that do not name anything.
@@ -22,7 +24,20 @@ pub(super) async fn facts(store: &Store, fleet: &Fleet, subject: &str) -> Result
     let listed = spawn_blocking(move || Ok((reader.apps().list()?, reader.builds().open()?)));
     let (apps, builds) = listed.await.unwrap_or(Err(StoreError::Stopped))?;
     if let Some(app) = find(subject, &apps, |app: &App| (&app.slug, &app.title)) {
-        return Ok(of(app, fleet).await);
+        let facts = of(app, fleet).await;
+        let (reader, build) = (store.clone(), app.build_id.clone());
+        let slug = app.slug.clone();
+        let read = move || {
+            let manifest = match reader.builds().get(&build)? {
+                Some(build) => reader.manifests().get(&build.manifest_id)?,
+                None => None,
+            };
+            let newest = reader.builds().list(None, BUILDS_READ)?.items.into_iter().find(|build| build.slug == slug);
+            Ok((manifest, newest.and_then(|build| build.failure)))
+        };
+        let (manifest, stopped) = spawn_blocking(read).await.unwrap_or(Err(StoreError::Stopped))?;
+        let (slug, manifest) = (app.slug.clone(), manifest.map(Box::new));
+        return Ok(AppFacts { slug, manifest, stopped, version: app.version, ..facts });
     }
     if let Some(build) = find(subject, &builds, |build: &Build| (&build.slug, &build.title)) {
         return Ok(AppFacts { name: build.title.clone(), ..AppFacts::default() });
@@ -31,9 +46,21 @@ pub(super) async fn facts(store: &Store, fleet: &Fleet, subject: &str) -> Result
     Ok(AppFacts { name: subject.to_owned(), unknown: Some(known), ..AppFacts::default() })
 }
 
+/// A code as it is read out: its digits one by one, a pause between groups ("four eight one, two zero seven").
+#[must_use]
+pub fn code_in_words(code: &str) -> String {
+    const DIGITS: [&str; 10] = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+    let group = |group: &str| {
+        let digits = group.chars().filter_map(|c| c.to_digit(10)).filter_map(|d| DIGITS.get(d as usize).copied());
+        digits.collect::<Vec<_>>().join(" ")
+    };
+    code.split('-').map(group).collect::<Vec<_>>().join(", ")
+}
+
 async fn of(app: &App, fleet: &Fleet) -> AppFacts {
-    let rate = fleet.traffic(&app.slug).map_or(0.0, |traffic| traffic.requests_per_minute);
-    let base = AppFacts { name: app.title.clone(), requests_per_minute: rate, ..AppFacts::default() };
+    let (requests_per_minute, server_errors) =
+        fleet.traffic(&app.slug).map_or((0.0, 0), |traffic| (traffic.requests_per_minute, traffic.server_errors));
+    let base = AppFacts { name: app.title.clone(), requests_per_minute, server_errors, ..AppFacts::default() };
     if app.state != RunState::Live {
         return base;
     }
@@ -93,6 +120,11 @@ fn words(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_code_is_read_out_in_groups() {
+        assert_eq!(code_in_words("481-207-936"), "four eight one, two zero seven, nine three six");
+    }
 
     #[test]
     fn names_are_found_as_people_say_them() {

@@ -2,6 +2,7 @@
 //! Invariants: `submit` returns after the request is on disk; builds go on when their caller hangs up and when the daemon
 //! restarts. Deliberately absent: talking (updates carry a line, `conversation` says it).
 
+use super::courier::{Courier, CourierError, Patience};
 use super::deploy::{AppsConfig, DeployError, Fleet, Meta, RollBackError};
 use super::kernel::{self, Kernel};
 use super::manifest::BuildManifest;
@@ -10,6 +11,7 @@ use super::queue::{Queue, SubmitError};
 use super::report;
 use super::stage::Works;
 use super::tracker::Traffic;
+use crate::config::Network;
 use crate::conversation::{AppFacts, BuildStage, BuildUpdate};
 use crate::limits::{BUILD_THREADS, BUILD_UPDATES_MAX};
 use crate::os::clock;
@@ -20,12 +22,17 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 /// How often what became of the apps' requests is written down.
 const OUTCOMES_EVERY: Duration = Duration::from_secs(900);
+
+/// The start waits this long for the apps to be back; telephones do not wait longer for them.
+const BACK_WAIT: Duration = Duration::from_secs(10);
+/// Pause before apps that did not come back are tried again; it doubles up to the second.
+const BACK_AGAIN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
 
 /// What the pipeline needs to know.
 #[derive(Debug)]
@@ -36,6 +43,10 @@ pub struct PipelineConfig {
     pub program: PathBuf,
     /// Where apps are reached.
     pub apps: AppsConfig,
+    /// How long messages to apps' webhooks are tried.
+    pub patience: Patience,
+    /// Networks of this site that they may go to.
+    pub webhook_networks: Vec<Network>,
     /// Threads that build; 0 takes requests and leaves them waiting.
     pub threads: usize,
     /// Generators, asked in order.
@@ -46,7 +57,15 @@ impl PipelineConfig {
     /// Everything as usual for this data directory and program.
     #[must_use]
     pub fn new(data: PathBuf, program: PathBuf) -> Self {
-        Self { data, program, apps: AppsConfig::default(), threads: BUILD_THREADS, kernels: kernel::all() }
+        Self {
+            data,
+            program,
+            apps: AppsConfig::default(),
+            patience: Patience::default(),
+            webhook_networks: Vec::new(),
+            threads: BUILD_THREADS,
+            kernels: kernel::all(),
+        }
     }
 }
 
@@ -59,6 +78,9 @@ pub enum PipelineError {
     /// The builds of before cannot be taken over.
     #[error("builds cannot be taken over: {0}")]
     Store(#[from] StoreError),
+    /// No courier.
+    #[error(transparent)]
+    Courier(#[from] CourierError),
     /// The apps of before cannot be looked up.
     #[error("apps cannot be brought back: {0}")]
     Deploy(#[from] DeployError),
@@ -76,6 +98,8 @@ struct Shared {
     updates: broadcast::Sender<BuildUpdate>,
     pool: Mutex<Option<Pool>>,
     outcomes: Mutex<Option<JoinHandle<()>>>,
+    back: Mutex<Option<JoinHandle<()>>>,
+    courier: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl fmt::Debug for Pipeline {
@@ -85,22 +109,25 @@ impl fmt::Debug for Pipeline {
 }
 
 impl Pipeline {
-    /// Brings live apps back, then goes on with unfinished builds. On the tokio runtime that will serve the apps.
+    /// Brings live apps back, then goes on with unfinished builds. On the tokio runtime that will serve the apps. Apps that do not
+    /// come back are tried again while everything else goes on.
     ///
     /// # Errors
     /// The store cannot be read, or threads cannot be made.
     pub async fn start(config: PipelineConfig, store: Store) -> Result<Self, PipelineError> {
         let fleet = Fleet::new(config.data, config.program, config.apps, store.clone());
-        let back = fleet.redeploy().await?;
-        if back > 0 {
-            tracing::info!(apps = back, "apps are back on line");
-        }
+        fleet.clear_run_dir().map_err(DeployError::from)?;
         let held = store.builds().take_over().await?;
         if held > 0 {
             tracing::info!(builds = held, "builds of a daemon that was killed go on");
         }
         let queue = Arc::new(Queue::new(store.clone()));
         let works = Arc::new(Works { store, kernels: config.kernels, fleet, runtime: Handle::current() });
+        let (fleet, (tried, first)) = (Arc::clone(&works), oneshot::channel());
+        let back = tokio::spawn(async move { bring_back(&fleet.fleet, tried).await });
+        if timeout(BACK_WAIT, first).await.is_err() {
+            tracing::error!("the apps take long to come back; everything else goes on");
+        }
         let (updates, _) = broadcast::channel(BUILD_UPDATES_MAX);
         let pool = Pool::start(config.threads, &queue, &works, &updates)?;
         let fleet = Arc::clone(&works);
@@ -110,8 +137,11 @@ impl Pipeline {
                 fleet.fleet.write_outcomes().await;
             }
         });
+        let courier = Courier::new(Arc::clone(&works), config.patience, config.webhook_networks)?;
+        let courier = Mutex::new(Some(tokio::spawn(courier.run())));
         let (pool, outcomes) = (Mutex::new(Some(pool)), Mutex::new(Some(outcomes)));
-        Ok(Self { shared: Arc::new(Shared { queue, works, updates, pool, outcomes }) })
+        let back = Mutex::new(Some(back));
+        Ok(Self { shared: Arc::new(Shared { queue, works, updates, pool, outcomes, back, courier }) })
     }
 
     /// Writes an approved manifest down (with the event `build.request.created`) and returns its build. Submitting it again
@@ -172,6 +202,14 @@ impl Pipeline {
         self.shared.works.fleet.meta(slug).await
     }
 
+    /// The code with which an app's first account is made, while there is none.
+    ///
+    /// # Errors
+    /// It is not on line or does not answer.
+    pub async fn setup_code(&self, slug: &str) -> Result<Option<String>, DeployError> {
+        self.shared.works.fleet.setup_code(slug).await
+    }
+
     /// How it does: whether it builds, and what to know.
     #[must_use]
     pub fn health(&self) -> (bool, String) {
@@ -217,16 +255,29 @@ impl Pipeline {
     /// # Errors
     /// The store or the file system refuses.
     pub async fn delete(&self, slug: &str) -> Result<bool, DeployError> {
-        self.shared.works.fleet.delete(slug).await
+        let gone = self.shared.works.fleet.delete(slug).await?;
+        if gone {
+            self.shared.works.fleet.forget_messages(&self.shared.works.store, slug).await;
+        }
+        Ok(gone)
     }
 
     /// Finishes the stages under way, takes the apps off line and ends them. A second call does nothing.
     pub async fn shutdown(&self) {
         self.shared.queue.close();
+        let back = self.shared.back.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(back) = back {
+            back.abort();
+        }
         let pool = self.shared.pool.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(pool) = pool {
             // A panicked join was printed; the apps still have to be ended.
             let _ = tokio::task::spawn_blocking(|| pool.join()).await;
+        }
+        let courier = self.shared.courier.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(courier) = courier {
+            // What is on its way is sent again after the next start.
+            courier.abort();
         }
         let outcomes = self.shared.outcomes.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(outcomes) = outcomes {
@@ -234,5 +285,82 @@ impl Pipeline {
             self.shared.works.fleet.write_outcomes().await;
         }
         self.shared.works.fleet.shutdown().await;
+    }
+}
+
+/// Brings the apps back, until all are.
+async fn bring_back(fleet: &Fleet, tried: oneshot::Sender<()>) {
+    let mut tried = Some(tried);
+    let mut pause = BACK_AGAIN.0;
+    loop {
+        match fleet.redeploy().await {
+            Ok(back) if back > 0 => tracing::info!(apps = back, "apps are back on line"),
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%error, "the apps are not back"),
+        }
+        if let Some(tried) = tried.take() {
+            // Whoever waited has gone on.
+            let _ = tried.send(());
+        }
+        if fleet.is_whole() {
+            return;
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(BACK_AGAIN.1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::manifest::{BuildManifest, BuildType, CreatedFrom};
+    use crate::store::RunState;
+    use crate::time::Wallclock;
+
+    #[tokio::test]
+    async fn the_daemon_starts_without_its_apps_and_says_which_are_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let config = || PipelineConfig {
+            threads: 0,
+            // No supervisor can be started with it.
+            ..PipelineConfig::new(dir.path().to_owned(), "/nonexistent".into())
+        };
+        let pipeline = Pipeline::start(config(), store.clone()).await.unwrap();
+        let manifest = BuildManifest {
+            manifest_id: "m1".into(),
+            build_type: BuildType::BuildCrm,
+            title: "CRM".into(),
+            description: "A CRM.".into(),
+            features: vec!["contacts".into()],
+            tech_stack: vec![],
+            constraints: serde_json::Map::new(),
+            integrations: vec![],
+            conversation_id: "conv_1".into(),
+            created_from: CreatedFrom::Voice,
+            confidence: 0.93,
+            metadata: serde_json::Map::new(),
+        };
+        let build = pipeline.submit(manifest).await.unwrap();
+        pipeline.shutdown().await;
+        let app = App {
+            slug: "crm".into(),
+            title: "CRM".into(),
+            build_type: "build_crm".into(),
+            build_id: build.id,
+            version: 1,
+            revision: "0123456789abcdef".into(),
+            bundle: String::new(),
+            data: String::new(),
+            port: 8100,
+            url: String::new(),
+            state: RunState::Live,
+            deployed: Wallclock(1),
+        };
+        store.apps().record(app).await.unwrap();
+        let pipeline = Pipeline::start(config(), store).await.unwrap();
+        let (builds, note) = pipeline.health();
+        assert!(builds && note.contains("crm is down: the supervisor of apps cannot be reached"), "{note}");
+        pipeline.shutdown().await;
     }
 }

@@ -124,6 +124,12 @@ impl Tracker {
         })
     }
 
+    /// All requests counted so far.
+    #[must_use]
+    pub fn answered(&self) -> u64 {
+        self.routes.values().map(RouteCounts::requests).sum()
+    }
+
     /// Requests in the last minute.
     #[must_use]
     pub fn requests_per_minute(&self, now: Tick) -> f64 {

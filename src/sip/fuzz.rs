@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use super::agent::{Agent, AgentConfig, LegId, Placement, SipEvent};
+use super::agent::{Agent, AgentConfig, Branch, LegId, Placement, SipEvent};
 use super::auth::{Algorithm, Asker, Attempt, Authorization, Login, Password, Session, Verdict, Verifier, challenges};
 use super::framing::{Frame, Framer};
 use super::hop::Hop;
@@ -93,7 +93,16 @@ pub fn agent(octets: &[u8]) {
         let telephone = ExtensionIdentity { number: "200".into(), login: who(), networks: Vec::new() };
         agent.set_directory(Directory::new(Vec::new(), vec![telephone], false));
     }
+    let elsewhere = |turn| Branch {
+        target: format!("sip:phone{turn}@10.0.0.9"),
+        hops: vec![Hop::udp(phone)],
+        routes: Vec::new(),
+        turn,
+    };
+    // Some calls ring at several places.
+    let others = if octets.first().is_some_and(|o| o & 0x20 != 0) { vec![elsewhere(0), elsewhere(1)] } else { vec![] };
     let placement = Placement {
+        others,
         account: Some("pbx".into()),
         redirects: crate::limits::SIP_REDIRECTS_MAX,
         ..Placement::new("sip:phone@10.0.0.9", Hop::udp(phone), "sip:us@10.0.0.2", b"v=0\r\n".to_vec())

@@ -2,7 +2,8 @@
 //! when to ask, and up or down with hysteresis, so that one lost answer takes nobody's trunk away. Sans-IO; its owner sends
 //! what it asks for and tells what came. Invariants: one question at a time; down after
 //! [`limits::SIP_PINGS_LOST_MAX`] questions in a row without an answer, up again after [`limits::SIP_PINGS_FOUND_MIN`]
-//! answers in a row; the first outcome counts at once. Any answer but 503 means that somebody is there, a refusal too.
+//! answers in a row; the first outcome counts at once. Any answer but 503 means that somebody is there, a refusal too; one that
+//! is about us (401, 403, 407) is said as such, at once.
 //! Deliberately absent: what follows for calls (a trunk that is down is tried last).
 
 use std::time::Duration;
@@ -17,6 +18,8 @@ pub enum Health {
     Unknown,
     /// It answers.
     Up,
+    /// It answers that it does not want us (401, 403, 407): it is there, but calls may not be taken.
+    Refuses,
     /// It does not.
     Down,
 }
@@ -28,6 +31,7 @@ impl Health {
         match self {
             Self::Unknown => "unknown",
             Self::Up => "up",
+            Self::Refuses => "refuses",
             Self::Down => "down",
         }
     }
@@ -83,11 +87,17 @@ impl PeerHealth {
         if answered {
             self.round_trip = Some(now.since(asked));
         }
-        let outcome = if answered { Health::Up } else { Health::Down };
+        let outcome = match code {
+            _ if !answered => Health::Down,
+            401 | 403 | 407 => Health::Refuses,
+            _ => Health::Up,
+        };
         self.against = if outcome == self.health { 0 } else { self.against + 1 };
         let enough = match (self.health, outcome) {
             (Health::Unknown, _) => 1,
             (_, Health::Down) => limits::SIP_PINGS_LOST_MAX,
+            // There it is in either case.
+            (Health::Up | Health::Refuses, _) => 1,
             _ => limits::SIP_PINGS_FOUND_MIN,
         };
         let changed = self.against >= enough;
@@ -95,7 +105,7 @@ impl PeerHealth {
             (self.health, self.against, self.since) = (outcome, 0, now);
         }
         // Whatever is in doubt, or gone, is looked at more often.
-        let calm = self.health == Health::Up && self.against == 0;
+        let calm = self.health != Health::Down && self.against == 0;
         let pause = if calm { self.interval } else { self.interval.min(limits::SIP_PING_DOWN) };
         self.due = Some(now + pause);
         changed.then_some(outcome)

@@ -70,6 +70,8 @@ pub struct AppVersion {
     /// When it first went live.
     #[serde(serialize_with = "time")]
     pub deployed: Wallclock,
+    /// The version that served when this one came; None: none did.
+    pub before: Option<u32>,
 }
 
 /// The apps of a [`Store`].
@@ -85,6 +87,13 @@ impl Apps<'_> {
                 RunState::Live => "live",
                 RunState::Stopped => "stopped",
             };
+            let before: Option<u32> = db
+                .query_row(
+                    "SELECT version FROM apps WHERE slug = ?1 AND version <> ?2 AND state = 'live'",
+                    params![app.slug, app.version],
+                    |row| row.get(0),
+                )
+                .optional()?;
             db.execute(
                 "INSERT INTO apps(slug, title, build_type, build_id, version, revision, bundle, data, port, url, state, deployed)
                  VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
@@ -98,9 +107,9 @@ impl Apps<'_> {
             )?;
             if app.state == RunState::Live {
                 db.execute(
-                    "INSERT INTO app_versions(slug, version, build_id, revision, deployed) VALUES(?1, ?2, ?3, ?4, ?5)
+                    "INSERT INTO app_versions(slug, version, build_id, revision, deployed, before) VALUES(?1, ?2, ?3, ?4, ?5, ?6)
                      ON CONFLICT(slug, version) DO NOTHING",
-                    params![app.slug, app.version, app.build_id, app.revision, app.deployed.0.cast_signed()],
+                    params![app.slug, app.version, app.build_id, app.revision, app.deployed.0.cast_signed(), before],
                 )?;
                 let key = format!("v{} {}", app.version, app.build_id);
                 let data = json!({"title": app.title, "version": app.version, "url": app.url, "build_id": app.build_id});
@@ -117,7 +126,8 @@ impl Apps<'_> {
     pub fn versions(&self, slug: &str) -> Result<Vec<AppVersion>, StoreError> {
         self.0.read(|db| {
             let mut rows = db.prepare_cached(
-                "SELECT version, build_id, revision, deployed FROM app_versions WHERE slug = ?1 ORDER BY version DESC",
+                "SELECT version, build_id, revision, deployed, before FROM app_versions WHERE slug = ?1
+                 ORDER BY version DESC",
             )?;
             let found = rows.query_map([slug], |row| {
                 Ok(AppVersion {
@@ -125,17 +135,46 @@ impl Apps<'_> {
                     build_id: row.get(1)?,
                     revision: row.get(2)?,
                     deployed: Wallclock(row.get::<_, i64>(3)?.cast_unsigned()),
+                    before: row.get(4)?,
                 })
             })?;
             Ok(found.collect::<Result<_, _>>()?)
         })
     }
 
-    /// Notes that an app went back to an earlier version, with its event `app.rolled_back`.
+    /// Notes that the app's data are about to be exchanged for those of `to_version`. [`Apps::roll_back`] ends it.
+    #[must_use = "an intention that is not awaited may not be on disk"]
+    pub fn begin_exchange(&self, slug: &str, to_version: u32) -> Commit<()> {
+        let slug = slug.to_owned();
+        self.0.write(move |db| {
+            let sql = "INSERT INTO app_exchanges(slug, to_version) VALUES(?1, ?2)
+                       ON CONFLICT(slug) DO UPDATE SET to_version = excluded.to_version";
+            db.execute(sql, params![slug, to_version])?;
+            Ok(())
+        })
+    }
+
+    /// Exchanges of data that were begun and not ended: app and version.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn exchanges(&self) -> Result<Vec<(String, u32)>, StoreError> {
+        self.0.read(|db| {
+            let mut rows = db.prepare_cached("SELECT slug, to_version FROM app_exchanges ORDER BY slug")?;
+            Ok(rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// Notes that an app went back to an earlier version, with its event `app.rolled_back` unless it is at that version; an
+    /// exchange of its data is over with that.
     #[must_use = "a change that is not awaited may not be on disk"]
     pub fn roll_back(&self, app: &App, to: &AppVersion, now: Wallclock) -> Commit<()> {
         let (slug, from, to) = (app.slug.clone(), app.version, to.clone());
         self.0.write(move |db| {
+            db.execute("DELETE FROM app_exchanges WHERE slug = ?1", [&slug])?;
+            if from == to.version {
+                return Ok(());
+            }
             let changed = db.execute(
                 "UPDATE apps SET version = ?2, build_id = ?3, revision = ?4, deployed = ?5 WHERE slug = ?1 AND version = ?6",
                 params![slug, to.version, to.build_id, to.revision, now.0.cast_signed(), from],
@@ -155,9 +194,11 @@ impl Apps<'_> {
         let slug = slug.to_owned();
         self.0.write(move |db| {
             db.execute("DELETE FROM app_versions WHERE slug = ?1", [&slug])?;
+            db.execute("DELETE FROM app_exchanges WHERE slug = ?1", [&slug])?;
             if db.execute("DELETE FROM apps WHERE slug = ?1", [&slug])? == 0 {
                 return Ok(false);
             }
+            super::build::end_with_app(db, &slug, now)?;
             append(db, EventKind::AppDeleted, &slug, &now.0.to_string(), now, &json!({}))?;
             Ok(true)
         })

@@ -346,6 +346,22 @@ fn submit(db: &Connection, request: &BuildManifest, now: Wallclock) -> Result<Su
     Ok(Submitted::New(build))
 }
 
+/// Ends the builds of an app that is taken away, but for one that is live with it.
+pub(super) fn end_with_app(db: &Connection, slug: &str, now: Wallclock) -> Result<(), StoreError> {
+    let ended = "UPDATE builds SET stage = 'failed', failure = 'The app was taken away.', fence = fence + 1, lease_until = NULL,
+                   updated = ?2
+                 WHERE slug = ?1 AND stage NOT IN ('live', 'tracked', 'parked', 'failed') RETURNING id";
+    let mut rows = db.prepare_cached(ended)?;
+    let ids: Vec<String> =
+        rows.query_map(params![slug, now.0.cast_signed()], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for id in ids {
+        if let Some(build) = find(db, "id", &id)? {
+            changed_stage(db, &build, now)?;
+        }
+    }
+    Ok(())
+}
+
 /// The title's slug, with a number where another build has it: only a request that says so replaces somebody's app.
 fn free_slug(db: &Connection, title: &str) -> Result<String, StoreError> {
     let plain = slug(title);

@@ -194,6 +194,21 @@ impl Events<'_> {
         })
     }
 
+    /// Position of the newest event before this time; 0: there is none. Looks backwards, so a recent time is found at once.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn before(&self, time: Wallclock) -> Result<u64, StoreError> {
+        self.0.read(|db| {
+            let time = i64::try_from(time.0).unwrap_or(i64::MAX);
+            let found =
+                db.query_row("SELECT seq FROM events WHERE time < ?1 ORDER BY seq DESC LIMIT 1", [time], |row| {
+                    row.get::<_, i64>(0)
+                });
+            Ok(found.optional()?.unwrap_or(0).cast_unsigned())
+        })
+    }
+
     /// How far the named consumer has come; 0 when it is new.
     ///
     /// # Errors
@@ -273,6 +288,8 @@ mod tests {
         store.events().set_cursor("nats", 70).wait().unwrap();
         assert_eq!(store.events().prune_to(20).wait(), Ok(70));
         assert_eq!(store.events().after(0, 1).unwrap()[0].seq, 71);
+        assert_eq!(store.events().before(Wallclock(90)).unwrap(), 90);
+        assert_eq!(store.events().before(Wallclock(3)).unwrap(), 0, "it is gone");
         store.events().set_cursor("away", 1).wait().unwrap();
         assert_eq!(store.events().prune_to(20).wait(), Ok(0));
         assert_eq!(store.events().prune_to(5).wait(), Ok(10), "all beyond four times as many");

@@ -14,9 +14,11 @@ mod binding;
 mod build;
 mod call;
 mod conversation;
+mod delivery;
 mod error;
 mod event;
 mod kept;
+mod lockout;
 mod manifest;
 mod message;
 mod migration;
@@ -30,9 +32,13 @@ pub use binding::{KeptBinding, KeptBindings};
 pub use build::{Advance, Build, Builds, Cancelled, Submitted};
 pub use call::{CallRecord, Calls, Direction};
 pub use conversation::{CallBackRequest, Conversation, Conversations, Speaker, Turn};
+pub use delivery::{
+    Deliveries, Delivery, DeliveryCounts, DeliveryState, Due, Failed, Message as WebhookMessage, after,
+};
 pub use error::StoreError;
 pub use event::{Event, EventKind, Events};
 pub use kept::{KeptConversations, KeptFor};
+pub use lockout::Lockouts;
 pub use manifest::Manifests;
 pub use message::{Message, Messages};
 pub use reader::{OpenOptions, Page, Store};

@@ -4,8 +4,8 @@
 
 use super::writer::Writer;
 use super::{
-    Apps, Builds, Calls, Commit, Conversations, Events, KeptBindings, KeptConversations, Manifests, Messages,
-    Recordings, StoreError, World, migration,
+    Apps, Builds, Calls, Commit, Conversations, Deliveries, Events, KeptBindings, KeptConversations, Lockouts,
+    Manifests, Messages, Recordings, StoreError, World, migration,
 };
 use crate::limits::{PAGE_ROWS_MAX, STORE_LOCK_WAIT, STORE_READERS};
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -130,6 +130,13 @@ impl Store {
     pub const fn conversations(&self) -> Conversations<'_> {
         Conversations(self)
     }
+
+    /// Wrong PINs, across calls.
+    #[must_use]
+    pub fn lockouts(&self) -> Lockouts<'_> {
+        Lockouts(self)
+    }
+
     /// Where telephones are reached.
     #[must_use]
     pub fn bindings(&self) -> KeptBindings<'_> {
@@ -155,6 +162,11 @@ impl Store {
     #[must_use]
     pub const fn apps(&self) -> Apps<'_> {
         Apps(self)
+    }
+    /// Messages of apps to webhooks.
+    #[must_use]
+    pub const fn deliveries(&self) -> Deliveries<'_> {
+        Deliveries(self)
     }
     /// The outbox.
     #[must_use]

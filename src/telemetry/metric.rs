@@ -63,10 +63,19 @@ pub enum Metric {
     TwilioRefused,
     /// Messages of media streams that were refused, by reason.
     TwilioMessagesRefused,
+    /// Tries to bring an app's message to a webhook, by outcome.
+    WebhookDeliveries,
+    /// Messages that wait for their webhook.
+    WebhookDeliveriesWaiting,
+    /// Messages that were given up and are kept.
+    WebhookDeliveriesDead,
 }
 
 /// All of them, for descriptions.
-const ALL: [Metric; 27] = [
+const ALL: [Metric; 30] = [
+    Metric::WebhookDeliveries,
+    Metric::WebhookDeliveriesWaiting,
+    Metric::WebhookDeliveriesDead,
     Metric::TwilioStreams,
     Metric::TwilioRefused,
     Metric::TwilioMessagesRefused,
@@ -128,6 +137,9 @@ impl Metric {
             Self::TwilioStreams => "twilio_streams",
             Self::TwilioRefused => "twilio_refused_total",
             Self::TwilioMessagesRefused => "twilio_messages_refused_total",
+            Self::WebhookDeliveries => "webhook_deliveries_total",
+            Self::WebhookDeliveriesWaiting => "webhook_deliveries_waiting",
+            Self::WebhookDeliveriesDead => "webhook_deliveries_dead",
         }
     }
 
@@ -160,6 +172,9 @@ impl Metric {
             Self::TwilioStreams => "Media streams of Twilio of this moment",
             Self::TwilioRefused => "Webhooks and sockets of Twilio that were refused, by reason",
             Self::TwilioMessagesRefused => "Messages of media streams that were refused, by reason",
+            Self::WebhookDeliveries => "Tries to bring an app's message to a webhook, by outcome",
+            Self::WebhookDeliveriesWaiting => "Messages of apps that wait for their webhook",
+            Self::WebhookDeliveriesDead => "Messages of apps that were given up and are kept",
         }
     }
 }
@@ -201,7 +216,8 @@ pub fn install() -> Result<Handle, String> {
             | Metric::ProviderAudioSeconds
             | Metric::ProviderCharacters
             | Metric::TwilioRefused
-            | Metric::TwilioMessagesRefused => {
+            | Metric::TwilioMessagesRefused
+            | Metric::WebhookDeliveries => {
                 metrics::describe_counter!(metric.name(), metric.help());
             }
             Metric::AppRequestSeconds | Metric::BuildStageSeconds | Metric::BuildLiveSeconds => {
@@ -214,7 +230,9 @@ pub fn install() -> Result<Handle, String> {
             | Metric::MediaBusy
             | Metric::OpusComplexity
             | Metric::ProviderBreaker
-            | Metric::TwilioStreams => {
+            | Metric::TwilioStreams
+            | Metric::WebhookDeliveriesWaiting
+            | Metric::WebhookDeliveriesDead => {
                 metrics::describe_gauge!(metric.name(), metric.help())
             }
         }
@@ -331,6 +349,19 @@ pub fn twilio_refused(reason: &'static str) {
 /// A message of a media stream was refused.
 pub fn twilio_message_refused(reason: &'static str) {
     metrics::counter!(Metric::TwilioMessagesRefused.name(), "reason" => reason).increment(1);
+}
+
+/// A message was brought to its webhook, or not; `outcome` is `delivered`, `retry` or `dead`.
+pub fn delivery(outcome: &'static str) {
+    metrics::counter!(Metric::WebhookDeliveries.name(), "outcome" => outcome).increment(1);
+}
+
+/// So many messages wait for their webhook, and so many were given up and are kept.
+pub fn deliveries(waiting: u64, dead: u64) {
+    #[expect(clippy::cast_precision_loss, reason = "bounded by DELIVERIES_WAITING_MAX")]
+    metrics::gauge!(Metric::WebhookDeliveriesWaiting.name()).set(waiting as f64);
+    #[expect(clippy::cast_precision_loss, reason = "bounded by DELIVERIES_DEAD_MAX")]
+    metrics::gauge!(Metric::WebhookDeliveriesDead.name()).set(dead as f64);
 }
 
 /// A provider's breaker is closed (0), probing (1) or open (2); `part` is `asr` or `tts`.

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `said` | what the words say: digits, spelling, answers, names |
 //! | `completeness` | whether words are a finished utterance |
+//! | `elliptic` | answers that leave out what was asked: "it is", "i think so" |
 //! | `word` | word classes |
 //! | `table` | what word classes weigh, made by `models/endpoint_words.py` |
 //! | `weights` | the other constants, and where they come from |
@@ -20,6 +21,7 @@
 //! stops: of a person's sentences on the telephone 72 % were written with one, of the same sentences cut off 75 %.
 
 mod completeness;
+mod elliptic;
 mod said;
 mod table;
 mod weights;
@@ -63,6 +65,9 @@ const SOUNDED_LEAST: f32 = -2.0;
 const SOUNDED_MOST: f32 = 2.0;
 /// Words that ask for more by so much halve what melody and fading say.
 const TRAILING: f32 = 2.0;
+/// What the words lack counts for so much, where no word begins something more: sentences that the table does not know end more
+/// often than it says (of those that it gave 4 % to be over were 15 %, of 16 % 35 %).
+const LACKING: f32 = 0.5;
 /// Voice that an answer usually takes: who has said so much has as often finished as not, by that alone.
 const SENTENCE_VOICED: Duration = Duration::from_millis(1500);
 const REPLY_VOICED: Duration = Duration::from_millis(700);
@@ -151,15 +156,22 @@ impl<'a> Evidence<'a> {
             return counted + self.pauses.steadiness();
         }
         let whole = self.is_whole(said);
-        let complete = if said.complete > 0.0 { WEIGHTS.words * said.complete } else { said.complete };
+        let believed = self.believed(said);
+        let complete = if believed > 0.0 { WEIGHTS.words * believed } else { believed };
         let words = asked + if whole { complete.max(WHOLE) } else { complete };
         // Where the words are strong they win over the tone, which does not know of a missing word.
-        let tone = WEIGHTS.sounded / (1.0 + (said.complete / WEIGHTS.words_win).powi(2));
+        let tone = WEIGHTS.sounded / (1.0 + (believed / WEIGHTS.words_win).powi(2));
         // So they do over how it came to an end: people trail off after "and".
-        let trailing = 1.0 / (1.0 + (said.complete.min(0.0) / TRAILING).powi(2));
+        let trailing = 1.0 / (1.0 + (believed.min(0.0) / TRAILING).powi(2));
         let melody = trailing * (WEIGHTS.fell * self.fell() + WEIGHTS.faded * self.faded());
         let sound = tone * self.pauses.reliability() * self.sounded_odds() + melody;
         words + sound + WEIGHTS.length * self.length(said) + self.pauses.steadiness()
+    }
+
+    /// What the words say, as far as it is to be believed.
+    fn believed(&self, said: &Said) -> f32 {
+        let lacks = said.complete < 0.0 && said.words > 0 && !said.hangs && self.expect != Expectation::Name;
+        if lacks { LACKING * said.complete } else { said.complete }
     }
 
     /// "with" after a whole request begins another part of it.

@@ -78,6 +78,8 @@ impl DoorError {
 pub struct Webhook<'a> {
     /// Whose connection it came by.
     pub peer: SocketAddr,
+    /// It came by TLS of ours.
+    pub secure: bool,
     /// Host.
     pub host: Option<&'a str>,
     /// X-Forwarded-Proto.
@@ -362,7 +364,8 @@ impl Door {
         }
         let first = |value: Option<&str>| value.and_then(|v| v.split(',').next()).map(|v| v.trim().to_owned());
         let trusted = self.trusts(request.peer.ip());
-        let proto = first(request.forwarded_proto.filter(|_| trusted)).unwrap_or_else(|| "http".to_owned());
+        let own = if request.secure { "https" } else { "http" };
+        let proto = first(request.forwarded_proto.filter(|_| trusted)).unwrap_or_else(|| own.to_owned());
         let host = first(request.forwarded_host.filter(|_| trusted)).or_else(|| first(request.host))?;
         let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'[' | b']' | b'_');
         let scheme = if proto == "https" || proto == "wss" { "https" } else { "http" };

@@ -16,7 +16,9 @@ use crate::os::wake::Wake;
 use crate::sip::agent::{EndedBy, LegId, SipEvent};
 use crate::telemetry::metric;
 use crate::time::Tick;
+use futures_util::FutureExt;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -97,11 +99,17 @@ pub(super) async fn serve<S: Socket>(door: Arc<Door>, mut socket: S, peer: Socke
     door.tell(event).await;
     let mut carried =
         Carried { door: &door, leg, socket, stream, orders, audio: None, bell: None, seen: 0, wanted: true };
-    let end = carried.serve().await;
-    if !carried.wanted {
-        // Who is hung up on hears the last words.
-        let _ = timeout(LAST_WORDS_MAX, carried.finish()).await;
-    }
+    let life = async {
+        let end = carried.serve().await;
+        if !carried.wanted {
+            // Who is hung up on hears the last words.
+            let _ = timeout(LAST_WORDS_MAX, carried.finish()).await;
+        }
+        end
+    };
+    // Whatever happens to it, the leg goes and the call hears of it.
+    let life = AssertUnwindSafe(life).catch_unwind().await;
+    let end = life.unwrap_or_else(|_| End::lost("a fault of ours, see the log"));
     let counts = carried.stream.counts();
     info!(call = %start.call, why = end.why, pieces = counts.pieces, late = counts.late, refused = counts.refused, sent = counts.sent, clears = counts.clears, "a media stream has ended");
     timeout(TWILIO_WRITE_MAX, carried.socket.close(end.code, end.why)).await.unwrap_or_default();

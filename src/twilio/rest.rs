@@ -92,14 +92,19 @@ impl Rest {
         Ok(sid.to_owned())
     }
 
-    /// Ends a call, or gives it other TwiML. One that is over is no error.
+    /// Ends a call, or gives it other TwiML. That one which is to be ended is over already is no error. What came of other TwiML
+    /// whose answer was lost nobody knows: it is not given again, or whoever rings by then would be cut off and called anew.
     pub(super) async fn update(&self, call: &str, fields: &[(&str, &str)]) -> Result<(), RestError> {
         if !is_sid(call) {
             return Err(RestError::Garbage);
         }
-        match self.ask(&format!("Calls/{call}.json"), fields, true).await {
-            Ok(_) | Err(RestError::Refused { status: 404, .. }) => Ok(()),
-            Err(error) => Err(error),
+        let ends = fields.contains(&("Status", "completed"));
+        match self.ask(&format!("Calls/{call}.json"), fields, ends).await {
+            Err(RestError::Refused { status: 404, message }) if ends => {
+                tracing::info!(call, message, "a call that was to be ended is unknown to Twilio, so it is over");
+                Ok(())
+            }
+            outcome => outcome.map(drop),
         }
     }
 
@@ -277,6 +282,18 @@ mod tests {
         // Ending it twice does no harm.
         rest.update("CA8", &[("Status", "completed")]).await.unwrap();
         assert_eq!(asked.join().unwrap().len(), 5);
+    }
+
+    /// It may have been done although no answer came.
+    #[tokio::test]
+    async fn a_transfer_is_asked_for_once_and_a_refused_one_is_not_done() {
+        let (base, asked) = double(vec![(500, "oops"), (404, r#"{"code":20404,"message":"gone"}"#)]);
+        let rest = rest(&base);
+        let lost = rest.update("CA9", &[("Twiml", "<a/>")]).await.unwrap_err();
+        assert!(matches!(lost, RestError::Refused { status: 500, .. }), "{lost}");
+        let gone = rest.update("CA9", &[("Twiml", "<a/>")]).await.unwrap_err();
+        assert!(matches!(gone, RestError::Refused { status: 404, .. }), "{gone}");
+        assert_eq!(asked.join().unwrap().len(), 2);
     }
 
     #[tokio::test]

@@ -15,6 +15,9 @@ const OUTPUT_MAX: usize = 2048;
 /// Outputs taken in one go: a whole flight many times over.
 const OUTPUTS_MAX: usize = 64;
 
+/// Content type handshake, message ServerHello (RFC 6347 section 4.3.2), and where it says so.
+const SERVER_HELLO: (u8, u8, usize) = (22, 2, 13);
+
 /// How far an association is.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Progress {
@@ -38,6 +41,8 @@ pub(super) struct Association {
     material: Option<SrtpKeys>,
     /// When the engine wants to be called.
     due: Option<Instant>,
+    /// As the server: the peer has sent our cookie back, so that it is where it says (RFC 6347 section 4.2.1).
+    pub(super) reached: bool,
     pub(super) progress: Progress,
 }
 
@@ -47,7 +52,16 @@ impl Association {
         let mut dtls = Dtls::new_12(identity.config().clone(), identity.certificate().clone(), now);
         dtls.set_active(active);
         let expected = expected.to_vec();
-        Self { dtls, active, expected, verified: false, material: None, due: None, progress: Progress::Shaking }
+        Self {
+            dtls,
+            active,
+            expected,
+            verified: false,
+            material: None,
+            due: None,
+            reached: false,
+            progress: Progress::Shaking,
+        }
     }
 
     /// A datagram of the peer's; what is to be sent goes to `out`.
@@ -76,7 +90,11 @@ impl Association {
         let mut connected = false;
         for _ in 0..OUTPUTS_MAX {
             match self.dtls.poll_output(&mut buffer) {
-                Output::Packet(packet) => out(packet),
+                Output::Packet(packet) => {
+                    let (kind, message, at) = SERVER_HELLO;
+                    self.reached |= packet.first() == Some(&kind) && packet.get(at) == Some(&message);
+                    out(packet);
+                }
                 Output::Timeout(at) => {
                     self.due = Some(at);
                     break;

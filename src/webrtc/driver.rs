@@ -47,10 +47,11 @@ impl LinkHandle {
         WeakLink(self.orders.downgrade())
     }
 
-    /// Both sides have new names and passwords from now on. `false`: the link is over.
-    pub async fn restart(&self, ours: IceCredentials, theirs: IceCredentials) -> bool {
+    /// Both sides have new names and passwords as soon as this tells so; an error: the link is over. `None`: it is, or has no
+    /// time for orders.
+    pub(super) fn restart(&self, ours: IceCredentials, theirs: IceCredentials) -> Option<oneshot::Receiver<()>> {
         let (done, told) = oneshot::channel();
-        self.orders.send(Order::Restart { ours, theirs, done }).await.is_ok() && told.await.is_ok()
+        self.orders.try_send(Order::Restart { ours, theirs, done }).ok().map(|()| told)
     }
 }
 
@@ -113,10 +114,12 @@ async fn run(
             ready = bell.readable() => {
                 let Ok(mut ready) = ready else { return };
                 ready.clear_ready();
-                aside.wake.clear();
-                while let Some(datagram) = aside.take() {
+                let more = aside.take_turn(|datagram| {
                     link.handle_datagram(clock::monotonic(), datagram.from, datagram.octets());
                     send(&mut link, &socket);
+                });
+                if more {
+                    tokio::task::yield_now().await;
                 }
             }
             () = tokio::time::sleep(wait) => link.handle_timeout(clock::monotonic()),

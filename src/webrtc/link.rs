@@ -10,7 +10,9 @@
 
 use super::association::{Association, Progress};
 use super::identity::Identity;
-use crate::limits::{CONSENT_MAX, LINK_ASSOCIATIONS_MAX, LINK_SETUP_MAX, LINK_SOURCES_MAX, LINK_TRANSMITS_MAX};
+use crate::limits::{
+    CONSENT_MAX, LINK_ASSOCIATIONS_MAX, LINK_SETUP_MAX, LINK_SOURCES_EVER_MAX, LINK_SOURCES_MAX, LINK_TRANSMITS_MAX,
+};
 use crate::media::SrtpKeys;
 use crate::media::aside::Protocol;
 use crate::sip::sdp::dtls::Fingerprint;
@@ -102,6 +104,8 @@ struct Ice {
     /// Whence the latest one.
     latest: Option<SocketAddr>,
     nominated: Option<SocketAddr>,
+    /// Whence authentic checks came since the session began: the agent forgets none of them.
+    met: Vec<SocketAddr>,
 }
 
 /// An association and whose it is; with ICE it is the call's, wherever its records come from.
@@ -154,7 +158,7 @@ impl Link {
                 agent.add_local_candidate(Candidate::host(local, "udp").ok()?)?;
                 agent.set_remote_credentials(credentials(&theirs));
                 agent.handle_timeout(clock.instant(now));
-                Some(Ice { agent, local, sources: Vec::new(), latest: None, nominated: None })
+                Some(Ice { agent, local, sources: Vec::new(), latest: None, nominated: None, met: Vec::new() })
             }
         };
         let mut link = Self {
@@ -245,6 +249,7 @@ impl Link {
         let instant = self.clock.instant(now);
         let Some(ice) = &mut self.ice else { return };
         ice.agent.ice_restart(credentials(ours), true);
+        ice.met.clear();
         ice.agent.set_remote_credentials(credentials(theirs));
         ice.agent.handle_timeout(instant);
         // The peer gets time to find us.
@@ -272,6 +277,10 @@ impl Link {
         if !message.is_binding_request() {
             return;
         }
+        let new = !ice.met.contains(&from);
+        if new && ice.met.len() >= LINK_SOURCES_EVER_MAX {
+            return;
+        }
         // One that has found no place waits until another one is forgotten.
         if !ice.sources.contains(&from) && ice.sources.len() >= LINK_SOURCES_MAX {
             let kept = [ice.nominated, ice.latest];
@@ -285,6 +294,9 @@ impl Link {
             return;
         }
         ice.agent.handle_timeout(instant);
+        if new {
+            ice.met.push(from);
+        }
         if !ice.sources.contains(&from) {
             ice.sources.push(from);
         }
@@ -348,22 +360,28 @@ impl Link {
             None => match self.places.iter().position(|place| place.source == Some(from)) {
                 Some(n) => n,
                 None if self.keyed || self.active || !is_client_hello(datagram) => return,
-                None => self.seat(from, now),
+                None => {
+                    let Some(n) = self.seat(from, now) else { return };
+                    n
+                }
             },
         };
         self.with_association(n, |association, out| association.handle_datagram(instant, datagram, out));
         self.judge(now);
     }
 
-    /// A place for a new source; where there is none left, the oldest that is not the announced one goes.
-    fn seat(&mut self, from: SocketAddr, now: Tick) -> usize {
+    /// A place for a new source. Where there is none left, the oldest goes that is not the announced one and has not shown that
+    /// it is where it says: whoever forges addresses drives nobody out. `None`: there is no such one; only the announced
+    /// source is given the place of another one then.
+    fn seat(&mut self, from: SocketAddr, now: Tick) -> Option<usize> {
         if self.places.len() >= LINK_ASSOCIATIONS_MAX {
             let announced = self.remote;
-            let oldest = self.places.iter().position(|place| place.source != announced).unwrap_or(0);
+            let blind = |place: &Place| place.source != announced && !place.association.reached;
+            let oldest = self.places.iter().position(blind).or((announced == Some(from)).then_some(0))?;
             self.places.remove(oldest);
         }
         self.places.push(self.place(Some(from), now));
-        self.places.len() - 1
+        Some(self.places.len() - 1)
     }
 
     /// Runs a piece of an association and sends what it brings.

@@ -7,6 +7,7 @@ use crate::sip::sdp::IceCredentials;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
 
 /// What is known of a link.
 #[derive(Clone, Debug)]
@@ -46,11 +47,22 @@ impl Links {
         Some((link.upgrade()?, facts.clone()))
     }
 
-    /// Both sides have other names now.
-    pub fn renamed(&self, call: CallId, ours: IceCredentials, theirs: IceCredentials) {
-        if let Some((_, facts)) = self.lock().get_mut(&call) {
-            (facts.ours, facts.theirs) = (ours, Some(theirs));
-        }
+    /// Gives both sides other names, where ours still is `before`: of several at once one gets through, and the link hears of
+    /// them in the order in which they did. The receiver tells when it is done; an error: the link is over. `None`: nothing has
+    /// changed.
+    #[must_use]
+    pub fn restart(
+        &self,
+        call: CallId,
+        before: &IceCredentials,
+        ours: &IceCredentials,
+        theirs: &IceCredentials,
+    ) -> Option<oneshot::Receiver<()>> {
+        let mut links = self.lock();
+        let (link, facts) = links.get_mut(&call).filter(|(_, facts)| facts.ours == *before)?;
+        let begun = link.upgrade()?.restart(ours.clone(), theirs.clone())?;
+        (facts.ours, facts.theirs) = (ours.clone(), Some(theirs.clone()));
+        Some(begun)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<CallId, (WeakLink, LinkFacts)>> {

@@ -12,6 +12,7 @@
 //! | `driver` | the task that runs a link on a socket |
 //! | `links` | the links of this moment, by call |
 //! | `fragment` | `application/trickle-ice-sdpfrag` (RFC 8840) |
+//! | `fuzz` | bodies of fuzz targets |
 //!
 //! Invariants: nothing is sent to an address that has not proved to know the call's password (ICE) or to hold the certificate
 //! that was announced (DTLS without ICE); what comes from third addresses changes nothing; every queue is bounded. Deliberately
@@ -21,6 +22,7 @@
 mod association;
 mod driver;
 mod fragment;
+pub mod fuzz;
 mod identity;
 mod link;
 mod links;

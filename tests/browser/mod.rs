@@ -13,9 +13,13 @@ use is::{Candidate, IceAgent, IceAgentEvent, IceCreds};
 use sha2::{Digest, Sha256};
 use std::f64::consts::TAU;
 use std::fmt::Write as _;
-use std::net::{SocketAddr, UdpSocket};
+use std::io::{Read, Write as _};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// A machine that stands still for a while is no failure.
+const LONG: Duration = Duration::from_secs(30);
 
 /// Both directions.
 struct Keys {
@@ -42,6 +46,10 @@ pub struct Browser {
     /// SHA-256 of the certificate that was shown.
     pub shown: Option<String>,
     due: Option<Instant>,
+    /// When audio came, since it was last emptied.
+    pub came: Vec<Instant>,
+    /// The latest that a packet of ours went out after its time.
+    pub stall: Duration,
 }
 
 fn hex(digest: &[u8]) -> String {
@@ -95,6 +103,8 @@ impl Browser {
             foreign: 0,
             shown: None,
             due: None,
+            came: Vec::new(),
+            stall: Duration::ZERO,
         }
     }
 
@@ -198,6 +208,18 @@ impl Browser {
         self.remote.is_some()
     }
 
+    /// Keeps everything going until `over` says so. `false`: it never did within `limit`.
+    pub fn live_until(&mut self, limit: Duration, mut over: impl FnMut() -> bool) -> bool {
+        let until = Instant::now() + limit;
+        while Instant::now() < until {
+            if over() {
+                return true;
+            }
+            self.turn(Instant::now() + Duration::from_millis(50), &mut |_| {});
+        }
+        over()
+    }
+
     /// Keeps everything going until the other side says goodbye.
     pub fn until_closed(&mut self, limit: Duration) -> bool {
         let until = Instant::now() + limit;
@@ -205,6 +227,11 @@ impl Browser {
             self.turn(Instant::now() + Duration::from_millis(20), &mut |_| {});
         }
         self.closed
+    }
+
+    /// Keeps everything going for this long.
+    pub fn idle(&mut self, time: Duration) {
+        self.turn(Instant::now() + time, &mut |_| {});
     }
 
     /// Says goodbye.
@@ -241,6 +268,7 @@ impl Browser {
             let len = keys.out.protect_rtp(&mut datagram, len).expect("there is room");
             let to = self.remote.expect("connected");
             self.socket.send_to(&datagram[..len], to).expect("loopback takes it");
+            self.stall = self.stall.max(due.elapsed());
             self.header.sequence = self.header.sequence.wrapping_add(1);
             self.header.timestamp = self.header.timestamp.wrapping_add(codec.rtp_clock() / 50);
         }
@@ -276,6 +304,7 @@ impl Browser {
                     Some(Ok(len)) => {
                         let packet = Packet::parse(&datagram[..len]).expect("the daemon sends RTP");
                         if packet.header.payload_type == self.codec.1 {
+                            self.came.push(Instant::now());
                             heard(packet.payload);
                         }
                     }
@@ -344,4 +373,39 @@ impl Browser {
             }
         }
     }
+}
+
+/// What HTTP answered.
+pub struct Reply {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
+}
+
+impl Reply {
+    /// A field of its head.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (field, value) = line.split_once(':')?;
+            field.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+}
+
+/// One request with these header fields.
+pub fn ask(to: SocketAddr, method: &str, path: &str, fields: &[(&str, &str)], body: &str) -> Reply {
+    let mut stream = TcpStream::connect_timeout(&to, LONG).expect("the API listens");
+    stream.set_read_timeout(Some(LONG)).expect("a timeout");
+    let more: String = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n{more}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .expect("the request is sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a whole answer");
+    let status = head.split_whitespace().nth(1).and_then(|s| s.parse().ok()).expect("a status");
+    Reply { status, head: head.to_owned(), body: body.to_owned() }
 }

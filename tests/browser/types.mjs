@@ -71,9 +71,10 @@ async function chromium() {
 }
 
 class Browser {
-  constructor(ask, base) {
+  constructor(ask, base, code) {
     this.ask = ask;
     this.base = base;
+    this.code = code;
   }
   async run(code) {
     const answer = await this.ask("Runtime.evaluate", { expression: `(() => { ${code} })()`, returnByValue: true, awaitPromise: true });
@@ -141,7 +142,9 @@ class Browser {
   }
   async setUp() {
     await this.go("/setup");
-    await this.fill({ name: "Ada", password: PASSWORD });
+    await this.fill({ code: "111-222-333", name: "Eve", password: PASSWORD });
+    await this.sees("not the set-up code");
+    await this.fill({ code: await this.code(), name: "Ada", password: PASSWORD });
     await this.open(".me summary");
     await this.press(".me form button", "Sign out");
     await this.go("/settings");
@@ -270,13 +273,16 @@ try {
   const { ask, outside } = await chromium();
   for (const [name, use] of Object.entries(TYPES).filter(([name]) => !process.env.ONLY || name === process.env.ONLY)) {
     const port = await freePort();
-    const child = spawn(callwright, ["apphost", "--bundle", join(bundles, name), "--data", join(scratch, name), "--listen", `127.0.0.1:${port}`], { stdio: ["ignore", "ignore", "inherit"] });
+    const child = spawn(callwright, ["apphost", "--bundle", join(bundles, name), "--data", join(scratch, name), "--listen", `127.0.0.1:${port}`], { stdio: ["ignore", "ignore", "pipe"] });
+    let said = "";
+    child.stderr.on("data", (part) => ((said += part), process.stderr.write(part)));
+    const code = () => eventually("the app says its set-up code", () => said.match(/set-up code (\d{3}-\d{3}-\d{3})/)?.[1]);
     children.push(child);
     const base = `http://127.0.0.1:${port}`;
     const begun = Date.now();
     try {
       await eventually(`${name} serves`, async () => (await fetch(`${base}/_/health`)).ok);
-      await use(new Browser(ask, base));
+      await use(new Browser(ask, base, code));
       if (outside.length) throw new Error(`asked elsewhere or was stopped by its policy: ${outside.join(", ")}`);
       console.log(`ok   ${name} (${Date.now() - begun} ms)`);
     } catch (error) {

@@ -41,6 +41,11 @@ pub struct Paused {
 }
 
 impl Browser {
+    /// Whether there is one on this machine.
+    pub fn can_be_had() -> bool {
+        Command::new("chromium").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+    }
+
     /// Starts with a microphone that hears what `arguments` say, a steady beep by default, and that every page may use.
     pub fn start(arguments: &[&str]) -> Self {
         let profile = tempfile::tempdir().expect("a directory");

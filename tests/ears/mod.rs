@@ -100,9 +100,18 @@ impl Rig {
 }
 
 impl Call {
-    /// Feeds 8 kHz audio frame by frame, as fast as the ears read it. Returns the time of its first sample.
+    /// Feeds 8 kHz audio frame by frame, as fast as the ears read it; in a followed call each frame waits until all before it
+    /// has been judged, so that the machine's speed decides nothing. Returns the time of its first sample.
     pub fn feed(&mut self, samples: &[i16]) -> u64 {
         let began = self.at;
+        if self.followed.is_some() {
+            for part in samples.chunks(160) {
+                self.feed_frame(part);
+                self.settle();
+                self.drain();
+            }
+            return began;
+        }
         for part in samples.chunks(160) {
             let deadline = Instant::now() + PATIENCE;
             while self.inbound.vacant_len() < 50 {

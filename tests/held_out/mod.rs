@@ -14,15 +14,26 @@ pub struct Turn {
 
 /// All of them, in their order.
 pub fn turns() -> Vec<Turn> {
+    set(
+        include_str!("../fixtures/intents/held_out_wanted.txt"),
+        include_str!("../fixtures/intents/held_out_others.txt"),
+    )
+}
+
+/// A second set, by callers of other trades.
+pub fn second() -> Vec<Turn> {
+    set(include_str!("../fixtures/intents/second_wanted.txt"), include_str!("../fixtures/intents/second_others.txt"))
+}
+
+fn set(wanted: &'static str, others: &'static str) -> Vec<Turn> {
     let lines = |text: &'static str| text.lines().filter(|line| !line.is_empty() && !line.starts_with("# "));
-    let wanted = lines(include_str!("../fixtures/intents/held_out_wanted.txt")).map(|line| {
+    let wanted = lines(wanted).map(|line| {
         let mut parts = line.split(" |");
         let (label, text) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default().trim());
         let slots = parts.next().unwrap_or_default().split(';').filter_map(|slot| slot.trim().split_once('='));
         Turn { label, text, slots: slots.collect() }
     });
-    let others = lines(include_str!("../fixtures/intents/held_out_others.txt"));
-    wanted.chain(others.map(|text| Turn { label: "other", text, slots: BTreeMap::new() })).collect()
+    wanted.chain(lines(others).map(|text| Turn { label: "other", text, slots: BTreeMap::new() })).collect()
 }
 
 /// Slots found as comparable pairs; features by what they mean.

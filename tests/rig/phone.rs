@@ -18,7 +18,7 @@ impl Phone {
     pub fn new(daemon: &Daemon) -> Self {
         let bind = || UdpSocket::bind("127.0.0.1:0").expect("a loopback port");
         let socket = bind();
-        socket.set_read_timeout(Some(Duration::from_secs(3))).expect("a timeout");
+        socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
         let rtp = bind();
         rtp.set_read_timeout(Some(Duration::from_millis(500))).expect("a timeout");
         Self { socket, daemon: daemon.sip, rtp }

@@ -222,6 +222,10 @@ fn receive(
         }
         return;
     }
+    // What was sent before the codec changed may still be on its way; what is agreed on comes after it.
+    if heard.headers.is_empty() && !decoders.iter().any(|(pt, _)| *pt == payload_type) {
+        return;
+    }
     let (_, decoder) = decoders
         .iter_mut()
         .find(|(pt, _)| *pt == payload_type)

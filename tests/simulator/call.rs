@@ -4,7 +4,7 @@
 use super::mouth::{Mouth, Report};
 use callwright::call::machine::{CallAction, CallInput, CallMachine, Mark, Patience, Speaker};
 use callwright::conversation::{
-    AppFacts, Consent, Dialogue, FILLER, Failure, Kept, Persona, Pin, failure_lines, prompts,
+    AppFacts, Change, Changed, Consent, Dialogue, FILLER, Failure, Kept, Persona, Pin, failure_lines, prompts,
 };
 use callwright::time::{MediaTime, Tick};
 use callwright::turn::{Sound, TurnConfig, TurnMachine};
@@ -56,6 +56,9 @@ pub(crate) enum Told {
     Builds(String),
     LooksUp(String),
     CallsBack(String),
+    /// What there is, by the app or the build.
+    Changes(String),
+    WrongPin,
     Cancels,
     PutsThrough,
     Records(bool),
@@ -70,7 +73,16 @@ pub(crate) enum Told {
 impl Told {
     /// Scripts need not say so.
     pub(crate) fn is_implied(&self) -> bool {
-        matches!(self, Self::Cancels | Self::Keeps | Self::Forgets | Self::Ducks | Self::GoesOn | Self::Measured(_))
+        matches!(
+            self,
+            Self::Cancels
+                | Self::WrongPin
+                | Self::Keeps
+                | Self::Forgets
+                | Self::Ducks
+                | Self::GoesOn
+                | Self::Measured(_)
+        )
     }
 
     pub(crate) fn in_words(&self) -> String {
@@ -86,6 +98,8 @@ impl Told {
             Self::Cancels => "cancels".into(),
             Self::PutsThrough => "puts through".into(),
             Self::CallsBack(number) => format!("calls back {number}"),
+            Self::Changes(what) => format!("changes {what}"),
+            Self::WrongPin => "counts a wrong PIN".into(),
             Self::Records(true) => "records".into(),
             Self::Records(false) => "does not record".into(),
             Self::Withholds(true) => "withholds".into(),
@@ -152,6 +166,10 @@ pub(crate) struct Call {
     number: u64,
     stalled_until: u64,
     waiting: Vec<CallInput>,
+    /// The recogniser says nothing until then, and then all that it knows.
+    deaf_until: u64,
+    /// So long it takes to think about the next text.
+    pub(crate) thinks: Option<u64>,
     pub(crate) events: Vec<Event>,
     pub(crate) said_by_caller: BTreeSet<String>,
     pub(crate) last_voice: u64,
@@ -208,6 +226,8 @@ impl Call {
             number: 0,
             stalled_until: 0,
             waiting: Vec::new(),
+            deaf_until: 0,
+            thinks: None,
             events: Vec::new(),
             said_by_caller: BTreeSet::new(),
             last_voice: 0,
@@ -278,7 +298,17 @@ impl Call {
         self.stalled_until = self.now + ms;
     }
 
+    /// The recogniser brings nothing for so long.
+    pub(crate) fn stall_recogniser(&mut self, ms: u64) {
+        self.deaf_until = self.now + ms;
+    }
+
     pub(crate) fn tell(&mut self, input: CallInput) {
+        if matches!(input, CallInput::Final { .. })
+            && let Some(ms) = self.thinks.take()
+        {
+            self.stall(ms);
+        }
         if self.now < self.stalled_until {
             self.waiting.push(input);
             return;
@@ -335,6 +365,18 @@ impl Call {
                 let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
                 self.note(Told::CallsBack(format!("{number}{name}")));
             }
+            CallAction::Change(change) => {
+                self.note(Told::Changes(match change {
+                    Change::RollBack { slug, lose_data } => {
+                        format!("{slug} back{}", if lose_data { " with its data" } else { "" })
+                    }
+                    Change::Delete { slug } => format!("{slug} to nothing"),
+                    Change::Cancel { build_id } => format!("{build_id} to cancelled"),
+                }));
+                self.later(self.now + self.setting.build, CallInput::Changed(Changed::Done));
+            }
+            CallAction::PinTried(false) => self.note(Told::WrongPin),
+            CallAction::PinTried(true) => {}
             CallAction::Record(allowed) => self.note(Told::Records(allowed)),
             CallAction::Withhold(withheld) => self.note(Told::Withholds(withheld)),
             CallAction::Keep(kept) => {
@@ -449,6 +491,9 @@ impl Call {
     }
 
     fn hand_over(&mut self, input: CallInput) {
+        if self.now < self.deaf_until && matches!(input, CallInput::Partial(_) | CallInput::Final { .. }) {
+            return self.later(self.deaf_until, input);
+        }
         match &input {
             CallInput::Partial(_) => {
                 if self.recogniser != Recogniser::Works {
@@ -505,6 +550,10 @@ impl Call {
 /// A PIN or a wish about recordings as a script writes it.
 pub(crate) fn persona_with(persona: &mut Persona, key: &str, value: &str) -> Result<(), String> {
     match (key, value) {
+        ("change-pin", digits) => {
+            persona.pin = Some(Pin::new(digits).ok_or("a PIN has 4 to 12 digits")?);
+            persona.pin_at_start = false;
+        }
         ("pin", digits) => persona.pin = Some(Pin::new(digits).ok_or("a PIN has 4 to 12 digits")?),
         ("consent", "ask") => persona.consent = Consent::Ask("May I record this call?".into()),
         ("consent", "announce") => persona.consent = Consent::Announce("This call is recorded.".into()),

@@ -48,6 +48,8 @@ struct Utterance {
 pub(crate) struct Mouth {
     pub(crate) voice: Voice,
     pub(crate) delay: u64,
+    /// Nothing is synthesised until then; what a playout already has goes on.
+    pub(crate) stalled_until: u64,
     by_heart: BTreeSet<String>,
     queue: VecDeque<Utterance>,
     ducked: bool,
@@ -63,6 +65,7 @@ impl Mouth {
         Self {
             voice: Voice::Works,
             delay: 60,
+            stalled_until: 0,
             by_heart: by_heart.into_iter().collect(),
             queue: VecDeque::new(),
             ducked: false,
@@ -99,7 +102,7 @@ impl Mouth {
             Voice::Breaks(after) if !known => after.min(all),
             _ => all,
         };
-        let ready = now + if known { BY_HEART_MS } else { self.delay };
+        let ready = if known { now + BY_HEART_MS } else { now.max(self.stalled_until) + self.delay };
         let utterance = Utterance { id, generation, text: text.to_owned(), words, ready, started: false, played: 0 };
         if ahead {
             self.queue.push_front(utterance);

@@ -186,9 +186,11 @@ impl Play {
             ["recogniser", "works"] => self.call.recogniser = Recogniser::Works,
             ["recogniser", "fails"] => self.call.recogniser = Recogniser::Fails,
             ["recogniser", "is", "silent"] => self.call.recogniser = Recogniser::Silent,
+            ["recogniser", "stalls", ..] => self.call.stall_recogniser(duration(&rest(2))?),
             ["recogniser", "takes", ..] => self.call.setting.recogniser = duration(&rest(2))?,
             ["voice", "works"] => self.call.mouth.voice = mouth::Voice::Works,
             ["voice", "is", "gone"] => self.call.mouth.voice = mouth::Voice::Gone,
+            ["voice", "stalls", ..] => self.call.mouth.stalled_until = self.call.now + duration(&rest(2))?,
             ["voice", "takes", ..] => self.call.mouth.delay = duration(&rest(2))?,
             ["voice", "breaks", "after", words, "words"] => {
                 self.call.mouth.voice = mouth::Voice::Breaks(words.parse().map_err(|_| "after so many words")?);
@@ -206,6 +208,7 @@ impl Play {
                 self.call.tell(CallInput::Away(false));
                 self.call.tell(CallInput::NotPutThrough);
             }
+            ["brain", "stalls", ..] => self.call.thinks = Some(duration(&rest(2))?),
             ["brain", "slow"] => self.fail(Failure::BrainSlow),
             ["brain", "fails"] => self.fail(Failure::Brain),
             ["brain", "refuses"] => self.fail(Failure::BrainRefused),
@@ -341,6 +344,7 @@ fn facts(text: &str) -> AppFacts {
     AppFacts {
         name: words.first().copied().unwrap_or("CRM").to_uppercase(),
         deployed: !text.contains("not deployed"),
+        slug: words.first().copied().unwrap_or("crm").to_lowercase(),
         apis_live: before("apis"),
         records: before("records").into(),
         ..AppFacts::default()

@@ -1,8 +1,9 @@
 //! The SIP agent in virtual time: `pair` lets two agents talk over a link that loses, repeats and reorders datagrams;
 //! `phone` holds one agent against a hand-written phone; `hostile` sends what no phone should. By feature: `change`
-//! (re-INVITE, UPDATE), `session_timer` (RFC 4028), `reliable` (RFC 3262), `fork` (early dialogs), `transfer` (RFC 3515, 3891),
+//! (re-INVITE, UPDATE), `session_timer` (RFC 4028), `reliable` (RFC 3262), `fork` (early dialogs), `branch` (several telephones), `transfer` (RFC 3515, 3891),
 //! `hops` (transports and failover).
 
+mod branch;
 mod change;
 mod fork;
 mod hops;

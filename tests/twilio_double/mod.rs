@@ -141,6 +141,10 @@ pub struct Stream {
     pub deepest: Duration,
     /// When audio last came.
     spoken: Instant,
+    /// When each piece of it did.
+    pub came: Vec<Instant>,
+    /// The latest that a piece of ours went out after its time.
+    pub stall: Duration,
     pub closed: bool,
 }
 
@@ -159,6 +163,8 @@ impl Stream {
             returned: 0,
             deepest: Duration::ZERO,
             spoken: Instant::now(),
+            came: Vec::new(),
+            stall: Duration::ZERO,
             closed: false,
         }
     }
@@ -237,6 +243,7 @@ impl Stream {
             let now = Instant::now();
             self.give_back(now).await;
             if now >= due {
+                self.stall = self.stall.max(now - due);
                 let (frame, step) = match frames.next() {
                     Some(frame) => (frame, every),
                     None => (vec![0xff; 160], Duration::from_millis(20)),
@@ -268,6 +275,7 @@ impl Stream {
                 self.deepest = self.deepest.max(self.until - now);
                 self.audio.extend(payload);
                 self.spoken = now;
+                self.came.push(now);
             }
             "mark" => {
                 let name = message["mark"]["name"].as_str().expect("a name").to_owned();

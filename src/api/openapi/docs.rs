@@ -313,7 +313,7 @@ pub(super) const DOCS: &[Doc] = &[
     Doc {
         method: "GET",
         path: "/v1/builds/{id}",
-        summary: "One build with its manifest and spec",
+        summary: "One build with its manifest and spec; while the app has no account, the set-up code for the first one",
         parameters: &[Parameter { place: Place::Path, name: "id", kind: Kind::Text, text: "build_…" }],
         body: None,
         answers: &[Answer(200, "Build", Content::Json("Anything"))],
@@ -591,6 +591,41 @@ pub(super) const DOCS: &[Doc] = &[
     },
     Doc {
         method: "GET",
+        path: "/v1/deliveries",
+        summary: "Messages of apps to webhooks, newest first: waiting, delivered, given up",
+        parameters: &[
+            Parameter {
+                place: Place::Query,
+                name: "state",
+                kind: Kind::Text,
+                text: "`waiting`, `delivered` or `dead`",
+            },
+            Parameter { place: Place::Query, name: "app", kind: Kind::Text, text: "slug of an app" },
+            Parameter { place: Place::Query, name: "before", kind: Kind::Integer, text: "`next` of the page before" },
+            Parameter {
+                place: Place::Query,
+                name: "limit",
+                kind: Kind::Integer,
+                text: "rows, 1 to 200; 50 unless said",
+            },
+        ],
+        body: None,
+        answers: &[Answer(200, "Page of deliveries", Content::Json("DeliveryPage"))],
+    },
+    Doc {
+        method: "POST",
+        path: "/v1/deliveries/{id}/retry",
+        summary: "Sends a message again that was given up",
+        parameters: &[Parameter { place: Place::Path, name: "id", kind: Kind::Text, text: "msg_…" }],
+        body: None,
+        answers: &[
+            Answer(202, "It is tried again, from the beginning", Content::Empty),
+            Answer(404, "There is no such delivery", Content::Problem),
+            Answer(409, "It was not given up", Content::Problem),
+        ],
+    },
+    Doc {
+        method: "GET",
         path: "/v1/events",
         summary: "Everything that happens, as server-sent events: replay, then live",
         parameters: &[
@@ -735,7 +770,7 @@ pub(super) const DOCS: &[Doc] = &[
     Doc {
         method: "GET",
         path: "/v1/webrtc/{id}/events",
-        summary: "What happens on a browser's call and in its conversation: server-sent events, ending with the call",
+        summary: "What happens on a browser's call and in its conversation, from its beginning: server-sent events, ending with the call",
         parameters: &[
             Parameter { place: Place::Path, name: "id", kind: Kind::Text, text: "call_… of Location" },
             Parameter { place: Place::Query, name: "after", kind: Kind::Text, text: "A position or an event's id" },

@@ -117,6 +117,31 @@ fn a_form_needs_the_token_that_goes_with_its_cookie() {
 }
 
 #[test]
+fn a_form_that_showed_something_else_overwrites_nothing_unasked() {
+    let mut app = app();
+    assert_eq!(app.send("POST", "/api/contacts", &[JSON], "{\"name\": \"Ada\"}").status, 201);
+    let hidden = |page: &Response, name: &str| {
+        let page = text(page);
+        let rest = page.split(&format!("name=\"{name}\" value=\"")).nth(1).unwrap_or_default().to_owned();
+        rest.split('"').next().unwrap_or_default().to_owned()
+    };
+    assert_eq!(hidden(&app.get("/contacts/new"), "_seen"), "");
+    let page = app.get("/contacts/1/edit");
+    let cookie = page.header("set-cookie").split(';').next().unwrap().to_owned();
+    let (token, seen) = (hidden(&page, "csrf"), hidden(&page, "_seen"));
+    let mut send = |seen: &str, name: &str| {
+        app.send("POST", "/contacts/1", &[FORM, ("cookie", &cookie)], &format!("name={name}&csrf={token}&_seen={seen}"))
+    };
+    assert_eq!(send(&seen, "Ann").status, 303);
+    let stale = send(&seen, "Bob");
+    assert_eq!(stale.status, 409);
+    assert!(text(&stale).contains("changed while you had it open") && text(&stale).contains("value=\"Bob\""));
+    // Whoever has been told may.
+    assert_eq!(send(&hidden(&stale, "_seen"), "Bob").status, 303);
+    assert_eq!(send("", "Cid").status, 303);
+}
+
+#[test]
 fn methods_that_do_not_exist_are_answered_with_those_that_do() {
     let mut app = app();
     let response = app.send("DELETE", "/api/contacts", &[], "");

@@ -85,6 +85,16 @@ impl Actor {
     pub(super) async fn handle_order(&mut self, ordered: Ordered) {
         // These are answered when the other side has.
         let (waits, begun) = match &ordered.order {
+            // Browsers and Twilio know no hold: it is ours alone.
+            Order::Hold | Order::Resume if self.leg.is_elsewhere() => {
+                let hold = matches!(ordered.order, Order::Hold);
+                let outcome = self.may_hold(hold).map(|()| {
+                    self.held_now(hold);
+                    self.tell_hold();
+                    Outcome::Done
+                });
+                return ordered.answer(outcome);
+            }
             Order::Hold | Order::Resume => (Wait::Hold, self.begin_hold(matches!(ordered.order, Order::Hold)).await),
             Order::Refer { to, replaces } => (Wait::Refer, self.begin_refer(to.clone(), *replaces).await),
             _ => return self.obey(ordered).await,
@@ -95,16 +105,18 @@ impl Actor {
         }
     }
 
-    async fn begin_hold(&mut self, hold: bool) -> Result<(), OrderError> {
+    fn may_hold(&self, hold: bool) -> Result<(), OrderError> {
         if self.waiting.iter().any(|(wait, _)| *wait == Wait::Hold) {
             return Err(OrderError::conflict("the call is being held, or taken back, already"));
         }
         if self.holds == hold {
             return Err(OrderError::conflict(if hold { "the call is held already" } else { "the call is not held" }));
         }
-        if self.leg.is_elsewhere() {
-            return Err(OrderError::conflict("a browser's call is not held: say or play something instead"));
-        }
+        Ok(())
+    }
+
+    async fn begin_hold(&mut self, hold: bool) -> Result<(), OrderError> {
+        self.may_hold(hold)?;
         let (leg, offer) = (self.leg, self.media.offer_hold(hold));
         not_now(self.planes.sip.reinvite(leg, offer).await)
     }
@@ -122,16 +134,20 @@ impl Actor {
         if let Some(ordered) = self.take_waiting(Wait::Hold) {
             let hold = matches!(ordered.order, Order::Hold);
             if answer.is_some() {
-                self.holds = hold;
-                self.media.hold(&self.planes, hold);
-                self.planes.registry.is_now(self.call, if hold { CallState::Held } else { CallState::Answered });
-                self.tell_event(EventKind::CallHeld, json!({"held": hold}));
+                self.held_now(hold);
                 ordered.answer(Ok(Outcome::Done));
             } else {
                 ordered.answer(Err(OrderError::conflict(format!("the other side refused it: {code}"))));
             }
         }
         self.tell_hold();
+    }
+
+    fn held_now(&mut self, hold: bool) {
+        self.holds = hold;
+        self.media.hold(&self.planes, hold);
+        self.planes.registry.is_now(self.call, if hold { CallState::Held } else { CallState::Answered });
+        self.tell_event(EventKind::CallHeld, json!({"held": hold}));
     }
 
     /// How far the other side's phone is with calling somebody else.

@@ -3,11 +3,16 @@
 //! caller's offer is answered once, whether in a 183 or in the 200 (RFC 3261 §13.2.1). Deliberately absent: the order of
 //! things (`machine`).
 
+mod handover;
+
+use self::handover::Referral;
 use super::machine::{Action, BridgeMachine, Input, Refusal, Side};
-use super::place::{Destination, identity, identity_at, leads_back, place_number, redirects};
+use super::place::{Destination, host_of, identity, identity_at, leads_back, place_number, redirects};
 use crate::call::actor::{self, CLOSE_WAIT, Invitation, Planes, keep, media_json, sleep_for, told};
+use crate::call::caller_id;
 use crate::call::caps::{Channel, OverCap};
 use crate::call::media_leg::{MediaLeg, NoMedia, preference, preference_by, preference_of};
+use crate::call::pickup::Newcomer;
 use crate::call::record::CallEnd;
 use crate::call::recording;
 use crate::call::registry::CallEvent;
@@ -17,14 +22,14 @@ use crate::config::{BridgeTarget, Trunk, TrunkKind};
 use crate::id::CallId;
 use crate::limits::{BRIDGE_RINGING_MAX, CALL_MAX};
 use crate::media::coders::{SPEECH_RATE, path_rate};
-use crate::media::{CloseCause, MediaCommand, MediaEvent, RING_PEER, Role};
+use crate::media::{CloseCause, MediaCommand, MediaEvent, Role};
 use crate::os::{clock, random};
 use crate::rtp::dtmf::Digits;
 use crate::rtp::{Codec, Formats};
 use crate::sip::agent::{EndedBy, LegId, Placement, SipEvent};
 use crate::sip::dialog::HOPS;
 use crate::sip::hop::Hop;
-use crate::sip::sdp::{Preference, offered_codecs, offers_comfort_noise};
+use crate::sip::sdp::{offered_codecs, offers_comfort_noise};
 use crate::store::{CallRecord, EventKind};
 use crate::twilio::Placed;
 use crate::webrtc::LinkEnd;
@@ -76,7 +81,23 @@ struct Bridge<'a> {
     placed: Option<LegId>,
     /// What the callee's leg takes of its trunk.
     channel: Option<Channel>,
+    target: &'a BridgeTarget,
+    /// A side has asked us to call somebody in its place.
+    referral: Option<Referral>,
+    /// What sessions were that have gone since.
+    left: Vec<serde_json::Value>,
     end: Option<CallEnd>,
+}
+
+/// Who calls whom.
+struct Called<'a> {
+    /// As written.
+    from: &'a str,
+    number: &'a str,
+    /// The caller is not to be seen.
+    withheld: bool,
+    /// The call is passed on by our route, not at the wish of either side.
+    by_us: bool,
 }
 
 /// Runs a bridged call to its end. `spare`: somebody else takes it if the callee does not. Error: the caller has had no final
@@ -93,7 +114,7 @@ pub(in crate::call) async fn serve(
         Destination::of(target, &invitation.number).map_err(|why| actor::Refusal::new(404, "Not Found", why))?;
     let trunk = invitation.identity.trunk().and_then(|name| planes.trunks.trunk(name));
     let ours = preference_of(&planes.config(), invitation.leg, trunk.as_ref());
-    let mut media = MediaLeg::reserve_for(planes, call, invitation.leg, invitation.source, ours.clone())?;
+    let mut media = MediaLeg::reserve_for(planes, call, invitation.leg, invitation.source, ours.clone()).await?;
     let codecs = match &invitation.offer {
         None => Vec::new(),
         Some(offer) => offered_codecs(offer, media.local().address, &ours).map_err(NoMedia::from)?,
@@ -113,6 +134,9 @@ pub(in crate::call) async fn serve(
         given_up: None,
         placed: None,
         channel: None,
+        target,
+        referral: None,
+        left: Vec::new(),
         end: None,
     };
     let latest_end = tokio::time::Instant::now() + CALL_MAX;
@@ -121,11 +145,16 @@ pub(in crate::call) async fn serve(
             break end;
         }
         let due = bridge.machine.poll_timeout().map(|at| at.since(clock::monotonic()));
+        let referral_due = bridge.referral_due();
         tokio::select! {
             biased;
             event = mailbox.recv() => bridge.handle_mail(event).await,
             () = tokio::time::sleep_until(latest_end) => bridge.handle(Input::TooLong),
-            found = looked_up(&mut bridge.lookup) => bridge.place(found).await,
+            found = looked_up(&mut bridge.lookup) => match &bridge.referral {
+                Some(_) => bridge.referral_found(found).await,
+                None => bridge.place(found).await,
+            },
+            () = sleep_for(referral_due) => bridge.referral_timeout().await,
             () = sleep_for(due) => bridge.handle(Input::Timeout),
         }
         bridge.perform(record).await;
@@ -134,6 +163,7 @@ pub(in crate::call) async fn serve(
             actor::note_leg(planes, leg, record).await;
         }
     };
+    bridge.give_referral_up().await;
     bridge.close(mailbox, record).await;
     match bridge.given_up.take() {
         Some(refusal) => Err(refusal),
@@ -251,9 +281,10 @@ impl Bridge<'_> {
     }
 
     async fn handle_sip(&mut self, event: SipEvent) {
-        if let SipEvent::Incoming { leg, from, offer, replaces, .. } = event {
-            return self.change_places(leg, &from, offer, replaces).await;
+        if let SipEvent::Incoming { leg, from, source, offer, replaces, .. } = event {
+            return self.change_places(Newcomer { leg, from, source, offer }, replaces).await;
         }
+        let Some(event) = self.handle_referral(event).await else { return };
         if !self.is_ours(event.leg()) {
             return; // of a phone that has handed the call to another
         }
@@ -291,8 +322,9 @@ impl Bridge<'_> {
                 }
                 return;
             }
-            // The two are joined here, and stay so.
-            SipEvent::Refer { leg, .. } => return told(self.planes.sip.refuse_refer(leg, 603).await),
+            SipEvent::Refer { leg, target, replaces, referred_by } => {
+                return self.handle_refer(leg, target, replaces, referred_by).await;
+            }
             _ => return,
         };
         self.handle(input);
@@ -301,34 +333,6 @@ impl Bridge<'_> {
     fn is_ours(&self, leg: LegId) -> bool {
         // Before its address is known the callee has no leg, and whatever comes is from it or the caller.
         leg == self.caller.leg || self.callee.as_ref().is_none_or(|callee| leg == callee.leg)
-    }
-
-    /// One side has handed its end to somebody else (RFC 3891): the other hears nothing of it but the voice.
-    async fn change_places(&mut self, leg: LegId, from: &str, offer: Option<Vec<u8>>, replaces: Option<LegId>) {
-        let planes = Arc::clone(&self.planes);
-        let Some(replaced) = replaces.filter(|replaced| self.joined && self.is_ours(*replaced)) else {
-            return told(planes.sip.reject(leg, 481, "", &[]).await);
-        };
-        let side = self.side(replaced);
-        // One that still rings is not passed on.
-        if !planes.sip.with(move |agent, _| agent.is_answered(replaced)).await.unwrap_or(false) {
-            return told(planes.sip.reject(leg, 481, "", &[]).await);
-        }
-        let Some(media) = self.leg(side) else { return };
-        let Ok(sdp) = media.renegotiate(&planes, offer.as_deref()) else {
-            return told(planes.sip.reject(leg, 488, "Not Acceptable Here", &[]).await);
-        };
-        match planes.sip.accept(leg, sdp).await {
-            Ok(()) => {
-                info!(call = %self.call, from, ?side, "one side was handed over");
-                match (side, &mut self.callee) {
-                    (Side::Callee, Some(callee)) => callee.leg = leg,
-                    _ => self.caller.leg = leg,
-                }
-                told(planes.sip.hang_up(replaced, Some("replaced")).await);
-            }
-            gone => told(gone), // who wanted it has given up
-        }
     }
 
     /// Hold, another address, another codec: a matter between that phone and us. The other leg goes on as it was.
@@ -356,6 +360,11 @@ impl Bridge<'_> {
                 self.handle(Input::NoMedia("the media worker has no free place".to_owned()));
             }
             MediaEvent::Closed { cause, stats, .. } => {
+                let stats = match cause {
+                    CloseCause::Asked => self.take_place(side, stats),
+                    _ => Some(stats),
+                };
+                let Some(stats) = stats else { return };
                 if let Some(media) = self.media(side) {
                     media.closed(stats);
                 }
@@ -378,18 +387,21 @@ impl Bridge<'_> {
         anew
     }
 
-    /// Calls the callee.
-    async fn place(&mut self, found: Result<Way, Refusal>) {
+    /// A way that does not come back to us.
+    fn leads_away(&self, way: Way) -> Result<Way, Refusal> {
         let (sip, public) = (self.planes.sip.clone(), self.planes.config().sip.public_address);
         let is_ours = |hop: &&Hop| sip.addresses(hop.transport).any(|ours| leads_back(hop.address, ours, public));
-        let outcome = match found {
+        match way.hops.iter().find(is_ours) {
+            Some(hop) => Err(Refusal::new(482, "Loop Detected", format!("{hop} is this daemon: correct the route"))),
+            None => Ok(way),
+        }
+    }
+
+    /// Calls the callee.
+    async fn place(&mut self, found: Result<Way, Refusal>) {
+        let outcome = match found.and_then(|way| self.leads_away(way)) {
+            Ok(way) => self.invite(way).await,
             Err(refusal) => Err(refusal),
-            Ok(way) => match way.hops.iter().find(is_ours) {
-                Some(hop) => {
-                    Err(Refusal::new(482, "Loop Detected", format!("{hop} is this daemon: correct the route")))
-                }
-                None => self.invite(way).await,
-            },
         };
         self.handle(match outcome {
             Ok(()) => Input::Placed,
@@ -399,22 +411,52 @@ impl Bridge<'_> {
 
     async fn invite(&mut self, way: Way) -> Result<(), Refusal> {
         let trunk = way.account.as_ref().and_then(|name| self.planes.trunks.trunk(name));
-        if let Some(trunk) = &trunk {
-            let emergency = self.planes.config().numbers.is_emergency(&self.invitation.number);
-            if emergency {
-                warn!(call = %self.call, number = %self.invitation.number, "AN EMERGENCY NUMBER IS CALLED");
-                let data = serde_json::json!({"to": self.invitation.number, "from": self.invitation.from});
-                let events = self.planes.store.events();
-                let kind = EventKind::CallEmergency;
-                keep(events.append(kind, &self.call.to_string(), "", clock::wall(), data), "an event");
-            }
-            let channel = self.planes.caps.outgoing(trunk, clock::monotonic(), emergency);
-            let busy = |error: OverCap| Refusal::new(503, "Service Unavailable", error.to_string());
-            self.channel = Some(channel.map_err(busy)?);
-        }
         if let Some(trunk) = trunk.as_ref().filter(|trunk| trunk.kind == TrunkKind::Twilio) {
+            self.channel = self.channel_of(trunk, &self.invitation.number)?;
             return self.call_by_twilio(&way, trunk);
         }
+        let invitation = self.invitation;
+        let withheld = caller_id::withheld(&invitation.from, &invitation.headers);
+        // Who is withheld is known to carriers all the same.
+        let trusted = invitation.identity.trunk().and_then(|name| self.planes.trunks.trunk(name));
+        let trusted = trusted.is_some_and(|trunk| trunk.trusts_identity);
+        let from = if trunk.is_some() { caller_id::known(invitation, trusted) } else { invitation.from.clone() };
+        let called = Called { from: &from, number: &invitation.number, withheld, by_us: true };
+        let (callee, channel) = self.dial(way, CallId(random::u64()), called, Vec::new()).await?;
+        self.planes.registry.join_media(self.call, callee.session);
+        self.channel = channel;
+        self.callee = Some(callee);
+        Ok(())
+    }
+
+    /// What a call to this number takes of a trunk. An emergency is told to the operator, and takes what there is.
+    fn channel_of(&self, trunk: &Trunk, number: &str) -> Result<Option<Channel>, Refusal> {
+        let emergency = self.planes.config().numbers.is_emergency(number);
+        if emergency {
+            warn!(call = %self.call, number, "AN EMERGENCY NUMBER IS CALLED");
+            let data = serde_json::json!({"to": number, "from": self.invitation.from});
+            let events = self.planes.store.events();
+            let kind = EventKind::CallEmergency;
+            keep(events.append(kind, &self.call.to_string(), "", clock::wall(), data), "an event");
+        }
+        let channel = self.planes.caps.outgoing(trunk, clock::monotonic(), emergency);
+        let busy = |error: OverCap| Refusal::new(503, "Service Unavailable", error.to_string());
+        channel.map(Some).map_err(busy)
+    }
+
+    /// Calls somebody who is to be joined with a leg of ours, on behalf of `from`.
+    async fn dial(
+        &mut self,
+        way: Way,
+        session: CallId,
+        Called { from, number, withheld, by_us }: Called<'_>,
+        mut headers: Vec<(String, String)>,
+    ) -> Result<(CalleeEnd, Option<Channel>), Refusal> {
+        let trunk = way.account.as_ref().and_then(|name| self.planes.trunks.trunk(name));
+        if trunk.as_ref().is_some_and(|trunk| trunk.kind == TrunkKind::Twilio) {
+            return Err(Refusal::new(603, "Decline", "nobody is handed over by this trunk"));
+        }
+        let channel = trunk.as_ref().map(|trunk| self.channel_of(trunk, number)).transpose()?.flatten();
         let Some(hop) = way.hops.first().cloned() else {
             return Err(Refusal::new(502, "Bad Gateway", "nowhere to go"));
         };
@@ -424,36 +466,41 @@ impl Bridge<'_> {
         let noise = self.caller.offer.as_ref();
         let noise = noise.is_some_and(|o| offers_comfort_noise(o, local, &preference(&planes.config())));
         let ours = preference_by(&planes.config(), trunk.as_ref()).with_comfort_noise(noise);
-        let mut media =
-            MediaLeg::reserve(&planes, CallId(random::u64()), hop.address, ours.clone()).map_err(refused)?;
+        let mut media = MediaLeg::reserve(&planes, session, hop.address, ours.clone()).await.map_err(refused)?;
         // What the caller has comes first: then nothing need be transcoded.
         let mut codecs = self.caller.codecs.clone();
         codecs.extend(ours.codecs().iter().filter(|c| !self.caller.codecs.contains(c)));
+        headers.extend(way.routes.into_iter().map(|route| ("Route".to_owned(), route)));
+        let host = media.local().address;
+        let from = match &trunk {
+            Some(trunk) => identity_at(from, trunk),
+            None => identity(from, host),
+        };
+        let (from, identity) = caller_id::present(from, withheld, trunk.as_ref());
+        headers.extend(identity);
+        if let Some(trunk) = trunk.as_ref().filter(|_| by_us) {
+            headers.extend(caller_id::forwarded(self.invitation, &host_of(&host), &way.target, trunk));
+        }
         let placement = Placement {
             target: way.target,
             hops: way.hops,
-            from: match &trunk {
-                Some(trunk) => identity_at(&self.invitation.from, trunk),
-                None => identity(&self.invitation.from, media.local().address),
-            },
+            from,
             sdp: media.offer(&codecs),
             // No caller makes a loop through us longer than we would.
             max_forwards: self.invitation.hops.min(HOPS).saturating_sub(1),
-            headers: way.routes.into_iter().map(|route| ("Route".to_owned(), route)).collect(),
+            headers,
             account: way.account,
-            redirects: redirects(&planes.config(), trunk.as_ref(), &self.invitation.number),
+            redirects: redirects(&planes.config(), trunk.as_ref(), number),
+            others: way.others,
         };
-        info!(%call, to = %placement.target, %hop, "the call is passed on");
+        info!(%call, to = %placement.target, %hop, places = placement.others.len() + 1, "the call is passed on");
         let adopting = Arc::clone(&planes);
         let placed = planes.sip.place(placement, move |leg| {
             adopting.registry.join_leg(call, leg);
         });
         let leg = placed.await.map_err(|error| Refusal::new(503, "Service Unavailable", error.to_string()))?;
-        let session = media.call();
-        planes.registry.join_media(call, session);
         self.placed = Some(leg);
-        self.callee = Some(CalleeEnd { leg, media, session, heard: None, latest: None });
-        Ok(())
+        Ok((CalleeEnd { leg, media, session, heard: None, latest: None }, channel))
     }
 
     /// Has Twilio call the number; its audio will come by a media stream. Whoever is bridged cannot be shown there: the number
@@ -466,8 +513,7 @@ impl Bridge<'_> {
         let door = planes.sip.twilio();
         let leg = door.reserve();
         planes.registry.join_leg(call, leg);
-        let ours = Preference::of_ours(&[Codec::Pcmu]);
-        let placed = MediaLeg::reserve_for(&planes, session, leg, RING_PEER, ours).map_err(refused);
+        let placed = MediaLeg::reserve_ring(&planes, session, leg).map_err(refused);
         let placed = placed.and_then(|mut media| {
             media.offer(&[Codec::Pcmu]);
             let to = place_number(&way.target);
@@ -623,6 +669,9 @@ impl Bridge<'_> {
         let mut media = self.media_record(Side::Caller);
         if let (Some(object), Some(other)) = (&mut media, self.media_record(Side::Callee)) {
             object["callee"] = other;
+        }
+        if let Some(object) = media.as_mut().filter(|_| !self.left.is_empty()) {
+            object["handed_over"] = std::mem::take(&mut self.left).into();
         }
         record.media = media;
     }

@@ -71,13 +71,13 @@ impl Destination {
             End::Host => {}
             End::Trunk { name, number } => return trunks.by_trunk(&name, &number).await.map_err(lost),
             End::Extension(number) => {
-                let ways = trunks.to_extension(&number).await.map_err(|error| lost(error.to_string()))?;
+                let way = trunks.to_extension(&number).await.map_err(|error| lost(error.to_string()))?;
                 let nobody = || format!("no telephone is registered for {number}");
-                return ways.into_iter().next().ok_or_else(|| Refusal::new(480, "Temporarily Unavailable", nobody()));
+                return way.ok_or_else(|| Refusal::new(480, "Temporarily Unavailable", nobody()));
             }
         }
         let hops = trunks.find(&self.uri).await.map_err(|error| lost(error.to_string()))?;
-        Ok(Way { target: self.uri, hops, account: None, routes: Vec::new() })
+        Ok(Way { target: self.uri, hops, account: None, routes: Vec::new(), others: Vec::new() })
     }
 }
 
@@ -111,11 +111,15 @@ pub(in crate::call) fn our_identity(host: IpAddr) -> String {
 
 /// The caller's display name and user at our host: answers to it come back to us. Who may claim what is not decided here.
 pub(in crate::call) fn identity(from: &str, host: IpAddr) -> String {
-    let host = match host {
+    identity_of(from, None, &host_of(&host))
+}
+
+/// As a host of a URI.
+pub(in crate::call) fn host_of(address: &IpAddr) -> String {
+    match address {
         IpAddr::V4(v4) => v4.to_string(),
         IpAddr::V6(v6) => format!("[{v6}]"),
-    };
-    identity_of(from, None, &host)
+    }
 }
 
 /// The caller's display name, and the user and host that the trunk wants to see.

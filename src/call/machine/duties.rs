@@ -8,7 +8,7 @@ use super::tools::Looking;
 use super::watch::{Patience, Step, Watch};
 use super::{CallAction, CallInput, CallMachine, KEY_APART_MIN, PROGRESS_DEADLINE, Saying};
 use crate::call::record::{CallEnd, EndClass};
-use crate::conversation::{FILLER, Failure, Kept, Ledger, Then};
+use crate::conversation::{Changed, FILLER, Failure, Kept, Ledger, Then};
 use crate::id::UtteranceId;
 use crate::time::{MediaTime, Tick};
 use std::collections::VecDeque;
@@ -63,6 +63,8 @@ pub(super) struct Duties {
     pub(super) transferring: bool,
     /// Nobody has taken the caller, who is to be told.
     pub(super) unreached: bool,
+    /// What came of a change, which the caller is to be told.
+    pub(super) changed: Option<Changed>,
     /// A build was handed over and not answered since when.
     pub(super) submitting: Option<Tick>,
     /// A line that waits for a pause.

@@ -4,7 +4,7 @@
 //! takes it back. Deliberately absent: doing it (the actor).
 
 use super::{CallAction, CallMachine};
-use crate::conversation::{AppFacts, Failure, Intent, Run, Tool};
+use crate::conversation::{AppFacts, Changed, Failure, Intent, Reply, Run, Tool};
 use crate::pipeline::intent::{Act, Context, understand};
 use crate::time::Tick;
 
@@ -28,6 +28,11 @@ impl CallMachine {
                 }
             }
             Intent::Report { subject } => self.look_up(now, subject),
+            Intent::Change(change) => {
+                if begin(Tool::Change, &format!("{change:?}")).is_some() {
+                    self.actions.push_back(CallAction::Change(change));
+                }
+            }
             Intent::Record(allowed) => {
                 if begin(Tool::Record, &allowed.to_string()).is_some() {
                     self.actions.push_back(CallAction::Record(allowed));
@@ -45,6 +50,17 @@ impl CallMachine {
         }
         // Whatever else the caller wants, what was interrupted is not gone back to.
         self.duties.interrupted = None;
+    }
+
+    /// What the caller asked for in other talk is taken up when nobody has spoken for a while.
+    pub(super) fn follow_wish(&mut self, now: Tick) {
+        let quiet = self.saying.is_none() && !self.caller_speaking && self.end_of_turn.is_none();
+        if !quiet || self.held || self.ended || self.hang_up_after.is_some() || self.duties.transferring {
+            return;
+        }
+        if let Some(reply) = self.dialogue.poll_wish(self.audio_now) {
+            self.perform(now, reply);
+        }
     }
 
     fn look_up(&mut self, now: Tick, subject: String) {
@@ -68,6 +84,26 @@ impl CallMachine {
             }
             None => self.fail(now, Failure::Tool),
         }
+    }
+
+    /// What came of a change to what there is.
+    pub(super) fn handle_changed(&mut self, now: Tick, outcome: Changed) {
+        self.duties.changed = Some(outcome);
+        self.tell_waiting(now);
+    }
+
+    /// The next thing that waits for a pause, in the order in which it is told.
+    pub(super) fn next_told(&mut self) -> Option<Reply> {
+        if std::mem::take(&mut self.duties.unreached) {
+            return Some(self.dialogue.not_put_through());
+        }
+        if let Some(why) = self.refused.take() {
+            return Some(self.dialogue.build_refused(&why));
+        }
+        if let Some(outcome) = self.duties.changed.take() {
+            return Some(self.dialogue.changed(outcome)).filter(|reply| !reply.say.is_empty());
+        }
+        self.facts.take().map(|facts| self.dialogue.facts(&facts))
     }
 
     /// It takes too long, or something else is looked up.

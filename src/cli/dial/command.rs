@@ -22,6 +22,7 @@ use super::voice::{DEFAULT_VOICE, Voice};
 use super::wave;
 use crate::limits::DIAL_SCRIPT_OCTETS_MAX;
 use crate::rtp::Codec;
+use crate::sip::hop::Transport;
 
 /// A call without `--duration` ends after this at the latest.
 const LENGTH_MAX: Duration = Duration::from_secs(3600);
@@ -58,7 +59,7 @@ Exit code: 0 all expectations met · 1 not all met · 2 wrong arguments or scrip
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Whom to call: sip:user@host, or with a port sip:user@host:port (UDP)
+    /// Whom to call: sip:user@host, or with a port sip:user@host:port
     uri: String,
     /// Play this WAV file once the call is answered (8, 16, 24 or 48 kHz integer PCM)
     #[arg(long, value_name = "WAV", conflicts_with = "script")]
@@ -97,9 +98,32 @@ pub struct Args {
     /// Our From header, e.g. "Ada <sip:201@192.0.2.1>"
     #[arg(long, value_name = "URI")]
     from: Option<String>,
+    /// Carry SIP by this; by default as the URI says (sips:, ;transport=tcp), else udp
+    #[arg(long, value_enum)]
+    transport: Option<TransportName>,
+    /// With TLS: roots of the other side's certificate instead of the system's
+    #[arg(long, value_name = "PEM")]
+    ca: Option<PathBuf>,
     /// Print nothing but errors
     #[arg(long)]
     quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum TransportName {
+    Udp,
+    Tcp,
+    Tls,
+}
+
+impl TransportName {
+    const fn transport(self) -> Transport {
+        match self {
+            Self::Udp => Transport::Udp,
+            Self::Tcp => Transport::Tcp,
+            Self::Tls => Transport::Tls,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -226,12 +250,13 @@ fn dial(args: &Args) -> Result<bool, DialError> {
 /// One call from the preparation to the recording.
 fn perform(args: &Args, script: Option<&Script>, record: Option<PathBuf>) -> Result<Report, DialError> {
     let prepare = DialError::Prepare;
-    let target = Target::resolve(&args.uri)?;
+    let target = Target::resolve(&args.uri, args.transport.map(TransportName::transport))?;
     let work = prepare_work(args, script).map_err(prepare)?;
     for path in [&record, &args.report].into_iter().flatten() {
         check_writable(path).map_err(prepare)?;
     }
     let plan = CallPlan {
+        roots: args.ca.clone(),
         target,
         codecs: args.codec.iter().flat_map(|name| name.codecs()).copied().collect(),
         from: args.from.clone(),

@@ -4,6 +4,8 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
@@ -12,13 +14,13 @@ use super::ear::Frame;
 use super::line::{Line, Recorded};
 use crate::os::{clock, random};
 use crate::rtp::{Codec, Formats};
-use crate::sip::agent::{EndedBy, LegId, SipEvent};
+use crate::sip::agent::{EndedBy, LegId, Placement, SipEvent};
+use crate::sip::hop::{Hop, Transport};
 use crate::sip::sdp::{Direction, LocalMedia, Preference, SdpError, SdpSession};
-use crate::sip::transport::{SipError, SipHandle, UdpConfig, UdpError, UdpTransport, local_address_towards};
+use crate::sip::transport::tls::{PeerTrust, TlsTrust};
+use crate::sip::transport::{ListenConfig, ListenError, SipError, SipHandle, SipTransport, local_address_towards};
 use crate::time::Tick;
 
-/// Where SIP listens when a URI names no port (RFC 3261 §19.1.2).
-const DEFAULT_PORT: u16 = 5060;
 /// How long we wait for the answer to a BYE.
 const BYE_PATIENCE: Duration = Duration::from_secs(2);
 /// Tries to get an even RTP port.
@@ -35,7 +37,7 @@ pub enum CallError {
     Socket(#[from] io::Error),
     /// This machine's.
     #[error(transparent)]
-    Listen(#[from] UdpError),
+    Listen(#[from] ListenError),
     /// The URI, or a fault of ours.
     #[error(transparent)]
     Agent(#[from] SipError),
@@ -67,30 +69,52 @@ pub struct Target {
     pub uri: String,
     /// Where the INVITE goes.
     pub destination: SocketAddr,
+    /// By what.
+    pub transport: Transport,
+    /// The name that its certificate must carry.
+    pub host: String,
 }
 
 impl Target {
-    /// Reads `sip:user@host[:port]` (the scheme may be left out) and looks the host up.
+    /// Reads `sip:user@host[:port]` (the scheme may be left out) and looks the host up. `by`: what carries the messages,
+    /// whatever the URI says; else as it says, else UDP.
     ///
     /// # Errors
     /// [`CallError::Target`] says what is wrong.
-    pub fn resolve(text: &str) -> Result<Self, CallError> {
+    pub fn resolve(text: &str, by: Option<Transport>) -> Result<Self, CallError> {
         let (host, port) = host_and_port(text).map_err(CallError::Target)?;
-        let uri = if text.starts_with("sip:") { text.to_owned() } else { format!("sip:{text}") };
-        let mut found = (host.as_str(), port)
+        let transport = match by.or(named(text)) {
+            Some(Transport::Udp | Transport::Tcp) if text.starts_with("sips:") => {
+                return Err(CallError::Target(format!("{text}: sips: is spoken by TLS only")));
+            }
+            Some(transport) => transport,
+            None if text.starts_with("sips:") => Transport::Tls,
+            None => Transport::Udp,
+        };
+        let port = port.unwrap_or(transport.default_port());
+        let uri =
+            if text.starts_with("sip:") || text.starts_with("sips:") { text.to_owned() } else { format!("sip:{text}") };
+        let found: Vec<SocketAddr> = (host.as_str(), port)
             .to_socket_addrs()
-            .map_err(|e| CallError::Target(format!("{text}: {host} cannot be looked up: {e}")))?;
-        let destination = found.next().ok_or_else(|| CallError::Target(format!("{text}: {host} has no address")))?;
-        Ok(Self { uri, destination })
+            .map_err(|e| CallError::Target(format!("{text}: {host} cannot be looked up: {e}")))?
+            .collect();
+        // Agents listen on IPv4 before anything else.
+        let first = found.iter().find(|address| address.is_ipv4()).or(found.first()).copied();
+        let destination = first.ok_or_else(|| CallError::Target(format!("{text}: {host} has no address")))?;
+        Ok(Self { uri, destination, transport, host })
     }
 }
 
-fn host_and_port(text: &str) -> Result<(String, u16), String> {
-    if text.starts_with("sips:") || text.to_ascii_lowercase().contains("transport=t") {
-        return Err(format!("{text}: dial speaks SIP over UDP only; give sip:user@host[:port]"));
-    }
+/// The transport that a URI names.
+fn named(text: &str) -> Option<Transport> {
+    let mut parameters = text.split(['?']).next()?.split(';').skip(1).filter_map(|p| p.split_once('='));
+    let (_, name) = parameters.find(|(name, _)| name.eq_ignore_ascii_case("transport"))?;
+    Transport::of_name(name.as_bytes())
+}
+
+fn host_and_port(text: &str) -> Result<(String, Option<u16>), String> {
     let wrong = || format!("{text}: give sip:user@host[:port], e.g. sip:300@127.0.0.1:5060");
-    let rest = text.strip_prefix("sip:").unwrap_or(text);
+    let rest = text.strip_prefix("sip:").or_else(|| text.strip_prefix("sips:")).unwrap_or(text);
     let rest = rest.split([';', '?']).next().unwrap_or(rest);
     let (user, host) = rest.rsplit_once('@').ok_or_else(wrong)?;
     if user.is_empty() {
@@ -103,8 +127,8 @@ fn host_and_port(text: &str) -> Result<(String, u16), String> {
         }
         None => host.split_once(':').map_or((host, None), |(host, port)| (host, Some(port))),
     };
-    let port = port.map_or(Ok(DEFAULT_PORT), str::parse).map_err(|_| wrong())?;
-    if host.is_empty() || port == 0 {
+    let port = port.map(str::parse).transpose().map_err(|_| wrong())?;
+    if host.is_empty() || port == Some(0) {
         return Err(wrong());
     }
     Ok((host.to_owned(), port))
@@ -120,7 +144,7 @@ pub enum PhoneEvent {
 /// A call that was answered.
 #[derive(Debug)]
 pub struct Phone {
-    transport: UdpTransport,
+    transport: SipTransport,
     sip: SipHandle,
     leg: LegId,
     session: SdpSession,
@@ -139,6 +163,8 @@ pub struct Phone {
 pub struct CallPlan {
     /// Whom.
     pub target: Target,
+    /// Roots of its certificate, PEM; by default the system's.
+    pub roots: Option<PathBuf>,
     /// What is offered, the first one first.
     pub codecs: Vec<Codec>,
     /// Our From, e.g. `<sip:dial@192.0.2.1>`; none = made from our address.
@@ -158,8 +184,13 @@ impl Phone {
         let ip = local_address_towards(plan.target.destination.ip())?;
         let (socket, port) = even_port(ip)?;
         let (line, frames) = Line::open(socket, plan.length)?;
-        let config = UdpConfig::new(SocketAddr::new(ip, 0), clock::monotonic);
-        let mut transport = UdpTransport::start(config, UdpTransport::agent_config)?;
+        let mut config = ListenConfig::new(SocketAddr::new(ip, 0), clock::monotonic);
+        let target = &plan.target;
+        if let Some(roots) = &plan.roots {
+            let trust = PeerTrust { roots: Some(roots.clone()), ..PeerTrust::default() };
+            config.trust = Arc::new(TlsTrust::new(&[(target.host.clone(), trust)]).map_err(ListenError::from)?);
+        }
+        let mut transport = SipTransport::start(config, SipTransport::agent_config)?;
         let sip = transport.handle();
         let local = LocalMedia { address: ip, port, session_id: random::u64() >> 1, session_version: 1 };
         let mut session = SdpSession::preferring(local, Preference::of_peer(&plan.codecs));
@@ -169,7 +200,9 @@ impl Phone {
             IpAddr::V6(v6) => format!("<sip:dial@[{v6}]>"),
         });
         let invited = clock::monotonic();
-        let leg = sip.invite(&plan.target.uri, plan.target.destination, &from, offer).await?;
+        let host = (target.transport == Transport::Tls).then(|| target.host.as_str().into());
+        let hop = Hop { transport: target.transport, address: target.destination, flow: None, host };
+        let leg = sip.place(Placement::new(&target.uri, hop, &from, offer), |_| ()).await?;
         let mut ringing_after = None;
         let answer = loop {
             let patience = plan.patience.saturating_sub(clock::monotonic().since(invited));
@@ -280,7 +313,7 @@ impl Phone {
 }
 
 /// BYE or CANCEL, and a little time for the answer.
-async fn give_up(transport: &mut UdpTransport, sip: &SipHandle, leg: LegId) {
+async fn give_up(transport: &mut SipTransport, sip: &SipHandle, leg: LegId) {
     if sip.hang_up(leg, None).await.is_ok() {
         let ended = async { while transport.next_event().await.is_some_and(|event| !event.is_terminal()) {} };
         // Without an answer the far end's own timers end its side.
@@ -311,10 +344,19 @@ mod tests {
     #[test]
     fn targets_are_read() {
         let at = |text: &str| host_and_port(text).unwrap();
-        assert_eq!(at("sip:300@127.0.0.1:5070"), ("127.0.0.1".into(), 5070));
-        assert_eq!(at("echo@example.com"), ("example.com".into(), 5060));
-        assert_eq!(at("sip:a@b@[::1]:5062;transport=udp"), ("::1".into(), 5062));
-        assert_eq!(Target::resolve("300@127.0.0.1").unwrap().uri, "sip:300@127.0.0.1");
+        assert_eq!(at("sip:300@127.0.0.1:5070"), ("127.0.0.1".into(), Some(5070)));
+        assert_eq!(at("echo@example.com"), ("example.com".into(), None));
+        assert_eq!(at("sip:a@b@[::1]:5062;transport=udp"), ("::1".into(), Some(5062)));
+        let target = |text: &str, by| Target::resolve(text, by).map(|t| (t.transport, t.destination.port()));
+        assert_eq!(Target::resolve("300@127.0.0.1", None).unwrap().uri, "sip:300@127.0.0.1");
+        assert_eq!(target("300@127.0.0.1", None).unwrap(), (Transport::Udp, 5060));
+        assert_eq!(target("sip:300@127.0.0.1;lr;Transport=TCP", None).unwrap(), (Transport::Tcp, 5060));
+        assert_eq!(target("sips:300@127.0.0.1", None).unwrap(), (Transport::Tls, 5061));
+        assert_eq!(
+            target("sip:300@127.0.0.1:5070;transport=tcp", Some(Transport::Tls)).unwrap(),
+            (Transport::Tls, 5070)
+        );
+        assert!(target("sips:300@127.0.0.1", Some(Transport::Tcp)).unwrap_err().to_string().contains("TLS only"));
     }
 
     #[test]
@@ -322,8 +364,6 @@ mod tests {
         for text in ["", "sip:127.0.0.1", "sip:@host", "sip:a@", "sip:a@h:x", "sip:a@h:0", "sip:a@[::1"] {
             assert!(host_and_port(text).unwrap_err().contains("sip:user@host"), "{text}");
         }
-        assert!(host_and_port("sips:a@h").unwrap_err().contains("UDP only"));
-        assert!(host_and_port("sip:a@h;transport=tcp").unwrap_err().contains("UDP only"));
     }
 
     #[test]

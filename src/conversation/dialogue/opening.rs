@@ -122,7 +122,10 @@ impl Dialogue {
 
     /// What follows once the recording is settled: the PIN, then where we were, then the first question.
     fn open(&mut self, mut say: Vec<String>) -> Reply {
-        if self.persona.pin.is_some() && !self.pin_passed {
+        if self.persona.pin.is_some() && self.persona.pin_at_start && !self.pin_passed {
+            if self.persona.locked {
+                return self.hang_up(&["There have been too many wrong PINs. Please try again later.", "Goodbye."]);
+            }
             self.question = Question::Pin;
             say.push(ASK_PIN.to_owned());
             let expect = self.pin_expectation();
@@ -168,6 +171,11 @@ impl Dialogue {
         let understood = understand(&heard.text, Context::AskedWhat);
         match understood.act {
             Act::Repeat => return self.again(),
+            Act::Cancel if self.pin_is_for_change() => return self.pin_failed_by_choice(),
+            Act::Operator if self.pin_is_for_change() => {
+                self.drop_change();
+                return self.operator();
+            }
             Act::Goodbye => return self.hang_up(&["Thank you for calling.", "Goodbye."]),
             Act::Operator => return self.operator(),
             _ => {}
@@ -213,6 +221,7 @@ impl Dialogue {
         match (self.question, key) {
             (Question::Consent | Question::GoOn, '1') => Some(self.settle(true)),
             (Question::Consent | Question::GoOn, '2') => Some(self.settle(false)),
+            (Question::Pin, '*') if self.pin_is_for_change() => Some(self.pin_failed_by_choice()),
             (Question::Pin, '*') => {
                 let expect = self.pin_expectation();
                 Some(self.reply(vec![ASK_PIN.to_owned()], expect))
@@ -257,17 +266,33 @@ impl Dialogue {
         let outcome = match outcome {
             Collected::Complete(digits) if right(&digits) => {
                 (self.pin_passed, self.collector, self.failures) = (true, None, 0);
-                return self.open(vec!["Thank you.".to_owned()]);
+                let reply =
+                    if self.pin_is_for_change() { self.pin_right() } else { self.open(vec!["Thank you.".to_owned()]) };
+                return Reply { pin: Some(true), ..reply };
             }
             Collected::Complete(_) => self.collector_of_question().refuse(),
             other => other,
         };
+        // Short ones count as well: whoever guesses is told nothing by the length.
+        let wrong = matches!(outcome, Collected::Wrong | Collected::GivenUp).then_some(false);
+        let reply = self.pin_refused(outcome);
+        Reply { pin: wrong, ..reply }
+    }
+
+    fn pin_refused(&mut self, outcome: Collected) -> Reply {
         match outcome {
             Collected::Wrong => {
                 let expect = self.pin_expectation();
                 self.reply(vec!["That PIN is not right.".to_owned(), ASK_PIN.to_owned()], expect)
             }
+            Collected::Person if self.pin_is_for_change() => {
+                self.drop_change();
+                self.operator()
+            }
             Collected::Person => self.operator(),
+            Collected::GivenUp if self.pin_is_for_change() => {
+                self.pin_failed("I am sorry, that was not right either. I leave it as it is.")
+            }
             Collected::GivenUp => self.hang_up(&["I am sorry, that was not right either.", "Goodbye."]),
             // Nothing is said between keys.
             Collected::More | Collected::Complete(_) => Reply { expect: self.last_expect, ..Reply::default() },
@@ -367,14 +392,15 @@ mod tests {
 
     #[test]
     fn three_wrong_pins_are_enough_and_none_is_told() {
-        let mut dialogue = with(|p| p.pin = Pin::new("4711"));
+        // Eight digits: what is printed holds times, and those of four may be among them.
+        let mut dialogue = with(|p| p.pin = Pin::new("47110815"));
         dialogue.greet();
         for attempt in 1..=3 {
-            let last = "4712".chars().map(|key| dialogue.key(key)).last().unwrap();
+            let last = "47110816".chars().map(|key| dialogue.key(key)).last().unwrap();
             assert_eq!(last.hang_up, attempt == 3);
             assert!(!last.text().contains("47"), "{}", last.text());
         }
-        assert!(!format!("{dialogue:?}").contains("4711"));
+        assert!(!format!("{dialogue:?}").contains("47110815"));
         let mut short = with(|p| p.pin = Pin::new("4711"));
         short.greet();
         short.key('4');

@@ -65,7 +65,7 @@ impl Dialogue {
             Question::Number => &[ASK_NUMBER],
             Question::Name => &[ASK_NAME],
             Question::NumberRight | Question::NameRight => &[ASK_RIGHT],
-            Question::Consent => &[],
+            Question::Consent | Question::Sure => &[],
             Question::Pin => &[ASK_PIN],
             Question::GoOn => &[ASK_GO_ON],
         };
@@ -119,7 +119,7 @@ impl Dialogue {
             Question::Change => {
                 &["Say, for example: without deals, or: add notes.", "Or press three to hear it again."]
             }
-            Question::Nothing => &["Ask me how it is doing, or say goodbye."],
+            Question::Nothing | Question::Sure => &["Ask me how it is doing, or say goodbye."],
             Question::CallBack | Question::NumberRight | Question::NameRight | Question::Consent | Question::GoOn => {
                 say.push("Say yes or no, or press one or two.".to_owned());
                 let expect = self.ask_again(&mut say);
@@ -177,6 +177,6 @@ impl Dialogue {
         }
         self.last_say.clone_from(&say);
         self.last_expect = expect;
-        Reply { say, expect, intent: None, hang_up: false }
+        Reply { say, expect, ..Reply::default() }
     }
 }

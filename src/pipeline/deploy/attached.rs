@@ -116,20 +116,24 @@ impl Attached {
     /// Orders an app; returns without waiting for it to be ready. One that runs already is attached to as it is.
     pub(super) async fn start(&self, order: Order) -> Result<Running, AttachError> {
         let (key, socket) = (order.key.clone(), control::app_socket(&self.shared.data, &order.key));
-        let health = {
+        let (health, new) = {
             let mut apps = lock(&self.shared.apps);
+            let new = !apps.contains_key(&key);
             let wanted = apps.entry(key.clone()).or_insert_with(|| Wanted {
                 order: order.clone(),
                 health: watch::channel(Health::Starting).0,
                 ends: None,
             });
-            wanted.health.subscribe()
+            (wanted.health.subscribe(), new)
         };
         let told = self.shared.ask(&Ask::Start(order)).await;
         match told {
             Ok(seen) => self.shared.note(&seen),
             Err(error) => {
-                lock(&self.shared.apps).remove(&key);
+                // One that ran before is still wanted.
+                if new {
+                    lock(&self.shared.apps).remove(&key);
+                }
                 return Err(error);
             }
         }

@@ -12,6 +12,7 @@ use super::gateway::{Gateway, GatewayError, Upstream};
 use super::supervise::{self, Instance, InstancePlan};
 use super::upstream::{self, UpstreamError};
 use crate::apphost::child::Meta;
+use crate::apphost::exchange::percent_encode;
 use crate::apphost::service::DATABASE_FILE;
 use crate::os::clock;
 use crate::pipeline::repository::{Repository, RepositoryError};
@@ -19,8 +20,8 @@ use crate::pipeline::scheduler::StageError;
 use crate::pipeline::tracker::Traffic;
 use crate::store::{App, RunState, Store, StoreError};
 use http_body_util::Empty;
-use hyper::Request;
 use hyper::body::Bytes;
+use hyper::{Request, StatusCode};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::io;
@@ -31,6 +32,8 @@ use std::path::{Path, PathBuf};
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
+/// Octets of an app's outbox that are read at once: a hundred bodies as large as an app takes them do not fit.
+const OUTBOX_MAX: usize = 16 << 20;
 /// Category of what became of an app's requests in the store's world.
 const OUTCOMES: &str = "execution_outcome";
 
@@ -59,6 +62,12 @@ pub enum DeployError {
     /// The bundle's fault: it does not start or shows no first page.
     #[error("{0}")]
     Unwell(String),
+    /// It was to change an app that is not there any more.
+    #[error("the app {0} was taken away meanwhile")]
+    Gone(String),
+    /// The app's data are not where they were.
+    #[error("the data of the app {0} are gone; bring them back from copies/ or from a backup")]
+    NoData(String),
     /// The box's fault.
     #[error("the app's files cannot be made: {0}")]
     Files(#[from] io::Error),
@@ -81,8 +90,28 @@ pub enum DeployError {
 
 impl From<DeployError> for StageError {
     fn from(e: DeployError) -> Self {
-        Self::Fault { what: e.to_string() }
+        match e {
+            DeployError::Gone(_) => {
+                Self::Check { say: "the app that it was to change was taken away meanwhile".into() }
+            }
+            _ => Self::Fault { what: e.to_string() },
+        }
     }
+}
+
+/// A message to a webhook, as its app keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+pub struct Letter {
+    /// Number in its app.
+    pub id: i64,
+    /// When it was written, seconds of Unix time.
+    pub at: i64,
+    /// Where to.
+    pub url: String,
+    /// Name of the event.
+    pub event: String,
+    /// JSON.
+    pub body: String,
 }
 
 /// The apps that run.
@@ -97,6 +126,8 @@ pub struct Fleet {
     instances: Mutex<Instances>,
     /// Held while an app goes from one version to another, or away.
     changing: Mutex<()>,
+    /// Apps that are recorded as live and are not back yet, each with the reason.
+    missing: std::sync::Mutex<BTreeMap<String, String>>,
 }
 
 #[derive(Debug, Default)]
@@ -125,6 +156,7 @@ impl Fleet {
             attached,
             instances: Mutex::default(),
             changing: Mutex::default(),
+            missing: std::sync::Mutex::default(),
         }
     }
 
@@ -218,19 +250,60 @@ impl Fleet {
         self.put(app, running).await
     }
 
-    /// Brings every app back that the store calls live, without waiting for them to be ready. Those that outlived the daemon
-    /// before are found running and stay as they are; whatever else still runs is ended.
+    /// Removes sockets and throw-away data of a daemon that was killed.
     ///
     /// # Errors
-    /// The store cannot be read. An app that cannot be brought back is logged and does not stop the others.
+    /// The file system refuses.
+    pub fn clear_run_dir(&self) -> io::Result<()> {
+        std::fs::remove_dir_all(self.run_dir()?)?;
+        self.run_dir().map(drop)
+    }
+
+    /// Brings every app back that the store calls live and that is not back yet, without waiting for them to be ready. Those that
+    /// outlived the daemon before are found running and stay as they are; whatever else still runs is ended. Returns how many came
+    /// back; [`Fleet::is_whole`] says whether all are.
+    ///
+    /// # Errors
+    /// The store cannot be read, or the supervisor not be reached. An app that cannot be brought back is logged and does not stop
+    /// the others.
     pub async fn redeploy(&self) -> Result<usize, DeployError> {
-        let run = self.run_dir()?;
-        // Sockets and throw-away data of a daemon that was killed.
-        std::fs::remove_dir_all(&run)?;
-        self.run_dir()?;
+        let _alone = self.changing.lock().await;
+        let back = self.bring_all_back().await;
+        if let Err(error) = &back {
+            tracing::error!(%error, "the apps could not be brought back; it is tried again");
+            let live = self.apps().await?.into_iter().filter(|app| app.state == RunState::Live);
+            let served = self.instances.lock().await.live.clone();
+            let missing = live.filter(|app| !served.contains_key(&app.slug)).map(|app| (app.slug, error.to_string()));
+            *self.missing() = missing.collect();
+        }
+        back
+    }
+
+    /// Whether all apps are back that the store calls live.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.missing().is_empty()
+    }
+
+    fn missing(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
+        // It is replaced whole or changed by one entry.
+        self.missing.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    async fn bring_all_back(&self) -> Result<usize, DeployError> {
+        let store = self.store.clone();
+        let begun =
+            spawn_blocking(move || store.apps().exchanges()).await.map_err(|e| DeployError::Files(e.into()))??;
+        let mut stuck = BTreeMap::new();
+        for (slug, version) in begun {
+            if let Err(error) = self.finish_exchange(&slug, version).await {
+                stuck.insert(slug, error);
+            }
+        }
         let live: Vec<App> = self.apps().await?.into_iter().filter(|app| app.state == RunState::Live).collect();
         if live.is_empty() && !super::control::control_socket(&self.data).exists() {
             // A box without apps has no supervisor yet.
+            self.missing().clear();
             return Ok(0);
         }
         let wanted: Vec<String> = live.iter().map(|app| self.order(app).key).collect();
@@ -241,12 +314,26 @@ impl Fleet {
             }
         }
         let mut back = 0;
+        let mut missing = BTreeMap::new();
         for app in &live {
-            match self.bring_back(app).await {
+            let instances = self.instances.lock().await;
+            if instances.closed || instances.live.contains_key(&app.slug) {
+                continue;
+            }
+            drop(instances);
+            let brought = match stuck.remove(&app.slug) {
+                Some(error) => Err(error),
+                None => self.bring_back(app).await,
+            };
+            match brought {
                 Ok(()) => back += 1,
-                Err(error) => tracing::error!(app = app.slug, %error, "an app could not be brought back"),
+                Err(error) => {
+                    tracing::error!(app = app.slug, %error, "an app could not be brought back");
+                    missing.insert(app.slug.clone(), error.to_string());
+                }
             }
         }
+        *self.missing() = missing;
         Ok(back)
     }
 
@@ -257,6 +344,80 @@ impl Fleet {
     pub async fn meta(&self, slug: &str) -> Result<Meta, DeployError> {
         let upstream = self.gateway.upstream(slug).ok_or_else(|| GatewayError::Unknown(slug.to_owned()))?;
         Ok(upstream::meta(&upstream.socket).await?)
+    }
+
+    /// The code with which the app's first account is made; `None` when there is one, or the app knows no accounts.
+    ///
+    /// # Errors
+    /// It is not on line or does not answer.
+    pub async fn setup_code(&self, slug: &str) -> Result<Option<String>, DeployError> {
+        #[derive(serde::Deserialize)]
+        struct Setup {
+            code: Option<String>,
+        }
+        let (status, body) = upstream::get(&self.socket(slug)?, "/_/setup").await?;
+        // A version of before has no code, and no question for one.
+        if !status.is_success() {
+            return Ok(None);
+        }
+        Ok(read_json::<Setup>(&body)?.code)
+    }
+
+    /// Messages to webhooks that wait in the app, the oldest first; a bounded part of them.
+    ///
+    /// # Errors
+    /// It is not on line or does not answer.
+    pub async fn outbox(&self, slug: &str) -> Result<Vec<Letter>, DeployError> {
+        #[derive(serde::Deserialize)]
+        struct Outbox {
+            messages: Vec<Letter>,
+        }
+        let (status, body) = upstream::get_up_to(&self.socket(slug)?, "/_/outbox", OUTBOX_MAX).await?;
+        if !status.is_success() {
+            return Err(UpstreamError::Meta(format!("its outbox answers {status}")).into());
+        }
+        Ok(read_json::<Outbox>(&body)?.messages)
+    }
+
+    /// Has the app forget the messages up to this one.
+    ///
+    /// # Errors
+    /// It is not on line or does not answer.
+    pub async fn taken(&self, slug: &str, id: i64) -> Result<(), DeployError> {
+        let asked = upstream::post(&self.socket(slug)?, &format!("/_/outbox?taken={id}"), Bytes::new()).await?;
+        match asked {
+            (status, _) if status.is_success() => Ok(()),
+            (status, _) => Err(UpstreamError::Meta(format!("its outbox answers {status}")).into()),
+        }
+    }
+
+    /// What messages to the app's webhook `url` are signed with; `None`: it has no such webhook any more.
+    ///
+    /// # Errors
+    /// It is not on line or does not answer.
+    pub async fn hook_secret(&self, slug: &str, url: &str) -> Result<Option<String>, DeployError> {
+        #[derive(serde::Deserialize)]
+        struct Hook {
+            secret: String,
+        }
+        let path = format!("/_/secret?url={}", percent_encode(url));
+        let (status, answer) = upstream::get(&self.socket(slug)?, &path).await?;
+        match status {
+            StatusCode::NOT_FOUND => Ok(None),
+            status if status.is_success() => Ok(Some(read_json::<Hook>(&answer)?.secret)),
+            status => Err(UpstreamError::Meta(format!("its webhook's secret answers {status}")).into()),
+        }
+    }
+
+    /// Apps that are on line, each with the number of requests that it has answered.
+    #[must_use]
+    pub fn on_line(&self) -> Vec<(String, u64)> {
+        self.gateway.answered()
+    }
+
+    fn socket(&self, slug: &str) -> Result<PathBuf, GatewayError> {
+        let upstream = self.gateway.upstream(slug);
+        upstream.map(|upstream| upstream.socket).ok_or_else(|| GatewayError::Unknown(slug.to_owned()))
     }
 
     /// What was measured of the app.
@@ -288,7 +449,9 @@ impl Fleet {
     /// Apps that do not serve now, each with the reason.
     #[must_use]
     pub fn down(&self) -> Vec<(String, String)> {
-        self.gateway.down()
+        let mut down = self.gateway.down();
+        down.extend(self.missing().iter().map(|(slug, why)| (slug.clone(), why.clone())));
+        down
     }
 
     /// Asks the app for its first page through its public address, and for its report.
@@ -325,6 +488,10 @@ impl Fleet {
     }
 
     async fn bring_back(&self, app: &App) -> Result<(), DeployError> {
+        // An app makes what is not there: empty data would look like a loss.
+        if !self.data_dir(&app.slug).join(DATABASE_FILE).exists() {
+            return Err(DeployError::NoData(app.slug.clone()));
+        }
         self.write_out(app).await?;
         let running = self.attached.start(self.order(app)).await?;
         let (port, url) = self.put(app, running).await?;
@@ -409,6 +576,10 @@ impl Fleet {
     fn app_dir(&self, slug: &str) -> PathBuf {
         self.data.join("apps").join(slug)
     }
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, UpstreamError> {
+    serde_json::from_slice(body).map_err(|e| UpstreamError::Meta(e.to_string()))
 }
 
 /// What must hold before people see an app: it reports, and its first page comes (or leads on, to a sign-in for instance).

@@ -6,6 +6,8 @@
 use super::page;
 use super::supervise::Health;
 use super::upstream::{self, UpstreamError};
+use crate::apphost::exchange::ROUTE_HEADER;
+use crate::apphost::pace::Paced;
 use crate::limits::{GATEWAY_CONNECTIONS_MAX, GATEWAY_REQUESTS_MAX, HTTP_BODY_MAX};
 use crate::os::clock;
 use crate::pipeline::tracker::{Rollup, Tracker, Traffic, template};
@@ -27,7 +29,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -35,6 +37,11 @@ use tokio::time::timeout;
 const HEAD_MAX: Duration = Duration::from_secs(15);
 /// A request waits this long for an app that is being started again.
 const RESTART_WAIT: Duration = Duration::from_millis(500);
+
+/// Requests under way end within this before an app's requests are held.
+const HOLD_DRAIN: Duration = Duration::from_secs(5);
+/// A request that is held waits this long.
+const HOLD_MAX: Duration = Duration::from_secs(30);
 
 /// A body on its way to a client.
 pub type AnswerBody = UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>;
@@ -92,6 +99,23 @@ struct Shared {
     upstream: Mutex<Upstream>,
     tracker: Mutex<Tracker>,
     requests: Arc<Semaphore>,
+    /// Requests wait while its data change.
+    held: watch::Sender<bool>,
+}
+
+/// An app's requests are held as long as this is there.
+#[derive(Debug)]
+pub(super) struct Hold {
+    shared: Arc<Shared>,
+    places: Option<OwnedSemaphorePermit>,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        // Places first: whoever wakes finds one.
+        self.places = None;
+        self.shared.held.send_replace(false);
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -132,11 +156,24 @@ impl Gateway {
             upstream: Mutex::new(upstream),
             tracker: Mutex::new(Tracker::default()),
             requests: Arc::new(Semaphore::new(GATEWAY_REQUESTS_MAX)),
+            held: watch::channel(false).0,
         });
         let (open, closing) = watch::channel(());
         let accept = tokio::spawn(accept(listener, Arc::clone(&shared), closing));
         lock(&self.fronts).insert(slug.to_owned(), Front { shared, port, accept, _open: open });
         Ok(port)
+    }
+
+    /// Lets an app's requests wait from now on, and returns when those under way have ended or had their time. None: it is not on
+    /// line.
+    pub(super) async fn hold(&self, slug: &str) -> Option<Hold> {
+        let shared = Arc::clone(&lock(&self.fronts).get(slug)?.shared);
+        shared.held.send_replace(true);
+        let mut hold = Hold { shared, places: None };
+        let all = u32::try_from(GATEWAY_REQUESTS_MAX).unwrap_or(u32::MAX);
+        let ended = timeout(HOLD_DRAIN, Arc::clone(&hold.shared.requests).acquire_many_owned(all)).await;
+        hold.places = ended.ok().and_then(Result::ok);
+        Some(hold)
     }
 
     /// Takes an app off line; unknown names are passed over.
@@ -167,6 +204,13 @@ impl Gateway {
         let shared = Arc::clone(&lock(&self.fronts).get(slug)?.shared);
         let traffic = lock(&shared.tracker).traffic(clock::monotonic());
         Some(traffic)
+    }
+
+    /// Requests answered by each app that is on line, since it is.
+    #[must_use]
+    pub fn answered(&self) -> Vec<(String, u64)> {
+        let fronts = lock(&self.fronts);
+        fronts.iter().map(|(slug, front)| (slug.clone(), lock(&front.shared.tracker).answered())).collect()
     }
 
     /// What came since the last call of this, by app; apps without news are left out.
@@ -245,7 +289,7 @@ async fn serve(stream: TcpStream, client: SocketAddr, shared: Arc<Shared>, mut c
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_MAX).max_buf_size(64 << 10);
-    let connection = http.serve_connection(TokioIo::new(stream), service);
+    let connection = http.serve_connection(TokioIo::new(Paced::new(stream)), service);
     tokio::pin!(connection);
     tokio::select! {
         // Errors of a connection are the client's (broken off, no HTTP) and were answered if they could be.
@@ -329,7 +373,19 @@ async fn forward(
     if shared.loopback && !is_local_host(request.headers()) {
         return Err(Refusal::Host);
     }
-    let permit = Arc::clone(&shared.requests).try_acquire_owned().map_err(|_| Refusal::Busy)?;
+    let mut held = shared.held.subscribe();
+    let permit = loop {
+        let free = timeout(HOLD_MAX, held.wait_for(|held| !held)).await;
+        if !matches!(free, Ok(Ok(_))) {
+            return Err(Refusal::Busy);
+        }
+        match Arc::clone(&shared.requests).try_acquire_owned() {
+            Ok(permit) => break permit,
+            // Held just now.
+            Err(_) if *shared.held.borrow() => {}
+            Err(_) => return Err(Refusal::Busy),
+        }
+    };
     let Upstream { socket, mut health } = lock(&shared.upstream).clone();
     if *health.borrow() != Health::Ready {
         let up = timeout(RESTART_WAIT, health.wait_for(|health| *health == Health::Ready)).await;
@@ -345,6 +401,8 @@ async fn forward(
     })?;
     let (mut head, body) = answer.into_parts();
     drop_hop_by_hop(&mut head.headers);
+    // For us alone.
+    head.headers.remove(ROUTE_HEADER);
     // The permit goes with the body, so that streams count as long as they last.
     let body = body.map_frame(move |frame| {
         let _ = &permit;
@@ -477,6 +535,37 @@ mod tests {
         for path in ["/", "/contacts/17", "/_x", "/a/_/b", "/%C3%A4"] {
             assert!(public_path(path).is_ok(), "{path}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_held_waits_and_is_answered_then() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("app.sock");
+        let app = tokio::net::UnixListener::bind(&socket).unwrap();
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = app.accept().await.unwrap();
+                assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+                stream.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").await.unwrap();
+                // It goes when the gateway does.
+                let _ = stream.read_to_end(&mut Vec::new()).await;
+            }
+        });
+        let local = IpAddr::from([127, 0, 0, 1]);
+        let free = TcpListener::bind((local, 0)).await.unwrap().local_addr().unwrap().port();
+        let gateway = Gateway::new(local, free..=free.saturating_add(20));
+        let (_health, health) = watch::channel(Health::Ready);
+        let port = gateway.put("crm", "CRM", Upstream { socket, health }, None, &[]).await.unwrap();
+        assert!(gateway.hold("shop").await.is_none());
+        let hold = gateway.hold("crm").await.unwrap();
+        let mut client = TcpStream::connect((local, port)).await.unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        assert!(timeout(Duration::from_millis(100), client.read_to_string(&mut answer)).await.is_err());
+        drop(hold);
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
     }
 
     #[test]

@@ -25,7 +25,7 @@ mod upstream;
 
 pub use crate::apphost::child::Meta;
 pub use attached::{AttachError, Keeper};
-pub use fleet::{AppsConfig, DeployError, Fleet, RollBackError};
+pub use fleet::{AppsConfig, DeployError, Fleet, Letter, RollBackError};
 pub use gateway::{AnswerBody, Gateway, GatewayError, Upstream, is_local_host};
 pub use supervise::{Health, Instance, InstancePlan};
 pub use upstream::UpstreamError;

@@ -6,18 +6,18 @@
 use super::control::{self, Ask, LINE_MAX, Order, PROTOCOL, Seen, Told};
 use super::supervise::{Instance, InstancePlan};
 use crate::limits::{SUPERVISED_APPS_MAX, SUPERVISOR_CLIENTS_MAX};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, TryLockError};
 use std::future::Future;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Mutex, Semaphore, watch};
+use tokio::sync::{Mutex, MutexGuard, Semaphore, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 /// How often it looks whether anybody still wants it.
@@ -53,10 +53,19 @@ struct Shared {
     program: PathBuf,
     user: u32,
     table: Mutex<BTreeMap<String, Entry>>,
+    /// Keys whose process has not ended yet; changed under the lock of the table. Their sockets are still in use.
+    ending: std::sync::Mutex<BTreeSet<String>>,
     /// Counted up at every change of what runs or how it does.
     changed: watch::Sender<u64>,
     end: watch::Sender<bool>,
     watchers: Arc<Semaphore>,
+}
+
+impl Shared {
+    fn ending(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+        // A set is whole between any two statements.
+        self.ending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[derive(Debug)]
@@ -106,6 +115,7 @@ pub async fn serve(
         program,
         user: bound.uid(),
         table: Mutex::default(),
+        ending: std::sync::Mutex::default(),
         changed,
         end,
         watchers: Arc::new(Semaphore::new(SUPERVISOR_CLIENTS_MAX)),
@@ -233,9 +243,15 @@ async fn act(ask: Ask, shared: &Arc<Shared>) -> Told {
             let _ = shared.end.send(true);
         }
         Ask::Stop { key } => {
-            let gone = shared.table.lock().await.remove(&key);
+            let mut table = free(&key, shared).await;
+            let gone = table.remove(&key);
+            if gone.is_some() {
+                shared.ending().insert(key.clone());
+            }
+            drop(table);
             if let Some(entry) = gone {
                 entry.instance.stop().await;
+                shared.ending().remove(&key);
                 shared.changed.send_modify(|n| *n += 1);
             }
         }
@@ -248,9 +264,23 @@ async fn act(ask: Ask, shared: &Arc<Shared>) -> Told {
     running(shared).await
 }
 
+/// The table, once no process of that key is ending.
+async fn free<'a>(key: &str, shared: &'a Shared) -> MutexGuard<'a, BTreeMap<String, Entry>> {
+    let mut changed = shared.changed.subscribe();
+    loop {
+        let table = shared.table.lock().await;
+        if !shared.ending().contains(key) {
+            return table;
+        }
+        drop(table);
+        // The sender is in `shared`, so this waits and does not fail.
+        let _ = changed.changed().await;
+    }
+}
+
 async fn start(order: Order, shared: &Arc<Shared>) -> Result<(), String> {
     order.check(&shared.data)?;
-    let mut table = shared.table.lock().await;
+    let mut table = free(&order.key, shared).await;
     if let Some(entry) = table.get(&order.key) {
         return if entry.order == order { Ok(()) } else { Err(format!("{} runs with other files", order.key)) };
     }

@@ -3,7 +3,7 @@
 
 use crate::apphost::child::Meta;
 use crate::limits::APP_ANSWER_MAX;
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Empty, Full, Limited};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper::{Request, Response, StatusCode};
@@ -85,11 +85,36 @@ where
 /// # Errors
 /// See [`UpstreamError`].
 pub(super) async fn get(socket: &Path, path: &str) -> Result<(StatusCode, Bytes), UpstreamError> {
+    get_up_to(socket, path, META_MAX).await
+}
+
+/// The same with an answer of so many octets at most.
+///
+/// # Errors
+/// See [`UpstreamError`].
+pub(super) async fn get_up_to(socket: &Path, path: &str, octets: usize) -> Result<(StatusCode, Bytes), UpstreamError> {
     let request = Request::get(path).header("host", "localhost").body(Empty::<Bytes>::new());
-    let request = request.map_err(|e| UpstreamError::Meta(e.to_string()))?;
+    whole(socket, request.map_err(|e| UpstreamError::Meta(e.to_string()))?, octets).await
+}
+
+/// `POST path` with a small answer read whole.
+///
+/// # Errors
+/// See [`UpstreamError`].
+pub(super) async fn post(socket: &Path, path: &str, body: Bytes) -> Result<(StatusCode, Bytes), UpstreamError> {
+    let request = Request::post(path).header("host", "localhost").body(Full::new(body));
+    whole(socket, request.map_err(|e| UpstreamError::Meta(e.to_string()))?, META_MAX).await
+}
+
+async fn whole<B>(socket: &Path, request: Request<B>, octets: usize) -> Result<(StatusCode, Bytes), UpstreamError>
+where
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
     let exchange = async {
         let (head, body) = send(socket, request).await?.into_parts();
-        let body = Limited::new(body, META_MAX).collect().await.map_err(|e| UpstreamError::Meta(e.to_string()))?;
+        let body = Limited::new(body, octets).collect().await.map_err(|e| UpstreamError::Meta(e.to_string()))?;
         Ok((head.status, body.to_bytes()))
     };
     timeout(META_WAIT, exchange).await.unwrap_or(Err(UpstreamError::Slow))

@@ -4,7 +4,7 @@
 //! Invariant: [`Act::Approve`] only in [`Context::AskedApproval`], and only when [`Answer::approves`].
 //! Deliberately absent: what to do about it (the dialogue).
 
-use super::artefact::Artefact;
+use super::artefact::{Artefact, mentions};
 use super::entity::{Constraints, Entities, entities};
 use super::fuse::{Asked, likeliest, read};
 use super::label::Label;
@@ -13,6 +13,7 @@ use super::request::{other_requests, request};
 use super::transcript::PAUSE;
 use super::way_out::{CANCELS, ends_with_goodbye, greets, way_out};
 use super::{Answer, FIRES, FeatureEdit, Transcript, feature, hint, misheard};
+use crate::pipeline::manifest::BuildType;
 
 /// What the agent has just asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -104,9 +105,15 @@ impl Understanding {
 /// Reads one turn.
 #[must_use]
 pub fn understand(text: &str, context: Context) -> Understanding {
-    let understood = understand_words(text, context);
+    understand_of(text, context, None)
+}
+
+/// Reads one turn of a conversation about this type of app; what the turn itself asks for goes first.
+#[must_use]
+pub fn understand_of(text: &str, context: Context, kind: Option<BuildType>) -> Understanding {
+    let understood = turn(text, context, kind);
     let Some(right) = misheard::put_right(&Transcript::new(text), context) else { return understood };
-    let other = understand_words(&right.text, context);
+    let other = turn(&right.text, context, kind);
     if right.surely && other.act != Act::Approve || leads_further(&other, &understood) { other } else { understood }
 }
 
@@ -127,9 +134,18 @@ fn leads_further(other: &Understanding, own: &Understanding) -> bool {
 /// Reads one turn word for word: nothing that was misheard is put right.
 #[must_use]
 pub fn understand_words(text: &str, context: Context) -> Understanding {
+    turn(text, context, None)
+}
+
+fn turn(text: &str, context: Context, kind: Option<BuildType>) -> Understanding {
     let heard = Transcript::new(text);
     let answer = Answer::of(&heard);
-    let edit = feature::edit(&heard);
+    let named = request(&heard, true).filter(|r| r.confidence > FIRES).and_then(|r| match r.what {
+        Artefact::Crm => Some(BuildType::BuildCrm),
+        Artefact::Other(noun) => BuildType::of_noun(noun),
+    });
+    let kind = named.or(kind).unwrap_or_default();
+    let mut edit = feature::edit(&heard, kind);
     let (mut act, mut confidence) = act(&heard, context, &answer, &edit);
     let also = other_requests(&heard);
     let mut hinted = act == Act::Other && {
@@ -140,11 +156,24 @@ pub fn understand_words(text: &str, context: Context) -> Understanding {
         let (label, p) = second_opinion(text, context);
         hinted = label == Label::BuildCrm && p > FIRES && context == Context::AskedWhat;
         if let Some(other) = acts(label, p) {
+            if let Act::BuildOther(noun) = other {
+                edit = feature::edit(&heard, BuildType::of_noun(noun).unwrap_or(kind));
+            }
             (act, confidence) = (other, p);
         }
     }
     let (name, entities) = (name(&heard), entities(text));
     Understanding { act, confidence, answer, edit, name, purpose: purpose(&heard), also, entities, hinted }
+}
+
+/// What a turn calls the app that it speaks of, lower case and without article; `None`: nothing, or "it".
+#[must_use]
+pub fn subject(text: &str) -> Option<String> {
+    let heard = Transcript::new(text);
+    mentions(&heard).first().map(|mention| match mention.what {
+        Artefact::Crm => "crm".to_owned(),
+        Artefact::Other(name) => name.to_lowercase(),
+    })
 }
 
 /// What the classifier makes of a turn of which the grammar makes nothing.

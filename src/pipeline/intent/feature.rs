@@ -7,7 +7,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::Transcript;
+use super::offered;
 use super::transcript::PAUSE;
+use crate::pipeline::manifest::BuildType;
 
 /// A feature as named: a key for machines and words for the ear.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -166,8 +168,8 @@ const NOT_A_FEATURE_BEFORE: &[(&str, &[&str])] = &[
 const NOT_A_FEATURE_AFTER: &[(&str, &[&str])] =
     &[("deal", &["big", "good", "great", "real"]), ("stage", &["on", "early"]), ("quote", &["i"])];
 
-/// Reads the features of a turn.
-pub(super) fn edit(heard: &Transcript) -> FeatureEdit {
+/// Reads the features of a turn that speaks of this type of app.
+pub(super) fn edit(heard: &Transcript, kind: BuildType) -> FeatureEdit {
     let words = heard.words();
     let mut edit = FeatureEdit::default();
     let mut named = Named::default();
@@ -241,15 +243,19 @@ pub(super) fn edit(heard: &Transcript) -> FeatureEdit {
                 note(&mut edit, feature, wanted.refused);
             }
             refuse = false;
-        } else if let Some(feature) = known(heard, i) {
+        } else if let Some((feature, words)) = feature_at(heard, i, kind, listing || refuse) {
             named.name(heard, i, &feature);
+            i += words - 1;
+            named.end = i + 1;
+            let next = heard.at(i + 1);
             note(&mut edit, feature, refuse);
             if std::mem::take(&mut refuse_once) {
                 refuse = false;
             }
             let only = |k: usize| matches!(heard.at(k), "only" | "just") && heard.at(k.wrapping_sub(1)) != "not";
-            let alone_before = only(i.wrapping_sub(1))
-                || (only(i.wrapping_sub(2)) && matches!(heard.at(i.wrapping_sub(1)), "the" | "a"));
+            let first = i + 1 - words;
+            let alone_before = only(first.wrapping_sub(1))
+                || (only(first.wrapping_sub(2)) && matches!(heard.at(first.wrapping_sub(1)), "the" | "a"));
             if !refuse && (alone_before || next == "only" || (next == "and" && heard.at(i + 2) == "nothing")) {
                 edit.only = true;
             }
@@ -389,6 +395,12 @@ impl Named {
     }
 }
 
+/// The feature named at word `i`, and how many words name it.
+fn feature_at(heard: &Transcript, i: usize, kind: BuildType, listed: bool) -> Option<(Feature, usize)> {
+    let pack = (kind != BuildType::BuildCrm).then(|| offered::pack(heard, i, kind, listed)).flatten();
+    pack.or_else(|| known(heard, i).map(|feature| (feature, 1)))
+}
+
 /// Whether a word names a feature of the table.
 pub(super) fn is_feature(word: &str) -> bool {
     FEATURES.iter().any(|feature| feature.words.contains(&word))
@@ -494,13 +506,17 @@ fn note(edit: &mut FeatureEdit, feature: Feature, refuse: bool) {
 mod tests {
     use super::*;
 
+    fn edit_crm(heard: &Transcript) -> FeatureEdit {
+        edit(heard, BuildType::BuildCrm)
+    }
+
     fn keys(list: &[Feature]) -> Vec<&str> {
         list.iter().map(|f| f.key.as_str()).collect()
     }
 
     #[track_caller]
     fn check(text: &str, add: &[&str], remove: &[&str]) {
-        let edit = edit(&Transcript::new(text));
+        let edit = edit_crm(&Transcript::new(text));
         assert_eq!((keys(&edit.add), keys(&edit.remove)), (add.to_vec(), remove.to_vec()), "{text}");
     }
 
@@ -597,18 +613,18 @@ mod tests {
         check("there is no need for deals", &[], &["deals"]);
         check("no, I want to add notes", &["notes"], &[]);
         check("I want deals, not only contacts", &["deals", "contacts"], &[]);
-        assert!(!edit(&Transcript::new("not only contacts")).only);
+        assert!(!edit_crm(&Transcript::new("not only contacts")).only);
     }
 
     #[test]
     fn only_some_or_all() {
-        assert!(edit(&Transcript::new("only contacts")).only);
-        assert!(edit(&Transcript::new("just the contacts please")).only);
-        assert!(edit(&Transcript::new("contacts only")).only);
-        assert!(!edit(&Transcript::new("just add notes")).only);
-        assert!(edit(&Transcript::new("both please")).both);
-        assert!(edit(&Transcript::new("all of it")).all);
-        assert!(edit(&Transcript::new("you choose")).whatever);
+        assert!(edit_crm(&Transcript::new("only contacts")).only);
+        assert!(edit_crm(&Transcript::new("just the contacts please")).only);
+        assert!(edit_crm(&Transcript::new("contacts only")).only);
+        assert!(!edit_crm(&Transcript::new("just add notes")).only);
+        assert!(edit_crm(&Transcript::new("both please")).both);
+        assert!(edit_crm(&Transcript::new("all of it")).all);
+        assert!(edit_crm(&Transcript::new("you choose")).whatever);
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod hint;
 mod label;
 mod misheard;
 mod mood;
+mod offered;
 mod report;
 mod request;
 mod sound;
@@ -26,7 +27,7 @@ mod words;
 
 pub use answer::Answer;
 pub use artefact::Artefact;
-pub use command::{Act, Context, Understanding, understand, understand_words};
+pub use command::{Act, Context, Understanding, subject, understand, understand_of, understand_words};
 pub use entity::{Budget, Constraints, Entities, Timeline, canonical_feature, entities};
 pub use feature::{Feature, FeatureEdit};
 pub use fuse::{Extraction, Said, Side, WINDOW, extract};

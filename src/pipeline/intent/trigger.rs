@@ -1,4 +1,5 @@
 //! When an intent that was understood is acted on: at once on a cue, else after 1.5 s of audio silence; then not again for 5 s.
+//! What answers the agent's own "What shall I build?" needs neither ([`Trigger::handle_asked`]): the question was the cue.
 //!
 //! Sans-IO; one [`Trigger`] a conversation. All times are audio time ([`MediaTime`]), so a stalled machine changes nothing
 //! (ledger N10–N13). Invariants: fires only what [`Extraction::fires`]; a repeat of the same words has the same ids; within
@@ -33,10 +34,12 @@ pub struct Fired {
     pub key: &'static str,
     /// What was understood.
     pub extraction: Extraction,
+    /// The words in which it was: the sentence, or the window up to it.
+    pub text: String,
 }
 
 /// See the module.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Trigger {
     conversation: String,
     window: VecDeque<String>,
@@ -78,11 +81,12 @@ impl Trigger {
         }
         let window: Vec<&str> = self.window.iter().map(String::as_str).collect();
         let mut extraction = extract(text, &[]);
-        let mut content = normalise(text).join(" ");
+        let mut read = text.to_owned();
         if !extraction.fires() {
-            let together = window.join(". ");
-            (extraction, content) = (extract(&together, &[]), normalise(&together).join(" "));
+            read = window.join(". ");
+            extraction = extract(&read, &[]);
         }
+        let content = normalise(&read).join(" ");
         if !extraction.fires() {
             return;
         }
@@ -94,6 +98,7 @@ impl Trigger {
             spec_id: id("spec", &[&self.conversation, key, &content]),
             key,
             extraction,
+            text: read,
         };
         // Nothing is new about what has fired already.
         if self
@@ -107,6 +112,27 @@ impl Trigger {
             let cue = cue || self.pending.get(key).is_some_and(|(_, cue)| *cue);
             self.pending.insert(key, (fired, cue));
         }
+    }
+
+    /// What was asked for was asked for in answer to the agent's own question, and is acted on at `now`: what it is known by.
+    /// Counts as fired, so that its repetition within [`DEBOUNCE_MS`] is nothing new; `None`: the words alone ask for nothing.
+    pub fn handle_asked(&mut self, now: MediaTime) -> Option<Fired> {
+        let key = self.pending.keys().find(|key| key.starts_with("build_")).copied()?;
+        let (fired, _) = self.pending.remove(key)?;
+        self.fired.insert(key, (now, fired.spec_id.clone()));
+        self.window.clear();
+        Some(fired)
+    }
+
+    /// Whether something that was asked for waits to be acted on.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        self.pending.keys().any(|key| key.starts_with("build_"))
+    }
+
+    /// What waits is of no more concern: it was answered otherwise. Its words may still be part of a later request.
+    pub fn forget(&mut self) {
+        self.pending.clear();
     }
 
     /// What is to be acted on at `now`, one at a time.

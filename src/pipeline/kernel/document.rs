@@ -187,7 +187,7 @@ pub(super) fn requirements(spec: &Spec, manifest: &BuildManifest) -> String {
         text += &format!("- {}: {}\n", flow.name, flow.steps.join(", then "));
     }
     text += "\n## Who may do what\n\n- Viewers read, staff change records, admins manage accounts, keys and webhooks.\n- The \
-             first account is made at /setup by whoever opens it first.\n";
+             first account is made at /setup with the code that was given out with the address.\n";
     text
 }
 

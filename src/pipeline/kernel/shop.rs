@@ -29,6 +29,8 @@ pub(super) fn generate(spec: &Spec, manifest: &BuildManifest) -> Files {
     parts.file("views/_goods.html", include_str!("shop/_goods.html"));
     parts.questions(include_str!("shop/questions.sql"));
     parts.schema.push(("shop", include_str!("shop/shop.sql").to_owned()));
+    // A file of its own: what data have seen already is not changed.
+    parts.schema.push(("taken_again", include_str!("shop/taken_again.sql").to_owned()));
     parts.scenarios.push(("shop".to_owned(), include_str!("shop/shop.toml").to_owned()));
     let sums = [("lines", "basket"), ("sum", "basket_sum")];
     let goods = View {

@@ -2,6 +2,7 @@
 //! Pure text out of the spec. Invariant: their names are `spec::promises` of the entity, in any order.
 
 use crate::apphost::field::{MONEY_MAX, NUMBER_MAX};
+use crate::apphost::service::SCENARIO_SETUP_CODE;
 use crate::pipeline::spec::{ACCESS_TESTS, Entity, Field, FieldKind, SAMPLE_TESTS, Spec};
 use serde_json::{Map, Value, json};
 
@@ -380,13 +381,15 @@ pub(super) fn whole(start: &str) -> String {
 pub(super) fn access(spec: &Spec) -> String {
     let first = spec.entities.first().map_or("x", |e| e.name.as_str());
     let page = |path: &str| format!("/{path}");
-    let password = "a long enough pass phrase";
+    let (password, code) = ("a long enough pass phrase", SCENARIO_SETUP_CODE);
     let [accounts, refused, keys] = ACCESS_TESTS;
     let sign_in = vec![
+        json!({ "say": "a stranger makes no first account", "request": "POST /setup", "page": "/setup", "status": 403,
+                "form": { "name": "Eve", "password": password, "code": "123-456-780" }, "contains": ["not the set-up code"] }),
         json!({ "say": "a short password will not do", "request": "POST /setup", "page": "/setup", "status": 422,
-                "form": { "name": "Ada", "password": "short" }, "contains": ["10 characters"] }),
+                "form": { "name": "Ada", "password": "short", "code": code }, "contains": ["10 characters"] }),
         json!({ "say": "the first account", "request": "POST /setup", "page": "/setup", "status": 303,
-                "form": { "name": "Ada", "password": password } }),
+                "form": { "name": "Ada", "password": password, "code": "123 456 789" } }),
         json!({ "say": "she is in", "request": "GET /settings", "contains": ["Ada"] }),
         json!({ "say": "there is no second first account", "request": "GET /setup", "status": 303 }),
         json!({ "say": "somebody else is added", "request": "POST /settings/accounts", "page": "/settings", "status": 303,

@@ -54,6 +54,7 @@ pub(super) fn generate(spec: &Spec, manifest: &BuildManifest) -> Files {
         parts.file("views/book.html", include_str!("website/book.html"));
         parts.scenarios.push(("site_booking".to_owned(), include_str!("website/booking.toml").to_owned()));
         parts.schema.push(("one_at_a_time", include_str!("website/one_at_a_time.sql").to_owned()));
+        parts.schema.push(("moved_one_at_a_time", include_str!("website/moved_one_at_a_time.sql").to_owned()));
         let fields = ["name", "email", "phone", "day", "at", "people", "message"];
         let form = submit("book", "bookings", &fields, "/thanks");
         forms(&mut parts, "/book", Submit { event: Some("booking.requested".to_owned()), ..form }, "book");

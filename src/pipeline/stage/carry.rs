@@ -1,36 +1,52 @@
 //! A new version's migrations on the data of the version before. Purpose: what that version's data have seen stays as it was, in
-//! its order; what is new follows. Pure. Invariant: a migration that data may have seen is never changed. Deliberately absent:
-//! migrations that change a table's shape: they need a person.
+//! its order; what is new follows, columns of tables that are there included ([`shape`]). Pure. Invariant: a migration that data
+//! may have seen is never changed. Deliberately absent: migrations that could lose or refuse what is there: they need a person.
+
+mod shape;
 
 use crate::apphost::bundle::Files;
+use shape::Shape;
 use std::collections::BTreeMap;
 
 const FOLDER: &str = "schema/";
 
-/// Renumbers the migrations of `files` so that they continue those of `before`.
+/// Renumbers the migrations of `files` so that they continue those of `before`; a table that grows gets one more.
 ///
 /// # Errors
 /// In words for the caller, when the data would have to be changed.
 pub(super) fn forward(before: &Files, files: Files) -> Result<Files, String> {
     let (fresh, mut carried): (Files, Files) = files.into_iter().partition(|(path, _)| path.starts_with(FOLDER));
     let old: Vec<(&String, &Vec<u8>)> = before.iter().filter(|(path, _)| path.starts_with(FOLDER)).collect();
-    let known: BTreeMap<&str, &Vec<u8>> = old.iter().filter_map(|(path, text)| Some((subject(path)?, *text))).collect();
+    // In their order: the first makes a table, the others let it grow.
+    let mut known: BTreeMap<&str, Vec<&Vec<u8>>> = BTreeMap::new();
+    for (path, text) in &old {
+        if let Some(subject) = subject(path) {
+            known.entry(subject).or_default().push(text);
+        }
+    }
     carried.extend(old.iter().map(|(path, text)| ((*path).clone(), (*text).clone())));
     let mut number = old.len();
     for (path, text) in fresh {
         let Some(subject) = subject(&path) else { continue };
-        match known.get(subject) {
-            Some(same) if **same == text => {}
-            Some(_) => {
-                return Err(format!(
-                    "the change concerns the {} that you have already, and I do not change those without a person",
-                    subject.trim_end_matches(".sql").replace('_', " ")
-                ));
+        let next = match known.get(subject).map(Vec::as_slice) {
+            Some([same]) if **same == text => None,
+            None => Some(text),
+            Some(seen) => {
+                let grown =
+                    seen.iter().try_fold(Shape::default(), |shape, text| shape.after(&String::from_utf8_lossy(text)));
+                let wanted = Shape::default().after(&String::from_utf8_lossy(&text));
+                let growth = grown.zip(wanted).and_then(|(now, wanted)| now.growth(&wanted)).ok_or_else(|| {
+                    format!(
+                        "the change concerns the {} that you have already, and I do not change those without a person",
+                        subject.trim_end_matches(".sql").replace('_', " ")
+                    )
+                })?;
+                (!growth.is_empty()).then(|| growth.into_bytes())
             }
-            None => {
-                number += 1;
-                carried.insert(format!("{FOLDER}{number:04}_{subject}"), text);
-            }
+        };
+        if let Some(text) = next {
+            number += 1;
+            carried.insert(format!("{FOLDER}{number:04}_{subject}"), text);
         }
     }
     Ok(carried)

@@ -25,7 +25,11 @@ pub(super) fn run(works: &Works, build: &Build) -> Result<Done, StageError> {
             }
         }
     }
-    if let Some(live) = works.store.apps().get(&build.slug)? {
+    let live = works.store.apps().get(&build.slug)?;
+    if manifest.amends().is_some() && live.is_none() {
+        return Err(check("the app that it was to change was taken away meanwhile"));
+    }
+    if let Some(live) = live {
         let before = works.fleet.bundle_dir(&build.slug, &live.revision)?;
         let before = bundle::read_dir(&before).map_err(|e| fault(e.to_string()))?;
         files = carry::forward(&before, files).map_err(check)?;

@@ -202,9 +202,10 @@ impl Agent {
         if let Purpose::Invite { leg, .. } = &next.purpose {
             let leg = *leg;
             if let Some(Phase::Calling(calling)) = self.legs.get_mut(&leg).map(|leg| &mut leg.phase) {
-                (calling.heard, calling.early_answer) = (false, None);
+                calling.heard &= calling.transaction != id;
+                calling.early_answer = None;
             }
-            self.leave_forks(leg, None);
+            self.leave_forks(leg, Some(id), false);
         }
         self.insert_client(id, next);
         self.rearm(TimerId::Client(spare));

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::branch::Branch;
 use super::leg::{Leg, Phase, TransactionId};
 use super::reason::Reason;
 use super::table::{ClientMachine, ClientTransaction, Purpose, TimerId};
@@ -39,6 +40,8 @@ pub struct Placement {
     /// How often a peer may say that the call is taken elsewhere (300–302); at most
     /// [`limits::SIP_REDIRECTS_MAX`] count, 0 = such an answer is a refusal.
     pub redirects: u8,
+    /// Where else the call rings.
+    pub others: Vec<Branch>,
 }
 
 /// Why a client transaction failed without an answer.
@@ -63,6 +66,7 @@ impl Placement {
             headers: Vec::new(),
             account: None,
             redirects: 0,
+            others: Vec::new(),
         }
     }
 }
@@ -151,7 +155,7 @@ impl ClientMachine {
         }
     }
 
-    const fn stop_repeating(&mut self) {
+    pub(super) const fn stop_repeating(&mut self) {
         match self {
             Self::Invite(machine) => machine.stop_repeating(),
             Self::NonInvite(machine) => machine.stop_repeating(),
@@ -219,7 +223,15 @@ impl Agent {
         if !client.left {
             self.found_dead(client.hop.clone());
         }
-        if !went_on && !client.left {
+        if went_on || client.left {
+            return;
+        }
+        if let Purpose::Invite { leg, .. } = client.purpose {
+            let failed = self.invite_failed(leg, failure);
+            if let Some(event) = self.place_refused(now, leg, id, failed) {
+                self.end_leg(now, leg, event);
+            }
+        } else {
             self.request_failed(now, client.purpose, failure);
         }
     }
@@ -272,15 +284,28 @@ impl Agent {
         let next = ClientTransaction::new(machine, key, request, via, bytes, hop.clone(), purpose);
         let next = self.add_client(ClientTransaction { contact: contact.clone(), ..next.or_by(now, alternatives) });
         if let Some(leg) = leg {
-            self.leg_goes_on(leg, next, &hop, contact);
+            self.leg_goes_on(leg, id, next, &hop, contact);
         }
         true
     }
 
-    /// The call hangs on another INVITE from now on.
-    pub(super) fn leg_goes_on(&mut self, leg_id: LegId, next: TransactionId, hop: &Hop, contact: Option<Vec<u8>>) {
+    /// What was the INVITE `before` is another from now on, and the call hangs on that, if it hung on this.
+    pub(super) fn leg_goes_on(
+        &mut self,
+        leg_id: LegId,
+        before: TransactionId,
+        next: TransactionId,
+        hop: &Hop,
+        contact: Option<Vec<u8>>,
+    ) {
         let Some(leg) = self.legs.get_mut(&leg_id) else { return };
         if let Phase::Calling(calling) = &mut leg.phase {
+            if calling.transaction != before {
+                if let Some(places) = &mut calling.places {
+                    places.replace(before, next);
+                }
+                return;
+            }
             (calling.transaction, calling.heard) = (next, false);
         }
         if let Some(contact) = contact {
@@ -334,8 +359,14 @@ impl Agent {
 
 impl Leg {
     /// Whether this transaction is the one that the call hangs on.
-    pub(super) const fn calls_by(&self, id: TransactionId) -> bool {
+    pub(super) const fn hangs_on(&self, id: TransactionId) -> bool {
         matches!(&self.phase, Phase::Calling(calling) if calling.transaction == id)
+    }
+
+    /// Whether the call may be taken by who answers this transaction.
+    pub(super) fn calls_by(&self, id: TransactionId) -> bool {
+        let Phase::Calling(calling) = &self.phase else { return false };
+        calling.transaction == id || calling.places.as_ref().is_some_and(|places| places.rings(id))
     }
 }
 

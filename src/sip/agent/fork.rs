@@ -20,6 +20,8 @@ use crate::time::Tick;
 #[derive(Debug)]
 pub(super) struct Fork {
     pub(super) dialog: Dialog,
+    /// The INVITE that it answers.
+    invite: TransactionId,
     /// RSeq of the last reliable response.
     rseq: Option<u32>,
     /// The peer's last description.
@@ -31,8 +33,8 @@ pub(super) struct Fork {
 }
 
 impl Fork {
-    const fn new(dialog: Dialog) -> Self {
-        Self { dialog, rseq: None, answer: None, agreed: false, held: None }
+    const fn new(invite: TransactionId, dialog: Dialog) -> Self {
+        Self { dialog, invite, rseq: None, answer: None, agreed: false, held: None }
     }
 
     /// Whether a reliable response is the next in order; repeats and those that overtook others are not (RFC 3262 §4).
@@ -57,7 +59,7 @@ impl Agent {
         core: &CoreFields,
     ) {
         let Some(Leg { phase: Phase::Calling(calling), .. }) = self.legs.get_mut(&leg_id) else { return };
-        calling.heard = true;
+        calling.heard |= calling.transaction == id;
         if code > 100 {
             self.handle_early(now, id, leg_id, code, response, core);
         }
@@ -94,7 +96,7 @@ impl Agent {
             return;
         }
         let number = known.unwrap_or_else(|| {
-            calling.forks.push(Fork::new(Dialog::from_response(response, core, &request, hop)));
+            calling.forks.push(Fork::new(id, Dialog::from_response(response, core, &request, hop)));
             calling.forks.len() - 1
         });
         let fork = &mut calling.forks[number];
@@ -158,8 +160,8 @@ impl Agent {
     pub(super) fn answer_early_offer(&mut self, now: Tick, leg_id: LegId, answer: &[u8]) -> bool {
         let Some(leg) = self.legs.get_mut(&leg_id) else { return false };
         let Phase::Calling(calling) = &mut leg.phase else { return false };
-        let Some(sequence) = self.clients.get(&calling.transaction).map(|c| c.request.sequence) else { return false };
         let Some(fork) = calling.forks.iter_mut().find(|fork| fork.held.is_some()) else { return false };
+        let Some(sequence) = self.clients.get(&fork.invite).map(|c| c.request.sequence) else { return false };
         let Some((rseq, offer)) = fork.held.take() else { return false };
         (fork.agreed, fork.answer) = (true, Some(offer));
         let dialog = fork.dialog.id.clone();
@@ -209,17 +211,18 @@ impl Agent {
             return self.send_bye_request(now, bye, hop, None, &Reason::default());
         };
         let offered = !leg.local_sdp.is_empty();
-        let Phase::Calling(calling) = &mut leg.phase else { return };
+        self.place_won(now, leg_id, id);
+        let Some(Leg { phase: Phase::Calling(calling), .. }) = self.legs.get_mut(&leg_id) else { return };
         let early = calling.early_answer.take();
         let known = calling.forks.iter().position(|fork| fork.dialog.id.remote_tag == tag);
         let mut fork = match known {
             Some(at) => calling.forks.remove(at),
-            None => Fork::new(Dialog::from_response(response, core, &request, peer)),
+            None => Fork::new(id, Dialog::from_response(response, core, &request, peer)),
         };
         fork.dialog.confirm(response);
         let dialog = fork.dialog;
         let description = sdp_of(response);
-        self.keep_other_forks(now, leg_id, id, &dialog.id);
+        self.keep_other_forks(now, leg_id, &dialog.id);
         self.note_abilities(leg_id, response);
         self.dialogs.insert(dialog.id.clone(), leg_id);
         let Some(leg) = self.legs.get_mut(&leg_id) else { return };
@@ -262,34 +265,41 @@ impl Agent {
     }
 
     /// One of the early dialogs has become the call. The others may still answer, so their dialogs stay with the INVITE.
-    fn keep_other_forks(&mut self, now: Tick, leg_id: LegId, id: TransactionId, kept: &DialogId) {
+    fn keep_other_forks(&mut self, now: Tick, leg_id: LegId, kept: &DialogId) {
         self.forget_early_renewal(now, leg_id, Some(kept));
         let asked = self.legs.get_mut(&leg_id).and_then(|leg| leg.asked.take_if(|asked| asked.dialog != *kept));
         if let Some(asked) = asked {
             self.respond(now, asked.transaction, 487, "", &[]);
         }
-        self.leave_forks(leg_id, Some(id));
+        self.leave_forks(leg_id, None, true);
     }
 
-    /// The leg has no early dialogs any more; with `id` they stay with that INVITE, should they answer it.
-    pub(super) fn leave_forks(&mut self, leg_id: LegId, id: Option<TransactionId>) {
+    /// The leg has no early dialogs any more, or none by this INVITE. `stay`: they stay with their INVITE, should they answer
+    /// it.
+    pub(super) fn leave_forks(&mut self, leg_id: LegId, of: Option<TransactionId>, stay: bool) {
         let Some(Leg { phase: Phase::Calling(calling), .. }) = self.legs.get_mut(&leg_id) else { return };
-        let left: Vec<Dialog> = calling.forks.drain(..).map(|fork| fork.dialog).collect();
-        for dialog in &left {
-            self.dialogs.remove(&dialog.id);
-        }
-        let purpose = id.and_then(|id| self.clients.get_mut(&id)).map(|client| &mut client.purpose);
-        if let Some(Purpose::Invite { early, .. }) = purpose {
-            early.extend(left);
+        for fork in calling.forks.extract_if(.., |fork| of.is_none_or(|id| fork.invite == id)) {
+            self.dialogs.remove(&fork.dialog.id);
+            let purpose = self.clients.get_mut(&fork.invite).filter(|_| stay).map(|client| &mut client.purpose);
+            if let Some(Purpose::Invite { early, .. }) = purpose {
+                early.push(fork.dialog);
+            }
         }
     }
 
     /// A final response other than 2xx to our INVITE.
-    pub(super) fn handle_refusal(&mut self, now: Tick, leg_id: LegId, code: u16, response: &Message) {
-        if code == 422 && self.retry_with_interval(now, leg_id, response) {
+    pub(super) fn handle_refusal(
+        &mut self,
+        now: Tick,
+        id: TransactionId,
+        leg_id: LegId,
+        code: u16,
+        response: &Message,
+    ) {
+        if code == 422 && self.retry_with_interval(now, id, leg_id, response) {
             return;
         }
-        if self.follow_redirect(now, leg_id, code, response) {
+        if self.follow_redirect(now, id, leg_id, code, response) {
             return;
         }
         let Some(leg) = self.legs.get(&leg_id) else { return };
@@ -309,7 +319,9 @@ impl Agent {
                 SipEvent::Refused { leg: leg_id, code, reason, retry_after, cause }
             }
         };
-        self.end_leg(now, leg_id, event);
+        if let Some(event) = self.place_refused(now, leg_id, id, event) {
+            self.end_leg(now, leg_id, event);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use super::branch::Places;
 use super::fork::Fork;
 use super::info::Digits;
 use super::reason::Reason;
@@ -89,6 +90,8 @@ pub(super) struct Calling {
     pub(super) redirects: u8,
     /// Request-URIs that were called in vain.
     pub(super) targets: Vec<Vec<u8>>,
+    /// Where else it rings, or will.
+    pub(super) places: Option<Box<Places>>,
 }
 
 #[derive(Clone, Debug)]
@@ -139,6 +142,7 @@ impl Calling {
             intervals_tried: 0,
             redirects: 0,
             targets: Vec::new(),
+            places: None,
         }
     }
 }
@@ -172,8 +176,13 @@ impl Leg {
 
     pub(super) fn poll_timeout(&self) -> Option<Tick> {
         let waiting = self.unacknowledged.as_ref().map(|u| u.repeat.due.min(u.give_up));
+        let turn = match &self.phase {
+            Phase::Calling(calling) => calling.places.as_ref().and_then(|places| places.poll_timeout()),
+            _ => None,
+        };
         let deadlines = [
             waiting,
+            turn,
             self.deadline,
             self.asked.as_ref().map(|a| a.give_up),
             self.held.as_ref().map(|h| h.give_up),

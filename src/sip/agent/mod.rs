@@ -1,12 +1,13 @@
 //! The SIP user agent: one sans-IO object for any number of calls. Purpose: hide transactions and dialogs behind
 //! "a call came", "answer it", "it ended". Owner: the task that owns the sockets. The contract: after every `handle_*`
 //! or verb call `poll_transmit` and `poll_event` until `None`, then sleep until `poll_timeout` or input. By feature:
-//! `inbound` and `outbound` (RFC 3261), `fork` (early dialogs), `reliable` (RFC 3262), `reinvite` and `renewal` (re-INVITE and
+//! `inbound` and `outbound` (RFC 3261), `fork` (early dialogs), `branch` (several places), `reliable` (RFC 3262), `reinvite` and `renewal` (re-INVITE and
 //! UPDATE, the peer's and ours, RFC 3311), `timer` (RFC 4028), `refer` (RFC 3515, 3891, 3892, 4488), `info`, `reason` (RFC
 //! 3326), `failover` (RFC 3263), `redirect` (§8.1.3.4), `credentials` and `doorman` (§22: who we are, who they are), `lines` (§10.2).
 //! Deliberately absent: what is said in a call, and finding out where a name leads.
 
 mod admission;
+mod branch;
 mod config;
 mod credentials;
 mod doorman;
@@ -32,6 +33,7 @@ mod table;
 mod timer;
 mod verbs;
 
+pub use branch::Branch;
 pub use config::{AgentConfig, RandomSource, RouteLookup, SourcePolicy, Watcher, is_loopback_or_private};
 pub use event::{AgentError, AgentStatus, EndedBy, LegId, SipEvent, Transmit};
 pub use failover::Placement;

@@ -105,6 +105,9 @@ impl Agent {
         leg.placed_to = Some(hop);
         self.legs.insert(leg_id, leg);
         self.counters.calls_out += 1;
+        if !placement.others.is_empty() {
+            self.branch_out(now, leg_id, &placement.others);
+        }
         self.rearm(TimerId::Leg(leg_id));
         Ok(leg_id)
     }
@@ -159,7 +162,7 @@ impl Agent {
             Purpose::Invite { leg, .. } => match code {
                 100..200 => self.handle_progress(now, id, leg, code, response, core),
                 200..300 => self.handle_2xx(now, id, leg, response, core),
-                _ => self.handle_refusal(now, leg, code, response),
+                _ => self.handle_refusal(now, id, leg, code, response),
             },
             Purpose::Reinvite { leg, .. } => self.handle_reinvite_response(now, id, leg, code, response),
             Purpose::Update(leg) => self.handle_update_response(now, id, leg, code, response),
@@ -189,19 +192,24 @@ impl Agent {
         self.end_leg(now, leg_id, SipEvent::Ended { leg: leg_id, by: EndedBy::Local, reason: text, cause });
     }
 
+    /// What an INVITE of the leg without any answer means.
+    pub(super) fn invite_failed(&mut self, leg: LegId, failure: Failure) -> SipEvent {
+        // One that was left in favour of another (a greater interval, credentials) does not matter any more.
+        match self.legs.get_mut(&leg).and_then(|l| l.hang_up.take()) {
+            Some(HangUp { unanswered: false, reason: Reason { text, cause } }) => {
+                SipEvent::Ended { leg, by: EndedBy::Local, reason: text, cause }
+            }
+            _ if failure == Failure::Unreachable => refused(leg, 503, "The next hop cannot be reached"),
+            _ => refused(leg, 408, "Request Timeout"),
+        }
+    }
+
     /// A request of ours got no answer at all, and has nowhere else to go.
     pub(super) fn request_failed(&mut self, now: Tick, purpose: Purpose, failure: Failure) {
         let unreachable = failure == Failure::Unreachable;
         match purpose {
             Purpose::Invite { leg, .. } => {
-                // One that was left in favour of another (a greater interval, credentials) does not matter any more.
-                let event = match self.legs.get_mut(&leg).and_then(|l| l.hang_up.take()) {
-                    Some(HangUp { unanswered: false, reason: Reason { text, cause } }) => {
-                        SipEvent::Ended { leg, by: EndedBy::Local, reason: text, cause }
-                    }
-                    _ if unreachable => refused(leg, 503, "The next hop cannot be reached"),
-                    _ => refused(leg, 408, "Request Timeout"),
-                };
+                let event = self.invite_failed(leg, failure);
                 self.end_leg(now, leg, event);
             }
             Purpose::Reinvite { leg, .. } | Purpose::Update(leg) => self.renewal_failed(now, leg, unreachable),
@@ -224,7 +232,10 @@ impl Agent {
         if leg.hang_up.is_some() {
             return;
         }
+        let reason = wish.reason.clone();
         leg.hang_up = Some(wish);
+        self.leave_places(now, leg_id, None, &reason);
+        let Some(leg) = self.legs.get_mut(&leg_id) else { return };
         // Without any response CANCEL must wait (§9.1); the transaction's timer B ends that.
         if matches!(&leg.phase, Phase::Calling(calling) if calling.heard) {
             self.send_cancel(now, leg_id);

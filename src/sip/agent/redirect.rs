@@ -3,7 +3,7 @@
 //! target twice; only to where the peer itself is (its own domain, or an address of the trunk), so that nobody has us call
 //! strangers at our cost; never from TLS to less. Deliberately absent: looking names up, 305 and 380.
 
-use super::leg::{Leg, Phase};
+use super::leg::{Leg, Phase, TransactionId};
 use super::table::ClientTransaction;
 use super::{Agent, LegId};
 use crate::sip::hop::{Hop, Transport};
@@ -12,14 +12,21 @@ use crate::time::Tick;
 
 impl Agent {
     /// Calls where a refusal of the INVITE says; `false` = that is not followed: it is a refusal.
-    pub(super) fn follow_redirect(&mut self, now: Tick, leg_id: LegId, code: u16, response: &Message) -> bool {
+    pub(super) fn follow_redirect(
+        &mut self,
+        now: Tick,
+        id: TransactionId,
+        leg_id: LegId,
+        code: u16,
+        response: &Message,
+    ) -> bool {
         if !(300..=302).contains(&code) {
             return false;
         }
         let Some(Leg { phase: Phase::Calling(calling), hang_up: None, .. }) = self.legs.get(&leg_id) else {
             return false;
         };
-        if calling.redirects == 0 {
+        if calling.redirects == 0 || calling.transaction != id {
             return false;
         }
         let (refused, tried) = (calling.transaction, calling.targets.clone());
@@ -42,8 +49,8 @@ impl Agent {
         let machine = client.machine.again(now, &hop);
         let again = ClientTransaction::new(machine, key, request, via, bytes, hop.clone(), purpose);
         let next = self.add_client(ClientTransaction { contact: Some(contact.clone()), ..again });
-        self.leave_forks(leg_id, None);
-        self.leg_goes_on(leg_id, next, &hop, Some(contact));
+        self.leave_forks(leg_id, Some(refused), false);
+        self.leg_goes_on(leg_id, refused, next, &hop, Some(contact));
         if let Some(Leg { phase: Phase::Calling(calling), .. }) = self.legs.get_mut(&leg_id) {
             calling.redirects -= 1;
             calling.targets.push(before);

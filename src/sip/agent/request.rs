@@ -32,36 +32,47 @@ impl ClientTransaction {
         without: &[Name],
         with: &[(&'static str, String)],
     ) -> Option<(DialogRequest, Vec<u8>)> {
-        const WRITTEN: [Name; 9] = [
-            Name::Via,
-            Name::MaxForwards,
-            Name::Route,
-            Name::From,
-            Name::To,
-            Name::CallId,
-            Name::CSeq,
-            Name::ContentLength,
-            Name::ContentType,
-        ];
-        let message = parse_datagram(&self.bytes).ok()?;
         let uri = target.unwrap_or(&self.request.uri).to_vec();
         let request = DialogRequest { uri, sequence: self.request.sequence + 1, ..self.request.clone() };
-        let mut writer = request.write(via);
-        // Answers to challenges hold for one request each; whoever sends this adds the next.
-        let is_answer = |name: &Name| {
-            [&b"Authorization"[..], b"Proxy-Authorization"].iter().any(|n| name.as_bytes().eq_ignore_ascii_case(n))
-        };
-        let kept = |name: &Name| !WRITTEN.contains(name) && !without.contains(name) && !is_answer(name);
-        for header in message.headers.iter().filter(|h| kept(&h.name)) {
-            writer.header(header.name.as_bytes(), &header.value);
-        }
-        for (name, value) in with {
-            writer.header(name, value);
-        }
-        let content_type = message.header(&Name::ContentType).map(|t| String::from_utf8_lossy(t).into_owned());
-        let bytes = writer.finish(content_type.as_deref().map(|t| (t, message.body.as_slice())));
+        let bytes = written_again(&self.bytes, &request, via, without, with)?;
         Some((request, bytes))
     }
+}
+
+/// The message once more for another request, without some header fields and with others in their place.
+pub(super) fn written_again(
+    bytes: &[u8],
+    request: &DialogRequest,
+    via: &[u8],
+    without: &[Name],
+    with: &[(&'static str, String)],
+) -> Option<Vec<u8>> {
+    const WRITTEN: [Name; 9] = [
+        Name::Via,
+        Name::MaxForwards,
+        Name::Route,
+        Name::From,
+        Name::To,
+        Name::CallId,
+        Name::CSeq,
+        Name::ContentLength,
+        Name::ContentType,
+    ];
+    let message = parse_datagram(bytes).ok()?;
+    let mut writer = request.write(via);
+    // Answers to challenges hold for one request each; whoever sends this adds the next.
+    let is_answer = |name: &Name| {
+        [&b"Authorization"[..], b"Proxy-Authorization"].iter().any(|n| name.as_bytes().eq_ignore_ascii_case(n))
+    };
+    let kept = |name: &Name| !WRITTEN.contains(name) && !without.contains(name) && !is_answer(name);
+    for header in message.headers.iter().filter(|h| kept(&h.name)) {
+        writer.header(header.name.as_bytes(), &header.value);
+    }
+    for (name, value) in with {
+        writer.header(name, value);
+    }
+    let content_type = message.header(&Name::ContentType).map(|t| String::from_utf8_lossy(t).into_owned());
+    Some(writer.finish(content_type.as_deref().map(|t| (t, message.body.as_slice()))))
 }
 
 impl Agent {

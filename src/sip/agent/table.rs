@@ -15,6 +15,7 @@ use super::failover::Failure;
 use super::leg::{Leg, Phase, TransactionId};
 use super::lines::{Line, LineId};
 use super::out_of_dialog::RequestId;
+use super::reason::Reason;
 use super::refer::TheirRefer;
 use super::response::ResponseSeed;
 use super::{AgentConfig, AgentStatus, LegId, SipEvent, Transmit, is_loopback_or_private};
@@ -61,6 +62,8 @@ pub struct Agent {
     pub(super) accounts: Accounts,
     pub(super) lines: BTreeMap<LineId, Line>,
     pub(super) trunk_hops: HashMap<Arc<str>, Vec<Hop>>,
+    /// Our address as trunks see it, where the operator has said so.
+    pub(super) publics: HashMap<Arc<str>, IpAddr>,
     pub(super) directory: Directory,
     pub(super) doorman: Doorman,
 }
@@ -244,6 +247,7 @@ impl Agent {
             accounts: Accounts::new(),
             lines: BTreeMap::new(),
             trunk_hops: HashMap::new(),
+            publics: HashMap::new(),
             directory: Directory::default(),
             doorman: Doorman::new(secret),
         }
@@ -435,11 +439,15 @@ impl Agent {
             let ip = if local.ip().is_loopback() { local.ip() } else { loopback };
             return SocketAddr::new(ip, local.port());
         }
+        if let Some(public) = self.public_at_trunk(peer) {
+            return SocketAddr::new(public, local.port());
+        }
         if let Some(advertised) = self.config.advertised.filter(|a| a.is_ipv4() == peer.is_ipv4()) {
             return SocketAddr::new(advertised.ip(), self.config.advertised_port(hop.transport, advertised, local));
         }
-        if let Some(seen) = self.seen_as.get(&peer).filter(|_| hop.transport == Transport::Udp) {
-            return *seen;
+        if let Some(seen) = self.seen_as.get(&peer) {
+            // On streams the port that the peer has seen is of no use to anybody else.
+            return if hop.transport == Transport::Udp { *seen } else { SocketAddr::new(seen.ip(), local.port()) };
         }
         if local.ip().is_unspecified()
             && let Some(ip) = self.config.route_lookup.as_ref().and_then(|look_up| look_up(peer))
@@ -449,15 +457,20 @@ impl Agent {
         local
     }
 
-    /// Learns from a response by UDP what our address is outside of a NAT (RFC 3581 §4): only from a peer in the public
+    /// Learns from a response what our address is outside of a NAT (RFC 3581 §4): only from a peer in the public
     /// network, and only when the operator has not said it.
     pub(super) fn learn_place(&mut self, hop: &Hop, via: &Via) {
         let peer = hop.address.ip().to_canonical();
-        if hop.transport != Transport::Udp || self.config.advertised.is_some() || is_loopback_or_private(peer) {
+        if self.config.advertised.is_some() || is_loopback_or_private(peer) {
             return;
         }
         let Some(seen) = via.received() else { return };
         let local = self.config.local_for(hop.transport, peer);
+        let by_datagram = hop.transport == Transport::Udp;
+        if !by_datagram && (local.ip() == seen.ip() || self.seen_as.contains_key(&peer)) {
+            return;
+        }
+        let seen = if by_datagram { seen } else { SocketAddr::new(seen.ip(), local.port()) };
         let here = local.ip() == seen.ip() && local.port() == seen.port();
         if here || seen.is_ipv4() != peer.is_ipv4() || is_loopback_or_private(seen.ip()) {
             return;
@@ -472,6 +485,24 @@ impl Agent {
     #[must_use]
     pub fn seen_as(&self, peer: IpAddr) -> Option<IpAddr> {
         self.seen_as.get(&peer.to_canonical()).map(SocketAddr::ip)
+    }
+
+    /// Goes by this address of ours in everything that is said to a trunk; `None`: by what is said to all.
+    pub fn set_public_address(&mut self, trunk: &str, address: Option<IpAddr>) {
+        match address {
+            Some(address) => self.publics.insert(trunk.into(), address),
+            None => self.publics.remove(trunk),
+        };
+    }
+
+    /// Our address as the trunk at this address sees it, where the operator has said so.
+    #[must_use]
+    pub fn public_at_trunk(&self, peer: IpAddr) -> Option<IpAddr> {
+        let peer = peer.to_canonical();
+        let is_there = |hop: &Hop| hop.address.ip().to_canonical() == peer;
+        let is_its = |name: &Arc<str>| self.trunk_hops.get(name).is_some_and(|hops| hops.iter().any(is_there));
+        let said = self.publics.iter().filter(|(_, public)| public.is_ipv4() == peer.is_ipv4());
+        said.filter(|(name, _)| is_its(name)).map(|(_, public)| *public).next()
     }
 
     /// Our Contact value towards a peer, with the transport unless that is UDP, which everybody takes it to be.
@@ -564,11 +595,8 @@ impl Agent {
 
     /// Ends a leg with its terminal event; INVITEs of the peer that still wait get 487.
     pub(super) fn end_leg(&mut self, now: Tick, id: LegId, event: SipEvent) {
-        let calling = match self.legs.get(&id).map(|leg| &leg.phase) {
-            Some(Phase::Calling(calling)) => Some(calling.transaction),
-            _ => None,
-        };
-        self.leave_forks(id, calling);
+        self.leave_places(now, id, None, &Reason::default());
+        self.leave_forks(id, None, true);
         self.abandon_renewal(now, id);
         let Some(leg) = self.legs.remove(&id) else { return };
         let offered = match leg.phase {

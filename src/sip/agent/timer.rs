@@ -205,14 +205,20 @@ impl Agent {
     }
 
     /// 422 to the INVITE of a call: sends it again with the interval that the peer wants (§7.4). `false` = that cannot help.
-    pub(super) fn retry_with_interval(&mut self, now: Tick, leg_id: LegId, response: &Message) -> bool {
+    pub(super) fn retry_with_interval(
+        &mut self,
+        now: Tick,
+        refused: super::leg::TransactionId,
+        leg_id: LegId,
+        response: &Message,
+    ) -> bool {
         let Some(leg) = self.legs.get_mut(&leg_id) else { return false };
         let Phase::Calling(calling) = &mut leg.phase else { return false };
         if leg.hang_up.is_some() || calling.intervals_tried >= TRIES_MAX || !leg.session.raise(response) {
             return false;
         }
         calling.intervals_tried += 1;
-        let (refused, min_s) = (calling.transaction, leg.session.min_s);
+        let min_s = leg.session.min_s;
         let Some(client) = self.clients.get(&refused) else { return false };
         let (hop, purpose, contact) = (client.hop.clone(), client.purpose.clone(), client.contact.clone());
         let (via, key) = self.new_via(&hop, Method::Invite);
@@ -222,13 +228,13 @@ impl Agent {
             return false;
         };
         let machine = client.machine.again(now, &hop);
-        let again = ClientTransaction::new(machine, key, request, via, bytes, hop, purpose);
-        let transaction = self.add_client(ClientTransaction { contact, ..again });
+        let again = ClientTransaction::new(machine, key, request, via, bytes, hop.clone(), purpose);
+        let transaction = self.add_client(ClientTransaction { contact: contact.clone(), ..again });
         if let Some(Leg { phase: Phase::Calling(calling), .. }) = self.legs.get_mut(&leg_id) {
-            (calling.transaction, calling.heard) = (transaction, false);
             calling.early_answer = None;
         }
-        self.leave_forks(leg_id, None);
+        self.leave_forks(leg_id, Some(refused), false);
+        self.leg_goes_on(leg_id, refused, transaction, &hop, contact);
         self.rearm(TimerId::Leg(leg_id));
         true
     }

@@ -144,7 +144,8 @@ impl Agent {
                 || self.renewal_timeout(now, id)
                 || self.provisional_timeout(now, id)
                 || self.session_timeout(now, id)
-                || self.refer_timeout(now, id);
+                || self.refer_timeout(now, id)
+                || self.turn_timeout(now, id);
             return;
         }
         leg.deadline = None;

@@ -120,8 +120,11 @@ impl DtlsLine {
             Some(setup) if setup.eq_ignore_ascii_case("passive") => Setup::Passive,
             Some(_) => return Err("an a=setup that is neither active, passive nor actpass"),
         };
+        // Who is ICE-lite too sends no checks, and neither do we: such a peer is where its description says (RFC 8839 section 5.3).
+        let lite = session.attributes.iter().any(|a| a.attribute.eq_ignore_ascii_case("ice-lite"));
         let ice = match (value("ice-ufrag"), value("ice-pwd")) {
             (None, None) => None,
+            _ if lite => None,
             (ufrag, password) => Some(
                 IceCredentials::new(ufrag.unwrap_or_default().trim(), password.unwrap_or_default().trim())
                     .ok_or("ICE credentials that cannot be read")?,
@@ -164,6 +167,8 @@ fn lasting(agreed: Dtls, before: Option<&Dtls>) -> Result<Dtls, &'static str> {
         Some(before) if before.ice.is_some() != agreed.ice.is_some() => {
             Err("ICE comes or goes in the middle of a call")
         }
+        // Taken for agreed, its checks would be refused under the new name, and the call would fall silent.
+        Some(before) if before.ice != agreed.ice => Err("an ICE restart by a new offer; the session goes on as it was"),
         _ => Ok(agreed),
     }
 }
@@ -290,6 +295,10 @@ mod tests {
         assert_eq!(agreed(Setup::Actpass, Some(&active)), Ok(true));
         assert!(agreed(Setup::Active, Some(&active)).is_err());
         assert!(line(Setup::Actpass).accepted(None).is_err());
+        let named = |ufrag: &str| DtlsLine { ice: IceCredentials::new(ufrag, &"p".repeat(22)), ..line(Setup::Actpass) };
+        let lasting = named("abcd").agreed(None).unwrap();
+        assert!(named("abcd").agreed(Some(&lasting)).is_ok());
+        assert!(named("efgh").agreed(Some(&lasting)).unwrap_err().contains("ICE restart"));
         let other = DtlsLine { fingerprints: vec![[2; 32]], ..line(Setup::Passive) };
         assert!(other.agreed(Some(&active)).is_err());
     }

@@ -310,6 +310,25 @@ fn browsers_are_answered_as_they_need_it() {
     }
 }
 
+/// A session border controller that waits for checks as we do would wait for ever.
+#[test]
+fn a_peer_that_is_ice_lite_too_is_where_it_says() {
+    let line = |session: &str| {
+        format!(
+            "v=0\r\no=- 1 2 IN IP4 192.0.2.44\r\ns=-\r\nt=0 0\r\n{session}m=audio 53507 UDP/TLS/RTP/SAVPF 0 8\r\nc=IN IP4 192.0.2.44\r\n\
+             a=rtcp-mux\r\na=candidate:0 1 udp 2130706431 192.0.2.44 53507 typ host\r\na=ice-ufrag:ETjx\r\n\
+             a=ice-pwd:NeVXHGXkXjgrk8PXUBzYjy\r\na=fingerprint:sha-256 {DIGEST}\r\na=setup:actpass\r\n"
+        )
+        .into_bytes()
+    };
+    let full = certified(Srtp::Answer).answer(&line("")).unwrap();
+    assert!(full.dtls.unwrap().ice.is_some());
+    let lite = certified(Srtp::Answer).answer(&line("a=ice-lite\r\n")).unwrap();
+    assert_eq!((lite.dtls.unwrap().ice, lite.remote), (None, "192.0.2.44:53507".parse().unwrap()));
+    let text = String::from_utf8(lite.answer).unwrap();
+    assert!(!text.contains("a=ice") && !text.contains("a=candidate"), "{text}");
+}
+
 #[test]
 fn dtls_is_offered_where_it_is_wished_and_never_left() {
     let (mut ours, mut peer) = (certified(Srtp::Dtls), certified(Srtp::Answer));

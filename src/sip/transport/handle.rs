@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::dead_hops::DeadHops;
-use super::door::{DoorVerb, Doors};
+use super::door::{DoorVerb, Doors, OpenDoor};
 use super::resolve::{ResolveError, SipResolver};
 use crate::sip::agent::{Agent, AgentError, AgentStatus, LegId, Placement};
 use crate::sip::hop::{Hop, Transport};
@@ -123,10 +123,10 @@ impl SipHandle {
         answer.await.map_err(|_| SipError::Closed)
     }
 
-    /// A leg whose signalling is done elsewhere, and what calls do to it. `number`: of the caller's choice, below 2⁶³ and never
-    /// used twice.
+    /// A leg whose signalling is done elsewhere, until it is dropped, and what calls do to it. `number`: of the caller's choice,
+    /// below 2⁶³ and never used twice.
     #[must_use]
-    pub fn open_door(&self, number: u64) -> (LegId, mpsc::Receiver<DoorVerb>) {
+    pub fn open_door(&self, number: u64) -> (OpenDoor, mpsc::Receiver<DoorVerb>) {
         self.shared.doors.open(number)
     }
 

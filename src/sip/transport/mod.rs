@@ -17,7 +17,7 @@ pub mod tls;
 
 pub use census::{Census, Seat, network};
 pub use dead_hops::DeadHops;
-pub use door::DoorVerb;
+pub use door::{DoorVerb, OpenDoor};
 pub use endpoint::{SipTransport, local_address_towards, system_random};
 pub use handle::{SipError, SipHandle};
 pub use listen::{ListenConfig, ListenError, remedy};

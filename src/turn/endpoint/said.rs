@@ -1,7 +1,8 @@
 //! What the words so far say about whether more will come. Pure. Deliberately absent: sound, time, how sentences are built
-//! (`completeness`).
+//! (`completeness`), answers that leave out what was asked (`elliptic`).
 
 use super::completeness;
+use super::elliptic;
 use super::word::Class;
 use crate::conversation::Expectation;
 use crate::conversation::spoken::SMALL;
@@ -48,6 +49,8 @@ const ANSWER: &[&str] = &[
     "yet",
     "you",
 ];
+/// Of these, those that belong to the clause after the yes or no.
+const CLAUSE: &[&str] = &["it", "that", "that's", "is", "do", "not", "all", "go", "you"];
 /// An answer of more words than this is a sentence.
 const ANSWER_WORDS_MAX: usize = 4;
 
@@ -103,7 +106,7 @@ impl Said {
         Self {
             complete: completeness(&words, expect),
             words: words.len(),
-            answered: is_answer(&words) && !lacks(&words),
+            answered: answers_briefly(&words, expect).is_some() || is_answer(&words) && !lacks(&words),
             hangs: words.last().is_some_and(|last| hangs(last)),
             digits: digits(&words),
             letters,
@@ -115,6 +118,9 @@ impl Said {
 /// Log odds that these words, lower case, are a finished utterance where `expect` was asked for.
 pub(super) fn completeness(words: &[&str], expect: Expectation) -> f32 {
     let Some(last) = words.last() else { return UNHEARD };
+    if let Some(odds) = answers_briefly(words, expect) {
+        return odds;
+    }
     if is_answer(words) {
         return if lacks(words) { HALF_ANSWERED } else { ANSWERED };
     }
@@ -129,6 +135,13 @@ pub(super) fn completeness(words: &[&str], expect: Expectation) -> f32 {
 fn is_answer(words: &[&str]) -> bool {
     let answers = words.iter().all(|word| ANSWER.contains(word)) && words.last() != Some(&"not");
     (1..=ANSWER_WORDS_MAX).contains(&words.len()) && answers
+}
+
+/// "yes it is": log odds of an answer that leaves out what was asked; without a yes or no before it only where one was asked for.
+fn answers_briefly(words: &[&str], expect: Expectation) -> Option<f32> {
+    let opening = words.iter().take_while(|word| ANSWER.contains(word) && !CLAUSE.contains(word)).count();
+    let odds = elliptic::odds(&words[opening..])?;
+    (opening > 0 || expect == Expectation::YesNo).then_some(odds)
 }
 
 /// "that is" and "is it" lack something where "that is right" does not.

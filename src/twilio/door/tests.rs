@@ -1,6 +1,8 @@
 //! The door: who is let in, for what, and what is told of it.
 
 use super::*;
+use crate::sip::agent::EndedBy;
+use crate::twilio::leg::Heard;
 use crate::twilio::message::{self, Message};
 
 const TOKEN: &str = "0123456789abcdef";
@@ -26,6 +28,7 @@ fn peer() -> SocketAddr {
 fn posted<'a>(path: &'a str, body: &'a str, signature: &'a str) -> Webhook<'a> {
     Webhook {
         peer: peer(),
+        secure: false,
         host: Some("phone.example.com"),
         forwarded_proto: None,
         forwarded_host: None,
@@ -134,6 +137,10 @@ fn proxies_are_believed_only_where_they_are_trusted() {
     // Without a proxy: what the request itself says.
     let direct = sign("http://localhost:8080/incoming", CALL);
     assert!(wary.door.incoming(&by_proxy(&direct)).unwrap().contains("ws://localhost:8080/media"));
+    // The same by HTTPS of our own.
+    let direct = sign("https://localhost:8080/incoming", CALL);
+    let own = Webhook { secure: true, ..by_proxy(&direct) };
+    assert!(wary.door.incoming(&own).unwrap().contains("wss://localhost:8080/media"));
     let odd = Webhook { host: Some("a/b\"<"), ..posted("/incoming", CALL, &direct) };
     assert_eq!(wary.door.incoming(&odd).unwrap_err(), DoorError::Unsigned);
 }
@@ -169,4 +176,34 @@ async fn what_becomes_of_a_placed_call_is_told_once() {
     assert!(open.events.try_recv().is_err() && open.door.table().legs.is_empty() && open.door.table().keys.is_empty());
     let forged = posted(&path, "CallSid=CA9&CallStatus=busy", "x");
     assert_eq!(open.door.status(&forged), Err(DoorError::Unsigned));
+}
+
+/// What it says first, and then it brings its task down.
+struct Faulty(Option<Heard>);
+
+impl Socket for Faulty {
+    async fn next(&mut self) -> Option<Heard> {
+        Some(self.0.take().expect("the fault of this test"))
+    }
+
+    async fn send(&mut self, _text: String) -> bool {
+        true
+    }
+
+    async fn close(&mut self, _code: u16, _reason: &'static str) {}
+}
+
+#[tokio::test]
+async fn a_fault_of_ours_ends_the_leg_and_leaves_nothing() {
+    let mut open = open(PUBLIC);
+    let signature = sign("https://phone.example.com/incoming", CALL);
+    let token = token(&open.door.incoming(&posted("/incoming", CALL, &signature)).unwrap());
+    let start = format!(
+        r#"{{"event":"start","streamSid":"MZ1","start":{{"accountSid":"AC1x","callSid":"CA7","customParameters":{{"token":"{token}"}}}}}}"#
+    );
+    Arc::clone(&open.door).serve(Faulty(Some(Heard::Text(start))), peer()).await;
+    assert!(matches!(open.events.try_recv(), Ok(SipEvent::Incoming { .. })));
+    let ended = open.events.try_recv();
+    assert!(matches!(ended, Ok(SipEvent::Ended { by: EndedBy::TransportError, .. })), "{ended:?}");
+    assert!(open.door.table().legs.is_empty());
 }

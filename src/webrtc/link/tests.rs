@@ -308,6 +308,38 @@ fn a_client_hello_race_is_lost_by_the_stranger() {
     world.check_keys();
 }
 
+/// A telephone behind a NAT comes from another address than it has announced; meanwhile somebody who hears no answer sends
+/// ClientHellos from ever other ports while the handshake is half done.
+#[test]
+fn a_flood_of_blind_hellos_drives_no_telephone_out() {
+    let mut world = World::good(false, false);
+    world.browser.at = address("198.51.100.99:61000");
+    let mut attack = Association::new(&identities().0, &[[0; 32]], true, Instant::now());
+    let mut hello = Vec::new();
+    attack.handle_timeout(Instant::now(), &mut |packet| hello.push(packet.to_vec()));
+    assert!(is_client_hello(&hello[0]));
+    let mut flooded = 0;
+    for round in 0..400u16 {
+        if world.link.places.iter().any(|place| place.association.reached) && world.secured().is_none() {
+            flooded += 1;
+            for n in 0..8 {
+                let from = SocketAddr::new(stranger().ip(), 7000 + round * 8 + n);
+                world.link.handle_datagram(world.now, from, &hello[0]);
+            }
+            // What is sent to strangers leaves room for what is not.
+            while let Some((to, datagram)) = world.link.poll_transmit() {
+                if to == world.browser.at {
+                    world.post(false, ours(), datagram);
+                }
+            }
+        }
+        world.step();
+    }
+    assert!(flooded > 0, "the handshake was half done");
+    assert_eq!(world.secured().unwrap().0, world.browser.at);
+    world.check_keys();
+}
+
 /// With ICE a ClientHello from an address that has not answered for the password is not even looked at.
 #[test]
 fn strangers_get_no_answer_where_there_is_ice() {
@@ -342,6 +374,41 @@ fn strangers_get_no_answer_where_there_is_ice() {
     }
     world.run(Duration::from_secs(1));
     assert_eq!(world.events.len(), before, "{:?}", world.events);
+}
+
+/// Every one of the checks is authentic, and comes from another port.
+#[test]
+fn a_browser_that_checks_from_everywhere_is_answered_so_far_and_no_further() {
+    let mut world = World::good(true, false);
+    world.run(Duration::from_secs(3));
+    for session in 0..2 {
+        let mut check = Vec::new();
+        while check.is_empty() {
+            world.step();
+            let sent =
+                world.wire.iter().find(|(_, to_link, _, octets)| *to_link && Protocol::of(octets) == Protocol::Stun);
+            check = sent.map(|(.., octets)| octets.clone()).unwrap_or_default();
+        }
+        let mut answered = 0;
+        for port in 2000..3000 {
+            world.link.handle_datagram(world.now, SocketAddr::new(stranger().ip(), port), &check);
+            answered += usize::from(std::iter::from_fn(|| world.link.poll_transmit()).count() > 0);
+        }
+        let agent = &world.link.ice.as_ref().unwrap().agent;
+        assert!((LINK_SOURCES_EVER_MAX - 1..=LINK_SOURCES_EVER_MAX).contains(&answered), "{session}: {answered}");
+        assert!(agent.remote_candidates().count() <= LINK_SOURCES_EVER_MAX);
+        // Where it is it stays; a session that begins anew counts anew.
+        world.run(CONSENT_MAX + Duration::from_secs(5));
+        assert_eq!(world.end(), None);
+        let (mine, other) = pair();
+        world.link.handle_restart(world.now, &mine, &other);
+        let agent = world.browser.agent.as_mut().unwrap();
+        agent.ice_restart(credentials(&other), true);
+        agent.set_remote_credentials(credentials(&mine));
+        agent.add_remote_candidate(Candidate::host(ours(), "udp").unwrap());
+        world.run(Duration::from_secs(3));
+        assert_eq!(world.end(), None);
+    }
 }
 
 #[test]

@@ -28,7 +28,8 @@ WHERE b.visitor = :visitor ORDER BY p.title, p.id
 -- basket_sum: How many things for how much.
 SELECT coalesce(sum(b.quantity), 0) AS n, coalesce(sum(b.quantity * p.price_cents), 0) AS total_cents
 FROM basket b JOIN products p ON p.id = b.product_id AND p.status = 'published' WHERE b.visitor = :visitor
--- checkout: One order out of the basket; a form that is sent twice finds the basket empty and shows the same order.
+-- checkout: One order out of the basket; a form that is sent twice finds the basket empty and shows the same order, `_made` 0.
+DELETE FROM basket WHERE product_id NOT IN (SELECT id FROM products WHERE status = 'published') AND visitor = :visitor;
 INSERT INTO orders (reference, name, email, phone, address, total_cents, payment, status)
 SELECT lower(hex(randomblob(16))), :name, :email, :phone, :address, sum(b.quantity * p.price_cents), 'unpaid', 'new'
 FROM basket b JOIN products p ON p.id = b.product_id AND p.status = 'published'
@@ -42,7 +43,7 @@ FROM basket b JOIN products p ON p.id = b.product_id AND p.status = 'published' 
 UPDATE products SET stock = stock - (SELECT quantity FROM basket b WHERE b.visitor = :visitor AND b.product_id = products.id)
 WHERE status = 'published' AND id IN (SELECT product_id FROM basket WHERE visitor = :visitor);
 DELETE FROM basket WHERE visitor = :visitor;
-SELECT o.id, o.reference, o.name, o.total_cents FROM orders o JOIN buyers ON buyers.order_id = o.id
+SELECT o.id, o.reference, o.name, o.total_cents, changes() AS _made FROM orders o JOIN buyers ON buyers.order_id = o.id
 WHERE buyers.visitor = :visitor ORDER BY o.id DESC LIMIT 1
 -- unpaid_order: What is to be paid.
 SELECT id, reference, name, total_cents, payment FROM orders WHERE reference = :slug AND payment <> 'paid' AND status <> 'cancelled'

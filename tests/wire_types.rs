@@ -1,0 +1,88 @@
+//! Software ordered by phone, from call audio to a page that answers and a report that is heard: a voice through the
+//! telephone channel, the recogniser that needs no key, the read-back, a yes, the build, HTTP, "how is it doing?".
+//!
+//! All five with `CALLWRIGHT_PHONE_TYPES=all` (`make phone-types`, which runs it in a network namespace of its own, where there is
+//! nobody to ask for help), or those that it names. Without, nothing is done here: a call takes 40 s, `wire_demo` makes one
+//! for everybody, and `spoken_types` hears and understands the same orders.
+
+mod rig;
+
+use rig::Daemon;
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Each type: its script, its name for paths, and a path of it that answers a stranger with this in it.
+const TYPES: [(&str, &str, &str, &str); 5] = [
+    ("website", "website", "/", "<html"),
+    ("shop", "online-shop", "/", "<html"),
+    ("api", "api", "/openapi.json", "\"openapi\""),
+    ("dashboard", "dashboard", "/", "<html"),
+    ("crm", "crm", "/", "<html"),
+];
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/phone_types").join(format!("{name}.toml"))
+}
+
+/// One scripted call; what was said, and whether the script was followed to its end.
+fn call(daemon: &Daemon, name: &str) -> (bool, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_callwright"))
+        .arg("dial")
+        .arg(format!("sip:300@{}", daemon.sip))
+        .args(["--from", &format!("<sip:{name}@127.0.0.1>"), "--script"])
+        .arg(script(name))
+        .output()
+        .expect("the binary starts");
+    let shown = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    (output.status.success(), shown)
+}
+
+/// The newest live build of this name: where it is.
+fn live(daemon: &Daemon, slug: &str) -> Option<String> {
+    let (_, body) = rig::get(daemon.http, "/v1/builds").ok()?;
+    let builds: Value = serde_json::from_str(&body).ok()?;
+    let builds = builds["items"].as_array()?;
+    let ours = builds.iter().find(|build| build["slug"] == slug)?;
+    ours["url"].as_str().map(str::to_owned)
+}
+
+/// Nothing but ourselves can be reached from here.
+fn is_alone() -> bool {
+    let routes = std::fs::read_to_string("/proc/net/route").unwrap_or_default();
+    let devices = std::fs::read_to_string("/proc/net/dev").unwrap_or_default();
+    let devices: Vec<&str> = devices.lines().skip(2).filter_map(|line| line.trim().split(':').next()).collect();
+    routes.lines().count() <= 1 && devices == ["lo"]
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "make phone-types prints its table")]
+fn software_is_ordered_by_phone_built_served_and_reported() {
+    let Ok(wanted) = std::env::var("CALLWRIGHT_PHONE_TYPES") else { return };
+    let all = wanted == "all";
+    assert!(!all || is_alone(), "run this by make phone-types: there is a network here");
+    let daemon = Daemon::start();
+    let mut failed = Vec::new();
+    for (name, slug, path, marker) in
+        TYPES.into_iter().filter(|(name, ..)| all || wanted.split(',').any(|w| w == *name))
+    {
+        let (followed, shown) = call(&daemon, name);
+        let page = live(&daemon, slug).and_then(|url| {
+            let to: SocketAddr = url.trim_start_matches("http://").trim_end_matches('/').parse().ok()?;
+            let (status, body) = rig::get(to, path).ok()?;
+            (status == 200 && body.contains(marker)).then_some(url)
+        });
+        let verdict = match (followed, &page) {
+            (true, Some(url)) => format!("ordered, read back, built, reported; {url} answers"),
+            (false, Some(url)) => format!("{url} answers, but the call was not followed to its end"),
+            (true, None) => "reported, but nothing answers".to_owned(),
+            (false, None) => "not built".to_owned(),
+        };
+        eprintln!("{name:10} {verdict}");
+        if !followed || page.is_none() {
+            failed.push(format!("── {name}: {verdict}\n{shown}"));
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+    assert!(!daemon.log().contains("panicked"));
+}
