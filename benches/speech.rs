@@ -7,16 +7,19 @@
 //! `flite` command. Both: conversations at once on one core. Prints tables and writes `target/bench/speech.json` (flat:
 //! metric → number), `target/bench/speech-heard.tsv` (every turn) and `target/bench/speech-errors.md` (where errors come from).
 //!
-//! `BENCH_QUICK=1`: a sample in two minutes. `BENCH_PARTS=words,digits,behind,stock,human,finals,memory,mouth,talks,packs`: only
-//! these parts.
+//! `BENCH_QUICK=1`: a sample in two minutes. `BENCH_PARTS=words,intents,digits,behind,stock,human,finals,memory,mouth,talks,
+//! packs`: only these parts.
 
 #![allow(clippy::print_stderr, reason = "a bench says what failed")]
 
+#[path = "../tests/held_out/mod.rs"]
+mod held_out;
 #[path = "speech/mod.rs"]
 mod speech;
 
 use callwright::config::EngineChoice;
-use callwright::speech::SpeechConfig;
+use callwright::pipeline::intent::extract;
+use callwright::speech::{AgentSpeech, SpeechConfig};
 use callwright_models::pack::{Kind, Shelf};
 use speech::channel::{Channel, Noises};
 use speech::corpus::{self, Asked, Line};
@@ -39,8 +42,9 @@ const LOSS_PERCENT: f64 = 3.0;
 const GOOD_SNR_DB: u32 = 20;
 
 fn main() -> ExitCode {
-    if let Some(decoders) = std::env::var("BENCH_MEMORY").ok().and_then(|n| n.parse().ok()) {
-        return memory_child(decoders);
+    let number = |name: &str| std::env::var(name).ok().and_then(|n| n.parse().ok());
+    if let Some(decoders) = number("BENCH_MEMORY") {
+        return memory_child(decoders, number("BENCH_AGENTS").unwrap_or(1));
     }
     match Bench::new().and_then(Bench::run) {
         Ok(()) => ExitCode::SUCCESS,
@@ -53,6 +57,9 @@ fn main() -> ExitCode {
 
 /// One part of the bench.
 type Part = fn(&mut Bench) -> Result<(), String>;
+
+/// What is said, by whom, and how it sounds.
+type OneVoice = (Line, &'static str, Vec<i16>);
 
 /// What is said, by whom.
 struct Said {
@@ -67,6 +74,16 @@ impl Said {
         let speech =
             names.iter().map(|name| Ok((*name, voices.say_all(name, &texts)?))).collect::<Result<_, String>>()?;
         Ok(Self { lines, speech })
+    }
+
+    /// Each line by one voice, the voices taking turns.
+    fn by_turns(voices: &mut Voices, names: &[&'static str], lines: Vec<Line>) -> Result<Vec<OneVoice>, String> {
+        let each = |(n, line): (usize, Line)| {
+            let voice = names[n % names.len()];
+            let speech = voices.say(voice, &line.spoken())?;
+            Ok((line, voice, speech))
+        };
+        lines.into_iter().enumerate().map(each).collect()
     }
 
     /// Each line by each voice for which `pick(line, voice)` holds, on one kind of line.
@@ -148,8 +165,9 @@ impl Bench {
             machine::processor(),
             machine::load()
         ));
-        let parts: [(&str, Part); 8] = [
+        let parts: [(&str, Part); 9] = [
             ("words", Self::words),
+            ("intents", Self::intents),
             ("digits", Self::digits),
             ("human", Self::human),
             ("finals", Self::finals),
@@ -177,9 +195,8 @@ impl Bench {
         for snr in [30, 20] {
             jobs.extend(said.jobs(on(snr, LOSS_PERCENT), |_, _| true));
         }
-        let thin = if self.quick { 3 } else { 1 };
-        jobs.extend(said.jobs(on(10, LOSS_PERCENT), |n, _| n % thin == 0));
         // Each sentence once, the voices taking turns.
+        jobs.extend(said.jobs(on(10, LOSS_PERCENT), |n, v| n % 3 == v));
         jobs.extend(said.jobs(on(20, 0.0), |n, v| n % 3 == v));
         let ours = product::run("the default hears", &self.config, &jobs, noises)?;
         self.report.keep("default", &ours);
@@ -209,6 +226,70 @@ impl Bench {
             Run::default()
         };
         tell_words(&mut self.report, &self.said, [&ours, &behind, &stock]);
+        Ok(())
+    }
+
+    /// Wants of all labels, held out from what trains them, said once each by the voices in turn.
+    fn intents(&mut self) -> Result<(), String> {
+        let turns: Vec<_> = held_out::turns().into_iter().step_by(if self.quick { 4 } else { 1 }).collect();
+        let lines = turns.iter().map(|turn| Line {
+            held: true,
+            asked: Asked::Free,
+            meant: turn.label.into(),
+            text: turn.text.into(),
+        });
+        let said = Said::by_turns(&mut self.voices, &VOICES, lines.collect())?;
+        let jobs: Vec<Job<'_>> = said
+            .iter()
+            .enumerate()
+            .map(|(n, (line, voice, speech))| Job {
+                line,
+                voice,
+                speech,
+                channel: on(if (n / VOICES.len()).is_multiple_of(2) { 30 } else { 20 }, LOSS_PERCENT),
+            })
+            .collect();
+        let run = product::run("wants of all kinds", &self.config, &jobs, &self.noises)?;
+        let (mut heard, mut written) = (held_out::Tally::default(), held_out::Tally::default());
+        let mut page = String::from("voice\tsnr_db\tmeant\ttaken\tconfidence\tsaid\theard\n");
+        for outcome in &run.outcomes {
+            let Some(turn) = turns.iter().find(|turn| turn.text == outcome.job.line.text) else { continue };
+            let taken = extract(&outcome.text, &[]);
+            heard.add(turn, &taken);
+            written.add(turn, &extract(turn.text, &[]));
+            let snr = outcome.job.channel.snr_db.unwrap_or_default();
+            page += &format!(
+                "{}\t{snr}\t{}\t{}\t{:.2}\t{}\t{}\n",
+                outcome.job.voice,
+                turn.label,
+                taken.intent.name(),
+                taken.confidence,
+                turn.text,
+                outcome.text
+            );
+        }
+        self.report.page("speech-intents.tsv", &page)?;
+        self.report.part("Wants of all labels, held out", &["heard", "as written"]);
+        let both = [&heard, &written];
+        self.report.row("turns", 0, &both.map(|tally| tally.turns as f64));
+        self.report.row("word errors, %", 1, &[run.errors(|_| true).percent(), 0.0]);
+        self.report.row("macro-F1 of the labels", 3, &both.map(held_out::Tally::macro_f1));
+        self.report.row("F1 of the slots", 3, &both.map(|tally| tally.slots.f1()));
+        self.report.row("precision of what fires", 3, &both.map(held_out::Tally::fired_precision));
+        self.report.row("false triggers in 100 negatives", 2, &both.map(held_out::Tally::false_triggers_percent));
+        for (key, value) in [
+            ("turns", heard.turns as f64),
+            ("wer", run.errors(|_| true).percent()),
+            ("macro_f1", heard.macro_f1()),
+            ("macro_f1_as_written", written.macro_f1()),
+            ("slots", heard.slots.f1()),
+            ("fired_precision", heard.fired_precision()),
+            ("false_triggers_percent", heard.false_triggers_percent()),
+            ("false_builds", heard.false_builds as f64),
+            ("right", heard.right as f64 / heard.turns.max(1) as f64),
+        ] {
+            self.report.put(format!("intents_asr_{key}"), value);
+        }
         Ok(())
     }
 
@@ -375,10 +456,11 @@ impl Bench {
 
     /// Resident memory of one more thread that decodes, in processes of their own.
     fn memory(&mut self) -> Result<(), String> {
-        let child = |decoders: usize| -> Result<f64, String> {
+        let child = |decoders: usize, agents: usize| -> Result<f64, String> {
             let exe = std::env::current_exe().map_err(|e| e.to_string())?;
             let output = std::process::Command::new(exe)
                 .env("BENCH_MEMORY", decoders.to_string())
+                .env("BENCH_AGENTS", agents.to_string())
                 .output()
                 .map_err(|e| e.to_string())?;
             String::from_utf8_lossy(&output.stdout)
@@ -386,11 +468,15 @@ impl Bench {
                 .parse()
                 .map_err(|_| String::from_utf8_lossy(&output.stderr).into_owned())
         };
-        let (one, five) = (child(1)?, child(5)?);
+        let (one, five, three_agents) = (child(1, 1)?, child(5, 1)?, child(1, 3)?);
         let each = (five - one) / 4.0;
         self.report.part("Resident memory, MiB", &["default"]);
         self.report.row("one more recogniser thread", 1, &[each]);
         self.report.row("process with one of them, ears and voice", 1, &[one]);
+        self.report.row("one more agent with words of its own", 1, &[(three_agents - one) / 2.0]);
+        self.report.row("process that serves three such agents", 1, &[three_agents]);
+        self.report.put("memory_mib_three_agents", three_agents);
+        self.report.put("memory_mib_per_agent", (three_agents - one) / 2.0);
         self.report.put("memory_mib_per_decoder", each);
         self.report.put("memory_mib_one_decoder", one);
         Ok(())
@@ -472,11 +558,17 @@ impl Bench {
     }
 }
 
-/// Started by [`Bench::memory`]: a plane with so many recogniser threads, and what it holds.
+/// Started by [`Bench::memory`]: a plane with so many recogniser threads for so many agents, and what it holds.
 #[allow(clippy::print_stdout, reason = "the answer to the parent")]
-fn memory_child(decoders: usize) -> ExitCode {
+fn memory_child(decoders: usize, agents: usize) -> ExitCode {
     let asr = EngineChoice::parse(DEFAULT).unwrap_or_default();
-    let config = SpeechConfig { asr, recogniser_threads: decoders, ..SpeechConfig::default() };
+    let own = |n: usize| AgentSpeech {
+        name: format!("agent-{n}"),
+        vocabulary: vec![format!("Agent {n}"), "ERP".into(), "Wexford".into()],
+        ..AgentSpeech::default()
+    };
+    let agents = (0..agents).map(own).collect();
+    let config = SpeechConfig { asr, recogniser_threads: decoders, agents, ..SpeechConfig::default() };
     match speech::line::Rig::start(&config) {
         Ok(_rig) => {
             println!("{}", machine::resident_mib());
