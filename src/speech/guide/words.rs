@@ -156,6 +156,7 @@ impl Words {
             return begun;
         }
         self.close(&mut state);
+        self.flush(&mut state);
         let expected = self.lifts.keys().filter(|word| self.likelier(&state, **word) > AWAITED);
         expected.map(|word| self.bonus(&state, *word)).fold(0.0, f32::max)
     }
@@ -175,9 +176,11 @@ impl Words {
 
     /// What the text's open end is worth as it stands.
     fn promise(&self, mut state: WordState) -> f32 {
-        if state.capitals && state.partial.letter().is_none() && state.spelled_count == 0 {
-            // Two letters or more: nothing else begins so.
-            let begun = self.begun(&state).map(|word| self.bonus(&state, word)).fold(f32::MIN, f32::max);
+        if state.capitals && state.partial.letter().is_none() && (state.spelled_count == 0 || !state.partial.is_empty()) {
+            // Two letters or more: nothing else begins so, and a letter before them ("a CR", as in "API") was a word.
+            let mut after = state;
+            let before = self.flush(&mut after);
+            let begun = self.begun(&after).map(|word| before + self.bonus(&after, word)).fold(f32::MIN, f32::max);
             return self.close(&mut state).max(begun);
         }
         let bonus = self.close(&mut state);
