@@ -176,7 +176,8 @@ impl Words {
 
     /// What the text's open end is worth as it stands.
     fn promise(&self, mut state: WordState) -> f32 {
-        if state.capitals && state.partial.letter().is_none() && (state.spelled_count == 0 || !state.partial.is_empty()) {
+        if state.capitals && state.partial.letter().is_none() && (state.spelled_count == 0 || !state.partial.is_empty())
+        {
             // Two letters or more: nothing else begins so, and a letter before them ("a CR", as in "API") was a word.
             let mut after = state;
             let before = self.flush(&mut after);
