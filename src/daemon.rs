@@ -15,6 +15,7 @@ use crate::api::{
 use crate::bus::Bus;
 use crate::call::actor::{self, Admitted, Invitation, Planes};
 use crate::call::browser::Browsers;
+use crate::call::caller_id;
 use crate::call::caps::Caps;
 use crate::call::lease::Ports;
 use crate::call::lines::Lines;
@@ -516,6 +517,7 @@ async fn signalling(planes: Arc<Planes>, mut events: mpsc::Receiver<SipEvent>) {
         let live = LiveCall {
             call,
             from: from.clone(),
+            withheld: caller_id::withheld(&from, &headers),
             number: request_user.clone(),
             started: clock::wall(),
             direction: Direction::Inbound,

@@ -36,6 +36,8 @@ pub const RTP_PACKET_SAMPLES_MAX: usize = 480;
 pub const RTP_PAYLOAD_MAX: usize = RTP_DATAGRAM_MAX - 12;
 /// No valid RTP for this long, and not on hold: control is told.
 pub const MEDIA_TIMEOUT: Duration = Duration::from_secs(60);
+/// A peer whose RTCP still comes may be without RTP for this long: some muted phones send nothing else.
+pub const MUTED_MAX: Duration = Duration::from_secs(600);
 /// Caller audio is never further ahead of the wall clock than this; packets beyond are dropped.
 pub const AHEAD_MAX: Duration = Duration::from_millis(500);
 /// Datagrams read from one call's socket in one pass, so that a flood on one port cannot starve the other calls.

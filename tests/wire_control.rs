@@ -4,6 +4,7 @@ mod rig;
 
 use callwright::rtp::Codec;
 use callwright::sip::agent::SipEvent;
+use callwright::sip::sdp::Direction;
 use rig::ua::{Ua, purity};
 use rig::{Daemon, eventually, get, request};
 use serde_json::{Value, json};
@@ -423,12 +424,17 @@ async fn a_machine_is_told_from_a_person() {
     phone.talk(300.0, 2600, None).await;
     phone.ended().await;
     let call = live["id"].as_str().expect("an id").to_owned();
-    assert_eq!(ended(&daemon, &call)["reason"], "a machine has answered");
+    let record = ended(&daemon, &call);
+    assert_eq!(record["reason"], "a machine has answered");
+    assert!(record["answered"].is_string() && record["media"].is_object(), "it was answered, by a machine: {record:#}");
     assert!(events(&daemon, &call).contains("\"answered_by\":\"machine\""));
-    // A word, and then they wait for us.
+    // A word, and then they wait for us. What they want changed meanwhile is changed.
     let (_, live) = post(&daemon, "/v1/calls", &json!({"to": to, "app": "tone:450", "on_machine": "hang_up"}));
     phone.ringing().await;
     phone.accept().await;
+    let (leg, offer) = (phone.leg, phone.session.offer(Direction::SendRecv));
+    phone.sip.with(move |agent, now| agent.reinvite(now, leg, Some(&offer))).await.expect("SIP runs").expect("it asks");
+    phone.until("answer", |e| matches!(e, SipEvent::Reinvited { .. }).then_some(())).await;
     phone.talk(300.0, 600, None).await;
     let heard = phone.talk(0.0, 2500, None).await;
     let last = &heard.pcm[heard.pcm.len().saturating_sub(8000)..];

@@ -149,6 +149,15 @@ async fn a_group_rings_and_the_first_to_answer_has_the_caller() {
     assert!(purity(&caller.talk(1000.0, 1000, None).await.pcm, 450.0) > 0.9);
     caller.hang_up().await;
     caller.ended().await;
+    // Who does not want to be seen is not.
+    caller.invite_saying(daemon.sip, "1", &[("Privacy", "id")]).await;
+    let (from, _) = one.ringing().await;
+    assert!(from.contains("anonymous@anonymous.invalid") && !from.contains("ann@"), "{from}");
+    two.ringing().await;
+    caller.hang_up().await;
+    for phone in [&mut one, &mut two] {
+        phone.until("CANCEL", |e| matches!(e, SipEvent::Cancelled { .. }).then_some(())).await;
+    }
     // A caller who gives up stops them.
     caller.invite(daemon.sip, "1").await;
     one.ringing().await;

@@ -287,6 +287,7 @@ fn admit(
     let live = LiveCall {
         call,
         from: invitation.from.clone(),
+        withheld: false,
         number: invitation.number.clone(),
         started: clock::wall(),
         direction: Direction::Inbound,

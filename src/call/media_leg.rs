@@ -4,7 +4,7 @@
 //! two. Invariants: the ports go back with the leg, whatever ends it; nothing is sent before an answer is known; codec
 //! state is made here, never on a worker. Deliberately absent: SIP messages and audio.
 
-use super::actor::Planes;
+use super::actor::{Planes, told};
 use super::lease::PortLease;
 use super::recording::Hand;
 use crate::config::{App, Config, Trunk};
@@ -462,6 +462,30 @@ impl MediaLeg {
             self.apply(planes);
         }
         Ok(description)
+    }
+
+    /// Answers the INVITE of a telephone that takes the place of ours (RFC 3891). `false`: it does not; the session is with
+    /// whom it was.
+    pub async fn hand_over(&mut self, planes: &Arc<Planes>, newcomer: LegId, offer: Option<&[u8]>) -> bool {
+        let before = (self.sdp.clone(), self.agreed.clone(), self.held, self.answer_due);
+        let outcome = match self.answer(offer) {
+            Ok(description) => planes.sip.accept(newcomer, description).await,
+            Err(_) => {
+                (self.sdp, self.agreed, self.held, self.answer_due) = before;
+                told(planes.sip.reject(newcomer, 488, "Not Acceptable Here", &[]).await);
+                return false;
+            }
+        };
+        if outcome.is_err() {
+            // Who wanted it has given up: the worker has heard nothing of it.
+            (self.sdp, self.agreed, self.held, self.answer_due) = before;
+            told(outcome);
+            return false;
+        }
+        if offer.is_some() {
+            self.apply(planes);
+        }
+        true
     }
 
     /// Tells the worker what was agreed while the session runs; a new codec brings its state along.

@@ -4,7 +4,7 @@
 pub mod actor;
 pub mod bridge;
 pub mod browser;
-mod caller_id;
+pub mod caller_id;
 pub mod caps;
 pub mod exchange;
 mod guests;

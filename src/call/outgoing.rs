@@ -3,7 +3,10 @@
 //! however it ends; what was taken is given back; a call to ourselves is not placed. Deliberately absent: the second leg of a
 //! bridged call (`bridge`), what is talked (`actor`).
 
-use super::actor::{Actor, Admitted, Planes, Voices, conclude, keep, note_leg, playable, survive, told, unlinked};
+use super::actor::{
+    Actor, Admitted, Planes, Voices, close_media, conclude, keep, media_json, note_leg, playable, survive, told,
+    unlinked,
+};
 use super::bridge::place::{Destination, identity, identity_at, leads_back, our_identity, place_number, redirects};
 use super::caller_id;
 use super::caps::OverCap;
@@ -20,7 +23,7 @@ use crate::config::{App, BridgeTarget, Trunk, TrunkKind};
 use crate::id::CallId;
 use crate::limits::MEDIA_BUSY_MAX;
 use crate::media::coders::SPEECH_RATE;
-use crate::media::{Role, SpeechEnds};
+use crate::media::{MediaEvent, Role, SpeechEnds};
 use crate::os::clock;
 use crate::rtp::Codec;
 use crate::sip::agent::{EndedBy, LegId, Placement, SipEvent};
@@ -139,6 +142,7 @@ pub fn start(
     let live = LiveCall {
         call,
         from: wish.from.clone().unwrap_or_default(),
+        withheld: wish.withheld,
         number: wish.to.clone(),
         started: clock::wall(),
         direction: Direction::Outbound,
@@ -250,6 +254,8 @@ async fn live(
         }
         Err(end) => return end,
     };
+    // Whatever becomes of it: whoever carries it counts from here.
+    record.answered = Some(clock::wall());
     let begun = answered_here.and_then(|()| {
         media.record(recording::begin(planes, call, wish.record));
         let role = if wish.app == App::Echo { Role::Echo } else { Role::Speech };
@@ -259,12 +265,17 @@ async fn live(
         media.confirm(planes, None).map_err(NoMedia::BadOffer)?;
         Ok(ends)
     });
+    let mut sends = false;
     let ends = match (begun, wish.on_machine) {
         (Ok(Some(ends)), Some(on_machine)) => {
-            match who_answers(planes, call, (leg, on_machine), ends, &mut mailbox).await {
-                Ok(ends) => Ok(Some(ends)),
+            planes.registry.is_now(call, CallState::Answered);
+            match who_answers(planes, call, (leg, on_machine), ends, &mut media, &mut mailbox).await {
+                Ok(found) => {
+                    sends = found.sends;
+                    Ok(Some(found.ends))
+                }
                 Err(end) => {
-                    media.close(planes);
+                    record.media = close_media(planes, call, &mut media, &mut mailbox).await.map(|s| media_json(&s));
                     return end;
                 }
             }
@@ -285,7 +296,10 @@ async fn live(
             return end;
         }
     };
-    let actor = Actor::placed(Arc::clone(planes), call, (leg, media, voices), mailbox, &wish.app, record);
+    let mut actor = Actor::placed(Arc::clone(planes), call, (leg, media, voices), mailbox, &wish.app, record);
+    if sends {
+        actor.caller_sends();
+    }
     if let Some(answered) = answered.take() {
         // Who asked may be gone.
         let _ = answered.send(Ok(()));
@@ -496,17 +510,26 @@ async fn ring(
     }
 }
 
+/// What goes on once it is known who has answered.
+struct Found {
+    ends: SpeechEnds,
+    /// The other side's audio has come: nobody is told so again.
+    sends: bool,
+}
+
 /// Listens whether a person or a machine has answered. Error: how the call ended; the other side knows.
 async fn who_answers(
-    planes: &Planes,
+    planes: &Arc<Planes>,
     call: CallId,
     (leg, on_machine): (LegId, OnMachine),
     ends: SpeechEnds,
+    media: &mut MediaLeg,
     mailbox: &mut mpsc::Receiver<CallEvent>,
-) -> Result<SpeechEnds, CallEnd> {
+) -> Result<Found, CallEnd> {
     let wait_for_beep = on_machine == OnMachine::WaitForBeep;
     let mut listening = planes.rooms.detect(ends, wait_for_beep);
     let mut verdicts: u32 = 0;
+    let mut sends = false;
     let end = loop {
         tokio::select! {
             biased;
@@ -529,9 +552,23 @@ async fn who_answers(
                 Some(CallEvent::Drain) => break CallEnd::new(EndClass::Drained, "the service is stopping"),
                 None => break CallEnd::new(EndClass::Failed, "the call could not keep up with its events"),
                 Some(CallEvent::Unlinked(_, end)) => break unlinked(&end, true),
-                Some(
-                    CallEvent::Sip(_) | CallEvent::Media(_) | CallEvent::PauseRecording { .. } | CallEvent::Linked(_),
-                ) => {}
+                Some(CallEvent::Sip(event)) if event.leg() == leg => asked_meanwhile(planes, media, event).await,
+                Some(CallEvent::Media(event)) => match event {
+                    MediaEvent::FirstPacket { .. } => sends = true,
+                    MediaEvent::MediaTimeout { .. } => {
+                        break CallEnd::new(EndClass::MediaTimeout, "no audio from whoever answered for 60 s");
+                    }
+                    MediaEvent::Refused { .. } => {
+                        media.forget();
+                        break CallEnd::new(EndClass::Failed, "the media worker has no free place");
+                    }
+                    MediaEvent::Closed { stats, .. } => {
+                        media.closed(stats);
+                        break CallEnd::new(EndClass::Failed, "the call's audio chain has ended");
+                    }
+                    _ => {}
+                },
+                Some(CallEvent::Sip(_) | CallEvent::PauseRecording { .. } | CallEvent::Linked(_)) => {}
             },
             heard = listening.recv() => {
                 let Some((verdict, ends)) = heard else {
@@ -547,13 +584,33 @@ async fn who_answers(
                     break CallEnd::new(EndClass::OperatorHungUp, "a machine has answered");
                 }
                 if let Some(ends) = ends {
-                    return Ok(ends);
+                    return Ok(Found { ends, sends });
                 }
             }
         }
     };
     told(planes.sip.hang_up(leg, Some(&end.reason)).await);
     Err(end)
+}
+
+/// What the telephone wants while it is found out who holds it: changes of its audio do not wait for that.
+async fn asked_meanwhile(planes: &Arc<Planes>, media: &mut MediaLeg, event: SipEvent) {
+    match event {
+        SipEvent::Reinvite { leg, unchanged: true, .. } => told(planes.sip.refresh(leg).await),
+        SipEvent::Reinvite { leg, offer, .. } => match media.renegotiate(planes, offer.as_deref()) {
+            Ok(sdp) => told(planes.sip.answer_reinvite(leg, sdp).await),
+            // The session goes on as it was (RFC 3261 section 14.2).
+            Err(_) => told(planes.sip.reject(leg, 488, "Not Acceptable Here", &[]).await),
+        },
+        // The answer to an offer of ours comes by the ACK.
+        SipEvent::Confirmed { answer, .. } => {
+            if let Err(why) = media.confirm(planes, answer.as_deref()) {
+                warn!(%why, "the audio stays as it was");
+            }
+        }
+        SipEvent::Refer { leg, .. } => told(planes.sip.refuse_refer(leg, 603).await),
+        _ => {}
+    }
 }
 
 /// Cancels the call. Whoever answers at the same moment is hung up on by the agent.

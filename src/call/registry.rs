@@ -108,6 +108,8 @@ pub struct LiveCall {
     pub call: CallId,
     /// From, as written by the caller.
     pub from: String,
+    /// The caller is not to be seen by those whom the call is passed on to.
+    pub withheld: bool,
     /// The number that was called.
     pub number: String,
     /// First INVITE.
@@ -495,6 +497,7 @@ mod tests {
         LiveCall {
             call: CallId(n),
             from: String::new(),
+            withheld: false,
             number: String::new(),
             started: Wallclock(n),
             direction: Direction::Inbound,

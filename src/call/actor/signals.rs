@@ -77,17 +77,11 @@ impl Actor {
         if replaces != Some(ours) || !sip.with(move |agent, _| agent.is_answered(ours)).await.unwrap_or(false) {
             return told(sip.reject(leg, 481, "", &[]).await);
         }
-        let Ok(sdp) = self.media.renegotiate(&self.planes, offer.as_deref()) else {
-            return told(sip.reject(leg, 488, "Not Acceptable Here", &[]).await);
-        };
-        match sip.accept(leg, sdp).await {
-            Ok(()) => {
-                info!(call = %self.call, from, "the call was handed over");
-                let left = std::mem::replace(&mut self.leg, leg);
-                told(sip.hang_up(left, Some("replaced")).await);
-                self.tell_hold();
-            }
-            gone => told(gone), // who wanted it has given up
+        if self.media.hand_over(&self.planes, leg, offer.as_deref()).await {
+            info!(call = %self.call, from, "the call was handed over");
+            let left = std::mem::replace(&mut self.leg, leg);
+            told(sip.hang_up(left, Some("replaced")).await);
+            self.tell_hold();
         }
     }
 }

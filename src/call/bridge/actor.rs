@@ -81,6 +81,8 @@ struct Bridge<'a> {
     placed: Option<LegId>,
     /// What the callee's leg takes of its trunk.
     channel: Option<Channel>,
+    /// The same of who has taken the caller's place; the caller's own is held by the call.
+    channel_there: Option<Channel>,
     target: &'a BridgeTarget,
     /// A side has asked us to call somebody in its place.
     referral: Option<Referral>,
@@ -134,6 +136,7 @@ pub(in crate::call) async fn serve(
         given_up: None,
         placed: None,
         channel: None,
+        channel_there: None,
         target,
         referral: None,
         left: Vec::new(),

@@ -60,6 +60,7 @@ impl Session {
             return;
         }
         self.stats.rtcp_received += 1;
+        self.reported = pass.now;
         pass.marks.rtcp_received.count();
         while let Some(event) = control.poll_event() {
             let ControlEvent::Reported { report, round_trip } = event else { continue };
