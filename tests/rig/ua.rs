@@ -106,6 +106,17 @@ impl Ua {
         self.until("ACK", |e| matches!(e, SipEvent::Confirmed { .. }).then_some(())).await;
     }
 
+    /// Talks at `own` Hz, and hears `other` and hardly anything else: within some seconds, for a machine that stands still
+    /// leaves gaps.
+    pub async fn hears(&self, own: f64, other: f64) -> bool {
+        for _ in 0..6 {
+            if purity(&self.talk(own, 1000, None).await.pcm, other) > 0.9 {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Waits for the answer to its call.
     pub async fn accepted(&mut self) {
         let answer = self
