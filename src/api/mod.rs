@@ -22,6 +22,7 @@ mod page;
 mod problem;
 mod recordings;
 mod reload;
+mod return_calls;
 mod routes;
 mod server;
 mod state;
