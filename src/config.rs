@@ -9,6 +9,7 @@ mod hours;
 mod http;
 mod networks;
 mod numbers;
+mod return_call;
 mod routes;
 mod sip;
 mod speech;
@@ -23,6 +24,7 @@ pub use hours::Hours;
 pub use http::Http;
 pub use networks::Network;
 pub use numbers::{NumberForm, Numbers};
+pub use return_call::{ReturnCallRule, ReturnWhen};
 pub use routes::{Called, Route};
 pub use sip::{Sip, TlsPeer};
 pub(crate) use speech::is_near;
@@ -529,6 +531,9 @@ pub struct Agent {
     /// How long it rings there, seconds.
     #[serde(default = "Agent::operator_ringing_s")]
     pub operator_ringing_s: u64,
+    /// Whether callers are called when what they have ordered is live, or needs them.
+    #[serde(default)]
+    pub return_call: ReturnCallRule,
 }
 
 /// Before what callers must key or say the PIN.
@@ -579,6 +584,7 @@ impl Agent {
             operator_text: None,
             operator_announce: None,
             operator_ringing_s: Self::operator_ringing_s(),
+            return_call: ReturnCallRule::default(),
         }
     }
 
@@ -732,6 +738,7 @@ impl Config {
             routes::check_operator(to, &self)
                 .map_err(|why| ConfigError::Value { key: "agents.operator", message: why })?;
         }
+        self.agents.iter().try_for_each(|agent| agent.return_call.check(&agent.name, &self))?;
         self.routes.iter().try_for_each(|route| route.check(&self))?;
         Ok(self)
     }

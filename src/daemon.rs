@@ -25,6 +25,7 @@ use crate::call::prompts;
 use crate::call::record::EndClass;
 use crate::call::recording;
 use crate::call::registry::{CallState, LiveCall, NotAdmitted, NotPaused, Registry};
+use crate::call::return_call;
 use crate::call::room::Rooms;
 use crate::call::steer::{Order, OrderError, Outcome};
 use crate::call::transfer::{self, Transfer};
@@ -278,6 +279,7 @@ impl Daemon {
             tokio::spawn(signalling(Arc::clone(&planes), door_events)),
             tokio::spawn(liveness(Arc::clone(&planes), alive)),
             tokio::spawn(upkeep(rendered)),
+            tokio::spawn(return_call::run(Arc::clone(&planes))),
             tokio::spawn(reloads(reload, signal(SignalKind::hangup()).map_err(|e| DaemonError::from("SIGHUP", e))?)),
         ];
         said(notify::ready());

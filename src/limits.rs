@@ -535,3 +535,9 @@ pub const DELIVERIES_DEAD_MAX: u32 = 1_000;
 pub const DELIVERIES_DONE_MAX: u32 = 1_000;
 /// Messages on their way to webhooks at once, each to another one.
 pub const COURIERS_MAX: usize = 8;
+/// Callers who wait to be called when their build is over.
+pub const RETURN_CALLS_WAITING_MAX: i64 = 1_000;
+/// Those that are over and are kept to be looked at.
+pub const RETURN_CALLS_KEPT_MAX: u32 = 1_000;
+/// Of them, those that are rung at once.
+pub const RETURN_CALLS_RINGING_MAX: usize = 4;

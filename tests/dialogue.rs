@@ -103,7 +103,14 @@ fn written(reply: &Reply) -> String {
         Some(Intent::CallBack { number, name }) => {
             let _ = writeln!(out, "    => call back {number} {}", name.as_deref().unwrap_or("(no name)"));
         }
-        None => {}
+        Some(Intent::ReturnCall(wanted)) => {
+            let _ = writeln!(out, "    => return call {wanted}");
+        }
+        Some(Intent::SetUpCode { slug }) => {
+            let _ = writeln!(out, "    => set-up code of {slug}");
+        }
+        // That news are heard is the machine's business.
+        Some(Intent::Told { .. }) | None => {}
     }
     if reply.expect != Expectation::Open {
         let _ = writeln!(out, "    (expects {:?})", reply.expect);

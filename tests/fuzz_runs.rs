@@ -1,8 +1,9 @@
-//! The fuzz targets of SIP, of browsers and of Twilio with a driver that needs no other compiler: seeded mutations of good and of bad messages. In the
-//! test run some thousands each; `make fuzz` runs `CALLWRIGHT_FUZZ_RUNS` of each and adds them to the ledger
-//! (`fuzz/runs.json`). Inputs are numbered, and each run of the ledger goes on where the last one ended, so that no input
-//! counts twice; a failure names its number, and `CALLWRIGHT_FUZZ_FROM` with one run makes it again. The same targets are in
-//! `fuzz/` for `cargo fuzz`, which is guided by coverage.
+//! The fuzz targets of SIP, of browsers, of Twilio and of what is asked for, with a driver that needs no other compiler: seeded
+//! mutations of good and of bad messages. In the test run some thousands each, of what takes a millisecond some hundred; `make
+//! fuzz` runs `CALLWRIGHT_FUZZ_RUNS` of each and adds them to the ledger (`fuzz/runs.json`). Inputs are numbered, and each run of
+//! the ledger goes on where the last one ended, so that no input counts twice; a failure names its number, and
+//! `CALLWRIGHT_FUZZ_FROM` with one run makes it again. The same targets are in `fuzz/` for `cargo fuzz`, which is guided by
+//! coverage.
 
 #[path = "sip_torture/text.rs"]
 #[allow(dead_code, reason = "the verdicts are not looked at here")]
@@ -12,6 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::time::Instant;
 
+use callwright::pipeline::fuzz as asked;
 use callwright::sip::fuzz;
 use callwright::twilio::fuzz as twilio;
 use callwright::webrtc::fuzz as webrtc;
@@ -36,10 +38,15 @@ const TARGETS: &[Target] = &[
     Target { name: "whip", body: webrtc::whip, seeds: posted },
     Target { name: "twilio_json", body: twilio::twilio_json, seeds: streamed },
     Target { name: "twilio_form", body: twilio::twilio_form, seeds: forms },
+    Target { name: "manifest", body: asked::manifest, seeds: manifests },
+    Target { name: "cue_grammar", body: asked::cue_grammar, seeds: sentences },
 ];
 
 /// Runs of each target where nothing else is said.
 const RUNS: u64 = 1_500;
+
+/// The same of targets that take a millisecond and more a run.
+const RUNS_SLOW: u64 = 150;
 
 /// SplitMix64.
 struct Random(u64);
@@ -61,6 +68,27 @@ impl Random {
 fn messages() -> Vec<Vec<u8>> {
     let at = text::Place { me: "10.0.0.9:5080".to_owned(), transport: "UDP", audio: 4000 };
     text::samples().iter().map(|sample| sample.octets(&at, 1)).collect()
+}
+
+fn manifests() -> Vec<Vec<u8>> {
+    let types = ["build_crm", "build_website", "build_ecommerce", "build_api", "build_dashboard", "build_blockchain"];
+    let seed = |build_type: &str| {
+        json!({"manifest_id": "m", "build_type": build_type, "title": "Harbour", "description": "For the harbour.",
+            "features": ["contacts", "deals", "blog", "catalogue", "items", "charts"], "tech_stack": ["Rust"],
+            "constraints": {"budget": {"amount": 5000, "currency": "USD"}, "timeline": "P2W", "scale": 40},
+            "integrations": ["Stripe"], "conversation_id": "c", "created_from": "voice", "confidence": 0.9,
+            "metadata": {"revision": 2}})
+        .to_string()
+        .into_bytes()
+    };
+    types.map(seed).into()
+}
+
+fn sentences() -> Vec<Vec<u8>> {
+    let lines = |text: &'static str| text.lines().filter(|line| !line.starts_with('#'));
+    let wanted = lines(include_str!("fixtures/intents/second_wanted.txt")).filter_map(|line| line.split_once(" | "));
+    let others = lines(include_str!("fixtures/intents/second_others.txt"));
+    wanted.map(|(_, text)| text).chain(others).map(|text| text.as_bytes().to_vec()).collect()
 }
 
 /// Messages behind each other, behind the octet that says in what pieces they come.
@@ -330,7 +358,8 @@ fn next_input(entries: &[Value], target: &str) -> u64 {
 
 fn run(name: &str) {
     let target = TARGETS.iter().find(|t| t.name == name).expect("a target");
-    let (seeds, runs) = ((target.seeds)(), number("CALLWRIGHT_FUZZ_RUNS").unwrap_or(RUNS));
+    let usual = if matches!(name, "manifest" | "cue_grammar") { RUNS_SLOW } else { RUNS };
+    let (seeds, runs) = ((target.seeds)(), number("CALLWRIGHT_FUZZ_RUNS").unwrap_or(usual));
     let first =
         number("CALLWRIGHT_FUZZ_FROM").unwrap_or_else(|| ledger().map_or(0, |path| next_input(&entries(&path), name)));
     let started = Instant::now();
@@ -395,6 +424,16 @@ fn twilio_json() {
 #[test]
 fn twilio_form() {
     run("twilio_form");
+}
+
+#[test]
+fn manifest() {
+    run("manifest");
+}
+
+#[test]
+fn cue_grammar() {
+    run("cue_grammar");
 }
 
 #[test]

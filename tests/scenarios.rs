@@ -26,17 +26,18 @@
 //! **What happens.** `> says TEXT` (heard by the caller from its first sample on), `> filler` ("One moment."), `> ducks`,
 //! `> goes on`, `> stops after WORDS` (the words of it that the caller can have heard; nothing: none), `> hears TEXT` (only
 //! where it is not what the caller said), `> builds FEATURES`, `> looks up SUBJECT`, `> calls back NUMBER`, `> cancels` (a look-up),
-//! `> changes WHAT` (what there is, after the PIN), `> counts a wrong PIN`,
+//! `> changes WHAT` (what there is, after the PIN), `> counts a wrong PIN`, `> promises a call` and `> promises no call` (for when the
+//! build is over), `> tells BUILD` (how it ended was heard), `> asks APP for its code`,
 //! `> puts through`, `> records`,
 //! `> does not record`, `> withholds` and `> shows again` (recording), `> keeps`, `> forgets`, `> hangs up CLASS`,
-//! `> measured 3.…` (the response time in the figures, seconds), `> nothing for 5 s`. `> cancels`, `> counts a wrong PIN`, `> keeps`,
+//! `> measured 3.…` (the response time in the figures, seconds), `> nothing for 5 s`. `> cancels`, `> counts a wrong PIN`, `> tells`, `> keeps`,
 //! `> forgets`, `> ducks`, `> goes on` and `> measured` need not be written. At the end, `[within 900 ms]`
 //! counts from the last thing that the caller or a tool did, `[after 15 s]` (give or take 150 ms) from the last sound.
 //!
 //! **Usual call**, changed by `with`: `recogniser 120 ms` after the end of a turn, `partials 150 ms` after each word, `voice
 //! 60 ms` to the first sample (what is synthesised ahead: 10 ms), `lookup 200 ms`, `build 200 ms`, `idle 15 s`, `prompts 2`,
 //! `filler 1500 ms`, `longest 60 min`, `consent none | announce | ask`, `pin none`,
-//! `change-pin DIGITS` (none: before what changes or destroys only), `operator LINE` (none).
+//! `change-pin DIGITS` (none: before what changes or destroys only), `operator LINE` (none), `return-call ask | always` (never).
 //!
 //! `SCENARIO=NAME cargo test --test scenarios -- --nocapture` prints all that happens in one file.
 
@@ -85,6 +86,17 @@ fn every_pain_point_has_its_scenarios() {
     }
     assert!(files().len() >= 60, "{} scenarios", files().len());
     assert_eq!(points.iter().copied().filter(|point| *point <= 15).collect::<Vec<_>>(), (1..=15).collect::<Vec<u32>>());
+}
+
+#[test]
+fn news_count_as_told_when_their_sentence_was_heard() {
+    const ORDER: &str = "point 12: news\n\n> says Hello…\ncaller: build a crm with contacts and deals\n> says Here is what I have…\n\
+        caller: yes\n> builds contacts+deals\n> says I'm on it…\nbuild live http://127.0.0.1:8100/\n> says Your CRM is live…\n";
+    let played = |end: &str| script::run(&format!("{ORDER}{end}")).unwrap_or_else(|story| panic!("{story}"));
+    let heard = played("caller: goodbye\n> says Thank you for calling. Goodbye.\n> hangs up agent_hung_up");
+    assert_eq!(heard.matches("tells build_1").count(), 1, "{heard}");
+    let cut = played("wait 300 ms\nline cut\n> stops after …");
+    assert!(!cut.contains("tells build_1"), "{cut}");
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod phones;
 mod problem;
 mod recordings;
 mod reload;
+mod return_calls;
 mod routes;
 mod server;
 mod state;

@@ -6,7 +6,7 @@ use super::problem::Problem;
 use super::state::AppState;
 use super::{
     access, apps, builds, calls, conversations, deliveries, events, health, intents, ladder, messages, metrics, page,
-    phones, recordings, reload, steer, stream, trunks, twilio, webrtc,
+    phones, recordings, reload, return_calls, steer, stream, trunks, twilio, webrtc,
 };
 use crate::limits::HTTP_BODY_MAX;
 use crate::pipeline::deploy::is_local_host;
@@ -85,6 +85,8 @@ pub const ROUTES: &[Route] = &[
     row("POST", "/v1/intents", || post(intents::recognise)),
     row("GET", "/v1/messages", || get(messages::list)),
     row("POST", "/v1/reload", || post(reload::reload)),
+    row("GET", "/v1/return_calls", || get(return_calls::list)),
+    row("POST", "/v1/return_calls/{id}/retry", || post(return_calls::retry)),
     row("GET", "/v1/trunks", || get(trunks::list)),
     row("GET", "/v1/webrtc", || get(webrtc::facts)),
     row("OPTIONS", "/v1/webrtc", || options(webrtc::preflight)),

@@ -28,7 +28,7 @@ use super::recording;
 use super::registry::{CallEvent, Registry};
 use super::room::Rooms;
 use super::steer::Ordered;
-use super::talk::{Answer, Talk};
+use super::talk::{Answer, Party, Talk};
 use super::trunks::Trunks;
 use crate::config::{App, Config, Current, Route};
 use crate::id::{CallId, Generation};
@@ -286,20 +286,19 @@ pub(super) struct Voices {
 }
 
 impl Voices {
-    /// Gives the rings to whom the app says. `peer`: the other side, as written. Error: for the log and the record.
+    /// Gives the rings to whom the app says. Error: for the log and the record.
     pub(super) fn begin(
         planes: &Planes,
         call: CallId,
         (app, source): (&App, Option<Source>),
-        peer: &str,
+        party: &Party<'_>,
         recorded: bool,
         ends: Option<SpeechEnds>,
-        operator: Option<&str>,
     ) -> Result<Self, String> {
         let mut voices = Self::default();
         match (app, source, ends) {
             (App::Agent(name), _, Some(ends)) => {
-                voices.talk = Some(Talk::begin(planes, call, name, peer, recorded, ends, operator)?);
+                voices.talk = Some(Talk::begin(planes, call, name, party, recorded, ends)?);
             }
             (App::Manual | App::Message(_), _, Some(ends)) => {
                 let agent = planes.first_agent();
@@ -355,9 +354,9 @@ impl Prepared {
         let (mut media, ends, sdp) =
             MediaLeg::open(planes, call, app, offered, recording).await.map_err(Refusal::from)?;
         let recorded = media.is_recorded();
-        let operator = route.operator.as_deref();
-        let voices = Voices::begin(planes, call, (app, source), &invitation.from, recorded, ends, operator)
-            .map_err(unavailable)?;
+        let party =
+            Party { from: &invitation.from, peer: Some(&invitation.identity), operator: route.operator.as_deref() };
+        let voices = Voices::begin(planes, call, (app, source), &party, recorded, ends).map_err(unavailable)?;
         mind_consent(planes, app, &mut media);
         media.start(planes).map_err(unavailable)?;
         Ok(Self { media, voices, sdp })
@@ -688,11 +687,14 @@ impl Actor {
                 CallAction::Prepare(text) => with(&|lane| lane.prepare(text.clone())),
                 CallAction::Duck(ducked) => duck(&self.planes, self.call, ducked),
                 CallAction::Flush(generation) => flush(&self.planes, self.call, lane, generation),
-                CallAction::Submit(manifest) => talk.submit(&self.planes, *manifest),
+                CallAction::Submit(manifest) => talk.submit(&self.planes, self.call, *manifest),
                 CallAction::LookUp { run, subject } => talk.look_up(&self.planes, run, subject),
                 CallAction::Cancel(run) => talk.cancel(run),
                 CallAction::PutThrough => talk.put_through(&self.planes, self.call),
                 CallAction::Change(change) => talk.change(&self.planes, change),
+                CallAction::ReturnCall(wanted) => talk.return_call(&self.planes, self.call, wanted),
+                CallAction::Told(build) => talk.told(&self.planes, &build),
+                CallAction::SetUpCode(app) => talk.set_up_code(&self.planes, app),
                 CallAction::PinTried(right) => talk.pin_tried(&self.planes, right),
                 CallAction::CallBack { number, name } => talk.call_back(&self.planes, number, name),
                 CallAction::Note(said) => talk.note(&self.planes, said),

@@ -2,7 +2,9 @@
 //! and clocks, and the machine, which decides. Plain data, any thread. Deliberately absent: behaviour.
 
 use crate::call::record::CallEnd;
-use crate::conversation::{AppFacts, BuildUpdate, Change, Changed, Expectation, Failure, Kept, Run, WordTime};
+use crate::conversation::{
+    AppFacts, BuildUpdate, Change, Changed, Expectation, Failure, Kept, Run, SetUpCode, WordTime,
+};
 use crate::id::{Generation, UtteranceId};
 use crate::pipeline::manifest::BuildManifest;
 use crate::time::{MediaTime, Tick};
@@ -101,6 +103,8 @@ pub enum CallInput {
     Found(Run, Option<AppFacts>),
     /// The answer to [`CallAction::Change`].
     Changed(Changed),
+    /// The answer to [`CallAction::SetUpCode`]; `None`: the app did not answer.
+    SetUpCode(Option<SetUpCode>),
     /// The answer to [`CallAction::PutThrough`] where nobody has taken the caller, who is back.
     NotPutThrough,
     /// The pipeline took the build under this id.
@@ -229,6 +233,12 @@ pub enum CallAction {
     },
     /// Change or take away what there is.
     Change(Change),
+    /// Call the caller when the build is over (true), or do not.
+    ReturnCall(bool),
+    /// The caller has heard how this build ended.
+    Told(String),
+    /// Ask this app for the code of its first account.
+    SetUpCode(String),
     /// A whole PIN has come, and was right (true) or wrong.
     PinTried(bool),
     /// The caller allows the recording (true) or refuses it.

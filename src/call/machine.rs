@@ -291,6 +291,7 @@ impl CallMachine {
             }
             CallInput::Found(run, facts) => self.handle_found(now, run, facts),
             CallInput::Changed(outcome) => self.handle_changed(now, outcome),
+            CallInput::SetUpCode(found) => self.handle_set_up_code(now, found),
             CallInput::NotPutThrough => self.handle_not_put_through(now),
             CallInput::BuildAccepted(build) => {
                 (self.duties.submitting, self.duties.stale) = (None, true);
@@ -624,6 +625,9 @@ impl CallMachine {
             end => self.hang_up_after = end,
         }
         if !text.is_empty() {
+            if reply.secret {
+                self.keep_secret(&text);
+            }
             self.say(now, text);
         }
     }
@@ -766,7 +770,8 @@ impl CallMachine {
         }
     }
 
-    fn note_agent(&mut self, text: String, heard: Option<String>) {
+    fn note_agent(&mut self, mut text: String, mut heard: Option<String>) {
+        self.was_said(&mut text, &mut heard);
         self.actions.push_back(CallAction::Note(SaidTurn { speaker: Speaker::Agent, text, heard, confidence: None }));
     }
 

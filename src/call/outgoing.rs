@@ -19,6 +19,7 @@ use super::record::{CallEnd, EndClass};
 use super::recording;
 use super::registry::{CallEvent, CallState, LiveCall, NotAdmitted};
 use super::steer::{Order, OrderError, Outcome};
+use super::talk::Party;
 use super::trunks::Way;
 use crate::config::{App, BridgeTarget, Trunk, TrunkKind};
 use crate::id::CallId;
@@ -303,7 +304,9 @@ async fn live(
     };
     let recorded = media.is_recorded();
     let voices = ends.and_then(|ends| {
-        let voices = Voices::begin(planes, call, (&wish.app, source), &format!("<{}>", wish.to), recorded, ends, None);
+        let from = format!("<{}>", wish.to);
+        let party = Party { from: &from, peer: None, operator: None };
+        let voices = Voices::begin(planes, call, (&wish.app, source), &party, recorded, ends);
         voices.map_err(NoMedia::NoCapacity)
     });
     let voices = match voices {

@@ -5,18 +5,24 @@
 use super::actor::{Planes, keep};
 use super::exchange::{self, CallInput, SaidTurn};
 use super::machine::CallMachine;
-use super::manners::{Manners, caller};
+use super::manners::{Manners, caller, user_of};
 use super::transfer::{self, Transfer};
-use crate::config::Config;
-use crate::conversation::{self, BuildUpdate, Change, Changed, Dialogue, Failure, Kept, Run};
+use crate::config::{Config, ReturnWhen};
+use crate::conversation::{
+    self, BuildStage, BuildUpdate, Change, Changed, Dialogue, Failure, Kept, News, Outcome, ReturnCalls, Run, SetUpCode,
+};
 use crate::id::{CallId, Generation};
 use crate::media::SpeechEnds;
 use crate::os::clock;
 use crate::pipeline::deploy::RollBackError;
 use crate::pipeline::manifest::BuildManifest;
 use crate::pipeline::{Pipeline, SubmitError};
+use crate::sip::peer::Peer;
 use crate::speech::{SpeechEvent, SpeechLane};
-use crate::store::{CallBackRequest, Cancelled, Conversation, KeptFor, Speaker, Turn};
+use crate::store::{
+    Build, CallBackRequest, Cancelled, Conversation, KeptFor, ReturnCall, ReturnConsent, ReturnWish, Speaker,
+    StoreError, Turn, build_id,
+};
 use crate::time::Wallclock;
 use crate::turn::TurnMachine;
 use std::collections::HashSet;
@@ -50,6 +56,28 @@ pub(super) struct Talk {
     running: Vec<(Run, AbortHandle)>,
     /// To whom callers go that want a person.
     operator: Option<Transfer>,
+    /// Where this caller is called when a build is over; `None`: nowhere.
+    returns_to: Option<ReturnsTo>,
+    /// The build that was handed over last, or that the caller waits to hear of.
+    newest: Option<String>,
+}
+
+/// Where a caller is called back, and on what ground.
+#[derive(Clone)]
+struct ReturnsTo {
+    target: String,
+    when: ReturnWhen,
+}
+
+/// Who is at the other end.
+#[derive(Clone, Copy)]
+pub(super) struct Party<'a> {
+    /// As written.
+    pub(super) from: &'a str,
+    /// Whose call it is; `None` where we have called.
+    pub(super) peer: Option<&'a Peer>,
+    /// Who is rung for a caller that wants a person, where the route names somebody.
+    pub(super) operator: Option<&'a str>,
 }
 
 /// What comes back from the pipeline.
@@ -77,13 +105,12 @@ impl Talk {
         planes: &Planes,
         call: CallId,
         agent: &str,
-        from: &str,
+        party: &Party<'_>,
         recorded: bool,
         ends: SpeechEnds,
-        operator: Option<&str>,
     ) -> Result<Self, String> {
         let config = planes.config();
-        let manners = Manners::of(&config, agent, recorded).with_operator(operator).with_pin(&config, agent)?;
+        let manners = Manners::of(&config, agent, recorded).with_operator(party.operator).with_pin(&config, agent)?;
         let (events, speech) = mpsc::channel(crate::limits::CALL_EVENTS_MAX);
         let lane = planes.speech.attach(call, agent, ends, events).map_err(|e| e.to_string())?;
         let conversation = format!("conv_{:016x}", call.0);
@@ -98,7 +125,8 @@ impl Talk {
             }),
             "the conversation",
         );
-        let who = caller(from);
+        let who = caller(party.from);
+        let returns_to = party.peer.and_then(|peer| returns_to(&config, agent, party.from, peer));
         let caller = who.clone().filter(|_| !manners.resume.is_zero());
         let keeping = caller.map(|caller| KeptFor {
             caller,
@@ -109,12 +137,33 @@ impl Talk {
         let kept = keeping.as_ref().and_then(|whose| kept(planes, whose, manners.resume));
         let mut persona = manners.persona;
         persona.locked = persona.pin.is_some() && is_locked(planes, &config, agent, who.as_deref().unwrap_or_default());
+        persona.return_call = match returns_to.as_ref().map(|to| to.when) {
+            None | Some(ReturnWhen::Never) => ReturnCalls::Never,
+            Some(ReturnWhen::Ask) => ReturnCalls::Ask,
+            Some(ReturnWhen::Always) => ReturnCalls::Always,
+        };
         let mut dialogue = Dialogue::new(persona, conversation.clone());
         let mut builds = HashSet::new();
-        if let Some(kept) = &kept {
+        let news = match party.peer {
+            None => news_of_call(planes, call),
+            Some(_) => who.as_deref().and_then(|who| news_owed(planes, who, agent)),
+        };
+        // An order that was being talked about comes first; its caller can ask.
+        let news = news.filter(|_| kept.as_ref().is_none_or(|kept| kept.build_id().is_some()));
+        let mut newest = kept.as_ref().and_then(Kept::build_id).map(str::to_owned);
+        if let Some(news) = news {
+            info!(%call, build = news.build_id, called = news.called, "the caller is told how a build ended");
+            newest = Some(news.build_id.clone());
+            builds.insert(news.build_id.clone());
+            dialogue = dialogue.with_news(news);
+        } else if let Some(kept) = &kept {
             info!(%call, "the caller's last call was cut off; it is gone on with");
             builds.extend(kept.build_id().map(str::to_owned));
             dialogue = dialogue.after(kept.clone());
+        }
+        if let Some(build) = &newest {
+            // Who is on the line hears it there.
+            keep(planes.store.return_calls().on_line(build, &call.to_string()), "where a caller is");
         }
         let mut machine = CallMachine::new(dialogue, TurnMachine::new(manners.turn)).with_patience(manners.patience);
         if let Some(kept) = kept {
@@ -137,6 +186,8 @@ impl Talk {
             keeping,
             running: Vec::new(),
             operator: manners.operator,
+            returns_to,
+            newest,
         })
     }
 
@@ -164,20 +215,76 @@ impl Talk {
         Ok(())
     }
 
-    /// Hands the manifest over; the build goes on whatever becomes of the call.
-    pub(super) fn submit(&mut self, planes: &Arc<Planes>, manifest: BuildManifest) {
+    /// Hands the manifest over; the build goes on whatever becomes of the call. Who is called back without being asked is promised
+    /// it first, so that no kill comes between.
+    pub(super) fn submit(&mut self, planes: &Arc<Planes>, call: CallId, manifest: BuildManifest) {
         self.submitting += 1;
+        let build = build_id(&manifest.manifest_id);
+        let always = self.returns_to.as_ref().is_some_and(|to| to.when == ReturnWhen::Always);
+        let promise = always.then(|| self.promised(call, &build, ReturnConsent::Configured)).flatten();
+        self.newest = Some(build.clone());
         let (planes, answers) = (Arc::clone(planes), self.answers.clone());
         tokio::spawn(async move {
+            if let Some(wish) = promise {
+                promise_call(&planes, wish, &answers).await;
+            }
             let answer = match planes.pipeline.submit(manifest).await {
                 Ok(build) => Answer::Submitted(build.id),
                 Err(error) => {
                     warn!(%error, "a build was not taken");
+                    let returns = planes.store.return_calls();
+                    keep(returns.withdraw(&build, "the build was not taken", clock::wall()), "a return call");
                     Answer::Refused(spoken_refusal(&error))
                 }
             };
             // A caller who hung up meanwhile needs no answer.
             let _ = answers.send(answer).await;
+        });
+    }
+
+    fn promised(&self, call: CallId, build: &str, consent: ReturnConsent) -> Option<ReturnWish> {
+        let to = self.returns_to.as_ref()?;
+        Some(ReturnWish {
+            build_id: build.to_owned(),
+            conversation_id: self.conversation.clone(),
+            agent: self.agent.clone(),
+            caller: self.caller.clone(),
+            target: to.target.clone(),
+            consent,
+            on_call: call.to_string(),
+        })
+    }
+
+    /// The caller agrees to be called when the build is over, or does not want that.
+    pub(super) fn return_call(&self, planes: &Arc<Planes>, call: CallId, wanted: bool) {
+        let Some(build) = &self.newest else { return };
+        if !wanted {
+            let withdrawn = planes.store.return_calls().withdraw(build, "the caller wants no call", clock::wall());
+            return keep(withdrawn, "that a caller wants no call");
+        }
+        let Some(wish) = self.promised(call, build, ReturnConsent::Asked) else { return };
+        let (planes, answers) = (Arc::clone(planes), self.answers.clone());
+        tokio::spawn(async move { promise_call(&planes, wish, &answers).await });
+    }
+
+    /// The caller has heard how a build ended.
+    pub(super) fn told(&self, planes: &Planes, build: &str) {
+        keep(planes.store.return_calls().told(build, clock::wall()), "that a caller was told");
+    }
+
+    /// Asks an app for the code of its first account; it goes to the caller's ear and nowhere else.
+    pub(super) fn set_up_code(&self, planes: &Arc<Planes>, app: String) {
+        let (planes, answers) = (Arc::clone(planes), self.answers.clone());
+        tokio::spawn(async move {
+            let found = match planes.pipeline.setup_code(&app).await {
+                Ok(code) => Some(code.map_or(SetUpCode::Used, SetUpCode::Code)),
+                Err(error) => {
+                    warn!(%error, app, "the app does not say whether it has an account");
+                    None
+                }
+            };
+            // A caller who hung up meanwhile needs no answer.
+            let _ = answers.send(Answer::Input(CallInput::SetUpCode(found))).await;
         });
     }
 
@@ -318,6 +425,56 @@ impl Talk {
         };
         keep(planes.store.conversations().turn(turn), "a turn");
     }
+}
+
+/// Where the caller is called when a build is over.
+fn returns_to(config: &Config, agent: &str, from: &str, peer: &Peer) -> Option<ReturnsTo> {
+    let rule = config.agents.iter().find(|a| a.name == agent).map(|agent| &agent.return_call)?;
+    if rule.when == ReturnWhen::Never {
+        return None;
+    }
+    let target = rule.target(&user_of(from), peer, &config.numbers)?;
+    Some(ReturnsTo { target, when: rule.when })
+}
+
+/// Writes a promise down; a caller whom it cannot be kept to is told.
+async fn promise_call(planes: &Planes, wish: ReturnWish, answers: &mpsc::Sender<Answer>) {
+    let why = match planes.store.return_calls().promise(wish, clock::wall()).await {
+        Ok(true) => return,
+        Ok(false) => "too many callers wait to be called".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    warn!(why, "a caller is not called back, and is told");
+    let sorry = "I am sorry, I cannot call you this time. Please call again.".to_owned();
+    // Who hung up meanwhile hears nothing.
+    let _ = answers.send(Answer::Input(CallInput::Announce(sorry))).await;
+}
+
+/// What this call was placed to tell; `None`: it was placed for something else.
+fn news_of_call(planes: &Planes, call: CallId) -> Option<News> {
+    let found = planes.store.return_calls().of_call(&call.to_string());
+    news_from(found, true)
+}
+
+/// What this caller was to be called for and has not heard.
+fn news_owed(planes: &Planes, caller: &str, agent: &str) -> Option<News> {
+    let found = planes.store.return_calls().owed(caller, agent, clock::wall());
+    news_from(found, false)
+}
+
+fn news_from(found: Result<Option<(ReturnCall, Build)>, StoreError>, called: bool) -> Option<News> {
+    let found = found.unwrap_or_else(|error| {
+        warn!(%error, "whether the caller waits for news is not known");
+        None
+    });
+    let (_, build) = found?;
+    let outcome = match build.url {
+        Some(url) if matches!(build.stage, BuildStage::Live | BuildStage::Tracked) => {
+            Outcome::Live { url, app: build.slug }
+        }
+        _ => Outcome::Parked { say: build.failure.unwrap_or_default() },
+    };
+    Some(News { build_id: build.id, title: build.title, outcome, called })
 }
 
 fn spoken_refusal(error: &SubmitError) -> String {

@@ -30,6 +30,7 @@
 //! | `Sure`     | anything else                          | left as it is                            |
 //! | `GoOn`     | yes                                            | `Features` or `Approval`, asked again    |
 //! | `GoOn`     | no, another request                            | `What`; what was kept is forgotten       |
+//! | `ReturnCall` | yes, no; keys 1, 2                           | promised or not; anything else: not      |
 //! | any        | wants a person, and one is there               | put through; where that fails, as below  |
 //! | any        | wants a person, and none is                    | `CallBack` (see `call_back`), then back  |
 //! | any        | the third prompt without progress              | goodbye; nothing was started             |
@@ -41,6 +42,8 @@
 //! | `opening` | what comes before the first question: consent, PIN, where a dropped call was |
 //! | `change` | what changes or destroys what there is: a question, a yes, the PIN |
 //! | `person` | a caller who wants a person, whatever is asked |
+//! | `return_call` | who is called when a build is over, and the news then |
+//! | `sign_in` | the set-up code for whoever ordered an app |
 //! | `report` | how a build goes, how an app is, what is wrong with it, what was before |
 //! | `wish` | when a request is acted on: at once, or after a pause |
 //!
@@ -52,6 +55,8 @@ mod opening;
 mod person;
 mod prompt;
 mod report;
+mod return_call;
+mod sign_in;
 mod wish;
 
 use serde::Serialize;
@@ -67,6 +72,7 @@ use crate::pipeline::manifest::BuildType;
 use crate::time::MediaTime;
 
 pub use self::opening::Kept;
+pub use self::return_call::News;
 
 /// Between this and `Answer::confidence_min` a yes is enough for what starts nothing, and approves when it is said twice in a
 /// row: recognisers that do not know how sure they are say 0.45, and some of them hear words in noise.
@@ -112,6 +118,8 @@ pub enum Question {
     GoOn,
     /// Whether something that there is shall be changed or taken away.
     Sure,
+    /// Whether the caller shall be called when the build is over.
+    ReturnCall,
 }
 
 /// What still has to be learned before a build may start.
@@ -209,6 +217,18 @@ pub struct Dialogue {
     heard_until: Option<MediaTime>,
     /// The time of turns without one.
     unclocked: MediaTime,
+    /// What this call begins with.
+    news: Option<News>,
+    /// Whether the caller is called when the build is over.
+    promise: return_call::Promise,
+    /// That is asked of a caller who is about to go.
+    leaving: bool,
+    /// The app that this call has ordered, or has been told the news of; its name for paths.
+    own_app: Option<String>,
+    /// Its set-up code has been said.
+    code_told: bool,
+    /// Whether the last reply holds something secret.
+    last_secret: bool,
 }
 
 impl Dialogue {
@@ -247,6 +267,12 @@ impl Dialogue {
             pending: None,
             left: false,
             putting_through: false,
+            news: None,
+            promise: return_call::Promise::Open,
+            leaving: false,
+            own_app: None,
+            code_told: false,
+            last_secret: false,
         }
     }
 
@@ -298,8 +324,11 @@ impl Dialogue {
             }
             Question::Consent | Question::Pin | Question::GoOn => return self.hear_opening(heard),
             Question::Sure => return self.hear_sure(heard),
-            Question::Nothing => Context::Free,
+            Question::Nothing | Question::ReturnCall => Context::Free,
         };
+        if let Some(reply) = self.hear_return_call(heard).or_else(|| self.hear_sign_in(heard)) {
+            return reply;
+        }
         if let Some(reply) = self.hear_change(heard) {
             return reply;
         }
@@ -369,7 +398,7 @@ impl Dialogue {
         if let Some(reply) = self.call_back_key(key) {
             return reply;
         }
-        if let Some(reply) = self.sure_key(key) {
+        if let Some(reply) = self.sure_key(key).or_else(|| self.return_call_key(key)) {
             return reply;
         }
         match key {
@@ -468,10 +497,8 @@ impl Dialogue {
                 let expect = self.ask_again(&mut say);
                 self.reply(say, expect)
             }
-            Act::Goodbye => {
-                let first = if self.building() { "Your build goes on." } else { "Thank you for calling." };
-                self.hang_up(&[first, "Goodbye."])
-            }
+            Act::Goodbye if self.building() => self.leave_a_build(),
+            Act::Goodbye => self.hang_up(&["Thank you for calling.", "Goodbye."]),
             _ => return None,
         })
     }
@@ -677,8 +704,9 @@ impl Dialogue {
         self.subject = Some(draft.title().to_lowercase());
         self.failures = 0;
         self.question = Question::Nothing;
-        let say = vec!["I'm on it.".into(), "It takes a few seconds.".into(), "Please stay on the line.".into()];
-        let mut reply = self.reply(say, Expectation::Open);
+        let mut say = vec!["I'm on it.".into(), "It takes a few seconds.".into(), "Please stay on the line.".into()];
+        let expect = self.offer_return_call(&mut say);
+        let mut reply = self.reply(say, expect);
         reply.intent = Some(Intent::Build(manifest));
         reply
     }
@@ -705,7 +733,9 @@ impl Dialogue {
         if say.is_empty() {
             say.push(ASK_WHAT.to_owned());
         }
-        self.reply(say, self.last_expect)
+        let secret = self.last_secret;
+        let reply = self.reply(say, self.last_expect);
+        if secret { self.secret(reply) } else { reply }
     }
 }
 

@@ -2,6 +2,7 @@
 //! dialogue share. Plain data, any thread. Deliberately absent: behaviour.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +47,8 @@ pub struct Reply {
     pub hang_up: bool,
     /// A whole PIN has just come, and was right (true) or wrong: for the lock-out across calls.
     pub pin: Option<bool>,
+    /// It is for the caller's ear alone: no transcript, no recording.
+    pub secret: bool,
 }
 
 impl Reply {
@@ -75,6 +78,20 @@ pub enum Intent {
     Change(Change),
     /// The caller allows the recording (true) or refuses it.
     Record(bool),
+    /// The caller is to be called when the build is over (true), or not.
+    ReturnCall(bool),
+    /// How this build ended is told with these words, when they are heard.
+    Told {
+        /// The build.
+        build_id: String,
+        /// The sentence that says it.
+        line: String,
+    },
+    /// Ask the app for the code of its first account, and answer by `Dialogue::set_up_code`.
+    SetUpCode {
+        /// The app's name for paths.
+        slug: String,
+    },
     /// The caller wants to be called back; both were read back and confirmed.
     CallBack {
         /// Digits only, 3–15.
@@ -181,6 +198,24 @@ pub enum Outcome {
         /// Which check failed and what is needed, in plain spoken words.
         say: String,
     },
+}
+
+/// What an app says of its first account; the code is printed by nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub enum SetUpCode {
+    /// It is made with this code.
+    Code(String),
+    /// There is one.
+    Used,
+}
+
+impl fmt::Debug for SetUpCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Code(_) => "Code",
+            Self::Used => "Used",
+        })
+    }
 }
 
 /// What is known of a deployed app, measured, for a spoken report.

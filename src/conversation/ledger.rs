@@ -25,6 +25,10 @@ pub enum Tool {
     PutThrough,
     /// Something that there is is changed or taken away.
     Change,
+    /// A call is promised for when a build is over, or the promise taken back.
+    ReturnCall,
+    /// An app is asked for the code of its first account.
+    SetUpCode,
 }
 
 impl Tool {
@@ -33,7 +37,13 @@ impl Tool {
     pub const fn may_be_cancelled(self) -> bool {
         match self {
             Self::LookUp => true,
-            Self::Build | Self::CallBack | Self::Record | Self::PutThrough | Self::Change => false,
+            Self::Build
+            | Self::CallBack
+            | Self::Record
+            | Self::PutThrough
+            | Self::Change
+            | Self::ReturnCall
+            | Self::SetUpCode => false,
         }
     }
 }

@@ -25,13 +25,13 @@ mod values;
 mod vocabulary;
 mod whole;
 
-pub use dialogue::{Dialogue, Kept, Question, Slot, Slots};
+pub use dialogue::{Dialogue, Kept, News, Question, Slot, Slots};
 pub use domain::{Class, DomainText, Pattern, domain};
-pub use exchange::{AppFacts, BuildStage, BuildUpdate, Change, Changed, Heard, Intent, Outcome, Reply};
+pub use exchange::{AppFacts, BuildStage, BuildUpdate, Change, Changed, Heard, Intent, Outcome, Reply, SetUpCode};
 pub use expectation::Expectation;
 pub use failure::{FILLER, Failure, Then, lines as failure_lines};
 pub use history::{History, Speaker, Turn, WordTime, heard_words};
 pub use ledger::{Ledger, Run, Tool};
-pub use persona::{Consent, IDLE_PROMPTS, PUTTING_THROUGH, Persona, Pin};
+pub use persona::{Consent, IDLE_PROMPTS, PUTTING_THROUGH, Persona, Pin, ReturnCalls};
 pub use prompts::prompts;
 pub use whole::{is_whole_request, sense};

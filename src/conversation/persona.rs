@@ -29,6 +29,18 @@ impl Consent {
     }
 }
 
+/// Whether callers are called when what they have ordered is live, or needs them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReturnCalls {
+    /// They are not, or it is not known where.
+    #[default]
+    Never,
+    /// Those who agree.
+    Ask,
+    /// All who do not refuse; they are told.
+    Always,
+}
+
 /// Digits that callers must key or say before anything else; printed by nothing.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Pin(String);
@@ -81,6 +93,8 @@ pub struct Persona {
     pub locked: bool,
     /// Said to a caller who wants a person, before ringing one; `None`: nobody is there to take such calls.
     pub putting_through: Option<String>,
+    /// Whether this caller may be called when a build is over.
+    pub return_call: ReturnCalls,
 }
 
 impl Persona {
@@ -96,6 +110,7 @@ impl Persona {
             pin_at_start: true,
             locked: false,
             putting_through: None,
+            return_call: ReturnCalls::Never,
         }
     }
 }

@@ -5,7 +5,7 @@
 
 pub mod catalogue;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
 /// JSON Schema of a [`BuildManifest`], for other people's tools.
@@ -111,10 +111,22 @@ pub struct BuildManifest {
     pub conversation_id: String,
     /// Voice, chat or API.
     pub created_from: CreatedFrom,
-    /// 0..=1, of the intent.
+    /// 0..=1, of the intent, to the millionth.
+    #[serde(deserialize_with = "read_confidence")]
     pub confidence: f64,
     /// Revision, open points, approval, caller.
     pub metadata: serde_json::Map<String, serde_json::Value>,
+}
+
+/// A probability and nothing else. To the millionth: so many digits are read back as they were written, on any machine.
+fn read_confidence<'de, D: Deserializer<'de>>(d: D) -> Result<f64, D::Error> {
+    let read = f64::deserialize(d)?;
+    // What was written by an earlier version may be beyond one by its last bit.
+    if !(0.0..=1.0 + 1e-9).contains(&read) {
+        return Err(serde::de::Error::custom(format!("confidence is {read}; write a number from 0 to 1")));
+    }
+    // -0 is 0.
+    Ok((read * 1e6).round().abs().min(1e6) / 1e6)
 }
 
 /// The id of a manifest: the same conversation, artefact and revision always give the same id, so that a repeated request
@@ -212,6 +224,22 @@ mod tests {
         assert_eq!(keys(&value), keys(&schema["properties"]));
         assert_eq!(schema["required"], json!(keys(&value)));
         assert_eq!(schema["additionalProperties"], json!(false));
+    }
+
+    #[test]
+    fn a_confidence_is_a_probability_and_reads_back_as_it_was_written() {
+        let read = |confidence: &str| {
+            let text = serde_json::to_string(&manifest()).expect("plain data").replace("0.96", confidence);
+            serde_json::from_str::<BuildManifest>(&text).map(|manifest| manifest.confidence)
+        };
+        for no_probability in ["1.5", "-0.01", "1e300", "2", "-1", "1.00001", "\"0.9\"", "null"] {
+            assert!(read(no_probability).is_err(), "{no_probability}");
+        }
+        for long in ["0", "1", "0.5", "0.30000000000000004", "0.8413447460685429", "1e-320", "-0.0", "0.999999999"] {
+            let once = read(long).expect(long);
+            let again = read(&serde_json::to_string(&once).expect("a number")).expect(long);
+            assert!(once.to_bits() == again.to_bits() && (0.0..=1.0).contains(&once), "{long}: {once}, {again}");
+        }
     }
 
     #[test]

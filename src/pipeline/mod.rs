@@ -7,6 +7,7 @@
 
 mod courier;
 pub mod deploy;
+pub mod fuzz;
 pub mod intent;
 pub mod kernel;
 pub mod manifest;

@@ -108,6 +108,12 @@ pub struct Advance {
     pub url: Option<String>,
 }
 
+/// The id that the build of a manifest has, or will have.
+#[must_use]
+pub fn build_id(manifest_id: &str) -> String {
+    derived_id("build", &[manifest_id])
+}
+
 /// The builds of a [`Store`].
 #[derive(Debug, Clone, Copy)]
 pub struct Builds<'a>(pub(super) &'a Store);
@@ -334,7 +340,7 @@ fn submit(db: &Connection, request: &BuildManifest, now: Wallclock) -> Result<Su
         return Ok(Submitted::Slow { waiting });
     }
     manifest::insert(db, request, now)?;
-    let id = derived_id("build", &[&request.manifest_id]);
+    let id = build_id(&request.manifest_id);
     db.execute(
         "INSERT INTO builds(id, manifest_id, conversation_id, title, slug, stage, requested, updated)
          VALUES(?1, ?2, ?3, ?4, ?5, 'requested', ?6, ?6)",
@@ -375,7 +381,7 @@ fn free_slug(db: &Connection, title: &str) -> Result<String, StoreError> {
     Ok(candidate)
 }
 
-fn find(db: &Connection, column: &str, value: &str) -> Result<Option<Build>, StoreError> {
+pub(super) fn find(db: &Connection, column: &str, value: &str) -> Result<Option<Build>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM builds WHERE {column} = ?1");
     Ok(db.query_row(&sql, [value], from_row).optional()?)
 }

@@ -49,6 +49,12 @@ pub enum EventKind {
     ConversationTurn,
     /// A caller wants to be called back.
     CallBackRequested,
+    /// A caller was promised a call when the build is over.
+    ReturnCallPromised,
+    /// A try of it begins.
+    ReturnCallPlaced,
+    /// It was answered, told, given up, interrupted or withdrawn.
+    ReturnCallOver,
     /// A text wants something, and surely enough to act on it.
     IntentRecognised,
     /// A caller approved a manifest.
@@ -89,6 +95,9 @@ impl EventKind {
             Self::RecordingEnded => "recording.ended",
             Self::ConversationTurn => "conversation.turn",
             Self::CallBackRequested => "call_back.requested",
+            Self::ReturnCallPromised => "return_call.promised",
+            Self::ReturnCallPlaced => "return_call.placed",
+            Self::ReturnCallOver => "return_call.over",
             Self::IntentRecognised => "intent.recognised",
             Self::BuildRequestCreated => "build.request.created",
             Self::BuildStageChanged => "build.stage.changed",

@@ -24,12 +24,13 @@ mod message;
 mod migration;
 mod reader;
 mod recording;
+mod return_call;
 mod world;
 mod writer;
 
 pub use app::{App, AppVersion, Apps, RunState, version_for};
 pub use binding::{KeptBinding, KeptBindings};
-pub use build::{Advance, Build, Builds, Cancelled, Submitted};
+pub use build::{Advance, Build, Builds, Cancelled, Submitted, build_id};
 pub use call::{CallRecord, Calls, Direction};
 pub use conversation::{CallBackRequest, Conversation, Conversations, Speaker, Turn};
 pub use delivery::{
@@ -43,5 +44,6 @@ pub use manifest::Manifests;
 pub use message::{Message, Messages};
 pub use reader::{OpenOptions, Page, Store};
 pub use recording::{CallRecording, RecordingState, Recordings};
+pub use return_call::{NotReached, ReturnCall, ReturnCalls, ReturnConsent, ReturnState, ReturnWish};
 pub use world::{Document, World};
 pub use writer::Commit;

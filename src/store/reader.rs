@@ -5,7 +5,7 @@
 use super::writer::Writer;
 use super::{
     Apps, Builds, Calls, Commit, Conversations, Deliveries, Events, KeptBindings, KeptConversations, Lockouts,
-    Manifests, Messages, Recordings, StoreError, World, migration,
+    Manifests, Messages, Recordings, ReturnCalls, StoreError, World, migration,
 };
 use crate::limits::{PAGE_ROWS_MAX, STORE_LOCK_WAIT, STORE_READERS};
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -167,6 +167,11 @@ impl Store {
     #[must_use]
     pub const fn deliveries(&self) -> Deliveries<'_> {
         Deliveries(self)
+    }
+    /// Callers who are called when their build is over.
+    #[must_use]
+    pub const fn return_calls(&self) -> ReturnCalls<'_> {
+        ReturnCalls(self)
     }
     /// The outbox.
     #[must_use]

@@ -4,7 +4,8 @@
 use super::mouth::{Mouth, Report};
 use callwright::call::machine::{CallAction, CallInput, CallMachine, Mark, Patience, Speaker};
 use callwright::conversation::{
-    AppFacts, Change, Changed, Consent, Dialogue, FILLER, Failure, Kept, Persona, Pin, failure_lines, prompts,
+    AppFacts, Change, Changed, Consent, Dialogue, FILLER, Failure, Kept, Persona, Pin, ReturnCalls, SetUpCode,
+    failure_lines, prompts,
 };
 use callwright::time::{MediaTime, Tick};
 use callwright::turn::{Sound, TurnConfig, TurnMachine};
@@ -58,6 +59,12 @@ pub(crate) enum Told {
     CallsBack(String),
     /// What there is, by the app or the build.
     Changes(String),
+    /// Whether a call is promised for when the build is over.
+    Returns(bool),
+    /// How this build ended was heard.
+    Tells(String),
+    /// Of this app.
+    AsksCode(String),
     WrongPin,
     Cancels,
     PutsThrough,
@@ -77,6 +84,7 @@ impl Told {
             self,
             Self::Cancels
                 | Self::WrongPin
+                | Self::Tells(_)
                 | Self::Keeps
                 | Self::Forgets
                 | Self::Ducks
@@ -99,6 +107,10 @@ impl Told {
             Self::PutsThrough => "puts through".into(),
             Self::CallsBack(number) => format!("calls back {number}"),
             Self::Changes(what) => format!("changes {what}"),
+            Self::Returns(true) => "promises a call".into(),
+            Self::Returns(false) => "promises no call".into(),
+            Self::Tells(build) => format!("tells {build}"),
+            Self::AsksCode(app) => format!("asks {app} for its code"),
             Self::WrongPin => "counts a wrong PIN".into(),
             Self::Records(true) => "records".into(),
             Self::Records(false) => "does not record".into(),
@@ -375,6 +387,13 @@ impl Call {
                 }));
                 self.later(self.now + self.setting.build, CallInput::Changed(Changed::Done));
             }
+            CallAction::ReturnCall(wanted) => self.note(Told::Returns(wanted)),
+            CallAction::Told(build) => self.note(Told::Tells(build)),
+            CallAction::SetUpCode(app) => {
+                self.note(Told::AsksCode(app));
+                let code = Some(SetUpCode::Code("481-207-936".into()));
+                self.later(self.now + self.setting.lookup, CallInput::SetUpCode(code));
+            }
             CallAction::PinTried(false) => self.note(Told::WrongPin),
             CallAction::PinTried(true) => {}
             CallAction::Record(allowed) => self.note(Told::Records(allowed)),
@@ -554,6 +573,8 @@ pub(crate) fn persona_with(persona: &mut Persona, key: &str, value: &str) -> Res
             persona.pin = Some(Pin::new(digits).ok_or("a PIN has 4 to 12 digits")?);
             persona.pin_at_start = false;
         }
+        ("return-call", "ask") => persona.return_call = ReturnCalls::Ask,
+        ("return-call", "always") => persona.return_call = ReturnCalls::Always,
         ("pin", digits) => persona.pin = Some(Pin::new(digits).ok_or("a PIN has 4 to 12 digits")?),
         ("consent", "ask") => persona.consent = Consent::Ask("May I record this call?".into()),
         ("consent", "announce") => persona.consent = Consent::Announce("This call is recorded.".into()),

@@ -49,6 +49,12 @@ pub(super) enum Content {
     Octets(&'static [&'static str]),
 }
 
+/// A page of a list.
+const PAGE: &[Parameter] = &[
+    Parameter { place: Place::Query, name: "before", kind: Kind::Integer, text: "`next` of the page before" },
+    Parameter { place: Place::Query, name: "limit", kind: Kind::Integer, text: "rows, 1 to 200; 50 unless said" },
+];
+
 pub(super) const DOCS: &[Doc] = &[
     Doc {
         method: "GET",
@@ -265,15 +271,7 @@ pub(super) const DOCS: &[Doc] = &[
         method: "GET",
         path: "/v1/builds",
         summary: "Builds, newest first",
-        parameters: &[
-            Parameter { place: Place::Query, name: "before", kind: Kind::Integer, text: "`next` of the page before" },
-            Parameter {
-                place: Place::Query,
-                name: "limit",
-                kind: Kind::Integer,
-                text: "rows, 1 to 200; 50 unless said",
-            },
-        ],
+        parameters: PAGE,
         body: None,
         answers: &[Answer(200, "Page of builds", Content::Json("BuildPage"))],
     },
@@ -322,15 +320,7 @@ pub(super) const DOCS: &[Doc] = &[
         method: "GET",
         path: "/v1/calls",
         summary: "Calls that are up and call detail records, newest first",
-        parameters: &[
-            Parameter { place: Place::Query, name: "before", kind: Kind::Integer, text: "`next` of the page before" },
-            Parameter {
-                place: Place::Query,
-                name: "limit",
-                kind: Kind::Integer,
-                text: "rows, 1 to 200; 50 unless said",
-            },
-        ],
+        parameters: PAGE,
         body: None,
         answers: &[Answer(200, "Page of calls", Content::Json("CallPage"))],
     },
@@ -660,17 +650,29 @@ pub(super) const DOCS: &[Doc] = &[
         method: "GET",
         path: "/v1/messages",
         summary: "Messages that callers have left, newest first",
-        parameters: &[
-            Parameter { place: Place::Query, name: "before", kind: Kind::Integer, text: "`next` of the page before" },
-            Parameter {
-                place: Place::Query,
-                name: "limit",
-                kind: Kind::Integer,
-                text: "rows, 1 to 200; 50 unless said",
-            },
-        ],
+        parameters: PAGE,
         body: None,
         answers: &[Answer(200, "Page of messages", Content::Json("MessagePage"))],
+    },
+    Doc {
+        method: "GET",
+        path: "/v1/return_calls",
+        summary: "Callers who are called when their build is over, and what came of it, newest first",
+        parameters: PAGE,
+        body: None,
+        answers: &[Answer(200, "Page of return calls", Content::Json("ReturnCallPage"))],
+    },
+    Doc {
+        method: "POST",
+        path: "/v1/return_calls/{id}/retry",
+        summary: "Calls again for what was given up or interrupted",
+        parameters: &[Parameter { place: Place::Path, name: "id", kind: Kind::Text, text: "ret_…" }],
+        body: None,
+        answers: &[
+            Answer(202, "It is tried again, from the beginning", Content::Empty),
+            Answer(404, "There is no such return call", Content::Problem),
+            Answer(409, "It was neither given up nor interrupted", Content::Problem),
+        ],
     },
     Doc {
         method: "POST",

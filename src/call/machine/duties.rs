@@ -8,7 +8,7 @@ use super::tools::Looking;
 use super::watch::{Patience, Step, Watch};
 use super::{CallAction, CallInput, CallMachine, KEY_APART_MIN, PROGRESS_DEADLINE, Saying};
 use crate::call::record::{CallEnd, EndClass};
-use crate::conversation::{Changed, FILLER, Failure, Kept, Ledger, Then};
+use crate::conversation::{Changed, FILLER, Failure, Kept, Ledger, SetUpCode, Then};
 use crate::id::UtteranceId;
 use crate::time::{MediaTime, Tick};
 use std::collections::VecDeque;
@@ -16,7 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 /// What the transcript has in place of a masked answer.
-const MASKED: &str = "(withheld)";
+pub(super) const MASKED: &str = "(withheld)";
 /// The recording stays silent for so long after a masked answer: the last key may still sound.
 const UNMASK_AFTER: Duration = Duration::from_secs(1);
 /// An utterance that ends the call has this long to be heard.
@@ -81,8 +81,14 @@ pub(super) struct Duties {
     time_up: bool,
     /// When what was keyed is the answer.
     pub(super) key_due: Option<Tick>,
-    masking: bool,
-    unmask_at: Option<Tick>,
+    pub(super) masking: bool,
+    pub(super) unmask_at: Option<Tick>,
+    /// What is being said for the caller's ear alone.
+    pub(super) secret: Option<String>,
+    /// How this build ended is being told with this sentence.
+    pub(super) telling: Option<(String, String)>,
+    /// What an app said of its first account, which the caller is to be told.
+    pub(super) set_up: Option<Option<SetUpCode>>,
     /// The call ends then, heard or not.
     must_end: Option<Tick>,
     /// The dialogue has moved: see whether what is kept of it has changed.
@@ -422,7 +428,7 @@ impl CallMachine {
         if self.ended || !std::mem::take(&mut self.duties.stale) {
             return;
         }
-        let masks = self.dialogue.masks();
+        let masks = self.dialogue.masks() || self.duties.secret.is_some();
         if masks && (!self.duties.masking || self.duties.unmask_at.is_some()) {
             if !std::mem::replace(&mut self.duties.masking, true) {
                 self.actions.push_back(CallAction::Withhold(true));

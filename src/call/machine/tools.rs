@@ -3,8 +3,9 @@
 //! it asked for nothing else; the result of what was cancelled is never told; once a person was asked for, only the caller
 //! takes it back. Deliberately absent: doing it (the actor).
 
+use super::duties::MASKED;
 use super::{CallAction, CallMachine};
-use crate::conversation::{AppFacts, Changed, Failure, Intent, Reply, Run, Tool};
+use crate::conversation::{AppFacts, Changed, Failure, Intent, Reply, Run, SetUpCode, Tool};
 use crate::pipeline::intent::{Act, Context, understand};
 use crate::time::Tick;
 
@@ -44,6 +45,18 @@ impl CallMachine {
                     self.actions.push_back(CallAction::CallBack { number, name });
                 }
             }
+            Intent::ReturnCall(wanted) => {
+                if begin(Tool::ReturnCall, &wanted.to_string()).is_some() {
+                    self.actions.push_back(CallAction::ReturnCall(wanted));
+                }
+            }
+            Intent::SetUpCode { slug } => {
+                if begin(Tool::SetUpCode, &slug).is_some() {
+                    self.actions.push_back(CallAction::SetUpCode(slug));
+                }
+            }
+            // Nothing that the caller wants.
+            Intent::Told { build_id, line } => return self.duties.telling = Some((build_id, line)),
             Intent::PutThrough => self.duties.putting_through = true,
             // Nobody is configured to take the call, and the dialogue has said so.
             Intent::Operator => {}
@@ -92,6 +105,37 @@ impl CallMachine {
         self.tell_waiting(now);
     }
 
+    /// What the app says of its first account.
+    pub(super) fn handle_set_up_code(&mut self, now: Tick, found: Option<SetUpCode>) {
+        self.duties.set_up = Some(found);
+        self.tell_waiting(now);
+    }
+
+    /// An utterance was said as far as `heard`, `None`: to its end. News in it count as told when their sentence was heard; what
+    /// is secret is not in the transcript.
+    pub(super) fn was_said(&mut self, text: &mut String, heard: &mut Option<String>) {
+        let reached = |line: &str| match &heard {
+            None => text.contains(line),
+            Some(heard) => heard.contains(line),
+        };
+        if let Some((build, _)) = self.duties.telling.take_if(|(_, line)| reached(line)) {
+            self.actions.push_back(CallAction::Told(build));
+        }
+        if self.duties.secret.as_ref() == Some(text) {
+            MASKED.clone_into(text);
+            *heard = heard.as_ref().map(|_| MASKED.to_owned());
+            (self.duties.secret, self.duties.stale) = (None, true);
+        }
+    }
+
+    /// What is about to be said is for the caller's ear alone: the recording is silent meanwhile.
+    pub(super) fn keep_secret(&mut self, text: &str) {
+        if !std::mem::replace(&mut self.duties.masking, true) {
+            self.actions.push_back(CallAction::Withhold(true));
+        }
+        (self.duties.unmask_at, self.duties.secret) = (None, Some(text.to_owned()));
+    }
+
     /// The next thing that waits for a pause, in the order in which it is told.
     pub(super) fn next_told(&mut self) -> Option<Reply> {
         if std::mem::take(&mut self.duties.unreached) {
@@ -102,6 +146,9 @@ impl CallMachine {
         }
         if let Some(outcome) = self.duties.changed.take() {
             return Some(self.dialogue.changed(outcome)).filter(|reply| !reply.say.is_empty());
+        }
+        if let Some(found) = self.duties.set_up.take() {
+            return Some(self.dialogue.set_up_code(found));
         }
         self.facts.take().map(|facts| self.dialogue.facts(&facts))
     }

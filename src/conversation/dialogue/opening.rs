@@ -108,6 +108,7 @@ impl Dialogue {
     /// The first words of the call.
     pub(super) fn begin_call(&mut self) -> Reply {
         let mut say = self.persona.greeting.clone();
+        self.say_why_we_call(&mut say);
         match self.persona.consent.clone() {
             Consent::Ask(_) => {
                 self.question = Question::Consent;
@@ -130,6 +131,9 @@ impl Dialogue {
             say.push(ASK_PIN.to_owned());
             let expect = self.pin_expectation();
             return self.reply(say, expect);
+        }
+        if let Some(reply) = self.tell_news(&mut say) {
+            return reply;
         }
         if let Some(build) = self.pending.as_ref().and_then(|kept| kept.build.clone()) {
             say.push(format!("We were building your {} when the call ended.", build.title));

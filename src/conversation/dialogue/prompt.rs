@@ -2,6 +2,7 @@
 //! Invariant: after [`PROMPTS_MAX`] prompts without progress the call ends. Deliberately absent: what follows an answer
 //! (`dialogue`).
 
+use super::return_call::ASK_RETURN_CALL;
 use super::{Dialogue, Draft, Question};
 use crate::conversation::{Expectation, Reply};
 
@@ -68,6 +69,7 @@ impl Dialogue {
             Question::Consent | Question::Sure => &[],
             Question::Pin => &[ASK_PIN],
             Question::GoOn => &[ASK_GO_ON],
+            Question::ReturnCall => &[ASK_RETURN_CALL],
         };
         if self.question == Question::Consent {
             say.extend(self.consent_text());
@@ -81,6 +83,7 @@ impl Dialogue {
             | Question::NumberRight
             | Question::NameRight
             | Question::Consent
+            | Question::ReturnCall
             | Question::GoOn => Expectation::YesNo,
             Question::Pin => self.pin_expectation(),
             Question::Number => Expectation::Digits { max: CALL_BACK_DIGITS },
@@ -119,7 +122,7 @@ impl Dialogue {
             Question::Change => {
                 &["Say, for example: without deals, or: add notes.", "Or press three to hear it again."]
             }
-            Question::Nothing | Question::Sure => &["Ask me how it is doing, or say goodbye."],
+            Question::Nothing | Question::Sure | Question::ReturnCall => &["Ask me how it is doing, or say goodbye."],
             Question::CallBack | Question::NumberRight | Question::NameRight | Question::Consent | Question::GoOn => {
                 say.push("Say yes or no, or press one or two.".to_owned());
                 let expect = self.ask_again(&mut say);
@@ -170,7 +173,7 @@ impl Dialogue {
         // Whoever asks without the read-back had it heard before.
         self.reads_back = self.question_heard && !self.read_back_heard;
         self.read_back_heard |= self.reads_back;
-        self.unsure_yes = false;
+        (self.unsure_yes, self.last_secret) = (false, false);
         if let Some(collector) = &mut self.collector {
             // What is asked again is keyed from its beginning.
             collector.clear();

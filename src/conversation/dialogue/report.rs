@@ -2,7 +2,7 @@
 //! one can take in by ear. Invariants: every figure was counted or measured; at most one line a stage of a build.
 //! Deliberately absent: looking anything up (`pipeline::report`).
 
-use super::{Build, Dialogue};
+use super::{Build, Dialogue, Question};
 use crate::conversation::{
     AppFacts, BuildStage, BuildUpdate, Expectation, Heard, Intent, Outcome, Reply, figures, numbers,
 };
@@ -68,14 +68,16 @@ impl Dialogue {
         }
         build.stage = update.stage;
         build.id.get_or_insert_with(|| update.build_id.clone());
-        let say = match &update.outcome {
-            Some(Outcome::Live { url, .. }) => {
+        let mut own_app = None;
+        let say: Vec<String> = match &update.outcome {
+            Some(Outcome::Live { url, app }) => {
                 build.over = true;
+                own_app = Some(app.clone());
                 let mut say = vec![format!("Your {title} is live.")];
                 if let Some(port) = numbers::port_digits(url) {
                     say.push(format!("You find it at port {port}."));
                 }
-                say.push("Ask me any time how it is doing.".to_owned());
+                say.push("Ask me any time how it is doing, or how to sign in.".to_owned());
                 say
             }
             Some(Outcome::Parked { say }) => {
@@ -89,14 +91,17 @@ impl Dialogue {
                 (None, _) => Vec::new(),
             },
         };
+        self.own_app = own_app.or(self.own_app.take());
         if update.outcome.is_some() {
             self.failures = 0;
             self.draft = None;
+            self.leave_return_call();
         }
-        if say.is_empty() {
-            return Reply::default();
-        }
-        self.reply(say, Expectation::Open)
+        let Some(line) = say.first().cloned() else { return Reply::default() };
+        // What was asked is asked still.
+        let expect = if self.question == Question::ReturnCall { self.last_expect } else { Expectation::Open };
+        let told = update.outcome.is_some().then(|| Intent::Told { build_id: update.build_id.clone(), line });
+        Reply { intent: told, ..self.reply(say, expect) }
     }
 
     /// The answer to [`Intent::Report`].
@@ -127,7 +132,11 @@ impl Dialogue {
                 say.push(match facts.requests_per_minute.round() {
                     r if r < 1.0 => "Less than one request a minute.".to_owned(),
                     // Rounded and positive; a figure beyond u64 is no rate.
-                    r => format!("About {} a minute.", numbers::counted(r as u64, "request", "requests")),
+                    r => {
+                        let requests = numbers::counted(r as u64, "request", "requests");
+                        // Large numbers are rounded already, and say so.
+                        format!("About {} a minute.", requests.strip_prefix("about ").unwrap_or(&requests))
+                    }
                 });
             }
         } else if self.building() {

@@ -103,7 +103,8 @@ pub fn extract(text: &str, history: &[Said]) -> Extraction {
     let (intent, confidence) = best.unwrap_or(last);
     let mut found = if intent.builds() && piece > 0 { entities(&before) } else { Entities::default() };
     found.take(&entities(text));
-    Extraction { intent, confidence, entities: found }
+    // Sums of probabilities may go beyond one by their last bit.
+    Extraction { intent, confidence: confidence.clamp(0.0, 1.0), entities: found }
 }
 
 /// Whether a later sentence changes what the earlier one wanted: a courtesy or a question behind an order does not.

@@ -1,0 +1,330 @@
+//! Callers who will not wait on the line, and the calls that bring them the news. Pure. Purpose: consent to be called, and the
+//! news at the beginning of a call. Invariants: [`Intent::ReturnCall`] with true leaves only on a clear yes, or on a wish in
+//! the caller's own words; neither yes nor no is no consent; news are told after the PIN where one is asked for, and count as
+//! told when their first sentence was heard ([`Intent::Told`]). Deliberately absent: when it rings, and where (`call`).
+
+use super::{Build, Dialogue, Question, YES_TWICE_CONFIDENCE_MIN};
+use crate::conversation::{BuildStage, BuildUpdate, Expectation, Heard, Intent, Outcome, Reply, ReturnCalls};
+use crate::pipeline::intent::{Act, Context, understand};
+
+pub(super) const ASK_RETURN_CALL: &str = "Should the line drop, shall I call you when it is live?";
+const ASK_BEFORE_LEAVING: &str = "Your build goes on. Shall I call you when it is live?";
+/// Told where callers are called without being asked.
+const SAID_RETURN_CALL: &str = "Should the line drop, I will call you.";
+const PROMISED: &str = "I will call you when it is live.";
+
+/// How a build ended that the other side of this call waits to hear of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct News {
+    /// The build.
+    pub build_id: String,
+    /// Its spoken name.
+    pub title: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Whether we have called.
+    pub called: bool,
+}
+
+/// A promise of a call, while a build goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Promise {
+    /// Neither asked nor given.
+    #[default]
+    Open,
+    /// The caller will be called.
+    Given,
+    /// The caller wants none.
+    Refused,
+}
+
+impl Dialogue {
+    /// The same, with news to tell first.
+    #[must_use]
+    pub fn with_news(mut self, news: News) -> Self {
+        self.news = Some(news);
+        self
+    }
+
+    /// What is said of it when an order is taken.
+    pub(super) fn offer_return_call(&mut self, say: &mut Vec<String>) -> Expectation {
+        match self.persona.return_call {
+            ReturnCalls::Never => Expectation::Open,
+            ReturnCalls::Always => {
+                self.promise = Promise::Given;
+                say.push(SAID_RETURN_CALL.to_owned());
+                Expectation::Open
+            }
+            ReturnCalls::Ask => {
+                self.question = Question::ReturnCall;
+                say.push(ASK_RETURN_CALL.to_owned());
+                Expectation::YesNo
+            }
+        }
+    }
+
+    /// An answer to the question, or a wish to be called or not; `None`: neither.
+    pub(super) fn hear_return_call(&mut self, heard: &Heard) -> Option<Reply> {
+        if !self.building() {
+            self.leave_return_call();
+            return None;
+        }
+        if self.persona.return_call == ReturnCalls::Never {
+            return None;
+        }
+        if let Some(wanted) = wish(&heard.text) {
+            return Some(self.settle_return_call(wanted));
+        }
+        if self.question != Question::ReturnCall {
+            return None;
+        }
+        let understood = understand(&heard.text, Context::AskedApproval);
+        let answer = &understood.answer;
+        let sure = heard.confidence >= YES_TWICE_CONFIDENCE_MIN;
+        match understood.act {
+            Act::Approve if sure => Some(self.settle_return_call(true)),
+            Act::Reject => Some(self.settle_return_call(false)),
+            _ if answer.yes > 0.0 && answer.no == 0.0 && sure => Some(self.settle_return_call(true)),
+            _ if answer.no >= 0.9 && answer.yes == 0.0 => Some(self.settle_return_call(false)),
+            // Said over and over, or nothing: it stays asked.
+            Act::Repeat | Act::Nothing => None,
+            // Neither yes nor no is no consent, and something else is answered as ever.
+            _ => {
+                if self.leaving {
+                    self.promise = Promise::Refused;
+                }
+                self.leave_return_call();
+                None
+            }
+        }
+    }
+
+    /// Keys 1 and 2 while it is asked.
+    pub(super) fn return_call_key(&mut self, key: char) -> Option<Reply> {
+        match (self.question, key) {
+            (Question::ReturnCall, '1') => Some(self.settle_return_call(true)),
+            (Question::ReturnCall, '2') => Some(self.settle_return_call(false)),
+            _ => None,
+        }
+    }
+
+    /// Nothing is asked of it any more.
+    pub(super) fn leave_return_call(&mut self) {
+        if self.question == Question::ReturnCall {
+            (self.question, self.leaving) = (Question::Nothing, false);
+        }
+    }
+
+    /// The caller says goodbye while a build goes on.
+    pub(super) fn leave_a_build(&mut self) -> Reply {
+        let ask = self.persona.return_call == ReturnCalls::Ask && self.promise == Promise::Open;
+        if ask {
+            (self.question, self.leaving) = (Question::ReturnCall, true);
+            return self.reply(vec![ASK_BEFORE_LEAVING.to_owned()], Expectation::YesNo);
+        }
+        if self.promise == Promise::Given {
+            return self.hang_up(&[PROMISED, "Goodbye."]);
+        }
+        self.hang_up(&["Your build goes on.", "Goodbye."])
+    }
+
+    fn settle_return_call(&mut self, wanted: bool) -> Reply {
+        self.promise = if wanted { Promise::Given } else { Promise::Refused };
+        self.failures = 0;
+        let leaving = self.leaving;
+        self.leave_return_call();
+        let line = if wanted { PROMISED } else { "All right, I will not call you." };
+        let reply = if leaving {
+            self.hang_up(&[line, "Goodbye."])
+        } else {
+            self.say(&["All right.", line][usize::from(!wanted)..])
+        };
+        Reply { intent: Some(Intent::ReturnCall(wanted)), ..reply }
+    }
+
+    /// Whose news wait is told why we call, before anything else is asked.
+    pub(super) fn say_why_we_call(&self, say: &mut Vec<String>) {
+        if self.news.as_ref().is_some_and(|news| news.called) {
+            say.push("You asked me to call you back.".to_owned());
+        }
+    }
+
+    /// Tells the news, where there are any.
+    pub(super) fn tell_news(&mut self, say: &mut Vec<String>) -> Option<Reply> {
+        let News { build_id, title, outcome, .. } = self.news.take()?;
+        self.subject = Some(title.to_lowercase());
+        self.question = Question::Nothing;
+        self.pending = None;
+        let stage = if matches!(outcome, Outcome::Live { .. }) { BuildStage::Live } else { BuildStage::Parked };
+        self.build = Some(Build { id: Some(build_id.clone()), title, stage: BuildStage::Approved, over: false });
+        let told = self.build_update(&BuildUpdate { build_id, stage, say: None, outcome: Some(outcome) });
+        say.extend(told.say);
+        let expect = told.expect;
+        Some(Reply { intent: told.intent, ..self.reply(std::mem::take(say), expect) })
+    }
+}
+
+/// Whether a text asks for a call (true), or for none (false).
+fn wish(text: &str) -> Option<bool> {
+    let text = text.to_lowercase().replace(|c: char| !c.is_alphanumeric() && c != '\'', " ");
+    let text = format!(" {} ", text.split_whitespace().collect::<Vec<_>>().join(" "));
+    let has = |phrases: &[&str]| phrases.iter().any(|phrase| text.contains(&format!(" {phrase} ")));
+    if !has(&["call me", "ring me", "phone me", "give me a call", "give me a ring"]) {
+        return None;
+    }
+    let no = [
+        "don't call me",
+        "do not call me",
+        "don't ring me",
+        "do not ring me",
+        "don't phone me",
+        "no need to call me",
+        "never call me",
+        "not call me",
+        "don't give me a call",
+    ];
+    Some(!has(&no))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conversation::{Persona, Pin};
+
+    fn ordered(return_call: ReturnCalls) -> (Dialogue, Reply) {
+        let persona = Persona { return_call, ..Persona::named("Grace") };
+        let mut dialogue = Dialogue::new(persona, "conv_1");
+        dialogue.greet();
+        says(&mut dialogue, "build us a website with a blog");
+        let reply = says(&mut dialogue, "yes");
+        assert!(matches!(reply.intent, Some(Intent::Build(_))));
+        dialogue.build_accepted("b1");
+        (dialogue, reply)
+    }
+
+    fn says(dialogue: &mut Dialogue, text: &str) -> Reply {
+        let reply = dialogue.hear(&Heard::certain(text));
+        dialogue.cut_off(&reply.text(), usize::MAX);
+        reply
+    }
+
+    fn live() -> Outcome {
+        Outcome::Live { url: "http://127.0.0.1:8100/".into(), app: "website".into() }
+    }
+
+    fn update(outcome: Outcome) -> BuildUpdate {
+        BuildUpdate { build_id: "b1".into(), stage: BuildStage::Live, say: None, outcome: Some(outcome) }
+    }
+
+    #[test]
+    fn who_says_yes_is_called_and_who_says_no_or_neither_is_not() {
+        let (mut dialogue, reply) = ordered(ReturnCalls::Ask);
+        assert!(reply.text().ends_with(ASK_RETURN_CALL), "{}", reply.text());
+        assert_eq!(reply.expect, Expectation::YesNo);
+        let reply = says(&mut dialogue, "yes please");
+        assert_eq!(reply.intent, Some(Intent::ReturnCall(true)), "{}", reply.text());
+        assert_eq!(says(&mut dialogue, "goodbye").text(), "I will call you when it is live. Goodbye.");
+        let (mut dialogue, _) = ordered(ReturnCalls::Ask);
+        assert_eq!(says(&mut dialogue, "no thanks").intent, Some(Intent::ReturnCall(false)));
+        let reply = says(&mut dialogue, "goodbye");
+        assert!(reply.hang_up && reply.text() == "Your build goes on. Goodbye.", "asked once: {}", reply.text());
+        let (mut dialogue, _) = ordered(ReturnCalls::Ask);
+        let reply = says(&mut dialogue, "how far are you");
+        assert!(reply.intent.is_none() && reply.text().contains("not live yet"), "{}", reply.text());
+        assert!(says(&mut dialogue, "yes").intent.is_none(), "it is not asked any more");
+    }
+
+    #[test]
+    fn keys_answer_it_and_a_doubtful_yes_does_not() {
+        let (mut dialogue, _) = ordered(ReturnCalls::Ask);
+        assert_eq!(dialogue.key('1').intent, Some(Intent::ReturnCall(true)));
+        let (mut dialogue, _) = ordered(ReturnCalls::Ask);
+        assert_eq!(dialogue.key('2').intent, Some(Intent::ReturnCall(false)));
+        let (mut dialogue, _) = ordered(ReturnCalls::Ask);
+        assert_eq!(dialogue.hear(&Heard::once("yes", 0.1)).intent, None);
+    }
+
+    #[test]
+    fn who_leaves_is_asked_once_and_whoever_wishes_it_need_not_be() {
+        let (mut dialogue, _) = ordered(ReturnCalls::Ask);
+        says(&mut dialogue, "how far are you");
+        let reply = says(&mut dialogue, "goodbye");
+        assert!(!reply.hang_up && reply.text() == ASK_BEFORE_LEAVING, "{}", reply.text());
+        let reply = says(&mut dialogue, "yes");
+        assert!(reply.hang_up && reply.intent == Some(Intent::ReturnCall(true)), "{reply:?}");
+        let (mut dialogue, _) = ordered(ReturnCalls::Ask);
+        says(&mut dialogue, "how far are you");
+        says(&mut dialogue, "goodbye");
+        assert!(says(&mut dialogue, "goodbye").hang_up, "said twice, it is meant");
+        let (mut dialogue, _) = ordered(ReturnCalls::Ask);
+        says(&mut dialogue, "how far are you");
+        assert_eq!(says(&mut dialogue, "can you call me when it is done").intent, Some(Intent::ReturnCall(true)));
+    }
+
+    #[test]
+    fn where_it_is_configured_callers_are_told_and_may_refuse() {
+        let (mut dialogue, reply) = ordered(ReturnCalls::Always);
+        assert!(reply.text().ends_with(SAID_RETURN_CALL) && reply.expect == Expectation::Open, "{}", reply.text());
+        assert_eq!(says(&mut dialogue, "please don't call me").intent, Some(Intent::ReturnCall(false)));
+        let (mut dialogue, reply) = ordered(ReturnCalls::Never);
+        assert!(!reply.text().contains("call you"), "{}", reply.text());
+        assert!(says(&mut dialogue, "goodbye").hang_up);
+    }
+
+    #[test]
+    fn news_end_the_question() {
+        let (mut dialogue, _) = ordered(ReturnCalls::Ask);
+        let reply = dialogue.build_update(&update(live()));
+        assert!(reply.text().starts_with("Your Website is live."), "{}", reply.text());
+        let told = Intent::Told { build_id: "b1".into(), line: "Your Website is live.".into() };
+        assert_eq!(reply.intent, Some(told));
+        assert!(says(&mut dialogue, "yes").intent.is_none());
+    }
+
+    #[test]
+    fn who_is_called_hears_why_and_how_it_ended() {
+        let news = |called| News { build_id: "b1".into(), title: "CRM".into(), outcome: live(), called };
+        let mut dialogue = Dialogue::new(Persona::named("Grace"), "conv_2").with_news(news(true));
+        let reply = dialogue.greet();
+        assert!(
+            reply.text().starts_with("Hello, this is Grace. You asked me to call you back. Your CRM is live."),
+            "{}",
+            reply.text()
+        );
+        assert!(matches!(&reply.intent, Some(Intent::Told { build_id, .. }) if build_id == "b1"));
+        assert!(
+            matches!(says(&mut dialogue, "how is it doing").intent, Some(Intent::Report { subject }) if subject == "crm")
+        );
+        let parked = Outcome::Parked { say: "The page about us did not answer.".into() };
+        let mut dialogue =
+            Dialogue::new(Persona::named("Grace"), "conv_3").with_news(News { outcome: parked, ..news(false) });
+        let text = dialogue.greet().text();
+        assert!(text.contains("I had to stop. Your CRM is not live. The page about us did not answer."), "{text}");
+        assert!(!text.contains("call you back"), "{text}");
+    }
+
+    #[test]
+    fn news_come_after_the_pin() {
+        let persona = Persona { pin: Pin::new("471100"), ..Persona::named("Grace") };
+        let news = News { build_id: "b1".into(), title: "CRM".into(), outcome: live(), called: true };
+        let mut dialogue = Dialogue::new(persona, "conv_2").with_news(news);
+        let first = dialogue.greet();
+        assert!(first.text().contains("call you back") && !first.text().contains("CRM"), "{}", first.text());
+        assert!(first.intent.is_none());
+        let last = "471100".chars().map(|key| dialogue.key(key)).last().unwrap();
+        assert!(last.text().contains("Your CRM is live."), "{}", last.text());
+    }
+
+    #[test]
+    fn wishes_are_told_from_other_calls() {
+        for yes in ["call me when it's live", "Please give me a call.", "ring me back", "can you call me"] {
+            assert_eq!(wish(yes), Some(true), "{yes}");
+        }
+        for no in ["don't call me", "please do not call me", "no need to call me back"] {
+            assert_eq!(wish(no), Some(false), "{no}");
+        }
+        for neither in ["", "call it harbour", "my call centre", "recall me", "a call log", "name it call mentor"] {
+            assert_eq!(wish(neither), None, "{neither}");
+        }
+    }
+}
