@@ -4,6 +4,7 @@
 //! Deliberately absent: bounds that protect the daemon from its input (`limits`), and reading at run time.
 
 mod current;
+mod data;
 mod groups;
 mod hours;
 mod http;
@@ -19,6 +20,7 @@ mod twilio;
 mod webrtc;
 
 pub use current::{Current, Reloaded};
+pub use data::Data;
 pub use groups::{Group, Strategy};
 pub use hours::Hours;
 pub use http::Http;
@@ -136,20 +138,6 @@ pub struct Rtp {
 impl Default for Rtp {
     fn default() -> Self {
         Self { address: None, ports: PortRange { first: 16384, last: 32767 } }
-    }
-}
-
-/// Section `[data]`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Data {
-    /// Database, bundles and app data.
-    pub dir: PathBuf,
-}
-
-impl Default for Data {
-    fn default() -> Self {
-        Self { dir: PathBuf::from("./var") }
     }
 }
 
@@ -704,6 +692,7 @@ impl Config {
         if !(1..=3650).contains(&self.recording.keep_days) {
             return value("recording.keep_days", "write a number of days from 1 to 3650".to_owned());
         }
+        self.data.check(self.recording.keep_days)?;
         if self.agents.is_empty() {
             self.agents.push(Agent::named("grace"));
         }

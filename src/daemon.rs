@@ -7,6 +7,7 @@
 //! Deliberately absent: any decision about a call.
 
 pub mod listeners;
+mod upkeep;
 
 use self::listeners::{http_certificate_notes, http_identity, sip_listeners};
 use crate::api::{
@@ -33,7 +34,7 @@ use crate::call::trunks::{self, Book, Trunks};
 use crate::config::{self, Config, Current, Reloaded, TrunkKind};
 use crate::conversation;
 use crate::id::CallId;
-use crate::limits::{MEDIA_BUSY_MAX, SIP_EVENTS_MAX};
+use crate::limits::{MEDIA_BUSY_MAX, SIP_EVENTS_MAX, STORE_CLOSING_MAX};
 use crate::media::recorder::Recorder;
 use crate::media::{MediaCommand, MediaConfig, MediaEvent, MediaEvents, MediaPlane, PortPool};
 use crate::os::{clock, descriptors, notify, random};
@@ -278,7 +279,9 @@ impl Daemon {
             tokio::spawn(signalling(Arc::clone(&planes), sip_events)),
             tokio::spawn(signalling(Arc::clone(&planes), door_events)),
             tokio::spawn(liveness(Arc::clone(&planes), alive)),
-            tokio::spawn(upkeep(rendered)),
+            tokio::spawn(upkeep::metrics(rendered)),
+            tokio::spawn(upkeep::signs_of_life(Arc::clone(&planes))),
+            tokio::spawn(upkeep::forget(store, planes.config().data.clone())),
             tokio::spawn(return_call::run(Arc::clone(&planes))),
             tokio::spawn(reloads(reload, signal(SignalKind::hangup()).map_err(|e| DaemonError::from("SIGHUP", e))?)),
         ];
@@ -340,6 +343,10 @@ impl Daemon {
         let stopped = tokio::task::spawn_blocking(move || planes.recorder.as_ref().is_none_or(Recorder::stop));
         if !stopped.await.unwrap_or(false) {
             warn!("the last recordings were not on the disk in time; the next start mends them");
+        }
+        let mut waiting = self.planes.store.waiting();
+        if tokio::time::timeout(STORE_CLOSING_MAX, waiting.wait_for(|left| *left == 0)).await.is_err() {
+            warn!(records = *waiting.borrow(), "the disk does not take the last records of calls");
         }
         info!("stopped");
     }
@@ -682,14 +689,6 @@ async fn reloads(reload: Arc<Reload>, mut hang_ups: Signal) {
         let reload = Arc::clone(&reload);
         // What went wrong has been logged.
         let _ = tokio::task::spawn_blocking(move || reload()).await;
-    }
-}
-
-/// Moves what histograms have gathered into their buckets, so that they do not grow between two looks at `/metrics`.
-async fn upkeep(rendered: PrometheusHandle) {
-    loop {
-        tokio::time::sleep(Duration::from_secs(5)).await;
-        rendered.run_upkeep();
     }
 }
 

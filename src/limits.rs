@@ -359,6 +359,12 @@ pub const HTTP_BODY_MAX: usize = 1 << 20;
 pub const STORE_WRITES_MAX: usize = 1024;
 /// Writes that share one transaction (and so one sync of the disk).
 pub const STORE_BATCH_MAX: usize = 64;
+/// Records of each kind that wait while the disk takes none (some 2 kB each); beyond it the oldest are lost.
+pub const RECORDS_WAITING_MAX: usize = 8192;
+/// What still waits when the store is closed is tried for this long.
+pub const STORE_CLOSING_MAX: Duration = Duration::from_secs(2);
+/// Rows of a kind that are deleted in one write when they are too old.
+pub const PURGE_BATCH: usize = 200;
 /// Connections that read the store.
 pub const STORE_READERS: usize = 3;
 /// A write waits this long for a foreign lock on the database file.
@@ -451,6 +457,7 @@ const _: () = assert!(SRTP_SOURCES_MAX > 0);
 const _: () = assert!(TWILIO_PAYLOAD_MAX / FRAME_SAMPLES < WIRE_RING_PACKETS);
 const _: () = assert!(TWILIO_PAYLOAD_MAX.div_ceil(3) * 4 < TWILIO_MESSAGE_MAX);
 const _: () = assert!(STORE_BATCH_MAX <= STORE_WRITES_MAX);
+const _: () = assert!(2 * PURGE_BATCH < STORE_WRITES_MAX);
 const _: () = assert!(FRAME_SAMPLES * 50 == 8000);
 const _: () = assert!(RTP_PACKET_MS_MAX * 8 == RTP_PACKET_SAMPLES_MAX);
 const _: () = assert!(UTTERANCE_IDLE_MAX.as_nanos() > ENDPOINT_MAX.as_nanos());

@@ -154,6 +154,15 @@ impl Rig {
             .collect()
     }
 
+    /// What was heard of what the agent was cut off in.
+    fn cuts(&self) -> Vec<String> {
+        let cut = |a: &CallAction| match a {
+            CallAction::Note(said) if said.speaker == Speaker::Agent => said.heard.clone(),
+            _ => None,
+        };
+        self.done.iter().filter_map(cut).collect()
+    }
+
     fn spoken(&self) -> usize {
         self.count(|a| matches!(a, CallAction::Speak { .. }))
     }
@@ -265,10 +274,7 @@ fn a_voice_that_fails_in_the_read_back_has_not_read_it_back() {
     let utterance = rig.utterance;
     rig.pass(640, false);
     rig.tell(CallInput::Played { utterance, samples: 3_200, end: true });
-    let cut = rig.done.iter().rev().find_map(|a| match a {
-        CallAction::Note(said) if said.speaker == Speaker::Agent => said.heard.clone(),
-        _ => None,
-    });
+    let cut = rig.cuts().pop();
     assert_eq!(cut.as_deref(), Some("Here is"), "of 400 ms, 160 ms may still be under way");
     rig.caller_says("yes");
     assert_eq!(rig.submitted(), 0, "nobody can approve what was not said");
@@ -344,29 +350,31 @@ fn a_key_cuts_the_agent_short_and_is_answered() {
 
 #[test]
 fn a_barge_in_flushes_and_the_transcript_keeps_what_was_heard() {
-    let mut rig = Rig::answered();
-    let utterance = rig.utterance;
-    let word = |word: &str, end_ms| WordTime { word: word.to_owned(), start_ms: end_ms - 200, end_ms };
-    rig.tell(CallInput::FirstAudible(utterance, rig.tick()));
-    rig.tell(CallInput::Spoken { utterance, words: vec![word("Hello,", 300), word("this", 700), word("is", 1500)] });
-    let onset = rig.now_ms;
-    rig.tell(CallInput::Onset(MediaTime(onset * 8)));
-    rig.pass(32, true);
-    assert_eq!(rig.count(|a| matches!(a, CallAction::Duck(true))), 1, "it falls silent with the first voice");
-    rig.tell(CallInput::Ducked(utterance, Tick((onset + 45) * 1_000_000)));
-    rig.pass(128, true);
-    rig.tell(CallInput::Partial("wait".to_owned()));
-    assert_eq!(rig.count(|a| matches!(a, CallAction::Flush(Generation(1)))), 1, "with the first word");
-    assert_eq!(rig.measured(Mark::BargeInDuck), [Duration::from_micros(49_500)]);
-    rig.flushed(1, Some(utterance), 8_480);
-    let cut = rig.done.iter().find_map(|a| match a {
-        CallAction::Note(said) if said.speaker == Speaker::Agent => said.heard.clone(),
-        _ => None,
-    });
-    // 1060 ms were sent, 160 ms of them after the onset; of the rest 160 ms count as still under way.
-    assert_eq!(cut.as_deref(), Some("Hello, this"));
-    let stop = rig.measured(Mark::BargeInStop);
-    assert_eq!(stop, [Duration::from_millis(rig.now_ms - onset)], "from the first voiced sample on");
+    for (round_trip, of_it) in [(None, "Hello, this"), (Some(Duration::from_millis(400)), "Hello,")] {
+        let mut rig = Rig::answered();
+        rig.machine.set_behind(round_trip);
+        let utterance = rig.utterance;
+        let word = |word: &str, end_ms| WordTime { word: word.to_owned(), start_ms: end_ms - 200, end_ms };
+        rig.tell(CallInput::FirstAudible(utterance, rig.tick()));
+        rig.tell(CallInput::Spoken {
+            utterance,
+            words: vec![word("Hello,", 300), word("this", 700), word("is", 1500)],
+        });
+        let onset = rig.now_ms;
+        rig.tell(CallInput::Onset(MediaTime(onset * 8)));
+        rig.pass(32, true);
+        assert_eq!(rig.count(|a| matches!(a, CallAction::Duck(true))), 1, "it falls silent with the first voice");
+        rig.tell(CallInput::Ducked(utterance, Tick((onset + 45) * 1_000_000)));
+        rig.pass(128, true);
+        rig.tell(CallInput::Partial("wait".to_owned()));
+        assert_eq!(rig.count(|a| matches!(a, CallAction::Flush(Generation(1)))), 1, "with the first word");
+        assert_eq!(rig.measured(Mark::BargeInDuck), [Duration::from_micros(49_500)]);
+        rig.flushed(1, Some(utterance), 8_480);
+        // 1060 ms were sent, 160 ms of them after the onset; of the rest 160 ms count as still under way, or the round trip and 60.
+        assert_eq!(rig.cuts(), [of_it], "{round_trip:?}");
+        let stop = rig.measured(Mark::BargeInStop);
+        assert_eq!(stop, [Duration::from_millis(rig.now_ms - onset)], "from the first voiced sample on");
+    }
 }
 
 #[test]
@@ -681,15 +689,7 @@ fn two_keys_in_a_row_keep_both_accounts() {
     rig.tell(CallInput::Digit('7', MediaTime(rig.now_ms * 8)));
     rig.flushed(1, Some(first), 8_000);
     rig.flushed(2, None, 0);
-    let cut: Vec<_> = rig
-        .done
-        .iter()
-        .filter_map(|a| match a {
-            CallAction::Note(said) if said.speaker == Speaker::Agent => said.heard.clone(),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(cut, ["Hello,", ""]);
+    assert_eq!(rig.cuts(), ["Hello,", ""]);
     assert_ne!(first, second);
 }
 

@@ -4,7 +4,7 @@ use callwright::bus::Bus;
 use callwright::pipeline::manifest::{BuildManifest, BuildType, CreatedFrom};
 use callwright::store::{
     Advance, Build, CallBackRequest, CallRecord, Cancelled, Conversation, Direction, EventKind, KeptBinding, KeptFor,
-    OpenOptions, Speaker, Store, StoreError, Submitted, Turn,
+    Message, OpenOptions, Speaker, Store, StoreError, Submitted, TooOld, Turn,
 };
 use callwright::time::Wallclock;
 use proptest::prelude::*;
@@ -255,15 +255,166 @@ fn a_turn_of_no_conversation_undoes_itself_and_nothing_else() {
     assert_eq!(store.events().after(0, 10).unwrap().len(), 1);
 }
 
+/// A conversation of a call with one turn, said then.
+fn said(store: &Store, call: &str, conversation: &str, at: Wallclock) {
+    let begun = Conversation {
+        id: conversation.into(),
+        call_id: Some(call.into()),
+        agent: "grace".into(),
+        started: Wallclock(1000),
+        ended: None,
+    };
+    store.conversations().record(begun).wait().unwrap();
+    store.conversations().turn(turn(conversation, at)).wait().unwrap();
+}
+
+fn turn(conversation: &str, at: Wallclock) -> Turn {
+    Turn {
+        conversation_id: conversation.into(),
+        seq: 1,
+        who: Speaker::Caller,
+        text: "hi".into(),
+        heard: None,
+        started: at,
+        ended: None,
+        confidence: Some(0.5),
+    }
+}
+
 #[test]
-fn calls_that_were_up_when_the_daemon_died_are_closed() {
+fn calls_that_were_up_when_the_daemon_died_end_at_their_last_sign_of_life() {
+    const HOUR: u64 = 3_600_000;
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
+    let answered = |id: &str, conversation: Option<&str>| CallRecord {
+        answered: Some(Wallclock(2000)),
+        conversation_id: conversation.map(str::to_owned),
+        ..call(id)
+    };
+    let talked = answered("call_talked", Some("conv_talked"));
+    for up in [
+        talked,
+        answered("call_silent", None),
+        answered("call_seen", None),
+        answered("call_odd", None),
+        call("call_rang"),
+    ] {
+        store.calls().record(up).wait().unwrap();
+    }
+    said(&store, "call_talked", "conv_talked", Wallclock(62_000));
+    let seen = ["call_seen", "call_over"].map(str::to_owned).to_vec();
+    store.calls().seen(seen, Wallclock(HOUR)).wait().unwrap();
+    // A clock that was wrong makes no call of days.
+    store.calls().seen(vec!["call_odd".to_owned()], Wallclock(1000 * HOUR)).wait().unwrap();
+    let over =
+        CallRecord { ended: Some(Wallclock(3000)), ended_by: Some("remote".into()), ..answered("call_over", None) };
+    store.calls().record(over.clone()).wait().unwrap();
+    said(&store, "call_over", "conv_over", Wallclock(2500));
+
+    assert_eq!(store.calls().close_abandoned(Wallclock(15 * HOUR)).wait(), Ok(5));
+    assert_eq!(store.calls().close_abandoned(Wallclock(16 * HOUR)).wait(), Ok(0));
+    let ends = [
+        ("call_talked", 62_000, Some(60)),
+        ("call_silent", 2000, Some(0)),
+        ("call_seen", HOUR, Some(HOUR / 1000 - 2)),
+        ("call_odd", 2000 + 4 * HOUR, Some(4 * HOUR / 1000)),
+        ("call_rang", 1000, None),
+    ];
+    let events = store.events().after(0, 100).unwrap();
+    for (id, end, seconds) in ends {
+        let record = store.calls().get(id).unwrap().unwrap();
+        let shown = (record.ended, record.ended_by.as_deref(), record.cause);
+        assert_eq!(shown, (Some(Wallclock(end)), Some("restart"), Some(41)), "{id}");
+        let event = events.iter().find(|e| e.kind == "call.ended" && e.subject == id).unwrap();
+        assert_eq!(event.data["answered_seconds"].as_u64(), seconds, "{id}");
+    }
+    assert_eq!(store.calls().get("call_over").unwrap().unwrap(), over);
+    let end_of = |id: &str| store.conversations().get(id).unwrap().unwrap().0.ended;
+    assert_eq!((end_of("conv_talked"), end_of("conv_over")), (Some(Wallclock(62_000)), Some(Wallclock(3000))));
+}
+
+#[test]
+fn what_is_written_late_does_not_undo_an_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let over = CallRecord { ended: Some(Wallclock(5000)), answered: Some(Wallclock(2000)), ..call("call_1") };
+    store.calls().record(over.clone()).wait().unwrap();
     store.calls().record(call("call_1")).wait().unwrap();
-    assert_eq!(store.calls().close_abandoned(Wallclock(5000)).wait(), Ok(1));
-    assert_eq!(store.calls().close_abandoned(Wallclock(6000)).wait(), Ok(0));
-    let record = store.calls().get("call_1").unwrap().unwrap();
-    assert_eq!((record.ended, record.ended_by.as_deref()), (Some(Wallclock(5000)), Some("restart")));
+    assert_eq!(store.calls().get("call_1").unwrap(), Some(over));
+}
+
+#[tokio::test]
+async fn what_must_not_get_lost_waits_for_a_full_disk_and_is_written_without_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(Store::open(dir.path()).unwrap());
+    let small = OpenOptions { size_max: Some(600_000), ..OpenOptions::default() };
+    let store = Store::open_with(dir.path(), &small).unwrap();
+    // Each write is larger than what may be left in half-filled pages.
+    let big = "x".repeat(20_000);
+    let answered = CallRecord { answered: Some(Wallclock(2000)), ..call("call_kept") };
+    store.calls().record(answered.clone()).await.unwrap();
+    let filling = |n: usize| CallRecord {
+        ended: Some(Wallclock(5)),
+        reason: Some(big.clone()),
+        ..CallRecord::begun(format!("call_{n}"), Direction::Inbound, Wallclock(1))
+    };
+    let mut filled = 0;
+    while store.calls().record(filling(filled)).await.is_ok() {
+        filled += 1;
+    }
+    let mut waiting = store.waiting();
+    let ended = CallRecord { ended: Some(Wallclock(9000)), reason: Some(big.clone()), ..answered };
+    store.calls().keep(ended.clone());
+    let message = Message {
+        call_id: "call_kept".into(),
+        caller: "sip:ann@192.0.2.1".into(),
+        callee: "300".into(),
+        text: big.clone(),
+        seconds: 7,
+        time: Wallclock(9000),
+    };
+    store.messages().keep(message.clone());
+    // In this order: a turn is of a conversation.
+    let conversation = Conversation {
+        id: "conv_1".into(),
+        call_id: Some("call_kept".into()),
+        agent: "grace".into(),
+        started: Wallclock(1000),
+        ended: None,
+    };
+    store.conversations().keep(conversation);
+    store.conversations().keep_turn(turn("conv_1", Wallclock(3000)));
+    // A refusal of the schema is no reason to try again, nor in the way of others.
+    store.conversations().keep_turn(turn("conv_unknown", Wallclock(3000)));
+    while store.trouble() != Some(StoreError::DiskFull) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(*waiting.borrow_and_update(), 5, "nothing is lost, and nothing written");
+    assert_eq!(store.calls().get("call_kept").unwrap().unwrap().ended, None);
+
+    // Space is freed, and nobody restarts anything.
+    store.retention().purge(TooOld { words: None, calls: Some(Wallclock(6)) }).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), waiting.wait_for(|left| *left == 0)).await.unwrap().unwrap();
+    assert_eq!(store.trouble(), None);
+    assert_eq!(store.calls().get("call_kept").unwrap(), Some(ended));
+    assert_eq!(store.messages().list(None, 10).unwrap().items, [message]);
+    assert_eq!(store.conversations().get("conv_1").unwrap().unwrap().1.len(), 1);
+    let events = store.events().after(0, 1000).unwrap();
+    for kind in ["call.ended", "message.taken"] {
+        assert_eq!(events.iter().filter(|e| e.kind == kind && e.subject == "call_kept").count(), 1, "{kind}");
+    }
+}
+
+#[test]
+fn what_waits_when_the_store_is_closed_is_written_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    for n in 0..300 {
+        store.calls().keep(CallRecord { ended: Some(Wallclock(2000)), ..call(&format!("call_{n}")) });
+    }
+    drop(store);
+    let store = Store::open(dir.path()).unwrap();
+    assert!((0..300).all(|n| store.calls().get(&format!("call_{n}")).unwrap().is_some_and(|c| c.ended.is_some())));
 }
 
 #[test]

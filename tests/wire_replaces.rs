@@ -8,8 +8,10 @@ use callwright::sip::agent::{Placement, SipEvent, replaces_value};
 use callwright::sip::dialog::DialogId;
 use callwright::sip::hop::Hop;
 use callwright::sip::sdp::Direction;
-use rig::Daemon;
 use rig::ua::{Ua, purity};
+use rig::{Daemon, eventually, get};
+use serde_json::Value;
+use std::time::Duration;
 
 const LOW: f64 = 400.0;
 const HIGH: f64 = 1000.0;
@@ -158,4 +160,56 @@ async fn a_phone_puts_the_other_side_through_and_gets_it_back_where_that_fails()
     assert_eq!(is_told_at_last(&mut callee).await, 603);
     callee.hang_up().await;
     third.ended().await;
+}
+
+/// Where the tone of `hz` is first heard alone for 0.4 s, samples.
+fn place(channel: &[i16], hz: f64) -> Option<usize> {
+    // The first 0.2 s of each do not count.
+    channel.windows(4800).step_by(400).position(|window| purity(window, hz) > 0.8).map(|step| step * 400)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_goes_on_when_the_callers_side_is_handed_over() {
+    const MIDDLE: f64 = 700.0;
+    let phone = || Ua::new(&[Codec::Pcmu]);
+    let (mut caller, mut callee, mut third) = (phone(), phone(), phone());
+    let route = |number: &str, to: &Ua| {
+        let app = format!("bridge:sip:{{number}}@{}", to.address());
+        format!("[[routes]]\nmatch = \"{number}\"\napp = \"{app}\"\nrecord = true\n")
+    };
+    let routes = [route("300", &callee), route("302", &third)].concat();
+    let daemon = Daemon::start_with(&format!("[recording]\nenabled = true\nmin_free_mb = 1\n{routes}"));
+    caller.invite(daemon.sip, "300").await;
+    callee.ringing().await;
+    callee.accept().await;
+    caller.accepted().await;
+    let _ = tokio::join!(caller.talk(LOW, 900, None), callee.talk(HIGH, 900, None));
+    hands_over(&mut caller, &daemon, "302").await;
+    third.ringing().await;
+    third.accept().await;
+    // What it is told of the transfer may come before this or after.
+    caller.ended().await;
+    let _ = tokio::join!(third.talk(MIDDLE, 900, None), callee.talk(LOW, 900, None));
+    third.hang_up().await;
+    callee.ended().await;
+
+    let shown = || -> Value {
+        let list = get(daemon.http, "/v1/calls").expect("/v1/calls answers").1;
+        let list: Value = serde_json::from_str(&list).expect("JSON");
+        let Some(id) = list["items"][0]["id"].as_str() else { return Value::Null };
+        let (_, call) = get(daemon.http, &format!("/v1/calls/{id}")).expect("the call is shown");
+        serde_json::from_str::<Value>(&call).expect("JSON")["recording"].take()
+    };
+    let complete = || shown()["state"] == "complete";
+    assert!(eventually(Duration::from_secs(30), complete), "{}\n{}", shown(), daemon.log());
+    let file = daemon.data.join(shown()["file"].as_str().expect("a file"));
+    let samples = hound::WavReader::open(file).expect("a WAV file").into_samples::<i16>();
+    let samples: Vec<i16> = samples.map(|s| s.expect("a sample")).collect();
+    let (left, right): (Vec<i16>, Vec<i16>) = samples.chunks(2).map(|pair| (pair[0], pair[1])).unzip();
+    for (whose, channel, before, after) in [("caller", &left, LOW, MIDDLE), ("callee", &right, HIGH, LOW)] {
+        let (before, after) = (place(channel, before), place(channel, after));
+        // Each talks for 0.9 s.
+        let apart = before.zip(after).is_some_and(|(before, after)| after >= before + 3200);
+        assert!(apart, "{whose}: {before:?} and {after:?} of {} samples\n{}", channel.len(), daemon.log());
+    }
 }

@@ -226,7 +226,7 @@ pub(super) fn conclude(planes: &Planes, call: CallId, mut record: CallRecord, en
     record.reason = Some(end.reason);
     metric::call_ended(end.class.name());
     // Queued before the call counts as gone: whoever waits for the last call may then close the store.
-    keep(planes.store.calls().record(record), "the call's record");
+    planes.store.calls().keep(record);
     planes.registry.release(call);
 }
 
@@ -503,7 +503,7 @@ impl Actor {
                 started: record.started,
                 ended: Some(clock::wall()),
             };
-            keep(planes.store.conversations().record(conversation), "the conversation's end");
+            planes.store.conversations().keep(conversation);
         }
         end
     }
@@ -641,10 +641,8 @@ impl Actor {
                 self.end.get_or_insert(why);
                 return;
             }
-            MediaEvent::Opened { .. }
-            | MediaEvent::Quality { .. }
-            | MediaEvent::Retired { .. }
-            | MediaEvent::Rekeyed { .. } => return,
+            MediaEvent::Quality { quality, .. } => return self.media.handle_quality(&quality),
+            MediaEvent::Opened { .. } | MediaEvent::Retired { .. } | MediaEvent::Rekeyed { .. } => return,
         };
         self.tell(input);
     }
@@ -666,6 +664,7 @@ impl Actor {
     fn tell(&mut self, input: CallInput) {
         let Some(talk) = &mut self.voices.talk else { return };
         talk.machine.set_behind(self.media.behind());
+        talk.mind_lock(&self.planes);
         talk.machine.handle(clock::monotonic(), input);
         while let Some(action) = talk.machine.poll_action() {
             let lane = talk.lane.as_ref();

@@ -13,8 +13,8 @@ use crate::media::aside::{AsideConsumer, aside};
 use crate::media::coders::SPEECH_RATE;
 use crate::media::recorder::{Control, Tap};
 use crate::media::{
-    Coders, MediaCommand, PortPair, PreparedSession, RING_PEER, RingShared, RingWire, Role, Secure, SessionPlan,
-    SessionStats, SpeechEnds, SrtpKeys, prepare,
+    Coders, MediaCommand, PortPair, PreparedSession, Quality, RING_PEER, RingShared, RingWire, Role, Secure,
+    SessionPlan, SessionStats, SpeechEnds, SrtpKeys, prepare,
 };
 use crate::os::{clock, random};
 use crate::rtp::srtp::{MasterKey, Profile};
@@ -105,6 +105,10 @@ pub struct MediaLeg {
     /// For the session, as long as there is none.
     tap: Option<Tap>,
     recording: Option<Hand>,
+    /// When the session began in which audio time 0 of the recording lies.
+    record_from: Option<Tick>,
+    /// As RTCP has measured it last.
+    round_trip: Option<Duration>,
     stats: Option<SessionStats>,
     /// What a link is to be made of, until there is one.
     unlinked: Option<(UdpSocket, AsideConsumer)>,
@@ -155,6 +159,18 @@ impl MediaLeg {
     /// Has the session recorded that will be prepared, from the answer on.
     pub fn record(&mut self, recording: Option<(Tap, Control)>) {
         (self.tap, self.recording) = recording.map(|(tap, control)| (tap, Hand::new(control))).unzip();
+    }
+
+    /// Takes the recording over from `before`, whose session has ended (`tap` is what that gave back): it goes on where this
+    /// leg's session begins, as paused or not as it was. Before [`MediaLeg::prepare`].
+    pub fn go_on_recording(&mut self, before: &mut Self, tap: Option<Tap>) {
+        let from = before.record_from.unwrap_or(before.opened);
+        self.record_from = Some(from);
+        self.tap = tap.map(|mut tap| {
+            tap.go_on_at(audio_time(from));
+            tap
+        });
+        self.recording = before.recording.take();
     }
 
     /// The caller has heard 200: what is said from now on is recorded, if the call is.
@@ -250,6 +266,8 @@ impl MediaLeg {
             holding: false,
             tap: None,
             recording: None,
+            record_from: None,
+            round_trip: None,
             stats: None,
             unlinked: None,
             link: None,
@@ -260,7 +278,15 @@ impl MediaLeg {
 
     /// How long it takes until the other side has heard what leaves now, and that is known here; `None`: nobody measures it.
     pub fn behind(&self) -> Option<Duration> {
-        self.ring.as_ref()?.delay()
+        match &self.ring {
+            Some(ring) => ring.delay(),
+            None => self.round_trip,
+        }
+    }
+
+    /// The worker has told how the audio arrives.
+    pub fn handle_quality(&mut self, quality: &Quality) {
+        self.round_trip = quality.round_trip.or(self.round_trip);
     }
 
     /// Takes ports that `peer` can reach. Nothing is said yet.
@@ -555,8 +581,7 @@ impl MediaLeg {
 
     /// The caller's audio time, for signals that come without one.
     pub fn audio_time(&self) -> MediaTime {
-        let passed = clock::monotonic().since(self.opened);
-        MediaTime(u64::try_from(passed.as_micros() / 125).unwrap_or(u64::MAX))
+        audio_time(self.opened)
     }
 
     /// Asks the worker to stop; [`MediaLeg::closed`] follows.
@@ -592,6 +617,12 @@ impl MediaLeg {
     pub fn stats(&self) -> Option<SessionStats> {
         self.stats
     }
+}
+
+/// Audio time of now, where that began then.
+fn audio_time(begun: Tick) -> MediaTime {
+    let passed = clock::monotonic().since(begun);
+    MediaTime(u64::try_from(passed.as_micros() / 125).unwrap_or(u64::MAX))
 }
 
 /// What a link tells: the worker hears of keys and addresses at once, the call of what it has to act upon.
@@ -719,6 +750,25 @@ async fn local_address(planes: &Planes, peer: SocketAddr) -> Result<IpAddr, NoMe
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn leg() -> MediaLeg {
+        let port = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let way = Way::Ports(PortPair { rtp: port(), rtcp: port(), port: 4000 });
+        MediaLeg::begun(CallId(1), (Ipv4Addr::LOCALHOST.into(), 4000), Preference::of_ours(&[Codec::Pcmu]), way, None)
+    }
+
+    #[test]
+    fn how_far_behind_the_other_side_hears_us_is_what_rtcp_has_measured() {
+        let mut leg = leg();
+        assert_eq!(leg.behind(), None);
+        let measured = |ms: u64| Quality { round_trip: Some(Duration::from_millis(ms)), ..Quality::default() };
+        for ms in [600, 40] {
+            leg.handle_quality(&measured(ms));
+            assert_eq!(leg.behind(), Some(Duration::from_millis(ms)));
+        }
+        leg.handle_quality(&Quality::default());
+        assert_eq!(leg.behind(), Some(Duration::from_millis(40)), "a report that measures nothing takes nothing back");
+    }
 
     #[test]
     fn other_numbers_need_no_new_codec_state() {

@@ -8,18 +8,17 @@ use crate::config::{Config, RecordingFormat};
 use crate::id::CallId;
 use crate::media::recorder::{Control, Ended, Format, Outcome, Recorder, RecorderConfig, Report, Reports, Tap};
 use crate::os::clock;
-use crate::store::{CallRecording, Commit, RecordingState, Store};
+use crate::store::{CallRecording, RecordingState, Store};
 use crate::telemetry::Marks;
 use crate::telemetry::metric;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
-use tokio::runtime::Handle;
 use tracing::{error, info, warn};
 
 /// Starts the recorder when there is something to record, or something recorded earlier to delete in time. Says what is
-/// recorded. Call within the runtime.
+/// recorded.
 ///
 /// # Errors
 /// The directory cannot be made, or there is no thread left.
@@ -49,7 +48,7 @@ pub fn start(config: &Config, store: &Store, marks: Arc<Marks>) -> io::Result<Op
         floor_octets: chosen.min_free_mb.saturating_mul(1 << 20),
         avoid_cpus: config.media.cpus.clone(),
     };
-    Recorder::start(settings, marks, reports(store.clone(), Handle::current())).map(Some)
+    Recorder::start(settings, marks, reports(store.clone())).map(Some)
 }
 
 /// The tap for a call, if it is to be recorded (`wanted`, and recording is enabled), and the call's hand on it.
@@ -118,35 +117,34 @@ impl Hand {
 }
 
 /// Takes the recorder's reports to the log, the metrics and the store.
-fn reports(store: Store, runtime: Handle) -> Reports {
+fn reports(store: Store) -> Reports {
     let active = AtomicUsize::new(0);
     Arc::new(move |report| {
         let recordings = store.recordings();
         let now = clock::wall();
-        let written = match report {
+        match report {
             Report::Started { call, name, format } => {
                 metric::recordings_active(active.fetch_add(1, Relaxed) + 1);
                 info!(%call, file = %name, "recording");
-                recordings.record(started(call, name, format), now)
+                recordings.keep(started(call, name, format), now);
             }
             Report::Ended(ended) => {
                 if ended.outcome != Outcome::Empty {
                     let left = active.fetch_update(Relaxed, Relaxed, |n| Some(n.saturating_sub(1)));
                     metric::recordings_active(left.map_or(0, |before| before.saturating_sub(1)));
                 }
-                match over(ended) {
-                    Some(row) => recordings.record(row, now),
-                    None => return,
+                if let Some(row) = over(ended) {
+                    recordings.keep(row, now);
                 }
             }
             Report::Recovered { name, samples, octets } => {
                 warn!(file = %name, seconds = samples / 8000, "a recording that was cut off by the end of the daemon plays again");
                 metric::recording_ended("recovered");
-                recordings.recovered(call_of(&name), samples, octets, now)
+                recordings.keep_recovered(call_of(&name), samples, octets, now);
             }
             Report::Purged { name } => {
                 info!(file = %name, "a recording was deleted: older than [recording] keep_days, or empty");
-                recordings.deleted(call_of(&name), now)
+                recordings.keep_deleted(call_of(&name), now);
             }
             Report::Space { full, free_octets, floor_octets } => {
                 let (free_mb, wanted_mb) = (free_octets >> 20, floor_octets >> 20);
@@ -159,21 +157,10 @@ fn reports(store: Store, runtime: Handle) -> Reports {
                 } else {
                     info!(free_mb, "there is free space again: new calls are recorded");
                 }
-                return;
             }
-            Report::Failed { what } => {
-                error!(what, "recordings");
-                return;
-            }
-        };
-        runtime.spawn(kept(written));
+            Report::Failed { what } => error!(what, "recordings"),
+        }
     })
-}
-
-async fn kept(written: Commit<()>) {
-    if let Err(error) = written.await {
-        warn!(%error, "a recording's row was not written; its file stands");
-    }
 }
 
 fn started(call: CallId, file: String, format: Format) -> CallRecording {

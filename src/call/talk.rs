@@ -40,6 +40,8 @@ pub(super) struct Talk {
     agent: String,
     /// Who calls, for the count of wrong PINs; empty where that is withheld.
     caller: String,
+    /// When the agent's PIN was set; `None`: it has none.
+    pin_set: Option<Wallclock>,
     pub(super) speech: mpsc::Receiver<SpeechEvent>,
     pub(super) updates: broadcast::Receiver<BuildUpdate>,
     pub(super) builds: HashSet<String>,
@@ -115,16 +117,13 @@ impl Talk {
         let lane = planes.speech.attach(call, agent, ends, events).map_err(|e| e.to_string())?;
         let conversation = format!("conv_{:016x}", call.0);
         let (answers, answered) = mpsc::channel(8);
-        keep(
-            planes.store.conversations().record(Conversation {
-                id: conversation.clone(),
-                call_id: Some(call.to_string()),
-                agent: agent.to_owned(),
-                started: clock::wall(),
-                ended: None,
-            }),
-            "the conversation",
-        );
+        planes.store.conversations().keep(Conversation {
+            id: conversation.clone(),
+            call_id: Some(call.to_string()),
+            agent: agent.to_owned(),
+            started: clock::wall(),
+            ended: None,
+        });
         let who = caller(party.from);
         let returns_to = party.peer.and_then(|peer| returns_to(&config, agent, party.from, peer));
         let caller = who.clone().filter(|_| !manners.resume.is_zero());
@@ -136,7 +135,7 @@ impl Talk {
         });
         let kept = keeping.as_ref().and_then(|whose| kept(planes, whose, manners.resume));
         let mut persona = manners.persona;
-        persona.locked = persona.pin.is_some() && is_locked(planes, &config, agent, who.as_deref().unwrap_or_default());
+        let pin_set = persona.pin.is_some().then(|| pin_set(&config, agent));
         persona.return_call = match returns_to.as_ref().map(|to| to.when) {
             None | Some(ReturnWhen::Never) => ReturnCalls::Never,
             Some(ReturnWhen::Ask) => ReturnCalls::Ask,
@@ -169,11 +168,12 @@ impl Talk {
         if let Some(kept) = kept {
             machine = machine.remembering(kept);
         }
-        Ok(Self {
+        let mut talk = Self {
             machine,
             lane: Some(lane),
             agent: agent.to_owned(),
             caller: who.unwrap_or_default(),
+            pin_set,
             speech,
             updates: planes.pipeline.updates(),
             builds,
@@ -188,7 +188,17 @@ impl Talk {
             operator: manners.operator,
             returns_to,
             newest,
-        })
+        };
+        talk.mind_lock(planes);
+        Ok(talk)
+    }
+
+    /// Whether the PIN is closed is looked up before anything that happens, since other calls may have closed it.
+    pub(super) fn mind_lock(&mut self, planes: &Planes) {
+        let Some(set) = self.pin_set else { return };
+        if planes.store.lockouts().is_locked(&self.agent, &self.caller, set, clock::wall()) {
+            self.machine.close_pin();
+        }
     }
 
     /// Gives the caller's audio away; the machine has been told that the caller is away.
@@ -375,12 +385,12 @@ impl Talk {
         });
     }
 
-    /// Writes down that a PIN was tried.
+    /// A PIN was tried; that counts at once, in all calls.
     pub(super) fn pin_tried(&self, planes: &Planes, right: bool) {
         if !right {
             warn!(agent = self.agent, caller = self.caller, "a wrong PIN");
         }
-        keep(planes.store.lockouts().tried(&self.agent, &self.caller, right, clock::wall()), "the trial of a PIN");
+        planes.store.lockouts().tried(&self.agent, &self.caller, right, clock::wall());
     }
 
     /// Writes down, with its event, that the caller wants to be called back.
@@ -423,7 +433,7 @@ impl Talk {
             ended: Some(now),
             confidence: said.confidence.map(f64::from),
         };
-        keep(planes.store.conversations().turn(turn), "a turn");
+        planes.store.conversations().keep_turn(turn);
     }
 }
 
@@ -515,15 +525,11 @@ async fn changed(pipeline: &Pipeline, change: Change) -> Changed {
     }
 }
 
-/// Whether too many wrong PINs have come; also where that cannot be known.
-fn is_locked(planes: &Planes, config: &Config, agent: &str, caller: &str) -> bool {
+/// When the agent's PIN was set: wrong ones of before do not count.
+fn pin_set(config: &Config, agent: &str) -> Wallclock {
     let file = config.agents.iter().find(|a| a.name == agent).and_then(|a| a.pin_file.as_ref());
     let set = file.and_then(|file| file.metadata().ok()?.modified().ok()?.duration_since(UNIX_EPOCH).ok());
-    let set = Wallclock(set.map_or(0, |set| u64::try_from(set.as_millis()).unwrap_or(0)));
-    planes.store.lockouts().is_locked(agent, caller, set, clock::wall()).unwrap_or_else(|error| {
-        warn!(%error, "whether a PIN may be tried is not known, so none is taken");
-        true
-    })
+    Wallclock(set.map_or(0, |set| u64::try_from(set.as_millis()).unwrap_or(0)))
 }
 
 /// Where the caller's last call was, if it was cut off and not long ago.

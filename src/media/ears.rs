@@ -43,6 +43,11 @@ impl Ears {
         self.tap.is_some()
     }
 
+    /// The recording, to go on in another session.
+    pub(super) fn take_tap(&mut self) -> Option<Tap> {
+        self.tap.take()
+    }
+
     /// The caller said this, and what answers it is placed alike.
     pub(super) fn handle_heard(&mut self, at: MediaTime, pcm: &[i16]) {
         if let Some(tap) = &mut self.tap {

@@ -133,6 +133,11 @@ impl PreparedSession {
         self.session.call()
     }
 
+    /// The recording, of a session that has come back: another one may go on with it.
+    pub fn take_tap(&mut self) -> Option<Tap> {
+        self.session.take_tap()
+    }
+
     /// The call that this one is bridged to.
     pub(in crate::media) fn partner(&self) -> Option<CallId> {
         self.session.bridge().map(Bridge::partner)

@@ -18,6 +18,7 @@ use crate::media::inbound::Inbound;
 use crate::media::latch::{Latch, Verdict};
 use crate::media::pass::{Outbox, Pass};
 use crate::media::playout::{Line, Playout};
+use crate::media::recorder::Tap;
 use crate::media::reorder::{Arrived, Audio};
 use crate::media::secure::Secure;
 use crate::media::transcode;
@@ -189,6 +190,11 @@ impl Session {
 
     pub(in crate::media) fn call(&self) -> CallId {
         self.call
+    }
+
+    /// The recording, to go on in another session.
+    pub(in crate::media) fn take_tap(&mut self) -> Option<Tap> {
+        self.ears.take_tap()
     }
 
     /// Where packets go.

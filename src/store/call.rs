@@ -1,13 +1,17 @@
-//! Call detail records. Invariant: `record` may be called at every change of a call with all that is known; the events
-//! `call.started`, `call.answered`, `call.ended` come out once each.
+//! Call detail records. Invariants: `record` may be called at every change of a call with all that is known; the events
+//! `call.started`, `call.answered`, `call.ended` come out once each; what has ended stays so, whatever is written late; a call
+//! that a killed daemon left open ends at its last sign of life, not at the restart.
 
+use super::backlog::Worth;
 use super::event::append;
 use super::reader::{page, page_limit};
 use super::{Commit, EventKind, Page, Store, StoreError};
+use crate::limits::CALL_MAX;
 use crate::time::Wallclock;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
+use std::collections::HashMap;
 
 /// Who called whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -100,6 +104,9 @@ impl CallRecord {
     }
 }
 
+/// Cause of a call whose daemon died: temporary failure (ITU-T Q.850 table 1).
+const CAUSE_OF_ABANDONED: u8 = 41;
+
 /// The calls of a [`Store`].
 #[derive(Debug, Clone, Copy)]
 pub struct Calls<'a>(pub(super) &'a Store);
@@ -111,24 +118,47 @@ impl Calls<'_> {
         self.0.write(move |db| record(db, &call))
     }
 
-    /// Ends the calls that a daemon left open when it died; returns how many.
+    /// Writes how a call ended, as soon as the disk takes it.
+    pub fn keep(&self, call: CallRecord) {
+        self.0.insist("a call's record", Worth::Record, move |db| record(db, &call));
+    }
+
+    /// These calls are up now. Should the daemon be killed, they end no earlier.
+    #[must_use = "await it to know that it is done"]
+    pub fn seen(&self, calls: Vec<String>, now: Wallclock) -> Commit<()> {
+        self.0.write(move |db| {
+            let mut update = db.prepare_cached("UPDATE calls SET seen = ?2 WHERE id = ?1 AND ended IS NULL")?;
+            calls.iter().try_for_each(|id| update.execute(params![id, now.0.cast_signed()]).map(drop))?;
+            Ok(())
+        })
+    }
+
+    /// Ends the calls and conversations that a daemon left open when it died, at their last sign of life; returns how many
+    /// calls.
     #[must_use = "await it to know that it is done"]
     pub fn close_abandoned(&self, now: Wallclock) -> Commit<usize> {
         self.0.write(move |db| {
-            let open: Vec<CallRecord> = {
-                let mut rows = db.prepare(&format!("SELECT {COLUMNS} FROM calls WHERE ended IS NULL"))?;
-                let found = rows.query_map([], from_row)?;
-                found.map(|row| row.map(|(_, call)| call)).collect::<Result<_, _>>()?
-            };
-            for call in &open {
+            let open = abandoned(db)?;
+            for (call, seen) in &open {
+                let begun = call.answered.unwrap_or(call.started);
+                let most = u64::try_from(CALL_MAX.as_millis()).unwrap_or(u64::MAX);
+                let latest = begun.0.saturating_add(most).min(now.0.max(begun.0));
                 let ended = CallRecord {
-                    ended: Some(now),
+                    ended: Some(Wallclock((*seen).clamp(begun.0, latest))),
                     ended_by: Some("restart".into()),
                     reason: Some("the daemon ended while the call was up".into()),
+                    cause: Some(CAUSE_OF_ABANDONED),
                     ..call.clone()
                 };
                 record(db, &ended)?;
             }
+            db.execute(
+                "UPDATE conversations SET ended = max(started, coalesce(
+                   (SELECT calls.ended FROM calls WHERE calls.id = call_id),
+                   (SELECT max(coalesce(turns.ended, turns.started)) FROM turns WHERE conversation_id = conversations.id),
+                   started)) WHERE ended IS NULL",
+                [],
+            )?;
             Ok(open.len())
         })
     }
@@ -173,7 +203,8 @@ fn record(db: &Connection, call: &CallRecord) -> Result<(), StoreError> {
          ON CONFLICT(id) DO UPDATE SET app = excluded.app, conversation_id = excluded.conversation_id,
            answered = excluded.answered, ended = excluded.ended, ended_by = excluded.ended_by,
            reason = excluded.reason, media = excluded.media, cause = excluded.cause, sip_code = excluded.sip_code,
-           source = excluded.source, trunk = excluded.trunk, details = excluded.details",
+           source = excluded.source, trunk = excluded.trunk, details = excluded.details
+         WHERE calls.ended IS NULL OR excluded.ended IS NOT NULL",
     )?
     .execute(params![
         call.id,
@@ -207,6 +238,39 @@ fn record(db: &Connection, call: &CallRecord) -> Result<(), StoreError> {
         append(db, EventKind::CallEnded, &call.id, "", at, &data)?;
     }
     Ok(())
+}
+
+/// The calls without an end, and when (milliseconds of Unix time) each was last known to be up: by the daemon's own word, by what
+/// was said, by its events.
+fn abandoned(db: &Connection) -> Result<Vec<(CallRecord, u64)>, StoreError> {
+    let mut open: Vec<(CallRecord, u64)> = {
+        let mut rows = db.prepare(&format!("SELECT {COLUMNS}, seen FROM calls WHERE ended IS NULL"))?;
+        let found = rows.query_map([], |row| {
+            let seen: Option<i64> = row.get(18)?;
+            Ok((from_row(row)?.1, seen.unwrap_or_default().cast_unsigned()))
+        })?;
+        found.collect::<Result<_, _>>()?
+    };
+    let Some(oldest) = open.iter().map(|(call, _)| call.started.0.cast_signed()).min() else { return Ok(open) };
+    let mut last: HashMap<String, i64> = HashMap::new();
+    for (call, _) in &open {
+        last.extend([Some(&call.id), call.conversation_id.as_ref()].into_iter().flatten().map(|id| (id.clone(), 0)));
+    }
+    let mut events = db.prepare("SELECT subject, time FROM events WHERE time >= ?1")?;
+    let mut events = events.query([oldest])?;
+    while let Some(event) = events.next()? {
+        if let Some(known) = last.get_mut(event.get_ref(0)?.as_str().unwrap_or_default()) {
+            *known = (*known).max(event.get(1)?);
+        }
+    }
+    let mut turns = db.prepare("SELECT max(max(started, coalesce(ended, 0))) FROM turns WHERE conversation_id = ?1")?;
+    for (call, seen) in &mut open {
+        let ids = [Some(&call.id), call.conversation_id.as_ref()].into_iter().flatten();
+        let told = ids.filter_map(|id| last.get(id)).max().copied().unwrap_or_default();
+        let said: Option<i64> = turns.query_row([&call.conversation_id], |row| row.get(0))?;
+        *seen = (*seen).max(told.max(said.unwrap_or_default()).cast_unsigned());
+    }
+    Ok(open)
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<(i64, CallRecord)> {

@@ -1,6 +1,7 @@
 //! Conversations and their turns. Invariant: a turn is keyed by (conversation, seq); writing it again corrects it (an
 //! interrupted agent turn learns what was heard) and its event says so once more under a new id.
 
+use super::backlog::Worth;
 use super::call::{time, time_or_null};
 use super::event::append;
 use super::{Commit, EventKind, Store, StoreError};
@@ -89,26 +90,23 @@ impl Conversations<'_> {
     /// Writes a conversation, new or (to set its end) known before.
     #[must_use = "a record that is not awaited may not be on disk"]
     pub fn record(&self, conversation: Conversation) -> Commit<()> {
-        self.0.write(move |db| {
-            db.execute(
-                "INSERT INTO conversations(id, call_id, agent, started, ended) VALUES(?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT(id) DO UPDATE SET ended = excluded.ended",
-                params![
-                    conversation.id,
-                    conversation.call_id,
-                    conversation.agent,
-                    conversation.started.0.cast_signed(),
-                    conversation.ended.map(|t| t.0.cast_signed()),
-                ],
-            )?;
-            Ok(())
-        })
+        self.0.write(move |db| write(db, &conversation))
+    }
+
+    /// The same, as soon as the disk takes it. Turns that are kept later are written after it.
+    pub fn keep(&self, conversation: Conversation) {
+        self.0.insist("a conversation", Worth::Record, move |db| write(db, &conversation));
     }
 
     /// Writes a turn of a recorded conversation, new or corrected, with its event `conversation.turn`.
     #[must_use = "a record that is not awaited may not be on disk"]
     pub fn turn(&self, turn: Turn) -> Commit<()> {
         self.0.write(move |db| write_turn(db, &turn))
+    }
+
+    /// The same, as soon as the disk takes it.
+    pub fn keep_turn(&self, turn: Turn) {
+        self.0.insist("a turn", Worth::Detail, move |db| write_turn(db, &turn));
     }
 
     /// Writes the event `call_back.requested`, which is all that is kept of it; the same wish twice in a conversation is one.
@@ -151,6 +149,21 @@ impl Conversations<'_> {
             Ok(Some((conversation, turns)))
         })
     }
+}
+
+fn write(db: &Connection, conversation: &Conversation) -> Result<(), StoreError> {
+    db.execute(
+        "INSERT INTO conversations(id, call_id, agent, started, ended) VALUES(?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT(id) DO UPDATE SET ended = excluded.ended",
+        params![
+            conversation.id,
+            conversation.call_id,
+            conversation.agent,
+            conversation.started.0.cast_signed(),
+            conversation.ended.map(|t| t.0.cast_signed()),
+        ],
+    )?;
+    Ok(())
 }
 
 fn write_turn(db: &Connection, turn: &Turn) -> Result<(), StoreError> {

@@ -11,6 +11,9 @@ pub enum StoreError {
     /// The file or its directory cannot be written.
     #[error("the database cannot be written ({0}); check owner and mount options of the data directory")]
     ReadOnly(String),
+    /// The device or the file system failed.
+    #[error("the disk that holds the database reports an error ({0}); look at the system's log")]
+    Disk(String),
     /// Another program holds the database for longer than we wait.
     #[error(
         "another program holds a lock on the database; close it (for example a sqlite3 shell with an open transaction)"
@@ -59,7 +62,7 @@ impl StoreError {
     /// True when the same call may succeed later without anybody changing a program.
     #[must_use]
     pub const fn retry(&self) -> bool {
-        matches!(self, Self::DiskFull | Self::ReadOnly(_) | Self::Locked | Self::Overloaded)
+        matches!(self, Self::DiskFull | Self::Disk(_) | Self::ReadOnly(_) | Self::Locked | Self::Overloaded)
     }
 }
 
@@ -69,6 +72,7 @@ impl From<rusqlite::Error> for StoreError {
         match e.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::DiskFull,
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Self::ReadOnly(text),
+            Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => Self::Disk(text),
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked,
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt(text),
             Some(ErrorCode::ConstraintViolation) => Self::Conflict(text),

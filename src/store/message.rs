@@ -1,11 +1,12 @@
 //! Messages that callers have left. Invariant: one a call; `message.taken` comes out with it.
 
+use super::backlog::Worth;
 use super::event::append;
 use super::reader::{page, page_limit};
 use super::{Commit, EventKind, Page, Store, StoreError};
 use crate::store::call::time;
 use crate::time::Wallclock;
-use rusqlite::{Row, params};
+use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 use serde_json::json;
 
@@ -35,23 +36,12 @@ impl Messages<'_> {
     /// Writes a message, once.
     #[must_use = "a message that is not awaited may not be on disk"]
     pub fn take(&self, message: Message) -> Commit<()> {
-        self.0.write(move |db| {
-            db.execute(
-                "INSERT INTO messages(call_id, caller, callee, text, seconds, time) VALUES(?1, ?2, ?3, ?4, ?5, ?6)
-                 ON CONFLICT(call_id) DO NOTHING",
-                params![
-                    message.call_id,
-                    message.caller,
-                    message.callee,
-                    message.text,
-                    message.seconds,
-                    message.time.0.cast_signed()
-                ],
-            )?;
-            let data = json!({"caller": message.caller, "callee": message.callee, "text": message.text, "seconds": message.seconds});
-            append(db, EventKind::MessageTaken, &message.call_id, "", message.time, &data)?;
-            Ok(())
-        })
+        self.0.write(move |db| take(db, &message))
+    }
+
+    /// Writes a message, once, as soon as the disk takes it: the caller has heard that it is taken.
+    pub fn keep(&self, message: Message) {
+        self.0.insist("a message", Worth::Record, move |db| take(db, &message));
     }
 
     /// A page of messages, newest first, older than the row `before`.
@@ -67,6 +57,25 @@ impl Messages<'_> {
             Ok(page(found.collect::<Result<_, _>>()?, limit))
         })
     }
+}
+
+fn take(db: &Connection, message: &Message) -> Result<(), StoreError> {
+    db.execute(
+        "INSERT INTO messages(call_id, caller, callee, text, seconds, time) VALUES(?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT(call_id) DO NOTHING",
+        params![
+            message.call_id,
+            message.caller,
+            message.callee,
+            message.text,
+            message.seconds,
+            message.time.0.cast_signed()
+        ],
+    )?;
+    let Message { caller, callee, text, seconds, .. } = message;
+    let data = json!({"caller": caller, "callee": callee, "text": text, "seconds": seconds});
+    append(db, EventKind::MessageTaken, &message.call_id, "", message.time, &data)?;
+    Ok(())
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<(i64, Message)> {

@@ -6,7 +6,7 @@ use super::StoreError;
 use rusqlite::Connection;
 
 /// All steps; step N (counted from 1) leads from version N-1 to N.
-const STEPS: [&str; 15] = [
+const STEPS: [&str; 16] = [
     include_str!("migrations/0001_events.sql"),
     include_str!("migrations/0002_calls.sql"),
     include_str!("migrations/0003_conversations.sql"),
@@ -22,6 +22,7 @@ const STEPS: [&str; 15] = [
     include_str!("migrations/0013_wrong_pins.sql"),
     include_str!("migrations/0014_ways_back.sql"),
     include_str!("migrations/0015_return_calls.sql"),
+    include_str!("migrations/0016_retention.sql"),
 ];
 
 /// Applies every step that `db` lacks.

@@ -2,6 +2,8 @@
 //!
 //! - Writes go through a bounded queue to the one thread `store-writer`; several share a transaction. A [`Commit`]
 //!   resolves only after the transaction is on disk, so what was acknowledged survives `kill -9` and power loss.
+//! - What must not get lost (how a call ended, what was said and left, wrong PINs) is kept by the [`backlog`] and tried again until
+//!   the disk takes it.
 //! - Reads run on the caller's thread with a connection of their own and never wait for the writer.
 //! - Everything that others want to know of is an [`Event`] written in the same transaction as its cause (outbox);
 //!   `bus` delivers it.
@@ -10,6 +12,7 @@
 //! Deliberately absent: audio (files), the data of generated apps (their own databases), secrets.
 
 mod app;
+mod backlog;
 mod binding;
 mod build;
 mod call;
@@ -24,6 +27,7 @@ mod message;
 mod migration;
 mod reader;
 mod recording;
+mod retention;
 mod return_call;
 mod world;
 mod writer;
@@ -44,6 +48,7 @@ pub use manifest::Manifests;
 pub use message::{Message, Messages};
 pub use reader::{OpenOptions, Page, Store};
 pub use recording::{CallRecording, RecordingState, Recordings};
+pub use retention::{Purged, Retention, TooOld};
 pub use return_call::{NotReached, ReturnCall, ReturnCalls, ReturnConsent, ReturnState, ReturnWish};
 pub use world::{Document, World};
 pub use writer::Commit;

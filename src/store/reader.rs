@@ -2,10 +2,12 @@
 //! Invariants: one daemon per data directory (file lock); readers cannot write (`query_only`). Deliberately absent: an async
 //! face for reads; they take microseconds to milliseconds, callers on tokio use `spawn_blocking`.
 
+use super::backlog::Worth;
+use super::lockout::WrongPins;
 use super::writer::Writer;
 use super::{
     Apps, Builds, Calls, Commit, Conversations, Deliveries, Events, KeptBindings, KeptConversations, Lockouts,
-    Manifests, Messages, Recordings, ReturnCalls, StoreError, World, migration,
+    Manifests, Messages, Recordings, Retention, ReturnCalls, StoreError, World, migration,
 };
 use crate::limits::{PAGE_ROWS_MAX, STORE_LOCK_WAIT, STORE_READERS};
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -14,7 +16,7 @@ use serde::Serialize;
 use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -30,6 +32,7 @@ pub struct Store {
 
 struct Shared {
     writer: Writer,
+    wrong_pins: Mutex<WrongPins>,
     free: Sender<Connection>,
     idle: Receiver<Connection>,
     /// Held for the daemon's life; the kernel releases it even after `kill -9`.
@@ -98,7 +101,9 @@ impl Store {
             }
         }
         let path = data.join("callwright.db");
-        let writer = Writer::start(connect_writer(&path, options)?)?;
+        let db = connect_writer(&path, options)?;
+        let wrong_pins = Mutex::new(WrongPins::load(&db)?);
+        let writer = Writer::start(db)?;
         let (free, idle) = bounded(STORE_READERS);
         for _ in 0..STORE_READERS {
             let reader = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE, options)?;
@@ -106,7 +111,7 @@ impl Store {
             // The channel has room for exactly these.
             let _ = free.try_send(reader);
         }
-        Ok(Self { shared: Arc::new(Shared { writer, free, idle, _lock: lock }) })
+        Ok(Self { shared: Arc::new(Shared { writer, wrong_pins, free, idle, _lock: lock }) })
     }
 
     /// Call detail records.
@@ -124,6 +129,11 @@ impl Store {
     #[must_use]
     pub const fn recordings(&self) -> Recordings<'_> {
         Recordings(self)
+    }
+    /// What is deleted with time.
+    #[must_use]
+    pub const fn retention(&self) -> Retention<'_> {
+        Retention(self)
     }
     /// Conversations and their turns.
     #[must_use]
@@ -196,6 +206,25 @@ impl Store {
         self.shared.writer.newest_event()
     }
 
+    /// How many records that must not get lost wait for the disk.
+    #[must_use]
+    pub fn waiting(&self) -> watch::Receiver<usize> {
+        self.shared.writer.left()
+    }
+
+    pub(super) fn insist(
+        &self,
+        what: &'static str,
+        worth: Worth,
+        work: impl Fn(&Connection) -> Result<(), StoreError> + Send + 'static,
+    ) {
+        self.shared.writer.insist(what, worth, work);
+    }
+
+    pub(super) fn wrong_pins(&self) -> MutexGuard<'_, WrongPins> {
+        self.shared.wrong_pins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn write<T, F>(&self, work: F) -> Commit<T>
     where
         T: Send + 'static,
@@ -229,6 +258,8 @@ fn connect_writer(path: &PathBuf, options: &OpenOptions) -> Result<Connection, S
     let _: String = db.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     // FULL: a commit is on disk when it is acknowledged, also when the power goes.
     db.pragma_update(None, "synchronous", "FULL")?;
+    // What is deleted is gone: its place in the file is overwritten.
+    let _: i64 = db.query_row("PRAGMA secure_delete = ON", [], |row| row.get(0))?;
     migration::forward(&mut db)?;
     if let Some(octets) = options.size_max {
         let page: i64 = db.query_row("PRAGMA page_size", [], |row| row.get(0))?;

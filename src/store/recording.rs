@@ -2,6 +2,7 @@
 //! the end; the events `recording.started` and `recording.ended` come out once each; a row whose file was deleted stays
 //! and says so. Deliberately absent: the sound (files below the data directory).
 
+use super::backlog::Worth;
 use super::event::append;
 use super::{Commit, EventKind, Store, StoreError};
 use crate::time::Wallclock;
@@ -96,19 +97,23 @@ impl Recordings<'_> {
         self.0.write(move |db| record(db, &recording, now))
     }
 
-    /// A file that a killed daemon left plays again: its row says so. One without a row has none to mend.
-    #[must_use = "a record that is not awaited may not be on disk"]
-    pub fn recovered(&self, call_id: &str, samples: u64, octets: u64, now: Wallclock) -> Commit<()> {
-        self.change(call_id, now, move |found| {
-            found.state = RecordingState::Recovered;
-            (found.samples, found.octets) = (samples, octets);
-        })
+    /// The same, as soon as the disk takes it.
+    pub fn keep(&self, recording: CallRecording, now: Wallclock) {
+        self.0.insist("a recording's row", Worth::Record, move |db| record(db, &recording, now));
     }
 
-    /// The file is gone.
-    #[must_use = "a record that is not awaited may not be on disk"]
-    pub fn deleted(&self, call_id: &str, now: Wallclock) -> Commit<()> {
-        self.change(call_id, now, |found| found.state = RecordingState::Deleted)
+    /// A file that a killed daemon left plays again: its row says so, as soon as the disk takes it. One without a row has none
+    /// to mend.
+    pub fn keep_recovered(&self, call_id: &str, samples: u64, octets: u64, now: Wallclock) {
+        self.keep_changed(call_id, now, move |found| {
+            found.state = RecordingState::Recovered;
+            (found.samples, found.octets) = (samples, octets);
+        });
+    }
+
+    /// The file is gone: its row says so, as soon as the disk takes it.
+    pub fn keep_deleted(&self, call_id: &str, now: Wallclock) {
+        self.keep_changed(call_id, now, |found| found.state = RecordingState::Deleted);
     }
 
     /// Ends the rows that a daemon left open when it died; returns how many.
@@ -129,18 +134,13 @@ impl Recordings<'_> {
         self.0.read(|db| get(db, call_id))
     }
 
-    fn change(
-        &self,
-        call_id: &str,
-        now: Wallclock,
-        change: impl FnOnce(&mut CallRecording) + Send + 'static,
-    ) -> Commit<()> {
+    fn keep_changed(&self, call_id: &str, now: Wallclock, change: impl Fn(&mut CallRecording) + Send + 'static) {
         let call_id = call_id.to_owned();
-        self.0.write(move |db| {
+        self.0.insist("a recording's row", Worth::Record, move |db| {
             let Some(mut found) = get(db, &call_id)? else { return Ok(()) };
             change(&mut found);
             record(db, &found, now)
-        })
+        });
     }
 }
 
@@ -218,6 +218,13 @@ mod tests {
         }
     }
 
+    fn written(store: &Store) {
+        let mut waiting = store.waiting();
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+            waiting.wait_for(|left| *left == 0).await.unwrap();
+        });
+    }
+
     #[test]
     fn a_recording_goes_through_its_states_and_its_events_come_once() {
         let dir = tempfile::tempdir().unwrap();
@@ -227,13 +234,16 @@ mod tests {
         recordings.record(row(RecordingState::Recording), Wallclock(1)).wait().unwrap();
         assert_eq!(recordings.close_abandoned().wait().unwrap(), 1);
         assert_eq!(recordings.get("call_1").unwrap().unwrap().state, RecordingState::Stopped);
-        recordings.recovered("call_1", 8000, 32_080, Wallclock(2)).wait().unwrap();
+        recordings.keep_recovered("call_1", 8000, 32_080, Wallclock(2));
+        written(&store);
         let recovered = recordings.get("call_1").unwrap().unwrap();
         assert_eq!((recovered.samples, recovered.octets), (8000, 32_080));
-        recordings.record(row(RecordingState::Complete), Wallclock(3)).wait().unwrap();
+        recordings.keep(row(RecordingState::Complete), Wallclock(3));
+        written(&store);
         assert_eq!(recordings.get("call_1").unwrap(), Some(row(RecordingState::Complete)));
-        recordings.deleted("call_1", Wallclock(4)).wait().unwrap();
-        recordings.deleted("call_2", Wallclock(4)).wait().unwrap();
+        recordings.keep_deleted("call_1", Wallclock(4));
+        recordings.keep_deleted("call_2", Wallclock(4));
+        written(&store);
         assert_eq!(recordings.get("call_1").unwrap().unwrap().state, RecordingState::Deleted);
         let kinds: Vec<String> = store.events().after(0, 10).unwrap().into_iter().map(|e| e.kind).collect();
         assert_eq!(kinds, ["recording.started", "recording.ended"]);

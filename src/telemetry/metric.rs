@@ -17,6 +17,10 @@ pub enum Metric {
     RecordingsEnded,
     /// Calls being recorded.
     RecordingsActive,
+    /// Records that wait for the disk to take them.
+    RecordsWaiting,
+    /// Records that the disk never took.
+    RecordsLost,
     /// Requests that apps answered, by app, route and status class.
     AppRequests,
     /// How long apps took to answer, by app and route, seconds.
@@ -72,7 +76,7 @@ pub enum Metric {
 }
 
 /// All of them, for descriptions.
-const ALL: [Metric; 30] = [
+const ALL: [Metric; 32] = [
     Metric::WebhookDeliveries,
     Metric::WebhookDeliveriesWaiting,
     Metric::WebhookDeliveriesDead,
@@ -83,6 +87,8 @@ const ALL: [Metric; 30] = [
     Metric::CallsActive,
     Metric::RecordingsEnded,
     Metric::RecordingsActive,
+    Metric::RecordsWaiting,
+    Metric::RecordsLost,
     Metric::AppRequests,
     Metric::AppRequestSeconds,
     Metric::AppStarts,
@@ -114,6 +120,8 @@ impl Metric {
             Self::CallsActive => "calls_active",
             Self::RecordingsEnded => "recordings_ended_total",
             Self::RecordingsActive => "recordings_active",
+            Self::RecordsWaiting => "store_records_waiting",
+            Self::RecordsLost => "store_records_lost_total",
             Self::AppRequests => "app_requests_total",
             Self::AppRequestSeconds => "app_request_seconds",
             Self::AppStarts => "app_starts_total",
@@ -149,6 +157,8 @@ impl Metric {
             Self::CallsActive => "Calls of this moment",
             Self::RecordingsEnded => "Recordings that ended, by outcome",
             Self::RecordingsActive => "Calls being recorded",
+            Self::RecordsWaiting => "Records of calls that wait for the disk",
+            Self::RecordsLost => "Records of calls that the disk never took",
             Self::AppRequests => "Requests answered by generated apps",
             Self::AppRequestSeconds => "Time until an app's answer began",
             Self::AppStarts => "Starts of app processes",
@@ -203,6 +213,7 @@ pub fn install() -> Result<Handle, String> {
         match metric {
             Metric::CallsEnded
             | Metric::RecordingsEnded
+            | Metric::RecordsLost
             | Metric::AppRequests
             | Metric::AppStarts
             | Metric::BuildStages
@@ -225,6 +236,7 @@ pub fn install() -> Result<Handle, String> {
             }
             Metric::CallsActive
             | Metric::RecordingsActive
+            | Metric::RecordsWaiting
             | Metric::EventStreams
             | Metric::SpeechStreams
             | Metric::MediaBusy
@@ -291,6 +303,17 @@ pub fn media_headroom(worker: usize, busy: f64, complexity: u8) {
 /// A recording ended; `outcome` is `complete`, `stopped`, `recovered` or `refused`.
 pub fn recording_ended(outcome: &'static str) {
     metrics::counter!(Metric::RecordingsEnded.name(), "outcome" => outcome).increment(1);
+}
+
+/// So many records wait for the disk.
+pub fn records_waiting(records: usize) {
+    #[expect(clippy::cast_precision_loss, reason = "bounded by RECORDS_WAITING_MAX")]
+    metrics::gauge!(Metric::RecordsWaiting.name()).set(records as f64);
+}
+
+/// A record is lost.
+pub fn record_lost() {
+    metrics::counter!(Metric::RecordsLost.name()).increment(1);
 }
 
 /// So many calls are being recorded.

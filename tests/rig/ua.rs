@@ -77,8 +77,8 @@ impl Ua {
     pub async fn until<T>(&mut self, what: &str, mut wanted: impl FnMut(&SipEvent) -> Option<T>) -> T {
         let mut passed = Vec::new();
         loop {
-            let next = tokio::time::timeout(Duration::from_secs(5), self.transport.next_event()).await;
-            let event = next.unwrap_or_else(|_| panic!("no {what} in 5 s, but {passed:?}")).expect("SIP runs");
+            let next = tokio::time::timeout(Duration::from_secs(30), self.transport.next_event()).await;
+            let event = next.unwrap_or_else(|_| panic!("no {what} in 30 s, but {passed:?}")).expect("SIP runs");
             if let Some(found) = wanted(&event) {
                 return found;
             }

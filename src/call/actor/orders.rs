@@ -305,7 +305,8 @@ impl Actor {
             seconds: took.as_secs() as u32,
             time: clock::wall(),
         };
-        keep(self.planes.store.messages().take(message), "the message");
+        // The caller has heard that it is taken.
+        self.planes.store.messages().keep(message);
     }
 
     pub(super) fn tell_played(&mut self, utterance: UtteranceId) {

@@ -373,9 +373,9 @@ impl Bridge<'_> {
                 }
                 self.handle(Input::NoMedia("the media worker has no free place".to_owned()));
             }
-            MediaEvent::Closed { cause, stats, .. } => {
+            MediaEvent::Closed { cause, stats, mut session, .. } => {
                 let stats = match cause {
-                    CloseCause::Asked => self.take_place(side, stats),
+                    CloseCause::Asked => self.take_place(side, stats, session.take_tap()),
                     _ => Some(stats),
                 };
                 let Some(stats) = stats else { return };

@@ -18,6 +18,11 @@ pub(super) struct Looking {
 }
 
 impl CallMachine {
+    /// Too many wrong PINs have come, in whatever calls: none is taken any more.
+    pub fn close_pin(&mut self) {
+        self.dialogue.close_pin();
+    }
+
     /// What a reply wants done.
     pub(super) fn run_tool(&mut self, now: Tick, intent: Intent) {
         let mut begin = |tool, arguments: &str| self.duties.ledger.begin(tool, arguments);

@@ -17,7 +17,7 @@ use serde_json::Value;
 /// A spoken yes to what changes or destroys takes this confidence of the recogniser, however often it is said.
 const SURE_CONFIDENCE_MIN: f32 = 0.5;
 const NO_PIN: &str = "That takes a PIN, and none is set up here. It can be done on the console.";
-const LOCKED: &str = "There have been too many wrong PINs. Please try again later, or use the console.";
+pub(super) const LOCKED: &str = "There have been too many wrong PINs. Please try again later, or use the console.";
 const LEFT: &str = "I leave it as it is.";
 
 /// What the caller wants done to what there is.
@@ -471,6 +471,18 @@ mod tests {
         dialogue.facts(&known(&manifest));
         let locked = dialogue.key('1');
         assert_eq!((locked.text().as_str(), locked.intent), (LOCKED, None), "no fourth try in this call");
+    }
+
+    #[test]
+    fn a_pin_that_other_calls_have_closed_changes_nothing() {
+        let (mut dialogue, manifest) = served(Some(PIN));
+        says(&mut dialogue, "delete the website");
+        dialogue.facts(&known(&manifest));
+        assert_eq!(dialogue.key('1').text(), ASK_PIN);
+        dialogue.close_pin();
+        let right = keyed(&mut dialogue, PIN);
+        assert_eq!((right.intent.clone(), right.pin, right.hang_up), (None, None, false));
+        assert!(right.text().starts_with(LOCKED) && !dialogue.masks(), "{}", right.text());
     }
 
     #[test]

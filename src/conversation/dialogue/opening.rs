@@ -4,6 +4,7 @@
 //! whose call it is and how long it is remembered (`call`, `store`).
 
 use super::super::draft::Draft;
+use super::change::LOCKED;
 use super::prompt::{ASK_GO_ON, ASK_PIN, ASK_WHAT};
 use super::{Build, Dialogue, Question, YES_TWICE_CONFIDENCE_MIN};
 use crate::conversation::collect::{Collected, Collector, Wanted};
@@ -125,7 +126,7 @@ impl Dialogue {
     fn open(&mut self, mut say: Vec<String>) -> Reply {
         if self.persona.pin.is_some() && self.persona.pin_at_start && !self.pin_passed {
             if self.persona.locked {
-                return self.hang_up(&["There have been too many wrong PINs. Please try again later.", "Goodbye."]);
+                return self.pin_closed();
             }
             self.question = Question::Pin;
             say.push(ASK_PIN.to_owned());
@@ -262,9 +263,18 @@ impl Dialogue {
         }
     }
 
+    /// Too many wrong PINs have come, in this call or in others: none is judged any more.
+    pub fn close_pin(&mut self) {
+        self.persona.locked = true;
+    }
+
     fn collected(&mut self, outcome: Collected) -> Reply {
         if self.question != Question::Pin {
             return self.take_collected(outcome);
+        }
+        let whole = matches!(outcome, Collected::Complete(_) | Collected::Wrong | Collected::GivenUp);
+        if whole && self.persona.locked {
+            return self.pin_closed();
         }
         let right = |digits: &str| self.persona.pin.as_ref().is_some_and(|pin| pin.is(digits));
         let outcome = match outcome {
@@ -281,6 +291,15 @@ impl Dialogue {
         let wrong = matches!(outcome, Collected::Wrong | Collected::GivenUp).then_some(false);
         let reply = self.pin_refused(outcome);
         Reply { pin: wrong, ..reply }
+    }
+
+    /// The PIN is closed, right or wrong.
+    fn pin_closed(&mut self) -> Reply {
+        self.collector = None;
+        if self.pin_is_for_change() {
+            return self.pin_failed(LOCKED);
+        }
+        self.hang_up(&["There have been too many wrong PINs. Please try again later.", "Goodbye."])
     }
 
     fn pin_refused(&mut self, outcome: Collected) -> Reply {
@@ -410,6 +429,22 @@ mod tests {
         short.key('4');
         assert_eq!(short.between_keys(), Some(BETWEEN_KEYS));
         assert!(short.keys_over().text().starts_with("That PIN is not right."));
+    }
+
+    #[test]
+    fn a_pin_that_other_calls_have_closed_is_taken_from_nobody() {
+        let mut dialogue = with(|p| p.pin = Pin::new("4711"));
+        dialogue.greet();
+        "471".chars().for_each(|key| drop(dialogue.key(key)));
+        dialogue.close_pin();
+        let right = dialogue.key('1');
+        assert!(right.hang_up && right.pin.is_none() && right.text().contains("too many wrong PINs"), "{right:?}");
+        // Who has given it before has given it.
+        let mut passed = with(|p| p.pin = Pin::new("4711"));
+        passed.greet();
+        "4711".chars().for_each(|key| drop(passed.key(key)));
+        passed.close_pin();
+        assert!(!asks(&mut passed, "build a crm with contacts").hang_up);
     }
 
     #[test]

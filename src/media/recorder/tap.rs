@@ -60,6 +60,8 @@ pub(in crate::media) struct Shared {
 /// The worker's end. Dropping it (with the session, on a control thread) ends the recording.
 pub struct Tap {
     ring: HeapProd<TapFrame>,
+    /// Where the session's audio time 0 lies in the recording, samples.
+    offset: u64,
     shared: Arc<Shared>,
 }
 
@@ -70,8 +72,14 @@ impl std::fmt::Debug for Tap {
 }
 
 impl Tap {
+    /// The session to come begins at `at` of the recording, which goes on: somebody else is on that side of the call.
+    pub fn go_on_at(&mut self, at: MediaTime) {
+        self.offset = at.0;
+    }
+
     /// Hands over one frame.
-    pub fn push(&mut self, frame: TapFrame) {
+    pub fn push(&mut self, mut frame: TapFrame) {
+        frame.at = MediaTime(frame.at.0.saturating_add(self.offset));
         if self.shared.stopped.load(Relaxed) {
             return;
         }
@@ -121,7 +129,7 @@ impl Control {
 pub(in crate::media) fn tap() -> (Tap, HeapCons<TapFrame>, Arc<Shared>) {
     let (producer, consumer) = frame::ring(RECORDING_RING_FRAMES, || TapFrame::EMPTY);
     let shared = Arc::new(Shared::default());
-    (Tap { ring: producer, shared: Arc::clone(&shared) }, consumer, shared)
+    (Tap { ring: producer, offset: 0, shared: Arc::clone(&shared) }, consumer, shared)
 }
 
 #[cfg(test)]
@@ -139,6 +147,15 @@ mod tests {
         assert_eq!(frames.try_pop().unwrap().at, MediaTime(0));
         tap.push_samples(Side::Agent, MediaTime(1), &[1; 1]);
         assert_eq!(frames.iter().last().unwrap().side, Side::Agent);
+    }
+
+    #[test]
+    fn another_session_goes_on_where_it_begins() {
+        let (mut tap, frames, _) = tap();
+        tap.push_samples(Side::Caller, MediaTime(80), &[1; 160]);
+        tap.go_on_at(MediaTime(8000));
+        tap.push_samples(Side::Agent, MediaTime(0), &[2; 200]);
+        assert_eq!(frames.iter().map(|f| f.at.0).collect::<Vec<_>>(), [80, 8000, 8160]);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::call::registry::CallState;
 use crate::call::trunks::Way;
 use crate::config::{App, BridgeTarget, Called};
 use crate::limits::REFERRED_RINGING_MAX;
+use crate::media::recorder::Tap;
 use crate::media::{Role, SessionStats};
 use crate::os::clock;
 use crate::sip::agent::{LegId, SipEvent, replaces_value};
@@ -294,8 +295,9 @@ impl Bridge<'_> {
         }
     }
 
-    /// The asker's session has been given back, and the one who was called takes its place. `Some`: it was none of that.
-    pub(super) fn take_place(&mut self, side: Side, stats: SessionStats) -> Option<SessionStats> {
+    /// The asker's session has been given back, and the one who was called takes its place; where the call is recorded by that
+    /// session (`tap`), it goes on being. `Some`: it was none of that.
+    pub(super) fn take_place(&mut self, side: Side, stats: SessionStats, tap: Option<Tap>) -> Option<SessionStats> {
         if !self.referral.as_ref().is_some_and(|referral| referral.answered && referral.side == side) {
             return Some(stats);
         }
@@ -320,6 +322,9 @@ impl Bridge<'_> {
             (Some(partner), Some(media)) => (partner, media.rate()),
             _ => return Some(stats),
         };
+        if side == Side::Caller {
+            media.go_on_recording(&mut self.caller.media, tap);
+        }
         let begun = media.prepare(Role::Bridge { partner }, rate).map_err(|error| refused(error).why);
         let begun = begun.and_then(|_| media.start(&planes));
         match (side, &mut self.callee) {
