@@ -15,6 +15,7 @@ use crate::api::{
 use crate::bus::Bus;
 use crate::call::actor::{self, Admitted, Invitation, Planes};
 use crate::call::browser::Browsers;
+use crate::call::caller_id;
 use crate::call::caps::Caps;
 use crate::call::lease::Ports;
 use crate::call::lines::Lines;
@@ -499,9 +500,12 @@ fn twilio_door(config: &Config) -> Result<(Arc<Door>, mpsc::Receiver<SipEvent>),
     let trunk = config.trunks.iter().find(|trunk| trunk.kind == TrunkKind::Twilio);
     let trunk = trunk.map_or("twilio", |trunk| &trunk.name);
     let (events, told) = mpsc::channel(SIP_EVENTS_MAX);
-    let door = Door::new(&config.twilio, tokens, trunk, events).map_err(DaemonError)?;
+    let door = Door::new((&config.twilio, &config.telnyx), tokens, trunk, events).map_err(DaemonError)?;
     if door.is_open() {
         info!(trunk, "calls are taken from Twilio");
+    }
+    if door.takes_telnyx() {
+        info!("calls are taken from Telnyx");
     }
     Ok((door, told))
 }
@@ -518,6 +522,7 @@ async fn signalling(planes: Arc<Planes>, mut events: mpsc::Receiver<SipEvent>) {
         let live = LiveCall {
             call,
             from: from.clone(),
+            withheld: caller_id::withheld(&from, &headers),
             number: request_user.clone(),
             started: clock::wall(),
             direction: Direction::Inbound,

@@ -42,6 +42,20 @@ fn word(action: &Action) -> String {
     }
 }
 
+#[test]
+fn a_refusal_is_recorded_by_what_the_caller_was_told() {
+    for (code, told, cause) in [(486, 486, 17), (404, 404, 1), (503, 503, 41), (408, 480, 18), (401, 502, 38)] {
+        let mut machine = BridgeMachine::new(START);
+        machine.handle(START, Input::Placed);
+        machine.handle(START, refused(code));
+        let end = std::iter::from_fn(|| machine.poll_action()).find_map(|action| match action {
+            Action::End(end) => Some((end.sip_code, end.q850())),
+            _ => None,
+        });
+        assert_eq!(end, Some((Some(told), cause)), "{code}");
+    }
+}
+
 fn run(inputs: &[Input]) -> (BridgeMachine, String) {
     let mut machine = BridgeMachine::new(START);
     let mut done = Vec::new();

@@ -10,7 +10,7 @@ use callwright::sip::sdp::{Direction, LocalMedia, Negotiated, Preference, SdpSes
 use rig::phone::Phone;
 use rig::ua::{Heard, Ua, purity, talk};
 use rig::{Daemon, eventually, get};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 const LOW: f64 = 500.0;
@@ -375,6 +375,7 @@ async fn refusals_reach_the_caller() {
     }
     let record = record(&daemon);
     assert_eq!(record["ended_by"], "refused", "{record:#}");
+    assert_eq!((&record["sip_code"], &record["cause"]), (&json!(502), &json!(38)), "{record:#}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

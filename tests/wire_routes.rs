@@ -37,7 +37,7 @@ async fn a_call_that_is_not_taken_goes_to_the_fallback() {
     desk.ringing().await;
     desk.sip.reject(desk.leg, 486, "Busy Here", &[]).await.expect("it rings");
     caller.accepted().await;
-    assert!(purity(&caller.talk(1000.0, 1000, None).await.pcm, 450.0) > 0.9);
+    assert!(caller.hears(1000.0, 450.0).await);
     caller.hang_up().await;
     let record = newest(&daemon);
     assert_eq!(
@@ -58,7 +58,7 @@ async fn a_call_that_is_not_taken_goes_to_the_fallback() {
     caller.invite(daemon.sip, "80").await;
     caller.until("ringing", |e| matches!(e, SipEvent::Progress { code: 180, .. }).then_some(())).await;
     caller.accepted().await;
-    assert!(purity(&caller.talk(1000.0, 1000, None).await.pcm, 700.0) > 0.9);
+    assert!(caller.hears(1000.0, 700.0).await);
     caller.hang_up().await;
     // Without a fallback the caller hears how it is, and without a route that there is none.
     caller.invite(daemon.sip, "9").await;
@@ -146,9 +146,18 @@ async fn a_group_rings_and_the_first_to_answer_has_the_caller() {
     two.ringing().await;
     two.sip.reject(two.leg, 486, "Busy Here", &[]).await.expect("it rings");
     caller.accepted().await;
-    assert!(purity(&caller.talk(1000.0, 1000, None).await.pcm, 450.0) > 0.9);
+    assert!(caller.hears(1000.0, 450.0).await);
     caller.hang_up().await;
     caller.ended().await;
+    // Who does not want to be seen is not.
+    caller.invite_saying(daemon.sip, "1", &[("Privacy", "id")]).await;
+    let (from, _) = one.ringing().await;
+    assert!(from.contains("anonymous@anonymous.invalid") && !from.contains("ann@"), "{from}");
+    two.ringing().await;
+    caller.hang_up().await;
+    for phone in [&mut one, &mut two] {
+        phone.until("CANCEL", |e| matches!(e, SipEvent::Cancelled { .. }).then_some(())).await;
+    }
     // A caller who gives up stops them.
     caller.invite(daemon.sip, "1").await;
     one.ringing().await;
@@ -188,7 +197,7 @@ async fn a_reload_changes_routes_and_no_call() {
     phone.ended().await;
     phone.invite(daemon.sip, "1").await;
     phone.accepted().await;
-    assert!(purity(&phone.talk(1000.0, 900, None).await.pcm, 700.0) > 0.9);
+    assert!(phone.hears(1000.0, 700.0).await);
     // And by signal.
     std::fs::write(&file, before.replace("tone:450", "tone:850")).expect("written");
     rig::signal(daemon.pid(), "HUP");
@@ -199,7 +208,7 @@ async fn a_reload_changes_routes_and_no_call() {
     phone.ended().await;
     phone.invite(daemon.sip, "1").await;
     phone.accepted().await;
-    assert!(purity(&phone.talk(1000.0, 900, None).await.pcm, 850.0) > 0.9);
+    assert!(phone.hears(1000.0, 850.0).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -217,7 +226,7 @@ async fn a_trunk_has_its_routes_its_channels_and_its_way_of_writing_numbers() {
     // It calls: by its own route, whichever way it writes the number, and once at a time.
     caller.invite(daemon.sip, "030123456").await;
     caller.accepted().await;
-    assert!(purity(&caller.talk(1000.0, 900, None).await.pcm, 450.0) > 0.9);
+    assert!(caller.hears(1000.0, 450.0).await);
     assert_eq!(trunk()["calls"], 1);
     let mut second = Ua::new(&[Codec::Pcmu]);
     second.invite(daemon.sip, "030123456").await;

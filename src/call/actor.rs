@@ -461,7 +461,12 @@ impl Actor {
 
     fn note_answer(&mut self, record: &mut CallRecord) {
         self.media.handle_answer();
-        record.answered = Some(clock::wall());
+        record.answered.get_or_insert_with(clock::wall);
+    }
+
+    /// The other side's audio came before the call was ours.
+    pub(super) fn caller_sends(&mut self) {
+        self.tell(CallInput::FirstPacket);
     }
 
     /// The call has been answered: everybody is told.
@@ -487,7 +492,8 @@ impl Actor {
         }
         // Who is left in the room hears of it now.
         self.stay = None;
-        record.media = self.close_media().await.map(|stats| media_json(&stats));
+        let media = close_media(&self.planes, self.call, &mut self.media, &mut self.mailbox).await;
+        record.media = media.map(|stats| media_json(&stats));
         let planes = Arc::clone(&self.planes);
         if let Some(talk) = &self.voices.talk {
             let conversation = Conversation {
@@ -707,22 +713,28 @@ impl Actor {
             self.tell(CallInput::Build(update));
         }
     }
+}
 
-    async fn close_media(&mut self) -> Option<SessionStats> {
-        if let Some(stats) = self.media.stats() {
+/// Ends the audio of a call: what it came to.
+pub(super) async fn close_media(
+    planes: &Planes,
+    call: CallId,
+    media: &mut MediaLeg,
+    mailbox: &mut mpsc::Receiver<CallEvent>,
+) -> Option<SessionStats> {
+    if let Some(stats) = media.stats() {
+        return Some(stats);
+    }
+    media.close(planes);
+    let deadline = tokio::time::Instant::now() + CLOSE_WAIT;
+    while let Ok(Some(event)) = tokio::time::timeout_at(deadline, mailbox.recv()).await {
+        if let CallEvent::Media(MediaEvent::Closed { stats, .. }) = event {
+            media.closed(stats);
             return Some(stats);
         }
-        self.media.close(&self.planes);
-        let deadline = tokio::time::Instant::now() + CLOSE_WAIT;
-        while let Ok(Some(event)) = tokio::time::timeout_at(deadline, self.mailbox.recv()).await {
-            if let CallEvent::Media(MediaEvent::Closed { stats, .. }) = event {
-                self.media.closed(stats);
-                return Some(stats);
-            }
-        }
-        warn!(call = %self.call, "the media worker did not give the call back");
-        None
     }
+    warn!(%call, "the media worker did not give the call back");
+    None
 }
 
 /// How a call ended whose peer could not be reached, or has gone, beside its signalling.
@@ -764,5 +776,6 @@ pub(super) fn media_json(stats: &SessionStats) -> serde_json::Value {
         "rtcp_received": stats.rtcp_received,
         "unbridged": stats.unbridged,
         "srtp_failed": stats.srtp_failed,
+        "srtp_early": stats.srtp_early,
     })
 }

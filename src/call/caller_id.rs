@@ -23,7 +23,8 @@ fn all<'a>(headers: &'a Fields, name: &'a str) -> impl Iterator<Item = &'a str> 
 }
 
 /// Whether whoever calls does not want to be seen.
-pub(super) fn withheld(from: &str, headers: &Fields) -> bool {
+#[must_use]
+pub fn withheld(from: &str, headers: &Fields) -> bool {
     let words = ["id", "user", "header"];
     let mut asked = all(headers, "Privacy").flat_map(|value| value.split([';', ',']));
     asked.any(|word| words.iter().any(|w| word.trim().eq_ignore_ascii_case(w))) || is_withheld(from)

@@ -4,7 +4,7 @@
 //! two. Invariants: the ports go back with the leg, whatever ends it; nothing is sent before an answer is known; codec
 //! state is made here, never on a worker. Deliberately absent: SIP messages and audio.
 
-use super::actor::Planes;
+use super::actor::{Planes, told};
 use super::lease::PortLease;
 use super::recording::Hand;
 use crate::config::{App, Config, Trunk};
@@ -215,14 +215,20 @@ impl MediaLeg {
         // Its socket is encrypted as a whole, or not at all.
         let preference = Preference::of_ours(&[Codec::Pcmu]);
         let shared = ring.shared();
-        Ok(Self { ring: Some(shared), ..Self::begun(call, (address, port), preference, Way::Ring(ring), None) })
+        Ok(Self { ring: Some(shared), ..Self::begun(call, (address, port), preference, Some(Way::Ring(ring)), None) })
+    }
+
+    /// Of somebody who rings and has nothing to hear with yet: whoever answers in that place brings a leg.
+    pub fn unplaced(call: CallId) -> Self {
+        let nowhere = (Ipv4Addr::UNSPECIFIED.into(), 0);
+        Self::begun(call, nowhere, Preference::of_ours(&[Codec::Pcmu]), None, None)
     }
 
     fn begun(
         call: CallId,
         (address, port): (IpAddr, u16),
         preference: Preference,
-        way: Way,
+        way: Option<Way>,
         lease: Option<PortLease>,
     ) -> Self {
         let local = LocalMedia { address, port, session_id: random::u64() >> 2, session_version: 1 };
@@ -230,7 +236,7 @@ impl MediaLeg {
             call,
             sdp: SdpSession::preferring(local, preference).drawing(random::fill),
             opened: clock::monotonic(),
-            way: Some(way),
+            way,
             ring: None,
             prepared: None,
             running: false,
@@ -267,7 +273,7 @@ impl MediaLeg {
         let address = local_address(planes, peer).await?;
         let (sockets, port) = planes.ports.take(peer.ip()).map_err(|e| NoMedia::NoCapacity(e.to_string()))?;
         let number = port.number();
-        let mut leg = Self::begun(call, (address, number), preference, Way::Ports(sockets), Some(port));
+        let mut leg = Self::begun(call, (address, number), preference, Some(Way::Ports(sockets)), Some(port));
         leg.sdp.identify(DtlsLocal {
             fingerprint: *planes.identity.fingerprint(),
             ice: Identity::credentials(),
@@ -366,6 +372,7 @@ impl MediaLeg {
                 // One descriptor less. A peer that wants it apart later on hears our reports from the port of the audio.
                 rtcp_socket: (!mux).then_some(sockets.rtcp),
                 srtp: srtp.clone(),
+                keyed: self.agreed.as_ref().is_some_and(|agreed| agreed.dtls.is_none()),
                 ..SessionPlan::new(self.call, sockets.rtp, formats, role)
             },
             Way::Ring(ring) => SessionPlan {
@@ -462,6 +469,30 @@ impl MediaLeg {
             self.apply(planes);
         }
         Ok(description)
+    }
+
+    /// Answers the INVITE of a telephone that takes the place of ours (RFC 3891). `false`: it does not; the session is with
+    /// whom it was.
+    pub async fn hand_over(&mut self, planes: &Arc<Planes>, newcomer: LegId, offer: Option<&[u8]>) -> bool {
+        let before = (self.sdp.clone(), self.agreed.clone(), self.held, self.answer_due);
+        let outcome = match self.answer(offer) {
+            Ok(description) => planes.sip.accept(newcomer, description).await,
+            Err(_) => {
+                (self.sdp, self.agreed, self.held, self.answer_due) = before;
+                told(planes.sip.reject(newcomer, 488, "Not Acceptable Here", &[]).await);
+                return false;
+            }
+        };
+        if outcome.is_err() {
+            // Who wanted it has given up: the worker has heard nothing of it.
+            (self.sdp, self.agreed, self.held, self.answer_due) = before;
+            told(outcome);
+            return false;
+        }
+        if offer.is_some() {
+            self.apply(planes);
+        }
+        true
     }
 
     /// Tells the worker what was agreed while the session runs; a new codec brings its state along.

@@ -3,13 +3,17 @@
 //! however it ends; what was taken is given back; a call to ourselves is not placed. Deliberately absent: the second leg of a
 //! bridged call (`bridge`), what is talked (`actor`).
 
-use super::actor::{Actor, Admitted, Planes, Voices, conclude, keep, note_leg, playable, survive, told, unlinked};
+use super::actor::{
+    Actor, Admitted, Planes, Voices, close_media, conclude, keep, media_json, note_leg, playable, survive, told,
+    unlinked,
+};
 use super::bridge::place::{Destination, identity, identity_at, leads_back, our_identity, place_number, redirects};
 use super::caller_id;
 use super::caps::OverCap;
 use super::machine_detection::Verdict;
 use super::manners::user_of;
 use super::media_leg::{MediaLeg, NoMedia, preference_by};
+use super::phones;
 use super::pickup::{self, Newcomer};
 use super::record::{CallEnd, EndClass};
 use super::recording;
@@ -21,14 +25,15 @@ use crate::config::{App, BridgeTarget, Trunk, TrunkKind};
 use crate::id::CallId;
 use crate::limits::MEDIA_BUSY_MAX;
 use crate::media::coders::SPEECH_RATE;
-use crate::media::{Role, SpeechEnds};
-use crate::os::clock;
+use crate::media::{MediaEvent, Role, SpeechEnds};
+use crate::os::{clock, random};
 use crate::rtp::Codec;
 use crate::sip::agent::{EndedBy, LegId, Placement, SipEvent};
 use crate::sip::dialog::HOPS;
 use crate::store::{CallRecord, Direction, EventKind};
 use crate::twilio::Placed;
 use serde_json::json;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -140,6 +145,7 @@ pub fn start(
     let live = LiveCall {
         call,
         from: wish.from.clone().unwrap_or_default(),
+        withheld: wish.withheld,
         number: wish.to.clone(),
         started: clock::wall(),
         direction: Direction::Outbound,
@@ -233,8 +239,11 @@ async fn live(
         Err(refusal) => return failed(refusal.code, refusal.why),
     };
     let trunk = way.account.as_ref().and_then(|name| planes.trunks.trunk(name));
+    let pages = way.pages.clone();
+    let alone = pages.is_some() && way.hops.is_empty();
     let placed = match trunk {
         Some(trunk) if trunk.kind == TrunkKind::Twilio => by_twilio(planes, call, wish, &way, &trunk, record),
+        _ if alone => Ok(by_pages(planes, call, wish, record)),
         trunk => by_sip(planes, call, wish, way, trunk, record).await,
     };
     let (mut leg, mut media) = match placed {
@@ -242,7 +251,13 @@ async fn live(
         Err(end) => return end,
     };
     keep(planes.store.calls().record(record.clone()), "the call's record");
-    let answered_here = match ring(planes, call, leg, wish, &mut mailbox).await {
+    let ringing = pages.map(|number| ring_pages(planes, call, &number, wish, leg, alone));
+    let answer = ring(planes, call, leg, wish, ringing.as_ref(), &mut mailbox).await;
+    match (ringing, &answer) {
+        (Some(ringing), Ok(_)) => ringing.answered(),
+        (ringing, _) => drop(ringing),
+    }
+    let answered_here = match answer {
         Ok(Taken::Here(answer)) => media.accept_answer(&answer),
         Ok(Taken::By(newcomer, by)) => {
             (leg, media) = (newcomer, *by);
@@ -251,6 +266,8 @@ async fn live(
         }
         Err(end) => return end,
     };
+    // Whatever becomes of it: whoever carries it counts from here.
+    record.answered = Some(clock::wall());
     let begun = answered_here.and_then(|()| {
         media.record(recording::begin(planes, call, wish.record));
         let role = if wish.app == App::Echo { Role::Echo } else { Role::Speech };
@@ -260,12 +277,25 @@ async fn live(
         media.confirm(planes, None).map_err(NoMedia::BadOffer)?;
         Ok(ends)
     });
+    let mut sends = false;
+    if begun.is_ok()
+        && leg.is_elsewhere()
+        && let Err(end) = reached(leg, &mut mailbox).await
+    {
+        media.close(planes);
+        told(planes.sip.hang_up(leg, Some(&end.reason)).await);
+        return end;
+    }
     let ends = match (begun, wish.on_machine) {
         (Ok(Some(ends)), Some(on_machine)) => {
-            match who_answers(planes, call, (leg, on_machine), ends, &mut mailbox).await {
-                Ok(ends) => Ok(Some(ends)),
+            planes.registry.is_now(call, CallState::Answered);
+            match who_answers(planes, call, (leg, on_machine), ends, &mut media, &mut mailbox).await {
+                Ok(found) => {
+                    sends = found.sends;
+                    Ok(Some(found.ends))
+                }
                 Err(end) => {
-                    media.close(planes);
+                    record.media = close_media(planes, call, &mut media, &mut mailbox).await.map(|s| media_json(&s));
                     return end;
                 }
             }
@@ -288,7 +318,10 @@ async fn live(
             return end;
         }
     };
-    let actor = Actor::placed(Arc::clone(planes), call, (leg, media, voices), mailbox, &wish.app, record);
+    let mut actor = Actor::placed(Arc::clone(planes), call, (leg, media, voices), mailbox, &wish.app, record);
+    if sends {
+        actor.caller_sends();
+    }
     if let Some(answered) = answered.take() {
         // Who asked may be gone.
         let _ = answered.send(Ok(()));
@@ -382,6 +415,67 @@ fn by_twilio(
     placed
 }
 
+/// A call that rings at pages alone: the leg in whose place one of them comes, and nothing to hear with yet.
+fn by_pages(planes: &Planes, call: CallId, wish: &Wish, record: &mut CallRecord) -> (LegId, MediaLeg) {
+    let leg = LegId::elsewhere(random::u64() >> 1);
+    planes.registry.join_leg(call, leg);
+    "browser".clone_into(&mut record.source);
+    record.caller = seen_from(wish);
+    (leg, MediaLeg::unplaced(call))
+}
+
+/// Whom pages see calling.
+fn seen_from(wish: &Wish) -> String {
+    let from = wish.on_behalf.clone().or_else(|| wish.from.clone());
+    from.unwrap_or_else(|| our_identity(Ipv4Addr::LOCALHOST.into()))
+}
+
+/// Has the pages of an extension ring: in place of `leg`, beside telephones unless `alone`.
+fn ring_pages(
+    planes: &Arc<Planes>,
+    call: CallId,
+    number: &str,
+    wish: &Wish,
+    leg: LegId,
+    alone: bool,
+) -> phones::Ringing {
+    let seen = phones::Call::new(call, number, &seen_from(wish), wish.withheld);
+    info!(%call, number, alone, "pages ring");
+    let ringing = planes.trunks.phones().ring(call, seen, leg, alone);
+    if alone {
+        phones::mind(planes, &ringing, leg);
+        // Given back: the call is over.
+        let _over = planes.registry.signal(SipEvent::Progress { leg, code: 180, answer: None, dialog: 0 });
+    }
+    ringing
+}
+
+/// A page has taken the call, and nothing is said before it can be heard there. Error: it never was.
+async fn reached(leg: LegId, mailbox: &mut mpsc::Receiver<CallEvent>) -> Result<(), CallEnd> {
+    loop {
+        match mailbox.recv().await {
+            Some(CallEvent::Linked(_)) => return Ok(()),
+            // In time: who is not reached is given up.
+            Some(CallEvent::Unlinked(_, end)) => return Err(unlinked(&end, true)),
+            Some(CallEvent::Sip(SipEvent::Ended { leg: ended, reason, .. })) if ended == leg => {
+                let reason = reason.unwrap_or_else(|| "whoever took the call hung up".to_owned());
+                return Err(CallEnd::new(EndClass::CalleeHungUp, reason));
+            }
+            Some(CallEvent::Order(ordered)) => match &ordered.order {
+                Order::HangUp { reason, .. } => {
+                    let why = reason.clone().unwrap_or_else(|| "ended from outside".to_owned());
+                    ordered.answer(Ok(Outcome::Done));
+                    return Err(CallEnd::new(EndClass::OperatorHungUp, why));
+                }
+                _ => ordered.answer(Err(OrderError::Conflict("the call is just being taken".to_owned()))),
+            },
+            Some(CallEvent::Drain) => return Err(CallEnd::new(EndClass::Drained, "the service is stopping")),
+            None => return Err(CallEnd::new(EndClass::Failed, "the call could not keep up with its events")),
+            Some(CallEvent::Sip(_) | CallEvent::Media(_) | CallEvent::PauseRecording { .. }) => {}
+        }
+    }
+}
+
 /// Who has answered a call that was placed.
 enum Taken {
     /// The telephone that rang, with this description.
@@ -432,6 +526,7 @@ async fn ring(
     call: CallId,
     leg: LegId,
     wish: &Wish,
+    pages: Option<&phones::Ringing>,
     mailbox: &mut mpsc::Receiver<CallEvent>,
 ) -> Result<Taken, CallEnd> {
     let latest = tokio::time::Instant::now() + wish.ringing;
@@ -452,6 +547,11 @@ async fn ring(
             Some(CallEvent::Sip(event)) if event.leg() != leg => {}
             Some(CallEvent::Sip(SipEvent::Accepted { answer, .. })) => return Ok(Taken::Here(answer)),
             Some(CallEvent::Sip(SipEvent::Refused { code, reason, .. })) => {
+                if let Some(pages) = pages.filter(|pages| pages.goes_on_alone()) {
+                    info!(%call, "no telephone takes the call; pages ring on");
+                    phones::mind(planes, pages, leg);
+                    continue;
+                }
                 return Err(CallEnd::refused_by(code, &reason));
             }
             Some(CallEvent::Sip(SipEvent::Ended { by, reason, .. })) => {
@@ -499,17 +599,26 @@ async fn ring(
     }
 }
 
+/// What goes on once it is known who has answered.
+struct Found {
+    ends: SpeechEnds,
+    /// The other side's audio has come: nobody is told so again.
+    sends: bool,
+}
+
 /// Listens whether a person or a machine has answered. Error: how the call ended; the other side knows.
 async fn who_answers(
-    planes: &Planes,
+    planes: &Arc<Planes>,
     call: CallId,
     (leg, on_machine): (LegId, OnMachine),
     ends: SpeechEnds,
+    media: &mut MediaLeg,
     mailbox: &mut mpsc::Receiver<CallEvent>,
-) -> Result<SpeechEnds, CallEnd> {
+) -> Result<Found, CallEnd> {
     let wait_for_beep = on_machine == OnMachine::WaitForBeep;
     let mut listening = planes.rooms.detect(ends, wait_for_beep);
     let mut verdicts: u32 = 0;
+    let mut sends = false;
     let end = loop {
         tokio::select! {
             biased;
@@ -532,9 +641,23 @@ async fn who_answers(
                 Some(CallEvent::Drain) => break CallEnd::new(EndClass::Drained, "the service is stopping"),
                 None => break CallEnd::new(EndClass::Failed, "the call could not keep up with its events"),
                 Some(CallEvent::Unlinked(_, end)) => break unlinked(&end, true),
-                Some(
-                    CallEvent::Sip(_) | CallEvent::Media(_) | CallEvent::PauseRecording { .. } | CallEvent::Linked(_),
-                ) => {}
+                Some(CallEvent::Sip(event)) if event.leg() == leg => asked_meanwhile(planes, media, event).await,
+                Some(CallEvent::Media(event)) => match event {
+                    MediaEvent::FirstPacket { .. } => sends = true,
+                    MediaEvent::MediaTimeout { .. } => {
+                        break CallEnd::new(EndClass::MediaTimeout, "no audio from whoever answered for 60 s");
+                    }
+                    MediaEvent::Refused { .. } => {
+                        media.forget();
+                        break CallEnd::new(EndClass::Failed, "the media worker has no free place");
+                    }
+                    MediaEvent::Closed { stats, .. } => {
+                        media.closed(stats);
+                        break CallEnd::new(EndClass::Failed, "the call's audio chain has ended");
+                    }
+                    _ => {}
+                },
+                Some(CallEvent::Sip(_) | CallEvent::PauseRecording { .. } | CallEvent::Linked(_)) => {}
             },
             heard = listening.recv() => {
                 let Some((verdict, ends)) = heard else {
@@ -550,13 +673,33 @@ async fn who_answers(
                     break CallEnd::new(EndClass::OperatorHungUp, "a machine has answered");
                 }
                 if let Some(ends) = ends {
-                    return Ok(ends);
+                    return Ok(Found { ends, sends });
                 }
             }
         }
     };
     told(planes.sip.hang_up(leg, Some(&end.reason)).await);
     Err(end)
+}
+
+/// What the telephone wants while it is found out who holds it: changes of its audio do not wait for that.
+async fn asked_meanwhile(planes: &Arc<Planes>, media: &mut MediaLeg, event: SipEvent) {
+    match event {
+        SipEvent::Reinvite { leg, unchanged: true, .. } => told(planes.sip.refresh(leg).await),
+        SipEvent::Reinvite { leg, offer, .. } => match media.renegotiate(planes, offer.as_deref()) {
+            Ok(sdp) => told(planes.sip.answer_reinvite(leg, sdp).await),
+            // The session goes on as it was (RFC 3261 section 14.2).
+            Err(_) => told(planes.sip.reject(leg, 488, "Not Acceptable Here", &[]).await),
+        },
+        // The answer to an offer of ours comes by the ACK.
+        SipEvent::Confirmed { answer, .. } => {
+            if let Err(why) = media.confirm(planes, answer.as_deref()) {
+                warn!(%why, "the audio stays as it was");
+            }
+        }
+        SipEvent::Refer { leg, .. } => told(planes.sip.refuse_refer(leg, 603).await),
+        _ => {}
+    }
 }
 
 /// Cancels the call. Whoever answers at the same moment is hung up on by the agent.

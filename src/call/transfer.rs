@@ -168,12 +168,14 @@ async fn place(planes: &Arc<Planes>, call: CallId, transfer: &Transfer) -> Resul
     let other = CallId(random::u64());
     planes.registry.order(call, Order::Join { room, after: After::Return }).await?;
     let (tell, answered) = oneshot::channel();
+    let caller = planes.registry.find(call);
     let wish = Wish {
         to: transfer.to.clone(),
         from: transfer.from.clone(),
         ringing: transfer.ringing,
         details: Some(json!({"transfer_of": call.to_string()})),
-        on_behalf: planes.registry.find(call).map(|live| live.from),
+        withheld: caller.as_ref().is_some_and(|live| live.withheld),
+        on_behalf: caller.map(|live| live.from),
         ..Wish::default()
     };
     if let Err(error) = outgoing::start(planes, other, wish, Some(tell)) {

@@ -6,7 +6,7 @@
 //! (`socket`), the loop (`worker`).
 
 use crate::id::{CallId, Generation};
-use crate::limits::{FRAME, MEDIA_TIMEOUT, UNANSWERED_MEDIA_MAX};
+use crate::limits::{FRAME, MEDIA_TIMEOUT, MUTED_MAX, UNANSWERED_MEDIA_MAX};
 use crate::media::aside::{AsideProducer, Protocol};
 use crate::media::bridge::{Bridge, Onward};
 use crate::media::coders::Coders;
@@ -140,6 +140,8 @@ pub(in crate::media) struct Session {
     heard_in: Codec,
     /// When the last valid packet came (or the call opened, or hold ended).
     heard: Tick,
+    /// When the peer's RTCP last came.
+    reported: Tick,
     /// When the media timeout was last reported: while it lasts, again and again.
     told_silent: Tick,
     housekeeping_due: Tick,
@@ -176,6 +178,7 @@ impl Session {
             unanswered: Duration::ZERO,
             heard_in: formats.send.codec,
             heard: Tick(0),
+            reported: Tick(0),
             told_silent: Tick(0),
             housekeeping_due: Tick(0),
             opened: Tick(0),
@@ -209,7 +212,7 @@ impl Session {
 
     /// The call starts; its 20 ms clock ticks first at `first_due`.
     pub(super) fn handle_opened(&mut self, now: Tick, first_due: Tick) {
-        (self.heard, self.opened) = (now, now);
+        (self.heard, self.reported, self.opened) = (now, now, now);
         self.housekeeping_due = next_housekeeping(now);
         if let Some(control) = &mut self.control {
             control.handle_opened(now);
@@ -345,11 +348,17 @@ impl Session {
             self.housekeeping_due = next_housekeeping(pass.now);
             self.coders.handle_headroom(pass.complexity);
             self.give_back(pass);
-            if !self.held && pass.now.since(self.heard.max(self.told_silent)) >= MEDIA_TIMEOUT {
+            if !self.held && self.is_silent(pass.now) {
                 self.told_silent = pass.now;
                 pass.reports.offer(pass.marks, MediaEvent::MediaTimeout { call: self.call });
             }
         }
+    }
+
+    /// Whether it is time to say that the peer sends nothing.
+    fn is_silent(&self, now: Tick) -> bool {
+        let muted = now.since(self.reported) < MEDIA_TIMEOUT && now.since(self.heard) < MUTED_MAX;
+        !muted && now.since(self.heard.max(self.told_silent)) >= MEDIA_TIMEOUT
     }
 
     /// When `handle_timeout` is needed next.

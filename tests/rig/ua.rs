@@ -5,7 +5,8 @@ use callwright::os::clock;
 use callwright::rtp::dtmf::{Event, Receiver};
 use callwright::rtp::header::HEADER_LEN;
 use callwright::rtp::{Codec, Formats, Header, Packet};
-use callwright::sip::agent::{LegId, SipEvent};
+use callwright::sip::agent::{LegId, Placement, SipEvent};
+use callwright::sip::hop::Hop;
 use callwright::sip::sdp::{Direction, LocalMedia, Negotiated, Preference, SdpSession};
 use callwright::sip::transport::{SipHandle, UdpConfig, UdpTransport};
 use callwright_dsp::codec::{Decoder, Encoder, EncoderSettings};
@@ -60,9 +61,16 @@ impl Ua {
 
     /// Calls `number` at the daemon.
     pub async fn invite(&mut self, daemon: SocketAddr, number: &str) {
+        self.invite_saying(daemon, number, &[]).await;
+    }
+
+    /// The same with further header fields.
+    pub async fn invite_saying(&mut self, daemon: SocketAddr, number: &str, headers: &[(&str, &str)]) {
         let offer = self.session.offer(Direction::SendRecv);
         let from = format!("\"Ann\" <sip:ann@{}>", self.address());
-        self.leg = self.sip.invite(&format!("sip:{number}@{daemon}"), daemon, &from, offer).await.expect("it calls");
+        let mut placement = Placement::new(&format!("sip:{number}@{daemon}"), Hop::udp(daemon), &from, offer);
+        placement.headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        self.leg = self.sip.place(placement, |_| ()).await.expect("it calls");
     }
 
     /// The next event that `wanted` takes.
@@ -96,6 +104,17 @@ impl Ua {
         let answer = self.agreed.as_ref().expect("a call rings").answer.clone();
         self.sip.accept(self.leg, answer).await.expect("it rings");
         self.until("ACK", |e| matches!(e, SipEvent::Confirmed { .. }).then_some(())).await;
+    }
+
+    /// Talks at `own` Hz, and hears `other` and hardly anything else: within some seconds, for a machine that stands still
+    /// leaves gaps.
+    pub async fn hears(&self, own: f64, other: f64) -> bool {
+        for _ in 0..6 {
+            if purity(&self.talk(own, 1000, None).await.pcm, other) > 0.9 {
+                return true;
+            }
+        }
+        false
     }
 
     /// Waits for the answer to its call.

@@ -4,6 +4,7 @@
 
 use super::offered::Unanswered;
 use super::{Invitation, Planes, told};
+use crate::call::caller_id;
 use crate::call::outgoing::{self, Wish};
 use crate::call::record::{CallEnd, EndClass};
 use crate::call::registry::CallEvent;
@@ -69,6 +70,7 @@ pub(super) async fn answered(
             let wish = Wish {
                 to: member.clone(),
                 on_behalf: Some(invitation.from.clone()),
+                withheld: caller_id::withheld(&invitation.from, &invitation.headers),
                 app: App::Manual,
                 ringing: Duration::from_secs(group.ringing_s),
                 details: Some(json!({"group": group.name, "for": call.to_string()})),

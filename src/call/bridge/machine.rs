@@ -348,8 +348,9 @@ impl BridgeMachine {
     fn refuse(&mut self, refusal: Refusal) {
         self.hang_up(Side::Callee, &refusal.why);
         let reason = format!("{} {}: {}", refusal.code, refusal.phrase, refusal.why);
+        let end = CallEnd::new(EndClass::Refused, reason).with_code(refusal.code);
         self.actions.push_back(Action::Refuse(refusal));
-        self.end(EndClass::Refused, reason);
+        self.over(end);
     }
 
     fn end_both(&mut self, class: EndClass, reason: &str) {
@@ -365,8 +366,12 @@ impl BridgeMachine {
     }
 
     fn end(&mut self, class: EndClass, reason: impl Into<String>) {
+        self.over(CallEnd::new(class, reason));
+    }
+
+    fn over(&mut self, end: CallEnd) {
         self.phase = Phase::Over;
-        self.actions.push_back(Action::End(CallEnd::new(class, reason)));
+        self.actions.push_back(Action::End(end));
     }
 }
 

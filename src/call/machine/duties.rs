@@ -167,7 +167,7 @@ impl CallMachine {
             duties.watch.due().filter(|_| flowing),
             filler,
             tool.map(|since| since + duties.patience.tool),
-            duties.key_due,
+            duties.key_due.filter(|_| !duties.away),
             duties.unmask_at,
             duties.must_end,
             self.time_due(),
@@ -199,7 +199,7 @@ impl CallMachine {
             (self.duties.unmask_at, self.duties.masking) = (None, false);
             self.actions.push_back(CallAction::Withhold(false));
         }
-        if is_due(self.duties.key_due) {
+        if is_due(self.duties.key_due.filter(|_| !self.duties.away)) {
             self.duties.key_due = None;
             let reply = self.dialogue.keys_over();
             self.perform(now, reply);
@@ -269,6 +269,11 @@ impl CallMachine {
         self.duties.away = away;
         if !away {
             self.duties.transferring = false;
+            // What was to be said to nobody is said no more; a key is waited for anew.
+            if self.saying.as_ref().is_some_and(|said| !said.audible) {
+                self.cut_playout();
+            }
+            self.duties.key_due = self.dialogue.between_keys().map(|wait| now + wait);
         }
         self.handle_held(now, away || self.duties.phone_holds);
     }
@@ -321,7 +326,7 @@ impl CallMachine {
             self.stop_looking();
             return self.say(now, failure.line().to_owned());
         }
-        if self.caller_speaking || self.saying.is_some() || self.end_of_turn.is_some() {
+        if self.caller_speaking || self.saying.is_some() || self.end_of_turn.is_some() || self.duties.away {
             self.duties.line = Some(failure.line().to_owned());
         } else {
             self.say(now, failure.line().to_owned());
@@ -447,11 +452,12 @@ impl CallMachine {
         self.caller_sends && !self.held
     }
 
-    /// Whether a key comes too soon after the last one, or too late: the call is ending.
+    /// Whether a key is not for us: it comes too soon after the last one, or too late, or is meant for somebody else.
     pub(super) fn is_vain_key(&self, now: Tick) -> bool {
         // No hand and no dialler is that fast, and every answer costs the voice that all calls share.
         self.keyed.is_some_and(|keyed| now.since(keyed) < KEY_APART_MIN)
             || self.hang_up_after.as_ref().is_some_and(is_final)
+            || self.duties.away
     }
 
     /// Where the given up transcripts of a key end.
@@ -482,7 +488,7 @@ pub(super) fn is_farewell(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conversation::{Dialogue, Persona};
+    use crate::conversation::{Dialogue, Heard, Persona, WordTime};
     use crate::turn::{TurnConfig, TurnMachine};
 
     fn machine() -> CallMachine {
@@ -519,6 +525,75 @@ mod tests {
             machine.handle(Tick(u64::MAX), CallInput::Timeout);
             assert!(machine.poll_action().is_none());
         }
+    }
+
+    /// What was said from here on, and whether a build was handed over; it is heard as it is said.
+    fn follow(machine: &mut CallMachine, now: Tick) -> (Vec<String>, bool) {
+        let (mut said, mut submitted) = (Vec::new(), false);
+        while let Some(action) = machine.poll_action() {
+            match action {
+                CallAction::Speak { utterance, text, .. } => {
+                    let words = (0u32..).zip(text.split_whitespace());
+                    let words = words.map(|(n, word)| WordTime {
+                        word: word.to_owned(),
+                        start_ms: n * 10,
+                        end_ms: n * 10 + 10,
+                    });
+                    machine.handle(now, CallInput::SpeakStarted(utterance));
+                    machine.handle(now, CallInput::Spoken { utterance, words: words.collect() });
+                    machine.handle(now, CallInput::FirstAudible(utterance, now));
+                    machine.handle(now, CallInput::Played { utterance, samples: 800_000, end: true });
+                    said.push(text);
+                }
+                CallAction::Submit(_) => submitted = true,
+                CallAction::HangUp(end) => panic!("hung up: {end:?}"),
+                _ => {}
+            }
+        }
+        (said, submitted)
+    }
+
+    #[test]
+    fn keys_for_somebody_else_approve_nothing_and_cost_no_voice() {
+        let mut machine = machine();
+        let greeting = machine.saying.as_ref().map(|said| said.utterance).expect("a greeting");
+        machine.handle(Tick(1), CallInput::FirstAudible(greeting, Tick(1)));
+        machine.handle(Tick(2), CallInput::Played { utterance: greeting, samples: 8_000, end: true });
+        let reply = machine.dialogue.hear_at(&Heard::certain("i need a crm with contacts and deals"), MediaTime(800));
+        machine.perform(Tick(3), reply);
+        let (said, _) = follow(&mut machine, Tick(4));
+        assert!(said.last().is_some_and(|said| said.contains("Shall I build it")), "{said:?}");
+        machine.handle(Tick(5), CallInput::Away(true));
+        let second = |n: u64| Tick(n * 1_000_000_000);
+        for n in 1..20 {
+            machine.handle(second(n), CallInput::Digit(if n % 2 == 0 { '1' } else { '9' }, MediaTime(n * 8_000)));
+            machine.handle(second(n), CallInput::Timeout);
+        }
+        assert_eq!(follow(&mut machine, second(20)), (Vec::new(), false), "they are meant for somebody else");
+        machine.handle(second(21), CallInput::Away(false));
+        machine.handle(second(21), CallInput::Announce("Nobody could take your call.".to_owned()));
+        let (said, submitted) = follow(&mut machine, second(21));
+        assert_eq!((said.first().map(String::as_str), submitted), (Some("Nobody could take your call."), false));
+        for n in 22..32 {
+            machine.handle(second(n), CallInput::Timeout);
+            follow(&mut machine, second(n));
+        }
+        machine.handle(second(33), CallInput::Digit('1', MediaTime(33 * 8_000)));
+        assert!(follow(&mut machine, second(33)).1, "now it is the answer");
+    }
+
+    #[test]
+    fn what_fails_while_the_caller_is_away_is_said_afterwards() {
+        let mut machine = machine();
+        let greeting = machine.saying.as_ref().map(|said| said.utterance).expect("a greeting");
+        machine.handle(Tick(1), CallInput::FirstAudible(greeting, Tick(1)));
+        machine.handle(Tick(2), CallInput::Played { utterance: greeting, samples: 8_000, end: true });
+        machine.handle(Tick(3), CallInput::Away(true));
+        while machine.poll_action().is_some() {}
+        machine.handle(Tick(4), CallInput::Failed(Failure::Disk));
+        assert_eq!(follow(&mut machine, Tick(5)).0, Vec::<String>::new());
+        machine.handle(Tick(6), CallInput::Away(false));
+        assert_eq!(follow(&mut machine, Tick(7)).0, [Failure::Disk.line()]);
     }
 
     #[test]

@@ -39,8 +39,13 @@ impl Session {
         if let Ok(len) = unprotect(&mut secure.theirs, datagram) {
             return datagram.get(..len);
         }
-        self.stats.srtp_failed += 1;
-        pass.marks.srtp_failed.count();
+        if secure.is_shut() {
+            self.stats.srtp_early += 1;
+            pass.marks.srtp_early.count();
+        } else {
+            self.stats.srtp_failed += 1;
+            pass.marks.srtp_failed.count();
+        }
         None
     }
 
@@ -60,6 +65,7 @@ impl Session {
             return;
         }
         self.stats.rtcp_received += 1;
+        self.reported = pass.now;
         pass.marks.rtcp_received.count();
         while let Some(event) = control.poll_event() {
             let ControlEvent::Reported { report, round_trip } = event else { continue };

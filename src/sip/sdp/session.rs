@@ -10,6 +10,7 @@ use crate::rtp::format::{Codec, FORMATS_MAX, Formats, TelephoneEvent};
 use std::fmt;
 
 /// Our side of the offer/answer exchanges of one call.
+#[derive(Clone)]
 pub struct SdpSession {
     local: LocalMedia,
     preference: Preference,

@@ -53,22 +53,20 @@ impl Bridge<'_> {
             return told(planes.sip.reject(leg, 481, "", &[]).await);
         };
         let side = self.side(replaced);
+        // A page that was a moment later than a telephone takes nothing from it.
+        if leg.is_elsewhere() && self.machine.is_answered() {
+            return told(planes.sip.reject(leg, 481, "", &[]).await);
+        }
         if !planes.sip.with(move |agent, _| agent.is_answered(replaced)).await.unwrap_or(false) {
             return self.pick_up(newcomer, replaced).await;
         }
         let Some(media) = self.leg(side).filter(|media| media.is_running()) else {
             return told(planes.sip.reject(leg, 481, "", &[]).await);
         };
-        let Ok(sdp) = media.renegotiate(&planes, newcomer.offer.as_deref()) else {
-            return told(planes.sip.reject(leg, 488, "Not Acceptable Here", &[]).await);
-        };
-        match planes.sip.accept(leg, sdp).await {
-            Ok(()) => {
-                info!(call = %self.call, from = newcomer.from, ?side, "one side was handed over");
-                self.stands_on(side, leg);
-                told(planes.sip.hang_up(replaced, Some("replaced")).await);
-            }
-            gone => told(gone), // who wanted it has given up
+        if media.hand_over(&planes, leg, newcomer.offer.as_deref()).await {
+            info!(call = %self.call, from = newcomer.from, ?side, "one side was handed over");
+            self.stands_on(side, leg);
+            told(planes.sip.hang_up(replaced, Some("replaced")).await);
         }
     }
 
@@ -85,13 +83,10 @@ impl Bridge<'_> {
         }
         if joined {
             // Its audio was heard before the answer: the session goes on with the newcomer.
-            let Ok(sdp) = callee.media.renegotiate(&planes, newcomer.offer.as_deref()) else {
-                return told(planes.sip.reject(leg, 488, "Not Acceptable Here", &[]).await);
-            };
-            match planes.sip.accept(leg, sdp).await {
-                Ok(()) => info!(call = %self.call, from = newcomer.from, "another telephone takes the call"),
-                gone => return told(gone),
+            if !callee.media.hand_over(&planes, leg, newcomer.offer.as_deref()).await {
+                return;
             }
+            info!(call = %self.call, from = newcomer.from, "another telephone takes the call");
         } else {
             let Some(media) = pickup::answer(&planes, callee.session, &newcomer).await else { return };
             callee.media = media;
@@ -305,8 +300,11 @@ impl Bridge<'_> {
             return Some(stats);
         }
         let Some(CalleeEnd { leg, mut media, session, heard, .. }) = self.referral.take().and_then(|referral| {
-            // What the one who has left had of its trunk goes back.
-            self.channel = referral.channel;
+            // What the one who has left had of its trunk goes back; the other side keeps what it has.
+            match side {
+                Side::Callee => self.channel = referral.channel,
+                Side::Caller => self.channel_there = referral.channel,
+            }
             referral.target
         }) else {
             return Some(stats);

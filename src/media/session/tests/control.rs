@@ -105,6 +105,36 @@ fn the_peers_reports_give_round_trip_and_loss() {
 }
 
 #[test]
+fn a_muted_phone_is_there_as_long_as_its_reports_come() {
+    let told = |rig: &mut Rig| rig.events().iter().filter(|e| matches!(e, MediaEvent::MediaTimeout { .. })).count();
+    let mut rig = Rig::with(Role::Speech, rtcp_socket);
+    let mut far = far(7);
+    rig.packet(ms(1), 0, 0, &voice(0, 160));
+    rig.say(0, 1, 20);
+    rig.run(ms(600));
+    let (ours, first) = (rig.session_ssrc.unwrap(), rig.sent[0].1);
+    let mut heard = Reception::new(first.sequence, first.timestamp, ms(100), 8_000);
+    let (mut at, mut out) = (ms(600), [0; 200]);
+    let mut reports = |rig: &mut Rig, until: Tick, at: &mut Tick| {
+        while *at < until {
+            *at = *at + Duration::from_secs(5);
+            if let Some(len) = far.poll_report(*at, Some((ours, &mut heard)), &mut out) {
+                rig.control_from(REPORTS, *at, &out[..len]);
+            }
+        }
+    };
+    reports(&mut rig, ms(300_000), &mut at);
+    assert_eq!(told(&mut rig), 0, "it only says nothing");
+    rig.run(ms(375_000));
+    assert!(told(&mut rig) > 0, "it says nothing of itself either");
+    at = ms(375_000);
+    reports(&mut rig, ms(590_000), &mut at);
+    told(&mut rig);
+    reports(&mut rig, ms(670_000), &mut at);
+    assert!(told(&mut rig) > 0, "nobody is muted for ever");
+}
+
+#[test]
 fn strangers_reports_are_dropped_and_a_nated_peer_is_answered_where_it_sends_from() {
     let mut rig = Rig::with(Role::Speech, rtcp_socket);
     rig.talk(0, 1000);
