@@ -8,7 +8,7 @@
 //! metric → number), `target/bench/speech-heard.tsv` (every turn) and `target/bench/speech-errors.md` (where errors come from).
 //!
 //! `BENCH_QUICK=1`: a sample in two minutes. `BENCH_PARTS=words,intents,digits,behind,stock,human,finals,memory,mouth,talks,
-//! packs`: only these parts.
+//! packs`: only these parts. `BENCH_SAY=FILE`: another part, `say`, hears the sentences of a file (`label`, tab, text).
 
 #![allow(clippy::print_stderr, reason = "a bench says what failed")]
 
@@ -113,6 +113,15 @@ fn on(snr: u32, loss_percent: f64) -> Channel {
     Channel { snr_db: Some(snr), loss_percent }
 }
 
+/// Each once, good lines and fair ones in turn.
+fn by_turns(said: &[OneVoice]) -> Vec<Job<'_>> {
+    let snr = |n: usize| if (n / VOICES.len()).is_multiple_of(2) { 30 } else { 20 };
+    said.iter()
+        .enumerate()
+        .map(|(n, (line, voice, speech))| Job { line, voice, speech, channel: on(snr(n), LOSS_PERCENT) })
+        .collect()
+}
+
 fn prompt_job(prompt: &human::Prompt) -> Job<'_> {
     Job { line: &prompt.line, voice: "human", speech: &prompt.speech, channel: on(30, 0.0) }
 }
@@ -165,7 +174,7 @@ impl Bench {
             machine::processor(),
             machine::load()
         ));
-        let parts: [(&str, Part); 9] = [
+        let parts: [(&str, Part); 10] = [
             ("words", Self::words),
             ("intents", Self::intents),
             ("digits", Self::digits),
@@ -175,6 +184,7 @@ impl Bench {
             ("mouth", Self::mouth),
             ("talks", Self::talks),
             ("packs", Self::packs),
+            ("say", Self::say),
         ];
         for (name, part) in parts {
             if self.wants(name) {
@@ -239,17 +249,7 @@ impl Bench {
             text: turn.text.into(),
         });
         let said = Said::by_turns(&mut self.voices, &VOICES, lines.collect())?;
-        let jobs: Vec<Job<'_>> = said
-            .iter()
-            .enumerate()
-            .map(|(n, (line, voice, speech))| Job {
-                line,
-                voice,
-                speech,
-                channel: on(if (n / VOICES.len()).is_multiple_of(2) { 30 } else { 20 }, LOSS_PERCENT),
-            })
-            .collect();
-        let run = product::run("wants of all kinds", &self.config, &jobs, &self.noises)?;
+        let run = product::run("wants of all kinds", &self.config, &by_turns(&said), &self.noises)?;
         let (mut heard, mut written) = (held_out::Tally::default(), held_out::Tally::default());
         let mut page = String::from("voice\tsnr_db\tmeant\ttaken\tconfidence\tsaid\theard\n");
         for outcome in &run.outcomes {
@@ -290,6 +290,33 @@ impl Bench {
         ] {
             self.report.put(format!("intents_asr_{key}"), value);
         }
+        Ok(())
+    }
+
+    /// The sentences of a file, a label and a text in each line, and what the product makes of them: nothing is scored but the
+    /// words. A label may begin with what was asked: "what", "features", "approval", "free".
+    fn say(&mut self) -> Result<(), String> {
+        let Some(file) = std::env::var_os("BENCH_SAY") else { return Ok(()) };
+        let text = std::fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
+        let lines = text.lines().filter_map(|line| line.split_once('\t')).map(|(label, text)| Line {
+            held: false,
+            asked: label.split(' ').next().and_then(Asked::of).unwrap_or(Asked::Free),
+            meant: label.into(),
+            text: text.into(),
+        });
+        let said = Said::by_turns(&mut self.voices, &VOICES, lines.collect())?;
+        let run = product::run("the sentences of a file", &self.config, &by_turns(&said), &self.noises)?;
+        let mut page = String::from("label\tsaid\theard\tvoice\tsnr_db\tconfidence\n");
+        for outcome in &run.outcomes {
+            let (job, snr) = (outcome.job, outcome.job.channel.snr_db.unwrap_or_default());
+            let (line, heard) = (job.line, &outcome.text);
+            page +=
+                &format!("{}\t{}\t{heard}\t{}\t{snr}\t{:.2}\n", line.meant, line.text, job.voice, outcome.confidence);
+        }
+        self.report.page("speech-said.tsv", &page)?;
+        self.report.part("Sentences of a file", &["heard"]);
+        self.report.row("sentences", 0, &[run.outcomes.len() as f64]);
+        self.report.row("word errors, %", 1, &[run.errors(|_| true).percent()]);
         Ok(())
     }
 

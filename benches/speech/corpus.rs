@@ -8,6 +8,8 @@ use callwright::pipeline::intent::Context;
 
 const DEV: &str = include_str!("corpus/dev.txt");
 const HELD: &str = include_str!("corpus/held.txt");
+const LOOKED_AT: &str = include_str!("corpus/asked.txt");
+const LOOKED_AT_HEARD: &str = include_str!("corpus/asked_heard.txt");
 /// Dictated numbers.
 pub const NUMBERS: usize = 48;
 /// Digits of each.
@@ -29,6 +31,17 @@ pub enum Asked {
 }
 
 impl Asked {
+    /// By its word in the corpus.
+    pub fn of(word: &str) -> Option<Self> {
+        match word {
+            "what" => Some(Self::What),
+            "features" => Some(Self::Features),
+            "approval" => Some(Self::Approval),
+            "free" => Some(Self::Free),
+            _ => None,
+        }
+    }
+
     /// What the recogniser is told to expect, as the dialogue does.
     pub const fn expectation(self) -> Expectation {
         match self {
@@ -91,16 +104,28 @@ pub fn lines() -> Vec<Line> {
     lines
 }
 
+/// Sentences of a third author, heard without an error: they measure the grammar, and may be looked at.
+pub fn looked_at() -> Vec<Line> {
+    parse(LOOKED_AT, false)
+}
+
+/// The same as our recogniser heard them once, with how sure it was.
+pub fn looked_at_and_heard() -> Vec<(Line, f32)> {
+    let rows = LOOKED_AT_HEARD.lines().filter(|line| !line.starts_with('#'));
+    rows.map(|row| {
+        let (line, confidence) = row.rsplit_once('|').expect("a confidence");
+        let line = parse(line, false).remove(0);
+        (line, confidence.trim().parse().expect("a number"))
+    })
+    .collect()
+}
+
 fn parse(text: &str, held: bool) -> Vec<Line> {
     let rows = text.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
     rows.map(|row| {
         let mut parts = row.split('|').map(str::trim);
-        let asked = match parts.next() {
-            Some("what") => Asked::What,
-            Some("features") => Asked::Features,
-            Some("approval") => Asked::Approval,
-            Some("free") => Asked::Free,
-            _ => panic!("corpus: {row:?}: begin with what, features, approval or free"),
+        let Some(asked) = parts.next().and_then(Asked::of) else {
+            panic!("corpus: {row:?}: begin with what, features, approval or free");
         };
         let (Some(meant), Some(text), None) = (parts.next(), parts.next(), parts.next()) else {
             panic!("corpus: {row:?}: three parts, divided by |");

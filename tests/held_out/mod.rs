@@ -25,6 +25,16 @@ pub fn second() -> Vec<Turn> {
     set(include_str!("../fixtures/intents/second_wanted.txt"), include_str!("../fixtures/intents/second_others.txt"))
 }
 
+/// Turns that may be looked at, by a third author; none of them trains.
+pub fn development() -> Vec<Turn> {
+    set(include_str!("../../models/intents_dev.txt"), "")
+}
+
+/// The same as our own recogniser heard them once, over a telephone line.
+pub fn development_heard() -> Vec<Turn> {
+    set(include_str!("../fixtures/intents/dev_heard.txt"), "")
+}
+
 fn set(wanted: &'static str, others: &'static str) -> Vec<Turn> {
     let lines = |text: &'static str| text.lines().filter(|line| !line.is_empty() && !line.starts_with("# "));
     let wanted = lines(wanted).map(|line| {
