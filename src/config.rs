@@ -4,6 +4,7 @@
 //! Deliberately absent: bounds that protect the daemon from its input (`limits`), and reading at run time.
 
 mod current;
+mod fields;
 mod groups;
 mod hours;
 mod http;
@@ -17,6 +18,7 @@ mod twilio;
 mod webrtc;
 
 pub use current::{Current, Reloaded};
+pub use fields::{FieldNames, with_fields};
 pub use groups::{Group, Strategy};
 pub use hours::Hours;
 pub use http::Http;
@@ -629,7 +631,11 @@ impl Agent {
             _ if self.consent_text.is_some() && self.consent == ConsentChoice::None => {
                 value("agents.consent_text", "it is never said: write consent = \"announce\" or \"ask\" as well")
             }
-            _ => Ok(()),
+            _ => [&self.greeting, &self.operator_text, &self.operator_announce]
+                .into_iter()
+                .flatten()
+                .try_for_each(|text| fields::check_places(text))
+                .or_else(|message| value("agents.greeting, operator_text, operator_announce", &message)),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use super::actor::{Actor, Admitted, Planes, Voices, conclude, keep, note_leg, playable, survive, told, unlinked};
 use super::bridge::place::{Destination, identity, identity_at, leads_back, our_identity, place_number, redirects};
+use super::caller_fields;
 use super::caller_id;
 use super::caps::OverCap;
 use super::machine_detection::Verdict;
@@ -273,7 +274,10 @@ async fn live(
     };
     let recorded = media.is_recorded();
     let voices = ends.and_then(|ends| {
-        let voices = Voices::begin(planes, call, (&wish.app, source), &format!("<{}>", wish.to), recorded, ends, None);
+        let to = format!("<{}>", wish.to);
+        // What was to be told of the call is known to its agent, too.
+        let fields = caller_fields::seen(&wish.headers, &planes.config().sip.header_fields, false);
+        let voices = Voices::begin(planes, call, (&wish.app, source), (&to, &fields), recorded, ends, None);
         voices.map_err(NoMedia::NoCapacity)
     });
     let voices = match voices {

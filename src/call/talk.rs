@@ -64,7 +64,7 @@ pub(super) enum Answer {
 pub fn prompts(config: &Config, agent: &str) -> Vec<String> {
     // With what is said where calls are recorded: some of them are.
     let route = config.routes.iter().find_map(|route| route.operator.as_deref());
-    let manners = Manners::of(config, agent, true).with_operator(route);
+    let manners = Manners::of(config, agent, true).with_operator(route).with_fields(&[]);
     // A PIN that cannot be read is said when somebody calls.
     conversation::prompts(&manners.clone().with_pin(config, agent).unwrap_or(manners).persona)
 }
@@ -77,13 +77,14 @@ impl Talk {
         planes: &Planes,
         call: CallId,
         agent: &str,
-        from: &str,
+        (from, fields): (&str, &[(String, String)]),
         recorded: bool,
         ends: SpeechEnds,
         operator: Option<&str>,
     ) -> Result<Self, String> {
         let config = planes.config();
-        let manners = Manners::of(&config, agent, recorded).with_operator(operator).with_pin(&config, agent)?;
+        let manners = Manners::of(&config, agent, recorded).with_operator(operator).with_fields(fields);
+        let manners = manners.with_pin(&config, agent)?;
         let (events, speech) = mpsc::channel(crate::limits::CALL_EVENTS_MAX);
         let lane = planes.speech.attach(call, agent, ends, events).map_err(|e| e.to_string())?;
         let conversation = format!("conv_{:016x}", call.0);
