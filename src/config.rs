@@ -13,6 +13,7 @@ mod numbers;
 mod routes;
 mod sip;
 mod speech;
+mod telnyx;
 mod trunks;
 mod twilio;
 mod webrtc;
@@ -28,6 +29,7 @@ pub use routes::{Called, Route};
 pub use sip::{Sip, TlsPeer};
 pub(crate) use speech::is_near;
 pub use speech::{EngineChoice, KeyError, Provider, Providers, Secret, Speech, Vad, phones};
+pub use telnyx::Telnyx;
 pub use trunks::{
     CallerIdentity, DigestAlgorithm, Extension, Forwarding, PasswordError, RegistrarSection, Trunk, TrunkKind,
     TrunkTransport,
@@ -117,6 +119,8 @@ pub struct Config {
     pub registrar: RegistrarSection,
     /// Calls by Twilio's media streams.
     pub twilio: Twilio,
+    /// Calls by Telnyx's.
+    pub telnyx: Telnyx,
 }
 
 /// Section `[rtp]`.
@@ -631,11 +635,8 @@ impl Agent {
             _ if self.consent_text.is_some() && self.consent == ConsentChoice::None => {
                 value("agents.consent_text", "it is never said: write consent = \"announce\" or \"ask\" as well")
             }
-            _ => [&self.greeting, &self.operator_text, &self.operator_announce]
-                .into_iter()
-                .flatten()
-                .try_for_each(|text| fields::check_places(text))
-                .or_else(|message| value("agents.greeting, operator_text, operator_announce", &message)),
+            _ => fields::check_places(&[&self.greeting, &self.operator_text, &self.operator_announce])
+                .or_else(|why| value("agents.greeting, operator_text, operator_announce", &why)),
         }
     }
 }
@@ -705,6 +706,7 @@ impl Config {
         }
         let is_agent = |name: &str| self.agents.iter().any(|a| a.name == name);
         trunks::check(&self.trunks, &self.extensions, &self.registrar, is_agent)?;
+        self.telnyx.check()?;
         self.twilio.check(self.trunks.iter().any(|trunk| trunk.kind == TrunkKind::Twilio))?;
         if self.routes.is_empty() {
             self.routes.push(Route::to("echo", App::Echo));
@@ -717,6 +719,14 @@ impl Config {
                 let app = App::Bridge(BridgeTarget::Extension(extension.number.clone()));
                 let fallback = extension.agent.clone().map(App::Agent);
                 self.routes.insert(place, Route { fallback, ..Route::to(extension.number.clone(), app) });
+            }
+        }
+        // So is a page.
+        for number in &self.webrtc.phones {
+            if !self.routes.iter().any(|r| r.number == *number) {
+                let place = self.routes.iter().position(|r| r.number == "*").unwrap_or(self.routes.len());
+                let app = App::Bridge(BridgeTarget::Extension(number.clone()));
+                self.routes.insert(place, Route::to(number.clone(), app));
             }
         }
         self.numbers.check()?;

@@ -497,9 +497,12 @@ fn twilio_door(config: &Config) -> Result<(Arc<Door>, mpsc::Receiver<SipEvent>),
     let trunk = config.trunks.iter().find(|trunk| trunk.kind == TrunkKind::Twilio);
     let trunk = trunk.map_or("twilio", |trunk| &trunk.name);
     let (events, told) = mpsc::channel(SIP_EVENTS_MAX);
-    let door = Door::new(&config.twilio, tokens, trunk, events).map_err(DaemonError)?;
+    let door = Door::new((&config.twilio, &config.telnyx), tokens, trunk, events).map_err(DaemonError)?;
     if door.is_open() {
         info!(trunk, "calls are taken from Twilio");
+    }
+    if door.takes_telnyx() {
+        info!("calls are taken from Telnyx");
     }
     Ok((door, told))
 }

@@ -86,6 +86,16 @@ pub const BROWSER_UNLINKED_MAX: usize = 16;
 /// Who may follow the events of one browser's call at once: its page, and the page as it comes back from other networks while
 /// the streams of before have not been found dead.
 pub const BROWSER_STREAMS_MAX: usize = 4;
+/// Pages that wait for calls to one number: the tabs and machines of one person.
+pub const PHONE_PAGES_MAX: usize = 8;
+/// Pages that wait for calls at all.
+pub const PHONES_MAX: usize = 256;
+/// News that wait for a page to read them.
+pub const PHONE_EVENTS_MAX: usize = 32;
+/// A call that rings has this long to answer the offer of a page that takes it.
+pub const PHONE_TAKE_MAX: Duration = Duration::from_secs(20);
+/// A call rings so long where no page waits any more: one that is just being loaded again may answer.
+pub const PHONE_AWAY_MAX: Duration = Duration::from_secs(5);
 /// What waits for the door by which a call came that is not SIP's.
 pub const DOOR_VERBS_MAX: usize = 16;
 
@@ -424,6 +434,8 @@ pub const TWILIO_SILENT_MAX: Duration = Duration::from_secs(30);
 pub const TWILIO_WRITE_MAX: Duration = Duration::from_secs(10);
 /// Fields of one webhook.
 pub const TWILIO_FIELDS_MAX: usize = 256;
+/// Webhooks of Telnyx that are remembered while they are in time, so that none is taken twice.
+pub const TELNYX_SEEN_MAX: usize = 4096;
 /// Orders that wait for the task of one socket.
 pub const TWILIO_ORDERS_MAX: usize = 16;
 /// Longest request to Twilio's REST API.

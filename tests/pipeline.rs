@@ -543,23 +543,44 @@ fn builder_that_is_killed() {
 #[test]
 fn a_build_goes_on_after_kill_9_in_any_stage() {
     let dir = tempfile::tempdir().unwrap();
-    // Each round is killed as soon as it reached a further stage, so while it is in the one after.
-    for (round, stage) in ["Requested", "Planned", "Generated", "Tested", "Staged"].into_iter().enumerate() {
+    let order = [
+        "Requested",
+        "Drafted",
+        "Approved",
+        "Specified",
+        "Planned",
+        "Generated",
+        "Tested",
+        "Staged",
+        "Live",
+        "Tracked",
+    ];
+    let place = |stage: &str| order.iter().position(|known| *known == stage);
+    let mut reached = None;
+    // Each round is killed as soon as it reached a further stage, so while it is in the one after; on a machine that hesitates
+    // to kill it, it has come further, and the rounds that it has done meanwhile are left out.
+    for stage in ["Requested", "Planned", "Generated", "Tested", "Staged"] {
+        if reached >= place(stage) {
+            continue;
+        }
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", "builder_that_is_killed", "--nocapture"]).env("PIPELINE_TEST_DIR", dir.path());
-        if round == 0 {
+        if reached.is_none() {
             command.env("PIPELINE_TEST_SUBMIT", "1");
         }
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-        assert!(lines.any(|line| line.ends_with(&format!("stage {stage}"))), "never reached {stage}");
+        let told = |line: String| line.split_once("stage ").and_then(|(_, stage)| place(stage)) >= place(stage);
+        assert!(lines.any(told), "never reached {stage}");
         child.kill().unwrap();
         child.wait().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        reached = place(&format!("{:?}", store.builds().list(None, 1).unwrap().items[0].stage));
+        assert!(reached >= place(stage), "what was told is written down");
     }
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let store = Store::open(dir.path()).unwrap();
         let id = store.builds().list(None, 10).unwrap().items[0].id.clone();
-        assert_eq!(store.builds().get(&id).unwrap().unwrap().stage, BuildStage::Staged);
         let pipeline = Pipeline::start(config(dir.path()), store.clone()).await.unwrap();
         let build = reaches(&store, &id, BuildStage::Tracked).await;
         assert_eq!(get(build.url.as_ref().unwrap(), "/").await.0, 200);

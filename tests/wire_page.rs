@@ -99,6 +99,7 @@ fn people_call_from_the_page_and_learn_why_they_cannot() {
     browser.microphone("granted");
     browser.intercept(&caller, "*/v1/webrtc*");
     a_call(&mut browser, &caller, &other);
+    a_page_is_rung(&mut browser, &caller, &other);
     refusals(&mut browser, &caller);
     the_client_is_as_its_types_say(&mut browser, &caller);
     it_fits_a_telephone(&mut browser, &caller);
@@ -203,6 +204,36 @@ fn a_call(browser: &mut Browser, caller: &Tab, other: &Tab) {
     );
 }
 
+/// A page waits, hears what rings, takes it, and goes on waiting where its stream has ended.
+fn a_page_is_rung(browser: &mut Browser, caller: &Tab, other: &Tab) {
+    const ID: &str = "call_0000000000000002";
+    let rings = json!({"id": ID, "number": "200", "from": "100", "name": "Ann"});
+    let mut double = Double {
+        caller: caller.clone(),
+        other: other.clone(),
+        events: vec![format!("event: waiting\ndata: {{\"number\":\"200\"}}\n\nevent: ring\ndata: {rings}\n\n")],
+        asked: Vec::new(),
+    };
+    browser.eval(
+        caller,
+        "globalThis.rung = []; globalThis.phone = callwright.phone({ number: '200', onState: (state) => rung.push(state), \
+         onRing: (ring) => { globalThis.ring = ring; rung.push([ring.id, ring.number, ring.from, ring.name]); \
+         ring.over.then((why) => rung.push(why)); } }); 0",
+    );
+    browser.until_with(caller, "phone.state === 'reconnecting'", |browser, paused| double.answer(browser, paused));
+    browser.eval(caller, "globalThis.taken = ring.answer(); 0");
+    browser.until_with(caller, "taken.state === 'talking'", |browser, paused| double.answer(browser, paused));
+    browser.eval(caller, "taken.hangUp(); globalThis.said = false; ring.decline().then(() => (said = true)); 0");
+    browser.until_with(caller, "said", |browser, paused| double.answer(browser, paused));
+    browser.eval(caller, "phone.close(); 0");
+    browser.until_with(caller, "rung.length === 5", |browser, paused| double.answer(browser, paused));
+    let wanted = json!(["waiting", [ID, "200", "100", "Ann"], "reconnecting", "closed", "missed"]);
+    assert_eq!(browser.eval(caller, "rung"), wanted);
+    for asked in ["GET webrtc/phones/200", &format!("POST webrtc?answer={ID}"), &format!("DELETE webrtc/{ID}")] {
+        assert!(double.asked.iter().any(|one| one == asked), "{asked}: {:?}", double.asked);
+    }
+}
+
 /// Every refusal has its own words.
 fn refusals(browser: &mut Browser, caller: &Tab) {
     let problem = |sip: Option<u16>| json!({"detail": "as the machine says", "sip_code": sip}).to_string();
@@ -259,9 +290,11 @@ fn the_client_is_as_its_types_say(browser: &mut Browser, caller: &Tab) {
     let mut codes: Vec<_> = codes.split('"').skip(1).step_by(2).collect();
     codes.sort_unstable();
     assert_eq!(browser.eval(caller, "Object.keys(callwright.words).sort()"), json!(codes));
-    assert_eq!(browser.eval(caller, "Object.keys(callwright).sort()"), json!(["call", "devices", "words"]));
+    assert_eq!(browser.eval(caller, "Object.keys(callwright).sort()"), json!(["call", "devices", "phone", "words"]));
+    let made = "(() => { const phone = callwright.phone({ number: '1', onRing() {} }); phone.close(); return Object.keys(phone).sort(); })()";
+    assert_eq!(browser.eval(caller, made), json!(members("Phone")));
     let client = include_str!("../src/api/page/client.js");
-    for name in members("Options") {
+    for name in members("Options").into_iter().chain(members("PhoneOptions")) {
         assert!(
             client.contains(&format!("\"{name}\""))
                 || client.contains(&format!("options.{name}"))

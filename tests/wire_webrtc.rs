@@ -110,13 +110,28 @@ fn a_browser_calls_is_heard_moves_and_hangs_up() {
         let kind = ("Content-Type", "application/trickle-ice-sdpfrag");
         assert_eq!(ask(daemon.http, "PATCH", &path, &[kind, ("If-Match", &tag)], &fragment).status, 204);
         assert_eq!(ask(daemon.http, "PATCH", &path, &[kind, ("If-Match", "\"other\"")], &fragment).status, 412);
-        assert_eq!(ask(daemon.http, "PATCH", &path, &[kind], "rubbish").status, 400);
+        // For which it is has to be said, and a weak tag says nothing (RFC 6585 section 3, RFC 9110 section 13.1.1).
+        let missing = ask(daemon.http, "PATCH", &path, &[kind], &fragment);
+        assert_eq!(missing.status, 428, "{}", missing.body);
+        assert_eq!(missing.field("content-type"), Some("application/problem+json"));
+        let weak = format!("W/{tag}");
+        assert_eq!(ask(daemon.http, "PATCH", &path, &[kind, ("If-Match", &weak)], &fragment).status, 412);
+        assert_eq!(ask(daemon.http, "PATCH", &path, &[kind, ("If-Match", "*")], "rubbish").status, 400);
         assert_eq!(ask(daemon.http, "PATCH", &path, &[("Content-Type", "text/plain")], &fragment).status, 415);
         // Another network.
+        let before = fragment;
         let fragment = browser.restart();
+        assert_eq!(ask(daemon.http, "PATCH", &path, &[kind], &fragment).status, 428, "a restart says * (RFC 9725)");
         let restarted = ask(daemon.http, "PATCH", &path, &[kind, ("If-Match", "*")], &fragment);
         assert_eq!(restarted.status, 200, "{}", restarted.body);
-        assert_ne!(restarted.field("etag"), Some(tag.as_str()));
+        let fresh = restarted.field("etag").expect("an ETag").to_owned();
+        assert_ne!(fresh, tag);
+        // What comes late is of a session that is over; what comes by the new tag is not.
+        let stale = ask(daemon.http, "PATCH", &path, &[kind, ("If-Match", &tag)], &before);
+        assert_eq!(stale.status, 412, "{}", stale.body);
+        let late = format!("{fragment}a=candidate:1 1 udp 1 192.0.2.7 6 typ host\r\n");
+        let either = format!("{tag}, {fresh}");
+        assert_eq!(ask(daemon.http, "PATCH", &path, &[kind, ("If-Match", &either)], &late).status, 204);
         browser.restarted(&restarted.body);
         assert!(browser.find(LONG), "nobody answers the checks from there");
         // The daemon hears of the nomination a moment later than the browser thinks of it.

@@ -4,6 +4,8 @@
 use super::problem::{Problem, read};
 use super::state::AppState;
 use crate::bus::{EventKind, Subscription};
+use crate::call::browser::Browsers;
+use crate::id::CallId;
 use crate::limits::{BROWSER_STREAMS_MAX, EVENT_STREAMS_MAX};
 use crate::telemetry::metric;
 use crate::time::Wallclock;
@@ -60,21 +62,36 @@ pub(super) async fn of_call(
     if !known && !(state.live_calls.list)().iter().any(|live| live.id == id) {
         return Err(Problem::not_found("there is no such call"));
     }
-    // A browser's call has room of its own, so that nobody who calls takes that of others; and nothing before it is looked at.
     let browser = state.browsers.as_ref().zip(id.parse().ok()).filter(|(browsers, call)| browsers.is_in(*call));
     let (room, before): (Room, u64) = match browser {
         None => (Box::new(Open::new(&state)?), 0),
-        Some((browsers, call)) => {
-            let follower = browsers.follow(call).ok_or_else(|| {
-                let why = format!("{BROWSER_STREAMS_MAX} clients follow the events of this call already");
-                Problem::new(StatusCode::SERVICE_UNAVAILABLE, why)
-            })?;
-            let before = follower.before;
-            (Box::new(follower), before)
-        }
+        Some((browsers, call)) => room_of(browsers, call)?,
     };
     let after = start_of(&state, start, &headers).await?.map(|after| after.max(before));
     Ok(follow(&state, after, Some(id), room))
+}
+
+/// The same for a browser, which knows its part of the call by another name where it has taken it.
+pub(super) async fn of_browser(
+    state: &AppState,
+    browsers: &Browsers,
+    (part, whole): (CallId, CallId),
+    start: Start,
+    headers: &HeaderMap,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>> + use<>>, Problem> {
+    let (room, before) = room_of(browsers, part)?;
+    let after = start_of(state, start, headers).await?.map(|after| after.max(before));
+    Ok(follow(state, after, Some(whole.to_string()), room))
+}
+
+/// A browser's call has room of its own, so that nobody who calls takes that of others; and nothing before it is looked at.
+fn room_of(browsers: &Browsers, call: CallId) -> Result<(Room, u64), Problem> {
+    let follower = browsers.follow(call).ok_or_else(|| {
+        let why = format!("{BROWSER_STREAMS_MAX} clients follow the events of this call already");
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, why)
+    })?;
+    let before = follower.before;
+    Ok((Box::new(follower), before))
 }
 
 /// Behind which event to begin.

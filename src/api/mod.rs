@@ -19,6 +19,7 @@ mod messages;
 mod metrics;
 mod openapi;
 mod page;
+mod phones;
 mod problem;
 mod recordings;
 mod reload;

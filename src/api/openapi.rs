@@ -1,10 +1,12 @@
-//! The description of the API, generated: routes from [`docs`], what they take from the very types that read it (`schemars`),
+//! The description of the API, generated: routes from [`docs`] and [`browsers`], what they take from the very types that read it (`schemars`),
 //! what they answer from the schemas beside this file. `openapi.json` is what comes out, checked in; a test compares them, and
 //! writes the file where `CALLWRIGHT_WRITE_OPENAPI` is set. Deliberately absent: serving it (`page`).
 
+mod browsers;
 mod docs;
 
 use super::steer;
+use browsers::BROWSERS;
 use docs::{Content, DOCS, Doc, Kind, Parameter, Place};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -16,7 +18,7 @@ const ANSWERED: &str = include_str!("openapi/schemas.json");
 /// The whole description (OpenAPI 3.1).
 pub(super) fn document() -> Value {
     let mut paths = Map::new();
-    for doc in DOCS {
+    for doc in DOCS.iter().chain(BROWSERS) {
         let item = paths.entry(doc.path).or_insert_with(|| json!({}));
         item[doc.method.to_lowercase()] = operation(doc);
     }
@@ -159,10 +161,11 @@ mod tests {
 
     #[test]
     fn every_route_is_described_and_every_schema_is_there() {
-        let described: BTreeSet<_> = DOCS.iter().map(|doc| (doc.method, doc.path)).collect();
+        let docs = || DOCS.iter().chain(BROWSERS);
+        let described: BTreeSet<_> = docs().map(|doc| (doc.method, doc.path)).collect();
         let answered: BTreeSet<_> = ROUTES.iter().map(|route| (route.method, route.path)).collect();
         assert_eq!(described, answered);
-        assert_eq!(described.len(), DOCS.len(), "none is there twice");
+        assert_eq!(described.len(), docs().count(), "none is there twice");
         let document = document();
         let known: BTreeSet<_> = document["components"]["schemas"].as_object().unwrap().keys().cloned().collect();
         let (text, mut used) = (document.to_string(), BTreeSet::new());
@@ -170,7 +173,7 @@ mod tests {
             used.insert(reference.split('"').next().unwrap().to_owned());
         }
         assert_eq!(used, known, "what is used (left) and what is there (right)");
-        for doc in DOCS {
+        for doc in docs() {
             let named: Vec<_> = doc.path.split('/').filter_map(|part| part.strip_prefix('{')).collect();
             let parameters = doc.parameters.iter().filter(|p| matches!(p.place, Place::Path)).map(|p| p.name);
             let named: Vec<_> = named.iter().map(|part| part.split('}').next().unwrap()).collect();

@@ -6,7 +6,7 @@ use super::problem::Problem;
 use super::state::AppState;
 use super::{
     access, apps, builds, calls, conversations, deliveries, events, health, intents, ladder, messages, metrics, page,
-    recordings, reload, steer, stream, trunks, twilio, webrtc,
+    phones, recordings, reload, steer, stream, trunks, twilio, webrtc,
 };
 use crate::limits::HTTP_BODY_MAX;
 use crate::pipeline::deploy::is_local_host;
@@ -94,6 +94,8 @@ pub const ROUTES: &[Route] = &[
     row("PATCH", "/v1/webrtc/{id}", || patch(webrtc::patch)),
     row("GET", "/v1/webrtc/{id}/events", || get(webrtc::follow)),
     row("OPTIONS", "/v1/webrtc/{id}/events", || options(webrtc::preflight)),
+    row("GET", "/v1/webrtc/phones/{number}", || get(phones::wait)),
+    row("OPTIONS", "/v1/webrtc/phones/{number}", || options(webrtc::preflight)),
 ];
 
 /// The API over `state`.

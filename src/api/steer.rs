@@ -152,7 +152,7 @@ pub(super) struct Placing {
     /// The other side is not to see who calls; the carrier is (P-Asserted-Identity, Privacy: id)
     #[serde(default)]
     withheld: bool,
-    /// Record the call, where [recording] is enabled
+    /// Record the call, where `[recording]` is enabled
     #[serde(default)]
     record: bool,
     /// Fields for the INVITE: X-…, P-…, User-to-User, Subject, Alert-Info; at most 16, each a string

@@ -6,6 +6,7 @@ use super::connection::Secured;
 use super::problem::Problem;
 use super::state::AppState;
 use crate::limits::TWILIO_MESSAGE_MAX;
+use crate::twilio::ed25519::{NotProven, Proof};
 use crate::twilio::{Door, DoorError, Heard, Socket, Webhook, twiml};
 use axum::body::Bytes;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
@@ -19,11 +20,14 @@ use std::sync::Arc;
 impl From<DoorError> for Problem {
     fn from(error: DoorError) -> Self {
         let status = match error {
-            DoorError::Off | DoorError::Unsigned | DoorError::OtherAccount | DoorError::NoToken(_) => {
-                StatusCode::FORBIDDEN
-            }
             DoorError::Malformed => StatusCode::BAD_REQUEST,
-            DoorError::Full => StatusCode::SERVICE_UNAVAILABLE,
+            DoorError::Full | DoorError::NotProven(NotProven::Full) => StatusCode::SERVICE_UNAVAILABLE,
+            DoorError::Off
+            | DoorError::TelnyxOff
+            | DoorError::Unsigned
+            | DoorError::NotProven(_)
+            | DoorError::OtherAccount
+            | DoorError::NoToken(_) => StatusCode::FORBIDDEN,
         };
         Self::new(status, error.to_string())
     }
@@ -44,6 +48,9 @@ fn webhook<'a>(extensions: &Extensions, uri: &'a Uri, headers: &'a HeaderMap, bo
         forwarded_proto: field("x-forwarded-proto"),
         forwarded_host: field("x-forwarded-host"),
         signature: field("x-twilio-signature"),
+        telnyx: field("telnyx-signature-ed25519")
+            .zip(field("telnyx-timestamp"))
+            .map(|(signature, timestamp)| Proof { signature, timestamp }),
         path_and_query: uri.path_and_query().map_or("/", |path| path.as_str()),
         body,
         is_form: kind.trim().to_ascii_lowercase().starts_with("application/x-www-form-urlencoded"),
@@ -89,12 +96,16 @@ pub(super) async fn media(
     socket: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let (door, peer) = (door(&state)?, peer(&extensions));
-    door.admit_socket(&webhook(&extensions, &uri, &headers, &[]))?;
+    let request = webhook(&extensions, &uri, &headers, &[]);
+    let token = door.token_of_socket(request.path_and_query);
+    if token.is_none() {
+        door.admit_socket(&request)?;
+    }
     let socket = socket.map_err(|refused| {
         Problem::new(refused.status(), format!("connect with a WebSocket client: {}", refused.body_text()))
     })?;
     let socket = socket.max_message_size(TWILIO_MESSAGE_MAX).max_frame_size(TWILIO_MESSAGE_MAX);
-    Ok(socket.on_upgrade(move |socket| door.serve(Connection(socket), peer)))
+    Ok(socket.on_upgrade(move |socket| door.serve(Connection(socket), peer, token)))
 }
 
 struct Connection(WebSocket);

@@ -4,9 +4,10 @@
 
 use super::access::Anonymous;
 use super::events::{self, Start};
+use super::phones::only_with_token;
 use super::problem::Problem;
 use super::state::AppState;
-use crate::call::browser::{Browsers, NotJoined, NotPatched, Offer, Patched};
+use crate::call::browser::{Browsers, NotJoined, NotPatched, NotTaken, Offer, Patched};
 use crate::id::CallId;
 use axum::Json;
 use axum::body::Bytes;
@@ -22,11 +23,13 @@ const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 /// A browser asks again after this, seconds.
 const PREFLIGHT_S: &str = "600";
 
-/// Whom to call.
+/// Whom to call, or which call to take.
 #[derive(Debug, Deserialize)]
 pub(super) struct Wish {
     /// The number; the configured one unless said.
     to: Option<String>,
+    /// A call that rings.
+    answer: Option<String>,
 }
 
 pub(super) async fn facts(State(state): State<AppState>, headers: HeaderMap) -> Result<Response, Problem> {
@@ -66,8 +69,21 @@ pub(super) async fn join(
         return Err(Problem::new(StatusCode::NOT_ACCEPTABLE, "the answer is application/sdp, which Accept excludes"));
     }
     let source = from.map_or_else(|| (Ipv4Addr::LOCALHOST, 0).into(), |Extension(ConnectInfo(from))| from);
-    let offer = Offer { to: wish.to, sdp: body.to_vec(), source, anonymous: anonymous.is_some() };
-    let joined = browsers.join(offer).await.map_err(refused)?;
+    let joined = match wish.answer {
+        Some(_) if wish.to.is_some() => {
+            return Err(Problem::new(StatusCode::BAD_REQUEST, "write to, for a call, or answer, for one that rings"));
+        }
+        Some(id) => {
+            only_with_token(anonymous)?;
+            let call = id.parse().map_err(|_| gone())?;
+            browsers.take(call, body.to_vec(), source).await
+        }
+        None => {
+            let offer = Offer { to: wish.to, sdp: body.to_vec(), source, anonymous: anonymous.is_some() };
+            browsers.join(offer).await
+        }
+    };
+    let joined = joined.map_err(refused)?;
     let mut response = (StatusCode::CREATED, joined.answer).into_response();
     let fields = response.headers_mut();
     fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(SDP));
@@ -90,9 +106,13 @@ pub(super) async fn patch(
     let (browsers, origin) = guarded(&state, &headers)?;
     let call = browser_call(&browsers, &id)?;
     of_type(&headers, FRAGMENT)?;
-    let meant = headers.get(header::IF_MATCH).and_then(|v| v.to_str().ok()).map(str::trim).filter(|v| *v != "*");
-    let meant = meant.map(|tag| tag.trim_start_matches("W/").trim_matches('"'));
-    let patched = browsers.patch(call, meant, &body).await.map_err(|error| {
+    let Some(meant) = meant(&headers) else {
+        return Err(Problem::new(
+            StatusCode::PRECONDITION_REQUIRED,
+            "send If-Match: the ETag of the ICE session that the candidates are of, or * to restart it",
+        ));
+    };
+    let patched = browsers.patch(call, meant.as_deref(), &body).await.map_err(|error| {
         let status = match error {
             NotPatched::NoCall => StatusCode::NOT_FOUND,
             NotPatched::Stale => StatusCode::PRECONDITION_FAILED,
@@ -119,10 +139,15 @@ pub(super) async fn patch(
 pub(super) async fn leave(
     State(state): State<AppState>,
     Path(id): Path<String>,
+    anonymous: Option<Extension<Anonymous>>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (browsers, origin) = guarded(&state, &headers)?;
-    let call = browser_call(&browsers, &id)?;
+    let call: CallId = id.parse().ok().filter(|call| browsers.is_known(*call)).ok_or_else(gone)?;
+    // One that rings is declined.
+    if !browsers.is_in(call) {
+        only_with_token(anonymous)?;
+    }
     match browsers.leave(call) {
         true => Ok(shared(StatusCode::OK.into_response(), origin)),
         false => Err(gone()),
@@ -138,8 +163,9 @@ pub(super) async fn follow(
 ) -> Result<Response, Problem> {
     let (browsers, origin) = guarded(&state, &headers)?;
     let call = browser_call(&browsers, &id)?;
-    let start = events::since(&state, start, &headers, browsers.started(call)).await?;
-    let events = events::of_call(State(state), Path(id), Query(start), headers).await?;
+    let (whole, started) = browsers.live(call).ok_or_else(gone)?;
+    let start = events::since(&state, start, &headers, Some(started)).await?;
+    let events = events::of_browser(&state, &browsers, (call, whole), start, &headers).await?;
     Ok(shared(events.into_response(), origin))
 }
 
@@ -152,7 +178,7 @@ fn browser_call(browsers: &Browsers, id: &str) -> Result<CallId, Problem> {
 }
 
 /// The door, and the origin to name in the answer: that of a page elsewhere which may call. Error: it may not.
-fn guarded(state: &AppState, headers: &HeaderMap) -> Result<(Browsers, Option<HeaderValue>), Problem> {
+pub(super) fn guarded(state: &AppState, headers: &HeaderMap) -> Result<(Browsers, Option<HeaderValue>), Problem> {
     let browsers = state.browsers.clone();
     let browsers = browsers.ok_or_else(|| Problem::not_found("calls from browsers are not served here"))?;
     let Some(origin) = headers.get(header::ORIGIN) else { return Ok((browsers, None)) };
@@ -172,8 +198,25 @@ fn guarded(state: &AppState, headers: &HeaderMap) -> Result<(Browsers, Option<He
     }
 }
 
+/// Which ICE sessions a fragment is for (RFC 9725 section 4.3.1, RFC 9110 section 13.1.1): `Some(None)`: whichever it is; tags
+/// that are weak, or no tags, match none. `None`: it does not say, and would be taken for another session than it is of
+/// (RFC 6585 section 3).
+fn meant(headers: &HeaderMap) -> Option<Option<Vec<String>>> {
+    let mut said = headers.get_all(header::IF_MATCH).iter().map(|v| v.to_str().unwrap_or_default()).peekable();
+    said.peek()?;
+    let mut tags = Vec::new();
+    for tag in said.flat_map(|value| value.split(',')).map(str::trim) {
+        if tag == "*" {
+            return Some(None);
+        }
+        let strong = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+        tags.extend(strong.map(str::to_owned));
+    }
+    Some(Some(tags))
+}
+
 /// Lets a page elsewhere read the answer.
-fn shared(mut response: Response, origin: Option<HeaderValue>) -> Response {
+pub(super) fn shared(mut response: Response, origin: Option<HeaderValue>) -> Response {
     if let Some(origin) = origin {
         let headers = response.headers_mut();
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
@@ -207,12 +250,14 @@ fn accepts(headers: &HeaderMap, kind: &str) -> bool {
     given.flat_map(|value| value.split(',')).any(fits)
 }
 
-fn refused(error: NotJoined) -> Problem {
+pub(super) fn refused(error: NotJoined) -> Problem {
     let status = match &error {
         NotJoined::Disabled => StatusCode::NOT_FOUND,
         NotJoined::BadNumber(_) => StatusCode::BAD_REQUEST,
         NotJoined::NotAllowed => StatusCode::FORBIDDEN,
         NotJoined::TooMany => StatusCode::TOO_MANY_REQUESTS,
+        NotJoined::NotTaken(NotTaken::Taken) => StatusCode::CONFLICT,
+        NotJoined::NotTaken(NotTaken::Silent) => StatusCode::NOT_FOUND,
         NotJoined::NotAdmitted(_) | NotJoined::NoAnswer => StatusCode::SERVICE_UNAVAILABLE,
         NotJoined::Refused { code, .. } => match code {
             400 => StatusCode::BAD_REQUEST,
@@ -271,6 +316,22 @@ mod tests {
             assert_eq!(accepts(&with(header::ACCEPT, accept), SDP), fits, "{accept}");
         }
         assert!(accepts(&HeaderMap::new(), SDP));
+    }
+
+    #[test]
+    fn the_session_that_is_meant_is_read_as_rfc_9110_has_it() {
+        let read = |values: &[&'static str]| {
+            let fields = values.iter().map(|value| (header::IF_MATCH, HeaderValue::from_static(value)));
+            meant(&fields.collect::<HeaderMap>())
+        };
+        let tags = |tags: &[&str]| Some(Some(tags.iter().map(|tag| (*tag).to_owned()).collect::<Vec<_>>()));
+        assert_eq!(read(&[]), None);
+        assert_eq!(read(&["*"]), Some(None));
+        assert_eq!(read(&["\"a/+\""]), tags(&["a/+"]));
+        assert_eq!(read(&["\"a\" , \"b\""]), tags(&["a", "b"]));
+        for none in ["W/\"a\"", "a", "", "\"", "\"a"] {
+            assert_eq!(read(&[none]), tags(&[]), "{none}");
+        }
     }
 
     #[test]

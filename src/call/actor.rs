@@ -773,5 +773,6 @@ pub(super) fn media_json(stats: &SessionStats) -> serde_json::Value {
         "rtcp_received": stats.rtcp_received,
         "unbridged": stats.unbridged,
         "srtp_failed": stats.srtp_failed,
+        "srtp_early": stats.srtp_early,
     })
 }

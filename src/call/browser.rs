@@ -1,16 +1,17 @@
-//! Calls that come from browsers. Purpose: from an offer by HTTP to a call like any other, and back to its answer; hanging up,
-//! and going on from another network. tokio. Invariants: a browser's call is admitted, routed, recorded and ended by the very
+//! Calls that come from browsers, and calls that browsers take. Purpose: from an offer by HTTP to a call like any other, or to
+//! the place of who rings, and back to its answer; hanging up, declining, and going on from another network. tokio. Invariants: a browser's call is admitted, routed, recorded and ended by the very
 //! code that SIP's are; one that nobody waits for any more is ended. Deliberately absent: HTTP (`api::webrtc`), handshakes
 //! (`webrtc`).
 
 use super::actor::{self, Admitted, Invitation, Planes};
 pub use super::guests::Follower;
 use super::guests::Guests;
+pub use super::phones::{News, NoSeat, NotTaken, Seat};
 use super::record::EndClass;
 use super::registry::{CallState, LiveCall, NotAdmitted};
 use crate::config::WebRtc;
 use crate::id::CallId;
-use crate::limits::{BROWSER_ANSWER_MAX, MEDIA_BUSY_MAX};
+use crate::limits::{BROWSER_ANSWER_MAX, MEDIA_BUSY_MAX, PHONE_TAKE_MAX};
 use crate::os::{clock, random};
 use crate::rtp::Codec;
 use crate::sip::agent::{EndedBy, LegId, SipEvent};
@@ -50,6 +51,20 @@ pub struct Joined {
     pub tag: String,
 }
 
+/// Why a page does not wait for calls.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NotWaiting {
+    /// The operator wants none.
+    #[error(transparent)]
+    Disabled(#[from] NotJoined),
+    /// Nobody waits at a number that is nobody's.
+    #[error("{0:?} is nobody's number; write it into [webrtc] phones, or add it to [[extensions]]")]
+    Unknown(String),
+    /// No room.
+    #[error(transparent)]
+    NoSeat(#[from] NoSeat),
+}
+
 /// Why there is no call.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NotJoined {
@@ -76,6 +91,9 @@ pub enum NotJoined {
         /// For people.
         why: String,
     },
+    /// It rings no more, or for somebody else.
+    #[error(transparent)]
+    NotTaken(#[from] NotTaken),
     /// It rang for as long as it might.
     #[error("nobody answered within {} s", BROWSER_ANSWER_MAX.as_secs())]
     NoAnswer,
@@ -142,13 +160,81 @@ impl Browsers {
     /// Whether a browser is in this call.
     #[must_use]
     pub fn is_in(&self, call: CallId) -> bool {
-        self.0.registry.elsewhere(call).is_some()
+        self.live(call).is_some()
     }
 
-    /// When this call began; `None`: it is over.
+    /// The call that a browser is in which knows its part of it by `call`, and since when it is; `None`: it is over.
     #[must_use]
-    pub fn started(&self, call: CallId) -> Option<Wallclock> {
-        self.0.registry.find(call).map(|live| live.started)
+    pub fn live(&self, call: CallId) -> Option<(CallId, Wallclock)> {
+        let (whole, _) = self.1.find(call)?;
+        self.0.registry.find(whole).map(|live| (whole, live.started))
+    }
+
+    /// Waits for calls to `number`.
+    ///
+    /// # Errors
+    /// [`NotWaiting`].
+    pub fn wait(&self, number: &str) -> Result<(Seat, mpsc::Receiver<News>), NotWaiting> {
+        let config = self.0.config();
+        if !config.webrtc.enabled {
+            return Err(NotJoined::Disabled.into());
+        }
+        if !config.has_extension(number) {
+            return Err(NotWaiting::Unknown(number.to_owned()));
+        }
+        Ok(self.0.trunks.phones().wait(number)?)
+    }
+
+    /// Takes a call that rings, and waits for the answer to this offer.
+    ///
+    /// # Errors
+    /// [`NotJoined`]: it rings on, if it rings.
+    pub async fn take(&self, call: CallId, sdp: Vec<u8>, source: SocketAddr) -> Result<Joined, NotJoined> {
+        let planes = &self.0;
+        if !planes.config().webrtc.enabled {
+            return Err(NotJoined::Disabled);
+        }
+        let taking = planes.trunks.phones().take(call)?;
+        let whole = planes.registry.call_of(taking.leg).ok_or(NotTaken::Silent)?;
+        let (door, mut verbs) = planes.sip.open_door(random::u64() >> 1);
+        let leg = door.leg();
+        let newest = *planes.store.newest_event().borrow();
+        let guest = self.1.seat(call, (whole, leg), None, newest, |_| false).ok_or(NotJoined::TooMany)?;
+        // It comes in place of the leg that rings, as a telephone does that picks up (RFC 3891 section 3).
+        let event = SipEvent::Incoming {
+            leg,
+            from: format!("\"Browser\" <sip:{}@{}>", taking.call.number, host(source)),
+            to: taking.call.number.clone(),
+            request_user: taking.call.number.clone(),
+            call_id: format!("webrtc-{call}"),
+            source,
+            identity: Peer::Attached,
+            hops: HOPS,
+            offer: Some(sdp),
+            headers: Vec::new(),
+            replaces: Some(taking.leg),
+        };
+        let waiting = Waiting { planes: Arc::clone(planes), leg, answered: false, takes: true };
+        if planes.registry.signal(event).is_some() {
+            return Err(NotTaken::Silent.into());
+        }
+        let answer = tokio::time::timeout(PHONE_TAKE_MAX, answer(&mut verbs)).await;
+        let sdp = match answer.map_err(|_| NotTaken::Silent)? {
+            // Somebody else was faster, or the caller has given up.
+            Err(NotJoined::Refused { code: 481, .. }) => return Err(NotTaken::Silent.into()),
+            answer => answer?,
+        };
+        waiting.done();
+        taking.done();
+        planes.registry.keep(whole, (door, guest));
+        // Its acknowledgement: nothing else will come.
+        let _over = planes.registry.signal(SipEvent::Confirmed { leg, answer: None });
+        info!(call = %whole, %source, "a page has taken the call");
+        tokio::spawn(async move {
+            // Until the call is over and drops the other end.
+            while verbs.recv().await.is_some() {}
+        });
+        Ok(Joined { call, tag: ufrag(&sdp), answer: sdp })
     }
 
     /// Makes a call of an offer, and waits for its answer.
@@ -171,13 +257,14 @@ impl Browsers {
         let call = CallId(random::u64());
         let anonymous = offer.anonymous.then(|| offer.source.ip());
         let newest = *planes.store.newest_event().borrow();
-        let Some(guest) = self.1.seat(call, anonymous, newest, |call| planes.registry.is_unconfirmed(call)) else {
+        let (door, mut verbs) = planes.sip.open_door(random::u64() >> 1);
+        let leg = door.leg();
+        let waits = |call| planes.registry.is_unconfirmed(call);
+        let Some(guest) = self.1.seat(call, (call, leg), anonymous, newest, waits) else {
             warn!(source = %offer.source, "a browser's call is refused: too many of its network have not been reached yet");
             metric::call_ended(EndClass::Refused.name());
             return Err(NotJoined::TooMany);
         };
-        let (door, mut verbs) = planes.sip.open_door(random::u64() >> 1);
-        let leg = door.leg();
         let invitation = Invitation {
             leg,
             from: format!("\"Browser\" <sip:browser@{}>", host(offer.source)),
@@ -205,7 +292,7 @@ impl Browsers {
             actor::run(running, call, invitation, mailbox).await;
         });
         // A page that is closed while it rings drops this future, and with it the guard.
-        let waiting = Waiting { planes: Arc::clone(planes), leg, answered: false };
+        let waiting = Waiting { planes: Arc::clone(planes), leg, answered: false, takes: false };
         let answer = tokio::time::timeout(BROWSER_ANSWER_MAX, answer(&mut verbs)).await;
         let sdp = answer.map_err(|_| NotJoined::NoAnswer)??;
         waiting.done();
@@ -223,24 +310,40 @@ impl Browsers {
         self.1.follow(call)
     }
 
-    /// The browser hangs up. `false`: there is no such call.
+    /// The browser hangs up, or declines a call that rings. `false`: there is no such call.
     #[must_use]
     pub fn leave(&self, call: CallId) -> bool {
-        let Some(leg) = self.0.registry.elsewhere(call) else { return false };
-        hung_up(&self.0, leg, "the browser hung up");
+        if let Some((_, leg)) = self.1.find(call).filter(|(whole, _)| self.0.registry.find(*whole).is_some()) {
+            hung_up(&self.0, leg, "the browser hung up");
+            return true;
+        }
+        let Ok(alone) = self.0.trunks.phones().decline(call) else { return false };
+        info!(%call, "a page declines the call");
+        if let Some(leg) = alone {
+            let reason = "Decline".to_owned();
+            let event = SipEvent::Refused { leg, code: 603, reason, retry_after: None, cause: None };
+            // Given back: the call is over.
+            let _over = self.0.registry.signal(event);
+        }
         true
     }
 
-    /// The browser has found candidates, or another network. `tag`: of the session that it means; `None`: of any.
+    /// Whether a call of this name rings at pages, or a browser is in it.
+    #[must_use]
+    pub fn is_known(&self, call: CallId) -> bool {
+        self.is_in(call) || self.0.trunks.phones().rings(call)
+    }
+
+    /// The browser has found candidates, or another network. `meant`: tags of the sessions that it may be about; `None`: any.
     ///
     /// # Errors
     /// [`NotPatched`]: nothing has changed.
-    pub async fn patch(&self, call: CallId, tag_meant: Option<&str>, fragment: &[u8]) -> Result<Patched, NotPatched> {
+    pub async fn patch(&self, call: CallId, meant: Option<&[String]>, fragment: &[u8]) -> Result<Patched, NotPatched> {
         if !self.is_in(call) {
             return Err(NotPatched::NoCall);
         }
         let (_, facts) = self.0.links.find(call).ok_or(NotPatched::NoCall)?;
-        if tag_meant.is_some_and(|meant| meant != tag(&facts)) {
+        if meant.is_some_and(|meant| !meant.contains(&tag(&facts))) {
             return Err(NotPatched::Stale);
         }
         let fragment = Fragment::parse(fragment)?;
@@ -255,6 +358,12 @@ impl Browsers {
         let answer = Fragment::answer(&ours, &facts.candidates, fragment.mid.as_deref());
         Ok(Patched::Restarted { answer, tag: ours.ufrag })
     }
+}
+
+/// The name of the ICE session that an answer begins.
+fn ufrag(sdp: &[u8]) -> String {
+    let text = String::from_utf8_lossy(sdp);
+    text.lines().find_map(|line| line.strip_prefix("a=ice-ufrag:")).unwrap_or_default().trim().to_owned()
 }
 
 fn tag(facts: &LinkFacts) -> String {
@@ -325,6 +434,8 @@ struct Waiting {
     planes: Arc<Planes>,
     leg: LegId,
     answered: bool,
+    /// It takes a call, which may have it already.
+    takes: bool,
 }
 
 impl Waiting {
@@ -335,7 +446,12 @@ impl Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        if !self.answered {
+        if self.answered {
+            return;
+        }
+        if self.takes {
+            hung_up(&self.planes, self.leg, "the page that took the call has gone");
+        } else {
             let event = SipEvent::Cancelled { leg: self.leg };
             // Given back: the call is over.
             let _over = self.planes.registry.signal(event);

@@ -5,6 +5,7 @@
 
 use crate::id::CallId;
 use crate::limits::{BROWSER_STREAMS_MAX, BROWSER_UNLINKED_MAX};
+use crate::sip::agent::LegId;
 use crate::sip::transport::network;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -17,6 +18,8 @@ struct Guest {
     /// Position of the newest event before its call.
     before: u64,
     streams: usize,
+    /// The call that it is in, and as whom.
+    place: (CallId, LegId),
 }
 
 /// All of them; cheap to clone.
@@ -40,11 +43,13 @@ pub struct Follower {
 }
 
 impl Guests {
-    /// `anonymous`: whence, where it came without a token. `waits`: whether a call has not reached its browser yet. `None`: too
-    /// many of that network wait.
+    /// `call`: what the browser knows its part of a call by, whose other end may be a browser as well; `place`: the call that it
+    /// is in, and its leg. `anonymous`: whence, where it came without a token. `waits`: whether a call has not reached its browser
+    /// yet. `None`: too many of that network wait.
     pub(super) fn seat(
         &self,
         call: CallId,
+        place: (CallId, LegId),
         anonymous: Option<IpAddr>,
         before: u64,
         waits: impl Fn(CallId) -> bool,
@@ -57,8 +62,13 @@ impl Guests {
                 return None;
             }
         }
-        guests.insert(call, Guest { network, before, streams: 0 });
+        guests.insert(call, Guest { network, before, streams: 0, place });
         Some(GuestSeat { guests: self.clone(), call })
+    }
+
+    /// The call that a browser is in, and its leg there.
+    pub(super) fn find(&self, call: CallId) -> Option<(CallId, LegId)> {
+        self.lock().get(&call).map(|guest| guest.place)
     }
 
     /// `None`: enough follow this call already, or it is over.
@@ -93,6 +103,8 @@ impl Drop for Follower {
 mod tests {
     use super::*;
 
+    const PLACE: (CallId, LegId) = (CallId(77), LegId(7));
+
     fn from(text: &str) -> Option<IpAddr> {
         Some(text.parse().unwrap())
     }
@@ -102,8 +114,8 @@ mod tests {
         let guests = Guests::default();
         let most = u64::try_from(BROWSER_UNLINKED_MAX).unwrap();
         let mut seats: Vec<_> =
-            (0..most).map(|n| guests.seat(CallId(n), from("2001:db8::7"), 0, |_| true).unwrap()).collect();
-        let enter = |n: u64, from, waits: fn(CallId) -> bool| guests.seat(CallId(n), from, 0, waits);
+            (0..most).map(|n| guests.seat(CallId(n), PLACE, from("2001:db8::7"), 0, |_| true).unwrap()).collect();
+        let enter = |n: u64, from, waits: fn(CallId) -> bool| guests.seat(CallId(n), PLACE, from, 0, waits);
         assert!(enter(100, from("2001:db8::8"), |_| true).is_none(), "of the same network");
         assert!(enter(101, from("2001:db8:0:1::8"), |_| true).is_some(), "of another one");
         assert!(enter(102, None, |_| true).is_some(), "with a token");
@@ -119,7 +131,8 @@ mod tests {
     #[test]
     fn few_follow_a_call_from_its_beginning_on() {
         let guests = Guests::default();
-        let seat = guests.seat(CallId(1), None, 77, |_| true).unwrap();
+        let seat = guests.seat(CallId(1), PLACE, None, 77, |_| true).unwrap();
+        assert_eq!((guests.find(CallId(1)), guests.find(CallId(2))), (Some(PLACE), None));
         let mut followers: Vec<_> = (0..BROWSER_STREAMS_MAX).map(|_| guests.follow(CallId(1)).unwrap()).collect();
         assert_eq!(followers[0].before, 77);
         assert!(guests.follow(CallId(1)).is_none() && guests.follow(CallId(2)).is_none());

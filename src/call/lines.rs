@@ -92,11 +92,14 @@ impl Lines {
         if Door::has(leg) { known(leg, self.twilio.hang_up(leg)) } else { self.sip.hang_up(leg, reason).await }
     }
 
-    /// As [`Agent::hang_up_for`](crate::sip::agent::Agent::hang_up_for), of a leg of SIP.
+    /// As [`Agent::hang_up_for`](crate::sip::agent::Agent::hang_up_for); a leg that is elsewhere hears the words.
     ///
     /// # Errors
     /// [`SipError`].
     pub async fn hang_up_for(&self, leg: LegId, reason: Reason) -> Result<(), SipError> {
+        if leg.is_elsewhere() {
+            return self.sip.hang_up(leg, reason.text.as_deref()).await;
+        }
         Ok(self.sip.with(move |agent, now| agent.hang_up_for(now, leg, reason)).await??)
     }
 

@@ -222,14 +222,20 @@ impl MediaLeg {
         // Its socket is encrypted as a whole, or not at all.
         let preference = Preference::of_ours(&[Codec::Pcmu]);
         let shared = ring.shared();
-        Ok(Self { ring: Some(shared), ..Self::begun(call, (address, port), preference, Way::Ring(ring), None) })
+        Ok(Self { ring: Some(shared), ..Self::begun(call, (address, port), preference, Some(Way::Ring(ring)), None) })
+    }
+
+    /// Of somebody who rings and has nothing to hear with yet: whoever answers in that place brings a leg.
+    pub fn unplaced(call: CallId) -> Self {
+        let nowhere = (Ipv4Addr::UNSPECIFIED.into(), 0);
+        Self::begun(call, nowhere, Preference::of_ours(&[Codec::Pcmu]), None, None)
     }
 
     fn begun(
         call: CallId,
         (address, port): (IpAddr, u16),
         preference: Preference,
-        way: Way,
+        way: Option<Way>,
         lease: Option<PortLease>,
     ) -> Self {
         let local = LocalMedia { address, port, session_id: random::u64() >> 2, session_version: 1 };
@@ -237,7 +243,7 @@ impl MediaLeg {
             call,
             sdp: SdpSession::preferring(local, preference).drawing(random::fill),
             opened: clock::monotonic(),
-            way: Some(way),
+            way,
             ring: None,
             prepared: None,
             running: false,
@@ -274,7 +280,7 @@ impl MediaLeg {
         let address = local_address(planes, peer).await?;
         let (sockets, port) = planes.ports.take(peer.ip()).map_err(|e| NoMedia::NoCapacity(e.to_string()))?;
         let number = port.number();
-        let mut leg = Self::begun(call, (address, number), preference, Way::Ports(sockets), Some(port));
+        let mut leg = Self::begun(call, (address, number), preference, Some(Way::Ports(sockets)), Some(port));
         leg.sdp.identify(DtlsLocal {
             fingerprint: *planes.identity.fingerprint(),
             ice: Identity::credentials(),
@@ -373,6 +379,7 @@ impl MediaLeg {
                 // One descriptor less. A peer that wants it apart later on hears our reports from the port of the audio.
                 rtcp_socket: (!mux).then_some(sockets.rtcp),
                 srtp: srtp.clone(),
+                keyed: self.agreed.as_ref().is_some_and(|agreed| agreed.dtls.is_none()),
                 ..SessionPlan::new(self.call, sockets.rtp, formats, role)
             },
             Way::Ring(ring) => SessionPlan {

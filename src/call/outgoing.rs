@@ -11,6 +11,7 @@ use super::caps::OverCap;
 use super::machine_detection::Verdict;
 use super::manners::user_of;
 use super::media_leg::{MediaLeg, NoMedia, preference_by};
+use super::phones;
 use super::pickup::{self, Newcomer};
 use super::record::{CallEnd, EndClass};
 use super::recording;
@@ -22,13 +23,14 @@ use crate::id::CallId;
 use crate::limits::MEDIA_BUSY_MAX;
 use crate::media::coders::SPEECH_RATE;
 use crate::media::{Role, SpeechEnds};
-use crate::os::clock;
+use crate::os::{clock, random};
 use crate::rtp::Codec;
 use crate::sip::agent::{EndedBy, LegId, Placement, SipEvent};
 use crate::sip::dialog::HOPS;
 use crate::store::{CallRecord, Direction, EventKind};
 use crate::twilio::Placed;
 use serde_json::json;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -233,8 +235,11 @@ async fn live(
         Err(refusal) => return failed(refusal.code, refusal.why),
     };
     let trunk = way.account.as_ref().and_then(|name| planes.trunks.trunk(name));
+    let pages = way.pages.clone();
+    let alone = pages.is_some() && way.hops.is_empty();
     let placed = match trunk {
         Some(trunk) if trunk.kind == TrunkKind::Twilio => by_twilio(planes, call, wish, &way, &trunk, record),
+        _ if alone => Ok(by_pages(planes, call, wish, record)),
         trunk => by_sip(planes, call, wish, way, trunk, record).await,
     };
     let (mut leg, mut media) = match placed {
@@ -242,7 +247,13 @@ async fn live(
         Err(end) => return end,
     };
     keep(planes.store.calls().record(record.clone()), "the call's record");
-    let answered_here = match ring(planes, call, leg, wish, &mut mailbox).await {
+    let ringing = pages.map(|number| ring_pages(planes, call, &number, wish, leg, alone));
+    let answer = ring(planes, call, leg, wish, ringing.as_ref(), &mut mailbox).await;
+    match (ringing, &answer) {
+        (Some(ringing), Ok(_)) => ringing.answered(),
+        (ringing, _) => drop(ringing),
+    }
+    let answered_here = match answer {
         Ok(Taken::Here(answer)) => media.accept_answer(&answer),
         Ok(Taken::By(newcomer, by)) => {
             (leg, media) = (newcomer, *by);
@@ -260,6 +271,14 @@ async fn live(
         media.confirm(planes, None).map_err(NoMedia::BadOffer)?;
         Ok(ends)
     });
+    if begun.is_ok()
+        && leg.is_elsewhere()
+        && let Err(end) = reached(leg, &mut mailbox).await
+    {
+        media.close(planes);
+        told(planes.sip.hang_up(leg, Some(&end.reason)).await);
+        return end;
+    }
     let ends = match (begun, wish.on_machine) {
         (Ok(Some(ends)), Some(on_machine)) => {
             match who_answers(planes, call, (leg, on_machine), ends, &mut mailbox).await {
@@ -383,6 +402,67 @@ fn by_twilio(
     placed
 }
 
+/// A call that rings at pages alone: the leg in whose place one of them comes, and nothing to hear with yet.
+fn by_pages(planes: &Planes, call: CallId, wish: &Wish, record: &mut CallRecord) -> (LegId, MediaLeg) {
+    let leg = LegId::elsewhere(random::u64() >> 1);
+    planes.registry.join_leg(call, leg);
+    "browser".clone_into(&mut record.source);
+    record.caller = seen_from(wish);
+    (leg, MediaLeg::unplaced(call))
+}
+
+/// Whom pages see calling.
+fn seen_from(wish: &Wish) -> String {
+    let from = wish.on_behalf.clone().or_else(|| wish.from.clone());
+    from.unwrap_or_else(|| our_identity(Ipv4Addr::LOCALHOST.into()))
+}
+
+/// Has the pages of an extension ring: in place of `leg`, beside telephones unless `alone`.
+fn ring_pages(
+    planes: &Arc<Planes>,
+    call: CallId,
+    number: &str,
+    wish: &Wish,
+    leg: LegId,
+    alone: bool,
+) -> phones::Ringing {
+    let seen = phones::Call::new(call, number, &seen_from(wish), wish.withheld);
+    info!(%call, number, alone, "pages ring");
+    let ringing = planes.trunks.phones().ring(call, seen, leg, alone);
+    if alone {
+        phones::mind(planes, &ringing, leg);
+        // Given back: the call is over.
+        let _over = planes.registry.signal(SipEvent::Progress { leg, code: 180, answer: None, dialog: 0 });
+    }
+    ringing
+}
+
+/// A page has taken the call, and nothing is said before it can be heard there. Error: it never was.
+async fn reached(leg: LegId, mailbox: &mut mpsc::Receiver<CallEvent>) -> Result<(), CallEnd> {
+    loop {
+        match mailbox.recv().await {
+            Some(CallEvent::Linked(_)) => return Ok(()),
+            // In time: who is not reached is given up.
+            Some(CallEvent::Unlinked(_, end)) => return Err(unlinked(&end, true)),
+            Some(CallEvent::Sip(SipEvent::Ended { leg: ended, reason, .. })) if ended == leg => {
+                let reason = reason.unwrap_or_else(|| "whoever took the call hung up".to_owned());
+                return Err(CallEnd::new(EndClass::CalleeHungUp, reason));
+            }
+            Some(CallEvent::Order(ordered)) => match &ordered.order {
+                Order::HangUp { reason, .. } => {
+                    let why = reason.clone().unwrap_or_else(|| "ended from outside".to_owned());
+                    ordered.answer(Ok(Outcome::Done));
+                    return Err(CallEnd::new(EndClass::OperatorHungUp, why));
+                }
+                _ => ordered.answer(Err(OrderError::Conflict("the call is just being taken".to_owned()))),
+            },
+            Some(CallEvent::Drain) => return Err(CallEnd::new(EndClass::Drained, "the service is stopping")),
+            None => return Err(CallEnd::new(EndClass::Failed, "the call could not keep up with its events")),
+            Some(CallEvent::Sip(_) | CallEvent::Media(_) | CallEvent::PauseRecording { .. }) => {}
+        }
+    }
+}
+
 /// Who has answered a call that was placed.
 enum Taken {
     /// The telephone that rang, with this description.
@@ -433,6 +513,7 @@ async fn ring(
     call: CallId,
     leg: LegId,
     wish: &Wish,
+    pages: Option<&phones::Ringing>,
     mailbox: &mut mpsc::Receiver<CallEvent>,
 ) -> Result<Taken, CallEnd> {
     let latest = tokio::time::Instant::now() + wish.ringing;
@@ -453,6 +534,11 @@ async fn ring(
             Some(CallEvent::Sip(event)) if event.leg() != leg => {}
             Some(CallEvent::Sip(SipEvent::Accepted { answer, .. })) => return Ok(Taken::Here(answer)),
             Some(CallEvent::Sip(SipEvent::Refused { code, reason, .. })) => {
+                if let Some(pages) = pages.filter(|pages| pages.goes_on_alone()) {
+                    info!(%call, "no telephone takes the call; pages ring on");
+                    phones::mind(planes, pages, leg);
+                    continue;
+                }
                 return Err(CallEnd::refused_by(code, &reason));
             }
             Some(CallEvent::Sip(SipEvent::Ended { by, reason, .. })) => {

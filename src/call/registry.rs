@@ -164,6 +164,17 @@ struct Entry {
     confirmed: bool,
     /// It was ended to make room, and its seat is no longer counted.
     leaving: bool,
+    /// What goes with the call.
+    kept: Vec<Kept>,
+}
+
+/// Something that is dropped when a call is over.
+struct Kept(#[expect(dead_code, reason = "to be dropped is all that it is for")] Box<dyn Send>);
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Kept")
+    }
 }
 
 #[derive(Debug, Default)]
@@ -225,7 +236,8 @@ impl Registry {
         table.legs.extend(leg.map(|leg| (leg, live.call)));
         metric::calls_active(table.calls.len() + 1);
         let legs = leg.into_iter().collect();
-        let entry = Entry { live, legs, media: None, mailbox: Some(mailbox), confirmed: false, leaving: false };
+        let mailbox = Some(mailbox);
+        let entry = Entry { live, legs, media: None, mailbox, confirmed: false, leaving: false, kept: Vec::new() };
         table.calls.insert(entry.live.call, entry);
         Ok(events)
     }
@@ -272,12 +284,6 @@ impl Registry {
         }
         table.legs.insert(leg, to);
         Some(from)
-    }
-
-    /// Whose leg this is.
-    #[must_use]
-    pub fn call_of(&self, leg: LegId) -> Option<CallId> {
-        self.lock().legs.get(&leg).copied()
     }
 
     /// A second media session of the call, under an id of its own: its events reach the call, too.
@@ -353,7 +359,8 @@ impl Registry {
     /// The call is over; its events go nowhere from now on.
     pub fn release(&self, call: CallId) {
         let mut table = self.lock();
-        if let Some(entry) = table.calls.remove(&call) {
+        let gone = table.calls.remove(&call);
+        if let Some(entry) = &gone {
             for leg in &entry.legs {
                 table.legs.remove(leg);
             }
@@ -366,6 +373,28 @@ impl Registry {
         if table.calls.is_empty() {
             self.emptied.notify_waiters();
         }
+        drop(table);
+        // What was kept may have locks of its own.
+        drop(gone);
+    }
+
+    /// Keeps something for as long as there is the call; drops it where there is none.
+    pub fn keep(&self, call: CallId, thing: impl Send + 'static) {
+        let kept = Kept(Box::new(thing));
+        let back = match self.lock().calls.get_mut(&call) {
+            Some(entry) => {
+                entry.kept.push(kept);
+                None
+            }
+            None => Some(kept),
+        };
+        drop(back);
+    }
+
+    /// Whose leg it is.
+    #[must_use]
+    pub fn call_of(&self, leg: LegId) -> Option<CallId> {
+        self.lock().legs.get(&leg).copied()
     }
 
     /// Hands a signalling event to its call; gives it back when no call owns the leg. A leg that takes the place of a call's
@@ -410,13 +439,6 @@ impl Registry {
     #[must_use]
     pub fn is_unconfirmed(&self, call: CallId) -> bool {
         self.lock().calls.get(&call).is_some_and(|entry| !entry.confirmed)
-    }
-
-    /// The leg of a call that came by another door than SIP's; `None`: there is no such call.
-    #[must_use]
-    pub fn elsewhere(&self, call: CallId) -> Option<LegId> {
-        let table = self.lock();
-        table.calls.get(&call)?.legs.iter().copied().find(|leg| leg.is_elsewhere())
     }
 
     /// Hands a media event to its call; gives it back when there is no such call.
@@ -604,6 +626,27 @@ mod tests {
         assert!(one.try_recv().is_err() && two.try_recv().is_ok());
         registry.release(CallId(2));
         assert_eq!((registry.call_of(LegId(7)), registry.move_leg(LegId(7), CallId(2))), (None, None));
+    }
+
+    #[test]
+    fn what_is_kept_with_a_call_goes_with_it() {
+        struct Told(std::sync::Arc<std::sync::atomic::AtomicUsize>);
+        impl Drop for Told {
+            fn drop(&mut self) {
+                self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            }
+        }
+        let dropped = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let so_far = || dropped.load(std::sync::atomic::Ordering::Relaxed);
+        let registry = Registry::new(1);
+        registry.keep(CallId(1), Told(dropped.clone()));
+        assert_eq!(so_far(), 1, "there is no such call");
+        let _one = registry.admit(LegId(1), live(1)).unwrap();
+        assert_eq!((registry.call_of(LegId(1)), registry.call_of(LegId(2))), (Some(CallId(1)), None));
+        registry.keep(CallId(1), Told(dropped.clone()));
+        assert_eq!(so_far(), 1);
+        registry.release(CallId(1));
+        assert_eq!(so_far(), 2);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! needs; a trunk whose name cannot be looked up keeps the addresses that it had.
 //! Deliberately absent: calls (`actor`, `bridge`), numbers and routes.
 
+use super::phones::Phones;
 use super::trunk_health::Watch;
 use crate::config::{Config, Extension, Numbers, PasswordError, Secret, Trunk, TrunkKind, TrunkTransport};
 use crate::os::clock;
@@ -94,6 +95,8 @@ pub struct Way {
     pub routes: Vec<String>,
     /// Where else it rings.
     pub others: Vec<Branch>,
+    /// The extension whose pages ring as well; without hops they ring alone.
+    pub pages: Option<String>,
 }
 
 impl Book {
@@ -215,6 +218,7 @@ pub struct Trunks {
     store: Store,
     lookups: Mutex<Vec<JoinHandle<()>>>,
     watch: Arc<Watch>,
+    phones: Phones,
 }
 
 impl Trunks {
@@ -230,6 +234,7 @@ impl Trunks {
             store,
             lookups: Mutex::default(),
             watch: Arc::default(),
+            phones: Phones::default(),
         });
         trunks.begin().await?;
         let mut bindings: BTreeMap<String, Vec<Binding>> = BTreeMap::new();
@@ -378,6 +383,7 @@ impl Trunks {
                 account: Some(name.into()),
                 routes: Vec::new(),
                 others: Vec::new(),
+                pages: None,
             });
         }
         let target = format!("sip:{number}@{}", place(&trunk));
@@ -389,7 +395,7 @@ impl Trunks {
         let hops = self.sip.with(move |agent, _| agent.trunk_hops(&asked).to_vec()).await.map_err(|e| e.to_string())?;
         // Before its first look-up is done it is looked up here.
         let hops = if hops.is_empty() { self.find(&place_of(&trunk)?).await.map_err(|e| e.to_string())? } else { hops };
-        Ok(Way { target, hops, account: Some(name.into()), routes: Vec::new(), others: Vec::new() })
+        Ok(Way { target, hops, account: Some(name.into()), routes: Vec::new(), others: Vec::new(), pages: None })
     }
 
     /// Where a URI leads, best first (RFC 3263).
@@ -400,14 +406,30 @@ impl Trunks {
         self.sip.resolve(uri).await
     }
 
-    /// Where an extension is reached: all its telephones, the preferred ones first (RFC 3261 section 16.6); `None`: none is
-    /// registered.
+    /// Where an extension is reached: all its telephones, the preferred ones first (RFC 3261 section 16.6), and the pages that
+    /// wait for its calls; `None`: there are neither.
     ///
     /// # Errors
     /// Signalling is shut down.
     pub async fn to_extension(&self, number: &str) -> Result<Option<Way>, SipError> {
-        let number = number.to_owned();
-        Ok(all_of(self.sip.with(move |agent, now| agent.bindings(now, &number)).await?))
+        let asked = number.to_owned();
+        let bindings = self.sip.with(move |agent, now| agent.bindings(now, &asked)).await?;
+        let pages = self.phones.is_waited(number).then(|| number.to_owned());
+        let alone = pages.is_some().then(|| Way {
+            target: format!("sip:{number}@browser.invalid"),
+            hops: Vec::new(),
+            account: None,
+            routes: Vec::new(),
+            others: Vec::new(),
+            pages: None,
+        });
+        Ok(all_of(bindings).or(alone).map(|way| Way { pages, ..way }))
+    }
+
+    /// Pages that wait for calls.
+    #[must_use]
+    pub const fn phones(&self) -> &Phones {
+        &self.phones
     }
 }
 
@@ -422,7 +444,7 @@ fn all_of(bindings: Vec<Binding>) -> Option<Way> {
         Branch { target: binding.contact, hops: vec![binding.hop], routes: binding.path, turn }
     });
     let others = others.collect();
-    Some(Way { target: first.contact, hops: vec![first.hop], account: None, routes: first.path, others })
+    Some(Way { target: first.contact, hops: vec![first.hop], account: None, routes: first.path, others, pages: None })
 }
 
 /// Why trunks could not be set up.

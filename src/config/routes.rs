@@ -51,7 +51,7 @@ pub(super) fn check_operator(to: &str, config: &Config) -> Result<(), String> {
         BridgeTarget::Trunk { name, .. } if !config.trunks.iter().any(|trunk| trunk.name == name) => {
             Err(format!("{name} is not among [[trunks]]; add it or correct the operator"))
         }
-        BridgeTarget::Extension(number) if !config.extensions.iter().any(|e| e.number == number) => {
+        BridgeTarget::Extension(number) if !config.has_extension(&number) => {
             Err(format!("{number} is not among [[extensions]]; add it or correct the operator"))
         }
         _ => Ok(()),
@@ -131,7 +131,7 @@ impl Route {
                     format!("{name} is not among [[trunks]]")
                 }
                 App::Bridge(BridgeTarget::Extension(number))
-                    if !number.contains('{') && !config.extensions.iter().any(|e| e.number == *number) =>
+                    if !number.contains('{') && !config.has_extension(number) =>
                 {
                     format!("{number} is not among [[extensions]]")
                 }
@@ -163,6 +163,13 @@ impl Route {
 }
 
 impl Config {
+    /// Whether telephones or pages can be reached at this extension.
+    #[must_use]
+    pub fn has_extension(&self, number: &str) -> bool {
+        self.extensions.iter().any(|extension| extension.number == number)
+            || self.webrtc.phones.iter().any(|phone| phone == number)
+    }
+
     /// The first route that fits; `None`: 404.
     #[must_use]
     pub fn find_route(&self, called: &Called<'_>) -> Option<&Route> {

@@ -120,7 +120,7 @@ impl Twilio {
 }
 
 /// `http(s)://host[:port][/path]`.
-fn is_base(url: &str) -> bool {
+pub(super) fn is_base(url: &str) -> bool {
     let Some((scheme, rest)) = url.split_once("://") else { return false };
     matches!(scheme, "https" | "http")
         && !rest.is_empty()

@@ -23,6 +23,8 @@ pub struct WebRtc {
     pub ice_servers: Vec<String>,
     /// Origins of pages elsewhere that may call (`https://www.example.com`); our own always may.
     pub origins: Vec<String>,
+    /// Numbers that ring at pages alone; those of `[[extensions]]` do so beside telephones.
+    pub phones: Vec<String>,
     /// Whoever reaches the API may call `number`, without a token: for a page that visitors call from.
     pub allow_anonymous: bool,
 }
@@ -36,6 +38,7 @@ impl Default for WebRtc {
             public_address: None,
             ice_servers: Vec::new(),
             origins: Vec::new(),
+            phones: Vec::new(),
             allow_anonymous: false,
         }
     }
@@ -44,6 +47,8 @@ impl Default for WebRtc {
 impl WebRtc {
     /// Characters of a number that a browser calls, at most.
     pub const NUMBER_MAX: usize = 64;
+    /// Entries of `phones`.
+    const PHONES_MAX: usize = 1000;
 
     /// Whether a browser can ask for it: a user of a SIP URI that needs no escapes.
     #[must_use]
@@ -63,6 +68,12 @@ impl WebRtc {
                     Self::NUMBER_MAX
                 ),
             );
+        }
+        if self.phones.len() > Self::PHONES_MAX {
+            return value("webrtc.phones", format!("write at most {}", Self::PHONES_MAX));
+        }
+        if let Some(wrong) = self.phones.iter().find(|number| !Self::is_number(number)) {
+            return value("webrtc.phones", format!("{wrong:?} is no number; write letters, digits and +*#-_."));
         }
         if let Some(address) = [self.address, self.public_address].into_iter().flatten().find(IpAddr::is_unspecified) {
             return value("webrtc.address", format!("{address} is nobody's; write the address that browsers reach"));
@@ -104,6 +115,7 @@ mod tests {
             ("number = \"a b\"", "webrtc.number"),
             ("address = \"0.0.0.0\"", "webrtc.address"),
             ("ice_servers = [\"stan:x\"]", "webrtc.ice_servers"),
+            ("phones = [\"a b\"]", "webrtc.phones"),
             ("origins = [\"*\"]", "webrtc.origins"),
             ("origins = [\"https://a.example/\"]", "webrtc.origins"),
         ] {

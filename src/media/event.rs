@@ -193,6 +193,9 @@ pub struct SessionStats {
     pub unbridged: u64,
     /// SRTP that was not authentic, or replayed.
     pub srtp_failed: u64,
+    /// SRTP and SRTCP that came before the answer or the handshake had brought the keys: a peer that is done with the handshake
+    /// may send at once. Dropped unheard.
+    pub srtp_early: u64,
     /// RTCP packets accepted.
     pub rtcp_received: u64,
     /// RTCP packets sent.

@@ -72,6 +72,8 @@ pub struct SessionPlan {
     pub learn_source: bool,
     /// Keys, where SRTP was agreed: then nothing else is taken or sent.
     pub srtp: Option<SrtpKeys>,
+    /// `srtp` is what was agreed; `false`: nobody's keys stand there until an answer or a handshake has brought them.
+    pub keyed: bool,
     /// Keys that the peer tells of in events that it does not take itself: to it they go as tones.
     pub told_keys: Option<TelephoneEvent>,
     /// Where STUN and DTLS go that come on the port; without it they are garbage.
@@ -97,6 +99,7 @@ impl SessionPlan {
             held: false,
             learn_source: true,
             srtp: None,
+            keyed: true,
             told_keys: None,
             aside: None,
             recording: None,
@@ -175,7 +178,7 @@ pub fn prepare(plan: SessionPlan) -> io::Result<(Box<PreparedSession>, Option<Sp
         .then(|| CallControl::new(control_settings(identity.ssrc, &formats), plan.rtcp_mux, plan.rtcp_remote));
     let detector = Detector::new(SPEECH_RATE).ok().filter(|_| plan.role != Role::Echo).map(Box::new);
     let facts = Facts { call, formats, held, remote, learn_source, told_keys };
-    let secure = plan.srtp.as_ref().map(Secure::new);
+    let secure = plan.srtp.as_ref().map(if plan.keyed { Secure::new } else { Secure::shut });
     let (aside, aside_wake) = plan.aside.map(|aside| (aside.producer, aside.wake)).unzip();
     let parts = Parts { coders, role, control, secure, ears: Ears::new(recording, detector), aside };
     let session = Session::new(facts, parts);

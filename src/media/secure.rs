@@ -22,6 +22,8 @@ pub struct Secure {
     /// The contexts above are for keys that are in use already: the running ones go on instead.
     keeps_ours: bool,
     keeps_theirs: bool,
+    /// Nobody has these keys.
+    shut: bool,
 }
 
 impl fmt::Debug for Secure {
@@ -39,7 +41,21 @@ impl Secure {
             theirs: SrtpContext::with(&keys.theirs),
             keeps_ours: false,
             keeps_theirs: false,
+            shut: false,
         })
+    }
+
+    /// Keys that nobody has, until there are some: nothing is heard or said before. Allocates; control threads.
+    #[must_use]
+    pub fn shut(keys: &SrtpKeys) -> Box<Self> {
+        let mut secure = Self::new(keys);
+        secure.shut = true;
+        secure
+    }
+
+    /// Whether what comes cannot be opened by anybody, and says nothing about its sender.
+    pub(super) const fn is_shut(&self) -> bool {
+        self.shut
     }
 
     /// For keys that come after `before` (for `MediaCommand::SetRemote`); `None` when they are the same. Allocates.

@@ -119,6 +119,8 @@ marks! {
         rtp_unbridged: "rtp_packets_total", "kind=\"unbridged\"";
         /// RTP and RTCP packets that were not authentic, or replayed.
         srtp_failed: "rtp_packets_total", "kind=\"srtp_failed\"";
+        /// RTP and RTCP packets that came before their keys.
+        srtp_early: "rtp_packets_total", "kind=\"srtp_early\"";
         /// RTP packets declared lost.
         rtp_lost: "rtp_packets_total", "kind=\"lost\"";
         /// Packets that the socket would not take.

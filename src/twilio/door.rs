@@ -3,12 +3,15 @@
 //! signed changes nothing and learns nothing; a stream belongs to a call whose TwiML named it, by a token that is good once;
 //! what is kept is bounded. Deliberately absent: HTTP (`api`), one socket's life (`leg`), what legs are for (`call`).
 
+mod telnyx;
+
+use super::ed25519::{NotProven, Proof};
 use super::leg::{self, Order, Socket};
 use super::message::Start;
 use super::rest::{Rest, is_sid};
 use super::tokens::{TokenError, Tokens};
 use super::{signature, twiml};
-use crate::config::{Secret, Twilio};
+use crate::config::{Secret, Telnyx, Twilio};
 use crate::limits::{TWILIO_FIELDS_MAX, TWILIO_ORDERS_MAX, TWILIO_STRANGERS_MAX, TWILIO_TOKEN_LIFE};
 use crate::media::{RING_PEER, RingWire, ring_wire};
 use crate::os::{clock, random};
@@ -41,6 +44,12 @@ pub enum DoorError {
     /// `[twilio]` is not configured.
     #[error("no calls are taken from Twilio: [twilio] account_sid is not set")]
     Off,
+    /// `[telnyx]` is not configured.
+    #[error("no calls are taken from Telnyx: [telnyx] public_key is not set")]
+    TelnyxOff,
+    /// Not Telnyx, or not now.
+    #[error(transparent)]
+    NotProven(#[from] NotProven),
     /// Not Twilio, or it was told another address than ours: compare `[twilio] public_url` with the console.
     #[error("the request is not signed by the account")]
     Unsigned,
@@ -62,6 +71,11 @@ impl DoorError {
     const fn name(self) -> &'static str {
         match self {
             Self::Off => "off",
+            Self::TelnyxOff => "telnyx_off",
+            Self::NotProven(NotProven::Forged) => "telnyx_forged",
+            Self::NotProven(NotProven::Stale) => "telnyx_stale",
+            Self::NotProven(NotProven::Replayed) => "telnyx_replayed",
+            Self::NotProven(NotProven::Full) => "telnyx_full",
             Self::Unsigned => "unsigned",
             Self::Malformed => "malformed",
             Self::Full => "full",
@@ -88,6 +102,8 @@ pub struct Webhook<'a> {
     pub forwarded_host: Option<&'a str>,
     /// X-Twilio-Signature.
     pub signature: Option<&'a str>,
+    /// Telnyx's signature and its time, where it has them.
+    pub telnyx: Option<Proof<'a>>,
     /// As in the request line.
     pub path_and_query: &'a str,
     /// Empty for a socket.
@@ -121,6 +137,8 @@ enum Purpose {
 /// Who calls whom.
 #[derive(Clone, Debug)]
 struct Caller {
+    /// The trunk that it comes by; the door's own unless said.
+    trunk: Option<Arc<str>>,
     from: String,
     to: String,
     headers: Vec<(String, String)>,
@@ -166,6 +184,7 @@ pub struct Door {
     /// The trunk that calls are said to come by.
     trunk: Arc<str>,
     rest: Option<Rest>,
+    telnyx: Option<telnyx::Side>,
     table: Mutex<Table>,
     events: mpsc::Sender<SipEvent>,
     strangers: Arc<Semaphore>,
@@ -177,9 +196,9 @@ impl Door {
     /// `events` hears of legs as of those of SIP. Error: what is wrong with the configuration.
     ///
     /// # Errors
-    /// `[twilio] api_url` cannot be asked.
+    /// `[twilio] api_url` cannot be asked, or `[telnyx] public_key` is none.
     pub fn new(
-        config: &Twilio,
+        (config, telnyx): (&Twilio, &Telnyx),
         tokens: Vec<Secret>,
         trunk: &str,
         events: mpsc::Sender<SipEvent>,
@@ -198,6 +217,7 @@ impl Door {
             trusted: config.trusted_proxies.clone(),
             trunk: trunk.into(),
             rest,
+            telnyx: telnyx::Side::new(telnyx)?,
             table: Mutex::default(),
             events,
             strangers: Arc::new(Semaphore::new(TWILIO_STRANGERS_MAX)),
@@ -225,6 +245,9 @@ impl Door {
     /// # Errors
     /// [`DoorError`].
     pub fn incoming(&self, request: &Webhook<'_>) -> Result<String, DoorError> {
+        if let Some(proof) = request.telnyx {
+            return self.note(self.texml(request, proof));
+        }
         self.told(request, |fields| {
             let field = |name: &str| value(fields, name);
             let (Some(call), Some(to)) = (field("CallSid").filter(|sid| is_sid(sid)), field("To")) else {
@@ -235,6 +258,7 @@ impl Door {
             }
             let from = field("From").unwrap_or_default();
             let caller = Caller {
+                trunk: None,
                 from: address(from, field("CallerName")),
                 to: number(to).to_owned(),
                 headers: vec![("X-Twilio-CallSid".to_owned(), call.to_owned())],
@@ -255,6 +279,9 @@ impl Door {
     /// # Errors
     /// [`DoorError`].
     pub fn status(&self, request: &Webhook<'_>) -> Result<(), DoorError> {
+        if let Some(proof) = request.telnyx {
+            return self.note(self.telnyx_status(request, proof));
+        }
         let event = self.told(request, |fields| {
             let (call, status) = (value(fields, "CallSid"), value(fields, "CallStatus"));
             let (Some(call), Some(status)) = (call.filter(|sid| is_sid(sid)), status) else {
@@ -383,13 +410,13 @@ impl Door {
 
     // --- sockets ------------------------------------------------------------------------------------------------------
 
-    /// Serves one socket to its end.
-    pub async fn serve<S: Socket>(self: Arc<Self>, socket: S, peer: SocketAddr) {
+    /// Serves one socket to its end. `token`: that it was let in by ([`Door::token_of_socket`]); `None`: it was signed.
+    pub async fn serve<S: Socket>(self: Arc<Self>, socket: S, peer: SocketAddr, token: Option<String>) {
         let Ok(permit) = Arc::clone(&self.strangers).try_acquire_owned() else {
             metric::twilio_refused(DoorError::Full.name());
             return;
         };
-        leg::serve(self, socket, peer, permit).await;
+        leg::serve(self, socket, (peer, token), permit).await;
     }
 
     /// The stream says whose it is.
@@ -416,7 +443,7 @@ impl Door {
                     request_user: caller.to.clone(),
                     call_id: start.call.clone(),
                     source: peer,
-                    identity: Peer::Trunk(Arc::clone(&self.trunk)),
+                    identity: Peer::Trunk(Arc::clone(caller.trunk.as_ref().unwrap_or(&self.trunk))),
                     hops: HOPS,
                     offer: Some(description()),
                     headers: caller.headers.clone(),
@@ -508,14 +535,15 @@ impl Door {
         tokio::spawn(async move {
             let document = twiml::dial(&to, None, timeout.as_secs().clamp(5, 600));
             let code = match &door.rest {
-                Some(rest) => match rest.update(&call, &[("Twiml", &document)]).await {
+                // A call of Telnyx's is none of this account's.
+                Some(rest) if is_sid(&call) => match rest.update(&call, &[("Twiml", &document)]).await {
                     Ok(()) => 200,
                     Err(error) => {
                         warn!(call, %error, "Twilio did not hand the call over");
                         error.sip_code()
                     }
                 },
-                None => 503,
+                _ => 503,
             };
             door.tell(SipEvent::ReferProgress { leg, code, over: true }).await;
         });

@@ -78,13 +78,22 @@ impl End {
     }
 }
 
-pub(super) async fn serve<S: Socket>(door: Arc<Door>, mut socket: S, peer: SocketAddr, permit: OwnedSemaphorePermit) {
+pub(super) async fn serve<S: Socket>(
+    door: Arc<Door>,
+    mut socket: S,
+    (peer, token): (SocketAddr, Option<String>),
+    permit: OwnedSemaphorePermit,
+) {
     let mut stream = MediaStream::new();
-    let Some(start) = introduced(&mut socket, &mut stream).await else {
+    let Some(mut start) = introduced(&mut socket, &mut stream).await else {
         metric::twilio_refused("no_start");
         socket.close(POLICY, "a stream begins with its start").await;
         return;
     };
+    // It is the stream that its address was given out for, and no other.
+    if let Some(token) = token {
+        start.parameters.insert("token".to_owned(), token);
+    }
     let Attached { leg, orders, event } = match door.attach(&start, peer) {
         Ok(attached) => attached,
         Err(error) => {

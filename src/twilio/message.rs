@@ -205,7 +205,7 @@ fn key(digit: &str) -> Result<char, Fault> {
 }
 
 /// Names go into logs and addresses.
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     (1..=NAME_MAX).contains(&name.len()) && name.bytes().all(|octet| octet.is_ascii_graphic())
 }
 

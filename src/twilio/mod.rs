@@ -1,4 +1,4 @@
-//! Calls that come by Twilio: a webhook that answers with TwiML, and a WebSocket that carries the audio of one call.
+//! Calls that come by Twilio, or by Telnyx in much the same words: a webhook that answers with TwiML, and a WebSocket that carries the audio of one call.
 //!
 //! Owning thread: tokio tasks, one a socket; the cores are sans-IO. The door makes of each stream a leg like one of SIP (the
 //! same events, the same orders) and hands its audio by a lock-free ring to the media worker of the call, so that routing,
@@ -7,6 +7,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `signature` | who signed a request, and for which address |
+//! | `ed25519` | the same for Telnyx's webhooks |
 //! | `twiml` | what Twilio is told to do |
 //! | `tokens` | one-time leave to open a stream |
 //! | `message` | the messages of the socket, Twilio's and Telnyx's |
@@ -21,6 +22,7 @@
 
 mod breaker;
 mod door;
+pub mod ed25519;
 pub mod fuzz;
 mod leg;
 pub mod media_stream;

@@ -57,6 +57,13 @@ impl<T> Tokens<T> {
         room
     }
 
+    /// Whether a token could be used now.
+    #[must_use]
+    pub fn is_good(&self, now: Tick, token: &str) -> bool {
+        let digest: [u8; 32] = Sha256::digest(token).into();
+        self.issued.get(&digest).is_some_and(|issued| issued.until > now)
+    }
+
     /// Uses a token up.
     ///
     /// # Errors

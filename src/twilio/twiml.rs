@@ -76,6 +76,19 @@ pub fn connect(url: &str, parameters: &[(&str, &str)]) -> String {
     Element::new("Response").holding(&Element::new("Connect").holding(&stream)).document()
 }
 
+/// The same in TeXML, which sends our audio on only where it is told how it comes
+/// (<https://developers.telnyx.com/docs/voice/programmable-voice/texml-verbs/stream>).
+#[must_use]
+pub fn connect_both_ways(url: &str) -> String {
+    let stream = Element::new("Stream")
+        .with("url", url)
+        .with("track", "inbound_track")
+        .with("codec", "PCMU")
+        .with("bidirectionalMode", "rtp")
+        .with("bidirectionalCodec", "PCMU");
+    Element::new("Response").holding(&Element::new("Connect").holding(&stream)).document()
+}
+
 /// Does not take the call: the caller hears the tone of a line that is busy.
 #[must_use]
 pub fn refuse() -> String {

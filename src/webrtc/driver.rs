@@ -90,13 +90,10 @@ async fn run(
     report: &mut (impl FnMut(LinkEvent) + Send),
 ) {
     loop {
+        let over = tell(&mut link, report);
         send(&mut link, &socket);
-        while let Some(event) = link.poll_event() {
-            let over = matches!(event, LinkEvent::Over(_));
-            report(event);
-            if over {
-                return;
-            }
+        if over {
+            return;
         }
         let wait = link.poll_timeout().since(clock::monotonic());
         tokio::select! {
@@ -114,10 +111,16 @@ async fn run(
             ready = bell.readable() => {
                 let Ok(mut ready) = ready else { return };
                 ready.clear_ready();
+                let mut over = false;
                 let more = aside.take_turn(|datagram| {
                     link.handle_datagram(clock::monotonic(), datagram.from, datagram.octets());
+                    // The worker has the keys before our Finished tells the peer that it may send.
+                    over |= tell(&mut link, report);
                     send(&mut link, &socket);
                 });
+                if over {
+                    return;
+                }
                 if more {
                     tokio::task::yield_now().await;
                 }
@@ -125,6 +128,16 @@ async fn run(
             () = tokio::time::sleep(wait) => link.handle_timeout(clock::monotonic()),
         }
     }
+}
+
+/// Passes on what has happened. `true`: the link is over.
+fn tell(link: &mut Link, report: &mut (impl FnMut(LinkEvent) + Send)) -> bool {
+    let mut over = false;
+    while let Some(event) = link.poll_event() {
+        over |= matches!(event, LinkEvent::Over(_));
+        report(event);
+    }
+    over
 }
 
 /// What the network does not take now is lost, as it may be on the way.

@@ -21,6 +21,9 @@ use std::time::{Duration, Instant};
 /// A machine that stands still for a while is no failure.
 const LONG: Duration = Duration::from_secs(30);
 
+/// A frame.
+const LATE: Duration = Duration::from_millis(20);
+
 /// Both directions.
 struct Keys {
     out: SrtpContext,
@@ -50,6 +53,8 @@ pub struct Browser {
     pub came: Vec<Instant>,
     /// The latest that a packet of ours went out after its time.
     pub stall: Duration,
+    /// When packets of ours went out more than [`LATE`] after their time: what is heard then is not the other side's fault.
+    pub stalls: Vec<Instant>,
 }
 
 fn hex(digest: &[u8]) -> String {
@@ -105,6 +110,7 @@ impl Browser {
             due: None,
             came: Vec::new(),
             stall: Duration::ZERO,
+            stalls: Vec::new(),
         }
     }
 
@@ -268,7 +274,11 @@ impl Browser {
             let len = keys.out.protect_rtp(&mut datagram, len).expect("there is room");
             let to = self.remote.expect("connected");
             self.socket.send_to(&datagram[..len], to).expect("loopback takes it");
-            self.stall = self.stall.max(due.elapsed());
+            let late = due.elapsed();
+            self.stall = self.stall.max(late);
+            if late > LATE {
+                self.stalls.push(Instant::now());
+            }
             self.header.sequence = self.header.sequence.wrapping_add(1);
             self.header.timestamp = self.header.timestamp.wrapping_add(codec.rtp_clock() / 50);
         }

@@ -7,7 +7,7 @@ declare namespace callwright {
   /** Why a call ended or never was. */
   type Code =
     | "insecure" | "unsupported" | "denied" | "no-microphone" | "microphone-busy"
-    | "token" | "too-many-tries" | "forbidden" | "no-route" | "busy" | "full" | "declined" | "no-answer" | "codecs"
+    | "token" | "too-many-tries" | "forbidden" | "no-route" | "busy" | "full" | "declined" | "no-answer" | "codecs" | "gone"
     | "unreachable" | "network" | "lost" | "failed" | "remote" | "local";
 
   interface Reason {
@@ -101,6 +101,43 @@ declare namespace callwright {
     setDevice(id: string | undefined): Promise<void>;
   }
 
+  /** `connecting` → `waiting` ⇄ `reconnecting`; `closed` from each of them. */
+  type PhoneState = "connecting" | "waiting" | "reconnecting" | "closed";
+
+  /** A call that rings. */
+  interface Ring {
+    readonly id: string;
+    /** The number that rings. */
+    readonly number: string;
+    /** The caller's number; `null`: withheld, or none. */
+    readonly from: string | null;
+    readonly name: string | null;
+    /** Resolves when it does not ring any more: taken (here or elsewhere), declined, or given up. Never rejects. */
+    readonly over: Promise<"answered" | "declined" | "missed">;
+    /** Takes the call. Must be called from a click or a key, or browsers stay silent. It ends with `gone` where others were faster. */
+    answer(options?: Omit<Options, "to">): Call;
+    /** For all pages that wait at the number. */
+    decline(): Promise<void>;
+  }
+
+  interface PhoneOptions {
+    /** One of the machine's `[[extensions]]` or `[webrtc] phones`. */
+    number: string;
+    /** As in `Options`. */
+    server?: string;
+    /** The token of `[http]`, where one is wanted: calls of others are not for whoever has none. */
+    token?: string;
+    onRing(ring: Ring): void;
+    onState?(state: PhoneState, reason: Reason | null): void;
+  }
+
+  interface Phone {
+    readonly state: PhoneState;
+    close(): void;
+  }
+
+  /** Waits for calls to a number until it is closed, or the page is. */
+  function phone(options: PhoneOptions): Phone;
   /** Must be called from a click or a key, or browsers stay silent. */
   function call(options?: Options): Call;
   function devices(): Promise<Device[]>;

@@ -1,4 +1,5 @@
-// Calls from a web page: load this file with one <script>, then `callwright.call({ to: "echo" })`. Types: client.d.ts beside it.
+// Calls from a web page: load this file with one <script>, then `callwright.call({ to: "echo" })`; and calls to it:
+// `callwright.phone({ number: "200", onRing: (ring) => ring.answer() })`. Types: client.d.ts beside it.
 // It speaks WHIP (RFC 9725) to the machine that the script came from, asks nobody else, and writes nothing into the page.
 "use strict";
 
@@ -11,6 +12,8 @@ globalThis.callwright = (() => {
   const LOST_AFTER_MS = 30_000;
   const AGAIN_AFTER_MS = 1500;
   const LEAVE_MAX_MS = 1000;
+  // What still rings is told at once to a page that has come back.
+  const RETOLD_MS = 2000;
 
   // Why a call ended or never was, in words for whoever sits before it.
   const WORDS = {
@@ -31,6 +34,7 @@ globalThis.callwright = (() => {
     unreachable: "The machine does not answer. It may be away; or its certificate is its own, and has to be accepted once by opening its address in a tab.",
     network: "The call was answered, but its sound cannot get through: the network between here and there seems to block UDP.",
     lost: "The connection was lost.",
+    gone: "Somebody else took the call, or the caller gave up.",
     failed: "The machine could not take the call.",
     remote: "The other side hung up.",
     local: "You hung up.",
@@ -52,6 +56,37 @@ globalThis.callwright = (() => {
   const pause = (ms) => new Promise((done) => setTimeout(done, ms));
   const lines = (sdp) => sdp.split(/\r?\n/).filter(Boolean);
   const attribute = (sdp, name) => lines(sdp).find((line) => line.startsWith(`a=${name}:`))?.slice(name.length + 3);
+
+  // By hand, since EventSource cannot bear a token.
+  async function* events(answer) {
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = "";
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      const messages = (rest + value).split("\n\n");
+      rest = messages.pop();
+      for (const message of messages) {
+        const field = (name) => message.split("\n").find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
+        yield { id: field("id"), name: field("event"), data: field("data") };
+      }
+    }
+  }
+
+  function request(home, token, path, { method = "GET", headers = {}, body, keepalive = false, signal } = {}) {
+    const all = { ...headers, ...(token && { authorization: `Bearer ${token}` }) };
+    return fetch(new URL(path, home), { method, headers: all, body, keepalive, signal, cache: "no-store" }).catch((error) => {
+      throw error.name === "AbortError" ? error : new Refusal("unreachable", error.message);
+    });
+  }
+
+  async function refusal(answer) {
+    const problem = await answer.json().catch(() => ({}));
+    const code = BY_SIP[problem.sip_code] ?? BY_HTTP[answer.status] ?? "failed";
+    return new Refusal(code, problem.detail ?? `HTTP ${answer.status}`);
+  }
+
+  const homeOf = (options) => (options.server ? new URL(options.server, location.href).origin : HOME);
 
   function microphone(device) {
     const audio = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
@@ -85,7 +120,7 @@ globalThis.callwright = (() => {
   class Call {
     constructor(options) {
       this.options = options;
-      this.home = options.server ? new URL(options.server, location.href).origin : HOME;
+      this.home = homeOf(options);
       this.state = "new";
       this.reason = null;
       this.muted = false;
@@ -110,18 +145,8 @@ globalThis.callwright = (() => {
       this.tell("onState", state, this.reason);
     }
 
-    request(path, { method = "GET", headers = {}, body, keepalive = false, signal = this.stop.signal } = {}) {
-      const { token } = this.options;
-      const all = { ...headers, ...(token && { authorization: `Bearer ${token}` }) };
-      return fetch(new URL(path, this.home), { method, headers: all, body, keepalive, signal, cache: "no-store" }).catch((error) => {
-        throw error.name === "AbortError" ? error : new Refusal("unreachable", error.message);
-      });
-    }
-
-    async refusal(answer) {
-      const problem = await answer.json().catch(() => ({}));
-      const code = BY_SIP[problem.sip_code] ?? BY_HTTP[answer.status] ?? "failed";
-      return new Refusal(code, problem.detail ?? `HTTP ${answer.status}`);
+    request(path, asked = {}) {
+      return request(this.home, this.options.token, path, { signal: this.stop.signal, ...asked });
     }
 
     async begin() {
@@ -171,7 +196,7 @@ globalThis.callwright = (() => {
 
     async dial() {
       const answer = await this.request("/v1/webrtc");
-      if (!answer.ok) throw await this.refusal(answer);
+      if (!answer.ok) throw await refusal(answer);
       const { ice_servers: iceServers = [] } = await answer.json();
       const peer = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
       this.peer = peer;
@@ -179,13 +204,15 @@ globalThis.callwright = (() => {
       peer.ontrack = ({ track }) => this.hear(track);
       peer.onconnectionstatechange = () => this.connection();
       await peer.setLocalDescription();
-      const to = this.options.to ? `?to=${encodeURIComponent(this.options.to)}` : "";
-      const taken = await this.request(`/v1/webrtc${to}`, {
+      const { to, answers } = this.options;
+      const wish = answers ? `?answer=${answers}` : to ? `?to=${encodeURIComponent(to)}` : "";
+      const taken = await this.request(`/v1/webrtc${wish}`, {
         method: "POST",
         headers: { "content-type": "application/sdp", accept: "application/sdp" },
         body: peer.localDescription.sdp,
       });
-      if (taken.status !== 201) throw await this.refusal(taken);
+      if (answers && (taken.status === 404 || taken.status === 409)) throw new Refusal("gone");
+      if (taken.status !== 201) throw await refusal(taken);
       this.place = new URL(taken.headers.get("location"), this.home).pathname;
       this.id = this.place.split("/").pop();
       const sdp = await taken.text();
@@ -261,7 +288,7 @@ globalThis.callwright = (() => {
         body: fragment,
       });
       if (answer.status === 404) throw new Refusal("over");
-      if (answer.status !== 200) throw await this.refusal(answer);
+      if (answer.status !== 200) throw await refusal(answer);
       const theirs = await answer.text();
       const fresh = ["ice-ufrag", "ice-pwd"].map((name) => `a=${name}:${attribute(theirs, name)}`);
       const candidates = lines(theirs).filter((line) => line.startsWith("a=candidate:") || line === "a=end-of-candidates");
@@ -270,7 +297,7 @@ globalThis.callwright = (() => {
       await this.peer.setRemoteDescription({ type: "answer", sdp });
     }
 
-    // What happens on the call and what is said, as server-sent events; by hand, since EventSource cannot bear a token.
+    // What happens on the call and what is said, as server-sent events.
     async follow() {
       let last = null;
       while (this.state !== "ended") {
@@ -279,19 +306,9 @@ globalThis.callwright = (() => {
           const answer = await this.request(`${this.place}/events`, { headers });
           if (answer.status === 404) return this.end(new Refusal("remote"));
           if (answer.ok) {
-            const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-            let rest = "";
-            for (;;) {
-              const { value, done } = await reader.read();
-              if (done) break;
-              const messages = (rest + value).split("\n\n");
-              rest = messages.pop();
-              for (const message of messages) {
-                const field = (name) => message.split("\n").find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
-                last = field("id") ?? last;
-                const data = field("data");
-                if (data) this.happened(JSON.parse(data));
-              }
+            for await (const { id, data } of events(answer)) {
+              last = id ?? last;
+              if (data) this.happened(JSON.parse(data));
             }
           }
         } catch (error) {
@@ -401,8 +418,119 @@ globalThis.callwright = (() => {
     return heard.map(({ deviceId, label }, n) => ({ id: deviceId, label: label || `Microphone ${n + 1}` }));
   }
 
+  // A call that rings here: taken by one page, or by none.
+  class Ring {
+    constructor(phone, { id, number, from, name }) {
+      this.phone = phone;
+      this.about = { id, number, from, name };
+      this.over = new Promise((tell) => (this.stop = tell));
+    }
+
+    answer(options = {}) {
+      const { server, token } = this.phone.options;
+      return handle(new Call({ server, token, ...options, to: undefined, answers: this.about.id }));
+    }
+
+    decline() {
+      const path = `/v1/webrtc/${this.about.id}`;
+      // One that has stopped ringing cannot be declined, and need not.
+      return request(this.phone.home, this.phone.options.token, path, { method: "DELETE" }).then(() => {}, () => {});
+    }
+  }
+
+  // Waits for calls to a number, for as long as the page is open.
+  class Phone {
+    constructor(options) {
+      this.options = options;
+      this.home = homeOf(options);
+      this.state = "connecting";
+      this.rings = new Map();
+      this.stop = new AbortController();
+      this.wait();
+    }
+
+    tell(name, ...told) {
+      try {
+        this.options[name]?.(...told);
+      } catch (error) {
+        console.error(error);
+      }
+    }
+
+    enter(state, reason = null) {
+      if (this.state === state || this.state === "closed") return;
+      this.state = state;
+      this.tell("onState", state, reason);
+    }
+
+    async wait() {
+      // Whoever waits has the object before the first news of it.
+      await null;
+      while (this.state !== "closed") {
+        try {
+          const path = `/v1/webrtc/phones/${encodeURIComponent(this.options.number)}`;
+          const headers = { accept: "text/event-stream" };
+          const answer = await request(this.home, this.options.token, path, { headers, signal: this.stop.signal });
+          if ([401, 403, 404].includes(answer.status)) return this.close(await refusal(answer));
+          if (answer.ok) {
+            for await (const { name, data } of events(answer)) if (data) this.happened(name, JSON.parse(data));
+          }
+        } catch (error) {
+          if (error.name === "AbortError") return;
+        }
+        this.enter("reconnecting");
+        await pause(AGAIN_AFTER_MS);
+      }
+    }
+
+    happened(name, data) {
+      if (name === "waiting") {
+        this.enter("waiting");
+        // What has stopped while nobody listened is not told any more.
+        this.untold = new Set(this.rings.keys());
+        setTimeout(() => this.untold.forEach((id) => this.silence(id, "missed")), RETOLD_MS);
+      }
+      if (name === "stop") this.silence(data.id, data.why);
+      if (name !== "ring") return;
+      this.untold?.delete(data.id);
+      if (this.rings.has(data.id)) return;
+      const ring = new Ring(this, data);
+      this.rings.set(data.id, ring);
+      this.tell("onRing", Object.freeze({
+        ...ring.about,
+        over: ring.over,
+        answer: (options) => ring.answer(options),
+        decline: () => ring.decline(),
+      }));
+    }
+
+    silence(id, why) {
+      this.untold?.delete(id);
+      this.rings.get(id)?.stop(why);
+      this.rings.delete(id);
+    }
+
+    close(reason = null) {
+      if (this.state === "closed") return;
+      this.enter("closed", reason && { code: reason.code, message: reason.message, detail: reason.detail });
+      this.stop.abort();
+      for (const id of [...this.rings.keys()]) this.silence(id, "missed");
+    }
+  }
+
+  function phone(options) {
+    const phone = new Phone(options);
+    return Object.freeze({
+      get state() { return phone.state; },
+      close: () => phone.close(),
+    });
+  }
+
   function call(options = {}) {
-    const call = new Call(options);
+    return handle(new Call({ ...options, answers: undefined }));
+  }
+
+  function handle(call) {
     return Object.freeze({
       get id() { return call.id ?? null; },
       get state() { return call.state; },
@@ -417,5 +545,5 @@ globalThis.callwright = (() => {
     });
   }
 
-  return Object.freeze({ call, devices, words: Object.freeze({ ...WORDS }) });
+  return Object.freeze({ call, phone, devices, words: Object.freeze({ ...WORDS }) });
 })();

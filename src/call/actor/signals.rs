@@ -82,9 +82,12 @@ impl Actor {
     /// The other side has handed the call to somebody else (RFC 3891), with whom it goes on where it was.
     async fn change_places(&mut self, leg: LegId, from: &str, offer: Option<Vec<u8>>, replaces: Option<LegId>) {
         let sip = &self.planes.sip;
-        // A call that still rings there is not ours to pass on.
+        // A call that still rings there is not ours to pass on; a page that was a moment too late has nothing to take.
         let ours = self.leg;
-        if replaces != Some(ours) || !sip.with(move |agent, _| agent.is_answered(ours)).await.unwrap_or(false) {
+        if replaces != Some(ours)
+            || leg.is_elsewhere()
+            || !sip.with(move |agent, _| agent.is_answered(ours)).await.unwrap_or(false)
+        {
             return told(sip.reject(leg, 481, "", &[]).await);
         }
         let Ok(sdp) = self.media.renegotiate(&self.planes, offer.as_deref()) else {

@@ -5,6 +5,7 @@
 
 mod consultation;
 mod handover;
+mod pages;
 
 use self::consultation::Lent;
 use self::handover::Referral;
@@ -15,6 +16,7 @@ use crate::call::caller_id;
 use crate::call::caps::{Channel, OverCap};
 use crate::call::consultation::Taking;
 use crate::call::media_leg::{MediaLeg, NoMedia, preference, preference_by, preference_of};
+use crate::call::phones;
 use crate::call::pickup::Newcomer;
 use crate::call::record::CallEnd;
 use crate::call::recording;
@@ -85,6 +87,8 @@ struct Bridge<'a> {
     /// What the callee's leg takes of its trunk.
     channel: Option<Channel>,
     target: &'a BridgeTarget,
+    /// Pages that ring for the callee.
+    ringing: Option<phones::Ringing>,
     /// A side has asked us to call somebody in its place.
     referral: Option<Referral>,
     /// One side is about to go on in another call.
@@ -144,6 +148,7 @@ pub(in crate::call) async fn serve(
         placed: None,
         channel: None,
         target,
+        ringing: None,
         referral: None,
         lent: None,
         astray: None,
@@ -171,10 +176,12 @@ pub(in crate::call) async fn serve(
         }
         bridge.perform(record).await;
         bridge.tell_hold();
+        bridge.quiet_pages();
         if let Some(leg) = bridge.placed.take() {
             actor::note_leg(planes, leg, record).await;
         }
     };
+    bridge.ringing = None;
     bridge.give_referral_up().await;
     bridge.give_consultation_up().await;
     bridge.close(mailbox, record).await;
@@ -207,11 +214,14 @@ impl Bridge<'_> {
             Some(CallEvent::Drain) => self.handle(Input::Drain),
             Some(CallEvent::Linked(_)) => {}
             Some(CallEvent::Unlinked(session, end)) => {
-                let side = if session == self.call { Side::Caller } else { Side::Callee };
+                let (side, leg) = match &self.callee {
+                    Some(callee) if session != self.call => (Side::Callee, callee.leg),
+                    _ => (Side::Caller, self.caller.leg),
+                };
                 info!(call = %self.call, ?side, why = %end, "one side has lost its audio");
                 self.handle(match end {
                     // A browser says goodbye by that; a telephone does it by BYE as well.
-                    LinkEnd::Closed if side == Side::Caller && self.caller.leg.is_elsewhere() => {
+                    LinkEnd::Closed if leg.is_elsewhere() => {
                         Input::Over { side, lost: false, reason: Some(end.to_string()) }
                     }
                     _ => Input::NoMedia(end.to_string()),
@@ -316,6 +326,7 @@ impl Bridge<'_> {
                 self.heard_anew(Some(answer));
                 Input::Accepted
             }
+            SipEvent::Refused { .. } if self.pages_ring_on() => return,
             SipEvent::Refused { code, reason, retry_after, .. } => Input::Refused { code, reason, retry_after },
             SipEvent::Cancelled { .. } => Input::Cancelled,
             SipEvent::Ended { by, reason, .. } => {
@@ -439,11 +450,17 @@ impl Bridge<'_> {
         let trusted = invitation.identity.trunk().and_then(|name| self.planes.trunks.trunk(name));
         let trusted = trusted.is_some_and(|trunk| trunk.trusts_identity);
         let from = if trunk.is_some() { caller_id::known(invitation, trusted) } else { invitation.from.clone() };
-        let called = Called { from: &from, number: &invitation.number, withheld, by_us: true };
-        let (callee, channel) = self.dial(way, CallId(random::u64()), called, Vec::new()).await?;
-        self.planes.registry.join_media(self.call, callee.session);
-        self.channel = channel;
-        self.callee = Some(callee);
+        let pages = way.pages.clone();
+        if pages.is_none() || !way.hops.is_empty() {
+            let called = Called { from: &from, number: &invitation.number, withheld, by_us: true };
+            let (callee, channel) = self.dial(way, CallId(random::u64()), called, Vec::new()).await?;
+            self.planes.registry.join_media(self.call, callee.session);
+            self.channel = channel;
+            self.callee = Some(callee);
+        }
+        if let Some(number) = pages {
+            self.ring_pages(&number);
+        }
         Ok(())
     }
 
@@ -476,7 +493,8 @@ impl Bridge<'_> {
         }
         let channel = trunk.as_ref().map(|trunk| self.channel_of(trunk, number)).transpose()?.flatten();
         let Some(hop) = way.hops.first().cloned() else {
-            return Err(Refusal::new(502, "Bad Gateway", "nowhere to go"));
+            let why = "a page alone waits there, and calls are handed over to telephones only";
+            return Err(Refusal::new(480, "Temporarily Unavailable", why));
         };
         let (planes, call) = (Arc::clone(&self.planes), self.call);
         // What the caller says of its pauses can go on only to a phone that knows it, too.

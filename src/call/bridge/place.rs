@@ -77,7 +77,7 @@ impl Destination {
             }
         }
         let hops = trunks.find(&self.uri).await.map_err(|error| lost(error.to_string()))?;
-        Ok(Way { target: self.uri, hops, account: None, routes: Vec::new(), others: Vec::new() })
+        Ok(Way { target: self.uri, hops, account: None, routes: Vec::new(), others: Vec::new(), pages: None })
     }
 }
 

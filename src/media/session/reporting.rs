@@ -39,8 +39,13 @@ impl Session {
         if let Ok(len) = unprotect(&mut secure.theirs, datagram) {
             return datagram.get(..len);
         }
-        self.stats.srtp_failed += 1;
-        pass.marks.srtp_failed.count();
+        if secure.is_shut() {
+            self.stats.srtp_early += 1;
+            pass.marks.srtp_early.count();
+        } else {
+            self.stats.srtp_failed += 1;
+            pass.marks.srtp_failed.count();
+        }
         None
     }
 

@@ -17,7 +17,7 @@ fn open(text: &str) -> Open {
     let config: Twilio = toml::from_str(&text).unwrap();
     let (events, told) = mpsc::channel(16);
     let tokens = config.tokens(|_| None).unwrap();
-    Open { door: Door::new(&config, tokens, "twilio", events).unwrap(), events: told }
+    Open { door: Door::new((&config, &Telnyx::default()), tokens, "twilio", events).unwrap(), events: told }
 }
 
 fn peer() -> SocketAddr {
@@ -33,6 +33,7 @@ fn posted<'a>(path: &'a str, body: &'a str, signature: &'a str) -> Webhook<'a> {
         forwarded_proto: None,
         forwarded_host: None,
         signature: Some(signature),
+        telnyx: None,
         path_and_query: path,
         body: body.as_bytes(),
         is_form: true,
@@ -148,7 +149,7 @@ fn proxies_are_believed_only_where_they_are_trusted() {
 #[test]
 fn a_closed_door_takes_nothing() {
     let (events, _told) = mpsc::channel(1);
-    let door = Door::new(&Twilio::default(), Vec::new(), "twilio", events).unwrap();
+    let door = Door::new((&Twilio::default(), &Telnyx::default()), Vec::new(), "twilio", events).unwrap();
     assert!(!door.is_open());
     assert_eq!(door.incoming(&posted("/incoming", CALL, "x")).unwrap_err(), DoorError::Off);
     let leg = door.reserve();
@@ -178,6 +179,72 @@ async fn what_becomes_of_a_placed_call_is_told_once() {
     assert_eq!(open.door.status(&forged), Err(DoorError::Unsigned));
 }
 
+/// A webhook as Telnyx documents it (<https://developers.telnyx.com/api-reference/callbacks/texml-call-answered>), signed by a
+/// key of ours.
+fn texml<'a>(body: &'a str, proof: &'a (String, String)) -> Webhook<'a> {
+    let telnyx = Some(Proof { signature: &proof.0, timestamp: &proof.1 });
+    Webhook { signature: None, telnyx, ..posted("/incoming", body, "") }
+}
+
+#[test]
+fn telnyx_calls_by_its_own_signature_and_names() {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use ring::signature::{Ed25519KeyPair, KeyPair};
+    const TEXML: &str = "AccountSid=f5586561-8ff0-4291-a51b-c7dfe4139ff9&CallSid=v3%3A9X2v-aiQ&From=%2B35319605860&To=%2B13129457420&CallerId=John+Doe";
+    let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
+    let key = STANDARD.encode(pair.public_key());
+    let config = format!("public_key = \"{key}\"\npublic_url = \"https://phone.example.com/\"");
+    let telnyx: Telnyx = toml::from_str(&config).unwrap();
+    let (events, _told) = mpsc::channel(16);
+    let door = Door::new((&Twilio::default(), &telnyx), Vec::new(), "twilio", events).unwrap();
+    assert!(door.takes_telnyx() && !door.is_open());
+    let now = clock::wall().0 / 1000;
+    let proof = |at: u64, body: &str| {
+        let signed = format!("{at}|{body}");
+        (STANDARD.encode(pair.sign(signed.as_bytes())), at.to_string())
+    };
+    // Forged, old, and without what is needed.
+    let good = proof(now, TEXML);
+    let other = TEXML.replace("John", "Joan");
+    assert_eq!(door.incoming(&texml(&other, &good)).unwrap_err(), DoorError::NotProven(NotProven::Forged));
+    let old = proof(now - 400, TEXML);
+    assert_eq!(door.incoming(&texml(TEXML, &old)).unwrap_err(), DoorError::NotProven(NotProven::Stale));
+    let short = proof(now, "CallSid=x");
+    assert_eq!(door.incoming(&texml("CallSid=x", &short)).unwrap_err(), DoorError::Malformed);
+    assert_eq!(
+        door.incoming(&posted("/incoming", TEXML, "x")).unwrap_err(),
+        DoorError::Off,
+        "Twilio is not configured"
+    );
+    // The TeXML, and the stream that its token stands for.
+    let document = door.incoming(&texml(TEXML, &good)).unwrap();
+    for said in ["bidirectionalMode=\"rtp\"", "bidirectionalCodec=\"PCMU\"", "<Connect>"] {
+        assert!(document.contains(said), "{document}");
+    }
+    let url = document.split("url=\"").nth(1).unwrap().split('"').next().unwrap();
+    let path = url.strip_prefix("wss://phone.example.com").unwrap();
+    let token = door.token_of_socket(path).unwrap();
+    assert_eq!(door.token_of_socket("/media?token=00"), None);
+    assert_eq!(door.incoming(&texml(TEXML, &good)).unwrap_err(), DoorError::NotProven(NotProven::Replayed));
+    let start = format!(
+        r#"{{"event":"start","stream_id":"32DE","start":{{"user_id":"3E6F","call_control_id":"v2:T02","custom_parameters":{{"token":"{token}"}}}}}}"#
+    );
+    let Message::Start(start) = message::read(&start).unwrap() else { panic!() };
+    let attached = door.attach(&start, peer()).unwrap();
+    let SipEvent::Incoming { from, request_user, identity, headers, .. } = attached.event else { panic!() };
+    assert_eq!(from, "\"John Doe\" <sip:+35319605860@telnyx.invalid>");
+    assert_eq!((request_user.as_str(), identity), ("+13129457420", Peer::Trunk("telnyx".into())));
+    assert_eq!(headers, [("X-Telnyx-CallSid".to_owned(), "v3:9X2v-aiQ".to_owned())]);
+    assert_eq!(door.token_of_socket(path), None, "it is good once");
+    // What becomes of the call is heard, and closed doors take nothing.
+    let status = "CallSid=v3%3A9X2v-aiQ&CallStatus=completed";
+    assert_eq!(door.status(&texml(status, &proof(now, status))), Ok(()));
+    let closed = open(PUBLIC).door;
+    assert_eq!(closed.incoming(&texml(TEXML, &good)).unwrap_err(), DoorError::TelnyxOff);
+    assert_eq!(closed.token_of_socket(path), None);
+}
+
 /// What it says first, and then it brings its task down.
 struct Faulty(Option<Heard>);
 
@@ -201,7 +268,7 @@ async fn a_fault_of_ours_ends_the_leg_and_leaves_nothing() {
     let start = format!(
         r#"{{"event":"start","streamSid":"MZ1","start":{{"accountSid":"AC1x","callSid":"CA7","customParameters":{{"token":"{token}"}}}}}}"#
     );
-    Arc::clone(&open.door).serve(Faulty(Some(Heard::Text(start))), peer()).await;
+    Arc::clone(&open.door).serve(Faulty(Some(Heard::Text(start))), peer(), None).await;
     assert!(matches!(open.events.try_recv(), Ok(SipEvent::Incoming { .. })));
     let ended = open.events.try_recv();
     assert!(matches!(ended, Ok(SipEvent::Ended { by: EndedBy::TransportError, .. })), "{ended:?}");

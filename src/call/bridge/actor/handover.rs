@@ -54,6 +54,10 @@ impl Bridge<'_> {
             return told(planes.sip.reject(leg, 481, "", &[]).await);
         };
         let side = self.side(replaced);
+        // A page that was a moment later than a telephone takes nothing from it.
+        if leg.is_elsewhere() && self.machine.is_answered() {
+            return told(planes.sip.reject(leg, 481, "", &[]).await);
+        }
         if !planes.sip.with(move |agent, _| agent.is_answered(replaced)).await.unwrap_or(false) {
             return self.pick_up(newcomer, replaced).await;
         }

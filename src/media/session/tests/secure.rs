@@ -134,6 +134,30 @@ fn keys_change_in_mid_call_and_those_that_stay_go_on() {
     }
 }
 
+/// Whoever is done with a handshake may send at once, a moment before the keys are here: that is no attack, and not counted as one.
+#[test]
+fn what_comes_before_the_keys_is_told_from_what_is_not_authentic() {
+    let profile = Profile::AeadAes128Gcm;
+    let nobodys = SrtpKeys { ours: key(profile, 8), theirs: key(profile, 9) };
+    let mut rig = Rig::with(Role::Echo, |plan| (plan.srtp, plan.keyed) = (Some(nobodys), false));
+    let keys = SrtpKeys { ours: key(profile, 1), theirs: key(profile, 2) };
+    let mut out = SrtpContext::with(&keys.theirs);
+    let mut packet = |n: u16| sealed(&mut out, Header { sequence: n, ssrc: 7, ..Header::default() }, &voice(n, 160));
+    let (mut early, mut first) = (packet(1), packet(2));
+    let counts = |rig: &Rig| {
+        let stats = rig.session.stats();
+        (stats.srtp_early, stats.srtp_failed, stats.packets_received)
+    };
+    rig.pass(ms(0), |s, p| _ = s.handle_datagram(p, phone(), ms(0), &mut early));
+    assert_eq!((counts(&rig), rig.raw.len()), ((1, 0, 0), 0));
+    rig.pass(ms(20), |s, p| s.handle_keys(p, Some(Secure::new(&keys))));
+    rig.pass(ms(20), |s, p| _ = s.handle_datagram(p, phone(), ms(20), &mut first));
+    assert_eq!((counts(&rig), rig.raw.len()), ((1, 0, 1), 1));
+    let mut plain = vec![0x80; HEADER_LEN + 160];
+    rig.pass(ms(40), |s, p| _ = s.handle_datagram(p, phone(), ms(40), &mut plain));
+    assert_eq!(counts(&rig), (1, 1, 1));
+}
+
 #[test]
 fn a_call_becomes_protected() {
     let profile = Profile::AeadAes128Gcm;
