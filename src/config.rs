@@ -5,6 +5,7 @@
 
 mod current;
 mod data;
+mod fields;
 mod groups;
 mod hours;
 mod http;
@@ -21,6 +22,7 @@ mod webrtc;
 
 pub use current::{Current, Reloaded};
 pub use data::Data;
+pub use fields::{FieldNames, with_fields};
 pub use groups::{Group, Strategy};
 pub use hours::Hours;
 pub use http::Http;
@@ -627,7 +629,8 @@ impl Agent {
             _ if self.consent_text.is_some() && self.consent == ConsentChoice::None => {
                 value("agents.consent_text", "it is never said: write consent = \"announce\" or \"ask\" as well")
             }
-            _ => Ok(()),
+            _ => fields::check_places(&[&self.greeting, &self.operator_text, &self.operator_announce])
+                .or_else(|why| value("agents.greeting, operator_text, operator_announce", &why)),
         }
     }
 }

@@ -576,6 +576,7 @@ async fn signalling(planes: Arc<Planes>, mut events: mpsc::Receiver<SipEvent>) {
                     hops,
                     identity,
                     headers,
+                    fields: Vec::new(),
                     offer,
                 };
                 let planes = Arc::clone(&planes);

@@ -198,6 +198,10 @@ pub const SIP_DEAD_HOP_KEPT: Duration = Duration::from_secs(60);
 pub const SIP_HANDED_HEADERS_MAX: usize = 32;
 /// Octets of one of them.
 pub const SIP_HANDED_HEADER_OCTETS_MAX: usize = 512;
+/// Header fields of a caller that agents, records and events see.
+pub const CALLER_FIELDS_MAX: usize = 16;
+/// Characters of one of them.
+pub const CALLER_FIELD_CHARS_MAX: usize = 256;
 /// Provisional responses that wait for the PRACK of the one before (RFC 3262).
 pub const SIP_PROVISIONALS_MAX: usize = 8;
 /// Digits that wait to leave by INFO.

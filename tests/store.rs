@@ -168,6 +168,7 @@ fn a_call_and_its_talk_are_kept_and_told_once() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
     let mut record = call("call_1");
+    record.details = Some(json!({"headers": [{"name": "X-Order", "value": "42"}]}));
     store.calls().record(record.clone()).wait().unwrap();
     record.answered = Some(Wallclock(2000));
     record.conversation_id = Some("conv_1".into());
@@ -205,6 +206,7 @@ fn a_call_and_its_talk_are_kept_and_told_once() {
     let events = store.events().after(0, 100).unwrap();
     let kinds: Vec<_> = events.iter().map(|e| e.kind.as_str()).collect();
     assert_eq!(kinds, ["call.started", "call.answered", "conversation.turn", "conversation.turn", "call.ended"]);
+    assert_eq!(events[0].data["headers"][0], json!({"name": "X-Order", "value": "42"}));
     assert_eq!(events[4].data["answered_seconds"], 7);
     let envelope = serde_json::to_value(&events[0]).unwrap();
     let names: Vec<_> = envelope.as_object().unwrap().keys().map(String::as_str).collect();

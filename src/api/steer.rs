@@ -102,7 +102,7 @@ pub(super) struct HandedOver {
 async fn give(state: &AppState, id: &str, order: Order) -> Result<Response, Problem> {
     let outcome = state.live_calls.control.order(call_id(id)?, order).await?;
     Ok(match outcome {
-        Outcome::Done => StatusCode::NO_CONTENT.into_response(),
+        Outcome::Done | Outcome::FarEnd(_) => StatusCode::NO_CONTENT.into_response(),
         Outcome::Queued { utterance } => (StatusCode::ACCEPTED, Json(Queued { utterance })).into_response(),
     })
 }

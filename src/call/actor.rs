@@ -12,10 +12,13 @@ mod orders;
 mod relay;
 mod routing;
 mod signals;
+mod taking;
 
 use self::relay::{duck, flush, measure, speech_input};
+use super::caller_fields;
 use super::caller_id;
 use super::caps::{Caps, Channel};
+use super::consultation::Taking;
 use super::exchange::{CallAction, CallInput};
 use super::lease::Ports;
 use super::lines::Lines;
@@ -127,6 +130,8 @@ pub struct Invitation {
     pub identity: Peer,
     /// P-, X- and other fields that say more about the caller and the call.
     pub headers: Vec<(String, String)>,
+    /// Those of them that agents, records and events see; found when the call begins.
+    pub fields: Vec<(String, String)>,
     /// SDP offer; `None` asks for ours.
     pub offer: Option<Vec<u8>>,
 }
@@ -173,6 +178,8 @@ impl Drop for Admitted {
 pub async fn run(planes: Arc<Planes>, call: CallId, mut invitation: Invitation, mailbox: mpsc::Receiver<CallEvent>) {
     let trunk = invitation.identity.trunk().and_then(|name| planes.trunks.trunk(name));
     caller_id::receive(&mut invitation, trunk.is_some_and(|trunk| trunk.trusts_identity));
+    let withheld = caller_id::withheld(&invitation.from, &invitation.headers);
+    invitation.fields = caller_fields::seen(&invitation.headers, &planes.config().sip.header_fields, withheld);
     let mut record = CallRecord {
         caller: invitation.from.clone(),
         callee: invitation.number.clone(),
@@ -189,8 +196,8 @@ pub async fn run(planes: Arc<Planes>, call: CallId, mut invitation: Invitation, 
 /// What the record keeps of an INVITE besides.
 fn details(invitation: &Invitation) -> serde_json::Value {
     let mut details = serde_json::json!({"sip_call_ids": [invitation.sip_call_id]});
-    if !invitation.headers.is_empty() {
-        let fields = invitation.headers.iter().map(|(name, value)| serde_json::json!({"name": name, "value": value}));
+    if !invitation.fields.is_empty() {
+        let fields = invitation.fields.iter().map(|(name, value)| serde_json::json!({"name": name, "value": value}));
         details["headers"] = fields.collect();
     }
     details
@@ -354,8 +361,12 @@ impl Prepared {
         let (mut media, ends, sdp) =
             MediaLeg::open(planes, call, app, offered, recording).await.map_err(Refusal::from)?;
         let recorded = media.is_recorded();
-        let party =
-            Party { from: &invitation.from, peer: Some(&invitation.identity), operator: route.operator.as_deref() };
+        let party = Party {
+            from: &invitation.from,
+            peer: Some(&invitation.identity),
+            fields: &invitation.fields,
+            operator: route.operator.as_deref(),
+        };
         let voices = Voices::begin(planes, call, (app, source), &party, recorded, ends).map_err(unavailable)?;
         mind_consent(planes, app, &mut media);
         media.start(planes).map_err(unavailable)?;
@@ -380,6 +391,8 @@ pub(super) struct Actor {
     outgoing: bool,
     /// We hold the other side.
     holds: bool,
+    /// Somebody else is to take the other side's place.
+    taking: Option<Taking>,
     /// Orders that the other side has to answer.
     waiting: Vec<(orders::Wait, Ordered)>,
     /// Events told of the call so far.
@@ -452,6 +465,7 @@ impl Actor {
             signalled: false,
             outgoing: false,
             holds: false,
+            taking: None,
             waiting: Vec::new(),
             events: 0,
             ordered: 0,
@@ -484,6 +498,7 @@ impl Actor {
         while self.end.is_none() {
             self.step().await;
         }
+        self.give_taking_up();
         self.tell(CallInput::Over);
         self.write_message(record).await;
         let end = self.end.take().unwrap_or_else(|| CallEnd::new(EndClass::Failed, "ended without a reason"));

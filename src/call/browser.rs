@@ -274,6 +274,7 @@ impl Browsers {
             hops: HOPS,
             identity: Peer::Attached,
             headers: Vec::new(),
+            fields: Vec::new(),
             offer: Some(offer.sdp),
         };
         let mailbox = match admit(planes, call, leg, &invitation) {

@@ -148,6 +148,7 @@ mod tests {
             hops: 70,
             identity,
             headers: headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
+            fields: Vec::new(),
             offer: None,
         }
     }

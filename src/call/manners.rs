@@ -4,7 +4,7 @@
 
 use super::machine::Patience;
 use super::transfer::{Transfer, Way};
-use crate::config::{Agent, Config, ConsentChoice, PinFor};
+use crate::config::{Agent, Config, ConsentChoice, PinFor, with_fields};
 use crate::conversation::{Consent, PUTTING_THROUGH, Persona, Pin};
 use crate::sip::message::{Address, Uri, to_text};
 use crate::turn::TurnConfig;
@@ -82,6 +82,17 @@ impl Manners {
             self.operator = Some(Transfer { to: to.to_owned(), ..self.operator_by.clone() });
             self.persona.putting_through = Some(self.operator_said.clone());
         }
+        self
+    }
+
+    /// With the places in its words filled by what is known of the caller: header fields, name and value.
+    pub(super) fn with_fields(mut self, fields: &[(String, String)]) -> Self {
+        let said = self.persona.greeting.iter_mut().chain(&mut self.persona.putting_through);
+        let told = self.operator.iter_mut().filter_map(|operator| operator.announce.as_mut());
+        for text in said.chain(told) {
+            *text = with_fields(text, fields);
+        }
+        self.persona.greeting.retain(|clause| !clause.is_empty());
         self
     }
 
@@ -166,6 +177,22 @@ mod tests {
         assert_eq!(Manners::of(&config, "grace", false).persona.consent, Consent::Silent);
         assert!(matches!(Manners::of(&config, "grace", true).persona.consent, Consent::Ask(_)));
         assert_eq!(Manners::of(&config, "nobody", true).persona.consent, Consent::Silent);
+    }
+
+    #[test]
+    fn what_is_known_of_the_caller_is_said_to_it_and_to_the_operator() {
+        let mut config = Config::default();
+        config.agents.push(Agent {
+            greeting: Some("Hello {X-Customer|there}.".to_owned()),
+            operator: Some("extension:200".to_owned()),
+            operator_announce: Some("A call about order {X-Order}.".to_owned()),
+            ..Agent::named("grace")
+        });
+        let known = [("x-customer".to_owned(), "Ann".to_owned()), ("X-Order".to_owned(), "42".to_owned())];
+        let manners = Manners::of(&config, "grace", false).with_fields(&known);
+        assert_eq!(manners.persona.greeting, ["Hello Ann."]);
+        assert_eq!(manners.operator.unwrap().announce.as_deref(), Some("A call about order 42."));
+        assert_eq!(Manners::of(&config, "grace", false).with_fields(&[]).persona.greeting, ["Hello there."]);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use super::actor::{Planes, told};
 use super::lease::PortLease;
 use super::recording::Hand;
+use super::steer::FarEnd;
 use crate::config::{App, Config, Trunk};
 use crate::id::CallId;
 use crate::media::aside::{AsideConsumer, aside};
@@ -20,7 +21,9 @@ use crate::os::{clock, random};
 use crate::rtp::srtp::{MasterKey, Profile};
 use crate::rtp::{Codec, Format, Formats, TelephoneEvent};
 use crate::sip::agent::{LegId, is_loopback_or_private};
-use crate::sip::sdp::{Direction, DtlsLocal, LocalMedia, Negotiated, Preference, Rtcp, SdpError, SdpSession, Srtp};
+use crate::sip::sdp::{
+    Direction, DtlsLocal, LocalMedia, Negotiated, Preference, Rtcp, SdpError, SdpSession, Srtp, Standing,
+};
 use crate::sip::transport::local_address_towards;
 use crate::time::{MediaTime, Tick};
 use crate::twilio::media_stream::KEYS;
@@ -72,6 +75,10 @@ impl From<SdpError> for NoMedia {
         }
     }
 }
+
+/// What a session said before it was to go on with somebody else.
+#[derive(Debug)]
+pub struct Before(Standing);
 
 type Path = Arc<Mutex<Option<SocketAddr>>>;
 
@@ -466,6 +473,44 @@ impl MediaLeg {
         }
     }
 
+    /// What another call has to know to go on with the peer at the end of `leg`. `None`: its audio is found by checks, protected by
+    /// a handshake, or comes by rings.
+    pub fn far_end(&self, leg: LegId) -> Option<FarEnd> {
+        let agreed = self.agreed.as_ref().filter(|agreed| agreed.dtls.is_none() && self.running)?;
+        let LocalMedia { session_id, session_version, .. } = *self.sdp.local();
+        let protected = agreed.keys.is_some();
+        self.ring.is_none().then_some(FarEnd { leg, session_id, session_version, protected })
+    }
+
+    /// Our offer to the far end of another call, and what to go back to. `None`: this audio cannot go on with it.
+    pub fn offer_to(&mut self, by: &FarEnd) -> Option<(Vec<u8>, Before)> {
+        let own = self.far_end(by.leg)?;
+        // What is protected is never sent in the clear, and a session that we hold stays held.
+        if self.holding || (own.protected && !by.protected) {
+            return None;
+        }
+        let before = self.sdp.stand_in(by.session_id, by.session_version, by.protected);
+        Some((self.offer_hold(false), Before(before)))
+    }
+
+    /// The far end of another call has answered: the session is with it from now on. Error: its answer is of no use.
+    pub fn go_on_by(&mut self, planes: &Arc<Planes>, answer: &[u8]) -> Result<(), String> {
+        self.read_answer(Some(answer))?;
+        self.apply(planes);
+        Ok(())
+    }
+
+    /// Nobody takes the peer's place.
+    pub fn back_to(&mut self, before: Before) {
+        self.sdp.stand_back(before.0);
+    }
+
+    /// Our offer to a peer that another call has asked for audio in vain.
+    pub fn offer_back(&mut self) -> Vec<u8> {
+        self.sdp.skip_versions();
+        self.offer_hold(self.holding)
+    }
+
     fn read_answer(&mut self, answer: Option<&[u8]>) -> Result<(), String> {
         let answer = answer.ok_or("the ACK holds no answer to our offer (RFC 3261 section 13.2.1)")?;
         self.accept_answer(answer).map_err(|e| e.refusal().2)
@@ -735,7 +780,8 @@ async fn local_address(planes: &Planes, peer: SocketAddr) -> Result<IpAddr, NoMe
     let told = planes.sip.with(move |agent, _| (agent.public_at_trunk(ip), agent.seen_as(ip))).await;
     let (at_trunk, seen) = told.unwrap_or_default();
     let config = planes.config();
-    if let Some(public) = at_trunk.or(config.sip.public_address).filter(of_family) {
+    let at_trunk = at_trunk.filter(|address| address.is_ipv4() == ip.is_ipv4());
+    if let Some(public) = at_trunk.or(config.sip.public_address.filter(of_family)) {
         return Ok(public);
     }
     let seen = seen.filter(of_family);

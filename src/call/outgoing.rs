@@ -8,6 +8,7 @@ use super::actor::{
     unlinked,
 };
 use super::bridge::place::{Destination, identity, identity_at, leads_back, our_identity, place_number, redirects};
+use super::caller_fields;
 use super::caller_id;
 use super::caps::OverCap;
 use super::machine_detection::Verdict;
@@ -305,7 +306,9 @@ async fn live(
     let recorded = media.is_recorded();
     let voices = ends.and_then(|ends| {
         let from = format!("<{}>", wish.to);
-        let party = Party { from: &from, peer: None, operator: None };
+        // What was to be told of the call is known to its agent, too.
+        let fields = caller_fields::seen(&wish.headers, &planes.config().sip.header_fields, false);
+        let party = Party { from: &from, peer: None, fields: &fields, operator: None };
         let voices = Voices::begin(planes, call, (&wish.app, source), &party, recorded, ends);
         voices.map_err(NoMedia::NoCapacity)
     });

@@ -275,6 +275,19 @@ impl Registry {
         true
     }
 
+    /// A leg belongs to another call from now on; gives whose it was. `None`: there is no such leg or call, and nothing has changed.
+    pub fn move_leg(&self, leg: LegId, to: CallId) -> Option<CallId> {
+        let table = &mut *self.lock();
+        let from = table.legs.get(&leg).copied()?;
+        table.calls.get_mut(&to)?.legs.push(leg);
+        if let Some(entry) = table.calls.get_mut(&from) {
+            let at = entry.legs.iter().position(|held| *held == leg);
+            at.map(|at| entry.legs.remove(at));
+        }
+        table.legs.insert(leg, to);
+        Some(from)
+    }
+
     /// A second media session of the call, under an id of its own: its events reach the call, too.
     pub fn join_media(&self, call: CallId, media: CallId) {
         let table = &mut *self.lock();
@@ -600,6 +613,22 @@ mod tests {
         assert!(registry.signal(SipEvent::Cancelled { leg: LegId(7) }).is_some());
         assert!(registry.media(MediaEvent::MediaTimeout { call: CallId(70) }).is_some());
         assert!(!registry.join_leg(CallId(1), LegId(8)));
+    }
+
+    #[test]
+    fn a_leg_that_has_moved_is_heard_by_its_new_call_alone() {
+        let registry = Registry::new(2);
+        let mut one = registry.admit(LegId(1), live(1)).unwrap();
+        let mut two = registry.admit(LegId(2), live(2)).unwrap();
+        assert!(registry.join_leg(CallId(1), LegId(7)));
+        assert_eq!(registry.move_leg(LegId(7), CallId(2)), Some(CallId(1)));
+        assert_eq!((registry.call_of(LegId(7)), registry.move_leg(LegId(7), CallId(9))), (Some(CallId(2)), None));
+        assert_eq!(registry.held_by(CallId(1)).0, [LegId(1)]);
+        registry.release(CallId(1));
+        assert!(registry.signal(SipEvent::Cancelled { leg: LegId(7) }).is_none());
+        assert!(one.try_recv().is_err() && two.try_recv().is_ok());
+        registry.release(CallId(2));
+        assert_eq!((registry.call_of(LegId(7)), registry.move_leg(LegId(7), CallId(2))), (None, None));
     }
 
     #[test]

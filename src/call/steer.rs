@@ -62,6 +62,33 @@ pub enum Order {
         /// What an agent says then.
         line: Option<String>,
     },
+    /// Say who is at the other end from this leg of the call, for another call of ours to go on with.
+    FarEnd {
+        /// Of the telephone between.
+        leg: LegId,
+    },
+    /// Go on with somebody else in the place of one of the call's legs; answered once their phone has agreed.
+    /// [`OrderError::Unprocessable`]: it has, but what it said is of no use.
+    TakeOver {
+        /// The leg that is left. Whoever orders it hangs it up.
+        place: LegId,
+        /// Who comes.
+        by: FarEnd,
+    },
+    /// The far end that was asked for stays after all.
+    GoOn {
+        /// Its leg.
+        leg: LegId,
+        /// Its phone has been told to send its audio elsewhere.
+        disturbed: bool,
+    },
+    /// The far end that was asked for has gone on with another call: this one is over.
+    HandedOver {
+        /// Its leg.
+        leg: LegId,
+        /// In words, for the record.
+        reason: String,
+    },
     /// End the call.
     HangUp {
         /// Final response to a call that has not been answered, 400 to 699.
@@ -69,6 +96,19 @@ pub enum Order {
         /// In words, for the record and the other side.
         reason: Option<String>,
     },
+}
+
+/// The end of a call that another call may go on with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FarEnd {
+    /// Its leg.
+    pub leg: LegId,
+    /// Id of the session that we describe to it; what is described from now on is of the same (RFC 3264 §8).
+    pub session_id: u64,
+    /// Version of our last description.
+    pub session_version: u64,
+    /// Its audio is protected by SRTP, and stays so.
+    pub protected: bool,
 }
 
 /// Told once, when there is nothing more to be heard.
@@ -90,6 +130,8 @@ pub enum After {
 pub enum Outcome {
     /// It was carried out.
     Done,
+    /// Who is at the other end.
+    FarEnd(FarEnd),
     /// It will be heard after what was asked before, under this number; an event tells when it has been.
     Queued {
         /// The utterance.

@@ -78,6 +78,8 @@ pub(super) struct Party<'a> {
     pub(super) from: &'a str,
     /// Whose call it is; `None` where we have called.
     pub(super) peer: Option<&'a Peer>,
+    /// What its INVITE tells besides, as far as the agent may know it.
+    pub(super) fields: &'a [(String, String)],
     /// Who is rung for a caller that wants a person, where the route names somebody.
     pub(super) operator: Option<&'a str>,
 }
@@ -94,7 +96,7 @@ pub(super) enum Answer {
 pub fn prompts(config: &Config, agent: &str) -> Vec<String> {
     // With what is said where calls are recorded: some of them are.
     let route = config.routes.iter().find_map(|route| route.operator.as_deref());
-    let manners = Manners::of(config, agent, true).with_operator(route);
+    let manners = Manners::of(config, agent, true).with_operator(route).with_fields(&[]);
     // A PIN that cannot be read is said when somebody calls.
     conversation::prompts(&manners.clone().with_pin(config, agent).unwrap_or(manners).persona)
 }
@@ -112,7 +114,8 @@ impl Talk {
         ends: SpeechEnds,
     ) -> Result<Self, String> {
         let config = planes.config();
-        let manners = Manners::of(&config, agent, recorded).with_operator(party.operator).with_pin(&config, agent)?;
+        let manners = Manners::of(&config, agent, recorded).with_operator(party.operator).with_fields(party.fields);
+        let manners = manners.with_pin(&config, agent)?;
         let (events, speech) = mpsc::channel(crate::limits::CALL_EVENTS_MAX);
         let lane = planes.speech.attach(call, agent, ends, events).map_err(|e| e.to_string())?;
         let conversation = format!("conv_{:016x}", call.0);

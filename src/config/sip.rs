@@ -1,7 +1,7 @@
 //! `[sip]`: where we listen and whom we trust. Purpose: addresses, certificates and name servers as the operator writes them.
 //! Plain data. Invariant: what is written here can work, or is refused with what to write instead.
 
-use super::ConfigError;
+use super::{ConfigError, FieldNames};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -32,6 +32,9 @@ pub struct Sip {
     pub name_servers: Vec<SocketAddr>,
     /// Address written into Contact and SDP when callers reach us through a NAT.
     pub public_address: Option<IpAddr>,
+    /// Header fields of callers' INVITEs that agents, records and events may see: `X-NAME`, `P-NAME`, with `*` for all that
+    /// begin so.
+    pub header_fields: FieldNames,
     /// Calls at once; the next one hears 503 with Retry-After.
     pub max_calls: usize,
 }
@@ -49,6 +52,7 @@ impl Default for Sip {
             tls_peers: Vec::new(),
             name_servers: Vec::new(),
             public_address: None,
+            header_fields: FieldNames::default(),
             max_calls: 200,
         }
     }

@@ -225,7 +225,11 @@ fn record(db: &Connection, call: &CallRecord) -> Result<(), StoreError> {
         call.trunk,
         call.details.as_ref().map(Value::to_string),
     ])?;
-    let started = json!({"direction": direction, "caller": call.caller, "callee": call.callee, "app": call.app});
+    let mut started = json!({"direction": direction, "caller": call.caller, "callee": call.callee, "app": call.app});
+    // What the INVITE said besides, for whoever acts upon calls.
+    if let Some(headers) = call.details.as_ref().and_then(|details| details.get("headers")).filter(|h| h.is_array()) {
+        started["headers"] = headers.clone();
+    }
     append(db, EventKind::CallStarted, &call.id, "", call.started, &started)?;
     if let Some(at) = call.answered {
         append(db, EventKind::CallAnswered, &call.id, "", at, &json!({"conversation_id": call.conversation_id}))?;

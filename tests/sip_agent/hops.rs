@@ -19,6 +19,20 @@ impl Wire {
         Self { agent: agent("10.0.0.2:5060", 5), now: Tick(1_000_000_000) }
     }
 
+    /// A call by UDP to somebody who may take TCP as well; its leg.
+    fn with_tcp_beside() -> (Self, LegId) {
+        let mut config = AgentConfig::new("10.0.0.2:5060".parse().unwrap(), Seeded::source(5));
+        config.large_by_tcp = true;
+        let mut wire = Self { agent: Agent::new(config), now: Tick(1_000_000_000) };
+        let leg = wire.place(vec![udp(FIRST)]);
+        let invite = wire.sent().remove(0);
+        assert_eq!(invite.0, udp(FIRST));
+        wire.answer(&udp(FIRST), &invite.1, 200, ANSWER);
+        wire.sent();
+        wire.events();
+        (wire, leg)
+    }
+
     fn place(&mut self, hops: Vec<Hop>) -> LegId {
         let first = hops[0].clone();
         let placement = Placement { hops, ..Placement::new("sip:b@trunk.example", first, "<sip:a@h>", OFFER.to_vec()) };
@@ -289,4 +303,140 @@ fn each_transport_and_family_shows_its_own_address() {
         assert!(header(&invite, "Via").starts_with(via), "{invite}");
         assert_eq!(header(&invite, "Contact"), contact);
     }
+}
+
+/// A description that no datagram should carry.
+fn large() -> Vec<u8> {
+    [OFFER, "a=candidate:1 1 UDP 2130706431 10.0.0.2 40000 typ host\r\n".repeat(30).as_bytes()].concat()
+}
+
+/// RFC 3261 §18.1.1.
+#[test]
+fn what_is_too_large_for_a_datagram_goes_by_tcp_within_a_call_too() {
+    let (mut wire, leg) = Wire::with_tcp_beside();
+    wire.agent.reinvite(wire.now, leg, Some(&large())).unwrap();
+    let (hop, invite) = wire.sent().remove(0);
+    assert_eq!(hop, tcp(FIRST));
+    assert!(header(&invite, "Via").starts_with("SIP/2.0/TCP ") && invite.matches("Via:").count() == 1, "{invite}");
+    wire.wait(3_000);
+    assert!(wire.sent().is_empty(), "nothing is repeated on a stream");
+    let hop = tcp(FIRST).on(FlowId(3));
+    wire.answer(&hop, &invite, 200, ANSWER);
+    assert_eq!(wire.events(), [SipEvent::Reinvited { leg, answer: ANSWER.to_vec() }]);
+    let ack = wire.sent().remove(0);
+    assert!(ack.1.starts_with("ACK") && ack.0 == udp(FIRST), "a small one: {ack:?}");
+    // An offer of theirs with a long answer of ours: the ACK is a large one, to somebody who has shown that TCP works.
+    wire.agent.reinvite(wire.now, leg, None).unwrap();
+    let (hop, invite) = wire.sent().remove(0);
+    assert_eq!(hop, udp(FIRST));
+    wire.answer(&hop, &invite, 200, ANSWER);
+    assert!(matches!(wire.events()[..], [SipEvent::ReinviteOffered { .. }]));
+    wire.agent.confirm_offer(wire.now, leg, &large()).unwrap();
+    let (hop, ack) = wire.sent().remove(0);
+    assert_eq!(hop, tcp(FIRST));
+    assert!(ack.starts_with("ACK") && header(&ack, "Via").starts_with("SIP/2.0/TCP "), "{ack}");
+    assert_eq!(wire.agent.status().large_datagrams, 0);
+    wire.agent.hang_up(wire.now, leg, None).unwrap();
+    assert_eq!(wire.sent()[0].0, udp(FIRST), "a BYE is small");
+    wire.assert_quiet();
+}
+
+#[test]
+fn where_nobody_takes_tcp_a_large_request_is_a_datagram_and_is_counted() {
+    for silent in [false, true] {
+        let (mut wire, leg) = Wire::with_tcp_beside();
+        wire.agent.update(wire.now, leg, Some(&large())).unwrap();
+        let first = wire.sent().remove(0);
+        assert_eq!(first.0, tcp(FIRST));
+        if silent {
+            wire.wait(4_100);
+        } else {
+            wire.agent.handle_transport_failed(wire.now, &first.0);
+        }
+        let (hop, again) = wire.sent().remove(0);
+        assert_eq!(hop, udp(FIRST));
+        assert!(header(&again, "Via").starts_with("SIP/2.0/UDP "));
+        assert_ne!(header(&again, "Via"), header(&first.1, "Via"));
+        assert_eq!(header(&again, "CSeq"), header(&first.1, "CSeq"), "it is the same request");
+        wire.wait(600);
+        assert_eq!(wire.sent().len(), 1, "and repeated, as datagrams are");
+        wire.answer(&hop, &again, 200, ANSWER);
+        assert_eq!(wire.events(), [SipEvent::Reinvited { leg, answer: ANSWER.to_vec() }]);
+        wire.sent();
+        // It is not asked again.
+        wire.agent.reinvite(wire.now, leg, Some(&[&large()[..], b"a=x\r\n"].concat())).unwrap();
+        let (hop, invite) = wire.sent().remove(0);
+        assert_eq!(hop, udp(FIRST));
+        assert_eq!(wire.agent.status().large_datagrams, 2);
+        wire.answer(&hop, &invite, 488, b"");
+        assert_eq!(wire.events(), [SipEvent::ReinviteRefused { leg, code: 488 }]);
+        wire.agent.hang_up(wire.now, leg, None).unwrap();
+        wire.assert_quiet();
+    }
+}
+
+/// A peer that has answered 503 by TCP has answered.
+#[test]
+fn a_refusal_by_tcp_is_a_refusal() {
+    let (mut wire, leg) = Wire::with_tcp_beside();
+    wire.agent.reinvite(wire.now, leg, Some(&large())).unwrap();
+    let (hop, invite) = wire.sent().remove(0);
+    wire.answer(&hop, &invite, 503, b"");
+    assert_eq!(wire.events(), [SipEvent::ReinviteRefused { leg, code: 503 }]);
+    let sent = wire.sent();
+    assert!(sent.len() == 1 && sent[0].1.starts_with("ACK") && sent[0].0.transport == Transport::Tcp, "{sent:?}");
+    wire.agent.hang_up(wire.now, leg, None).unwrap();
+    wire.assert_quiet();
+}
+
+/// What a peer outside has told us that it sees is what we call ourselves there from then on (RFC 3581 §4), unless the operator
+/// has said it for that trunk; neighbours see us as we are.
+#[test]
+fn the_address_that_a_peer_has_told_us_is_ours_there() {
+    let (peer, told) = ("198.51.100.9:5060", "198.51.100.10:5060");
+    let mut wire = Wire::new();
+    let trunk = |wire: &mut Wire, name: &str, at: &str| {
+        wire.agent.set_account(name, None, vec![]);
+        wire.agent.set_trunk_hops(wire.now, name, vec![udp(at)]);
+    };
+    trunk(&mut wire, "said", told);
+    wire.agent.set_public_address("said", Some("203.0.113.99".parse().unwrap()));
+    let call = |wire: &mut Wire, at: &str| {
+        let leg = wire.place(vec![udp(at)]);
+        let invite = wire.sent().into_iter().find(|(_, message)| message.starts_with("INVITE "));
+        (leg, invite.expect("it calls").1)
+    };
+    let (leg, invite) = call(&mut wire, peer);
+    assert!(
+        header(&invite, "Via").contains(" 10.0.0.2:5060;") && header(&invite, "Contact").contains("@10.0.0.2:5060>")
+    );
+    let seen = invite.replacen(";rport;", ";received=203.0.113.20;rport=41000;", 1);
+    wire.answer(&udp(peer), &seen, 200, ANSWER);
+    let ack = wire.sent().remove(0).1;
+    assert!(ack.starts_with("ACK ") && header(&ack, "Via").contains(" 203.0.113.20:41000;"), "{ack}");
+    assert_eq!(
+        wire.agent.seen_as(udp(peer).address.ip()),
+        Some("203.0.113.20".parse().unwrap()),
+        "what SDP says there"
+    );
+    wire.events();
+    let (_, next) = call(&mut wire, peer);
+    assert!(header(&next, "Contact").contains("@203.0.113.20:41000>"), "{next}");
+    wire.answer(&udp(peer), &next, 486, b"");
+    // The operator knows better, whatever the trunk says.
+    let (_, invite) = call(&mut wire, told);
+    assert!(header(&invite, "Via").contains(" 203.0.113.99:5060;"), "{invite}");
+    assert!(header(&invite, "Contact").contains("@203.0.113.99:5060>"), "{invite}");
+    wire.answer(&udp(told), &invite.replacen(";rport;", ";received=203.0.113.20;rport=41000;", 1), 486, b"");
+    let (_, invite) = call(&mut wire, told);
+    assert!(header(&invite, "Contact").contains("@203.0.113.99:5060>"), "{invite}");
+    wire.answer(&udp(told), &invite, 486, b"");
+    // A neighbour's word is none about the world outside.
+    let (_, invite) = call(&mut wire, FIRST);
+    wire.answer(&udp(FIRST), &invite.replacen(";rport;", ";received=10.0.0.77;rport=41000;", 1), 486, b"");
+    let (_, invite) = call(&mut wire, FIRST);
+    assert!(header(&invite, "Contact").contains("@10.0.0.2:5060>"), "{invite}");
+    wire.answer(&udp(FIRST), &invite, 486, b"");
+    wire.agent.hang_up(wire.now, leg, None).unwrap();
+    wire.assert_quiet();
 }

@@ -57,7 +57,7 @@ fn a_phone_without_update_is_refreshed_by_reinvite_with_the_last_description() {
     let out = phone.pass(S(61));
     let moved = SDP_TEXT.replace("4000", "4002");
     phone.send(reply(&out[0], "200 OK", "Session-Expires: 120;refresher=uac\r\n", &moved));
-    assert_eq!(phone.event(), SipEvent::Reinvited { leg, answer: moved.into_bytes() });
+    assert_eq!(phone.event(), SipEvent::Refreshed { leg, answer: moved.into_bytes() });
     // A refresh that is refused is tried again until the session is over.
     let out = phone.pass(S(61));
     phone.send(reply(&out[0], "503 Later", "", ""));
@@ -66,6 +66,50 @@ fn a_phone_without_update_is_refreshed_by_reinvite_with_the_last_description() {
     phone.send(reply(&out[0], "503 Later", "", ""));
     phone.pass(S(30));
     assert!(matches!(phone.event(), SipEvent::Ended { by: EndedBy::Timeout, .. }), "88 s after the last refresh");
+}
+
+/// Session timers of both sides hold on: a description that came with the peer's refresh is answered as any other change, and
+/// one that came with the answer to ours is told.
+#[test]
+fn a_refresh_may_change_the_session_whoever_sends_it() {
+    let mut phone = Phone::new();
+    let timer = "Supported: timer\r\nSession-Expires: 90;refresher=uac\r\n";
+    phone.send(request("INVITE", 1, "i", timer, SDP));
+    let leg = phone.event().leg();
+    phone.agent.accept(phone.now, leg, ANSWER).unwrap();
+    let tag = tag_of(&phone.received()[0]);
+    phone.send(in_dialog("ACK", 1, "a", &tag, "", None));
+    phone.event();
+    for (n, method, port) in [(2, "UPDATE", "4002"), (3, "INVITE", "4004")] {
+        assert!(phone.pass(S(45)).is_empty());
+        let moved = SDP_TEXT.replace("4000", port);
+        let body = Some(("application/sdp", moved.as_str()));
+        phone.send(in_dialog(method, n, &format!("m{n}"), &tag, timer, body));
+        assert_eq!(phone.event(), SipEvent::Reinvite { leg, offer: Some(moved.clone().into()), unchanged: false });
+        let ours = format!("v=0\r\ns={n}\r\n");
+        phone.agent.answer_reinvite(phone.now, leg, ours.as_bytes()).unwrap();
+        let ok = phone.received().remove(0);
+        assert!(is(&ok, 200) && ok.ends_with(&ours), "{ok}");
+        assert_eq!(header(&ok, "Session-Expires"), Some("90;refresher=uac"));
+        if method == "INVITE" {
+            phone.send(in_dialog("ACK", n, &format!("k{n}"), &tag, "", None));
+            phone.event();
+        }
+        assert_eq!(phone.agent.remote_sdp(leg), Some(moved.as_bytes()));
+    }
+    assert!(phone.pass(S(59)).is_empty(), "both have refreshed it");
+    assert!(phone.pass(S(2))[0].starts_with("BYE "), "60 s after the last");
+    // A hold of ours that waits for the refresh is answered by its own answer and not by that of the refresh.
+    let (mut phone, leg) = called("Session-Expires: 120;refresher=uac\r\nAllow: INVITE, ACK, BYE\r\n");
+    let refresh = phone.pass(S(61)).remove(0);
+    phone.agent.reinvite(phone.now, leg, Some(b"v=0 held")).unwrap();
+    let extra = "Session-Expires: 120;refresher=uac\r\nContent-Type: application/sdp\r\n";
+    let moved = SDP_TEXT.replace("4000", "4006");
+    let out = phone.send(reply(&refresh, "200 OK", extra, &moved));
+    assert!(out[0].starts_with("ACK ") && out[1].starts_with("INVITE ") && out[1].ends_with("v=0 held"), "{out:?}");
+    assert_eq!(phone.event(), SipEvent::Refreshed { leg, answer: moved.into_bytes() });
+    phone.send(reply(&out[1], "200 OK", extra, SDP_TEXT));
+    assert_eq!(phone.event(), SipEvent::Reinvited { leg, answer: SDP_TEXT.into() });
 }
 
 #[test]

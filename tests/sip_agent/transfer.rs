@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use callwright::sip::agent::{AgentError, Cause, EndedBy, LegId, Reason, SipEvent, replaces_value};
+use callwright::sip::dialog::DialogId;
 
 use super::ms;
 use super::pair::{Conditions, Pair};
@@ -184,6 +185,32 @@ fn a_phone_asks_to_be_put_through() {
     phone.agent.notify_refer(phone.now, leg, 200).unwrap();
     let out = phone.received();
     assert!(out.len() == 1 && is(&out[0], 202) && header(&out[0], "Refer-Sub") == Some("false"));
+}
+
+/// Who has both calls in hand may join their other ends, and nobody else.
+#[test]
+fn two_calls_of_one_telephone_are_known_by_where_they_come_from() {
+    let mut phone = Phone::new();
+    let (one, _) = phone.established();
+    let second = |phone: &mut Phone, call: &str, source: &str| {
+        let renamed = |text: String| text.replace("call-1@phone", call).replace("10.0.0.9:5080", source);
+        phone.send_from(source, renamed(request("INVITE", 1, call, "", SDP)));
+        let leg = phone.event().leg();
+        phone.agent.accept(phone.now, leg, super::ANSWER).unwrap();
+        let tag = tag_of(&phone.received()[0]);
+        phone.send_from(source, renamed(in_dialog("ACK", 1, &format!("a{call}"), &tag, "", None)));
+        phone.event();
+        leg
+    };
+    let (two, other) = (second(&mut phone, "call-2", PHONE), second(&mut phone, "call-3", "10.0.0.8:5080"));
+    let dialog = |phone: &Phone, leg| phone.agent.dialog_of(leg).unwrap().clone();
+    assert_eq!(phone.agent.leg_of_same_phone(one, &dialog(&phone, two)), Some(two));
+    assert_eq!(phone.agent.leg_of_same_phone(one, &dialog(&phone, other)), None, "another telephone's");
+    let nobodys = DialogId { call_id: b"x".to_vec(), local_tag: b"y".to_vec(), remote_tag: b"z".to_vec() };
+    assert_eq!(phone.agent.leg_of_same_phone(one, &nobodys), None);
+    let gone = dialog(&phone, two);
+    phone.agent.hang_up(phone.now, two, None).unwrap();
+    assert_eq!(phone.agent.leg_of_same_phone(one, &gone), None, "it is being hung up");
 }
 
 #[test]

@@ -18,6 +18,8 @@ const MS: u64 = 1_000_000;
 /// People act so long, then leave things alone so long, then hang everything up.
 const LIVELY_MS: u64 = 90_000;
 const CALM_MS: u64 = 75_000;
+/// The end of that: an answer is repeated for 32 s.
+const SETTLING_MS: u64 = 40_000;
 /// A hang-up may wait for an ACK or a first response, and its CANCEL or BYE for an answer: 32 s each.
 const ENDED_WITHIN_MS: u64 = 65_000;
 /// What was sent last may be repeated as long (64·T1), and the rest of it (T4).
@@ -100,6 +102,7 @@ impl Seen {
             "UPDATE",
             "491",
             "agreed",
+            "change by a refresh",
         ];
         for what in all {
             let count = self.0.get(what).copied().unwrap_or(0);
@@ -114,6 +117,9 @@ type InviteKey = (usize, String, String, String, String);
 pub(crate) struct World {
     seed: u64,
     speaks: bool,
+    /// Nobody allows UPDATE, and people leave calls alone that have been answered: sessions live long enough to be refreshed,
+    /// which is done by re-INVITE.
+    without_update: bool,
     now: Tick,
     agents: Vec<Agent>,
     proxy: Proxy,
@@ -123,6 +129,8 @@ pub(crate) struct World {
     deeds: BTreeMap<(Tick, u64), (usize, Deed)>,
     counter: u64,
     lively: bool,
+    /// Refreshes change nothing any more: what an answer of theirs has changed is to be known to both.
+    settling: bool,
     /// Legs alive, and those that have been told to be over.
     alive: [BTreeSet<LegId>; 3],
     /// Final codes by INVITE that arrived.
@@ -155,6 +163,7 @@ impl World {
         let mut world = Self {
             seed,
             speaks,
+            without_update: seed % 4 == 1,
             now: Tick(1_000 * MS),
             agents: (0..3).map(agent).collect(),
             proxy: Proxy::new(seed.is_multiple_of(2)),
@@ -164,6 +173,7 @@ impl World {
             deeds: BTreeMap::new(),
             counter: 0,
             lively: true,
+            settling: false,
             alive: Default::default(),
             finals: BTreeMap::new(),
             arrived: BTreeSet::new(),
@@ -182,7 +192,9 @@ impl World {
     pub(crate) fn play(mut self) -> Seen {
         self.run(LIVELY_MS);
         self.lively = false;
-        self.run(CALM_MS);
+        self.run(CALM_MS - SETTLING_MS);
+        self.settling = true;
+        self.run(SETTLING_MS);
         self.assert_agreement();
         for side in 0..3 {
             for leg in self.alive[side].clone() {
@@ -291,6 +303,10 @@ impl World {
         if text.starts_with("INVITE ") {
             self.arrived.insert(invite_key(side, &text));
         }
+        if self.without_update {
+            let poorer = text.replacen("PRACK, UPDATE, ", "PRACK, ", 1);
+            return self.agents[side].handle_datagram(self.now, from, poorer.as_bytes());
+        }
         self.agents[side].handle_datagram(self.now, from, bytes);
     }
 
@@ -357,6 +373,7 @@ impl World {
             Deed::Act(leg) => self.act(side, leg),
             Deed::HangUp(leg) => drop(self.agents[side].hang_up(now, leg, Some("enough"))),
             Deed::Answer(leg) => match self.random.below(10) {
+                _ if self.settling => drop(self.agents[side].refresh(now, leg)),
                 0 => drop(self.agents[side].reject(now, leg, 488, "", &[])),
                 1..4 => drop(self.agents[side].refresh(now, leg)),
                 _ => {
@@ -406,6 +423,9 @@ impl World {
 
     fn act(&mut self, side: usize, leg: LegId) {
         if !self.alive[side].contains(&leg) || !self.lively {
+            return;
+        }
+        if self.without_update && self.random.chance(85) {
             return;
         }
         let sdp = self.description();

@@ -96,6 +96,7 @@ impl Actor {
                 return ordered.answer(outcome);
             }
             Order::Hold | Order::Resume => (Wait::Hold, self.begin_hold(matches!(ordered.order, Order::Hold)).await),
+            Order::TakeOver { .. } => return self.begin_taking(ordered).await,
             Order::Refer { to, replaces } => (Wait::Refer, self.begin_refer(to.clone(), *replaces).await),
             _ => return self.obey(ordered).await,
         };
@@ -206,7 +207,12 @@ impl Actor {
                 });
                 not_now(sent.await).map(|()| Outcome::Done)
             }
-            Order::Hold | Order::Resume | Order::Refer { .. } => Err(OrderError::conflict("it is answered elsewhere")),
+            Order::FarEnd { .. } | Order::GoOn { .. } | Order::HandedOver { .. } => {
+                Err(OrderError::conflict("the call is no bridge"))
+            }
+            Order::Hold | Order::Resume | Order::Refer { .. } | Order::TakeOver { .. } => {
+                Err(OrderError::conflict("it is answered elsewhere"))
+            }
             Order::Join { room, after } => self.join(room, after).await.map(|()| Outcome::Done),
             Order::Leave { line } => self.leave(line).await.map(|()| Outcome::Done),
             Order::HangUp { reason, .. } => {

@@ -3,6 +3,7 @@
 //! Deliberately absent: calls that are placed, and orders of those who steer.
 
 use super::{Actor, told};
+use crate::call::consultation;
 use crate::call::exchange::CallInput;
 use crate::call::record::{CallEnd, EndClass};
 use crate::sip::agent::{EndedBy, LegId, SipEvent};
@@ -13,6 +14,7 @@ impl Actor {
         if let SipEvent::Incoming { leg, from, offer, replaces, .. } = event {
             return self.change_places(leg, &from, offer, replaces).await;
         }
+        let Some(event) = self.handle_taking(event).await else { return };
         if event.leg() != self.leg {
             // Of somebody who was called before us and did not take the call, or who has handed it to somebody else.
             return;
@@ -60,8 +62,16 @@ impl Actor {
                 self.tell(CallInput::Digit(digit, self.media.audio_time()));
             }
             SipEvent::Reinvited { answer, .. } => self.handle_reinvited(Some(&answer), 200),
+            SipEvent::Refreshed { answer, .. } => {
+                self.media.take_answer(&self.planes, &answer);
+                self.tell_hold();
+            }
             SipEvent::ReinviteRefused { code, .. } => self.handle_reinvited(None, code),
             SipEvent::ReferProgress { code, over, .. } => self.handle_refer_progress(code, over),
+            // The far end of another call of this telephone.
+            SipEvent::Refer { leg, replaces: Some(dialog), .. } => {
+                consultation::begin(&self.planes, self.call, leg, dialog).await;
+            }
             // Nobody here calls on others' behalf.
             SipEvent::Refer { leg, .. } => told(self.planes.sip.refuse_refer(leg, 603).await),
             // Of calls that we place, or of no call.

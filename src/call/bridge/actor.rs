@@ -3,15 +3,18 @@
 //! caller's offer is answered once, whether in a 183 or in the 200 (RFC 3261 §13.2.1). Deliberately absent: the order of
 //! things (`machine`).
 
+mod consultation;
 mod handover;
 mod pages;
 
+use self::consultation::Lent;
 use self::handover::Referral;
 use super::machine::{Action, BridgeMachine, Input, Refusal, Side};
 use super::place::{Destination, host_of, identity, identity_at, leads_back, place_number, redirects};
 use crate::call::actor::{self, CLOSE_WAIT, Invitation, Planes, keep, media_json, sleep_for, told};
 use crate::call::caller_id;
 use crate::call::caps::{Channel, OverCap};
+use crate::call::consultation::Taking;
 use crate::call::media_leg::{MediaLeg, NoMedia, preference, preference_by, preference_of};
 use crate::call::phones;
 use crate::call::pickup::Newcomer;
@@ -90,6 +93,12 @@ struct Bridge<'a> {
     ringing: Option<phones::Ringing>,
     /// A side has asked us to call somebody in its place.
     referral: Option<Referral>,
+    /// One side is about to go on in another call.
+    lent: Option<Lent>,
+    /// A side whose phone was asked to send its audio to another call, in vain, and has not been told otherwise yet.
+    astray: Option<(Side, LegId)>,
+    /// Somebody else is to take one side's place.
+    taking: Option<Taking>,
     /// What sessions were that have gone since.
     left: Vec<serde_json::Value>,
     end: Option<CallEnd>,
@@ -144,6 +153,9 @@ pub(in crate::call) async fn serve(
         target,
         ringing: None,
         referral: None,
+        lent: None,
+        astray: None,
+        taking: None,
         left: Vec::new(),
         end: None,
     };
@@ -174,6 +186,7 @@ pub(in crate::call) async fn serve(
     };
     bridge.ringing = None;
     bridge.give_referral_up().await;
+    bridge.give_consultation_up().await;
     bridge.close(mailbox, record).await;
     match bridge.given_up.take() {
         Some(refusal) => Err(refusal),
@@ -217,7 +230,11 @@ impl Bridge<'_> {
                     _ => Input::NoMedia(end.to_string()),
                 });
             }
-            Some(CallEvent::Order(ordered)) => self.handle_order(ordered),
+            Some(CallEvent::Order(ordered)) => {
+                if let Some(ordered) = self.handle_consultation(ordered).await {
+                    self.handle_order(ordered);
+                }
+            }
             // Who asked may be gone.
             Some(CallEvent::PauseRecording { pausing, done }) => {
                 let _ = done.send(self.caller.media.pause_recording(pausing));
@@ -298,6 +315,7 @@ impl Bridge<'_> {
             return self.change_places(Newcomer { leg, from, source, offer }, replaces).await;
         }
         let Some(event) = self.handle_referral(event).await else { return };
+        let Some(event) = self.hear_consultation(event).await else { return };
         if !self.is_ours(event.leg()) {
             return; // of a phone that has handed the call to another
         }
@@ -329,7 +347,7 @@ impl Bridge<'_> {
             SipEvent::Reinvite { leg, offer, unchanged } => {
                 return self.handle_reinvite(side, leg, offer, unchanged).await;
             }
-            SipEvent::Reinvited { answer, .. } => {
+            SipEvent::Reinvited { answer, .. } | SipEvent::Refreshed { answer, .. } => {
                 let planes = Arc::clone(&self.planes);
                 if let Some(media) = self.leg(side).filter(|_| !answer.is_empty()) {
                     media.take_answer(&planes, &answer);

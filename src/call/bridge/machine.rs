@@ -91,6 +91,13 @@ pub enum Input {
     TooLong,
     /// Somebody outside ends the call, for this reason.
     Ordered(String),
+    /// One side goes on in another call of ours; the other one is hung up.
+    HandedOver {
+        /// Who goes on.
+        stays: Side,
+        /// For the record.
+        reason: String,
+    },
     /// The daemon is stopping.
     Drain,
 }
@@ -275,7 +282,12 @@ impl BridgeMachine {
                 self.refuse(Refusal::new(480, "Temporarily Unavailable", "the call took too long to be answered"))
             }
             Input::NoMedia(why) => self.refuse(Refusal::new(500, "Server Internal Error", why)),
-            Input::Progress { .. } | Input::Timeout | Input::Digit(..) | Input::Silent(_) | Input::Held(..) => {}
+            Input::Progress { .. }
+            | Input::HandedOver { .. }
+            | Input::Timeout
+            | Input::Digit(..)
+            | Input::Silent(_)
+            | Input::Held(..) => {}
         }
     }
 
@@ -314,6 +326,15 @@ impl BridgeMachine {
                     (Some(reason), _) => reason,
                     (None, true) => format!("the {}'s phone stopped answering", side.name()),
                     (None, false) => "BYE".to_owned(),
+                };
+                self.end(class, reason);
+            }
+            Input::HandedOver { stays, reason } => {
+                self.hang_up(stays.other(), "transferred");
+                self.placed = false;
+                let class = match stays {
+                    Side::Callee => EndClass::CallerHungUp,
+                    Side::Caller => EndClass::CalleeHungUp,
                 };
                 self.end(class, reason);
             }

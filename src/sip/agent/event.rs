@@ -151,12 +151,20 @@ pub enum SipEvent {
         /// The offer equals the peer's last SDP octet for octet: `refresh` is the right answer.
         unchanged: bool,
     },
-    /// Our [`reinvite`](super::Agent::reinvite) or [`update`](super::Agent::update) was accepted, or a refresh of the
-    /// session brought another description of the peer. What we offered is now ours.
+    /// Our [`reinvite`](super::Agent::reinvite) or [`update`](super::Agent::update) was accepted. What we
+    /// offered is now ours.
     Reinvited {
         /// The leg.
         leg: LegId,
         /// SDP answer; empty for an UPDATE without offer.
+        answer: Vec<u8>,
+    },
+    /// A refresh of the session, which nobody had asked for here, has brought another description of the peer (RFC 4028 §7.4):
+    /// the answer to our last one, whether that was an offer or an answer itself.
+    Refreshed {
+        /// The leg.
+        leg: LegId,
+        /// SDP answer.
         answer: Vec<u8>,
     },
     /// The peer's offer to our INVITE or re-INVITE without one: answer with
@@ -247,6 +255,7 @@ impl SipEvent {
             | Self::Reinvite { leg, .. }
             | Self::EarlyAnswer { leg, .. }
             | Self::Reinvited { leg, .. }
+            | Self::Refreshed { leg, .. }
             | Self::ReinviteOffered { leg, .. }
             | Self::ReinviteRefused { leg, .. }
             | Self::Refer { leg, .. }
@@ -270,6 +279,7 @@ impl SipEvent {
             Self::Reinvite { .. } => "re-INVITE",
             Self::EarlyAnswer { .. } => "answer in PRACK",
             Self::Reinvited { .. } => "answer to our re-INVITE",
+            Self::Refreshed { .. } => "change by a refresh",
             Self::ReinviteOffered { .. } => "offer to our INVITE",
             Self::ReinviteRefused { .. } => "refusal of our re-INVITE",
             Self::Refer { .. } => "REFER",
@@ -348,6 +358,8 @@ pub struct AgentStatus {
     pub calls_out: u64,
     /// Client transactions that went on to their next hop because one was dead or busy (RFC 3263 §4.3).
     pub failovers: u64,
+    /// Requests of dialogs that left as datagrams too large for one packet, since the peer takes no stream (RFC 3261 §18.1.1).
+    pub large_datagrams: u64,
     /// Messages dropped because nobody fetched them with `poll_transmit`.
     pub dropped_transmit: u64,
 }

@@ -108,6 +108,7 @@ impl ClientTransaction {
             heard,
             left,
             cancelled,
+            datagram: None,
             sent_anew,
             answered,
         }
@@ -118,13 +119,19 @@ impl ClientTransaction {
         Self { alternatives, give_way: Some(now + limits::SIP_FAILOVER_AFTER), ..self }
     }
 
+    /// As a datagram to this hop, should nobody take it here.
+    pub(super) fn or_as_datagram(self, now: Tick, hop: Hop) -> Self {
+        Self { datagram: Some(hop), give_way: Some(now + limits::SIP_FAILOVER_AFTER), ..self }
+    }
+
     pub(super) fn poll_timeout(&self) -> Option<Tick> {
         [self.machine.poll_timeout(), self.patience()].into_iter().flatten().min()
     }
 
     /// When to try the next hop, if there is one and this has not said anything.
     pub(super) fn patience(&self) -> Option<Tick> {
-        self.give_way.filter(|_| !self.alternatives.is_empty() && self.machine.is_unheard())
+        let is_another = !self.alternatives.is_empty() || self.datagram.is_some();
+        self.give_way.filter(|_| is_another && self.machine.is_unheard())
     }
 }
 
@@ -218,6 +225,9 @@ impl Agent {
 
     /// A request got no answer at all.
     pub(super) fn client_failed(&mut self, now: Tick, id: TransactionId, failure: Failure) {
+        if self.back_to_datagram(now, id) {
+            return;
+        }
         let went_on = self.fail_over(now, id);
         let Some(client) = self.forget_client(id) else { return };
         if !client.left {
@@ -238,7 +248,8 @@ impl Agent {
 
     /// The hop has been silent for long enough. What was sent may still be answered, so its transaction stays.
     pub(super) fn lose_patience(&mut self, now: Tick, id: TransactionId) {
-        if !self.fail_over(now, id)
+        if !self.back_to_datagram(now, id)
+            && !self.fail_over(now, id)
             && let Some(client) = self.clients.get_mut(&id)
         {
             client.give_way = None; // the call was given up meanwhile: nobody else is to be asked
@@ -371,7 +382,7 @@ impl Leg {
 }
 
 /// The message with one value of a header field put in place of another; ours is written `Name: value` on a line.
-fn replaced(message: &[u8], name: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
+pub(super) fn replaced(message: &[u8], name: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
     let line = [b"\r\n", name, b": ", old, b"\r\n"].concat();
     let Some(at) = message.windows(line.len()).position(|w| w == line) else { return message.to_vec() };
     [&message[..at], b"\r\n", name, b": ", new, &message[at + line.len() - 2..]].concat()

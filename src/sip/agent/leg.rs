@@ -60,6 +60,8 @@ pub(super) struct Leg {
     pub(super) takes_update: bool,
     /// The peer of a call that we placed, whatever the source policy says.
     pub(super) placed_to: Option<Hop>,
+    /// Whether the peer takes TCP for what is too large for a datagram, once that is known.
+    pub(super) stream: Option<bool>,
 }
 
 #[derive(Debug)]
@@ -171,6 +173,7 @@ impl Leg {
             digits: Digits::default(),
             takes_update: false,
             placed_to: None,
+            stream: None,
         }
     }
 

@@ -3,7 +3,7 @@
 //! or verb call `poll_transmit` and `poll_event` until `None`, then sleep until `poll_timeout` or input. By feature:
 //! `inbound` and `outbound` (RFC 3261), `fork` (early dialogs), `branch` (several places), `reliable` (RFC 3262), `reinvite` and `renewal` (re-INVITE and
 //! UPDATE, the peer's and ours, RFC 3311), `timer` (RFC 4028), `refer` (RFC 3515, 3891, 3892, 4488), `info`, `reason` (RFC
-//! 3326), `failover` (RFC 3263), `redirect` (§8.1.3.4), `credentials` and `doorman` (§22: who we are, who they are), `lines` (§10.2).
+//! 3326), `failover` (RFC 3263), `size` (§18.1.1), `redirect` (§8.1.3.4), `credentials` and `doorman` (§22: who we are, who they are), `lines` (§10.2).
 //! Deliberately absent: what is said in a call, and finding out where a name leads.
 
 mod admission;
@@ -29,6 +29,7 @@ mod reliable;
 mod renewal;
 mod request;
 mod response;
+mod size;
 mod table;
 mod timer;
 mod verbs;

@@ -140,6 +140,7 @@ impl Agent {
         }
         if same_end {
             self.learn_place(hop, &core.via);
+            self.note_stream(id);
         }
         self.rearm(TimerId::Client(id));
         if !receipt.deliver || self.is_left_behind(now, id, code) || (code == 503 && self.fail_over(now, id)) {

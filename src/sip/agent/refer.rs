@@ -371,6 +371,18 @@ impl Agent {
         self.dialogs.get(dialog).copied()
     }
 
+    /// The same, if that leg and `leg` are two answered calls of one telephone, by no trunk: both talk to us from one address.
+    #[must_use]
+    pub fn leg_of_same_phone(&self, leg: LegId, dialog: &DialogId) -> Option<LegId> {
+        let other = self.leg_of(dialog)?;
+        let phone = |leg: LegId| {
+            let state = self.legs.get(&leg).filter(|_| self.is_answered(leg))?;
+            let dialog = state.dialog.as_ref().filter(|dialog| dialog.account().is_none())?;
+            Some(dialog.peer().address.ip().to_canonical())
+        };
+        (phone(leg)? == phone(other)?).then_some(other)
+    }
+
     /// The identity of a leg's dialog; `None` before there is one.
     #[must_use]
     pub fn dialog_of(&self, leg: LegId) -> Option<&DialogId> {

@@ -212,6 +212,7 @@ impl Agent {
     fn send_held_ack(&mut self, leg: LegId, held: &HeldAck, answer: Option<&[u8]>) {
         let Some(dialog) = self.legs.get(&leg).and_then(|l| l.dialog.clone()) else { return };
         let ack = self.write_ack(&dialog, held.sequence, answer);
+        let ack = self.fitted_ack(leg, ack);
         self.remember_ack(held.transaction, &dialog.id.remote_tag, ack.clone());
         self.transmit(ack);
     }
@@ -392,11 +393,13 @@ impl Agent {
         let asked = leg.renewals.front().is_some_and(|r| r.asked);
         match (offer, answer) {
             (Some(offer), Some(answer)) => {
-                let news = asked || answer != leg.remote_sdp;
+                let changed = answer != leg.remote_sdp;
                 leg.describe(&offer);
                 leg.remote_sdp.clone_from(&answer);
-                if news {
+                if asked {
                     self.emit(SipEvent::Reinvited { leg: leg_id, answer });
+                } else if changed {
+                    self.emit(SipEvent::Refreshed { leg: leg_id, answer });
                 }
             }
             // Without an answer nothing was changed; a refresh is happy with that.

@@ -115,7 +115,9 @@ impl Agent {
             Method::Invite => ClientMachine::Invite(InviteClient::new(now, reliable)),
             _ => ClientMachine::NonInvite(NonInviteClient::new(now, reliable)),
         };
-        Ok(self.add_client(ClientTransaction::new(machine, key, request, via, bytes, hop, outgoing.purpose)))
+        let client = ClientTransaction::new(machine, key, request, via, bytes, hop, outgoing.purpose);
+        let client = self.fitted(now, leg_id, client);
+        Ok(self.add_client(client))
     }
 
     /// An ACK to a 2xx (§13.2.2.4).

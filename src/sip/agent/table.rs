@@ -116,6 +116,8 @@ pub(super) struct ClientTransaction {
     pub(super) left: bool,
     /// CANCEL has been sent because it was left.
     pub(super) cancelled: bool,
+    /// The hop that a request of a dialog goes to as a datagram, should nobody take it by TCP, for which alone it is too large.
+    pub(super) datagram: Option<Hop>,
     /// The request has been sent again because its connection was gone.
     pub(super) sent_anew: bool,
     /// Challenges that were answered for it.
@@ -434,13 +436,14 @@ impl Agent {
     pub(super) fn address_towards(&self, hop: &Hop) -> SocketAddr {
         let peer = hop.address.ip().to_canonical();
         let local = self.config.local_for(hop.transport, peer);
+        // What the operator says of one trunk holds wherever that is, be it beside us.
+        if let Some(public) = self.public_at_trunk(peer) {
+            return SocketAddr::new(public, local.port());
+        }
         if peer.is_loopback() && (local.ip().is_unspecified() || local.ip().is_loopback()) {
             let loopback: IpAddr = if peer.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
             let ip = if local.ip().is_loopback() { local.ip() } else { loopback };
             return SocketAddr::new(ip, local.port());
-        }
-        if let Some(public) = self.public_at_trunk(peer) {
-            return SocketAddr::new(public, local.port());
         }
         if let Some(advertised) = self.config.advertised.filter(|a| a.is_ipv4() == peer.is_ipv4()) {
             return SocketAddr::new(advertised.ip(), self.config.advertised_port(hop.transport, advertised, local));

@@ -60,6 +60,11 @@ impl KeyRing {
         Self { random, offered: Vec::new(), agreed: None, dtls: None, offered_dtls: false, agreed_dtls: None }
     }
 
+    /// The same for another peer, with whom no key is shared, and no certificate.
+    pub(super) const fn afresh(&self) -> Self {
+        Self::new(self.random)
+    }
+
     /// What counts now: a stream that was protected never goes on in the clear.
     pub(super) fn policy(&self, wished: Srtp) -> Srtp {
         if self.agreed_dtls.is_some() {
@@ -128,7 +133,18 @@ impl KeyRing {
             _ => Keys { ours: fresh(self.random?, theirs.key.profile())?, theirs: theirs.key.clone() },
         };
         self.agreed = Some(agreed.clone());
-        Some((Line { tag: theirs.tag, key: agreed.ours.clone() }, agreed))
+        let line = Line { tag: theirs.tag, key: agreed.ours.clone() };
+        // What we answer with is what a refresh of the session offers.
+        self.offered = vec![line.clone()];
+        Some((line, agreed))
+    }
+
+    /// What the answer that was made said, as far as it was no key: that is what a refresh of the session offers.
+    pub(super) fn stand_on(&mut self, keys: bool, dtls: bool) {
+        if !keys {
+            self.offered.clear();
+        }
+        self.offered_dtls = dtls;
     }
 
     /// What our next offer holds: the key in use, else, where protection is required, one key for each suite. Empty for a

@@ -22,7 +22,7 @@ pub use dtls::{Dtls, DtlsLocal, IceCredentials};
 pub use keys::{Keys, Random};
 pub use negotiate::{build_offer, negotiate, offered_codecs, offers_comfort_noise, parse_answer};
 pub use preference::{Preference, Srtp};
-pub use session::SdpSession;
+pub use session::{SdpSession, Standing};
 
 use crate::rtp::format::Formats;
 use std::fmt;

@@ -15,7 +15,7 @@ pub struct SdpSession {
     local: LocalMedia,
     preference: Preference,
     numbers: Numbers,
-    /// Codecs of the offer of ours that an answer may come to.
+    /// Codecs of the description of ours that an answer may come to.
     offered: Vec<Codec>,
     /// That offer had comfort noise.
     offered_noise: bool,
@@ -115,6 +115,10 @@ impl SdpSession {
             agreed = answer(offer, &self.local, &self.preference, &mut self.numbers, &mut self.ring, self.holding)?;
         }
         self.last = Some(agreed.answer.clone());
+        // A refresh of the session offers what was said last, which is this (RFC 4028 §7.4).
+        self.offered = vec![agreed.formats.send.codec];
+        self.offered_noise = agreed.formats.comfort_noise.is_some();
+        self.ring.stand_on(agreed.keys.is_some(), agreed.dtls.is_some());
         Ok(agreed)
     }
 
@@ -155,12 +159,63 @@ impl SdpSession {
         Some(offered)
     }
 
-    /// Reads the answer to our last offer; see [`parse_answer`](super::parse_answer).
+    /// Reads the answer to our last description, be that an offer or an answer that a refresh has offered; see [`parse_answer`](super::parse_answer).
     ///
     /// # Errors
     /// As [`parse_answer`](super::parse_answer).
     pub fn accept_answer(&mut self, answer: &[u8]) -> Result<Negotiated, SdpError> {
         accept(answer, &self.local, &self.offered, &mut self.numbers, &mut self.ring, self.offered_noise)
+    }
+}
+
+/// What a session said before it stood in for another.
+pub struct Standing {
+    local: LocalMedia,
+    preference: Preference,
+    numbers: Numbers,
+    offered: (Vec<Codec>, bool),
+    ring: KeyRing,
+    last: Option<Vec<u8>>,
+}
+
+impl fmt::Debug for Standing {
+    /// Without what was said, which may hold a key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Standing").field("local", &self.local).finish_non_exhaustive()
+    }
+}
+
+impl SdpSession {
+    /// From now on it is described to a peer that knows another session of ours, whose id and version are these (RFC 3264 §8);
+    /// with keys of its own where `protected`, and in the clear otherwise. Gives what there was, for [`SdpSession::stand_back`].
+    pub fn stand_in(&mut self, session_id: u64, session_version: u64, protected: bool) -> Standing {
+        let fresh = self.ring.afresh();
+        let before = Standing {
+            local: self.local,
+            preference: self.preference.clone(),
+            numbers: std::mem::replace(&mut self.numbers, Numbers::new()),
+            offered: (std::mem::take(&mut self.offered), self.offered_noise),
+            ring: std::mem::replace(&mut self.ring, fresh),
+            last: self.last.take(),
+        };
+        self.local = LocalMedia { session_id, session_version: session_version + 1, ..self.local };
+        self.preference = self
+            .preference
+            .clone()
+            .protecting(if protected { Srtp::Require } else { Srtp::Off })
+            .with_comfort_noise(false);
+        before
+    }
+
+    /// It stands for what it stood for before.
+    pub fn stand_back(&mut self, before: Standing) {
+        (self.local, self.preference, self.numbers) = (before.local, before.preference, before.numbers);
+        ((self.offered, self.offered_noise), self.ring, self.last) = (before.offered, before.ring, before.last);
+    }
+
+    /// What is said next is newer than what another session has said in this one's name.
+    pub const fn skip_versions(&mut self) {
+        self.local.session_version += 8;
     }
 }
 
@@ -188,6 +243,55 @@ mod tests {
         assert!(session.answer(b"rubbish").is_err());
         let resumed = session.answer(offer("sendrecv").as_bytes()).unwrap();
         assert_eq!(version(&resumed), "o=callwright 7 5 IN IP4 192.0.2.1");
+    }
+
+    /// Our answer is what we offer when the session is refreshed, and the peer may have moved, hold us or have new keys then.
+    #[test]
+    fn what_was_answered_may_be_answered_again_after_a_refresh() {
+        let local =
+            LocalMedia { address: "192.0.2.1".parse().unwrap(), port: 40000, session_id: 7, session_version: 3 };
+        let theirs = |port: u16, number: u8, dir: &str, more: &str| {
+            let profile = if more.is_empty() { "AVP" } else { "SAVP" };
+            format!(
+                "v=0\r\no=- 1 1 IN IP4 1.1.1.1\r\ns=-\r\nc=IN IP4 1.1.1.1\r\nt=0 0\r\nm=audio {port} RTP/{profile} {number} 101\r\n\
+                 a=rtpmap:101 telephone-event/8000\r\n{more}a={dir}\r\n"
+            )
+        };
+        let mut session = SdpSession::new(local);
+        session.answer(theirs(4000, 8, "sendrecv", "").as_bytes()).unwrap();
+        let moved = session.accept_answer(theirs(4002, 8, "sendonly", "").as_bytes()).unwrap();
+        assert_eq!((moved.remote.port(), moved.direction.sends()), (4002, false));
+        assert_eq!(moved.formats.send.codec, Codec::Pcma);
+        assert!(session.accept_answer(theirs(4002, 0, "sendrecv", "").as_bytes()).is_err(), "that was not offered");
+        let key = |fill: char| format!("a=crypto:7 AES_CM_128_HMAC_SHA1_80 inline:{}\r\n", fill.to_string().repeat(40));
+        let mut secured = SdpSession::preferring(local, Preference::default().protecting(Srtp::Answer))
+            .drawing(|octets| octets.fill(3));
+        let first = secured.answer(theirs(4000, 8, "sendrecv", &key('A')).as_bytes()).unwrap().keys.unwrap();
+        let after = secured.accept_answer(theirs(4002, 8, "sendrecv", &key('B')).as_bytes()).unwrap().keys.unwrap();
+        assert_eq!(after.ours, first.ours);
+        assert_ne!(after.theirs, first.theirs);
+        assert!(secured.accept_answer(theirs(4002, 8, "sendrecv", "").as_bytes()).is_err(), "never in the clear");
+    }
+
+    /// Another call's peer knows another session of ours: what it is offered is that one's next version, with keys that nobody else
+    /// has, and what was said before comes back where it does not agree.
+    #[test]
+    fn a_session_stands_in_for_another_and_back() {
+        let local =
+            LocalMedia { address: "192.0.2.1".parse().unwrap(), port: 40000, session_id: 7, session_version: 3 };
+        let mut session = SdpSession::new(local).drawing(|octets| octets.fill(5));
+        let first = session.offer(Direction::SendRecv);
+        let before = session.stand_in(99, 20, false);
+        let offer = String::from_utf8(session.offer(Direction::SendRecv)).unwrap();
+        assert!(offer.contains("o=callwright 99 21 IN IP4 192.0.2.1\r\n") && offer.contains(" RTP/AVP "), "{offer}");
+        session.stand_back(before);
+        assert_eq!(session.offer(Direction::SendRecv), first, "nothing has changed");
+        session.stand_in(99, 20, true);
+        let offer = String::from_utf8(session.offer(Direction::SendRecv)).unwrap();
+        assert!(offer.contains(" RTP/SAVP ") && offer.contains("a=crypto:"), "{offer}");
+        session.skip_versions();
+        let later = String::from_utf8(session.offer(Direction::SendOnly)).unwrap();
+        assert!(later.contains("o=callwright 99 30 IN"), "{later}");
     }
 
     #[test]

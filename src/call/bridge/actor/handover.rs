@@ -2,7 +2,7 @@
 //! is taken elsewhere, or it has asked us to call somebody in its place (REFER, RFC 3515). Invariants: the other side stays
 //! where it is until somebody has taken the call; a transfer that fails gives it back to whoever asked, unless that one has
 //! hung up; strangers transfer nobody at our cost: only extensions and neighbours may, and to what they could dial.
-//! Deliberately absent: joining two calls of ours (attended transfer between them), and transfers to anybody but telephones.
+//! Deliberately absent: joining two calls of ours (`consultation`), and transfers to anybody but telephones.
 
 use super::{Bridge, Called as Calling, CalleeEnd, Lookup, refused};
 use crate::call::actor::{media_json, told};
@@ -10,6 +10,7 @@ use crate::call::bridge::machine::{Input, Refusal, Side};
 use crate::call::bridge::place::Destination;
 use crate::call::caller_id;
 use crate::call::caps::Channel;
+use crate::call::consultation;
 use crate::call::manners::user_of;
 use crate::call::pickup::{self, Newcomer};
 use crate::call::registry::CallState;
@@ -97,7 +98,7 @@ impl Bridge<'_> {
         self.handle(Input::Accepted);
     }
 
-    fn stands_on(&mut self, side: Side, leg: LegId) {
+    pub(super) fn stands_on(&mut self, side: Side, leg: LegId) {
         match (side, &mut self.callee) {
             (Side::Callee, Some(callee)) => callee.leg = leg,
             _ => self.caller.leg = leg,
@@ -137,13 +138,15 @@ impl Bridge<'_> {
     ) {
         let side = self.side(leg);
         let planes = Arc::clone(&self.planes);
+        if let Some(dialog) = replaces.clone() {
+            let named = dialog.clone();
+            if planes.sip.with(move |agent, _| agent.leg_of(&named).is_some()).await.unwrap_or(true) {
+                return consultation::begin(&planes, self.call, leg, dialog).await;
+            }
+        }
         let found = self.referred_to(side, &target);
-        let ours = match replaces.clone() {
-            Some(dialog) => planes.sip.with(move |agent, _| agent.leg_of(&dialog).is_some()).await.unwrap_or(true),
-            None => false,
-        };
         let (number, lookup) = match found {
-            Ok(found) if !ours && self.referral.is_none() && self.machine.is_answered() => found,
+            Ok(found) if self.referral.is_none() && self.machine.is_answered() => found,
             outcome => {
                 let code = outcome.err().unwrap_or(603);
                 info!(call = %self.call, ?side, target, code, "a transfer that was asked for is refused");
