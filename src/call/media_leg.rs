@@ -800,7 +800,13 @@ mod tests {
     fn leg() -> MediaLeg {
         let port = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let way = Way::Ports(PortPair { rtp: port(), rtcp: port(), port: 4000 });
-        MediaLeg::begun(CallId(1), (Ipv4Addr::LOCALHOST.into(), 4000), Preference::of_ours(&[Codec::Pcmu]), way, None)
+        MediaLeg::begun(
+            CallId(1),
+            (Ipv4Addr::LOCALHOST.into(), 4000),
+            Preference::of_ours(&[Codec::Pcmu]),
+            Some(way),
+            None,
+        )
     }
 
     #[test]
