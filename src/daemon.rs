@@ -94,6 +94,8 @@ pub struct Daemon {
     stop_api: oneshot::Sender<()>,
     sip_task: JoinHandle<()>,
     reports: MediaReports,
+    /// SIGTERM and SIGINT, until somebody waits for them.
+    stops: Option<(Signal, Signal)>,
 }
 
 impl Daemon {
@@ -266,6 +268,10 @@ impl Daemon {
             let fingerprint = certificate.as_ref().map(|identity| spelled(&identity.facts().fingerprint));
             info!(%address, fingerprint = fingerprint.unwrap_or_default(), "HTTPS answers");
         }
+        // Whoever hears from us may send signals: none of them kills from here on.
+        let listen_to = |kind, name| signal(kind).map_err(|e| DaemonError::from(name, e));
+        let hang_up = listen_to(SignalKind::hangup(), "SIGHUP")?;
+        let stops = (listen_to(SignalKind::terminate(), "SIGTERM")?, listen_to(SignalKind::interrupt(), "SIGINT")?);
         let (stop_api, api_stopped) = oneshot::channel::<()>();
         let api = tokio::spawn(server.serve(state, async move {
             // An error means that the daemon is gone, which also ends the API.
@@ -283,19 +289,15 @@ impl Daemon {
             tokio::spawn(upkeep::signs_of_life(Arc::clone(&planes))),
             tokio::spawn(upkeep::forget(store, planes.config().data.clone())),
             tokio::spawn(return_call::run(Arc::clone(&planes))),
-            tokio::spawn(reloads(reload, signal(SignalKind::hangup()).map_err(|e| DaemonError::from("SIGHUP", e))?)),
+            tokio::spawn(reloads(reload, hang_up)),
         ];
         said(notify::ready());
-        Ok(Self { planes, tasks, api, stop_api, sip_task, reports })
+        Ok(Self { planes, tasks, api, stop_api, sip_task, reports, stops: Some(stops) })
     }
 
     /// Serves until SIGTERM or SIGINT, then stops in order.
-    ///
-    /// # Errors
-    /// The signals cannot be received.
-    pub async fn run_until_signal(self) -> Result<(), DaemonError> {
-        let mut terminate = signal(SignalKind::terminate()).map_err(|e| DaemonError::from("SIGTERM", e))?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| DaemonError::from("SIGINT", e))?;
+    pub async fn run_until_signal(mut self) {
+        let Some((mut terminate, mut interrupt)) = self.stops.take() else { return self.stop().await };
         tokio::select! {
             _ = terminate.recv() => info!("SIGTERM: stopping"),
             _ = interrupt.recv() => info!("SIGINT: stopping"),
@@ -312,7 +314,6 @@ impl Daemon {
                 std::process::exit(0);
             }
         }
-        Ok(())
     }
 
     /// Ends running calls politely and stops every plane.

@@ -1,7 +1,7 @@
 //! `callwright serve`: the daemon. Main thread: configuration, log, runtime, then waits for the end.
 
 use crate::config::Config;
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, DaemonError};
 use crate::packs::offer;
 use crate::speech::check_engines;
 use crate::telemetry::log;
@@ -73,7 +73,8 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         if let Ok(program) = std::env::current_exe() {
             offer::in_background(packs, program);
         }
-        daemon.run_until_signal().await
+        daemon.run_until_signal().await;
+        Ok::<_, DaemonError>(())
     });
     // Whatever blocks now is a reader of a pipe or a socket that nobody waits for.
     runtime.shutdown_timeout(Duration::from_secs(2));

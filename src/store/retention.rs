@@ -129,6 +129,10 @@ fn delete_calls(db: &Connection, before: Wallclock) -> Result<(usize, usize), St
         let of_call = "SELECT id FROM conversations WHERE call_id = ?1";
         turns +=
             db.prepare_cached(&format!("DELETE FROM turns WHERE conversation_id IN ({of_call})"))?.execute([call])?;
+        let returns = format!(
+            "DELETE FROM return_calls WHERE state NOT IN ('waiting', 'ringing') AND conversation_id IN ({of_call})"
+        );
+        db.prepare_cached(&returns)?.execute([call])?;
         for sql in [
             "DELETE FROM conversations WHERE call_id = ?1",
             "DELETE FROM messages WHERE call_id = ?1",
@@ -144,7 +148,10 @@ fn delete_calls(db: &Connection, before: Wallclock) -> Result<(usize, usize), St
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{CallRecord, CallRecording, Conversation, Direction, Message, RecordingState, Speaker, Turn};
+    use crate::store::{
+        CallRecord, CallRecording, Conversation, Direction, Message, RecordingState, ReturnConsent, ReturnWish,
+        Speaker, Turn,
+    };
 
     const DAY: u64 = 86_400_000;
     const SAID: &str = "my secret is Rumpelstiltskin";
@@ -184,6 +191,17 @@ mod tests {
             };
             store.conversations().turn(turn).wait().unwrap();
         }
+        let wish = ReturnWish {
+            build_id: format!("build_{number}"),
+            conversation_id: conversation.clone(),
+            agent: "grace".into(),
+            caller: "ann@192.0.2.1".into(),
+            target: "sip:ann@192.0.2.1".into(),
+            consent: ReturnConsent::Asked,
+            on_call: id.clone(),
+        };
+        store.return_calls().promise(wish, day(number)).wait().unwrap();
+        store.return_calls().withdraw(&format!("build_{number}"), "told", day(number)).wait().unwrap();
         let message = Message {
             call_id: id.clone(),
             caller: "sip:ann@192.0.2.1".into(),
@@ -242,6 +260,7 @@ mod tests {
         assert_eq!(store.recordings().get("call_1"), Ok(None));
         assert!(!kinds(&store).iter().any(|(_, subject)| subject.ends_with("_1")), "{:?}", kinds(&store));
         assert_eq!(store.messages().list(None, 10).unwrap().items.len(), 2);
+        assert_eq!(store.return_calls().list(None, 10).unwrap().items.len(), 2);
         for number in [0, 9] {
             assert!(store.calls().get(&format!("call_{number}")).unwrap().is_some(), "{number}");
             assert_eq!(store.conversations().get(&format!("conv_{number}")).unwrap().unwrap().1.len(), 3, "{number}");
