@@ -617,7 +617,7 @@ impl Agent {
                 value("agents.consent_text", "write what callers are told, in at most 500 characters")
             }
             _ if !(1..=crate::limits::RINGING_MAX.as_secs()).contains(&self.operator_ringing_s) => {
-                value("agents.operator_ringing_s", "write seconds from 1 to 300")
+                value("agents.operator_ringing_s", "write seconds from 1 to 180")
             }
             _ if [&self.operator_text, &self.operator_announce]
                 .into_iter()

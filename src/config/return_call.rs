@@ -105,7 +105,7 @@ impl ReturnCallRule {
                 value("agents.return_call.pause_minutes", "write minutes from 1 to 1440")
             }
             _ if !(1..=crate::limits::RINGING_MAX.as_secs()).contains(&self.ringing_s) => {
-                value("agents.return_call.ringing_s", "write seconds from 1 to 300")
+                value("agents.return_call.ringing_s", "write seconds from 1 to 180")
             }
             _ => Ok(()),
         }
