@@ -7,7 +7,7 @@ use super::exchange::{self, CallInput, SaidTurn};
 use super::machine::CallMachine;
 use super::manners::{Manners, caller, user_of};
 use super::transfer::{self, Transfer};
-use crate::config::{Config, ReturnWhen};
+use crate::config::{BridgeTarget, Config, ReturnWhen, TrunkKind};
 use crate::conversation::{
     self, BuildStage, BuildUpdate, Change, Changed, Dialogue, Failure, Kept, News, Outcome, ReturnCalls, Run, SetUpCode,
 };
@@ -139,6 +139,7 @@ impl Talk {
         let kept = keeping.as_ref().and_then(|whose| kept(planes, whose, manners.resume));
         let mut persona = manners.persona;
         let pin_set = persona.pin.is_some().then(|| pin_set(&config, agent));
+        persona.proved = matches!(party.peer, Some(Peer::Extension(_)));
         persona.return_call = match returns_to.as_ref().map(|to| to.when) {
             None | Some(ReturnWhen::Never) => ReturnCalls::Never,
             Some(ReturnWhen::Ask) => ReturnCalls::Ask,
@@ -447,6 +448,13 @@ fn returns_to(config: &Config, agent: &str, from: &str, peer: &Peer) -> Option<R
         return None;
     }
     let target = rule.target(&user_of(from), peer, &config.numbers)?;
+    if let Ok(BridgeTarget::Trunk { name, .. }) = BridgeTarget::parse(&target) {
+        // Telnyx calls us without a trunk of ours, and Twilio may: nobody is promised what cannot be placed.
+        let trunk = config.trunks.iter().find(|trunk| trunk.name == name)?;
+        if trunk.kind == TrunkKind::Twilio && trunk.from_user.is_none() {
+            return None;
+        }
+    }
     Some(ReturnsTo { target, when: rule.when })
 }
 

@@ -69,6 +69,8 @@ impl ReturnCallRule {
             return None;
         }
         match (&self.by, peer) {
+            // A desk rings by itself, whatever way leads to strangers.
+            (Some(by), Peer::Extension(number)) if !by.starts_with("extension:") => Some(format!("extension:{number}")),
             (Some(by), _) => {
                 let target = BridgeTarget::parse(by).ok()?;
                 let number = target.uri(user);
@@ -129,6 +131,7 @@ mod tests {
         assert_eq!(target(None, "anything", &desk).as_deref(), Some("extension:200"), "what was proved, not From");
         assert_eq!(target(None, "493012345", &Peer::Attached), None);
         let by = Some("trunk:other");
+        assert_eq!(target(by, "anything", &desk).as_deref(), Some("extension:200"), "a desk rings by itself");
         assert_eq!(target(by, "493012345", &Peer::Attached).as_deref(), Some("trunk:other:493012345"));
         let by = Some("sip:{number}@192.0.2.7:5070");
         assert_eq!(target(by, "493012345", &Peer::Attached).as_deref(), Some("sip:493012345@192.0.2.7:5070"));

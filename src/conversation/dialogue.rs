@@ -223,6 +223,10 @@ pub struct Dialogue {
     promise: return_call::Promise,
     /// That is asked of a caller who is about to go.
     leaving: bool,
+    /// Enough of the question whether to call was heard for an answer to it.
+    offer_heard: bool,
+    /// The build was ordered on another call, by somebody whom this caller may only seem to be.
+    inherited: bool,
     /// The app that this call has ordered, or has been told the news of; its name for paths.
     own_app: Option<String>,
     /// Its set-up code has been said.
@@ -270,6 +274,8 @@ impl Dialogue {
             news: None,
             promise: return_call::Promise::Open,
             leaving: false,
+            offer_heard: false,
+            inherited: false,
             own_app: None,
             code_told: false,
             last_secret: false,
@@ -460,6 +466,9 @@ impl Dialogue {
         for clause in &self.last_say {
             if clause == ASK_APPROVAL && self.reads_back {
                 self.read_back_heard = words_heard >= words;
+            }
+            if return_call::is_offer(clause) {
+                self.offer_heard = words_heard >= words + return_call::OFFER_WORDS_MIN;
             }
             words += clause.split_whitespace().count();
             if clause == ASK_APPROVAL {
@@ -703,6 +712,7 @@ impl Dialogue {
         self.build = Some(Build { id: None, title: draft.title(), stage: BuildStage::Approved, over: false });
         self.subject = Some(draft.title().to_lowercase());
         self.failures = 0;
+        self.inherited = false;
         self.question = Question::Nothing;
         let mut say = vec!["I'm on it.".into(), "It takes a few seconds.".into(), "Please stay on the line.".into()];
         let expect = self.offer_return_call(&mut say);

@@ -95,6 +95,8 @@ pub struct Persona {
     pub putting_through: Option<String>,
     /// Whether this caller may be called when a build is over.
     pub return_call: ReturnCalls,
+    /// The caller has proved who it is, by a password: more than a number that anybody can show.
+    pub proved: bool,
 }
 
 impl Persona {
@@ -111,6 +113,7 @@ impl Persona {
             locked: false,
             putting_through: None,
             return_call: ReturnCalls::Never,
+            proved: false,
         }
     }
 }

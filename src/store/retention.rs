@@ -13,7 +13,7 @@ use rusqlite::{Connection, params};
 const OF_WORDS: [EventKind; 4] =
     [EventKind::ConversationTurn, EventKind::CallHeard, EventKind::CallDigit, EventKind::IntentRecognised];
 /// Events that tell who called whom, and what came of it.
-const OF_CALLS: [EventKind; 14] = [
+const OF_CALLS: [EventKind; 17] = [
     EventKind::CallStarted,
     EventKind::CallRinging,
     EventKind::CallAnswered,
@@ -28,6 +28,9 @@ const OF_CALLS: [EventKind; 14] = [
     EventKind::RecordingStarted,
     EventKind::RecordingEnded,
     EventKind::CallBackRequested,
+    EventKind::ReturnCallPromised,
+    EventKind::ReturnCallPlaced,
+    EventKind::ReturnCallOver,
 ];
 
 /// What is too old.
@@ -129,10 +132,6 @@ fn delete_calls(db: &Connection, before: Wallclock) -> Result<(usize, usize), St
         let of_call = "SELECT id FROM conversations WHERE call_id = ?1";
         turns +=
             db.prepare_cached(&format!("DELETE FROM turns WHERE conversation_id IN ({of_call})"))?.execute([call])?;
-        let returns = format!(
-            "DELETE FROM return_calls WHERE state NOT IN ('waiting', 'ringing') AND conversation_id IN ({of_call})"
-        );
-        db.prepare_cached(&returns)?.execute([call])?;
         for sql in [
             "DELETE FROM conversations WHERE call_id = ?1",
             "DELETE FROM messages WHERE call_id = ?1",
@@ -142,6 +141,9 @@ fn delete_calls(db: &Connection, before: Wallclock) -> Result<(usize, usize), St
             db.prepare_cached(sql)?.execute([call])?;
         }
     }
+    // A promise may outlive the call in which it was given.
+    let returns = "DELETE FROM return_calls WHERE state NOT IN ('waiting', 'ringing') AND updated < ?1";
+    db.prepare_cached(returns)?.execute([before.0.cast_signed()])?;
     Ok((calls.len(), turns))
 }
 
@@ -260,12 +262,18 @@ mod tests {
         assert_eq!(store.recordings().get("call_1"), Ok(None));
         assert!(!kinds(&store).iter().any(|(_, subject)| subject.ends_with("_1")), "{:?}", kinds(&store));
         assert_eq!(store.messages().list(None, 10).unwrap().items.len(), 2);
-        assert_eq!(store.return_calls().list(None, 10).unwrap().items.len(), 2);
+        assert_eq!(store.return_calls().list(None, 10).unwrap().items.len(), 1);
         for number in [0, 9] {
             assert!(store.calls().get(&format!("call_{number}")).unwrap().is_some(), "{number}");
             assert_eq!(store.conversations().get(&format!("conv_{number}")).unwrap().unwrap().1.len(), 3, "{number}");
         }
         assert!(kinds(&store).contains(&("call.ended".into(), "call_9".into())));
+        let returns = |kind: &str| kinds(&store).iter().filter(|(k, _)| k == kind).count();
+        assert_eq!(
+            (returns("return_call.promised"), returns("return_call.over")),
+            (1, 1),
+            "they have the numbers in them"
+        );
     }
 
     #[test]

@@ -306,13 +306,13 @@ impl ReturnCalls<'_> {
         })
     }
 
-    /// Tries again what was given up or interrupted, from the beginning. `None`: there is none of that id; false: it is neither.
+    /// Tries again what was given up or interrupted, or answered by somebody who did not hear the news, from the beginning. `None`: there is none of that id; false: it is neither.
     #[must_use = "a change that is not awaited may not be on disk"]
     pub fn retry(&self, id: &str, now: Wallclock) -> Commit<Option<bool>> {
         let id = id.to_owned();
         self.0.write(move |db| {
             let sql = "UPDATE return_calls SET state = 'waiting', tries = 0, due = ?2, updated = ?2
-                       WHERE id = ?1 AND state IN ('given_up', 'interrupted')";
+                       WHERE id = ?1 AND state IN ('given_up', 'interrupted', 'answered')";
             if db.execute(sql, params![id, now.0.cast_signed()])? == 1 {
                 return Ok(Some(true));
             }
@@ -329,7 +329,7 @@ impl ReturnCalls<'_> {
         self.0.read(|db| {
             let sql = format!(
                 "SELECT {COLUMNS} FROM return_calls WHERE caller = ?1 AND agent = ?2 AND requested >= ?3
-                   AND state IN ('waiting', 'given_up', 'interrupted')
+                   AND state IN ('waiting', 'given_up', 'interrupted', 'answered')
                    AND build_id IN (SELECT id FROM builds WHERE {OVER} AND stage != 'failed') ORDER BY row DESC LIMIT 1"
             );
             let found = db.query_row(&sql, params![caller, agent, since], from_row).optional()?;

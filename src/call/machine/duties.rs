@@ -84,7 +84,7 @@ pub(super) struct Duties {
     pub(super) masking: bool,
     pub(super) unmask_at: Option<Tick>,
     /// What is being said for the caller's ear alone.
-    pub(super) secret: Option<String>,
+    pub(super) secrets: Vec<String>,
     /// How this build ended is being told with this sentence.
     pub(super) telling: Option<(String, String)>,
     /// What an app said of its first account, which the caller is to be told.
@@ -428,7 +428,7 @@ impl CallMachine {
         if self.ended || !std::mem::take(&mut self.duties.stale) {
             return;
         }
-        let masks = self.dialogue.masks() || self.duties.secret.is_some();
+        let masks = self.dialogue.masks() || !self.duties.secrets.is_empty();
         if masks && (!self.duties.masking || self.duties.unmask_at.is_some()) {
             if !std::mem::replace(&mut self.duties.masking, true) {
                 self.actions.push_back(CallAction::Withhold(true));
@@ -594,6 +594,22 @@ mod tests {
         assert_eq!(follow(&mut machine, Tick(5)).0, Vec::<String>::new());
         machine.handle(Tick(6), CallInput::Away(false));
         assert_eq!(follow(&mut machine, Tick(7)).0, [Failure::Disk.line()]);
+    }
+
+    #[test]
+    fn what_is_secret_stays_so_while_it_is_said_again() {
+        let mut machine = machine();
+        let code = "The set-up code is four eight one.";
+        machine.keep_secret(code);
+        // A key repeats it before the account of the first time has come.
+        machine.keep_secret(code);
+        for left in [1, 0] {
+            let (mut text, mut heard) = (code.to_owned(), Some("The set-up code is four".to_owned()));
+            machine.was_said(&mut text, &mut heard);
+            assert!(!text.contains("four") && !heard.unwrap().contains("four"));
+            machine.follow_dialogue(Tick(1));
+            assert_eq!((machine.duties.secrets.len(), machine.duties.unmask_at.is_none()), (left, left == 1));
+        }
     }
 
     #[test]

@@ -126,10 +126,12 @@ impl CallMachine {
         if let Some((build, _)) = self.duties.telling.take_if(|(_, line)| reached(line)) {
             self.actions.push_back(CallAction::Told(build));
         }
-        if self.duties.secret.as_ref() == Some(text) {
+        if let Some(at) = self.duties.secrets.iter().position(|secret| secret == text) {
+            // One of them: the same may be being said again.
+            self.duties.secrets.remove(at);
             MASKED.clone_into(text);
             *heard = heard.as_ref().map(|_| MASKED.to_owned());
-            (self.duties.secret, self.duties.stale) = (None, true);
+            self.duties.stale = true;
         }
     }
 
@@ -138,7 +140,8 @@ impl CallMachine {
         if !std::mem::replace(&mut self.duties.masking, true) {
             self.actions.push_back(CallAction::Withhold(true));
         }
-        (self.duties.unmask_at, self.duties.secret) = (None, Some(text.to_owned()));
+        self.duties.unmask_at = None;
+        self.duties.secrets.push(text.to_owned());
     }
 
     /// The next thing that waits for a pause, in the order in which it is told.

@@ -47,6 +47,7 @@ impl Dialogue {
     #[must_use]
     pub fn after(mut self, kept: Kept) -> Self {
         self.pending = Some(kept);
+        self.inherited = true;
         self
     }
 

@@ -170,6 +170,7 @@ impl Dialogue {
 
     pub(super) fn reply(&mut self, say: Vec<String>, expect: Expectation) -> Reply {
         self.question_heard = say.iter().any(|c| c == ASK_APPROVAL);
+        self.offer_heard = true;
         // Whoever asks without the read-back had it heard before.
         self.reads_back = self.question_heard && !self.read_back_heard;
         self.read_back_heard |= self.reads_back;

@@ -91,7 +91,8 @@ impl Dialogue {
                 (None, _) => Vec::new(),
             },
         };
-        self.own_app = own_app.or(self.own_app.take());
+        let ours = !self.inherited || self.pin_passed || self.persona.proved;
+        self.own_app = own_app.filter(|_| ours).or(self.own_app.take());
         if update.outcome.is_some() {
             self.failures = 0;
             self.draft = None;

@@ -13,6 +13,14 @@ const ASK_BEFORE_LEAVING: &str = "Your build goes on. Shall I call you when it i
 const SAID_RETURN_CALL: &str = "Should the line drop, I will call you.";
 const PROMISED: &str = "I will call you when it is live.";
 
+/// Words of either question up to "shall I call".
+pub(super) const OFFER_WORDS_MIN: usize = 7;
+
+/// Whether this asks whether to call.
+pub(super) fn is_offer(clause: &str) -> bool {
+    clause == ASK_RETURN_CALL || clause == ASK_BEFORE_LEAVING
+}
+
 /// How a build ended that the other side of this call waits to hear of.
 #[derive(Clone, Debug, PartialEq)]
 pub struct News {
@@ -56,6 +64,8 @@ impl Dialogue {
                 Expectation::Open
             }
             ReturnCalls::Ask => {
+                // Another order is another question.
+                self.promise = Promise::Open;
                 self.question = Question::ReturnCall;
                 say.push(ASK_RETURN_CALL.to_owned());
                 Expectation::YesNo
@@ -72,7 +82,8 @@ impl Dialogue {
         if self.persona.return_call == ReturnCalls::Never {
             return None;
         }
-        if let Some(wanted) = wish(&heard.text) {
+        let sure = heard.confidence >= YES_TWICE_CONFIDENCE_MIN;
+        if let Some(wanted) = wish(&heard.text).filter(|wanted| sure || !wanted) {
             return Some(self.settle_return_call(wanted));
         }
         if self.question != Question::ReturnCall {
@@ -80,7 +91,8 @@ impl Dialogue {
         }
         let understood = understand(&heard.text, Context::AskedApproval);
         let answer = &understood.answer;
-        let sure = heard.confidence >= YES_TWICE_CONFIDENCE_MIN;
+        // An impatient yes to what came before the question is no answer to it.
+        let sure = sure && self.offer_heard;
         match understood.act {
             Act::Approve if sure => Some(self.settle_return_call(true)),
             Act::Reject => Some(self.settle_return_call(false)),
@@ -102,7 +114,7 @@ impl Dialogue {
     /// Keys 1 and 2 while it is asked.
     pub(super) fn return_call_key(&mut self, key: char) -> Option<Reply> {
         match (self.question, key) {
-            (Question::ReturnCall, '1') => Some(self.settle_return_call(true)),
+            (Question::ReturnCall, '1') if self.offer_heard => Some(self.settle_return_call(true)),
             (Question::ReturnCall, '2') => Some(self.settle_return_call(false)),
             _ => None,
         }
@@ -151,7 +163,9 @@ impl Dialogue {
 
     /// Tells the news, where there are any.
     pub(super) fn tell_news(&mut self, say: &mut Vec<String>) -> Option<Reply> {
-        let News { build_id, title, outcome, .. } = self.news.take()?;
+        let News { build_id, title, outcome, called } = self.news.take()?;
+        // Who calls us with somebody's number is not somebody.
+        self.inherited = !called;
         self.subject = Some(title.to_lowercase());
         self.question = Question::Nothing;
         self.pending = None;
@@ -164,26 +178,27 @@ impl Dialogue {
     }
 }
 
+/// What may follow a wish to be called.
+const AFTER_CALL_ME: [&str; 22] = [
+    "about", "after", "again", "and", "anymore", "as", "at", "back", "for", "if", "in", "later", "now", "on", "once",
+    "or", "please", "then", "tomorrow", "when", "with", "you",
+];
+const DENIALS: [&str; 12] =
+    ["no", "not", "never", "dont", "neednt", "without", "rather", "stop", "cannot", "nobody", "instead", "unnecessary"];
+
 /// Whether a text asks for a call (true), or for none (false).
 fn wish(text: &str) -> Option<bool> {
-    let text = text.to_lowercase().replace(|c: char| !c.is_alphanumeric() && c != '\'', " ");
-    let text = format!(" {} ", text.split_whitespace().collect::<Vec<_>>().join(" "));
-    let has = |phrases: &[&str]| phrases.iter().any(|phrase| text.contains(&format!(" {phrase} ")));
-    if !has(&["call me", "ring me", "phone me", "give me a call", "give me a ring"]) {
-        return None;
-    }
-    let no = [
-        "don't call me",
-        "do not call me",
-        "don't ring me",
-        "do not ring me",
-        "don't phone me",
-        "no need to call me",
-        "never call me",
-        "not call me",
-        "don't give me a call",
-    ];
-    Some(!has(&no))
+    let text = text.to_lowercase().replace('\u{2019}', "'").replace(|c: char| !c.is_alphanumeric() && c != '\'', " ");
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let given = words.windows(4).any(|w| matches!(w, ["give", "me", "a", "call" | "ring"]));
+    // "You can call me Ann" is a name.
+    let called = words.windows(2).enumerate().any(|(at, w)| {
+        matches!(w, ["call" | "ring" | "phone", "me"])
+            && words.get(at + 2).is_none_or(|next| AFTER_CALL_ME.contains(next))
+    });
+    // Whoever denies anything beside it is not called: that can be said again, a ring cannot be taken back.
+    let denied = words.iter().any(|word| word.ends_with("n't") || DENIALS.contains(word));
+    (given || called).then_some(!denied)
 }
 
 #[cfg(test)]
@@ -242,6 +257,50 @@ mod tests {
         assert_eq!(dialogue.key('2').intent, Some(Intent::ReturnCall(false)));
         let (mut dialogue, _) = ordered(ReturnCalls::Ask);
         assert_eq!(dialogue.hear(&Heard::once("yes", 0.1)).intent, None);
+        let (mut dialogue, _) = ordered(ReturnCalls::Ask);
+        assert_eq!(dialogue.hear(&Heard::once("call me", 0.1)).intent, None);
+    }
+
+    #[test]
+    fn a_second_yes_to_the_order_is_no_answer_to_a_question_that_was_not_heard() {
+        for heard in [0, 3, 12] {
+            let (mut dialogue, reply) = ordered(ReturnCalls::Ask);
+            dialogue.cut_off(&reply.text(), heard);
+            assert_eq!(dialogue.key('1').intent, None, "{heard} words");
+            let (mut dialogue, reply) = ordered(ReturnCalls::Ask);
+            dialogue.cut_off(&reply.text(), heard);
+            assert_eq!(dialogue.hear(&Heard::certain("yes")).intent, None, "{heard} words");
+            assert_eq!(says(&mut dialogue, "goodbye").text(), ASK_BEFORE_LEAVING);
+        }
+        let (mut dialogue, reply) = ordered(ReturnCalls::Ask);
+        let words = reply.text().split_whitespace().count();
+        dialogue.cut_off(&reply.text(), words - 4);
+        assert_eq!(dialogue.key('1').intent, Some(Intent::ReturnCall(true)), "at \"shall I call\"");
+    }
+
+    #[test]
+    fn each_order_has_its_own_promise() {
+        let (mut dialogue, _) = ordered(ReturnCalls::Ask);
+        assert_eq!(says(&mut dialogue, "yes").intent, Some(Intent::ReturnCall(true)));
+        dialogue.build_update(&update(live()));
+        says(&mut dialogue, "build us a shop");
+        assert!(matches!(says(&mut dialogue, "yes").intent, Some(Intent::Build(_))));
+        dialogue.build_accepted("b2");
+        says(&mut dialogue, "how far are you");
+        assert_eq!(says(&mut dialogue, "goodbye").text(), ASK_BEFORE_LEAVING);
+    }
+
+    #[test]
+    fn only_whoever_is_known_hears_the_code_of_an_app_of_another_call() {
+        let news = |called| News { build_id: "b1".into(), title: "CRM".into(), outcome: live(), called };
+        let asked = |persona: Persona, called: bool| {
+            let mut dialogue = Dialogue::new(persona, "conv_2").with_news(news(called));
+            dialogue.greet();
+            says(&mut dialogue, "how do i sign in").intent.is_some()
+        };
+        assert!(!asked(Persona::named("Grace"), false), "a number alone is easily forged");
+        assert!(asked(Persona::named("Grace"), true));
+        assert!(asked(Persona { proved: true, ..Persona::named("Grace") }, false));
     }
 
     #[test]
@@ -320,10 +379,27 @@ mod tests {
         for yes in ["call me when it's live", "Please give me a call.", "ring me back", "can you call me"] {
             assert_eq!(wish(yes), Some(true), "{yes}");
         }
-        for no in ["don't call me", "please do not call me", "no need to call me back"] {
+        for no in [
+            "don't call me",
+            "don\u{2019}t call me",
+            "please do not call me",
+            "no need to call me back",
+            "no, you don't need to call me",
+            "I don't want you to call me",
+            "I'd rather you didn't call me",
+            "please never ring me",
+        ] {
             assert_eq!(wish(no), Some(false), "{no}");
         }
-        for neither in ["", "call it harbour", "my call centre", "recall me", "a call log", "name it call mentor"] {
+        for neither in [
+            "",
+            "you can call me Ann",
+            "call it harbour",
+            "my call centre",
+            "recall me",
+            "a call log",
+            "name it call mentor",
+        ] {
             assert_eq!(wish(neither), None, "{neither}");
         }
     }
