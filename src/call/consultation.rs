@@ -15,6 +15,7 @@ use crate::sip::dialog::DialogId;
 use crate::store::EventKind;
 use serde_json::json;
 use std::sync::Arc;
+use std::time::Duration;
 use tracing::{info, warn};
 
 /// Answers a REFER of `asker` whose Replaces names `dialog`, one that ends here: its telephone is told what becomes of it.
@@ -47,6 +48,9 @@ pub(super) async fn begin(planes: &Arc<Planes>, call: CallId, asker: LegId, dial
     });
 }
 
+/// How long a telephone has to hear how its transfer went, before its calls are hung up.
+const OUTCOME_WAIT: Duration = Duration::from_secs(2);
+
 /// Joins what is behind these two legs, each of its call. Error: why not; both are as they were.
 async fn join(planes: &Arc<Planes>, asked: (CallId, LegId), other: (CallId, LegId)) -> Result<(), String> {
     let mut why = "neither call has a telephone at its other end".to_owned();
@@ -58,6 +62,13 @@ async fn join(planes: &Arc<Planes>, asked: (CallId, LegId), other: (CallId, LegI
                 info!(call = %stays, from = %gives, "one call goes on with the far end of another");
                 let (asker, reason) = (asked.1, format!("handed over to {stays}"));
                 let _ = planes.sip.with(move |agent, now| agent.notify_refer(now, asker, 200)).await;
+                // What is not told before the BYE is told never; a telephone that does not answer keeps nobody waiting for long.
+                let patience = tokio::time::Instant::now() + OUTCOME_WAIT;
+                while planes.sip.with(move |agent, _| agent.is_notifying(asker)).await.unwrap_or(false)
+                    && tokio::time::Instant::now() < patience
+                {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
                 // Either may be over, and its telephone may have hung up itself.
                 let _ = planes.registry.order(gives, Order::HandedOver { leg: by.leg, reason }).await;
                 told(planes.sip.hang_up(place, Some("transferred")).await);

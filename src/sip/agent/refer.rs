@@ -286,6 +286,13 @@ impl Agent {
         Ok(())
     }
 
+    /// Whether the peer has not answered yet to what it was told of its REFER. A BYE before that leaves the rest untold.
+    #[must_use]
+    pub fn is_notifying(&self, leg: LegId) -> bool {
+        let referred = self.legs.get(&leg).and_then(|leg| leg.referred.as_ref());
+        referred.is_some_and(|referred| referred.notifying || referred.next.is_some())
+    }
+
     fn notify_next(&mut self, now: Tick, leg_id: LegId) {
         let Some(leg) = self.legs.get_mut(&leg_id) else { return };
         if !matches!(leg.phase, Phase::Established) {
