@@ -124,10 +124,12 @@ SOAK_BUILDS ?= 100
 soak-builds: setup-build ## SOAK_BUILDS (100) real builds whose daemon is killed again and again: one live version each, none lost
 	CALLWRIGHT_SOAK_BUILDS=$(SOAK_BUILDS) cargo test --locked --test soak_builds -- --exact every_build_ends_with_one_live_version_however_often_its_daemon_is_killed --nocapture
 
+TYPES ?= all
 # Compiled outside, where cargo may ask for crates; run in a network of its own, in which there is nobody but itself.
-phone-types: setup-build ## all five types of software ordered by phone, built, served and reported, without any network
+phone-types: setup-build ## all five types of software ordered by phone, built, reported and used in headless Chromium, without any network
+	@command -v chromium >/dev/null && node --experimental-websocket -e 'WebSocket' 2>/dev/null || { echo "make phone-types drives Chromium from node 20 or newer: install nodejs and chromium" >&2; exit 1; }
 	cargo test --locked --test wire_types --no-run
-	CALLWRIGHT_PHONE_TYPES=all unshare $$([ "$$(id -u)" = 0 ] || printf %s --map-root-user) --net \
+	CALLWRIGHT_PHONE_TYPES=$(TYPES) unshare $$([ "$$(id -u)" = 0 ] || printf %s --map-root-user) --net \
 		sh -c 'ip link set lo up && exec cargo test --locked --offline --test wire_types -- --nocapture'
 
 deb: compile ## a Debian package in target/debian

@@ -2,7 +2,7 @@
 //! telephone channel, the recogniser that needs no key, the read-back, a yes, the build, HTTP, "how is it doing?".
 //!
 //! All five with `CALLWRIGHT_PHONE_TYPES=all` (`make phone-types`, which runs it in a network namespace of its own, where there is
-//! nobody to ask for help), or those that it names. Without, nothing is done here: a call takes 40 s, `wire_demo` makes one
+//! nobody to ask for help), or those that it names; each app is then used in headless Chromium. Without, nothing is done here: a call takes 40 s, `wire_demo` makes one
 //! for everybody, and `spoken_types` hears and understands the same orders.
 
 mod rig;
@@ -18,7 +18,7 @@ const TYPES: [(&str, &str, &str, &str); 5] = [
     ("website", "website", "/", "<html"),
     ("shop", "online-shop", "/", "<html"),
     ("api", "api", "/openapi.json", "\"openapi\""),
-    ("dashboard", "dashboard", "/", "<html"),
+    ("dashboard", "dashboard", "/setup", "<html"),
     ("crm", "crm", "/", "<html"),
 ];
 fn script(name: &str) -> PathBuf {
@@ -38,13 +38,26 @@ fn call(daemon: &Daemon, name: &str) -> (bool, String) {
     (output.status.success(), shown)
 }
 
-/// The newest live build of this name: where it is.
-fn live(daemon: &Daemon, slug: &str) -> Option<String> {
+/// The newest live build of this name: where it is, and the code for its first account.
+fn live(daemon: &Daemon, slug: &str) -> Option<(String, String)> {
     let (_, body) = rig::get(daemon.http, "/v1/builds").ok()?;
     let builds: Value = serde_json::from_str(&body).ok()?;
-    let builds = builds["items"].as_array()?;
-    let ours = builds.iter().find(|build| build["slug"] == slug)?;
-    ours["url"].as_str().map(str::to_owned)
+    let ours = builds["items"].as_array()?.iter().find(|build| build["slug"] == slug)?;
+    let (_, body) = rig::get(daemon.http, &format!("/v1/builds/{}", ours["id"].as_str()?)).ok()?;
+    let build: Value = serde_json::from_str(&body).ok()?;
+    Some((ours["url"].as_str()?.to_owned(), build["setup"]["code"].as_str()?.to_owned()))
+}
+
+/// Chromium signs in, creates, edits, searches, deletes, checks out or looks at charts: what it could not do.
+fn used(name: &str, url: &str, code: &str) -> Result<(), String> {
+    let tree = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let output = Command::new("node")
+        .args(["--experimental-websocket", "tests/browser/types.mjs", "--live", name, url, code, "target/phone-types"])
+        .current_dir(tree)
+        .output()
+        .map_err(|error| format!("node does not start: {error}"))?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    if output.status.success() { Ok(()) } else { Err(format!("{said}{}", String::from_utf8_lossy(&output.stderr))) }
 }
 
 /// Nothing but ourselves can be reached from here.
@@ -67,19 +80,25 @@ fn software_is_ordered_by_phone_built_served_and_reported() {
         TYPES.into_iter().filter(|(name, ..)| all || wanted.split(',').any(|w| w == *name))
     {
         let (followed, shown) = call(&daemon, name);
-        let page = live(&daemon, slug).and_then(|url| {
-            let to: SocketAddr = url.trim_start_matches("http://").trim_end_matches('/').parse().ok()?;
-            let (status, body) = rig::get(to, path).ok()?;
-            (status == 200 && body.contains(marker)).then_some(url)
+        let place = live(&daemon, slug);
+        let page = place.as_ref().is_some_and(|(url, _)| {
+            let to = url.trim_start_matches("http://").trim_end_matches('/').parse::<SocketAddr>();
+            let page = to.ok().and_then(|to| rig::get(to, path).ok());
+            page.is_some_and(|(status, body)| status == 200 && body.contains(marker))
         });
-        let verdict = match (followed, &page) {
-            (true, Some(url)) => format!("ordered, read back, built, reported; {url} answers"),
-            (false, Some(url)) => format!("{url} answers, but the call was not followed to its end"),
-            (true, None) => "reported, but nothing answers".to_owned(),
-            (false, None) => "not built".to_owned(),
+        let browser = match &place {
+            Some((url, code)) if page => used(name, url, code),
+            _ => Ok(()),
+        };
+        let verdict = match (followed, page, &browser) {
+            (_, true, Err(why)) => format!("live, but of no use in a browser: {why}"),
+            (true, true, Ok(())) => "ordered, read back, built, reported, used in Chromium".to_owned(),
+            (false, true, Ok(())) => "live, but the call was not followed to its end".to_owned(),
+            (true, false, _) => "reported, but nothing answers".to_owned(),
+            (false, false, _) => "not built".to_owned(),
         };
         eprintln!("{name:10} {verdict}");
-        if !followed || page.is_none() {
+        if !followed || !page || browser.is_err() {
             failed.push(format!("── {name}: {verdict}\n{shown}"));
         }
     }

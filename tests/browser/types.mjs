@@ -1,12 +1,15 @@
 // Every type of app in headless Chromium: sign in, create, edit, search, delete, check out, look at charts.
 // node --experimental-websocket types.mjs CALLWRIGHT BUNDLES PICTURES: BUNDLES holds one generated bundle per type.
+// node --experimental-websocket types.mjs --live TYPE URL CODE PICTURES: one app that is live already, and its set-up code.
 import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-const [callwright, bundles, pictures] = process.argv.slice(2);
+const live = process.argv[2] === "--live" ? { type: process.argv[3], url: process.argv[4].replace(/\/$/, ""), code: process.argv[5] } : null;
+const [callwright, bundles] = process.argv.slice(2);
+const pictures = live ? process.argv[6] : process.argv[4];
 const PASSWORD = "a long enough pass phrase";
 const scratch = mkdtempSync(join(tmpdir(), "app-types-"));
 mkdirSync(pictures, { recursive: true });
@@ -268,21 +271,28 @@ const TYPES = {
   },
 };
 
+// An app of our own, from its bundle.
+async function started(name) {
+  const port = await freePort();
+  const child = spawn(callwright, ["apphost", "--bundle", join(bundles, name), "--data", join(scratch, name), "--listen", `127.0.0.1:${port}`], { stdio: ["ignore", "ignore", "pipe"] });
+  let said = "";
+  child.stderr.on("data", (part) => ((said += part), process.stderr.write(part)));
+  children.push(child);
+  const code = () => eventually("the app says its set-up code", () => said.match(/set-up code (\d{3}-\d{3}-\d{3})/)?.[1]);
+  return { base: `http://127.0.0.1:${port}`, code };
+}
+
 let failed = 0;
 try {
   const { ask, outside } = await chromium();
-  for (const [name, use] of Object.entries(TYPES).filter(([name]) => !process.env.ONLY || name === process.env.ONLY)) {
-    const port = await freePort();
-    const child = spawn(callwright, ["apphost", "--bundle", join(bundles, name), "--data", join(scratch, name), "--listen", `127.0.0.1:${port}`], { stdio: ["ignore", "ignore", "pipe"] });
-    let said = "";
-    child.stderr.on("data", (part) => ((said += part), process.stderr.write(part)));
-    const code = () => eventually("the app says its set-up code", () => said.match(/set-up code (\d{3}-\d{3}-\d{3})/)?.[1]);
-    children.push(child);
-    const base = `http://127.0.0.1:${port}`;
+  const wanted = live ? live.type : process.env.ONLY;
+  for (const [name, use] of Object.entries(TYPES).filter(([name]) => !wanted || name === wanted)) {
+    const app = live ? { base: live.url, code: async () => live.code } : await started(name);
     const begun = Date.now();
     try {
-      await eventually(`${name} serves`, async () => (await fetch(`${base}/_/health`)).ok);
-      await use(new Browser(ask, base, code));
+      // The gateway before a live app shows nobody what is its own.
+      await eventually(`${name} serves`, async () => (await fetch(app.base + (live ? "/" : "/_/health"))).status < 500);
+      await use(new Browser(ask, app.base, app.code));
       if (outside.length) throw new Error(`asked elsewhere or was stopped by its policy: ${outside.join(", ")}`);
       console.log(`ok   ${name} (${Date.now() - begun} ms)`);
     } catch (error) {
@@ -291,6 +301,7 @@ try {
     }
     outside.length = 0;
   }
+  if (live && !TYPES[live.type]) throw new Error(`no type ${live.type}: ${Object.keys(TYPES).join(", ")}`);
 } finally {
   for (const child of children) child.kill();
   await sleep(300);
