@@ -552,3 +552,23 @@ pub const RETURN_CALLS_WAITING_MAX: i64 = 1_000;
 pub const RETURN_CALLS_KEPT_MAX: u32 = 1_000;
 /// Of them, those that are rung at once.
 pub const RETURN_CALLS_RINGING_MAX: usize = 4;
+/// Octets of one frame of a kernel: the largest file of a bundle, every character escaped.
+pub const KERNEL_FRAME_MAX: usize = 4 << 20;
+/// Frames of one task.
+pub const KERNEL_FRAMES_MAX: usize = 4_096;
+/// Pieces of output, 64 KiB each, that wait for the thread that gave the task.
+pub const KERNEL_PIECES_MAX: usize = 16;
+/// Questions of one task.
+pub const KERNEL_ASKS_MAX: usize = 4;
+/// Choices of a question: as many as keys.
+pub const KERNEL_CHOICES_MAX: usize = 9;
+/// Reasons of one task.
+pub const KERNEL_CITES_MAX: usize = 512;
+/// A kernel says that it is there within this time; its process may have to wait for a busy machine.
+pub const KERNEL_READY_MAX: Duration = Duration::from_secs(30);
+/// It gives a sign of life so often while it works.
+pub const KERNEL_SILENCE_MAX: Duration = Duration::from_secs(60);
+/// A task takes no longer.
+pub const KERNEL_TASK_MAX: Duration = Duration::from_secs(900);
+/// A build waits no longer for an answer.
+pub const KERNEL_WAIT_MAX: Duration = Duration::from_secs(24 * 3600);

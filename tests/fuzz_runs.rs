@@ -9,11 +9,13 @@
 #[allow(dead_code, reason = "the verdicts are not looked at here")]
 mod text;
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::time::Instant;
 
 use callwright::pipeline::fuzz as asked;
+use callwright::pipeline::kernel::session::digest;
 use callwright::sip::fuzz;
 use callwright::twilio::fuzz as twilio;
 use callwright::webrtc::fuzz as webrtc;
@@ -39,6 +41,7 @@ const TARGETS: &[Target] = &[
     Target { name: "twilio_json", body: twilio::twilio_json, seeds: streamed },
     Target { name: "twilio_form", body: twilio::twilio_form, seeds: forms },
     Target { name: "manifest", body: asked::manifest, seeds: manifests },
+    Target { name: "kernel_frames", body: asked::kernel_frames, seeds: kernels },
     Target { name: "cue_grammar", body: asked::cue_grammar, seeds: sentences },
 ];
 
@@ -82,6 +85,30 @@ fn manifests() -> Vec<Vec<u8>> {
         .into_bytes()
     };
     types.map(seed).into()
+}
+
+/// A talk of a kernel, and frames to it, behind the octet that says in what pieces they come.
+fn kernels() -> Vec<Vec<u8>> {
+    let text = |lines: &[Value]| lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+    let ready = json!({"type": "ready", "protocol": 1, "name": "crm", "capabilities": ["frontend", "database"],
+        "build_types": ["build_crm"]});
+    let ask = json!({"type": "ask", "ask_id": "currency", "question": "Which currency?", "default": "USD", "wait_s": 30,
+        "choices": [{"value": "USD", "say": "US dollars"}, {"value": "EUR", "say": "euros"}]});
+    let file = json!({"type": "artefact", "path": "app.toml", "text": "format = 1"});
+    let digest = digest(&BTreeMap::from([("app.toml".to_owned(), b"format = 1".to_vec())]));
+    let whole = [
+        ready.clone(),
+        json!({"type": "progress", "percent": 10, "say": "The tables are done."}),
+        ask,
+        file.clone(),
+        json!({"type": "cite", "part": "entity deals", "source": "manifest feature deals"}),
+        json!({"type": "done", "files": 1, "digest": digest}),
+    ];
+    let failed = [ready, file, json!({"type": "fail", "say": "I cannot do that.", "retry": true})];
+    let octets = json!({"type": "artefact", "path": "static/a.png", "base64": "iVBORw0KGgo="});
+    let told = [json!({"type": "hello", "protocol": 1}), json!({"type": "cancel"}), octets];
+    let talks = [text(&whole), text(&failed), text(&told)];
+    talks.iter().flat_map(|talk| [1_u8, 7, 255].map(|piece| [&[piece], talk.as_bytes()].concat())).collect()
 }
 
 fn sentences() -> Vec<Vec<u8>> {
@@ -429,6 +456,11 @@ fn twilio_form() {
 #[test]
 fn manifest() {
     run("manifest");
+}
+
+#[test]
+fn kernel_frames() {
+    run("kernel_frames");
 }
 
 #[test]

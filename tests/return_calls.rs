@@ -63,6 +63,10 @@ fn wish(n: usize) -> ReturnWish {
     }
 }
 
+fn grace() -> Vec<String> {
+    vec!["grace".to_owned()]
+}
+
 fn store() -> (tempfile::TempDir, Store) {
     // In memory where the machine has such a directory: what is tried here is order, not disks.
     let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
@@ -126,7 +130,7 @@ impl Simulation {
     }
 
     fn look(&mut self) {
-        for (wanted, build) in self.store.return_calls().due(self.now(), 64).unwrap() {
+        for (wanted, build) in self.store.return_calls().due(self.now(), &grace()).unwrap() {
             let calls = self.store.return_calls();
             if !is_worth_a_call(&build) {
                 assert!(calls.withdraw(&wanted.build_id, "the build was called off", self.now()).wait().unwrap());
@@ -319,13 +323,13 @@ fn a_promise_may_be_taken_back_and_tried_again_by_hand() {
     let (_dir, store) = store();
     let (calls, now) = (store.return_calls(), Wallclock(1_000));
     assert!(calls.promise(wish(1), now).wait().unwrap());
-    assert!(calls.due(Wallclock(2_000), 10).unwrap().is_empty(), "its build is not over");
+    assert!(calls.due(Wallclock(2_000), &grace()).unwrap().is_empty(), "its build is not over");
     assert!(calls.withdraw(&wish(1).build_id, "the caller wants no call", now).wait().unwrap());
     assert!(!calls.withdraw(&wish(1).build_id, "again", now).wait().unwrap());
     finish(&store, 1, BuildStage::Live, now);
-    assert!(calls.due(Wallclock(2_000), 10).unwrap().is_empty());
+    assert!(calls.due(Wallclock(2_000), &grace()).unwrap().is_empty());
     assert!(calls.promise(wish(1), Wallclock(1_500)).wait().unwrap(), "wanted after all");
-    let (due, build) = calls.due(Wallclock(2_000), 10).unwrap().remove(0);
+    let (due, build) = calls.due(Wallclock(2_000), &grace()).unwrap().remove(0);
     assert_eq!((due.state, build.stage), (ReturnState::Waiting, BuildStage::Tracked));
     assert_eq!(calls.retry(&due.id, now).wait().unwrap(), Some(false), "it waits already");
     assert_eq!(calls.retry("ret_none", now).wait().unwrap(), None);
@@ -346,4 +350,57 @@ fn a_promise_may_be_taken_back_and_tried_again_by_hand() {
     let told = |kind: &str| kinds.iter().filter(|k| *k == kind).count();
     assert_eq!((told("return_call.placed"), told("return_call.promised")), (2, 2), "{kinds:?}");
     assert!(told("return_call.over") >= 3, "{kinds:?}");
+}
+
+#[test]
+fn callers_of_a_closed_agent_do_not_hide_those_of_an_open_one() {
+    let (_dir, store) = store();
+    let (calls, now) = (store.return_calls(), Wallclock(1_000));
+    for n in 0..100 {
+        let agent = if n == 99 { "ada" } else { "grace" };
+        assert!(calls.promise(ReturnWish { agent: agent.into(), ..wish(n) }, now).wait().unwrap());
+        finish(&store, n, BuildStage::Live, now);
+    }
+    let due = |agents: &[&str]| {
+        let agents: Vec<String> = agents.iter().map(|agent| (*agent).to_owned()).collect();
+        calls.due(Wallclock(2_000), &agents).unwrap()
+    };
+    let ada = due(&["ada"]);
+    assert_eq!(ada.len(), 1, "behind 99 calls of another agent");
+    assert_eq!(ada[0].0.target, wish(99).target);
+    assert_eq!((due(&["ada", "grace"]).len(), due(&["nobody"]).len(), due(&[]).len()), (100, 0, 0));
+}
+
+#[test]
+fn who_is_not_called_since_the_agent_calls_nobody_hears_it_when_calling_and_can_be_called_again() {
+    let (_dir, store) = store();
+    let (calls, now) = (store.return_calls(), Wallclock(1_000));
+    for n in 0..3 {
+        assert!(calls.promise(wish(n), now).wait().unwrap());
+    }
+    assert!(calls.promise(ReturnWish { agent: "ada".into(), ..wish(3) }, now).wait().unwrap());
+    finish(&store, 0, BuildStage::Live, now);
+    assert!(calls.withdraw(&wish(2).build_id, "the caller wants no call", now).wait().unwrap());
+    finish(&store, 2, BuildStage::Live, now);
+    let mut waited_for = calls.agents_waited_for().unwrap();
+    waited_for.sort();
+    assert_eq!(waited_for, ["ada", "grace"]);
+    assert_eq!(calls.withdraw_agent("grace", Wallclock(2_000)).wait().unwrap(), 2, "whether its build is over or not");
+    assert_eq!(calls.withdraw_agent("grace", Wallclock(2_000)).wait().unwrap(), 0);
+    assert_eq!(calls.agents_waited_for().unwrap(), ["ada"]);
+    assert!(calls.due(Wallclock(3_000), &grace()).unwrap().is_empty());
+    let of = |n: usize| all(&store)[&wish(n).build_id].clone();
+    for n in [0, 1] {
+        let why = of(n).failure.unwrap_or_default();
+        assert!(of(n).state == ReturnState::Withdrawn && why.contains("when = \"never\""), "{why}");
+    }
+    let kinds = store.events().after(0, 100).unwrap();
+    let over = kinds.iter().filter(|event| event.kind == "return_call.over").count();
+    assert_eq!(over, 3, "each is on the record");
+    let now = Wallclock(4_000);
+    assert!(calls.owed(&wish(0).caller, "grace", now).unwrap().is_some(), "the news is told to whoever calls");
+    assert!(calls.owed(&wish(2).caller, "grace", now).unwrap().is_none(), "who wants no call was told so");
+    assert_eq!(calls.retry(&of(2).id, now).wait().unwrap(), Some(false));
+    assert_eq!(calls.retry(&of(0).id, now).wait().unwrap(), Some(true));
+    assert_eq!(calls.due(now, &grace()).unwrap().len(), 1);
 }

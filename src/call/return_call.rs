@@ -1,13 +1,13 @@
 //! Calls callers whose build is over: live, or parked with something that they have to know. Purpose: whoever hung up before is
 //! told all the same. One tokio task, one more for each telephone that rings. Invariants: a try is on disk before a telephone
 //! rings, so that a killed daemon neither rings twice for it nor forgets it; nobody is rung who is on the line, outside of the
-//! agent's hours, or more often than its rule says. Deliberately absent: what is said (`conversation`), who is promised a call
+//! agent's hours, or more often than its rule says; an agent that calls nobody any more keeps no promise of before either. Deliberately absent: what is said (`conversation`), who is promised a call
 //! (`talk`), and keeping of promises (`store::return_calls`).
 
 use super::actor::Planes;
 use super::outgoing::{self, NotPlaced, Wish};
 use super::record::{CallEnd, EndClass};
-use crate::config::{App, ReturnCallRule};
+use crate::config::{Agent, App, ReturnCallRule, ReturnWhen};
 use crate::conversation::BuildStage;
 use crate::id::CallId;
 use crate::limits::RETURN_CALLS_RINGING_MAX;
@@ -28,8 +28,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const NO_LINE: Duration = Duration::from_secs(30);
 /// The store is asked again after this when it failed.
 const STORE_RETRY: Duration = Duration::from_secs(1);
-/// Of what is due so many are looked at.
-const LOOK_AT: usize = 64;
 
 /// What follows a try that ended without an answer.
 #[must_use]
@@ -65,6 +63,23 @@ fn later(now: Wallclock, wait: Duration) -> Wallclock {
 #[must_use]
 pub fn is_worth_a_call(build: &Build) -> bool {
     matches!(build.stage, BuildStage::Live | BuildStage::Tracked | BuildStage::Parked)
+}
+
+/// Agents who may ring somebody at this moment.
+#[must_use]
+pub fn on_duty(agents: &[Agent], now: Wallclock) -> Vec<String> {
+    let open = agents.iter().filter(|agent| may_call(agent) && agent.return_call.is_open(now));
+    open.map(|agent| agent.name.clone()).collect()
+}
+
+/// Whether an agent of this name calls anybody, now or at another hour.
+#[must_use]
+pub fn keeps_promises(agents: &[Agent], name: &str) -> bool {
+    agents.iter().any(|agent| agent.name == name && may_call(agent))
+}
+
+fn may_call(agent: &Agent) -> bool {
+    agent.return_call.when != ReturnWhen::Never
 }
 
 /// Until it is dropped; what rings then is counted as interrupted by the next one.
@@ -103,13 +118,26 @@ pub async fn run(planes: Arc<Planes>) {
 }
 
 async fn look(planes: &Arc<Planes>, ringing: &mut JoinSet<()>) -> Result<(), StoreError> {
-    let (store, now) = (planes.store.clone(), clock::wall());
-    let found = spawn_blocking(move || store.return_calls().due(now, LOOK_AT)).await;
-    for (wanted, build) in found.map_err(|error| StoreError::Other(error.to_string()))?? {
+    let (store, config, now) = (planes.store.clone(), planes.config(), clock::wall());
+    let on_duty = on_duty(&config.agents, now);
+    let found = spawn_blocking(move || {
+        let calls = store.return_calls();
+        Ok::<_, StoreError>((calls.agents_waited_for()?, calls.due(now, &on_duty)?))
+    });
+    let (waited_for, due) = found.await.map_err(|error| StoreError::Other(error.to_string()))??;
+    let calls = planes.store.return_calls();
+    for agent in waited_for.into_iter().filter(|agent| !keeps_promises(&config.agents, agent)) {
+        let withdrawn = calls.withdraw_agent(&agent, now).await?;
+        warn!(
+            agent,
+            calls = withdrawn,
+            "calls that were promised are withdrawn, as this agent calls nobody any more; the callers hear the news when they call"
+        );
+    }
+    for (wanted, build) in due {
         if ringing.len() >= RETURN_CALLS_RINGING_MAX {
             return Ok(());
         }
-        let calls = planes.store.return_calls();
         if !is_worth_a_call(&build) {
             calls.withdraw(&wanted.build_id, "the build was called off", now).await?;
             continue;
@@ -119,15 +147,10 @@ async fn look(planes: &Arc<Planes>, ringing: &mut JoinSet<()>) -> Result<(), Sto
         if on_line.is_some_and(|call| planes.registry.find(call).is_some()) {
             continue;
         }
-        let config = planes.config();
-        let Some(agent) = config.agents.iter().find(|agent| agent.name == wanted.agent) else {
-            calls.withdraw(&wanted.build_id, "its agent is not among [[agents]] any more", now).await?;
+        let Some(rule) = config.agents.iter().find(|agent| agent.name == wanted.agent).map(|a| a.return_call.clone())
+        else {
             continue;
         };
-        let rule = agent.return_call.clone();
-        if !rule.is_open(now) {
-            continue;
-        }
         let call = CallId(random::u64());
         // On disk before anything rings.
         if let Some(claimed) = calls.claim(&wanted.id, &call.to_string(), now).await? {
@@ -176,6 +199,7 @@ async fn ring(planes: Arc<Planes>, wanted: ReturnCall, rule: ReturnCallRule, cal
 mod tests {
     use super::*;
     use crate::call::registry::NotAdmitted;
+    use crate::config::Hours;
 
     const NOW: Wallclock = Wallclock(1_000_000);
 
@@ -206,6 +230,25 @@ mod tests {
         ] {
             assert_eq!(again(&end, 1), None, "{end:?}");
         }
+    }
+
+    #[test]
+    fn an_agent_rings_in_its_hours_and_one_that_never_calls_keeps_no_promise() {
+        // 2026-11-21 is a Saturday; 12:00 UTC.
+        let noon = Wallclock(1_795_262_400_000);
+        let agent = |name: &str, when, hours: &str| {
+            let hours = Hours::parse(hours).unwrap();
+            let return_call = ReturnCallRule { when, hours: vec![hours], ..ReturnCallRule::default() };
+            Agent { return_call, ..Agent::named(name) }
+        };
+        let agents = [
+            agent("day", ReturnWhen::Ask, "daily 09:00-18:00 UTC"),
+            agent("night", ReturnWhen::Always, "daily 20:00-24:00 UTC"),
+            agent("never", ReturnWhen::Never, "daily 09:00-18:00 UTC"),
+        ];
+        assert_eq!(on_duty(&agents, noon), ["day"]);
+        let keeps = ["day", "night", "never", "gone"].map(|name| keeps_promises(&agents, name));
+        assert_eq!(keeps, [true, true, false, false]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod check;
 pub mod demo;
 pub mod dial;
 pub mod doctor;
+pub mod kernel;
 pub mod models;
 pub mod say;
 pub mod serve;
@@ -45,6 +46,9 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Generate the files of one app, locked in (the daemon starts this).
+    #[command(hide = true)]
+    Kernel(kernel::Arguments),
     /// Keep generated apps running while the daemon comes and goes.
     #[command(hide = true)]
     Supervise(supervise::Arguments),
@@ -75,6 +79,7 @@ pub fn run() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Dial(arguments) => dial::run(&arguments),
         Command::Apphost { arguments } => ExitCode::from(apphost::run(arguments)),
+        Command::Kernel(arguments) => kernel::run(&arguments),
         Command::Supervise(arguments) => supervise::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),

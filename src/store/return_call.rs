@@ -19,6 +19,10 @@ const NO_BUILD_MAX: Duration = Duration::from_secs(24 * 3600);
 /// What was not told by telephone is told to who calls within this time.
 const OWED_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// Why calls are withdrawn of an agent that calls nobody; it is no wish of their callers, who hear the news when they call.
+const AGENT_CALLS_NOBODY: &str =
+    "its agent calls nobody any more: [agents.return_call] when = \"never\", or the agent is gone from [[agents]]";
+
 /// How a return call stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -35,7 +39,7 @@ pub enum ReturnState {
     GivenUp,
     /// The daemon was killed in the middle of a try.
     Interrupted,
-    /// There is nothing to tell, or the caller wants no call.
+    /// There is nothing to tell, the caller wants no call, or the agent calls nobody any more.
     Withdrawn,
 }
 
@@ -198,6 +202,35 @@ impl ReturnCalls<'_> {
         self.over(sql, build_id, "", now)
     }
 
+    /// Agents for whom callers wait.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn agents_waited_for(&self) -> Result<Vec<String>, StoreError> {
+        self.0.read(|db| {
+            let mut rows = db.prepare_cached("SELECT DISTINCT agent FROM return_calls WHERE state = 'waiting'")?;
+            Ok(rows.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// The agent calls nobody any more: what waits for it is withdrawn. Its callers did not take it back, so they hear the news
+    /// when they call, and [`Self::retry`] calls them once the agent may. Returns how many there were.
+    #[must_use = "a change that is not awaited may not be on disk"]
+    pub fn withdraw_agent(&self, agent: &str, now: Wallclock) -> Commit<usize> {
+        let agent = agent.to_owned();
+        self.0.write(move |db| {
+            let sql = "UPDATE return_calls SET state = 'withdrawn', failure = ?2, updated = ?3
+                       WHERE agent = ?1 AND state = 'waiting' RETURNING id";
+            let with = params![agent, AGENT_CALLS_NOBODY, now.0.cast_signed()];
+            let mut rows = db.prepare_cached(sql)?;
+            let ids: Vec<String> = rows.query_map(with, |row| row.get(0))?.collect::<Result<_, _>>()?;
+            for id in &ids {
+                tell(db, EventKind::ReturnCallOver, id, &now.0.to_string(), now)?;
+            }
+            Ok(ids.len())
+        })
+    }
+
     fn over(&self, sql: &'static str, build_id: &str, why: &str, now: Wallclock) -> Commit<bool> {
         let (build_id, why) = (build_id.to_owned(), why.to_owned());
         self.0.write(move |db| {
@@ -219,19 +252,23 @@ impl ReturnCalls<'_> {
         })
     }
 
-    /// What may be rung for at `now`, each with the build, which is over; the longest due first.
+    /// What `agents` may ring for at `now`, each with the build, which is over; the longest due first. All of it, for whoever is
+    /// passed over (out of hours, on the line) must not hide another: `limits::RETURN_CALLS_WAITING_MAX` at most.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn due(&self, now: Wallclock, limit: usize) -> Result<Vec<(ReturnCall, Build)>, StoreError> {
+    pub fn due(&self, now: Wallclock, agents: &[String]) -> Result<Vec<(ReturnCall, Build)>, StoreError> {
+        if agents.is_empty() {
+            return Ok(Vec::new());
+        }
         self.0.read(|db| {
             let sql = format!(
-                "SELECT {COLUMNS} FROM return_calls WHERE state = 'waiting' AND due <= ?1 AND build_id IN
-                   (SELECT id FROM builds WHERE {OVER}) ORDER BY due, row LIMIT ?2"
+                "SELECT {COLUMNS} FROM return_calls WHERE state = 'waiting' AND due <= ?1
+                   AND agent IN (SELECT value FROM json_each(?2)) AND build_id IN (SELECT id FROM builds WHERE {OVER})
+                   ORDER BY due, row"
             );
             let mut rows = db.prepare_cached(&sql)?;
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let found = rows.query_map(params![now.0.cast_signed(), limit], from_row)?;
+            let found = rows.query_map(params![now.0.cast_signed(), json!(agents).to_string()], from_row)?;
             let found: Vec<(i64, ReturnCall)> = found.collect::<Result<_, _>>()?;
             found.into_iter().filter_map(|(_, call)| with_build(db, call).transpose()).collect()
         })
@@ -306,14 +343,16 @@ impl ReturnCalls<'_> {
         })
     }
 
-    /// Tries again what was given up or interrupted, or answered by somebody who did not hear the news, from the beginning. `None`: there is none of that id; false: it is neither.
+    /// Tries again what was given up or interrupted, withdrawn with its agent, or answered by somebody who did not hear the news,
+    /// from the beginning. `None`: there is none of that id; false: it is neither.
     #[must_use = "a change that is not awaited may not be on disk"]
     pub fn retry(&self, id: &str, now: Wallclock) -> Commit<Option<bool>> {
         let id = id.to_owned();
         self.0.write(move |db| {
             let sql = "UPDATE return_calls SET state = 'waiting', tries = 0, due = ?2, updated = ?2
-                       WHERE id = ?1 AND state IN ('given_up', 'interrupted', 'answered')";
-            if db.execute(sql, params![id, now.0.cast_signed()])? == 1 {
+                       WHERE id = ?1 AND (state IN ('given_up', 'interrupted', 'answered')
+                                          OR state = 'withdrawn' AND failure = ?3)";
+            if db.execute(sql, params![id, now.0.cast_signed(), AGENT_CALLS_NOBODY])? == 1 {
                 return Ok(Some(true));
             }
             Ok(find(db, "id", &id)?.map(|_| false))
@@ -329,10 +368,11 @@ impl ReturnCalls<'_> {
         self.0.read(|db| {
             let sql = format!(
                 "SELECT {COLUMNS} FROM return_calls WHERE caller = ?1 AND agent = ?2 AND requested >= ?3
-                   AND state IN ('waiting', 'given_up', 'interrupted', 'answered')
+                   AND (state IN ('waiting', 'given_up', 'interrupted', 'answered')
+                        OR state = 'withdrawn' AND failure = ?4)
                    AND build_id IN (SELECT id FROM builds WHERE {OVER} AND stage != 'failed') ORDER BY row DESC LIMIT 1"
             );
-            let found = db.query_row(&sql, params![caller, agent, since], from_row).optional()?;
+            let found = db.query_row(&sql, params![caller, agent, since, AGENT_CALLS_NOBODY], from_row).optional()?;
             found.map_or(Ok(None), |(_, call)| with_build(db, call))
         })
     }

@@ -1,24 +1,32 @@
 //! Kernels: what turns a spec into files. Purpose: one static table from build type and capability to the kernel that has it.
-//! Adding a kernel is one file and one row of [`all`]. Invariant: nothing that a kernel says is trusted; the bundle's tests
-//! decide. Deliberately absent: processes and protocols of outside kernels.
+//! Adding a kernel is one file and one row of [`all`]. All of them speak the frames of [`frame`], those of this program too, each in
+//! a process of its own ([`host`]); the daemon's side is [`session`] (pure) and [`drive`]. Invariant: nothing that a kernel says is
+//! trusted; the bundle's tests decide. Deliberately absent: a configuration of kernels of other people.
 
 mod client;
 pub mod crm;
 mod dashboard;
 mod design;
 mod document;
+pub mod drive;
+pub mod frame;
+pub mod host;
 mod parts;
 mod rest;
+pub mod session;
 mod shop;
 mod sql;
 mod trial;
 mod website;
 
+use self::frame::Ask;
 use super::manifest::{BuildManifest, BuildType};
 use super::spec::Spec;
 use crate::apphost::bundle::Files;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::path::Path;
+use std::process::Command;
 
 /// What a part of an app needs done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -45,6 +53,15 @@ pub trait Kernel: Send + Sync + fmt::Debug {
     /// # Errors
     /// In words for the caller, when the spec asks for what it cannot make.
     fn generate(&self, manifest: &BuildManifest, spec: &Spec) -> Result<Files, String>;
+    /// What the order leaves open and matters, each with the default that `generate` goes by.
+    fn questions(&self, _manifest: &BuildManifest, _spec: &Spec) -> Vec<Ask> {
+        Vec::new()
+    }
+    /// How its process is started for one task, in the empty directory `scratch`; it speaks [`frame`] on standard input and output.
+    /// `None`: it is a generator that speaks within this process.
+    fn command(&self, _program: &Path, _scratch: &Path) -> Option<Command> {
+        None
+    }
 }
 
 /// Every kernel of this program; the first that can is taken.
@@ -81,5 +98,11 @@ impl Kernel for BuiltIn {
 
     fn generate(&self, manifest: &BuildManifest, spec: &Spec) -> Result<Files, String> {
         Ok((self.make)(spec, manifest))
+    }
+
+    fn command(&self, program: &Path, scratch: &Path) -> Option<Command> {
+        let mut command = Command::new(program);
+        command.arg("kernel").arg(self.name).arg("--scratch").arg(scratch);
+        Some(command)
     }
 }

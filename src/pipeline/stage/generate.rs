@@ -1,30 +1,44 @@
-//! Tasks to files: every kernel of the plan in order, its files committed to the app's branch `staging`.
+//! Tasks to files: every kernel of the plan in order, each by the frames of `kernel::frame`; their files are committed to the app's
+//! branch `staging`.
 
 use super::plan::Task;
 use super::{Done, StageError, Works, carry, check, fault};
 use crate::apphost::bundle::{self, Bundle, Files};
+use crate::limits::KERNEL_TASK_MAX;
+use crate::os::random;
+use crate::pipeline::kernel::frame::Task as KernelTask;
+use crate::pipeline::kernel::session::{Broken, Output};
+use crate::pipeline::kernel::{Capability, drive};
+use crate::pipeline::manifest::BuildManifest;
+use crate::pipeline::spec::{Citation, Spec};
 use crate::store::{Advance, Build};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Where a bundle says why its parts are there.
+const CITATIONS: &str = "CITATIONS.json";
 
 pub(super) fn run(works: &Works, build: &Build) -> Result<Done, StageError> {
     let (manifest, spec) = (works.manifest(build)?, works.spec(build)?);
     let plan = build.plan.clone().ok_or_else(|| fault(format!("{} has no plan", build.id)))?;
     let tasks: Vec<Task> = serde_json::from_value(plan).map_err(|e| fault(e.to_string()))?;
     let mut files = Files::new();
-    let mut asked = BTreeSet::new();
+    let (mut say, mut cites, mut asked) = (None, Vec::new(), BTreeSet::new());
     for task in &tasks {
         // A kernel makes all that the plan gave it in one go.
         if !asked.insert(task.kernel.as_str()) {
             continue;
         }
-        let kernel = works.kernels.iter().find(|kernel| kernel.name() == task.kernel);
-        let kernel = kernel.ok_or_else(|| fault(format!("the kernel {} is gone", task.kernel)))?;
-        for (path, content) in kernel.generate(&manifest, &spec).map_err(check)? {
+        let wanted = tasks.iter().filter(|other| other.kernel == task.kernel).map(|other| other.capability).collect();
+        let made = ask(works, build, &task.kernel, wanted, &manifest, &spec)?;
+        say = made.say.or(say);
+        cites.extend(made.cites);
+        for (path, content) in made.files {
             if files.insert(path.clone(), content).is_some() {
                 return Err(check(format!("two generators wrote the same file, {path}")));
             }
         }
     }
+    add_citations(&mut files, cites)?;
     let live = works.store.apps().get(&build.slug)?;
     if manifest.amends().is_some() && live.is_none() {
         return Err(check("the app that it was to change was taken away meanwhile"));
@@ -39,5 +53,53 @@ pub(super) fn run(works: &Works, build: &Build) -> Result<Done, StageError> {
     let repository = works.fleet.repository(&build.slug)?;
     let message = format!("{}\n\nBuild {} of manifest {}.", spec.title, build.number, build.manifest_id);
     let commit = repository.commit(&files, &message, build.requested)?;
-    Ok(Done { advance: Advance { bundle_commit: Some(commit), ..Advance::default() }, say: None })
+    Ok(Done { advance: Advance { bundle_commit: Some(commit), ..Advance::default() }, say })
+}
+
+/// Has one kernel do its part.
+fn ask(
+    works: &Works,
+    build: &Build,
+    name: &str,
+    capabilities: Vec<Capability>,
+    manifest: &BuildManifest,
+    spec: &Spec,
+) -> Result<Output, StageError> {
+    let kernel = works.kernels.iter().find(|kernel| kernel.name() == name);
+    let kernel = kernel.ok_or_else(|| fault(format!("the kernel {name} is gone")))?;
+    let run_dir = works.fleet.run_dir().map_err(|e| fault(e.to_string()))?;
+    // Of this try alone: one that stood still may come back.
+    let scratch = run_dir.join(format!("kernel-{:016x}", random::u64()));
+    std::fs::create_dir(&scratch).map_err(|e| fault(format!("cannot make {}: {e}", scratch.display())))?;
+    let task = KernelTask {
+        id: build.id.clone(),
+        capabilities,
+        manifest: manifest.clone(),
+        spec: spec.clone(),
+        answers: BTreeMap::new(),
+        seconds: KERNEL_TASK_MAX.as_secs(),
+    };
+    // A store that cannot be read now says nothing of the build.
+    let wanted =
+        || works.store.builds().get(&build.id).map_or(true, |found| found.is_some_and(|b| b.fence == build.fence));
+    let made = drive::run(kernel.as_ref(), works.fleet.program(), &scratch, task, &wanted);
+    // What is left of it goes with the next start of the daemon.
+    _ = std::fs::remove_dir_all(&scratch);
+    made.map_err(|error| match error {
+        Broken::Declined { say } => check(say),
+        other => fault(format!("{name}: {other}")),
+    })
+}
+
+fn add_citations(files: &mut Files, cites: Vec<Citation>) -> Result<(), StageError> {
+    if cites.is_empty() {
+        return Ok(());
+    }
+    let known = files.get(CITATIONS).map_or(b"[]".as_slice(), Vec::as_slice);
+    let mut all: Vec<Citation> =
+        serde_json::from_slice(known).map_err(|e| check(format!("the generated {CITATIONS} cannot be read: {e}")))?;
+    all.extend(cites);
+    let text = serde_json::to_vec_pretty(&all).map_err(|e| fault(e.to_string()))?;
+    files.insert(CITATIONS.to_owned(), text);
+    Ok(())
 }

@@ -1,0 +1,185 @@
+//! Gives a task to a kernel and takes what it makes. Purpose: pipes and processes around `session`. Owner: the build thread, which
+//! waits; a thread each reads and writes, since a kernel may neither read nor end. Invariants: a process is ended and waited for
+//! whatever comes of its task; what waits in memory is bounded. Deliberately absent: what the frames mean.
+
+use super::Kernel;
+use super::frame::{self, Framer, FromKernel, Task, ToKernel};
+use super::host;
+use super::session::{Broken, Output, Session};
+use crate::limits::{KERNEL_FRAME_MAX, KERNEL_PIECES_MAX};
+use crate::os::clock;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+/// Whether the task is still wanted is asked this often.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A kernel that was told to end has this long.
+const GRACE: Duration = Duration::from_secs(2);
+const GRACE_LOOK: Duration = Duration::from_millis(5);
+/// Octets of what it printed that are quoted.
+const LOG_TAIL: u64 = 600;
+
+/// Has `kernel` do `task`. `program` is this program, `scratch` an empty directory of the task's own; `wanted` is asked from time to
+/// time. Blocking.
+///
+/// # Errors
+/// [`Broken`]; nothing came of it.
+pub fn run(
+    kernel: &dyn Kernel,
+    program: &Path,
+    scratch: &Path,
+    task: Task,
+    wanted: &dyn Fn() -> bool,
+) -> Result<Output, Broken> {
+    match kernel.command(program, scratch) {
+        Some(command) => in_process(kernel.name(), command, scratch, task, wanted),
+        None => in_place(kernel, task),
+    }
+}
+
+/// A generator within this process: the same frames, without a pipe.
+fn in_place(kernel: &dyn Kernel, task: Task) -> Result<Output, Broken> {
+    let now = clock::monotonic();
+    let (mut session, hello) = Session::new(kernel.name(), task.clone(), now);
+    let input = [frame::write(&hello), frame::write(&ToKernel::Task(Box::new(task)))].concat();
+    let mut output = Vec::new();
+    host::serve(kernel, &mut &input[..], &mut output).map_err(|error| Broken::Start(error.to_string()))?;
+    let mut framer = Framer::default();
+    for piece in output.chunks(KERNEL_FRAME_MAX) {
+        framer.push(piece);
+        while let Some(line) = framer.next_line() {
+            session.hear(FromKernel::read(&line?)?, now)?;
+        }
+    }
+    session.output().ok_or(Broken::Died)
+}
+
+fn in_process(
+    name: &str,
+    mut command: Command,
+    scratch: &Path,
+    task: Task,
+    wanted: &dyn Fn() -> bool,
+) -> Result<Output, Broken> {
+    let start = |error: std::io::Error| Broken::Start(error.to_string());
+    let path = scratch.join("kernel.log");
+    let mut log = File::options().create(true).truncate(true).read(true).write(true).open(&path).map_err(start)?;
+    let printed = log.try_clone().map_err(start)?;
+    command.env_clear().current_dir(scratch);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::from(printed));
+    let mut line = Line::to(command.spawn().map_err(start)?)?;
+    let outcome = converse(name, &mut line, task, wanted);
+    line.end(matches!(outcome, Err(Broken::CalledOff)));
+    if let Err(error) = &outcome {
+        let mut said = String::new();
+        let end = log.metadata().map_or(0, |file| file.len());
+        // Words to go by, where there are any.
+        _ = log.seek(SeekFrom::Start(end.saturating_sub(LOG_TAIL)));
+        _ = log.take(LOG_TAIL).read_to_string(&mut said);
+        tracing::warn!(kernel = name, %error, said = said.trim(), "a kernel made nothing of its task");
+    }
+    outcome
+}
+
+fn converse(name: &str, line: &mut Line, task: Task, wanted: &dyn Fn() -> bool) -> Result<Output, Broken> {
+    let (mut session, hello) = Session::new(name, task, clock::monotonic());
+    let mut framer = Framer::default();
+    line.send(&hello)?;
+    loop {
+        let now = clock::monotonic();
+        session.tick(now)?;
+        let wait = session.deadline().since(now).min(LOOK_EVERY);
+        match line.heard.recv_timeout(wait) {
+            Ok(piece) => framer.push(&piece),
+            Err(RecvTimeoutError::Timeout) if wanted() => continue,
+            Err(RecvTimeoutError::Timeout) => return Err(Broken::CalledOff),
+            Err(RecvTimeoutError::Disconnected) => {
+                framer.end()?;
+                session.ended()?;
+            }
+        }
+        while let Some(frame) = framer.next_line() {
+            if let Some(told) = session.hear(FromKernel::read(&frame?)?, clock::monotonic())? {
+                line.send(&told)?;
+            }
+        }
+        if session.is_over() {
+            return session.output().ok_or(Broken::Died);
+        }
+    }
+}
+
+/// The pipes of a kernel's process.
+struct Line {
+    child: Child,
+    told: SyncSender<Vec<u8>>,
+    heard: Receiver<Vec<u8>>,
+}
+
+impl Line {
+    fn to(mut child: Child) -> Result<Self, Broken> {
+        let (Some(mut input), Some(mut output)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(Broken::Start("it has no pipes".to_owned()));
+        };
+        let (told, to_tell) = sync_channel::<Vec<u8>>(KERNEL_PIECES_MAX);
+        let (hear, heard) = sync_channel(KERNEL_PIECES_MAX);
+        // Both end when the process does, or when nobody is there to hear them.
+        let writes = move || {
+            while let Ok(frame) = to_tell.recv() {
+                if input.write_all(&frame).and_then(|()| input.flush()).is_err() {
+                    return;
+                }
+            }
+        };
+        let reads = move || {
+            let mut piece = vec![0; 1 << 16];
+            while let Ok(n @ 1..) = output.read(&mut piece) {
+                if hear.send(piece[..n].to_vec()).is_err() {
+                    return;
+                }
+            }
+        };
+        let line = Self { child, told, heard };
+        let start = |error: std::io::Error| Broken::Start(error.to_string());
+        let threads = [
+            thread::Builder::new().name("kernel-writes".into()).spawn(writes),
+            thread::Builder::new().name("kernel-reads".into()).spawn(reads),
+        ];
+        threads.into_iter().try_for_each(|thread| thread.map(drop).map_err(start))?;
+        Ok(line)
+    }
+
+    fn send(&self, frame: &ToKernel) -> Result<(), Broken> {
+        match self.told.try_send(frame::write(frame)) {
+            Ok(()) => Ok(()),
+            // It has gone; what it said before is heard first.
+            Err(TrySendError::Disconnected(_)) => Ok(()),
+            Err(TrySendError::Full(_)) => Err(Broken::Order("it reads nothing")),
+        }
+    }
+
+    /// Ends the process; one that was `called_off` is told so, and has a moment.
+    fn end(&mut self, called_off: bool) {
+        if called_off && self.send(&ToKernel::Cancel {}).is_ok() {
+            let begun = clock::monotonic();
+            while clock::monotonic().since(begun) < GRACE && matches!(self.child.try_wait(), Ok(None)) {
+                thread::sleep(GRACE_LOOK);
+            }
+        }
+        // Gone already is as good.
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}

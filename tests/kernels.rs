@@ -1,0 +1,216 @@
+//! Kernels in processes of their own, good and bad: a program in another language makes an app by the frames alone; garbage, a
+//! flood, an end in the middle of the task and what never ends are failures in words, tried again like any fault, and no process
+//! is left behind.
+
+use callwright::apphost::bundle::Files;
+use callwright::conversation::{BuildStage, Outcome};
+use callwright::limits::KERNEL_FRAME_MAX;
+use callwright::pipeline::kernel::frame::{self, FromKernel, PROTOCOL, Task};
+use callwright::pipeline::kernel::session::{Broken, Output, digest};
+use callwright::pipeline::kernel::{self, Capability, Kernel, drive};
+use callwright::pipeline::manifest::{BuildManifest, BuildType, CreatedFrom};
+use callwright::pipeline::spec::Spec;
+use callwright::pipeline::{Pipeline, PipelineConfig};
+use callwright::store::Store;
+use serde_json::{Map, json};
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use tokio::time::timeout;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_callwright");
+/// Far beyond what a build takes, also on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+const CAPABILITIES: [Capability; 4] =
+    [Capability::Database, Capability::Api, Capability::Frontend, Capability::Testing];
+
+fn manifest(id: &str) -> BuildManifest {
+    BuildManifest {
+        manifest_id: id.into(),
+        build_type: BuildType::BuildCrm,
+        title: "CRM".into(),
+        description: "A CRM with contacts.".into(),
+        features: vec!["contacts".into()],
+        tech_stack: vec![],
+        constraints: Map::new(),
+        integrations: vec![],
+        conversation_id: "conv_1".into(),
+        created_from: CreatedFrom::Voice,
+        confidence: 0.93,
+        metadata: Map::from_iter([("approval".to_owned(), json!({"by": "key"}))]),
+    }
+}
+
+fn task(id: &str) -> Task {
+    let manifest = manifest(id);
+    let spec = Spec::compose(&manifest);
+    Task {
+        id: "build_1".into(),
+        capabilities: CAPABILITIES.to_vec(),
+        manifest,
+        spec,
+        answers: BTreeMap::new(),
+        seconds: 60,
+    }
+}
+
+/// A kernel whose process is a shell script.
+#[derive(Debug)]
+struct Script(String);
+
+impl Kernel for Script {
+    fn name(&self) -> &'static str {
+        "script"
+    }
+    fn can(&self, build_type: BuildType, _: Capability) -> bool {
+        build_type == BuildType::BuildCrm
+    }
+    fn generate(&self, _: &BuildManifest, _: &Spec) -> Result<Files, String> {
+        Err("it is a process".into())
+    }
+    fn command(&self, _: &Path, _: &Path) -> Option<Command> {
+        let mut command = Command::new("/bin/sh");
+        command.arg("-c").arg(&self.0);
+        Some(command)
+    }
+}
+
+fn lines(frames: &[FromKernel]) -> Vec<u8> {
+    frames.iter().flat_map(frame::write).collect()
+}
+
+fn ready() -> FromKernel {
+    let (name, capabilities) = ("script".to_owned(), CAPABILITIES.to_vec());
+    FromKernel::Ready { protocol: PROTOCOL, name, capabilities, build_types: vec![BuildType::BuildCrm] }
+}
+
+/// Answers `hello` by `ready`, and the task by the content of a file.
+fn script(dir: &Path, frames: &[FromKernel]) -> String {
+    let (first, then) = (dir.join("ready"), dir.join("then"));
+    std::fs::write(&first, lines(&[ready()])).unwrap();
+    std::fs::write(&then, lines(frames)).unwrap();
+    format!("read -r hello; cat {}; read -r task; cat {}", first.display(), then.display())
+}
+
+fn files() -> Files {
+    let (manifest, kernels) = (manifest("m"), kernel::all());
+    let crm = kernels.iter().find(|kernel| kernel.name() == "crm").unwrap();
+    crm.generate(&manifest, &Spec::compose(&manifest)).unwrap()
+}
+
+/// Files in a reading order of their own, and all that is to be said beside them.
+fn whole(files: &Files) -> Vec<FromKernel> {
+    let mut frames = vec![FromKernel::Progress { percent: 1, say: Some("The script has begun.".into()) }];
+    frames.extend(files.iter().rev().map(|(path, content)| FromKernel::artefact(path.clone(), content.clone())));
+    frames.push(FromKernel::Cite { part: "the whole".into(), source: "a shell script".into() });
+    frames.push(FromKernel::Done { files: files.len(), digest: digest(files) });
+    frames
+}
+
+fn run(text: String, wanted: &dyn Fn() -> bool) -> Result<Output, Broken> {
+    let scratch = tempfile::tempdir().unwrap();
+    drive::run(&Script(text), Path::new(PROGRAM), scratch.path(), task("m"), wanted)
+}
+
+#[test]
+fn the_generators_of_this_program_say_by_frames_what_they_make() {
+    for kernel in kernel::all() {
+        let build_type = BuildType::ALL.into_iter().find(|t| kernel.can(*t, Capability::Frontend)).unwrap();
+        let manifest = BuildManifest { build_type, features: vec![], ..manifest("m") };
+        let spec = Spec::compose(&manifest);
+        let made = kernel.generate(&manifest, &spec).unwrap();
+        let task = Task { manifest, spec, ..task("m") };
+        let scratch = tempfile::tempdir().unwrap();
+        assert!(kernel.command(Path::new(PROGRAM), scratch.path()).is_some(), "in a process of its own");
+        let output = drive::run(kernel.as_ref(), Path::new(PROGRAM), scratch.path(), task, &|| true).unwrap();
+        assert_eq!(output.files, made, "{}", kernel.name());
+    }
+}
+
+#[test]
+fn what_a_bad_kernel_does_is_told_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let good = whole(&files());
+    let made = run(script(dir.path(), &good), &|| true).unwrap();
+    assert_eq!((made.files, made.cites.len()), (files(), 1));
+    assert_eq!(made.say.as_deref(), Some("The script has begun."));
+    let first = format!("read -r hello; cat {}; read -r task;", dir.path().join("ready").display());
+    type Right = fn(&Broken) -> bool;
+    let cases: [(String, Right); 10] = [
+        ("exit 0".into(), |e| *e == Broken::Died),
+        ("echo Segmentation fault".into(), |e| matches!(e, Broken::Frame(_))),
+        ("printf '{\"type\":'".into(), |e| matches!(e, Broken::Frame(_))),
+        (format!("{first} exit 3"), |e| *e == Broken::Died),
+        (script(dir.path(), &good[..good.len() - 1]), |e| *e == Broken::Died),
+        (format!("{first} kill -9 $$"), |e| *e == Broken::Died),
+        (format!("{first} head -c {} /dev/zero | tr '\\0' x", KERNEL_FRAME_MAX + 2), |e| matches!(e, Broken::Frame(_))),
+        (format!("{first} while :; do echo '{{\"type\":\"progress\",\"percent\":1}}'; done"), |e| {
+            matches!(e, Broken::TooMuch(_))
+        }),
+        (
+            format!("{first} echo '{{\"type\":\"fail\",\"say\":\"I have no idea.\"}}'; sleep 600"),
+            |e| matches!(e, Broken::Declined { say } if say == "I have no idea."),
+        ),
+        ("exec /nonexistent/program".into(), |e| *e == Broken::Died),
+    ];
+    for (text, right) in cases {
+        let broken = run(text.clone(), &|| true).unwrap_err();
+        assert!(right(&broken), "{text}: {broken}");
+    }
+}
+
+#[test]
+fn a_kernel_that_never_ends_goes_when_its_task_is_called_off_or_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = script(dir.path(), &whole(&files()));
+    assert!(run(format!("{text}; exec sleep 600"), &|| true).is_ok(), "done is done");
+    let looks = AtomicU32::new(0);
+    let pid = dir.path().join("pid");
+    let silent = format!("echo $$ > {}; trap '' TERM; while :; do sleep 1; done", pid.display());
+    let off = run(silent, &|| looks.fetch_add(1, Ordering::Relaxed) == 0);
+    assert_eq!(off, Err(Broken::CalledOff));
+    let pid = std::fs::read_to_string(pid).unwrap();
+    assert!(!Path::new("/proc").join(pid.trim()).exists(), "nothing is left behind");
+}
+
+fn config(data: &Path, kernel: Script) -> PipelineConfig {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut config = PipelineConfig::new(data.to_owned(), PROGRAM.into());
+    config.apps.ports = free..=free.saturating_add(50);
+    config.kernels = vec![Box::new(kernel)];
+    config
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_of_a_script_goes_live_after_its_kernel_died_once_and_one_that_always_dies_is_parked() {
+    let dir = tempfile::tempdir().unwrap();
+    let died = dir.path().join("died");
+    let text = script(dir.path(), &whole(&files()));
+    let once = format!("test -e {0} || {{ touch {0}; exit 1; }}; {text}", died.display());
+    for (kernel, lives) in [(once, true), ("exit 1".to_owned(), false)] {
+        let data = tempfile::tempdir().unwrap();
+        let store = Store::open(data.path()).unwrap();
+        let pipeline = Pipeline::start(config(data.path(), Script(kernel)), store.clone()).await.unwrap();
+        let mut updates = pipeline.updates();
+        let build = pipeline.submit(manifest("m")).await.unwrap();
+        let outcome = loop {
+            let update = timeout(PATIENCE, updates.recv()).await.expect("the build takes too long").unwrap();
+            if let Some(outcome) = update.outcome {
+                break outcome;
+            }
+        };
+        match outcome {
+            Outcome::Live { .. } => assert!(lives && died.exists()),
+            Outcome::Parked { say } => assert!(!lives && say.contains("could not write the files"), "{say}"),
+        }
+        let build = store.builds().get(&build.id).unwrap().unwrap();
+        assert!(!lives || matches!(build.stage, BuildStage::Live | BuildStage::Tracked));
+        pipeline.shutdown().await;
+        let left = std::fs::read_dir(data.path().join("run")).unwrap().flatten();
+        let left: Vec<_> = left.filter(|e| e.file_name().to_string_lossy().starts_with("kernel-")).collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
