@@ -55,7 +55,7 @@ interop: setup-build ## calls in and out of Asterisk as registrar and PBX: a tab
 	cargo test --locked --test interop
 
 RUNS ?= 1000000
-fuzz: setup-build ## RUNS (1,000,000) new inputs to each fuzz target of SIP, WebRTC, Twilio, manifests and sentences; adds them to fuzz/runs.json
+fuzz: setup-build ## RUNS (1,000,000) new inputs to each fuzz target of SIP, WebRTC, Twilio, manifests, kernels and sentences; adds them to fuzz/runs.json
 	CALLWRIGHT_FUZZ_RUNS=$(RUNS) CALLWRIGHT_FUZZ_LEDGER=$(CURDIR)/fuzz/runs.json CALLWRIGHT_FUZZ_COMMIT=$$(git rev-parse --short=12 HEAD) \
 		cargo test --release --locked --test fuzz_runs -- --test-threads=1 --skip the_ledger
 

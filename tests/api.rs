@@ -6,7 +6,7 @@ use callwright::api::{Access, ApiError, AppState, Engine, HealthSnapshot, LiveCa
 use callwright::bus::{Bus, EventKind};
 use callwright::call::registry::NotPaused;
 use callwright::pipeline::{Pipeline, PipelineConfig};
-use callwright::store::{CallRecord, Conversation, Direction, Speaker, Store, Turn};
+use callwright::store::{CallRecord, Conversation, Direction, NewQuestion, QuestionChoice, Speaker, Store, Turn};
 use callwright::telemetry::metric;
 use callwright::time::Wallclock;
 use futures_util::future::BoxFuture;
@@ -277,6 +277,44 @@ async fn a_repeated_request_is_one_build_and_the_fifth_waiting_one_is_slow() {
     let kinds: Vec<_> = b.store.events().after(0, 100).unwrap().into_iter().map(|e| e.kind).collect();
     assert_eq!(kinds.iter().filter(|k| *k == "build.request.created").count(), 4);
     assert_eq!(kinds.iter().filter(|k| *k == "build.slow").count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_build_asks_is_shown_and_answered_once() {
+    let b = start().await;
+    let first = post(b.address, JSON, r#"{"build_type":"build_ecommerce","title":"Shop"}"#).await.json();
+    let id = first["id"].as_str().unwrap().to_owned();
+    let build = b.store.builds().get(&id).unwrap().unwrap();
+    let choices = [("USD", "US dollars"), ("EUR", "euros")];
+    let choices = choices.map(|(value, say)| QuestionChoice { value: value.into(), say: say.into() }).to_vec();
+    let ask = NewQuestion {
+        name: "currency".into(),
+        question: "Which currency?".into(),
+        choices,
+        default: "USD".into(),
+        due: None,
+    };
+    assert!(b.store.questions().ask(&build, vec![ask.clone()], Wallclock(1)).await.unwrap());
+    assert!(b.store.questions().ask(&build, vec![ask], Wallclock(2)).await.unwrap(), "the same again");
+    let shown = get(b.address, &format!("/v1/builds/{id}")).await.json()["questions"].clone();
+    assert_eq!(shown.as_array().map(Vec::len), Some(1), "{shown}");
+    assert_eq!((&shown[0]["name"], &shown[0]["state"]), (&json!("currency"), &json!("open")), "{shown}");
+    let answer = async |id: &str, body: Value| {
+        post_to(b.address, &format!("/v1/builds/{id}/answers"), JSON, &body.to_string()).await
+    };
+    let said = |question: &str, answer: &str| json!({"question": question, "answer": answer});
+    let none = answer(&id, said("currency", "XYZ")).await;
+    assert_eq!((none.status, none.json()["choices"][1]["value"].clone()), (422, json!("EUR")), "{}", none.body);
+    assert_eq!(answer(&id, json!({"question": "currency"})).await.status, 422);
+    assert_eq!(answer(&id, said("colour", "EUR")).await.status, 404);
+    assert_eq!(answer("build_none", said("currency", "EUR")).await.status, 404);
+    let taken = answer(&id, said("currency", "EUR")).await;
+    assert_eq!((taken.status, taken.json()["id"].as_str()), (200, Some(id.as_str())), "{}", taken.body);
+    assert_eq!(answer(&id, said("currency", "EUR")).await.status, 200, "the same again");
+    assert_eq!(answer(&id, said("currency", "USD")).await.status, 409);
+    let shown = get(b.address, &format!("/v1/builds/{id}")).await.json()["questions"][0].clone();
+    let stands = (&shown["state"], &shown["answer"], &shown["answered_by"]);
+    assert_eq!(stands, (&json!("answered"), &json!("EUR"), &json!("api")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -219,7 +219,7 @@ impl Rig {
 }
 
 fn update(stage: BuildStage, outcome: Option<Outcome>) -> BuildUpdate {
-    BuildUpdate { build_id: "build_1".to_owned(), stage, say: None, outcome }
+    BuildUpdate { build_id: "build_1".to_owned(), stage, say: None, outcome, ask: None }
 }
 
 #[test]

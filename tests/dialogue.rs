@@ -63,7 +63,7 @@ fn play(d: &mut Dialogue, line: &str, said: &str) -> Option<Reply> {
                 "parked" => Some(Outcome::Parked { say: rest.to_owned() }),
                 _ => None,
             };
-            d.build_update(&BuildUpdate { build_id: "b1".into(), stage: stage(word), say: None, outcome })
+            d.build_update(&BuildUpdate { build_id: "b1".into(), stage: stage(word), say: None, outcome, ask: None })
         }
         who => {
             let confidence =
@@ -363,7 +363,7 @@ fn the_state_is_explicit() {
 
 #[test]
 fn updates_of_other_builds_are_not_told() {
-    let update = |id: &str, stage| BuildUpdate { build_id: id.into(), stage, say: None, outcome: None };
+    let update = |id: &str, stage| BuildUpdate { build_id: id.into(), stage, say: None, outcome: None, ask: None };
     let mut d = read_back();
     assert!(d.build_update(&update("mine", BuildStage::Tested)).say.is_empty(), "nothing was started yet");
     d.key('1');
@@ -416,7 +416,7 @@ proptest! {
             let reply = match n {
                 0 => d.no_input(),
                 1 => d.key(text.chars().next().filter(|c| *c != '1').unwrap_or('3')),
-                2 => d.build_update(&BuildUpdate { build_id: "b".into(), stage: BuildStage::Tested, say: Some(text), outcome: None }),
+                2 => d.build_update(&BuildUpdate { build_id: "b".into(), stage: BuildStage::Tested, say: Some(text), outcome: None, ask: None }),
                 3 => d.facts(&AppFacts { name: text, requests_per_minute: f64::NAN, ..AppFacts::default() }),
                 4 => { let said = d.greet().text(); d.cut_off(&said, text.len()); continue }
                 5 => d.hear(&Heard::certain("good should on a crm for the garage")),

@@ -105,7 +105,13 @@ fn dialogue(live: bool) -> Dialogue {
     dialogue.build_accepted("b1");
     if live {
         let outcome = Some(Outcome::Live { url: "http://127.0.0.1:8100/".into(), app: "crm".into() });
-        dialogue.build_update(&BuildUpdate { build_id: "b1".into(), stage: BuildStage::Live, say: None, outcome });
+        dialogue.build_update(&BuildUpdate {
+            build_id: "b1".into(),
+            stage: BuildStage::Live,
+            say: None,
+            outcome,
+            ask: None,
+        });
     }
     dialogue
 }
@@ -143,7 +149,7 @@ fn written() -> String {
         ("live", BuildStage::Live),
     ] {
         let mut dialogue = dialogue(false);
-        dialogue.build_update(&BuildUpdate { build_id: "b1".into(), stage, say: None, outcome: None });
+        dialogue.build_update(&BuildUpdate { build_id: "b1".into(), stage, say: None, outcome: None, ask: None });
         write(&mut out, word, &dialogue.hear(&Heard::certain("how far are you")));
     }
     let ends = [
@@ -152,7 +158,13 @@ fn written() -> String {
     ];
     for (word, outcome) in ends {
         let mut dialogue = dialogue(false);
-        let update = BuildUpdate { build_id: "b1".into(), stage: BuildStage::Live, say: None, outcome: Some(outcome) };
+        let update = BuildUpdate {
+            build_id: "b1".into(),
+            stage: BuildStage::Live,
+            say: None,
+            outcome: Some(outcome),
+            ask: None,
+        };
         write(&mut out, word, &dialogue.build_update(&update));
     }
     out

@@ -3,15 +3,18 @@
 use super::calls::PageQuery;
 use super::problem::{Problem, read};
 use super::state::AppState;
+use super::steer::body;
 use crate::os::clock;
 use crate::pipeline::code_in_words;
 use crate::pipeline::manifest::BuildManifest;
-use crate::store::{Build, Cancelled, Page};
+use crate::store::{Answered, AnsweredBy, Build, Cancelled, Page};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -29,9 +32,11 @@ pub(super) async fn one(State(state): State<AppState>, Path(id): Path<String>) -
         let Some(build) = store.builds().get(&id)? else { return Ok(None) };
         let manifest = store.manifests().get(&build.manifest_id)?;
         let spec = store.world().get("build_spec", &build.id)?.map(|found| found.document);
-        Ok(Some((build, manifest, spec)))
+        let questions = store.questions().of_build(&build.id)?;
+        Ok(Some((build, manifest, spec, questions)))
     });
-    let (build, manifest, spec) = found.await?.ok_or_else(|| Problem::not_found("there is no such build"))?;
+    let (build, manifest, spec, questions) =
+        found.await?.ok_or_else(|| Problem::not_found("there is no such build"))?;
     // An app that does not answer now is asked again with the next request.
     let code = match &build.url {
         Some(_) => state.pipeline.setup_code(&build.slug).await.ok().flatten(),
@@ -40,7 +45,7 @@ pub(super) async fn one(State(state): State<AppState>, Path(id): Path<String>) -
     let setup = code
         .zip(build.url.as_ref())
         .map(|(code, url)| json!({"url": format!("{url}setup"), "code": code, "spoken": code_in_words(&code)}));
-    Ok(Json(json!({"build": build, "manifest": manifest, "spec": spec, "setup": setup})))
+    Ok(Json(json!({"build": build, "manifest": manifest, "spec": spec, "questions": questions, "setup": setup})))
 }
 
 /// Takes a manifest; what it leaves out gets its plain default. The same `Idempotency-Key` (or, without one, the same manifest)
@@ -48,7 +53,7 @@ pub(super) async fn one(State(state): State<AppState>, Path(id): Path<String>) -
 pub(super) async fn create(
     State(state): State<AppState>,
     headers: HeaderMap,
-    body: Bytes,
+    bytes: Bytes,
 ) -> Result<Response, Problem> {
     let media_type = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     // Also keeps web pages of other origins out: they cannot send this type unasked.
@@ -67,7 +72,7 @@ pub(super) async fn create(
             }
         },
     };
-    let manifest = manifest(&body, key)?;
+    let manifest = manifest(&bytes, key)?;
     let (store, id) = (state.store.clone(), manifest.manifest_id.clone());
     let before = read(move || store.manifests().get(&id)).await?;
     if before.as_ref().is_some_and(|before| asked(before) != asked(&manifest)) {
@@ -77,6 +82,46 @@ pub(super) async fn create(
     let build = state.pipeline.submit(manifest).await?;
     let status = if before.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((status, [(header::LOCATION, format!("/v1/builds/{}", build.id))], Json(build)).into_response())
+}
+
+/// An answer to what a build asks.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Answering {
+    /// Its `name` or `id`
+    question: String,
+    /// The `value` of one of its choices
+    answer: String,
+}
+
+/// Answers what a build asks; the same answer again changes nothing.
+pub(super) async fn answer(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Result<(StatusCode, Json<Build>), Problem> {
+    let Answering { question, answer } = body(&headers, &bytes)?;
+    let conflict = |detail: &str| Problem::new(StatusCode::CONFLICT, detail);
+    match state.pipeline.answer(&id, &question, &answer, AnsweredBy::Api).await? {
+        Answered::FollowUp(build) => Ok((StatusCode::ACCEPTED, Json(build))),
+        Answered::Noted | Answered::GoesOn => {
+            let build = read(move || state.store.builds().get(&id)).await?;
+            Ok((StatusCode::OK, Json(build.ok_or_else(|| Problem::not_found("there is no such build"))?)))
+        }
+        Answered::TooLate => Err(conflict("it was answered otherwise, or the build is over")),
+        Answered::InAMoment => Err(conflict("the app goes live at this moment; answer again in some seconds")),
+        Answered::NoChoice(choices) => {
+            let detail = "that is none of the choices of this question";
+            let choices = serde_json::to_value(choices).unwrap_or_default();
+            Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).with("choices", choices))
+        }
+        Answered::Unknown => Err(Problem::not_found("there is no such build, or it does not ask that")),
+        Answered::Slow => {
+            let detail = "too many builds wait; answer again in a minute";
+            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).of_kind("slow"))
+        }
+    }
 }
 
 /// Ends a build that does not go live yet.

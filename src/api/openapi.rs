@@ -109,6 +109,7 @@ fn schemas() -> Map<String, Value> {
     let mut schemas: Map<String, Value> = serde_json::from_str(ANSWERED).unwrap_or_default();
     let mut add = |name: &str, schema: Value| schemas.insert(name.to_owned(), schema);
     add("Asking", of::<super::intents::Asking>());
+    add("Answered", of::<super::builds::Answering>());
     add("Placing", of::<steer::Placing>());
     add("Answering", of::<steer::Answering>());
     add("Saying", of::<steer::Saying>());

@@ -59,6 +59,7 @@ pub const ROUTES: &[Route] = &[
     row("GET", "/v1/builds", || get(builds::list)),
     row("POST", "/v1/builds", || post(builds::create)),
     row("GET", "/v1/builds/{id}", || get(builds::one)),
+    row("POST", "/v1/builds/{id}/answers", || post(builds::answer)),
     row("POST", "/v1/builds/{id}/cancel", || post(builds::cancel)),
     row("GET", "/v1/calls", || get(calls::list)),
     row("POST", "/v1/calls", || post(steer::place)),

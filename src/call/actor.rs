@@ -707,6 +707,9 @@ impl Actor {
                 CallAction::PutThrough => talk.put_through(&self.planes, self.call),
                 CallAction::Change(change) => talk.change(&self.planes, change),
                 CallAction::ReturnCall(wanted) => talk.return_call(&self.planes, self.call, wanted),
+                CallAction::Answer { question, value, follow_up } => {
+                    talk.answer(&self.planes, question, value, follow_up);
+                }
                 CallAction::Told(build) => talk.told(&self.planes, &build),
                 CallAction::SetUpCode(app) => talk.set_up_code(&self.planes, app),
                 CallAction::PinTried(right) => talk.pin_tried(&self.planes, right),

@@ -3,7 +3,7 @@
 
 use crate::call::record::CallEnd;
 use crate::conversation::{
-    AppFacts, BuildUpdate, Change, Changed, Expectation, Failure, Kept, Run, SetUpCode, WordTime,
+    AppFacts, BuildQuestion, BuildUpdate, Change, Changed, Expectation, Failure, Kept, Run, SetUpCode, WordTime,
 };
 use crate::id::{Generation, UtteranceId};
 use crate::pipeline::manifest::BuildManifest;
@@ -235,6 +235,15 @@ pub enum CallAction {
     Change(Change),
     /// Call the caller when the build is over (true), or do not.
     ReturnCall(bool),
+    /// A build's question is answered so; with `follow_up` by a build of its own.
+    Answer {
+        /// Which.
+        question: BuildQuestion,
+        /// The value of a choice of it.
+        value: String,
+        /// The app is live already.
+        follow_up: bool,
+    },
     /// The caller has heard how this build ended.
     Told(String),
     /// Ask this app for the code of its first account.

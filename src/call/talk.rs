@@ -9,7 +9,8 @@ use super::manners::{Manners, caller, user_of};
 use super::transfer::{self, Transfer};
 use crate::config::{BridgeTarget, Config, ReturnWhen, TrunkKind};
 use crate::conversation::{
-    self, BuildStage, BuildUpdate, Change, Changed, Dialogue, Failure, Kept, News, Outcome, ReturnCalls, Run, SetUpCode,
+    self, BuildQuestion, BuildStage, BuildUpdate, Change, Changed, Dialogue, Failure, Kept, News, Outcome, ReturnCalls,
+    Run, SetUpCode,
 };
 use crate::id::{CallId, Generation};
 use crate::media::SpeechEnds;
@@ -20,8 +21,8 @@ use crate::pipeline::{Pipeline, SubmitError};
 use crate::sip::peer::Peer;
 use crate::speech::{SpeechEvent, SpeechLane};
 use crate::store::{
-    Build, CallBackRequest, Cancelled, Conversation, KeptFor, ReturnCall, ReturnConsent, ReturnWish, Speaker,
-    StoreError, Turn, build_id,
+    Answered, AnsweredBy, Build, CallBackRequest, Cancelled, Conversation, KeptFor, ReturnCall, ReturnConsent,
+    ReturnWish, Speaker, StoreError, Turn, build_id,
 };
 use crate::time::Wallclock;
 use crate::turn::TurnMachine;
@@ -158,7 +159,8 @@ impl Talk {
             info!(%call, build = news.build_id, called = news.called, "the caller is told how a build ended");
             newest = Some(news.build_id.clone());
             builds.insert(news.build_id.clone());
-            dialogue = dialogue.with_news(news);
+            let ask = planes.pipeline.question(&news.build_id);
+            dialogue = dialogue.with_news(news).with_build_question(ask);
         } else if let Some(kept) = &kept {
             info!(%call, "the caller's last call was cut off; it is gone on with");
             builds.extend(kept.build_id().map(str::to_owned));
@@ -279,6 +281,33 @@ impl Talk {
         let Some(wish) = self.promised(call, build, ReturnConsent::Asked) else { return };
         let (planes, answers) = (Arc::clone(planes), self.answers.clone());
         tokio::spawn(async move { promise_call(&planes, wish, &answers).await });
+    }
+
+    /// Answers what a build asks; it is on disk before anything is done for it, whatever becomes of the call.
+    pub(super) fn answer(&mut self, planes: &Arc<Planes>, ask: BuildQuestion, value: String, follow_up: bool) {
+        self.submitting += usize::from(follow_up);
+        let (planes, answers) = (Arc::clone(planes), self.answers.clone());
+        tokio::spawn(async move {
+            let answered = planes.pipeline.answer(&ask.build_id, &ask.name, &value, AnsweredBy::Voice).await;
+            let why = match answered {
+                // A caller who hung up meanwhile needs no answer.
+                Ok(Answered::FollowUp(build)) => return drop(answers.send(Answer::Submitted(build.id)).await),
+                Ok(Answered::Noted | Answered::GoesOn) if !follow_up => return,
+                Ok(Answered::Slow) => Failure::PipelineFull.line(),
+                Ok(Answered::InAMoment) => "It is just going live. Tell me again in a moment.",
+                Ok(_) => "That was answered already.",
+                Err(error) => {
+                    warn!(%error, build = ask.build_id, "an answer was not written; the caller is told");
+                    Failure::Disk.line()
+                }
+            };
+            let told = match follow_up {
+                true => Answer::Refused(why.to_owned()),
+                false => Answer::Input(CallInput::Announce(why.to_owned())),
+            };
+            // Nor this.
+            let _ = answers.send(told).await;
+        });
     }
 
     /// The caller has heard how a build ended.

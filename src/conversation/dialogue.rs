@@ -31,6 +31,7 @@
 //! | `GoOn`     | yes                                            | `Features` or `Approval`, asked again    |
 //! | `GoOn`     | no, another request                            | `What`; what was kept is forgotten       |
 //! | `ReturnCall` | yes, no; keys 1, 2                           | promised or not; anything else: not      |
+//! | `OfBuild`  | one of its choices; its key; yes             | what the build asks is answered; anything else: its default holds |
 //! | any        | wants a person, and one is there               | put through; where that fails, as below  |
 //! | any        | wants a person, and none is                    | `CallBack` (see `call_back`), then back  |
 //! | any        | the third prompt without progress              | goodbye; nothing was started             |
@@ -38,6 +39,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `prompt` | the questions, and how they are asked again |
+//! | `build_question` | what a build asks in the middle of its work |
 //! | `call_back` | whom to call back, and where: digits and names, read back |
 //! | `opening` | what comes before the first question: consent, PIN, where a dropped call was |
 //! | `change` | what changes or destroys what there is: a question, a yes, the PIN |
@@ -49,6 +51,7 @@
 //!
 //! Deliberately absent: knowledge of other calls' builds (facts come in by [`Dialogue::facts`]).
 
+mod build_question;
 mod call_back;
 mod change;
 mod opening;
@@ -66,7 +69,7 @@ use self::call_back::CallBack;
 use self::prompt::{ASK_APPROVAL, ASK_FEATURES, ASK_OFFER, ASK_WHAT, PROMPTS_MAX};
 use super::collect::Collector;
 use super::draft::Draft;
-use super::{BuildStage, Expectation, Heard, Intent, Persona, Reply};
+use super::{BuildQuestion, BuildStage, Expectation, Heard, Intent, Persona, Reply};
 use crate::pipeline::intent::{Act, Context, Fired, Trigger, Understanding, understand_of};
 use crate::pipeline::manifest::BuildType;
 use crate::time::MediaTime;
@@ -100,6 +103,8 @@ pub enum Question {
     Change,
     /// Nothing: a build runs, or is over.
     Nothing,
+    /// What a build leaves open.
+    OfBuild,
     /// Whether somebody shall call back.
     CallBack,
     /// On which number.
@@ -219,6 +224,8 @@ pub struct Dialogue {
     unclocked: MediaTime,
     /// What this call begins with.
     news: Option<News>,
+    /// What a build asks and nobody has answered.
+    asked_by_build: Option<BuildQuestion>,
     /// Whether the caller is called when the build is over.
     promise: return_call::Promise,
     /// That is asked of a caller who is about to go.
@@ -272,6 +279,7 @@ impl Dialogue {
             left: false,
             putting_through: false,
             news: None,
+            asked_by_build: None,
             promise: return_call::Promise::Open,
             leaving: false,
             offer_heard: false,
@@ -330,8 +338,11 @@ impl Dialogue {
             }
             Question::Consent | Question::Pin | Question::GoOn => return self.hear_opening(heard),
             Question::Sure => return self.hear_sure(heard),
-            Question::Nothing | Question::ReturnCall => Context::Free,
+            Question::Nothing | Question::ReturnCall | Question::OfBuild => Context::Free,
         };
+        if let Some(reply) = self.hear_build_question(heard) {
+            return reply;
+        }
         if let Some(reply) = self.hear_return_call(heard).or_else(|| self.hear_sign_in(heard)) {
             return reply;
         }
@@ -348,7 +359,7 @@ impl Dialogue {
         }
         match self.question {
             _ if self.building() => self.hear_while_building(&understood),
-            Question::What | Question::Nothing => {
+            Question::What | Question::Nothing | Question::OfBuild => {
                 self.hear_wish(&understood).unwrap_or_else(|| self.hear_request(&understood))
             }
             Question::Offer => self.hear_offer_answered(&understood, heard),
@@ -404,7 +415,9 @@ impl Dialogue {
         if let Some(reply) = self.call_back_key(key) {
             return reply;
         }
-        if let Some(reply) = self.sure_key(key).or_else(|| self.return_call_key(key)) {
+        if let Some(reply) =
+            self.sure_key(key).or_else(|| self.return_call_key(key)).or_else(|| self.build_question_key(key))
+        {
             return reply;
         }
         match key {

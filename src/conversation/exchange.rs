@@ -61,7 +61,6 @@ impl Reply {
 
 /// What the daemon shall do.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "at most one a turn; a box would only be in the way")]
 pub enum Intent {
     /// Build what was read back and approved. Submit it; progress comes back by `Dialogue::build_update`.
     Build(BuildManifest),
@@ -80,6 +79,15 @@ pub enum Intent {
     Record(bool),
     /// The caller is to be called when the build is over (true), or not.
     ReturnCall(bool),
+    /// A build's question is answered so.
+    Answer {
+        /// Which.
+        question: BuildQuestion,
+        /// The value of a choice of it.
+        value: String,
+        /// The app is live: a build of its own brings it in. That one's id comes by `Dialogue::build_accepted`.
+        follow_up: bool,
+    },
     /// How this build ended is told with these words, when they are heard.
     Told {
         /// The build.
@@ -181,6 +189,23 @@ pub struct BuildUpdate {
     pub say: Option<String>,
     /// Set when the build is over.
     pub outcome: Option<Outcome>,
+    /// What its order leaves open.
+    pub ask: Option<BuildQuestion>,
+}
+
+/// What a build asks whoever ordered it; without an answer the default holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuildQuestion {
+    /// The build.
+    pub build_id: String,
+    /// Its name within the build.
+    pub name: String,
+    /// In spoken words.
+    pub question: String,
+    /// What may be answered: for programs, and as people say it.
+    pub choices: Vec<(String, String)>,
+    /// The value that holds without an answer.
+    pub default: String,
 }
 
 /// How a build ended.

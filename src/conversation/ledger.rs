@@ -27,6 +27,8 @@ pub enum Tool {
     Change,
     /// A call is promised for when a build is over, or the promise taken back.
     ReturnCall,
+    /// What a build asks is answered.
+    Answer,
     /// An app is asked for the code of its first account.
     SetUpCode,
 }
@@ -43,6 +45,7 @@ impl Tool {
             | Self::PutThrough
             | Self::Change
             | Self::ReturnCall
+            | Self::Answer
             | Self::SetUpCode => false,
         }
     }

@@ -27,7 +27,9 @@ mod whole;
 
 pub use dialogue::{Dialogue, Kept, News, Question, Slot, Slots};
 pub use domain::{Class, DomainText, Pattern, domain};
-pub use exchange::{AppFacts, BuildStage, BuildUpdate, Change, Changed, Heard, Intent, Outcome, Reply, SetUpCode};
+pub use exchange::{
+    AppFacts, BuildQuestion, BuildStage, BuildUpdate, Change, Changed, Heard, Intent, Outcome, Reply, SetUpCode,
+};
 pub use expectation::Expectation;
 pub use failure::{FILLER, Failure, Then, lines as failure_lines};
 pub use history::{History, Speaker, Turn, WordTime, heard_words};

@@ -38,6 +38,16 @@ pub(super) fn list(items: &[String]) -> String {
     }
 }
 
+/// "a, b or c".
+#[must_use]
+pub(super) fn either(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
+}
+
 /// The port of a URL, digit by digit: `http://127.0.0.1:8301/` is "8 3 0 1"; `None` when it names none.
 #[must_use]
 pub(super) fn port_digits(url: &str) -> Option<String> {

@@ -6,10 +6,10 @@
 use super::queue::Queue;
 use super::scheduler::{self, AfterFailure, StageError};
 use super::stage::{self, Works};
-use crate::conversation::{BuildStage, BuildUpdate, Outcome};
+use crate::conversation::{BuildQuestion, BuildStage, BuildUpdate, Outcome};
 use crate::limits::BUILD_LEASE;
 use crate::os::{batch, clock};
-use crate::store::{Advance, Build, StoreError};
+use crate::store::{Advance, Build, QuestionState, Store, StoreError};
 use crate::telemetry::metric;
 use crate::time::Wallclock;
 use std::io;
@@ -113,6 +113,13 @@ impl Worker {
                             }
                             return build;
                         }
+                        AfterFailure::Wait { until } => {
+                            if let Err(error) = builds.wait_for_answer(&build, until, clock::wall()).wait() {
+                                return store_trouble(build, &error);
+                            }
+                            self.announce(&build, None);
+                            return build;
+                        }
                         AfterFailure::Park { say } => {
                             let advance = Advance { failure: Some(say.clone()), ..Advance::default() };
                             (BuildStage::Parked, advance, Some(say), "parked")
@@ -157,9 +164,28 @@ impl Worker {
         if let (BuildStage::Live, Some(live)) = (build.stage, build.live) {
             metric::build_live(Duration::from_millis(live.0.saturating_sub(build.requested.0)));
         }
+        // Asked when the app is live, unless the build waits for it.
+        let asks = matches!(outcome, Some(Outcome::Live { .. })) || build.stage == BuildStage::Planned;
+        let ask = asks.then(|| question(&self.works.store, &build.id)).flatten();
         // Nobody listening (the caller hung up) is no fault.
-        let _ = self.updates.send(BuildUpdate { build_id: build.id.clone(), stage: build.stage, say, outcome });
+        let _ = self.updates.send(BuildUpdate { build_id: build.id.clone(), stage: build.stage, say, outcome, ask });
     }
+}
+
+/// What a build asks and nobody has answered yet, for the ear.
+pub(super) fn question(store: &Store, build: &str) -> Option<BuildQuestion> {
+    let all = store.questions().of_build(build).unwrap_or_else(|error| {
+        tracing::warn!(build, %error, "whether a build asks something is not known");
+        Vec::new()
+    });
+    let open = all.into_iter().find(|question| question.state == QuestionState::Open)?;
+    Some(BuildQuestion {
+        build_id: open.build_id,
+        name: open.name,
+        question: open.question,
+        choices: open.choices.into_iter().map(|choice| (choice.value, choice.say)).collect(),
+        default: open.default,
+    })
 }
 
 /// How a build ended; `None` while it goes on.

@@ -4,6 +4,7 @@
 
 use crate::conversation::BuildStage;
 use crate::limits::BUILD_STAGE_ATTEMPTS_MAX;
+use crate::time::Wallclock;
 use std::time::Duration;
 
 /// One blocking piece of work on a build.
@@ -60,6 +61,12 @@ pub enum StageError {
         /// For the operator's log.
         what: String,
     },
+    /// It waits for an answer; there is a default for when none comes.
+    #[error("it waits for an answer")]
+    Waits {
+        /// So long.
+        until: Wallclock,
+    },
 }
 
 /// What follows a failed job.
@@ -69,6 +76,11 @@ pub enum AfterFailure {
     Retry {
         /// After this long.
         after: Duration,
+    },
+    /// The same job again when there is an answer, or none has come.
+    Wait {
+        /// So long.
+        until: Wallclock,
     },
     /// The build is parked; a person has to look.
     Park {
@@ -82,6 +94,7 @@ pub enum AfterFailure {
 pub fn after_failure(job: Job, attempt: u32, error: &StageError) -> AfterFailure {
     match error {
         StageError::Check { say } => AfterFailure::Park { say: say.clone() },
+        StageError::Waits { until } => AfterFailure::Wait { until: *until },
         StageError::Fault { .. } if attempt < BUILD_STAGE_ATTEMPTS_MAX => {
             AfterFailure::Retry { after: Duration::from_millis(250) * 4_u32.pow(attempt.saturating_sub(1)) }
         }
@@ -143,6 +156,9 @@ mod tests {
                 AfterFailure::Retry { after: Duration::from_secs(1) }
             ]
         );
+        let until = Wallclock(7);
+        let waits = after_failure(Job::Generate, BUILD_STAGE_ATTEMPTS_MAX, &StageError::Waits { until });
+        assert_eq!(waits, AfterFailure::Wait { until }, "a question is no failure");
         let AfterFailure::Park { say } = after_failure(Job::Stage, BUILD_STAGE_ATTEMPTS_MAX, &fault) else {
             panic!("still trying")
         };

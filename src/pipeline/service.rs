@@ -12,10 +12,10 @@ use super::report;
 use super::stage::Works;
 use super::tracker::Traffic;
 use crate::config::Network;
-use crate::conversation::{AppFacts, BuildStage, BuildUpdate};
+use crate::conversation::{AppFacts, BuildQuestion, BuildStage, BuildUpdate};
 use crate::limits::{BUILD_THREADS, BUILD_UPDATES_MAX};
 use crate::os::clock;
-use crate::store::{App, Build, Cancelled, Store, StoreError};
+use crate::store::{Answered, AnsweredBy, App, Build, Cancelled, Store, StoreError};
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -153,8 +153,13 @@ impl Pipeline {
         let (build, new) = self.shared.queue.submit(manifest).await?;
         if new {
             tracing::info!(build = build.id, title = build.title, "a build was requested");
-            let update =
-                BuildUpdate { build_id: build.id.clone(), stage: BuildStage::Requested, say: None, outcome: None };
+            let update = BuildUpdate {
+                build_id: build.id.clone(),
+                stage: BuildStage::Requested,
+                say: None,
+                outcome: None,
+                ask: None,
+            };
             // Nobody listening is no fault.
             let _ = self.shared.updates.send(update);
             self.shared.queue.ring();
@@ -174,10 +179,25 @@ impl Pipeline {
     /// The store cannot be read.
     pub async fn standing(&self, build: &str) -> Result<Option<BuildUpdate>, StoreError> {
         let (store, id) = (self.shared.works.store.clone(), build.to_owned());
-        let found = tokio::task::spawn_blocking(move || store.builds().get(&id)).await;
+        let found = tokio::task::spawn_blocking(move || {
+            let ask = pool::question(&store, &id);
+            store.builds().get(&id).map(|build| build.map(|build| (build, ask)))
+        });
         // The read neither panics nor is it cancelled while the daemon runs.
-        let build = found.map_err(|e| StoreError::Other(e.to_string()))??;
-        Ok(build.map(|b| BuildUpdate { outcome: pool::outcome(&b), build_id: b.id, stage: b.stage, say: None }))
+        let build = found.await.map_err(|e| StoreError::Other(e.to_string()))??;
+        Ok(build.map(|(b, ask)| BuildUpdate {
+            outcome: pool::outcome(&b),
+            build_id: b.id,
+            stage: b.stage,
+            say: None,
+            ask,
+        }))
+    }
+
+    /// What a build asks and nobody has answered yet.
+    #[must_use]
+    pub fn question(&self, build: &str) -> Option<BuildQuestion> {
+        pool::question(&self.shared.works.store, build)
     }
 
     /// What is so now of the app called `subject`, as people say it ("the CRM").
@@ -222,6 +242,26 @@ impl Pipeline {
         (true, down.join("; "))
     }
 
+    /// Answers what a build asks; on disk, with what follows from it, before anything is done.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn answer(
+        &self,
+        build: &str,
+        question: &str,
+        value: &str,
+        by: AnsweredBy,
+    ) -> Result<Answered, StoreError> {
+        let commit = self.shared.works.store.questions().answer(build, question, value, by, clock::wall());
+        let answered = commit.await?;
+        tracing::info!(build, question, value, ?by, "a question of a build was answered");
+        if matches!(answered, Answered::GoesOn | Answered::FollowUp(_)) {
+            self.shared.queue.ring();
+        }
+        Ok(answered)
+    }
+
     /// Ends a build that does not go live yet.
     ///
     /// # Errors
@@ -235,6 +275,7 @@ impl Pipeline {
                 stage: build.stage,
                 say: None,
                 outcome: pool::outcome(build),
+                ask: None,
             };
             // Nobody listening is no fault.
             let _ = self.shared.updates.send(update);

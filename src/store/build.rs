@@ -223,6 +223,19 @@ impl Builds<'_> {
         })
     }
 
+    /// Gives the build back until its question is answered, or `until` has come; no try is counted.
+    #[must_use = "it is not given back before it is on disk"]
+    pub fn wait_for_answer(&self, build: &Build, until: Wallclock, now: Wallclock) -> Commit<()> {
+        let (id, fence) = (build.id.clone(), build.fence.cast_signed());
+        self.0.write(move |db| {
+            let changed = db.execute(
+                "UPDATE builds SET lease_until = NULL, not_before = ?3, updated = ?4 WHERE id = ?1 AND fence = ?2",
+                params![id, fence, until.0.cast_signed(), now.0.cast_signed()],
+            )?;
+            if changed == 0 { Err(StoreError::Conflict(format!("{id} moved on meanwhile"))) } else { Ok(()) }
+        })
+    }
+
     /// Gives the build back as it stands; nothing when it is another worker's already.
     #[must_use = "it is not given back before it is on disk"]
     pub fn let_go(&self, build: &Build) -> Commit<()> {
@@ -317,7 +330,7 @@ fn changed_stage(db: &Connection, build: &Build, now: Wallclock) -> Result<(), S
     Ok(())
 }
 
-fn submit(db: &Connection, request: &BuildManifest, now: Wallclock) -> Result<Submitted, StoreError> {
+pub(super) fn submit(db: &Connection, request: &BuildManifest, now: Wallclock) -> Result<Submitted, StoreError> {
     if let Some(build) = find(db, "manifest_id", &request.manifest_id)? {
         return Ok(Submitted::Known(build));
     }

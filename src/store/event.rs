@@ -61,6 +61,10 @@ pub enum EventKind {
     BuildRequestCreated,
     /// A build completed a stage, or was parked or failed.
     BuildStageChanged,
+    /// A build asks something that its order leaves open.
+    BuildQuestionAsked,
+    /// It was answered.
+    BuildQuestionAnswered,
     /// A build was refused since too many wait.
     BuildSlow,
     /// An app answers on its address.
@@ -101,6 +105,8 @@ impl EventKind {
             Self::IntentRecognised => "intent.recognised",
             Self::BuildRequestCreated => "build.request.created",
             Self::BuildStageChanged => "build.stage.changed",
+            Self::BuildQuestionAsked => "build.question.asked",
+            Self::BuildQuestionAnswered => "build.question.answered",
             Self::BuildSlow => "build.slow",
             Self::AppLive => "app.live",
             Self::AppDown => "app.down",

@@ -7,7 +7,7 @@ use super::lockout::WrongPins;
 use super::writer::Writer;
 use super::{
     Apps, Builds, Calls, Commit, Conversations, Deliveries, Events, KeptBindings, KeptConversations, Lockouts,
-    Manifests, Messages, Recordings, Retention, ReturnCalls, StoreError, World, migration,
+    Manifests, Messages, Questions, Recordings, Retention, ReturnCalls, StoreError, World, migration,
 };
 use crate::limits::{PAGE_ROWS_MAX, STORE_LOCK_WAIT, STORE_READERS};
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -182,6 +182,11 @@ impl Store {
     #[must_use]
     pub const fn return_calls(&self) -> ReturnCalls<'_> {
         ReturnCalls(self)
+    }
+    /// Questions in the middle of builds.
+    #[must_use]
+    pub const fn questions(&self) -> Questions<'_> {
+        Questions(self)
     }
     /// The outbox.
     #[must_use]

@@ -246,7 +246,13 @@ impl Play {
             _ => return Err("write build reaches STAGE, build live URL or build parked TEXT".into()),
         };
         self.call.cause();
-        self.call.tell(CallInput::Build(BuildUpdate { build_id: "build_1".into(), stage, say: None, outcome }));
+        self.call.tell(CallInput::Build(BuildUpdate {
+            build_id: "build_1".into(),
+            stage,
+            say: None,
+            outcome,
+            ask: None,
+        }));
         Ok(())
     }
 

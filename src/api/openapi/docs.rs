@@ -298,6 +298,21 @@ pub(super) const DOCS: &[Doc] = &[
     },
     Doc {
         method: "POST",
+        path: "/v1/builds/{id}/answers",
+        summary: "Answers what a build asks (`questions` of the build); without an answer the default holds",
+        parameters: &[Parameter { place: Place::Path, name: "id", kind: Kind::Text, text: "The build's `id`" }],
+        body: Some("Answered"),
+        answers: &[
+            Answer(200, "The build, which goes on with it", Content::Json("Build")),
+            Answer(202, "The build that brings it into the live app", Content::Json("Build")),
+            Answer(404, "There is no such build, or it does not ask that", Content::Problem),
+            Answer(409, "It was answered otherwise, the build is over, or goes live at this moment", Content::Problem),
+            Answer(422, "That is none of its choices; what they are", Content::Problem),
+            Answer(503, "Too many builds wait", Content::Problem),
+        ],
+    },
+    Doc {
+        method: "POST",
         path: "/v1/builds/{id}/cancel",
         summary: "End a build that does not go live yet",
         parameters: &[Parameter { place: Place::Path, name: "id", kind: Kind::Text, text: "The build's `id`" }],
@@ -311,7 +326,7 @@ pub(super) const DOCS: &[Doc] = &[
     Doc {
         method: "GET",
         path: "/v1/builds/{id}",
-        summary: "One build with its manifest and spec; while the app has no account, the set-up code for the first one",
+        summary: "One build with its manifest, spec and what it asks; while the app has no account, the set-up code for the first one",
         parameters: &[Parameter { place: Place::Path, name: "id", kind: Kind::Text, text: "build_…" }],
         body: None,
         answers: &[Answer(200, "Build", Content::Json("Anything"))],

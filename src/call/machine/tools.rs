@@ -55,6 +55,15 @@ impl CallMachine {
                     self.actions.push_back(CallAction::ReturnCall(wanted));
                 }
             }
+            Intent::Answer { question, value, follow_up } => {
+                let arguments = format!("{} {} {value}", question.build_id, question.name);
+                if begin(Tool::Answer, &arguments).is_some() {
+                    if follow_up {
+                        self.duties.submitting = Some(now);
+                    }
+                    self.actions.push_back(CallAction::Answer { question, value, follow_up });
+                }
+            }
             Intent::SetUpCode { slug } => {
                 if begin(Tool::SetUpCode, &slug).is_some() {
                     self.actions.push_back(CallAction::SetUpCode(slug));

@@ -416,6 +416,7 @@ mod tests {
             stage: BuildStage::Live,
             say: None,
             outcome: Some(live),
+            ask: None,
         });
         (dialogue, manifest)
     }

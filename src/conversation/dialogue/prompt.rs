@@ -61,7 +61,7 @@ impl Dialogue {
             Question::Features => &[ASK_FEATURES],
             Question::Approval => &[ASK_APPROVAL, HOW_TO_APPROVE],
             Question::Change => &["What shall I change?"],
-            Question::Nothing => &[],
+            Question::Nothing | Question::OfBuild => &[],
             Question::CallBack => &[ASK_CALL_BACK],
             Question::Number => &[ASK_NUMBER],
             Question::Name => &[ASK_NAME],
@@ -122,7 +122,9 @@ impl Dialogue {
             Question::Change => {
                 &["Say, for example: without deals, or: add notes.", "Or press three to hear it again."]
             }
-            Question::Nothing | Question::Sure | Question::ReturnCall => &["Ask me how it is doing, or say goodbye."],
+            Question::Nothing | Question::Sure | Question::ReturnCall | Question::OfBuild => {
+                &["Ask me how it is doing, or say goodbye."]
+            }
             Question::CallBack | Question::NumberRight | Question::NameRight | Question::Consent | Question::GoOn => {
                 say.push("Say yes or no, or press one or two.".to_owned());
                 let expect = self.ask_again(&mut say);

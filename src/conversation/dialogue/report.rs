@@ -4,7 +4,7 @@
 
 use super::{Build, Dialogue, Question};
 use crate::conversation::{
-    AppFacts, BuildStage, BuildUpdate, Expectation, Heard, Intent, Outcome, Reply, figures, numbers,
+    AppFacts, BuildQuestion, BuildStage, BuildUpdate, Expectation, Heard, Intent, Outcome, Reply, figures, numbers,
 };
 use crate::pipeline::intent::{Label, extract, subject};
 
@@ -62,14 +62,16 @@ impl Dialogue {
             return Reply::default();
         }
         let title = build.title.clone();
+        // A build that waits for an answer comes no further.
+        let waits = update.ask.is_some() && update.outcome.is_none();
         let other = build.id.as_ref().is_some_and(|id| *id != update.build_id);
-        if other || build.over || (update.stage <= build.stage && update.outcome.is_none()) {
+        if other || build.over || (update.stage <= build.stage && update.outcome.is_none() && !waits) {
             return Reply::default();
         }
-        build.stage = update.stage;
+        build.stage = update.stage.max(build.stage);
         build.id.get_or_insert_with(|| update.build_id.clone());
         let mut own_app = None;
-        let say: Vec<String> = match &update.outcome {
+        let mut say: Vec<String> = match &update.outcome {
             Some(Outcome::Live { url, app }) => {
                 build.over = true;
                 own_app = Some(app.clone());
@@ -98,9 +100,21 @@ impl Dialogue {
             self.draft = None;
             self.leave_return_call();
         }
-        let Some(line) = say.first().cloned() else { return Reply::default() };
+        // A live app is changed by whoever ordered it, and by nobody without the PIN where there is one.
+        let may = ours && (waits || self.persona.pin.is_none() || self.pin_passed || self.persona.proved);
+        let known = |ask: &&BuildQuestion| self.asked_by_build.as_ref().is_none_or(|asked| asked.name != ask.name);
+        let ask = update.ask.as_ref().filter(|_| may && self.question != Question::ReturnCall).filter(known).cloned();
+        let line = say.first().cloned();
+        if line.is_none() && ask.is_none() {
+            return Reply::default();
+        }
         // What was asked is asked still.
-        let expect = if self.question == Question::ReturnCall { self.last_expect } else { Expectation::Open };
+        let expect = match ask {
+            Some(ask) => self.put_build_question(ask, &mut say),
+            None if self.question == Question::ReturnCall => self.last_expect,
+            None => Expectation::Open,
+        };
+        let line = line.unwrap_or_default();
         let told = update.outcome.is_some().then(|| Intent::Told { build_id: update.build_id.clone(), line });
         Reply { intent: told, ..self.reply(say, expect) }
     }
@@ -248,7 +262,7 @@ mod tests {
     fn a_caller_who_waits_is_told_how_far_it_is() {
         let mut dialogue = building();
         assert_eq!(says(&mut dialogue, "how far are you").text(), "It is not live yet. It waits for its turn.");
-        let reached = |stage| BuildUpdate { build_id: "b1".into(), stage, say: None, outcome: None };
+        let reached = |stage| BuildUpdate { build_id: "b1".into(), stage, say: None, outcome: None, ask: None };
         for (stage, said) in [
             (BuildStage::Specified, "It is not live yet. The plan is made. That is step one of six."),
             (
@@ -271,6 +285,7 @@ mod tests {
             stage: BuildStage::Live,
             say: None,
             outcome: Some(live),
+            ask: None,
         });
         let facts = AppFacts {
             name: "Website".into(),

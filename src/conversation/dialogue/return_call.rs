@@ -4,7 +4,9 @@
 //! told when their first sentence was heard ([`Intent::Told`]). Deliberately absent: when it rings, and where (`call`).
 
 use super::{Build, Dialogue, Question, YES_TWICE_CONFIDENCE_MIN};
-use crate::conversation::{BuildStage, BuildUpdate, Expectation, Heard, Intent, Outcome, Reply, ReturnCalls};
+use crate::conversation::{
+    BuildQuestion, BuildStage, BuildUpdate, Expectation, Heard, Intent, Outcome, Reply, ReturnCalls,
+};
 use crate::pipeline::intent::{Act, Context, understand};
 
 pub(super) const ASK_RETURN_CALL: &str = "Should the line drop, shall I call you when it is live?";
@@ -51,6 +53,13 @@ impl Dialogue {
     #[must_use]
     pub fn with_news(mut self, news: News) -> Self {
         self.news = Some(news);
+        self
+    }
+
+    /// The same, with what the build of the news asks.
+    #[must_use]
+    pub fn with_build_question(mut self, ask: Option<BuildQuestion>) -> Self {
+        self.asked_by_build = ask;
         self
     }
 
@@ -164,6 +173,7 @@ impl Dialogue {
     /// Tells the news, where there are any.
     pub(super) fn tell_news(&mut self, say: &mut Vec<String>) -> Option<Reply> {
         let News { build_id, title, outcome, called } = self.news.take()?;
+        let ask = self.asked_by_build.take();
         // Who calls us with somebody's number is not somebody.
         self.inherited = !called;
         self.subject = Some(title.to_lowercase());
@@ -171,7 +181,7 @@ impl Dialogue {
         self.pending = None;
         let stage = if matches!(outcome, Outcome::Live { .. }) { BuildStage::Live } else { BuildStage::Parked };
         self.build = Some(Build { id: Some(build_id.clone()), title, stage: BuildStage::Approved, over: false });
-        let told = self.build_update(&BuildUpdate { build_id, stage, say: None, outcome: Some(outcome) });
+        let told = self.build_update(&BuildUpdate { build_id, stage, say: None, outcome: Some(outcome), ask });
         say.extend(told.say);
         let expect = told.expect;
         Some(Reply { intent: told.intent, ..self.reply(std::mem::take(say), expect) })
@@ -228,7 +238,7 @@ mod tests {
     }
 
     fn update(outcome: Outcome) -> BuildUpdate {
-        BuildUpdate { build_id: "b1".into(), stage: BuildStage::Live, say: None, outcome: Some(outcome) }
+        BuildUpdate { build_id: "b1".into(), stage: BuildStage::Live, say: None, outcome: Some(outcome), ask: None }
     }
 
     #[test]

@@ -12,7 +12,8 @@ const NOT_YOURS: &str =
 impl Dialogue {
     /// A question about how to sign in; `None`: something else.
     pub(super) fn hear_sign_in(&mut self, heard: &Heard) -> Option<Reply> {
-        let idle = matches!(self.question, Question::What | Question::Nothing | Question::ReturnCall);
+        let idle =
+            matches!(self.question, Question::What | Question::Nothing | Question::ReturnCall | Question::OfBuild);
         if !idle || self.is_ordering() || !asks(&heard.text, self.code_told) {
             return None;
         }
@@ -95,7 +96,13 @@ mod tests {
         dialogue.build_accepted("b1");
         assert!(says(&mut dialogue, "how do I sign in").text().contains("not live yet"));
         let outcome = Some(Outcome::Live { url: "http://127.0.0.1:8100/".into(), app: "website".into() });
-        dialogue.build_update(&BuildUpdate { build_id: "b1".into(), stage: BuildStage::Live, say: None, outcome });
+        dialogue.build_update(&BuildUpdate {
+            build_id: "b1".into(),
+            stage: BuildStage::Live,
+            say: None,
+            outcome,
+            ask: None,
+        });
         dialogue
     }
 

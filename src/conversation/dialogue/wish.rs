@@ -129,7 +129,8 @@ mod tests {
         dialogue.hear_at(&Heard::certain("build me a CRM with contacts and deals"), ms(2_000));
         assert!(matches!(dialogue.hear_at(&Heard::certain("yes"), ms(9_000)).intent, Some(Intent::Build(_))));
         let live = Outcome::Live { url: "http://127.0.0.1:8100/".into(), app: "crm".into() };
-        let update = BuildUpdate { build_id: "b1".into(), stage: BuildStage::Live, say: None, outcome: Some(live) };
+        let update =
+            BuildUpdate { build_id: "b1".into(), stage: BuildStage::Live, say: None, outcome: Some(live), ask: None };
         assert!(dialogue.build_update(&update).text().contains("is live"));
         dialogue
     }

@@ -72,11 +72,11 @@ pub fn all() -> Vec<Box<dyn Kernel>> {
 
 /// The kernels of this program: name, type, generator.
 const BUILT_IN: [BuiltIn; 5] = [
-    BuiltIn { name: "crm", of: BuildType::BuildCrm, make: crm::generate },
-    BuiltIn { name: "website", of: BuildType::BuildWebsite, make: website::generate },
-    BuiltIn { name: "shop", of: BuildType::BuildEcommerce, make: shop::generate },
-    BuiltIn { name: "api", of: BuildType::BuildApi, make: rest::generate },
-    BuiltIn { name: "dashboard", of: BuildType::BuildDashboard, make: dashboard::generate },
+    BuiltIn { name: "crm", of: BuildType::BuildCrm, make: crm::generate, asks: nothing },
+    BuiltIn { name: "website", of: BuildType::BuildWebsite, make: website::generate, asks: nothing },
+    BuiltIn { name: "shop", of: BuildType::BuildEcommerce, make: shop::generate, asks: shop::questions },
+    BuiltIn { name: "api", of: BuildType::BuildApi, make: rest::generate, asks: nothing },
+    BuiltIn { name: "dashboard", of: BuildType::BuildDashboard, make: dashboard::generate, asks: nothing },
 ];
 
 /// A generator of this program.
@@ -85,6 +85,11 @@ struct BuiltIn {
     name: &'static str,
     of: BuildType,
     make: fn(&Spec, &BuildManifest) -> Files,
+    asks: fn(&BuildManifest) -> Vec<Ask>,
+}
+
+const fn nothing(_: &BuildManifest) -> Vec<Ask> {
+    Vec::new()
 }
 
 impl Kernel for BuiltIn {
@@ -98,6 +103,10 @@ impl Kernel for BuiltIn {
 
     fn generate(&self, manifest: &BuildManifest, spec: &Spec) -> Result<Files, String> {
         Ok((self.make)(spec, manifest))
+    }
+
+    fn questions(&self, manifest: &BuildManifest, _: &Spec) -> Vec<Ask> {
+        (self.asks)(manifest)
     }
 
     fn command(&self, program: &Path, scratch: &Path) -> Option<Command> {

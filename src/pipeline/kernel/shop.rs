@@ -2,6 +2,7 @@
 //! Invariants: prices and totals are the shop's own, never the browser's; an order and its stock change in one transaction;
 //! a payment counts only by a signed message with the right amount.
 
+use super::frame::{Ask, Choice};
 use super::parts::{Parts, closed, menu, page_of, public, submit, view};
 use crate::apphost::bundle::{Files, Submit, Target, View};
 use crate::pipeline::manifest::BuildManifest;
@@ -18,6 +19,20 @@ const VIEWS: [(&str, &str); 8] = [
     ("order", include_str!("shop/order.html")),
     ("manage", include_str!("shop/manage.html")),
 ];
+
+/// What prices are in, as people say it; the first holds without an answer.
+const CURRENCIES: [(&str, &str); 4] =
+    [("USD", "US dollars"), ("EUR", "euros"), ("GBP", "pounds"), ("CHF", "Swiss francs")];
+
+/// A new shop whose order names no currency leaves open what prices are in. Nothing waits for the answer: it changes no data.
+pub(super) fn questions(manifest: &BuildManifest) -> Vec<Ask> {
+    if manifest.constraints.contains_key("currency") || manifest.amends().is_some() {
+        return Vec::new();
+    }
+    let choices = CURRENCIES.map(|(value, say)| Choice { value: value.to_owned(), say: say.to_owned() }).to_vec();
+    let question = "Which currency are your prices in?".to_owned();
+    vec![Ask { ask_id: "currency".to_owned(), question, choices, default: "USD".to_owned(), wait_s: 0 }]
+}
 
 /// Generates a shop.
 #[must_use]

@@ -5,14 +5,15 @@ use super::plan::Task;
 use super::{Done, StageError, Works, carry, check, fault};
 use crate::apphost::bundle::{self, Bundle, Files};
 use crate::limits::KERNEL_TASK_MAX;
-use crate::os::random;
-use crate::pipeline::kernel::frame::Task as KernelTask;
+use crate::os::{clock, random};
+use crate::pipeline::kernel::frame::{Ask, Task as KernelTask};
 use crate::pipeline::kernel::session::{Broken, Output};
 use crate::pipeline::kernel::{Capability, drive};
 use crate::pipeline::manifest::BuildManifest;
 use crate::pipeline::spec::{Citation, Spec};
-use crate::store::{Advance, Build};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::store::{Advance, Build, NewQuestion, QuestionChoice, QuestionState};
+use crate::time::Wallclock;
+use std::collections::BTreeSet;
 
 /// Where a bundle says why its parts are there.
 const CITATIONS: &str = "CITATIONS.json";
@@ -22,7 +23,7 @@ pub(super) fn run(works: &Works, build: &Build) -> Result<Done, StageError> {
     let plan = build.plan.clone().ok_or_else(|| fault(format!("{} has no plan", build.id)))?;
     let tasks: Vec<Task> = serde_json::from_value(plan).map_err(|e| fault(e.to_string()))?;
     let mut files = Files::new();
-    let (mut say, mut cites, mut asked) = (None, Vec::new(), BTreeSet::new());
+    let (mut say, mut cites, mut asks, mut asked) = (None, Vec::new(), Vec::new(), BTreeSet::new());
     for task in &tasks {
         // A kernel makes all that the plan gave it in one go.
         if !asked.insert(task.kernel.as_str()) {
@@ -32,12 +33,14 @@ pub(super) fn run(works: &Works, build: &Build) -> Result<Done, StageError> {
         let made = ask(works, build, &task.kernel, wanted, &manifest, &spec)?;
         say = made.say.or(say);
         cites.extend(made.cites);
+        asks.extend(made.asks);
         for (path, content) in made.files {
             if files.insert(path.clone(), content).is_some() {
                 return Err(check(format!("two generators wrote the same file, {path}")));
             }
         }
     }
+    put(works, build, asks)?;
     add_citations(&mut files, cites)?;
     let live = works.store.apps().get(&build.slug)?;
     if manifest.amends().is_some() && live.is_none() {
@@ -56,6 +59,31 @@ pub(super) fn run(works: &Works, build: &Build) -> Result<Done, StageError> {
     Ok(Done { advance: Advance { bundle_commit: Some(commit), ..Advance::default() }, say })
 }
 
+/// Writes down what the kernels ask. A build whose question shall be answered first waits.
+fn put(works: &Works, build: &Build, asks: Vec<Ask>) -> Result<(), StageError> {
+    if asks.is_empty() {
+        return Ok(());
+    }
+    let now = clock::wall();
+    let of = |ask: Ask| NewQuestion {
+        name: ask.ask_id,
+        question: ask.question,
+        choices: ask.choices.into_iter().map(|c| QuestionChoice { value: c.value, say: c.say }).collect(),
+        default: ask.default,
+        due: (ask.wait_s > 0).then(|| Wallclock(now.0.saturating_add(ask.wait_s * 1000))),
+    };
+    let questions = works.store.questions();
+    if !questions.ask(build, asks.into_iter().map(of).collect(), now).wait()? {
+        return Err(fault(format!("{} is not this thread's any more", build.id)));
+    }
+    let open = questions.of_build(&build.id)?;
+    let open = open.iter().filter(|question| question.state == QuestionState::Open);
+    match open.filter_map(|question| question.due).max().filter(|due| *due > now) {
+        Some(until) => Err(StageError::Waits { until }),
+        None => Ok(()),
+    }
+}
+
 /// Has one kernel do its part.
 fn ask(
     works: &Works,
@@ -71,12 +99,14 @@ fn ask(
     // Of this try alone: one that stood still may come back.
     let scratch = run_dir.join(format!("kernel-{:016x}", random::u64()));
     std::fs::create_dir(&scratch).map_err(|e| fault(format!("cannot make {}: {e}", scratch.display())))?;
+    let settled = works.store.questions().settle(&build.id, clock::wall()).wait()?;
+    let answers = settled.into_iter().filter_map(|question| Some((question.name, question.answer?))).collect();
     let task = KernelTask {
         id: build.id.clone(),
         capabilities,
         manifest: manifest.clone(),
         spec: spec.clone(),
-        answers: BTreeMap::new(),
+        answers,
         seconds: KERNEL_TASK_MAX.as_secs(),
     };
     // A store that cannot be read now says nothing of the build.

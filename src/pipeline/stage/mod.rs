@@ -67,11 +67,16 @@ pub(super) const fn name(job: Job) -> &'static str {
 }
 
 impl Works {
+    /// What was asked for, with what was answered since.
     fn manifest(&self, build: &Build) -> Result<BuildManifest, StageError> {
-        self.store
-            .manifests()
-            .get(&build.manifest_id)?
-            .ok_or_else(|| fault(format!("no manifest {}", build.manifest_id)))
+        let found = self.store.manifests().get(&build.manifest_id)?;
+        let mut manifest = found.ok_or_else(|| fault(format!("no manifest {}", build.manifest_id)))?;
+        for question in self.store.questions().of_build(&build.id)? {
+            if let Some(answer) = question.answer {
+                manifest.constraints.insert(question.name, answer.into());
+            }
+        }
+        Ok(manifest)
     }
 
     fn spec(&self, build: &Build) -> Result<Spec, StageError> {
