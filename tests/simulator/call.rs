@@ -61,6 +61,8 @@ pub(crate) enum Told {
     Changes(String),
     /// Whether a call is promised for when the build is over.
     Returns(bool),
+    /// What a build asked is answered.
+    Answers(String),
     /// How this build ended was heard.
     Tells(String),
     /// Of this app.
@@ -388,6 +390,9 @@ impl Call {
                 self.later(self.now + self.setting.build, CallInput::Changed(Changed::Done));
             }
             CallAction::ReturnCall(wanted) => self.note(Told::Returns(wanted)),
+            CallAction::Answer { question, value, .. } => {
+                self.note(Told::Answers(format!("{} is {value}", question.name)));
+            }
             CallAction::Told(build) => self.note(Told::Tells(build)),
             CallAction::SetUpCode(app) => {
                 self.note(Told::AsksCode(app));

@@ -5,6 +5,7 @@
 use super::frame::{Ask, Choice};
 use super::parts::{Parts, closed, menu, page_of, public, submit, view};
 use crate::apphost::bundle::{Files, Submit, Target, View};
+use crate::apphost::currency_sign;
 use crate::pipeline::manifest::BuildManifest;
 use crate::pipeline::spec::Spec;
 use serde_json::json;
@@ -46,7 +47,9 @@ pub(super) fn generate(spec: &Spec, manifest: &BuildManifest) -> Files {
     parts.schema.push(("shop", include_str!("shop/shop.sql").to_owned()));
     // A file of its own: what data have seen already is not changed.
     parts.schema.push(("taken_again", include_str!("shop/taken_again.sql").to_owned()));
-    parts.scenarios.push(("shop".to_owned(), include_str!("shop/shop.toml").to_owned()));
+    // Written for dollars; the pages show the shop's own currency.
+    let scenarios = include_str!("shop/shop.toml").replace("\"$", &format!("\"{}", currency_sign(&spec.currency)));
+    parts.scenarios.push(("shop".to_owned(), scenarios));
     let sums = [("lines", "basket"), ("sum", "basket_sum")];
     let goods = View {
         params: vec!["category".to_owned(), "q".to_owned()],
