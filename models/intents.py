@@ -4,11 +4,13 @@
     python3 models/intents.py            # needs numpy; some minutes of one core; the same bytes for the same inputs
     python3 models/intents.py --report   # also what the part that was left out says, label by label
 
-Reads `intents_sentences.txt` and `intents_others.txt` beside it, and `lexicon.txt` and `classes.txt` beside the classifier.
-A tenth of the patterns is left out to fit the temperature, so that a confidence is a probability; then all of them train.
-Softmax regression over hashed features; 8-bit weights. The held-out turns of the tests are not read here.
+Reads `intents_sentences.txt`, `intents_others.txt` and `intents_more.txt` beside it, and `lexicon.txt` and `classes.txt` beside
+the classifier. A tenth of the patterns is left out to fit the temperature, so that a confidence is a probability; then all of
+them train. Softmax regression over hashed features; 8-bit weights. The held-out turns of the tests are not read here, nor are
+those of `intents_dev.txt`. What our own recogniser made of 700 of the sentences did not help when it trained, too: of patterns
+that were left out, 0.687 of what was heard was right with it and 0.683 without.
 """
-import random, struct, sys, zlib
+import functools, random, struct, sys, zlib
 from pathlib import Path
 import numpy as np
 
@@ -97,10 +99,14 @@ def classes(words):
 # Say too little at a distance.
 FILLING = set("the this that it is am are was be been do does did to with of in on at by from up about and or so then please "
               "there here now just really okay well hello hi good thanks out off over has have".split())
+# Doubt over and above what the left-out patterns ask for: what fires in vain costs more than what is asked back. The
+# labels stay as right.
+DOUBT = 1.1
 # Of so many words of a sentence, the first, pairs at any distance count.
 MARKS_MAX = 16
 
 
+@functools.cache
 def bucket(feature):
     h = 0x811C9DC5
     for byte in feature.encode():
@@ -155,10 +161,25 @@ def expand(pattern, lists, dice):
         pattern = pattern[:at] + dice.choice(lists[pattern[at + 1:to]]) + pattern[to:]
 
 
+# The things that are built, by the list of their names.
+THINGS = {"build_crm": "$crm", "build_website": "$site", "build_ecommerce": "$shop", "build_api": "$api",
+          "build_dashboard": "$dash", "build_blockchain": "$chain"}
+
+
+def of_each(head, text):
+    """A pattern for all things that are built, as one for each of them."""
+    label, star, count = head.partition(" *")
+    if label != "build_all":
+        return [(head, text)]
+    return [(label + star + count, text.replace("$thing", name).replace("a $api", "an $api"))
+            for label, name in THINGS.items()]
+
+
 def sentences():
     """(label, pattern number, text), the same on every run."""
-    lines = [line.split(":", 1) for file in ("intents_sentences.txt", "intents_others.txt")
-             for line in (HERE / file).read_text().splitlines() if line and not line.startswith("#")]
+    lines = [part for file in ("intents_sentences.txt", "intents_others.txt", "intents_more.txt")
+             for line in (HERE / file).read_text().splitlines() if line and not line.startswith("#")
+             for part in of_each(*line.split(":", 1))]
     lists = {head[1:]: text.strip().split("|") for head, text in lines if head.startswith("$")}
     out, seen = [], set()
     for number, (head, text) in enumerate(lines):
@@ -191,7 +212,8 @@ def train(data, dice):
     for label, number, text in data:
         if dice.random() < 0.4 and len(text.split()) > 3:
             lines.append((label, number, worn(text, dice)))
-    inputs = [features(text) for _, _, text in lines]
+    inputs = [(np.fromiter(found.keys(), np.int32), np.fromiter(found.values(), np.float32))
+              for found in (features(text) for _, _, text in lines)]
     wanted = np.array([LABELS.index(label) for label, _, _ in lines])
     counts = np.bincount(wanted, minlength=len(LABELS)).astype(np.float64)
     weight = (counts.max() / counts) ** 0.4
@@ -206,11 +228,10 @@ def train(data, dice):
         rate = RATE * (1 - epoch / EPOCHS)
         for start in range(0, len(order), BATCH):
             picked = order[start:start + BATCH]
-            x = np.zeros((len(picked), BUCKETS), np.float32)
-            for row, at in enumerate(picked):
-                x[row, list(inputs[at].keys())] = list(inputs[at].values())
-            used = np.flatnonzero(x.any(axis=0))
-            x = x[:, used]
+            used, column = np.unique(np.concatenate([inputs[at][0] for at in picked]), return_inverse=True)
+            row = np.repeat(np.arange(len(picked)), [len(inputs[at][0]) for at in picked])
+            x = np.zeros((len(picked), len(used)), np.float32)
+            x[row, column] = np.concatenate([inputs[at][1] for at in picked])
             z = x @ w[used] + b
             p = np.exp(z - z.max(axis=1, keepdims=True))
             p /= p.sum(axis=1, keepdims=True)
@@ -264,7 +285,7 @@ def main():
     w, b = train([d for d in data if d[1] not in left_out], dice)
     wanted = np.array([LABELS.index(label) for label, _, _ in test])
     z = logits(w, b, [text for _, _, text in test])
-    t = temperature(z, wanted)
+    t = temperature(z, wanted) * DOUBT
     p = softmax(z / t)
     print(f"left out: {len(test)} sentences of other patterns, right {np.mean(p.argmax(axis=1) == wanted):.3f}, temperature {t:.2f}")
     if "--report" in sys.argv:

@@ -50,10 +50,10 @@ fn measure(turns: &[Turn]) -> Tally {
 fn held_out_turns_are_read_as_well_as_promised() {
     let tally = measure(&turns());
     assert!(tally.turns >= 500 && tally.negatives >= 250, "{} turns, {} negatives", tally.turns, tally.negatives);
-    // The aim is 0.93; 0.926 was reached.
-    assert!(tally.macro_f1() >= 0.91, "macro-F1 {:.3}", tally.macro_f1());
+    // The aim is 0.93; 0.930 was reached.
+    assert!(tally.macro_f1() >= 0.92, "macro-F1 {:.3}", tally.macro_f1());
     assert!(tally.slots.f1() >= 0.90, "slots F1 {:.3}", tally.slots.f1());
-    assert!(tally.fired_precision() >= 0.97, "fired precision {:.3}", tally.fired_precision());
+    assert!(tally.fired_precision() >= 0.98, "fired precision {:.3}", tally.fired_precision());
     assert!(tally.false_triggers_percent() <= 1.0, "{} false triggers", tally.false_triggers);
     assert!(tally.calibration_error() <= 0.05, "ECE {:.3}", tally.calibration_error());
 }
@@ -62,25 +62,26 @@ fn held_out_turns_are_read_as_well_as_promised() {
 fn a_second_set_by_callers_of_other_trades_is_read_too() {
     let tally = measure(&second());
     assert!(tally.turns >= 300 && tally.negatives >= 150, "{} turns, {} negatives", tally.turns, tally.negatives);
-    // At the first look: 0.884, 0.950, 3.2. Asked: 0.93, 0.97, 1.
-    assert!(tally.macro_f1() >= 0.86, "macro-F1 {:.3}", tally.macro_f1());
-    assert!(tally.fired_precision() >= 0.93, "fired precision {:.3}", tally.fired_precision());
-    assert!(tally.false_triggers_percent() <= 4.0, "{} false triggers", tally.false_triggers);
+    // At the first look: 0.884, 0.950, 3.2; with more patterns: 0.903, 0.954, 3.2. Asked: 0.93, 0.97, 1.
+    assert!(tally.macro_f1() >= 0.89, "macro-F1 {:.3}", tally.macro_f1());
+    assert!(tally.fired_precision() >= 0.94, "fired precision {:.3}", tally.fired_precision());
+    assert!(tally.false_triggers_percent() <= 3.5, "{} false triggers", tally.false_triggers);
 }
 
 #[test]
 fn turns_that_may_be_looked_at_are_read() {
     let tally = measure(&development());
     assert!(tally.turns >= 300 && tally.negatives >= 100, "{} turns, {} negatives", tally.turns, tally.negatives);
-    assert!(tally.macro_f1() >= 0.90, "macro-F1 {:.3}", tally.macro_f1());
-    assert!(tally.fired_precision() >= 0.96, "fired precision {:.3}", tally.fired_precision());
+    assert!(tally.macro_f1() >= 0.97, "macro-F1 {:.3}", tally.macro_f1());
+    assert!(tally.fired_precision() >= 0.98, "fired precision {:.3}", tally.fired_precision());
 }
 
 #[test]
 fn what_our_own_recogniser_made_of_them_is_read() {
     let tally = measure(&development_heard());
     assert!(tally.turns >= 300 && tally.negatives >= 100, "{} turns, {} negatives", tally.turns, tally.negatives);
-    // Asked: 0.80 and 0.97; some 0.74 and 0.94 are reached.
-    assert!(tally.macro_f1() >= 0.68, "macro-F1 {:.3}", tally.macro_f1());
-    assert!(tally.fired_precision() >= 0.90, "fired precision {:.3}", tally.fired_precision());
+    // Asked: 0.80 and 0.97. Some 0.86 and 0.98 are reached here, where training patterns were written after a look at these
+    // turns; it was 0.74 and 0.94 before.
+    assert!(tally.macro_f1() >= 0.83, "macro-F1 {:.3}", tally.macro_f1());
+    assert!(tally.fired_precision() >= 0.96, "fired precision {:.3}", tally.fired_precision());
 }

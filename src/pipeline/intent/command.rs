@@ -388,6 +388,20 @@ mod tests {
         assert_eq!(free("what can you do"), Act::Help);
         assert_eq!(free("hello, can you hear me?"), Act::Greeting);
         assert_eq!(free("never mind"), Act::Cancel);
+        assert_eq!(free("is there a colleague of yours that I could talk to"), Act::Operator);
+        assert_eq!(free("I missed the last part"), Act::Repeat);
+        assert_eq!(free("okay then, have a good evening"), Act::Goodbye);
+        assert_eq!(free("what is it that you offer"), Act::Help);
+        assert_eq!(free("good morning to you"), Act::Greeting);
+    }
+
+    #[test]
+    fn whose_names_are_kept_is_no_feature() {
+        let named = |text: &str| understand(text, Context::AskedWhat).edit.add;
+        assert!(named("I need something to keep track of my customers").is_empty());
+        assert!(named("please do us a client database").is_empty());
+        assert_eq!(named("a customer database with deals").len(), 1);
+        assert_eq!(named("something to keep track of our contacts").len(), 1);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Transcript;
+use super::artefact::{Artefact, Mention, mentions};
 use super::offered;
 use super::transcript::PAUSE;
 use crate::pipeline::manifest::BuildType;
@@ -178,10 +179,19 @@ pub(super) fn edit(heard: &Transcript, kind: BuildType) -> FeatureEdit {
     let mut refuse_once = false;
     let mut negated_at = None;
     let mut listing = false;
+    let described: Vec<Mention> =
+        mentions(heard).into_iter().filter(|m| m.described && m.what == Artefact::Crm).collect();
     let mut i = 0;
     while i < words.len() {
         let word = heard.at(i);
         let next = heard.at(i + 1);
+        // "a customer database", "something to keep track of my clients": that is the thing, and no feature of it.
+        if matches!(word, "customer" | "customers" | "client" | "clients")
+            && described.iter().any(|m| (m.start..m.end).contains(&i))
+        {
+            i += 1;
+            continue;
+        }
         if matches!((word, next), ("instead", "of") | ("rather", "than")) {
             (refuse, refuse_once) = (true, true);
             i += 2;

@@ -22,6 +22,9 @@ use crate::limits::INTENT_SENTENCES_MAX;
 /// Sentences that are read together (ledger N10).
 pub const WINDOW: usize = 3;
 
+/// A caution against building says something about a turn that is at least so likely to ask for it.
+const CAUTIONED_MIN: f64 = 0.1;
+
 /// Who said a line of the history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -323,8 +326,9 @@ fn builds(p: &mut Odds, heard: &Transcript, words: &[String], asked: Asked, gues
         let part = if l.builds() { weighed / mass.max(1e-9) } else { (1.0 - weighed) / (1.0 - mass).max(1e-9) };
         p[l.index()] *= part;
     }
-    // What is taken from a request that is none belongs to nothing else that is wanted.
-    if caution.is_some() && !sure && weighed < mass {
+    // What is taken from a request that is none belongs to nothing else that is wanted; where hardly anything is taken
+    // ("remind me what was changed in the shop last week"), the caution speaks of something else.
+    if caution.is_some() && !sure && weighed < mass && mass > CAUTIONED_MIN {
         let rest: f64 = Label::ALL.iter().filter(|l| !l.builds()).map(|l| p[l.index()]).sum();
         for l in Label::ALL.iter().filter(|l| !l.builds() && **l != Label::Other) {
             p[l.index()] *= 0.3;
@@ -453,6 +457,17 @@ mod tests {
     fn what_is_told_is_not_asked() {
         for text in ["our website is down", "the CRM is broken", "my shop is slow today"] {
             assert_eq!(of(text), (Label::Other, false), "{text}: {:?}", extract(text, &[]));
+        }
+    }
+
+    /// "yesterday", "last", "no longer" speak against a wish to build, not against other wishes.
+    #[test]
+    fn a_caution_against_building_spares_what_builds_nothing() {
+        for (text, label) in [
+            ("put the site back the way it was yesterday", Label::Rollback),
+            ("what was changed in the shop last week", Label::History),
+        ] {
+            assert_eq!(of(text), (label, true), "{text}: {:?}", extract(text, &[]));
         }
     }
 

@@ -93,6 +93,10 @@ const NOT_HERE_AND_NOW: &[&str] = &[
     "were you",
     "if we had",
     "if i had",
+    "crm once",
+    "read that",
+    "heard that",
+    "too expensive",
     "but we have a crm",
     "but i have a crm",
     "crm that we have",
@@ -156,6 +160,8 @@ fn stands_open(heard: &Transcript, mention: &Mention) -> bool {
     let third = before(7).any(|w| THIRD.contains(&w) || NOT_US.contains(&w));
     // "is a CRM a lot of work": a question about them.
     let asked_about = mention.start <= 3 && SAYS_OF_IT.contains(&heard.at(0));
+    // "did your people build that CRM".
+    let done = done || heard.at(0) == "did";
     if refused || done || reported || third || asked_about || SAYS_OF_IT.contains(&heard.at(mention.end)) {
         return false;
     }
@@ -195,13 +201,13 @@ mod tests {
             "we good really do it crm here add the garage",
             "can you would like a crm so my gym starts sure",
             "let's go to a crm build for the studio",
-            "we are thinking of a crm",
-            "do you build crms",
             "it is about time that somebody built us a crm",
-            "i've heard you do a crm",
             "where don't you show don't about making us a crm for my gym",
             "and ready for his crm so go ahead",
             "basically would we want is a crm",
+            "we are thinking of a crm",
+            "do you build crms",
+            "i've heard you do a crm",
             "we were told you could search with the crm",
         ] {
             assert!(hinted(text), "{text}");
@@ -231,6 +237,9 @@ mod tests {
             "if i were you i would build a crm",
             "if we had the money we would buy a crm",
             "her company made a crm and it was terrible",
+            "we saw a crm once and it was slow",
+            "did your firm build that crm for the school",
+            "i read that a crm saves money",
             "somebody made a crm",
             "is a crm the same thing as an address book",
             "my boss might want a crm next year",

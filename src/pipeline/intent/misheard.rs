@@ -64,7 +64,7 @@ const FEATURES: &[(&str, &[&str])] = &[
     ("reminders", &["remainders", "remainder", "reminder's", "reminded", "remind"]),
     ("invoices", &["voices", "invoiced", "invoice's", "envoys"]),
     ("calendar", &["colander", "calender", "callender", "calandar", "kalendar"]),
-    ("reports", &["ports", "resorts", "rapports", "report"]),
+    ("reports", &["retort", "retorts", "ports", "resorts", "rapports", "report"]),
     ("documents", &["document", "argument", "arguments"]),
     ("payments", &["pavements", "paintings"]),
     ("search", &["surge", "church", "sirch"]),
@@ -163,6 +163,9 @@ fn asks(words: &mut [String]) {
             {
                 "build".clone_into(&mut words[at]);
             }
+            "spend" if matches!(before.as_str(), "we" | "you") && far == "do" && words[0] == "where" => {
+                "stand".clone_into(&mut words[at]);
+            }
             _ => {}
         }
     }
@@ -206,8 +209,8 @@ fn named(words: &mut Vec<String>) {
         let starts = C.contains(&word(at));
         let (count, more) = if !wanted || !starts {
             (0, false)
-        } else if R.contains(&word(at + 1)) && word(at + 2) == "endless" {
-            // "C R M with".
+        } else if R.contains(&word(at + 1)) && matches!(word(at + 2), "endless" | "empty") {
+            // "C R M with", "C R M to".
             (3, true)
         } else if R.contains(&word(at + 1)) && M.contains(&sounds(word(at + 2)).as_slice()) {
             (3, false)
@@ -231,7 +234,11 @@ fn named(words: &mut Vec<String>) {
             }
             _ => 0,
         };
-        let put: &[&str] = if more { &["a", "crm", "with"] } else { &["a", "crm"] };
+        let put: &[&str] = match more {
+            true if word(at + article + 2) == "empty" => &["a", "crm", "to"],
+            true => &["a", "crm", "with"],
+            false => &["a", "crm"],
+        };
         words.splice(at..at + article + count, put.iter().map(|word| (*word).to_owned()));
         at += put.len();
     }
@@ -278,6 +285,7 @@ mod tests {
             ("yes i would like to see our man please", "yes i would like a crm please"),
             ("make us a sea organ", "make us a crm"),
             ("i want to see our endless contacts", "i want a crm with contacts"),
+            ("i want to see our empty follow my deals", "i want a crm to follow my deals"),
         ] {
             assert_eq!(right(heard, Context::AskedWhat), said);
             assert_eq!(right(heard, Context::Free), "-");
@@ -317,6 +325,7 @@ mod tests {
             ("that was everything for today could buy", "that was everything for today goodbye", Context::Free),
             ("are there any problems with a crm", "are there any problems with the crm", Context::Free),
             ("how far along is the bill", "how far along is the build", Context::Free),
+            ("where do we spend with the crm", "where do we stand with the crm", Context::Free),
         ] {
             assert_eq!(right(heard, context), said);
         }

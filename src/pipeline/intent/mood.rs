@@ -18,6 +18,10 @@ pub(super) const LIKELY: f64 = 0.85;
 pub(super) const POLITE: f64 = 0.92;
 pub(super) const CLEAR: f64 = 0.96;
 
+/// Somebody's words or deeds follow.
+const REPORTING: &[&str] =
+    &["said", "says", "told", "asked", "wrote", "goes", "he", "she", "they", "must", "should", "them", "him", "her"];
+
 /// What kind of verb governs the artefact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verb {
@@ -63,6 +67,7 @@ impl Clause<'_> {
         }
         let at = i;
         let mut let_us = false;
+        let mut pleaded = false;
         if matches!(self.heard.at(i), "is" | "be" | "was") {
             return if self.within(i, 6, NEGATORS) { REFUSED } else { CLEAR };
         }
@@ -84,6 +89,7 @@ impl Clause<'_> {
                 return REFUSED;
             }
             if ADVERBS.contains(&p) {
+                pleaded |= p == "please";
                 i -= 1;
             } else if p == "and" && matches!(self.before(i - 1), "ahead" | "come" | "go" | "try") {
                 i -= 2;
@@ -169,6 +175,14 @@ impl Clause<'_> {
                 Verb::Make | Verb::Get | Verb::Wish => POLITE,
                 _ => UNCLEAR,
             },
+            // "… search for numbers please make": no ear writes the full stop.
+            _ if pleaded
+                && matches!(verb, Verb::Make | Verb::Get)
+                && !self.within(i, 4, REPORTING)
+                && !matches!(self.before(i), "if" | "to" | "not") =>
+            {
+                LIKELY
+            }
             _ => self.noun_subject(i, at, verb),
         }
     }
@@ -279,9 +293,12 @@ impl Clause<'_> {
         }
         let left = i.saturating_sub(2);
         match r {
+            // "how soon can you get a CRM going".
+            "can" | "could" if matches!(self.before(left), "when" | "soon" | "quickly" | "fast") && left <= 4 => LIKELY,
             "can" | "could" | "would" | "will" | "can't" | "couldn't" | "won't" | "wouldn't" | "please" => {
                 if self.within(left, 4, QUESTION_WORDS) { SUPPOSED } else { CLEAR }
             }
+            "that" if self.before(left) == "possible" && !self.within(left, 6, NEGATORS) => POLITE,
             "don't" if self.before(left) == "why" => POLITE,
             "don't" => REFUSED,
             "about" if matches!(self.before(left), "how" | "what") => POLITE,
@@ -315,6 +332,10 @@ impl Clause<'_> {
             "shall" | "should" | "must" | "might" => UNCLEAR,
             "if" | "whether" if wish => SUPPOSED,
             "if" | "whether" => self.conditional(left),
+            // "I decided that we get a CRM".
+            "that" if verb == Verb::Get && matches!(self.before(left), "decided" | "agreed") => {
+                if self.within(left, 4, NEGATORS) { REFUSED } else { LIKELY }
+            }
             w if QUESTION_WORDS.contains(&w) => SUPPOSED,
             // "I don't think we need"; but not "I don't want a website I want".
             "think" | "believe" | "sure" | "that" | "see" | "suppose" if wish && self.within(left + 1, 4, NEGATORS) => {
@@ -343,6 +364,7 @@ impl Clause<'_> {
             "you" if matches!(r, "if" | "whether") => self.conditional(left.saturating_sub(1)),
             "you" => match modal {
                 "can" | "could" | "would" | "will" => LIKELY,
+                "might" if matches!(r, "hoping" | "hope" | "hoped") => LIKELY,
                 "should" | "must" => UNCLEAR,
                 _ => 0.4,
             },

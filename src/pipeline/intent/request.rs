@@ -70,6 +70,7 @@ impl Clause<'_> {
         }
         score = score.min(match (mention.determiner, verb) {
             (Determiner::Indefinite, _) => 1.0,
+            (Determiner::Definite, None) if self.is_the_one(mention) => 1.0,
             (_, None) => 0.4,
             (Determiner::Others, _) => 0.2,
             (Determiner::Definite, Some(Verb::Make | Verb::Gerund)) => 0.88,
@@ -96,6 +97,20 @@ impl Clause<'_> {
         )
     }
 
+    /// "that's the CRM I want": wished for behind its name.
+    fn is_the_one(&self, mention: &Mention) -> bool {
+        let at = |k: usize| self.heard.at(mention.end + k);
+        let verb = match (at(0), at(1)) {
+            ("i" | "we", "want" | "need") => 2,
+            ("i'd" | "we'd", "like") => 2,
+            ("i" | "we", "would") if at(2) == "like" => 3,
+            _ => return false,
+        };
+        self.within(mention.start, 3, &["that's", "is", "it's"])
+            && !self.within(mention.start, 4, NEGATORS)
+            && matches!(at(verb), "" | PAUSE | "please" | "with" | "for")
+    }
+
     /// The verb that governs a mention: the nearest to its left that is not cut off by a preposition or a subject.
     fn verb(&self, mention: &Mention) -> Option<(usize, Verb)> {
         if let Some(at) = self.put_into(mention) {
@@ -116,6 +131,23 @@ impl Clause<'_> {
                 || (at + 1..mention.start).any(|k| self.heard.at(k) == "together");
             let verb = match word {
                 "is" | "be" | "was" if self.cleft(at) => Some(Verb::Wish),
+                // "it has to be a CRM".
+                "be" if before == "to"
+                    && matches!(self.before(at - 1), "has" | "needs" | "ought")
+                    && at >= 3
+                    && self.before(at - 2) == "it" =>
+                {
+                    Some(Verb::Wish)
+                }
+                // "I've come to you for a CRM".
+                "for" if before == "you" && self.before(at - 1) == "to" && at >= 3 => {
+                    return matches!(self.before(at - 2), "come" | "came" | "turn" | "coming")
+                        .then_some((at - 3, Verb::Wish));
+                }
+                // "we all want to use one CRM".
+                "use" if before == "to" && at >= 2 && matches!(self.before(at - 1), "want" | "like" | "need") => {
+                    return Some((at - 2, Verb::Wish));
+                }
                 "built" | "made" | "created" if before == "you" && self.before(at - 1) == "if" => Some(Verb::Make),
                 "with" if before == "up" => {
                     let set = (at.saturating_sub(4)..at)
@@ -212,7 +244,7 @@ impl Clause<'_> {
                 5,
                 &[
                     "help", "need", "want", "like", "love", "after", "require", "for", "wanted", "needed", "missing",
-                    "lack", "lacking",
+                    "lack", "lacking", "short",
                 ],
             )
     }
@@ -223,17 +255,23 @@ impl Clause<'_> {
         let rest: Vec<&str> = (mention.end..self.heard.words().len()).map(|k| self.heard.at(k)).collect();
         let wanted = next == "is"
             && rest.windows(2).any(|w| matches!(w, ["what", "i" | "we" | "i'd" | "we'd" | "i'm" | "we're"]));
-        let nice = matches!(next, "would" | "that'd")
-            && rest
-                .iter()
-                .any(|w| matches!(*w, "great" | "nice" | "good" | "lovely" | "perfect" | "fine" | "wonderful"));
+        let good = |w: &str| matches!(w, "great" | "nice" | "good" | "lovely" | "perfect" | "fine" | "wonderful");
+        // "a CRM would be great", "a CRM with notes would be great".
+        let nice = matches!(next, "would" | "that'd") && rest.iter().any(|w| good(w))
+            || mention.determiner == Determiner::Indefinite
+                && !mention.plural
+                && next == "with"
+                && rest.windows(3).any(|w| matches!(w, ["would", "be", last] if good(last)))
+                && !rest.contains(&"but")
+                && !self.within(mention.start, 5, &["if", "that", "whether", "no", "not", "having", "they"]);
         // "a CRM is needed", "can a CRM be built for us".
         let needed = matches!(rest.get(..2), Some(["is" | "was", "needed" | "required" | "wanted"])) && next == "is"
+            || self.is_the_one(mention)
             || matches!(rest.get(..2), Some(["be", "built" | "made" | "created"]))
                 && self.within(mention.start, 3, &["can", "could"])
                 && !self.within(mention.start, 5, QUESTION_WORDS);
         let needed = needed
-            && mention.determiner == Determiner::Indefinite
+            && (mention.determiner == Determiner::Indefinite || self.is_the_one(mention))
             && !mention.plural
             && !self.within(mention.start, 5, &["if", "that", "whether", "no", "not"]);
         if (wanted || nice || needed) && !rest.iter().any(|w| NEGATORS.contains(w)) {
@@ -242,6 +280,10 @@ impl Clause<'_> {
         // "nothing fancy, a CRM please", "no website, just a CRM": what is not wanted stands apart.
         let apart = match self.heard.at(0) {
             "nothing" | "no" | "not" => (2..mention.start.min(5)).find(|k| self.heard.at(*k) == PAUSE).unwrap_or(0),
+            // "for my sales team a CRM please".
+            "for" if matches!(self.heard.at(1), "my" | "our" | "the" | "us" | "me") => {
+                (2..mention.start.min(7)).rev().find(|k| matches!(self.heard.at(*k), "a" | "an" | "one")).unwrap_or(0)
+            }
             _ => 0,
         };
         let lead_in = (apart..mention.start).map(|k| self.heard.at(k)).all(|w| {
@@ -440,6 +482,19 @@ mod tests {
             "my idea is a CRM",
             "nothing fancy, a CRM please",
             "no website, just a CRM please",
+            "what we're short of is a CRM",
+            "it has to be a CRM with invoices",
+            "I've come to you for a CRM",
+            "for our sales team a CRM with deals please",
+            "that's the CRM I want",
+            "we all want to use one CRM",
+            "it's dark in here, a CRM with notes would be great",
+            "how soon can you get a CRM going for us",
+            "when can you start on a CRM",
+            "I decided that we get a CRM",
+            "is it possible that you make a CRM for us",
+            "I was hoping you might build a CRM",
+            "every morning I search for numbers please make a CRM for me",
         ] {
             assert!(crm(text) > 0.75, "{text}: {}", crm(text));
         }
@@ -509,6 +564,17 @@ mod tests {
             "they say that a CRM is needed",
             "no CRM is needed",
             "how can a CRM be built",
+            "that's the CRM I want deleted",
+            "that's not the CRM I want",
+            "it doesn't have to be a CRM",
+            "they came to you for a CRM",
+            "how soon can they get a CRM",
+            "he decided that they get a CRM",
+            "is it possible that they make a CRM",
+            "if we had time a CRM with notes would be great",
+            "a CRM with notes would be great but we have no money",
+            "for my brother a CRM is nothing",
+            "she told him please make a CRM",
         ] {
             assert!(crm(text) <= 0.75, "{text}: {}", crm(text));
         }

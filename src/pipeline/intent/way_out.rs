@@ -66,6 +66,16 @@ const GOODBYES: &[&str] = &[
     "that'll be all",
     "wrong number",
     "i have to go",
+    "i've got to go",
+    "i have got to go",
+    "i must go",
+    "talk to you soon",
+    "speak to you soon",
+    "see you soon",
+    "have a good evening",
+    "have a lovely day",
+    "have a nice weekend",
+    "have a good weekend",
     "i'll call back",
     "no more questions",
     "that is it for",
@@ -74,8 +84,19 @@ const GOODBYES: &[&str] = &[
     "take care",
 ];
 /// The last words of a turn of any length that takes leave.
-const LEAVES: &[&str] =
-    &["goodbye", "bye", "bye bye", "take care", "have a nice day", "have a good day", "have a good one", "good night"];
+const LEAVES: &[&str] = &[
+    "goodbye",
+    "bye",
+    "bye bye",
+    "take care",
+    "have a nice day",
+    "have a good day",
+    "have a good one",
+    "good night",
+    "have a good evening",
+    "have a nice evening",
+    "talk to you soon",
+];
 const REPEATS: &[&str] = &[
     "repeat",
     "say that again",
@@ -106,6 +127,11 @@ const REPEATS: &[&str] = &[
     "did not catch",
     "did not get that",
     "missed that",
+    "missed the last part",
+    "missed the last bit",
+    "missed the last word",
+    "missed the end",
+    "missed what you",
     "say again",
     "say that once",
     "what did you just say",
@@ -145,6 +171,9 @@ const HELPS_AT_LENGTH: &[&str] = &[
     "this number for",
     "what are my choices",
     "what there is",
+    "the possibilities",
+    "it that you offer",
+    "it that you do",
     "can i order",
     "can one do",
     "one can do here",
@@ -253,6 +282,8 @@ pub(super) fn greets(heard: &Transcript) -> bool {
         ["are", "you", after @ ..] if after.contains(&"there") => after,
         ["can", "anybody" | "anyone" | "somebody" | "someone", "hear", after @ ..] if after.contains(&"me") => after,
         ["is", "this", "on" | "working"] => &[],
+        // "good morning to you".
+        ["to", "you", after @ ..] if from > 0 => after,
         ["can" | "do", "you", "hear", after @ ..] | ["how", "are", "you", after @ ..] => after,
         _ => return false,
     };
@@ -284,7 +315,22 @@ const PEOPLE: &[&str] = &[
 /// "Could you connect me with a person", "I want to speak to your boss": a verb of being connected and somebody of the house.
 fn wants_a_person(heard: &Transcript) -> bool {
     let at = |k: usize| heard.at(k);
-    heard.words().iter().enumerate().any(|(k, verb)| {
+    // "is there a colleague of yours that I could talk to".
+    let asks = heard.says(&["is there", "isn't there", "are there"])
+        && heard.says(&[
+            "i can talk to",
+            "i could talk to",
+            "i may talk to",
+            "we can talk to",
+            "we could talk to",
+            "i can speak to",
+            "i could speak to",
+            "i can speak with",
+            "i could speak with",
+            "i can talk with",
+            "i could talk with",
+        ]);
+    asks || heard.words().iter().enumerate().any(|(k, verb)| {
         let to = (k + 1..k + 4).find(|t| matches!(at(*t), "to" | "with"));
         let somebody =
             to.and_then(|t| (t + 1..t + 6).take_while(|p| at(*p) != PAUSE).find(|p| PEOPLE.contains(&at(*p))));
@@ -340,7 +386,7 @@ pub(super) fn way_out(heard: &Transcript) -> Option<Act> {
     let asks = ["help", "help me", "help please", "please help", "i need help", "some help please"];
     // "what can you do about our CRM" is about the CRM.
     let names = || mentions(heard).iter().any(|m| m.what == Artefact::Crm);
-    let lost = heard.says(&["know what to say", "know what to ask"]);
+    let lost = heard.says(&["know what to say", "know what to ask", "know what i can say", "know what i can ask"]);
     let wonders = heard.len() <= 12 && (lost || asks_what_is_done_here(heard)) && !names();
     if (short && heard.says(HELPS))
         || (heard.len() <= 10 && heard.says(HELPS_AT_LENGTH) && !names())
