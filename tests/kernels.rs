@@ -174,6 +174,9 @@ fn a_kernel_that_never_ends_goes_when_its_task_is_called_off_or_done() {
     assert_eq!(off, Err(Broken::CalledOff));
     let pid = std::fs::read_to_string(pid).unwrap();
     assert!(!Path::new("/proc").join(pid.trim()).exists(), "nothing is left behind");
+    // Nor does it help to talk all the time.
+    let talks = "while :; do printf ' '; sleep 0.05; done".to_owned();
+    assert_eq!(run(talks, &|| false), Err(Broken::CalledOff));
 }
 
 fn config(data: &Path, kernel: Script) -> PipelineConfig {

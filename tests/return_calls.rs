@@ -401,6 +401,12 @@ fn who_is_not_called_since_the_agent_calls_nobody_hears_it_when_calling_and_can_
     assert!(calls.owed(&wish(0).caller, "grace", now).unwrap().is_some(), "the news is told to whoever calls");
     assert!(calls.owed(&wish(2).caller, "grace", now).unwrap().is_none(), "who wants no call was told so");
     assert_eq!(calls.retry(&of(2).id, now).wait().unwrap(), Some(false));
+    finish(&store, 1, BuildStage::Live, now);
+    assert!(calls.told(&wish(1).build_id, now).wait().unwrap());
+    assert!(!calls.told(&wish(1).build_id, now).wait().unwrap());
+    assert_eq!(calls.retry(&of(1).id, now).wait().unwrap(), Some(false), "who has heard it is not called");
+    let owed = calls.owed(&wish(1).caller, "grace", now).unwrap();
+    assert!(owed.is_none_or(|(call, _)| call.build_id != wish(1).build_id), "nor told again");
     assert_eq!(calls.retry(&of(0).id, now).wait().unwrap(), Some(true));
     assert_eq!(calls.due(now, &grace()).unwrap().len(), 1);
 }

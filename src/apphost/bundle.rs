@@ -23,7 +23,7 @@ pub use app::{Access, App, Limits, MenuEntry, Route, Submit, Target, View};
 
 use crate::limits::{BUNDLE_FILE_MAX, BUNDLE_FILES_MAX, BUNDLE_MAX};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 /// Files of a bundle by path relative to its root, `/`-separated.
@@ -183,10 +183,13 @@ fn read_bounded(path: &Path, name: &str) -> Result<Vec<u8>, BundleError> {
 /// Writes `files` under `dir`, which is created; nothing that is already there is removed.
 ///
 /// # Errors
-/// What the file system says.
+/// What the file system says; nothing is written at a path that [`read_dir`] would not take.
 pub fn write_dir(files: &Files, dir: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(dir)?;
     for (path, bytes) in files {
+        if !stays_below(path) {
+            return Err(std::io::Error::new(ErrorKind::InvalidInput, format!("{path} is no path of a bundle")));
+        }
         let target = dir.join(path);
         if let Some(parent) = target.parent() {
             std::fs::create_dir_all(parent)?;
@@ -217,6 +220,11 @@ impl Bundle {
         let mut seed = None;
         for (path, bytes) in files {
             let not_allowed = |why| BundleError::NotAllowed { path: path.clone(), why };
+            if !stays_below(path) {
+                return Err(not_allowed(
+                    "paths are a name, or a directory and a name, of letters, digits, dot, dash and underscore",
+                ));
+            }
             match path.split_once('/') {
                 None => match path.as_str() {
                     "seed.sql" => seed = Some(SqlFile { path: path.clone(), sql: text(path, bytes)?.to_owned() }),
@@ -338,6 +346,12 @@ fn text<'a>(path: &str, bytes: &'a [u8]) -> Result<&'a str, BundleError> {
 
 fn json(path: &str, bytes: &[u8]) -> Result<serde_json::Value, BundleError> {
     serde_json::from_slice(bytes).map_err(|e| BundleError::Malformed { path: path.to_owned(), what: e.to_string() })
+}
+
+/// Whether a path that somebody else chose leads to a file of the bundle and nowhere else.
+fn stays_below(path: &str) -> bool {
+    let (directory, name) = path.split_once('/').map_or((None, path), |(directory, name)| (Some(directory), name));
+    is_file_name(name) && directory.is_none_or(is_file_name)
 }
 
 fn is_file_name(name: &str) -> bool {

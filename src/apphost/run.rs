@@ -78,6 +78,7 @@ pub fn cage(bundle: &Path, data: &Path, keep: Vec<RawFd>) -> Plan {
         // The write-ahead log may outgrow the database for a while.
         file_max: u64::from(APP_DATABASE_MB_MAX) << 21,
         files_max: APP_FILES_MAX,
+        is_batch: false,
         landlock_abi_max: None,
     }
 }

@@ -31,6 +31,9 @@ pub struct Plan {
     pub file_max: u64,
     /// Open descriptors.
     pub files_max: u64,
+    /// Nobody waits for it in this second: it keeps the scheduling class and the processors of the thread that started it, and
+    /// is given up before the daemon when memory is short.
+    pub is_batch: bool,
     /// Newest Landlock version to use, for tests of older kernels.
     pub landlock_abi_max: Option<u8>,
 }
@@ -105,7 +108,11 @@ pub struct Settled {
 pub fn enter(plan: Plan) -> Result<Cage, SandboxError> {
     process::close_others(&plan.keep);
     process::forget_environment();
-    process::plain_scheduling();
+    if plan.is_batch {
+        process::give_up_early();
+    } else {
+        process::plain_scheduling();
+    }
     let root = process::is_root();
     process::take_private(&plan.writable, root)
         .map_err(|e| SandboxError::Directory { path: plan.writable.clone(), what: e.to_string() })?;

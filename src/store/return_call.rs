@@ -197,9 +197,10 @@ impl ReturnCalls<'_> {
     /// The caller has heard how the build ended: no call is needed any more, or it has done what it was for.
     #[must_use = "a change that is not awaited may not be on disk"]
     pub fn told(&self, build_id: &str, now: Wallclock) -> Commit<bool> {
-        let sql = "UPDATE return_calls SET state = 'told', failure = nullif(?2, ''), updated = ?3
-                   WHERE build_id = ?1 AND state NOT IN ('told', 'withdrawn') RETURNING id";
-        self.over(sql, build_id, "", now)
+        // Who is not called since the agent calls nobody hears it once, too.
+        let sql = "UPDATE return_calls SET state = 'told', failure = NULL, updated = ?3
+                   WHERE build_id = ?1 AND state != 'told' AND (state != 'withdrawn' OR failure = ?2) RETURNING id";
+        self.over(sql, build_id, AGENT_CALLS_NOBODY, now)
     }
 
     /// Agents for whom callers wait.

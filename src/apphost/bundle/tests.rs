@@ -83,6 +83,40 @@ fn limits_and_names_are_kept_in_bounds() {
     assert!(limit("format = 1", "format = 2").contains("this program reads 1"));
 }
 
+/// Files come from kernels, too, and are written by the daemon.
+#[test]
+fn no_path_leads_out() {
+    let home = tempfile::tempdir().unwrap();
+    for path in [
+        "deploy/../../x",
+        "deploy//x",
+        "deploy/a/b",
+        "deploy/..",
+        "deploy/",
+        "/deploy/x",
+        "static/../../x.css",
+        "tests/../../x.toml",
+        "views/../../x.html",
+        "actions/../../x.sql",
+        "schema/0002_a/../../../x.sql",
+        "../x",
+        "./app.toml",
+        "..",
+        "",
+    ] {
+        let mut files = generated();
+        files.insert(path.to_owned(), b"x".to_vec());
+        let found = Bundle::from_files(&files);
+        assert!(matches!(found, Err(BundleError::NotAllowed { .. })), "{path}: {found:?}");
+        let files = Files::from([(path.to_owned(), b"x".to_vec())]);
+        let below = home.path().join("below");
+        let error = write_dir(&files, &below).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput, "{path}");
+        assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1, "{path}");
+        assert_eq!(std::fs::read_dir(&below).unwrap().count(), 0, "{path}");
+    }
+}
+
 #[test]
 fn reading_follows_no_links_and_keeps_bounds() {
     let home = tempfile::tempdir().unwrap();

@@ -76,11 +76,12 @@ fn in_process(
     let outcome = converse(name, &mut line, task, wanted);
     line.end(matches!(outcome, Err(Broken::CalledOff)));
     if let Err(error) = &outcome {
-        let mut said = String::new();
+        let mut said = Vec::new();
         let end = log.metadata().map_or(0, |file| file.len());
         // Words to go by, where there are any.
         _ = log.seek(SeekFrom::Start(end.saturating_sub(LOG_TAIL)));
-        _ = log.take(LOG_TAIL).read_to_string(&mut said);
+        _ = log.take(LOG_TAIL).read_to_end(&mut said);
+        let said = String::from_utf8_lossy(&said);
         tracing::warn!(kernel = name, %error, said = said.trim(), "a kernel made nothing of its task");
     }
     outcome
@@ -90,20 +91,27 @@ fn converse(name: &str, line: &mut Line, task: Task, wanted: &dyn Fn() -> bool) 
     let (mut session, hello) = Session::new(name, task, clock::monotonic());
     let mut framer = Framer::default();
     line.send(&hello)?;
+    let mut next_look = clock::monotonic() + LOOK_EVERY;
     loop {
         let now = clock::monotonic();
-        session.tick(now)?;
-        let wait = session.deadline().since(now).min(LOOK_EVERY);
-        match line.heard.recv_timeout(wait) {
+        // Also of a kernel that never pauses.
+        if now >= next_look {
+            if !wanted() {
+                return Err(Broken::CalledOff);
+            }
+            next_look = now + LOOK_EVERY;
+        }
+        match line.heard.recv_timeout(session.deadline().min(next_look).since(now)) {
             Ok(piece) => framer.push(&piece),
-            Err(RecvTimeoutError::Timeout) if wanted() => continue,
-            Err(RecvTimeoutError::Timeout) => return Err(Broken::CalledOff),
+            Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => {
                 framer.end()?;
                 session.ended()?;
             }
         }
-        while let Some(frame) = framer.next_line() {
+        while !session.is_over()
+            && let Some(frame) = framer.next_line()
+        {
             if let Some(told) = session.hear(FromKernel::read(&frame?)?, clock::monotonic())? {
                 line.send(&told)?;
             }
@@ -111,6 +119,8 @@ fn converse(name: &str, line: &mut Line, task: Task, wanted: &dyn Fn() -> bool) 
         if session.is_over() {
             return session.output().ok_or(Broken::Died);
         }
+        // Last: what it said while this thread had no processor counts.
+        session.tick(clock::monotonic())?;
     }
 }
 

@@ -70,6 +70,7 @@ pub fn run(name: &str, scratch: &Path) -> Result<(), String> {
         memory_max: APP_MEMORY_MAX,
         file_max: BUNDLE_MAX as u64,
         files_max: APP_FILES_MAX,
+        is_batch: true,
         landlock_abi_max: None,
     };
     sandbox::enter(plan).and_then(sandbox::Cage::settle).map_err(|error| error.to_string())?;
