@@ -109,8 +109,9 @@ pub const SIP_HEADERS_MAX: usize = 256;
 pub const SIP_LINE_MAX: usize = 8192;
 /// Octets in one SIP body.
 pub const SIP_BODY_MAX: usize = 32_768;
-/// Via header fields in one SIP message (hops).
-pub const SIP_VIAS_MAX: usize = 32;
+/// Via header fields in one SIP message (hops): as many as Max-Forwards allows where it begins (RFC 3261 §8.1.1.6), and the
+/// caller's own. RFC 4475 §3.1.1.7 has 34.
+pub const SIP_VIAS_MAX: usize = 71;
 /// Contact, Route or Record-Route entries in one SIP message.
 pub const SIP_CONTACTS_MAX: usize = 64;
 /// Signalling legs (calls) alive at once in one agent.

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::sip::hop::{Hop, Transport};
-use crate::sip::message::{Address, CoreFields, Malformed, Message, Method, Name, Uri, Writer};
+use crate::sip::message::{Address, CoreFields, MAGIC_COOKIE, Malformed, Message, Method, Name, Scheme, Uri, Writer};
 
 /// Call-ID and both tags, seen from us.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -72,9 +72,21 @@ impl Dialog {
     /// The dialog that an INVITE from outside opens (RFC 3261 §12.1.1).
     ///
     /// # Errors
-    /// 400 without a usable Contact.
+    /// 400 without exactly one usable Contact. A client of RFC 2543 may leave it out: it is reached where From says (RFC 4475
+    /// §3.4.1).
     pub fn from_invite(request: &Message, core: &CoreFields, local_tag: Vec<u8>, peer: Hop) -> Result<Self, Malformed> {
-        let remote_target = contact(request)?.ok_or(Malformed { status: 400, what: "No Contact" })?;
+        let bad = |what| Malformed { status: 400, what };
+        if request.list(&Name::Contact).len() > 1 {
+            return Err(bad("More than one Contact"));
+        }
+        let remote_target = match contact(request)? {
+            Some(uri) if Uri::parse(&uri)?.scheme == Scheme::Other => return Err(bad("Contact is no SIP URI")),
+            Some(uri) => uri,
+            None if !core.via.branch().starts_with(MAGIC_COOKIE) && Uri::parse(&core.from.uri).is_ok() => {
+                core.from.uri.clone()
+            }
+            None => return Err(bad("No Contact")),
+        };
         let mut local = request.header(&Name::To).unwrap_or_default().to_vec();
         local.extend_from_slice(b";tag=");
         local.extend_from_slice(&local_tag);

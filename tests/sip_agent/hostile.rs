@@ -11,7 +11,6 @@ use super::{ANSWER, Seeded, ms};
 fn refusals_of_senseless_invites() {
     for (extra, (from, to), code, wanted) in [
         ("Require: 100rel, foo\r\n", ("", ""), 420, Some(("Unsupported", "foo"))),
-        ("", ("Max-Forwards: 70", "Max-Forwards: 0"), 483, None),
         ("", ("Max-Forwards: 70", "Max-Forwards: 300"), 400, None),
         ("", ("sip:*72%23@10.0.0.2 SIP", "mailto:x@y SIP"), 416, None),
         ("", ("sip:*72%23@10.0.0.2 SIP", "<sip:72@10.0.0.2> SIP"), 400, None),
@@ -19,6 +18,23 @@ fn refusals_of_senseless_invites() {
         ("Content-Encoding: gzip\r\n", ("", ""), 415, Some(("Accept-Encoding", "identity"))),
         ("", ("Contact: <sip:phone@10.0.0.9:5080>\r\n", ""), 400, None),
         ("", ("Contact: <sip:phone@10.0.0.9:5080>\r\n", "Contact: \"open <sip:x@y>\r\n"), 400, None),
+        // Exactly one Contact, which can be called (RFC 3261 section 8.1.1.8).
+        ("Contact: <sip:second@10.0.0.9>\r\n", ("", ""), 400, None),
+        ("", ("Contact: <sip:phone@10.0.0.9:5080>", "Contact: <mailto:a@h>"), 400, None),
+        ("", ("Contact: <sip:phone@10.0.0.9:5080>", "Contact: sip:phone@10.0.0.9?Route=%3Csip:h%3E"), 400, None),
+        // What is no URI, or would not come back as it went.
+        ("", ("<sip:phone@10.0.0.9>", "<sip:>"), 400, None),
+        ("", ("<sip:phone@10.0.0.9>", "<:>"), 400, None),
+        ("", ("<sip:phone@10.0.0.9>", "<sip:a@[::1>"), 400, None),
+        ("", ("<sip:phone@10.0.0.9>", "<sip:a@h\u{1}>"), 400, None),
+        ("", ("<sip:72@10.0.0.2>", "<sip:a@h b>"), 400, None),
+        ("", ("sip:*72%23@10.0.0.2 SIP", "sip:%zz@10.0.0.2 SIP"), 400, None),
+        ("", ("Call-ID: call-1@phone", "Call-ID: a b"), 400, None),
+        ("", ("Call-ID: call-1@phone", "Call-ID: a\0b"), 400, None),
+        ("", ("tag=pt", "tag=p\0t"), 400, None),
+        ("", ("tag=pt", "tag=a,b"), 400, None),
+        ("", ("branch=z9hG4bKr", "branch=z9hG4bK\0r"), 400, None),
+        ("", ("INVITE sip:", "INV\u{e9}TE sip:"), 400, None),
         ("", ("CSeq: 1 INVITE", "CSeq: 1 BYE"), 400, None),
         ("", ("CSeq: 1 INVITE", "CSeq: 4294967296 INVITE"), 400, None),
         ("", ("SIP/2.0\r\nVia", "SIP/7.0\r\nVia"), 505, None),
@@ -36,6 +52,33 @@ fn refusals_of_senseless_invites() {
         tag_of(&out[0]);
         assert!(phone.agent.is_quiescent(), "{extra}{to}");
     }
+}
+
+#[test]
+fn a_request_line_without_end_is_told_so() {
+    let mut phone = Phone::new();
+    let long = format!("sip:{}@10.0.0.2 SIP", "9".repeat(9000));
+    let out = phone.send(request("INVITE", 1, "r", "", SDP).replacen("sip:*72%23@10.0.0.2 SIP", &long, 1));
+    assert!(is(&out[0], 414), "{}", out[0]);
+    assert!(phone.agent.is_quiescent());
+}
+
+/// Old clients leave Contact out: they are reached where From says (RFC 4475 section 3.4.1).
+#[test]
+fn a_client_of_rfc_2543_has_no_contact() {
+    let mut phone = Phone::new();
+    let old = request("INVITE", 1, "i", "", SDP)
+        .replace(";branch=z9hG4bKi", "")
+        .replace("Contact: <sip:phone@10.0.0.9:5080>\r\n", "");
+    assert!(is(&phone.send(&old)[0], 100));
+    let leg = phone.event().leg();
+    phone.agent.accept(phone.now, leg, ANSWER).unwrap();
+    let tag = tag_of(&phone.received()[0]);
+    let ack = in_dialog("ACK", 1, "a", &tag, "", None).replace(";branch=z9hG4bKa", "");
+    assert!(phone.send(ack).is_empty());
+    phone.event();
+    phone.agent.hang_up(phone.now, leg).unwrap();
+    assert!(phone.received()[0].starts_with("BYE sip:phone@10.0.0.9 SIP/2.0\r\n"));
 }
 
 #[test]

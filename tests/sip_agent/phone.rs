@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use callwright::sip::agent::{Agent, AgentConfig, AgentError, Cause, EndedBy, LegId, Placement, SipEvent};
-use callwright::sip::hop::Hop;
+use callwright::sip::hop::{FlowId, Hop};
 use callwright::time::Tick;
 
 use super::{ANSWER, OFFER, Seeded, agent, ms};
@@ -117,8 +117,10 @@ fn a_call_that_is_passed_on_has_a_hop_less_each_time() {
     phone.send(request("INVITE", 1, "i", "", SDP).replace("Max-Forwards: 70\r\n", ""));
     let SipEvent::Incoming { hops: 70, .. } = phone.event() else { panic!("nothing was said") };
     let mut phone = Phone::new();
-    let out = phone.send(request("INVITE", 1, "i", "", SDP).replace("Max-Forwards: 70", "Max-Forwards: 0"));
-    assert!(is(&out[0], 483), "{out:?}");
+    // None is left, but it has arrived (RFC 4475 section 3.3.11).
+    let mut phone = Phone::new();
+    phone.send(request("INVITE", 1, "i", "", SDP).replace("Max-Forwards: 70", "Max-Forwards: 0"));
+    let SipEvent::Incoming { hops: 0, .. } = phone.event() else { panic!("it may not be passed on") };
 
     let destination = PHONE.parse().unwrap();
     let mut placement =
@@ -270,6 +272,47 @@ fn repeated_invites_make_one_call_and_merged_ones_are_refused() {
     phone.received();
     assert!(is(&phone.send(&invite)[0], 180));
     assert!(is(&phone.send(request("INVITE", 1, "other-way", "", SDP))[0], 482));
+    assert_eq!(phone.agent.poll_event(), None);
+}
+
+/// A transaction begins and ends by one transport; and on a stream nobody repeats: what comes by another connection has lost
+/// the first, or only looks the same.
+#[test]
+fn the_same_octets_by_other_ways() {
+    let flow = |n| Hop::tcp(PHONE.parse().unwrap()).on(FlowId(n));
+    let invite = request("INVITE", 1, "i", "", SDP);
+    let mut phone = Phone::new();
+    let by = |phone: &mut Phone, hop: &Hop| {
+        phone.agent.handle_message(phone.now, hop, invite.as_bytes());
+        let mut all = vec![];
+        while let Some(t) = phone.agent.poll_transmit() {
+            all.push((t.hop.flow, String::from_utf8(t.bytes).unwrap()));
+        }
+        all
+    };
+    // Forked, while the call lasts (RFC 3261 section 8.2.2.2); another call afterwards.
+    let (_, tag) = phone.established();
+    assert!(is(&by(&mut phone, &flow(1))[0].1, 482));
+    assert!(is(&phone.send(in_dialog("BYE", 2, "b", &tag, "", None))[0], 200));
+    phone.event();
+    let out = by(&mut phone, &flow(1));
+    assert!(is(&out[0].1, 100) && out[0].0 == Some(FlowId(1)), "{out:?}");
+    let leg = phone.event().leg();
+
+    // The connection was lost before the answer, which comes by the next.
+    let out = by(&mut phone, &flow(2));
+    assert!(is(&out[0].1, 100) && out[0].0 == Some(FlowId(2)), "{out:?}");
+    phone.agent.accept(phone.now, leg, ANSWER).unwrap();
+    while phone.agent.poll_transmit().is_some() {}
+    let out = by(&mut phone, &flow(3));
+    assert!(is(&out[0].1, 200) && out[0].0 == Some(FlowId(3)), "{out:?}");
+    let tag = tag_of(&out[0].1);
+    assert!(phone.send(in_dialog("ACK", 1, "a2", &tag, "", None)).is_empty());
+    assert!(matches!(phone.event(), SipEvent::Confirmed { .. }));
+    assert!(is(&phone.send(in_dialog("BYE", 2, "b2", &tag, "", None))[0], 200));
+    phone.event();
+    assert!(is(&by(&mut phone, &flow(4))[0].1, 100), "that call is over");
+    assert!(matches!(phone.event(), SipEvent::Incoming { .. }));
     assert_eq!(phone.agent.poll_event(), None);
 }
 

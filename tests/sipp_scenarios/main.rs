@@ -108,7 +108,7 @@ const CALLS_IN: &[In] = &[
     call("in_no_content_length", "call"),
     mute("in_only_telephone_event", "call"),
     In { then: Then::HangUp, ..call("in_merged", "call") },
-    mute("in_no_hops", "call"),
+    call("in_no_hops", "call"),
     call("in_old_number", "call"),
 ];
 

@@ -419,8 +419,11 @@ impl Bridge<'_> {
         anew
     }
 
-    /// A way that does not come back to us.
+    /// A way that does not come back to us, for a call that may go on.
     fn leads_away(&self, way: Way) -> Result<Way, Refusal> {
+        if self.invitation.hops == 0 {
+            return Err(Refusal::new(483, "Too Many Hops", "the INVITE came with Max-Forwards 0"));
+        }
         let (sip, public) = (self.planes.sip.clone(), self.planes.config().sip.public_address);
         let is_ours = |hop: &&Hop| sip.addresses(hop.transport).any(|ours| leads_back(hop.address, ours, public));
         match way.hops.iter().find(is_ours) {

@@ -103,9 +103,13 @@ impl Agent {
     fn handle_request(&mut self, now: Tick, hop: &Hop, request: &Message, core: &CoreFields, uri: &[u8]) {
         let source = hop.address;
         let method = &core.cseq.method;
-        let key = ServerKey::of(core, source.ip());
+        let key = ServerKey::of(core, source.ip(), hop.transport);
         if let Some(&id) = self.server_keys.get(&key) {
-            return self.handle_repeat(now, id, request, core);
+            if self.is_over(id) && self.came_by_another(id, hop) {
+                self.forget_server(id);
+            } else {
+                return self.handle_repeat(now, id, hop, request, core);
+            }
         }
         let dialog = core.to.tag().map(|local_tag| DialogId {
             call_id: core.call_id.clone(),
@@ -172,7 +176,7 @@ impl Agent {
         if let Some(hops) = request.header(&Name::MaxForwards) {
             match std::str::from_utf8(hops).ok().filter(|t| t.bytes().all(|b| b.is_ascii_digit())).map(str::parse::<u8>)
             {
-                Some(Ok(0)) => return Err((483, vec![])),
+                // Also none left: it has arrived (RFC 4475 §3.3.11). Who passes it on must look.
                 Some(Ok(_)) => {}
                 _ => return Err((400, vec![])),
             }
@@ -186,10 +190,27 @@ impl Agent {
         Ok(())
     }
 
-    fn handle_repeat(&mut self, now: Tick, id: TransactionId, request: &Message, core: &CoreFields) {
+    /// Whether this transaction has answered a call that has ended since.
+    fn is_over(&self, id: TransactionId) -> bool {
+        let Some(server) = self.servers.get(&id) else { return false };
+        server.machine.state() == State::Accepted && server.leg.is_none_or(|leg| !self.legs.contains_key(&leg))
+    }
+
+    /// Whether a connection brought this that is not the transaction's. On a stream nothing is repeated, so this is a client
+    /// that lost its connection, or another request that looks the same.
+    fn came_by_another(&self, id: TransactionId, hop: &Hop) -> bool {
+        let Some(server) = self.servers.get(&id) else { return false };
+        hop.transport.is_reliable() && server.seed.hop.flow != hop.flow
+    }
+
+    fn handle_repeat(&mut self, now: Tick, id: TransactionId, hop: &Hop, request: &Message, core: &CoreFields) {
+        let anew = self.came_by_another(id, hop);
         let Some(server) = self.servers.get_mut(&id) else { return };
         if core.cseq.method != Method::Ack {
-            if server.machine.handle_repeat() && !server.last.is_empty() {
+            if anew {
+                server.seed.hop.flow = hop.flow;
+            }
+            if (anew || server.machine.handle_repeat()) && !server.last.is_empty() {
                 let transmit = Transmit { hop: server.seed.hop.clone(), bytes: server.last.clone() };
                 self.counters.retransmissions += 1;
                 self.transmit(transmit);
@@ -215,7 +236,7 @@ impl Agent {
 
     /// CANCEL (§9.2).
     fn handle_cancel(&mut self, now: Tick, key: &ServerKey, mut seed: ResponseSeed, core: &CoreFields) {
-        let Some(&invite) = self.server_keys.get(&key.of_cancelled()) else {
+        let Some(&invite) = key.of_cancelled().find_map(|key| self.server_keys.get(&key)) else {
             return self.respond_stateless(seed, 481, "", &[]);
         };
         let Some(server) = self.servers.get(&invite) else { return };
@@ -324,9 +345,10 @@ impl Agent {
         seed.set_tag(&local_tag);
         let machine = ServerMachine::Invite(InviteServer::new(reliable));
         let server = ServerTransaction::new(machine, key, seed, core.cseq.number, Some(leg_id));
-        let transaction = self.add_server(ServerTransaction { merge_key: Some(merge_key), ..server });
+        let transaction = self.add_server(ServerTransaction { merge_key: Some(merge_key.clone()), ..server });
         let mut leg = Leg::new(Phase::Offered { transaction }, self.contact_for(peer.trunk(), hop));
         leg.deadline = Some(now + limits::SIP_RINGING_MAX);
+        leg.merge_key = Some(merge_key);
         leg.remote_sdp = offer.clone().unwrap_or_default();
         leg.session_wish = session_wish;
         leg.provisional = Provisional::of(request, core.cseq.number, offer.is_some());
@@ -337,7 +359,7 @@ impl Agent {
         self.counters.calls_in += 1;
         self.respond_with(now, transaction, 100, trying);
         self.rearm(TimerId::Leg(leg_id));
-        // Checked above: a number other than 0, or nothing.
+        // Checked above: a number, or nothing.
         let hops = request.header(&Name::MaxForwards).and_then(|h| std::str::from_utf8(h).ok()?.parse().ok());
         let hops = hops.unwrap_or(HOPS);
         let request_user = self.called(&peer, uri, &core.to.uri);

@@ -10,6 +10,7 @@ use super::reason::Reason;
 use super::refer::{OurRefer, TheirRefer};
 use super::reliable::Provisional;
 use super::renewal::{HeldAck, Renewal};
+use super::table::MergeKey;
 use super::timer::{SessionTimer, SessionWish};
 use crate::sip::dialog::{Dialog, DialogId};
 use crate::sip::hop::Hop;
@@ -24,6 +25,8 @@ pub(super) struct Leg {
     pub(super) phase: Phase,
     /// `None` only while [`Phase::Calling`], whose early dialogs are its forks.
     pub(super) dialog: Option<Dialog>,
+    /// What tells a forked copy of the INVITE that opened it.
+    pub(super) merge_key: Option<MergeKey>,
     /// Our Contact value.
     pub(super) contact: Vec<u8>,
     /// The first 2xx has been acknowledged: BYE may be sent at any time.
@@ -154,6 +157,7 @@ impl Leg {
         Self {
             phase,
             dialog: None,
+            merge_key: None,
             contact,
             confirmed: false,
             asked: None,

@@ -548,7 +548,9 @@ impl Agent {
     pub(super) fn forget_server(&mut self, id: TransactionId) {
         if let Some(server) = self.servers.remove(&id) {
             self.server_keys.remove(&server.key);
-            if let Some(key) = &server.merge_key {
+            if let Some(key) = &server.merge_key
+                && self.merge_keys.get(key) == Some(&id)
+            {
                 self.merge_keys.remove(key);
             }
         }
@@ -612,6 +614,10 @@ impl Agent {
         }
         if let Some(dialog) = &leg.dialog {
             self.dialogs.remove(&dialog.id);
+        }
+        // No copy that was forked can meet a call that is over: what comes now is another call (§8.2.2.2).
+        if let Some(key) = &leg.merge_key {
+            self.merge_keys.remove(key);
         }
         if let Some(peer) = leg.placed_to {
             self.drop_peer(peer.address.ip());

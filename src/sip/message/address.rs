@@ -48,8 +48,12 @@ impl Address {
                 (&value[..open], &value[open + 1..close], &value[close + 1..])
             }
             None => {
-                // An addr-spec without brackets ends at the first semicolon: parameters are the header's (§20.10).
+                // An addr-spec without brackets ends at the first semicolon: parameters are the header's (§20.10). Header fields
+                // of a URI need brackets (§20, RFC 4475 §3.1.2.13).
                 let end = value.iter().position(|&b| b == b';').unwrap_or(value.len());
+                if value[..end].contains(&b'?') {
+                    return Err(BAD);
+                }
                 (&value[..0], &value[..end], &value[end..])
             }
         };

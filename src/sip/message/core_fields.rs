@@ -4,7 +4,7 @@ use super::address::Address;
 use super::header::Name;
 use super::parse::{Malformed, Message, StartLine};
 use super::text::Method;
-use super::uri::parse_number;
+use super::uri::{Uri, parse_number};
 use super::via::Via;
 
 /// CSeq.
@@ -44,9 +44,15 @@ impl CoreFields {
         if is_request && vias[1..].iter().any(|v| Via::parse_any_version(v).is_err()) {
             return Err(missing("Bad Via"));
         }
+        if !is_plain(via.branch()) {
+            return Err(missing("Bad Via"));
+        }
         let from = party(message.header(&Name::From).ok_or(missing("No From"))?)?;
         let to = party(message.header(&Name::To).ok_or(missing("No To"))?)?;
         let call_id = message.header(&Name::CallId).filter(|id| !id.is_empty()).ok_or(missing("No Call-ID"))?.to_vec();
+        if !is_plain(&call_id) {
+            return Err(missing("Bad Call-ID"));
+        }
         let cseq = parse_cseq(message.header(&Name::CSeq).ok_or(missing("No CSeq"))?).ok_or(missing("Bad CSeq"))?;
         if let StartLine::Request { method, .. } = &message.start
             && *method != cseq.method
@@ -59,9 +65,17 @@ impl CoreFields {
 
 /// From or To: of any scheme (RFC 4475 §3.3.4), but a URI, not a word.
 fn party(value: &[u8]) -> Result<Address, Malformed> {
+    const BAD: Malformed = Malformed { status: 400, what: "Bad From or To" };
     let address = Address::parse(value)?;
-    let is_uri = address.uri.contains(&b':') && !address.uri.iter().any(|b| b"<>\"".contains(b));
-    if is_uri { Ok(address) } else { Err(Malformed { status: 400, what: "Bad From or To" }) }
+    Uri::parse(&address.uri).map_err(|_| BAD)?;
+    let tag = address.tag().unwrap_or_default();
+    if is_plain(tag) && !tag.iter().any(|b| b"\",;".contains(b)) { Ok(address) } else { Err(BAD) }
+}
+
+/// Whether an identifier comes back from everybody as it went: controls and blanks do not, and then its dialog or transaction
+/// would not be found again. Wider than the grammar, which not every vendor has read.
+fn is_plain(identifier: &[u8]) -> bool {
+    identifier.iter().all(u8::is_ascii_graphic)
 }
 
 fn parse_cseq(value: &[u8]) -> Option<CSeq> {

@@ -158,7 +158,7 @@ fn first_is_sip_2(line: &[u8]) -> bool {
 
 fn parse_start_line(line: &[u8]) -> Result<StartLine, Malformed> {
     if line.len() > limits::SIP_LINE_MAX {
-        return Err(bad("Start line too long"));
+        return Err(Malformed { status: 414, what: "Request-URI Too Long" });
     }
     if line.iter().any(|&b| b < b' ' || b == 0x7f) {
         return Err(bad("Control character in start line"));
@@ -180,14 +180,18 @@ fn parse_start_line(line: &[u8]) -> Result<StartLine, Malformed> {
     Ok(StartLine::Request { method, uri: uri.to_vec() })
 }
 
-/// What a faulty request line was meant to be, so that it can be told what is wrong (RFC 4475 §3.1.2.8–10): a method at its
-/// beginning and a version of SIP at its end. Never read as a request.
+/// What a faulty request line was meant to be, so that it can be told what is wrong (RFC 4475 §3.1.2.8–10): a word at its
+/// beginning, be it no method, and a version of SIP at its end. Never read as a request.
 fn meant_as_request(line: &[u8]) -> Option<StartLine> {
     let line = line.trim_ascii();
     let blank = |b: &u8| b.is_ascii_whitespace();
     let (first, last) = (line.iter().position(blank)?, line.iter().rposition(blank)?);
     let is_version = line.get(last + 1..last + 5).is_some_and(|v| v.eq_ignore_ascii_case(b"SIP/"));
-    let method = Method::parse(&line[..first]).filter(|_| is_version && line.len() <= limits::SIP_LINE_MAX)?;
+    let word = line[..first].get(..limits::SIP_LINE_MAX.min(first))?;
+    if !is_version || word.get(..4).is_some_and(|p| p.eq_ignore_ascii_case(b"SIP/")) {
+        return None;
+    }
+    let method = Method::parse(word).unwrap_or_else(|| Method::Other(word.to_vec()));
     Some(StartLine::Request { method, uri: line[first..=last].trim_ascii().to_vec() })
 }
 

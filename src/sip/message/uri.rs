@@ -40,10 +40,15 @@ impl Uri {
     /// Takes a URI apart.
     ///
     /// # Errors
-    /// 400 when there is no scheme, no host, a bad port, or an octet that no URI has (blank, control, `<`, `>`, `"`).
+    /// 400 when there is no scheme, no host, a bad port, an octet that no URI has (blank, control, `<`, `>`, `"`), a `%` that
+    /// escapes nothing, or octets that are not UTF-8.
     pub fn parse(raw: &[u8]) -> Result<Self, Malformed> {
         const BAD: Malformed = Malformed { status: 400, what: "Bad URI" };
         if raw.iter().any(|&b| b <= b' ' || b == 0x7f || b"<>\"".contains(&b)) {
+            return Err(BAD);
+        }
+        let is_escape = |at: usize| raw.get(at + 1..at + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit));
+        if raw.iter().enumerate().any(|(at, &b)| b == b'%' && !is_escape(at)) || std::str::from_utf8(raw).is_err() {
             return Err(BAD);
         }
         let colon = raw.iter().position(|&b| b == b':').ok_or(BAD)?;

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use sdp_types::{Attribute, Media, Session};
+use sdp_types::{AddrType, Attribute, Media, NetType, Session};
 
 use super::Srtp;
 use super::dtls::{DtlsLine, is_dtls, mid};
@@ -117,6 +117,9 @@ impl Description {
         if media.port == 0 {
             return Err("audio is switched off");
         }
+        if media.num_ports == Some(0) {
+            return Err("m= has no ports");
+        }
         let dtls = match is_dtls(&media.proto) {
             true if srtp == Srtp::Off || !does_dtls => return Err("keys by DTLS are not taken here"),
             true => Some(DtlsLine::parse(&self.session, media)?),
@@ -127,6 +130,10 @@ impl Description {
         let placeholder = dtls.as_ref().is_some_and(|dtls| dtls.ice.is_some());
         let connection = media.connections.first().or(self.session.connection.as_ref()).ok_or("no c= line")?;
         let address = connection.try_address().map_err(|_| "c= is no address literal")?.ip;
+        let family = if address.is_ipv4() { AddrType::Ip4 } else { AddrType::Ip6 };
+        if connection.nettype != NetType::In || connection.addrtype != family {
+            return Err("c= is of another network");
+        }
         if address.is_ipv4() != local.is_ipv4() && !placeholder {
             return Err("the other address family");
         }

@@ -2,22 +2,25 @@
 
 use std::net::IpAddr;
 
+use crate::sip::hop::Transport;
 use crate::sip::message::{CoreFields, MAGIC_COOKIE, Method};
 
 /// Key of a server transaction. The source address is part of it, so that nobody else on the network can CANCEL or ACK
-/// for a peer whose branch he has guessed.
+/// for a peer whose branch he has guessed; so is the transport, by which a transaction begins and ends (§17): the same octets
+/// by another one are another request.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct ServerKey {
     branch: Vec<u8>,
     sent_by: (String, Option<u16>),
     method: Method,
     source: IpAddr,
+    transport: Transport,
 }
 
 impl ServerKey {
     /// Key of the transaction that a request opens, repeats or (ACK) acknowledges.
     #[must_use]
-    pub fn of(core: &CoreFields, source: IpAddr) -> Self {
+    pub fn of(core: &CoreFields, source: IpAddr, transport: Transport) -> Self {
         let method = match &core.cseq.method {
             Method::Ack => Method::Invite,
             method => method.clone(),
@@ -31,13 +34,17 @@ impl ServerKey {
             branch.extend_from_slice(core.from.tag().unwrap_or_default());
             branch.extend_from_slice(format!("\n{}", core.cseq.number).as_bytes());
         }
-        Self { branch, sent_by: (core.via.host.to_ascii_lowercase(), core.via.port), method, source }
+        Self { branch, sent_by: (core.via.host.to_ascii_lowercase(), core.via.port), method, source, transport }
     }
 
-    /// Key of the INVITE that a CANCEL with this key means (RFC 3261 §9.2).
-    #[must_use]
-    pub fn of_cancelled(&self) -> Self {
-        Self { method: Method::Invite, ..self.clone() }
+    /// Keys of the INVITE that a CANCEL with this key means (RFC 3261 §9.2). It should come by the INVITE's transport; from
+    /// the same address it is meant well by another one, too.
+    pub fn of_cancelled(&self) -> impl Iterator<Item = Self> {
+        [Transport::Udp, Transport::Tcp, Transport::Tls].into_iter().map(|transport| Self {
+            method: Method::Invite,
+            transport,
+            ..self.clone()
+        })
     }
 }
 
