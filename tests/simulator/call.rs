@@ -111,6 +111,7 @@ impl Told {
             Self::Changes(what) => format!("changes {what}"),
             Self::Returns(true) => "promises a call".into(),
             Self::Returns(false) => "promises no call".into(),
+            Self::Answers(what) => format!("answers that {what}"),
             Self::Tells(build) => format!("tells {build}"),
             Self::AsksCode(app) => format!("asks {app} for its code"),
             Self::WrongPin => "counts a wrong PIN".into(),
