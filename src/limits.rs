@@ -191,6 +191,8 @@ pub const SIP_PINGS_LOST_MAX: u32 = 3;
 pub const SIP_PINGS_FOUND_MIN: u32 = 2;
 /// Longest time between OPTIONS to a peer that is in doubt or down.
 pub const SIP_PING_DOWN: Duration = Duration::from_secs(15);
+/// After a peer has refused a password at OPTIONS, it is not shown there again for so long.
+pub const SIP_PROOF_PAUSE: Duration = Duration::from_secs(300);
 /// Hops remembered as dead.
 pub const SIP_DEAD_HOPS_MAX: usize = 1024;
 /// How long a hop that did not answer is tried last.

@@ -54,9 +54,11 @@ pub struct TrunkStatus {
     pub host: String,
     /// Where that was found, in order of preference: `UDP 192.0.2.1:5060`.
     pub addresses: Vec<String>,
-    /// `up`, `refuses` (it answers 401, 403 or 407), `down` or `unknown`: whether it answers our questions (OPTIONS); `None`: it is
-    /// not asked.
+    /// `up`, `refuses` (it answers, but not us: 403, or 401 and 407 to an account that is not registered there), `down` or
+    /// `unknown`: whether it answers our questions (OPTIONS); `None`: it is not asked.
     pub health: Option<&'static str>,
+    /// What it holds against us, and what to do; `None`: nothing.
+    pub health_note: Option<&'static str>,
     /// How long its last answer to one took, milliseconds.
     pub round_trip_ms: Option<u64>,
     /// Its registration, if it has one.
@@ -166,7 +168,7 @@ impl Book {
                 LineConfig {
                     account: trunk.name.as_str().into(),
                     registrar: format!("sip:{}", place(trunk)),
-                    aor: format!("sip:{user}@{}", bracketed(trunk.from_domain.as_ref().unwrap_or(&trunk.host))),
+                    aor: aor(trunk, &user),
                     contact_user: user,
                     expires: Duration::from_secs(trunk.register_s),
                     public: trunk.public_address,
@@ -196,6 +198,11 @@ fn place(trunk: &Trunk) -> String {
         Transport::Udp => place,
         other => format!("{place};transport={}", other.parameter()),
     }
+}
+
+/// Who we are at a trunk.
+fn aor(trunk: &Trunk, user: &str) -> String {
+    format!("sip:{user}@{}", bracketed(trunk.from_domain.as_ref().unwrap_or(&trunk.host)))
 }
 
 fn bracketed(host: &str) -> String {
@@ -271,11 +278,14 @@ impl Trunks {
             task.abort();
         }
         self.watch.clear();
-        for (trunk, _) in book.trunks.iter().filter(|(trunk, _)| trunk.kind == TrunkKind::Sip) {
+        for (trunk, login) in book.trunks.iter().filter(|(trunk, _)| trunk.kind == TrunkKind::Sip) {
             lookups.push(tokio::spawn(keep_found(self.sip.clone(), trunk.clone())));
             if trunk.options_s != 0 {
-                let (watch, uri) = (Arc::clone(&self.watch), format!("sip:{}", place(trunk)));
-                lookups.push(tokio::spawn(watch.keep_asking(self.sip.clone(), trunk.clone(), uri)));
+                let user = trunk.username.as_deref().unwrap_or("callwright");
+                let places = (format!("sip:{}", place(trunk)), format!("<{}>", aor(trunk, user)));
+                let watch = Arc::clone(&self.watch);
+                let asking = watch.keep_asking(self.sip.clone(), trunk.clone(), places, login.is_some());
+                lookups.push(tokio::spawn(asking));
             }
         }
         Ok(())
@@ -335,13 +345,14 @@ impl Trunks {
                 let mut lines = agent.lines();
                 let status = |(trunk, _): &(Trunk, Option<Login>)| {
                     let place = lines.iter().position(|l| *l.account == *trunk.name);
-                    let health = watch.of(&trunk.name);
+                    let known = watch.of(&trunk.name);
                     TrunkStatus {
                         name: trunk.name.clone(),
                         host: trunk.host.clone(),
                         addresses: agent.trunk_hops(&trunk.name).iter().map(ToString::to_string).collect(),
-                        health: health.map(|(health, _)| health.name()),
-                        round_trip_ms: health.and_then(|(_, took)| u64::try_from(took?.as_millis()).ok()),
+                        health: known.map(|known| known.health.name()),
+                        health_note: known.and_then(|known| Some(known.doubt?.advice())),
+                        round_trip_ms: known.and_then(|known| u64::try_from(known.round_trip?.as_millis()).ok()),
                         registration: place.map(|n| lines.remove(n)).map(|line| RegistrationStatus {
                             state: line.state.name(),
                             aor: line.aor,

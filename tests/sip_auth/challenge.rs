@@ -216,6 +216,40 @@ fn requests_outside_of_dialogs_are_answered_for_and_later_ones_bring_the_proof()
     assert_eq!((param(proof, "nonce"), param(proof, "nc")), (Some("n9"), Some("00000001")), "as the peer named it");
 }
 
+/// Whether a peer is there is asked of many: only the one whose account the question names is shown a proof, and once.
+#[test]
+fn a_question_is_answered_for_once_and_only_with_the_account_that_it_names() {
+    let mut scene = Scene::with_account();
+    let mut options = OutOfDialog::new(Method::Options, "sip:pbx.example", vec![hop(PEER)], "<sip:us@10.0.0.1>");
+    let outcome = |scene: &mut Scene| match &scene.events()[..] {
+        [SipEvent::Response { response, .. }] => (response.code, response.from_peer),
+        others => panic!("{others:?}"),
+    };
+    for challenge in [(401, SERVER), (407, PROXY)] {
+        options.account = None;
+        scene.agent.request(scene.now, &options).unwrap();
+        let first = scene.one();
+        assert_eq!((header(&first, "Authorization"), header(&first, "Proxy-Authorization")), (None, None));
+        assert!(scene.hear(&response(&first, challenge.0, challenge.1)).is_empty(), "it names no account");
+        assert_eq!(outcome(&mut scene), (challenge.0, true));
+
+        options.account = Some("pbx".into());
+        scene.agent.request(scene.now, &options).unwrap();
+        let first = scene.one();
+        let proved = scene.hear(&response(&first, challenge.0, challenge.1)).pop().unwrap();
+        assert!(proved.starts_with("OPTIONS ") && proved.contains("response=\""), "{proved}");
+        let again = challenge.1.replace("n1", "n2");
+        assert!(scene.hear(&response(&proved, challenge.0, &again)).is_empty(), "the password is wrong there");
+        assert_eq!(outcome(&mut scene), (challenge.0, true));
+
+        options.account = Some("elsewhere".into());
+        scene.agent.request(scene.now, &options).unwrap();
+        let first = scene.one();
+        assert!(scene.hear(&response(&first, challenge.0, challenge.1)).is_empty(), "there is no such account");
+        assert_eq!(outcome(&mut scene), (challenge.0, true));
+    }
+}
+
 #[test]
 fn a_request_goes_to_the_next_hop_and_is_told_when_nobody_answers() {
     let mut scene = Scene::new();
