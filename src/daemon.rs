@@ -580,9 +580,12 @@ async fn signalling(planes: Arc<Planes>, mut events: mpsc::Receiver<SipEvent>) {
                     fields: Vec::new(),
                     offer,
                 };
+                if let Some(channel) = channel {
+                    planes.registry.hold(leg, channel);
+                }
                 let planes = Arc::clone(&planes);
                 tokio::spawn(async move {
-                    let _admitted = Admitted { planes: Arc::clone(&planes), call, channel };
+                    let _admitted = Admitted { planes: Arc::clone(&planes), call };
                     actor::run(planes, call, invitation, mailbox).await;
                 });
             }

@@ -150,3 +150,57 @@ async fn who_talks_here_goes_on_with_the_far_end_of_the_other_call() {
     assert_eq!(is_told(&mut desk).await, 603);
     assert_eq!(live_calls(&daemon), 2);
 }
+
+/// Calls by this trunk now, as whoever runs the box sees it.
+fn in_use(daemon: &Daemon, name: &str) -> u64 {
+    let (_, body) = rig::get(daemon.http, "/v1/trunks").expect("answered");
+    let trunks: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+    let trunk = trunks["items"].as_array().expect("a list").iter().find(|trunk| trunk["name"] == name);
+    trunk.expect("configured")["calls"].as_u64().expect("a number")
+}
+
+/// One of the far ends is behind a carrier: its trunk counts who is there, not which call it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trunk_counts_the_far_end_that_goes_on_in_another_call() {
+    // Who has the carrier's address is the carrier.
+    let (mut desk, mut ann, mut bob) = (phone(), phone(), Ua::at("127.0.0.5", &[Codec::Pcmu]));
+    let daemon = Daemon::start_with(&format!(
+        "[[routes]]\nmatch = \"300\"\napp = \"bridge:sip:{{number}}@{}\"\n\
+         [[routes]]\nmatch = \"301\"\napp = \"bridge:trunk:carrier:301\"\n[[routes]]\nmatch = \"*\"\napp = \"echo\"\n\
+         [[trunks]]\nname = \"carrier\"\nhost = \"127.0.0.5\"\nport = {}\nmax_calls = 1\noptions_s = 0\n",
+        ann.address(),
+        bob.address().port()
+    ));
+    let counts = |calls: u64| {
+        let is_so = || in_use(&daemon, "carrier") == calls;
+        assert!(eventually(Duration::from_secs(20), is_so), "{}, not {calls}", in_use(&daemon, "carrier"));
+    };
+    // The carrier's leg goes on in the other call, or stays where it is.
+    for carrier_first in [true, false] {
+        let (one, other) = if carrier_first { ("301", "300") } else { ("300", "301") };
+        let first = calls(&mut desk, &daemon, one, if carrier_first { &mut bob } else { &mut ann }).await;
+        let second = calls(&mut desk, &daemon, other, if carrier_first { &mut ann } else { &mut bob }).await;
+        counts(1);
+        joins(&desk, first, second).await;
+        goes_on(if carrier_first { &mut ann } else { &mut bob }).await;
+        has_done_it(&mut desk).await;
+        assert!(eventually(Duration::from_secs(20), || live_calls(&daemon) == 1), "one call is left");
+        counts(1);
+        bob.hang_up().await;
+        ann.ended().await;
+        counts(0);
+    }
+    // Or with who talks here.
+    desk.invite(daemon.sip, "echo").await;
+    desk.accepted().await;
+    let echo = desk.leg;
+    let bridged = calls(&mut desk, &daemon, "301", &mut bob).await;
+    joins(&desk, echo, bridged).await;
+    goes_on(&mut bob).await;
+    has_done_it(&mut desk).await;
+    assert!(eventually(Duration::from_secs(20), || live_calls(&daemon) == 1), "one call is left");
+    counts(1);
+    bob.hang_up().await;
+    bob.ended().await;
+    counts(0);
+}

@@ -55,6 +55,37 @@ async fn a_call_to_us_goes_on_with_another_phone() {
     second.ended().await;
 }
 
+/// What the one who left took of its trunk comes back, and what the other takes is counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn trunks_count_who_is_there_after_a_call_has_changed_hands() {
+    let (mut first, mut second) = (Ua::new(&[Codec::Pcmu]), Ua::new(&[Codec::Pcmu]));
+    let trunk = |name: &str, phone: &Ua| {
+        let port = phone.address().port();
+        format!("[[trunks]]\nname = \"{name}\"\nhost = \"127.0.0.1\"\nport = {port}\noptions_s = 0\n")
+    };
+    let echo = "[[routes]]\nmatch = \"*\"\napp = \"echo\"\n".to_owned();
+    let daemon = Daemon::start_with(&[echo, trunk("one", &first), trunk("other", &second)].concat());
+    let trunks = || get(daemon.http, "/v1/trunks").expect("answered").1;
+    let found = || trunks().matches("\"UDP 127.0.0.1:").count() == 2;
+    assert!(eventually(Duration::from_secs(20), found), "{}", trunks());
+    let count = |one: u64, other: u64| {
+        let is_so = || {
+            let shown: Value = serde_json::from_str(&trunks()).expect("JSON");
+            shown["items"][0]["calls"] == one && shown["items"][1]["calls"] == other
+        };
+        assert!(eventually(Duration::from_secs(20), is_so), "{}", trunks());
+    };
+    first.invite(daemon.sip, "echo").await;
+    first.accepted().await;
+    count(1, 0);
+    takes_the_place_of(&first, &mut second, &daemon).await;
+    is_hung_up(&mut first).await;
+    count(0, 1);
+    second.hang_up().await;
+    second.ended().await;
+    count(0, 0);
+}
+
 /// A bridge between two phones that have not said anything yet.
 async fn bridged() -> (Daemon, Ua, Ua) {
     let (mut caller, mut callee) = (Ua::new(&[Codec::Pcmu]), Ua::new(&[Codec::Pcmu]));
@@ -212,4 +243,98 @@ async fn a_recording_goes_on_when_the_callers_side_is_handed_over() {
         let apart = before.zip(after).is_some_and(|(before, after)| after >= before + 3200);
         assert!(apart, "{whose}: {before:?} and {after:?} of {} samples\n{}", channel.len(), daemon.log());
     }
+}
+
+/// A desk phone that writes what it wants, and reads what it gets.
+struct Slow {
+    phone: rig::phone::Phone,
+    tag: String,
+}
+
+impl Slow {
+    fn calls(daemon: &Daemon, (number, call): (&str, &str), callee: impl FnOnce()) -> Self {
+        let phone = rig::phone::Phone::new(daemon);
+        phone.send(phone.message("INVITE", number, call, 1, "", &phone.sdp()).as_bytes());
+        callee();
+        let (status, text) = phone.answer(200).expect("a final response");
+        assert_eq!(status, 200, "{text}");
+        let to = text.lines().find(|line| line.starts_with("To:")).expect("a To");
+        let tag = to.split_once("tag=").expect("a tag").1.trim().to_owned();
+        phone.send(phone.message("ACK", number, call, 1, &tag, "").as_bytes());
+        Self { phone, tag }
+    }
+
+    /// The next request that is none of these.
+    fn asked(&self, passed: &[&str]) -> String {
+        let mut buffer = [0; 4096];
+        loop {
+            let n = self.phone.socket.recv(&mut buffer).expect("the daemon says something");
+            let text = String::from_utf8_lossy(&buffer[..n]).into_owned();
+            if !text.starts_with("SIP/2.0") && !passed.contains(&text.as_str()) {
+                return text;
+            }
+        }
+    }
+
+    fn answers(&self, request: &str) {
+        let same = request.lines().take_while(|line| !line.is_empty());
+        let same: Vec<&str> = same
+            .filter(|line| ["Via:", "From:", "To:", "Call-ID:", "CSeq:"].iter().any(|name| line.starts_with(name)))
+            .collect();
+        self.phone.send(format!("SIP/2.0 200 OK\r\n{}\r\nContent-Length: 0\r\n\r\n", same.join("\r\n")).as_bytes());
+    }
+}
+
+/// What a phone was told first it has not answered yet when its transfer is done: it hears the outcome all the same, and the BYE
+/// comes after that. So where the other side hangs up meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asked_for_a_transfer_hears_the_outcome_before_it_is_hung_up() {
+    let (callee, third) = (Ua::new(&[Codec::Pcmu]), Ua::new(&[Codec::Pcmu]));
+    let route = |number: &str, to: &Ua| {
+        format!("[[routes]]\nmatch = \"{number}\"\napp = \"bridge:sip:{{number}}@{}\"\n", to.address())
+    };
+    let daemon = Daemon::start_with(&[route("300", &callee), route("302", &third)].concat());
+    let (runtime, phones) = (tokio::runtime::Handle::current(), (callee, third));
+    let (mut callee, mut third) = phones;
+    let work = move || {
+        for (call, given_up, told) in [("done", false, "SIP/2.0 200 "), ("given-up", true, "SIP/2.0 487 ")] {
+            let slow = Slow::calls(&daemon, ("300", call), || {
+                runtime.block_on(async {
+                    callee.ringing().await;
+                    callee.accept().await;
+                });
+            });
+            let refer = slow.phone.message("REFER", "300", call, 2, &slow.tag, "");
+            let target = format!("Refer-To: <sip:302@{}>\r\nContent-Length:", daemon.sip);
+            slow.phone.send(refer.replace("Content-Length:", &target).as_bytes());
+            let first = slow.asked(&[]);
+            assert!(first.starts_with("NOTIFY ") && first.contains("SIP/2.0 100 "), "{first}");
+            runtime.block_on(async {
+                third.ringing().await;
+                if given_up {
+                    callee.hang_up().await;
+                    callee.ended().await;
+                } else {
+                    third.accept().await;
+                }
+            });
+            slow.answers(&first);
+            let last = slow.asked(&[&first]);
+            assert!(last.starts_with("NOTIFY ") && last.contains(told), "{told}: {last}");
+            assert!(last.contains("Subscription-State: terminated"), "{last}");
+            slow.answers(&last);
+            let bye = slow.asked(&[&first, &last]);
+            assert!(bye.starts_with("BYE "), "{bye}");
+            slow.answers(&bye);
+            runtime.block_on(async {
+                if given_up {
+                    third.until("CANCEL", |e| matches!(e, SipEvent::Cancelled { .. }).then_some(())).await;
+                } else {
+                    third.hang_up().await;
+                    callee.ended().await;
+                }
+            });
+        }
+    };
+    tokio::task::spawn_blocking(work).await.expect("all of it is so");
 }

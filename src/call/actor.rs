@@ -17,7 +17,7 @@ mod taking;
 use self::relay::{duck, flush, measure, speech_input};
 use super::caller_fields;
 use super::caller_id;
-use super::caps::{Caps, Channel};
+use super::caps::Caps;
 use super::consultation::Taking;
 use super::exchange::{CallAction, CallInput};
 use super::lease::Ports;
@@ -164,8 +164,6 @@ pub struct Admitted {
     pub planes: Arc<Planes>,
     /// The call.
     pub call: CallId,
-    /// What it takes of its trunk.
-    pub channel: Option<Channel>,
 }
 
 impl Drop for Admitted {

@@ -287,7 +287,7 @@ impl Browsers {
         };
         let running = Arc::clone(planes);
         tokio::spawn(async move {
-            let (_admitted, _door) = (Admitted { planes: Arc::clone(&running), call, channel: None }, door);
+            let (_admitted, _door) = (Admitted { planes: Arc::clone(&running), call }, door);
             let _guest = guest;
             actor::run(running, call, invitation, mailbox).await;
         });

@@ -1,6 +1,6 @@
 //! How many calls a trunk carries, and how fast we place them there. Purpose: what the operator has bought of a carrier is
 //! not exceeded. Control threads; one short lock. Invariants: a channel comes back by itself, whatever ends the call; calls to
-//! emergency numbers are counted and never refused. Deliberately absent: room on this machine (`registry`).
+//! emergency numbers, and those that take another's place, are counted and never refused. Deliberately absent: room on this machine (`registry`).
 
 use crate::config::Trunk;
 use crate::time::Tick;
@@ -52,6 +52,12 @@ impl Caps {
     /// [`OverCap::Channels`].
     pub fn incoming(&self, trunk: &Trunk) -> Result<Channel, OverCap> {
         self.take(trunk, None, false)
+    }
+
+    /// Takes a channel for a leg that came to take another's place, which ends upon it.
+    #[must_use]
+    pub fn replacing(&self, trunk: &Trunk) -> Option<Channel> {
+        self.take(trunk, None, true).ok()
     }
 
     /// Takes a channel for a call that is to be placed at `now`.
@@ -125,8 +131,11 @@ mod tests {
         assert_eq!(caps.in_use("carrier"), 3);
         drop((one, emergency));
         assert_eq!(caps.in_use("carrier"), 1);
-        assert!(caps.incoming(&trunk).is_ok());
-        assert_eq!(caps.in_use("elsewhere"), 0);
+        let _three = caps.incoming(&trunk).unwrap();
+        let beyond = caps.replacing(&trunk).unwrap();
+        assert_eq!((caps.in_use("carrier"), caps.in_use("elsewhere")), (3, 0));
+        drop(beyond);
+        assert_eq!(caps.in_use("carrier"), 2);
     }
 
     #[test]

@@ -51,6 +51,17 @@ pub(super) async fn begin(planes: &Arc<Planes>, call: CallId, asker: LegId, dial
 /// How long a telephone has to hear how its transfer went, before its calls are hung up.
 const OUTCOME_WAIT: Duration = Duration::from_secs(2);
 
+/// Waits until the telephone has heard how its transfer went: what is not told before the BYE is told never. One that does not
+/// answer keeps nobody waiting for long.
+pub(super) async fn outcome_told(planes: &Planes, asker: LegId) {
+    let patience = tokio::time::Instant::now() + OUTCOME_WAIT;
+    while planes.sip.with(move |agent, _| agent.is_notifying(asker)).await.unwrap_or(false)
+        && tokio::time::Instant::now() < patience
+    {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 /// Joins what is behind these two legs, each of its call. Error: why not; both are as they were.
 async fn join(planes: &Arc<Planes>, asked: (CallId, LegId), other: (CallId, LegId)) -> Result<(), String> {
     let mut why = "neither call has a telephone at its other end".to_owned();
@@ -62,13 +73,7 @@ async fn join(planes: &Arc<Planes>, asked: (CallId, LegId), other: (CallId, LegI
                 info!(call = %stays, from = %gives, "one call goes on with the far end of another");
                 let (asker, reason) = (asked.1, format!("handed over to {stays}"));
                 let _ = planes.sip.with(move |agent, now| agent.notify_refer(now, asker, 200)).await;
-                // What is not told before the BYE is told never; a telephone that does not answer keeps nobody waiting for long.
-                let patience = tokio::time::Instant::now() + OUTCOME_WAIT;
-                while planes.sip.with(move |agent, _| agent.is_notifying(asker)).await.unwrap_or(false)
-                    && tokio::time::Instant::now() < patience
-                {
-                    tokio::time::sleep(Duration::from_millis(10)).await;
-                }
+                outcome_told(planes, asker).await;
                 // Either may be over, and its telephone may have hung up itself.
                 let _ = planes.registry.order(gives, Order::HandedOver { leg: by.leg, reason }).await;
                 told(planes.sip.hang_up(place, Some("transferred")).await);

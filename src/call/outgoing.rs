@@ -10,7 +10,7 @@ use super::actor::{
 use super::bridge::place::{Destination, identity, identity_at, leads_back, our_identity, place_number, redirects};
 use super::caller_fields;
 use super::caller_id;
-use super::caps::OverCap;
+use super::caps::{Channel, OverCap};
 use super::machine_detection::Verdict;
 use super::manners::user_of;
 use super::media_leg::{MediaLeg, NoMedia, preference_by};
@@ -174,8 +174,8 @@ pub fn start(
     let mailbox = planes.registry.admit_outgoing(live.clone(), emergency)?;
     let planes = Arc::clone(planes);
     tokio::spawn(async move {
-        let _admitted = Admitted { planes: Arc::clone(&planes), call, channel };
-        run(planes, call, wish, destination, mailbox, answered).await;
+        let _admitted = Admitted { planes: Arc::clone(&planes), call };
+        run(planes, call, wish, (destination, channel), mailbox, answered).await;
     });
     Ok(live)
 }
@@ -188,13 +188,16 @@ fn number_called(to: &str) -> String {
     }
 }
 
+/// Where a call goes, and what it takes of the trunk there.
+type Leads = (Destination, Option<Channel>);
+
 type Told = Option<oneshot::Sender<Result<(), CallEnd>>>;
 
 async fn run(
     planes: Arc<Planes>,
     call: CallId,
     wish: Wish,
-    destination: Destination,
+    leads: Leads,
     mailbox: mpsc::Receiver<CallEvent>,
     mut answered: Told,
 ) {
@@ -208,7 +211,7 @@ async fn run(
         ..CallRecord::begun(call.to_string(), Direction::Outbound, clock::wall())
     };
     info!(%call, to = %wish.to, app = %wish.app, "a call is placed");
-    let life = live(&planes, call, &wish, destination, mailbox, &mut record, &mut answered);
+    let life = live(&planes, call, &wish, leads, mailbox, &mut record, &mut answered);
     let end = survive(&planes, call, life).await;
     if let Some(answered) = answered {
         // Who asked may be gone.
@@ -225,7 +228,7 @@ async fn live(
     planes: &Arc<Planes>,
     call: CallId,
     wish: &Wish,
-    destination: Destination,
+    (destination, channel): Leads,
     mut mailbox: mpsc::Receiver<CallEvent>,
     record: &mut CallRecord,
     answered: &mut Told,
@@ -243,9 +246,11 @@ async fn live(
     let pages = way.pages.clone();
     let alone = pages.is_some() && way.hops.is_empty();
     let placed = match trunk {
-        Some(trunk) if trunk.kind == TrunkKind::Twilio => by_twilio(planes, call, wish, &way, &trunk, record),
+        Some(trunk) if trunk.kind == TrunkKind::Twilio => {
+            by_twilio(planes, call, wish, &way, (&trunk, channel), record)
+        }
         _ if alone => Ok(by_pages(planes, call, wish, record)),
-        trunk => by_sip(planes, call, wish, way, trunk, record).await,
+        trunk => by_sip(planes, call, wish, way, (trunk, channel), record).await,
     };
     let (mut leg, mut media) = match placed {
         Ok(placed) => placed,
@@ -343,7 +348,7 @@ async fn by_sip(
     call: CallId,
     wish: &Wish,
     way: Way,
-    trunk: Option<Trunk>,
+    (trunk, channel): (Option<Trunk>, Option<Channel>),
     record: &mut CallRecord,
 ) -> Result<(LegId, MediaLeg), CallEnd> {
     let (local, public) = (planes.sip.local(), planes.config().sip.public_address);
@@ -379,6 +384,7 @@ async fn by_sip(
     let adopting = Arc::clone(planes);
     let placed = planes.sip.place(placement, move |leg| {
         adopting.registry.join_leg(call, leg);
+        channel.into_iter().for_each(|channel| adopting.registry.hold(leg, channel));
     });
     let leg = placed.await.map_err(|error| failed(503, error.to_string()))?;
     note_leg(planes, leg, record).await;
@@ -391,7 +397,7 @@ fn by_twilio(
     call: CallId,
     wish: &Wish,
     way: &Way,
-    trunk: &Trunk,
+    (trunk, channel): (&Trunk, Option<Channel>),
     record: &mut CallRecord,
 ) -> Result<(LegId, MediaLeg), CallEnd> {
     let to = place_number(&way.target);
@@ -404,6 +410,7 @@ fn by_twilio(
     let door = planes.sip.twilio();
     let leg = door.reserve();
     planes.registry.join_leg(call, leg);
+    channel.into_iter().for_each(|channel| planes.registry.hold(leg, channel));
     let placed = MediaLeg::reserve_ring(planes, call, leg);
     let placed = placed.map_err(no_media).and_then(|mut media| {
         media.offer(&[Codec::Pcmu]);
@@ -540,8 +547,8 @@ async fn ring(
             return Err(give_up(planes, leg, mailbox, CallEnd::new(EndClass::NoAnswer, why)).await);
         };
         match event {
-            Some(CallEvent::Sip(SipEvent::Incoming { leg: newcomer, from, source, offer, .. })) => {
-                let newcomer = Newcomer { leg: newcomer, from, source, offer };
+            Some(CallEvent::Sip(SipEvent::Incoming { leg: newcomer, from, source, identity, offer, .. })) => {
+                let newcomer = Newcomer { leg: newcomer, from, source, identity, offer };
                 if let Some(taken) = taken_by(planes, call, leg, newcomer, mailbox).await {
                     return taken;
                 }

@@ -7,6 +7,7 @@ use super::actor::{Planes, told};
 use super::media_leg::{MediaLeg, preference_of};
 use crate::id::CallId;
 use crate::sip::agent::{Cause, LegId, Reason};
+use crate::sip::peer::Peer;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tracing::info;
@@ -20,8 +21,18 @@ pub(super) struct Newcomer {
     pub(super) from: String,
     /// Where its INVITE came from.
     pub(super) source: SocketAddr,
+    /// Whose it is.
+    pub(super) identity: Peer,
     /// Its description.
     pub(super) offer: Option<Vec<u8>>,
+}
+
+/// Somebody is in another's place now: what it takes of its trunk is counted, however much that is, for the other goes.
+pub(super) fn count(planes: &Planes, leg: LegId, identity: &Peer) {
+    let trunk = identity.trunk().and_then(|name| planes.trunks.trunk(name));
+    if let Some(channel) = trunk.and_then(|trunk| planes.caps.replacing(&trunk)) {
+        planes.registry.hold(leg, channel);
+    }
 }
 
 /// Answers the newcomer: its audio, for a session of this id that has not begun. `None`: it has been refused, or has given up.
@@ -47,6 +58,7 @@ pub(super) async fn answer(planes: &Arc<Planes>, session: CallId, newcomer: &New
     match planes.sip.accept(leg, sdp).await {
         Ok(()) => {
             info!(%session, from = newcomer.from, "the ringing call is taken by another telephone");
+            count(planes, leg, &newcomer.identity);
             Some(media)
         }
         gone => {

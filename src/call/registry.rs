@@ -1,9 +1,11 @@
 //! Which calls there are. Purpose: admission, and the way from a signalling or media event to the actor that owns the
 //! call. Control threads; one short lock that no media thread ever sees. Invariants: never more calls than admitted;
 //! an actor that does not read its mailbox holds up nobody: what may be lost is lost first, and when something else finds
-//! no room the mailbox is closed, upon which the call ends.
+//! no room the mailbox is closed, upon which the call ends; what a leg takes of its trunk goes with the leg, to another call too, and
+//! comes back when the leg ends.
 //! Deliberately absent: what calls do (`actor`).
 
+use super::caps::Channel;
 use super::steer::{Heard, Order, OrderError, Ordered, Outcome};
 use crate::id::CallId;
 use crate::limits::{CALL_EVENTS_MAX, CALL_EVENTS_RESERVE, UNACKNOWLEDGED_MAX};
@@ -158,6 +160,8 @@ struct Entry {
     live: LiveCall,
     /// The caller's, and the one that a bridge has placed.
     legs: Vec<LegId>,
+    /// What those of them take of their trunks.
+    channels: Vec<(LegId, Channel)>,
     /// The call's own media session goes by its own id; this is the other one's of a bridge.
     media: Option<CallId>,
     /// `None` once the actor was given up.
@@ -188,6 +192,34 @@ struct Table {
     /// Calls that were ended to make room and are still there.
     leaving: usize,
     draining: bool,
+}
+
+impl Table {
+    /// As [`Registry::signal`]; also what a leg that is over has given back of its trunk.
+    fn signal(&mut self, event: SipEvent) -> (Option<SipEvent>, Option<(LegId, Channel)>) {
+        if let SipEvent::Incoming { leg, replaces: Some(replaced), .. } = &event
+            && let Some(call) = self.legs.get(replaced).copied()
+            && let Some(entry) = self.calls.get_mut(&call)
+        {
+            entry.legs.push(*leg);
+            self.legs.insert(*leg, call);
+        }
+        let Some(entry) = self.legs.get(&event.leg()).and_then(|call| self.calls.get_mut(call)) else {
+            return (Some(event), None);
+        };
+        entry.confirmed |= matches!(event, SipEvent::Confirmed { .. });
+        let channel = event.is_terminal().then(|| entry.channel_of(event.leg())).flatten();
+        deliver(entry, CallEvent::Sip(event));
+        (None, channel)
+    }
+}
+
+impl Entry {
+    /// Takes what a leg has of its trunk.
+    fn channel_of(&mut self, leg: LegId) -> Option<(LegId, Channel)> {
+        let at = self.channels.iter().position(|(of, _)| *of == leg)?;
+        Some(self.channels.swap_remove(at))
+    }
 }
 
 /// The calls of this daemon.
@@ -239,7 +271,16 @@ impl Registry {
         metric::calls_active(table.calls.len() + 1);
         let legs = leg.into_iter().collect();
         let mailbox = Some(mailbox);
-        let entry = Entry { live, legs, media: None, mailbox, confirmed: false, leaving: false, kept: Vec::new() };
+        let entry = Entry {
+            live,
+            legs,
+            channels: Vec::new(),
+            media: None,
+            mailbox,
+            confirmed: false,
+            leaving: false,
+            kept: Vec::new(),
+        };
         table.calls.insert(entry.live.call, entry);
         Ok(events)
     }
@@ -275,14 +316,35 @@ impl Registry {
         true
     }
 
-    /// A leg belongs to another call from now on; gives whose it was. `None`: there is no such leg or call, and nothing has changed.
+    /// What this leg takes of its trunk, for as long as there is the leg. Given back at once where it has gone.
+    pub fn hold(&self, leg: LegId, channel: Channel) {
+        let back = {
+            let table = &mut *self.lock();
+            match table.legs.get(&leg).and_then(|call| table.calls.get_mut(call)) {
+                Some(entry) => {
+                    entry.channels.push((leg, channel));
+                    None
+                }
+                None => Some(channel),
+            }
+        };
+        drop(back);
+    }
+
+    /// A leg belongs to another call from now on, with what it takes of its trunk; gives whose it was. `None`: there is no such leg or
+    /// call, and nothing has changed.
     pub fn move_leg(&self, leg: LegId, to: CallId) -> Option<CallId> {
         let table = &mut *self.lock();
         let from = table.legs.get(&leg).copied()?;
         table.calls.get_mut(&to)?.legs.push(leg);
+        let mut channel = None;
         if let Some(entry) = table.calls.get_mut(&from) {
             let at = entry.legs.iter().position(|held| *held == leg);
             at.map(|at| entry.legs.remove(at));
+            channel = entry.channel_of(leg);
+        }
+        if let Some(entry) = table.calls.get_mut(&to) {
+            entry.channels.extend(channel);
         }
         table.legs.insert(leg, to);
         Some(from)
@@ -402,20 +464,10 @@ impl Registry {
     /// Hands a signalling event to its call; gives it back when no call owns the leg. A leg that takes the place of a call's
     /// leg is that call's from here on.
     pub fn signal(&self, event: SipEvent) -> Option<SipEvent> {
-        let table = &mut *self.lock();
-        if let SipEvent::Incoming { leg, replaces: Some(replaced), .. } = &event
-            && let Some(call) = table.legs.get(replaced).copied()
-            && let Some(entry) = table.calls.get_mut(&call)
-        {
-            entry.legs.push(*leg);
-            table.legs.insert(*leg, call);
-        }
-        let Some(entry) = table.legs.get(&event.leg()).and_then(|call| table.calls.get_mut(call)) else {
-            return Some(event);
-        };
-        entry.confirmed |= matches!(event, SipEvent::Confirmed { .. });
-        deliver(entry, CallEvent::Sip(event));
-        None
+        let (back, channel) = self.lock().signal(event);
+        // It has a lock of its own.
+        drop(channel);
+        back
     }
 
     /// Tells its call that a session's peer is there and its audio protected.
@@ -707,5 +759,32 @@ mod tests {
     fn a_report_on_a_call_that_is_gone_comes_back() {
         let registry = Registry::new(1);
         assert!(registry.media(MediaEvent::MediaTimeout { call: CallId(1) }).is_some());
+    }
+
+    #[test]
+    fn what_a_leg_takes_of_its_trunk_goes_where_the_leg_goes_and_ends_with_it() {
+        use crate::call::caps::Caps;
+        let trunk: crate::config::Trunk = toml::from_str("name = \"carrier\"\nhost = \"sbc.example\"").unwrap();
+        let (registry, caps) = (Registry::new(3), Caps::default());
+        let take = || caps.incoming(&trunk).unwrap();
+        let _one = registry.admit(LegId(1), live(1)).unwrap();
+        let _two = registry.admit(LegId(2), live(2)).unwrap();
+        assert!(registry.join_leg(CallId(1), LegId(7)) && registry.join_leg(CallId(2), LegId(8)));
+        for leg in [1, 7, 8] {
+            registry.hold(LegId(leg), take());
+        }
+        assert_eq!(caps.in_use("carrier"), 3);
+        // The far end of one call goes on in the other.
+        assert_eq!(registry.move_leg(LegId(7), CallId(2)), Some(CallId(1)));
+        registry.release(CallId(1));
+        assert_eq!(caps.in_use("carrier"), 2, "leg 1 has gone with its call, and 7 has not");
+        // The leg in whose place it has come ends; the call goes on.
+        let over = |leg| SipEvent::Ended { leg, by: EndedBy::Local, reason: None, cause: None };
+        assert!(registry.signal(over(LegId(8))).is_none());
+        assert_eq!(caps.in_use("carrier"), 1);
+        registry.release(CallId(2));
+        assert_eq!(caps.in_use("carrier"), 0);
+        registry.hold(LegId(7), take());
+        assert_eq!(caps.in_use("carrier"), 0, "there is no such leg any more");
     }
 }

@@ -40,7 +40,12 @@ pub struct Heard {
 
 impl Ua {
     pub fn new(codecs: &[Codec]) -> Self {
-        let any = "127.0.0.1:0".parse().expect("an address");
+        Self::at("127.0.0.1", codecs)
+    }
+
+    /// The same at an address of its own.
+    pub fn at(ip: &str, codecs: &[Codec]) -> Self {
+        let any = SocketAddr::new(ip.parse().expect("an address"), 0);
         let config = UdpConfig::new(any, clock::monotonic);
         let transport = UdpTransport::start(config, UdpTransport::agent_config).expect("a SIP socket");
         let rtp = UdpSocket::bind(any).expect("an RTP socket");

@@ -5,14 +5,16 @@
 use super::{Actor, told};
 use crate::call::consultation;
 use crate::call::exchange::CallInput;
+use crate::call::pickup;
 use crate::call::record::{CallEnd, EndClass};
 use crate::sip::agent::{EndedBy, LegId, SipEvent};
+use crate::sip::peer::Peer;
 use tracing::info;
 
 impl Actor {
     pub(super) async fn handle_sip(&mut self, event: SipEvent) {
-        if let SipEvent::Incoming { leg, from, offer, replaces, .. } = event {
-            return self.change_places(leg, &from, offer, replaces).await;
+        if let SipEvent::Incoming { leg, from, identity, offer, replaces, .. } = event {
+            return self.change_places(leg, (&from, &identity), offer, replaces).await;
         }
         let Some(event) = self.handle_taking(event).await else { return };
         if event.leg() != self.leg {
@@ -80,7 +82,13 @@ impl Actor {
     }
 
     /// The other side has handed the call to somebody else (RFC 3891), with whom it goes on where it was.
-    async fn change_places(&mut self, leg: LegId, from: &str, offer: Option<Vec<u8>>, replaces: Option<LegId>) {
+    async fn change_places(
+        &mut self,
+        leg: LegId,
+        (from, identity): (&str, &Peer),
+        offer: Option<Vec<u8>>,
+        replaces: Option<LegId>,
+    ) {
         let sip = &self.planes.sip;
         // A call that still rings there is not ours to pass on; a page that was a moment too late has nothing to take.
         let ours = self.leg;
@@ -92,6 +100,7 @@ impl Actor {
         }
         if self.media.hand_over(&self.planes, leg, offer.as_deref()).await {
             info!(call = %self.call, from, "the call was handed over");
+            pickup::count(&self.planes, leg, identity);
             let left = std::mem::replace(&mut self.leg, leg);
             told(sip.hang_up(left, Some("replaced")).await);
             self.tell_hold();

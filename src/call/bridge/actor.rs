@@ -84,10 +84,6 @@ struct Bridge<'a> {
     given_up: Option<actor::Refusal>,
     /// The callee's leg, until it is in the record.
     placed: Option<LegId>,
-    /// What the callee's leg takes of its trunk.
-    channel: Option<Channel>,
-    /// The same of who has taken the caller's place; the caller's own is held by the call.
-    channel_there: Option<Channel>,
     target: &'a BridgeTarget,
     /// Pages that ring for the callee.
     ringing: Option<phones::Ringing>,
@@ -148,8 +144,6 @@ pub(in crate::call) async fn serve(
         spare,
         given_up: None,
         placed: None,
-        channel: None,
-        channel_there: None,
         target,
         ringing: None,
         referral: None,
@@ -311,8 +305,8 @@ impl Bridge<'_> {
     }
 
     async fn handle_sip(&mut self, event: SipEvent) {
-        if let SipEvent::Incoming { leg, from, source, offer, replaces, .. } = event {
-            return self.change_places(Newcomer { leg, from, source, offer }, replaces).await;
+        if let SipEvent::Incoming { leg, from, source, identity, offer, replaces, .. } = event {
+            return self.change_places(Newcomer { leg, from, source, identity, offer }, replaces).await;
         }
         let Some(event) = self.handle_referral(event).await else { return };
         let Some(event) = self.hear_consultation(event).await else { return };
@@ -447,8 +441,8 @@ impl Bridge<'_> {
     async fn invite(&mut self, way: Way) -> Result<(), Refusal> {
         let trunk = way.account.as_ref().and_then(|name| self.planes.trunks.trunk(name));
         if let Some(trunk) = trunk.as_ref().filter(|trunk| trunk.kind == TrunkKind::Twilio) {
-            self.channel = self.channel_of(trunk, &self.invitation.number)?;
-            return self.call_by_twilio(&way, trunk);
+            let channel = self.channel_of(trunk, &self.invitation.number)?;
+            return self.call_by_twilio(&way, trunk, channel);
         }
         let invitation = self.invitation;
         let withheld = caller_id::withheld(&invitation.from, &invitation.headers);
@@ -459,9 +453,8 @@ impl Bridge<'_> {
         let pages = way.pages.clone();
         if pages.is_none() || !way.hops.is_empty() {
             let called = Called { from: &from, number: &invitation.number, withheld, by_us: true };
-            let (callee, channel) = self.dial(way, CallId(random::u64()), called, Vec::new()).await?;
+            let callee = self.dial(way, CallId(random::u64()), called, Vec::new()).await?;
             self.planes.registry.join_media(self.call, callee.session);
-            self.channel = channel;
             self.callee = Some(callee);
         }
         if let Some(number) = pages {
@@ -471,7 +464,7 @@ impl Bridge<'_> {
     }
 
     /// What a call to this number takes of a trunk. An emergency is told to the operator, and takes what there is.
-    fn channel_of(&self, trunk: &Trunk, number: &str) -> Result<Option<Channel>, Refusal> {
+    fn channel_of(&self, trunk: &Trunk, number: &str) -> Result<Channel, Refusal> {
         let emergency = self.planes.config().numbers.is_emergency(number);
         if emergency {
             warn!(call = %self.call, number, "AN EMERGENCY NUMBER IS CALLED");
@@ -482,7 +475,7 @@ impl Bridge<'_> {
         }
         let channel = self.planes.caps.outgoing(trunk, clock::monotonic(), emergency);
         let busy = |error: OverCap| Refusal::new(503, "Service Unavailable", error.to_string());
-        channel.map(Some).map_err(busy)
+        channel.map_err(busy)
     }
 
     /// Calls somebody who is to be joined with a leg of ours, on behalf of `from`.
@@ -492,12 +485,12 @@ impl Bridge<'_> {
         session: CallId,
         Called { from, number, withheld, by_us }: Called<'_>,
         mut headers: Vec<(String, String)>,
-    ) -> Result<(CalleeEnd, Option<Channel>), Refusal> {
+    ) -> Result<CalleeEnd, Refusal> {
         let trunk = way.account.as_ref().and_then(|name| self.planes.trunks.trunk(name));
         if trunk.as_ref().is_some_and(|trunk| trunk.kind == TrunkKind::Twilio) {
             return Err(Refusal::new(603, "Decline", "nobody is handed over by this trunk"));
         }
-        let channel = trunk.as_ref().map(|trunk| self.channel_of(trunk, number)).transpose()?.flatten();
+        let channel = trunk.as_ref().map(|trunk| self.channel_of(trunk, number)).transpose()?;
         let Some(hop) = way.hops.first().cloned() else {
             let why = "a page alone waits there, and calls are handed over to telephones only";
             return Err(Refusal::new(480, "Temporarily Unavailable", why));
@@ -539,15 +532,16 @@ impl Bridge<'_> {
         let adopting = Arc::clone(&planes);
         let placed = planes.sip.place(placement, move |leg| {
             adopting.registry.join_leg(call, leg);
+            channel.into_iter().for_each(|channel| adopting.registry.hold(leg, channel));
         });
         let leg = placed.await.map_err(|error| Refusal::new(503, "Service Unavailable", error.to_string()))?;
         self.placed = Some(leg);
-        Ok((CalleeEnd { leg, media, session, heard: None, latest: None }, channel))
+        Ok(CalleeEnd { leg, media, session, heard: None, latest: None })
     }
 
     /// Has Twilio call the number; its audio will come by a media stream. Whoever is bridged cannot be shown there: the number
     /// has to be one of the account's.
-    fn call_by_twilio(&mut self, way: &Way, trunk: &Trunk) -> Result<(), Refusal> {
+    fn call_by_twilio(&mut self, way: &Way, trunk: &Trunk, channel: Channel) -> Result<(), Refusal> {
         let unavailable = |why: String| Refusal::new(503, "Service Unavailable", why);
         let shown = || unavailable(format!("trunk {} has no from_user, the number that is shown", trunk.name));
         let from = trunk.from_user.clone().ok_or_else(shown)?;
@@ -555,6 +549,7 @@ impl Bridge<'_> {
         let door = planes.sip.twilio();
         let leg = door.reserve();
         planes.registry.join_leg(call, leg);
+        planes.registry.hold(leg, channel);
         let placed = MediaLeg::reserve_ring(&planes, session, leg).map_err(refused);
         let placed = placed.and_then(|mut media| {
             media.offer(&[Codec::Pcmu]);
@@ -619,10 +614,10 @@ impl Bridge<'_> {
                     let extra: Vec<_> = seconds.as_deref().map(|s| ("Retry-After", s)).into_iter().collect();
                     told(sip.reject(leg, refusal.code, refusal.phrase, &extra).await);
                 }
-                Action::HangUp(Side::Caller, reason) => told(sip.hang_up(leg, Some(&reason)).await),
+                Action::HangUp(Side::Caller, reason) => self.leave(leg, &reason).await,
                 Action::HangUp(Side::Callee, reason) => {
-                    if let Some(callee) = &self.callee {
-                        told(sip.hang_up(callee.leg, Some(&reason)).await);
+                    if let Some(leg) = self.callee.as_ref().map(|callee| callee.leg) {
+                        self.leave(leg, &reason).await;
                     }
                 }
                 Action::SendDigit(side, digit) => self.send_digit(side, digit),

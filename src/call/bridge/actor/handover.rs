@@ -9,7 +9,6 @@ use crate::call::actor::{media_json, told};
 use crate::call::bridge::machine::{Input, Refusal, Side};
 use crate::call::bridge::place::Destination;
 use crate::call::caller_id;
-use crate::call::caps::Channel;
 use crate::call::consultation;
 use crate::call::manners::user_of;
 use crate::call::pickup::{self, Newcomer};
@@ -40,7 +39,6 @@ pub(super) struct Referral {
     headers: Vec<(String, String)>,
     /// Who is rung.
     target: Option<CalleeEnd>,
-    channel: Option<Channel>,
     /// They have answered: the asker's audio is being closed.
     answered: bool,
     give_up: tokio::time::Instant,
@@ -67,6 +65,7 @@ impl Bridge<'_> {
         };
         if media.hand_over(&planes, leg, newcomer.offer.as_deref()).await {
             info!(call = %self.call, from = newcomer.from, ?side, "one side was handed over");
+            pickup::count(&planes, leg, &newcomer.identity);
             self.stands_on(side, leg);
             told(planes.sip.hang_up(replaced, Some("replaced")).await);
         }
@@ -89,6 +88,7 @@ impl Bridge<'_> {
                 return;
             }
             info!(call = %self.call, from = newcomer.from, "another telephone takes the call");
+            pickup::count(&planes, leg, &newcomer.identity);
         } else {
             let Some(media) = pickup::answer(&planes, callee.session, &newcomer).await else { return };
             callee.media = media;
@@ -168,7 +168,6 @@ impl Bridge<'_> {
             number,
             headers: replaces.into_iter().chain(referred_by).collect(),
             target: None,
-            channel: None,
             answered: false,
             give_up: tokio::time::Instant::now() + REFERRED_RINGING_MAX,
         });
@@ -212,9 +211,9 @@ impl Bridge<'_> {
             Err(refusal) => Err(refusal),
         };
         match placed {
-            Ok((target, channel)) => {
+            Ok(target) => {
                 let Some(referral) = &mut self.referral else { return };
-                (referral.target, referral.channel) = (Some(target), channel);
+                referral.target = Some(target);
             }
             Err(refusal) => self.referral_failed(refusal.code, &refusal.why).await,
         }
@@ -244,7 +243,12 @@ impl Bridge<'_> {
                     let (side, planes) = (referral.side, Arc::clone(&self.planes));
                     if !gone {
                         self.notify(asker, 200).await;
-                        told(planes.sip.hang_up(asker, Some("transferred")).await);
+                        // The others need not wait for it.
+                        let leaving = Arc::clone(&planes);
+                        tokio::spawn(async move {
+                            consultation::outcome_told(&leaving, asker).await;
+                            told(leaving.sip.hang_up(asker, Some("transferred")).await);
+                        });
                     }
                     if let Some(media) = self.media(side) {
                         media.close(&planes);
@@ -304,16 +308,8 @@ impl Bridge<'_> {
         if !self.referral.as_ref().is_some_and(|referral| referral.answered && referral.side == side) {
             return Some(stats);
         }
-        let Some(CalleeEnd { leg, mut media, session, heard, .. }) = self.referral.take().and_then(|referral| {
-            // What the one who has left had of its trunk goes back; the other side keeps what it has.
-            match side {
-                Side::Callee => self.channel = referral.channel,
-                Side::Caller => self.channel_there = referral.channel,
-            }
-            referral.target
-        }) else {
-            return Some(stats);
-        };
+        let target = self.referral.take().and_then(|referral| referral.target);
+        let Some(CalleeEnd { leg, mut media, session, heard, .. }) = target else { return Some(stats) };
         let mut left = media_json(&stats);
         left["side"] = match side {
             Side::Caller => "caller".into(),
@@ -348,8 +344,16 @@ impl Bridge<'_> {
         if let Some(target) = referral.target {
             told(self.planes.sip.hang_up(target.leg, Some("the other side is gone")).await);
         }
-        if !referral.gone && !referral.answered {
-            self.notify(referral.asker, 487).await;
+    }
+
+    /// Hangs up a leg of the call. Who waits to hear how a transfer went is told first: after the BYE it is told nothing.
+    pub(super) async fn leave(&mut self, leg: LegId, reason: &str) {
+        let waits = |referral: &&mut Referral| referral.asker == leg && !referral.gone && !referral.answered;
+        if let Some(referral) = self.referral.as_mut().filter(waits) {
+            referral.gone = true;
+            self.notify(leg, 487).await;
+            consultation::outcome_told(&self.planes, leg).await;
         }
+        told(self.planes.sip.hang_up(leg, Some(reason)).await);
     }
 }
