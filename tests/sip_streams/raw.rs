@@ -109,7 +109,7 @@ async fn rest(stream: &mut TcpStream) -> String {
 async fn whoever_sends_a_message_that_will_not_be_whole_is_told_before_the_end() {
     let ours = start(with_tcp());
     let address = stream_of(&ours);
-    let long = format!("Content-Length: 0\r\n{}", "X: y\r\n".repeat(12_000));
+    let long = format!("Content-Length: 0\r\n{}", "X: y\r\n".repeat(callwright::limits::SIP_HEAD_MAX / 6));
     for (length, code) in [
         ("Content-Length: five", 400),
         ("Content-Length: -1", 400),
@@ -122,7 +122,7 @@ async fn whoever_sends_a_message_that_will_not_be_whole_is_told_before_the_end()
         peer.write_all(options(6).replace("Content-Length: 0", length).as_bytes()).await.unwrap();
         let said = rest(&mut peer).await;
         assert!(said.starts_with(&format!("SIP/2.0 {code} ")) && header(&said, "CSeq") == "6 OPTIONS", "{said}");
-        assert_eq!(said.matches("SIP/2.0 ").count() - said.matches("Via: SIP/2.0").count(), 1, "once: {said}");
+        assert_eq!(said.matches("SIP/2.0 ").count(), 1, "once: {said}");
     }
     // Less came than was announced, and no more will.
     let mut cut = TcpStream::connect(address).await.unwrap();
