@@ -34,7 +34,7 @@ use crate::call::trunks::{self, Book, Trunks};
 use crate::config::{self, Config, Current, Reloaded, TrunkKind};
 use crate::conversation;
 use crate::id::CallId;
-use crate::limits::{MEDIA_BUSY_MAX, SIP_EVENTS_MAX, STORE_CLOSING_MAX};
+use crate::limits::{LOG_REFUSED_MAX, MEDIA_BUSY_MAX, SIP_EVENTS_MAX, STORE_CLOSING_MAX};
 use crate::media::recorder::Recorder;
 use crate::media::{MediaCommand, MediaConfig, MediaEvent, MediaEvents, MediaPlane, PortPool};
 use crate::os::{clock, descriptors, notify, random};
@@ -42,11 +42,12 @@ use crate::pipeline::deploy::{AppsConfig, Keeper};
 use crate::pipeline::{Pipeline, PipelineConfig};
 use crate::sip::agent::{AgentConfig, SipEvent};
 use crate::sip::ladder::Ladder;
-use crate::sip::transport::SipTransport;
+use crate::sip::transport::{SipTransport, network};
 use crate::speech::{SpeechConfig, SpeechPlane};
 use crate::store::{Direction, Store};
 use crate::telemetry::marks::Marks;
 use crate::telemetry::metric;
+use crate::telemetry::seldom::Seldom;
 use crate::tls::{TlsIdentity, spelled};
 use crate::twilio::Door;
 use crate::webrtc::{Identity, Links};
@@ -520,6 +521,7 @@ fn twilio_door(config: &Config) -> Result<(Arc<Door>, mpsc::Receiver<SipEvent>),
 
 /// Takes new calls in and hands everything else to its call.
 async fn signalling(planes: Arc<Planes>, mut events: mpsc::Receiver<SipEvent>) {
+    let mut told = Seldom::new(LOG_REFUSED_MAX);
     while let Some(event) = events.recv().await {
         let Some(event) = planes.registry.signal(event).and_then(|event| planes.trunks.handle(event)) else { continue };
         let SipEvent::Incoming { leg, from, request_user, call_id, source, identity, hops, offer, headers, .. } = event
@@ -542,7 +544,9 @@ async fn signalling(planes: Arc<Planes>, mut events: mpsc::Receiver<SipEvent>) {
         let channel = match trunk.map(|trunk| planes.caps.incoming(&trunk)).transpose() {
             Ok(channel) => channel,
             Err(full) => {
-                warn!(%source, %full, "call refused");
+                if let Some(withheld) = told.admit(clock::monotonic(), network(source.ip())) {
+                    warn!(%source, %full, withheld, "call refused");
+                }
                 metric::call_ended(EndClass::Refused.name());
                 let sip = planes.sip.clone();
                 tokio::spawn(async move {
@@ -555,15 +559,17 @@ async fn signalling(planes: Arc<Planes>, mut events: mpsc::Receiver<SipEvent>) {
         let admitted = match planes.media.least_busy() {
             busy if busy > MEDIA_BUSY_MAX => Err(NotAdmitted::Busy),
             _ => {
-                if let Some(stale) = planes.registry.make_room(live.started) {
-                    warn!("all calls are in use; one that was never acknowledged is ended");
+                if let Some(stale) = planes.registry.make_room(live.started, Some(source.ip())) {
+                    if let Some(withheld) = told.admit(clock::monotonic(), network(source.ip())) {
+                        warn!(%source, withheld, "calls wait for an ACK and take the room of others; the oldest is ended");
+                    }
                     let sip = planes.sip.clone();
                     tokio::spawn(async move {
                         // It may be over.
                         let _ = sip.hang_up(stale, Some("no ACK came")).await;
                     });
                 }
-                planes.registry.admit(leg, live)
+                planes.registry.admit_from(source.ip(), leg, live)
             }
         };
         match admitted {
@@ -590,7 +596,9 @@ async fn signalling(planes: Arc<Planes>, mut events: mpsc::Receiver<SipEvent>) {
                 });
             }
             Err(refusal) => {
-                warn!(%source, %refusal, "call refused");
+                if let Some(withheld) = told.admit(clock::monotonic(), network(source.ip())) {
+                    warn!(%source, %refusal, withheld, "call refused");
+                }
                 metric::call_ended(EndClass::Refused.name());
                 let (sip, extra) = (planes.sip.clone(), [("Retry-After", "5")]);
                 tokio::spawn(async move {

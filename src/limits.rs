@@ -36,6 +36,9 @@ pub const RTP_PACKET_SAMPLES_MAX: usize = 480;
 pub const RTP_PAYLOAD_MAX: usize = RTP_DATAGRAM_MAX - 12;
 /// No valid RTP for this long, and not on hold: control is told.
 pub const MEDIA_TIMEOUT: Duration = Duration::from_secs(60);
+/// A call that was on hold from its first moment, and of which no packet ever came, ends after this time: long enough for
+/// those who connect two parties one after the other, and ring the second meanwhile.
+pub const HELD_UNHEARD_MAX: Duration = Duration::from_secs(300);
 /// A peer whose RTCP still comes may be without RTP for this long: some muted phones send nothing else.
 pub const MUTED_MAX: Duration = Duration::from_secs(600);
 /// Caller audio is never further ahead of the wall clock than this; packets beyond are dropped.
@@ -109,6 +112,12 @@ pub const SIP_HEADERS_MAX: usize = 256;
 pub const SIP_LINE_MAX: usize = 8192;
 /// Octets in one SIP body.
 pub const SIP_BODY_MAX: usize = 32_768;
+/// Parts of one SIP body, those in parts included.
+pub const SIP_BODY_PARTS_MAX: usize = 16;
+/// How deep they may lie in one another.
+pub const SIP_BODY_DEPTH_MAX: usize = 2;
+/// Header fields of one part.
+pub const SIP_PART_FIELDS_MAX: usize = 16;
 /// Via header fields in one SIP message (hops): as many as Max-Forwards allows where it begins (RFC 3261 §8.1.1.6), and the
 /// caller's own. RFC 4475 §3.1.1.7 has 34.
 pub const SIP_VIAS_MAX: usize = 71;
@@ -168,6 +177,8 @@ pub const SIP_FLOW_IDLE_MAX: Duration = Duration::from_secs(3600);
 pub const SIP_FLOW_UNUSED_MAX: Duration = Duration::from_secs(1800);
 /// Writing one SIP message to a connection.
 pub const SIP_FLOW_WRITE_MAX: Duration = Duration::from_secs(10);
+/// A connection that is closed for a message that will not be whole waits no longer for the answer to it.
+pub const SIP_UNFIT_MAX: Duration = Duration::from_secs(1);
 /// A TLS handshake of a peer that connects.
 pub const SIP_HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// Opening a SIP connection, handshake included.
@@ -267,8 +278,20 @@ pub const PLAYER_ORDERS_MAX: usize = 1024;
 pub const AUDIO_FILE_MAX: Duration = Duration::from_secs(30 * 60);
 /// A tone is played no longer than this; then the call ends.
 pub const TONE_MAX: Duration = Duration::from_secs(3600);
+/// Calls of one source that may stay without an ACK where half of all are fewer.
+pub const UNACKNOWLEDGED_MIN: usize = 8;
 /// How long an answer may stay without its ACK where all calls are in use: eight times the first repeat's interval.
 pub const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(4);
+/// Time over which log lines that strangers cause are counted.
+pub const LOG_WINDOW: Duration = Duration::from_secs(60);
+/// Lines of one source within it that say that something was refused.
+pub const LOG_REFUSED_MAX: u32 = 10;
+/// Lines of one source within it about calls that it offers, and the same of calls that end: a busy trunk has fewer.
+pub const LOG_CALLS_MAX: u32 = 600;
+/// Sources that are told apart for it.
+pub const LOG_SOURCES_MAX: usize = 256;
+/// Octets of one value that a stranger wrote.
+pub const LOG_VALUE_MAX: usize = 256;
 /// Events waiting for one call actor.
 pub const CALL_EVENTS_MAX: usize = 256;
 /// Places among them that only events take without which a call would never end or never be answered.

@@ -54,7 +54,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tracing::{info, warn};
+use tracing::warn;
 
 /// The media worker answers a `Close` within a pass; this is for a worker that died.
 pub(super) const CLOSE_WAIT: Duration = Duration::from_secs(2);
@@ -186,7 +186,7 @@ pub async fn run(planes: Arc<Planes>, call: CallId, mut invitation: Invitation, 
         details: Some(details(&invitation)),
         ..CallRecord::begun(call.to_string(), Direction::Inbound, clock::wall())
     };
-    info!(%call, from = %invitation.from, number = %invitation.number, sip_call_id = %invitation.sip_call_id, "call offered");
+    super::told::offered(call, &invitation);
     let end = survive(&planes, call, routing::live(&planes, call, &invitation, mailbox, &mut record)).await;
     conclude(&planes, call, record, end);
 }
@@ -227,7 +227,7 @@ pub(super) fn conclude(planes: &Planes, call: CallId, mut record: CallRecord, en
     record.ended_by = Some(end.class.name().to_owned());
     record.cause = Some(end.q850());
     record.sip_code = end.sip_code;
-    info!(%call, class = %end.class, reason = %end.reason, "call ended");
+    super::told::over(call, &record, &end);
     record.reason = Some(end.reason);
     metric::call_ended(end.class.name());
     // Queued before the call counts as gone: whoever waits for the last call may then close the store.
@@ -636,7 +636,7 @@ impl Actor {
             MediaEvent::FirstPacket { .. } => CallInput::FirstPacket,
             MediaEvent::MediaTimeout { .. } if self.voices.talk.is_some() => CallInput::MediaTimeout,
             MediaEvent::MediaTimeout { .. } => {
-                self.end = Some(CallEnd::new(EndClass::MediaTimeout, "no audio from the caller for 60 s"));
+                self.end = Some(CallEnd::new(EndClass::MediaTimeout, "no audio from the caller for too long"));
                 return;
             }
             MediaEvent::Refused { .. } => {

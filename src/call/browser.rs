@@ -386,7 +386,7 @@ fn admit(
     if planes.media.least_busy() > MEDIA_BUSY_MAX {
         return Err(NotAdmitted::Busy);
     }
-    if let Some(stale) = planes.registry.make_room(clock::wall()) {
+    if let Some(stale) = planes.registry.make_room(clock::wall(), None) {
         warn!("all calls are in use; one that was never acknowledged is ended");
         let sip = planes.sip.clone();
         tokio::spawn(async move {

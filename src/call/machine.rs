@@ -197,7 +197,7 @@ impl CallMachine {
             CallInput::Held(held) => self.handle_phone_held(now, held),
             CallInput::Away(away) => self.handle_away(now, away),
             CallInput::MediaTimeout => {
-                self.hang_up(CallEnd::new(EndClass::MediaTimeout, "no audio from the caller for 60 s"));
+                self.hang_up(CallEnd::new(EndClass::MediaTimeout, "no audio from the caller for too long"));
             }
             CallInput::Drain => self.handle_drain(now),
             CallInput::Over => self.close(),

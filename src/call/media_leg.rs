@@ -5,7 +5,7 @@
 //! state is made here, never on a worker. Deliberately absent: SIP messages and audio.
 
 use super::actor::{Planes, told};
-use super::lease::PortLease;
+use super::lease::{PortLease, audio_peer};
 use super::recording::Hand;
 use super::steer::FarEnd;
 use crate::config::{App, Config, Trunk};
@@ -152,7 +152,8 @@ impl MediaLeg {
         recording: Option<(Tap, Control)>,
     ) -> Result<(Self, Option<SpeechEnds>, Vec<u8>), NoMedia> {
         let preference = preference_of(&planes.config(), offered.leg, offered.trunk);
-        let mut leg = Self::reserve_for(planes, call, offered.leg, offered.source, preference).await?;
+        let peer = audio_peer(offered.source, offered.offer);
+        let mut leg = Self::reserve_for(planes, call, offered.leg, peer, preference).await?;
         leg.record(recording);
         let description = leg.answer(offered.offer)?;
         let role = match app {

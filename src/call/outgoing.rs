@@ -655,7 +655,7 @@ async fn who_answers(
                 Some(CallEvent::Media(event)) => match event {
                     MediaEvent::FirstPacket { .. } => sends = true,
                     MediaEvent::MediaTimeout { .. } => {
-                        break CallEnd::new(EndClass::MediaTimeout, "no audio from whoever answered for 60 s");
+                        break CallEnd::new(EndClass::MediaTimeout, "no audio from whoever answered for too long");
                     }
                     MediaEvent::Refused { .. } => {
                         media.forget();

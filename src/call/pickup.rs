@@ -4,6 +4,7 @@
 //! telephones that ask for our offer, who are refused: the caller would have to wait for their ACK.
 
 use super::actor::{Planes, told};
+use super::lease::audio_peer;
 use super::media_leg::{MediaLeg, preference_of};
 use crate::id::CallId;
 use crate::sip::agent::{Cause, LegId, Reason};
@@ -43,7 +44,7 @@ pub(super) async fn answer(planes: &Arc<Planes>, session: CallId, newcomer: &New
         return None;
     };
     let ours = preference_of(&planes.config(), leg, None);
-    let answered = MediaLeg::reserve_for(planes, session, leg, newcomer.source, ours)
+    let answered = MediaLeg::reserve_for(planes, session, leg, audio_peer(newcomer.source, Some(offer)), ours)
         .await
         .and_then(|mut media| media.answer(Some(offer)).map(|sdp| (media, sdp)));
     let (media, sdp) = match answered {

@@ -8,14 +8,16 @@
 use super::caps::Channel;
 use super::steer::{Heard, Order, OrderError, Ordered, Outcome};
 use crate::id::CallId;
-use crate::limits::{CALL_EVENTS_MAX, CALL_EVENTS_RESERVE, UNACKNOWLEDGED_MAX};
+use crate::limits::{CALL_EVENTS_MAX, CALL_EVENTS_RESERVE, UNACKNOWLEDGED_MAX, UNACKNOWLEDGED_MIN};
 use crate::media::MediaEvent;
 use crate::sip::agent::{EndedBy, LegId, SipEvent};
+use crate::sip::transport::network;
 use crate::store::Direction;
 use crate::telemetry::metric;
 use crate::time::Wallclock;
 use crate::webrtc::LinkEnd;
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -84,6 +86,9 @@ pub enum NotAdmitted {
     /// All `sip.max_calls` are in use.
     #[error("all {0} calls are in use; raise sip.max_calls if the machine has room")]
     Full(usize),
+    /// One source has answered calls that it does not acknowledge in half of the seats.
+    #[error("{0} calls of this source wait for its ACK; others are to find room")]
+    Unacknowledged(usize),
     /// The media workers have no time left for another call.
     #[error("the media workers are busy with the calls that are up; give them more cores ([media] workers)")]
     Busy,
@@ -166,12 +171,22 @@ struct Entry {
     media: Option<CallId>,
     /// `None` once the actor was given up.
     mailbox: Option<mpsc::Sender<CallEvent>>,
+    /// Whose network it came from; `None`: not by SIP.
+    source: Option<IpAddr>,
     /// The caller has acknowledged our answer.
     confirmed: bool,
     /// It was ended to make room, and its seat is no longer counted.
     leaving: bool,
     /// What goes with the call.
     kept: Vec<Kept>,
+}
+
+impl Entry {
+    /// It was answered, and the caller has not said that he knows.
+    fn is_unacknowledged(&self) -> bool {
+        let answered = self.live.direction == Direction::Inbound && self.live.state == CallState::Answered;
+        answered && !self.confirmed && !self.leaving
+    }
 }
 
 /// Something that is dropped when a call is over.
@@ -242,7 +257,21 @@ impl Registry {
     /// # Errors
     /// [`NotAdmitted`]: answer 503 with Retry-After.
     pub fn admit(&self, leg: LegId, live: LiveCall) -> Result<mpsc::Receiver<CallEvent>, NotAdmitted> {
-        self.seat(Some(leg), live, false)
+        self.seat(Some(leg), live, None, false)
+    }
+
+    /// As [`Registry::admit`] for a caller whose INVITE came from there: what one source leaves without ACKs does not fill the
+    /// seats of others.
+    ///
+    /// # Errors
+    /// As there, and [`NotAdmitted::Unacknowledged`].
+    pub fn admit_from(
+        &self,
+        source: IpAddr,
+        leg: LegId,
+        live: LiveCall,
+    ) -> Result<mpsc::Receiver<CallEvent>, NotAdmitted> {
+        self.seat(Some(leg), live, Some(network(source)), false)
     }
 
     /// Takes a call in that is to be placed; its leg joins it. One to an emergency number finds room beyond all others.
@@ -250,13 +279,14 @@ impl Registry {
     /// # Errors
     /// As [`Self::admit`].
     pub fn admit_outgoing(&self, live: LiveCall, emergency: bool) -> Result<mpsc::Receiver<CallEvent>, NotAdmitted> {
-        self.seat(None, live, emergency)
+        self.seat(None, live, None, emergency)
     }
 
     fn seat(
         &self,
         leg: Option<LegId>,
         live: LiveCall,
+        source: Option<IpAddr>,
         emergency: bool,
     ) -> Result<mpsc::Receiver<CallEvent>, NotAdmitted> {
         let mut table = self.lock();
@@ -266,37 +296,42 @@ impl Registry {
         if table.calls.len() - table.leaving >= self.calls_max && !emergency {
             return Err(NotAdmitted::Full(self.calls_max));
         }
+        if let Some(unacknowledged) = source.and_then(|source| self.too_many_of(&table, source)) {
+            return Err(NotAdmitted::Unacknowledged(unacknowledged));
+        }
         let (mailbox, events) = mpsc::channel(CALL_EVENTS_MAX);
         table.legs.extend(leg.map(|leg| (leg, live.call)));
         metric::calls_active(table.calls.len() + 1);
         let legs = leg.into_iter().collect();
         let mailbox = Some(mailbox);
-        let entry = Entry {
-            live,
-            legs,
-            channels: Vec::new(),
-            media: None,
-            mailbox,
-            confirmed: false,
-            leaving: false,
-            kept: Vec::new(),
-        };
+        let kept = Vec::new();
+        let channels = Vec::new();
+        let entry =
+            Entry { live, legs, channels, media: None, mailbox, source, confirmed: false, leaving: false, kept };
         table.calls.insert(entry.live.call, entry);
         Ok(events)
     }
 
-    /// Where no seat is free for a caller of this moment: ends the oldest call whose answer nobody has acknowledged for
+    /// How many calls of a source wait for its ACK, where they are half of all that may be.
+    fn too_many_of(&self, table: &Table, source: IpAddr) -> Option<usize> {
+        let its =
+            table.calls.values().filter(|entry| entry.source == Some(source) && entry.is_unacknowledged()).count();
+        (its >= (self.calls_max / 2).max(UNACKNOWLEDGED_MIN)).then_some(its)
+    }
+
+    /// Where no seat is free for a caller of this moment, or none for this source (`None`: it has no INVITE): ends the oldest call whose answer nobody has acknowledged for
     /// [`UNACKNOWLEDGED_MAX`], and gives its leg to hang up. An INVITE costs its sender nothing, so such calls may not keep
     /// others out for the 32 s that a late ACK may take (RFC 3261 §13.3.1.4).
-    pub fn make_room(&self, now: Wallclock) -> Option<LegId> {
+    pub fn make_room(&self, now: Wallclock, source: Option<IpAddr>) -> Option<LegId> {
         let table = &mut *self.lock();
-        if table.draining || table.calls.len() - table.leaving < self.calls_max {
+        let of_one = source.map(network).filter(|source| self.too_many_of(table, *source).is_some());
+        if table.draining || (table.calls.len() - table.leaving < self.calls_max && of_one.is_none()) {
             return None;
         }
         let stale = |entry: &&mut Entry| {
             let waited = Duration::from_millis(now.0.saturating_sub(entry.live.started.0));
-            let answered = entry.live.direction == Direction::Inbound && entry.live.state == CallState::Answered;
-            answered && !entry.confirmed && !entry.leaving && waited >= UNACKNOWLEDGED_MAX
+            let its = of_one.is_none() || entry.source == of_one;
+            its && entry.is_unacknowledged() && waited >= UNACKNOWLEDGED_MAX
         };
         let entry = table.calls.values_mut().filter(stale).min_by_key(|entry| entry.live.started)?;
         let leg = *entry.legs.first()?;
@@ -619,13 +654,13 @@ mod tests {
         let registry = Registry::new(3);
         let mut mailboxes: Vec<_> = (1..=3).map(|n| registry.admit(LegId(n), live(n)).unwrap()).collect();
         let later = Wallclock(u64::try_from(UNACKNOWLEDGED_MAX.as_millis()).unwrap() + 2);
-        assert_eq!(registry.make_room(later), None, "they ring");
+        assert_eq!(registry.make_room(later, None), None, "they ring");
         for n in 1..=3 {
             registry.answered(CallId(n), "echo", None);
         }
         assert!(registry.signal(SipEvent::Confirmed { leg: LegId(1), answer: None }).is_none());
-        assert_eq!(registry.make_room(Wallclock(4)), None, "the ACK may be on its way");
-        assert_eq!(registry.make_room(later), Some(LegId(2)), "the first is talked, the third is younger");
+        assert_eq!(registry.make_room(Wallclock(4), None), None, "the ACK may be on its way");
+        assert_eq!(registry.make_room(later, None), Some(LegId(2)), "the first is talked, the third is younger");
         let ended = mailboxes[1].try_recv().unwrap();
         assert!(matches!(ended, CallEvent::Sip(SipEvent::Ended { by: EndedBy::Timeout, .. })));
         let _four = registry.admit(LegId(4), live(4)).unwrap();
@@ -636,6 +671,28 @@ mod tests {
             NotAdmitted::Full(3),
             "its seat was given away once"
         );
+    }
+
+    #[test]
+    fn what_one_source_does_not_acknowledge_leaves_half_of_the_seats_to_others() {
+        let (registry, half) = (Registry::new(20), 10);
+        let (noisy, other): (IpAddr, IpAddr) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
+        let mut mailboxes = Vec::new();
+        for n in 1..=half {
+            mailboxes.push(registry.admit_from(noisy, LegId(n), live(n)).unwrap());
+            registry.answered(CallId(n), "echo", None);
+        }
+        let refused = registry.admit_from(noisy, LegId(11), live(11)).unwrap_err();
+        assert_eq!(refused, NotAdmitted::Unacknowledged(10));
+        mailboxes.push(registry.admit_from(other, LegId(11), live(11)).unwrap());
+        let later = Wallclock(u64::try_from(UNACKNOWLEDGED_MAX.as_millis()).unwrap() + 1);
+        assert_eq!(registry.make_room(later, Some(other)), None, "there is room for others");
+        assert_eq!(registry.make_room(later, Some(noisy)), Some(LegId(1)), "its own oldest goes");
+        mailboxes.push(registry.admit_from(noisy, LegId(12), live(12)).unwrap());
+        registry.answered(CallId(12), "echo", None);
+        assert!(registry.admit_from(noisy, LegId(13), live(13)).is_err());
+        assert!(registry.signal(SipEvent::Confirmed { leg: LegId(2), answer: None }).is_none());
+        assert!(registry.admit_from(noisy, LegId(13), live(13)).is_ok(), "who acknowledges goes on");
     }
 
     #[test]

@@ -84,7 +84,8 @@ pub enum MediaEvent {
         /// When the last audible frame of it was sent.
         last_audible: Option<Tick>,
     },
-    /// No valid RTP for `limits::MEDIA_TIMEOUT` while not held. Reported again each time that it has lasted so long
+    /// No valid RTP for `limits::MEDIA_TIMEOUT` while not held, or nothing at all for `HELD_UNHEARD_MAX` from a peer that was
+    /// on hold from the start. Reported again each time that it has lasted so long
     /// once more (at most a second late).
     MediaTimeout {
         /// The call.

@@ -6,7 +6,7 @@
 //! (`socket`), the loop (`worker`).
 
 use crate::id::{CallId, Generation};
-use crate::limits::{FRAME, MEDIA_TIMEOUT, MUTED_MAX, UNANSWERED_MEDIA_MAX};
+use crate::limits::{FRAME, HELD_UNHEARD_MAX, MEDIA_TIMEOUT, MUTED_MAX, UNANSWERED_MEDIA_MAX};
 use crate::media::aside::{AsideProducer, Protocol};
 use crate::media::bridge::{Bridge, Onward};
 use crate::media::coders::Coders;
@@ -354,7 +354,7 @@ impl Session {
             self.housekeeping_due = next_housekeeping(pass.now);
             self.coders.handle_headroom(pass.complexity);
             self.give_back(pass);
-            if !self.held && self.is_silent(pass.now) {
+            if self.is_silent(pass.now) {
                 self.told_silent = pass.now;
                 pass.reports.offer(pass.marks, MediaEvent::MediaTimeout { call: self.call });
             }
@@ -363,8 +363,14 @@ impl Session {
 
     /// Whether it is time to say that the peer sends nothing.
     fn is_silent(&self, now: Tick) -> bool {
+        let unheard = now.since(self.heard.max(self.told_silent));
+        if self.held {
+            // Whoever holds owes nothing; of one that never sent anything nothing says that it is there.
+            let never = self.stats.packets_received == 0 && self.reported == self.opened;
+            return never && unheard >= HELD_UNHEARD_MAX;
+        }
         let muted = now.since(self.reported) < MEDIA_TIMEOUT && now.since(self.heard) < MUTED_MAX;
-        !muted && now.since(self.heard.max(self.told_silent)) >= MEDIA_TIMEOUT
+        !muted && unheard >= MEDIA_TIMEOUT
     }
 
     /// When `handle_timeout` is needed next.

@@ -6,7 +6,7 @@
 //! understanding what is passed on.
 
 use crate::limits;
-use crate::sip::message::{BodyLength, body_length};
+use crate::sip::message::{BodyLength, Malformed, body_length};
 
 /// What came.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -39,6 +39,19 @@ pub enum FramingError {
     /// The body is longer than [`limits::SIP_BODY_MAX`].
     #[error("the body is longer than {} octets", limits::SIP_BODY_MAX)]
     BodyTooLong,
+}
+
+impl FramingError {
+    /// What the peer is told, where it can be told anything; `None`: it speaks something else.
+    #[must_use]
+    pub const fn told(self) -> Option<Malformed> {
+        match self {
+            Self::NotSip => None,
+            Self::HeadTooLong => Some(Malformed { status: 513, what: "Message Too Large" }),
+            Self::LengthUncertain => Some(Malformed { status: 400, what: "Bad or missing Content-Length" }),
+            Self::BodyTooLong => Some(Malformed { status: 413, what: "Request Entity Too Large" }),
+        }
+    }
 }
 
 /// Cuts one stream. After an error it gives nothing but that error.
@@ -75,7 +88,7 @@ impl Framer {
             match step {
                 Ok(used) => octets = &octets[used..],
                 Err(error) => {
-                    (self.message, self.failed) = (Vec::new(), Some(error));
+                    self.failed = Some(error);
                     return Err(error);
                 }
             }
@@ -87,6 +100,13 @@ impl Framer {
     #[must_use]
     pub const fn is_within(&self) -> bool {
         !self.message.is_empty()
+    }
+
+    /// What has come of the message that is under way, or that the error is about: enough to say what is wrong, perhaps.
+    /// Nothing can be read after it.
+    #[must_use]
+    pub fn into_unfinished(self) -> Vec<u8> {
+        self.message
     }
 
     /// Keep-alives and empty lines between messages; the first octet of anything else begins one.

@@ -61,6 +61,8 @@ pub enum Metric {
     ProviderAudioSeconds,
     /// Characters sent to providers for synthesis, by provider: what synthesis costs.
     ProviderCharacters,
+    /// Connections to the port for SIP over TLS that shook no hands.
+    SipHandshakesFailed,
     /// Twilio's media streams of this moment.
     TwilioStreams,
     /// Webhooks and sockets that were refused, by reason.
@@ -76,7 +78,8 @@ pub enum Metric {
 }
 
 /// All of them, for descriptions.
-const ALL: [Metric; 32] = [
+const ALL: [Metric; 33] = [
+    Metric::SipHandshakesFailed,
     Metric::WebhookDeliveries,
     Metric::WebhookDeliveriesWaiting,
     Metric::WebhookDeliveriesDead,
@@ -142,6 +145,7 @@ impl Metric {
             Self::ProviderFallbacks => "provider_fallbacks_total",
             Self::ProviderAudioSeconds => "provider_audio_seconds_total",
             Self::ProviderCharacters => "provider_characters_total",
+            Self::SipHandshakesFailed => "sip_handshakes_failed_total",
             Self::TwilioStreams => "twilio_streams",
             Self::TwilioRefused => "twilio_refused_total",
             Self::TwilioMessagesRefused => "twilio_messages_refused_total",
@@ -179,6 +183,7 @@ impl Metric {
             Self::ProviderFallbacks => "Turns and clauses of a provider that a local engine took over",
             Self::ProviderAudioSeconds => "Seconds of audio sent to a provider for recognition",
             Self::ProviderCharacters => "Characters sent to a provider for synthesis",
+            Self::SipHandshakesFailed => "Connections to the port for SIP over TLS without a handshake",
             Self::TwilioStreams => "Media streams of Twilio of this moment",
             Self::TwilioRefused => "Webhooks and sockets of Twilio that were refused, by reason",
             Self::TwilioMessagesRefused => "Messages of media streams that were refused, by reason",
@@ -226,6 +231,7 @@ pub fn install() -> Result<Handle, String> {
             | Metric::ProviderFallbacks
             | Metric::ProviderAudioSeconds
             | Metric::ProviderCharacters
+            | Metric::SipHandshakesFailed
             | Metric::TwilioRefused
             | Metric::TwilioMessagesRefused
             | Metric::WebhookDeliveries => {
@@ -285,6 +291,11 @@ pub fn build_live(took: Duration) {
 /// A call ended; `class` is one of `call::record::EndClass`.
 pub fn call_ended(class: &'static str) {
     metrics::counter!(Metric::CallsEnded.name(), "class" => class).increment(1);
+}
+
+/// Somebody connected to the port for SIP over TLS, and there was no handshake.
+pub fn sip_handshake_failed() {
+    metrics::counter!(Metric::SipHandshakesFailed.name()).increment(1);
 }
 
 /// So many calls are up.

@@ -14,7 +14,12 @@ fn refusals_of_senseless_invites() {
         ("", ("Max-Forwards: 70", "Max-Forwards: 300"), 400, None),
         ("", ("sip:*72%23@10.0.0.2 SIP", "mailto:x@y SIP"), 416, None),
         ("", ("sip:*72%23@10.0.0.2 SIP", "<sip:72@10.0.0.2> SIP"), 400, None),
-        ("", ("application/sdp", "application/json"), 415, Some(("Accept", "application/sdp"))),
+        (
+            "",
+            ("application/sdp", "application/json"),
+            415,
+            Some(("Accept", "application/sdp, multipart/mixed, multipart/alternative")),
+        ),
         ("Content-Encoding: gzip\r\n", ("", ""), 415, Some(("Accept-Encoding", "identity"))),
         ("", ("Contact: <sip:phone@10.0.0.9:5080>\r\n", ""), 400, None),
         ("", ("Contact: <sip:phone@10.0.0.9:5080>\r\n", "Contact: \"open <sip:x@y>\r\n"), 400, None),
@@ -79,6 +84,31 @@ fn a_client_of_rfc_2543_has_no_contact() {
     phone.event();
     phone.agent.hang_up(phone.now, leg).unwrap();
     assert!(phone.received()[0].starts_with("BYE sip:phone@10.0.0.9 SIP/2.0\r\n"));
+}
+
+#[test]
+fn a_description_among_other_parts_is_found() {
+    let part = |kind: &str, more: &str, body: &str| format!("--b1\r\nContent-Type: {kind}\r\n{more}\r\n{body}\r\n");
+    let sdp = part("application/sdp", "", SDP.unwrap().1.trim_end());
+    let isup = |handling: &str| {
+        part(
+            "application/ISUP;version=x",
+            &format!("Content-Disposition: signal;handling={handling}\r\n"),
+            "\u{1}\u{2}",
+        )
+    };
+    for (body, code) in [
+        (format!("{sdp}{}--b1--\r\n", isup("optional")), 100),
+        (format!("{}{sdp}--b1--", isup("optional")), 100),
+        (format!("{sdp}{}--b1--\r\n", isup("required")), 415),
+        (format!("{sdp}{sdp}--b1--\r\n"), 415),
+        (sdp.clone(), 415),
+    ] {
+        let mut phone = Phone::new();
+        let invite = request("INVITE", 1, "m", "", Some(("multipart/mixed;boundary=b1", &body)));
+        let out = phone.send(invite);
+        assert!(is(&out[0], code), "{body}{}", out[0]);
+    }
 }
 
 #[test]

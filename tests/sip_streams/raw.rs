@@ -98,6 +98,67 @@ async fn one_bad_message_costs_nobody_the_connection_and_an_uncertain_one_only_t
     assert!(message(&mut peer).await.starts_with("SIP/2.0 200 "), "others have heard nothing of it");
 }
 
+/// All that comes until the connection is closed.
+async fn rest(stream: &mut TcpStream) -> String {
+    let mut all = Vec::new();
+    timeout(Duration::from_secs(20), stream.read_to_end(&mut all)).await.expect("closed").unwrap();
+    String::from_utf8(all).unwrap()
+}
+
+#[tokio::test]
+async fn whoever_sends_a_message_that_will_not_be_whole_is_told_before_the_end() {
+    let ours = start(with_tcp());
+    let address = stream_of(&ours);
+    let long = format!("Content-Length: 0\r\n{}", "X: y\r\n".repeat(callwright::limits::SIP_HEAD_MAX / 6));
+    for (length, code) in [
+        ("Content-Length: five", 400),
+        ("Content-Length: -1", 400),
+        ("Content-Length: 5\r\nl: 6", 400),
+        ("Content-Type: application/sdp", 400),
+        ("Content-Length: 40000", 413),
+        (long.trim_end(), 513),
+    ] {
+        let mut peer = TcpStream::connect(address).await.unwrap();
+        peer.write_all(options(6).replace("Content-Length: 0", length).as_bytes()).await.unwrap();
+        let said = rest(&mut peer).await;
+        assert!(said.starts_with(&format!("SIP/2.0 {code} ")) && header(&said, "CSeq") == "6 OPTIONS", "{said}");
+        assert_eq!(said.matches("SIP/2.0 ").count(), 1, "once: {said}");
+    }
+    // Less came than was announced, and no more will.
+    let mut cut = TcpStream::connect(address).await.unwrap();
+    cut.write_all(options(7).replace("Content-Length: 0", "Content-Length: 9").as_bytes()).await.unwrap();
+    cut.shutdown().await.unwrap();
+    assert!(rest(&mut cut).await.starts_with("SIP/2.0 400 "));
+    // An ACK is not answered, whatever is wrong with it; nor what has no Via.
+    for mute in [options(8).replace("OPTIONS", "ACK"), options(8).replace("Via: SIP/2.0/TCP h;branch=z9hG4bK8\r\n", "")]
+    {
+        let mut peer = TcpStream::connect(address).await.unwrap();
+        peer.write_all(mute.replace("Content-Length: 0", "Content-Length: x").as_bytes()).await.unwrap();
+        assert_eq!(rest(&mut peer).await, "");
+    }
+}
+
+#[tokio::test]
+async fn silent_connections_give_way_to_whoever_has_something_to_say() {
+    let ours = start(with_tcp());
+    let address = stream_of(&ours);
+    let mut speaks = TcpStream::connect(address).await.unwrap();
+    speaks.write_all(options(1).as_bytes()).await.unwrap();
+    assert!(message(&mut speaks).await.starts_with("SIP/2.0 200 "));
+    let mut silent = Vec::new();
+    for _ in 0..callwright::limits::SIP_FLOWS_PER_SOURCE_MAX + 20 {
+        silent.push(TcpStream::connect(address).await.unwrap());
+    }
+    let mut newcomer = TcpStream::connect(address).await.unwrap();
+    newcomer.write_all(options(2).as_bytes()).await.unwrap();
+    assert!(message(&mut newcomer).await.starts_with("SIP/2.0 200 "), "there is room");
+    for gone in &mut silent[..20] {
+        assert!(is_closed(gone).await, "the longest silent");
+    }
+    speaks.write_all(options(3).as_bytes()).await.unwrap();
+    assert!(message(&mut speaks).await.starts_with("SIP/2.0 200 "), "who has spoken stays");
+}
+
 #[tokio::test]
 async fn a_peer_that_does_not_read_keeps_nobody_waiting() {
     let ours = start(with_tcp());

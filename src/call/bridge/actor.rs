@@ -15,6 +15,7 @@ use crate::call::actor::{self, CLOSE_WAIT, Invitation, Planes, keep, media_json,
 use crate::call::caller_id;
 use crate::call::caps::{Channel, OverCap};
 use crate::call::consultation::Taking;
+use crate::call::lease::audio_peer;
 use crate::call::media_leg::{MediaLeg, NoMedia, preference, preference_by, preference_of};
 use crate::call::phones;
 use crate::call::pickup::Newcomer;
@@ -125,7 +126,8 @@ pub(in crate::call) async fn serve(
         Destination::of(target, &invitation.number).map_err(|why| actor::Refusal::new(404, "Not Found", why))?;
     let trunk = invitation.identity.trunk().and_then(|name| planes.trunks.trunk(name));
     let ours = preference_of(&planes.config(), invitation.leg, trunk.as_ref());
-    let mut media = MediaLeg::reserve_for(planes, call, invitation.leg, invitation.source, ours.clone()).await?;
+    let peer = audio_peer(invitation.source, invitation.offer.as_deref());
+    let mut media = MediaLeg::reserve_for(planes, call, invitation.leg, peer, ours.clone()).await?;
     let codecs = match &invitation.offer {
         None => Vec::new(),
         Some(offer) => offered_codecs(offer, media.local().address, &ours).map_err(NoMedia::from)?,

@@ -16,7 +16,8 @@ use crate::limits;
 use crate::sip::dialog::{Dialog, DialogId, HOPS};
 use crate::sip::hop::Hop;
 use crate::sip::message::{
-    Broken, CoreFields, Message, Method, Name, Scheme, StartLine, Uri, Writer, is_keep_alive, parse_datagram, to_text,
+    Broken, CoreFields, Message, Method, Name, Scheme, StartLine, Uri, Writer, is_keep_alive, is_multipart,
+    parse_datagram, session_part, to_text,
 };
 use crate::sip::peer::Peer;
 use crate::sip::sdp;
@@ -84,7 +85,7 @@ impl Agent {
     }
 
     /// Says what is wrong with a request, if enough of it can be read; never answers an ACK or a response.
-    fn refuse_broken(&mut self, hop: &Hop, broken: Broken) {
+    pub(super) fn refuse_broken(&mut self, hop: &Hop, broken: Broken) {
         let request = broken.partial.filter(|m| match &m.start {
             StartLine::Request { method, .. } => *method != Method::Ack,
             StartLine::Status { .. } => false,
@@ -500,7 +501,7 @@ impl Agent {
 fn capabilities() -> Headers {
     vec![
         ("Allow", ALLOW.to_owned()),
-        ("Accept", sdp::CONTENT_TYPE.to_owned()),
+        ("Accept", sdp::ACCEPT.to_owned()),
         ("Accept-Encoding", "identity".to_owned()),
         ("Allow-Events", EVENTS.to_owned()),
         ("Supported", SUPPORTED.to_owned()),
@@ -536,7 +537,12 @@ pub(super) fn session_description(message: &Message) -> Result<Option<Vec<u8>>, 
         _ if encoded => Err(vec![("Accept-Encoding", "identity".to_owned())]),
         // Without Content-Type there is only one thing it can be.
         Some(sdp::CONTENT_TYPE) | None => Ok(Some(message.body.clone())),
-        Some(_) => Err(vec![("Accept", sdp::CONTENT_TYPE.to_owned())]),
+        Some(kind) if is_multipart(kind) => {
+            let content_type = message.header(&Name::ContentType).unwrap_or_default();
+            let part = session_part(content_type, &message.body, sdp::CONTENT_TYPE);
+            part.map(|part| part.map(<[u8]>::to_vec)).map_err(|_| vec![("Accept", sdp::ACCEPT.to_owned())])
+        }
+        Some(_) => Err(vec![("Accept", sdp::ACCEPT.to_owned())]),
     }
 }
 

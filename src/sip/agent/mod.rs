@@ -32,6 +32,7 @@ mod response;
 mod size;
 mod table;
 mod timer;
+mod unfit;
 mod verbs;
 
 pub use branch::Branch;

@@ -5,6 +5,7 @@
 mod address;
 mod core_fields;
 mod header;
+mod multipart;
 mod parse;
 mod text;
 mod uri;
@@ -14,6 +15,7 @@ mod write;
 pub use address::{Address, Param};
 pub use core_fields::{CSeq, CoreFields};
 pub use header::{Header, Name};
+pub use multipart::{Unusable, is_multipart, session_part};
 pub use parse::{BodyLength, Broken, Malformed, Message, StartLine, body_length, is_keep_alive, parse_datagram};
 pub use text::{Method, is_token, split_list, to_text, user_of};
 pub use uri::{Scheme, Uri};

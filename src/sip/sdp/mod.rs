@@ -8,6 +8,7 @@
 
 pub mod dtls;
 mod encoding;
+mod family;
 mod keys;
 mod negotiate;
 mod preference;
@@ -19,6 +20,7 @@ mod session;
 mod tests;
 
 pub use dtls::{Dtls, DtlsLocal, IceCredentials};
+pub use family::other_family;
 pub use keys::{Keys, Random};
 pub use negotiate::{build_offer, negotiate, offered_codecs, offers_comfort_noise, parse_answer};
 pub use preference::{Preference, Srtp};
@@ -30,6 +32,8 @@ use std::net::{IpAddr, SocketAddr};
 
 /// MIME type of the bodies.
 pub const CONTENT_TYPE: &str = "application/sdp";
+/// What a request may carry, for the Accept header field.
+pub const ACCEPT: &str = "application/sdp, multipart/mixed, multipart/alternative";
 
 /// Where RTCP of the stream goes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

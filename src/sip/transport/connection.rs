@@ -2,19 +2,21 @@
 //! slow or stuck peer keeps nobody waiting but itself; it speaks to the driver by bounded channels. Invariants: the task
 //! tells the driver once that it is over, with what it could not send; the peer's end of stream is seen before anything
 //! more is written; a message that is begun must end, a connection must say something, or it is closed. Deliberately
-//! absent: what the messages mean.
+//! absent: what the messages mean; who answers a message that cannot be read is the agent, as for any other.
 
 use std::io;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::census::Quiet;
 use super::flow_table::Flow;
 use crate::limits;
 use crate::sip::framing::{Frame, Framer, FramingError, PING, PONG};
 use crate::sip::hop::FlowId;
+use crate::sip::message::Malformed;
 
 /// Octets that are read at once.
 const READ_OCTETS: usize = 4096;
@@ -26,6 +28,9 @@ pub(super) enum FlowEvent {
     Accepted { flow: FlowId, connection: Flow },
     /// A whole message.
     Message { flow: FlowId, bytes: Vec<u8> },
+    /// The head of a message that will not be whole, and the last that is read; `answered` is dropped once an answer waits in
+    /// the queue, if there is one.
+    Unfit { flow: FlowId, head: Vec<u8>, why: Malformed, answered: oneshot::Sender<()> },
     /// The connection is over. `reached` = it had stood.
     Closed { flow: FlowId, unsent: Vec<Vec<u8>>, reached: bool },
 }
@@ -50,8 +55,23 @@ enum End {
     Silent,
     #[error("the peer does not read")]
     Stuck,
+    #[error("the peer closed it within a message")]
+    Cut,
+    #[error("it never carried a message, and others wanted the place")]
+    GivenUp,
     #[error("it is needed no more")]
     Ours,
+}
+
+impl End {
+    /// What whoever wrote the message that was not whole is told.
+    const fn told(&self) -> Option<Malformed> {
+        match self {
+            Self::Framing(error) => error.told(),
+            Self::Slow | Self::Cut => Some(Malformed { status: 400, what: "The message is not whole" }),
+            _ => None,
+        }
+    }
 }
 
 /// How long a connection waits for what.
@@ -87,6 +107,8 @@ pub(super) struct Connection {
     pub(super) flow: FlowId,
     /// We opened it: so we keep it open, and the peer need not say anything first.
     pub(super) dialled: bool,
+    /// Until the first message has come by a connection that we did not open.
+    pub(super) quiet: Option<Quiet>,
     pub(super) inbox: mpsc::Sender<FlowEvent>,
     pub(super) queue: mpsc::Receiver<Vec<u8>>,
 }
@@ -142,9 +164,13 @@ impl Connection {
                     }
                     None => Err(close(&mut writer).await),
                 },
+                () = given_up(self.quiet.as_mut()) => Err(End::GivenUp),
                 () = sleep_until(due) => self.pass_time(&mut writer, &mut times).await,
             };
             if let Err(end) = step {
+                if let Some(why) = end.told() {
+                    self.answer_unfit(framer.into_unfinished(), why, &mut writer).await;
+                }
                 if !matches!(end, End::Peer | End::Ours | End::Broken(_)) {
                     // Whoever is cut off should know it at once rather than by a timer of his.
                     close(&mut writer).await;
@@ -165,7 +191,7 @@ impl Connection {
     ) -> Result<(), End> {
         let length = read?;
         if length == 0 {
-            return Err(End::Peer);
+            return Err(if framer.is_within() { End::Cut } else { End::Peer });
         }
         let now = Instant::now();
         times.heard = now;
@@ -175,6 +201,7 @@ impl Connection {
             match frame {
                 Frame::Message(bytes) => {
                     (times.spoke, times.used, times.begun) = (true, now, None);
+                    self.quiet = None;
                     let event = FlowEvent::Message { flow: self.flow, bytes };
                     self.inbox.send(event).await.map_err(|_| End::Ours)?;
                 }
@@ -190,6 +217,26 @@ impl Connection {
             write(writer, &bytes, self.patience.write).await?;
         }
         Ok(())
+    }
+
+    /// Has a message answered of which no more is read, as far as that can be done soon.
+    async fn answer_unfit(&mut self, head: Vec<u8>, why: Malformed, writer: &mut WriteHalf<Box<dyn Stream>>) {
+        let (answered, done) = oneshot::channel();
+        let event = FlowEvent::Unfit { flow: self.flow, head, why, answered };
+        let asked = async {
+            let sent = self.inbox.send(event).await.is_ok();
+            // Dropped or sent is the same.
+            let _dropped = done.await.is_err();
+            sent
+        };
+        if timeout(limits::SIP_UNFIT_MAX, asked).await != Ok(true) {
+            return;
+        }
+        while let Ok(bytes) = self.queue.try_recv() {
+            if write(writer, &bytes, limits::SIP_UNFIT_MAX).await.is_err() {
+                return;
+            }
+        }
     }
 
     async fn pass_time(&mut self, writer: &mut WriteHalf<Box<dyn Stream>>, times: &mut Times) -> Result<(), End> {
@@ -252,6 +299,14 @@ impl Times {
     }
 }
 
+/// Somebody else wants the place of a connection that has said nothing.
+async fn given_up(quiet: Option<&mut Quiet>) {
+    match quiet {
+        Some(quiet) => quiet.given_up().await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn write(writer: &mut WriteHalf<Box<dyn Stream>>, bytes: &[u8], most: Duration) -> Result<(), End> {
     let all = async {
         writer.write_all(bytes).await?;
@@ -289,7 +344,7 @@ mod tests {
         let (ours, peer) = tokio::io::duplex(buffer);
         let (sender, inbox) = mpsc::channel(16);
         let (queue, messages) = mpsc::channel(16);
-        let connection = Connection { patience, flow: FlowId(7), dialled, inbox: sender, queue: messages };
+        let connection = Connection { patience, flow: FlowId(7), dialled, quiet: None, inbox: sender, queue: messages };
         tokio::spawn(connection.run(Box::new(ours)));
         Line { peer, inbox, queue }
     }
@@ -319,6 +374,24 @@ mod tests {
         line.peer.write_all(OPTIONS).await.unwrap();
         assert!(matches!(line.event().await, FlowEvent::Message { bytes, .. } if bytes == OPTIONS));
         line.peer.write_all(b"INVITE sip:").await.unwrap();
+        match line.event().await {
+            FlowEvent::Unfit { head, why: Malformed { status: 400, .. }, answered, .. } => {
+                assert_eq!(head, b"INVITE sip:");
+                // What waits when it is answered is written, and no more is waited for.
+                line.queue.send(b"400".to_vec()).await.unwrap();
+                drop(answered);
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(line.is_closed().await.is_empty());
+        assert_eq!(line.read(3).await, b"400");
+    }
+
+    #[tokio::test]
+    async fn nobody_who_answers_an_unfit_message_is_waited_for_long() {
+        let mut line = line(false, |_| (), 1000);
+        line.peer.write_all(b"OPTIONS sip:a@h SIP/2.0\r\nContent-Length: x\r\n\r\n").await.unwrap();
+        let FlowEvent::Unfit { answered: _kept, .. } = line.event().await else { panic!("unfit") };
         assert!(line.is_closed().await.is_empty());
     }
 

@@ -101,12 +101,15 @@ impl Driver {
     }
 
     fn take(&mut self, hop: &Hop, bytes: &[u8]) {
+        self.guarded(hop, bytes.len(), |agent, now| agent.handle_message(now, hop, bytes));
+    }
+
+    fn guarded(&mut self, hop: &Hop, length: usize, handle: impl FnOnce(&mut Agent, Tick)) {
         let now = (self.clock)();
         let agent = &mut self.agent;
         // The agent's tables stay usable after a fault: entries are whole or absent, and timers end whatever was half done.
-        let outcome = catch_unwind(AssertUnwindSafe(|| agent.handle_message(now, hop, bytes)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| handle(agent, now)));
         if outcome.is_err() {
-            let length = bytes.len();
             tracing::error!(%hop, length, "a SIP message made us fail; it was dropped. Please report this.");
         }
     }
@@ -124,6 +127,13 @@ impl Driver {
             FlowEvent::Message { flow, bytes } => {
                 let Some(hop) = self.flows.get(flow).map(|f| f.hop.clone()) else { return };
                 self.take(&hop, &bytes);
+            }
+            FlowEvent::Unfit { flow, head, why, answered } => {
+                let Some(hop) = self.flows.get(flow).map(|f| f.hop.clone()) else { return };
+                self.guarded(&hop, head.len(), |agent, _| agent.handle_unfit(&hop, &head, why));
+                // The answer is to lie in the connection's queue before that is closed.
+                self.flush().await;
+                drop(answered);
             }
             FlowEvent::Closed { flow, unsent, reached } => self.flow_closed(flow, unsent, reached).await,
         }
@@ -203,6 +213,7 @@ impl Driver {
             patience: Patience::of(flow),
             flow,
             dialled: true,
+            quiet: None,
             inbox: self.board.inbox.clone(),
             queue: messages,
         };

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
@@ -23,6 +23,7 @@ use super::resolve::{Families, SipResolver};
 use crate::limits;
 use crate::sip::agent::{Agent, AgentConfig, RandomSource, SipEvent};
 use crate::sip::hop::Transport;
+use crate::telemetry::seldom::Seldom;
 
 /// Peers whose route is remembered.
 const ROUTES_MAX: usize = 1024;
@@ -72,7 +73,14 @@ impl SipTransport {
         let (event_sender, events) = mpsc::channel(limits::SIP_EVENTS_MAX);
         let (inbox, arrivals) = mpsc::channel(limits::SIP_ARRIVALS_MAX);
         let census = Census::new(limits::SIP_FLOWS_MAX, limits::SIP_FLOWS_PER_SOURCE_MAX);
-        let board = Switchboard { numbers: Arc::default(), census, trust: Arc::clone(&config.trust), inbox };
+        let board = Switchboard {
+            numbers: Arc::default(),
+            census,
+            trust: Arc::clone(&config.trust),
+            clock: config.clock,
+            inbox,
+            told: Arc::new(Mutex::new(Seldom::new(limits::LOG_REFUSED_MAX))),
+        };
         let mut accepting = JoinSet::new();
         for (transport, listener) in streams {
             let tls = server.clone().filter(|_| transport == Transport::Tls);

@@ -6,7 +6,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustls::ServerConfig;
@@ -16,12 +16,14 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::census::Census;
+use super::census::{Census, Quiet, network};
 use super::connection::{Connection, FlowEvent, Patience, Stream};
 use super::flow_table::{Flow, FlowNumbers};
 use super::tls::{TlsTrust, server_name};
 use crate::limits;
 use crate::sip::hop::{Hop, Transport};
+use crate::telemetry::metric;
+use crate::telemetry::seldom::Seldom;
 use crate::time::Tick;
 use crate::tls::{TlsError, TlsIdentity};
 
@@ -124,7 +126,11 @@ pub(super) struct Switchboard {
     pub(super) numbers: Arc<FlowNumbers>,
     pub(super) census: Arc<Census>,
     pub(super) trust: Arc<TlsTrust>,
+    /// Reads the monotonic clock.
+    pub(super) clock: fn() -> Tick,
     pub(super) inbox: mpsc::Sender<FlowEvent>,
+    /// Which failed handshakes are told: anybody can cause them.
+    pub(super) told: Arc<Mutex<Seldom>>,
 }
 
 pub(super) fn bind_udp(address: SocketAddr, only_v6: bool, buffer_octets: usize) -> Result<UdpSocket, ListenError> {
@@ -198,29 +204,29 @@ pub(super) async fn accept(listener: TcpListener, tls: Option<Arc<ServerConfig>>
                 continue;
             }
         };
-        let Some(seat) = board.census.admit(source.ip()) else {
+        let Some((seat, mut quiet)) = board.census.admit_quiet(source.ip()) else {
             tracing::debug!(%source, "SIP connection refused: this source has as many as it may");
             continue;
         };
         tune(SockRef::from(&stream), source);
         let flow = board.numbers.next();
         let (queue, messages) = mpsc::channel(limits::SIP_FLOW_QUEUE_MAX);
-        let connection = Connection {
-            patience: Patience::of(flow),
-            flow,
-            dialled: false,
-            inbox: board.inbox.clone(),
-            queue: messages,
-        };
-        let (inbox, acceptor) = (board.inbox.clone(), acceptor.clone());
+        let (inbox, acceptor, board) = (board.inbox.clone(), acceptor.clone(), board.clone());
         tokio::spawn(async move {
             let (transport, stream): (_, Box<dyn Stream>) = match acceptor {
                 None => (Transport::Tcp, Box::new(stream)),
-                Some(acceptor) => match timeout(limits::SIP_HANDSHAKE_MAX, acceptor.accept(stream)).await {
-                    Ok(Ok(stream)) => (Transport::Tls, Box::new(stream)),
-                    Ok(Err(error)) => return tracing::info!(%source, %error, "SIP over TLS: no handshake"),
-                    Err(_) => return tracing::info!(%source, "SIP over TLS: no handshake in time"),
+                Some(acceptor) => match shake(&acceptor, stream, &mut quiet).await {
+                    Ok(stream) => (Transport::Tls, stream),
+                    Err(why) => return board.tell(source, &why),
                 },
+            };
+            let connection = Connection {
+                patience: Patience::of(flow),
+                flow,
+                dialled: false,
+                quiet: Some(quiet),
+                inbox: board.inbox.clone(),
+                queue: messages,
             };
             let hop = Hop { transport, address: source, flow: Some(flow), host: None };
             let accepted = FlowEvent::Accepted { flow, connection: Flow { hop, queue, seat: Some(seat) } };
@@ -228,6 +234,31 @@ pub(super) async fn accept(listener: TcpListener, tls: Option<Arc<ServerConfig>>
                 connection.run(stream).await;
             }
         });
+    }
+}
+
+/// The handshake, as far as it is waited for; an error says what went wrong.
+async fn shake(acceptor: &TlsAcceptor, stream: TcpStream, quiet: &mut Quiet) -> Result<Box<dyn Stream>, String> {
+    tokio::select! {
+        shaken = timeout(limits::SIP_HANDSHAKE_MAX, acceptor.accept(stream)) => match shaken {
+            Ok(Ok(stream)) => Ok(Box::new(stream)),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!("not done after {} s", limits::SIP_HANDSHAKE_MAX.as_secs())),
+        },
+        () = quiet.given_up() => Err("others wanted the place meanwhile".to_owned()),
+    }
+}
+
+impl Switchboard {
+    /// Somebody connected to the port for TLS, and there was no handshake.
+    fn tell(&self, source: SocketAddr, why: &str) {
+        metric::sip_handshake_failed();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let admitted = told.admit((self.clock)(), network(source.ip()));
+        drop(told);
+        if let Some(withheld) = admitted {
+            tracing::info!(%source, why, withheld, "SIP over TLS: no handshake");
+        }
     }
 }
 

@@ -96,6 +96,20 @@ fn hold_is_silent_both_ways_and_is_no_missing_media() {
 }
 
 #[test]
+fn a_call_that_was_held_from_the_start_and_never_sent_anything_is_reported() {
+    let timeouts = |rig: &mut Rig| rig.events().iter().filter(|e| matches!(e, MediaEvent::MediaTimeout { .. })).count();
+    let mut rig = Rig::with(Role::Speech, |plan| plan.held = true);
+    rig.run(ms(299_000));
+    assert_eq!(timeouts(&mut rig), 0, "a second party may be rung meanwhile");
+    rig.run(ms(302_000));
+    assert_eq!(timeouts(&mut rig), 1);
+    let mut rig = Rig::with(Role::Speech, |plan| plan.held = true);
+    rig.packet(ms(1), 0, 0, &voice(0, 160));
+    rig.run(ms(400_000));
+    assert_eq!(timeouts(&mut rig), 0, "it has sent something");
+}
+
+#[test]
 fn missing_media_is_reported_each_minute_until_it_comes_back() {
     let mut rig = Rig::new(Role::Speech);
     rig.packet(ms(1), 0, 0, &voice(0, 160));
