@@ -1,15 +1,19 @@
 //! RTP ports on loan. Purpose: a call's port comes back by itself, whatever ends the call. Control threads; one short lock
 //! that no media thread ever sees. Invariant: a lease gives its port back once. Deliberately absent: which ports there are
-//! (`media::ports`).
+//! (`media::ports`), and the one that browsers may share (`webrtc`), which is only kept here.
 
 use crate::media::{PortPair, PortPool, PortsExhausted};
 use crate::os::clock;
+use crate::webrtc::SharedPort;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The pool as calls use it: what is taken comes back by itself. Cheap to clone; control threads only.
 #[derive(Clone, Debug)]
-pub struct Ports(Arc<Mutex<PortPool>>);
+pub struct Ports {
+    pool: Arc<Mutex<PortPool>>,
+    shared: Option<Arc<SharedPort>>,
+}
 
 /// A pair of ports of one call; dropping it, in a panic too, gives it back.
 #[derive(Debug)]
@@ -22,7 +26,19 @@ impl Ports {
     /// Shares `pool`.
     #[must_use]
     pub fn new(pool: PortPool) -> Self {
-        Self(Arc::new(Mutex::new(pool)))
+        Self { pool: Arc::new(Mutex::new(pool)), shared: None }
+    }
+
+    /// Beside them, one that calls of browsers share.
+    #[must_use]
+    pub fn sharing(self, port: Option<SharedPort>) -> Self {
+        Self { shared: port.map(Arc::new), ..self }
+    }
+
+    /// The one that calls of browsers share, if they do.
+    #[must_use]
+    pub fn shared(&self) -> Option<&SharedPort> {
+        self.shared.as_deref()
     }
 
     /// Sockets that `peer` can reach, bound to a free pair of ports, and the claim to it. The sockets should be closed by the time the claim is
@@ -44,7 +60,7 @@ impl Ports {
 
     fn lock(&self) -> MutexGuard<'_, PortPool> {
         // The pool is whole after every statement of its methods, so a panic elsewhere does not spoil it.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
