@@ -676,7 +676,7 @@ impl Config {
     fn checked(mut self) -> Result<Self, ConfigError> {
         let value = |key, message: String| Err(ConfigError::Value { key, message });
         self.http.check()?;
-        self.webrtc.check()?;
+        self.webrtc.check(self.rtp.ports.iter())?;
         if self.media.workers == 0 || self.media.workers > 64 {
             return value("media.workers", "write a number from 1 to 64".to_owned());
         }

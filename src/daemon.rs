@@ -50,7 +50,7 @@ use crate::telemetry::metric;
 use crate::telemetry::seldom::Seldom;
 use crate::tls::{TlsIdentity, spelled};
 use crate::twilio::Door;
-use crate::webrtc::{Identity, Links};
+use crate::webrtc::{Identity, Links, SharedPort};
 use callwright_models::assets::Assets;
 use futures_util::future::BoxFuture;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -236,7 +236,10 @@ impl Daemon {
             IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         });
-        let ports = Ports::new(PortPool::new(rtp_address, config.rtp.ports.iter(), random::u64()));
+        let shared = config.webrtc.udp_port.filter(|_| config.webrtc.enabled);
+        let shared = shared.map(|port| SharedPort::open(rtp_address, port)).transpose();
+        let shared = shared.map_err(|e| DaemonError(e.to_string()))?;
+        let ports = Ports::new(PortPool::new(rtp_address, config.rtp.ports.iter(), random::u64())).sharing(shared);
         let registry = Registry::new(config.sip.max_calls);
         let identity = Identity::generate().map_err(|e| DaemonError(e.to_string()))?;
         let planes = Arc::new(Planes {

@@ -69,6 +69,8 @@ pub const RECORDINGS_OPUS_MAX: usize = 300;
 
 /// Datagrams of STUN and DTLS that wait for the control side of one call: a few flights of a handshake.
 pub const ASIDE_DATAGRAMS_MAX: usize = 16;
+/// Calls that share one UDP port.
+pub const SHARED_PORT_SEATS_MAX: usize = 20_000;
 /// Of one call's handshakes and checks, what may wait to be sent.
 pub const LINK_TRANSMITS_MAX: usize = 64;
 /// Addresses of one browser whose checks were answered and are remembered.

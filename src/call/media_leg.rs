@@ -5,7 +5,8 @@
 //! state is made here, never on a worker. Deliberately absent: SIP messages and audio.
 
 use super::actor::{Planes, told};
-use super::lease::{PortLease, audio_peer};
+use super::lease::PortLease;
+use super::reach::{audio_peer, candidates, local_address};
 use super::recording::Hand;
 use super::steer::FarEnd;
 use crate::config::{App, Config, Trunk};
@@ -15,20 +16,20 @@ use crate::media::coders::SPEECH_RATE;
 use crate::media::recorder::{Control, Tap};
 use crate::media::{
     Coders, MediaCommand, PortPair, PreparedSession, Quality, RING_PEER, RingShared, RingWire, Role, Secure,
-    SessionPlan, SessionStats, SpeechEnds, SrtpKeys, prepare,
+    SessionPlan, SessionStats, SpeechEnds, SrtpKeys, Wire, prepare,
 };
 use crate::os::{clock, random};
 use crate::rtp::srtp::{MasterKey, Profile};
 use crate::rtp::{Codec, Format, Formats, TelephoneEvent};
-use crate::sip::agent::{LegId, is_loopback_or_private};
+use crate::sip::agent::LegId;
 use crate::sip::sdp::{
-    Direction, DtlsLocal, LocalMedia, Negotiated, Preference, Rtcp, SdpError, SdpSession, Srtp, Standing,
+    Direction, DtlsLocal, IceCredentials, LocalMedia, Negotiated, Preference, Rtcp, SdpError, SdpSession, Srtp,
+    Standing,
 };
-use crate::sip::transport::local_address_towards;
 use crate::time::{MediaTime, Tick};
 use crate::twilio::media_stream::KEYS;
-use crate::webrtc::{self, Identity, Link, LinkEvent, LinkFacts, LinkHandle, LinkPlan, LinkSeat};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use crate::webrtc::{self, Identity, Link, LinkEvent, LinkFacts, LinkHandle, LinkPlan, LinkSeat, Outlet, PortSeat};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -118,7 +119,7 @@ pub struct MediaLeg {
     round_trip: Option<Duration>,
     stats: Option<SessionStats>,
     /// What a link is to be made of, until there is one.
-    unlinked: Option<(UdpSocket, AsideConsumer)>,
+    unlinked: Option<(Outlet, AsideConsumer)>,
     /// Finds out where the peer is and what protects its audio; dropping it says goodbye.
     link: Option<(LinkHandle, LinkSeat)>,
     /// Where the link has found the peer.
@@ -130,6 +131,8 @@ pub struct MediaLeg {
 /// What the packets will come and go by.
 enum Way {
     Ports(PortPair),
+    /// On the port that calls of browsers share.
+    Shared(UdpSocket, PortSeat),
     Ring(RingWire),
 }
 
@@ -137,6 +140,7 @@ impl std::fmt::Debug for Way {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Ports(_) => "Ports",
+            Self::Shared(..) => "Shared",
             Self::Ring(_) => "Ring",
         })
     }
@@ -225,10 +229,19 @@ impl MediaLeg {
         peer: SocketAddr,
         preference: Preference,
     ) -> Result<Self, NoMedia> {
-        if !crate::twilio::Door::has(leg) {
-            return Self::reserve(planes, call, peer, preference).await;
+        if crate::twilio::Door::has(leg) {
+            return Self::reserve_ring(planes, call, leg);
         }
-        Self::reserve_ring(planes, call, leg)
+        match planes.ports.shared().filter(|_| leg.is_elsewhere()) {
+            Some(port) => {
+                let (address, ice) = (local_address(planes, peer).await?, Identity::credentials());
+                let (socket, seat) = port.take(address, &ice.ufrag).map_err(|e| NoMedia::NoCapacity(e.to_string()))?;
+                let way = Way::Shared(socket, seat);
+                let place = (address, port.number());
+                Ok(Self::begun(call, place, preference, Some(way), None).identified(planes, ice))
+            }
+            None => Self::reserve(planes, call, peer, preference).await,
+        }
     }
 
     /// The same for a leg that has its audio by rings.
@@ -307,13 +320,15 @@ impl MediaLeg {
         let address = local_address(planes, peer).await?;
         let (sockets, port) = planes.ports.take(peer.ip()).map_err(|e| NoMedia::NoCapacity(e.to_string()))?;
         let number = port.number();
-        let mut leg = Self::begun(call, (address, number), preference, Some(Way::Ports(sockets)), Some(port));
-        leg.sdp.identify(DtlsLocal {
-            fingerprint: *planes.identity.fingerprint(),
-            ice: Identity::credentials(),
-            candidates: candidates(&planes.config(), address, number),
-        });
-        Ok(leg)
+        let leg = Self::begun(call, (address, number), preference, Some(Way::Ports(sockets)), Some(port));
+        Ok(leg.identified(planes, Identity::credentials()))
+    }
+
+    fn identified(mut self, planes: &Planes, ice: IceCredentials) -> Self {
+        let LocalMedia { address, port, .. } = *self.sdp.local();
+        let candidates = candidates(&planes.config(), address, port);
+        self.sdp.identify(DtlsLocal { fingerprint: *planes.identity.fingerprint(), ice, candidates });
+        self
     }
 
     /// Answers the peer's offer, or makes ours when it has none: the ACK must bring the answer then.
@@ -323,6 +338,12 @@ impl MediaLeg {
             return Ok(self.offer_hold(self.holding));
         };
         let agreed = self.sdp.answer(offer)?;
+        if let Some(Way::Shared(..)) = self.way
+            && agreed.dtls.as_ref().is_none_or(|dtls| dtls.ice.is_none())
+        {
+            let why = "on [webrtc] udp_port nothing but checks tells calls apart: the offer needs ICE".to_owned();
+            return Err(NoMedia::NotAcceptable(why));
+        }
         // An offer of ours that was cancelled waits for no answer any more.
         self.answer_due = false;
         let answer = agreed.answer.clone();
@@ -380,13 +401,22 @@ impl MediaLeg {
         let shakes = handshake.map_or(self.sdp.offers_dtls(), |dtls| dtls.is_some());
         let unset = |e: std::io::Error| NoMedia::NoCapacity(e.to_string());
         // A ring carries audio alone.
-        let aside = match &way {
-            Way::Ports(sockets) if shakes => {
+        let (wire, rtcp_socket, outlet) = match way {
+            // One descriptor less. A peer that wants it apart later on hears our reports from the port of the audio.
+            Way::Ports(PortPair { rtp, rtcp, .. }) => {
+                let outlet = shakes.then(|| rtp.try_clone()).transpose().map_err(unset)?;
+                (Wire::Udp(rtp), (!mux).then_some(rtcp), outlet.map(Outlet::Own))
+            }
+            Way::Shared(socket, seat) => (Wire::Udp(socket), None, Some(Outlet::Shared(seat))),
+            Way::Ring(ring) => (Wire::Ring(ring), None, None),
+        };
+        let aside = match outlet {
+            Some(outlet) => {
                 let (worker, control) = aside().map_err(unset)?;
-                self.unlinked = Some((sockets.rtp.try_clone().map_err(unset)?, control));
+                self.unlinked = Some((outlet, control));
                 Some(worker)
             }
-            Way::Ports(_) | Way::Ring(_) => None,
+            None => None,
         };
         let srtp = match &self.agreed {
             // Nothing is heard or said before the handshake.
@@ -395,21 +425,20 @@ impl MediaLeg {
             // The answer to our offer of SRTP is still to come, and nothing is heard or said in the clear until then.
             None => self.sdp.offers_srtp().then(closed).flatten(),
         };
-        let plan = match way {
-            Way::Ports(sockets) => SessionPlan {
+        let plan = match wire {
+            Wire::Udp(socket) => SessionPlan {
                 remote: self.agreed.as_ref().filter(|agreed| agreed.dtls.is_none()).and_then(remote),
                 // Its checks say where the peer is, and nobody else.
                 learn_source: handshake.flatten() != Some(true),
                 aside,
                 rtcp_remote: self.agreed.as_ref().and_then(rtcp),
                 rtcp_mux: mux,
-                // One descriptor less. A peer that wants it apart later on hears our reports from the port of the audio.
-                rtcp_socket: (!mux).then_some(sockets.rtcp),
+                rtcp_socket,
                 srtp: srtp.clone(),
                 keyed: self.agreed.as_ref().is_some_and(|agreed| agreed.dtls.is_none()),
-                ..SessionPlan::new(self.call, sockets.rtp, formats, role)
+                ..SessionPlan::new(self.call, socket, formats, role)
             },
-            Way::Ring(ring) => SessionPlan {
+            Wire::Ring(ring) => SessionPlan {
                 remote: Some(RING_PEER),
                 learn_source: false,
                 told_keys: Some(TelephoneEvent { payload_type: KEYS, clock: 8_000 }),
@@ -602,14 +631,14 @@ impl MediaLeg {
     fn link_up(&mut self, planes: &Arc<Planes>) {
         let Some(agreed) = self.agreed.as_ref().filter(|agreed| self.running && agreed.dtls.is_some()) else { return };
         let (Some(dtls), Some(ours)) = (agreed.dtls.clone(), self.sdp.certified().cloned()) else { return };
-        let Some((socket, aside)) = self.unlinked.take() else { return };
+        let Some((outlet, aside)) = self.unlinked.take() else { return };
         let local = SocketAddr::new(self.sdp.local().address, self.sdp.local().port);
         let facts = LinkFacts { ours: ours.ice.clone(), theirs: dtls.ice.clone(), candidates: ours.candidates };
         let plan = LinkPlan { agreed: dtls, ice: ours.ice, local, remote: remote(agreed) };
         let call = self.call;
         let report = told_by_link(planes, call, Arc::clone(&self.path));
         let link = Link::new(&planes.identity, plan, clock::monotonic());
-        match link.map(|link| webrtc::start(link, socket, aside, report)) {
+        match link.map(|link| webrtc::start(link, outlet, aside, report)) {
             Some(Ok(link)) => {
                 let seat = planes.links.seat(call, &link, facts);
                 self.link = Some((link, seat));
@@ -693,28 +722,6 @@ fn told_by_link(planes: &Arc<Planes>, call: CallId, path: Path) -> impl FnMut(Li
     }
 }
 
-/// Where peers with ICE reach a port of ours, the best first.
-fn candidates(config: &Config, address: IpAddr, port: u16) -> Vec<SocketAddr> {
-    let mut addresses = vec![config.webrtc.address.unwrap_or(address)];
-    let everywhere = config.rtp.address.is_none_or(|a| a.is_unspecified());
-    // A browser on this machine need not look at its loopback interface.
-    if config.webrtc.address.is_none() && address.is_loopback() && everywhere {
-        let elsewhere: IpAddr = match address {
-            IpAddr::V4(_) => Ipv4Addr::new(192, 0, 2, 1).into(),
-            IpAddr::V6(_) => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(),
-        };
-        addresses.extend(local_address_towards(elsewhere).ok());
-        addresses.reverse();
-    }
-    addresses.extend(config.webrtc.public_address);
-    addresses.retain(|a| a.is_ipv4() == address.is_ipv4());
-    addresses.dedup();
-    if addresses.is_empty() {
-        addresses.push(address);
-    }
-    addresses.into_iter().map(|a| SocketAddr::new(a, port)).collect()
-}
-
 /// As [`preference_by`] for this leg: browsers know nothing but DTLS, whatever is said of telephones.
 pub fn preference_of(config: &Config, leg: LegId, trunk: Option<&Trunk>) -> Preference {
     let preference = preference_by(config, trunk);
@@ -770,28 +777,6 @@ fn rtcp(agreed: &Negotiated) -> Option<SocketAddr> {
 /// `c=0.0.0.0` means hold (RFC 3264 section 8.4): there is nowhere to send.
 fn remote(agreed: &Negotiated) -> Option<SocketAddr> {
     (!agreed.remote.ip().is_unspecified() && agreed.remote.port() != 0).then_some(agreed.remote)
-}
-
-/// The address that the peer can send media to: what is configured for its trunk or in general, what it has told us that it
-/// sees, what the system uses towards it.
-async fn local_address(planes: &Planes, peer: SocketAddr) -> Result<IpAddr, NoMedia> {
-    let ip = peer.ip().to_canonical();
-    // What is configured is of one family; peers of the other see what the kernel uses towards them.
-    let of_family = |address: &IpAddr| address.is_ipv4() == ip.is_ipv4() && !ip.is_loopback();
-    let told = planes.sip.with(move |agent, _| (agent.public_at_trunk(ip), agent.seen_as(ip))).await;
-    let (at_trunk, seen) = told.unwrap_or_default();
-    let config = planes.config();
-    let at_trunk = at_trunk.filter(|address| address.is_ipv4() == ip.is_ipv4());
-    if let Some(public) = at_trunk.or(config.sip.public_address.filter(of_family)) {
-        return Ok(public);
-    }
-    let seen = seen.filter(of_family);
-    let configured = config.rtp.address.filter(|a| !a.is_unspecified() && a.is_ipv4() == ip.is_ipv4());
-    // Behind a NAT the address that we are bound to means nothing outside.
-    if let Some(address) = configured.filter(|a| seen.is_none() || !is_loopback_or_private(*a)).or(seen) {
-        return Ok(address);
-    }
-    local_address_towards(ip).map_err(|e| NoMedia::NoCapacity(format!("no route to {peer}: {e}")))
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@
 //! telephones that ask for our offer, who are refused: the caller would have to wait for their ACK.
 
 use super::actor::{Planes, told};
-use super::lease::audio_peer;
 use super::media_leg::{MediaLeg, preference_of};
+use super::reach::audio_peer;
 use crate::id::CallId;
 use crate::sip::agent::{Cause, LegId, Reason};
 use crate::sip::peer::Peer;

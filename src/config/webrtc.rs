@@ -5,6 +5,7 @@
 use super::ConfigError;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 /// Section `[webrtc]`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -19,6 +20,8 @@ pub struct WebRtc {
     pub address: Option<IpAddr>,
     /// Address that browsers elsewhere send audio to, when they reach us through a NAT.
     pub public_address: Option<IpAddr>,
+    /// The one UDP port that all calls of browsers share; without it each has one of `[rtp] ports`.
+    pub udp_port: Option<u16>,
     /// STUN and TURN servers that pages tell their browsers, as URLs; none by default, nothing leaves the house.
     pub ice_servers: Vec<String>,
     /// Origins of pages elsewhere that may call (`https://www.example.com`); our own always may.
@@ -36,6 +39,7 @@ impl Default for WebRtc {
             number: "browser".to_owned(),
             address: None,
             public_address: None,
+            udp_port: None,
             ice_servers: Vec::new(),
             origins: Vec::new(),
             phones: Vec::new(),
@@ -57,7 +61,8 @@ impl WebRtc {
         (1..=Self::NUMBER_MAX).contains(&text.len()) && text.bytes().all(fits)
     }
 
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+    /// `rtp`: ports of telephones.
+    pub(super) fn check(&self, rtp: RangeInclusive<u16>) -> Result<(), ConfigError> {
         let value = |key, message: String| Err(ConfigError::Value { key, message });
         if !Self::is_number(&self.number) {
             return value(
@@ -77,6 +82,11 @@ impl WebRtc {
         }
         if let Some(address) = [self.address, self.public_address].into_iter().flatten().find(IpAddr::is_unspecified) {
             return value("webrtc.address", format!("{address} is nobody's; write the address that browsers reach"));
+        }
+        if let Some(port) = self.udp_port.filter(|port| *port == 0 || rtp.contains(port)) {
+            let (first, last) = (rtp.start(), rtp.end());
+            let why = format!("{port} cannot be had; write one from 1 to 65535 beside [rtp] ports ({first} to {last})");
+            return value("webrtc.udp_port", why);
         }
         for url in &self.ice_servers {
             let known = ["stun:", "stuns:", "turn:", "turns:"].iter().any(|scheme| url.starts_with(scheme));
@@ -105,8 +115,9 @@ mod tests {
 
     #[test]
     fn what_cannot_work_is_refused() {
-        let check = |text: &str| toml::from_str::<WebRtc>(text).unwrap().check().map_err(|e| e.to_string());
-        assert!(check("").is_ok());
+        let check =
+            |text: &str| toml::from_str::<WebRtc>(text).unwrap().check(16_384..=32_767).map_err(|e| e.to_string());
+        assert!(check("").is_ok() && check("udp_port = 3478").is_ok());
         assert!(
             check("origins = [\"https://a.example\", \"http://b.example:81\"]\nice_servers = [\"stun:s:1\"]").is_ok()
         );
@@ -116,6 +127,8 @@ mod tests {
             ("address = \"0.0.0.0\"", "webrtc.address"),
             ("ice_servers = [\"stan:x\"]", "webrtc.ice_servers"),
             ("phones = [\"a b\"]", "webrtc.phones"),
+            ("udp_port = 0", "webrtc.udp_port"),
+            ("udp_port = 16384", "webrtc.udp_port"),
             ("origins = [\"*\"]", "webrtc.origins"),
             ("origins = [\"https://a.example/\"]", "webrtc.origins"),
         ] {

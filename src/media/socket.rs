@@ -17,6 +17,8 @@ const TOS_EF: libc::c_int = 0xb8;
 const RECEIVE_BUFFER: libc::c_int = 256 * 1024;
 /// Room for one `SCM_TIMESTAMPNS` control message, and another that we do not ask for.
 const CONTROL_LEN: usize = 64;
+/// `BPF_RET | BPF_K` (linux/filter.h).
+const BPF_RETURN_CONSTANT: u16 = 0x06;
 /// Descriptors that one wait reports.
 const READY_MAX: usize = 256;
 
@@ -30,6 +32,32 @@ pub fn set_up(socket: &UdpSocket) -> io::Result<()> {
         IpAddr::V4(_) => set_option(fd, libc::IPPROTO_IP, libc::IP_TOS, TOS_EF),
         IpAddr::V6(_) => set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_TCLASS, TOS_EF),
     }
+}
+
+/// Lets sockets of this process share its port; before `bind` for those that join, after it for the first one.
+pub fn share_port(socket: &UdpSocket) -> io::Result<()> {
+    set_option(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)
+}
+
+/// Of sockets that share a port, the first one gets whatever none of them is connected for. Error: nobody shares it yet.
+pub fn prefer_first(socket: &UdpSocket) -> io::Result<()> {
+    // A program of one instruction: number 0.
+    let choose = [libc::sock_filter { code: BPF_RETURN_CONSTANT, jt: 0, jf: 0, k: 0 }];
+    let program = libc::sock_fprog { len: 1, filter: choose.as_ptr().cast_mut() };
+    let len = size_of::<libc::sock_fprog>() as libc::socklen_t;
+    let (level, name) = (libc::SOL_SOCKET, libc::SO_ATTACH_REUSEPORT_CBPF);
+    // SAFETY: `program` is valid for reading `len` octets and points to one instruction, which the kernel copies.
+    checked(unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const program).cast(), len) }).map(|_| ())
+}
+
+/// Takes a connected socket back to what it was bound to: its own address is chosen anew when it is connected again.
+pub fn disconnect(socket: &UdpSocket) -> io::Result<()> {
+    // SAFETY: all-zero is a valid sockaddr.
+    let mut nobody: libc::sockaddr = unsafe { mem::zeroed() };
+    nobody.sa_family = libc::AF_UNSPEC as libc::sa_family_t;
+    let len = size_of::<libc::sockaddr>() as libc::socklen_t;
+    // SAFETY: `nobody` is valid for reading `len` octets.
+    checked(unsafe { libc::connect(socket.as_raw_fd(), &raw const nobody, len) }).map(|_| ())
 }
 
 fn set_option(fd: RawFd, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {

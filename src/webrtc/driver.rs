@@ -1,8 +1,11 @@
-//! The task that runs a link on a call's socket. Purpose: datagrams from the worker's ring in, answers out by a handle of the
-//! same socket, events to whoever asked. tokio. Invariants: dropping the handle says goodbye to the peer and ends the task; a
-//! task that fails tells that the link is over. Deliberately absent: decisions (`link`).
+//! The task that runs a link. Purpose: datagrams from the worker's ring in, answers out by a handle of the same socket, events
+//! to whoever asked; where the port is shared, datagrams from its listener too, and the call's socket is connected to where the
+//! link has found the peer. tokio. Invariants: dropping the handle says goodbye to the peer and ends the task; a task that fails
+//! tells that the link is over; what an event says of a path holds for the socket before anybody hears of it. Deliberately
+//! absent: decisions (`link`).
 
 use super::link::{Link, LinkEnd, LinkEvent};
+use super::port::PortSeat;
 use crate::limits::LINK_ORDERS_MAX;
 use crate::media::aside::AsideConsumer;
 use crate::os::clock;
@@ -10,7 +13,7 @@ use crate::os::wake::Wake;
 use crate::sip::sdp::IceCredentials;
 use futures_util::FutureExt;
 use std::io;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::panic::AssertUnwindSafe;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -18,6 +21,44 @@ use tokio::sync::{mpsc, oneshot};
 
 enum Order {
     Restart { ours: IceCredentials, theirs: IceCredentials, done: oneshot::Sender<()> },
+}
+
+/// What a link is heard by.
+#[derive(Debug)]
+pub enum Outlet {
+    /// Another handle of the call's socket, which does not block; whatever comes on it comes by the worker.
+    Own(UdpSocket),
+    /// The call's part of a port that is shared.
+    Shared(PortSeat),
+}
+
+impl Outlet {
+    /// What the network does not take now is lost, as it may be on the way.
+    fn send(&self, to: SocketAddr, datagram: &[u8]) {
+        let sent = match self {
+            Self::Own(socket) => socket.send_to(datagram, to).map(|_| ()),
+            Self::Shared(seat) => seat.send(to, datagram),
+        };
+        if let Err(error) = sent {
+            tracing::debug!(%to, %error, "an answer was not sent");
+        }
+    }
+
+    /// What did not come by the worker.
+    async fn receive(&mut self) -> (SocketAddr, Vec<u8>) {
+        match self {
+            Self::Own(_) => std::future::pending().await,
+            Self::Shared(seat) => seat.receive().await,
+        }
+    }
+
+    /// The peer is there.
+    fn turn_to(&self, peer: SocketAddr) -> io::Result<()> {
+        match self {
+            Self::Own(_) => Ok(()),
+            Self::Shared(seat) => seat.connect(peer),
+        }
+    }
 }
 
 /// A link at work. Dropping it ends it.
@@ -55,13 +96,13 @@ impl LinkHandle {
     }
 }
 
-/// Runs `link` until its handle is dropped or it is over. `socket`: another handle of the call's socket, which does not block.
+/// Runs `link` until its handle is dropped or it is over.
 ///
 /// # Errors
 /// The bell cannot be waited for.
 pub fn start(
     link: Link,
-    socket: UdpSocket,
+    outlet: Outlet,
     aside: AsideConsumer,
     report: impl FnMut(LinkEvent) + Send + 'static,
 ) -> io::Result<LinkHandle> {
@@ -73,7 +114,7 @@ pub fn start(
     let bell = AsyncFd::with_interest(aside.wake.try_clone()?, Interest::READABLE)?;
     tokio::spawn(async move {
         let mut report = report;
-        let life = run(link, socket, aside, &bell, received, &mut report);
+        let life = run(link, outlet, aside, &bell, received, &mut report);
         if AssertUnwindSafe(life).catch_unwind().await.is_err() {
             report(LinkEvent::Over(LinkEnd::Broken("a fault of ours, see the log".to_owned())));
         }
@@ -83,15 +124,15 @@ pub fn start(
 
 async fn run(
     mut link: Link,
-    socket: UdpSocket,
+    mut outlet: Outlet,
     mut aside: AsideConsumer,
     bell: &AsyncFd<Wake>,
     mut orders: mpsc::Receiver<Order>,
     report: &mut (impl FnMut(LinkEvent) + Send),
 ) {
     loop {
-        let over = tell(&mut link, report);
-        send(&mut link, &socket);
+        let over = tell(&mut link, &outlet, report);
+        send(&mut link, &outlet);
         if over {
             return;
         }
@@ -99,13 +140,16 @@ async fn run(
         tokio::select! {
             order = orders.recv() => match order {
                 Some(Order::Restart { ours, theirs, done }) => {
+                    if let Outlet::Shared(seat) = &outlet {
+                        seat.rename(&ours.ufrag);
+                    }
                     link.handle_restart(clock::monotonic(), &ours, &theirs);
                     // Who asked may be gone.
                     let _ = done.send(());
                 }
                 None => {
                     link.close();
-                    return send(&mut link, &socket);
+                    return send(&mut link, &outlet);
                 }
             },
             ready = bell.readable() => {
@@ -115,8 +159,8 @@ async fn run(
                 let more = aside.take_turn(|datagram| {
                     link.handle_datagram(clock::monotonic(), datagram.from, datagram.octets());
                     // The worker has the keys before our Finished tells the peer that it may send.
-                    over |= tell(&mut link, report);
-                    send(&mut link, &socket);
+                    over |= tell(&mut link, &outlet, report);
+                    send(&mut link, &outlet);
                 });
                 if over {
                     return;
@@ -125,26 +169,38 @@ async fn run(
                     tokio::task::yield_now().await;
                 }
             }
+            (from, datagram) = outlet.receive() => {
+                link.handle_datagram(clock::monotonic(), from, &datagram);
+                if let Outlet::Shared(seat) = &outlet {
+                    seat.keep(link.sources());
+                }
+            }
             () = tokio::time::sleep(wait) => link.handle_timeout(clock::monotonic()),
         }
     }
 }
 
 /// Passes on what has happened. `true`: the link is over.
-fn tell(link: &mut Link, report: &mut (impl FnMut(LinkEvent) + Send)) -> bool {
-    let mut over = false;
+fn tell(link: &mut Link, outlet: &Outlet, report: &mut (impl FnMut(LinkEvent) + Send)) -> bool {
     while let Some(event) = link.poll_event() {
-        over |= matches!(event, LinkEvent::Over(_));
+        let event = match &event {
+            LinkEvent::Secured { remote, .. } | LinkEvent::Moved(remote) => match outlet.turn_to(*remote) {
+                Ok(()) => event,
+                Err(error) => LinkEvent::Over(LinkEnd::Broken(format!("there is no way to {remote}: {error}"))),
+            },
+            LinkEvent::Over(_) => event,
+        };
+        let over = matches!(event, LinkEvent::Over(_));
         report(event);
+        if over {
+            return true;
+        }
     }
-    over
+    false
 }
 
-/// What the network does not take now is lost, as it may be on the way.
-fn send(link: &mut Link, socket: &UdpSocket) {
+fn send(link: &mut Link, outlet: &Outlet) {
     while let Some((to, datagram)) = link.poll_transmit() {
-        if let Err(error) = socket.send_to(&datagram, to) {
-            tracing::debug!(%to, %error, "an answer was not sent");
-        }
+        outlet.send(to, &datagram);
     }
 }

@@ -4,6 +4,7 @@
 use super::fragment::Fragment;
 use super::identity::Identity;
 use super::link::{Link, LinkEvent, LinkPlan};
+use super::seats::name_of;
 use crate::limits::LINK_TRANSMITS_MAX;
 use crate::sip::sdp::dtls::Fingerprint;
 use crate::sip::sdp::{Dtls, DtlsLocal, IceCredentials, LocalMedia, Preference, SdpSession, Srtp};
@@ -45,6 +46,8 @@ pub fn demux(octets: &[u8]) {
         let (whence, datagram) = rest[..end].split_first().unwrap_or((&0, &[]));
         now = now + Duration::from_millis(u64::from(whence >> 2) * 20);
         link.handle_timeout(now);
+        let name = name_of(datagram);
+        assert!(name.is_none_or(|name| name.len() < datagram.len()), "a name is a part of its check");
         link.handle_datagram(now, at(2 + whence % 3), datagram);
         let answers = std::iter::from_fn(|| link.poll_transmit()).count();
         assert!(answers <= LINK_TRANSMITS_MAX, "{answers} answers");

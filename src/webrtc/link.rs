@@ -1,15 +1,16 @@
 //! Checks and handshake of one call. Purpose: datagrams that are no media and due times in; datagrams to send, and where the
 //! peer is and which keys it has, out. Sans-IO; one tokio task. Invariants:
 //! - with ICE, DTLS is taken from addresses only that have answered for the call's password, and media goes where the peer's
-//!   checks nominate;
+//!   checks nominate, and to another address later on as soon as the peer has answered from there (`roaming`);
 //! - without ICE anybody may send a ClientHello: every source has an association of its own, and the first one that shows the
 //!   announced certificate wins, so that a race with a stranger is lost by the stranger;
 //! - after `LinkEvent::Over` nothing happens any more.
 //!
-//! Deliberately absent: checks of our own (ICE-lite), sockets and tasks (`driver`).
+//! Deliberately absent: checks of our own before the peer has found us (ICE-lite), sockets and tasks (`driver`).
 
 use super::association::{Association, Progress};
 use super::identity::Identity;
+use super::roaming::Roaming;
 use crate::limits::{
     CONSENT_MAX, LINK_ASSOCIATIONS_MAX, LINK_SETUP_MAX, LINK_SOURCES_EVER_MAX, LINK_SOURCES_MAX, LINK_TRANSMITS_MAX,
 };
@@ -98,7 +99,10 @@ impl Clock {
 
 struct Ice {
     agent: IceAgent,
+    ours: IceCredentials,
+    theirs: IceCredentials,
     local: SocketAddr,
+    roaming: Roaming,
     /// Whence authentic checks came, the latest last.
     sources: Vec<SocketAddr>,
     /// Whence the latest one.
@@ -158,7 +162,17 @@ impl Link {
                 agent.add_local_candidate(Candidate::host(local, "udp").ok()?)?;
                 agent.set_remote_credentials(credentials(&theirs));
                 agent.handle_timeout(clock.instant(now));
-                Some(Ice { agent, local, sources: Vec::new(), latest: None, nominated: None, met: Vec::new() })
+                Some(Ice {
+                    agent,
+                    ours: ice,
+                    theirs,
+                    local,
+                    roaming: Roaming::default(),
+                    sources: Vec::new(),
+                    latest: None,
+                    nominated: None,
+                    met: Vec::new(),
+                })
             }
         };
         let mut link = Self {
@@ -182,6 +196,11 @@ impl Link {
         };
         link.begin_active(now);
         Some(link)
+    }
+
+    /// Whence authentic checks have come.
+    pub(super) fn sources(&self) -> &[SocketAddr] {
+        self.ice.as_ref().map_or(&[], |ice| &ice.sources)
     }
 
     /// One datagram that is no media.
@@ -251,6 +270,7 @@ impl Link {
         ice.agent.ice_restart(credentials(ours), true);
         ice.met.clear();
         ice.agent.set_remote_credentials(credentials(theirs));
+        (ice.ours, ice.theirs, ice.roaming) = (ours.clone(), theirs.clone(), Roaming::default());
         ice.agent.handle_timeout(instant);
         // The peer gets time to find us.
         self.heard = now;
@@ -273,8 +293,12 @@ impl Link {
         let instant = self.clock.instant(now);
         let Some(ice) = &mut self.ice else { return };
         let Ok(message) = StunMessage::parse(datagram) else { return };
-        // As ICE-lite we ask nothing, so nothing is answered.
         if !message.is_binding_request() {
+            // As ICE-lite we ask nothing, but whether a peer that comes from elsewhere is there.
+            if message.is_successful_binding_response() && ice.roaming.handle_answer(from, &message, &ice.theirs) {
+                ice.nominated = Some(from);
+                self.judge(now);
+            }
             return;
         }
         let new = !ice.met.contains(&from);
@@ -304,6 +328,13 @@ impl Link {
         self.heard = now;
         self.drain_ice(now);
         self.begin_active(now);
+        if let Some(ice) = &mut self.ice
+            && let Some(path) = ice.nominated
+            && let Some(ask) = ice.roaming.handle_check(from, path, &message, (&ice.ours, &ice.theirs))
+            && self.out.len() < LINK_TRANSMITS_MAX
+        {
+            self.out.push_back((from, ask));
+        }
     }
 
     fn drain_ice(&mut self, now: Tick) {

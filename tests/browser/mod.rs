@@ -33,6 +33,8 @@ struct Keys {
 /// One side of a call.
 pub struct Browser {
     pub socket: UdpSocket,
+    /// Where it believes to be.
+    home: SocketAddr,
     agent: Option<IceAgent>,
     pub creds: IceCreds,
     dtls: Dtls,
@@ -79,16 +81,16 @@ impl Browser {
             Codec::Opus => 111,
             other => other.static_payload_type().expect("a static number"),
         };
-        let creds = IceCreds::new();
+        let (creds, home) = (IceCreds::new(), socket.local_addr().expect("bound"));
         let agent = ice.then(|| {
             let mut agent = IceAgent::new(creds.clone());
             agent.set_controlling(true);
-            agent
-                .add_local_candidate(Candidate::host(socket.local_addr().expect("bound"), "udp").expect("a candidate"));
+            agent.add_local_candidate(Candidate::host(home, "udp").expect("a candidate"));
             agent
         });
         Self {
             socket,
+            home,
             agent,
             creds,
             dtls,
@@ -179,11 +181,17 @@ impl Browser {
         self.keys.is_some()
     }
 
+    /// What is between it and the daemon gives it another port, of which it knows nothing.
+    pub fn rebind(&mut self) {
+        self.socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    }
+
     /// New names for both, and a new port of ours, as from another network; gives the fragment to send.
     pub fn restart(&mut self) -> String {
         self.creds = IceCreds::new();
-        self.socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
-        let candidate = Candidate::host(self.socket.local_addr().expect("bound"), "udp").expect("a candidate");
+        self.rebind();
+        self.home = self.socket.local_addr().expect("bound");
+        let candidate = Candidate::host(self.home, "udp").expect("a candidate");
         let agent = self.agent.as_mut().expect("a browser");
         agent.ice_restart(self.creds.clone(), false);
         agent.add_local_candidate(candidate);
@@ -341,7 +349,7 @@ impl Browser {
     fn handle_stun(&mut self, from: SocketAddr, datagram: &[u8]) {
         let Some(agent) = &mut self.agent else { return };
         let message = StunMessage::parse(datagram).expect("the daemon sends STUN");
-        let destination = self.socket.local_addr().expect("bound");
+        let destination = self.home;
         agent
             .handle_packet(Instant::now(), StunPacket { proto: is::Protocol::Udp, source: from, destination, message });
     }

@@ -15,10 +15,10 @@ use crate::call::actor::{self, CLOSE_WAIT, Invitation, Planes, keep, media_json,
 use crate::call::caller_id;
 use crate::call::caps::{Channel, OverCap};
 use crate::call::consultation::Taking;
-use crate::call::lease::audio_peer;
 use crate::call::media_leg::{MediaLeg, NoMedia, preference, preference_by, preference_of};
 use crate::call::phones;
 use crate::call::pickup::Newcomer;
+use crate::call::reach::audio_peer;
 use crate::call::record::CallEnd;
 use crate::call::recording;
 use crate::call::registry::CallEvent;

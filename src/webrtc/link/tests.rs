@@ -460,6 +460,39 @@ fn a_restart_from_another_network_moves_the_call_under_the_same_keys() {
     world.check_keys();
 }
 
+#[test]
+fn a_browser_behind_another_port_of_its_nat_is_followed_and_a_check_that_somebody_sends_again_is_not() {
+    let mut world = World::good(true, false);
+    world.run(Duration::from_secs(3));
+    // Whatever the browser sends comes to a stranger as well, who sends it on in his own name.
+    for _ in 0..4_000 {
+        world.step();
+        let seen: Vec<_> =
+            world.wire.iter().filter(|(_, to_link, from, _)| *to_link && *from == theirs()).cloned().collect();
+        for (.., octets) in seen {
+            world.link.handle_datagram(world.now, stranger(), &octets);
+        }
+    }
+    assert_eq!(world.events.len(), 1, "{:?}", world.events);
+
+    let moved = address("198.51.100.7:61234");
+    world.browser.at = moved;
+    let begun = world.now;
+    while !world.events.contains(&LinkEvent::Moved(moved)) && world.now.since(begun) < Duration::from_secs(20) {
+        world.step();
+    }
+    assert!(world.events.contains(&LinkEvent::Moved(moved)), "{:?}", world.events);
+    assert!(world.now.since(begun) < Duration::from_secs(6), "with its next check: {:?}", world.now.since(begun));
+    // It stays there, and where it was nobody is any more.
+    world.run(CONSENT_MAX * 2);
+    assert_eq!((world.end(), world.events.len()), (None, 2));
+    world.check_keys();
+    // And back.
+    world.browser.at = theirs();
+    world.run(Duration::from_secs(10));
+    assert_eq!(world.events.last(), Some(&LinkEvent::Moved(theirs())));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
