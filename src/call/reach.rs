@@ -55,7 +55,7 @@ pub(super) async fn local_address(planes: &Planes, peer: SocketAddr) -> Result<I
 
 /// Whom the audio of an offer goes to, as far as our end of it depends on that: whoever sent it, unless all its audio is in the
 /// other family of addresses, and this machine has one there.
-pub fn audio_peer(source: SocketAddr, offer: Option<&[u8]>) -> SocketAddr {
+pub(super) fn audio_peer(source: SocketAddr, offer: Option<&[u8]>) -> SocketAddr {
     let other = offer.and_then(|offer| other_family(offer, source.ip().to_canonical()));
     // What leads to ourselves is no way for those who come from elsewhere.
     let other = other.filter(|ip| ip.is_loopback() == source.ip().to_canonical().is_loopback());

@@ -82,7 +82,7 @@ fn a_client_of_rfc_2543_has_no_contact() {
     let ack = in_dialog("ACK", 1, "a", &tag, "", None).replace(";branch=z9hG4bKa", "");
     assert!(phone.send(ack).is_empty());
     phone.event();
-    phone.agent.hang_up(phone.now, leg).unwrap();
+    phone.agent.hang_up(phone.now, leg, None).unwrap();
     assert!(phone.received()[0].starts_with("BYE sip:phone@10.0.0.9 SIP/2.0\r\n"));
 }
 

@@ -116,7 +116,6 @@ fn a_call_that_is_passed_on_has_a_hop_less_each_time() {
     let mut phone = Phone::new();
     phone.send(request("INVITE", 1, "i", "", SDP).replace("Max-Forwards: 70\r\n", ""));
     let SipEvent::Incoming { hops: 70, .. } = phone.event() else { panic!("nothing was said") };
-    let mut phone = Phone::new();
     // None is left, but it has arrived (RFC 4475 section 3.3.11).
     let mut phone = Phone::new();
     phone.send(request("INVITE", 1, "i", "", SDP).replace("Max-Forwards: 70", "Max-Forwards: 0"));

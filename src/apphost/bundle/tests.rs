@@ -111,7 +111,7 @@ fn no_path_leads_out() {
         let files = Files::from([(path.to_owned(), b"x".to_vec())]);
         let below = home.path().join("below");
         let error = write_dir(&files, &below).unwrap_err();
-        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput, "{path}");
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{path}");
         assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1, "{path}");
         assert_eq!(std::fs::read_dir(&below).unwrap().count(), 0, "{path}");
     }
