@@ -232,7 +232,7 @@ fn limits_hold() {
         ("X: y\r\n".repeat(200), 200),
         (format!("X: {}\r\n", "y".repeat(9000)), 400),
         (format!("X: y\r\n{}", " z\r\n".repeat(10_000)), 400),
-        (format!("Via: {}SIP/2.0/UDP h\r\n", "SIP/2.0/UDP h;branch=z9hG4bKq, ".repeat(40)), 400),
+        (format!("Via: {}SIP/2.0/UDP h\r\n", "SIP/2.0/UDP h;branch=z9hG4bKq, ".repeat(80)), 400),
         (format!("Record-Route: {}<sip:h;lr>\r\n", "<sip:h;lr>,".repeat(70)), 400),
     ] {
         let out = Phone::new().send(request("OPTIONS", 1, "l", &extra, None));

@@ -110,12 +110,14 @@ async fn whoever_sends_a_message_that_will_not_be_whole_is_told_before_the_end()
     let ours = start(with_tcp());
     let address = stream_of(&ours);
     let long = format!("Content-Length: 0\r\n{}", "X: y\r\n".repeat(callwright::limits::SIP_HEAD_MAX / 6));
+    let body = format!("Content-Length: 40000\r\n\r\n{}", "v=0\r\n".repeat(8_000));
     for (length, code) in [
         ("Content-Length: five", 400),
         ("Content-Length: -1", 400),
         ("Content-Length: 5\r\nl: 6", 400),
         ("Content-Type: application/sdp", 400),
         ("Content-Length: 40000", 413),
+        (body.trim_end(), 413),
         (long.trim_end(), 513),
     ] {
         let mut peer = TcpStream::connect(address).await.unwrap();

@@ -168,12 +168,17 @@ impl Connection {
                 () = sleep_until(due) => self.pass_time(&mut writer, &mut times).await,
             };
             if let Err(end) = step {
-                if let Some(why) = end.told() {
+                let unfit = end.told();
+                if let Some(why) = unfit {
                     self.answer_unfit(framer.into_unfinished(), why, &mut writer).await;
                 }
                 if !matches!(end, End::Peer | End::Ours | End::Broken(_)) {
                     // Whoever is cut off should know it at once rather than by a timer of his.
                     close(&mut writer).await;
+                }
+                if unfit.is_some() {
+                    // What is on its way and is not read makes the system reset the connection, and the answer is lost.
+                    let _late = timeout(limits::SIP_UNFIT_MAX, drain(&mut reader)).await.is_err();
                 }
                 drop::<(ReadHalf<_>, WriteHalf<_>)>((reader, writer));
                 return end;
@@ -313,6 +318,13 @@ async fn write(writer: &mut WriteHalf<Box<dyn Stream>>, bytes: &[u8], most: Dura
         writer.flush().await
     };
     timeout(most, all).await.map_err(|_| End::Stuck)?.map_err(End::Broken)
+}
+
+/// Reads what comes until the peer closes, as much as a message may have.
+async fn drain(reader: &mut ReadHalf<Box<dyn Stream>>) {
+    let mut rest = reader.take(limits::SIP_MESSAGE_MAX as u64);
+    // Nobody wants it, nor to know how it ended.
+    let _broken = tokio::io::copy(&mut rest, &mut tokio::io::sink()).await.is_err();
 }
 
 async fn close(writer: &mut WriteHalf<Box<dyn Stream>>) -> End {
