@@ -3,7 +3,7 @@
 //! such are let in, reaches nothing but calls of browsers. Deliberately absent: what a call is (`call::browser`).
 
 use super::access::Anonymous;
-use super::events::{self, Start};
+use super::events::{self, Start, Wanted};
 use super::phones::only_with_token;
 use super::problem::Problem;
 use super::state::AppState;
@@ -160,13 +160,14 @@ pub(super) async fn follow(
     Path(id): Path<String>,
     Query(start): Query<Start>,
     headers: HeaderMap,
+    wanted: Wanted,
 ) -> Result<Response, Problem> {
     let (browsers, origin) = guarded(&state, &headers)?;
     let call = browser_call(&browsers, &id)?;
     let (whole, started) = browsers.live(call).ok_or_else(gone)?;
     let start = events::since(&state, start, &headers, Some(started)).await?;
-    let events = events::of_browser(&state, &browsers, (call, whole), start, &headers).await?;
-    Ok(shared(events.into_response(), origin))
+    let events = events::of_browser(&state, &browsers, (call, whole), start, &headers, wanted).await?;
+    Ok(shared(events, origin))
 }
 
 fn gone() -> Problem {
