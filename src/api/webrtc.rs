@@ -34,9 +34,17 @@ pub(super) struct Wish {
 
 pub(super) async fn facts(State(state): State<AppState>, headers: HeaderMap) -> Result<Response, Problem> {
     let (browsers, origin) = guarded(&state, &headers)?;
-    let servers: Vec<Value> = browsers.config().ice_servers.iter().map(|url| json!({"urls": [url]})).collect();
-    let facts = json!({"ice_servers": servers, "codecs": browsers.codecs()});
-    Ok(shared(Json(facts).into_response(), origin))
+    let mut servers: Vec<Value> = browsers.config().ice_servers.iter().map(|url| json!({"urls": [url]})).collect();
+    let relay = browsers.relay();
+    let policy = if relay.as_ref().is_some_and(|(_, only)| *only) { "relay" } else { "all" };
+    servers.extend(
+        relay.map(|(relay, _)| json!({"urls": relay.urls, "username": relay.username, "credential": relay.credential})),
+    );
+    let facts = json!({"ice_servers": servers, "ice_transport_policy": policy, "codecs": browsers.codecs()});
+    let mut response = shared(Json(facts).into_response(), origin);
+    // Credentials are for whoever asks, and end.
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
 }
 
 pub(super) async fn preflight(State(state): State<AppState>, headers: HeaderMap) -> Result<Response, Problem> {
