@@ -17,6 +17,7 @@ mod sip;
 mod speech;
 mod telnyx;
 mod trunks;
+mod turn_server;
 mod twilio;
 mod webrtc;
 
@@ -38,6 +39,7 @@ pub use trunks::{
     CallerIdentity, DigestAlgorithm, Extension, Forwarding, PasswordError, RegistrarSection, Trunk, TrunkKind,
     TrunkTransport,
 };
+pub use turn_server::{TurnAccess, TurnServer};
 pub use twilio::Twilio;
 pub use webrtc::WebRtc;
 

@@ -50,7 +50,7 @@ use crate::telemetry::metric;
 use crate::telemetry::seldom::Seldom;
 use crate::tls::{TlsIdentity, spelled};
 use crate::twilio::Door;
-use crate::webrtc::{Identity, Links, SharedPort};
+use crate::webrtc::{Identity, Links, Relay, SharedPort};
 use callwright_models::assets::Assets;
 use futures_util::future::BoxFuture;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -240,6 +240,9 @@ impl Daemon {
         let shared = shared.map(|port| SharedPort::open(rtp_address, port)).transpose();
         let shared = shared.map_err(|e| DaemonError(e.to_string()))?;
         let ports = Ports::new(PortPool::new(rtp_address, config.rtp.ports.iter(), random::u64())).sharing(shared);
+        let turn = &config.webrtc.turn;
+        let access = turn.access(|name| std::env::var(name).ok()).map_err(|e| DaemonError(e.to_string()))?;
+        let relay = access.map(|access| Relay::new(turn, access));
         let registry = Registry::new(config.sip.max_calls);
         let identity = Identity::generate().map_err(|e| DaemonError(e.to_string()))?;
         let planes = Arc::new(Planes {
@@ -251,6 +254,7 @@ impl Daemon {
             media,
             ports,
             identity,
+            relay,
             links: Links::default(),
             player,
             rooms,

@@ -10,6 +10,7 @@ use callwright::store::{CallRecord, Conversation, Direction, NewQuestion, Questi
 use callwright::telemetry::metric;
 use callwright::time::Wallclock;
 use futures_util::future::BoxFuture;
+use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +21,9 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 struct Box_ {
     address: SocketAddr,
@@ -404,6 +408,138 @@ async fn the_event_stream_replays_and_goes_on_live() {
     tokio::time::sleep(Duration::from_millis(50)).await;
     b.stop.send(()).unwrap();
     timeout(Duration::from_secs(3), b.served).await.unwrap().unwrap();
+}
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+async fn open_socket(b: &Box_, path: &str, fields: &[(&'static str, &str)]) -> Result<(Socket, Option<String>), u16> {
+    let mut request = format!("ws://{}{path}", b.address).into_client_request().unwrap();
+    for (name, value) in fields {
+        request.headers_mut().insert(*name, value.parse().unwrap());
+    }
+    match connect_async(request).await {
+        Ok((socket, answer)) => {
+            let chosen = answer.headers().get("sec-websocket-protocol").map(|v| v.to_str().unwrap().to_owned());
+            Ok((socket, chosen))
+        }
+        Err(tungstenite::Error::Http(answer)) => Err(answer.status().as_u16()),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// The next event, or the code and the reason of the end.
+async fn next_message(socket: &mut Socket) -> Result<Value, (u16, String)> {
+    loop {
+        match timeout(Duration::from_secs(60), socket.next()).await.expect("something comes") {
+            Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).unwrap()),
+            Some(Ok(Message::Close(Some(frame)))) => return Err((frame.code.into(), frame.reason.to_string())),
+            Some(Ok(_)) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_come_by_websocket_from_the_same_positions_for_the_same_token() {
+    let b = start_guarded(Access::by_token("0123456789abcdef")).await;
+    let append = async |kind: EventKind, subject: &str, n: u64| {
+        b.store.events().append(kind, subject, &n.to_string(), Wallclock(n), json!({"n": n})).await.unwrap();
+    };
+    for n in 1..=3 {
+        append(EventKind::AppDown, "crm", n).await;
+    }
+    let bearer = ("authorization", "Bearer 0123456789abcdef");
+    let offered = ("sec-websocket-protocol", "callwright.events, bearer.0123456789abcdef");
+    for (fields, status) in [
+        (&[][..], 401),
+        (&[("sec-websocket-protocol", "callwright.events, bearer.no")], 401),
+        (&[("sec-websocket-protocol", "callwright.events")], 401),
+        (&[bearer, ("origin", "https://evil.example")], 403),
+        (&[offered, ("origin", "null")], 403),
+    ] {
+        assert_eq!(open_socket(&b, "/v1/events", fields).await.err(), Some(status), "{fields:?}");
+    }
+    // A token stands there for a WebSocket only.
+    let plain = format!(
+        "GET /v1/calls HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{}: {}\r\n\r\n",
+        b.address, offered.0, offered.1
+    );
+    assert_eq!(send(b.address, plain).await.status, 401);
+    assert_eq!(open_socket(&b, "/v1/events?after=evt_none", &[bearer]).await.err(), Some(404));
+    assert_eq!(open_socket(&b, "/v1/calls/call_none/events", &[bearer]).await.err(), Some(404));
+
+    let own = format!("http://{}", b.address);
+    for fields in [&[bearer][..], &[offered, ("origin", &own)], &[bearer, ("last-event-id", "1")]] {
+        let after = if fields.len() == 2 && fields[1].0 == "last-event-id" { "" } else { "?after=1" };
+        let (mut socket, chosen) = open_socket(&b, &format!("/v1/events{after}"), fields).await.unwrap();
+        assert_eq!(chosen.as_deref(), (fields[0] == offered).then_some("callwright.events"));
+        for n in 2..=3 {
+            let event = next_message(&mut socket).await.unwrap();
+            assert_eq!(
+                (&event["seq"], &event["type"], &event["data"]["n"]),
+                (&json!(n), &json!("app.down"), &json!(n))
+            );
+        }
+        // A ping is answered; what else clients say is not taken.
+        socket.send(Message::Ping(b"7".to_vec().into())).await.unwrap();
+        let pong = timeout(Duration::from_secs(60), socket.next()).await.unwrap();
+        assert!(matches!(&pong, Some(Ok(Message::Pong(octets))) if &octets[..] == b"7"), "{pong:?}");
+        socket.send(Message::text("hello")).await.unwrap();
+        assert_eq!(next_message(&mut socket).await.unwrap_err().0, 1003);
+    }
+    // Of one call and its conversation, to its end.
+    let (mut all, _) = open_socket(&b, "/v1/events?after=3", &[bearer]).await.unwrap();
+    let (mut call, _) = open_socket(&b, "/v1/calls/call_live/events", &[bearer]).await.unwrap();
+    append(EventKind::AppDown, "crm", 4).await;
+    append(EventKind::CallStarted, "call_live", 5).await;
+    append(EventKind::ConversationTurn, "conv_live", 6).await;
+    append(EventKind::CallEnded, "call_live", 7).await;
+    append(EventKind::CallEnded, "call_other", 8).await;
+    for n in 5..=7 {
+        assert_eq!(next_message(&mut call).await.unwrap()["data"]["n"], n);
+    }
+    assert_eq!(next_message(&mut call).await, Err((1000, "the call is over".to_owned())));
+    for n in 4..=8 {
+        assert_eq!(next_message(&mut all).await.unwrap()["data"]["n"], n);
+    }
+    // They do not hold up the end of the service.
+    b.stop.send(()).unwrap();
+    timeout(Duration::from_secs(10), b.served).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_read_events_is_closed_and_told_where_to_go_on() {
+    let b = start().await;
+    let slow = async || {
+        let text = get(b.address, "/metrics").await.body;
+        let line = text.lines().find_map(|line| line.strip_prefix("event_streams_slow_total ").map(str::to_owned));
+        line.map_or(0.0, |value| value.parse::<f64>().unwrap())
+    };
+    let before = slow().await;
+    let (mut socket, _) = open_socket(&b, "/v1/events?after=0", &[]).await.unwrap();
+    let long = "x".repeat(200_000);
+    // More than any socket holds.
+    for n in 1..=100 {
+        let data = json!({"n": n, "long": long});
+        b.store.events().append(EventKind::AppDown, "crm", &n.to_string(), Wallclock(n), data).await.unwrap();
+    }
+    let begun = std::time::Instant::now();
+    while slow().await <= before {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it is waited for");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let mut last = 0;
+    let end = loop {
+        match next_message(&mut socket).await {
+            Ok(event) => last = event["seq"].as_u64().unwrap(),
+            Err(end) => break end,
+        }
+    };
+    assert_eq!(end.0, 1013, "{end:?}");
+    let after: u64 = end.1.split_once("?after=").unwrap().1.parse().unwrap();
+    assert!(after <= last && after + 1 >= last && last < 100, "{after} after {last}");
+    let (mut socket, _) = open_socket(&b, &format!("/v1/events?after={after}"), &[]).await.unwrap();
+    assert_eq!(next_message(&mut socket).await.unwrap()["seq"], after + 1);
 }
 
 #[tokio::test]

@@ -38,6 +38,11 @@ fn call(daemon: &Daemon, port: SocketAddr) -> (Browser, String) {
     (browser, reply.field("location").expect("a Location").to_owned())
 }
 
+/// Of whole periods a frame: a pause does not move it.
+fn tone(n: usize) -> f64 {
+    400.0 + 50.0 * (n % 30) as f64
+}
+
 fn hears_itself(line: &mut Browser, hz: f64) {
     let (mut best, begun) = (0.0_f64, Instant::now());
     while best <= 0.8 && begun.elapsed() < LONG {
@@ -88,11 +93,11 @@ fn many_browsers_share_one_port_and_each_hears_itself() {
                     turn.notify_one();
                     up.fetch_add(1, Ordering::Relaxed);
                     assert!(browser.live_until(LONG * 3, || up.load(Ordering::Relaxed) == many), "all are up");
-                    hears_itself(&mut browser, 300.0 + 20.0 * n as f64);
+                    hears_itself(&mut browser, tone(n));
                     if n % 3 == 0 {
                         // Its NAT has forgotten it.
                         browser.rebind();
-                        hears_itself(&mut browser, 310.0 + 20.0 * n as f64);
+                        hears_itself(&mut browser, tone(n + 1));
                     }
                     left.fetch_add(1, Ordering::Relaxed);
                     assert!(browser.live_until(LONG * 3, || left.load(Ordering::Relaxed) == many), "all have heard");

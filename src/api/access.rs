@@ -3,6 +3,7 @@
 //! slowed to a few tries a minute, however many addresses of one network are used; the table of who guessed is bounded.
 //! Deliberately absent: users and roles.
 
+use super::events;
 use super::problem::Problem;
 use super::webrtc::{self, Resource};
 use crate::limits::HTTP_GUESSERS_MAX;
@@ -111,11 +112,17 @@ impl Access {
     }
 }
 
-/// What stands behind "Bearer".
+/// What stands behind "Bearer", or among the subprotocols of a WebSocket, for which a page can set no field.
 fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
-    let value = headers.get(header::AUTHORIZATION)?.as_bytes();
+    let Some(value) = headers.get(header::AUTHORIZATION) else { return events::token(headers).map(str::as_bytes) };
+    let value = value.as_bytes();
     let (scheme, token) = value.split_at_checked(7)?;
     scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token.trim_ascii())
+}
+
+/// Whether a token is shown, of whatever kind.
+fn bears(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::AUTHORIZATION) || bearer(headers).is_some()
 }
 
 /// Takes as long for any two digests.
@@ -164,7 +171,7 @@ pub(super) async fn guard(State(access): State<Arc<Access>>, mut request: Reques
     match webrtc::is_of(request.method(), request.uri().path()) {
         // Browsers ask for leave without the token, and learn nothing.
         Resource::Preflight => return next.run(request).await,
-        Resource::Call if access.callers && !request.headers().contains_key(header::AUTHORIZATION) => {
+        Resource::Call if access.callers && !bears(request.headers()) => {
             request.extensions_mut().insert(Anonymous);
             return next.run(request).await;
         }

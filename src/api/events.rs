@@ -1,23 +1,29 @@
-//! `/v1/events`: everything that happens, as server-sent events; `/v1/calls/{id}/events`: what happens on one call. Replays from `Last-Event-ID` (or `?after=`), then goes on live;
-//! without either it begins with what happens next.
+//! `/v1/events`: everything that happens, as server-sent events or by WebSocket (`socket`); `/v1/calls/{id}/events`: what happens
+//! on one call. Replays from `Last-Event-ID` (or `?after=`), then goes on live; without either it begins with what happens next.
+
+mod socket;
 
 use super::problem::{Problem, read};
 use super::state::AppState;
-use crate::bus::{EventKind, Subscription};
+use crate::bus::{BusError, EventKind, Subscription};
 use crate::call::browser::Browsers;
 use crate::id::CallId;
 use crate::limits::{BROWSER_STREAMS_MAX, EVENT_STREAMS_MAX};
+use crate::store::Event as Happening;
 use crate::telemetry::metric;
 use crate::time::Wallclock;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
-use futures_util::stream::{self, Stream};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
 use serde::Deserialize;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+pub(super) use socket::{Wanted, token};
 
 /// Whence to start for everything that happens from this time on, unless the client says itself.
 pub(super) async fn since(
@@ -44,10 +50,12 @@ pub(super) async fn stream(
     State(state): State<AppState>,
     Query(start): Query<Start>,
     headers: HeaderMap,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    wanted: Wanted,
+) -> Result<Response, Problem> {
+    let wanted = wanted.by_own_page(&headers)?;
     let room = Box::new(Open::new(&state)?);
     let after = start_of(&state, start, &headers).await?;
-    Ok(follow(&state, after, None, room))
+    Ok(answer(Following::new(&state, after, None, room), wanted))
 }
 
 /// The call's own events and those of the conversation on it. Ends with the call.
@@ -56,7 +64,9 @@ pub(super) async fn of_call(
     Path(id): Path<String>,
     Query(start): Query<Start>,
     headers: HeaderMap,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    wanted: Wanted,
+) -> Result<Response, Problem> {
+    let wanted = wanted.by_own_page(&headers)?;
     let (store, call) = (state.store.clone(), id.clone());
     let known = read(move || store.calls().get(&call)).await?.is_some();
     if !known && !(state.live_calls.list)().iter().any(|live| live.id == id) {
@@ -68,7 +78,7 @@ pub(super) async fn of_call(
         Some((browsers, call)) => room_of(browsers, call)?,
     };
     let after = start_of(&state, start, &headers).await?.map(|after| after.max(before));
-    Ok(follow(&state, after, Some(id), room))
+    Ok(answer(Following::new(&state, after, Some(id), room), wanted))
 }
 
 /// The same for a browser, which knows its part of the call by another name where it has taken it.
@@ -78,10 +88,11 @@ pub(super) async fn of_browser(
     (part, whole): (CallId, CallId),
     start: Start,
     headers: &HeaderMap,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>> + use<>>, Problem> {
+    wanted: Wanted,
+) -> Result<Response, Problem> {
     let (room, before) = room_of(browsers, part)?;
     let after = start_of(state, start, headers).await?.map(|after| after.max(before));
-    Ok(follow(state, after, Some(whole.to_string()), room))
+    Ok(answer(Following::new(state, after, Some(whole.to_string()), room), wanted))
 }
 
 /// A browser's call has room of its own, so that nobody who calls takes that of others; and nothing before it is looked at.
@@ -103,40 +114,55 @@ async fn start_of(state: &AppState, start: Start, headers: &HeaderMap) -> Result
     }
 }
 
-fn follow(
-    state: &AppState,
-    after: Option<u64>,
-    call: Option<String>,
-    room: Room,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>> + use<>> {
-    // A conversation has the number of its call.
-    let conversation = call.as_ref().map(|id| id.replacen("call_", "conv_", 1));
-    let subjects: Option<Vec<String>> = call.map(|id| conversation.into_iter().chain([id]).collect());
-    let follower = Some((state.bus.subscribe(after), room));
-    let events = stream::unfold(follower, move |follower: Option<(Subscription, Room)>| {
-        let subjects = subjects.clone();
-        async move {
-            let (mut subscription, room) = follower?;
-            loop {
-                let event = match subscription.next().await {
-                    Ok(event) => event,
-                    Err(error) => {
-                        tracing::debug!(%error, "an event stream ended");
-                        return None;
-                    }
-                };
-                if subjects.as_ref().is_some_and(|subjects| !subjects.contains(&event.subject)) {
-                    continue;
-                }
-                let over = subjects.is_some() && event.kind == EventKind::CallEnded.name();
-                // An envelope of text and numbers always serialises; an empty message would only be passed over.
-                let data = serde_json::to_string(&*event).unwrap_or_default();
-                let message = Event::default().id(event.seq.to_string()).event(event.kind.clone()).data(data);
-                return Some((Ok(message), (!over).then_some((subscription, room))));
+/// A client that is told what happens.
+pub(super) struct Following {
+    subscription: Subscription,
+    /// What it is told of; `None`: everything.
+    subjects: Option<Vec<String>>,
+    over: bool,
+    _room: Room,
+}
+
+impl Following {
+    fn new(state: &AppState, after: Option<u64>, call: Option<String>, room: Room) -> Self {
+        // A conversation has the number of its call.
+        let conversation = call.as_ref().map(|id| id.replacen("call_", "conv_", 1));
+        let subjects = call.map(|id| conversation.into_iter().chain([id]).collect());
+        Self { subscription: state.bus.subscribe(after), subjects, over: false, _room: room }
+    }
+
+    /// The next event; `None`: that was the call's last. Cancel safe.
+    async fn next(&mut self) -> Result<Option<Arc<Happening>>, BusError> {
+        while !self.over {
+            let event = self.subscription.next().await?;
+            if self.subjects.as_ref().is_some_and(|subjects| !subjects.contains(&event.subject)) {
+                continue;
             }
+            self.over = self.subjects.is_some() && event.kind == EventKind::CallEnded.name();
+            return Ok(Some(event));
         }
+        Ok(None)
+    }
+}
+
+fn answer(following: Following, wanted: Wanted) -> Response {
+    if let Some(socket) = wanted.0 {
+        return socket::answer(socket, following);
+    }
+    let events = stream::unfold(following, async |mut following| {
+        let event = match following.next().await {
+            Ok(event) => event?,
+            Err(error) => {
+                tracing::debug!(%error, "an event stream ended");
+                return None;
+            }
+        };
+        // An envelope of text and numbers always serialises; an empty message would only be passed over.
+        let data = serde_json::to_string(&*event).unwrap_or_default();
+        let message = Event::default().id(event.seq.to_string()).event(event.kind.clone()).data(data);
+        Some((Ok::<_, Infallible>(message), following))
     });
-    Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
+    Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))).into_response()
 }
 
 /// A position as number, or that of the event with this id.

@@ -3,7 +3,7 @@
 //! such are let in, reaches nothing but calls of browsers. Deliberately absent: what a call is (`call::browser`).
 
 use super::access::Anonymous;
-use super::events::{self, Start};
+use super::events::{self, Start, Wanted};
 use super::phones::only_with_token;
 use super::problem::Problem;
 use super::state::AppState;
@@ -34,9 +34,17 @@ pub(super) struct Wish {
 
 pub(super) async fn facts(State(state): State<AppState>, headers: HeaderMap) -> Result<Response, Problem> {
     let (browsers, origin) = guarded(&state, &headers)?;
-    let servers: Vec<Value> = browsers.config().ice_servers.iter().map(|url| json!({"urls": [url]})).collect();
-    let facts = json!({"ice_servers": servers, "codecs": browsers.codecs()});
-    Ok(shared(Json(facts).into_response(), origin))
+    let mut servers: Vec<Value> = browsers.config().ice_servers.iter().map(|url| json!({"urls": [url]})).collect();
+    let relay = browsers.relay();
+    let policy = if relay.as_ref().is_some_and(|(_, only)| *only) { "relay" } else { "all" };
+    servers.extend(
+        relay.map(|(relay, _)| json!({"urls": relay.urls, "username": relay.username, "credential": relay.credential})),
+    );
+    let facts = json!({"ice_servers": servers, "ice_transport_policy": policy, "codecs": browsers.codecs()});
+    let mut response = shared(Json(facts).into_response(), origin);
+    // Credentials are for whoever asks, and end.
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
 }
 
 pub(super) async fn preflight(State(state): State<AppState>, headers: HeaderMap) -> Result<Response, Problem> {
@@ -160,13 +168,14 @@ pub(super) async fn follow(
     Path(id): Path<String>,
     Query(start): Query<Start>,
     headers: HeaderMap,
+    wanted: Wanted,
 ) -> Result<Response, Problem> {
     let (browsers, origin) = guarded(&state, &headers)?;
     let call = browser_call(&browsers, &id)?;
     let (whole, started) = browsers.live(call).ok_or_else(gone)?;
     let start = events::since(&state, start, &headers, Some(started)).await?;
-    let events = events::of_browser(&state, &browsers, (call, whole), start, &headers).await?;
-    Ok(shared(events.into_response(), origin))
+    let events = events::of_browser(&state, &browsers, (call, whole), start, &headers, wanted).await?;
+    Ok(shared(events, origin))
 }
 
 fn gone() -> Problem {

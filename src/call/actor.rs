@@ -84,6 +84,8 @@ pub struct Planes {
     pub ports: Ports,
     /// Our certificate for DTLS.
     pub identity: Identity,
+    /// What pages tell their browsers of a TURN server.
+    pub relay: Option<Relay>,
     /// Handshakes and checks of calls that are up.
     pub links: Links,
     /// Writes calls to files; `None` when none is to be recorded and none was.

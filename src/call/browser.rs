@@ -21,7 +21,7 @@ use crate::sip::transport::DoorVerb;
 use crate::store::Direction;
 use crate::telemetry::metric;
 use crate::time::Wallclock;
-use crate::webrtc::{Fragment, FragmentError, Identity, LinkFacts};
+use crate::webrtc::{Fragment, FragmentError, Identity, LinkFacts, RelayServer};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -142,6 +142,12 @@ impl Browsers {
     #[must_use]
     pub fn config(&self) -> WebRtc {
         self.0.config().webrtc.clone()
+    }
+
+    /// The TURN server that a page tells its browser now, and whether that tries nothing else.
+    #[must_use]
+    pub fn relay(&self) -> Option<(RelayServer, bool)> {
+        self.0.relay.as_ref().map(|relay| (relay.server(clock::wall()), relay.is_only()))
     }
 
     /// What browsers are spoken to in, the preferred one first.

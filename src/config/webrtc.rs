@@ -2,7 +2,7 @@
 //! Invariant: nobody without a token calls any other number than the one that is written here. Deliberately absent: HTTPS,
 //! and checking requests (`api`).
 
-use super::ConfigError;
+use super::{ConfigError, TurnServer};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -22,8 +22,10 @@ pub struct WebRtc {
     pub public_address: Option<IpAddr>,
     /// The one UDP port that all calls of browsers share; without it each has one of `[rtp] ports`.
     pub udp_port: Option<u16>,
-    /// STUN and TURN servers that pages tell their browsers, as URLs; none by default, nothing leaves the house.
+    /// STUN servers that pages tell their browsers, as URLs; none by default, nothing leaves the house.
     pub ice_servers: Vec<String>,
+    /// A server that carries browsers' audio where UDP does not get through.
+    pub turn: TurnServer,
     /// Origins of pages elsewhere that may call (`https://www.example.com`); our own always may.
     pub origins: Vec<String>,
     /// Numbers that ring at pages alone; those of `[[extensions]]` do so beside telephones.
@@ -41,6 +43,7 @@ impl Default for WebRtc {
             public_address: None,
             udp_port: None,
             ice_servers: Vec::new(),
+            turn: TurnServer::default(),
             origins: Vec::new(),
             phones: Vec::new(),
             allow_anonymous: false,
@@ -89,11 +92,15 @@ impl WebRtc {
             return value("webrtc.udp_port", why);
         }
         for url in &self.ice_servers {
-            let known = ["stun:", "stuns:", "turn:", "turns:"].iter().any(|scheme| url.starts_with(scheme));
-            if !known {
+            if ["turn:", "turns:"].iter().any(|scheme| url.starts_with(scheme)) {
+                let why = format!("{url:?} needs credentials, or browsers refuse it; write it into [webrtc.turn] urls");
+                return value("webrtc.ice_servers", why);
+            }
+            if !["stun:", "stuns:"].iter().any(|scheme| url.starts_with(scheme)) {
                 return value("webrtc.ice_servers", format!("{url:?} is no server; write \"stun:HOST:3478\""));
             }
         }
+        self.turn.check()?;
         for origin in &self.origins {
             let rest = origin.strip_prefix("https://").or(origin.strip_prefix("http://")).unwrap_or_default();
             if rest.is_empty() || rest.contains('/') || !rest.is_ascii() || rest.contains('*') {
@@ -126,6 +133,8 @@ mod tests {
             ("number = \"a b\"", "webrtc.number"),
             ("address = \"0.0.0.0\"", "webrtc.address"),
             ("ice_servers = [\"stan:x\"]", "webrtc.ice_servers"),
+            ("ice_servers = [\"turn:x\"]", "[webrtc.turn]"),
+            ("[turn]\nurls = [\"turn:x\"]", "webrtc.turn.secret_file"),
             ("phones = [\"a b\"]", "webrtc.phones"),
             ("udp_port = 0", "webrtc.udp_port"),
             ("udp_port = 16384", "webrtc.udp_port"),

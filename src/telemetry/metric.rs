@@ -39,6 +39,8 @@ pub enum Metric {
     ApiRequests,
     /// Clients that follow the event stream.
     EventStreams,
+    /// Clients of the event stream that were closed since they did not read.
+    EventStreamsSlow,
     /// Clients whose speech is heard.
     SpeechStreams,
     /// How often such a client was told `slow`.
@@ -79,7 +81,10 @@ pub enum Metric {
 
 /// All of them, for descriptions.
 const ALL: [Metric; 33] = [
+<<<<<<< HEAD
     Metric::SipHandshakesFailed,
+=======
+>>>>>>> Events by WebSocket beside SSE, from the same positions and for the same token
     Metric::WebhookDeliveries,
     Metric::WebhookDeliveriesWaiting,
     Metric::WebhookDeliveriesDead,
@@ -101,6 +106,7 @@ const ALL: [Metric; 33] = [
     Metric::BuildsSlow,
     Metric::ApiRequests,
     Metric::EventStreams,
+    Metric::EventStreamsSlow,
     Metric::SpeechStreams,
     Metric::SpeechStreamsSlow,
     Metric::MediaBusy,
@@ -134,6 +140,7 @@ impl Metric {
             Self::BuildsSlow => "builds_slow_total",
             Self::ApiRequests => "api_requests_total",
             Self::EventStreams => "event_streams",
+            Self::EventStreamsSlow => "event_streams_slow_total",
             Self::SpeechStreams => "speech_streams",
             Self::SpeechStreamsSlow => "speech_streams_slow_total",
             Self::MediaBusy => "media_busy_ratio",
@@ -172,6 +179,7 @@ impl Metric {
             Self::BuildsSlow => "Builds refused since four were waiting",
             Self::ApiRequests => "Requests of the control API",
             Self::EventStreams => "Clients on the event stream",
+            Self::EventStreamsSlow => "Clients of the event stream that were closed since they did not read",
             Self::SpeechStreams => "Clients whose speech is heard",
             Self::SpeechStreamsSlow => "Clients of /stream told to slow down",
             Self::MediaBusy => "Share of the last second in which a media worker was busy",
@@ -226,6 +234,7 @@ pub fn install() -> Result<Handle, String> {
             | Metric::PromptCache
             | Metric::VoiceFallbacks
             | Metric::SpeechStreamsSlow
+            | Metric::EventStreamsSlow
             | Metric::ApiRequests
             | Metric::ProviderRequests
             | Metric::ProviderFallbacks
@@ -368,6 +377,11 @@ pub fn speech_streams(open: usize) {
 /// A client was told that more than `limits::STREAM_QUEUE_MAX` of its chunks wait.
 pub fn speech_stream_slow() {
     metrics::counter!(Metric::SpeechStreamsSlow.name()).increment(1);
+}
+
+/// A client of the event stream did not read.
+pub fn event_stream_slow() {
+    metrics::counter!(Metric::EventStreamsSlow.name()).increment(1);
 }
 
 /// So many more media streams of Twilio, or fewer.

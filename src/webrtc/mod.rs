@@ -13,6 +13,7 @@
 //! | `driver` | the task that runs a link on a socket |
 //! | `links` | the links of this moment, by call |
 //! | `port` | one UDP port for all browsers |
+//! | `relay` | what browsers show a TURN server |
 //! | `seats` | whose datagram it is there |
 //! | `fragment` | `application/trickle-ice-sdpfrag` (RFC 8840) |
 //! | `fuzz` | bodies of fuzz targets |
@@ -30,6 +31,7 @@ mod identity;
 mod link;
 mod links;
 mod port;
+mod relay;
 mod roaming;
 mod seats;
 
@@ -39,3 +41,4 @@ pub use identity::{Identity, IdentityError};
 pub use link::{Link, LinkEnd, LinkEvent, LinkPlan};
 pub use links::{LinkFacts, LinkSeat, Links};
 pub use port::{NoPlace, PortSeat, PortTaken, SharedPort};
+pub use relay::{Relay, RelayServer};

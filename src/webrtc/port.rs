@@ -20,6 +20,7 @@
 use super::seats::{Arrived, Place, Seats};
 use crate::limits::RTP_DATAGRAM_MAX;
 use crate::media::socket;
+use crate::os::clock;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -193,7 +194,7 @@ impl PortSeat {
     pub(super) async fn receive(&mut self) -> (SocketAddr, Vec<u8>) {
         loop {
             match self.come.recv().await {
-                Some(Arrived { from, octets }) if self.place.claim(from) => return (from, octets),
+                Some(Arrived { from, octets }) if self.place.claim(clock::monotonic(), from) => return (from, octets),
                 Some(_) => {}
                 None => return std::future::pending().await,
             }
@@ -227,7 +228,9 @@ impl PortSeat {
                 socket::disconnect(&self.own)?;
             }
         }
-        self.own.connect(peer)
+        self.own.connect(peer)?;
+        self.place.settle(peer);
+        Ok(())
     }
 }
 

@@ -1,15 +1,19 @@
 //! Whose datagram it is on a port that calls share. Purpose: the name in a check (STUN USERNAME, RFC 8445 section 7.2.2) leads
-//! to its call; DTLS and answers to checks, which have no name in them, are of the call that holds the address they come from. Control threads; one short
-//! lock that no media thread ever sees. Invariants: a call holds the addresses alone whose authentic checks it has heard, so many and
-//! no more, and an address is held by one call: whoever forges somebody else's address into his own call gets neither his
-//! packets nor his place; what is nobody's costs a look at its header, and no memory; a call's names and addresses go with it.
+//! to its call; DTLS and answers to checks, which have no name in them, are of the call that holds the address they come from.
+//! Control threads; one short lock that no media thread ever sees. Invariants: a call holds the addresses alone whose authentic
+//! checks it has heard, so many and no more, and an address is held by one call: whoever forges somebody else's address into his
+//! own call gets neither his packets nor his place. One from which a call was not heard lately, and where its browser no longer
+//! is, is for the next: NATs and systems give ports again. What is nobody's costs a look at its header, and no memory; a call's
+//! names and addresses go with it.
 //! Deliberately absent: sockets (`port`), proof (`link`).
 
 use crate::limits::{ASIDE_DATAGRAMS_MAX, LINK_SOURCES_MAX, SHARED_PORT_SEATS_MAX};
 use crate::media::aside::Protocol;
+use crate::time::Tick;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// STUN: length of the header, its magic cookie (RFC 8489 section 5), a binding request, the attribute USERNAME.
@@ -17,6 +21,8 @@ const STUN_HEADER: usize = 20;
 const STUN_COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
 const BINDING_REQUEST: [u8; 2] = [0, 1];
 const USERNAME: u16 = 6;
+/// Browsers check what they may want to use more often.
+const LATELY: Duration = Duration::from_secs(10);
 
 /// A datagram that has come for a call on the port that it shares.
 #[derive(Debug)]
@@ -29,6 +35,8 @@ pub(super) struct Arrived {
 struct Seated {
     ufrag: String,
     sources: Vec<SocketAddr>,
+    /// Where the browser is.
+    path: Option<SocketAddr>,
     to: mpsc::Sender<Arrived>,
 }
 
@@ -37,7 +45,8 @@ struct Table {
     next: u64,
     seated: HashMap<u64, Seated>,
     names: HashMap<String, u64>,
-    sources: HashMap<SocketAddr, u64>,
+    /// By whom an address is held, and when it was claimed last.
+    sources: HashMap<SocketAddr, (u64, Tick)>,
 }
 
 /// All calls on one port; cheap to clone.
@@ -62,7 +71,7 @@ impl Seats {
         let id = table.next;
         table.next += 1;
         table.names.insert(ufrag.to_owned(), id);
-        table.seated.insert(id, Seated { ufrag: ufrag.to_owned(), sources: Vec::new(), to });
+        table.seated.insert(id, Seated { ufrag: ufrag.to_owned(), sources: Vec::new(), path: None, to });
         Some((Place { seats: self.clone(), id }, come))
     }
 
@@ -74,7 +83,7 @@ impl Seats {
                 name_of(datagram).and_then(|name| table.names.get(name))
             }
             // Answers have no name in them either.
-            Protocol::Stun | Protocol::Dtls => table.sources.get(&from),
+            Protocol::Stun | Protocol::Dtls => table.sources.get(&from).map(|(id, _)| id),
             // Audio comes by the socket of its call.
             Protocol::Media | Protocol::Other => None,
         };
@@ -100,20 +109,39 @@ impl Seats {
 
 impl Place {
     /// Wants this address. `false`: another call has it, or this one has as many as it may.
-    pub(super) fn claim(&self, source: SocketAddr) -> bool {
+    pub(super) fn claim(&self, now: Tick, source: SocketAddr) -> bool {
         let table = &mut *self.seats.lock();
-        match table.sources.get(&source) {
-            Some(holder) => *holder == self.id,
-            None => {
-                let Some(seated) = table.seated.get_mut(&self.id) else { return false };
-                // One more than are remembered: it is there before it is known whether its check is authentic.
-                if seated.sources.len() > LINK_SOURCES_MAX {
+        match table.sources.get_mut(&source) {
+            Some((holder, claimed)) if *holder == self.id => {
+                *claimed = now;
+                return true;
+            }
+            Some((holder, claimed)) => {
+                let Some(other) = table.seated.get_mut(holder).filter(|_| now.since(*claimed) >= LATELY) else {
+                    return false;
+                };
+                if other.path == Some(source) {
                     return false;
                 }
-                seated.sources.push(source);
-                table.sources.insert(source, self.id);
-                true
+                other.sources.retain(|held| *held != source);
+                table.sources.remove(&source);
             }
+            None => {}
+        }
+        let Some(seated) = table.seated.get_mut(&self.id) else { return false };
+        // One more than are remembered: it is there before it is known whether its check is authentic.
+        if seated.sources.len() > LINK_SOURCES_MAX {
+            return false;
+        }
+        seated.sources.push(source);
+        table.sources.insert(source, (self.id, now));
+        true
+    }
+
+    /// The browser is there: nobody else gets this address as long as it is.
+    pub(super) fn settle(&self, path: SocketAddr) {
+        if let Some(seated) = self.seats.lock().seated.get_mut(&self.id) {
+            seated.path = Some(path);
         }
     }
 
@@ -215,11 +243,22 @@ mod tests {
         {
             assert!(!seats.route(host(1, 1), &nobody), "{nobody:?}");
         }
-        assert!(one.claim(host(1, 1)) && one.claim(host(1, 1)) && !two.claim(host(1, 1)), "it is held by one call");
+        let (now, later) = (Tick(1), Tick(1) + LATELY);
+        assert!(one.claim(now, host(1, 1)) && one.claim(now, host(1, 1)), "again");
+        assert!(!two.claim(now, host(1, 1)), "it is held by one call");
         assert!(seats.route(host(1, 1), &HELLO) && !seats.route(host(1, 2), &HELLO));
         assert_eq!(to_one.try_recv().unwrap().octets, HELLO);
         one.keep(&[]);
-        assert!(!seats.route(host(1, 1), &HELLO) && two.claim(host(1, 1)), "who leaves it leaves it to others");
+        assert!(!seats.route(host(1, 1), &HELLO) && two.claim(now, host(1, 1)), "who leaves it leaves it to others");
+        // Where a call is nobody gets in its way, and where it was the next one may be.
+        two.settle(host(1, 1));
+        assert!(!one.claim(later, host(1, 1)));
+        assert!(two.claim(later, host(2, 2)));
+        two.settle(host(2, 2));
+        assert!(one.claim(later, host(1, 1)) && !one.claim(later, host(2, 2)));
+        assert!(seats.route(host(1, 1), &HELLO) && to_one.try_recv().is_ok());
+        two.keep(&[host(1, 1), host(2, 2)]);
+        assert!(!two.claim(later, host(1, 1)), "what it remembers is not its any more");
         one.rename("uno");
         assert!(!seats.route(host(1, 1), &check("one:her")) && seats.route(host(1, 1), &check("uno:her")));
         drop(one);
@@ -234,7 +273,7 @@ mod tests {
         let (greedy, _unread) = seats.take("greedy").unwrap();
         let taken = (0..1000).filter(|_| seats.route(host(1, 1), &check("greedy:x"))).count();
         assert_eq!(taken, ASIDE_DATAGRAMS_MAX);
-        let held = (0..1000).filter(|port| greedy.claim(host(1, *port))).count();
+        let held = (0..1000).filter(|port| greedy.claim(Tick(1), host(1, *port))).count();
         assert_eq!((held, seats.len()), (LINK_SOURCES_MAX + 1, (1, LINK_SOURCES_MAX + 1)));
         greedy.keep(&[host(1, 3)]);
         assert_eq!(seats.len(), (1, 1));

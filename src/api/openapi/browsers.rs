@@ -6,7 +6,7 @@ pub(super) const BROWSERS: &[Doc] = &[
     Doc {
         method: "GET",
         path: "/v1/webrtc",
-        summary: "What a page needs to know before it calls: ice_servers (as RTCPeerConnection takes them) and codecs",
+        summary: "What a page needs to know before it calls: ice_servers (as RTCPeerConnection takes them; that of [webrtc.turn] with a name and password that end after its ttl_s), ice_transport_policy and codecs",
         parameters: &[],
         body: None,
         answers: &[Answer(200, "Facts", Content::Json("Anything"))],
@@ -89,13 +89,16 @@ pub(super) const BROWSERS: &[Doc] = &[
     Doc {
         method: "GET",
         path: "/v1/webrtc/{id}/events",
-        summary: "What happens on a browser's call and in its conversation, from its beginning: server-sent events, ending with the call",
+        summary: "What happens on a browser's call and in its conversation, from its beginning: server-sent events or a WebSocket (as /v1/events), ending with the call",
         parameters: &[
             Parameter { place: Place::Path, name: "id", kind: Kind::Text, text: "call_… of Location" },
             Parameter { place: Place::Query, name: "after", kind: Kind::Text, text: "A position or an event's id" },
         ],
         body: None,
-        answers: &[Answer(200, "Events", Content::Events)],
+        answers: &[
+            Answer(101, "A WebSocket from here on: one text message an event", Content::Json("Event")),
+            Answer(200, "Events", Content::Events),
+        ],
     },
     Doc {
         method: "OPTIONS",

@@ -415,7 +415,7 @@ pub(super) const DOCS: &[Doc] = &[
     Doc {
         method: "GET",
         path: "/v1/calls/{id}/events",
-        summary: "What happens on one call and in its conversation (SSE), until it has ended",
+        summary: "What happens on one call and in its conversation (SSE or WebSocket, as /v1/events), until it has ended",
         parameters: &[
             Parameter { place: Place::Path, name: "id", kind: Kind::Text, text: "call_…" },
             Parameter { place: Place::Query, name: "after", kind: Kind::Text, text: "A position or an event's id" },
@@ -427,7 +427,11 @@ pub(super) const DOCS: &[Doc] = &[
             },
         ],
         body: None,
-        answers: &[Answer(200, "Events", Content::Events), Answer(404, "No such call", Content::Problem)],
+        answers: &[
+            Answer(101, "A WebSocket from here on: one text message an event", Content::Json("Event")),
+            Answer(200, "Events", Content::Events),
+            Answer(404, "No such call", Content::Problem),
+        ],
     },
     Doc {
         method: "POST",
@@ -632,7 +636,7 @@ pub(super) const DOCS: &[Doc] = &[
     Doc {
         method: "GET",
         path: "/v1/events",
-        summary: "Everything that happens, as server-sent events: replay, then live",
+        summary: "Everything that happens, as server-sent events or, asked with Upgrade: websocket, by WebSocket: replay, then live. A page offers the subprotocols callwright.events and bearer.TOKEN. Closed with 1000: the call is over; 1003: messages of clients are not taken; 1012: the service is stopping; 1013: nothing was read for 10 s, go on with ?after= (the reason says which)",
         parameters: &[
             Parameter {
                 place: Place::Query,
@@ -648,7 +652,10 @@ pub(super) const DOCS: &[Doc] = &[
             },
         ],
         body: None,
-        answers: &[Answer(200, "Event stream; each data line is an Event", Content::Events)],
+        answers: &[
+            Answer(101, "A WebSocket from here on: one text message an event", Content::Json("Event")),
+            Answer(200, "Event stream; each data line is an Event", Content::Events),
+        ],
     },
     Doc {
         method: "POST",

@@ -197,8 +197,8 @@ globalThis.callwright = (() => {
     async dial() {
       const answer = await this.request("/v1/webrtc");
       if (!answer.ok) throw await refusal(answer);
-      const { ice_servers: iceServers = [] } = await answer.json();
-      const peer = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
+      const { ice_servers: iceServers = [], ice_transport_policy: iceTransportPolicy = "all" } = await answer.json();
+      const peer = new RTCPeerConnection({ iceServers, iceTransportPolicy, bundlePolicy: "max-bundle" });
       this.peer = peer;
       peer.addTrack(this.stream.getAudioTracks()[0], this.stream);
       peer.ontrack = ({ track }) => this.hear(track);

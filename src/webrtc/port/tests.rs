@@ -97,7 +97,7 @@ async fn a_calls_socket_hears_its_browser_alone_wherever_that_goes() {
         browsers[1].send_to(&check("name2:x"), to).unwrap();
         assert_eq!(come(&seats[1].0, 1).len(), 1, "it is connected to it");
         let seat = &mut seats[2].1;
-        assert!(!seat.place.claim(browsers[1].local_addr().unwrap()) && silent(seat).await);
+        assert!(!seat.place.claim(clock::monotonic(), browsers[1].local_addr().unwrap()) && silent(seat).await);
         drop(seats);
         assert_eq!(port.seats.len(), (0, 0));
     }
