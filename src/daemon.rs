@@ -241,8 +241,8 @@ impl Daemon {
         let shared = shared.map_err(|e| DaemonError(e.to_string()))?;
         let ports = Ports::new(PortPool::new(rtp_address, config.rtp.ports.iter(), random::u64())).sharing(shared);
         let turn = &config.webrtc.turn;
-        let access = turn.access(|name| std::env::var(name).ok()).map_err(|e| DaemonError(e.to_string()))?;
-        let relay = access.map(|access| Relay::new(turn, access));
+        let relay = turn.access(|name| std::env::var(name).ok()).map_err(|e| DaemonError(e.to_string()))?;
+        let relay = relay.map(|access| Relay::new(turn, access));
         let registry = Registry::new(config.sip.max_calls);
         let identity = Identity::generate().map_err(|e| DaemonError(e.to_string()))?;
         let planes = Arc::new(Planes {

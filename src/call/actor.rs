@@ -47,7 +47,7 @@ use crate::speech::{SpeechLane, SpeechPlane};
 use crate::store::{CallRecord, Commit, Conversation, Direction, Store};
 use crate::telemetry::marks::Marks;
 use crate::telemetry::metric;
-use crate::webrtc::{Identity, LinkEnd, Links};
+use crate::webrtc::{Identity, LinkEnd, Links, Relay};
 use futures_util::FutureExt;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;

@@ -80,11 +80,8 @@ pub enum Metric {
 }
 
 /// All of them, for descriptions.
-const ALL: [Metric; 33] = [
-<<<<<<< HEAD
+const ALL: [Metric; 34] = [
     Metric::SipHandshakesFailed,
-=======
->>>>>>> Events by WebSocket beside SSE, from the same positions and for the same token
     Metric::WebhookDeliveries,
     Metric::WebhookDeliveriesWaiting,
     Metric::WebhookDeliveriesDead,
