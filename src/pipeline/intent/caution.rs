@@ -4,6 +4,7 @@
 //! only speak against a request. Deliberately absent: courtesy and self-repair in full (`mood` weighs verbs one by one).
 
 use super::vectorise::classes;
+use super::words::NOT_US;
 
 /// Why a sentence asks for nothing here and now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +45,21 @@ pub(super) fn caution(words: &[String]) -> Option<Caution> {
     if supposed(&w, s) {
         return Some(Caution::Supposed);
     }
+    if others(&w) {
+        return Some(Caution::SomebodyElse);
+    }
     somebody(s).or_else(|| over(&w, s).then_some(Caution::Over))
+}
+
+/// "our neighbors want to build a website": those on whose behalf one does not call, unless the caller comes into it.
+fn others(w: &[&str]) -> bool {
+    w.windows(2).enumerate().any(|(k, pair)| {
+        let does = matches!(pair[1], "want" | "wanted" | "need" | "needed" | "plan" | "are" | "were" | "have" | "had");
+        NOT_US.contains(&pair[0])
+            && does
+            && !w[..k].iter().rev().take(2).any(|b| SERVES.contains(b))
+            && !w[k..].iter().any(|t| matches!(*t, "we" | "i" | "us" | "me" | "you" | "please" | "so"))
+    })
 }
 
 fn at<'a>(s: &[&'a str], k: usize) -> &'a str {
@@ -138,8 +153,9 @@ fn somebody(s: &[&str]) -> Option<Caution> {
                 "<made>" | "<wants>" | "<making>" | "has" | "had" | "have" | "<want>" | "<make>" | "was" | "were"
             )
         })?;
-        // "they want one, so build it for them".
-        if s[verb + 1..].contains(&"<make>") && at(s, verb) != "<wants>" {
+        // "they want one, so build it for them"; but "they want to build one".
+        let own = if at(s, verb + 1) == "to" { verb + 3 } else { verb + 1 };
+        if s.iter().skip(own).any(|t| *t == "<make>") && at(s, verb) != "<wants>" {
             continue;
         }
         let said = at(s, verb) == "<wants>" && s[verb + 1..].iter().any(|t| matches!(*t, "<make>" | "<get>" | "let's"));
