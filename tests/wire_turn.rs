@@ -77,6 +77,7 @@ fn a_browser_is_heard_by_a_relay_with_credentials_of_the_page() {
 
     let mut browser = Browser::start(&[]);
     let tab = browser.tab();
+    browser.microphone("granted");
     browser.open(&tab, &format!("http://{}/call", daemon.http));
     // A page whose credentials are none gets no relay.
     let relays = |servers: &Value| {
