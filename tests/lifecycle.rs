@@ -153,6 +153,28 @@ fn a_bye_before_the_ack_ends_the_call() {
 }
 
 #[test]
+fn what_sip_drops_and_refuses_is_counted() {
+    let daemon = Daemon::start();
+    let phone = Phone::new(&daemon);
+    phone.send(b"this is no SIP\r\n\r\n");
+    let broken =
+        phone.message("INVITE", "300", "broken", 1, "", &phone.sdp()).replacen("CSeq: 1 INVITE", "CSeq: one INVITE", 1);
+    phone.send(broken.as_bytes());
+    assert_eq!(phone.answer(200).expect("it is answered").0, 400);
+    let counted = |name: &str, of: &str| daemon.metric(&format!("{name}{{{of}}}")).to_string();
+    assert!(
+        eventually(Duration::from_secs(5), || {
+            counted("sip_dropped_total", r#"reason="malformed""#) == "1"
+                && counted("sip_refused_total", r#"reason="malformed""#) == "1"
+                && counted("sip_messages_total", r#"direction="in""#) == "2"
+                && counted("sip_messages_total", r#"direction="out""#) == "1"
+        }),
+        "{}",
+        get(daemon.http, "/metrics").expect("/metrics answers").1
+    );
+}
+
+#[test]
 fn a_held_call_is_silent_and_comes_back_on_another_port() {
     let daemon = Daemon::start();
     let phone = Phone::new(&daemon);

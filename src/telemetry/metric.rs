@@ -65,6 +65,18 @@ pub enum Metric {
     ProviderCharacters,
     /// Connections to the port for SIP over TLS that shook no hands.
     SipHandshakesFailed,
+    /// SIP messages, by direction.
+    SipMessages,
+    /// SIP messages that were dropped without an answer, by reason.
+    SipDropped,
+    /// SIP requests that were refused before anybody looked at what they want, by reason.
+    SipRefused,
+    /// SIP messages sent again.
+    SipRetransmissions,
+    /// SIP requests that went on to another hop, since one was dead or busy.
+    SipFailovers,
+    /// SIP transactions of this moment, by role.
+    SipTransactions,
     /// Twilio's media streams of this moment.
     TwilioStreams,
     /// Webhooks and sockets that were refused, by reason.
@@ -80,8 +92,14 @@ pub enum Metric {
 }
 
 /// All of them, for descriptions.
-const ALL: [Metric; 34] = [
+const ALL: [Metric; 40] = [
     Metric::SipHandshakesFailed,
+    Metric::SipMessages,
+    Metric::SipDropped,
+    Metric::SipRefused,
+    Metric::SipRetransmissions,
+    Metric::SipFailovers,
+    Metric::SipTransactions,
     Metric::WebhookDeliveries,
     Metric::WebhookDeliveriesWaiting,
     Metric::WebhookDeliveriesDead,
@@ -150,6 +168,12 @@ impl Metric {
             Self::ProviderAudioSeconds => "provider_audio_seconds_total",
             Self::ProviderCharacters => "provider_characters_total",
             Self::SipHandshakesFailed => "sip_handshakes_failed_total",
+            Self::SipMessages => "sip_messages_total",
+            Self::SipDropped => "sip_dropped_total",
+            Self::SipRefused => "sip_refused_total",
+            Self::SipRetransmissions => "sip_retransmissions_total",
+            Self::SipFailovers => "sip_failovers_total",
+            Self::SipTransactions => "sip_transactions",
             Self::TwilioStreams => "twilio_streams",
             Self::TwilioRefused => "twilio_refused_total",
             Self::TwilioMessagesRefused => "twilio_messages_refused_total",
@@ -189,6 +213,16 @@ impl Metric {
             Self::ProviderAudioSeconds => "Seconds of audio sent to a provider for recognition",
             Self::ProviderCharacters => "Characters sent to a provider for synthesis",
             Self::SipHandshakesFailed => "Connections to the port for SIP over TLS without a handshake",
+            Self::SipMessages => "SIP messages, by direction",
+            Self::SipDropped => {
+                "SIP messages dropped without an answer: of strangers, malformed, stray, or for want of room to send"
+            }
+            Self::SipRefused => {
+                "SIP requests refused as malformed, for a wrong password, by the rate of one source, or for want of room"
+            }
+            Self::SipRetransmissions => "SIP messages sent again",
+            Self::SipFailovers => "SIP requests that went on to another hop",
+            Self::SipTransactions => "SIP transactions of this moment, by role",
             Self::TwilioStreams => "Media streams of Twilio of this moment",
             Self::TwilioRefused => "Webhooks and sockets of Twilio that were refused, by reason",
             Self::TwilioMessagesRefused => "Messages of media streams that were refused, by reason",
@@ -238,6 +272,11 @@ pub fn install() -> Result<Handle, String> {
             | Metric::ProviderAudioSeconds
             | Metric::ProviderCharacters
             | Metric::SipHandshakesFailed
+            | Metric::SipMessages
+            | Metric::SipDropped
+            | Metric::SipRefused
+            | Metric::SipRetransmissions
+            | Metric::SipFailovers
             | Metric::TwilioRefused
             | Metric::TwilioMessagesRefused
             | Metric::WebhookDeliveries => {
@@ -254,6 +293,7 @@ pub fn install() -> Result<Handle, String> {
             | Metric::MediaBusy
             | Metric::OpusComplexity
             | Metric::ProviderBreaker
+            | Metric::SipTransactions
             | Metric::TwilioStreams
             | Metric::WebhookDeliveriesWaiting
             | Metric::WebhookDeliveriesDead => {
@@ -302,6 +342,40 @@ pub fn call_ended(class: &'static str) {
 /// Somebody connected to the port for SIP over TLS, and there was no handshake.
 pub fn sip_handshake_failed() {
     metrics::counter!(Metric::SipHandshakesFailed.name()).increment(1);
+}
+
+/// What the SIP agent has counted since start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SipFigures {
+    /// Messages by `direction`.
+    pub messages: [(&'static str, u64); 2],
+    /// Dropped, by `reason`.
+    pub dropped: [(&'static str, u64); 4],
+    /// Refused, by `reason`.
+    pub refused: [(&'static str, u64); 4],
+    /// Sent again.
+    pub retransmissions: u64,
+    /// Gone on to another hop.
+    pub failovers: u64,
+    /// Transactions alive, by `role`.
+    pub transactions: [(&'static str, u32); 2],
+}
+
+/// The SIP agent has counted so far.
+pub fn sip(figures: &SipFigures) {
+    let all = |metric: Metric, label: &'static str, counts: &[(&'static str, u64)]| {
+        for (value, count) in counts {
+            metrics::counter!(metric.name(), label => *value).absolute(*count);
+        }
+    };
+    all(Metric::SipMessages, "direction", &figures.messages);
+    all(Metric::SipDropped, "reason", &figures.dropped);
+    all(Metric::SipRefused, "reason", &figures.refused);
+    metrics::counter!(Metric::SipRetransmissions.name()).absolute(figures.retransmissions);
+    metrics::counter!(Metric::SipFailovers.name()).absolute(figures.failovers);
+    for (role, alive) in figures.transactions {
+        metrics::gauge!(Metric::SipTransactions.name(), "role" => role).set(f64::from(alive));
+    }
 }
 
 /// So many calls are up.

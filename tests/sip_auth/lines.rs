@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use callwright::sip::agent::{LineConfig, SipEvent};
+use callwright::sip::agent::{LineConfig, OutOfDialog, SipEvent};
+use callwright::sip::message::Method;
 use callwright::sip::peer::{Directory, Peer, TrunkIdentity};
 use callwright::sip::registration::LineState;
 
@@ -139,6 +140,38 @@ fn c5_contact_changes_when_the_nat_does() {
     // Calls by the line say the same.
     let (_, invite) = scene.call();
     assert!(header(&invite, "Contact").unwrap().starts_with("<sip:100@203.0.113.7:52000;line="), "{invite}");
+}
+
+#[test]
+fn c5_a_nat_that_changes_between_refreshes_is_found_by_any_answer() {
+    let (mut scene, mut sent) = scene(&[line("pbx", "100")]);
+    let behind =
+        |message: String, port: u16| message.replacen(";rport;", &format!(";received=203.0.113.7;rport={port};"), 1);
+    let moved = scene.hear(&behind(granted(&sent.remove(0), 600), 41000)).remove(0);
+    scene.hear(&behind(granted(&moved, 600), 41000));
+    let ask = |scene: &mut Scene, port| {
+        let options = OutOfDialog::new(Method::Options, "sip:pbx.example", vec![hop(PEER)], "<sip:100@pbx.example>");
+        scene.agent.request(scene.now, &options).unwrap();
+        let asked = scene.one();
+        scene.hear(&behind(response(&asked, 200, ""), port));
+        scene.pass(s(1))
+    };
+    assert!(ask(&mut scene, 41000).is_empty(), "nothing has changed");
+    let moved = ask(&mut scene, 52000);
+    let contacts = headers(&moved[0], "Contact");
+    assert!(contacts[0].starts_with("<sip:100@203.0.113.7:52000;line="), "{moved:#?}");
+    assert!(contacts[1].starts_with("<sip:100@203.0.113.7:41000;line=") && contacts[1].ends_with(";expires=0"));
+    // While that is being asked, another answer changes nothing; a NAT that gives another port each time is followed a few
+    // times and then with the refreshes only.
+    assert!(ask(&mut scene, 53000).iter().all(|again| *again == moved[0]));
+    scene.hear(&behind(granted(&moved[0], 600), 52000));
+    let followed = (54000..54010).filter(|port| {
+        ask(&mut scene, *port).pop().is_some_and(|m| {
+            scene.hear(&behind(granted(&m, 600), *port));
+            true
+        })
+    });
+    assert!(followed.count() <= 2);
 }
 
 #[test]

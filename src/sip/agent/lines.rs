@@ -10,11 +10,12 @@ use std::time::Duration;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use super::leg::TransactionId;
 use super::out_of_dialog::{OutOfDialog, RequestId, Series};
-use super::table::TimerId;
+use super::table::{Purpose, TimerId};
 use super::{Agent, SipEvent};
 use crate::sip::hop::{Hop, Transport};
-use crate::sip::message::{CoreFields, Message, Method, Uri, to_text};
+use crate::sip::message::{CoreFields, Message, Method, Uri, Via, to_text};
 use crate::sip::registration::{LineState, Registration, seen_as};
 use crate::time::Tick;
 
@@ -283,6 +284,28 @@ impl Agent {
         self.line_settles(id, before);
         self.line_moves(now, id);
         true
+    }
+
+    /// A registrar has answered something else than REGISTER, and has said where it sees us: a NAT that has given us another
+    /// port since is found out by the next OPTIONS, and calls do not go to the old one until the registration is refreshed.
+    pub(super) fn lines_seen(&mut self, now: Tick, client: TransactionId, hop: &Hop, via: &Via) {
+        // On streams the connection tells it (`lines_lost`).
+        if hop.transport.is_reliable() || self.lines.is_empty() {
+            return;
+        }
+        let Some(seen) = via.received() else { return };
+        let of_line = |request| self.lines.values().any(|line| line.under_way == Some(request));
+        if self.clients.get(&client).is_some_and(|c| matches!(c.purpose, Purpose::Request(request) if of_line(request)))
+        {
+            return;
+        }
+        let sees_us =
+            |line: &Line| line.config.public.is_none() && line.hops.first().is_some_and(|h| h.is_same_end(hop));
+        let lines: Vec<_> = self.lines.iter().filter(|(_, line)| sees_us(line)).map(|(id, _)| *id).collect();
+        for id in lines {
+            self.learn_address(now, id, seen);
+            self.rearm(TimerId::Line(id));
+        }
     }
 
     /// The registrar sees us at that address.

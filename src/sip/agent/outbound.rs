@@ -140,6 +140,7 @@ impl Agent {
         }
         if same_end {
             self.learn_place(hop, &core.via);
+            self.lines_seen(now, id, hop, &core.via);
             self.note_stream(id);
         }
         self.rearm(TimerId::Client(id));

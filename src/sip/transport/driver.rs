@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use super::connection::{Connection, FlowEvent, Patience};
 use super::dead_hops::DeadHops;
+use super::figures::Figures;
 use super::flow_table::{Flow, FlowTable, NotPushed};
 use super::handle::Command;
 use super::listen::{Switchboard, dial};
@@ -36,6 +37,7 @@ pub(super) struct Driver {
     pub(super) flows: FlowTable,
     pub(super) board: Switchboard,
     pub(super) dead: Arc<DeadHops>,
+    pub(super) figures: Figures,
 }
 
 enum Wake {
@@ -57,7 +59,8 @@ impl Driver {
             if self.events.is_closed() || self.closing.is_some_and(|end| idle || end <= now) {
                 return;
             }
-            let due = [self.agent.poll_timeout(), self.closing].into_iter().flatten().min();
+            let untold = self.figures.tell(now, &status);
+            let due = [self.agent.poll_timeout(), self.closing, untold].into_iter().flatten().min();
             // Without a timer, look again after a while: cheaper than a special case.
             let wait = due.map_or(Duration::from_secs(60), |due| due.since(now));
             let wake = tokio::select! {

@@ -16,6 +16,7 @@ use super::census::Census;
 use super::dead_hops::DeadHops;
 use super::door::Doors;
 use super::driver::Driver;
+use super::figures::Figures;
 use super::flow_table::FlowTable;
 use super::handle::{Shared, SipHandle};
 use super::listen::{ListenConfig, ListenError, Switchboard, accept, bind_stream, bind_udp};
@@ -96,6 +97,7 @@ impl SipTransport {
             flows: FlowTable::default(),
             board,
             dead: Arc::clone(&dead),
+            figures: Figures::default(),
         };
         let task = tokio::spawn(async move {
             driver.run(command_receiver, arrivals).await;

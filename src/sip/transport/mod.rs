@@ -8,6 +8,7 @@ mod dead_hops;
 mod door;
 mod driver;
 mod endpoint;
+mod figures;
 mod flow_table;
 mod handle;
 mod listen;
