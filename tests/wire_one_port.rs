@@ -4,8 +4,9 @@
 mod browser;
 mod rig;
 
-use browser::{Browser, Reply, ask};
+use browser::{Browser, Ear, Mouth, Reply, ask};
 use callwright::rtp::Codec;
+use callwright_dsp::codec::{Decoder, Encoder, EncoderSettings};
 use rig::ua::purity;
 use rig::{Daemon, eventually, free_udp, get};
 use serde_json::Value;
@@ -44,11 +45,13 @@ fn tone(n: usize) -> f64 {
 }
 
 fn hears_itself(line: &mut Browser, hz: f64) {
-    let (mut best, begun) = (0.0_f64, Instant::now());
+    let (mut best, mut came, begun) = (0.0_f64, Vec::new(), Instant::now());
     while best <= 0.8 && begun.elapsed() < LONG {
+        line.came.clear();
         best = best.max(purity(&line.talk(hz, 700), hz));
+        came.push(line.came.len());
     }
-    assert!(best > 0.8, "{hz} Hz: {best}");
+    assert!(best > 0.8, "{hz} Hz: {best}; packets that came back, talk by talk: {came:?}, latest {:?}", line.stall);
 }
 
 /// Everything that somebody else can send.
@@ -133,6 +136,34 @@ fn many_browsers_share_one_port_and_each_hears_itself() {
     );
     let (mut next, _) = call(&daemon, port);
     hears_itself(&mut next, 440.0);
+}
+
+/// What the calls above go by: if this fails, they say nothing of the daemon.
+#[test]
+fn what_a_browser_says_is_heard_again_after_a_loss_by_the_coders_alone() {
+    for (n, complexity) in (0..30).zip([0, 1, 5, 10].into_iter().cycle()) {
+        let (mut mouth, mut ear) = (Mouth::new(Codec::Opus), Ear::new(Codec::Opus));
+        let mut there = Decoder::new(Codec::Opus, 8_000).expect("the codec opens");
+        let settings = EncoderSettings { complexity, ..EncoderSettings::default() };
+        let mut back = Encoder::new(Codec::Opus, 8_000, settings).expect("the codec opens");
+        let (mut payload, mut pcm, mut heard) = ([0; 400], [0; 960], Vec::new());
+        let mut pass = |hz: f64, slot: u64, lost: bool, heard: &mut Vec<i16>| {
+            let len = mouth.say(hz, slot, &mut payload);
+            if !lost {
+                let samples = there.decode(&payload[..len], &mut pcm).expect("a payload");
+                let len = back.encode(&pcm[..samples], &mut payload).expect("a frame");
+                ear.hear(&payload[..len], heard);
+            }
+        };
+        // As above: a tone, another one from another port that is not heard for a while, and then talk by talk.
+        (0..70).for_each(|slot| pass(tone(n), slot % 35, false, &mut heard));
+        (0..60 + 7 * n as u64).for_each(|slot| pass(tone(n + 1), slot % 35, true, &mut heard));
+        heard.clear();
+        (0..105).for_each(|slot| pass(tone(n + 1), slot % 35, false, &mut heard));
+        // Within two seconds.
+        let pure = purity(&heard[2 * 5600..], tone(n + 1));
+        assert!(pure > 0.9, "{} Hz with complexity {complexity}: {pure}", tone(n + 1));
+    }
 }
 
 #[test]

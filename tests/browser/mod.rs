@@ -1,5 +1,11 @@
 //! A browser for tests: checks and nominates (ICE, controlling), does the DTLS handshake, talks SRTP; its offer has the shape
 //! of Chromium's. Also a telephone that does the handshake without ICE.
+//!
+//! What it says is a tone with some noise, by one encoder and one decoder a call, as a browser has them. A pure tone goes wrong
+//! with Opus, and that is nobody's fault: its predictors stand at the edge of stability then, and a decoder that once had another
+//! past than its encoder (packets were lost, or one of the two is new in mid-call) may never find back. Of 30 tones through two
+//! pairs of coders after a loss, 3 in 100 were never heard again, some at full scale, and with new coders for each talk 25 in 100
+//! in any talk; with these all are, within two seconds.
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
@@ -24,6 +30,47 @@ const LONG: Duration = Duration::from_secs(30);
 /// A frame.
 const LATE: Duration = Duration::from_millis(20);
 
+/// What it speaks with.
+pub struct Mouth {
+    encoder: Encoder,
+    /// Of the noise (a linear congruential generator).
+    noise: u64,
+}
+
+impl Mouth {
+    pub fn new(codec: Codec) -> Self {
+        let encoder = Encoder::new(codec, 8_000, EncoderSettings::default()).expect("the codec opens");
+        Self { encoder, noise: 1 }
+    }
+
+    /// Frame `slot` of a tone, 23 dB above its noise, as a payload.
+    pub fn say(&mut self, hz: f64, slot: u64, payload: &mut [u8]) -> usize {
+        let pcm: Vec<i16> = (0..160)
+            .map(|n| {
+                self.noise = self.noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let noise = (self.noise >> 40) as f64 / f64::from(1 << 23) - 1.0;
+                (8000.0 * (TAU * hz * (slot * 160 + n) as f64 / 8000.0).sin() + 700.0 * noise) as i16
+            })
+            .collect();
+        self.encoder.encode(&pcm, payload).expect("20 ms are encoded")
+    }
+}
+
+/// What it hears with.
+pub struct Ear(Decoder);
+
+impl Ear {
+    pub fn new(codec: Codec) -> Self {
+        Self(Decoder::new(codec, 8_000).expect("the codec opens"))
+    }
+
+    pub fn hear(&mut self, payload: &[u8], heard: &mut Vec<i16>) {
+        let mut pcm = [0; 960];
+        let samples = self.0.decode(payload, &mut pcm).expect("the payload is of its codec");
+        heard.extend(&pcm[..samples]);
+    }
+}
+
 /// Both directions.
 struct Keys {
     out: SrtpContext,
@@ -41,6 +88,8 @@ pub struct Browser {
     pub fingerprint: String,
     active: bool,
     codec: (Codec, u8),
+    mouth: Mouth,
+    ear: Ear,
     header: Header,
     keys: Option<Keys>,
     pub remote: Option<SocketAddr>,
@@ -97,6 +146,8 @@ impl Browser {
             fingerprint,
             active: false,
             codec: (codec, number),
+            mouth: Mouth::new(codec),
+            ear: Ear::new(codec),
             header: Header {
                 ssrc: 0x0bad_cafe,
                 sequence: 65_500,
@@ -176,7 +227,7 @@ impl Browser {
         }
         let until = Instant::now() + limit;
         while self.keys.is_none() && !self.closed && Instant::now() < until {
-            self.turn(Instant::now() + Duration::from_millis(10), &mut |_| {});
+            self.turn(Instant::now() + Duration::from_millis(10), &mut Vec::new());
         }
         self.keys.is_some()
     }
@@ -217,7 +268,7 @@ impl Browser {
     pub fn find(&mut self, limit: Duration) -> bool {
         let until = Instant::now() + limit;
         while self.remote.is_none() && Instant::now() < until {
-            self.turn(Instant::now() + Duration::from_millis(10), &mut |_| {});
+            self.turn(Instant::now() + Duration::from_millis(10), &mut Vec::new());
         }
         self.remote.is_some()
     }
@@ -229,7 +280,7 @@ impl Browser {
             if over() {
                 return true;
             }
-            self.turn(Instant::now() + Duration::from_millis(50), &mut |_| {});
+            self.turn(Instant::now() + Duration::from_millis(50), &mut Vec::new());
         }
         over()
     }
@@ -238,14 +289,14 @@ impl Browser {
     pub fn until_closed(&mut self, limit: Duration) -> bool {
         let until = Instant::now() + limit;
         while !self.closed && Instant::now() < until {
-            self.turn(Instant::now() + Duration::from_millis(20), &mut |_| {});
+            self.turn(Instant::now() + Duration::from_millis(20), &mut Vec::new());
         }
         self.closed
     }
 
     /// Keeps everything going for this long.
     pub fn idle(&mut self, time: Duration) {
-        self.turn(Instant::now() + time, &mut |_| {});
+        self.turn(Instant::now() + time, &mut Vec::new());
     }
 
     /// Says goodbye.
@@ -256,28 +307,16 @@ impl Browser {
 
     /// Sends a tone for this long and gives what is heard meanwhile, at 8 kHz.
     pub fn talk(&mut self, hz: f64, ms: u64) -> Vec<i16> {
-        let codec = self.codec.0;
-        let mut encoder = Encoder::new(codec, 8_000, EncoderSettings::default()).expect("the codec opens");
-        let mut decoder = Decoder::new(codec, 8_000).expect("the codec opens");
         let (begin, mut heard) = (Instant::now(), Vec::new());
         for slot in 0..ms / 20 + 10 {
             let due = begin + Duration::from_millis(slot * 20);
-            let mut payloads: Vec<Vec<u8>> = Vec::new();
-            self.turn(due, &mut |payload| payloads.push(payload.to_vec()));
-            for payload in payloads {
-                let mut pcm = [0; 960];
-                let samples = decoder.decode(&payload, &mut pcm).expect("the payload is of its codec");
-                heard.extend(&pcm[..samples]);
-            }
+            self.turn(due, &mut heard);
             if slot >= ms / 20 {
                 continue;
             }
-            let at = |n: u64| TAU * hz * (slot * 160 + n) as f64 / 8000.0;
-            let pcm: Vec<i16> = (0..160).map(|n| (8000.0 * at(n).sin()) as i16).collect();
             let mut datagram = [0; HEADER_LEN + 400 + OVERHEAD_MAX];
             self.header.write(datagram.first_chunk_mut().expect("its length"));
-            let len = HEADER_LEN
-                + encoder.encode(&pcm, &mut datagram[HEADER_LEN..HEADER_LEN + 400]).expect("20 ms are encoded");
+            let len = HEADER_LEN + self.mouth.say(hz, slot, &mut datagram[HEADER_LEN..HEADER_LEN + 400]);
             let keys = self.keys.as_mut().expect("connected");
             let len = keys.out.protect_rtp(&mut datagram, len).expect("there is room");
             let to = self.remote.expect("connected");
@@ -288,13 +327,13 @@ impl Browser {
                 self.stalls.push(Instant::now());
             }
             self.header.sequence = self.header.sequence.wrapping_add(1);
-            self.header.timestamp = self.header.timestamp.wrapping_add(codec.rtp_clock() / 50);
+            self.header.timestamp = self.header.timestamp.wrapping_add(self.codec.0.rtp_clock() / 50);
         }
         heard
     }
 
     /// Does what is due, and listens until `until`.
-    fn turn(&mut self, until: Instant, heard: &mut dyn FnMut(&[u8])) {
+    fn turn(&mut self, until: Instant, heard: &mut Vec<i16>) {
         loop {
             self.check();
             if self.remote.is_some() && self.due.is_none_or(|due| due <= Instant::now()) {
@@ -323,7 +362,7 @@ impl Browser {
                         let packet = Packet::parse(&datagram[..len]).expect("the daemon sends RTP");
                         if packet.header.payload_type == self.codec.1 {
                             self.came.push(Instant::now());
-                            heard(packet.payload);
+                            self.ear.hear(packet.payload, heard);
                         }
                     }
                     _ => self.foreign += 1,
