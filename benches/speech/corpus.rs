@@ -38,6 +38,7 @@ impl Asked {
             "features" => Some(Self::Features),
             "approval" => Some(Self::Approval),
             "free" => Some(Self::Free),
+            "digits" => Some(Self::Digits),
             _ => None,
         }
     }
