@@ -167,6 +167,8 @@ const SAME_AS: &[(&str, &str)] = &[
     ("everything is", "that's"),
     ("everything sounds", "that's"),
     ("everything looks", "that's"),
+    ("happy with that", "that's right"),
+    ("happy with it", "that's right"),
     ("you got it", "that's right"),
     ("you have got it", "that's right"),
     ("you've got it", "that's right"),

@@ -126,6 +126,8 @@ fn leads_further(other: &Understanding, own: &Understanding) -> bool {
         Act::BuildCrm => other.fires() && (idle(own) || own.act == Act::BuildCrm && named(other) >= named(own)),
         Act::Features => idle(own) || own.act == Act::Reject || own.act == Act::Features && named(other) >= named(own),
         Act::Reject | Act::Cancel | Act::Goodbye | Act::Report(_) => idle(own),
+        // What is heard instead asks for nothing: "make a sight for my band".
+        Act::BuildOther(_) => own.act == Act::Other,
         Act::Other => own.act == Act::Other && other.hinted && !own.hinted,
         _ => false,
     }

@@ -30,7 +30,7 @@ const FEATURES: &[(&str, &[&str])] = &[
             "dealers", "dinos", "demos", "dales", "dills", "dells", "deers", "heels", "meals", "feels", "teals",
             "seals", "yields", "yield", "steals", "wheels", "eels", "oils", "dials", "dolls", "ideal", "ideals",
             "diels", "deal's", "details'", "beals", "heals", "peels", "teal", "dill", "deel", "deels", "oil", "feel",
-            "field", "fields", "steel",
+            "field", "fields", "steel", "heal", "he'll", "dealer", "dealt",
         ],
     ),
     (
@@ -69,6 +69,10 @@ const FEATURES: &[(&str, &[&str])] = &[
     ("payments", &["pavements", "paintings"]),
     ("search", &["surge", "church", "sirch"]),
 ];
+/// Words behind which a request names features: "a crm to follow my demos".
+const NAMES: &[&str] = &[
+    "with", "and", "add", "without", "keep", "keeps", "has", "have", "follow", "track", "tracks", "manage", "handles",
+];
 /// Words behind which a list of features begins or goes on.
 const LISTS: &[&str] = &[
     "with",
@@ -79,6 +83,10 @@ const LISTS: &[&str] = &[
     "keeps",
     "has",
     "have",
+    "put",
+    "skip",
+    "strike",
+    "needs",
     "remove",
     "plus",
     "also",
@@ -115,6 +123,9 @@ pub(super) fn put_right(heard: &Transcript, context: Context) -> Option<Reading>
     let mut words: Vec<String> = heard.words().to_vec();
     let before = words.clone();
     let surely = context == Context::AskedApproval && refusal(&mut words);
+    if context == Context::AskedApproval {
+        missing(&mut words);
+    }
     if context != Context::AskedApproval {
         leaves(&mut words);
     }
@@ -123,6 +134,7 @@ pub(super) fn put_right(heard: &Transcript, context: Context) -> Option<Reading>
     }
     if context == Context::AskedWhat {
         named(&mut words);
+        sight(&mut words);
     }
     let answers = matches!(context, Context::AskedFeatures | Context::AskedApproval);
     if answers || words.iter().any(|word| word == "crm") {
@@ -151,7 +163,8 @@ fn leaves(words: &mut Vec<String>) {
 }
 
 /// "Any problems with a CRM", "how far along is the bill": of what is being built.
-fn asks(words: &mut [String]) {
+fn asks(words: &mut Vec<String>) {
+    stands(words);
     for at in 2..words.len() {
         let (far, before) = (words[at - 2].clone(), words[at - 1].clone());
         let troubled =
@@ -168,6 +181,26 @@ fn asks(words: &mut [String]) {
             }
             _ => {}
         }
+    }
+}
+
+/// "Had the CRM been finished", "it is the CRM that I ordered running": whether it is.
+fn stands(words: &mut Vec<String>) {
+    let named = |at: usize| words.get(at).is_some_and(|word| matches!(word.as_str(), "the" | "our" | "my"));
+    let built =
+        |at: usize| words.get(at).is_some_and(|word| matches!(word.as_str(), "crm" | "website" | "shop" | "app"));
+    let up = |word: &String| {
+        matches!(word.as_str(), "ready" | "running" | "online" | "live" | "finished" | "done" | "built" | "working")
+    };
+    let asks = words.iter().any(up);
+    if words.first().is_some_and(|word| word == "had") && named(1) && built(2) && asks {
+        "has".clone_into(&mut words[0]);
+    } else if words.starts_with(&["it".to_owned(), "is".to_owned()])
+        && named(2)
+        && built(3)
+        && words.last().is_some_and(up)
+    {
+        words.remove(0);
     }
 }
 
@@ -198,6 +231,26 @@ fn refusal(words: &mut Vec<String>) -> bool {
         words.splice(..2, ["no".to_owned()]);
     }
     surely
+}
+
+/// "no companies are missing": a no, and what is missing; nobody says that nothing is. "it needs not to" needs notes, too.
+fn missing(words: &mut Vec<String>) {
+    let word = |at: usize| words.get(at).map_or("", String::as_str);
+    let named = if word(1) == "the" { 2 } else { 1 };
+    if matches!(word(0), "no" | "nope")
+        && is_feature(word(named))
+        && matches!(word(named + 1), "is" | "are")
+        && word(named + 2) == "missing"
+    {
+        words.insert(1, PAUSE.to_owned());
+    } else if let [.., needs, not, to] = words.as_mut_slice()
+        && matches!(needs.as_str(), "needs" | "need" | "add" | "with" | "wants" | "want")
+        && not == "not"
+        && matches!(to.as_str(), "to" | "too" | "two")
+    {
+        "notes".clone_into(not);
+        "too".clone_into(to);
+    }
 }
 
 /// "I want to see our room" names a CRM.
@@ -244,6 +297,17 @@ fn named(words: &mut Vec<String>) {
     }
 }
 
+/// "Make a sight for my band", where something is wanted.
+fn sight(words: &mut [String]) {
+    for at in 1..words.len() {
+        let wanted = || words[at.saturating_sub(5)..at].iter().any(|word| WANTS.contains(&word.as_str()));
+        let article = matches!(words[at - 1].as_str(), "a" | "new" | "web" | "simple" | "own" | "internet");
+        if matches!(words[at].as_str(), "sight" | "cite") && article && wanted() {
+            "site".clone_into(&mut words[at]);
+        }
+    }
+}
+
 /// Features by what is heard for them, where features are listed.
 fn listed(words: &mut [String], context: Context) {
     let answers = matches!(context, Context::AskedFeatures | Context::AskedApproval);
@@ -255,10 +319,11 @@ fn listed(words: &mut [String], context: Context) {
         let behind = (1..=3).find(|k| !SMALL.contains(&back(*k))).map_or("", back);
         let beside = next == "and" && words.get(at + 2).is_some_and(|w| is_feature(w))
             || back(1) == "and" && is_feature(back(2))
+            || is_feature(back(1)) && is_feature(next)
             || next == "instead"
             || back(1) == "of" && back(2) == "instead";
         let alone = answers && (words.len() <= 3 || behind.is_empty() || behind == PAUSE);
-        if beside || alone || answers && LISTS.contains(&behind) || LISTS[..8].contains(&behind) && ends_item(next) {
+        if beside || alone || answers && LISTS.contains(&behind) || NAMES.contains(&behind) && ends_item(next) {
             words[at] = (*name).to_owned();
         }
     }
@@ -311,6 +376,32 @@ mod tests {
     }
 
     #[test]
+    fn features_by_what_is_said_of_them() {
+        for (heard, said) in [
+            ("no companies are missing", "no , companies are missing"),
+            ("it needs not to", "it needs notes too"),
+            ("almost put tax in as well", "almost put tasks in as well"),
+        ] {
+            assert_eq!(right(heard, Context::AskedApproval), said);
+            assert_eq!(right(heard, Context::Free), "-");
+        }
+        for (heard, said) in [
+            ("i want a crm to follow my demos", "i want a crm to follow my deals"),
+            ("contacts feel notes that's the crm i want", "contacts deals notes that's the crm i want"),
+            ("build me a crm which can do contacts and heal", "build me a crm which can do contacts and deals"),
+            ("make a sight for my band", "make a site for my band"),
+        ] {
+            assert_eq!(right(heard, Context::AskedWhat), said);
+        }
+        for other in ["he needs not to worry", "no time is missing", "no"] {
+            assert_eq!(right(other, Context::AskedApproval), "-", "{other}");
+        }
+        for other in ["what a sight", "we lost sight of it", "i want to handle my demos"] {
+            assert_eq!(right(other, Context::AskedWhat), "-", "{other}");
+        }
+    }
+
+    #[test]
     fn a_no_with_breath() {
         assert_eq!(right("you know please stop", Context::AskedApproval), "no please stop");
         assert_eq!(right("you know what yes", Context::AskedApproval), "-");
@@ -325,11 +416,20 @@ mod tests {
             ("that was everything for today could buy", "that was everything for today goodbye", Context::Free),
             ("are there any problems with a crm", "are there any problems with the crm", Context::Free),
             ("how far along is the bill", "how far along is the build", Context::Free),
+            ("had the crm been finished in time", "has the crm been finished in time", Context::Free),
+            ("it is the crm i ordered already running", "is the crm i ordered already running", Context::Free),
             ("where do we spend with the crm", "where do we stand with the crm", Context::Free),
         ] {
             assert_eq!(right(heard, context), said);
         }
-        for other in ["what could i buy", "we keep stock", "who pays the bill", "i want to sell and to buy"] {
+        for other in [
+            "what could i buy",
+            "we keep stock",
+            "who pays the bill",
+            "it is the crm",
+            "had the crm",
+            "i want to sell and to buy",
+        ] {
             assert_eq!(right(other, Context::Free), "-", "{other}");
         }
     }
