@@ -7,7 +7,7 @@
 //! Deliberately absent: n-grams (`speech`), yes/no and digit grammars (`speech`), understanding (`pipeline::intent`).
 
 use super::classes::*;
-use super::{kinds, values};
+use super::{kinds, values, wants};
 use crate::limits::DOMAIN_SENTENCES_MAX;
 
 /// Training text and lexicon for a small language model.
@@ -19,6 +19,10 @@ pub struct DomainText {
     pub usual: String,
     /// What stands for more sentences than can be written down: products of word classes.
     pub patterns: Vec<Pattern>,
+    /// The same of what callers want of any kind: for engines that hear every word; a closed vocabulary is small to be sure.
+    pub wants: Vec<Pattern>,
+    /// Those of them that answer a question.
+    pub replies: Vec<Pattern>,
     /// Names that callers give, lower case.
     pub names: Vec<String>,
     /// Words that the CMU dictionary may lack or say otherwise, with ARPAbet phones separated by blanks; a word may come
@@ -150,6 +154,12 @@ const PRONUNCIATIONS: &[(&str, &str)] = &[
     ("apis", "EY P IY AY Z"),
 ];
 
+/// What a sentence of what the intent classifier learns from is worth, of those that this text has.
+const WANTS_WEIGHT: f64 = 1.5;
+/// The same where an answer is asked for, and what answers "Shall I build it?".
+const REPLIES_WEIGHT: f64 = 1.0;
+const REPLIES: [&str; 4] = ["approve", "reject", "amend", "cancel"];
+
 /// The text of the built-in agent's domain; the same on every call.
 #[must_use]
 pub fn domain() -> DomainText {
@@ -173,6 +183,8 @@ pub fn domain() -> DomainText {
         sentences,
         usual: USUAL.to_owned(),
         patterns,
+        wants: wants::patterns(WANTS_WEIGHT, |_| true),
+        replies: wants::patterns(REPLIES_WEIGHT, |label| REPLIES.contains(&label)),
         names: values::names(),
         pronunciations,
         respellings: Vec::new(),

@@ -23,6 +23,7 @@ mod prompts;
 pub mod spoken;
 mod values;
 mod vocabulary;
+mod wants;
 mod whole;
 
 pub use dialogue::{Dialogue, Kept, News, Question, Slot, Slots};

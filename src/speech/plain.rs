@@ -46,6 +46,9 @@ pub(in crate::speech) fn plain(text: &str, expectation: Expectation) -> String {
             words.extend(
                 written.bytes().filter(u8::is_ascii_digit).map(|digit| SMALL[usize::from(digit - b'0')].to_owned()),
             );
+        } else if matches!(expectation, Expectation::Digits { .. }) {
+            let said = letters(written).into_iter();
+            words.extend(said.map(|word| if word == "o" { "oh".to_owned() } else { word }));
         } else if let Some(half) = half {
             words.extend(half.map(str::to_owned));
         } else if let Some(year) = year(written) {
@@ -155,6 +158,7 @@ mod tests {
         assert_eq!(plain("It's 1234, then 5-6.", digits), "it's one two three four then five six");
         assert_eq!(plain("(555) 010-9999", digits), "five five five zero one zero nine nine nine nine");
         assert_eq!(plain("one two", digits), "one two");
+        assert_eq!(plain("Five O, o oh seven.", digits), "five oh oh oh seven");
     }
 
     proptest! {

@@ -6,7 +6,7 @@
 use super::language_model::LanguageModel;
 use super::network;
 use crate::conversation::spoken::ALPHABET;
-use crate::conversation::{DomainText, Expectation};
+use crate::conversation::{DomainText, Expectation, Pattern};
 use callwright_models::asr::{AsrError, DecoderPlan, PocketSphinx, Search, Tuning};
 use std::collections::BTreeSet;
 
@@ -166,7 +166,7 @@ pub(super) fn plan(engine: &PocketSphinx, domain: &DomainText) -> Result<Plan, A
     let known: BTreeSet<String> = pronunciations.iter().map(|(word, _)| word.clone()).collect();
     let unpronounceable: Vec<String> = wanted.iter().filter(|word| !known.contains(*word)).cloned().collect();
     let sayable = |phrase: &str| phrase.split_whitespace().all(|word| known.contains(word));
-    let (open, answers) = language_models(domain, sayable);
+    let (open, answers) = language_models(domain, Text::Own, sayable);
     let names: Vec<&str> = domain.names.iter().map(String::as_str).collect();
     let words = open.vocabulary().count();
     let decoder = DecoderPlan {
@@ -186,9 +186,22 @@ pub(super) fn plan(engine: &PocketSphinx, domain: &DomainText) -> Result<Plan, A
     Ok(Plan { decoder, unpronounceable, words })
 }
 
+/// What a language model is made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Text {
+    /// The agent's own domain: for engines that hear nothing else, and hear it the better the smaller it is.
+    Own,
+    /// What callers want of any kind, too: for engines that hear everything people say.
+    Everything,
+}
+
 /// What callers say at any time, and what they say when they are asked for approval; without the sentences that are not
 /// `sayable`.
-pub(super) fn language_models(domain: &DomainText, sayable: impl Fn(&str) -> bool) -> (LanguageModel, LanguageModel) {
+pub(super) fn language_models(
+    domain: &DomainText,
+    text: Text,
+    sayable: impl Fn(&str) -> bool,
+) -> (LanguageModel, LanguageModel) {
     let mut sentences = String::with_capacity(domain.sentences.len());
     for line in domain.sentences.to_lowercase().lines().filter(|line| sayable(line)) {
         sentences.push_str(line);
@@ -196,17 +209,24 @@ pub(super) fn language_models(domain: &DomainText, sayable: impl Fn(&str) -> boo
     }
     let mut answers = LanguageModel::from_text(&sentences);
     let mut open = answers.clone();
-    for pattern in &domain.patterns {
+    let (wants, replies): (&[Pattern], &[Pattern]) = match text {
+        Text::Own => (&[], &[]),
+        Text::Everything => (&domain.wants, &domain.replies),
+    };
+    let said_openly = domain.patterns.iter().chain(wants).map(|pattern| (pattern, false));
+    for (pattern, replies) in said_openly.chain(replies.iter().map(|pattern| (pattern, true))) {
         let parts: Vec<Vec<(&str, f64)>> = pattern
             .parts
             .iter()
             .map(|part| part.iter().filter(|(phrase, _)| sayable(phrase)).map(|(p, w)| (p.as_str(), *w)).collect())
             .collect();
         if parts.iter().all(|part| !part.is_empty()) {
-            open.add_product(parts.iter().map(Vec::as_slice), pattern.weight * PATTERN_WEIGHT);
+            let model = if replies { &mut answers } else { &mut open };
+            model.add_product(parts.iter().map(Vec::as_slice), pattern.weight * PATTERN_WEIGHT);
         }
     }
     open.prune(EXPECTED_MIN);
+    answers.prune(EXPECTED_MIN);
     open.add(ANSWERS, 1.0);
     open.add(&domain.usual, USUAL_WEIGHT);
     answers.add(ANSWERS, ANSWER_WEIGHT);

@@ -16,7 +16,7 @@ use callwright_models::asr::{AsrError, Draft, Moonshine};
 use callwright_models::pack::Kind;
 
 /// Texts that are pursued at once for a result.
-const RESULT_WIDTH: usize = 4;
+const RESULT_WIDTH: usize = 6;
 /// The same of answers, which are short: half of them have a word that sounds like another.
 const ANSWER_WIDTH: usize = 6;
 /// The same of digits: words and figures with all their dividers write the same number, and leave little room for another.

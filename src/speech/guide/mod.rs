@@ -38,11 +38,11 @@ pub struct DomainGuide {
 }
 
 impl DomainGuide {
-    /// Learns the domain; tens of milliseconds. `vocabulary`: the agent's own words, which `domain` may know already
+    /// Learns the domain; a tenth of a second. `vocabulary`: the agent's own words, which `domain` may know already
     /// ([`DomainText::know`]).
     #[must_use]
     pub fn new(domain: &DomainText, vocabulary: &[String]) -> Self {
-        let (open, yes_no) = search::language_models(domain, |_| true);
+        let (open, yes_no) = search::language_models(domain, search::Text::Everything, |_| true);
         Self {
             open: Arc::new(Words::new(open, domain, vocabulary, words::CALLED_FOR)),
             yes_no: Arc::new(Words::new(yes_no, domain, vocabulary, 0.0)),
