@@ -116,5 +116,5 @@ fn what_the_recogniser_learns_of_wants_says_few_sentences_that_it_is_measured_wi
         .collect();
     // The patterns are those of the intent classifier, and were not written for the recogniser; what they say by chance is
     // counted apart where it is measured. 113 of the intents' turns and 12 of the bench's sentences when this was written.
-    assert!(known.len() * 9 <= measured.len(), "{} of {} sentences are said by patterns", known.len(), measured.len());
+    assert!(known.len() * 8 <= measured.len(), "{} of {} sentences are said by patterns", known.len(), measured.len());
 }
