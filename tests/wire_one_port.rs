@@ -128,6 +128,12 @@ fn many_browsers_share_one_port_and_each_hears_itself() {
         }
         over.store(true, Ordering::Relaxed);
     });
+    let (_, metrics) = get(daemon.http, "/metrics").expect("/metrics answers");
+    for reason in ["stranger", "media", "malformed"] {
+        let name = format!("webrtc_port_dropped_total{{reason=\"{reason}\"}} ");
+        let dropped = metrics.lines().find_map(|line| line.strip_prefix(&*name)?.parse::<u64>().ok());
+        assert!(dropped > Some(0), "what strangers send is counted: {reason} {dropped:?}");
+    }
     // Their sockets are gone, and there is room for the next.
     assert!(
         eventually(LONG, || daemon.resources().1 <= before + 2),

@@ -77,6 +77,8 @@ pub enum Metric {
     SipFailovers,
     /// SIP transactions of this moment, by role.
     SipTransactions,
+    /// Datagrams on the port that browsers share which were no call's, by reason.
+    SharedPortDropped,
     /// Twilio's media streams of this moment.
     TwilioStreams,
     /// Webhooks and sockets that were refused, by reason.
@@ -92,7 +94,8 @@ pub enum Metric {
 }
 
 /// All of them, for descriptions.
-const ALL: [Metric; 40] = [
+const ALL: [Metric; 41] = [
+    Metric::SharedPortDropped,
     Metric::SipHandshakesFailed,
     Metric::SipMessages,
     Metric::SipDropped,
@@ -174,6 +177,7 @@ impl Metric {
             Self::SipRetransmissions => "sip_retransmissions_total",
             Self::SipFailovers => "sip_failovers_total",
             Self::SipTransactions => "sip_transactions",
+            Self::SharedPortDropped => "webrtc_port_dropped_total",
             Self::TwilioStreams => "twilio_streams",
             Self::TwilioRefused => "twilio_refused_total",
             Self::TwilioMessagesRefused => "twilio_messages_refused_total",
@@ -223,6 +227,7 @@ impl Metric {
             Self::SipRetransmissions => "SIP messages sent again",
             Self::SipFailovers => "SIP requests that went on to another hop",
             Self::SipTransactions => "SIP transactions of this moment, by role",
+            Self::SharedPortDropped => "Datagrams on the port of [webrtc] udp_port that were no call's, by reason",
             Self::TwilioStreams => "Media streams of Twilio of this moment",
             Self::TwilioRefused => "Webhooks and sockets of Twilio that were refused, by reason",
             Self::TwilioMessagesRefused => "Messages of media streams that were refused, by reason",
@@ -272,6 +277,7 @@ pub fn install() -> Result<Handle, String> {
             | Metric::ProviderAudioSeconds
             | Metric::ProviderCharacters
             | Metric::SipHandshakesFailed
+            | Metric::SharedPortDropped
             | Metric::SipMessages
             | Metric::SipDropped
             | Metric::SipRefused
@@ -376,6 +382,11 @@ pub fn sip(figures: &SipFigures) {
     for (role, alive) in figures.transactions {
         metrics::gauge!(Metric::SipTransactions.name(), "role" => role).set(f64::from(alive));
     }
+}
+
+/// A datagram on the port that browsers share was no call's; `reason` is one of `webrtc::seats::Dropped`.
+pub fn shared_port_dropped(reason: &'static str) {
+    metrics::counter!(Metric::SharedPortDropped.name(), "reason" => reason).increment(1);
 }
 
 /// So many calls are up.

@@ -17,10 +17,11 @@
 //! group of sockets has a program that chooses the listener, always); nobody but this process binds the port as long as it
 //! lives; a flood from elsewhere takes nothing from calls that are up. Deliberately absent: ICE (`link`), TCP.
 
-use super::seats::{Arrived, Place, Seats};
+use super::seats::{Arrived, Dropped, Place, Seats};
 use crate::limits::RTP_DATAGRAM_MAX;
 use crate::media::socket;
 use crate::os::clock;
+use crate::telemetry::metric;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -160,8 +161,10 @@ async fn listen(socket: Arc<tokio::net::UdpSocket>, seats: Seats) {
     let mut buffer = [0; RTP_DATAGRAM_MAX];
     loop {
         // An error is an ICMP message for an answer of before.
-        if let Ok((len, from)) = socket.recv_from(&mut buffer).await {
-            seats.route(from, &buffer[..len]);
+        if let Ok((len, from)) = socket.recv_from(&mut buffer).await
+            && let Err(why) = seats.route(from, &buffer[..len])
+        {
+            metric::shared_port_dropped(why.name());
         }
     }
 }
@@ -195,7 +198,7 @@ impl PortSeat {
         loop {
             match self.come.recv().await {
                 Some(Arrived { from, octets }) if self.place.claim(clock::monotonic(), from) => return (from, octets),
-                Some(_) => {}
+                Some(_) => metric::shared_port_dropped(Dropped::Taken.name()),
                 None => return std::future::pending().await,
             }
         }

@@ -31,6 +31,35 @@ pub(super) struct Arrived {
     pub(super) octets: Vec<u8>,
 }
 
+/// Why a datagram is no call's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Dropped {
+    /// A name that no call has, or a handshake or an answer from an address that none holds.
+    Stranger,
+    /// Audio from an address to which no call's socket is connected: a stranger's, or that of a browser whose NAT has given it
+    /// another port, until its next check.
+    Media,
+    /// A check without a name, or nothing that has a place on such a port.
+    Malformed,
+    /// Its call has not read what came before it.
+    Full,
+    /// From an address that another call holds, or its call holds as many as it may.
+    Taken,
+}
+
+impl Dropped {
+    /// As counted.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Stranger => "stranger",
+            Self::Media => "media",
+            Self::Malformed => "malformed",
+            Self::Full => "full",
+            Self::Taken => "taken",
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Seated {
     ufrag: String,
@@ -75,22 +104,23 @@ impl Seats {
         Some((Place { seats: self.clone(), id }, come))
     }
 
-    /// Hands a datagram to its call. `false`: it is nobody's, or has found no room.
-    pub(super) fn route(&self, from: SocketAddr, datagram: &[u8]) -> bool {
+    /// Hands a datagram to its call.
+    pub(super) fn route(&self, from: SocketAddr, datagram: &[u8]) -> Result<(), Dropped> {
         let table = self.lock();
         let id = match Protocol::of(datagram) {
             Protocol::Stun if datagram.starts_with(&BINDING_REQUEST) => {
-                name_of(datagram).and_then(|name| table.names.get(name))
+                table.names.get(name_of(datagram).ok_or(Dropped::Malformed)?)
             }
             // Answers have no name in them either.
             Protocol::Stun | Protocol::Dtls => table.sources.get(&from).map(|(id, _)| id),
             // Audio comes by the socket of its call.
-            Protocol::Media | Protocol::Other => None,
+            Protocol::Media => return Err(Dropped::Media),
+            Protocol::Other => return Err(Dropped::Malformed),
         };
-        let Some(seated) = id.and_then(|id| table.seated.get(id)) else { return false };
-        let Ok(room) = seated.to.try_reserve() else { return false };
+        let seated = id.and_then(|id| table.seated.get(id)).ok_or(Dropped::Stranger)?;
+        let room = seated.to.try_reserve().map_err(|_| Dropped::Full)?;
         room.send(Arrived { from, octets: datagram.to_vec() });
-        true
+        Ok(())
     }
 
     /// Calls that have a place, and the addresses that they hold.
@@ -235,34 +265,44 @@ mod tests {
         let (one, mut to_one) = seats.take("one").unwrap();
         let (two, mut to_two) = seats.take("two").unwrap();
         assert!(seats.take("one").is_none(), "a name is one call's");
-        assert!(seats.route(host(1, 1), &check("one:her")) && seats.route(host(1, 1), &check("two:his")));
+        let route = |from, datagram: &[u8]| seats.route(from, datagram).is_ok();
+        assert!(route(host(1, 1), &check("one:her")) && route(host(1, 1), &check("two:his")));
         let came = to_one.try_recv().unwrap();
         assert_eq!((came.from, came.octets), (host(1, 1), check("one:her")));
         assert_eq!(to_two.try_recv().unwrap().octets, check("two:his"));
-        for nobody in [check("three:x"), check("one"), HELLO.to_vec(), vec![0x80; 20], vec![], vec![0; 20], vec![1; 20]]
-        {
-            assert!(!seats.route(host(1, 1), &nobody), "{nobody:?}");
+        for (nobody, why) in [
+            (check("three:x"), Dropped::Stranger),
+            (HELLO.to_vec(), Dropped::Stranger),
+            (vec![0; 20], Dropped::Stranger),
+            (vec![1; 20], Dropped::Stranger),
+            (check("one"), Dropped::Malformed),
+            (vec![0, 1], Dropped::Malformed),
+            (vec![70; 20], Dropped::Malformed),
+            (vec![], Dropped::Malformed),
+            (vec![0x80; 20], Dropped::Media),
+        ] {
+            assert_eq!(seats.route(host(1, 1), &nobody), Err(why), "{nobody:?}");
         }
         let (now, later) = (Tick(1), Tick(1) + LATELY);
         assert!(one.claim(now, host(1, 1)) && one.claim(now, host(1, 1)), "again");
         assert!(!two.claim(now, host(1, 1)), "it is held by one call");
-        assert!(seats.route(host(1, 1), &HELLO) && !seats.route(host(1, 2), &HELLO));
+        assert!(route(host(1, 1), &HELLO) && !route(host(1, 2), &HELLO));
         assert_eq!(to_one.try_recv().unwrap().octets, HELLO);
         one.keep(&[]);
-        assert!(!seats.route(host(1, 1), &HELLO) && two.claim(now, host(1, 1)), "who leaves it leaves it to others");
+        assert!(!route(host(1, 1), &HELLO) && two.claim(now, host(1, 1)), "who leaves it leaves it to others");
         // Where a call is nobody gets in its way, and where it was the next one may be.
         two.settle(host(1, 1));
         assert!(!one.claim(later, host(1, 1)));
         assert!(two.claim(later, host(2, 2)));
         two.settle(host(2, 2));
         assert!(one.claim(later, host(1, 1)) && !one.claim(later, host(2, 2)));
-        assert!(seats.route(host(1, 1), &HELLO) && to_one.try_recv().is_ok());
+        assert!(route(host(1, 1), &HELLO) && to_one.try_recv().is_ok());
         two.keep(&[host(1, 1), host(2, 2)]);
         assert!(!two.claim(later, host(1, 1)), "what it remembers is not its any more");
         one.rename("uno");
-        assert!(!seats.route(host(1, 1), &check("one:her")) && seats.route(host(1, 1), &check("uno:her")));
+        assert!(!route(host(1, 1), &check("one:her")) && route(host(1, 1), &check("uno:her")));
         drop(one);
-        assert!(!seats.route(host(1, 1), &check("uno:her")));
+        assert!(!route(host(1, 1), &check("uno:her")));
         drop(two);
         assert_eq!(seats.len(), (0, 0));
     }
@@ -271,8 +311,9 @@ mod tests {
     fn a_call_that_does_not_read_and_one_that_wants_everything_are_bounded() {
         let seats = Seats::default();
         let (greedy, _unread) = seats.take("greedy").unwrap();
-        let taken = (0..1000).filter(|_| seats.route(host(1, 1), &check("greedy:x"))).count();
+        let taken = (0..1000).filter(|_| seats.route(host(1, 1), &check("greedy:x")).is_ok()).count();
         assert_eq!(taken, ASIDE_DATAGRAMS_MAX);
+        assert_eq!(seats.route(host(1, 1), &check("greedy:x")), Err(Dropped::Full));
         let held = (0..1000).filter(|port| greedy.claim(Tick(1), host(1, *port))).count();
         assert_eq!((held, seats.len()), (LINK_SOURCES_MAX + 1, (1, LINK_SOURCES_MAX + 1)));
         greedy.keep(&[host(1, 3)]);
