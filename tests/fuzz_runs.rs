@@ -40,6 +40,7 @@ const TARGETS: &[Target] = &[
     Target { name: "whip", body: webrtc::whip, seeds: posted },
     Target { name: "twilio_json", body: twilio::twilio_json, seeds: streamed },
     Target { name: "twilio_form", body: twilio::twilio_form, seeds: forms },
+    Target { name: "telnyx_webhook", body: twilio::telnyx_webhook, seeds: webhooks },
     Target { name: "manifest", body: asked::manifest, seeds: manifests },
     Target { name: "kernel_frames", body: asked::kernel_frames, seeds: kernels },
     Target { name: "cue_grammar", body: asked::cue_grammar, seeds: sentences },
@@ -231,6 +232,12 @@ fn forms() -> Vec<Vec<u8>> {
         b"CallSid=CA1&AccountSid=AC1&From=%2B15551230001&To=%2B15550000001&CallStatus=ringing&ApiVersion=2010-04-01&Direction=inbound&CallerName=Ann+%3CO%27Neill%3E".to_vec(),
         b"CallSid=CA1&CallStatus=completed&CallDuration=12&SipResponseCode=486&Digits=%23&Digits=%00&x".to_vec(),
     ]
+}
+
+/// Webhooks of Telnyx's: one that was signed, and some that were not.
+fn webhooks() -> Vec<Vec<u8>> {
+    let other = twilio::SIGNED.replace("1800000000", "1800000001");
+    vec![twilio::SIGNED.as_bytes().to_vec(), other.into_bytes(), b"0\n\n".to_vec()]
 }
 
 /// Wait in units of 100 ms, method and its number, further header fields, body.
@@ -451,6 +458,11 @@ fn twilio_json() {
 #[test]
 fn twilio_form() {
     run("twilio_form");
+}
+
+#[test]
+fn telnyx_webhook() {
+    run("telnyx_webhook");
 }
 
 #[test]

@@ -119,3 +119,52 @@ async fn a_call_by_telnyx_is_answered_and_heard() {
     let log = daemon.log();
     assert!(log.contains("Telnyx offers a call") && !log.contains(path.trim_start_matches("/media?token=")), "{log}");
 }
+
+/// Whatever stands in the fields, and however often: 403 (or what HTTP itself refuses), and the daemon goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn fields_that_are_none_are_refused_and_hurt_nobody() {
+    let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).expect("a seed");
+    let daemon = Daemon::start_with(&format!(
+        "[telnyx]\npublic_key = \"{}\"\npublic_url = \"https://phone.example.com\"\n[[routes]]\nmatch = \"*\"\napp = \"echo\"\n",
+        STANDARD.encode(pair.public_key())
+    ));
+    let (http, now) = (daemon.http, clock::wall().0 / 1000);
+    let good = STANDARD.encode(pair.sign(format!("{now}|{CALL}").as_bytes()));
+    let [time, signature] = ["telnyx-timestamp", "telnyx-signature-ed25519"];
+    let field = |name: &str, value: &[u8]| [name.as_bytes(), b": ", value, b"\r\n"].concat();
+    let (long, nul) = (vec![b'1'; 6_000], [&good.as_bytes()[..20], &[0], &good.as_bytes()[20..]].concat());
+    let (at, stamp) = (now.to_string().into_bytes(), good.as_bytes());
+    let hostile: Vec<Vec<u8>> = vec![
+        vec![],
+        field(time, &at),
+        field(signature, stamp),
+        [field(time, b""), field(signature, b"")].concat(),
+        [field(time, &at), field(signature, &nul)].concat(),
+        [field(time, &at), field(signature, &[0xff; 88])].concat(),
+        [field(time, &[0xe2, 0x80, 0xaf]), field(signature, stamp)].concat(),
+        [field(time, &long), field(signature, &long)].concat(),
+        [field(time, b"-1"), field(signature, stamp)].concat(),
+        [field(time, b"1e9"), field(signature, stamp)].concat(),
+        [field(time, b"99999999999999999999"), field(signature, stamp)].concat(),
+        // The first of two counts, as it does for whoever signs.
+        [field(time, b"0"), field(time, &at), field(signature, stamp)].concat(),
+        [field(time, &at), field(signature, b"AAAA"), field(signature, stamp)].concat(),
+        // A good signature of something else.
+        [field(time, format!("{now}|").as_bytes()), field(signature, stamp)].concat(),
+    ];
+    for fields in hostile {
+        let mut request = b"POST /incoming HTTP/1.1\r\nHost: phone.example.com\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded\r\n".to_vec();
+        request.extend(&fields);
+        request.extend(format!("Content-Length: {}\r\n\r\n{CALL}", CALL.len()).bytes());
+        let mut stream = TcpStream::connect(http).await.expect("the daemon listens");
+        stream.write_all(&request).await.expect("the request is taken");
+        let mut answer = Vec::new();
+        // It may close before it has read what it refuses.
+        let _ = stream.read_to_end(&mut answer).await;
+        let answer = String::from_utf8_lossy(&answer);
+        let status: u16 = answer.split(' ').nth(1).and_then(|s| s.parse().ok()).expect("a status");
+        assert!(matches!(status, 400 | 403 | 431), "{status} for {:?}", String::from_utf8_lossy(&fields));
+    }
+    assert_eq!(post(http, &pair, now, CALL, false).await.0, 200, "none of them has spent it");
+    assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
+}

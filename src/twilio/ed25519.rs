@@ -93,6 +93,9 @@ impl Verifier {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::Index;
     use ring::signature::{Ed25519KeyPair, KeyPair};
 
     /// Of RFC 8032 section 7.1, test 1.
@@ -192,5 +195,50 @@ mod tests {
         assert_eq!(webhook(&mut verifier, NOW), Err(NotProven::Full));
         assert_eq!(webhook(&mut verifier, Wallclock(NOW.0 + 500)), Ok(()), "half of them are out of time");
         assert!(verifier.seen.len() <= TELNYX_SEEN_MAX / 2 + 1);
+    }
+
+    proptest! {
+        /// Whatever a stranger writes into the fields: no panic, nothing is taken, nothing is remembered.
+        #[test]
+        fn fields_of_strangers_are_forgeries(
+            timestamp in prop_oneof!["\\PC{0,40}", "[+-]?0*[0-9]{0,30}", " ?1800000000 ?"],
+            signature in prop_oneof!["\\PC{0,120}", "[A-Za-z0-9+/]{80,90}={0,3}"],
+            octets in vec(any::<u8>(), 64),
+            body in vec(any::<u8>(), 0..80),
+        ) {
+            let mut verifier = verifier();
+            for signature in [signature, STANDARD.encode(octets)] {
+                prop_assert_eq!(take(&mut verifier, &timestamp, &signature, &body), Err(NotProven::Forged));
+            }
+            prop_assert!(verifier.seen.is_empty());
+        }
+
+        /// A webhook that was signed, with one octet of it changed, left out, put in or moved from one part to the next: a
+        /// forgery. As it was signed it is good, once, however its signature is set.
+        #[test]
+        fn what_was_altered_anywhere_is_a_forgery(
+            body in vec(any::<u8>(), 1..80), part in 0..3usize, place in any::<Index>(), bit in 0..7u8, how in 0..3u8,
+        ) {
+            let mut verifier = verifier();
+            let time = "1800000000";
+            let good = sign(time, &body);
+            let mut parts = [time.as_bytes().to_vec(), good.clone().into_bytes(), body.clone()];
+            let at = place.index(parts[part].len());
+            match how {
+                0 => parts[part][at] ^= 1 << bit,
+                1 => drop(parts[part].remove(at)),
+                _ => parts[part].insert(at, parts[part][at] ^ (1 << bit)),
+            }
+            let [timestamp, signature, altered] = parts;
+            // One bit of seven: text stays text. The same signature with a space around it is the same.
+            let (timestamp, signature) = (String::from_utf8(timestamp).unwrap(), String::from_utf8(signature).unwrap());
+            if signature.trim() != good || timestamp != time || altered != body {
+                prop_assert_eq!(take(&mut verifier, &timestamp, &signature, &altered), Err(NotProven::Forged));
+            }
+            prop_assert_eq!(take(&mut verifier, "180000000", &good, &[b"0|", &body[..]].concat()), Err(NotProven::Forged));
+            prop_assert!(verifier.seen.is_empty());
+            prop_assert_eq!(take(&mut verifier, time, &good, &body), Ok(()));
+            prop_assert_eq!(take(&mut verifier, time, &format!(" {good}\t"), &body), Err(NotProven::Replayed));
+        }
     }
 }
