@@ -145,6 +145,8 @@ pub struct Stream {
     pub came: Vec<Instant>,
     /// The latest that a piece of ours went out after its time.
     pub stall: Duration,
+    /// When frames went out more than their own length after their time: what is heard then is not the daemon's fault.
+    pub stalls: Vec<Instant>,
     pub closed: bool,
 }
 
@@ -165,6 +167,7 @@ impl Stream {
             spoken: Instant::now(),
             came: Vec::new(),
             stall: Duration::ZERO,
+            stalls: Vec::new(),
             closed: false,
         }
     }
@@ -244,6 +247,9 @@ impl Stream {
             self.give_back(now).await;
             if now >= due {
                 self.stall = self.stall.max(now - due);
+                if now - due > Duration::from_millis(20) {
+                    self.stalls.push(now);
+                }
                 let (frame, step) = match frames.next() {
                     Some(frame) => (frame, every),
                     None => (vec![0xff; 160], Duration::from_millis(20)),
