@@ -6,7 +6,7 @@ mod chromium;
 mod rig;
 
 use chromium::{Browser, LONG, Paused, Tab};
-use rig::Daemon;
+use rig::{Daemon, free_udp};
 use serde_json::{Value, json};
 use std::time::Instant;
 
@@ -103,6 +103,75 @@ fn people_call_from_the_page_and_learn_why_they_cannot() {
     refusals(&mut browser, &caller);
     the_client_is_as_its_types_say(&mut browser, &caller);
     it_fits_a_telephone(&mut browser, &caller);
+    assert!(browser.complaints().is_empty(), "{:?}", browser.complaints());
+}
+
+/// Two pages, one of which waits at a number, and all sound by the one port of the daemon.
+#[test]
+fn people_are_called_at_the_page_and_take_the_call_or_do_not() {
+    let port = free_udp().port();
+    let daemon = Daemon::start_with(&format!("[webrtc]\nphones = [\"200\"]\nudp_port = {port}\n"));
+    let mut browser = Browser::start(&[]);
+    let (caller, called) = (browser.tab(), browser.tab());
+    let peers = "globalThis.peers = []; const Peer = RTCPeerConnection;
+        globalThis.RTCPeerConnection = class extends Peer { constructor(...all) { super(...all); peers.push(this); } };";
+    for (tab, path) in [(&caller, "/call?to=200"), (&called, "/call")] {
+        browser.ask(Some(tab), "Page.addScriptToEvaluateOnNewDocument", json!({"source": peers}));
+        browser.open(tab, &format!("http://{}{path}", daemon.http));
+    }
+    browser.microphone("granted");
+    let click = |browser: &mut Browser, tab: &Tab, id: &str| {
+        browser.eval(tab, &format!("document.getElementById('{id}').click()"));
+    };
+    browser.until(&called, "!document.getElementById('wait').hidden");
+    assert_eq!(
+        browser.eval(&called, "[...document.getElementById('at').options].map(({ value }) => value)"),
+        json!(["200"])
+    );
+    click(&mut browser, &called, "listen");
+    browser.until(&called, "document.getElementById('waiting').textContent.startsWith('Calls to 200 ring here')");
+    assert_eq!(text(&mut browser, &called, "listen"), "Stop");
+
+    // Not now.
+    let rings = "!document.getElementById('ring').hidden";
+    click(&mut browser, &caller, "call");
+    browser.until(&called, rings);
+    assert!(text(&mut browser, &called, "rung").starts_with("calls 200"));
+    assert!(browser.eval(&called, "document.title").as_str().is_some_and(|title| title.ends_with(" is calling")));
+    click(&mut browser, &called, "decline");
+    browser.until(&caller, &state("ended"));
+    assert!(text(&mut browser, &caller, "refusal").starts_with("The call was declined."));
+    browser.until(&called, "document.getElementById('ring').hidden && !document.title.includes('calling')");
+
+    // Who is not allowed a microphone has not taken it: it rings on.
+    click(&mut browser, &caller, "call");
+    browser.until(&called, rings);
+    let denied = "navigator.mediaDevices.getUserMedia = async () => { delete navigator.mediaDevices.getUserMedia;
+        throw new DOMException('not here', 'NotAllowedError'); }";
+    browser.eval(&called, denied);
+    click(&mut browser, &called, "answer");
+    browser.until(&called, &state("ended"));
+    assert!(text(&mut browser, &called, "refusal").contains("The microphone is not allowed."));
+    browser.until(&called, rings);
+    click(&mut browser, &called, "answer");
+    for tab in [&caller, &called] {
+        browser.until(tab, &state("talking"));
+        browser.until(tab, "parseFloat(document.getElementById('theirs').style.transform.slice(7)) > 0.1");
+        let to = "peers.at(-1).getStats().then((all) => {
+            const pair = [...all.values()].find((one) => one.type === 'candidate-pair' && one.nominated && one.state === 'succeeded');
+            return all.get(pair?.remoteCandidateId)?.port; })";
+        assert_eq!(browser.eval(tab, to), json!(port), "by the one port");
+    }
+    assert_eq!(browser.eval(&called, "document.getElementById('ring').hidden"), json!(true));
+    click(&mut browser, &caller, "hang-up");
+    browser.until(&called, &state("ended"));
+    assert_eq!(text(&mut browser, &called, "refusal").trim(), "The other side hung up.");
+
+    // It waits on until it is told not to.
+    assert_eq!(text(&mut browser, &called, "listen"), "Stop");
+    click(&mut browser, &called, "listen");
+    assert_eq!(text(&mut browser, &called, "listen"), "Take calls");
+    assert_eq!(text(&mut browser, &called, "waiting"), "");
     assert!(browser.complaints().is_empty(), "{:?}", browser.complaints());
 }
 

@@ -32,7 +32,11 @@ pub(super) struct Wish {
     answer: Option<String>,
 }
 
-pub(super) async fn facts(State(state): State<AppState>, headers: HeaderMap) -> Result<Response, Problem> {
+pub(super) async fn facts(
+    State(state): State<AppState>,
+    anonymous: Option<Extension<Anonymous>>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let (browsers, origin) = guarded(&state, &headers)?;
     let mut servers: Vec<Value> = browsers.config().ice_servers.iter().map(|url| json!({"urls": [url]})).collect();
     let relay = browsers.relay();
@@ -40,7 +44,11 @@ pub(super) async fn facts(State(state): State<AppState>, headers: HeaderMap) -> 
     servers.extend(
         relay.map(|(relay, _)| json!({"urls": relay.urls, "username": relay.username, "credential": relay.credential})),
     );
-    let facts = json!({"ice_servers": servers, "ice_transport_policy": policy, "codecs": browsers.codecs()});
+    // Where a page may wait is for whoever may wait.
+    let phones = if anonymous.is_none() { browsers.config().phones } else { Vec::new() };
+    let facts = json!({
+        "ice_servers": servers, "ice_transport_policy": policy, "codecs": browsers.codecs(), "phones": phones,
+    });
     let mut response = shared(Json(facts).into_response(), origin);
     // Credentials are for whoever asks, and end.
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

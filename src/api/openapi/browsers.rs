@@ -6,7 +6,7 @@ pub(super) const BROWSERS: &[Doc] = &[
     Doc {
         method: "GET",
         path: "/v1/webrtc",
-        summary: "What a page needs to know before it calls: ice_servers (as RTCPeerConnection takes them; that of [webrtc.turn] with a name and password that end after its ttl_s), ice_transport_policy and codecs",
+        summary: "What a page needs to know before it calls: ice_servers (as RTCPeerConnection takes them; that of [webrtc.turn] with a name and password that end after its ttl_s), ice_transport_policy, codecs, and with the token phones: the numbers of [webrtc] phones, at which it may wait for calls",
         parameters: &[],
         body: None,
         answers: &[Answer(200, "Facts", Content::Json("Anything"))],

@@ -8,8 +8,20 @@ const STATES = { new: "Ready to call", asking: "Waiting for your microphone", ca
 const KEYS = [["1", ""], ["2", "ABC"], ["3", "DEF"], ["4", "GHI"], ["5", "JKL"], ["6", "MNO"], ["7", "PQRS"], ["8", "TUV"], ["9", "WXYZ"],
   ["*", ""], ["0", "+"], ["#", ""]];
 const QUIET = ["local", "remote"];
+const WAITING = { connecting: "One moment …", reconnecting: "Connection lost, trying again. Nobody can call here meanwhile.", closed: "" };
+const TITLE = document.title;
+// A ring: one second in three, at the pitches of a telephone's.
+const RING_EVERY_MS = 3000;
+const RING_HZ = [440, 480];
 const byId = (id) => document.getElementById(id);
 let call = null;
+let whom = "";
+let line = null;
+let bell = null;
+let tolling = null;
+const rings = new Map();
+// Those that ring no more, or never did here.
+const over = new WeakSet();
 let since = null;
 let ticking = null;
 
@@ -30,16 +42,18 @@ function showState(state, reason) {
   const up = !["new", "ended"].includes(state);
   byId("dial").hidden = up;
   byId("keys").hidden = byId("levels").hidden = !up;
-  byId("whom").textContent = up && byId("to").value ? `to ${byId("to").value.trim()}` : "";
+  byId("whom").textContent = up ? whom : "";
   for (const id of ["mute", "pad"]) byId(id).disabled = state !== "talking" && state !== "reconnecting";
   if (state === "asking") byId("hang-up").focus();
   if (state === "talking") {
     showDevices();
+    showNumbers();
     since ??= Date.now();
     ticking ??= setInterval(showClock, 500);
     showClock();
   }
   if (state === "ended") showEnd(reason);
+  showRing();
 }
 
 function showClock() {
@@ -117,21 +131,114 @@ function askToken() {
   return Boolean(given);
 }
 
+const token = () => sessionStorage.getItem(TOKEN) ?? undefined;
+
 function dial() {
+  const to = byId("to").value.trim();
+  begin(to && `to ${to}`, (options) => callwright.call({ ...options, to: to || undefined }));
+}
+
+function begin(other, make) {
+  whom = other;
   byId("refusal").hidden = true;
   byId("turns").replaceChildren();
   byId("turns-empty").hidden = false;
   byId("clock").textContent = "";
   showStats({ roundTripMs: null, jitterBufferMs: null, lossPercent: null, responseMs: null, codec: null });
-  call = callwright.call({
-    to: byId("to").value.trim() || undefined,
+  call = make({
     device: byId("device").value || undefined,
-    token: sessionStorage.getItem(TOKEN) ?? undefined,
+    token: token(),
     onState: (state, reason) => (reason && state !== "ended" ? explain(reason) : showState(state, reason)),
     onCaption: showCaption,
     onLevel: showLevel,
     onStats: showStats,
   });
+}
+
+// Numbers at which this page may be called; none without the token where one is wanted.
+async function showNumbers() {
+  const headers = token() ? { authorization: `Bearer ${token()}` } : {};
+  const facts = await fetch("/v1/webrtc", { headers, cache: "no-store" }).then((answer) => (answer.ok ? answer.json() : {}), () => ({}));
+  // While it waits, what was chosen stays.
+  if (line) return;
+  byId("at").replaceChildren(...(facts.phones ?? []).map((number) => new Option(number, number)));
+  byId("wait").hidden = byId("at").options.length === 0;
+}
+
+function wait() {
+  const number = byId("at").value;
+  // Browsers let a page ring only after somebody has touched it.
+  bell ??= new AudioContext();
+  line = callwright.phone({ number, token: token(), onState: (state, reason) => showWaiting(number, state, reason), onRing });
+  showWaiting(number, line.state, null);
+}
+
+function showWaiting(number, state, reason) {
+  const on = state !== "closed";
+  if (!on) line = null;
+  byId("listen").setAttribute("aria-pressed", String(on));
+  byId("listen").textContent = on ? "Stop" : "Take calls";
+  byId("at").disabled = on;
+  byId("waiting").textContent = reason?.message ?? WAITING[state] ?? `Calls to ${number} ring here while this page is open.`;
+  if (reason?.code === "token" && askToken()) wait();
+}
+
+function onRing(ring) {
+  rings.set(ring.id, ring);
+  showRing();
+  ring.over.then(() => {
+    over.add(ring);
+    rings.delete(ring.id);
+    showRing();
+  });
+}
+
+const firstRing = () => rings.values().next().value;
+const callerOf = ({ name, from }) => name ?? from ?? "Somebody";
+
+function showRing() {
+  const ring = firstRing();
+  const busy = call && call.state !== "ended";
+  byId("ring").hidden = !ring;
+  document.title = ring ? `${callerOf(ring)} is calling` : TITLE;
+  toll(Boolean(ring) && !busy);
+  if (!ring) return;
+  byId("ringer").textContent = callerOf(ring);
+  const from = ring.name && ring.from && ring.name.toLowerCase() !== ring.from.toLowerCase() ? ` from ${ring.from}` : "";
+  byId("rung").textContent = `calls ${ring.number}${from}`;
+  byId("answer").querySelector("span").textContent = busy ? "End and answer" : "Answer";
+}
+
+function answer() {
+  const ring = firstRing();
+  if (!ring) return;
+  rings.delete(ring.id);
+  call?.hangUp();
+  begin(`with ${callerOf(ring)}`, (options) => ring.answer(options));
+  // One that was not taken after all (the microphone is not allowed) rings on.
+  call.over.then(() => {
+    if (!over.has(ring)) rings.set(ring.id, ring);
+    showRing();
+  });
+}
+
+function toll(on) {
+  if (on === (tolling !== null)) return;
+  clearInterval(tolling);
+  tolling = on ? setInterval(strike, RING_EVERY_MS) : null;
+  if (on) strike();
+}
+
+function strike() {
+  const loud = new GainNode(bell, { gain: 0.04 });
+  loud.connect(bell.destination);
+  for (const frequency of RING_HZ) {
+    const tone = new OscillatorNode(bell, { frequency });
+    tone.connect(loud);
+    tone.start();
+    tone.stop(bell.currentTime + 1);
+    tone.onended = () => loud.disconnect();
+  }
 }
 
 function mute(on) {
@@ -168,6 +275,9 @@ byId("dial").addEventListener("submit", (event) => {
   dial();
 });
 byId("hang-up").addEventListener("click", () => call?.hangUp());
+byId("listen").addEventListener("click", () => (line ? line.close() : wait()));
+byId("answer").addEventListener("click", answer);
+byId("decline").addEventListener("click", () => firstRing()?.decline());
 byId("mute").addEventListener("click", () => mute(!call?.muted));
 byId("pad").addEventListener("click", () => keypad(byId("keypad").hidden));
 byId("device").addEventListener("change", () => {
@@ -182,3 +292,4 @@ navigator.mediaDevices?.addEventListener?.("devicechange", showDevices);
 if (!isSecureContext) explain({ message: callwright.words.insecure, detail: "" });
 showState("new", null);
 showDevices();
+showNumbers();
