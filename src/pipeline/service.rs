@@ -26,8 +26,10 @@ use tokio::sync::{broadcast, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-/// How often what became of the apps' requests is written down.
-const OUTCOMES_EVERY: Duration = Duration::from_secs(900);
+/// How often dashboards are brought this box's figures.
+const FIGURES_EVERY: Duration = Duration::from_secs(60);
+/// What became of the apps' requests is written down every so many times of that.
+const OUTCOMES_EVERY: u32 = 15;
 
 /// The start waits this long for the apps to be back; telephones do not wait longer for them.
 const BACK_WAIT: Duration = Duration::from_secs(10);
@@ -133,7 +135,10 @@ impl Pipeline {
         let fleet = Arc::clone(&works);
         let outcomes = tokio::spawn(async move {
             loop {
-                sleep(OUTCOMES_EVERY).await;
+                for _ in 0..OUTCOMES_EVERY {
+                    sleep(FIGURES_EVERY).await;
+                    fleet.fleet.bring_figures().await;
+                }
                 fleet.fleet.write_outcomes().await;
             }
         });
@@ -212,6 +217,12 @@ impl Pipeline {
     #[must_use]
     pub fn traffic(&self, slug: &str) -> Option<Traffic> {
         self.shared.works.fleet.traffic(slug)
+    }
+
+    /// Writes down what became of the apps' requests, and brings the dashboards this box's figures, as is done from time to time.
+    pub async fn bring_figures(&self) {
+        self.shared.works.fleet.write_outcomes().await;
+        self.shared.works.fleet.bring_figures().await;
     }
 
     /// What an app says of itself.
