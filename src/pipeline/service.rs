@@ -14,7 +14,7 @@ use super::tracker::Traffic;
 use crate::config::Network;
 use crate::conversation::{AppFacts, BuildQuestion, BuildStage, BuildUpdate};
 use crate::limits::{BUILD_THREADS, BUILD_UPDATES_MAX};
-use crate::os::clock;
+use crate::os::{clock, sandbox};
 use crate::store::{Answered, AnsweredBy, App, Build, Cancelled, Store, StoreError};
 use std::fmt;
 use std::io;
@@ -53,6 +53,8 @@ pub struct PipelineConfig {
     pub threads: usize,
     /// Generators, asked in order.
     pub kernels: Vec<Box<dyn Kernel>>,
+    /// Whether this system can confine generators and apps; what it lacks and how to mend it.
+    pub confines: Result<(), String>,
 }
 
 impl PipelineConfig {
@@ -67,6 +69,7 @@ impl PipelineConfig {
             webhook_networks: Vec::new(),
             threads: BUILD_THREADS,
             kernels: kernel::all(),
+            confines: sandbox::supported().map_err(|error| error.to_string()),
         }
     }
 }
@@ -124,7 +127,15 @@ impl Pipeline {
             tracing::info!(builds = held, "builds of a daemon that was killed go on");
         }
         let queue = Arc::new(Queue::new(store.clone()));
-        let works = Arc::new(Works { store, kernels: config.kernels, fleet, runtime: Handle::current() });
+        if let Err(why) = &config.confines {
+            tracing::error!(
+                why,
+                "nothing can be built and no app be run: this system cannot confine them; see `callwright doctor`"
+            );
+        }
+        let (kernels, confines) = (config.kernels, config.confines);
+        let works = Works { store, kernels, fleet, runtime: Handle::current(), queue: Arc::clone(&queue), confines };
+        let works = Arc::new(works);
         let (fleet, (tried, first)) = (Arc::clone(&works), oneshot::channel());
         let back = tokio::spawn(async move { bring_back(&fleet.fleet, tried).await });
         if timeout(BACK_WAIT, first).await.is_err() {
@@ -249,8 +260,11 @@ impl Pipeline {
             return (false, "a build thread has ended; restart the daemon".to_owned());
         }
         let down = self.shared.works.fleet.down();
-        let down: Vec<_> = down.into_iter().map(|(app, why)| format!("{app} is down: {why}")).collect();
-        (true, down.join("; "))
+        let down = down.into_iter().map(|(app, why)| format!("{app} is down: {why}"));
+        let unconfined = self.shared.works.confines.as_ref().err();
+        let unconfined =
+            unconfined.map(|why| format!("nothing can be built here, since nothing can be confined: {why}"));
+        (true, unconfined.into_iter().chain(down).collect::<Vec<_>>().join("; "))
     }
 
     /// Answers what a build asks; on disk, with what follows from it, before anything is done.
