@@ -354,6 +354,7 @@ async fn the_report_counts_what_was_put_in() {
         apis_live: 5,
         records,
         requests_per_minute: facts.requests_per_minute,
+        latency_ms: facts.latency_ms,
         figures: facts.figures.clone(),
         currency: "USD".into(),
         version: 1,
@@ -363,7 +364,7 @@ async fn the_report_counts_what_was_put_in() {
         manifest: facts.manifest.clone(),
         unknown: None,
     };
-    assert!(facts.manifest.is_some());
+    assert!(facts.manifest.is_some() && facts.latency_ms.is_some_and(|ms| ms > 0.0));
     assert_eq!(facts, expected);
     let traffic = pipeline.traffic("crm").unwrap();
     assert_eq!(traffic.requests, before + records);
