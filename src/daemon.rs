@@ -37,7 +37,7 @@ use crate::id::CallId;
 use crate::limits::{LOG_REFUSED_MAX, MEDIA_BUSY_MAX, SIP_EVENTS_MAX, STORE_CLOSING_MAX};
 use crate::media::recorder::Recorder;
 use crate::media::{MediaCommand, MediaConfig, MediaEvent, MediaEvents, MediaPlane, PortPool};
-use crate::os::{clock, descriptors, notify, random};
+use crate::os::{clock, descriptors, notify, process, random};
 use crate::pipeline::deploy::{AppsConfig, Keeper};
 use crate::pipeline::{Pipeline, PipelineConfig};
 use crate::sip::agent::{AgentConfig, SipEvent};
@@ -130,7 +130,8 @@ impl Daemon {
             Err(error) => return Err(DaemonError::from("the store", error)),
         }
         let rendered = metric::install().map_err(|e| DaemonError::from("metrics", e))?;
-        let program = std::env::current_exe().map_err(|e| DaemonError::from("the path of this program", e))?;
+        // Not its path: a package may put the next version there while this one runs.
+        let program = process::own_program().map_err(|e| DaemonError::from("the path of this program", e))?;
         let mut build = PipelineConfig::new(config.data.dir.clone(), program);
         build.apps = AppsConfig {
             address: config.apps.address,

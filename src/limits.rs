@@ -421,6 +421,12 @@ pub const GATEWAY_REQUESTS_MAX: usize = 48;
 pub const APP_ANSWER_MAX: Duration = Duration::from_secs(30);
 /// Route templates counted per app; further ones count as `other`.
 pub const APP_ROUTES_MAX: usize = 64;
+/// Figures of this box that are handed to a dashboard at once; what is beyond follows the next time.
+pub const BOX_FIGURES_MAX: usize = 20_000;
+/// The same in one message: well below what an app takes (`APP_BODY_MAX`).
+pub const BOX_PIECE_MAX: usize = 1_000;
+/// A dashboard that has no figures yet gets those of so many past days.
+pub const BOX_DAYS_MAX: u64 = 31;
 /// Names and addresses in a certificate of our own making.
 pub const CERTIFICATE_NAMES_MAX: usize = 32;
 /// Connections to the control API on this machine's loopback.

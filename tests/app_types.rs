@@ -48,6 +48,9 @@ const FULL: [(BuildType, &[&str]); 5] = [
     (BuildType::BuildDashboard, &["charts"]),
 ];
 
+/// A dashboard of the box that it runs on.
+const OF_THE_BOX: (BuildType, &[&str]) = (BuildType::BuildDashboard, &["calls"]);
+
 struct App {
     service: Service,
     scenarios: Vec<Scenario>,
@@ -114,6 +117,7 @@ fn every_type_with_every_mix_keeps_its_promises() {
         (BuildType::BuildCrm, &["tasks"][..]),
         (BuildType::BuildApi, &[]),
         (BuildType::BuildApi, &["orders"]),
+        OF_THE_BOX,
     ]);
     for (build_type, features) in mixes {
         let (spec, files) = generated(build_type, features);
@@ -238,7 +242,7 @@ fn roles_and_keys_hold_on_every_route_of_every_type() {
     }
 }
 
-/// One change to the SQL of an app: type (index into [`FULL`]), file, text that is there, text that takes its place.
+/// One change to the SQL of an app: type (index into [`FULL`], and behind it [`OF_THE_BOX`]), file, text that is there, text that takes its place.
 const MUTANTS: &[(usize, &str, &str, &str)] = &[
     (1, "actions/public_page.sql", "status = 'published'", "1"),
     (1, "actions/public_pages.sql", "status = 'published'", "1"),
@@ -269,11 +273,26 @@ const MUTANTS: &[(usize, &str, &str, &str)] = &[
     (4, "actions/daily.sql", "m.series = :series", "1"),
     (4, "actions/by_series.sql", "sum(m.value) AS", "max(m.value) AS"),
     (4, "actions/latest.sql", "day DESC", "day"),
+    (5, "actions/box_put.sql", "excluded.value", "value"),
+    (5, "actions/box_until.sql", "max(hour)", "min(hour)"),
+    (5, "actions/box_tiles.sql", "series = 'calls'", "1"),
+    (5, "actions/box_tiles.sql", "AND name = 'live'", ""),
+    (5, "actions/box_tiles.sql", "seconds / 60", "seconds"),
+    (5, "actions/box_hourly.sql", "AND b.series = 'calls'", ""),
+    (5, "actions/box_daily.sql", "series = 'errors'", "1"),
+    (5, "actions/box_daily.sql", "series = 'calls'", "1"),
+    (5, "actions/box_ends.sql", "b.series = 'calls'", "1"),
+    (5, "actions/box_builds.sql", "b.series = 'builds'", "1"),
+    (5, "actions/box_apps.sql", "b.series = 'errors'", "1"),
+    (5, "actions/report.sql", "AND hour >= date('now')", ""),
+    (5, "schema/0002_box_hours.sql", "'-731 days'", "'-73100 days'"),
+    (5, "schema/0002_box_hours.sql", "hour IS strftime", "1 OR hour IS strftime"),
 ];
 
 #[test]
 fn changes_to_the_sql_of_the_newer_types_are_noticed() {
-    let originals = FULL.map(|(build_type, features)| generated(build_type, features).1);
+    let all = FULL.into_iter().chain([OF_THE_BOX]);
+    let originals: Vec<Files> = all.map(|(build_type, features)| generated(build_type, features).1).collect();
     let check = |(of, path, from, to): &(usize, &str, &str, &str)| -> Option<String> {
         let mut files = originals[*of].clone();
         let text = String::from_utf8(files.get(*path)?.clone()).ok()?;
@@ -283,7 +302,7 @@ fn changes_to_the_sql_of_the_newer_types_are_noticed() {
         files.insert((*path).to_owned(), text.replacen(from, to, 1).into_bytes());
         // The apps' own scenarios; those of entities are the same for every type and tried with the CRM's.
         files.retain(|path, _| {
-            !path.starts_with("tests/") || path.contains("shop") || path.contains("site_") || path.contains("dashboard")
+            !path.starts_with("tests/") || ["shop", "site_", "dashboard", "box"].iter().any(|own| path.contains(own))
         });
         match failures(&files, true) {
             Err(said) => Some(format!("{path}: {from:?} → {to:?} does not start, so it shows nothing: {said}")),

@@ -174,6 +174,17 @@ fn a_kernel_that_never_ends_goes_when_its_task_is_called_off_or_done() {
     assert_eq!(off, Err(Broken::CalledOff));
     let pid = std::fs::read_to_string(pid).unwrap();
     assert!(!Path::new("/proc").join(pid.trim()).exists(), "nothing is left behind");
+    // Nor is what it has started, though it ignores signals that can be ignored and holds the pipe.
+    let pid = dir.path().join("left");
+    let leaves =
+        format!("trap '' TERM; sh -c \"trap '' TERM HUP; echo \\$\\$ > {0}; sleep 600\" & sleep 600", pid.display());
+    let off = run(leaves, &|| !std::fs::read_to_string(&pid).is_ok_and(|text| text.ends_with('\n')));
+    assert_eq!(off, Err(Broken::CalledOff));
+    let stat = Path::new("/proc").join(std::fs::read_to_string(pid).unwrap().trim()).join("stat");
+    // Whoever adopts it may not have waited for it yet.
+    while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
+        std::thread::yield_now();
+    }
     // Nor does it help to talk all the time.
     let talks = "while :; do printf ' '; sleep 0.05; done".to_owned();
     assert_eq!(run(talks, &|| false), Err(Broken::CalledOff));
@@ -185,6 +196,68 @@ fn config(data: &Path, kernel: Script) -> PipelineConfig {
     config.apps.ports = free..=free.saturating_add(50);
     config.kernels = vec![Box::new(kernel)];
     config
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_stops_waits_for_no_kernel_and_its_build_goes_on_with_all_its_tries() {
+    let (dir, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let good = script(dir.path(), &whole(&files()));
+    let begun = dir.path().join("begun");
+    let endless = format!(
+        "read -r hello; cat {}; read -r task; touch {}; while :; do echo '{{\"type\":\"progress\",\"percent\":1}}'; sleep 0.1; done",
+        dir.path().join("ready").display(),
+        begun.display()
+    );
+    let store = Store::open(data.path()).unwrap();
+    let mut id = String::new();
+    // As often as a stage is tried, and once more.
+    for _ in 0..4 {
+        let pipeline = Pipeline::start(config(data.path(), Script(endless.clone())), store.clone()).await.unwrap();
+        id = pipeline.submit(manifest("m")).await.unwrap().id;
+        let works = async {
+            while !begun.exists() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(PATIENCE, works).await.expect("the kernel is not asked");
+        std::fs::remove_file(&begun).unwrap();
+        // Longer than this it would talk.
+        timeout(PATIENCE, pipeline.shutdown()).await.expect("the daemon does not stop");
+        let build = store.builds().get(&id).unwrap().unwrap();
+        assert_eq!((build.stage, build.attempt, build.failure), (BuildStage::Planned, 0, None));
+    }
+    let pipeline = Pipeline::start(config(data.path(), Script(good)), store.clone()).await.unwrap();
+    let lives = async {
+        while !matches!(store.builds().get(&id).unwrap().unwrap().stage, BuildStage::Live | BuildStage::Tracked) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, lives).await.expect("the build does not go on");
+    pipeline.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nothing_can_be_confined_nothing_is_built_and_everybody_is_told_why() {
+    let data = tempfile::tempdir().unwrap();
+    let store = Store::open(data.path()).unwrap();
+    let ran = data.path().join("ran");
+    let mut config = config(data.path(), Script(format!("touch {}", ran.display())));
+    config.confines = Err("this kernel has no Landlock; boot with lsm=landlock".into());
+    let pipeline = Pipeline::start(config, store.clone()).await.unwrap();
+    let (builds, note) = pipeline.health();
+    assert!(builds && note.contains("nothing can be built here") && note.contains("lsm=landlock"), "{note}");
+    let mut updates = pipeline.updates();
+    let build = pipeline.submit(manifest("m")).await.unwrap();
+    let outcome = loop {
+        let update = timeout(PATIENCE, updates.recv()).await.expect("the build takes too long").unwrap();
+        if let Some(outcome) = update.outcome {
+            break outcome;
+        }
+    };
+    assert!(matches!(&outcome, Outcome::Parked { say } if say.contains("cannot confine")), "{outcome:?}");
+    assert_eq!(store.builds().get(&build.id).unwrap().unwrap().attempt, 0, "once is enough");
+    assert!(!ran.exists());
+    pipeline.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

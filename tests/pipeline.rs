@@ -6,7 +6,8 @@ use callwright::pipeline::kernel::{self, Capability, Kernel};
 use callwright::pipeline::manifest::{BuildManifest, BuildType, CreatedFrom};
 use callwright::pipeline::spec::Spec;
 use callwright::pipeline::{Pipeline, PipelineConfig, SubmitError};
-use callwright::store::{Build, Store};
+use callwright::store::{Build, CallRecord, Direction, Store};
+use callwright::time::Wallclock;
 use serde_json::{Map, json};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -222,6 +223,112 @@ async fn every_type_goes_live_and_reports() {
     pipeline.shutdown().await;
 }
 
+/// A call that ended just now.
+fn call(id: &str, seconds: u64, class: &str) -> CallRecord {
+    let now =
+        u64::try_from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis()).unwrap();
+    CallRecord {
+        caller: "sip:+441632960123@example.org".into(),
+        callee: "200".into(),
+        answered: Some(Wallclock(now - seconds * 1_000)),
+        ended: Some(Wallclock(now)),
+        ended_by: Some(class.into()),
+        ..CallRecord::begun(id, Direction::Inbound, Wallclock(now - seconds * 1_000))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dashboard_of_this_box_shows_what_the_store_holds_and_nobody_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    for (n, seconds) in [(1, 90), (2, 30), (3, 60)] {
+        store.calls().record(call(&format!("call_{n}"), seconds, "caller_hung_up")).await.unwrap();
+    }
+    let pipeline = Pipeline::start(config(dir.path()), store.clone()).await.unwrap();
+    let mut updates = pipeline.updates();
+    let wanted = |id: &str, title: &str, features: &[&str]| BuildManifest {
+        build_type: BuildType::BuildDashboard,
+        features: features.iter().map(|f| (*f).to_owned()).collect(),
+        ..manifest(id, title)
+    };
+    let build = pipeline.submit(wanted("m1", "Board", &["calls"])).await.unwrap();
+    let url = live(&mut updates, &build.id).await;
+    reaches(&store, &build.id, BuildStage::Tracked).await;
+    // There before anybody has opened it.
+    let meta = pipeline.meta("board").await.unwrap();
+    assert_eq!((meta.figures["box_calls_today"], meta.figures["box_minutes_today"]), (3, 3), "{meta:?}");
+    // Refreshed, and what an app was asked for is in it, too; twice brings nothing twice.
+    store.calls().record(call("call_4", 120, "agent_hung_up")).await.unwrap();
+    for _ in 0..5 {
+        assert_eq!(get(&url, "/sign-in").await.0, 303);
+    }
+    pipeline.bring_figures().await;
+    pipeline.bring_figures().await;
+    let meta = pipeline.meta("board").await.unwrap();
+    assert_eq!((meta.figures["box_calls_today"], meta.figures["box_minutes_today"]), (4, 5), "{meta:?}");
+
+    // The page itself, as whoever was told the code sees it.
+    let code = pipeline.setup_code("board").await.unwrap().unwrap();
+    let cookie = first_account(&url, &code).await;
+    let host = address(&url);
+    let page = |path: &str| {
+        ask(host, format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n"))
+    };
+    let (status, shown) = page("/").await;
+    assert_eq!(status, 200, "{shown}");
+    for part in [
+        "<strong>4</strong>",
+        "4 answered",
+        "<strong>1:15</strong>",
+        "Highest 3 at caller hung up, lowest 1 at agent hung up",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    assert!(shown.contains(" values from board to board."), "its own requests: {shown}");
+    assert_eq!(page("/values").await.0, 200, "what is brought by hand has its page");
+    // From outside nobody brings anything.
+    let body = r#"{"version":1,"figures":[{"hour":"2026-11-21 14:00","series":"calls","name":"x","value":9}]}"#;
+    let forged = format!(
+        "POST /_/figures HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    assert_eq!(ask(host, forged).await.0, 404);
+    // Nothing of a caller is in the app's data.
+    for file in std::fs::read_dir(dir.path().join("apps/board/data")).unwrap() {
+        let octets = std::fs::read(file.unwrap().path()).unwrap();
+        assert!(!octets.windows(10).any(|part| part == b"1632960123"));
+    }
+
+    // One that was not asked for calls keeps to what it is given.
+    let build = pipeline.submit(wanted("m2", "Sales", &["charts"])).await.unwrap();
+    live(&mut updates, &build.id).await;
+    reaches(&store, &build.id, BuildStage::Tracked).await;
+    assert!(!pipeline.meta("sales").await.unwrap().figures.contains_key("box_calls_today"));
+    pipeline.shutdown().await;
+}
+
+/// Makes the app's first account; returns the cookies.
+async fn first_account(url: &str, code: &str) -> String {
+    let host = address(url);
+    let (status, page) = get(url, "/setup").await;
+    assert_eq!(status, 200, "{page}");
+    let cookie = |answer: &str| {
+        let lines = answer.lines().filter_map(|line| line.strip_prefix("set-cookie: "));
+        lines.filter_map(|line| line.split(';').next()).map(str::to_owned).collect::<Vec<_>>().join("; ")
+    };
+    let visitor = cookie(&page);
+    let token = page.split_once("name=\"csrf\" value=\"").and_then(|(_, rest)| rest.split_once('"')).unwrap().0;
+    let body = format!("code={code}&name=ada&password=correct+horse+battery&csrf={token}");
+    let request = format!(
+        "POST /setup HTTP/1.1\r\nHost: {host}\r\nCookie: {visitor}\r\nConnection: close\r\nContent-Type: \
+         application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let (status, answer) = ask(host, request).await;
+    assert_eq!(status, 303, "{answer}");
+    format!("{visitor}; {}", cookie(&answer))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_report_counts_what_was_put_in() {
     let dir = tempfile::tempdir().unwrap();
@@ -247,6 +354,7 @@ async fn the_report_counts_what_was_put_in() {
         apis_live: 5,
         records,
         requests_per_minute: facts.requests_per_minute,
+        latency_ms: facts.latency_ms,
         figures: facts.figures.clone(),
         currency: "USD".into(),
         version: 1,
@@ -256,7 +364,7 @@ async fn the_report_counts_what_was_put_in() {
         manifest: facts.manifest.clone(),
         unknown: None,
     };
-    assert!(facts.manifest.is_some());
+    assert!(facts.manifest.is_some() && facts.latency_ms.is_some_and(|ms| ms > 0.0));
     assert_eq!(facts, expected);
     let traffic = pipeline.traffic("crm").unwrap();
     assert_eq!(traffic.requests, before + records);

@@ -8,7 +8,8 @@ use callwright::config::{Hours, ReturnCallRule};
 use callwright::conversation::BuildStage;
 use callwright::pipeline::manifest::{BuildManifest, BuildType, CreatedFrom};
 use callwright::store::{
-    Advance, CallRecord, Direction, ReturnCall, ReturnConsent, ReturnState, ReturnWish, Store, Submitted, build_id,
+    Advance, AnsweredBy, CallRecord, Direction, NewQuestion, QuestionChoice, ReturnCall, ReturnConsent, ReturnState,
+    ReturnWish, Store, Submitted, build_id,
 };
 use callwright::time::Wallclock;
 use serde_json::Map;
@@ -409,4 +410,139 @@ fn who_is_not_called_since_the_agent_calls_nobody_hears_it_when_calling_and_can_
     assert!(owed.is_none_or(|(call, _)| call.build_id != wish(1).build_id), "nor told again");
     assert_eq!(calls.retry(&of(0).id, now).wait().unwrap(), Some(true));
     assert_eq!(calls.due(now, &grace()).unwrap().len(), 1);
+}
+
+/// Order `n` is taken, comes as far as its kernel, which asks for the currency and waits an hour for the answer.
+fn waits_for_an_answer(store: &Store, n: usize, now: Wallclock) -> Wallclock {
+    let until = Wallclock(now.0 + 3_600_000);
+    let Submitted::New(build) = store.builds().submit(manifest(n), now).wait().unwrap() else { panic!("a new build") };
+    let build = store.builds().claim(&build.id, now, LEASE).wait().unwrap().unwrap();
+    let build = store.builds().advance(&build, BuildStage::Planned, Advance::default(), now, LEASE).wait().unwrap();
+    let choice = |value: &str, say: &str| QuestionChoice { value: value.into(), say: say.into() };
+    let ask = NewQuestion {
+        name: "currency".into(),
+        question: "Which currency?".into(),
+        choices: vec![choice("USD", "dollars"), choice("EUR", "euros")],
+        default: "USD".into(),
+        due: Some(until),
+    };
+    assert!(store.questions().ask(&build, vec![ask], now).wait().unwrap());
+    store.builds().wait_for_answer(&build, until, now).wait().unwrap();
+    until
+}
+
+#[test]
+fn who_was_on_the_line_when_it_was_asked_is_not_called_for_it() {
+    let (_dir, store) = store();
+    let at = |minutes: u64| Wallclock(1_000_000 + minutes * 60_000);
+    // Hung up before it was asked; after it; not yet.
+    for (n, ended) in [(1, Some(at(1))), (2, Some(at(3))), (3, None)] {
+        assert!(store.return_calls().promise(wish(n), at(0)).wait().unwrap());
+        let call = CallRecord { ended, ..CallRecord::begun(wish(n).on_call, Direction::Inbound, at(0)) };
+        store.calls().record(call).wait().unwrap();
+        waits_for_an_answer(&store, n, at(2));
+    }
+    let rings: Vec<String> = due(&store, at(5)).into_iter().map(|call| call.build_id).collect();
+    assert_eq!(rings, [wish(1).build_id]);
+}
+
+/// What the ringer's look does before it rings, as often as it likes.
+fn due(store: &Store, now: Wallclock) -> Vec<ReturnCall> {
+    let calls = store.return_calls();
+    while calls.questions_changed(now).unwrap() {
+        calls.mind_questions(now).wait().unwrap();
+    }
+    calls.due(now, &grace()).unwrap().into_iter().map(|(call, _)| call).collect()
+}
+
+/// The build goes on after the answer, or after its time, and is live.
+fn goes_live(store: &Store, n: usize, now: Wallclock) {
+    let id = build_id(&format!("m{n}"));
+    let mut build = store.builds().claim(&id, now, LEASE).wait().unwrap().expect("it goes on");
+    for to in [BuildStage::Live, BuildStage::Tracked] {
+        let url = Some("http://127.0.0.1:8100/".to_owned());
+        build = store.builds().advance(&build, to, Advance { url, ..Advance::default() }, now, LEASE).wait().unwrap();
+    }
+}
+
+#[test]
+fn a_question_that_waits_rings_like_news_and_the_news_ring_all_the_same() {
+    let (_dir, store) = store();
+    let (calls, rule) =
+        (store.return_calls(), ReturnCallRule { tries: 3, pause_minutes: 10, ..ReturnCallRule::default() });
+    let at = |minutes: u64| Wallclock(1_000_000 + minutes * 60_000);
+    assert!(calls.promise(wish(1), at(0)).wait().unwrap());
+    waits_for_an_answer(&store, 1, at(0));
+    let rings = due(&store, at(0));
+    assert_eq!(rings.len(), 1, "{rings:?}");
+    assert_eq!((rings[0].question.as_deref(), &rings[0].target), (Some("currency"), &wish(1).target));
+    assert_eq!(due(&store, at(0)), rings, "asked once, however often it is looked");
+    assert!(calls.due(at(0), &["ada".to_owned()]).unwrap().is_empty(), "in the hours of its agent alone");
+
+    // Nobody there; again after the rule's pause. Committed before it rings.
+    assert!(calls.claim(&rings[0].id, "call_1", at(0)).wait().unwrap().is_some());
+    assert!(calls.claim(&rings[0].id, "call_2", at(0)).wait().unwrap().is_none());
+    let nobody = CallEnd::new(EndClass::NoAnswer, "nobody answered within 30 s");
+    calls.not_reached(&rings[0].id, "call_1", after_no_answer(&nobody, 1, &rule, at(1)), at(1)).wait().unwrap();
+    assert!(due(&store, at(10)).is_empty());
+    assert_eq!(due(&store, at(11)).len(), 1);
+    assert_eq!(calls.claim(&rings[0].id, "call_3", at(11)).wait().unwrap().map(|call| call.tries), Some(2));
+    let (found, build) = calls.of_call("call_3").unwrap().unwrap();
+    assert_eq!((found.question.as_deref(), build.stage), (Some("currency"), BuildStage::Planned));
+    calls.answered(&rings[0].id, "call_3", at(11)).wait().unwrap();
+    assert!(due(&store, at(12)).is_empty(), "who has answered is not rung for it again");
+    let owed = calls.owed(&wish(1).caller, "grace", at(12)).unwrap().expect("but who calls hears it");
+    assert_eq!(owed.0.question.as_deref(), Some("currency"));
+
+    // The answer; the news of the end ring as promised, with all their tries.
+    let id = build_id("m1");
+    store.questions().answer(&id, "currency", "EUR", AnsweredBy::Voice, at(13)).wait().unwrap();
+    assert!(due(&store, at(14)).is_empty());
+    assert!(calls.owed(&wish(1).caller, "grace", at(14)).unwrap().is_none());
+    goes_live(&store, 1, at(15));
+    let news = due(&store, at(16));
+    assert_eq!(news.iter().map(|call| (call.question.clone(), call.tries)).collect::<Vec<_>>(), [(None, 0)]);
+    assert!(calls.told(&id, at(17)).wait().unwrap());
+    assert!(due(&store, at(18)).is_empty());
+    assert_eq!(calls.get(&rings[0].id).unwrap().unwrap().state, ReturnState::Answered, "each for itself");
+}
+
+#[test]
+fn nobody_is_called_for_a_question_whose_time_is_up_or_who_was_not_promised_a_call() {
+    let (_dir, store) = store();
+    let calls = store.return_calls();
+    let at = |minutes: u64| Wallclock(1_000_000 + minutes * 60_000);
+    // 0: never promised. 1: taken back. 2: rings too late. 3: called off. 4: cut by a kill. 5: the agent calls nobody.
+    for n in 1..6 {
+        assert!(calls.promise(wish(n), at(0)).wait().unwrap());
+    }
+    for n in 0..6 {
+        waits_for_an_answer(&store, n, at(0));
+    }
+    assert!(calls.withdraw(&wish(1).build_id, "the caller wants no call", at(0)).wait().unwrap());
+    let rings = due(&store, at(1));
+    let of = |n: usize| rings.iter().find(|call| call.build_id == wish(n).build_id).cloned();
+    assert_eq!((0..6).filter(|n| of(*n).is_some()).collect::<Vec<_>>(), [2, 3, 4, 5]);
+    store.builds().cancel(&wish(3).build_id, at(2)).wait().unwrap();
+    assert!(due(&store, at(2)).iter().all(|call| call.question.is_none() || call.build_id != wish(3).build_id));
+    // Taken back after it was on its way: neither rings.
+    assert!(calls.withdraw(&wish(5).build_id, "the caller wants no call", at(2)).wait().unwrap());
+    assert!(due(&store, at(2)).iter().all(|call| call.build_id != wish(5).build_id));
+    // Killed while it rang: not again by itself, and the promise of the news holds.
+    let cut = of(4).unwrap();
+    assert!(calls.claim(&cut.id, "call_4", at(3)).wait().unwrap().is_some());
+    assert_eq!(calls.take_over(at(4)).wait().unwrap(), 1);
+    assert!(due(&store, at(5)).iter().all(|call| call.id != cut.id));
+    // Its time is up: the default holds, whether or not it was looked at before.
+    assert!(calls.due(at(59), &grace()).unwrap().iter().any(|(call, _)| call.build_id == wish(2).build_id));
+    assert!(calls.due(at(60), &grace()).unwrap().iter().all(|(call, _)| call.question.is_none()));
+    assert!(due(&store, at(60)).iter().all(|call| call.question.is_none()));
+    assert_eq!(calls.get(&of(2).unwrap().id).unwrap().unwrap().state, ReturnState::Withdrawn);
+    for n in [2, 4] {
+        assert!(!store.questions().settle(&wish(n).build_id, at(60)).wait().unwrap().is_empty());
+        goes_live(&store, n, at(61));
+    }
+    let news: BTreeSet<String> = due(&store, at(62)).into_iter().map(|call| call.build_id).collect();
+    assert!(news.contains(&wish(2).build_id) && news.contains(&wish(4).build_id), "{news:?}");
+    assert!(!news.contains(&wish(0).build_id) && !news.contains(&wish(1).build_id));
 }

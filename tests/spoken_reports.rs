@@ -53,6 +53,14 @@ fn cases() -> Vec<(&'static str, AppFacts)> {
                 ..facts("CRM")
             },
         ),
+        ("fast", AppFacts { requests_per_minute: 12.0, latency_ms: Some(8.0), ..facts("CRM") }),
+        ("too fast to say", AppFacts { requests_per_minute: 12.0, latency_ms: Some(0.25), ..facts("CRM") }),
+        (
+            "slow, and failing",
+            AppFacts { requests_per_minute: 2.0, latency_ms: Some(4_000.0), server_errors: 3, ..facts("CRM") },
+        ),
+        ("a time that is none", AppFacts { requests_per_minute: 2.0, latency_ms: Some(f64::INFINITY), ..facts("CRM") }),
+        ("failed before, quiet now", AppFacts { latency_ms: Some(8.0), server_errors: 1, ..facts("CRM") }),
         ("a rate that is none", AppFacts { requests_per_minute: f64::NAN, ..facts("CRM") }),
         ("one failed request", AppFacts { server_errors: 1, version: 2, ..facts("CRM") }),
         ("the last build had to stop", AppFacts { server_errors: 3, version: 3, stopped: stopped(), ..facts("CRM") }),
@@ -86,6 +94,21 @@ fn cases() -> Vec<(&'static str, AppFacts)> {
         (
             "an API",
             AppFacts { figures: figures(&[("calls_today", 1_500), ("keys", 2), ("refused_today", 7)]), ..facts("API") },
+        ),
+        (
+            "a dashboard of this box",
+            AppFacts {
+                figures: figures(&[
+                    ("box_calls_today", 1_412),
+                    ("box_minutes_today", 95),
+                    ("measured", 0),
+                    ("series", 0),
+                    ("measured_today", 0),
+                ]),
+                requests_per_minute: 3.0,
+                latency_ms: Some(16.0),
+                ..facts("Dashboard")
+            },
         ),
         ("a dashboard", AppFacts { figures: figures(&[("series", 3), ("measured_today", 480)]), ..facts("Dashboard") }),
         (

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::io::{self, PipeWriter, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -149,6 +150,7 @@ pub fn spawn_on(plan: &Plan, listener: UnixListener) -> Result<AppChild, ChildEr
     let log = std::fs::File::options().create(true).append(true).open(&plan.log).map_err(at("write", &plan.log))?;
     let (end, lifeline) = io::pipe().map_err(failed("make a pipe".to_owned()))?;
     let mut command = Command::new(&plan.exe);
+    command.arg0(env!("CARGO_PKG_NAME"));
     command.arg("apphost").arg("--bundle").arg(&plan.bundle).arg("--data").arg(&plan.data);
     command.args(["--socket-fd", "0", "--lifeline-fd", "1"]);
     if plan.purpose == Purpose::Scenario {
@@ -178,6 +180,7 @@ pub fn spawn_on(plan: &Plan, listener: UnixListener) -> Result<AppChild, ChildEr
 pub fn snapshot(plan: &Plan, within: Duration) -> Result<PathBuf, ChildError> {
     let log = std::fs::File::options().create(true).append(true).open(&plan.log).map_err(at("write", &plan.log))?;
     let mut command = Command::new(&plan.exe);
+    command.arg0(env!("CARGO_PKG_NAME"));
     command.arg("apphost").arg("--snapshot").arg("--bundle").arg(&plan.bundle).arg("--data").arg(&plan.data);
     command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::from(log));
     let child = command.spawn().map_err(at("run", &plan.exe))?;

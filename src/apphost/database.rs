@@ -348,6 +348,7 @@ impl Database {
     fn prepare_all(&mut self, bundle: &Bundle) -> Result<(), DatabaseError> {
         let mut known: BTreeSet<&str> =
             ["id", "slug", "visitor", "match", "limit", "parent", "after_key", "after_id"].into_iter().collect();
+        known.extend(super::figures::PARAMETERS);
         known.extend(bundle.app.parameters());
         for (name, file) in &bundle.actions {
             let bad = |what: String| DatabaseError::BadSql { path: file.path.clone(), what };

@@ -9,6 +9,7 @@ pub mod database;
 mod door;
 pub mod exchange;
 pub(crate) mod field;
+pub mod figures;
 mod outbox;
 pub(crate) mod pace;
 mod page;

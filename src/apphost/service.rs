@@ -12,7 +12,7 @@ use super::outbox::{self, Tallies};
 use super::render::Pages;
 use super::route::{Found, Handler, Place, Routes};
 use super::token::{Tokens, hex};
-use super::{api, csv, page, settings, submit};
+use super::{api, csv, figures, page, settings, submit};
 use crate::pipeline::spec::Entity;
 use serde_json::{Value, json};
 use std::cell::RefCell;
@@ -504,6 +504,17 @@ impl Service {
             },
             ("GET", "meta", _) => match self.database.counts().and_then(|counts| self.meta(&counts)) {
                 Ok(meta) => Response::json(200, &meta),
+                Err(e) => broken(&e),
+            },
+            ("GET", "figures", _) => match figures::newest(&self.database, self.bundle.actions.contains_key("box_put"))
+            {
+                Ok(Some(known)) => Response::json(200, &known),
+                Ok(None) => Response::error(404, "not_found", "This app charts nothing of the box.", &BTreeMap::new()),
+                Err(e) => broken(&e),
+            },
+            ("POST", "figures", _) => match figures::take(&self.database, &request.body) {
+                Ok(Ok(())) => Response::json(200, &json!({ "status": "ok" })),
+                Ok(Err(what)) => Response::error(400, "malformed", &what, &BTreeMap::new()),
                 Err(e) => broken(&e),
             },
             ("GET", "outbox", _) => match outbox::waiting(&self.database) {

@@ -1,4 +1,4 @@
-//! Calls callers whose build is over: live, or parked with something that they have to know. Purpose: whoever hung up before is
+//! Calls callers whose build is over (live, or parked with something that they have to know), or waits for an answer of theirs. Purpose: whoever hung up before is
 //! told all the same. One tokio task, one more for each telephone that rings. Invariants: a try is on disk before a telephone
 //! rings, so that a killed daemon neither rings twice for it nor forgets it; nobody is rung who is on the line, outside of the
 //! agent's hours, or more often than its rule says; an agent that calls nobody any more keeps no promise of before either. Deliberately absent: what is said (`conversation`), who is promised a call
@@ -122,6 +122,10 @@ async fn look(planes: &Arc<Planes>, ringing: &mut JoinSet<()>) -> Result<(), Sto
     let on_duty = on_duty(&config.agents, now);
     let found = spawn_blocking(move || {
         let calls = store.return_calls();
+        if calls.questions_changed(now)? {
+            let asked = calls.mind_questions(now).wait()?;
+            info!(calls = asked, "builds wait for answers of callers who are promised a call");
+        }
         Ok::<_, StoreError>((calls.agents_waited_for()?, calls.due(now, &on_duty)?))
     });
     let (waited_for, due) = found.await.map_err(|error| StoreError::Other(error.to_string()))??;
@@ -138,7 +142,7 @@ async fn look(planes: &Arc<Planes>, ringing: &mut JoinSet<()>) -> Result<(), Sto
         if ringing.len() >= RETURN_CALLS_RINGING_MAX {
             return Ok(());
         }
-        if !is_worth_a_call(&build) {
+        if wanted.question.is_none() && !is_worth_a_call(&build) {
             calls.withdraw(&wanted.build_id, "the build was called off", now).await?;
             continue;
         }
@@ -165,10 +169,11 @@ async fn ring(planes: Arc<Planes>, wanted: ReturnCall, rule: ReturnCallRule, cal
         to: wanted.target.clone(),
         app: App::Agent(wanted.agent.clone()),
         ringing: Duration::from_secs(rule.ringing_s),
-        details: Some(json!({"return_call": wanted.id, "build_id": wanted.build_id, "try": wanted.tries})),
+        details: Some(json!({"return_call": wanted.id, "build_id": wanted.build_id, "question": wanted.question,
+            "try": wanted.tries})),
         ..Wish::default()
     };
-    info!(%call, return_call = wanted.id, try_ = wanted.tries, "a caller is called whose build is over");
+    info!(%call, return_call = wanted.id, try_ = wanted.tries, question = wanted.question, "a caller is called about a build");
     let (tell, answered) = oneshot::channel();
     let outcome = match outgoing::start(&planes, call, wish, Some(tell)) {
         Ok(_) => match answered.await {

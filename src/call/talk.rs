@@ -156,7 +156,7 @@ impl Talk {
         let news = news.filter(|_| kept.as_ref().is_none_or(|kept| kept.build_id().is_some()));
         let mut newest = kept.as_ref().and_then(Kept::build_id).map(str::to_owned);
         if let Some(news) = news {
-            info!(%call, build = news.build_id, called = news.called, "the caller is told how a build ended");
+            info!(%call, build = news.build_id, called = news.called, "the caller is told of a build");
             newest = Some(news.build_id.clone());
             builds.insert(news.build_id.clone());
             let ask = planes.pipeline.question(&news.build_id);
@@ -520,9 +520,13 @@ fn news_from(found: Result<Option<(ReturnCall, Build)>, StoreError>, called: boo
     let (_, build) = found?;
     let outcome = match build.url {
         Some(url) if matches!(build.stage, BuildStage::Live | BuildStage::Tracked) => {
-            Outcome::Live { url, app: build.slug }
+            Some(Outcome::Live { url, app: build.slug })
         }
-        _ => Outcome::Parked { say: build.failure.unwrap_or_default() },
+        _ if matches!(build.stage, BuildStage::Parked | BuildStage::Failed) => {
+            Some(Outcome::Parked { say: build.failure.unwrap_or_default() })
+        }
+        // It asks something.
+        _ => None,
     };
     Some(News { build_id: build.id, title: build.title, outcome, called })
 }

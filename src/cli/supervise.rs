@@ -1,6 +1,6 @@
 //! `callwright supervise`: keeps generated apps running while the daemon comes and goes. Main thread, one runtime of one thread.
 
-use crate::os::notify;
+use crate::os::{notify, process};
 use crate::pipeline::deploy::supervisor::{self, ALONE_MAX, SupervisorError};
 use crate::telemetry::log;
 use std::path::PathBuf;
@@ -42,11 +42,14 @@ pub fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn serve(arguments: &Arguments) -> Result<(), SupervisorError> {
+    process::take_name();
     let cannot = |what: &str| {
         let what = what.to_owned();
         move |source| SupervisorError::System { what, source }
     };
-    let program = std::env::current_exe().map_err(cannot("find its own program"))?;
+    // The newest at its path, as an upgrade leaves this process alone; the daemon's own where that has gone.
+    let program = std::env::current_exe().ok().filter(|path| path.exists()).map_or_else(process::own_program, Ok);
+    let program = program.map_err(cannot("find its own program"))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(cannot("start its runtime"))?;
     runtime.block_on(async {

@@ -264,6 +264,8 @@ pub struct AppFacts {
     pub version: u32,
     /// Requests answered with 5xx since it was put on line.
     pub server_errors: u64,
+    /// Most of its answers (95 of 100) took at most so many milliseconds; `None`: nothing was asked.
+    pub latency_ms: Option<f64>,
     /// Why the newest build of it had to stop, in spoken words; `None`: it did not.
     pub stopped: Option<String>,
     /// Its name for paths; empty when it is not known.

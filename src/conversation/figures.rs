@@ -28,8 +28,14 @@ pub(super) fn say(figures: &BTreeMap<String, i64>, currency: &str) -> Vec<String
         parts.extend(some("bookings_requested", "booking to confirm", "bookings to confirm"));
         say.push(list(&parts) + ".");
     }
-    // A dashboard.
-    if let (Some(series), Some(today)) = (of("series"), of("measured_today")) {
+    // A dashboard, of this box or of what is measured.
+    if let Some(calls) = of("box_calls_today") {
+        let minutes =
+            some("box_minutes_today", "minute", "minutes").map(|m| format!(", {m} in all")).unwrap_or_default();
+        say.push(format!("{} on this line today{minutes}.", counted(calls, "call", "calls")));
+    }
+    let is_used = of("box_calls_today").is_none() || of("measured").is_some_and(|n| n > 0);
+    if let (Some(series), Some(today), true) = (of("series"), of("measured_today"), is_used) {
         say.push(format!("{} today in {}.", counted(today, "value", "values"), counted(series, "series", "series")));
     }
     // Programs that ask.
@@ -85,6 +91,13 @@ mod tests {
             "7 API calls today with 1 key, 2 were refused."
         );
         assert_eq!(said(&[("series", 2), ("measured_today", 0)]), "0 values today in 2 series.");
+        let boxed =
+            [("box_calls_today", 14), ("box_minutes_today", 15), ("series", 0), ("measured_today", 0), ("measured", 0)];
+        assert_eq!(said(&boxed), "14 calls on this line today, 15 minutes in all.");
+        assert_eq!(
+            said(&[("box_calls_today", 0), ("box_minutes_today", 0), ("measured", 0)]),
+            "0 calls on this line today."
+        );
         assert_eq!(said(&[("contacts", 7), ("calls_today", 0), ("keys", 0), ("visits_today", 0)]), "");
     }
 }

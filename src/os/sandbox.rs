@@ -108,6 +108,7 @@ pub struct Settled {
 pub fn enter(plan: Plan) -> Result<Cage, SandboxError> {
     process::close_others(&plan.keep);
     process::forget_environment();
+    super::process::take_name();
     if plan.is_batch {
         process::give_up_early();
     } else {

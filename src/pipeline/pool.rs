@@ -101,6 +101,10 @@ impl Worker {
             let took = clock::monotonic().since(began);
             let (stage, advance, say, result) = match outcome {
                 Ok(done) => (to, done.advance, done.say, "done"),
+                Err(StageError::Stopped) => {
+                    tracing::info!(build = build.id, ?job, "a build goes on after the restart");
+                    return build;
+                }
                 Err(error) => {
                     tracing::warn!(build = build.id, ?job, %error, "a build stage failed");
                     match scheduler::after_failure(job, build.attempt + 1, &error) {
@@ -120,6 +124,7 @@ impl Worker {
                             self.announce(&build, None);
                             return build;
                         }
+                        AfterFailure::GiveBack => return build,
                         AfterFailure::Park { say } => {
                             let advance = Advance { failure: Some(say.clone()), ..Advance::default() };
                             (BuildStage::Parked, advance, Some(say), "parked")

@@ -58,9 +58,14 @@ pub fn code_in_words(code: &str) -> String {
 }
 
 async fn of(app: &App, fleet: &Fleet) -> AppFacts {
-    let (requests_per_minute, server_errors) =
-        fleet.traffic(&app.slug).map_or((0.0, 0), |traffic| (traffic.requests_per_minute, traffic.server_errors));
-    let base = AppFacts { name: app.title.clone(), requests_per_minute, server_errors, ..AppFacts::default() };
+    let traffic = fleet.traffic(&app.slug);
+    let base = AppFacts {
+        name: app.title.clone(),
+        requests_per_minute: traffic.as_ref().map_or(0.0, |traffic| traffic.requests_per_minute),
+        server_errors: traffic.as_ref().map_or(0, |traffic| traffic.server_errors),
+        latency_ms: traffic.and_then(|traffic| traffic.p95_ms),
+        ..AppFacts::default()
+    };
     if app.state != RunState::Live {
         return base;
     }

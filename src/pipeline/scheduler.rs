@@ -61,6 +61,9 @@ pub enum StageError {
         /// For the operator's log.
         what: String,
     },
+    /// The daemon stops; nothing came of it, and nothing is wrong with it.
+    #[error("the daemon stops")]
+    Stopped,
     /// It waits for an answer; there is a default for when none comes.
     #[error("it waits for an answer")]
     Waits {
@@ -82,6 +85,8 @@ pub enum AfterFailure {
         /// So long.
         until: Wallclock,
     },
+    /// The same job again when the daemon is back; this was no try.
+    GiveBack,
     /// The build is parked; a person has to look.
     Park {
         /// Why, in spoken words.
@@ -95,6 +100,7 @@ pub fn after_failure(job: Job, attempt: u32, error: &StageError) -> AfterFailure
     match error {
         StageError::Check { say } => AfterFailure::Park { say: say.clone() },
         StageError::Waits { until } => AfterFailure::Wait { until: *until },
+        StageError::Stopped => AfterFailure::GiveBack,
         StageError::Fault { .. } if attempt < BUILD_STAGE_ATTEMPTS_MAX => {
             AfterFailure::Retry { after: Duration::from_millis(250) * 4_u32.pow(attempt.saturating_sub(1)) }
         }
@@ -159,6 +165,8 @@ mod tests {
         let until = Wallclock(7);
         let waits = after_failure(Job::Generate, BUILD_STAGE_ATTEMPTS_MAX, &StageError::Waits { until });
         assert_eq!(waits, AfterFailure::Wait { until }, "a question is no failure");
+        let stopped = after_failure(Job::Generate, BUILD_STAGE_ATTEMPTS_MAX, &StageError::Stopped);
+        assert_eq!(stopped, AfterFailure::GiveBack, "nor is a restart");
         let AfterFailure::Park { say } = after_failure(Job::Stage, BUILD_STAGE_ATTEMPTS_MAX, &fault) else {
             panic!("still trying")
         };

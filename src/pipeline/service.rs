@@ -14,7 +14,7 @@ use super::tracker::Traffic;
 use crate::config::Network;
 use crate::conversation::{AppFacts, BuildQuestion, BuildStage, BuildUpdate};
 use crate::limits::{BUILD_THREADS, BUILD_UPDATES_MAX};
-use crate::os::clock;
+use crate::os::{clock, sandbox};
 use crate::store::{Answered, AnsweredBy, App, Build, Cancelled, Store, StoreError};
 use std::fmt;
 use std::io;
@@ -26,8 +26,10 @@ use tokio::sync::{broadcast, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-/// How often what became of the apps' requests is written down.
-const OUTCOMES_EVERY: Duration = Duration::from_secs(900);
+/// How often dashboards are brought this box's figures.
+const FIGURES_EVERY: Duration = Duration::from_secs(60);
+/// What became of the apps' requests is written down every so many times of that.
+const OUTCOMES_EVERY: u32 = 15;
 
 /// The start waits this long for the apps to be back; telephones do not wait longer for them.
 const BACK_WAIT: Duration = Duration::from_secs(10);
@@ -51,6 +53,8 @@ pub struct PipelineConfig {
     pub threads: usize,
     /// Generators, asked in order.
     pub kernels: Vec<Box<dyn Kernel>>,
+    /// Whether this system can confine generators and apps; what it lacks and how to mend it.
+    pub confines: Result<(), String>,
 }
 
 impl PipelineConfig {
@@ -65,6 +69,7 @@ impl PipelineConfig {
             webhook_networks: Vec::new(),
             threads: BUILD_THREADS,
             kernels: kernel::all(),
+            confines: sandbox::supported().map_err(|error| error.to_string()),
         }
     }
 }
@@ -122,7 +127,15 @@ impl Pipeline {
             tracing::info!(builds = held, "builds of a daemon that was killed go on");
         }
         let queue = Arc::new(Queue::new(store.clone()));
-        let works = Arc::new(Works { store, kernels: config.kernels, fleet, runtime: Handle::current() });
+        if let Err(why) = &config.confines {
+            tracing::error!(
+                why,
+                "nothing can be built and no app be run: this system cannot confine them; see `callwright doctor`"
+            );
+        }
+        let (kernels, confines) = (config.kernels, config.confines);
+        let works = Works { store, kernels, fleet, runtime: Handle::current(), queue: Arc::clone(&queue), confines };
+        let works = Arc::new(works);
         let (fleet, (tried, first)) = (Arc::clone(&works), oneshot::channel());
         let back = tokio::spawn(async move { bring_back(&fleet.fleet, tried).await });
         if timeout(BACK_WAIT, first).await.is_err() {
@@ -133,7 +146,10 @@ impl Pipeline {
         let fleet = Arc::clone(&works);
         let outcomes = tokio::spawn(async move {
             loop {
-                sleep(OUTCOMES_EVERY).await;
+                for _ in 0..OUTCOMES_EVERY {
+                    sleep(FIGURES_EVERY).await;
+                    fleet.fleet.bring_figures().await;
+                }
                 fleet.fleet.write_outcomes().await;
             }
         });
@@ -214,6 +230,12 @@ impl Pipeline {
         self.shared.works.fleet.traffic(slug)
     }
 
+    /// Writes down what became of the apps' requests, and brings the dashboards this box's figures, as is done from time to time.
+    pub async fn bring_figures(&self) {
+        self.shared.works.fleet.write_outcomes().await;
+        self.shared.works.fleet.bring_figures().await;
+    }
+
     /// What an app says of itself.
     ///
     /// # Errors
@@ -238,8 +260,11 @@ impl Pipeline {
             return (false, "a build thread has ended; restart the daemon".to_owned());
         }
         let down = self.shared.works.fleet.down();
-        let down: Vec<_> = down.into_iter().map(|(app, why)| format!("{app} is down: {why}")).collect();
-        (true, down.join("; "))
+        let down = down.into_iter().map(|(app, why)| format!("{app} is down: {why}"));
+        let unconfined = self.shared.works.confines.as_ref().err();
+        let unconfined =
+            unconfined.map(|why| format!("nothing can be built here, since nothing can be confined: {why}"));
+        (true, unconfined.into_iter().chain(down).collect::<Vec<_>>().join("; "))
     }
 
     /// Answers what a build asks; on disk, with what follows from it, before anything is done.

@@ -7,7 +7,7 @@
 
 mod compose;
 mod crm;
-mod dashboard;
+pub(crate) mod dashboard;
 mod entity;
 mod rest;
 mod shop;

@@ -49,6 +49,9 @@ pub struct Traffic {
     pub octets: u64,
     /// Requests in the last 60 s.
     pub requests_per_minute: f64,
+    /// 95 of 100 answers took at most this long, milliseconds (bucket bound); none: nothing was asked.
+    #[serde(skip)]
+    pub p95_ms: Option<f64>,
     /// By route template.
     pub routes: Vec<RouteTraffic>,
 }
@@ -136,6 +139,20 @@ impl Tracker {
         f64::from(self.window.sum(now))
     }
 
+    /// Of all routes together.
+    fn quantile_ms(&self, percent: u64) -> Option<f64> {
+        let mut all = RouteCounts::default();
+        for counts in self.routes.values() {
+            for (sum, count) in all.by_class.iter_mut().zip(counts.by_class) {
+                *sum += count;
+            }
+            for (sum, count) in all.latency.iter_mut().zip(counts.latency) {
+                *sum += count;
+            }
+        }
+        (all.requests() > 0).then(|| all.quantile_ms(percent))
+    }
+
     /// Everything counted so far.
     #[must_use]
     pub fn traffic(&self, now: Tick) -> Traffic {
@@ -156,6 +173,7 @@ impl Tracker {
             server_errors: routes.iter().map(|r| r.by_class[4]).sum(),
             octets: routes.iter().map(|r| r.octets).sum(),
             requests_per_minute: self.requests_per_minute(now),
+            p95_ms: self.quantile_ms(95),
             routes,
         }
     }
@@ -274,6 +292,7 @@ mod tests {
         assert_eq!((traffic.routes[1].p50_ms, traffic.routes[1].p99_ms), (1.0, 125.0));
         assert_eq!(traffic.routes[0].by_class, [0, 0, 0, 0, 1]);
         assert_eq!(traffic.routes[0].p50_ms, 4000.0);
+        assert_eq!((traffic.p95_ms, Tracker::default().traffic(at(2)).p95_ms), (Some(1.0), None));
     }
 
     #[test]

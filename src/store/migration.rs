@@ -6,7 +6,7 @@ use super::StoreError;
 use rusqlite::Connection;
 
 /// All steps; step N (counted from 1) leads from version N-1 to N.
-const STEPS: [&str; 17] = [
+const STEPS: [&str; 18] = [
     include_str!("migrations/0001_events.sql"),
     include_str!("migrations/0002_calls.sql"),
     include_str!("migrations/0003_conversations.sql"),
@@ -24,6 +24,7 @@ const STEPS: [&str; 17] = [
     include_str!("migrations/0015_return_calls.sql"),
     include_str!("migrations/0016_retention.sql"),
     include_str!("migrations/0017_questions.sql"),
+    include_str!("migrations/0018_question_calls.sql"),
 ];
 
 /// Applies every step that `db` lacks.

@@ -20,6 +20,7 @@ mod conversation;
 mod delivery;
 mod error;
 mod event;
+mod hour;
 mod kept;
 mod lockout;
 mod manifest;
@@ -43,6 +44,7 @@ pub use delivery::{
 };
 pub use error::StoreError;
 pub use event::{Event, EventKind, Events};
+pub use hour::{HourFigure, Hours, OUTCOMES, Series};
 pub use kept::{KeptConversations, KeptFor};
 pub use lockout::Lockouts;
 pub use manifest::Manifests;

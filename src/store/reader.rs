@@ -6,7 +6,7 @@ use super::backlog::Worth;
 use super::lockout::WrongPins;
 use super::writer::Writer;
 use super::{
-    Apps, Builds, Calls, Commit, Conversations, Deliveries, Events, KeptBindings, KeptConversations, Lockouts,
+    Apps, Builds, Calls, Commit, Conversations, Deliveries, Events, Hours, KeptBindings, KeptConversations, Lockouts,
     Manifests, Messages, Questions, Recordings, Retention, ReturnCalls, StoreError, World, migration,
 };
 use crate::limits::{PAGE_ROWS_MAX, STORE_LOCK_WAIT, STORE_READERS};
@@ -192,6 +192,11 @@ impl Store {
     #[must_use]
     pub const fn events(&self) -> Events<'_> {
         Events(self)
+    }
+    /// Sums by the hour.
+    #[must_use]
+    pub const fn hours(&self) -> Hours<'_> {
+        Hours(self)
     }
     /// Versioned documents.
     #[must_use]

@@ -1,4 +1,5 @@
-//! Callers who are called when their build is over. Invariants: a build has one at most; a try is on disk before a telephone
+//! Callers who are called when their build is over, or waits for an answer. Invariants: a build has one call at most for its end, and
+//! one for each question that it waits for, of which nobody is called who was not promised the first, or when the default holds; a try is on disk before a telephone
 //! rings, so that nothing rings twice for one try, whoever is killed when; what was begun by a daemon that was killed is never
 //! rung for again by itself (`interrupted`), and never forgotten: it is told when the caller calls; at most
 //! `limits::RETURN_CALLS_WAITING_MAX` wait. Deliberately absent: when and how often it is tried (`call::return_call`), ringing.
@@ -98,6 +99,8 @@ pub struct ReturnCall {
     pub id: String,
     /// What is told of.
     pub build_id: String,
+    /// The question of the build that is asked, by its name; null: it is told how the build ended.
+    pub question: Option<String>,
     /// Where it was ordered.
     pub conversation_id: String,
     /// The agent that calls.
@@ -164,7 +167,7 @@ impl ReturnCalls<'_> {
                 "INSERT INTO return_calls(id, build_id, conversation_id, agent, caller, target, consent, state, due, on_call,
                    requested, updated)
                  VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, 'waiting', ?8, ?9, ?8, ?8)
-                 ON CONFLICT(build_id) DO UPDATE SET state = 'waiting', consent = excluded.consent, failure = NULL,
+                 ON CONFLICT(build_id, question) DO UPDATE SET state = 'waiting', consent = excluded.consent, failure = NULL,
                    on_call = excluded.on_call, updated = excluded.updated WHERE state = 'withdrawn'",
                 params![
                     id,
@@ -199,7 +202,7 @@ impl ReturnCalls<'_> {
     pub fn told(&self, build_id: &str, now: Wallclock) -> Commit<bool> {
         // Who is not called since the agent calls nobody hears it once, too.
         let sql = "UPDATE return_calls SET state = 'told', failure = NULL, updated = ?3
-                   WHERE build_id = ?1 AND state != 'told' AND (state != 'withdrawn' OR failure = ?2) RETURNING id";
+                   WHERE build_id = ?1 AND question = '' AND state != 'told' AND (state != 'withdrawn' OR failure = ?2) RETURNING id";
         self.over(sql, build_id, AGENT_CALLS_NOBODY, now)
     }
 
@@ -223,10 +226,50 @@ impl ReturnCalls<'_> {
             let sql = "UPDATE return_calls SET state = 'withdrawn', failure = ?2, updated = ?3
                        WHERE agent = ?1 AND state = 'waiting' RETURNING id";
             let with = params![agent, AGENT_CALLS_NOBODY, now.0.cast_signed()];
-            let mut rows = db.prepare_cached(sql)?;
-            let ids: Vec<String> = rows.query_map(with, |row| row.get(0))?.collect::<Result<_, _>>()?;
+            let ids = many(db, sql, with)?;
             for id in &ids {
                 tell(db, EventKind::ReturnCallOver, id, &now.0.to_string(), now)?;
+            }
+            Ok(ids.len())
+        })
+    }
+
+    /// Whether [`Self::mind_questions`] has anything to do.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn questions_changed(&self, now: Wallclock) -> Result<bool, StoreError> {
+        self.0.read(|db| {
+            let sql = format!(
+                "SELECT EXISTS (SELECT 1 {NOT_PROMISED}) OR EXISTS (SELECT 1 FROM return_calls
+                   WHERE question != '' AND state = 'waiting' AND NOT ({ASKS}))"
+            );
+            Ok(db.prepare_cached(&sql)?.query_row([now.0.cast_signed()], |row| row.get(0))?)
+        })
+    }
+
+    /// Whoever is promised a call when the build is over is called for what it waits for, too; where the answer, or the time for it,
+    /// has come, nobody is called any more. Returns how many are called for a question now.
+    #[must_use = "a change that is not awaited may not be on disk"]
+    pub fn mind_questions(&self, now: Wallclock) -> Commit<usize> {
+        self.0.write(move |db| {
+            let at = now.0.cast_signed();
+            let sql = format!(
+                "UPDATE return_calls SET state = 'withdrawn', failure = 'it is answered, or its default holds', updated = ?1
+                 WHERE question != '' AND state = 'waiting' AND NOT ({ASKS}) RETURNING id"
+            );
+            for id in many(db, &sql, params![at])? {
+                tell(db, EventKind::ReturnCallOver, &id, &at.to_string(), now)?;
+            }
+            let sql = format!(
+                "INSERT INTO return_calls(id, build_id, question, conversation_id, agent, caller, target, consent, state, due,
+                   on_call, requested, updated)
+                 SELECT 'ret_' || substr(q.id, 5), r.build_id, q.name, r.conversation_id, r.agent, r.caller, r.target, r.consent,
+                   'waiting', ?1, r.on_call, ?1, ?1 {NOT_PROMISED} RETURNING id"
+            );
+            let ids = many(db, &sql, params![at])?;
+            for id in &ids {
+                tell(db, EventKind::ReturnCallPromised, id, &at.to_string(), now)?;
             }
             Ok(ids.len())
         })
@@ -235,11 +278,11 @@ impl ReturnCalls<'_> {
     fn over(&self, sql: &'static str, build_id: &str, why: &str, now: Wallclock) -> Commit<bool> {
         let (build_id, why) = (build_id.to_owned(), why.to_owned());
         self.0.write(move |db| {
-            let changed = one(db, sql, params![build_id, why, now.0.cast_signed()])?;
-            if let Some(id) = &changed {
+            let ids = many(db, sql, params![build_id, why, now.0.cast_signed()])?;
+            for id in &ids {
                 tell(db, EventKind::ReturnCallOver, id, &now.0.to_string(), now)?;
             }
-            Ok(changed.is_some())
+            Ok(!ids.is_empty())
         })
     }
 
@@ -253,7 +296,7 @@ impl ReturnCalls<'_> {
         })
     }
 
-    /// What `agents` may ring for at `now`, each with the build, which is over; the longest due first. All of it, for whoever is
+    /// What `agents` may ring for at `now`, each with the build, which is over, or waits for an answer; the longest due first. All of it, for whoever is
     /// passed over (out of hours, on the line) must not hide another: `limits::RETURN_CALLS_WAITING_MAX` at most.
     ///
     /// # Errors
@@ -265,7 +308,8 @@ impl ReturnCalls<'_> {
         self.0.read(|db| {
             let sql = format!(
                 "SELECT {COLUMNS} FROM return_calls WHERE state = 'waiting' AND due <= ?1
-                   AND agent IN (SELECT value FROM json_each(?2)) AND build_id IN (SELECT id FROM builds WHERE {OVER})
+                   AND agent IN (SELECT value FROM json_each(?2))
+                   AND CASE question WHEN '' THEN build_id IN (SELECT id FROM builds WHERE {OVER}) ELSE {ASKS} END
                    ORDER BY due, row"
             );
             let mut rows = db.prepare_cached(&sql)?;
@@ -360,7 +404,8 @@ impl ReturnCalls<'_> {
         })
     }
 
-    /// The news that this caller was to be called for and has not heard, with the build, which is over; the newest.
+    /// The news that this caller was to be called for and has not heard, with the build, which is over, or waits for an answer; the
+    /// newest.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -368,12 +413,14 @@ impl ReturnCalls<'_> {
         let since = now.0.saturating_sub(milliseconds(OWED_MAX).cast_unsigned()).cast_signed();
         self.0.read(|db| {
             let sql = format!(
-                "SELECT {COLUMNS} FROM return_calls WHERE caller = ?1 AND agent = ?2 AND requested >= ?3
+                "SELECT {COLUMNS} FROM return_calls WHERE caller = ?2 AND agent = ?3 AND requested >= ?4
                    AND (state IN ('waiting', 'given_up', 'interrupted', 'answered')
-                        OR state = 'withdrawn' AND failure = ?4)
-                   AND build_id IN (SELECT id FROM builds WHERE {OVER} AND stage != 'failed') ORDER BY row DESC LIMIT 1"
+                        OR state = 'withdrawn' AND failure = ?5)
+                   AND CASE question WHEN '' THEN build_id IN (SELECT id FROM builds WHERE {OVER} AND stage != 'failed')
+                       ELSE {ASKS} END ORDER BY row DESC LIMIT 1"
             );
-            let found = db.query_row(&sql, params![caller, agent, since, AGENT_CALLS_NOBODY], from_row).optional()?;
+            let with = params![now.0.cast_signed(), caller, agent, since, AGENT_CALLS_NOBODY];
+            let found = db.query_row(&sql, with, from_row).optional()?;
             found.map_or(Ok(None), |(_, call)| with_build(db, call))
         })
     }
@@ -409,15 +456,32 @@ impl ReturnCalls<'_> {
 }
 
 const COLUMNS: &str = "row, id, build_id, conversation_id, agent, target, consent, state, tries, due, on_call, call_id, failure, \
-                       requested, updated";
+                       requested, updated, question";
 /// A build of which there is something to tell.
 const OVER: &str = "stage IN ('live', 'tracked', 'parked', 'failed')";
 
+/// The question of a return call is open still at the moment ?1, and its build waits for it.
+const ASKS: &str = "EXISTS (SELECT 1 FROM questions q JOIN builds b ON b.id = q.build_id
+                      WHERE q.build_id = return_calls.build_id AND q.name = return_calls.question AND q.state = 'open'
+                        AND q.due > ?1 AND b.stage = 'planned')";
+/// Questions `q` that are waited for at the moment ?1, of builds whose callers are promised a call `r` and none for the question. Who
+/// was on the line when it was asked has heard it there.
+const NOT_PROMISED: &str =
+    "FROM return_calls r JOIN questions q ON q.build_id = r.build_id JOIN builds b ON b.id = r.build_id
+                            WHERE r.question = '' AND r.state = 'waiting' AND q.state = 'open' AND q.due > ?1
+                              AND b.stage = 'planned' AND NOT EXISTS (
+                                SELECT 1 FROM return_calls x WHERE x.build_id = q.build_id AND x.question = q.name)
+                              AND NOT EXISTS (SELECT 1 FROM calls c WHERE c.id = r.on_call
+                                                AND (c.ended IS NULL OR c.ended > q.asked))";
+
 fn one(db: &Connection, sql: &str, with: &[&dyn ToSql]) -> Result<Option<String>, StoreError> {
+    Ok(many(db, sql, with)?.into_iter().next())
+}
+
+fn many(db: &Connection, sql: &str, with: &[&dyn ToSql]) -> Result<Vec<String>, StoreError> {
     // To its end: a statement that returns rows does its work by being stepped.
     let mut rows = db.prepare_cached(sql)?;
-    let found: Vec<String> = rows.query_map(with, |row| row.get(0))?.collect::<Result<_, _>>()?;
-    Ok(found.into_iter().next())
+    Ok(rows.query_map(with, |row| row.get(0))?.collect::<Result<_, _>>()?)
 }
 
 fn find(db: &Connection, column: &str, value: &str) -> Result<Option<ReturnCall>, StoreError> {
@@ -431,7 +495,7 @@ fn with_build(db: &Connection, call: ReturnCall) -> Result<Option<(ReturnCall, B
 
 fn tell(db: &Connection, kind: EventKind, id: &str, key: &str, now: Wallclock) -> Result<(), StoreError> {
     if let Some(call) = find(db, "id", id)? {
-        let data = json!({"build_id": call.build_id, "state": call.state, "tries": call.tries, "to": call.target,
+        let data = json!({"build_id": call.build_id, "question": call.question, "state": call.state, "tries": call.tries, "to": call.target,
             "call_id": call.call_id, "failure": call.failure});
         append(db, kind, id, key, now, &data)?;
     }
@@ -474,6 +538,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<(i64, ReturnCall)> {
         failure: row.get(12)?,
         requested: at(13)?,
         updated: at(14)?,
+        question: Some(row.get::<_, String>(15)?).filter(|name| !name.is_empty()),
     };
     Ok((row.get(0)?, call))
 }

@@ -143,17 +143,7 @@ impl Dialogue {
                 numbers::counted(facts.records, "record", "records")
             ));
             say.extend(figures::say(&facts.figures, &facts.currency));
-            if facts.requests_per_minute.is_finite() && facts.requests_per_minute > 0.0 {
-                say.push(match facts.requests_per_minute.round() {
-                    r if r < 1.0 => "Less than one request a minute.".to_owned(),
-                    // Rounded and positive; a figure beyond u64 is no rate.
-                    r => {
-                        let requests = numbers::counted(r as u64, "request", "requests");
-                        // Large numbers are rounded already, and say so.
-                        format!("About {} a minute.", requests.strip_prefix("about ").unwrap_or(&requests))
-                    }
-                });
-            }
+            say.extend(traffic(facts));
         } else if self.building() {
             say.push(match self.build.as_ref().and_then(|build| progress(build.stage)) {
                 Some(progress) => format!("It is not live yet. {progress}"),
@@ -191,6 +181,46 @@ fn progress(stage: BuildStage) -> Option<String> {
         BuildStage::Parked | BuildStage::Failed => return Some("I had to stop.".to_owned()),
     };
     Some(format!("{line} That is step {} of six.", numbers::word(step)))
+}
+
+/// What is asked of an app, how fast it answers, and what it could not answer: one sentence, of what was measured.
+fn traffic(facts: &AppFacts) -> Option<String> {
+    let rate = facts.requests_per_minute;
+    let mut parts = Vec::new();
+    if rate.is_finite() && rate > 0.0 {
+        parts.push(match rate.round() {
+            r if r < 1.0 => "Less than one request a minute".to_owned(),
+            // Rounded and positive; a figure beyond u64 is no rate.
+            r => {
+                let requests = numbers::counted(r as u64, "request", "requests");
+                // Large numbers are rounded already, and say so.
+                format!("About {} a minute", requests.strip_prefix("about ").unwrap_or(&requests))
+            }
+        });
+        parts.extend(facts.latency_ms.and_then(latency).map(|time| format!("most answered within {time}")));
+    }
+    if facts.server_errors > 0 {
+        let failed = numbers::counted(facts.server_errors, "has failed", "have failed");
+        let alone = numbers::counted(facts.server_errors, "request has failed", "requests have failed");
+        parts.push(if parts.is_empty() { alone } else { failed });
+    }
+    (!parts.is_empty()).then(|| format!("{}.", capitalised(&parts.join(", "))))
+}
+
+/// As people say how long something takes; `None`: it is no time.
+fn latency(ms: f64) -> Option<String> {
+    // Within what a gateway waits for.
+    let ms = ms.is_finite().then(|| ms.ceil().clamp(0.0, 3_600_000.0) as u64)?;
+    Some(match ms {
+        0..=1 => "a millisecond".to_owned(),
+        2..1_000 => numbers::counted(ms, "millisecond", "milliseconds"),
+        _ => numbers::counted(ms.div_ceil(1_000), "second", "seconds"),
+    })
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// What is wrong with an app.

@@ -23,15 +23,15 @@ pub(super) fn is_offer(clause: &str) -> bool {
     clause == ASK_RETURN_CALL || clause == ASK_BEFORE_LEAVING
 }
 
-/// How a build ended that the other side of this call waits to hear of.
+/// How a build ended, or what it asks, that the other side of this call waits to hear.
 #[derive(Clone, Debug, PartialEq)]
 pub struct News {
     /// The build.
     pub build_id: String,
     /// Its spoken name.
     pub title: String,
-    /// How it ended.
-    pub outcome: Outcome,
+    /// How it ended; `None`: it goes on, and waits for an answer.
+    pub outcome: Option<Outcome>,
     /// Whether we have called.
     pub called: bool,
 }
@@ -179,9 +179,21 @@ impl Dialogue {
         self.subject = Some(title.to_lowercase());
         self.question = Question::Nothing;
         self.pending = None;
-        let stage = if matches!(outcome, Outcome::Live { .. }) { BuildStage::Live } else { BuildStage::Parked };
+        let stage = match outcome {
+            Some(Outcome::Live { .. }) => BuildStage::Live,
+            Some(Outcome::Parked { .. }) => BuildStage::Parked,
+            None => BuildStage::Planned,
+        };
+        // Whoever was called for a question is called for the end, too.
+        if called && outcome.is_none() {
+            self.promise = Promise::Given;
+        }
+        let line = outcome.is_none().then(|| match ask {
+            Some(_) => format!("Your {title} waits for an answer."),
+            None => format!("Your {title} goes on without an answer."),
+        });
         self.build = Some(Build { id: Some(build_id.clone()), title, stage: BuildStage::Approved, over: false });
-        let told = self.build_update(&BuildUpdate { build_id, stage, say: None, outcome: Some(outcome), ask });
+        let told = self.build_update(&BuildUpdate { build_id, stage, say: line, outcome, ask });
         say.extend(told.say);
         let expect = told.expect;
         Some(Reply { intent: told.intent, ..self.reply(std::mem::take(say), expect) })
@@ -289,6 +301,37 @@ mod tests {
     }
 
     #[test]
+    fn who_is_called_for_a_question_hears_why_answers_and_is_called_again() {
+        let ask = BuildQuestion {
+            build_id: "b1".into(),
+            name: "currency".into(),
+            question: "Which currency are your prices in?".into(),
+            choices: [("USD", "US dollars"), ("EUR", "euros")].map(|(v, s)| (v.to_owned(), s.to_owned())).to_vec(),
+            default: "USD".into(),
+        };
+        let persona = || Persona { return_call: ReturnCalls::Ask, ..Persona::named("Grace") };
+        let news = |called| News { build_id: "b1".into(), title: "Shop".into(), outcome: None, called };
+        let mut dialogue =
+            Dialogue::new(persona(), "conv_2").with_news(news(true)).with_build_question(Some(ask.clone()));
+        let opened = dialogue.greet();
+        dialogue.cut_off(&opened.text(), usize::MAX);
+        let said = opened.text();
+        for part in ["You asked me to call you back.", "Your Shop waits for an answer.", "Which currency", "euros"] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        assert_eq!(opened.intent, None, "the news of the end are not told yet");
+        let reply = says(&mut dialogue, "euros please");
+        assert!(
+            matches!(&reply.intent, Some(Intent::Answer { value, follow_up: false, .. }) if value == "EUR"),
+            "{reply:?}"
+        );
+        assert_eq!(says(&mut dialogue, "goodbye").text(), "I will call you when it is live. Goodbye.");
+        // The time for it was up while it rang.
+        let mut late = Dialogue::new(persona(), "conv_3").with_news(news(true)).with_build_question(None);
+        assert!(late.greet().text().contains("Your Shop goes on without an answer."));
+    }
+
+    #[test]
     fn each_order_has_its_own_promise() {
         let (mut dialogue, _) = ordered(ReturnCalls::Ask);
         assert_eq!(says(&mut dialogue, "yes").intent, Some(Intent::ReturnCall(true)));
@@ -302,7 +345,7 @@ mod tests {
 
     #[test]
     fn only_whoever_is_known_hears_the_code_of_an_app_of_another_call() {
-        let news = |called| News { build_id: "b1".into(), title: "CRM".into(), outcome: live(), called };
+        let news = |called| News { build_id: "b1".into(), title: "CRM".into(), outcome: Some(live()), called };
         let asked = |persona: Persona, called: bool| {
             let mut dialogue = Dialogue::new(persona, "conv_2").with_news(news(called));
             dialogue.greet();
@@ -352,7 +395,7 @@ mod tests {
 
     #[test]
     fn who_is_called_hears_why_and_how_it_ended() {
-        let news = |called| News { build_id: "b1".into(), title: "CRM".into(), outcome: live(), called };
+        let news = |called| News { build_id: "b1".into(), title: "CRM".into(), outcome: Some(live()), called };
         let mut dialogue = Dialogue::new(Persona::named("Grace"), "conv_2").with_news(news(true));
         let reply = dialogue.greet();
         assert!(
@@ -366,7 +409,7 @@ mod tests {
         );
         let parked = Outcome::Parked { say: "The page about us did not answer.".into() };
         let mut dialogue =
-            Dialogue::new(Persona::named("Grace"), "conv_3").with_news(News { outcome: parked, ..news(false) });
+            Dialogue::new(Persona::named("Grace"), "conv_3").with_news(News { outcome: Some(parked), ..news(false) });
         let text = dialogue.greet().text();
         assert!(text.contains("I had to stop. Your CRM is not live. The page about us did not answer."), "{text}");
         assert!(!text.contains("call you back"), "{text}");
@@ -375,7 +418,7 @@ mod tests {
     #[test]
     fn news_come_after_the_pin() {
         let persona = Persona { pin: Pin::new("471100"), ..Persona::named("Grace") };
-        let news = News { build_id: "b1".into(), title: "CRM".into(), outcome: live(), called: true };
+        let news = News { build_id: "b1".into(), title: "CRM".into(), outcome: Some(live()), called: true };
         let mut dialogue = Dialogue::new(persona, "conv_2").with_news(news);
         let first = dialogue.greet();
         assert!(first.text().contains("call you back") && !first.text().contains("CRM"), "{}", first.text());

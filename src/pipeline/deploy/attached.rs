@@ -334,6 +334,7 @@ impl Shared {
         let log = File::options().create(true).append(!long).write(true).truncate(long).open(log)?;
         let mut command = Command::new(&self.program);
         command
+            .arg0(env!("CARGO_PKG_NAME"))
             .args(["supervise", "--of-daemon", "--data"])
             .arg(&self.data)
             .env_clear()

@@ -2,6 +2,7 @@
 //! counts. Owning thread: any tokio task. Invariants: an app has one live instance; a new version is ready before it gets the
 //! requests, the old one goes after. Deliberately absent: what is deployed (the store knows).
 
+mod figures;
 mod version;
 
 pub use version::RollBackError;
@@ -18,7 +19,7 @@ use crate::os::clock;
 use crate::pipeline::repository::{Repository, RepositoryError};
 use crate::pipeline::scheduler::StageError;
 use crate::pipeline::tracker::Traffic;
-use crate::store::{App, RunState, Store, StoreError};
+use crate::store::{App, OUTCOMES, RunState, Store, StoreError};
 use http_body_util::Empty;
 use hyper::body::Bytes;
 use hyper::{Request, StatusCode};
@@ -34,8 +35,6 @@ use tokio::task::spawn_blocking;
 
 /// Octets of an app's outbox that are read at once: a hundred bodies as large as an app takes them do not fit.
 const OUTBOX_MAX: usize = 16 << 20;
-/// Category of what became of an app's requests in the store's world.
-const OUTCOMES: &str = "execution_outcome";
 
 /// Where apps are reached; section `[apps]` of the configuration.
 #[derive(Debug, Clone)]

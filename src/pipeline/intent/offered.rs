@@ -12,7 +12,9 @@ use crate::pipeline::manifest::{BuildType, catalogue};
 /// Words of the longest name in the catalogue.
 const WORDS_MAX: usize = 3;
 /// Words that name a pack only as a part of a longer name.
-const NOT_ALONE: &[&str] = &["about", "find", "content", "services", "people", "numbers"];
+const NOT_ALONE: &[&str] = &["about", "app", "build", "call", "find", "content", "services", "people", "numbers"];
+/// Before what a dashboard shows: "a dashboard of calls".
+const SHOWS: &[&str] = &["of", "show", "shows", "showing", "about", "on", "all"];
 
 /// The pack of `kind` that is named at word `i`, and how many words name it. `listed`: a list of features is being said.
 pub(super) fn pack(heard: &Transcript, i: usize, kind: BuildType, listed: bool) -> Option<(Feature, usize)> {
@@ -22,7 +24,9 @@ pub(super) fn pack(heard: &Transcript, i: usize, kind: BuildType, listed: bool) 
             return None;
         }
         let before = i.checked_sub(1).map_or("", |k| heard.at(k));
-        let introduced = listed || matches!(before, "a" | "an" | "the" | "some" | "our" | "its" | "and" | PAUSE);
+        let introduced = listed
+            || matches!(before, "a" | "an" | "the" | "some" | "our" | "its" | "and" | PAUSE)
+            || kind == BuildType::BuildDashboard && SHOWS.contains(&before);
         if count == 1 && (NOT_ALONE.contains(&words[0]) || !introduced) {
             return None;
         }
@@ -58,6 +62,11 @@ mod tests {
             ("i need an online shop with a shopping cart and stock control", "online shop", &["cart", "stock"]),
             ("make me a rest api for customers and orders", "API", &["customers", "orders"]),
             ("we need a dashboard with charts and time ranges", "dashboard", &["charts", "ranges"]),
+            ("build a dashboard of our calls", "dashboard", &["box"]),
+            ("i want a dashboard of calls", "dashboard", &["box"]),
+            ("please make us a dashboard that shows our phone calls and builds", "dashboard", &["box"]),
+            ("we need a dashboard for the calls on this line", "dashboard", &["box"]),
+            ("a dashboard with incoming calls and charts please", "dashboard", &["box", "charts"]),
         ] {
             let understood = understand(text, Context::AskedWhat);
             assert_eq!(understood.act, Act::BuildOther(noun), "{text}");
@@ -74,6 +83,27 @@ mod tests {
         assert_eq!(keys(&blog), (vec!["blog"], vec![]));
         let crm = said("no, without the contact form", BuildType::BuildCrm);
         assert_eq!(keys(&crm).1, ["contacts"], "a CRM has no such thing");
+    }
+
+    #[test]
+    fn a_dashboard_of_calls_and_apps_is_one_of_this_box() {
+        for text in [
+            "build me a dashboard of our calls, builds and apps",
+            "we want a dashboard of our apps",
+            "can you make a dashboard for our calls and apps",
+            "a dashboard with calls, builds and errors of our apps, please",
+        ] {
+            let understood = understand(text, Context::AskedWhat);
+            assert_eq!(understood.act, Act::BuildOther("dashboard"), "{text}");
+            assert!(keys(&understood).0.contains(&"box"), "{text}: {:?}", understood.edit);
+            assert!(understood.also.iter().all(|name| *name == "dashboard"), "{text}: {:?}", understood.also);
+        }
+        for text in
+            ["build a dashboard and call me back", "make a dashboard app", "build a dashboard, then build a shop"]
+        {
+            let understood = understand(text, Context::AskedWhat);
+            assert!(!keys(&understood).0.contains(&"box"), "{text}");
+        }
     }
 
     #[test]

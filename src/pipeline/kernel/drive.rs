@@ -1,13 +1,13 @@
 //! Gives a task to a kernel and takes what it makes. Purpose: pipes and processes around `session`. Owner: the build thread, which
-//! waits; a thread each reads and writes, since a kernel may neither read nor end. Invariants: a process is ended and waited for
-//! whatever comes of its task; what waits in memory is bounded. Deliberately absent: what the frames mean.
+//! waits; a thread each reads and writes, since a kernel may neither read nor end. Invariants: a process leads a group of its own, which is
+//! ended whole, and is waited for, whatever comes of its task, and goes with the daemon; what waits in memory is bounded. Deliberately absent: what the frames mean.
 
 use super::Kernel;
 use super::frame::{self, Framer, FromKernel, Task, ToKernel};
 use super::host;
 use super::session::{Broken, Output, Session};
 use crate::limits::{KERNEL_FRAME_MAX, KERNEL_PIECES_MAX};
-use crate::os::clock;
+use crate::os::{clock, process};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -72,6 +72,7 @@ fn in_process(
     let printed = log.try_clone().map_err(start)?;
     command.env_clear().current_dir(scratch);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::from(printed));
+    process::lead_group(&mut command);
     let mut line = Line::to(command.spawn().map_err(start)?)?;
     let outcome = converse(name, &mut line, task, wanted);
     line.end(matches!(outcome, Err(Broken::CalledOff)));
@@ -127,6 +128,8 @@ fn converse(name: &str, line: &mut Line, task: Task, wanted: &dyn Fn() -> bool) 
 /// The pipes of a kernel's process.
 struct Line {
     child: Child,
+    /// It was killed and waited for.
+    is_over: bool,
     told: SyncSender<Vec<u8>>,
     heard: Receiver<Vec<u8>>,
 }
@@ -134,6 +137,9 @@ struct Line {
 impl Line {
     fn to(mut child: Child) -> Result<Self, Broken> {
         let (Some(mut input), Some(mut output)) = (child.stdin.take(), child.stdout.take()) else {
+            // Neither is missing of a child that was started with both.
+            _ = process::kill_group(child.id());
+            _ = child.wait();
             return Err(Broken::Start("it has no pipes".to_owned()));
         };
         let (told, to_tell) = sync_channel::<Vec<u8>>(KERNEL_PIECES_MAX);
@@ -154,7 +160,7 @@ impl Line {
                 }
             }
         };
-        let line = Self { child, told, heard };
+        let line = Self { child, is_over: false, told, heard };
         let start = |error: std::io::Error| Broken::Start(error.to_string());
         let threads = [
             thread::Builder::new().name("kernel-writes".into()).spawn(writes),
@@ -177,19 +183,25 @@ impl Line {
     fn end(&mut self, called_off: bool) {
         if called_off && self.send(&ToKernel::Cancel {}).is_ok() {
             let begun = clock::monotonic();
-            while clock::monotonic().since(begun) < GRACE && matches!(self.child.try_wait(), Ok(None)) {
+            while clock::monotonic().since(begun) < GRACE && !process::has_ended(self.child.id()) {
                 thread::sleep(GRACE_LOOK);
             }
         }
-        // Gone already is as good.
-        _ = self.child.kill();
-        _ = self.child.wait();
+        self.kill();
+    }
+
+    /// With whatever it has started. Before it is waited for: until then its id is nobody else's.
+    fn kill(&mut self) {
+        if !std::mem::replace(&mut self.is_over, true) {
+            // Gone already is as good.
+            _ = process::kill_group(self.child.id());
+            _ = self.child.wait();
+        }
     }
 }
 
 impl Drop for Line {
     fn drop(&mut self) {
-        _ = self.child.kill();
-        _ = self.child.wait();
+        self.kill();
     }
 }

@@ -1,7 +1,8 @@
 //! Kernels: what turns a spec into files. Purpose: one static table from build type and capability to the kernel that has it.
 //! Adding a kernel is one file and one row of [`all`]. All of them speak the frames of [`frame`], those of this program too, each in
 //! a process of its own ([`host`]); the daemon's side is [`session`] (pure) and [`drive`]. Invariant: nothing that a kernel says is
-//! trusted; the bundle's tests decide. Deliberately absent: a configuration of kernels of other people.
+//! trusted; the bundle's tests decide. Deliberately absent: a configuration of kernels of other people, whose processes nothing here
+//! confines ([`host`] confines itself).
 
 mod client;
 pub mod crm;
@@ -25,6 +26,7 @@ use super::spec::Spec;
 use crate::apphost::bundle::Files;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -111,7 +113,7 @@ impl Kernel for BuiltIn {
 
     fn command(&self, program: &Path, scratch: &Path) -> Option<Command> {
         let mut command = Command::new(program);
-        command.arg("kernel").arg(self.name).arg("--scratch").arg(scratch);
+        command.arg0(env!("CARGO_PKG_NAME")).arg("kernel").arg(self.name).arg("--scratch").arg(scratch);
         Some(command)
     }
 }

@@ -100,6 +100,12 @@ pub const OFFERS: &[Offer] = &[
     basic(BuildDashboard, "tiles", "figures at a glance", &["figures", "kpis", "metrics", "numbers", "statistics"]),
     basic(BuildDashboard, "filters", "filters", &["filter", "series"]),
     basic(BuildDashboard, "ranges", "time ranges", &["date_range", "date_ranges", "time_range", "time_ranges"]),
+    row(
+        BuildDashboard,
+        "box",
+        "the calls and apps of this box",
+        &["apps", "builds", "call_figures", "call_statistics", "call_volume", "calls", "incoming_calls", "phone_calls"],
+    ),
     common(
         "accounts",
         "accounts and sign-in",
@@ -153,6 +159,7 @@ mod tests {
     fn words_lead_to_packs_and_unknown_ones_to_none() {
         assert_eq!(find(BuildEcommerce, "Shopping cart").map(|o| o.pack), Some("cart"));
         assert_eq!(find(BuildWebsite, "contact-form").map(|o| o.pack), Some("contact_form"));
+        assert_eq!(find(BuildDashboard, "phone calls").map(|o| o.pack), Some("box"));
         assert_eq!(find(BuildWebsite, "telepathy"), None);
         assert_eq!(find(BuildType::BuildBlockchain, "search"), None);
     }

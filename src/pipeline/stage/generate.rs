@@ -14,6 +14,7 @@ use crate::pipeline::spec::{Citation, Spec};
 use crate::store::{Advance, Build, NewQuestion, QuestionChoice, QuestionState};
 use crate::time::Wallclock;
 use std::collections::BTreeSet;
+use std::path::Path;
 
 /// Where a bundle says why its parts are there.
 const CITATIONS: &str = "CITATIONS.json";
@@ -95,6 +96,12 @@ fn ask(
 ) -> Result<Output, StageError> {
     let kernel = works.kernels.iter().find(|kernel| kernel.name() == name);
     let kernel = kernel.ok_or_else(|| fault(format!("the kernel {name} is gone")))?;
+    if let (Err(why), Some(_)) = (&works.confines, kernel.command(works.fleet.program(), Path::new("/"))) {
+        tracing::error!(build = build.id, why, "nothing is built: its maker cannot be confined");
+        return Err(check(
+            "this system cannot confine what I build, so I build nothing on it. The people who look after it must help.",
+        ));
+    }
     let run_dir = works.fleet.run_dir().map_err(|e| fault(e.to_string()))?;
     // Of this try alone: one that stood still may come back.
     let scratch = run_dir.join(format!("kernel-{:016x}", random::u64()));
@@ -110,13 +117,16 @@ fn ask(
         seconds: KERNEL_TASK_MAX.as_secs(),
     };
     // A store that cannot be read now says nothing of the build.
-    let wanted =
+    let is_ours =
         || works.store.builds().get(&build.id).map_or(true, |found| found.is_some_and(|b| b.fence == build.fence));
+    // Telephones wait for the end of a stage when the daemon stops.
+    let wanted = || !works.queue.is_closed() && is_ours();
     let made = drive::run(kernel.as_ref(), works.fleet.program(), &scratch, task, &wanted);
     // What is left of it goes with the next start of the daemon.
     _ = std::fs::remove_dir_all(&scratch);
     made.map_err(|error| match error {
         Broken::Declined { say } => check(say),
+        Broken::CalledOff if works.queue.is_closed() => StageError::Stopped,
         other => fault(format!("{name}: {other}")),
     })
 }

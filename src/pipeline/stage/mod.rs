@@ -15,11 +15,13 @@ mod try_out;
 use super::deploy::Fleet;
 use super::kernel::Kernel;
 use super::manifest::BuildManifest;
+use super::queue::Queue;
 use super::repository::RepositoryError;
 use super::scheduler::{Job, StageError};
 use super::spec::Spec;
 use crate::store::{Advance, Build, Store, StoreError};
 use std::path::PathBuf;
+use std::sync::Arc;
 use tokio::runtime::Handle;
 
 /// What the stages work with.
@@ -29,6 +31,9 @@ pub(super) struct Works {
     pub(super) kernels: Vec<Box<dyn Kernel>>,
     pub(super) fleet: Fleet,
     pub(super) runtime: Handle,
+    pub(super) queue: Arc<Queue>,
+    /// Whether this system can confine generators and apps; what it lacks.
+    pub(super) confines: Result<(), String>,
 }
 
 /// What a stage came to.
