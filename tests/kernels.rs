@@ -3,7 +3,7 @@
 //! is left behind.
 
 use callwright::apphost::bundle::Files;
-use callwright::conversation::{BuildStage, Outcome};
+use callwright::conversation::{BuildStage, BuildUpdate, Outcome};
 use callwright::limits::KERNEL_FRAME_MAX;
 use callwright::pipeline::kernel::frame::{self, FromKernel, PROTOCOL, Task};
 use callwright::pipeline::kernel::session::{Broken, Output, digest};
@@ -19,6 +19,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+use tokio::sync::broadcast;
 use tokio::time::timeout;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_callwright");
@@ -236,6 +237,16 @@ async fn a_daemon_that_stops_waits_for_no_kernel_and_its_build_goes_on_with_all_
     pipeline.shutdown().await;
 }
 
+/// How the build ends whose updates these are.
+async fn outcome(updates: &mut broadcast::Receiver<BuildUpdate>) -> Outcome {
+    loop {
+        let update = timeout(PATIENCE, updates.recv()).await.expect("the build takes too long").unwrap();
+        if let Some(outcome) = update.outcome {
+            return outcome;
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn where_nothing_can_be_confined_nothing_is_built_and_everybody_is_told_why() {
     let data = tempfile::tempdir().unwrap();
@@ -248,12 +259,7 @@ async fn where_nothing_can_be_confined_nothing_is_built_and_everybody_is_told_wh
     assert!(builds && note.contains("nothing can be built here") && note.contains("lsm=landlock"), "{note}");
     let mut updates = pipeline.updates();
     let build = pipeline.submit(manifest("m")).await.unwrap();
-    let outcome = loop {
-        let update = timeout(PATIENCE, updates.recv()).await.expect("the build takes too long").unwrap();
-        if let Some(outcome) = update.outcome {
-            break outcome;
-        }
-    };
+    let outcome = outcome(&mut updates).await;
     assert!(matches!(&outcome, Outcome::Parked { say } if say.contains("cannot confine")), "{outcome:?}");
     assert_eq!(store.builds().get(&build.id).unwrap().unwrap().attempt, 0, "once is enough");
     assert!(!ran.exists());
@@ -272,12 +278,7 @@ async fn an_app_of_a_script_goes_live_after_its_kernel_died_once_and_one_that_al
         let pipeline = Pipeline::start(config(data.path(), Script(kernel)), store.clone()).await.unwrap();
         let mut updates = pipeline.updates();
         let build = pipeline.submit(manifest("m")).await.unwrap();
-        let outcome = loop {
-            let update = timeout(PATIENCE, updates.recv()).await.expect("the build takes too long").unwrap();
-            if let Some(outcome) = update.outcome {
-                break outcome;
-            }
-        };
+        let outcome = outcome(&mut updates).await;
         match outcome {
             Outcome::Live { .. } => assert!(lives && died.exists()),
             Outcome::Parked { say } => assert!(!lives && say.contains("could not write the files"), "{say}"),

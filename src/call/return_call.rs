@@ -1,8 +1,9 @@
-//! Calls callers whose build is over (live, or parked with something that they have to know), or waits for an answer of theirs. Purpose: whoever hung up before is
-//! told all the same. One tokio task, one more for each telephone that rings. Invariants: a try is on disk before a telephone
-//! rings, so that a killed daemon neither rings twice for it nor forgets it; nobody is rung who is on the line, outside of the
-//! agent's hours, or more often than its rule says; an agent that calls nobody any more keeps no promise of before either. Deliberately absent: what is said (`conversation`), who is promised a call
-//! (`talk`), and keeping of promises (`store::return_calls`).
+//! Calls callers whose build is over (live, or parked with something that they have to know), or waits for an answer of theirs.
+//! Purpose: whoever hung up before is told all the same. One tokio task, one more for each telephone that rings. Invariants: a
+//! try is on disk before a telephone rings, so that a killed daemon neither rings twice for it nor forgets it; nobody is rung
+//! who is on the line, outside of the agent's hours, or more often than its rule says; an agent that calls nobody any more
+//! keeps no promise of before either. Deliberately absent: what is said (`conversation`), who is promised a call (`talk`), and
+//! keeping of promises (`store::return_calls`).
 
 use super::actor::Planes;
 use super::outgoing::{self, NotPlaced, Wish};

@@ -1,8 +1,9 @@
-//! Callers who are called when their build is over, or waits for an answer. Invariants: a build has one call at most for its end, and
-//! one for each question that it waits for, of which nobody is called who was not promised the first, or when the default holds; a try is on disk before a telephone
-//! rings, so that nothing rings twice for one try, whoever is killed when; what was begun by a daemon that was killed is never
-//! rung for again by itself (`interrupted`), and never forgotten: it is told when the caller calls; at most
-//! `limits::RETURN_CALLS_WAITING_MAX` wait. Deliberately absent: when and how often it is tried (`call::return_call`), ringing.
+//! Callers who are called when their build is over, or waits for an answer. Invariants: a build has one call at most for its
+//! end, and one for each question that it waits for, of which nobody is called who was not promised the first, or when the
+//! default holds; a try is on disk before a telephone rings, so that nothing rings twice for one try, whoever is killed when;
+//! what was begun by a daemon that was killed is never rung for again by itself (`interrupted`), and never forgotten: it is
+//! told when the caller calls; at most `limits::RETURN_CALLS_WAITING_MAX` wait. Deliberately absent: when and how often it is
+//! tried (`call::return_call`), ringing.
 
 use super::call::time;
 use super::event::{append, derived_id};

@@ -1,5 +1,5 @@
-//! The dashboard's kernel: figures at a glance, charts, filters and time ranges over measured values, and over what the box counts of
-//! itself where that is asked for. Pure.
+//! The dashboard's kernel: figures at a glance, charts, filters and time ranges over measured values, and over what the box
+//! counts of itself where that is asked for. Pure.
 
 use super::parts::{Parts, closed, view};
 use crate::apphost::bundle::{Files, Target, View};

@@ -1,6 +1,7 @@
-//! Gives a task to a kernel and takes what it makes. Purpose: pipes and processes around `session`. Owner: the build thread, which
-//! waits; a thread each reads and writes, since a kernel may neither read nor end. Invariants: a process leads a group of its own, which is
-//! ended whole, and is waited for, whatever comes of its task, and goes with the daemon; what waits in memory is bounded. Deliberately absent: what the frames mean.
+//! Gives a task to a kernel and takes what it makes. Purpose: pipes and processes around `session`. Owner: the build thread,
+//! which waits; a thread each reads and writes, since a kernel may neither read nor end. Invariants: a process leads a group of
+//! its own, which is ended whole, and is waited for, whatever comes of its task, and goes with the daemon; what waits in memory
+//! is bounded. Deliberately absent: what the frames mean.
 
 use super::Kernel;
 use super::frame::{self, Framer, FromKernel, Task, ToKernel};

@@ -1,7 +1,8 @@
-//! The box's own figures, brought to the dashboards that chart them. Purpose: sums of calls, builds and requests by the hour, from the
-//! store into the app's own data, over the app's socket: the app cannot reach the store, and gets nothing but sums. Owning thread:
-//! any tokio task. Invariants: a dashboard is brought what is newer than it has, and the last hours again, since they go on; one
-//! that is down, or of before, keeps nobody else waiting. Deliberately absent: when (`service`), what is counted (`store::hour`).
+//! The box's own figures, brought to the dashboards that chart them. Purpose: sums of calls, builds and requests by the hour,
+//! from the store into the app's own data, over the app's socket: the app cannot reach the store, and gets nothing but sums.
+//! Owning thread: any tokio task. Invariants: a dashboard is brought what is newer than it has, and the last hours again, since
+//! they go on; one that is down, or of before, keeps nobody else waiting. Deliberately absent: when (`service`), what is
+//! counted (`store::hour`).
 
 use super::{Fleet, read_json};
 use crate::apphost::figures::{FIGURES_PATH, FIGURES_VERSION};
