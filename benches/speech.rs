@@ -24,7 +24,7 @@ use callwright_models::pack::{Kind, Shelf};
 use speech::channel::{Channel, Noises};
 use speech::corpus::{self, Asked, Line};
 use speech::machine::quantile;
-use speech::meaning::{Taken, judge};
+use speech::meaning::{Measure, Taken, judge};
 use speech::report::Report;
 use speech::score::digits;
 use speech::stock::Stock;
@@ -313,8 +313,9 @@ impl Bench {
             let wanted = extract(heard, &[]).intent.name();
             // What a label says behind the question is what is meant, as the corpus has it.
             let meant = line.meant.split_once(' ').filter(|(asked, _)| Asked::of(asked).is_some());
-            let taken =
-                meant.map(|(_, meant)| judge(&Line { meant: meant.into(), ..line.clone() }, heard, outcome.confidence));
+            let taken = meant.map(|(_, meant)| {
+                judge(Measure::Frame, &Line { meant: meant.into(), ..line.clone() }, heard, outcome.confidence)
+            });
             let taken = taken.map_or_else(|| "-".into(), |taken| format!("{taken:?}"));
             page += &format!(
                 "{}\t{}\t{heard}\t{}\t{snr}\t{:.2}\t{wanted}\t{taken}\n",
@@ -367,7 +368,8 @@ impl Bench {
         }
         let prompts = human::prompts(&self.report.cache(), 24)?;
         let people: Vec<Job<'_>> = prompts.iter().map(prompt_job).collect();
-        self.report.part("Installed packs", &["word err %", "intent %", "human %", "CPU/speech", "final p95"]);
+        self.report
+            .part("Installed packs", &["word err %", "intent %", "frame %", "human %", "CPU/speech", "final p95"]);
         for pack in installed.iter().filter(|pack| matches!(pack.pack.kind, Kind::StreamingAsr | Kind::OfflineAsr)) {
             let name = &pack.pack.name;
             let asr = EngineChoice::parse(name)?;
@@ -390,7 +392,8 @@ impl Bench {
             let key = name.replace(['-', '.'], "_");
             let figures = [
                 ("wer_synthetic", run.errors(|_| true).percent()),
-                ("intent_accuracy", run.understood(|_| true).0),
+                ("intent_accuracy", run.understood(Measure::Intent, |_| true).0),
+                ("frame_accuracy", run.understood(Measure::Frame, |_| true).0),
                 ("wer_human", person.errors(|_| true).percent()),
                 ("rtf", paced.rtf()),
                 ("final_ms_p95", quantile(&paced.finals_ms(), 0.95)),
@@ -666,37 +669,12 @@ fn tell_words(report: &mut Report, said: &Said, [ours, behind, stock]: [&Run<'_>
     report.part("Sentences, %", &["default", "behind it", "stock", "perfect ear"]);
     let exact = |run: &Run<'_>| if run.outcomes.is_empty() { f64::NAN } else { run.errors(good).exact_percent() };
     report.row("without any error", 1, &[exact(ours), exact(behind), exact(stock), 100.0]);
-    let ceiling = |of: &[Taken]| {
-        let right = said.lines.iter().filter(|line| of.contains(&judge(line, &line.text, 1.0))).count();
-        100.0 * right as f64 / said.lines.len() as f64
-    };
-    let top = (ceiling(&[Taken::Right]), ceiling(&[Taken::Right, Taken::AskedBack]));
-    let none = (f64::NAN, f64::NAN);
-    let understood = |run: &Run<'_>| if run.outcomes.is_empty() { none } else { run.understood(good) };
-    let (mine, second, theirs) = (ours.understood(good), understood(behind), understood(stock));
-    let or_dash = |value: f64| if with_stock { value } else { f64::NAN };
-    report.row("taken as meant at once", 1, &[mine.0, second.0, theirs.0, top.0]);
-    report.row("taken as meant, or asked back about", 1, &[mine.1, second.1, theirs.1, top.1]);
-    let kept = kept(ours, good);
-    let others = [behind, stock].map(|run| if run.outcomes.is_empty() { f64::NAN } else { self::kept(run, good) });
-    report.row("taken as a perfect ear would", 1, &[kept, others[0], others[1], 100.0]);
-    for asked in [Asked::What, Asked::Features, Asked::Approval, Asked::Free] {
-        let pick = |job: &Job<'_>| good(job) && job.line.asked == asked;
-        let name = format!("  {}", format!("{asked:?}").to_lowercase());
-        let second = if behind.outcomes.is_empty() { f64::NAN } else { behind.understood(pick).0 };
-        report.row(&name, 1, &[ours.understood(pick).0, second, or_dash(stock.understood(pick).0)]);
-        report.put(format!("intent_accuracy_{}", name.trim()), ours.understood(pick).0);
+    for measure in [Measure::Intent, Measure::Frame] {
+        tell_meaning(report, measure, said, [ours, behind, stock], good);
     }
     for (key, value) in [
         ("default_sentences_exact", exact(ours)),
         ("stock_sentences_exact", exact(stock)),
-        ("intent_accuracy", mine.0),
-        ("intent_accuracy_or_asked_back", mine.1),
-        ("intent_accuracy_as_perfect_ear", kept),
-        ("intent_accuracy_perfect_ear", top.0),
-        ("intent_accuracy_or_asked_back_perfect_ear", top.1),
-        ("pocketsphinx_intent_accuracy", second.0),
-        ("stock_intent_accuracy", theirs.0),
         ("sentences", said.lines.len() as f64),
         ("rtf_fast", ours.rtf()),
         ("stock_rtf", if with_stock { stock.rtf() } else { f64::NAN }),
@@ -717,12 +695,70 @@ fn tell_words(report: &mut Report, said: &Said, [ours, behind, stock]: [&Run<'_>
     }
 }
 
+/// What the engines made of what is meant, by one measure. The strict reading of every row: taken up at once.
+fn tell_meaning(
+    report: &mut Report,
+    measure: Measure,
+    said: &Said,
+    runs: [&Run<'_>; 3],
+    good: impl Fn(&Job<'_>) -> bool + Copy,
+) {
+    let name = measure.name();
+    let title = match measure {
+        Measure::Intent => "Intent accuracy: the class at once, %",
+        Measure::Frame => "Frame accuracy: class and all features, %",
+    };
+    report.part(title, &["default", "behind it", "stock", "perfect ear"]);
+    let ceiling = |of: &[Taken], pick: &dyn Fn(&Line) -> bool| {
+        let lines: Vec<&Line> = said.lines.iter().filter(|line| pick(line)).collect();
+        let right = lines.iter().filter(|line| of.contains(&judge(measure, line, &line.text, 1.0))).count();
+        100.0 * right as f64 / lines.len().max(1) as f64
+    };
+    let led = [Taken::Right, Taken::AskedBack];
+    let found = runs.map(|run| run.understood(measure, good));
+    let top = (ceiling(&led[..1], &|_| true), ceiling(&led, &|_| true));
+    report.row("taken as meant at once", 1, &[found[0].0, found[1].0, found[2].0, top.0]);
+    report.row("taken as meant, or asked back about", 1, &[found[0].1, found[1].1, found[2].1, top.1]);
+    let kept = runs.map(|run| kept(measure, run, good));
+    report.row("taken as a perfect ear would", 1, &[kept[0], kept[1], kept[2], 100.0]);
+    for (key, value) in [
+        (name.to_owned(), found[0].0),
+        (format!("{name}_or_asked_back"), found[0].1),
+        (format!("{name}_as_perfect_ear"), kept[0]),
+        (format!("{name}_perfect_ear"), top.0),
+        (format!("{name}_or_asked_back_perfect_ear"), top.1),
+        (format!("{BEHIND}_{name}"), found[1].0),
+        (format!("stock_{name}"), found[2].0),
+    ] {
+        report.put(key, value);
+    }
+    for (half, held) in [("dev", false), ("held", true)] {
+        let pick = |job: &Job<'_>| good(job) && job.line.held == held;
+        let found = runs.map(|run| run.understood(measure, pick));
+        let top = ceiling(&led[..1], &|line| line.held == held);
+        let row = if held { "  the half that nobody tunes to" } else { "  the half that is for looking at" };
+        report.row(row, 1, &[found[0].0, found[1].0, found[2].0, top]);
+        report.put(format!("{name}_{half}"), found[0].0);
+        report.put(format!("{name}_or_asked_back_{half}"), found[0].1);
+        report.put(format!("{name}_perfect_ear_{half}"), top);
+    }
+    for asked in [Asked::What, Asked::Features, Asked::Approval, Asked::Free] {
+        let pick = |job: &Job<'_>| good(job) && job.line.asked == asked;
+        let found = runs.map(|run| run.understood(measure, pick).0);
+        let asked = format!("{asked:?}").to_lowercase();
+        report.row(&format!("  {asked}"), 1, &found);
+        report.put(format!("{name}_{asked}"), found[0]);
+    }
+}
+
 /// Percent of turns that are taken as their own text would be.
-fn kept(run: &Run<'_>, of: impl Fn(&Job<'_>) -> bool) -> f64 {
+fn kept(measure: Measure, run: &Run<'_>, of: impl Fn(&Job<'_>) -> bool) -> f64 {
     let picked: Vec<_> = run.outcomes.iter().filter(|o| of(&o.job)).collect();
-    let same = picked
-        .iter()
-        .filter(|o| judge(o.job.line, &o.text, o.confidence) == judge(o.job.line, &o.job.line.text, 1.0))
-        .count();
-    100.0 * same as f64 / picked.len().max(1) as f64
+    let same = |o: &speech::turns::Outcome<'_>| {
+        judge(measure, o.job.line, &o.text, o.confidence) == judge(measure, o.job.line, &o.job.line.text, 1.0)
+    };
+    if picked.is_empty() {
+        return f64::NAN;
+    }
+    100.0 * picked.iter().filter(|o| same(o)).count() as f64 / picked.len() as f64
 }

@@ -1,7 +1,8 @@
 //! Whether what was heard means what was meant. Purpose: the product's own intent grammar, asked in the context of the
-//! question, as the dialogue asks it. Pure. Invariant: strict: a request counts only when it is taken up at once with
-//! exactly the features that were meant, and talk that asks for nothing only when nothing comes of it, not even a question.
-//! Deliberately absent: what the agent then says.
+//! question, as the dialogue asks it, and judged by the two measures of its field: intent accuracy (the class of what is
+//! wanted) and frame accuracy (also called exact match: the class and every slot). Pure. Invariants: both are strict, an intent
+//! counts only when it is taken up at once, without a question back, and talk that asks for nothing only when nothing comes of
+//! it, not even a question; what is right as a frame is right as an intent. Deliberately absent: what the agent then says.
 
 use super::corpus::{Asked, Line};
 use super::score::digits;
@@ -19,13 +20,36 @@ pub enum Taken {
     Wrong,
 }
 
+/// How much of a turn must have arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// Intent accuracy: what kind of thing is wanted. A request must be taken up as one (a question back is none), a list of
+    /// features or a change as an answer about features, a question about an app as one about that app; which features is not
+    /// asked.
+    Intent,
+    /// Frame accuracy, exact match: the same, with exactly the features that were meant, added and removed.
+    Frame,
+}
+
+impl Measure {
+    /// Its figure's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Intent => "intent_accuracy",
+            Self::Frame => "frame_accuracy",
+        }
+    }
+}
+
 /// Judges `heard`, recognised with `confidence` (1 where an engine gives none).
-pub fn judge(line: &Line, heard: &str, confidence: f32) -> Taken {
+pub fn judge(measure: Measure, line: &Line, heard: &str, confidence: f32) -> Taken {
     let understood = understand(heard, line.asked.context());
     let (verb, features) = line.meant.split_once(' ').unwrap_or((&line.meant, ""));
+    let frame = measure == Measure::Frame;
     let right = match verb {
-        "build" => understood.fires() && keys(&understood.edit.add) == wanted(features, ','),
+        "build" => understood.fires() && (!frame || keys(&understood.edit.add) == wanted(features, ',')),
         "other" => matches!(understood.act, Act::BuildOther(_)),
+        "features" | "change" if !frame => understood.act == Act::Features,
         "features" if features == "both" => understood.act == Act::Features && understood.edit.both,
         "features" => understood.act == Act::Features && keys(&understood.edit.add) == wanted(features, ','),
         "change" => understood.act == Act::Features && changed(&understood) == wanted(features, ' '),
@@ -79,6 +103,14 @@ mod tests {
     use super::*;
     use crate::speech::corpus::{lines, looked_at, looked_at_and_heard, numbers};
 
+    fn frame(line: &Line, heard: &str, confidence: f32) -> Taken {
+        judge(Measure::Frame, line, heard, confidence)
+    }
+
+    fn intent(asked: Asked, meant: &str, heard: &str) -> Taken {
+        judge(Measure::Intent, &line(asked, meant), heard, 1.0)
+    }
+
     fn line(asked: Asked, meant: &str) -> Line {
         Line { held: false, asked, meant: meant.into(), text: String::new() }
     }
@@ -86,20 +118,45 @@ mod tests {
     #[test]
     fn a_request_counts_with_its_features_only() {
         let wanted = line(Asked::What, "build contacts,deals");
-        assert_eq!(judge(&wanted, "build a crm with contacts and deals", 1.0), Taken::Right);
-        assert_eq!(judge(&wanted, "build a crm with contacts", 1.0), Taken::AskedBack);
-        assert_eq!(judge(&wanted, "what a lovely day", 1.0), Taken::Wrong);
-        assert_eq!(judge(&line(Asked::What, "nothing"), "build a crm", 1.0), Taken::Wrong);
-        assert_eq!(judge(&line(Asked::What, "nothing"), "what a lovely day", 1.0), Taken::Right);
+        assert_eq!(frame(&wanted, "build a crm with contacts and deals", 1.0), Taken::Right);
+        assert_eq!(frame(&wanted, "build a crm with contacts", 1.0), Taken::AskedBack);
+        assert_eq!(frame(&wanted, "what a lovely day", 1.0), Taken::Wrong);
+        assert_eq!(frame(&line(Asked::What, "nothing"), "build a crm", 1.0), Taken::Wrong);
+        assert_eq!(frame(&line(Asked::What, "nothing"), "what a lovely day", 1.0), Taken::Right);
     }
 
     #[test]
     fn a_doubtful_yes_is_no_yes_yet() {
         let yes = line(Asked::Approval, "yes");
-        assert_eq!(judge(&yes, "yes", 0.9), Taken::Right);
-        assert_eq!(judge(&yes, "yes", 0.3), Taken::AskedBack);
-        assert_eq!(judge(&yes, "no", 0.9), Taken::Wrong);
-        assert_eq!(judge(&line(Asked::Approval, "change -deals +notes"), "no deals but notes", 1.0), Taken::Right);
+        assert_eq!(frame(&yes, "yes", 0.9), Taken::Right);
+        assert_eq!(frame(&yes, "yes", 0.3), Taken::AskedBack);
+        assert_eq!(frame(&yes, "no", 0.9), Taken::Wrong);
+        assert_eq!(frame(&line(Asked::Approval, "change -deals +notes"), "no deals but notes", 1.0), Taken::Right);
+    }
+
+    #[test]
+    fn an_intent_counts_with_whatever_features() {
+        let contacts = "build contacts,deals";
+        assert_eq!(intent(Asked::What, contacts, "build a crm with contacts"), Taken::Right);
+        assert_eq!(intent(Asked::What, contacts, "build a crm with wombats"), Taken::Right);
+        // What only leads there is none yet, and another thing is none.
+        assert_eq!(intent(Asked::What, contacts, "we are thinking of a crm"), Taken::AskedBack);
+        assert_eq!(intent(Asked::What, contacts, "build a website"), Taken::Wrong);
+        assert_eq!(intent(Asked::What, "other", "build a website"), Taken::Right);
+        assert_eq!(intent(Asked::Features, "features both", "contacts please"), Taken::Right);
+        assert_eq!(intent(Asked::Features, "features contacts", "what a lovely day"), Taken::Wrong);
+        assert_eq!(intent(Asked::Approval, "change -deals", "no, without the notes"), Taken::Right);
+        assert_eq!(intent(Asked::Approval, "change -deals", "no"), Taken::Wrong);
+        assert_eq!(intent(Asked::Free, "status", "how is my website doing"), Taken::Wrong);
+        assert_eq!(intent(Asked::What, "nothing", "build a crm"), Taken::Wrong);
+    }
+
+    #[test]
+    fn what_is_right_as_a_frame_is_right_as_an_intent() {
+        for (line, confidence) in looked_at_and_heard() {
+            let right = |measure| judge(measure, &line, &line.text, confidence) == Taken::Right;
+            assert!(!right(Measure::Frame) || right(Measure::Intent), "{}", line.text);
+        }
     }
 
     /// What a perfect ear reaches is the grammar's own limit, and the bench prints it; were it low, the bench would measure
@@ -107,14 +164,14 @@ mod tests {
     #[test]
     fn an_ear_without_errors_is_mostly_understood() {
         let lines = lines();
-        let taken: Vec<Taken> = lines.iter().map(|line| judge(line, &line.text, 1.0)).collect();
+        let taken: Vec<Taken> = lines.iter().map(|line| frame(line, &line.text, 1.0)).collect();
         let right = taken.iter().filter(|taken| **taken == Taken::Right).count();
         assert!(right * 100 >= lines.len() * 88, "{right} of {}", lines.len());
         let open = |line: &&Line| !line.held;
-        let right = lines.iter().filter(open).filter(|line| judge(line, &line.text, 1.0) == Taken::Right).count();
+        let right = lines.iter().filter(open).filter(|line| frame(line, &line.text, 1.0) == Taken::Right).count();
         let count = lines.iter().filter(open).count();
         assert!(right * 100 >= count * 95, "{right} of the open half's {count}");
-        assert!(numbers().iter().all(|number| judge(number, &number.text, 1.0) == Taken::Right));
+        assert!(numbers().iter().all(|number| frame(number, &number.text, 1.0) == Taken::Right));
     }
 
     #[test]
@@ -123,7 +180,7 @@ mod tests {
         let lines = looked_at();
         let (mut right, mut led) = (0, 0);
         for line in &lines {
-            let taken = judge(line, &line.text, 1.0);
+            let taken = frame(line, &line.text, 1.0);
             right += usize::from(taken == Taken::Right);
             led += usize::from(taken != Taken::Wrong);
             if taken != Taken::Right {
@@ -144,7 +201,7 @@ mod tests {
         assert!(right * 100 >= lines.len() * 95, "{right} of {}", lines.len());
         let (mut right, mut led, heard) = (0, 0, looked_at_and_heard());
         for (line, confidence) in &heard {
-            let taken = judge(line, &line.text, *confidence);
+            let taken = frame(line, &line.text, *confidence);
             right += usize::from(taken == Taken::Right);
             led += usize::from(taken != Taken::Wrong);
         }

@@ -3,7 +3,7 @@
 #![allow(clippy::print_stdout, reason = "a bench prints")]
 
 use super::machine;
-use super::meaning::judge;
+use super::meaning::{Measure, judge};
 use super::score::errors;
 use super::turns::Run;
 use serde_json::{Map, Value, json};
@@ -76,7 +76,7 @@ impl Report {
                 if job.line.held { "held" } else { "dev" },
                 job.line.asked,
                 job.line.meant,
-                judge(job.line, &outcome.text, outcome.confidence),
+                judge(Measure::Frame, job.line, &outcome.text, outcome.confidence),
                 found.substituted + found.deleted + found.inserted,
                 found.words,
                 outcome.confidence,

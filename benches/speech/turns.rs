@@ -4,7 +4,7 @@
 
 use super::channel::{Channel, Noises, Turn};
 use super::corpus::{Asked, Line};
-use super::meaning::{Taken, judge};
+use super::meaning::{Measure, Taken, judge};
 use super::score::{Errors, errors};
 
 /// Turns that one caller says on one line before the next one calls.
@@ -85,13 +85,17 @@ impl<'a> Run<'a> {
         sum
     }
 
-    /// Percent of those outcomes that are taken as they were meant, and of those that are at least led on.
-    pub fn understood(&self, of: impl Fn(&Job<'a>) -> bool) -> (f64, f64) {
+    /// Percent of those outcomes that are taken as they were meant, and of those that are at least led on; not-a-number where
+    /// this engine heard nothing.
+    pub fn understood(&self, measure: Measure, of: impl Fn(&Job<'a>) -> bool) -> (f64, f64) {
+        if self.outcomes.is_empty() {
+            return (f64::NAN, f64::NAN);
+        }
         let taken: Vec<Taken> = self
             .outcomes
             .iter()
             .filter(|outcome| of(&outcome.job) && outcome.job.line.asked != Asked::Digits)
-            .map(|outcome| judge(outcome.job.line, &outcome.text, outcome.confidence))
+            .map(|outcome| judge(measure, outcome.job.line, &outcome.text, outcome.confidence))
             .collect();
         let share =
             |of: &[Taken]| 100.0 * taken.iter().filter(|t| of.contains(t)).count() as f64 / taken.len().max(1) as f64;
