@@ -6,7 +6,7 @@
 mod held_out;
 
 use callwright::pipeline::intent::{Label, extract};
-use held_out::{Tally, Turn, development, development_heard, found, second, turns, wanted};
+use held_out::{Tally, Turn, development, development_heard, found, guarded, second, turns, wanted};
 
 /// Reads them, and prints how well.
 fn measure(turns: &[Turn]) -> Tally {
@@ -74,6 +74,17 @@ fn turns_that_may_be_looked_at_are_read() {
     assert!(tally.turns >= 300 && tally.negatives >= 100, "{} turns, {} negatives", tally.turns, tally.negatives);
     assert!(tally.macro_f1() >= 0.97, "macro-F1 {:.3}", tally.macro_f1());
     assert!(tally.fired_precision() >= 0.98, "fired precision {:.3}", tally.fired_precision());
+}
+
+#[test]
+fn turns_that_sound_like_orders_are_told_apart() {
+    let tally = measure(&guarded());
+    assert!(
+        tally.turns >= 250 && tally.negatives * 2 >= tally.turns,
+        "{} turns, {} negatives",
+        tally.turns,
+        tally.negatives
+    );
 }
 
 #[test]

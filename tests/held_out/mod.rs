@@ -30,7 +30,12 @@ pub fn development() -> Vec<Turn> {
     set(include_str!("../../models/intents_dev.txt"), "")
 }
 
-/// The same as our own recogniser heard them once, over a telephone line.
+/// Turns that sound like orders, half of which are none; they may be looked at, and none of them trains.
+pub fn guarded() -> Vec<Turn> {
+    set(include_str!("../../models/intents_guarded.txt"), "")
+}
+
+/// Those of [`development`] as our own recogniser heard them once, over a telephone line.
 pub fn development_heard() -> Vec<Turn> {
     set(include_str!("../fixtures/intents/dev_heard.txt"), "")
 }
