@@ -36,17 +36,24 @@ pub(super) fn moonshine(ask: &Ask<'_>) -> Result<Opened<Recognisers>, Unavailabl
     let threads = threads(ask.config.recogniser_threads);
     let made =
         |vocabulary: &[String]| DomainGuide::new(&super::taught(ask.domain, vocabulary, ask.lexicon), vocabulary);
-    let guides = guides(&ask.config.agents, ask.vocabulary, made);
-    let mut engines: Recognisers = Vec::with_capacity(threads);
-    for _ in 0..threads {
-        let model = Moonshine::load(ask.assets, 1).map_err(|error| match error {
-            AsrError::Asset(error) => error.into(),
-            error => Unavailable { why: error.to_string(), mend: Some(super::setup()) },
-        })?;
-        let recogniser =
-            MoonshineRecogniser::new(decoder(model, guides.clone()), WHOLE_TURN_PLACES_MAX, Box::new(clock::monotonic));
-        engines.push(Box::new(recogniser));
-    }
+    // Each takes some 0.3 s of a core, and callers wait for the slower of them only.
+    let (guides, models) = std::thread::scope(|scope| {
+        let guides = scope.spawn(|| guides(&ask.config.agents, ask.vocabulary, made));
+        let models: Result<Vec<Moonshine>, AsrError> = (0..threads).map(|_| Moonshine::load(ask.assets, 1)).collect();
+        (guides.join(), models)
+    });
+    let guides = guides.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    let models = models.map_err(|error| match error {
+        AsrError::Asset(error) => error.into(),
+        error => Unavailable { why: error.to_string(), mend: Some(super::setup()) },
+    })?;
+    let engines: Recognisers = models
+        .into_iter()
+        .map(|model| {
+            let decode = decoder(model, guides.clone());
+            Box::new(MoonshineRecogniser::new(decode, WHOLE_TURN_PLACES_MAX, Box::new(clock::monotonic))) as Box<_>
+        })
+        .collect();
     let speakers = threads * SPEAKERS_A_THREAD;
     Ok(Opened {
         engine: engines,
