@@ -1,7 +1,7 @@
 #!/bin/sh
 # Puts the speech engines that the daemon loads at run time into native/:
 #   lib/libonnxruntime.so  lib/libsherpa-onnx-c-api.so  lib/libpocketsphinx.so  model/en-us/  silero_vad.onnx
-#   smart-turn-v3.2-cpu.onnx  moonshine-tiny-en/  licences/
+#   smart-turn-v3.2-cpu.onnx  moonshine-tiny-en/  moonshine-base-en/  licences/
 # Idempotent: a finished tree whose inputs have not changed is left alone. Everything comes from the package index that
 # pip is configured for and, Moonshine alone, from the registry that npm is configured for; it is pinned by sha256 in
 # requirements*.txt or here, and is moved into place only when complete. Moonshine may stay away: the daemon then hears
@@ -17,16 +17,30 @@ destination=$(CDPATH='' cd -- "$(dirname -- "$destination")" && pwd)/$(basename 
 say() { printf 'speech engines: %s\n' "$*"; }
 fail() { printf 'speech engines: %s\n' "$*" >&2; exit 1; }
 
-# Moonshine tiny, English (MIT for code and this model). Its vendor publishes it as an npm package, the vocabulary as a wheel.
-moonshine_package=@moonshine-ai/moonshine-js@0.1.29
-moonshine_sha512=1b1d41de625c6ccebc8a14b2fcbc8912e1241aaeec60ca936f4e3335d7087a2754d144559529973f41b28903934c0a836505e5202ee4f9b932f8575793450f96
-moonshine_files='c6fc4b7bc5af75c0591fd157a1f3829b533d18e9769a888fd95a62e470dd4f4a  encoder.onnx
+# Moonshine, English (MIT for code and these models), in two sizes. Its vendor publishes them as npm packages, under an earlier
+# name the larger one, and the vocabulary as a wheel.
+tiny_package=@moonshine-ai/moonshine-js@0.1.29
+tiny_sha512=1b1d41de625c6ccebc8a14b2fcbc8912e1241aaeec60ca936f4e3335d7087a2754d144559529973f41b28903934c0a836505e5202ee4f9b932f8575793450f96
+tiny_files='c6fc4b7bc5af75c0591fd157a1f3829b533d18e9769a888fd95a62e470dd4f4a  encoder.onnx
 eed87831c3a6103534aae7d47a5d485025c659a1323901513961c39fe8a1a367  decoder.onnx
 b68b995a58b3373db6c4f46864a9db50cd1333d086150ffa2c1096581ede9c10  tokenizer.json'
+base_package=@usefulsensors/moonshine-js@0.1.10
+base_sha512=7c5fed65947e885c7e195ddc2088989f08184d97e97dac17ff76c0a9fefb43d62d319b8fe02512872db708f1d42e787eecaa55f1f6cf8f86f100d9531c4d2064
+base_files='1dd9ab0a7f987113d30affcba5a068d11c8f90fa0223caa3e491ade431ad9751  encoder.onnx
+cc9f3cd6698a369c6008b41aa60aa3fb3322e7f03c9bdf19d8e6b7200afca4f3  decoder.onnx
+b68b995a58b3373db6c4f46864a9db50cd1333d086150ffa2c1096581ede9c10  tokenizer.json'
 
-moonshine_intact() { # TREE: whether its files are there, and are the pinned ones
-    [ -s "$1/licences/moonshine" ] && [ -d "$1/moonshine-tiny-en" ] &&
-        (cd "$1/moonshine-tiny-en" && printf '%s\n' "$moonshine_files" | sha256sum --check --status 2>/dev/null)
+of_size() { # SIZE WHAT: a value from above
+    eval "printf '%s\n' \"\${$1_$2}\""
+}
+
+moonshine_intact() { # TREE SIZE: whether its files are there, and are the pinned ones
+    [ -s "$1/licences/moonshine" ] && [ -d "$1/moonshine-$2-en" ] &&
+        (cd "$1/moonshine-$2-en" && of_size "$2" files | sha256sum --check --status 2>/dev/null)
+}
+
+both_intact() { # TREE
+    moonshine_intact "$1" tiny && moonshine_intact "$1" base
 }
 
 inputs=$(cat "$here/setup.sh" "$here/requirements.txt" "$here/requirements-source.txt" "$here/requirements-npm.txt" | sha256sum | cut -d' ' -f1)
@@ -35,7 +49,7 @@ for file in lib/libonnxruntime.so lib/libsherpa-onnx-c-api.so lib/libpocketsphin
     [ -s "$destination/$file" ] || complete=no
 done
 [ "$(cat "$destination/.inputs" 2>/dev/null)" = "$inputs" ] || complete=no
-if [ "$complete" = yes ] && moonshine_intact "$destination"; then
+if [ "$complete" = yes ] && both_intact "$destination"; then
     say "complete in $destination"
     exit 0
 fi
@@ -82,15 +96,21 @@ find_npm() {
     chmod 755 "$npm"
 }
 
-# Puts Moonshine into TREE, or says why not; needs the wheels. Never ends the set-up.
+# Puts both sizes of Moonshine into TREE, or says why not; needs the wheels. Never ends the set-up.
 moonshine() { # TREE
-    if moonshine_intact "$destination"; then
-        [ "$destination" = "$1" ] && return
-        cp -R "$destination/moonshine-tiny-en" "$1/" && cp "$destination/licences/moonshine" "$1/licences/" && return
-    fi
     : >"$stage/log"
-    mkdir -p "$stage/moonshine"
-    find_npm || { without "there is no npm, and the package index does not give one"; return; }
+    size tiny "$1" || { without "$why"; return; }
+    size base "$1" || without_base "$why"
+}
+
+# Puts one size into TREE; `why` says why not.
+size() { # SIZE TREE
+    if moonshine_intact "$destination" "$1"; then
+        [ "$destination" = "$2" ] && return
+        mkdir -p "$2/licences"
+        cp -R "$destination/moonshine-$1-en" "$2/" && cp "$destination/licences/moonshine" "$2/licences/" && return
+    fi
+    find_npm || { why="there is no npm, and the package index does not give one"; return 1; }
     # Node trusts its own list of authorities; a company's own is in the system's, as pip, curl and cargo know.
     if [ -z "${NODE_EXTRA_CA_CERTS:-}" ] && [ -s /etc/ssl/certs/ca-certificates.crt ]; then
         NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt
@@ -98,28 +118,33 @@ moonshine() { # TREE
     fi
     NODE_DISABLE_COMPILE_CACHE=1
     export NODE_DISABLE_COMPILE_CACHE
+    fetched=$stage/moonshine-$1
+    mkdir -p "$fetched"
     # npm tries a second time by itself.
-    (cd "$stage/moonshine" && "$npm" pack "$moonshine_package" --loglevel=error --ignore-scripts \
+    (cd "$fetched" && "$npm" pack "$(of_size "$1" package)" --loglevel=error --ignore-scripts \
         --cache "$stage/npm-cache" --fetch-retries=1 --fetch-retry-mintimeout=2000 --fetch-retry-maxtimeout=5000 \
         --fetch-timeout=60000) >>"$stage/log" 2>&1 ||
-        { without "the npm registry does not give it: $(sed -n 's/^npm error code //p' "$stage/log" | head -n 1)"; return; }
-    archive=$(find "$stage/moonshine" -name '*.tgz' | head -n 1)
-    [ "$(sha512sum "$archive" | cut -d' ' -f1)" = "$moonshine_sha512" ] ||
-        { without "what the npm registry gives is not what was pinned"; return; }
-    made=$stage/moonshine/tree
-    mkdir -p "$made/moonshine-tiny-en" "$made/licences" "$1/licences"
-    quantized=package/dist/model/tiny/quantized
-    tar -xzf "$archive" -C "$stage/moonshine" "$quantized/encoder_model.onnx" "$quantized/decoder_model_merged.onnx" \
-        package/LICENSE >>"$stage/log" 2>&1 || { without "its package cannot be unpacked"; return; }
-    cp "$stage/moonshine/$quantized/encoder_model.onnx" "$made/moonshine-tiny-en/encoder.onnx"
-    cp "$stage/moonshine/$quantized/decoder_model_merged.onnx" "$made/moonshine-tiny-en/decoder.onnx"
-    cp "$stage/wheels/moonshine_onnx/assets/tokenizer.json" "$made/moonshine-tiny-en/"
-    cp "$stage/moonshine/package/LICENSE" "$made/licences/moonshine"
-    chmod 644 "$made"/moonshine-tiny-en/* "$made/licences/moonshine"
-    moonshine_intact "$made" || { without "its files are not the pinned ones"; return; }
-    rm -rf "$1/moonshine-tiny-en"
-    mv "$made/licences/moonshine" "$1/licences/moonshine"
-    mv "$made/moonshine-tiny-en" "$1/moonshine-tiny-en"
+        { why="the npm registry does not give it: $(sed -n 's/^npm error code //p' "$stage/log" | head -n 1)"; return 1; }
+    archive=$(find "$fetched" -name '*.tgz' | head -n 1)
+    [ "$(sha512sum "$archive" | cut -d' ' -f1)" = "$(of_size "$1" sha512)" ] ||
+        { why="what the npm registry gives is not what was pinned"; return 1; }
+    made=$fetched/tree
+    mkdir -p "$made/moonshine-$1-en" "$made/licences" "$2/licences"
+    quantized=package/dist/model/$1/quantized
+    tar -xzf "$archive" -C "$fetched" "$quantized/encoder_model.onnx" "$quantized/decoder_model_merged.onnx" \
+        >>"$stage/log" 2>&1 || { why="its package cannot be unpacked"; return 1; }
+    # The older package names its licence only; it is the same.
+    tar -xzf "$archive" -C "$fetched" package/LICENSE >>"$stage/log" 2>&1 || cp "$2/licences/moonshine" "$fetched/package/LICENSE"
+    cp "$fetched/$quantized/encoder_model.onnx" "$made/moonshine-$1-en/encoder.onnx"
+    cp "$fetched/$quantized/decoder_model_merged.onnx" "$made/moonshine-$1-en/decoder.onnx"
+    cp "$stage/wheels/moonshine_onnx/assets/tokenizer.json" "$made/moonshine-$1-en/"
+    cp "$fetched/package/LICENSE" "$made/licences/moonshine"
+    chmod 644 "$made"/moonshine-"$1"-en/* "$made/licences/moonshine"
+    moonshine_intact "$made" "$1" || { why="its files are not the pinned ones"; return 1; }
+    rm -rf "$2/moonshine-$1-en"
+    mv "$made/licences/moonshine" "$2/licences/moonshine"
+    mv "$made/moonshine-$1-en" "$2/moonshine-$1-en"
+    rm -rf "$fetched"
 }
 
 without() { # WHY
@@ -127,8 +152,13 @@ without() { # WHY
     say "PocketSphinx, with a limited vocabulary, stands in for it; 'make setup' tries again"
 }
 
+without_base() { # WHY
+    say "going on WITHOUT the larger model of Moonshine, so callers are misheard more often: $1"
+    say "its smaller model stands in for it; 'make setup' tries again"
+}
+
 if [ "$complete" = yes ]; then
-    say "all but Moonshine in $destination; fetching it (44 MB)"
+    say "all but Moonshine in $destination; fetching it (up to 117 MB)"
     if wheels >"$stage/log" 2>&1; then moonshine "$destination"; else without "the package index does not answer"; fi
     exit 0
 fi
@@ -160,11 +190,11 @@ cp -R "$stage/source/model/en-us" "$stage/tree/model/"
 rm -f "$stage/tree/model/en-us/en-us.lm.bin" # the general language model (27 MB): ours is made from the agent's domain
 cp "$stage/source/LICENSE" "$stage/tree/licences/pocketsphinx"
 
-say "4/5 fetching Moonshine (22 MB)"
+say "4/5 fetching Moonshine (95 MB)"
 moonshine "$stage/tree"
 
 say "5/5 moving into place"
 printf '%s\n' "$inputs" >"$stage/tree/.inputs"
 rm -rf "$destination"
 mv "$stage/tree" "$destination"
-if moonshine_intact "$destination"; then say "complete in $destination"; else say "all but Moonshine in $destination"; fi
+if both_intact "$destination"; then say "complete in $destination"; else say "all but Moonshine in $destination"; fi

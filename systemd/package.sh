@@ -11,6 +11,8 @@ fail() { printf 'package: %s\n' "$*" >&2; exit 1; }
 [ -f native/lib/libonnxruntime.so ] || fail "native/ is missing or not complete: run 'make setup' first"
 [ -f native/moonshine-tiny-en/decoder.onnx ] ||
     printf 'package: without Moonshine, so it will hear with a limited vocabulary; make setup fetches it\n' >&2
+[ -f native/moonshine-base-en/decoder.onnx ] ||
+    printf 'package: without the larger model of Moonshine, so callers are misheard more often; make setup fetches it\n' >&2
 
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 architecture=$(dpkg --print-architecture)

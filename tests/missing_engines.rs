@@ -16,6 +16,11 @@ const SILERO: &str = "silero_vad.onnx";
 const MODEL: &str = "model";
 const SMART_TURN: &str = "smart-turn-v3.2-cpu.onnx";
 const MOONSHINE: &str = "moonshine-tiny-en";
+/// The larger of its models.
+const BASE: &str = "moonshine-base-en";
+const BASE_ENCODER: &str = "moonshine-base-en/encoder.onnx";
+const BASE_DECODER: &str = "moonshine-base-en/decoder.onnx";
+const BASE_TOKENS: &str = "moonshine-base-en/tokenizer.json";
 const ENCODER: &str = "moonshine-tiny-en/encoder.onnx";
 const DECODER: &str = "moonshine-tiny-en/decoder.onnx";
 const TOKENS: &str = "moonshine-tiny-en/tokenizer.json";
@@ -66,7 +71,7 @@ fn a_machine_that_is_set_up_for_tests_has_every_engine() {
     if std::env::var_os("CALLWRIGHT_TEST_COMPLETE").is_none() {
         return;
     }
-    for file in [ONNX_RUNTIME, POCKETSPHINX, SILERO, MODEL, MOONSHINE] {
+    for file in [ONNX_RUNTIME, POCKETSPHINX, SILERO, MODEL, MOONSHINE, BASE] {
         assert!(native().join(file).exists(), "{file} is missing: run make setup-test");
     }
     let assets = Assets::at(native());
@@ -86,11 +91,25 @@ fn every_combination_says_what_it_lacks() {
     if !native().join(SILERO).exists() {
         return;
     }
-    const ALL: &[&str] = &[ONNX_RUNTIME, POCKETSPHINX, SILERO, MODEL, MOONSHINE];
+    const ALL: &[&str] = &[ONNX_RUNTIME, POCKETSPHINX, SILERO, MODEL, MOONSHINE, BASE];
+    const SMALL: &[&str] = &[ONNX_RUNTIME, POCKETSPHINX, SILERO, MODEL, MOONSHINE];
     const OLD: &[&str] = &[ONNX_RUNTIME, POCKETSPHINX, SILERO, MODEL];
     let (limited, missing, ok) = ("limited", "missing", "ok");
     let table: &[Row] = &[
-        (ALL, &[], [ok, ok, limited], &[("asr", "moonshine"), ("asr", "speak at the same moment")]),
+        (ALL, &[], [ok, ok, limited], &[("asr", "moonshine base-en"), ("asr", "speak at the same moment")]),
+        // Without its larger model, whole or in part, the smaller one serves and it is said.
+        (
+            SMALL,
+            &[],
+            [ok, ok, limited],
+            &[("asr", "moonshine tiny-en"), ("asr", "moonshine-base-en/encoder.onnx"), ("asr", "make setup")],
+        ),
+        (
+            SMALL,
+            &[BASE_ENCODER, BASE_DECODER, BASE_TOKENS],
+            [ok, ok, limited],
+            &[("asr", "moonshine tiny-en"), ("asr", "moonshine-base-en"), ("asr", "make setup")],
+        ),
         // Without Moonshine, whole or in part, the one behind it serves and it is said.
         (
             OLD,

@@ -12,9 +12,9 @@ use callwright::speech::guide::DomainGuide;
 use callwright::turn::{Evidence, Pauses};
 use callwright_dsp::prosody::{Contour, Melody};
 use callwright_dsp::resample::half_band::Upsampler2;
-use callwright_models::Assets;
 use callwright_models::asr::Moonshine;
 use callwright_models::eot::EndOfTurn;
+use callwright_models::{Assets, MoonshineSize};
 use serde::{Deserialize, Serialize};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
@@ -92,7 +92,7 @@ impl From<Expectation> for Ask {
 /// Quiet after which the end-of-turn model is asked, in whole chunks of the voice detector and half a one.
 const ASKED_MS: f64 = 136.0;
 /// Quiet after which the recogniser decodes the turn with care.
-const DECODED_MS: f64 = 192.0;
+const DECODED_MS: f64 = 160.0;
 /// How many readings it pursues.
 const WIDTH: usize = 4;
 /// Quiet of a pause that the recogniser is given, at either side of it.
@@ -100,7 +100,10 @@ const PAUSE_KEPT: usize = 300 * PER_MS;
 
 /// What hears.
 pub(crate) struct Engines {
+    /// For words so far.
     recogniser: Moonshine,
+    /// For what a pause ends.
+    careful: Moonshine,
     guide: DomainGuide,
     judge: EndOfTurn,
 }
@@ -110,7 +113,10 @@ impl Engines {
         let assets = Assets::locate();
         Self {
             guide: DomainGuide::new(&domain(), &[]),
-            recogniser: Moonshine::load(&assets, 1).expect("the recogniser is installed: make setup"),
+            recogniser: Moonshine::load(&assets, MoonshineSize::Tiny, 1)
+                .expect("the recogniser is installed: make setup"),
+            careful: Moonshine::load(&assets, MoonshineSize::Base, 1)
+                .expect("its larger model is installed: make setup"),
             judge: EndOfTurn::embedded(&assets).expect("the end-of-turn model is installed: make setup"),
         }
     }
@@ -170,8 +176,8 @@ impl Engines {
 
     fn recognise(&mut self, samples: &[i16], expect: Expectation, width: usize) -> (String, f64) {
         let before = cpu_ms();
-        let heard =
-            self.recogniser.recognise(samples, &self.guide.under(expect), width).expect("the recogniser recognises");
+        let model = if width > 1 { &mut self.careful } else { &mut self.recogniser };
+        let heard = model.recognise(samples, &self.guide.under(expect), width).expect("the recogniser recognises");
         (heard.text, cpu_ms() - before)
     }
 

@@ -3,8 +3,8 @@
 //! Prints file, confidence, CPU milliseconds, whether it was written as a whole sentence, text and alternatives; at the end
 //! word errors and speed.
 
-use callwright_models::Assets;
 use callwright_models::asr::{Moonshine, Unguided};
+use callwright_models::{Assets, MoonshineSize};
 use std::error::Error;
 use std::fs;
 use std::io::{self, Write};
@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let threads = arguments.next().map_or(Ok(1), |threads| threads.parse())?;
     let (mut out, mut said_of_it) = (io::stdout().lock(), io::stderr());
     let started = Instant::now();
-    let mut engine = Moonshine::load(&Assets::locate(), threads)?;
+    let mut engine = Moonshine::load(&Assets::locate(), MoonshineSize::Tiny, threads)?;
     writeln!(said_of_it, "loaded in {} ms, {} MB", started.elapsed().as_millis(), resident_mb())?;
     let (mut errors, mut words, mut cpu_ms, mut audio_ms) = (0, 0, 0.0, 0.0);
     for line in fs::read_to_string(&list)?.lines() {

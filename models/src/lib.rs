@@ -20,4 +20,4 @@ pub mod sherpa;
 pub mod tts;
 pub mod vad;
 
-pub use assets::{AssetError, Assets};
+pub use assets::{AssetError, Assets, MoonshineSize};

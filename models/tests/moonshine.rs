@@ -5,9 +5,9 @@ mod fixture;
 
 use callwright_dsp::codec::g711;
 use callwright_dsp::resample::half_band::Downsampler2;
-use callwright_models::Assets;
 use callwright_models::asr::{AsrError, Guide, Hypothesis, Moonshine, Unguided};
 use callwright_models::tts::Flite;
+use callwright_models::{Assets, MoonshineSize};
 use std::fs;
 use std::ops::ControlFlow;
 use std::os::unix::fs::symlink;
@@ -28,7 +28,11 @@ const SAID: &[(&str, &str, &str)] = &[
 
 /// The engine; `None` where the model is missing, unless everything is meant to be there.
 fn engine() -> Option<Moonshine> {
-    match Moonshine::load(&Assets::locate(), 1) {
+    sized(MoonshineSize::Tiny)
+}
+
+fn sized(size: MoonshineSize) -> Option<Moonshine> {
+    match Moonshine::load(&Assets::locate(), size, 1) {
         Ok(engine) => Some(engine),
         Err(error) => {
             assert!(std::env::var_os("CALLWRIGHT_TEST_COMPLETE").is_none(), "{error}");
@@ -153,6 +157,25 @@ impl Guide for Insists {
 #[test]
 fn what_nobody_said_is_not_heard() {
     let Some(mut engine) = engine() else { return };
+    hears_nobody(&mut engine);
+}
+
+#[test]
+fn the_larger_model_hears_what_is_said_and_nothing_else() {
+    let Some(mut engine) = sized(MoonshineSize::Base) else { return };
+    let (mut words, mut errors) = (0, 0);
+    for (voice, sentence, expected) in SAID {
+        let Some(samples) = say(voice, sentence) else { return };
+        let heard = engine.recognise(&samples, &Unguided, 4).expect("a turn");
+        consistent(&heard, &samples);
+        errors += wrong(expected, &heard.text);
+        words += heard.words.len();
+    }
+    assert!(words > 60 && errors <= 2, "{errors} of {words} words");
+    hears_nobody(&mut engine);
+}
+
+fn hears_nobody(engine: &mut Moonshine) {
     let mut seed = 1_u32;
     let mut random = || {
         seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -172,7 +195,7 @@ fn what_nobody_said_is_not_heard() {
 
 #[test]
 fn a_damaged_model_is_named_with_the_command_that_mends_it() {
-    let Ok(good) = Assets::locate().moonshine() else { return };
+    let Ok(good) = Assets::locate().moonshine(MoonshineSize::Tiny) else { return };
     let runtime = Assets::locate().onnx_runtime().expect("ONNX Runtime");
     let directory = tempfile::tempdir().expect("a directory");
     let native = directory.path();
@@ -189,7 +212,7 @@ fn a_damaged_model_is_named_with_the_command_that_mends_it() {
         }
     };
     let refused = |words: &str| {
-        let error = Moonshine::load(&Assets::at(native), 1).expect_err(words);
+        let error = Moonshine::load(&Assets::at(native), MoonshineSize::Tiny, 1).expect_err(words);
         assert!(matches!(error, AsrError::Asset(_)), "{error}");
         let said = error.to_string();
         assert!(said.contains(words) && said.contains("make setup"), "{said}");

@@ -13,8 +13,8 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use callwright_dsp::widen::Widener;
-use callwright_models::Assets;
 use callwright_models::asr::{AsrError, Decoder, DecoderPlan, Moonshine, PocketSphinx, Search, Tuning};
+use callwright_models::{Assets, MoonshineSize};
 use crossbeam_channel::{Receiver, Sender};
 
 use super::band;
@@ -177,7 +177,7 @@ impl Narrow {
 impl Wide {
     fn open(assets: &Assets, plan: &EarPlan) -> Result<Self, AsrError> {
         let guide = DomainGuide::new(&domain(plan), &[]);
-        Ok(Self { model: Moonshine::load(assets, 1)?, guide, piece: Vec::new() })
+        Ok(Self { model: Moonshine::load(assets, MoonshineSize::Tiny, 1)?, guide, piece: Vec::new() })
     }
 
     fn end(&mut self) -> Result<(String, f32), EarError> {

@@ -1,7 +1,8 @@
-//! The embedded recogniser of whole turns. Purpose: one model a thread, and what each agent's domain knows for all of them:
-//! agents share the models.
-//! Owning thread: whichever starts the plane. Invariants: a model that is missing or damaged costs this engine, with the
-//! command that mends it. Deliberately absent: when what is decoded (`recogniser`), what the guides know.
+//! The embedded recogniser of whole turns. Purpose: two models a thread, a small one for words so far and a larger one for
+//! results, and what each agent's domain knows for all of them: agents share the models.
+//! Owning thread: whichever starts the plane. Invariants: a small model that is missing or damaged costs this engine, with
+//! the command that mends it; without the larger one the small one makes results, too, and it is said. Deliberately absent:
+//! when what is decoded, and by which (`recogniser`), what the guides know.
 
 use super::packs;
 use super::{Ask, Opened, Recognisers, Unavailable};
@@ -12,11 +13,14 @@ use crate::speech::guide::DomainGuide;
 use crate::speech::plain::plain_hypothesis;
 use crate::speech::plane::AgentSpeech;
 use crate::speech::recogniser::moonshine::{Asked, Decode, Effort, MoonshineRecogniser};
+use callwright_models::MoonshineSize;
 use callwright_models::asr::{AsrError, Draft, Moonshine};
 use callwright_models::pack::Kind;
 
-/// Texts that are pursued at once for a result.
-const RESULT_WIDTH: usize = 6;
+/// Texts that are pursued at once for a result by the larger model: 6 made as many words wrong as 4.
+const CAREFUL_WIDTH: usize = 4;
+/// The same by the smaller one, which is less often sure.
+const QUICK_WIDTH: usize = 6;
 /// The same of answers, which are short: half of them have a word that sounds like another.
 const ANSWER_WIDTH: usize = 6;
 /// The same of digits: words and figures with all their dividers write the same number, and leave little room for another.
@@ -31,38 +35,50 @@ const PAUSE_SAMPLES: usize = 1200;
 /// One of them costs some 6 % of a core, and less where it has much to do.
 const SPEAKERS_A_THREAD: usize = 10;
 
-/// Moonshine, tiny, English.
+/// Moonshine, English.
 pub(super) fn moonshine(ask: &Ask<'_>) -> Result<Opened<Recognisers>, Unavailable> {
     let threads = threads(ask.config.recogniser_threads);
     let made =
         |vocabulary: &[String]| DomainGuide::new(&super::taught(ask.domain, vocabulary, ask.lexicon), vocabulary);
-    // Each takes some 0.3 s of a core, and callers wait for the slower of them only.
-    let (guides, models) = std::thread::scope(|scope| {
+    // Each takes some 0.3 s of a core, and callers wait for the slowest of them only.
+    let load = |size| (0..threads).map(|_| Moonshine::load(ask.assets, size, 1)).collect::<Result<Vec<_>, AsrError>>();
+    let (guides, careful, quick) = std::thread::scope(|scope| {
         let guides = scope.spawn(|| guides(&ask.config.agents, ask.vocabulary, made));
-        let models: Result<Vec<Moonshine>, AsrError> = (0..threads).map(|_| Moonshine::load(ask.assets, 1)).collect();
-        (guides.join(), models)
+        let careful = scope.spawn(|| load(MoonshineSize::Base));
+        let quick = load(MoonshineSize::Tiny);
+        (guides.join(), careful.join(), quick)
     });
     let guides = guides.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    let models = models.map_err(|error| match error {
+    let careful = careful.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    let quick = quick.map_err(|error| match error {
         AsrError::Asset(error) => error.into(),
         error => Unavailable { why: error.to_string(), mend: Some(super::setup()) },
     })?;
-    let engines: Recognisers = models
+    let (careful, without) = match careful {
+        Ok(models) => (models.into_iter().map(Some).collect(), None),
+        Err(error) => ((0..threads).map(|_| None).collect::<Vec<_>>(), Some(error.to_string())),
+    };
+    let engines: Recognisers = quick
         .into_iter()
-        .map(|model| {
-            let decode = decoder(model, guides.clone());
+        .zip(careful)
+        .map(|(quick, careful)| {
+            let decode = decoder(quick, careful, guides.clone());
             Box::new(MoonshineRecogniser::new(decode, WHOLE_TURN_PLACES_MAX, Box::new(clock::monotonic))) as Box<_>
         })
         .collect();
     let speakers = threads * SPEAKERS_A_THREAD;
+    let size = if without.is_none() { "base-en and tiny-en" } else { "tiny-en" };
+    let mut note =
+        format!("English; keeps up with some {speakers} callers who speak at the same moment, more are heard later");
+    if let Some(why) = &without {
+        note.push_str(&format!("; hears with the smaller of its models alone: {why}"));
+    }
     Ok(Opened {
         engine: engines,
-        name: format!("moonshine tiny-en ({threads} {})", if threads == 1 { "thread" } else { "threads" }),
+        name: format!("moonshine {size} ({threads} {})", if threads == 1 { "thread" } else { "threads" }),
         limited: false,
-        note: format!(
-            "English; keeps up with some {speakers} callers who speak at the same moment, more are heard later"
-        ),
-        mend: packs::better(Kind::StreamingAsr),
+        note,
+        mend: if without.is_some() { Some(super::setup()) } else { packs::better(Kind::StreamingAsr) },
     })
 }
 
@@ -85,27 +101,31 @@ fn guides(agents: &[AgentSpeech], alone: &[String], made: impl Fn(&[String]) -> 
     guides
 }
 
-/// `guides`: one at least.
-fn decoder(mut model: Moonshine, guides: Vec<DomainGuide>) -> Decode {
+/// `careful`: the larger model, for results; without it the other makes them. `guides`: one at least.
+fn decoder(mut quick: Moonshine, mut careful: Option<Moonshine>, guides: Vec<DomainGuide>) -> Decode {
     let mut padded = Vec::new();
     Box::new(move |samples: &[i16], asked: Asked, effort: Effort, draft: &mut Draft| {
         let Asked { agent, expectation } = asked;
         let guide = guides.get(agent).unwrap_or(&guides[0]).under(expectation);
-        let width = match (effort, expectation) {
-            (Effort::Words, _) => {
-                let mut samples = samples;
-                if samples.len() <= FRAGMENT_SAMPLES {
-                    padded.clear();
-                    padded.extend_from_slice(samples);
-                    padded.resize(samples.len() + PAUSE_SAMPLES, 0);
-                    samples = &padded;
-                }
-                let heard = model.recognise_again(samples, &guide, draft).map_err(|error| error.to_string())?;
-                return Ok(plain_hypothesis(heard, expectation));
+        if effort == Effort::Words {
+            let mut samples = samples;
+            if samples.len() <= FRAGMENT_SAMPLES {
+                padded.clear();
+                padded.extend_from_slice(samples);
+                padded.resize(samples.len() + PAUSE_SAMPLES, 0);
+                samples = &padded;
             }
-            (Effort::Result, Expectation::Digits { .. }) => DIGITS_WIDTH,
-            (Effort::Result, Expectation::YesNo) => ANSWER_WIDTH,
-            (Effort::Result, _) => RESULT_WIDTH,
+            let heard = quick.recognise_again(samples, &guide, draft).map_err(|error| error.to_string())?;
+            return Ok(plain_hypothesis(heard, expectation));
+        }
+        let (model, open) = match careful.as_mut().filter(|_| effort == Effort::Result) {
+            Some(model) => (model, CAREFUL_WIDTH),
+            None => (&mut quick, QUICK_WIDTH),
+        };
+        let width = match expectation {
+            Expectation::Digits { .. } => DIGITS_WIDTH,
+            Expectation::YesNo => ANSWER_WIDTH,
+            Expectation::Open | Expectation::Name => open,
         };
         let heard = model.recognise(samples, &guide, width).map_err(|error| error.to_string())?;
         Ok(plain_hypothesis(heard, expectation))

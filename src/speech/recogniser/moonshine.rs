@@ -1,6 +1,7 @@
 //! The embedded recogniser of people's speech: Moonshine, which hears whole turns. Purpose: words while the caller speaks
 //! and a result that is there when the turn ends, from a model that knows neither: the turn so far is decoded again and
-//! again, greedily while somebody speaks, with care as soon as it is quiet, because most pauses are the end.
+//! again, greedily while somebody speaks, with care as soon as it is quiet, because most pauses are the end, and with less
+//! care while others wait.
 //!
 //! Owning thread: the recogniser thread, which decodes (some 5 to 20 ms for each second of turn). Invariants: one look at
 //! the engine decodes once at most, so that orders are never further behind than one decoding; what is finished comes
@@ -41,12 +42,17 @@ const PARTIAL_SHARE: f64 = 12.0;
 const PARTIAL_REST: u32 = 2;
 /// Turns that are longer have new words at pauses only: every other turn waits for such a decoding.
 const PARTIAL_TURN_MAX: usize = 15_000 * PER_MS;
-/// Quiet in which a result is made in advance. Turns end after 400 ms of it at the soonest.
-const EARLY_QUIET: usize = 192 * PER_MS;
+/// Quiet in which a result is made in advance. Turns end after 300 ms of it at the soonest.
+const EARLY_QUIET: usize = 160 * PER_MS;
 /// Quiet in which it is made whatever that costs: the last that the ears send before they wait for more speech.
 const EARLY_QUIET_SURE: usize = 280 * PER_MS;
 /// Before that, a result is worth its cost once speech of so many times that has come since the last one.
 const EARLY_SHARE: f64 = 4.0;
+/// Results that wait and would take longer than this together are made in a hurry.
+const PATIENCE: usize = 500 * PER_MS;
+/// What a result made with care is thought to cost falls by so much with each that is hurried: one stall of the machine is
+/// not remembered for ever.
+const FORGOTTEN: f64 = 0.98;
 /// A result that waited longer for this thread is worth a line in the log.
 const LATE: Duration = Duration::from_millis(500);
 /// But not more often than this.
@@ -60,6 +66,8 @@ const PANICKED: &str = "recognition failed for this turn; the engine's fault, se
 pub(in crate::speech) enum Effort {
     /// Words so far, soon.
     Words,
+    /// A result, but soon: others wait.
+    Hurried,
     /// A result.
     Result,
 }
@@ -214,7 +222,15 @@ impl MoonshineRecogniser {
         speaks.map(|(at, _)| (at, Effort::Words))
     }
 
+    /// All results that are due, made with care, would keep the last of them waiting for too long.
+    fn is_pressed(&self) -> bool {
+        let due = self.places.iter().flatten().filter(|turn| turn.ending.is_some() || self.is_early_due(turn));
+        let samples: usize = due.map(|turn| turn.samples.len()).sum();
+        self.result_cost.samples(samples) > PATIENCE as f64
+    }
+
     fn hear(&mut self, at: usize, effort: Effort) {
+        let effort = if effort == Effort::Result && self.is_pressed() { Effort::Hurried } else { effort };
         let Some(turn) = self.places[at].as_mut() else { return };
         let began = (self.clock)();
         let decode = &mut self.decode;
@@ -241,8 +257,12 @@ impl MoonshineRecogniser {
                     turn.refused = Some(what);
                 }
             }
-            Effort::Result => {
-                self.result_cost.learn(turn.samples.len(), took);
+            Effort::Hurried | Effort::Result => {
+                if effort == Effort::Result {
+                    self.result_cost.learn(turn.samples.len(), took);
+                } else {
+                    self.result_cost.per_sample *= FORGOTTEN;
+                }
                 if let Some((_, since)) = turn.ending {
                     self.places[at] = None;
                     self.finished.push_back((at, Finished { heard, memory: None }));
@@ -505,7 +525,7 @@ mod tests {
                 rig.decoded().iter().any(|(_, effort)| *effort == Effort::Result)
             })
             .collect();
-        assert_eq!(pauses, [6], "once, after 192 ms");
+        assert_eq!(pauses, [5], "once, after 160 ms");
         assert!(rig.recogniser.has_news(0), "its words are told");
         rig.recogniser.finish(0);
         assert!(rig.recogniser.is_pending() && !rig.recogniser.is_behind(0));
@@ -607,6 +627,42 @@ mod tests {
         let order: Vec<usize> = rig.results().into_iter().map(|(place, _)| place).collect();
         assert_eq!(order, [2, 0, 3]);
         assert!(rig.decoded().iter().all(|(_, effort)| *effort == Effort::Result));
+    }
+
+    #[test]
+    fn results_are_hurried_while_many_wait_and_one_stall_is_forgotten() {
+        let mut rig = Rig::new(12, 60_000);
+        // What care costs is learnt by the first.
+        rig.begin(0);
+        (0..30).for_each(|_| rig.hear(&[0], 0));
+        rig.recogniser.finish(0);
+        rig.recogniser.advance();
+        assert_eq!(rig.decoded().last().unwrap().1, Effort::Result);
+        rig.results();
+        let places: Vec<usize> = (0..12).collect();
+        places.iter().for_each(|place| rig.begin(*place));
+        (0..60).for_each(|_| rig.hear(&places, 0));
+        rig.decoded();
+        places.iter().for_each(|place| rig.recogniser.finish(*place));
+        (0..12).for_each(|_| rig.recogniser.advance());
+        let efforts: Vec<Effort> = rig.decoded().into_iter().map(|(_, effort)| effort).collect();
+        // 2.3 s of each at 60 ms a second: three of them are half a second's work.
+        let hurried = efforts.iter().take_while(|effort| **effort == Effort::Hurried).count();
+        assert!((8..=9).contains(&hurried), "{efforts:?}");
+        assert!(efforts[hurried..].iter().all(|effort| *effort == Effort::Result), "{efforts:?}");
+        assert_eq!(rig.results().len(), 12);
+        // A machine that stood still for one result.
+        rig.recogniser.result_cost.per_sample *= 20.0;
+        let turns = (1..100).find(|_| {
+            rig.begin(0);
+            (0..30).for_each(|_| rig.hear(&[0], 0));
+            rig.decoded();
+            rig.recogniser.finish(0);
+            rig.recogniser.advance();
+            rig.results();
+            rig.decoded().last().unwrap().1 == Effort::Result
+        });
+        assert!(turns.is_some_and(|turns| (20..90).contains(&turns)), "{turns:?}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::graph::{self, Graph};
 use super::reading;
 use super::tokens::{Pieces, START};
 use crate::asr::{AsrError, Hypothesis};
-use crate::assets::Assets;
+use crate::assets::{Assets, MoonshineSize};
 use std::fmt;
 use std::fs;
 
@@ -44,8 +44,8 @@ impl Moonshine {
     ///
     /// # Errors
     /// [`AsrError::Asset`]: what to install.
-    pub fn load(assets: &Assets, threads: u16) -> Result<Self, AsrError> {
-        let directory = assets.moonshine()?;
+    pub fn load(assets: &Assets, size: MoonshineSize, threads: u16) -> Result<Self, AsrError> {
+        let directory = assets.moonshine(size)?;
         let file = directory.join("tokenizer.json");
         let json = fs::read(&file).map_err(|source| AsrError::File { path: file.clone(), source })?;
         let pieces = Pieces::parse(&json).map_err(|why| graph::unusable(&file, &why))?;
