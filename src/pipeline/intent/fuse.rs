@@ -8,7 +8,7 @@
 //! time (`trigger`).
 
 use super::artefact::Artefact;
-use super::caution::{caution, commands_not};
+use super::caution::{caution, commands_not, narrates, tells};
 use super::classifier::{Odds, odds};
 use super::entity::{Entities, entities};
 use super::label::Label;
@@ -24,6 +24,9 @@ pub const WINDOW: usize = 3;
 
 /// A caution against building says something about a turn that is at least so likely to ask for it.
 const CAUTIONED_MIN: f64 = 0.1;
+
+/// What is left of a question or a command by a sentence that tells something.
+const TOLD: f64 = 0.3;
 
 /// Who said a line of the history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -365,12 +368,24 @@ fn answers(p: &mut Odds, heard: &Transcript, words: &[String], asked: Asked) {
         _ => {}
     }
     // "Our website is down" tells; "is our website down" asks.
-    let tells = words.first().is_some_and(|w| {
+    let subject_first = words.first().is_some_and(|w| {
         matches!(w.as_str(), "our" | "my" | "the" | "their" | "your" | "his" | "that" | "this" | "it" | "i" | "we")
     });
-    if report(heard).is_some() && !tells {
-        for label in [Label::Status, Label::Metrics, Label::Progress, Label::Problems, Label::History] {
+    let reports = [Label::Status, Label::Metrics, Label::Progress, Label::Problems, Label::History];
+    if report(heard).is_some() && !subject_first {
+        for label in reports {
             p[label.index()] *= 3.0;
+        }
+    }
+    // What the agent has asked for is an answer, however it is said.
+    if asked == Asked::Nothing && tells(words) {
+        reports.into_iter().for_each(|label| cut(p, label, TOLD));
+    }
+    if asked == Asked::Nothing && narrates(words) {
+        for label in
+            [Label::Amend, Label::Cancel, Label::Delete, Label::Rollback, Label::Approve, Label::Reject, Label::History]
+        {
+            cut(p, label, TOLD);
         }
     }
     if commands_not(words) {

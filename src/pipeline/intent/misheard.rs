@@ -68,6 +68,7 @@ const FEATURES: &[(&str, &[&str])] = &[
     ("documents", &["document", "argument", "arguments"]),
     ("payments", &["pavements", "paintings"]),
     ("search", &["surge", "church", "sirch"]),
+    ("export", &["expert", "experts", "exporter"]),
 ];
 /// Words behind which a request names features: "a crm to follow my demos".
 const NAMES: &[&str] = &[
@@ -134,6 +135,13 @@ pub(super) fn put_right(heard: &Transcript, context: Context) -> Option<Reading>
     }
     if context == Context::AskedWhat {
         named(&mut words);
+        // "I'm ready to order a CRM now": of notes one would say more.
+        if let [.., crm, note] = words.as_mut_slice()
+            && crm == "crm"
+            && note == "note"
+        {
+            "now".clone_into(note);
+        }
         sight(&mut words);
     }
     let answers = matches!(context, Context::AskedFeatures | Context::AskedApproval);
@@ -201,6 +209,14 @@ fn stands(words: &mut Vec<String>) {
         && words.last().is_some_and(up)
     {
         words.remove(0);
+    } else if words.first().is_some_and(|word| word == "it's")
+        && words.get(1).is_some_and(|word| word == "a")
+        && built(2)
+        && words.get(3).is_some_and(|word| word == "that")
+        && words.last().is_some_and(up)
+    {
+        // "Is the CRM that I ordered running".
+        words.splice(..2, ["is", "the"].map(str::to_owned));
     }
 }
 

@@ -67,7 +67,7 @@ const EMPTY: &[&str] = &[
 const NO_FEATURE: &[&str] = &[
     "crm", "website", "site", "shop", "store", "api", "dashboard", "blockchain", "app", "application", "system", "software", "program", "tool", "page", "wife", "brother", "person",
     "somebody", "someone", "people", "users", "time", "money", "budget", "thing", "things", "stuff", "look", "one", "ones", "team", "company", "business", "help", "day", "week", "weeks",
-    "month", "months", "dollars", "euros", "pounds", "integration", "integrations", "everything", "nothing", "anything", "something", "that's", "today", "tomorrow", "him", "her", "them", "lot",
+    "month", "months", "thank", "dollars", "euros", "pounds", "integration", "integrations", "everything", "nothing", "anything", "something", "that's", "today", "tomorrow", "him", "her", "them", "lot",
     "question", "idea", "problem", "word", "moment", "look", "minute", "it's", "call", "care", "out", "up", "going", "got", "get", "been", "had", "done", "human", "operator", "manager",
     "friends", "family", "background", "colours", "colors", "corners", "deadline", "timeline", "bigger", "smaller", "year", "years", "days", "seats", "backend", "frontend", "database", "integrate", "integrated", "connect", "sync",
 ];
@@ -237,7 +237,8 @@ pub(super) fn features(tokens: &[Token], used: &[bool]) -> Vec<String> {
             k += 1;
             continue;
         }
-        if refused && matches!(word, "for" | "by" | "with" | "keep") {
+        // "no deals, only contacts and search".
+        if refused && (matches!(word, "for" | "by" | "with" | "keep" | "but") || matches!(word, "only" | "just")) {
             (open, refused) = (true, false);
             k += 1;
             continue;
@@ -276,7 +277,8 @@ fn phrase_end(tokens: &[Token], used: &[bool], k: usize) -> usize {
         && !used[end]
         && !matches!(low(tokens, end), "and" | "or" | "too" | "as")
         && !CLOSES.contains(&low(tokens, end))
-        && !OPENS.contains(&low(tokens, end))
+        && (!OPENS.contains(&low(tokens, end))
+            || is_feature_word(&format!("{} {}", low(tokens, end - 1), low(tokens, end))))
         && !REFUSES.contains(&low(tokens, end))
         && !EMPTY.contains(&low(tokens, end))
     {
@@ -324,6 +326,9 @@ mod tests {
             ("add invoices too", "invoices"),
             ("leave the calendar out", ""),
             ("don't forget the invoices", "invoices"),
+            ("a CRM, no deals, only contacts and search", "contacts,search"),
+            ("a shop with a cart and order tracking", "cart,order tracking"),
+            ("one CRM with contacts, thank you", "contacts"),
             ("with loyalty points", "loyalty points"),
             ("I was there with my wife", ""),
         ] {

@@ -31,7 +31,7 @@ const ENDS: &[&str] = &[
 /// A bare "name Falcon" or "called Falcon" behind one of these is no name of a thing.
 const PEOPLE: &[&str] = &[
     "my", "your", "his", "her", "i", "they", "he", "she", "somebody", "someone", "who", "people", "you", "we", "was",
-    "user", "file", "first", "last", "domain",
+    "we're", "i'm", "they're", "he's", "she's", "user", "file", "first", "last", "domain",
 ];
 const WORDS_MAX: usize = 4;
 
