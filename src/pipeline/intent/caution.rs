@@ -414,9 +414,9 @@ fn over(w: &[&str], s: &[&str]) -> bool {
     let past_verb = s.contains(&"<made>") || w.iter().any(|t| matches!(*t, "had" | "was" | "used" | "were" | "took"));
     let dated = s.contains(&"<past>")
         || w.windows(2).any(|p| {
-            p[0] == "last"
-                && matches!(p[1], "spring" | "summer" | "autumn" | "fall" | "winter" | "christmas" | "easter" | "night")
-                || p[0] == "last" && p[1].ends_with("day")
+            let named =
+                matches!(p[1], "spring" | "summer" | "autumn" | "fall" | "winter" | "christmas" | "easter" | "night");
+            p[0] == "last" && (named || p[1].ends_with("day"))
         });
     let asks = s.iter().any(|t| *t == "<make>" || *t == "<get>");
     let owns = w.windows(3).any(|p| matches!(p, ["i" | "we", "already", "have"] | ["i" | "we", "have", "already"]));
