@@ -276,6 +276,7 @@ impl Bench {
         self.report.row("macro-F1 of the labels", 3, &both.map(held_out::Tally::macro_f1));
         self.report.row("F1 of the slots", 3, &both.map(|tally| tally.slots.f1()));
         self.report.row("precision of what fires", 3, &both.map(held_out::Tally::fired_precision));
+        self.report.row("recall of what fires", 3, &both.map(held_out::Tally::fired_recall));
         self.report.row("false triggers in 100 negatives", 2, &both.map(held_out::Tally::false_triggers_percent));
         for (key, value) in [
             ("turns", heard.turns as f64),
@@ -284,6 +285,7 @@ impl Bench {
             ("macro_f1_as_written", written.macro_f1()),
             ("slots", heard.slots.f1()),
             ("fired_precision", heard.fired_precision()),
+            ("fired_recall", heard.fired_recall()),
             ("false_triggers_percent", heard.false_triggers_percent()),
             ("false_builds", heard.false_builds as f64),
             ("right", heard.right as f64 / heard.turns.max(1) as f64),

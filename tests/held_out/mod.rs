@@ -35,6 +35,11 @@ pub fn guarded() -> Vec<Turn> {
     set(include_str!("../../models/intents_guarded.txt"), "")
 }
 
+/// The same as our own recogniser heard them once, over a telephone line.
+pub fn guarded_heard() -> Vec<Turn> {
+    set(include_str!("../fixtures/intents/guarded_heard.txt"), "")
+}
+
 /// Those of [`development`] as our own recogniser heard them once, over a telephone line.
 pub fn development_heard() -> Vec<Turn> {
     set(include_str!("../fixtures/intents/dev_heard.txt"), "")
@@ -109,6 +114,8 @@ pub struct Tally {
     pub right: usize,
     pub labels: BTreeMap<&'static str, Count>,
     pub slots: Count,
+    /// Turns that want something.
+    pub wants: usize,
     pub fired: usize,
     pub fired_right: usize,
     /// Negatives that fired, and those among them that would build.
@@ -126,6 +133,7 @@ impl Tally {
         self.turns += 1;
         self.negatives += usize::from(negative);
         self.right += usize::from(right);
+        self.wants += usize::from(!negative);
         self.labels.entry(turn.label).or_default().meant += 1;
         let label = self.labels.entry(said).or_default();
         label.said += 1;
@@ -149,6 +157,11 @@ impl Tally {
     /// Mean of the labels' F1.
     pub fn macro_f1(&self) -> f64 {
         self.labels.values().map(Count::f1).sum::<f64>() / self.labels.len().max(1) as f64
+    }
+
+    /// Share of what is wanted that fires as what it is.
+    pub fn fired_recall(&self) -> f64 {
+        self.fired_right as f64 / self.wants.max(1) as f64
     }
 
     /// Share of those that fired that were right.

@@ -207,6 +207,31 @@ const CRM_COMPOUNDS: &[&str] = &[
     "records",
 ];
 
+/// Nouns that make another thing's name the first half of something that nobody here builds: "shop assistant", "site visit".
+const COMPOUNDS: &[&str] = &[
+    "assistant",
+    "assistants",
+    "window",
+    "windows",
+    "keeper",
+    "owner",
+    "floor",
+    "visit",
+    "foreman",
+    "inspector",
+    "camera",
+    "light",
+    "lights",
+    "guy",
+    "guys",
+    "manager",
+    "clerk",
+    "steward",
+    "lifter",
+    "detective",
+    "vac",
+];
+
 /// All mentions, left to right.
 pub(super) fn mentions(heard: &Transcript) -> Vec<Mention> {
     let mut found = Vec::new();
@@ -250,6 +275,9 @@ fn mention(heard: &Transcript, i: usize) -> Option<Mention> {
     }
     // "store people", "to store": a verb.
     if word == "store" && !matches!(heard.at(i.wrapping_sub(1)), "online" | "web" | "a" | "the" | "our" | "my") {
+        return None;
+    }
+    if COMPOUNDS.contains(&heard.at(i + 1)) {
         return None;
     }
     Some(make(Artefact::Other(name), i + 1, false, word.ends_with('s')))
@@ -375,6 +403,7 @@ mod tests {
             "a way to go",
             "software for weddings",
             "deal with it",
+            "a shop assistant",
         ] {
             assert!(!crm(text), "{text}");
         }

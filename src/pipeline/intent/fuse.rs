@@ -8,7 +8,7 @@
 //! time (`trigger`).
 
 use super::artefact::Artefact;
-use super::caution::{caution, commands_not};
+use super::caution::{Caution, caution, commands_not, narrates, tells};
 use super::classifier::{Odds, odds};
 use super::entity::{Entities, entities};
 use super::label::Label;
@@ -24,6 +24,12 @@ pub const WINDOW: usize = 3;
 
 /// A caution against building says something about a turn that is at least so likely to ask for it.
 const CAUTIONED_MIN: f64 = 0.1;
+
+/// What is left of a question or a command by a sentence that tells something.
+const TOLD: f64 = 0.3;
+
+/// Between the first and the last of these a probability is lowered; the middle one becomes [`FIRES`].
+const DOUBT: (f64, f64, f64) = (0.6, 0.85, 0.95);
 
 /// Who said a line of the history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,10 +96,10 @@ pub fn extract(text: &str, history: &[Said]) -> Extraction {
     let mut best: Option<(Label, f64)> = None;
     let mut last = (Label::Other, 1.0);
     for k in known..said.len() {
-        let alone = likeliest(&read(said[k], asked));
+        let alone = doubted(likeliest(&read(said[k], asked)));
         let together = (k > 0)
             .then(|| said[(k + 1).saturating_sub(WINDOW)..=k].join(", "))
-            .map(|window| likeliest(&read(&window, asked)));
+            .map(|window| doubted(likeliest(&read(&window, asked))));
         let sure = |(label, p): (Label, f64)| label != Label::Other && p > FIRES;
         last = match together {
             Some(wider) if !sure(alone) && sure(wider) && wider.0.builds() => wider,
@@ -108,6 +114,18 @@ pub fn extract(text: &str, history: &[Said]) -> Extraction {
     found.take(&entities(text));
     // Sums of probabilities may go beyond one by their last bit.
     Extraction { intent, confidence: confidence.clamp(0.0, 1.0), entities: found }
+}
+
+/// What is wanted, less surely where the words are neither clear nor unclear: what fires in vain costs more than what is asked
+/// back. Clear and unclear ones keep their probability, and none overtakes another.
+fn doubted((label, p): (Label, f64)) -> (Label, f64) {
+    let (from, at, to) = DOUBT;
+    let lowered = match p {
+        _ if label == Label::Other || p <= from || p >= to => p,
+        _ if p < at => from + (p - from) * (FIRES - from) / (at - from),
+        _ => FIRES + (p - at) * (to - FIRES) / (to - at),
+    };
+    (label, lowered)
 }
 
 /// Whether a later sentence changes what the earlier one wanted: a courtesy or a question behind an order does not.
@@ -309,14 +327,16 @@ fn builds(p: &mut Odds, heard: &Transcript, words: &[String], asked: Asked, gues
     };
     let sure = grammar.is_some_and(|g| g > FIRES);
     let caution = caution(words);
+    // Whose words they are decides, whatever they ask for.
+    let quoted = caution == Some(Caution::Quoted);
     let against: f64 = match caution {
-        Some(_) if !sure => -6.0,
+        Some(_) if !sure || quoted => -6.0,
         Some(_) => -1.0,
         None => 0.0,
     };
     let bounded = mass.clamp(0.001, 0.999);
     let mut weighed = 1.0 / (1.0 + ((1.0 - bounded) / bounded * (-evidence - against).exp()));
-    if caution.is_some() && !sure {
+    if caution.is_some() && !sure || quoted {
         weighed = weighed.min(0.5);
     }
     if guessed {
@@ -365,12 +385,24 @@ fn answers(p: &mut Odds, heard: &Transcript, words: &[String], asked: Asked) {
         _ => {}
     }
     // "Our website is down" tells; "is our website down" asks.
-    let tells = words.first().is_some_and(|w| {
+    let subject_first = words.first().is_some_and(|w| {
         matches!(w.as_str(), "our" | "my" | "the" | "their" | "your" | "his" | "that" | "this" | "it" | "i" | "we")
     });
-    if report(heard).is_some() && !tells {
-        for label in [Label::Status, Label::Metrics, Label::Progress, Label::Problems, Label::History] {
+    let reports = [Label::Status, Label::Metrics, Label::Progress, Label::Problems, Label::History];
+    if report(heard).is_some() && !subject_first {
+        for label in reports {
             p[label.index()] *= 3.0;
+        }
+    }
+    // What the agent has asked for is an answer, however it is said.
+    if asked == Asked::Nothing && tells(words) {
+        reports.into_iter().for_each(|label| cut(p, label, TOLD));
+    }
+    if asked == Asked::Nothing && narrates(words) {
+        for label in
+            [Label::Amend, Label::Cancel, Label::Delete, Label::Rollback, Label::Approve, Label::Reject, Label::History]
+        {
+            cut(p, label, TOLD);
         }
     }
     if commands_not(words) {
@@ -489,6 +521,18 @@ mod tests {
         assert_eq!(extract("yes", &asked).intent, Label::Approve);
         assert!(extract("yes", &asked).confidence > extract("yes", &[]).confidence);
         assert!(!extract("yes but", &asked).fires() || extract("yes but", &asked).intent != Label::Approve);
+    }
+
+    #[test]
+    fn doubt_lowers_what_is_neither_clear_nor_unclear() {
+        let of = |p| doubted((Label::BuildCrm, p)).1;
+        for k in 0..1000 {
+            let p = f64::from(k) / 1000.0;
+            assert!(of(p) <= p && of(p) < of(p + 0.001), "{p}");
+        }
+        assert!(of(DOUBT.1) <= FIRES && of(DOUBT.1 + 0.01) > FIRES);
+        assert!((of(0.5) - 0.5).abs() < 1e-12 && (of(0.97) - 0.97).abs() < 1e-12);
+        assert!((doubted((Label::Other, 0.8)).1 - 0.8).abs() < 1e-12);
     }
 
     #[test]

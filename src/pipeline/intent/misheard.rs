@@ -68,6 +68,7 @@ const FEATURES: &[(&str, &[&str])] = &[
     ("documents", &["document", "argument", "arguments"]),
     ("payments", &["pavements", "paintings"]),
     ("search", &["surge", "church", "sirch"]),
+    ("export", &["expert", "experts", "exporter"]),
 ];
 /// Words behind which a request names features: "a crm to follow my demos".
 const NAMES: &[&str] = &[
@@ -109,7 +110,7 @@ const LISTS: &[&str] = &[
     "forgot",
 ];
 /// Words that may stand between those and the feature.
-const SMALL: &[&str] = &["the", "a", "some", "my", "our", "any", "in", "those", "these", "to"];
+const SMALL: &[&str] = &["the", "a", "an", "some", "my", "our", "any", "in", "those", "these", "to"];
 
 /// Another reading of a turn.
 pub(super) struct Reading {
@@ -122,7 +123,7 @@ pub(super) struct Reading {
 pub(super) fn put_right(heard: &Transcript, context: Context) -> Option<Reading> {
     let mut words: Vec<String> = heard.words().to_vec();
     let before = words.clone();
-    let surely = context == Context::AskedApproval && refusal(&mut words);
+    let mut surely = context == Context::AskedApproval && refusal(&mut words);
     if context == Context::AskedApproval {
         missing(&mut words);
     }
@@ -134,6 +135,16 @@ pub(super) fn put_right(heard: &Transcript, context: Context) -> Option<Reading>
     }
     if context == Context::AskedWhat {
         named(&mut words);
+        // "I'm ready to order a CRM now": of notes one would say more.
+        if let [.., crm, note] = words.as_mut_slice()
+            && crm == "crm"
+            && note == "note"
+        {
+            "now".clone_into(note);
+            surely = true;
+        }
+        gathered(&mut words);
+        bidden(&mut words);
         sight(&mut words);
     }
     let answers = matches!(context, Context::AskedFeatures | Context::AskedApproval);
@@ -165,6 +176,7 @@ fn leaves(words: &mut Vec<String>) {
 /// "Any problems with a CRM", "how far along is the bill": of what is being built.
 fn asks(words: &mut Vec<String>) {
     stands(words);
+    is_it_now(words);
     for at in 2..words.len() {
         let (far, before) = (words[at - 2].clone(), words[at - 1].clone());
         let troubled =
@@ -181,6 +193,16 @@ fn asks(words: &mut Vec<String>) {
             }
             _ => {}
         }
+    }
+}
+
+/// "When I called it was not ready, it was live now": nothing was now.
+fn is_it_now(words: &mut [String]) {
+    let [.., it, was, state, now] = words else { return };
+    let up = matches!(state.as_str(), "ready" | "running" | "online" | "live" | "finished" | "done" | "working" | "up");
+    if it == "it" && was == "was" && now == "now" && up {
+        "is".clone_into(it);
+        "it".clone_into(was);
     }
 }
 
@@ -201,6 +223,14 @@ fn stands(words: &mut Vec<String>) {
         && words.last().is_some_and(up)
     {
         words.remove(0);
+    } else if words.first().is_some_and(|word| word == "it's")
+        && words.get(1).is_some_and(|word| word == "a")
+        && built(2)
+        && words.get(3).is_some_and(|word| word == "that")
+        && words.last().is_some_and(up)
+    {
+        // "Is the CRM that I ordered running".
+        words.splice(..2, ["is", "the"].map(str::to_owned));
     }
 }
 
@@ -253,6 +283,75 @@ fn missing(words: &mut Vec<String>) {
     }
 }
 
+/// "The contacts and notes into a CRM for me": what goes in front of it is put there.
+fn gathered(words: &mut [String]) {
+    let Some(into) = words.windows(3).position(|w| w[0] == "into" && w[1] == "a" && w[2] == "crm") else { return };
+    let doing = |word: &String| {
+        matches!(
+            word.as_str(),
+            "put"
+                | "turn"
+                | "make"
+                | "bring"
+                | "gather"
+                | "collect"
+                | "get"
+                | "i"
+                | "we"
+                | "they"
+                | "he"
+                | "she"
+                | "you"
+        )
+    };
+    if into >= 2
+        && matches!(words[0].as_str(), "with" | "the" | "but" | "could" | "foot" | "but's")
+        && !words[..into].iter().any(doing)
+        && words[..into].iter().any(|word| is_feature(word))
+    {
+        "put".clone_into(&mut words[0]);
+    }
+}
+
+/// "Could somebody created a CRM": nobody asks for what is done.
+fn bidden(words: &mut [String]) {
+    for at in 2..words.len() {
+        let base = match words[at].as_str() {
+            "created" => "create",
+            "made" => "make",
+            "built" => "build",
+            "designed" => "design",
+            _ => continue,
+        };
+        let before = &words[at.saturating_sub(5)..at];
+        let asked = before.windows(2).any(|w| {
+            matches!(w[0].as_str(), "can" | "could" | "would" | "will")
+                && matches!(w[1].as_str(), "you" | "somebody" | "someone" | "anyone" | "anybody")
+        });
+        let done = before.iter().any(|w| {
+            matches!(
+                w.as_str(),
+                "have"
+                    | "has"
+                    | "had"
+                    | "be"
+                    | "been"
+                    | "get"
+                    | "was"
+                    | "were"
+                    | "is"
+                    | "see"
+                    | "that's"
+                    | "like"
+                    | "who"
+            )
+        });
+        if asked && !done {
+            base.clone_into(&mut words[at]);
+        }
+    }
+}
+
 /// "I want to see our room" names a CRM.
 fn named(words: &mut Vec<String>) {
     let mut at = 0;
@@ -260,7 +359,17 @@ fn named(words: &mut Vec<String>) {
         let word = |k: usize| words.get(k).map_or("", String::as_str);
         let wanted = (at.saturating_sub(4)..at).any(|k| WANTS.contains(&word(k)));
         let starts = C.contains(&word(at));
-        let (count, more) = if !wanted || !starts {
+        // C and R in one word: "build me a sealer and".
+        let joined =
+            matches!(word(at), "sealer" | "cellar" | "seller" | "sailor" | "cedar" | "sear" | "seer" | "seeler")
+                && matches!(word(at + 1), "and" | "am" | "em" | "man" | "m" | "aim" | "ham")
+                && matches!(
+                    word(at + 2),
+                    "" | PAUSE | "with" | "for" | "please" | "that" | "to" | "which" | "today" | "now" | "by" | "in"
+                );
+        let (count, more) = if wanted && joined {
+            (2, false)
+        } else if !wanted || !starts {
             (0, false)
         } else if R.contains(&word(at + 1)) && matches!(word(at + 2), "endless" | "empty") {
             // "C R M with", "C R M to".
@@ -349,15 +458,25 @@ mod tests {
             ("we want to see our room for the clinic", "we want a crm for the clinic"),
             ("yes i would like to see our man please", "yes i would like a crm please"),
             ("make us a sea organ", "make us a crm"),
+            ("please build me a cellar man", "please build me a crm"),
+            ("order a crm note", "order a crm now"),
+            ("the contacts and notes into a crm for us", "put contacts and notes into a crm for us"),
+            ("could you maybe created a crm for us", "could you maybe create a crm for us"),
             ("i want to see our endless contacts", "i want a crm with contacts"),
             ("i want to see our empty follow my deals", "i want a crm to follow my deals"),
         ] {
             assert_eq!(right(heard, Context::AskedWhat), said);
             assert_eq!(right(heard, Context::Free), "-");
         }
-        for other in
-            ["come and see our room", "i want to see your house", "we want to see the sea", "is there any more room"]
-        {
+        for other in [
+            "come and see our room",
+            "could you have made a crm",
+            "i have a cellar and a loft",
+            "we made a crm",
+            "i want to see your house",
+            "we want to see the sea",
+            "is there any more room",
+        ] {
             assert_eq!(right(other, Context::AskedWhat), "-", "{other}");
         }
     }

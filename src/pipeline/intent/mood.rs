@@ -153,6 +153,15 @@ impl Clause<'_> {
                     POLITE
                 }
             }
+            // "can your people write".
+            "people"
+                if r == "your"
+                    && matches!(verb, Verb::Make | Verb::Get)
+                    && self.within(i, 4, &["can", "could", "would", "will"])
+                    && !self.within(i, 5, QUESTION_WORDS) =>
+            {
+                POLITE
+            }
             "he" | "she" | "they" | "people" | "everybody" | "everyone" | "he's" | "she's" | "they're" | "someone"
             | "somebody" | "anyone" | "it" | "who" | "that" | "which" => SOMEBODY_ELSE,
             "guys" | "folks" if r == "you" => self.you(i - 1, self.before(i - 2), verb),

@@ -61,6 +61,7 @@ impl Clause<'_> {
             Some((at, verb)) => (at, Some(verb), self.mood(at, verb, 0)),
             None => (mention.start, None, self.verbless(mention, asked)),
         };
+        let (at, verb, mood) = if self.nothing_but(mention) { (mention.start, None, LIKELY) } else { (at, verb, mood) };
         let mut score: f64 = mood;
         if mention.described {
             score -= 0.03;
@@ -87,6 +88,19 @@ impl Clause<'_> {
             (Determiner::Own, Some(_)) => 0.4,
         });
         score.min(self.guards(at, mention)).clamp(0.0, 0.99)
+    }
+
+    /// "I don't want anything fancy, just a plain CRM".
+    fn nothing_but(&self, mention: &Mention) -> bool {
+        let only = (mention.start.saturating_sub(5)..mention.start)
+            .rev()
+            .find(|k| matches!(self.heard.at(*k), "just" | "only" | "simply"));
+        mention.determiner == Determiner::Indefinite
+            && only.is_some_and(|k| {
+                (k.saturating_sub(5)..k).any(|m| matches!(self.heard.at(m), "anything" | "nothing"))
+                    && (k.saturating_sub(7)..k).any(|m| matches!(self.heard.at(m), "want" | "need" | "nothing"))
+                    && !(k.saturating_sub(9)..k).any(|m| matches!(self.heard.at(m), "he" | "she" | "they" | "if"))
+            })
     }
 
     /// Behind the artefact comes what it shall have, or nothing: not "back", nor "to be faster".
@@ -444,6 +458,9 @@ mod tests {
             "our office needs a CRM",
             "if you could build a CRM that would be great",
             "a CRM is what we need",
+            "I don't want anything fancy, just a plain CRM",
+            "we do not need anything special just a CRM with notes",
+            "can your people write us a CRM",
             "I don't want a website I want a CRM",
             "I told you to build a CRM",
             "we could do with a CRM",
@@ -531,6 +548,8 @@ mod tests {
             "tell me about the CRM",
             "when you build a CRM you need data",
             "they got started on a CRM",
+            "they don't want anything fancy, just a CRM",
+            "when can your people make a CRM",
             "it's not time for a CRM",
             "we're not interested in a CRM",
             "he is in need of a CRM",

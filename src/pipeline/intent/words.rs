@@ -69,7 +69,7 @@ pub(super) const QUESTION_WORDS: &[&str] = &[
 pub(super) const EMBEDS: &[&str] = &[
     "wondering", "wonder", "see", "ask", "asking", "know", "nice", "great", "good", "lovely", "grateful",
     "appreciate", "happy", "glad", "check", "hoping", "brilliant", "fantastic", "love", "easier", "simpler", "better",
-    "happier", "help", "wonderful", "perfect", "kind", "thankful", "delighted", "pleased", "relief", "favor", "favour",
+    "happier", "help", "wonderful", "obliged", "perfect", "kind", "thankful", "delighted", "pleased", "relief", "favor", "favour",
 ];
 /// Ours, but not on whose behalf one calls.
 #[rustfmt::skip]

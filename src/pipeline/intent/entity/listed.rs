@@ -4,9 +4,12 @@
 //! the product's own vocabulary where a list may stand. Invariant: refused features are not in. Deliberately absent: which of it
 //! can be built.
 
+use super::super::sound::sounds;
+use super::super::vectorise::is_plain;
 use super::names::{Name, SYSTEMS, TECHNOLOGY};
 use super::token::{Token, before, begins, low};
 use crate::limits::OPEN_POINTS_MAX;
+use std::sync::LazyLock;
 
 /// Words that people ask software for, and the key that is one for all of a meaning.
 #[rustfmt::skip]
@@ -67,7 +70,7 @@ const EMPTY: &[&str] = &[
 const NO_FEATURE: &[&str] = &[
     "crm", "website", "site", "shop", "store", "api", "dashboard", "blockchain", "app", "application", "system", "software", "program", "tool", "page", "wife", "brother", "person",
     "somebody", "someone", "people", "users", "time", "money", "budget", "thing", "things", "stuff", "look", "one", "ones", "team", "company", "business", "help", "day", "week", "weeks",
-    "month", "months", "dollars", "euros", "pounds", "integration", "integrations", "everything", "nothing", "anything", "something", "that's", "today", "tomorrow", "him", "her", "them", "lot",
+    "month", "months", "thank", "dollars", "euros", "pounds", "integration", "integrations", "everything", "nothing", "anything", "something", "that's", "today", "tomorrow", "him", "her", "them", "lot",
     "question", "idea", "problem", "word", "moment", "look", "minute", "it's", "call", "care", "out", "up", "going", "got", "get", "been", "had", "done", "human", "operator", "manager",
     "friends", "family", "background", "colours", "colors", "corners", "deadline", "timeline", "bigger", "smaller", "year", "years", "days", "seats", "backend", "frontend", "database", "integrate", "integrated", "connect", "sync",
 ];
@@ -102,7 +105,7 @@ pub(super) fn named(tokens: &[Token], used: &mut [bool]) -> (Vec<String>, Vec<St
             .filter_map(|(name, tech)| Some((longest(tokens, k, name)?, name, tech)))
             .filter(|(count, name, tech)| !used[k] && (!name.ambiguous || cued(tokens, k, *count, name, *tech)))
             .max_by_key(|(count, ..)| *count);
-        let Some((count, name, tech)) = best else {
+        let Some((count, name, tech)) = best.or_else(|| sounding(tokens, used, k)) else {
             k += 1;
             continue;
         };
@@ -127,6 +130,50 @@ pub(super) fn named(tokens: &[Token], used: &mut [bool]) -> (Vec<String>, Vec<St
 
 fn longest(tokens: &[Token], k: usize, name: &Name) -> Option<usize> {
     name.said.iter().filter_map(|said| begins(tokens, k, said)).max()
+}
+
+/// Sounds of a name that is known by them; a shorter one sounds like too many words.
+const SOUNDS_MIN: usize = 6;
+
+/// A name with what it sounds like and whether it is technology.
+type Sounding = (Vec<u8>, &'static Name, bool);
+
+/// The name that one to three words sound like: "male chimp", "hubs pot". Everyday words sound like none.
+fn sounding(tokens: &[Token], used: &[bool], k: usize) -> Option<(usize, &'static Name, bool)> {
+    static NAMES: LazyLock<Vec<Sounding>> = LazyLock::new(|| {
+        let all = TECHNOLOGY.iter().map(|name| (name, true)).chain(SYSTEMS.iter().map(|name| (name, false)));
+        all.filter(|(name, _)| !name.ambiguous)
+            .map(|(name, tech)| (sounds(&name.said[0].replace(' ', "")), name, tech))
+            .filter(|(sounds, ..)| sounds.len() >= SOUNDS_MIN)
+            .collect()
+    });
+    (1..=3).rev().find_map(|count| {
+        let words = tokens.get(k..k + count)?;
+        let strange = |(n, token): (usize, &Token)| {
+            !used[k + n] && !token.is_pause() && !is_plain(&token.low) && !is_feature_word(&token.low)
+        };
+        if !words.iter().enumerate().all(strange) {
+            return None;
+        }
+        // "Express" stands for itself, and takes a cue.
+        let mut all = TECHNOLOGY.iter().chain(SYSTEMS);
+        if count == 1 && all.any(|name| name.ambiguous && name.said.contains(&words[0].low.as_str())) {
+            return None;
+        }
+        let heard = words.iter().flat_map(|token| sounds(&token.low)).collect::<Vec<u8>>();
+        let best = NAMES.iter().find(|(target, ..)| *target == heard)?;
+        Some((count, best.1, best.2))
+    })
+}
+
+/// The known feature that a word is a homophone of: "webbooks", "remainders".
+fn homophone(word: &str) -> Option<&'static str> {
+    static WORDS: LazyLock<Vec<(Vec<u8>, &'static str)>> = LazyLock::new(|| {
+        let words = FEATURES.iter().flat_map(|(_, words)| words.iter()).filter(|word| !word.contains(' '));
+        words.map(|word| (sounds(word), *word)).filter(|(sounds, _)| sounds.len() >= SOUNDS_MIN - 1).collect()
+    });
+    let heard = sounds(word);
+    WORDS.iter().find(|(sounds, known)| *sounds == heard && known[..1] == word[..1]).map(|(_, known)| *known)
 }
 
 /// Whether a name that is also a word stands where a name does.
@@ -237,7 +284,8 @@ pub(super) fn features(tokens: &[Token], used: &[bool]) -> Vec<String> {
             k += 1;
             continue;
         }
-        if refused && matches!(word, "for" | "by" | "with" | "keep") {
+        // "no deals, only contacts and search".
+        if refused && (matches!(word, "for" | "by" | "with" | "keep" | "but") || matches!(word, "only" | "just")) {
             (open, refused) = (true, false);
             k += 1;
             continue;
@@ -276,13 +324,22 @@ fn phrase_end(tokens: &[Token], used: &[bool], k: usize) -> usize {
         && !used[end]
         && !matches!(low(tokens, end), "and" | "or" | "too" | "as")
         && !CLOSES.contains(&low(tokens, end))
-        && !OPENS.contains(&low(tokens, end))
+        && (!OPENS.contains(&low(tokens, end))
+            || is_feature_word(&format!("{} {}", low(tokens, end - 1), low(tokens, end))))
         && !REFUSES.contains(&low(tokens, end))
         && !EMPTY.contains(&low(tokens, end))
     {
         end += 1;
     }
-    end
+    // No ear writes a comma: "contacts deals notes" are three, "contact form" is one.
+    let named = |from: usize, to: usize| {
+        to <= end && is_feature_word(&tokens[from..to].iter().map(|t| t.low.as_str()).collect::<Vec<_>>().join(" "))
+    };
+    let ends = |to: &usize| {
+        let many = low(tokens, to - 1).ends_with('s') && !matches!(low(tokens, to - 1), "sales" | "news" | "address");
+        many && (k..*to).any(|from| named(from, *to)) && (1..=3).any(|more| named(*to, to + more))
+    };
+    (k + 1..end).find(ends).unwrap_or(end)
 }
 
 /// The feature that words `k..end` name, if they do: the longest known one, or with `wide` all of up to three.
@@ -291,6 +348,13 @@ fn phrase(tokens: &[Token], k: usize, end: usize, wide: bool) -> Option<String> 
     let head = *words.last()?;
     if words.len() <= 3 && is_feature_word(head) && !words.iter().any(|w| NO_FEATURE.contains(w)) {
         return Some(words.join(" "));
+    }
+    if words.len() == 1
+        && head.is_ascii()
+        && !NO_FEATURE.contains(&head)
+        && let Some(known) = homophone(head)
+    {
+        return Some(known.to_owned());
     }
     let known = (0..words.len()).find_map(|from| {
         (from + 1..=words.len().min(from + 3))
@@ -324,6 +388,14 @@ mod tests {
             ("add invoices too", "invoices"),
             ("leave the calendar out", ""),
             ("don't forget the invoices", "invoices"),
+            ("an API with webbooks and remainders", "webhooks,reminders"),
+            ("with contracts and recipes", "contracts,recipes"),
+            ("a crm with contacts deals tasks and a calendar", "contacts,deals,tasks,calendar"),
+            ("a shop two hundred products card payments", "products,card payments"),
+            ("a dashboard with sales reports", "sales reports"),
+            ("a CRM, no deals, only contacts and search", "contacts,search"),
+            ("a shop with a cart and order tracking", "cart,order tracking"),
+            ("one CRM with contacts, thank you", "contacts"),
             ("with loyalty points", "loyalty points"),
             ("I was there with my wife", ""),
         ] {
@@ -347,6 +419,9 @@ mod tests {
             ("integrate it with our till", "", "till"),
             ("use Vue instead of React", "Vue", ""),
             ("how do people react to it", "", ""),
+            ("a shop connected to male chimp and hubs pot", "", "Mailchimp,HubSpot"),
+            ("a dashboard with charts", "", ""),
+            ("we sell hats and boots", "", ""),
             ("I don't trust the rust on my car, no express delivery", "", ""),
         ] {
             assert_eq!(read(text), (technology.to_owned(), systems.to_owned()), "{text}");

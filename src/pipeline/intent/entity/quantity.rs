@@ -117,6 +117,8 @@ fn amount(tokens: &[Token], k: usize) -> Option<(u64, usize)> {
         (12_000, 2)
     } else if at(0) == "dozen" {
         (12_000, 1)
+    } else if let Some(value) = misheard(tokens, k) {
+        (value, 1)
     } else {
         let words: Vec<&str> =
             tokens[k..].iter().take(10).map(|t| t.low.as_str()).take_while(|w| !matches!(*w, "," | ".")).collect();
@@ -138,6 +140,24 @@ fn amount(tokens: &[Token], k: usize) -> Option<(u64, usize)> {
         _ => 1,
     };
     Some((value.checked_mul(scale)?, count + usize::from(scale > 1)))
+}
+
+/// A number of one syllable as its homophone: "in to weeks", "about for hundred users".
+fn misheard(tokens: &[Token], k: usize) -> Option<u64> {
+    let value = match low(tokens, k) {
+        "won" => 1000,
+        "to" | "too" => 2000,
+        "for" | "fore" => 4000,
+        "ate" => 8000,
+        _ => return None,
+    };
+    let next = low(tokens, k + 1);
+    let counted = matches!(next, "hundred" | "thousand" | "grand")
+        || PEOPLE.contains(&next) && next.ends_with('s')
+        || unit(next).is_some() && next.ends_with('s')
+        || UNITS.iter().any(|(name, _)| *name == next) && next.ends_with('s');
+    let led = matches!(before(tokens, k, 1), "in" | "within" | "about" | "around" | "roughly" | "nearly");
+    (counted && led).then_some(value)
 }
 
 /// "1,500.50", "5k", "2.5m".
@@ -452,6 +472,8 @@ mod tests {
     fn terms() {
         for (text, iso) in [
             ("in two weeks", "P2W"),
+            ("in to weeks", "P2W"),
+            ("ready within for months please", "P4M"),
             ("within ten days", "P10D"),
             ("in a fortnight", "P2W"),
             ("in half a year", "P6M"),
@@ -490,6 +512,7 @@ mod tests {
     fn users() {
         for (text, scale) in [
             ("about two hundred users", 200),
+            ("about for hundred users", 400),
             ("for 50 people", 50),
             ("5k users", 5000),
             ("ten thousand visitors a day", 10_000),
@@ -500,7 +523,8 @@ mod tests {
         ] {
             assert_eq!(read(text)["scale"], json!(scale), "{text}");
         }
-        for text in ["many users", "users", "200 orders a day"] {
+        for text in ["many users", "users", "open to users", "made for users", "it is for members", "200 orders a day"]
+        {
             assert_eq!(read(text).get("scale"), None, "{text}");
         }
     }

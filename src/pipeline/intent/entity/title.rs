@@ -31,15 +31,21 @@ const ENDS: &[&str] = &[
 /// A bare "name Falcon" or "called Falcon" behind one of these is no name of a thing.
 const PEOPLE: &[&str] = &[
     "my", "your", "his", "her", "i", "they", "he", "she", "somebody", "someone", "who", "people", "you", "we", "was",
-    "user", "file", "first", "last", "domain",
+    "we're", "i'm", "they're", "he's", "she's", "user", "file", "first", "last", "domain",
 ];
+/// What is built and may have a name.
+const THINGS: &[&str] =
+    &["crm", "website", "site", "shop", "store", "api", "dashboard", "blockchain", "app", "blog", "system", "database"];
 const WORDS_MAX: usize = 4;
 
 /// Reads it and marks its words as used.
 pub(super) fn title(tokens: &[Token], used: &mut [bool]) -> Option<String> {
     let mut found = None;
     for k in 0..tokens.len() {
-        let Some(count) = LEADS.iter().find_map(|lead| begins(tokens, k, lead)) else { continue };
+        // "A CRM cold hardware": nothing of the sort is cold.
+        let cold = matches!(low(tokens, k), "cold" | "culled") && THINGS.contains(&before(tokens, k, 1));
+        let lead = LEADS.iter().find_map(|lead| begins(tokens, k, lead)).or(cold.then_some(1));
+        let Some(count) = lead else { continue };
         if PEOPLE.contains(&before(tokens, k, 1)) || count == 1 && PEOPLE.contains(&before(tokens, k, 2)) {
             continue;
         }
