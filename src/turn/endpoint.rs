@@ -368,7 +368,7 @@ mod tests {
     fn a_yes_is_answered_soon_however_it_was_said() {
         // As "Yes." comes from a voice that stresses it: the "s" has no pitch, and all of the vowel is loud.
         let stressed = Contour { end: 2.0, slope: 10.0, end_level: 6.0, last_voice_ms: 120 };
-        for text in ["yes", "no", "yes please", "that is right"] {
+        for text in ["yes", "no", "yes please", "that is right", "what", "pardon"] {
             for sounded in [None, Some(0.02), Some(0.5), Some(0.98)] {
                 let voiced = Some(Duration::from_millis(260));
                 let said =
