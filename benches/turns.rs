@@ -23,6 +23,8 @@ mod heard;
 mod held_out;
 #[path = "turns/interruptions.rs"]
 mod interruptions;
+#[path = "turns/noises.rs"]
+mod noises;
 #[path = "turns/rehearsal.rs"]
 mod rehearsal;
 #[path = "turns/rehearsed_sounds.rs"]

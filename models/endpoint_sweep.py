@@ -35,6 +35,7 @@ def constant(name, path="src/turn/endpoint/weights.rs"):
 
 NOW = {name: constant(name) for name in ("open", "yes_no", "name", "sounded", "fell", "words", "faded", "length")}
 NOW["lacking"] = constant("LACKING", "src/turn/endpoint.rs")
+NOW["doubt"] = constant("ANSWERED_DOUBT", "src/turn/endpoint.rs")
 
 
 def elliptic(words):
@@ -100,7 +101,7 @@ class Silences:
         self.survival = np.array([survival(one["before_ms"]) for one in silences])
         rows = [self.row(n, one, k, table) for n, one in enumerate(silences) for k in range(len(one["known"]))]
         (self.of, self.at, self.next, self.floor, self.asked, self.said, self.hangs, self.sounded, self.fell, self.faded, self.length,
-         self.counted) = (np.array(column) for column in zip(*rows))
+         self.counted, self.replied) = (np.array(column) for column in zip(*rows))
 
     @staticmethod
     def row(n, silence, k, table):
@@ -127,7 +128,7 @@ class Silences:
         after = silence["known"][k + 1]["at"] if k + 1 < len(silence["known"]) else np.inf
         sounded = 0.5 if sounded is None else np.clip(sounded, 1e-3, 1 - 1e-3)
         return (n, known["at"], after, floor, asked, odds, bool(words) and endpoint_words.class_of(words[-1]) in HANGS or asked == "Name" or not words,
-                np.clip(np.log(sounded / (1 - sounded)), -2, 2), np.clip(-(end / 4 + slope / 30) / 2, -1, 1), np.clip(-level / 6, -1.5, 1.5), length, counted)
+                np.clip(np.log(sounded / (1 - sounded)), -2, 2), np.clip(-(end / 4 + slope / 30) / 2, -1, 1), np.clip(-level / 6, -1.5, 1.5), length, counted, answered and asked == "YesNo")
 
     def odds(self, weights):
         said = np.where((self.said < 0) & ~self.hangs, weights["lacking"] * self.said, self.said)
@@ -135,7 +136,9 @@ class Silences:
         # A caller of whom the model is not yet known to be right: `Pauses::reliability`.
         tone = 0.4 * weights["sounded"] / (1 + said**2) * self.sounded
         melody = (weights["fell"] * self.fell + weights["faded"] * self.faded) / (1 + (np.minimum(said, 0) / 2) ** 2)
-        odds = asked + np.where(said > 0, weights["words"], 1) * said + tone + melody + weights["length"] * self.length
+        manner = tone + melody + weights["length"] * self.length
+        manner = np.where(self.replied, np.maximum(manner, weights["doubt"]), manner)
+        odds = asked + np.where(said > 0, weights["words"], 1) * said + manner
         return np.where(np.isnan(self.counted), odds, self.counted)
 
     def ratios(self, weights):
@@ -173,6 +176,8 @@ def main():
     show("as it is", NOW)
     for value in (1.0, 0.8, 0.6, 0.5, 0.4, 0.2):
         show(f"lacking {value}", {**NOW, "lacking": value})
+    for value in (-3.0, -1.5, -1.2, -1.0, -0.8, -0.6):
+        show(f"doubt {value}", {**NOW, "doubt": value})
     for name in NOW:
         for share in (0.6, 1.4):
             show(f"{name} {NOW[name] * share:.2f}", {**NOW, name: NOW[name] * share})

@@ -511,7 +511,7 @@ pub struct Agent {
     /// Before what they must.
     #[serde(default)]
     pub pin_for: PinFor,
-    /// Who is rung for callers that want a person: `sip:USER@HOST`, `extension:NUMBER` or `trunk:NAME:NUMBER`.
+    /// Who is rung for callers that want a person: `sip:USER@HOST`, `extension:NUMBER`, `trunk:NAME:NUMBER` or `group:NAME`.
     #[serde(default)]
     pub operator: Option<String>,
     /// What such a caller is told first, in these words.

@@ -166,6 +166,20 @@ fn a_likely_end_is_announced_once_a_pause_and_before_the_end() {
     let end = line.events.iter().position(|event| matches!(event, TurnEvent::EndOfTurn { .. })).unwrap();
     assert_eq!(likely.len(), 2, "{:?}", line.events);
     assert!(likely.iter().all(|n| *n < end), "{:?}", line.events);
+    // The result that is made in the pause has other words than those so far: what was prepared answers those.
+    let mut line = Line::new();
+    line.voice(900);
+    line.machine.handle_partial("thank you");
+    line.silence(160);
+    line.machine.handle_end_of_turn(line.now, 0.95);
+    line.silence(64);
+    line.machine.handle_partial("thank you goodbye");
+    line.silence(64);
+    line.machine.handle_partial("thank you goodbye");
+    line.silence(1500);
+    line.drain();
+    let likely = line.events.iter().filter(|event| matches!(event, TurnEvent::LikelyEnd { .. })).count();
+    assert_eq!(likely, 2, "{:?}", line.events);
     // Nothing to answer, nothing to prepare.
     let mut line = Line::new();
     line.voice(900).silence(3100);

@@ -34,6 +34,28 @@ async fn zero(daemon: &Daemon, caller: &Ua, desk: &mut Ua) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_one_does_not_take_the_call_the_next_of_the_group_is_rung() {
+    let [mut caller, mut first, mut second] = std::array::from_fn(|_| Ua::new(&[Codec::Pcmu]));
+    let daemon = Daemon::start_with(&format!(
+        "[[groups]]\nname = \"desks\"\nmembers = [\"sip:one@{}\", \"sip:two@{}\"]\nstrategy = \"one_by_one\"\n\
+         [[agents]]\nname = \"grace\"\noperator = \"group:desks\"",
+        first.address(),
+        second.address()
+    ));
+    caller.invite(daemon.sip, "300").await;
+    caller.accepted().await;
+    zero(&daemon, &caller, &mut first).await;
+    first.sip.reject(first.leg, 486, "Busy Here", &[]).await.expect("it rings");
+    second.ringing().await;
+    second.accept().await;
+    let met = eventually(PATIENCE, || live(&daemon).iter().filter(|call| call["state"] == "bridged").count() == 2);
+    assert!(met, "{:?}\n{}", live(&daemon), daemon.log());
+    second.hang_up().await;
+    caller.ended().await;
+    assert!(!daemon.log().contains("nobody could take your call"), "{}", daemon.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn key_0_rings_a_person_and_a_caller_whom_nobody_takes_is_told() {
     let (mut caller, mut desk) = (Ua::new(&[Codec::Pcmu]), Ua::new(&[Codec::Pcmu]));
     let daemon = Daemon::start_with(&format!(

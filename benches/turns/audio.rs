@@ -2,6 +2,7 @@
 //! a sentence that goes on; noises; all of it 8 kHz through G.711. Seeded. Deliberately absent: what is said (`corpus`).
 
 use super::corpus::{Noise, Random, Sound, Turn};
+use super::noises;
 use callwright_dsp::codec::g711;
 use callwright_dsp::level;
 use callwright_dsp::resample::{Rate, Resampler};
@@ -121,6 +122,7 @@ impl Studio {
                 scale(&mut far, 10_f32.powf(-(18.0 + 6.0 * random.share() as f32) / 20.0));
                 pcm.extend(far);
             }
+            Sound::Noise(Noise::Babble) => pcm.extend(noises::babble(self, random)),
             Sound::Noise(noise) => pcm.extend(make(noise, random)),
             Sound::Echo => {
                 let (delay, gain) = way_back(random);
@@ -194,7 +196,7 @@ fn hum(text: &str, size: f64, random: &mut Random) -> Vec<i16> {
     pcm
 }
 
-fn scale(pcm: &mut [i16], gain: f32) {
+pub(crate) fn scale(pcm: &mut [i16], gain: f32) {
     for sample in pcm {
         *sample = (f32::from(*sample) * gain).clamp(-32_767.0, 32_767.0) as i16;
     }
@@ -276,6 +278,12 @@ fn make(noise: Noise, random: &mut Random) -> Vec<i16> {
                 })
                 .collect()
         }
+        Noise::Laugh => noises::laugh(random),
+        Noise::Sneeze => noises::sneeze(random),
+        Noise::Door => noises::door(random),
+        Noise::Ring => noises::ring(random),
+        // Made of voices.
+        Noise::Babble => Vec::new(),
         Noise::Street => {
             let length = ms(1500);
             let mut before = 0.0;

@@ -193,6 +193,12 @@ pub(crate) enum Noise {
     Keyboard,
     Breath,
     Street,
+    // Of the rehearsal alone.
+    Laugh,
+    Sneeze,
+    Door,
+    Ring,
+    Babble,
 }
 
 const INTERRUPTIONS: &[&str] = &[
@@ -272,7 +278,17 @@ pub(crate) fn rehearsal(seed: u64, count: usize) -> Vec<(&'static str, Sound)> {
         backchannels: rehearsed::BACKCHANNELS,
         side_talk: rehearsed::SIDE_TALK,
     };
-    over_the_agent(seed ^ 0xdecade, count, &rehearsed::VOICES, &texts)
+    let mut sounds = over_the_agent(seed ^ 0xdecade, count, &rehearsed::VOICES, &texts);
+    let more = [Noise::Laugh, Noise::Sneeze, Noise::Door, Noise::Ring, Noise::Babble];
+    let noises = sounds.iter_mut().filter_map(|(_, sound)| match sound {
+        Sound::Noise(noise) => Some(noise),
+        _ => None,
+    });
+    // Half of them, each as often as the others.
+    for (n, noise) in noises.enumerate().filter(|(n, _)| n % 2 == 0) {
+        *noise = more[n / 2 % more.len()];
+    }
+    sounds
 }
 
 struct Texts {

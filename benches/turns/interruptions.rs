@@ -17,6 +17,7 @@ use callwright::speech::{SpeechEvent, SpeechLane};
 use callwright::time::MediaTime;
 use callwright::turn::{TurnConfig, TurnEvent, TurnMachine};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 /// Callers at once. Few: the recogniser rations its looks at words by the clock, which stands nearly still here.
@@ -150,6 +151,15 @@ fn report(outcomes: &[Outcome], out: &mut Map<String, Value>) {
         );
         out.insert(format!("selectivity_{name}"), json!(round(kept)));
     }
+    let mut stopping: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    for outcome in &asides {
+        if let Sound::Noise(noise) = outcome.sound {
+            let of = stopping.entry(format!("{noise:?}")).or_default();
+            *of = (of.0 + usize::from(outcome.stopped.is_none()), of.1 + 1);
+        }
+    }
+    let kinds: Vec<String> = stopping.iter().map(|(noise, (kept, all))| format!("{noise} {kept} of {all}")).collect();
+    println!("noises that left the agent its turn: {}", kinds.join(", "));
     let kept = asides.iter().filter(|o| o.stopped.is_none()).count() as f64 / asides.len().max(1) as f64;
     let mut silent: Vec<f64> = asides.iter().filter(|o| o.stopped.is_none()).map(|o| o.silent_ms).collect();
     let (p50, p95) = (at(&mut silent, 0.5), at(&mut silent, 0.95));

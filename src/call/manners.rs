@@ -24,8 +24,8 @@ pub(super) struct Manners {
     pub(super) turn: TurnConfig,
     /// How long a call that was cut off is remembered; zero: not at all.
     pub(super) resume: Duration,
-    /// To whom callers go that want a person.
-    pub(super) operator: Option<Transfer>,
+    /// To whom callers go that want a person: the next where one does not take the call.
+    pub(super) operators: Vec<Transfer>,
     /// The same but for whom: what is said, and how long it rings.
     operator_by: Transfer,
     /// What the caller is told then.
@@ -70,16 +70,16 @@ impl Manners {
             patience,
             turn: TurnConfig { idle_after: Duration::from_secs(agent.idle_s), ..TurnConfig::default() },
             resume: Duration::from_secs(u64::from(agent.resume_minutes) * 60),
-            operator: agent.operator.clone().map(|to| Transfer { to, ..operator_by.clone() }),
+            operators: agent.operator.as_deref().map(|to| persons(config, to, &operator_by)).unwrap_or_default(),
             operator_by,
             operator_said: said,
         }
     }
 
     /// With the person whom the route names, if it does.
-    pub(super) fn with_operator(mut self, to: Option<&str>) -> Self {
+    pub(super) fn with_operator(mut self, config: &Config, to: Option<&str>) -> Self {
         if let Some(to) = to {
-            self.operator = Some(Transfer { to: to.to_owned(), ..self.operator_by.clone() });
+            self.operators = persons(config, to, &self.operator_by);
             self.persona.putting_through = Some(self.operator_said.clone());
         }
         self
@@ -88,7 +88,7 @@ impl Manners {
     /// With the places in its words filled by what is known of the caller: header fields, name and value.
     pub(super) fn with_fields(mut self, fields: &[(String, String)]) -> Self {
         let said = self.persona.greeting.iter_mut().chain(&mut self.persona.putting_through);
-        let told = self.operator.iter_mut().filter_map(|operator| operator.announce.as_mut());
+        let told = self.operators.iter_mut().filter_map(|operator| operator.announce.as_mut());
         for text in said.chain(told) {
             *text = with_fields(text, fields);
         }
@@ -106,6 +106,19 @@ impl Manners {
             self.persona.pin = Some(pin);
         }
         Ok(self)
+    }
+}
+
+/// Who is rung, one after the other: of a group all its members, each as long as the group says, so that whoever answers can be
+/// told something before the two hear each other.
+fn persons(config: &Config, to: &str, by: &Transfer) -> Vec<Transfer> {
+    let group = to.strip_prefix("group:").and_then(|name| config.groups.iter().find(|group| group.name == name));
+    match group {
+        Some(group) => {
+            let ringing = Duration::from_secs(group.ringing_s);
+            group.members.iter().map(|to| Transfer { to: to.clone(), ringing, ..by.clone() }).collect()
+        }
+        None => vec![Transfer { to: to.to_owned(), ..by.clone() }],
     }
 }
 
@@ -191,8 +204,31 @@ mod tests {
         let known = [("x-customer".to_owned(), "Ann".to_owned()), ("X-Order".to_owned(), "42".to_owned())];
         let manners = Manners::of(&config, "grace", false).with_fields(&known);
         assert_eq!(manners.persona.greeting, ["Hello Ann."]);
-        assert_eq!(manners.operator.unwrap().announce.as_deref(), Some("A call about order 42."));
+        assert_eq!(manners.operators[0].announce.as_deref(), Some("A call about order 42."));
         assert_eq!(Manners::of(&config, "grace", false).with_fields(&[]).persona.greeting, ["Hello there."]);
+    }
+
+    #[test]
+    fn of_a_group_each_is_rung_in_its_order_and_as_long_as_it_says() {
+        let text = "[[groups]]\nname = \"desks\"\nmembers = [\"sip:a@10.0.0.1\", \"sip:b@10.0.0.2\"]\nringing_s = 7\n\
+                    [[agents]]\nname = \"grace\"\noperator = \"group:desks\"\noperator_announce = \"A call.\"\n";
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let read = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            Config::load(Some(file.path()), std::iter::empty())
+        };
+        let config = read(text).unwrap();
+        let rung = |manners: Manners| {
+            let rung = manners.operators.into_iter();
+            rung.map(|to| (to.to, to.ringing.as_secs(), to.announce)).collect::<Vec<_>>()
+        };
+        let told = Some("A call.".to_owned());
+        let both = [("sip:a@10.0.0.1".to_owned(), 7, told.clone()), ("sip:b@10.0.0.2".to_owned(), 7, told)];
+        assert_eq!(rung(Manners::of(&config, "grace", false)), both);
+        let route = Manners::of(&config, "nobody", false).with_operator(&config, Some("group:desks"));
+        assert_eq!(rung(route).len(), 2);
+        let wrong = read(&text.replace("group:desks", "group:nobody"));
+        assert!(wrong.unwrap_err().to_string().contains("[[groups]]"));
     }
 
     #[test]

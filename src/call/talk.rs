@@ -57,8 +57,8 @@ pub(super) struct Talk {
     keeping: Option<KeptFor>,
     /// Look-ups under way, to be stopped: as many as the machine has running.
     running: Vec<(Run, AbortHandle)>,
-    /// To whom callers go that want a person.
-    operator: Option<Transfer>,
+    /// To whom callers go that want a person, one after the other.
+    operators: Vec<Transfer>,
     /// Where this caller is called when a build is over; `None`: nowhere.
     returns_to: Option<ReturnsTo>,
     /// The build that was handed over last, or that the caller waits to hear of.
@@ -97,7 +97,7 @@ pub(super) enum Answer {
 pub fn prompts(config: &Config, agent: &str) -> Vec<String> {
     // With what is said where calls are recorded: some of them are.
     let route = config.routes.iter().find_map(|route| route.operator.as_deref());
-    let manners = Manners::of(config, agent, true).with_operator(route).with_fields(&[]);
+    let manners = Manners::of(config, agent, true).with_operator(config, route).with_fields(&[]);
     // A PIN that cannot be read is said when somebody calls.
     conversation::prompts(&manners.clone().with_pin(config, agent).unwrap_or(manners).persona)
 }
@@ -115,8 +115,8 @@ impl Talk {
         ends: SpeechEnds,
     ) -> Result<Self, String> {
         let config = planes.config();
-        let manners = Manners::of(&config, agent, recorded).with_operator(party.operator).with_fields(party.fields);
-        let manners = manners.with_pin(&config, agent)?;
+        let manners = Manners::of(&config, agent, recorded).with_operator(&config, party.operator);
+        let manners = manners.with_fields(party.fields).with_pin(&config, agent)?;
         let (events, speech) = mpsc::channel(crate::limits::CALL_EVENTS_MAX);
         let lane = planes.speech.attach(call, agent, ends, events).map_err(|e| e.to_string())?;
         let conversation = format!("conv_{:016x}", call.0);
@@ -191,7 +191,7 @@ impl Talk {
             held: Vec::new(),
             keeping,
             running: Vec::new(),
-            operator: manners.operator,
+            operators: manners.operators,
             returns_to,
             newest,
         };
@@ -391,19 +391,21 @@ impl Talk {
         });
     }
 
-    /// Rings whoever takes callers that want a person; says so when nobody has.
+    /// Rings those who take callers that want a person, one after the other; says so when nobody has.
     pub(super) fn put_through(&self, planes: &Arc<Planes>, call: CallId) {
-        let (planes, answers, operator) = (Arc::clone(planes), self.answers.clone(), self.operator.clone());
+        let (planes, answers, operators) = (Arc::clone(planes), self.answers.clone(), self.operators.clone());
         tokio::spawn(async move {
-            let outcome = match &operator {
-                Some(operator) => transfer::through(&planes, call, operator).await,
-                None => Err("nobody is configured".to_owned()),
-            };
-            if let Err(why) = outcome {
-                info!(%call, why, "the caller could not be put through and is told");
-                // A caller who hung up meanwhile needs no answer.
-                let _ = answers.send(Answer::Input(CallInput::NotPutThrough)).await;
+            for operator in &operators {
+                match transfer::through(&planes, call, operator).await {
+                    Ok(()) => return,
+                    Err(why) => info!(%call, to = operator.to, why, "the caller could not be put through"),
+                }
+                if planes.registry.find(call).is_none() {
+                    return;
+                }
             }
+            // A caller who hung up meanwhile needs no answer.
+            let _ = answers.send(Answer::Input(CallInput::NotPutThrough)).await;
         });
     }
 

@@ -41,7 +41,15 @@ pub struct Route {
 
 /// Refuses an operator who can never be rung. Error: what to write instead.
 pub(super) fn check_operator(to: &str, config: &Config) -> Result<(), String> {
-    let wrong = || format!("{to:?} is nobody to ring; write sip:USER@HOST, extension:NUMBER or trunk:NAME:NUMBER");
+    let wrong =
+        || format!("{to:?} is nobody to ring; write sip:USER@HOST, extension:NUMBER, trunk:NAME:NUMBER or group:NAME");
+    if let Some(name) = to.strip_prefix("group:") {
+        return if config.groups.iter().any(|group| group.name == name) {
+            Ok(())
+        } else {
+            Err(format!("{name} is not among [[groups]]; add it or correct the operator"))
+        };
+    }
     if to.contains(['{', '}']) {
         return Err(wrong());
     }

@@ -41,6 +41,7 @@
 //! | `prompt` | the questions, and how they are asked again |
 //! | `build_question` | what a build asks in the middle of its work |
 //! | `call_back` | whom to call back, and where: digits and names, read back |
+//! | `hold_on` | a caller who asks for a moment |
 //! | `opening` | what comes before the first question: consent, PIN, where a dropped call was |
 //! | `change` | what changes or destroys what there is: a question, a yes, the PIN |
 //! | `person` | a caller who wants a person, whatever is asked |
@@ -54,6 +55,7 @@
 mod build_question;
 mod call_back;
 mod change;
+mod hold_on;
 mod opening;
 mod person;
 mod prompt;
@@ -328,6 +330,9 @@ impl Dialogue {
         }
         if self.putting_through {
             return self.hear_before_person(heard);
+        }
+        if let Some(reply) = self.hear_wait(heard) {
+            return reply;
         }
         let context = match self.question {
             Question::What | Question::Offer | Question::Instead => Context::AskedWhat,

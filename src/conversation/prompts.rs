@@ -58,9 +58,11 @@ pub fn prompts(persona: &Persona) -> Vec<String> {
     if persona.putting_through.is_some() {
         take(&dialogue.not_put_through());
     }
-    let mut dialogue = Dialogue::new(persona.clone(), "rehearsal");
-    take(&dialogue.greet());
-    take(&dialogue.hear(&Heard::certain("goodbye")));
+    for said in ["one moment please", "goodbye"] {
+        let mut dialogue = Dialogue::new(persona.clone(), "rehearsal");
+        take(&dialogue.greet());
+        take(&dialogue.hear(&Heard::certain(said)));
+    }
     prompts
 }
 

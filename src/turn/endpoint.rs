@@ -74,6 +74,9 @@ const REPLY_VOICED: Duration = Duration::from_millis(700);
 /// Shortness says less where the words are all that there is to say ("yes", "build me a crm"), and still less where they are
 /// not known.
 const COMPLETE_SHARE: f32 = 0.5;
+/// How a short answer that is all was said counts against its being over no more than this: a word has one vowel, which is
+/// stressed and so neither falls nor fades, whatever comes after it. Seen on the wire: "yes" was waited for up to 1.3 s.
+const ANSWERED_DOUBT: f32 = -1.0;
 const UNHEARD_SHARE: f32 = 0.3;
 /// Waits are looked for in steps of this.
 const STEP: Duration = Duration::from_millis(40);
@@ -165,7 +168,9 @@ impl<'a> Evidence<'a> {
         let trailing = 1.0 / (1.0 + (believed.min(0.0) / TRAILING).powi(2));
         let melody = trailing * (WEIGHTS.fell * self.fell() + WEIGHTS.faded * self.faded());
         let sound = tone * self.pauses.reliability() * self.sounded_odds() + melody;
-        words + sound + WEIGHTS.length * self.length(said) + self.pauses.steadiness()
+        let manner = sound + WEIGHTS.length * self.length(said);
+        let replied = said.answered && self.expect == Expectation::YesNo;
+        words + if replied { manner.max(ANSWERED_DOUBT) } else { manner } + self.pauses.steadiness()
     }
 
     /// What the words say, as far as it is to be believed.
@@ -357,6 +362,25 @@ mod tests {
         let open = |ms| after(Expectation::Open, "we run a garage", ms);
         assert!(open(600) > open(1500) && open(1500) > open(3000), "{} {} {}", open(600), open(1500), open(3000));
         assert!(after(Expectation::YesNo, "yes", 250) <= 600 && after(Expectation::Open, "thank you", 500) <= 900);
+    }
+
+    #[test]
+    fn a_yes_is_answered_soon_however_it_was_said() {
+        // As "Yes." comes from a voice that stresses it: the "s" has no pitch, and all of the vowel is loud.
+        let stressed = Contour { end: 2.0, slope: 10.0, end_level: 6.0, last_voice_ms: 120 };
+        for text in ["yes", "no", "yes please", "that is right", "what", "pardon"] {
+            for sounded in [None, Some(0.02), Some(0.5), Some(0.98)] {
+                let voiced = Some(Duration::from_millis(260));
+                let said =
+                    Evidence { sounded, contour: Some(stressed), voiced, ..Evidence::words(Expectation::YesNo, text) };
+                let wait = said.wait().as_millis();
+                assert!((400..=680).contains(&wait), "{text} {sounded:?}: {wait} ms");
+                let asked = Evidence { expect: Expectation::Open, ..said };
+                assert!(asked.wait() >= said.wait(), "{text}: only where it answers");
+            }
+        }
+        let but = Evidence { contour: Some(stressed), ..Evidence::words(Expectation::YesNo, "yes but") };
+        assert!(but.wait().as_millis() >= 1400);
     }
 
     #[test]

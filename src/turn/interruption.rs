@@ -29,8 +29,9 @@ const CERTAIN_VOICE: Duration = Duration::from_millis(250);
 /// Voice so long is speech if several words were recognised in it. (One word is what a recogniser makes of any grunt.)
 const SPOKEN_VOICE: Duration = Duration::from_millis(220);
 const SPOKEN_WORDS: usize = 2;
-/// So many are speech at once; two may be what a recogniser makes of a grunt's first half.
+/// So many in so much voice are speech at once; fewer, or faster, may be what a recogniser makes of a grunt's first half.
 const SURELY_WORDS: usize = 3;
+const SURELY_VOICE: Duration = Duration::from_millis(380);
 /// Voice so long may have been an answer.
 const ANSWER_VOICE: Duration = Duration::from_millis(160);
 /// A sound that is no voice by then, or as faint as somebody's across the room, is none.
@@ -166,7 +167,8 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
     let meant = answered || !is_backchannel(&words);
     let murmured = is_murmured(&words);
     let spoken = |least: usize| words.len() >= least && meant && !murmured && evidence.voiced >= SPOKEN_VOICE;
-    if is_voice && (spoken(SURELY_WORDS) || answered) {
+    let surely = evidence.voiced >= SURELY_VOICE && spoken(SURELY_WORDS);
+    if is_voice && (surely || answered) {
         return Verdict::Interruption;
     }
     let over = evidence.quiet >= OVER;
@@ -290,7 +292,8 @@ mod tests {
             (heard(160, 160, 0, "no"), Interruption, "an interrupting word"),
             (heard(200, 200, 0, "wait"), Interruption, "another"),
             (heard(300, 280, 0, "how long"), Interruption, "a question"),
-            (heard(300, 280, 0, "i need a"), Interruption, "several words"),
+            (heard(400, 380, 0, "i need a"), Interruption, "several words"),
+            (heard(300, 280, 0, "i hope you"), Undecided, "so many in so little voice are a recogniser's guess"),
             (heard(440, 280, 160, "tell me"), Interruption, "two, and a stop in the next"),
             (heard(300, 280, 0, "tell me"), Undecided, "two may be half a grunt"),
             (heard(320, 300, 0, "yeah but"), Interruption, "agreement that goes on"),

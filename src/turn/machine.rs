@@ -105,7 +105,8 @@ pub enum TurnEvent {
         at: MediaTime,
     },
     /// The caller has probably finished: an answer may be prepared, and nothing of it be done or heard before `EndOfTurn`.
-    /// At most once a pause; a `UserStarted`, a `BargeIn` or simply more words may follow instead.
+    /// Once a pause, and again when other words are recognised in it: the last of them are often a guess until then. A
+    /// `UserStarted`, a `BargeIn` or simply more voice may follow instead.
     LikelyEnd {
         /// When it was judged.
         at: MediaTime,
@@ -356,6 +357,8 @@ impl TurnMachine {
             self.partial.clear();
             self.partial.push_str(text);
             self.whole = is_whole_request(self.expect, text);
+            // What was prepared answers other words.
+            self.announced = MediaTime(0);
         }
         if self.state != State::Speaking {
             return;

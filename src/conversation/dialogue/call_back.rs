@@ -15,6 +15,8 @@ use crate::pipeline::intent::{Act, Context, understand};
 /// Digits that are a telephone number: ITU-T E.164 allows 15, short numbers have 3.
 const DIGITS_MIN: usize = 3;
 const DIGITS_MAX: usize = 15;
+/// So many digits, said where a yes was asked for, are the beginning of a number.
+const NUMBER_BEGUN: usize = 2;
 
 /// What is known so far.
 #[derive(Clone, Debug)]
@@ -67,7 +69,11 @@ impl Dialogue {
             },
             _ => {
                 let answer = understood.answer;
-                if answer.yes > 0.0 && answer.no == 0.0 && heard.confidence >= YES_TWICE_CONFIDENCE_MIN {
+                let number = words.iter().filter(|word| spoken::SMALL[..10].contains(word)).count() >= NUMBER_BEGUN;
+                if number && self.question == Question::CallBack && answer.no == 0.0 {
+                    // "Four one five": who begins to dictate has agreed.
+                    self.confirm(true)
+                } else if answer.yes > 0.0 && answer.no == 0.0 && heard.confidence >= YES_TWICE_CONFIDENCE_MIN {
                     self.confirm(true)
                 } else if answer.no >= 0.9 && answer.yes == 0.0 {
                     self.confirm(false)

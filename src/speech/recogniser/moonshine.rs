@@ -23,15 +23,16 @@ use std::time::Duration;
 const PER_MS: usize = 8;
 /// Samples that a turn keeps; what comes after is left out.
 const SAMPLES_MAX: usize = UTTERANCE_MAX.as_secs() as usize * 1000 * PER_MS;
-/// Audio after the first piece of a turn, which ends 64 ms into the speech, until the first words are looked for: they are
-/// there within half a second of the onset.
-const FIRST_PARTIAL: usize = 256 * PER_MS;
+/// Audio after the first piece of a turn, which ends 64 ms into the speech, until the first words are looked for: the second
+/// look, 384 ms into it, is there when whoever speaks over the agent is judged (`turn::interruption`).
+const FIRST_PARTIAL: usize = 224 * PER_MS;
 /// What a first piece may hold: more is a turn that has waited for its place.
 const FIRST_PIECE_MAX: usize = 450 * PER_MS;
 /// New audio between two looks at the words.
 const PARTIAL_EVERY: usize = 400 * PER_MS;
-/// The same in the first [`EARLY_WORDS`] of a turn while there are none: whoever begins while the agent speaks is judged by
-/// these words, and the first look often finds half of one, of which the model makes nothing.
+/// The same in the first [`EARLY_WORDS`] of a turn, whatever was found: whoever begins while the agent speaks is judged by
+/// these words, and the first look often finds half of one, of which the model makes nothing, or another ("yeah" of
+/// "actually"). These looks are few and short, and wait for nobody's rest.
 const EARLY_WORDS_EVERY: usize = 96 * PER_MS;
 const EARLY_WORDS: usize = 900 * PER_MS;
 /// Words so far are not looked for more often than this by the clock, however fast the audio comes.
@@ -198,8 +199,8 @@ impl MoonshineRecogniser {
         if turn.decoded_to == 0 {
             return held >= turn.first_at;
         }
-        if held <= EARLY_WORDS && turn.words.is_empty() {
-            return held - turn.decoded_to >= EARLY_WORDS_EVERY && now >= self.rest_until;
+        if held <= EARLY_WORDS {
+            return held - turn.decoded_to >= EARLY_WORDS_EVERY;
         }
         let due = (PARTIAL_SHARE * self.words_cost.samples(held)).max(PARTIAL_EVERY as f64);
         (held - turn.decoded_to) as f64 >= due && now.since(turn.decoded_at) >= PARTIAL_APART && now >= self.rest_until
@@ -505,10 +506,23 @@ mod tests {
             rig.recogniser.has_news(0)
         });
         // 64 ms made the onset.
-        assert_eq!(chunks, Some(8), "after 320 ms of speech");
-        assert_eq!(rig.recogniser.partial(0), (FIRST_PIECE + 8 * 256).to_string());
+        assert_eq!(chunks, Some(7), "after 288 ms of speech");
+        assert_eq!(rig.recogniser.partial(0), (FIRST_PIECE + 7 * 256).to_string());
         assert!(!rig.recogniser.has_news(0));
-        assert!(rig.now.load(Ordering::Relaxed) < 436 * MS);
+        assert!(rig.now.load(Ordering::Relaxed) < 400 * MS);
+    }
+
+    #[test]
+    fn what_the_first_look_made_of_half_a_word_is_looked_at_again_at_once() {
+        let mut rig = Rig::new(1, 20_000);
+        rig.begin(0);
+        let looks: Vec<usize> = (1..=15)
+            .filter(|_| {
+                rig.hear(&[0], 0);
+                rig.recogniser.has_news(0) && rig.recogniser.partial(0) != ""
+            })
+            .collect();
+        assert_eq!(looks, [7, 10, 13], "288, 384 and 480 ms into the speech");
     }
 
     #[test]
@@ -583,7 +597,9 @@ mod tests {
             for _ in 0..920 {
                 rig.hear(&[0], 0);
             }
-            let decoded = rig.decoded();
+            // The first looks are few, and short.
+            let mut decoded = rig.decoded();
+            decoded.retain(|(length, _)| *length > EARLY_WORDS);
             let longest = decoded.iter().map(|(length, _)| *length).max().unwrap();
             assert!((12_000..=PARTIAL_TURN_MAX).contains(&longest), "{longest}");
             let cost: u64 = decoded.iter().map(|(length, _)| *length as u64 * cost_us / 8000).sum();
@@ -602,7 +618,9 @@ mod tests {
             rig.recogniser.quiet(0, 0);
             rig.recogniser.advance();
         }
-        assert_eq!(rig.decoded().len(), 1);
+        // The first looks, which do not wait for the clock, and no other.
+        let looks: Vec<usize> = rig.decoded().into_iter().map(|(length, _)| length).collect();
+        assert!(looks.len() == 4 && looks.iter().all(|length| *length <= EARLY_WORDS), "{looks:?}");
         rig.recogniser.finish(0);
         rig.recogniser.advance();
         assert_eq!(rig.results().len(), 1);

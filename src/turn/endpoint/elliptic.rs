@@ -26,8 +26,17 @@ const NEGATED: &[&str] = &[
     "wouldn't",
 ];
 const OPINION: &[&str] = &["believe", "guess", "hope", "suppose", "think"];
-const PHRASES: &[&[&str]] =
-    &[&["why", "not"], &["of", "course"], &["of", "course", "not"], &["go", "on"], &["not", "really"]];
+const PHRASES: &[&[&str]] = &[
+    &["why", "not"],
+    &["of", "course"],
+    &["of", "course", "not"],
+    &["go", "on"],
+    &["not", "really"],
+    // To a question that was not understood.
+    &["what"],
+    &["pardon"],
+    &["sorry"],
+];
 
 /// Log odds that nothing more belongs to it. A clause that says no is gone on with more often: "i am not sure".
 const WHOLE: f32 = 1.3;
