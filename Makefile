@@ -126,7 +126,7 @@ soak-builds: setup-build ## SOAK_BUILDS (100) real builds whose daemon is killed
 
 TYPES ?= all
 # Compiled outside, where cargo may ask for crates; run in a network of its own, in which there is nobody but itself.
-phone-types: setup-build ## all five types of software ordered by phone, built, reported and used in headless Chromium, without any network
+phone-types: setup-build ## all five types of software, and a dashboard of the calls themselves, ordered by phone, built, reported and used in headless Chromium, without any network
 	@command -v chromium >/dev/null && node --experimental-websocket -e 'WebSocket' 2>/dev/null || { echo "make phone-types drives Chromium from node 20 or newer: install nodejs and chromium" >&2; exit 1; }
 	cargo test --locked --test wire_types --no-run
 	CALLWRIGHT_PHONE_TYPES=$(TYPES) unshare $$([ "$$(id -u)" = 0 ] || printf %s --map-root-user) --net \

@@ -415,6 +415,8 @@ pub const BUILD_THREADS: usize = 2;
 pub const BUILD_STAGE_ATTEMPTS_MAX: u32 = 3;
 /// Client connections open at once on one app's gateway listener; further ones wait in the kernel.
 pub const GATEWAY_CONNECTIONS_MAX: usize = 256;
+/// Connections to one app that the gateway keeps open for the next request.
+pub const GATEWAY_KEPT_MAX: usize = 16;
 /// Requests under way at once from the gateway to one app; further ones get 503.
 pub const GATEWAY_REQUESTS_MAX: usize = 48;
 /// An app must answer a request within this.

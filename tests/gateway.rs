@@ -212,3 +212,80 @@ async fn too_many_requests_at_once_are_refused_not_queued() {
     }
     assert_eq!(status(&fetch(stage.address, "/").await), 200);
 }
+
+/// An app on a socket of its own that counts its connections and says `name`; it closes them all when it is told to.
+fn counting(socket: &std::path::Path, name: &'static str) -> (watch::Receiver<usize>, watch::Sender<u32>) {
+    let listener = UnixListener::bind(socket).unwrap();
+    let (count, counted) = watch::channel(0);
+    let (close, closing) = watch::channel(0);
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            count.send_modify(|count| *count += 1);
+            let mut closing = closing.clone();
+            tokio::spawn(async move {
+                let mut asked = Vec::new();
+                closing.mark_unchanged();
+                loop {
+                    let mut piece = [0; 4096];
+                    let read = tokio::select! {
+                        read = stream.read(&mut piece) => read.unwrap_or(0),
+                        _ = closing.changed() => 0,
+                    };
+                    if read == 0 {
+                        return;
+                    }
+                    asked.extend_from_slice(&piece[..read]);
+                    if asked.ends_with(b"\r\n\r\n") {
+                        asked.clear();
+                        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{name}", name.len());
+                        stream.write_all(answer.as_bytes()).await.unwrap();
+                    }
+                }
+            });
+        }
+    });
+    (counted, close)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_to_an_app_serve_again_until_it_or_another_version_closes_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let (first, second) = (dir.path().join("first.sock"), dir.path().join("second.sock"));
+    let (counted, close) = counting(&first, "the first");
+    let (of_second, _close) = counting(&second, "the second");
+    let (_health, health) = watch::channel(Health::Ready);
+    let free = TcpListener::bind((LOCAL, 0)).await.unwrap().local_addr().unwrap().port();
+    let gateway = Gateway::new(LOCAL, free..=free.saturating_add(20));
+    let upstream = |socket: &std::path::Path| Upstream { socket: socket.to_owned(), health: health.clone() };
+    let port = gateway.put("crm", "CRM", upstream(&first), None, &[]).await.unwrap();
+    let address = (LOCAL, port).into();
+    let ask = async |said: &str| {
+        let answer = fetch(address, "/").await;
+        assert!(status(&answer) == 200 && answer.ends_with(said), "{answer}");
+    };
+    // One that has just ended may not be ready yet: sooner or later one serves again.
+    let serves_again = async |counted: &watch::Receiver<usize>, said: &str| {
+        for _ in 0..100 {
+            let before = *counted.borrow();
+            ask(said).await;
+            if *counted.borrow() == before {
+                return;
+            }
+        }
+        panic!("each request has a connection of its own");
+    };
+    serves_again(&counted, "the first").await;
+    // The app closes what waits, and serves on over others; what is sent at that very moment may be lost.
+    close.send_replace(1);
+    let mut tries = 0;
+    while status(&fetch(address, "/").await) != 200 {
+        tries += 1;
+        assert!(tries < 100, "a dead connection is asked again and again");
+    }
+    serves_again(&counted, "the first").await;
+    gateway.put("crm", "CRM", upstream(&second), None, &[]).await.unwrap();
+    let before = *counted.borrow();
+    serves_again(&of_second, "the second").await;
+    assert_eq!(*counted.borrow(), before, "the other version hears nothing more");
+}

@@ -285,6 +285,11 @@ async fn a_dashboard_of_this_box_shows_what_the_store_holds_and_nobody_in_it() {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     assert!(shown.contains(" values from board to board."), "its own requests: {shown}");
+    // The page just now is not written down yet, but brought.
+    let asked = pipeline.traffic("board").unwrap().requests;
+    pipeline.bring_newest_figures().await;
+    let (_, shown) = page("/").await;
+    assert!(shown.contains(&format!("Highest {asked} at board")), "{asked} requests: {shown}");
     assert_eq!(page("/values").await.0, 200, "what is brought by hand has its page");
     // From outside nobody brings anything.
     let body = r#"{"version":1,"figures":[{"hour":"2026-11-21 14:00","series":"calls","name":"x","value":9}]}"#;
@@ -702,4 +707,17 @@ fn a_build_goes_on_after_kill_9_in_any_stage() {
         assert_eq!(app_processes(dir.path()).len(), 1, "no app of a killed daemon is left over");
         pipeline.shutdown().await;
     });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_page_and_a_dead_link_park_the_build() {
+    let say = parked(|files| _ = files.insert("views/detail.html".into(), b"{{ no.such.thing }}".to_vec())).await;
+    assert!(say.contains("failed at the step") && say.contains("Nothing was put on line"), "{say}");
+    let say = parked(|files| {
+        let mut layout = files["views/layout.html"].clone();
+        layout.extend_from_slice(b"<a href=\"/nowhere\">More</a>");
+        files.insert("views/layout.html".into(), layout);
+    })
+    .await;
+    assert!(say.contains("every page") && say.contains("Nothing was put on line"), "{say}");
 }

@@ -1,7 +1,7 @@
 //! Software ordered by phone, from call audio to a page that answers and a report that is heard: a voice through the
 //! telephone channel, the recogniser that needs no key, the read-back, a yes, the build, HTTP, "how is it doing?".
 //!
-//! All five with `CALLWRIGHT_PHONE_TYPES=all` (`make phone-types`, which runs it in a network namespace of its own, where there is
+//! All five, and a dashboard of the box's own calls, with `CALLWRIGHT_PHONE_TYPES=all` (`make phone-types`, which runs it in a network namespace of its own, where there is
 //! nobody to ask for help), or those that it names; each app is then used in headless Chromium. Without, nothing is done here: a call takes 40 s, `wire_demo` makes one
 //! for everybody, and `spoken_types` hears and understands the same orders.
 
@@ -13,14 +13,17 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Each type: its script, its name for paths, and a path of it that answers a stranger with this in it.
-const TYPES: [(&str, &str, &str, &str); 5] = [
+/// Each type: its script, how its name for paths begins, and a path of it that answers a stranger with this in it. The board is a
+/// dashboard of the box's own calls, those of this test among them.
+const TYPES: [(&str, &str, &str, &str); 6] = [
     ("website", "website", "/", "<html"),
     ("shop", "online-shop", "/", "<html"),
     ("api", "api", "/openapi.json", "\"openapi\""),
     ("dashboard", "dashboard", "/setup", "<html"),
     ("crm", "crm", "/", "<html"),
+    ("board", "dashboard", "/setup", "<html"),
 ];
+
 fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/phone_types").join(format!("{name}.toml"))
 }
@@ -42,17 +45,20 @@ fn call(daemon: &Daemon, name: &str) -> (bool, String) {
 fn live(daemon: &Daemon, slug: &str) -> Option<(String, String)> {
     let (_, body) = rig::get(daemon.http, "/v1/builds").ok()?;
     let builds: Value = serde_json::from_str(&body).ok()?;
-    let ours = builds["items"].as_array()?.iter().find(|build| build["slug"] == slug)?;
+    // The newest come first.
+    let ours =
+        builds["items"].as_array()?.iter().find(|build| build["slug"].as_str().is_some_and(|s| s.starts_with(slug)))?;
     let (_, body) = rig::get(daemon.http, &format!("/v1/builds/{}", ours["id"].as_str()?)).ok()?;
     let build: Value = serde_json::from_str(&body).ok()?;
     Some((ours["url"].as_str()?.to_owned(), build["setup"]["code"].as_str()?.to_owned()))
 }
 
 /// Chromium signs in, creates, edits, searches, deletes, checks out or looks at charts: what it could not do.
-fn used(name: &str, url: &str, code: &str) -> Result<(), String> {
+fn used(name: &str, url: &str, code: &str, calls: usize) -> Result<(), String> {
     let tree = Path::new(env!("CARGO_MANIFEST_DIR"));
     let output = Command::new("node")
         .args(["--experimental-websocket", "tests/browser/types.mjs", "--live", name, url, code, "target/phone-types"])
+        .env("CALLS", calls.to_string())
         .current_dir(tree)
         .output()
         .map_err(|error| format!("node does not start: {error}"))?;
@@ -76,9 +82,8 @@ fn software_is_ordered_by_phone_built_served_and_reported() {
     assert!(!all || is_alone(), "run this by make phone-types: there is a network here");
     let daemon = Daemon::start();
     let mut failed = Vec::new();
-    for (name, slug, path, marker) in
-        TYPES.into_iter().filter(|(name, ..)| all || wanted.split(',').any(|w| w == *name))
-    {
+    let ordered = TYPES.into_iter().filter(|(name, ..)| all || wanted.split(',').any(|w| w == *name));
+    for (calls, (name, slug, path, marker)) in (1..).zip(ordered) {
         let (followed, shown) = call(&daemon, name);
         let place = live(&daemon, slug);
         let page = place.as_ref().is_some_and(|(url, _)| {
@@ -87,7 +92,7 @@ fn software_is_ordered_by_phone_built_served_and_reported() {
             page.is_some_and(|(status, body)| status == 200 && body.contains(marker))
         });
         let browser = match &place {
-            Some((url, code)) if page => used(name, url, code),
+            Some((url, code)) if page => used(name, url, code, calls),
             _ => Ok(()),
         };
         let verdict = match (followed, page, &browser) {

@@ -6,7 +6,7 @@ use super::state::AppState;
 use super::steer::body;
 use crate::os::clock;
 use crate::pipeline::code_in_words;
-use crate::pipeline::manifest::BuildManifest;
+use crate::pipeline::manifest::{BuildManifest, CreatedFrom};
 use crate::store::{Answered, AnsweredBy, Build, Cancelled, Page};
 use axum::Json;
 use axum::body::Bytes;
@@ -72,7 +72,8 @@ pub(super) async fn create(
             }
         },
     };
-    let manifest = manifest(&bytes, key)?;
+    let mut manifest = manifest(&bytes, key)?;
+    manifest.created_from = source(&state, &bytes, &manifest.conversation_id).await?;
     let (store, id) = (state.store.clone(), manifest.manifest_id.clone());
     let before = read(move || store.manifests().get(&id)).await?;
     if before.as_ref().is_some_and(|before| asked(before) != asked(&manifest)) {
@@ -133,7 +134,18 @@ pub(super) async fn cancel(State(state): State<AppState>, Path(id): Path<String>
     }
 }
 
-fn manifest(body: &[u8], key: Option<&str>) -> Result<BuildManifest, Problem> {
+/// Whose word it is: that of a caller where the manifest says so and names the call, which is known; else the API's.
+async fn source(state: &AppState, bytes: &[u8], conversation: &str) -> Result<CreatedFrom, Problem> {
+    let said: Value = serde_json::from_slice(bytes).unwrap_or_default();
+    if said["created_from"] != "voice" || conversation.is_empty() {
+        return Ok(CreatedFrom::Api);
+    }
+    let (store, id) = (state.store.clone(), conversation.to_owned());
+    let found = read(move || store.conversations().get(&id)).await?;
+    Ok(if found.is_some() { CreatedFrom::Voice } else { CreatedFrom::Api })
+}
+
+pub(super) fn manifest(body: &[u8], key: Option<&str>) -> Result<BuildManifest, Problem> {
     let invalid = |e: serde_json::Error| {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("the manifest does not parse: {e}"))
     };
@@ -181,7 +193,7 @@ mod tests {
     fn a_short_request_becomes_a_whole_manifest() {
         let body = br#"{"build_type": "build_crm", "title": "CRM", "features": ["contacts"], "created_from": "voice"}"#;
         let one = manifest(body, None).unwrap();
-        assert_eq!(one.created_from, crate::pipeline::manifest::CreatedFrom::Api);
+        assert_eq!(one.created_from, CreatedFrom::Api);
         assert!(one.metadata.contains_key("approval"));
         assert_eq!(one.manifest_id, manifest(body, None).unwrap().manifest_id);
         assert_ne!(one.manifest_id, manifest(body, Some("k")).unwrap().manifest_id);

@@ -1,13 +1,14 @@
-//! `/v1/intents`: what a text wants, by the understanding that the telephone has. Starts nothing; an intent that is sure enough
-//! is also an event (`intent.recognised`), derived from what was asked, so that a repeat is none.
+//! `/v1/intents`: what a text wants, or a call of before, by the understanding that the telephone has. Starts nothing; an intent that
+//! is sure enough is also an event (`intent.recognised`), derived from what was asked, so that a repeat is none.
 
-use super::problem::Problem;
+use super::problem::{Problem, read};
 use super::state::AppState;
 use super::steer::body;
 use crate::limits::{HEARD_TEXT_MAX, INTENT_HISTORY_MAX};
 use crate::os::clock;
-use crate::pipeline::intent::{Extraction, Said, Side, extract, utterance_id};
-use crate::store::EventKind;
+use crate::pipeline::intent::{Extraction, Label, Said, Side, extract, utterance_id};
+use crate::pipeline::manifest::BuildType;
+use crate::store::{EventKind, Speaker, Turn};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -21,10 +22,14 @@ use serde_json::{Value, json};
 #[serde(deny_unknown_fields)]
 pub(super) struct Asking {
     /// What was said last; 1 to 2,000 characters
+    #[serde(default)]
     text: String,
     /// What was said before, the oldest first; at most 50 lines
     #[serde(default)]
     history: Vec<Line>,
+    /// Instead of both: a call of before, `conv_…`. What it orders comes as a manifest that `POST /v1/builds` takes
+    #[serde(default)]
+    conversation_id: Option<String>,
 }
 
 /// A line of the history; a bare text is the caller's, unless it puts one of the agent's questions.
@@ -57,6 +62,9 @@ pub(super) async fn recognise(
     bytes: Bytes,
 ) -> Result<Json<Value>, Problem> {
     let asking: Asking = body(&headers, &bytes)?;
+    if let Some(id) = &asking.conversation_id {
+        return of_call(&state, &asking, id.clone()).await.map(Json);
+    }
     let history = checked(&asking)?;
     let found = extract(&asking.text, &history);
     if found.fires() {
@@ -69,6 +77,74 @@ pub(super) async fn recognise(
         }
     }
     Ok(Json(answer(&found)))
+}
+
+/// What a call of before orders: its last turn that wants something built, else its last turn that wants anything.
+async fn of_call(state: &AppState, asking: &Asking, id: String) -> Result<Value, Problem> {
+    if !asking.text.is_empty() || !asking.history.is_empty() {
+        let detail = "conversation_id stands instead of text and history: send one of them";
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
+    }
+    let (store, of) = (state.store.clone(), id.clone());
+    let found = read(move || store.conversations().get(&of)).await?;
+    let (_, turns) = found.ok_or_else(|| Problem::not_found("there is no such conversation, or it was deleted"))?;
+    // Every turn is read in the light of those before it: too much for a thread that others wait for.
+    let read = tokio::task::spawn_blocking(move || (wanted(&turns), turns));
+    let (wanted, turns) = read.await.map_err(|error| {
+        tracing::warn!(%error, "a conversation was not read through");
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the conversation was not read through")
+    })?;
+    let Some((at, found)) = wanted else {
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "nobody said anything in that conversation"));
+    };
+    let mut answer = answer(&found);
+    answer["turn"] = json!(turns.get(at).map(|turn| turn.seq));
+    answer["manifest"] = manifest(&found, &id, turns.get(at).map_or("", |turn| &turn.text)).unwrap_or(Value::Null);
+    Ok(answer)
+}
+
+/// The turn and what it wants.
+fn wanted(turns: &[Turn]) -> Option<(usize, Extraction)> {
+    let said = |turn: &Turn| Said {
+        side: if turn.who == Speaker::Caller { Side::Caller } else { Side::Agent },
+        text: turn.text.clone(),
+    };
+    let history: Vec<Said> = turns.iter().map(said).collect();
+    let mut best: Option<(usize, Extraction)> = None;
+    for (at, line) in history.iter().enumerate().filter(|(_, line)| line.side == Side::Caller) {
+        let found = extract(&line.text, &history[at.saturating_sub(INTENT_HISTORY_MAX)..at]);
+        let orders = |found: &Extraction| found.fires() && found.intent.builds();
+        match &mut best {
+            // "With invoices, too", behind the order.
+            Some((_, order)) if orders(order) && !orders(&found) => {
+                if found.fires() && found.intent == Label::Amend {
+                    order.entities.take(&found.entities);
+                }
+            }
+            _ => best = Some((at, found)),
+        }
+    }
+    best
+}
+
+/// As `POST /v1/builds` takes it; `None`: nothing is to be built, or nothing that a build can be of.
+fn manifest(found: &Extraction, conversation: &str, said: &str) -> Option<Value> {
+    let of = serde_json::to_value(found.intent).ok().filter(|_| found.fires())?;
+    let build_type: BuildType = serde_json::from_value(of).ok()?;
+    let told = serde_json::to_value(&found.entities).unwrap_or_default();
+    let noun = build_type.noun();
+    Some(json!({
+        "build_type": build_type,
+        "title": found.entities.title.clone().unwrap_or_else(|| noun.to_owned()),
+        "description": said,
+        "features": told["features"],
+        "tech_stack": told["tech_stack"],
+        "constraints": told["constraints"],
+        "integrations": told["integrations"],
+        "conversation_id": conversation,
+        "created_from": "voice",
+        "confidence": found.confidence.clamp(0.0, 1.0),
+    }))
 }
 
 fn checked(asking: &Asking) -> Result<Vec<Said>, Problem> {
@@ -142,11 +218,37 @@ mod tests {
         assert_eq!(sides, [Side::Caller, Side::Agent, Side::Caller, Side::Agent]);
     }
 
+    fn turn(seq: u32, who: Speaker, text: &str) -> Turn {
+        let (conversation_id, started) = ("conv_1".to_owned(), crate::time::Wallclock(1));
+        Turn { conversation_id, seq, who, text: text.into(), heard: None, started, ended: None, confidence: None }
+    }
+
+    #[test]
+    fn a_call_of_before_is_an_order_if_one_was_given() {
+        let call = [
+            turn(1, Speaker::Agent, "What shall I build for you?"),
+            turn(2, Speaker::Caller, "Please build me a CRM with contacts and deals called Bluebird."),
+            turn(3, Speaker::Agent, "Shall I build it?"),
+            turn(4, Speaker::Caller, "thank you, goodbye"),
+        ];
+        let (at, found) = wanted(&call).unwrap();
+        assert_eq!(at, 1, "{found:?}");
+        let made = manifest(&found, "conv_1", &call[at].text).unwrap();
+        assert_eq!((&made["build_type"], &made["title"]), (&json!("build_crm"), &json!("Bluebird")), "{made}");
+        assert_eq!((&made["created_from"], &made["conversation_id"]), (&json!("voice"), &json!("conv_1")));
+        assert_eq!(made["features"], json!(["contacts", "deals"]));
+        let whole = super::super::builds::manifest(made.to_string().as_bytes(), None).unwrap();
+        assert_eq!(whole.features, ["contacts", "deals"]);
+        let (_, none) = wanted(&call[2..]).unwrap();
+        assert_eq!(manifest(&none, "conv_1", ""), None, "{none:?}");
+        assert_eq!(wanted(&call[..1]), None);
+    }
+
     #[test]
     fn what_may_not() {
         for (body, status) in [
             (json!({"text": " "}), 422),
-            (json!({}), 0),
+            (json!({}), 422),
             (json!({"text": 3}), 0),
             (json!({"text": "a", "more": 1}), 0),
             (json!({"text": "a", "history": [{"role": "nobody", "text": "b"}]}), 0),

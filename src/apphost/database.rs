@@ -2,7 +2,8 @@
 //! Owner: the app process's only thread. Invariants: SQL of the bundle never attaches files, never sets pragmas, never
 //! loads code, never opens or ends transactions itself, never
 //! sees the runtime's own tables (their names begin with an underscore); no request takes more steps, rows or time than its limits; an
-//! action is one transaction: all of its statements or none.
+//! action is one transaction: all of its statements or none; what several requests change together is confirmed to none of them before
+//! all of it is on the disk.
 //! Deliberately absent: any SQL about the app's own tables: that is the bundle's.
 
 use super::bundle::{Bundle, Limits, SqlFile};
@@ -296,6 +297,19 @@ impl Database {
         body(&self.connection).map_err(|e| explain(&e))
     }
 
+    /// Counts transactions that wrote something from now on.
+    #[cfg(test)]
+    pub(super) fn commits(&mut self) -> Arc<AtomicU64> {
+        let commits = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&commits);
+        let hook = move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            false
+        };
+        self.connection.commit_hook(Some(hook)).unwrap();
+        commits
+    }
+
     /// Rows per table of the app, in the bundle's order.
     ///
     /// # Errors
@@ -374,6 +388,38 @@ impl Database {
             self.actions.insert(name.clone(), statements);
         }
         Ok(())
+    }
+
+    /// Opens a transaction for requests that came together: they share one lock and one write to the disk. False: it cannot be had,
+    /// and each goes by itself.
+    pub(super) fn begin(&self, changes: bool) -> bool {
+        self.fence.store(Fence::Open as u8, Ordering::Relaxed);
+        let begin = if changes { "BEGIN IMMEDIATE" } else { "BEGIN" };
+        self.own(|c| c.prepare_cached(begin)?.execute([])).is_ok()
+    }
+
+    /// Whether a transaction is open. SQLite itself takes back all of one where the disk is full, or where a budget ends in the
+    /// middle of a change.
+    pub(super) fn is_within(&self) -> bool {
+        !self.connection.is_autocommit()
+    }
+
+    /// Keeps what was done since [`Self::begin`]: it is on the disk when this returns true. False: nothing of it was kept.
+    pub(super) fn commit(&self) -> bool {
+        let kept = self.is_within() && self.own(|c| c.prepare_cached("COMMIT")?.execute([])).is_ok();
+        if !kept {
+            self.abandon();
+        }
+        kept
+    }
+
+    /// Takes back what was done since [`Self::begin`], if that is still open.
+    pub(super) fn abandon(&self) {
+        self.fence.store(Fence::Open as u8, Ordering::Relaxed);
+        if self.is_within() {
+            // It fails where SQLite has done it already.
+            _ = self.own(|c| c.execute_batch("ROLLBACK"));
+        }
     }
 
     /// Runs actions as one: all are kept if `body` returns `true` beside its value, else none.
@@ -511,7 +557,7 @@ fn settle(connection: &Connection, limits: &Limits, keeping: Keeping) -> rusqlit
     })?;
     connection.execute_batch(
         "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;
-         PRAGMA cache_size = -2000; PRAGMA mmap_size = 0; PRAGMA journal_size_limit = 4194304;",
+         PRAGMA cache_size = -2000; PRAGMA mmap_size = 0; PRAGMA journal_size_limit = 8388608;",
     )?;
     let page_size: u32 = connection.query_row("PRAGMA page_size", [], |r| r.get(0))?;
     let pages = (u64::from(limits.database_mb) << 20) / u64::from(page_size.max(512));

@@ -96,20 +96,24 @@ impl Tallies {
         if counts.is_empty() {
             return;
         }
-        let written = database.own(|c| {
-            c.execute_batch("BEGIN IMMEDIATE")?;
-            for ((kind, name), n) in &counts {
-                c.execute(
-                    "INSERT INTO _tally (kind, name, day, n) VALUES (?1, ?2, date('now'), ?3)
-                     ON CONFLICT DO UPDATE SET n = n + excluded.n",
-                    (kind, name, i64::try_from(*n).unwrap_or(i64::MAX)),
-                )?;
-            }
-            c.execute("DELETE FROM _tally WHERE day < date('now', '-400 days')", [])?;
-            c.execute_batch("COMMIT")
+        let write = || {
+            database.own(|c| {
+                for ((kind, name), n) in &counts {
+                    c.prepare_cached(
+                        "INSERT INTO _tally (kind, name, day, n) VALUES (?1, ?2, date('now'), ?3)
+                         ON CONFLICT DO UPDATE SET n = n + excluded.n",
+                    )?
+                    .execute((kind, name, i64::try_from(*n).unwrap_or(i64::MAX)))?;
+                }
+                c.prepare_cached("DELETE FROM _tally WHERE day < date('now', '-400 days')")?.execute([]).map(drop)
+            })
+        };
+        let written = database.together(|| {
+            let written = write();
+            let kept = written.is_ok();
+            (written, kept)
         });
-        if let Err(e) = written {
-            _ = database.own(|c| c.execute_batch("ROLLBACK"));
+        if let Err(e) = written.and_then(|written| written) {
             super::log(&format!("counts are lost: {e}"));
         }
     }

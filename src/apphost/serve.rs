@@ -1,7 +1,8 @@
 //! HTTP/1.1 around a service. Purpose: accept, read within bounds, answer, close.
 //! Owner: the app process's only thread, a current-thread runtime. Invariants: at most `APP_CONNECTIONS_MAX`
 //! connections; a request head, a body and an idle connection each have a deadline; a body is never larger than the
-//! app allows; when the lifeline ends, requests under way are finished and the process ends.
+//! app allows; when the lifeline ends, requests under way are finished and the process ends; requests that are there at the same
+//! time are answered together ([`Desk`]), so that they share a write to the disk.
 //! Deliberately absent: TLS, compression, HTTP/2: the gateway's.
 
 use super::exchange::{Request, Response};
@@ -14,16 +15,16 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::cell::RefCell;
-use std::convert::Infallible;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::unix::pipe;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, oneshot, watch};
 use tokio::task::LocalSet;
 
 /// Time for a request head, and for a kept-alive connection to send the next one.
@@ -34,8 +35,67 @@ const BODY_WITHIN: Duration = Duration::from_secs(10);
 const HEAD_MAX: usize = 16 << 10;
 /// Header fields of a request.
 const HEADERS_MAX: usize = 64;
+/// Requests that came together are answered together for this long; those behind them come next.
+const TOGETHER_FOR: Duration = Duration::from_millis(2);
 /// Time for requests under way when the process is to end.
 const DRAIN_WITHIN: Duration = Duration::from_secs(3);
+
+/// Where requests lie that have arrived whole, until they are answered together.
+#[derive(Default)]
+struct Desk {
+    /// At most one of each connection.
+    waiting: RefCell<(Vec<Request>, Vec<oneshot::Sender<Response>>)>,
+    news: Notify,
+}
+
+impl Desk {
+    /// The answer to a request; `None`: the desk is closed.
+    async fn ask(&self, request: Request) -> Option<Response> {
+        let (tell, answer) = oneshot::channel();
+        {
+            let mut waiting = self.waiting.borrow_mut();
+            waiting.0.push(request);
+            waiting.1.push(tell);
+        }
+        self.news.notify_one();
+        answer.await.ok()
+    }
+
+    /// Answers what lies here, for ever.
+    async fn work(&self, service: &RefCell<Service>) {
+        loop {
+            self.news.notified().await;
+            loop {
+                let (mut requests, mut askers) = std::mem::take(&mut *self.waiting.borrow_mut());
+                if requests.is_empty() {
+                    break;
+                }
+                let answers = together(service, &requests);
+                requests.drain(..answers.len());
+                for (asker, answer) in askers.drain(..answers.len()).zip(answers) {
+                    // Whoever hung up needs no answer.
+                    _ = asker.send(answer);
+                }
+                // What is left keeps its place before what comes meanwhile.
+                *self.waiting.borrow_mut() = (requests, askers);
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+}
+
+/// Answers the first of the requests and as many more as go with it; a panic is an answer, too.
+fn together(service: &RefCell<Service>, requests: &[Request]) -> Vec<Response> {
+    let answer = |requests: &[Request]| {
+        let answered = catch_unwind(AssertUnwindSafe(|| service.borrow_mut().respond_together(requests, TOGETHER_FOR)));
+        answered.map_err(|_| service.borrow().recover()).ok()
+    };
+    answer(requests).unwrap_or_else(|| {
+        let Some(first) = requests.first() else { return Vec::new() };
+        // It is not known which of them it was.
+        answer(std::slice::from_ref(first)).unwrap_or_else(|| vec![service.borrow().broken(first)])
+    })
+}
 
 enum Listener {
     Tcp(TcpListener),
@@ -54,6 +114,9 @@ async fn accept(service: Rc<RefCell<Service>>, listener: OwnedFd, lifeline: Opti
     let mut lifeline = lifeline.map(pipe::Receiver::from_owned_fd).transpose()?;
     let slots = Arc::new(Semaphore::new(APP_CONNECTIONS_MAX));
     let (ending, _) = watch::channel(());
+    let desk = Rc::new(Desk::default());
+    let clerk = (Rc::clone(&service), Rc::clone(&desk));
+    tokio::task::spawn_local(async move { clerk.1.work(&clerk.0).await });
     loop {
         let next = async {
             let slot = Arc::clone(&slots).acquire_owned().await.map_err(io::Error::other)?;
@@ -64,9 +127,9 @@ async fn accept(service: Rc<RefCell<Service>>, listener: OwnedFd, lifeline: Opti
             () = ended(&mut lifeline) => break,
             connection = next => match connection {
                 Ok((stream, slot)) => {
-                    let (service, end) = (Rc::clone(&service), ending.subscribe());
+                    let (service, desk, end) = (Rc::clone(&service), Rc::clone(&desk), ending.subscribe());
                     tokio::task::spawn_local(async move {
-                        talk(service, stream, end).await;
+                        talk(service, desk, stream, end).await;
                         drop(slot);
                     });
                 }
@@ -126,10 +189,10 @@ impl Listener {
 }
 
 /// One connection to its end.
-async fn talk(service: Rc<RefCell<Service>>, stream: Box<dyn Stream>, mut end: watch::Receiver<()>) {
+async fn talk(service: Rc<RefCell<Service>>, desk: Rc<Desk>, stream: Box<dyn Stream>, mut end: watch::Receiver<()>) {
     let answer = service_fn(|request| {
-        let service = Rc::clone(&service);
-        async move { Ok::<_, Infallible>(answer(&service, request).await) }
+        let (service, desk) = (Rc::clone(&service), Rc::clone(&desk));
+        async move { answer(&service, &desk, request).await }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -146,7 +209,11 @@ async fn talk(service: Rc<RefCell<Service>>, stream: Box<dyn Stream>, mut end: w
     _ = connection.await;
 }
 
-async fn answer(service: &RefCell<Service>, request: hyper::Request<Incoming>) -> hyper::Response<Full<Bytes>> {
+async fn answer(
+    service: &RefCell<Service>,
+    desk: &Desk,
+    request: hyper::Request<Incoming>,
+) -> io::Result<hyper::Response<Full<Bytes>>> {
     let (head, body) = request.into_parts();
     let target = head.uri.path_and_query().map_or("/", |t| t.as_str());
     let mut asked = Request::new(head.method.as_str(), target);
@@ -160,12 +227,13 @@ async fn answer(service: &RefCell<Service>, request: hyper::Request<Incoming>) -
     let response = match read {
         Ok(Ok(body)) => {
             asked.body = body.to_bytes().into();
-            service.borrow_mut().respond(&asked)
+            // Without an answer the connection is closed, as the process ends.
+            desk.ask(asked).await.ok_or(io::ErrorKind::ConnectionAborted)?
         }
         Ok(Err(e)) if e.is::<LengthLimitError>() => service.borrow().too_large(&asked),
         Ok(Err(_)) | Err(_) => service.borrow().too_slow(&asked),
     };
-    spell(response, head.method == hyper::Method::HEAD)
+    Ok(spell(response, head.method == hyper::Method::HEAD))
 }
 
 /// As hyper wants it.

@@ -244,6 +244,52 @@ impl Service {
         }
     }
 
+    /// Answers requests that came at the same time, the first and as many of those behind it as are begun `within` this time: with
+    /// one lock and one write to the disk for all of them, which is done when this returns.
+    pub(super) fn respond_together(&mut self, requests: &[Request], within: Duration) -> Vec<Response> {
+        let Some((first, rest)) = requests.split_first() else { return Vec::new() };
+        if !self.may_join(first) {
+            return vec![self.respond(first)];
+        }
+        let joined = 1 + rest.iter().take_while(|request| self.may_join(request)).count();
+        let joined = requests.get(..joined).unwrap_or(requests);
+        let changes = joined.iter().any(|request| !matches!(request.method.as_str(), "GET" | "HEAD"));
+        let begun = Instant::now();
+        if !self.database.begin(changes) {
+            return vec![self.respond(first)];
+        }
+        let mut answers = Vec::with_capacity(joined.len());
+        for request in joined {
+            answers.push(self.respond(request));
+            if begun.elapsed() > within || !self.database.is_within() {
+                break;
+            }
+        }
+        let asked = answers.len();
+        if self.database.commit() {
+            return answers;
+        }
+        // One of them was too much, or the disk is full: none was told anything yet, and each goes by itself.
+        joined.iter().take(asked).map(|request| self.respond(request)).collect()
+    }
+
+    /// Whether the request may be answered in one transaction with others: what is the daemon's alone may replace the database, and
+    /// what is about accounts takes its time on purpose.
+    fn may_join(&self, request: &Request) -> bool {
+        let path = request.path.as_str();
+        !path.starts_with("/_/") && !settings::is_own(path)
+    }
+
+    /// After a panic in the middle of requests: what they had changed is taken back.
+    pub(super) fn recover(&self) {
+        self.database.abandon();
+    }
+
+    /// The answer where a request has made us panic.
+    pub(super) fn broken(&self, request: &Request) -> Response {
+        self.problem(request, &Problem::Broken("a panic".to_owned())).finish("(broken)")
+    }
+
     fn own_page(&self, method: &str, request: &Request) -> Option<Result<Response, Problem>> {
         if method != "GET" && !same_origin(request) {
             return Some(Err(Problem::Forged));

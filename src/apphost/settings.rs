@@ -26,13 +26,22 @@ const HOOKS_MAX: i64 = 10;
 /// Requests a minute that a key may make at most.
 const PER_MINUTE_MAX: u32 = 6_000;
 
+/// Whether an address is one of the runtime's own.
+pub(super) fn is_own(path: &str) -> bool {
+    is_settings(path) || matches!(path, "/sign-in" | "/sign-out" | "/setup")
+}
+
+fn is_settings(path: &str) -> bool {
+    path == "/settings" || path.starts_with("/settings/")
+}
+
 /// Answers the runtime's own addresses; `None`: it is none of them.
 pub(super) fn respond(service: &Service, request: &Request, method: &str) -> Option<Result<Response, Problem>> {
     let path = request.path.as_str();
-    let own = path == "/settings" || path.starts_with("/settings/");
-    if !own && !matches!(path, "/sign-in" | "/sign-out" | "/setup") {
+    if !is_own(path) {
         return None;
     }
+    let own = is_settings(path);
     Some(match (method, path) {
         ("GET", "/sign-in") => sign_in_page(service, request, 200, "", ""),
         ("POST", "/sign-in") => sign_in(service, request),

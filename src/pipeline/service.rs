@@ -236,6 +236,11 @@ impl Pipeline {
         self.shared.works.fleet.bring_figures().await;
     }
 
+    /// Brings the dashboards this box's figures, without writing anything down.
+    pub async fn bring_newest_figures(&self) {
+        self.shared.works.fleet.bring_figures().await;
+    }
+
     /// What an app says of itself.
     ///
     /// # Errors

@@ -127,6 +127,13 @@ impl Tracker {
         })
     }
 
+    /// Requests that the next [`Tracker::poll_rollup`] will hand out, and those of them that were answered by 5xx.
+    #[must_use]
+    pub fn pending(&self) -> (u64, u64) {
+        let errors: u64 = self.routes.values().map(|counts| counts.by_class[4]).sum();
+        (self.answered() - self.written.0, errors - self.written.1)
+    }
+
     /// All requests counted so far.
     #[must_use]
     pub fn answered(&self) -> u64 {
@@ -303,7 +310,9 @@ mod tests {
             let name = tracker.handle_answer(at(1), "/", status, Duration::ZERO).to_owned();
             tracker.handle_octets(&name, 100);
         }
+        assert_eq!(tracker.pending(), (3, 1));
         let first = tracker.poll_rollup(at(2)).unwrap();
+        assert_eq!(tracker.pending(), (0, 0));
         assert_eq!((first.requests, first.server_errors, first.octets), (3, 1, 300));
         assert_eq!(tracker.poll_rollup(at(3)), None);
         tracker.handle_octets("/", 50);

@@ -40,7 +40,7 @@ pub enum Series {
     TalkSeconds,
     /// Builds that were `requested`, went `live` or were `parked`.
     Builds,
-    /// Requests to an app, as last written down.
+    /// Requests to an app, as last written down; who tells an app adds what came since.
     Requests,
     /// Those of them that it could not answer (5xx).
     Errors,

@@ -660,11 +660,12 @@ pub(super) const DOCS: &[Doc] = &[
     Doc {
         method: "POST",
         path: "/v1/intents",
-        summary: "What a text wants, after what was said before; starts nothing. Sure ones are also the event intent.recognised",
+        summary: "What a text wants, after what was said before, or what a call of before orders; starts nothing. Sure ones of texts are also the event intent.recognised",
         parameters: &[],
         body: Some("Asking"),
         answers: &[
             Answer(200, "The likeliest intent, with what the text says of the thing", Content::Json("Intent")),
+            Answer(404, "There is no such conversation, or it was deleted", Content::Problem),
             Answer(422, "No text, too long a text or too many lines of history", Content::Problem),
         ],
     },

@@ -119,6 +119,34 @@ fn an_action_happens_whole_or_not_at_all() {
 }
 
 #[test]
+fn what_was_done_together_is_kept_together_or_not_at_all() {
+    let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) INSERT INTO things (name) SELECT max(i) FROM n";
+    let add = "INSERT INTO things (name) VALUES (:name)";
+    let database = open(&bundle(THINGS, &[("endless", endless), ("add", add)], "sql_steps = 100000")).unwrap();
+    let run = |name: &str| database.run("add", &Parameters::from([("name".to_owned(), name.into())]));
+    let count = || database.counts().unwrap()[0].1;
+    assert!(database.begin(true));
+    run("first").unwrap();
+    // What its own rule refuses is out, the others stay.
+    assert!(matches!(run("first"), Err(DatabaseError::Rule(_))));
+    assert!(matches!(run("much too long"), Err(DatabaseError::Rule(_))));
+    run("second").unwrap();
+    assert!(database.is_within() && database.commit() && !database.is_within());
+    assert_eq!(count(), 2);
+    assert!(database.begin(true));
+    run("third").unwrap();
+    assert!(matches!(database.run("endless", &Parameters::new()), Err(DatabaseError::Budget)));
+    assert!(!database.is_within() && !database.commit(), "SQLite has taken it all back");
+    assert_eq!(count(), 2);
+    assert!(database.begin(false));
+    run("fourth").unwrap();
+    database.abandon();
+    assert_eq!((count(), database.is_within()), (2, false));
+    run("fifth").unwrap();
+    assert_eq!(count(), 3);
+}
+
+#[test]
 fn a_full_database_refuses_and_stays_whole() {
     let fill = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 400000) \
                 INSERT INTO things (id, name) SELECT i, i FROM n";

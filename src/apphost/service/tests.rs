@@ -5,14 +5,15 @@ use crate::pipeline::kernel;
 use crate::pipeline::manifest::{BuildManifest, BuildType, CreatedFrom};
 use crate::pipeline::spec::Spec;
 use proptest::prelude::*;
+use std::sync::atomic::Ordering;
 
 struct App {
     service: Service,
     _data: tempfile::TempDir,
 }
 
-fn app() -> App {
-    let manifest = BuildManifest {
+fn manifest() -> BuildManifest {
+    BuildManifest {
         manifest_id: "man_1".to_owned(),
         build_type: BuildType::BuildCrm,
         title: "CRM <&>".to_owned(),
@@ -25,7 +26,11 @@ fn app() -> App {
         created_from: CreatedFrom::Voice,
         confidence: 0.9,
         metadata: serde_json::Map::new(),
-    };
+    }
+}
+
+fn app() -> App {
+    let manifest = manifest();
     let files = kernel::crm::generate(&Spec::compose(&manifest), &manifest);
     let data = tempfile::tempdir().unwrap();
     let bundle = Bundle::from_files(&files).unwrap();
@@ -152,6 +157,84 @@ fn methods_that_do_not_exist_are_answered_with_those_that_do() {
     assert_eq!(app.send("PUT", "/contacts", &[], "").status, 405);
     assert_eq!(app.send("POST", "/static/app.css", &[], "").status, 405);
     assert_eq!(app.send("HEAD", "/contacts", &[], "").status, 200);
+}
+
+/// A request with a JSON body.
+fn json_request(method: &str, target: &str, body: &str) -> Request {
+    let mut request = Request::new(method, target);
+    request.headers.insert(JSON.0.to_owned(), JSON.1.to_owned());
+    request.body = body.as_bytes().to_vec();
+    request
+}
+
+fn statuses(answers: &[Response]) -> Vec<u16> {
+    answers.iter().map(|answer| answer.status).collect()
+}
+
+#[test]
+fn requests_that_come_together_see_each_other_and_share_one_write() {
+    let mut app = app();
+    let contact = |name: &str| {
+        json_request("POST", "/api/contacts", &format!("{{\"name\": \"{name}\", \"email\": \"{name}@x.de\"}}"))
+    };
+    let commits = app.service.database.commits();
+    let asked = [contact("Ada"), contact("Ann"), contact("ada"), Request::new("GET", "/api/contacts"), contact("Bob")];
+    let answers = app.service.respond_together(&asked, Duration::MAX);
+    assert_eq!(statuses(&answers), [201, 201, 409, 200, 201], "in their order");
+    assert!(text(&answers[3]).contains("Ann") && !text(&answers[3]).contains("Bob"), "{}", text(&answers[3]));
+    assert_eq!(commits.load(Ordering::Relaxed), 1);
+    // Without time each goes by itself, and what is not begun is left to the next.
+    let answers = app.service.respond_together(&[contact("Cid"), contact("Dan")], Duration::ZERO);
+    assert_eq!((statuses(&answers), commits.load(Ordering::Relaxed)), (vec![201], 2));
+    // What the daemon alone may ask, and accounts, join nobody.
+    let alone = [Request::new("GET", "/_/meta"), contact("Eve")];
+    assert_eq!(app.service.respond_together(&alone, Duration::MAX).len(), 1);
+    let alone = [contact("Fay"), Request::new("GET", "/sign-in"), contact("Gus")];
+    assert_eq!(app.service.respond_together(&alone, Duration::MAX).len(), 1);
+    let reads = [Request::new("GET", "/api/contacts/1"), Request::new("GET", "/contacts"), Request::new("GET", "/no")];
+    let before = commits.load(Ordering::Relaxed);
+    assert_eq!(statuses(&app.service.respond_together(&reads, Duration::MAX)), [200, 200, 404]);
+    assert_eq!(commits.load(Ordering::Relaxed), before, "reading writes nothing");
+    assert_eq!(app.service.database.counts().unwrap()[0].1, 5);
+}
+
+#[test]
+fn a_request_that_is_too_much_costs_those_beside_it_nothing() {
+    let manifest = BuildManifest { features: vec!["contacts".to_owned()], ..manifest() };
+    let mut files = kernel::crm::generate(&Spec::compose(&manifest), &manifest);
+    let endless = "DELETE FROM contacts WHERE id = :id AND (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) \
+                   SELECT max(i) FROM n) > 0";
+    files.insert("actions/contacts_delete.sql".to_owned(), endless.as_bytes().to_vec());
+    let mut bundle = Bundle::from_files(&files).unwrap();
+    bundle.app.limits.sql_steps = 100_000;
+    let data = tempfile::tempdir().unwrap();
+    let mut service = Service::open(bundle, data.path(), Purpose::Scenario).unwrap();
+    let contact = |name: &str| json_request("POST", "/api/contacts", &format!("{{\"name\": \"{name}\"}}"));
+    assert_eq!(service.respond(&contact("Ada")).status, 201);
+    // SQLite takes back all of the transaction in which it is stopped: the one before it is done again.
+    let asked = [contact("Ann"), Request::new("DELETE", "/api/contacts/1"), contact("Bob")];
+    let answers = service.respond_together(&asked, Duration::MAX);
+    assert_eq!(statuses(&answers), [201, 503]);
+    assert_eq!(statuses(&service.respond_together(&asked[2..], Duration::MAX)), [201]);
+    let listed = service.respond(&Request::new("GET", "/api/contacts"));
+    for name in ["Ada", "Ann", "Bob"] {
+        assert_eq!(text(&listed).matches(name).count(), 1, "{}", text(&listed));
+    }
+}
+
+#[test]
+fn counts_of_visits_are_written_in_the_midst_of_requests_that_came_together() {
+    let manifest = BuildManifest { build_type: BuildType::BuildWebsite, features: Vec::new(), ..manifest() };
+    let spec = Spec::compose(&manifest);
+    let kernels = kernel::all();
+    let kernel = kernels.iter().find(|k| k.can(manifest.build_type, kernel::Capability::Frontend)).unwrap();
+    let files = kernel.generate(&manifest, &spec).unwrap();
+    let data = tempfile::tempdir().unwrap();
+    let mut service = Service::open(Bundle::from_files(&files).unwrap(), data.path(), Purpose::Scenario).unwrap();
+    let asked: Vec<Request> = (0..120).map(|_| Request::new("GET", "/")).collect();
+    assert_eq!(service.respond_together(&asked, Duration::MAX).len(), 120);
+    let figures = outbox::figures(&service.database).unwrap();
+    assert_eq!(figures["visits_today"], 100, "two times fifty, the rest waits in memory");
 }
 
 #[test]

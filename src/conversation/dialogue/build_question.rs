@@ -1,11 +1,11 @@
 //! What a build asks in the middle of its work. Pure. Purpose: one question, told with its default, that never holds the order up.
-//! Invariants: only a choice of the question is an answer ([`Intent::Answer`]), and only where one choice was named, or its key
-//! pressed; neither yes nor no leaves the default as it is; whoever only may be the one who ordered is not asked.
+//! Invariants: only a choice of the question is an answer ([`Intent::Answer`]), and only where one choice was named, or sounded like,
+//! or its key pressed; neither yes nor no leaves the default as it is; whoever only may be the one who ordered is not asked.
 //! Deliberately absent: who waits for the answer, and what comes of it (`store::questions`, `pipeline`).
 
 use super::{Build, Dialogue, Question, YES_TWICE_CONFIDENCE_MIN};
 use crate::conversation::{BuildQuestion, BuildStage, Expectation, Heard, Intent, Reply, numbers};
-use crate::pipeline::intent::{Act, Context, understand};
+use crate::pipeline::intent::{Act, Context, sounds_like, understand};
 
 /// Beside the choice; more words are about something else, unless it was asked just now.
 const WORDS_MAX: usize = 6;
@@ -48,6 +48,23 @@ impl Dialogue {
                 let choices: Vec<String> = ask.choices.iter().map(|choice| choice.1.clone()).collect();
                 self.failures = 0;
                 Some(self.reply(vec![format!("Please say {}.", numbers::either(&choices))], Expectation::Open))
+            }
+            Act::Other if !long && sure => {
+                let said: Vec<&str> = ask.choices.iter().map(|choice| choice.1.as_str()).collect();
+                if let Some(at) = sounds_like(&heard.text, &said) {
+                    let value = ask.choices[at].0.clone();
+                    return Some(self.settle_build_question(&value));
+                }
+                // Once: who says something else again wants something else.
+                if self.failures > 0 {
+                    self.question = Question::Nothing;
+                    return None;
+                }
+                let choices: Vec<String> = ask.choices.iter().map(|choice| choice.1.clone()).collect();
+                let last = numbers::word(u32::try_from(ask.choices.len()).unwrap_or(u32::MAX));
+                self.failures = 1;
+                let again = format!("Please say {}, or press a key from one to {last}.", numbers::either(&choices));
+                Some(self.reply(vec![again], Expectation::Open))
             }
             // It can be answered later; the default holds.
             _ => {
@@ -174,6 +191,22 @@ mod tests {
         assert_eq!(dialogue.hear(&unsure).intent, None, "hardly heard");
         let reply = dialogue.key('3');
         assert!(matches!(reply.intent, Some(Intent::Answer { ref value, .. }) if value == "GBP"), "{}", reply.text());
+    }
+
+    #[test]
+    fn what_a_recogniser_makes_of_a_choice_is_it_and_what_is_not_understood_is_asked_again_once() {
+        let (mut dialogue, _) = asked();
+        let reply = hear(&mut dialogue, "we rose please");
+        assert!(matches!(reply.intent, Some(Intent::Answer { ref value, .. }) if value == "EUR"), "{}", reply.text());
+        let (mut dialogue, _) = asked();
+        let text = hear(&mut dialogue, "purple cheese").text();
+        assert_eq!(text, "Please say US dollars, euros or pounds, or press a key from one to three.");
+        let reply = dialogue.key('2');
+        assert!(matches!(reply.intent, Some(Intent::Answer { ref value, .. }) if value == "EUR"), "{}", reply.text());
+        let (mut dialogue, _) = asked();
+        hear(&mut dialogue, "purple cheese");
+        let text = hear(&mut dialogue, "purple cheese").text();
+        assert!(!text.contains("Please say"), "{text}");
     }
 
     #[test]

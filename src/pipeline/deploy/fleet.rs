@@ -20,6 +20,7 @@ use crate::pipeline::repository::{Repository, RepositoryError};
 use crate::pipeline::scheduler::StageError;
 use crate::pipeline::tracker::Traffic;
 use crate::store::{App, OUTCOMES, RunState, Store, StoreError};
+use crate::time::Wallclock;
 use http_body_util::Empty;
 use hyper::body::Bytes;
 use hyper::{Request, StatusCode};
@@ -123,6 +124,8 @@ pub struct Fleet {
     gateway: Gateway,
     attached: Attached,
     instances: Mutex<Instances>,
+    /// When the apps' requests were counted last; held while they are, so that none is in the store and pending, or in neither.
+    counted: Mutex<Option<Wallclock>>,
     /// Held while an app goes from one version to another, or away.
     changing: Mutex<()>,
     /// Apps that are recorded as live and are not back yet, each with the reason.
@@ -154,6 +157,7 @@ impl Fleet {
             gateway,
             attached,
             instances: Mutex::default(),
+            counted: Mutex::default(),
             changing: Mutex::default(),
             missing: std::sync::Mutex::default(),
         }
@@ -427,7 +431,13 @@ impl Fleet {
 
     /// Writes down what became of the apps' requests since the last time: one document for each app that had any.
     pub async fn write_outcomes(&self) {
-        let now = clock::wall();
+        let mut counted = self.counted.lock().await;
+        self.write_outcomes_at(&mut counted, clock::wall()).await;
+    }
+
+    /// The same, as of `now`.
+    async fn write_outcomes_at(&self, counted: &mut Option<Wallclock>, now: Wallclock) {
+        *counted = Some(now);
         for (slug, rollup) in self.gateway.rollups() {
             let (store, name) = (self.store.clone(), slug.clone());
             let app = spawn_blocking(move || store.apps().get(&name)).await;

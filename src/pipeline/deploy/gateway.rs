@@ -5,7 +5,7 @@
 
 use super::page;
 use super::supervise::Health;
-use super::upstream::{self, UpstreamError};
+use super::upstream::{self, Kept, UpstreamError};
 use crate::apphost::exchange::ROUTE_HEADER;
 use crate::apphost::pace::Paced;
 use crate::limits::{GATEWAY_CONNECTIONS_MAX, GATEWAY_REQUESTS_MAX, HTTP_BODY_MAX};
@@ -97,6 +97,7 @@ struct Shared {
     title: String,
     loopback: bool,
     upstream: Mutex<Upstream>,
+    kept: Arc<Kept<Limited<Incoming>>>,
     tracker: Mutex<Tracker>,
     requests: Arc<Semaphore>,
     /// Requests wait while its data change.
@@ -145,6 +146,7 @@ impl Gateway {
     ) -> Result<u16, GatewayError> {
         if let Some(front) = lock(&self.fronts).get(slug) {
             *lock(&front.shared.upstream) = upstream;
+            front.shared.kept.clear();
             return Ok(front.port);
         }
         let listener = self.listen(wanted, reserved).await?;
@@ -154,6 +156,7 @@ impl Gateway {
             title: title.to_owned(),
             loopback: self.address.is_loopback(),
             upstream: Mutex::new(upstream),
+            kept: Arc::default(),
             tracker: Mutex::new(Tracker::default()),
             requests: Arc::new(Semaphore::new(GATEWAY_REQUESTS_MAX)),
             held: watch::channel(false).0,
@@ -223,6 +226,17 @@ impl Gateway {
             Some((shared.slug.clone(), rollup))
         });
         news.collect()
+    }
+
+    /// What came since the last call of [`Self::rollups`], by app: requests, and those answered by 5xx. It stays to be handed out.
+    #[must_use]
+    pub fn pending(&self) -> Vec<(String, u64, u64)> {
+        let fronts: Vec<Arc<Shared>> = lock(&self.fronts).values().map(|front| Arc::clone(&front.shared)).collect();
+        let pending = fronts.iter().map(|shared| {
+            let (requests, errors) = lock(&shared.tracker).pending();
+            (shared.slug.clone(), requests, errors)
+        });
+        pending.filter(|(_, requests, _)| *requests > 0).collect()
     }
 
     /// Apps that do not serve now, each with the reason.
@@ -394,7 +408,7 @@ async fn forward(
         }
     }
     let request = outgoing(request, client)?;
-    let answer = upstream::send(&socket, request).await.map_err(|error| {
+    let (answer, lent) = upstream::send_kept(&shared.kept, &socket, request).await.map_err(|error| {
         let refusal = refusal(&error);
         tracing::warn!(app = shared.slug, %error, "a request was not answered by its app");
         refusal
@@ -403,9 +417,9 @@ async fn forward(
     drop_hop_by_hop(&mut head.headers);
     // For us alone.
     head.headers.remove(ROUTE_HEADER);
-    // The permit goes with the body, so that streams count as long as they last.
+    // The permit goes with the body, so that streams count as long as they last; the connection is another's only after it.
     let body = body.map_frame(move |frame| {
-        let _ = &permit;
+        let _ = (&permit, &lent);
         frame
     });
     Ok(Response::from_parts(head, body.map_err(Into::into).boxed_unsync()))

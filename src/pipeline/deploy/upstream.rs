@@ -1,8 +1,10 @@
-//! HTTP to an app over its unix socket. Purpose: one request, one connection (a local connect costs some 50 µs and a dead app
-//! cannot leave half-used connections behind). Owning thread: tokio tasks. Deliberately absent: retries, pools.
+//! HTTP to an app over its unix socket. Purpose: one question of ours, one connection; people's requests over connections that are
+//! kept ([`Kept`]), since opening one costs as much as the request. Owning thread: tokio tasks. Invariants: a kept connection carries
+//! one exchange at a time, is not as old as the app's patience with silence, and goes when the app does or is replaced by another
+//! version; a request is sent again only where nothing of it was sent. Deliberately absent: retries of what an app may have seen.
 
 use crate::apphost::child::Meta;
-use crate::limits::APP_ANSWER_MAX;
+use crate::limits::{APP_ANSWER_MAX, GATEWAY_KEPT_MAX};
 use http_body_util::{BodyExt, Empty, Full, Limited};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::client::conn::http1;
@@ -10,8 +12,9 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use std::error::Error;
 use std::net::SocketAddr;
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
@@ -20,6 +23,9 @@ use tokio::time::timeout;
 const META_MAX: usize = 64 << 10;
 /// An app answers for its own state within this, or it is not well.
 const META_WAIT: Duration = Duration::from_secs(3);
+
+/// A connection without a request is closed after this: well before the app does it.
+const KEPT_FOR: Duration = Duration::from_secs(10);
 
 /// Why an app did not answer.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +42,110 @@ pub enum UpstreamError {
     /// `/_/meta` is not as agreed.
     #[error("the app's own report cannot be read: {0}")]
     Meta(String),
+}
+
+/// Connections to one app that wait for the next request.
+#[derive(Debug)]
+pub(super) struct Kept<B> {
+    idle: Mutex<Idle<B>>,
+}
+
+#[derive(Debug)]
+struct Idle<B> {
+    /// Whose they are.
+    socket: PathBuf,
+    /// Each with the time of its last request.
+    senders: Vec<(http1::SendRequest<B>, Instant)>,
+}
+
+/// A connection that goes back to the others when the answer's body is through.
+#[derive(Debug)]
+pub(super) struct Lent<B> {
+    kept: Arc<Kept<B>>,
+    socket: PathBuf,
+    sender: Option<http1::SendRequest<B>>,
+}
+
+impl<B> Drop for Lent<B> {
+    fn drop(&mut self) {
+        if let Some(sender) = self.sender.take() {
+            self.kept.give_back(&self.socket, sender);
+        }
+    }
+}
+
+impl<B> Default for Kept<B> {
+    fn default() -> Self {
+        Self { idle: Mutex::new(Idle { socket: PathBuf::new(), senders: Vec::new() }) }
+    }
+}
+
+impl<B> Kept<B> {
+    fn lock(&self) -> MutexGuard<'_, Idle<B>> {
+        // What it guards is whole between any two statements, so a panic elsewhere does not spoil it.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Closes what waits: another version serves from now on.
+    pub(super) fn clear(&self) {
+        self.lock().senders.clear();
+    }
+
+    fn give_back(&self, socket: &Path, sender: http1::SendRequest<B>) {
+        let mut idle = self.lock();
+        if idle.socket == socket && idle.senders.len() < GATEWAY_KEPT_MAX && !sender.is_closed() {
+            idle.senders.push((sender, Instant::now()));
+        }
+    }
+
+    /// The one that was used last: others grow old and go.
+    fn take(&self, socket: &Path) -> Option<http1::SendRequest<B>> {
+        let mut idle = self.lock();
+        if idle.socket != socket {
+            idle.senders.clear();
+            idle.socket = socket.to_owned();
+        }
+        let now = Instant::now();
+        idle.senders.retain(|(sender, used)| !sender.is_closed() && now.duration_since(*used) < KEPT_FOR);
+        let at = idle.senders.iter().rposition(|(sender, _)| sender.is_ready())?;
+        Some(idle.senders.remove(at).0)
+    }
+}
+
+/// Sends `request` to the app that listens on `socket`, over a connection that is kept or a new one, and returns its answer as soon as
+/// the head is there; what is lent is to be held until the body is through.
+///
+/// # Errors
+/// See [`UpstreamError`].
+pub(super) async fn send_kept<B>(
+    kept: &Arc<Kept<B>>,
+    socket: &Path,
+    mut request: Request<B>,
+) -> Result<(Response<Incoming>, Lent<B>), UpstreamError>
+where
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let lent = |sender| Lent { kept: Arc::clone(kept), socket: socket.to_owned(), sender: Some(sender) };
+    let exchange = async {
+        while let Some(mut sender) = kept.take(socket) {
+            match sender.try_send_request(request).await {
+                Ok(answer) => return Ok((answer, lent(sender))),
+                // The app has closed it, and nothing was sent.
+                Err(mut error) => match error.take_message() {
+                    Some(again) => request = again,
+                    None => return Err(error.into_error().into()),
+                },
+            }
+        }
+        let stream = UnixStream::connect(socket).await.map_err(UpstreamError::Down)?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        let answer = sender.send_request(request).await?;
+        Ok((answer, lent(sender)))
+    };
+    timeout(APP_ANSWER_MAX, exchange).await.unwrap_or(Err(UpstreamError::Slow))
 }
 
 /// Sends `request` to the app that listens on `socket` and returns its answer as soon as the head is there.

@@ -32,6 +32,7 @@ pub use entity::{Budget, Constraints, Entities, Timeline, canonical_feature, ent
 pub use feature::{Feature, FeatureEdit};
 pub use fuse::{Extraction, Said, Side, WINDOW, extract};
 pub use label::Label;
+pub use sound::sounds_like;
 pub use transcript::Transcript;
 pub use trigger::{DEBOUNCE_MS, Fired, SILENCE_MS, Trigger, utterance_id};
 

@@ -14,7 +14,7 @@ const WORDS_MAX: usize = 3;
 /// Words that name a pack only as a part of a longer name.
 const NOT_ALONE: &[&str] = &["about", "app", "build", "call", "find", "content", "services", "people", "numbers"];
 /// Before what a dashboard shows: "a dashboard of calls".
-const SHOWS: &[&str] = &["of", "show", "shows", "showing", "about", "on", "all"];
+const SHOWS: &[&str] = &["of", "show", "shows", "showing", "about", "on", "all", "many"];
 
 /// The pack of `kind` that is named at word `i`, and how many words name it. `listed`: a list of features is being said.
 pub(super) fn pack(heard: &Transcript, i: usize, kind: BuildType, listed: bool) -> Option<(Feature, usize)> {

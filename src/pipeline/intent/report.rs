@@ -71,7 +71,7 @@ pub(super) fn report(heard: &Transcript) -> Option<Option<String>> {
         .iter()
         .position(|w| matches!(w.as_str(), "how" | "how's"))
         .is_some_and(|h| (h + 1..h + 3).any(|k| NOT_A_SUBJECT.contains(&heard.at(k))));
-    let asks_how = heard.says(ASKS_HOW) && !person;
+    let asks_how = heard.says(ASKS_HOW) && !person && !is_described(heard);
     if asks_how && subject.is_some() {
         return Some(subject);
     }
@@ -116,6 +116,19 @@ pub(super) fn report(heard: &Transcript) -> Option<Option<String>> {
         return Some(subject);
     }
     None
+}
+
+/// Words that ask before anything is named.
+const ASKS_FIRST: &[&str] =
+    &["any", "check", "how", "how's", "news", "progress", "report", "status", "tell", "update", "what", "what's"];
+
+/// "I want a dashboard that shows how many calls come in": what follows says what it is to be, and asks nothing.
+fn is_described(heard: &Transcript) -> bool {
+    mentions(heard).first().is_some_and(|m| {
+        let before = heard.words().get(..m.start).unwrap_or_default();
+        let has = |words: &[&str]| before.iter().any(|word| words.contains(&word.as_str()));
+        before.last().is_some_and(|word| matches!(word.as_str(), "a" | "an" | "one")) && has(ORDERS) && !has(ASKS_FIRST)
+    })
 }
 
 /// A state said or asked of "it": "is it up yet", "the build is stuck". "That dinner is ready" is none.

@@ -68,6 +68,40 @@ fn distance(a: &[u8], b: &[u8]) -> usize {
     row[b.len()]
 }
 
+/// Words around an answer.
+const POLITE: &[&str] = &["please", "thanks", "thank", "you", "um", "uh", "yes", "well", "in", "take", "the"];
+
+/// The one of `names` that a short answer sounds like, by all of the name or its last word ("we rose" for "euros"); `None`: none
+/// or several. For questions that were asked just now: in free speech too much sounds alike.
+#[must_use]
+pub fn sounds_like(text: &str, names: &[&str]) -> Option<usize> {
+    let plain = text.to_lowercase().replace(|c: char| !c.is_alphanumeric(), " ");
+    let words: Vec<&str> = plain.split_whitespace().filter(|word| !POLITE.contains(word)).collect();
+    if words.is_empty() || words.len() > 3 {
+        return None;
+    }
+    let heard = sounds(&words.concat());
+    let differ = |name: &str| {
+        let target = sounds(&name.to_lowercase());
+        let differ = distance(&heard, &target);
+        // A short name may have another sound before it; with one less it is another word ("yours").
+        (target.len() >= 4 && differ <= 1 && (heard.len() >= target.len() || target.len() > 4)).then_some(differ)
+    };
+    let of = |name: &str| {
+        name.split(' ')
+            .next_back()
+            .map_or_else(|| differ(name), |last| differ(name).into_iter().chain(differ(last)).min())
+    };
+    let mut near: Vec<(usize, usize)> =
+        names.iter().enumerate().filter_map(|(at, name)| Some((of(name)?, at))).collect();
+    near.sort_unstable();
+    match near.as_slice() {
+        [(_, at)] => Some(*at),
+        [(least, at), (next, _), ..] if least < next => Some(*at),
+        _ => None,
+    }
+}
+
 /// The words with the most like-sounding name in its place, where one to three of them sound like one.
 pub(super) fn put_right(words: &[String]) -> Option<Vec<String>> {
     let mut best: Option<(usize, usize, usize, &str)> = None;
@@ -105,6 +139,29 @@ mod tests {
     fn right(text: &str) -> Option<String> {
         let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
         put_right(&words).map(|words| words.join(" "))
+    }
+
+    #[test]
+    fn answers_by_their_sound() {
+        let names = ["US dollars", "euros", "pounds", "Swiss francs"];
+        for (heard, meant) in [
+            ("we rose please", Some(1)),
+            ("your rows", Some(1)),
+            ("a rose", Some(1)),
+            ("Euros.", Some(1)),
+            ("bounce", Some(2)),
+            ("founds, please", Some(2)),
+            ("collars", Some(0)),
+            ("swiss franks", Some(3)),
+            ("yours", None),
+            ("no", None),
+            ("how is it doing", None),
+            ("what do you mean", None),
+            ("goodbye", None),
+            ("", None),
+        ] {
+            assert_eq!(sounds_like(heard, &names), meant, "{heard}");
+        }
     }
 
     #[test]

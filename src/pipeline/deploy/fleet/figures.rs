@@ -9,7 +9,7 @@ use crate::apphost::figures::{FIGURES_PATH, FIGURES_VERSION};
 use crate::limits::{BOX_DAYS_MAX, BOX_PIECE_MAX};
 use crate::os::clock;
 use crate::pipeline::deploy::upstream::{self, UpstreamError};
-use crate::store::HourFigure;
+use crate::store::{HourFigure, Series};
 use crate::time::Wallclock;
 use hyper::StatusCode;
 use hyper::body::Bytes;
@@ -50,9 +50,7 @@ impl Fleet {
         if known.version != FIGURES_VERSION {
             return Ok(false);
         }
-        let (since, store) = (since(known.until.as_deref(), clock::wall()), self.store.clone());
-        let figures = spawn_blocking(move || store.hours().since(since));
-        let figures = figures.await.map_err(|error| super::DeployError::Files(error.into()))??;
+        let figures = self.figures(since(known.until.as_deref(), clock::wall())).await?;
         for piece in figures.chunks(BOX_PIECE_MAX) {
             let (status, said) = upstream::post(&socket, FIGURES_PATH, message(piece)).await?;
             if !status.is_success() {
@@ -61,6 +59,44 @@ impl Fleet {
             }
         }
         Ok(true)
+    }
+}
+
+impl Fleet {
+    /// The figures of the hours from that of `since` on, with the requests that are not written down yet.
+    async fn figures(&self, since: Wallclock) -> Result<Vec<HourFigure>, super::DeployError> {
+        let mut counted = self.counted.lock().await;
+        let now = clock::wall();
+        if let Some(end) = end_of_hour(*counted, now) {
+            // What was shown as this hour's must not become the next one's, or it would be counted in both.
+            self.write_outcomes_at(&mut counted, end).await;
+        }
+        *counted = Some(now);
+        let store = self.store.clone();
+        let figures = spawn_blocking(move || store.hours().since(since));
+        let mut figures = figures.await.map_err(|error| super::DeployError::Files(error.into()))??;
+        add(&mut figures, self.gateway.pending(), now);
+        Ok(figures)
+    }
+}
+
+/// The last moment of the hour in which requests were counted last, if that is over.
+fn end_of_hour(counted: Option<Wallclock>, now: Wallclock) -> Option<Wallclock> {
+    let counted = counted?.0 / HOUR_MS;
+    (counted < now.0 / HOUR_MS).then(|| Wallclock((counted + 1) * HOUR_MS - 1))
+}
+
+/// Adds requests of apps, and those of them that failed, to the hour of `now`.
+fn add(figures: &mut Vec<HourFigure>, pending: Vec<(String, u64, u64)>, now: Wallclock) {
+    let hour = Wallclock(now.0 - now.0 % HOUR_MS);
+    let counts = pending
+        .into_iter()
+        .flat_map(|(app, requests, errors)| [(Series::Requests, app.clone(), requests), (Series::Errors, app, errors)]);
+    for (series, name, value) in counts.filter(|(_, _, value)| *value > 0) {
+        match figures.iter_mut().find(|f| (f.hour, f.series, &f.name) == (hour, series, &name)) {
+            Some(figure) => figure.value += value,
+            None => figures.push(HourFigure { hour, series, name, value }),
+        }
     }
 }
 
@@ -92,9 +128,32 @@ fn read_hour(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Series;
 
     const NOW: Wallclock = Wallclock(1_795_271_400_000);
+
+    #[test]
+    fn requests_that_are_not_written_down_are_the_present_hours() {
+        let hour = Wallclock(1_795_269_600_000);
+        let figure = |hour: Wallclock, series, name: &str, value| HourFigure { hour, series, name: name.into(), value };
+        let before = Wallclock(hour.0 - HOUR_MS);
+        let mut figures = vec![figure(before, Series::Requests, "crm", 7), figure(hour, Series::Requests, "crm", 5)];
+        add(&mut figures, vec![("crm".into(), 3, 0), ("shop".into(), 4, 1)], NOW);
+        assert_eq!(
+            figures,
+            [
+                figure(before, Series::Requests, "crm", 7),
+                figure(hour, Series::Requests, "crm", 8),
+                figure(hour, Series::Requests, "shop", 4),
+                figure(hour, Series::Errors, "shop", 1),
+            ]
+        );
+        // Counted in an hour that is over: written down as its own.
+        assert_eq!(end_of_hour(None, NOW), None);
+        assert_eq!(end_of_hour(Some(hour), Wallclock(hour.0 + HOUR_MS - 1)), None);
+        let end = end_of_hour(Some(NOW), Wallclock(hour.0 + 3 * HOUR_MS));
+        assert_eq!(end, Some(Wallclock(hour.0 + HOUR_MS - 1)));
+        assert_eq!(end_of_hour(Some(NOW), before), None, "the clock was set back");
+    }
 
     #[test]
     fn hours_are_read_as_they_are_written() {
