@@ -84,6 +84,7 @@ wheels() { # what pip installs at once
 
 # Sets `npm` to a command: the machine's own, or one that pip brings and that is gone again after set-up.
 find_npm() {
+    [ -z "${npm:-}" ] || return 0
     if command -v node >/dev/null 2>&1 && npm=$(command -v npm 2>/dev/null); then
         return
     fi

@@ -26,11 +26,9 @@ fn a_dashboard_of_calls_is_an_order_however_it_is_described() {
 
 #[test]
 fn what_asks_after_a_dashboard_is_a_report() {
-    for says in [
-        "how is the dashboard doing",
-        "how many records does the dashboard have",
-        "I want a report on the dashboard",
-    ] {
+    for says in
+        ["how is the dashboard doing", "how many records does the dashboard have", "I want a report on the dashboard"]
+    {
         let act = understand(says, Context::Free).act;
         assert!(matches!(act, Act::Report(_)), "{says}: {act:?}");
     }
