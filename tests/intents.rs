@@ -6,7 +6,7 @@
 mod held_out;
 
 use callwright::pipeline::intent::{Label, extract};
-use held_out::{Tally, Turn, development, development_heard, found, guarded, guarded_heard, second, turns, wanted};
+use held_out::{Tally, Turn, development, development_heard, found, guarded, guarded_heard, second, third, turns, wanted};
 
 /// Reads them, and prints how well.
 fn measure(turns: &[Turn]) -> Tally {
@@ -71,6 +71,12 @@ fn a_second_set_by_callers_of_other_trades_is_read_too() {
     assert!(tally.fired_precision() >= 0.97, "fired precision {:.3}", tally.fired_precision());
     assert!(tally.false_triggers_percent() <= 1.0, "{} false triggers", tally.false_triggers);
     assert!(tally.fired_recall() >= 0.76, "recall of what fires {:.3}", tally.fired_recall());
+}
+
+#[test]
+fn a_third_set_by_a_stranger_is_read_too() {
+    let tally = measure(&third());
+    assert!(tally.turns >= 400 && tally.negatives >= 200, "{} turns, {} negatives", tally.turns, tally.negatives);
 }
 
 #[test]

@@ -25,6 +25,11 @@ pub fn second() -> Vec<Turn> {
     set(include_str!("../fixtures/intents/second_wanted.txt"), include_str!("../fixtures/intents/second_others.txt"))
 }
 
+/// A third set, by an author who saw nothing of this project; slots of orders only.
+pub fn third() -> Vec<Turn> {
+    set(include_str!("../fixtures/intents/third_wanted.txt"), include_str!("../fixtures/intents/third_others.txt"))
+}
+
 /// Turns that may be looked at, by a third author; none of them trains.
 pub fn development() -> Vec<Turn> {
     set(include_str!("../../models/intents_dev.txt"), "")
