@@ -1,12 +1,9 @@
 //! A question in the middle of a build, over real sockets with a real caller: a shop whose order names no currency. Asked on the line,
-//! the answer is its next version; a caller who has hung up is called, asked and answers by key; where nobody answers, its default
-//! holds and the question stays, for whoever answers later.
+//! the answer is its next version.
 
 mod rig;
 
-use callwright::rtp::Codec;
-use rig::ua::Ua;
-use rig::{Daemon, eventually, get, request};
+use rig::{Daemon, eventually, get};
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -115,86 +112,4 @@ fn a_question_on_the_line_is_answered_and_the_answer_is_the_next_version() {
     assert!(question(&daemon, &builds[1]).is_null(), "it is asked once");
     assert_eq!(builds[0]["slug"], builds[1]["slug"], "the same shop");
     assert_eq!(currency(&daemon), "EUR");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn who_has_hung_up_is_called_and_answers_and_without_an_answer_the_default_holds() {
-    let mut phone = Ua::new(&[Codec::Pcmu]);
-    let agent = format!(
-        "[[agents]]\nname = \"grace\"\n[agents.return_call]\nwhen = \"ask\"\nby = \"sip:{{number}}@{}\"\nringing_s = 120",
-        phone.address()
-    );
-    let daemon = Daemon::start_with(&agent);
-    let leaves = [
-        "label = \"offer\"\nexpect = [\"shall i call you\"]\ntimeout = 60",
-        "label = \"consent\"\nsay = \"Yes, please.\"",
-        "label = \"promise\"\nexpect = [\"i will call you\"]\ntimeout = 60",
-        "hang_up = true",
-    ];
-    let daemon = tokio::task::spawn_blocking(move || {
-        call(&daemon, "493012345", &leaves);
-        daemon
-    });
-    let daemon = daemon.await.expect("the caller hangs up");
-    // Called when it is live: the news, then the question.
-    phone.ringing().await;
-    let first = builds(&daemon)[0].clone();
-    let open = question(&daemon, &first);
-    assert_eq!(
-        (&open["state"], &open["default"]),
-        (&"open".into(), &"USD".into()),
-        "it has gone live by its default: {open}"
-    );
-    phone.accept().await;
-    let return_call = || json_of(&daemon, "/v1/return_calls")["items"][0].clone();
-    let said = || {
-        let call = json_of(&daemon, &format!("/v1/calls/{}", return_call()["call_id"].as_str().unwrap_or_default()));
-        json_of(&daemon, &format!("/v1/conversations/{}", call["conversation_id"].as_str().unwrap_or_default()))
-            .to_string()
-    };
-    for _ in 0..PATIENCE.as_secs() {
-        phone.talk(0.0, 1_000, None).await;
-        if said().contains("Which currency are your prices in?") {
-            break;
-        }
-    }
-    assert!(said().contains("You asked me to call you back."), "{}\n{}", said(), daemon.log());
-    let key = open["choices"].as_array().and_then(|all| all.iter().position(|choice| choice["value"] == "EUR"));
-    // Keys go from 1 on.
-    let key = u8::try_from(key.expect("euros are a choice") + 1).expect("a key");
-    for _ in 0..PATIENCE.as_secs() {
-        phone.talk(0.0, 1_000, Some(key)).await;
-        if question(&daemon, &first)["state"] == "answered" {
-            break;
-        }
-    }
-    let answered = question(&daemon, &first);
-    assert_eq!(
-        (&answered["answer"], &answered["answered_by"]),
-        (&"EUR".into(), &"voice".into()),
-        "{answered}\n{}",
-        daemon.log()
-    );
-    phone.hang_up().await;
-    tracked(&daemon, 2);
-    assert_eq!(currency(&daemon), "EUR");
-    assert_eq!(return_call()["state"], "told", "one call, and it was enough");
-
-    // A daemon of its own, whose caller never answers: not on the line, and nobody is to be called.
-    let daemon = Daemon::start();
-    let daemon = tokio::task::spawn_blocking(move || {
-        call(&daemon, "candles", &["label = \"begun\"\nexpect = [\"i'm on it\"]\ntimeout = 60", "hang_up = true"]);
-        daemon
-    });
-    let daemon = daemon.await.expect("the caller hangs up");
-    let builds = tracked(&daemon, 1);
-    assert_eq!(currency(&daemon), "USD");
-    assert_eq!(question(&daemon, &builds[0])["state"], "open", "it can be answered later");
-    let answers = format!("/v1/builds/{}/answers", builds[0]["id"].as_str().unwrap_or_default());
-    let (status, said) =
-        request(daemon.http, "POST", &answers, "application/json", "{\"question\": \"currency\", \"answer\": \"GBP\"}")
-            .expect("it answers");
-    assert!((200..300).contains(&status), "{status} {said}");
-    tracked(&daemon, 2);
-    assert_eq!(currency(&daemon), "GBP");
 }
