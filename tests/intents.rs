@@ -6,7 +6,9 @@
 mod held_out;
 
 use callwright::pipeline::intent::{Label, extract};
-use held_out::{Tally, Turn, development, development_heard, found, guarded, guarded_heard, second, third, turns, wanted};
+use held_out::{
+    Tally, Turn, development, development_heard, found, guarded, guarded_heard, second, third, turns, wanted,
+};
 
 /// Reads them, and prints how well.
 fn measure(turns: &[Turn]) -> Tally {

@@ -29,6 +29,9 @@ const DIGITS_WIDTH: usize = 8;
 /// The first second and a half of a turn may be cut in the middle of its first word, of which the model then makes nothing;
 /// with a pause after it, it makes the word.
 const FRAGMENT_SAMPLES: usize = 12_000;
+/// An answer so short is a word or two, of which the smaller model is surer: a doubtful yes is asked for again. 1.3 s with the
+/// quiet around it.
+const LONE_ANSWER_SAMPLES: usize = 10_400;
 /// 150 ms.
 const PAUSE_SAMPLES: usize = 1200;
 /// Callers who speak without a pause that a thread keeps up with: words so far of each, and a result at the end.
@@ -118,7 +121,8 @@ fn decoder(mut quick: Moonshine, mut careful: Option<Moonshine>, guides: Vec<Dom
             let heard = quick.recognise_again(samples, &guide, draft).map_err(|error| error.to_string())?;
             return Ok(plain_hypothesis(heard, expectation));
         }
-        let (model, open) = match careful.as_mut().filter(|_| effort == Effort::Result) {
+        let lone = expectation == Expectation::YesNo && samples.len() <= LONE_ANSWER_SAMPLES;
+        let (model, open) = match careful.as_mut().filter(|_| effort == Effort::Result && !lone) {
             Some(model) => (model, CAREFUL_WIDTH),
             None => (&mut quick, QUICK_WIDTH),
         };

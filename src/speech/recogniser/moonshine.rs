@@ -545,7 +545,7 @@ mod tests {
         assert!(rig.recogniser.has_news(0), "its words are told");
         rig.recogniser.finish(0);
         assert!(rig.recogniser.is_pending() && !rig.recogniser.is_behind(0));
-        assert_eq!(rig.results(), [(0, Ok((FIRST_PIECE + 46 * 256).to_string()))]);
+        assert_eq!(rig.results(), [(0, Ok((FIRST_PIECE + 45 * 256).to_string()))]);
         assert_eq!(rig.decoded(), []);
         assert!(!rig.recogniser.is_pending());
     }

@@ -274,14 +274,16 @@ fn order(a: &Reading, b: &Reading) -> Ordering {
 }
 
 /// Where to cut a text whose end is the same round of tokens again and again: after the first round. `None` for what people
-/// may say: they repeat a digit or a yes, but not a sentence three times in the very same words.
+/// may say: they repeat a digit or a yes, but not a sentence in the very same words; and where they do, once says it all. The
+/// base model writes sentences twice that break off without a pause.
 fn once_around(tokens: &[u32]) -> Option<usize> {
     (1..=ROUND_MAX).find_map(|round| {
         let times = match round {
             1 => 8,
             2 => 6,
             3..=6 => 4,
-            _ => 3,
+            7 => 3,
+            _ => 2,
         };
         let tail = tokens.len().checked_sub(round * times).map(|start| &tokens[start..])?;
         let same = tail.iter().zip(&tail[round..]).all(|(a, b)| a == b);

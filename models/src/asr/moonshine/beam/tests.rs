@@ -247,6 +247,9 @@ fn people_repeat_words_and_digits() {
     assert_eq!(once_around(&[C, A, B, C, A, B, C, A, B, C, A, B]), Some(3));
     let sentence = [A, B, C, 6, 7, 8, 9];
     assert_eq!(once_around(&sentence.repeat(3)), Some(7));
+    assert_eq!(once_around(&sentence.repeat(2)), None);
+    let longer = [A, B, C, 6, 7, 8, 9, 10];
+    assert_eq!(once_around(&longer.repeat(2)), Some(8));
 }
 
 #[test]
