@@ -93,6 +93,8 @@ const TEMPLATES: &[Template] = &[
     t(&[&["", "just", "only", "i want", "we need", "i'd like", "with", "it should have", "well"], CORE, AND_FEATURE, PLEASE], 200),
     t(&[&["", "i want", "we need"], CORE, CORE, AND_FEATURE], 90),
     t(&[&["", "", "i want", "i need", "we'd like", "let's take", "i think"], &["both", "both of them", "everything", "all of it", "all of them", "the usual"], PLEASE], 60),
+    t(&[&["", "", "i think", "yes", "well"], &["both", "both", "both of them", "both of those", "all of them", "everything"], &["would be great", "would be fine", "would be nice", "would be best", "is fine", "are fine", "are good", "are important"], PLEASE], 40),
+    t(&[&["give me", "give us", "let us have", "i'd take", "we'd take", "i'll have", "make it"], &["both", "both of them", "both of those", "all of them", "all of those"], PLEASE], 24),
     t(&[&["i don't know", "you choose", "you decide", "whatever you think", "i don't mind", "what do you recommend", "anything is fine"]], 7),
     // Changes to the read-back.
     t(&[&["", "no", "no no", "yes but", "but", "okay but", "wait", "um"], &["without", "remove", "leave out", "drop", "skip", "take out", "i don't need", "we don't need", "i don't want", "not", "no need for", "delete", "please remove", "except"], THE_FEATURE, PLEASE], 180),

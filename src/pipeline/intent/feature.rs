@@ -280,7 +280,9 @@ pub(super) fn edit(heard: &Transcript, kind: BuildType) -> FeatureEdit {
     edit.all =
         heard.says(&["everything", "all of it", "all of them", "the lot", "all of that", "all of those", "all three"])
             && !heard.says(&["not everything"]);
-    edit.both = heard.says(&["both", "the two"]);
+    // "Both would be good" is heard as "those would be good", and means the same.
+    let welcome = ["those would be good", "those would be fine", "those would be great", "those would be nice"];
+    edit.both = heard.says(&["both", "the two"]) || heard.says(&welcome);
     edit.whatever = heard.says(&[
         "you choose",
         "you decide",

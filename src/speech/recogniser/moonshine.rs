@@ -5,7 +5,7 @@
 //!
 //! Owning thread: the recogniser thread, which decodes (some 5 to 20 ms for each second of turn). Invariants: one look at
 //! the engine decodes once at most, so that orders are never further behind than one decoding; what is finished comes
-//! before what may be, and that before words so far; words so far cost each turn a twelfth of its time at most and
+//! before what may be, and that before words so far; words so far cost each turn a twentieth of its time at most and
 //! all turns together a third of the thread, so results always have the rest; a result made in a pause counts only when
 //! nothing was said after it; a panic or an error of the model costs its turn, which is answered and says so. Time comes
 //! from the clock it was made with. Deliberately absent: which words are likely (the guides), where a turn ends (`turn`).
@@ -38,7 +38,7 @@ const EARLY_WORDS: usize = 900 * PER_MS;
 /// Words so far are not looked for more often than this by the clock, however fast the audio comes.
 const PARTIAL_APART: Duration = Duration::from_millis(240);
 /// A look at the words is due after so many times what it will cost.
-const PARTIAL_SHARE: f64 = 12.0;
+const PARTIAL_SHARE: f64 = 20.0;
 /// After a look at the words the thread is kept free of others for so many times what it took: for results.
 const PARTIAL_REST: u32 = 2;
 /// Turns that are longer have new words at pauses only: every other turn waits for such a decoding.
@@ -49,9 +49,10 @@ const EARLY_QUIET: usize = 160 * PER_MS;
 const EARLY_QUIET_SURE: usize = 280 * PER_MS;
 /// Before that, a result is worth its cost once speech of so many times that has come since the last one.
 const EARLY_SHARE: f64 = 4.0;
-/// Results that wait and would take longer than this together are made in a hurry; twice that if one alone waits: whoever
-/// speaks for so long says most that can be misheard.
-const PATIENCE: usize = 500 * PER_MS;
+/// Results that wait and would take longer than this together are made in a hurry.
+const PATIENCE: usize = 250 * PER_MS;
+/// The same of one that waits alone: whoever speaks for so long says most that can be misheard.
+const PATIENCE_ALONE: usize = 1000 * PER_MS;
 /// What a result made with care is thought to cost falls by so much with each that is hurried: one stall of the machine is
 /// not remembered for ever.
 const FORGOTTEN: f64 = 0.98;
@@ -228,7 +229,7 @@ impl MoonshineRecogniser {
     fn is_pressed(&self) -> bool {
         let due = self.places.iter().flatten().filter(|turn| turn.ending.is_some() || self.is_early_due(turn));
         let (turns, samples) = due.fold((0, 0), |(turns, samples), turn| (turns + 1, samples + turn.samples.len()));
-        let patience = if turns > 1 { PATIENCE } else { 2 * PATIENCE };
+        let patience = if turns > 1 { PATIENCE } else { PATIENCE_ALONE };
         self.result_cost.samples(samples) > patience as f64
     }
 
@@ -592,7 +593,7 @@ mod tests {
     }
 
     #[test]
-    fn words_so_far_cost_a_twelfth_of_a_turn_and_a_long_turn_has_none() {
+    fn words_so_far_cost_a_small_part_of_a_turn_and_a_long_turn_has_none() {
         for cost_us in [5_000, 30_000, 60_000] {
             let mut rig = Rig::new(1, cost_us);
             rig.begin(0);
@@ -666,9 +667,9 @@ mod tests {
         places.iter().for_each(|place| rig.recogniser.finish(*place));
         (0..12).for_each(|_| rig.recogniser.advance());
         let efforts: Vec<Effort> = rig.decoded().into_iter().map(|(_, effort)| effort).collect();
-        // 2.3 s of each at 60 ms a second: three of them are half a second's work.
+        // 2.3 s of each at 60 ms a second: two of them are a quarter of a second's work.
         let hurried = efforts.iter().take_while(|effort| **effort == Effort::Hurried).count();
-        assert!((8..=9).contains(&hurried), "{efforts:?}");
+        assert!((9..=10).contains(&hurried), "{efforts:?}");
         assert!(efforts[hurried..].iter().all(|effort| *effort == Effort::Result), "{efforts:?}");
         assert_eq!(rig.results().len(), 12);
         // A machine that stood still for one result.
