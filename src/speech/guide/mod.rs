@@ -159,6 +159,10 @@ impl Guide for ExpectationGuide {
         }
     }
 
+    fn may_repeat(&self) -> bool {
+        matches!(self.kind, Kind::Digits(_))
+    }
+
     fn alike(&self) -> &[&[&str]] {
         self.alike
     }

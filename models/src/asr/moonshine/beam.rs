@@ -34,6 +34,10 @@ pub trait Guide {
     fn ahead(&self, _state: &Self::State) -> f32 {
         0.0
     }
+    /// The second half of a text may be its first once more, as that of a number may.
+    fn may_repeat(&self) -> bool {
+        false
+    }
     /// Groups of words (lower case) that mean the same: what is written as one or the other is no doubt.
     fn alike(&self) -> &[&[&str]] {
         &[]
@@ -234,6 +238,10 @@ pub(super) fn search<M: Steps, G: Guide>(
         circular: false,
     }));
     for reading in &mut done {
+        if let Some(once) = said_twice(&reading.tokens, pieces).filter(|_| !guide.may_repeat()) {
+            reading.tokens.truncate(once);
+            reading.log_probabilities.truncate(once);
+        }
         reading.score += guide.sense(&pieces.decode(&reading.tokens));
     }
     done.sort_by(order);
@@ -273,17 +281,36 @@ fn order(a: &Reading, b: &Reading) -> Ordering {
     a.circular.cmp(&b.circular).then(b.score.total_cmp(&a.score))
 }
 
+/// Tokens of a sentence that may have been written twice.
+const TWICE_MIN: usize = 14;
+
+/// Tokens after which a text only says again, in the very same words, what it has said: the base model writes a sentence twice
+/// where the line falls silent behind it. Whoever does say it twice has said it once.
+fn said_twice(tokens: &[u32], pieces: &Pieces) -> Option<usize> {
+    if tokens.len() < TWICE_MIN {
+        return None;
+    }
+    let words = |tokens: &[u32]| -> String {
+        let text = pieces.decode(tokens).to_lowercase();
+        text.chars().filter(|c| c.is_alphanumeric()).collect()
+    };
+    // Only one of them may have a full stop.
+    let middle = tokens.len() / 2;
+    (middle - 1..=middle + 1).find(|at| {
+        let (first, second) = (words(&tokens[..*at]), words(&tokens[*at..]));
+        !first.is_empty() && first == second
+    })
+}
+
 /// Where to cut a text whose end is the same round of tokens again and again: after the first round. `None` for what people
-/// may say: they repeat a digit or a yes, but not a sentence in the very same words; and where they do, once says it all. The
-/// base model writes sentences twice that break off without a pause.
+/// may say: they repeat a digit or a yes, but not a sentence three times in the very same words.
 fn once_around(tokens: &[u32]) -> Option<usize> {
     (1..=ROUND_MAX).find_map(|round| {
         let times = match round {
             1 => 8,
             2 => 6,
             3..=6 => 4,
-            7 => 3,
-            _ => 2,
+            _ => 3,
         };
         let tail = tokens.len().checked_sub(round * times).map(|start| &tokens[start..])?;
         let same = tail.iter().zip(&tail[round..]).all(|(a, b)| a == b);

@@ -247,9 +247,16 @@ fn people_repeat_words_and_digits() {
     assert_eq!(once_around(&[C, A, B, C, A, B, C, A, B, C, A, B]), Some(3));
     let sentence = [A, B, C, 6, 7, 8, 9];
     assert_eq!(once_around(&sentence.repeat(3)), Some(7));
-    assert_eq!(once_around(&sentence.repeat(2)), None);
-    let longer = [A, B, C, 6, 7, 8, 9, 10];
-    assert_eq!(once_around(&longer.repeat(2)), Some(8));
+}
+
+#[test]
+fn a_sentence_that_is_written_twice_is_found() {
+    let once = [A, B, C, A, A, B, C];
+    assert_eq!(said_twice(&once.repeat(2), &abc()), Some(7));
+    let mut other = once.repeat(2);
+    other[13] = A;
+    assert_eq!(said_twice(&other, &abc()), None);
+    assert_eq!(said_twice(&once[..6].repeat(2), &abc()), None);
 }
 
 #[test]
