@@ -92,7 +92,7 @@ impl From<Expectation> for Ask {
 /// Quiet after which the end-of-turn model is asked, in whole chunks of the voice detector and half a one.
 const ASKED_MS: f64 = 136.0;
 /// Quiet after which the recogniser decodes the turn with care.
-const DECODED_MS: f64 = 160.0;
+const DECODED_MS: f64 = 192.0;
 /// How many readings it pursues.
 const WIDTH: usize = 4;
 /// Quiet of a pause that the recogniser is given, at either side of it.

@@ -43,8 +43,9 @@ const PARTIAL_SHARE: f64 = 12.0;
 const PARTIAL_REST: u32 = 2;
 /// Turns that are longer have new words at pauses only: every other turn waits for such a decoding.
 const PARTIAL_TURN_MAX: usize = 15_000 * PER_MS;
-/// Quiet in which a result is made in advance. Turns end after 300 ms of it at the soonest.
-const EARLY_QUIET: usize = 160 * PER_MS;
+/// Quiet in which a result is made in advance. Turns end after 300 ms of it at the soonest; with less of it a lone yes is in
+/// doubt.
+const EARLY_QUIET: usize = 192 * PER_MS;
 /// Quiet in which it is made whatever that costs: the last that the ears send before they wait for more speech.
 const EARLY_QUIET_SURE: usize = 280 * PER_MS;
 /// Before that, a result is worth its cost once speech of so many times that has come since the last one.
@@ -542,11 +543,11 @@ mod tests {
                 rig.decoded().iter().any(|(_, effort)| *effort == Effort::Result)
             })
             .collect();
-        assert_eq!(pauses, [5], "once, after 160 ms");
+        assert_eq!(pauses, [6], "once, after 192 ms");
         assert!(rig.recogniser.has_news(0), "its words are told");
         rig.recogniser.finish(0);
         assert!(rig.recogniser.is_pending() && !rig.recogniser.is_behind(0));
-        assert_eq!(rig.results(), [(0, Ok((FIRST_PIECE + 45 * 256).to_string()))]);
+        assert_eq!(rig.results(), [(0, Ok((FIRST_PIECE + 46 * 256).to_string()))]);
         assert_eq!(rig.decoded(), []);
         assert!(!rig.recogniser.is_pending());
     }
