@@ -35,8 +35,8 @@ const LONE_ANSWER_SAMPLES: usize = 10_400;
 /// 150 ms.
 const PAUSE_SAMPLES: usize = 1200;
 /// Callers who speak without a pause that a thread keeps up with: words so far of each, and a result at the end.
-/// One of them costs some 6 % of a core, and less where it has much to do.
-const SPEAKERS_A_THREAD: usize = 10;
+/// One of them costs up to 16 % of a core, and less where results are hurried.
+const SPEAKERS_A_THREAD: usize = 6;
 
 /// Moonshine, English.
 pub(super) fn moonshine(ask: &Ask<'_>) -> Result<Opened<Recognisers>, Unavailable> {

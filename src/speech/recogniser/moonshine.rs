@@ -3,12 +3,12 @@
 //! again, greedily while somebody speaks, with care as soon as it is quiet, because most pauses are the end, and with less
 //! care while others wait.
 //!
-//! Owning thread: the recogniser thread, which decodes (some 5 to 20 ms for each second of turn). Invariants: one look at
+//! Owning thread: the recogniser thread, which decodes (some 5 to 60 ms for each second of turn). Invariants: one look at
 //! the engine decodes once at most, so that orders are never further behind than one decoding; what is finished comes
-//! before what may be, and that before words so far; words so far cost each turn a twelfth of its time at most and
-//! all turns together a third of the thread, so results always have the rest; a result made in a pause counts only when
-//! nothing was said after it; a panic or an error of the model costs its turn, which is answered and says so. Time comes
-//! from the clock it was made with. Deliberately absent: which words are likely (the guides), where a turn ends (`turn`).
+//! before what may be, and that before words so far; but for the looks in its first second, words so far cost each turn a
+//! twelfth of its time at most and all turns together a third of the thread, so results have the rest; a result made in a
+//! pause counts only when nothing was said after it; a panic or an error of the model costs its turn, which is answered and
+//! says so. Time comes from the clock it was made with. Deliberately absent: which words are likely (the guides), where a turn ends (`turn`).
 
 use super::{Finished, LineMemory, Recogniser};
 use crate::conversation::Expectation;
