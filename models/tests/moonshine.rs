@@ -5,7 +5,7 @@ mod fixture;
 
 use callwright_dsp::codec::g711;
 use callwright_dsp::resample::half_band::Downsampler2;
-use callwright_models::asr::{AsrError, Guide, Hypothesis, Moonshine, Unguided};
+use callwright_models::asr::{AsrError, Draft, Guide, Hypothesis, Moonshine, Unguided};
 use callwright_models::tts::Flite;
 use callwright_models::{Assets, MoonshineSize};
 use std::fs;
@@ -173,6 +173,27 @@ fn the_larger_model_hears_what_is_said_and_nothing_else() {
     }
     assert!(words > 60 && errors <= 2, "{errors} of {words} words");
     hears_nobody(&mut engine);
+}
+
+#[test]
+fn what_the_smaller_model_wrote_leads_the_larger_one_nowhere_else() {
+    let Some(mut small) = engine() else { return };
+    let Some(mut large) = sized(MoonshineSize::Base) else { return };
+    let (mut words, mut errors, mut misled) = (0, 0, 0);
+    let mut of_another = Draft::default();
+    for (voice, sentence, expected) in SAID {
+        let Some(samples) = say(voice, sentence) else { return };
+        let mut draft = Draft::default();
+        small.recognise_again(&samples[..samples.len() * 4 / 5], &Unguided, 1, &mut draft).expect("a turn");
+        let heard = large.recognise_again(&samples, &Unguided, 4, &mut draft).expect("a turn");
+        consistent(&heard, &samples);
+        errors += wrong(expected, &heard.text);
+        words += heard.words.len();
+        misled +=
+            wrong(expected, &large.recognise_again(&samples, &Unguided, 4, &mut of_another).expect("a turn").text);
+        of_another = draft;
+    }
+    assert!(words > 60 && errors <= 2 && misled <= 2, "{errors} or {misled} of {words} words");
 }
 
 fn hears_nobody(engine: &mut Moonshine) {

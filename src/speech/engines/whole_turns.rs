@@ -118,7 +118,7 @@ fn decoder(mut quick: Moonshine, mut careful: Option<Moonshine>, guides: Vec<Dom
                 padded.resize(samples.len() + PAUSE_SAMPLES, 0);
                 samples = &padded;
             }
-            let heard = quick.recognise_again(samples, &guide, draft).map_err(|error| error.to_string())?;
+            let heard = quick.recognise_again(samples, &guide, 1, draft).map_err(|error| error.to_string())?;
             return Ok(plain_hypothesis(heard, expectation));
         }
         let lone = expectation == Expectation::YesNo && samples.len() <= LONE_ANSWER_SAMPLES;
@@ -131,7 +131,7 @@ fn decoder(mut quick: Moonshine, mut careful: Option<Moonshine>, guides: Vec<Dom
             Expectation::YesNo => ANSWER_WIDTH,
             Expectation::Open | Expectation::Name => open,
         };
-        let heard = model.recognise(samples, &guide, width).map_err(|error| error.to_string())?;
+        let heard = model.recognise_again(samples, &guide, width, draft).map_err(|error| error.to_string())?;
         Ok(plain_hypothesis(heard, expectation))
     })
 }

@@ -85,6 +85,8 @@ pub(super) struct Plan {
     pub(super) width: usize,
     /// Texts that are kept beside them because of what may come next.
     pub(super) ahead: usize,
+    /// Until another word is less than so much less likely than the best (natural log), only one text is pursued.
+    pub(super) sure: f32,
     /// Tokens after which a text is cut.
     pub(super) tokens: usize,
 }
@@ -153,6 +155,7 @@ pub(super) fn search<M: Steps, G: Guide>(
     let mut done: Vec<Reading> = Vec::new();
     let mut tokens: Vec<(u32, f32)> = Vec::with_capacity(offered + 1);
     let mut candidates: Vec<Candidate<G::State>> = Vec::new();
+    let mut alone = true;
     for _ in 0..plan.tokens {
         let logits = model.step(&asked)?;
         let vocabulary = (logits.len() / asked.len()).max(1);
@@ -182,9 +185,11 @@ pub(super) fn search<M: Steps, G: Guide>(
             }
         }
         candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
-        let mut next: Vec<Beam<G::State>> = Vec::with_capacity(width + plan.ahead);
+        alone = alone && is_sure(&candidates, pieces, guide, plan);
+        let (width, ahead) = if alone { (1, 0) } else { (width, plan.ahead) };
+        let mut next: Vec<Beam<G::State>> = Vec::with_capacity(width + ahead);
         asked.clear();
-        promote(&mut candidates, guide, width, plan.ahead);
+        promote(&mut candidates, guide, width, ahead);
         for (rank, candidate) in candidates.drain(..).enumerate() {
             let before = &beams[candidate.row];
             let Some(state) = candidate.state else {
@@ -214,7 +219,7 @@ pub(super) fn search<M: Steps, G: Guide>(
             }
             asked.push(Continuation { row: candidate.row, token: candidate.token });
             next.push(Beam { tokens, log_probabilities, score: candidate.score, state });
-            if next.len() == width + plan.ahead {
+            if next.len() == width + ahead {
                 break;
             }
         }
@@ -249,6 +254,26 @@ pub(super) fn search<M: Steps, G: Guide>(
         done.clear();
     }
     Ok(done)
+}
+
+/// Whether the best candidate is the only one that matters: no other word comes near it, and none that may come next would
+/// bring another text before it. How a word is written and where a comma stands is no other word.
+fn is_sure<G: Guide>(candidates: &[Candidate<G::State>], pieces: &Pieces, guide: &G, plan: Plan) -> bool {
+    let Some((best, others)) = candidates.split_first() else { return true };
+    let text = |candidate: &Candidate<G::State>| pieces.text(candidate.token).unwrap_or_default();
+    let divides = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_whitespace() || c.is_ascii_punctuation());
+    let ours = text(best);
+    let near = |other: &Candidate<G::State>| other.score > best.score - plan.sure;
+    let differs = |other: &Candidate<G::State>| {
+        let text = text(other);
+        !divides(ours)
+            && !divides(text)
+            && (best.state.is_none() || other.state.is_none() || !text.eq_ignore_ascii_case(ours))
+    };
+    let awaited = |other: &Candidate<G::State>| {
+        plan.ahead > 0 && other.state.as_ref().is_some_and(|state| other.score + guide.ahead(state) > best.score)
+    };
+    others.iter().all(|other| !(near(other) && differs(other)) && !awaited(other))
 }
 
 /// Leaves the best `width` candidates that go on (and the ends among them), and behind them the `ahead` best of the others by

@@ -17,6 +17,9 @@ const TOKENS_PER_SECOND: f32 = 6.5;
 const TOKENS_LEAST: usize = 6;
 /// Texts that are pursued beside the likeliest because of what may come next. One is enough: of two, both were of a kind.
 const AHEAD: usize = 1;
+/// Another word must come so near to the likeliest (natural log) before more than one text is pursued: of 1,404 turns on the
+/// telephone as many words were wrong (7.06 %) as with several from the beginning on.
+const SURE: f32 = 1.5;
 /// More texts at once than ever pay.
 const WIDTH_MAX: usize = 16;
 
@@ -81,10 +84,11 @@ impl Moonshine {
     /// # Errors
     /// [`AsrError::Refused`] when ONNX Runtime cannot run the model.
     pub fn recognise<G: Guide>(&mut self, samples: &[i16], guide: &G, width: usize) -> Result<Hypothesis, AsrError> {
-        self.hear(samples, guide, width, &[]).map(|(heard, _)| heard)
+        self.recognise_again(samples, guide, width, &mut Draft::default())
     }
 
-    /// Recognises a turn that goes on, greedily. `draft`: of the last time, empty at first; it becomes that of this time.
+    /// Recognises a turn that goes on. `draft`: of the last time, by any model of the family, empty at first; it becomes that
+    /// of this time.
     ///
     /// # Errors
     /// As [`recognise`](Self::recognise).
@@ -92,9 +96,10 @@ impl Moonshine {
         &mut self,
         samples: &[i16],
         guide: &G,
+        width: usize,
         draft: &mut Draft,
     ) -> Result<Hypothesis, AsrError> {
-        let (heard, tokens) = self.hear(samples, guide, 1, &draft.tokens)?;
+        let (heard, tokens) = self.hear(samples, guide, width, &draft.tokens)?;
         draft.tokens = tokens;
         Ok(heard)
     }
@@ -118,7 +123,7 @@ impl Moonshine {
         let width = width.clamp(1, WIDTH_MAX);
         // Whoever wants the words so far wants them soon.
         let ahead = if width > 1 { AHEAD } else { 0 };
-        let plan = Plan { width, ahead, tokens: TOKENS_LEAST + (seconds * TOKENS_PER_SECOND) as usize };
+        let plan = Plan { width, ahead, sure: SURE, tokens: TOKENS_LEAST + (seconds * TOKENS_PER_SECOND) as usize };
         self.graph.expect(&expected[..expected.len().min(plan.tokens)]);
         let readings = beam::search(&mut self.graph, &self.pieces, guide, plan);
         self.graph.forget();

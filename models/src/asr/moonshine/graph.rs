@@ -23,12 +23,15 @@ use ort::session::{Session, SessionInputValue};
 use ort::value::{DynValue, Tensor, TensorElementType, TensorRef};
 use std::borrow::Cow;
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 
 /// Who wants the graphs, for messages.
 pub(super) const PART: &str = "speech recognition";
 /// More layers than any model of this family has.
 const LAYERS_MAX: usize = 32;
+/// Answers to tokens that were read ahead are worked out for so many at a time.
+const AHEAD_AT_ONCE: usize = 16;
 
 /// Names of one tensor of the memory.
 #[derive(Debug)]
@@ -68,6 +71,8 @@ struct Ahead {
     tokens: Vec<u32>,
     /// Those that were taken; `None`: not read yet, or no longer of use.
     taken: Option<usize>,
+    /// Places of the last run, of which `logits` has the answers.
+    projected: Range<usize>,
 }
 
 impl Graph {
@@ -147,7 +152,7 @@ impl Graph {
 
     /// Tokens, of the likeliest text from its beginning, that will probably be asked for: the next step reads all of them.
     pub(super) fn expect(&mut self, tokens: &[u32]) {
-        self.ahead = Ahead { tokens: tokens.to_vec(), taken: None };
+        self.ahead = Ahead { tokens: tokens.to_vec(), ..Ahead::default() };
     }
 
     /// Tokens that there are.
@@ -262,13 +267,24 @@ impl Steps for Graph {
         }
         let Some(states) = &self.states else { return Ok(&[]) };
         let states = states.try_extract_tensor::<f32>().map_err(failed)?.1;
-        let size = asked.len() * self.projection.width();
-        let from = self.ahead.taken.unwrap_or(0) * self.projection.width();
-        let states =
-            states.get(from..from + size).ok_or_else(|| failed(ort::Error::new("the decoder says too little")))?;
-        self.logits.resize(asked.len() * self.projection.rows(), 0.0);
-        self.projection.project(states, &mut self.logits, &mut self.rounded);
-        Ok(&self.logits)
+        let (width, rows) = (self.projection.width(), self.projection.rows());
+        let said = states.len() / width;
+        // What was read ahead is projected together: the table passes through the processor once for all of it.
+        let (from, to) = match self.ahead.taken {
+            Some(taken) => (taken, (taken + AHEAD_AT_ONCE).min(said)),
+            None => (0, asked.len()),
+        };
+        if said < to || from >= to {
+            return Err(failed(ort::Error::new("the decoder says too little")));
+        }
+        if !self.ahead.projected.contains(&from) {
+            self.logits.resize((to - from) * rows, 0.0);
+            self.projection.project(&states[from * width..to * width], &mut self.logits, &mut self.rounded);
+            self.ahead.projected = if self.ahead.taken.is_some() { from..to } else { 0..0 };
+        }
+        let at = (from - self.ahead.projected.start) * rows;
+        let answers = asked.len() * rows;
+        self.logits.get(at..at + answers).ok_or_else(|| failed(ort::Error::new("the decoder says too little")))
     }
 }
 

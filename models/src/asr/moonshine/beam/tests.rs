@@ -10,6 +10,8 @@ use std::convert::Infallible;
 const A: u32 = 3;
 const B: u32 = 4;
 const C: u32 = 5;
+/// Of one text alone nobody is ever sure.
+const NEVER: f32 = f32::INFINITY;
 
 fn abc() -> Pieces {
     pieces_of(&["▁a", "▁b", "▁c"])
@@ -21,11 +23,13 @@ struct Fake<F> {
     texts: Vec<Vec<u32>>,
     out: Vec<f32>,
     steps: usize,
+    /// Texts asked for in each.
+    rows: Vec<usize>,
 }
 
 impl<F: FnMut(&[u32]) -> Vec<f32>> Fake<F> {
     fn new(answer: F) -> Self {
-        Self { answer, texts: vec![Vec::new()], out: Vec::new(), steps: 0 }
+        Self { answer, texts: vec![Vec::new()], out: Vec::new(), steps: 0, rows: Vec::new() }
     }
 }
 
@@ -34,6 +38,7 @@ impl<F: FnMut(&[u32]) -> Vec<f32>> Steps for Fake<F> {
 
     fn step(&mut self, asked: &[Continuation]) -> Result<&[f32], Infallible> {
         self.steps += 1;
+        self.rows.push(asked.len());
         let extended = |next: &Continuation| {
             let mut text = self.texts[next.row].clone();
             text.push(next.token);
@@ -66,7 +71,7 @@ fn trap(text: &[u32]) -> Vec<f32> {
 }
 
 fn found<G: Guide>(answer: impl FnMut(&[u32]) -> Vec<f32>, guide: &G, width: usize, tokens: usize) -> Vec<Reading> {
-    let Ok(readings) = search(&mut Fake::new(answer), &abc(), guide, Plan { width, ahead: 0, tokens });
+    let Ok(readings) = search(&mut Fake::new(answer), &abc(), guide, Plan { width, ahead: 0, sure: NEVER, tokens });
     readings
 }
 
@@ -145,7 +150,8 @@ impl Guide for Knows {
 #[test]
 fn what_leads_on_is_pursued_and_never_counted() {
     let search = |guide: Knows, ahead| {
-        let Ok(readings) = search(&mut Fake::new(trap), &abc(), &guide, Plan { width: 1, ahead, tokens: 10 });
+        let Ok(readings) =
+            search(&mut Fake::new(trap), &abc(), &guide, Plan { width: 1, ahead, sure: NEVER, tokens: 10 });
         readings
     };
     let knows = |ahead| Knows { ahead, meant: "" };
@@ -209,6 +215,58 @@ fn more_texts_at_once_find_what_greed_misses() {
     let sum = best.log_probabilities.iter().sum::<f32>() + best.end;
     assert!((sum - (0.4_f32 * 0.95 * 0.97).ln()).abs() < 1e-5 && (best.score - sum).abs() < 1e-5, "{best:?}");
     assert!(readings.windows(2).all(|pair| pair[0].score >= pair[1].score));
+}
+
+#[test]
+fn one_text_is_enough_until_another_word_comes_near() {
+    // The rows asked for in each step.
+    fn rows<G: Guide>(answer: impl FnMut(&[u32]) -> Vec<f32>, guide: &G, ahead: usize) -> (Vec<usize>, Vec<Reading>) {
+        let mut fake = Fake::new(answer);
+        let Ok(readings) = search(&mut fake, &abc(), guide, Plan { width: 2, ahead, sure: 1.5, tokens: 10 });
+        (fake.rows, readings)
+    }
+    let sure = |text: &[u32]| {
+        odds(match text {
+            [] => [0.0, 0.9, 0.1, 0.0],
+            [A] => [0.0, 0.1, 0.0, 0.9],
+            _ => [0.9, 0.05, 0.05, 0.0],
+        })
+    };
+    let (asked, readings) = rows(sure, &Unguided, 0);
+    assert_eq!((asked.as_slice(), readings.len(), readings[0].tokens.as_slice()), (&[1, 1, 1][..], 1, &[A, C][..]));
+    // What may come next would bring the other before it.
+    assert!(rows(sure, &Knows { ahead: 9.0, meant: "" }, 1).0.iter().any(|rows| *rows > 1));
+    // Near from the first word on: the search is as wide as ever, and finds what greed misses.
+    let (asked, readings) = rows(trap, &Unguided, 0);
+    assert_eq!((asked[1], readings[0].tokens.as_slice()), (2, &[B, C][..]));
+    // Doubt comes late, and stays.
+    let late = |text: &[u32]| {
+        odds(match text {
+            [] => [0.0, 0.9, 0.1, 0.0],
+            [A] => [0.0, 0.0, 0.55, 0.45],
+            [A, _] => [0.0, 1.0, 0.0, 0.0],
+            _ => [1.0, 0.0, 0.0, 0.0],
+        })
+    };
+    let (asked, readings) = rows(late, &Unguided, 0);
+    assert_eq!((asked.as_slice(), readings.len()), (&[1, 1, 2, 2][..], 2));
+}
+
+#[test]
+fn how_a_word_is_written_is_no_doubt() {
+    let pieces = pieces_of(&["▁a", "▁A", ","]);
+    let candidate =
+        |token: u32, score: f32| Candidate { row: 0, token, log_probability: score, score, state: Some(()) };
+    let plan = Plan { width: 4, ahead: 0, sure: 1.5, tokens: 10 };
+    let other_case = [candidate(3, -0.7), candidate(4, -0.8), candidate(5, -0.9)];
+    assert!(is_sure(&other_case, &pieces, &Unguided, plan));
+    assert!(
+        is_sure(&[candidate(5, -0.7), candidate(3, -0.8)], &pieces, &Unguided, plan),
+        "after a comma it looks again"
+    );
+    let end = Candidate { state: None, ..candidate(END, -0.8) };
+    assert!(!is_sure(&[candidate(3, -0.7), end], &pieces, &Unguided, plan), "to end is another text");
+    assert!(is_sure::<Unguided>(&[], &pieces, &Unguided, plan));
 }
 
 #[test]
@@ -286,6 +344,7 @@ proptest! {
         table in prop::collection::vec(prop_oneof![8 => -30.0_f32..30.0, 1 => Just(f32::NAN), 1 => Just(f32::INFINITY)], 7 * 6),
         width in 0_usize..6,
         ahead in 0_usize..3,
+        sure in prop_oneof![0.0_f32..4.0, Just(NEVER)],
         tokens in 0_usize..30,
     ) {
         // What follows depends on the last token and on whether the text is of even length.
@@ -294,7 +353,8 @@ proptest! {
             table[row * 6..row * 6 + 6].to_vec()
         };
         let mut fake = Fake::new(answer);
-        let Ok(readings) = search(&mut fake, &abc(), &Knows { ahead: 2.0, meant: "b a" }, Plan { width, ahead, tokens });
+        let plan = Plan { width, ahead, sure, tokens };
+        let Ok(readings) = search(&mut fake, &abc(), &Knows { ahead: 2.0, meant: "b a" }, plan);
         prop_assert!(fake.steps <= tokens);
         prop_assert!(readings.len() <= 4 * width.max(1));
         for reading in &readings {
