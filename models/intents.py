@@ -1,26 +1,37 @@
 #!/usr/bin/env python3
-"""Trains the intent classifier (`src/pipeline/intent/classifier.rs`) and writes its weights.
+"""Trains what reads a turn: the intent classifier (`src/pipeline/intent/classifier.rs`) and the finder of features
+(`src/pipeline/intent/entity/finder.rs`, by `intent_features.py`), and writes their weights.
 
     python3 models/intents.py            # needs numpy; some minutes of one core; the same bytes for the same inputs
-    python3 models/intents.py --report   # also what the part that was left out says, label by label
+    python3 models/intents.py --report   # also which turns of each author the classifier of the other four mistakes
+    python3 models/intents.py --without a   # no turn of author a trains: what a new caller like that would get
 
-Reads `intents_sentences.txt`, `intents_others.txt` and `intents_more.txt` beside it, and `lexicon.txt` and `classes.txt` beside
-the classifier. A tenth of the patterns is left out to fit the temperature, so that a confidence is a probability; then all of
-them train. Softmax regression over hashed features; 8-bit weights. The held-out turns of the tests are not read here, nor are
-those of `intents_dev.txt` and `intents_guarded.txt`. What our own recogniser made of 700 of the sentences did not help when it trained, too: of patterns
-that were left out, 0.687 of what was heard was right with it and 0.683 without.
+Reads `intents_sentences.txt`, `intents_others.txt`, `intents_more.txt`, `intents_idioms.txt` (patterns) and
+`intents_strangers.txt` (turns by five authors) beside it, and `lexicon.txt` and `classes.txt` beside the classifier. The
+temperature, by which a confidence is a probability, is fitted to what the classifier says of each author's turns when the
+other four trained it. Softmax regression over hashed features; 8-bit weights. The features are found by a perceptron over
+words, their neighbours and the lengths of the pieces between commas. The held-out turns of the tests are not read here, nor are those of
+`intents_dev.txt` and `intents_guarded.txt`. What our own recogniser made of 700 of the sentences did not help when it
+trained, too: of patterns that were left out, 0.687 of what was heard was right with it and 0.683 without.
 """
 import functools, random, struct, sys, zlib
 from pathlib import Path
 import numpy as np
+import intent_features as finder
 
 HERE = Path(__file__).resolve().parent
 INTENT = HERE.parent / "src/pipeline/intent"
-BUCKETS = 12288
+BUCKETS = 20480
 LABELS = ("build_crm build_website build_ecommerce build_api build_dashboard build_blockchain component_mockup status metrics "
           "progress problems history amend approve reject cancel rollback delete knowledge_question transfer repeat hangup "
           "other").split()
-EPOCHS, BATCH, RATE, DECAY = 30, 64, 0.02, 2e-5
+EPOCHS, BATCH, RATE = 16, 256, 0.03
+# Doubt over and above what the left-out authors ask for: what fires in vain costs more than what is asked back. The labels
+# stay as right.
+DOUBT = 1.1
+# How much a turn that somebody thought up counts beside one written out of a pattern.
+NATURAL = 4.0
+AUTHORS = "abcde"
 
 
 # The same as `vectorise.rs`, word for word.
@@ -99,9 +110,6 @@ def classes(words):
 # Say too little at a distance.
 FILLING = set("the this that it is am are was be been do does did to with of in on at by from up about and or so then please "
               "there here now just really okay well hello hi good thanks out off over has have".split())
-# Doubt over and above what the left-out patterns ask for: what fires in vain costs more than what is asked back. The
-# labels stay as right.
-DOUBT = 1.1
 # Of so many words of a sentence, the first, pairs at any distance count.
 MARKS_MAX = 16
 
@@ -133,12 +141,12 @@ def features(text):
         for second in marks[i + 1:]:
             add("p " + first + " " + second, 0.5)
     for word in words:
-        if len(word) < 4 or word in KEEP:
+        if len(word) < 3 or word in KEEP:
             continue
         edged = "_" + word + "_"
         for n in (3, 4, 5):
             for i in range(len(edged) - n + 1):
-                add("h " + edged[i:i + n], 0.5)
+                add("h " + edged[i:i + n], 0.7)
     length = sum(v * v for v in found.values()) ** 0.5
     return {k: v / length for k, v in found.items()}
 
@@ -175,12 +183,20 @@ def of_each(head, text):
             for label, name in THINGS.items()]
 
 
-def sentences():
-    """(label, pattern number, text), the same on every run."""
-    lines = [part for file in ("intents_sentences.txt", "intents_others.txt", "intents_more.txt")
+FILES = ("intents_sentences.txt", "intents_others.txt", "intents_more.txt", "intents_idioms.txt")
+
+
+def of_files():
+    """(label or list, pattern), and the lists."""
+    lines = [part for file in FILES
              for line in (HERE / file).read_text().splitlines() if line and not line.startswith("#")
              for part in of_each(*line.split(":", 1))]
-    lists = {head[1:]: text.strip().split("|") for head, text in lines if head.startswith("$")}
+    return lines, {head[1:]: text.strip().split("|") for head, text in lines if head.startswith("$")}
+
+
+def sentences():
+    """(label, pattern number, text), the same on every run."""
+    lines, lists = of_files()
     out, seen = [], set()
     for number, (head, text) in enumerate(lines):
         if head.startswith("$"):
@@ -206,22 +222,40 @@ def worn(text, dice):
     return " ".join(words)
 
 
-def train(data, dice):
-    """Weights (buckets × labels) and biases."""
-    lines = list(data)
-    for label, number, text in data:
-        if dice.random() < 0.4 and len(text.split()) > 3:
-            lines.append((label, number, worn(text, dice)))
-    inputs = [(np.fromiter(found.keys(), np.int32), np.fromiter(found.values(), np.float32))
-              for found in (features(text) for _, _, text in lines)]
-    wanted = np.array([LABELS.index(label) for label, _, _ in lines])
-    counts = np.bincount(wanted, minlength=len(LABELS)).astype(np.float64)
-    weight = (counts.max() / counts) ** 0.4
-    weight[LABELS.index("other")] *= 1.3
+def strangers():
+    """(author, label, text, slots)"""
+    out, author = [], ""
+    for line in (HERE / "intents_strangers.txt").read_text().splitlines():
+        if line.startswith("# -- author "):
+            author = line[-1]
+        elif line and not line.startswith("#"):
+            label, text, *slots = [part.strip() for part in line.split(" | ")]
+            assert label in LABELS and author in AUTHORS, line
+            found = dict(slot.split("=", 1) for slot in ";".join(slots).split(";") if "=" in slot)
+            out.append((author, label, text, found))
+    return out
+
+
+@functools.cache
+def vector(text):
+    found = features(text)
+    return np.fromiter(found.keys(), np.int32), np.fromiter(found.values(), np.float32)
+
+
+def train(data):
+    """Weights (buckets × labels) and biases, of (label, text, weight)."""
+    inputs = [vector(text) for _, text, _ in data]
+    wanted = np.array([LABELS.index(label) for label, _, _ in data])
+    weight = np.array([weight for _, _, weight in data])
+    counts = np.bincount(wanted, weights=weight, minlength=len(LABELS))
+    of_label = (counts.max() / counts) ** 0.4
+    of_label[LABELS.index("other")] *= 1.3
+    weight = weight * of_label[wanted]
+    weight = (weight / weight.mean()).astype(np.float32)
     w = np.zeros((BUCKETS, len(LABELS)), np.float32)
     b = np.zeros(len(LABELS), np.float32)
     m, v, mb, vb, step = np.zeros_like(w), np.zeros_like(w), np.zeros_like(b), np.zeros_like(b), 0
-    order = np.arange(len(lines))
+    order = np.arange(len(data))
     shuffle = np.random.default_rng(7)
     for epoch in range(EPOCHS):
         shuffle.shuffle(order)
@@ -237,13 +271,13 @@ def train(data, dice):
             p /= p.sum(axis=1, keepdims=True)
             target = np.full_like(p, 0.02 / len(LABELS))
             target[np.arange(len(picked)), wanted[picked]] += 0.98
-            g = (p - target) * weight[wanted[picked]][:, None] / len(picked)
+            g = (p - target) * weight[picked][:, None] / len(picked)
             step += 1
             fix1, fix2 = 1 - 0.9 ** step, 1 - 0.999 ** step
-            gw = (x.T @ g).astype(np.float32) + DECAY * w[used]
-            m[used] = 0.9 * m[used] + 0.1 * gw
-            v[used] = 0.999 * v[used] + 0.001 * gw * gw
-            w[used] -= rate * (m[used] / fix1) / (np.sqrt(v[used] / fix2) + 1e-6)
+            gw = x.T @ g
+            mu = m[used] = 0.9 * m[used] + 0.1 * gw
+            vu = v[used] = 0.999 * v[used] + 0.001 * gw * gw
+            w[used] -= rate * (mu / fix1) / (np.sqrt(vu / fix2) + 1e-6)
             gb = g.sum(axis=0)
             mb[:] = 0.9 * mb + 0.1 * gb
             vb[:] = 0.999 * vb + 0.001 * gb * gb
@@ -275,36 +309,78 @@ def temperature(z, wanted):
     return min((loss(t), t) for t in np.arange(0.3, 3.01, 0.02))[1]
 
 
-def main():
-    data = sentences()
-    count = {label: sum(l == label for l, _, _ in data) for label in LABELS}
-    print(len(data), "sentences:", count)
-    dice = random.Random(11)
-    left_out = {number for number in {n for _, n, _ in data} if dice.random() < 0.1}
-    test = [d for d in data if d[1] in left_out]
-    w, b = train([d for d in data if d[1] not in left_out], dice)
-    wanted = np.array([LABELS.index(label) for label, _, _ in test])
-    z = logits(w, b, [text for _, _, text in test])
-    t = temperature(z, wanted) * DOUBT
-    p = softmax(z / t)
-    print(f"left out: {len(test)} sentences of other patterns, right {np.mean(p.argmax(axis=1) == wanted):.3f}, temperature {t:.2f}")
-    if "--report" in sys.argv:
-        for (label, _, text), row in zip(test, p):
-            best = LABELS[row.argmax()]
-            if best != label:
-                print(f"  {label:18} {best:18} {row.max():.2f} {text}")
-    if "--dump" in sys.argv:
-        Path(sys.argv[-1]).write_text("".join(f"{l}\t{s}\n" for l, _, s in data))
-    w, b = train(data, random.Random(11))
+def macro_f1(wanted, said):
+    scores = [2 * np.sum((wanted == k) & (said == k)) / max(1, np.sum(wanted == k) + np.sum(said == k)) for k in set(wanted)]
+    return float(np.mean(scores))
+
+
+def written(w, b, t, path):
     q, scale = quantised(w)
     out = b"CWI1" + struct.pack("<HHIf", len(LABELS), 0, BUCKETS, t) + scale.tobytes() + b.astype(np.float32).tobytes() + q.tobytes()
-    (INTENT / "weights.bin").write_bytes(out)
+    path.write_bytes(out)
+    print(f"{path.name}: {len(out)} octets")
+    return q * scale
+
+
+def trained_features(natural, lines, lists):
+    """Writes the weights of the finder of features, and what it says of some orders; how it fares with a new author."""
+    patterns = finder.of_patterns(lines, lists, expand)
+    turns = [(author, *finder.tagged_turn(text, found.get("features", "").split(",")), found) for author, _, text, found in natural
+             if found]
+    both = lambda examples: examples + [finder.unpunctuated(*example) for example in examples]
+    right = said = meant = 0
+    for author in sorted({turn[0] for turn in turns}):
+        w = finder.train(both(patterns + [(low, tags) for who, low, tags, _ in turns if who != author]))
+        for _, low, _, found in (turn for turn in turns if turn[0] == author):
+            names = {finder.canonical(name) for name in finder.found(low, w)}
+            wanted = {finder.canonical(name.lower()) for name in found.get("features", "").split(",") if name}
+            right, said, meant = right + len(names & wanted), said + len(names), meant + len(wanted)
+        if "--folds" in sys.argv:
+            (Path(sys.argv[-1]) / (author + ".finder")).write_bytes(finder.quantised(w).tobytes())
+    print(f"features of an author by the other four: precision {right / said:.3f}, recall {right / meant:.3f}")
+    q = finder.quantised(finder.train(both(patterns + [(low, tags) for _, low, tags, _ in turns])))
+    (INTENT / "entity/finder.bin").write_bytes(q.tobytes())
+    orders = ["build me a CRM with contacts and deals", "a website for my law firm, attorney bios, practice areas and a map",
+              "an online shop, gift vouchers and delivery slots being the main things", "what a nice day it is"]
+    found = [", ".join(finder.found([word.lower() for word in finder.tokens(text)], q.astype(np.float64))) for text in orders]
+    (HERE.parent / "tests/fixtures/intents/features.txt").write_text(
+        "".join(f"{text} | {names.replace(', ', ',')}\n" for text, names in zip(orders, found)))
+    print("\n".join(found))
+
+
+def main():
+    patterns = sentences()
+    dice = random.Random(11)
+    data = [(label, text, 1.0) for label, _, text in patterns]
+    data += [(label, worn(text, dice), 1.0) for label, text, _ in data if dice.random() < 0.4 and len(text.split()) > 3]
+    natural = [turn for turn in strangers() if "--without" not in sys.argv or turn[0] != sys.argv[-1]]
+    print(len(data), "of patterns,", len(natural), "natural")
+    wanted = np.array([LABELS.index(label) for _, label, _, _ in natural])
+    trained_features(natural, *of_files())
+    z = np.zeros((len(natural), len(LABELS)))
+    for author in sorted({turn[0] for turn in natural}):
+        w, b = train(data + [(label, text, NATURAL) for who, label, text, _ in natural if who != author])
+        mine = [k for k, turn in enumerate(natural) if turn[0] == author]
+        z[mine] = logits(w, b, [natural[k][2] for k in mine])
+        said = z[mine].argmax(axis=1)
+        print(f"author {author} by the other four: right {np.mean(said == wanted[mine]):.3f}, macro-F1 {macro_f1(wanted[mine], said):.3f}",
+              flush=True)
+        if "--report" in sys.argv:
+            for k, best in zip(mine, said):
+                if best != wanted[k]:
+                    print(f"  {natural[k][1]:18} {LABELS[best]:18} {natural[k][2]}")
+        if "--folds" in sys.argv:
+            written(w, b, 0.77, Path(sys.argv[-1]) / author)
+    t = temperature(z, wanted) * DOUBT
+    print(f"macro-F1 {macro_f1(wanted, z.argmax(axis=1)):.3f}, temperature {t:.2f}")
+    w, b = train(data + [(label, text, NATURAL) for _, label, text, _ in natural])
+    w = written(w, b, t, INTENT / "weights.bin")
     golden = ["build me a CRM with contacts and deals", "How's the shop doing?", "don't build a website", "put me through to a human",
               "Caf\u00e9 d\u00e9j\u00e0 vu 24/7", "we'd like a see our em for 200 users", "", "go ahead"]
-    z = logits(q * scale, b.astype(np.float32), golden)
+    z = logits(w, b.astype(np.float32), golden)
     lines = [f"{LABELS[r.argmax()]} {r.max():.4f} {text}\n" for r, text in zip(softmax(z / t), golden)]
     (HERE.parent / "tests/fixtures/intents/classifier.txt").write_text("".join(lines))
-    print(f"weights {len(out)} octets\n" + "".join(lines), end="")
+    print("".join(lines), end="")
 
 
 if __name__ == "__main__":

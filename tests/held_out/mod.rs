@@ -2,7 +2,7 @@
 //! as written and for the bench that speaks them first. Pure. Deliberately absent: what is enough.
 
 #![allow(dead_code, unreachable_pub, reason = "the test and the bench each use some")]
-use callwright::pipeline::intent::{Extraction, canonical_feature};
+use callwright::pipeline::intent::{Extraction, canonical_feature, canonical_name};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One of them.
@@ -28,6 +28,11 @@ pub fn second() -> Vec<Turn> {
 /// A third set, by an author who saw nothing of this project; slots of orders only.
 pub fn third() -> Vec<Turn> {
     set(include_str!("../fixtures/intents/third_wanted.txt"), include_str!("../fixtures/intents/third_others.txt"))
+}
+
+/// A fourth set, by another author who saw nothing of this project.
+pub fn fourth() -> Vec<Turn> {
+    set(include_str!("../fixtures/intents/fourth_wanted.txt"), include_str!("../fixtures/intents/fourth_others.txt"))
 }
 
 /// Turns that may be looked at, by a third author; none of them trains.
@@ -83,7 +88,7 @@ pub fn wanted(turn: &Turn) -> BTreeSet<String> {
         match *slot {
             "features" => out.extend(values.split(',').map(|value| format!("features={}", canonical_feature(value)))),
             "stack" | "integrations" => {
-                out.extend(values.split(',').map(|value| format!("{slot}={}", value.to_lowercase())))
+                out.extend(values.split(',').map(|value| format!("{slot}={}", canonical_name(value).to_lowercase())))
             }
             "title" => {
                 out.insert(format!("title={}", values.to_lowercase()));

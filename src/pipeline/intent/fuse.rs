@@ -26,7 +26,10 @@ pub const WINDOW: usize = 3;
 const CAUTIONED_MIN: f64 = 0.1;
 
 /// What is left of a question or a command by a sentence that tells something.
-const TOLD: f64 = 0.3;
+const TOLD: f64 = 0.6;
+
+/// How much the turn as a whole counts where its sentences were read one by one.
+const WHOLE: f64 = 0.3;
 
 /// Between the first and the last of these a probability is lowered; the middle one becomes [`FIRES`].
 const DOUBT: (f64, f64, f64) = (0.6, 0.85, 0.95);
@@ -93,27 +96,48 @@ pub fn extract(text: &str, history: &[Said]) -> Extraction {
     let own = sentences(text);
     said.extend(&own[own.len().saturating_sub(INTENT_SENTENCES_MAX)..]);
 
-    let mut best: Option<(Label, f64)> = None;
-    let mut last = (Label::Other, 1.0);
+    let mut best: Option<(Label, Odds)> = None;
+    let mut last = nothing();
     for k in known..said.len() {
-        let alone = doubted(likeliest(&read(said[k], asked)));
-        let together = (k > 0)
-            .then(|| said[(k + 1).saturating_sub(WINDOW)..=k].join(", "))
-            .map(|window| doubted(likeliest(&read(&window, asked))));
-        let sure = |(label, p): (Label, f64)| label != Label::Other && p > FIRES;
+        let alone = read(said[k], asked);
+        let together =
+            (k > 0).then(|| said[(k + 1).saturating_sub(WINDOW)..=k].join(", ")).map(|window| read(&window, asked));
         last = match together {
-            Some(wider) if !sure(alone) && sure(wider) && wider.0.builds() => wider,
+            Some(wider) if sure(&alone).is_none() && sure(&wider).is_some_and(Label::builds) => wider,
             _ => alone,
         };
-        if sure(last) && best.is_none_or(|(label, _)| supersedes(last.0, label)) {
-            best = Some(last);
+        if let Some(label) = sure(&last)
+            && best.is_none_or(|(earlier, _)| supersedes(label, earlier))
+        {
+            best = Some((label, last));
         }
     }
-    let (intent, confidence) = best.unwrap_or(last);
+    let mut odds = best.map_or(last, |(_, odds)| odds);
+    let turn = &said[known..];
+    if turn.len() > 1 {
+        let whole = read(&turn[turn.len().saturating_sub(WINDOW)..].join(". "), asked);
+        for (p, of_whole) in odds.iter_mut().zip(whole) {
+            *p = WHOLE * of_whole + (1.0 - WHOLE) * *p;
+        }
+    }
+    let (intent, confidence) = doubted(likeliest(&odds));
     let mut found = if intent.builds() && piece > 0 { entities(&before) } else { Entities::default() };
     found.take(&entities(text));
     // Sums of probabilities may go beyond one by their last bit.
     Extraction { intent, confidence: confidence.clamp(0.0, 1.0), entities: found }
+}
+
+/// Nothing is wanted.
+fn nothing() -> Odds {
+    let mut odds = [0.0; Label::ALL.len()];
+    odds[Label::Other.index()] = 1.0;
+    odds
+}
+
+/// What is surely wanted, if anything.
+fn sure(odds: &Odds) -> Option<Label> {
+    let (label, p) = doubted(likeliest(odds));
+    (label != Label::Other && p > FIRES).then_some(label)
 }
 
 /// What is wanted, less surely where the words are neither clear nor unclear: what fires in vain costs more than what is asked
@@ -318,9 +342,9 @@ fn builds(p: &mut Odds, heard: &Transcript, words: &[String], asked: Asked, gues
     });
     let grammar = wanted.filter(|_| label.is_some()).map(|r| r.confidence);
     let evidence = match grammar {
-        Some(g) if g >= 0.9 => 2.0,
-        Some(g) if g > FIRES => 1.2,
-        Some(g) if g > 0.4 => 0.0,
+        Some(g) if g >= 0.9 => 2.5,
+        Some(g) if g > FIRES => 1.6,
+        Some(g) if g > 0.4 => 0.3,
         Some(g) if g > 0.2 => -0.8,
         Some(_) => -1.6,
         None => 0.0,
@@ -367,12 +391,14 @@ fn answers(p: &mut Odds, heard: &Transcript, words: &[String], asked: Asked) {
         p[label.index()] -= gone;
         p[Label::Other.index()] += gone;
     };
+    // Where a yes starts a build, any no weighs more.
+    let (clear, faint) = if asked == Asked::Approval { (0.1, 0.5) } else { (0.6, 0.8) };
     if answer.no >= 0.9 {
-        cut(p, Label::Approve, 0.1);
+        cut(p, Label::Approve, clear);
     } else if answer.no > 0.0 {
-        cut(p, Label::Approve, 0.5);
+        cut(p, Label::Approve, faint);
     } else if answer.approves() {
-        p[Label::Approve.index()] *= if asked == Asked::Approval { 20.0 } else { 4.0 };
+        p[Label::Approve.index()] *= if asked == Asked::Approval { 20.0 } else { 2.0 };
     }
     if answer.says_no() && asked == Asked::Approval && heard.len() <= 4 {
         p[Label::Reject.index()] *= 4.0;
@@ -380,7 +406,7 @@ fn answers(p: &mut Odds, heard: &Transcript, words: &[String], asked: Asked) {
     // What the grammar of the dialogue reads counts beside the words.
     match way_out(heard) {
         Some(Act::Repeat) => p[Label::Repeat.index()] *= 4.0,
-        Some(Act::Operator) => p[Label::Transfer.index()] *= 4.0,
+        Some(Act::Operator) => p[Label::Transfer.index()] *= 2.0,
         Some(Act::Goodbye) => p[Label::Hangup.index()] *= 4.0,
         _ => {}
     }

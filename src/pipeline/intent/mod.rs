@@ -28,7 +28,7 @@ mod words;
 pub use answer::Answer;
 pub use artefact::Artefact;
 pub use command::{Act, Context, Understanding, subject, understand, understand_of, understand_words};
-pub use entity::{Budget, Constraints, Entities, Timeline, canonical_feature, entities};
+pub use entity::{Budget, Constraints, Entities, Timeline, canonical_feature, canonical_name, entities};
 pub use feature::{Feature, FeatureEdit};
 pub use fuse::{Extraction, Said, Side, WINDOW, extract};
 pub use label::Label;

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use crate::limits::HEARD_TEXT_MAX;
 
 /// Rows of the table of features.
-pub(super) const BUCKETS: usize = 12_288;
+pub(super) const BUCKETS: usize = 20_480;
 /// Of so many words of a sentence, the first, pairs at any distance count.
 const MARKS_MAX: usize = 16;
 /// Say too little at a distance.
@@ -147,8 +147,8 @@ pub(super) fn is_plain(word: &str) -> bool {
     CLASSES.keep.contains(word)
 }
 
-/// FNV-1a, 32 bits.
-fn bucket(kind: &str, parts: &[&str]) -> usize {
+/// FNV-1a, 32 bits, of the words with a blank between.
+pub(super) fn hash(kind: &str, parts: &[&str]) -> u32 {
     let mut hash: u32 = 0x811c_9dc5;
     let mut add = |text: &str| {
         for byte in text.bytes() {
@@ -160,7 +160,11 @@ fn bucket(kind: &str, parts: &[&str]) -> usize {
         add(" ");
         add(part);
     }
-    hash as usize % BUCKETS
+    hash
+}
+
+fn bucket(kind: &str, parts: &[&str]) -> usize {
+    hash(kind, parts) as usize % BUCKETS
 }
 
 /// Buckets and values; the values' squares sum to one.
@@ -186,11 +190,11 @@ pub(super) fn features(words: &[String]) -> Vec<(usize, f32)> {
     for (at, first) in marks.iter().enumerate() {
         marks[at + 1..].iter().for_each(|second| add(bucket("p", &[first, second]), 0.5));
     }
-    for word in words.iter().filter(|word| word.chars().count() >= 4 && !CLASSES.keep.contains(*word)) {
+    for word in words.iter().filter(|word| word.chars().count() >= 3 && !CLASSES.keep.contains(*word)) {
         let letters: Vec<char> = format!("_{word}_").chars().collect();
         for count in 3..=5 {
             for gram in letters.windows(count) {
-                add(bucket("h", &[&gram.iter().collect::<String>()]), 0.5);
+                add(bucket("h", &[&gram.iter().collect::<String>()]), 0.7);
             }
         }
     }

@@ -6,6 +6,7 @@
 
 use super::super::sound::sounds;
 use super::super::vectorise::is_plain;
+use super::finder;
 use super::names::{Name, SYSTEMS, TECHNOLOGY};
 use super::token::{Token, before, begins, low};
 use crate::limits::OPEN_POINTS_MAX;
@@ -81,6 +82,34 @@ pub fn canonical_feature(said: &str) -> String {
     let low = said.to_lowercase();
     let found = |word: &str| FEATURES.iter().find(|(_, words)| words.contains(&word)).map(|(key, _)| (*key).to_owned());
     found(&low).or_else(|| low.rsplit(' ').next().filter(|last| *last != low).and_then(found)).unwrap_or(low)
+}
+
+/// A technology or system as its makers write it; what no table knows as it was said.
+#[must_use]
+pub fn canonical_name(said: &str) -> String {
+    let low = said.to_lowercase();
+    let known = TECHNOLOGY.iter().chain(SYSTEMS).find(|name| name.said.contains(&low.as_str()));
+    known.map_or_else(|| said.to_owned(), |name| name.written.to_owned())
+}
+
+/// The word's part in a list, as the finder sees it.
+pub(super) fn kind(word: &str) -> &'static str {
+    let table: [(&'static str, &[&str]); 5] =
+        [("E", EMPTY), ("O", OPENS), ("C", CLOSES), ("N", NO_FEATURE), ("R", REFUSES)];
+    match word {
+        "," => ",",
+        "." => ".",
+        _ if is_feature_word(word) => "K",
+        _ => table.iter().find(|(_, words)| words.contains(&word)).map_or_else(
+            || match word {
+                "and" | "or" => "&",
+                _ if word.starts_with(|c: char| c.is_ascii_digit()) => "#",
+                _ if word.ends_with('s') => "s",
+                _ => "x",
+            },
+            |(sign, _)| *sign,
+        ),
+    }
 }
 
 pub(super) fn is_feature_word(word: &str) -> bool {
@@ -238,9 +267,46 @@ fn unknown_systems(tokens: &[Token], used: &mut [bool], systems: &mut Vec<String
     }
 }
 
-/// Features wanted, as said.
+/// Features wanted, as said: what stands where features are named; where nothing does, what the lists of the grammar have.
 pub(super) fn features(tokens: &[Token], used: &[bool]) -> Vec<String> {
-    let mut wanted: Vec<(String, String)> = Vec::new();
+    let (listed, refused) = of_lists(tokens, used);
+    let mut found = finder::spans(tokens, used);
+    // "sales reports" is one where the list has it as one.
+    for (from, to, _) in &listed {
+        let inside = |(f, t): &(usize, usize)| from <= f && t <= to;
+        if found.iter().filter(|span| inside(span)).map(|(f, t)| t - f).sum::<usize>() == to - from {
+            found.retain(|span| !inside(span));
+            found.push((*from, *to));
+        }
+    }
+    let mut all: Vec<(usize, String)> = Vec::new();
+    for &(from, to) in &found {
+        let name = tokens[from..to].iter().map(|t| t.low.as_str()).collect::<Vec<_>>().join(" ");
+        let name = if to - from == 1 { homophone(&name).map_or(name, str::to_owned) } else { name };
+        if !refused.contains(&canonical_feature(&name)) {
+            all.push((from, name));
+        }
+    }
+    if found.is_empty() {
+        all.extend(listed.into_iter().map(|(from, _, name)| (from, name)));
+    }
+    all.sort_by_key(|(from, _)| *from);
+    let mut seen: Vec<String> = Vec::new();
+    all.retain(|(_, name)| {
+        let key = canonical_feature(name);
+        let new = !seen.contains(&key) && seen.len() < OPEN_POINTS_MAX;
+        if new {
+            seen.push(key);
+        }
+        new
+    });
+    all.into_iter().map(|(_, name)| name).collect()
+}
+
+/// Features of the grammar's lists, each with where it stands; and the keys of those that are refused.
+fn of_lists(tokens: &[Token], used: &[bool]) -> (Vec<(usize, usize, String)>, Vec<String>) {
+    let mut wanted: Vec<(String, (usize, usize, String))> = Vec::new();
+    let mut without: Vec<String> = Vec::new();
     // A list may stand at the beginning of a clause; "for our orders" closes it.
     let (mut open, mut wide, mut refused) = (true, false, false);
     let mut k = 0;
@@ -304,8 +370,12 @@ pub(super) fn features(tokens: &[Token], used: &[bool]) -> Vec<String> {
             let key = canonical_feature(&phrase);
             if refused {
                 wanted.retain(|(known, _)| *known != key);
-            } else if wanted.len() < OPEN_POINTS_MAX && !wanted.iter().any(|(known, _)| *known == key) {
-                wanted.push((key, phrase));
+                without.push(key);
+            } else {
+                without.retain(|known| *known != key);
+                if wanted.len() < OPEN_POINTS_MAX && !wanted.iter().any(|(known, _)| *known == key) {
+                    wanted.push((key, (k, end, phrase)));
+                }
             }
         } else {
             // Some other clause.
@@ -313,7 +383,7 @@ pub(super) fn features(tokens: &[Token], used: &[bool]) -> Vec<String> {
         }
         k = end;
     }
-    wanted.into_iter().map(|(_, said)| said).collect()
+    (wanted.into_iter().map(|(_, said)| said).collect(), without)
 }
 
 /// One past the noun phrase at `k`.
@@ -383,7 +453,7 @@ mod tests {
             ("CRM please. Contacts, companies, tasks.", "contacts,companies,tasks"),
             ("a shop with a cart but without reviews", "cart"),
             ("a CRM with deals, no, not deals, with tasks", "tasks"),
-            ("an API for our orders", ""),
+            ("an API for our orders", "orders"),
             ("a website with a contact form and a wine tasting calendar", "contact form,wine tasting calendar"),
             ("add invoices too", "invoices"),
             ("leave the calendar out", ""),

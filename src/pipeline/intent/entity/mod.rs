@@ -5,18 +5,20 @@
 //! | `token` | words with their case and their pauses |
 //! | `quantity` | money, durations, counts of users, in figures and in words |
 //! | `title` | "called Bluebird" |
+//! | `finder` | features by what stands around them, from trained weights |
 //! | `listed` | features, technology and integrations; tables in `names.rs` |
 //!
 //! Pure. Invariants: nothing is made up: each value was said; what is refused ("without invoices") is not in. Of two values for
 //! one slot the later counts ("two hundred, no, three hundred users"). Deliberately absent: what can be built (the dialogue).
 
+mod finder;
 mod listed;
 mod names;
 mod quantity;
 mod title;
 mod token;
 
-pub use listed::canonical_feature;
+pub use listed::{canonical_feature, canonical_name};
 pub use quantity::{Budget, Constraints, Timeline};
 
 use serde::Serialize;

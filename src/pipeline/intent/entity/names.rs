@@ -44,7 +44,8 @@ pub(super) const TECHNOLOGY: &[Name] = &[
     n("Gatsby", &["gatsby"]), n("Astro", &["astro"]), n("WooCommerce", &["woocommerce", "woo commerce"]), n("Magento", &["magento"]),
     n("Solidity", &["solidity"]), n("Ethereum", &["ethereum"]), n("Hyperledger", &["hyperledger", "hyperledger fabric"]),
     n("Solana", &["solana"]), n("Polygon", &["polygon"]), n("Substrate", &["substrate"]), n("Bitcoin", &["bitcoin"]),
-    n("Kafka", &["kafka"]), n("RabbitMQ", &["rabbitmq"]), n("NATS", &["nats"]), n("TensorFlow", &["tensorflow"]), n("PyTorch", &["pytorch"]),
+    n("Grafana", &["grafana"]), n("Streamlit", &["streamlit"]), n("ClickHouse", &["clickhouse"]), n("Medusa", &["medusa"]), n("Webflow", &["webflow"]),
+    n("Swagger", &["swagger"]), n("ERC-20", &["erc20", "erc 20"]), n("ERC-721", &["erc721", "erc 721"]), n("Kafka", &["kafka"]), n("RabbitMQ", &["rabbitmq"]), n("NATS", &["nats"]), n("TensorFlow", &["tensorflow"]), n("PyTorch", &["pytorch"]),
     n("Oracle", &["oracle"]), n("Linux", &["linux"]), n("WebAssembly", &["webassembly", "wasm"]), n("Axum", &["axum"]),
 ];
 
@@ -70,6 +71,12 @@ pub(super) const SYSTEMS: &[Name] = &[
     n("Asana", &["asana"]), a("Notion", &["notion"]), n("Airtable", &["airtable"]), n("Monday.com", &["monday.com"]), n("GitHub", &["github", "git hub"]),
     n("GitLab", &["gitlab"]), n("Calendly", &["calendly"]), n("DocuSign", &["docusign"]), n("OpenAI", &["openai", "open ai"]), n("ChatGPT", &["chatgpt"]),
     n("MetaMask", &["metamask", "meta mask"]), n("Coinbase", &["coinbase"]), n("Okta", &["okta"]), n("Auth0", &["auth0"]), n("Active Directory", &["active directory"]),
-    n("LDAP", &["ldap"]), n("Grafana", &["grafana"]), n("Prometheus", &["prometheus"]), n("Snowflake", &["snowflake"]), n("BigQuery", &["bigquery", "big query"]),
-    n("Tally", &["tally"]), n("Apple Calendar", &["apple calendar"]), n("iCloud", &["icloud"]),
+    n("LDAP", &["ldap"]), n("Prometheus", &["prometheus"]), n("Snowflake", &["snowflake"]), n("BigQuery", &["bigquery", "big query"]),
+    n("Spotify", &["spotify"]), n("ShipStation", &["shipstation", "ship station"]), n("JustGiving", &["justgiving"]),
+    n("Royal Mail", &["royal mail"]), n("Parcelforce", &["parcelforce"]), n("PostNL", &["postnl"]), n("Sendcloud", &["sendcloud"]), n("Shippo", &["shippo"]),
+    n("S3", &["s3"]), n("PagerDuty", &["pagerduty", "pager duty"]), n("Chainlink", &["chainlink"]), n("IPFS", &["ipfs"]), n("OpenSea", &["opensea"]),
+    n("Afterpay", &["afterpay"]), n("Paystack", &["paystack"]), n("Mercado Pago", &["mercado pago"]), n("GoCardless", &["gocardless", "go cardless"]),
+    n("SumUp", &["sumup"]), n("Worldpay", &["worldpay"]), n("Google Ads", &["google ads"]), n("Vimeo", &["vimeo"]),
+    n("Eventbrite", &["eventbrite"]), n("TripAdvisor", &["tripadvisor", "trip advisor"]), n("Booking.com", &["booking.com"]), n("Airbnb", &["airbnb"]),
+    n("MYOB", &["myob"]), n("Bexio", &["bexio"]), n("Mapbox", &["mapbox"]), n("Tally", &["tally"]), n("Apple Calendar", &["apple calendar"]), n("iCloud", &["icloud"]),
 ];

@@ -93,7 +93,11 @@ const PEOPLE: &[&str] = &[
     "users", "user", "people", "customers", "employees", "members", "visitors", "agents", "staff", "seats", "clients", "students",
     "patients", "colleagues", "accounts", "salespeople", "reps", "guests", "subscribers", "players", "tenants", "drivers",
     "doctors", "persons", "workers", "teachers", "buyers", "shoppers", "logins", "participants", "technicians", "operators",
-    "readers", "salesmen", "sellers", "vendors", "citizens", "partners",
+    "readers", "salesmen", "sellers", "vendors", "citizens", "partners", "households", "families", "volunteers", "lads", "farms",
+    "farmers", "folk", "folks", "fans", "dealers", "developers", "donors", "pupils", "parents", "residents", "riders", "nurses",
+    "engineers", "women", "men", "kids", "children", "supporters", "followers", "owners", "landlords", "suppliers", "couriers",
+    "teams", "shops", "branches", "managers", "waiters", "cooks", "growers", "artists", "musicians", "collectors", "investors",
+    "travellers", "pilots", "boats", "neighbours", "neighbors", "heads", "schools", "clubs", "companies", "businesses",
 ];
 #[rustfmt::skip]
 const VAGUE: &[&str] = &[
@@ -355,10 +359,16 @@ const DATES: &[&str] = &[
     "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "january", "february", "march", "april", "may",
     "june", "july", "august", "september", "october", "november", "december", "tomorrow", "tonight", "christmas", "easter",
     "summer", "winter", "spring", "autumn", "week", "month", "year", "quarter", "weekend", "noon", "midnight", "holidays", "eod",
-    "season", "diwali", "thanksgiving", "afternoon", "morning", "evening", "today",
+    "season", "diwali", "thanksgiving", "afternoon", "morning", "evening", "today", "q1", "q2", "q3", "q4", "halloween", "hanukkah", "eid",
+    "ramadan", "passover", "lent", "term", "harvest",
 ];
 #[rustfmt::skip]
-const OF_DATES: &[&str] = &["the", "end", "of", "this", "next", "beginning", "start", "middle", "early", "late", "mid", "coming", "new", "or"];
+const OF_DATES: &[&str] = &["the", "end", "of", "this", "next", "beginning", "start", "middle", "early", "late", "mid", "coming", "new", "or", "tail", "very", "black", "first", "last", "second", "mother", "father", "valentine", "boxing", "bank"];
+/// What a date may lead in: "the winter rush", "the august board meeting".
+const DATED: &[&str] = &[
+    "rush", "break", "season", "sale", "sales", "meeting", "fair", "festival", "party", "term", "eve", "day", "games",
+    "board",
+];
 
 fn date(tokens: &[Token], k: usize) -> Option<(Timeline, usize)> {
     let ordinal = |word: &str| {
@@ -373,6 +383,8 @@ fn date(tokens: &[Token], k: usize) -> Option<(Timeline, usize)> {
             let word = word.strip_suffix("'s").unwrap_or(word);
             if DATES.contains(&word) {
                 named = true;
+            } else if (named || count > 0) && DATED.contains(&word) {
+                named |= word == "day" || word == "season";
             } else if !(OF_DATES.contains(&word) && !named || ordinal(word) || named && word == "of") {
                 break;
             }
@@ -405,7 +417,7 @@ fn date(tokens: &[Token], k: usize) -> Option<(Timeline, usize)> {
         (_, Some((_, count))) => return Some((text(count), count)),
         _ => return None,
     };
-    let count = take(k + lead, 6)?;
+    let count = take(k + lead, 7)?;
     Some((text(lead + count), lead + count))
 }
 
@@ -416,6 +428,10 @@ fn people(tokens: &[Token], k: usize) -> Option<(u64, usize, bool)> {
         return Some((value / 1000, count + 2, false));
     }
     let (value, count) = amount(tokens, k)?;
+    // "the six of us".
+    if begins(tokens, k + count, "of us").is_some() && value >= 2000 {
+        return Some((value / 1000, count + 2, false));
+    }
     let noun = (0..=2).find(|skip| PEOPLE.contains(&low(tokens, k + count + skip)))?;
     let passed = (0..noun).map(|n| low(tokens, k + count + n));
     let plain = passed
@@ -492,6 +508,11 @@ mod tests {
             ("before Christmas please", "before christmas"),
             ("tomorrow if possible", "tomorrow"),
             ("by the 3rd of March", "by the 3rd of march"),
+            ("before the winter rush if you can", "before the winter rush"),
+            ("by the tail end of February", "by the tail end of february"),
+            ("up before Black Friday", "before black friday"),
+            ("by Mother's Day, so make me a shop", "by mother's day"),
+            ("by the end of Q3", "by the end of q3"),
             ("by next month", "by next month"),
             ("as soon as possible", "as soon as possible"),
         ] {
@@ -520,6 +541,9 @@ mod tests {
             ("two hundred, no, three hundred customers", 300),
             ("for one thousand five hundred members", 1500),
             ("a dozen agents", 12),
+            ("it's for the eight of us", 8),
+            ("forty odd households", 40),
+            ("we got about nine hundred dealers", 900),
         ] {
             assert_eq!(read(text)["scale"], json!(scale), "{text}");
         }

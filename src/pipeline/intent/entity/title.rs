@@ -6,7 +6,7 @@ use super::token::{Token, before, begins, low};
 /// What stands before a name, the longest first.
 #[rustfmt::skip]
 const LEADS: &[&str] = &[
-    "the name of the company is", "by the name of", "under the name of", "under the name", "the name should be", "the name will be",
+    "the name of the company is", "by the name of", "under the name of", "under the name", "the name on it's", "the name's", "its name's", "name of it is", "the name should be", "the name will be",
     "the name is", "name should be", "name will be", "name it as", "name is", "names it", "its name is", "the title is",
     "the title should be", "title should be", "should be called", "should be named", "will be called", "to be called",
     "it is called", "it's called", "is called", "is named", "let's call it", "call it", "calling it", "name it", "title it",
