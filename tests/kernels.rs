@@ -191,6 +191,71 @@ fn a_kernel_that_never_ends_goes_when_its_task_is_called_off_or_done() {
     assert_eq!(run(talks, &|| false), Err(Broken::CalledOff));
 }
 
+#[test]
+fn what_a_kernel_makes_a_session_of_its_own_is_ended_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = script(dir.path(), &whole(&files()));
+    let gone = |pid: &Path| {
+        let pid = std::fs::read_to_string(pid).unwrap();
+        assert!(!Path::new("/proc").join(pid.trim()).exists(), "process {} is left behind", pid.trim());
+    };
+    // Sessions of their own, whose parents have gone: in no group of the kernel's.
+    let leaves = |pid: &Path| {
+        let made = format!("trap '' TERM HUP; echo $$ > {0}.new; mv {0}.new {0}; exec /bin/sleep 600", pid.display());
+        std::fs::write(pid.with_extension("sh"), made).unwrap();
+        let begins = format!("/usr/bin/setsid /bin/sh -c '/usr/bin/setsid /bin/sh {}.sh &' &", pid.display());
+        format!("{begins} while ! test -e {}; do :; done;", pid.display())
+    };
+    let pid = dir.path().join("done");
+    assert!(run(format!("{} {whole}", leaves(&pid)), &|| true).is_ok());
+    gone(&pid);
+    let pid = dir.path().join("off");
+    assert_eq!(run(format!("{} sleep 600", leaves(&pid)), &|| !pid.exists()), Err(Broken::CalledOff));
+    gone(&pid);
+    let pid = dir.path().join("died");
+    assert_eq!(run(format!("{} kill -9 $$", leaves(&pid)), &|| true), Err(Broken::Died));
+    gone(&pid);
+    // One that keeps on forking, each child of it a session of its own.
+    let pid = dir.path().join("forks");
+    let forks = dir.path().join("forks.sh");
+    let text = format!(
+        "echo $$ > {0}.new; mv {0}.new {0}; /bin/sleep 0.01; exec /usr/bin/setsid /bin/sh {1} &",
+        pid.display(),
+        forks.display()
+    );
+    std::fs::write(&forks, text).unwrap();
+    let chain = format!("/bin/sh {}; sleep 600", forks.display());
+    assert_eq!(run(chain, &|| !pid.exists()), Err(Broken::CalledOff));
+    let last = std::fs::read_to_string(&pid).unwrap();
+    assert!(!Path::new("/proc").join(last.trim()).exists(), "{last}");
+    let before = std::fs::read_to_string(&pid).unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(std::fs::read_to_string(&pid).unwrap(), before, "nobody goes on");
+}
+
+/// Whether Landlock of this system's kernel keeps signals in (Linux 6.12).
+fn keeps_signals_in() -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split(['.', '-']).map_while(|part| part.trim().parse::<u32>().ok());
+    (numbers.next(), numbers.next()) >= (Some(6), Some(12))
+}
+
+#[test]
+fn a_kernel_cannot_end_its_guard_where_the_system_knows_how() {
+    if !keeps_signals_in() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (pid, tried) = (dir.path().join("pid"), dir.path().join("tried"));
+    let hits = format!(
+        "echo $PPID > {0}.new; mv {0}.new {0}; kill -9 $PPID 2> /dev/null; echo $? > {1}.new; mv {1}.new {1}; sleep 600",
+        pid.display(),
+        tried.display()
+    );
+    assert_eq!(run(hits, &|| !tried.exists()), Err(Broken::CalledOff));
+    assert_ne!(std::fs::read_to_string(tried).unwrap().trim(), "0");
+}
+
 fn config(data: &Path, kernel: Script) -> PipelineConfig {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut config = PipelineConfig::new(data.to_owned(), PROGRAM.into());

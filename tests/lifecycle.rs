@@ -345,3 +345,48 @@ fn a_build_goes_on_after_a_stop_and_after_a_kill() {
     let address = SocketAddr::from(([127, 0, 0, 1], port.parse().expect("a port")));
     assert!(eventually(Duration::from_secs(5), || get(address, "/").is_ok_and(|(status, _)| status == 200)), "{url}");
 }
+
+/// The processes of the supervisor of this data directory.
+fn supervisors(daemon: &Daemon) -> Vec<u32> {
+    let data = daemon.data.canonicalize().expect("a directory");
+    let of_data = |pid: &u32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let words: Vec<_> = line.split(|octet| *octet == 0).map(String::from_utf8_lossy).collect();
+        words.get(1).is_some_and(|word| word == "supervise")
+            && words.iter().any(|word| **word == *data.to_string_lossy())
+    };
+    let all = std::fs::read_dir("/proc").expect("/proc").flatten();
+    all.filter_map(|entry| entry.file_name().to_string_lossy().parse().ok()).filter(of_data).collect()
+}
+
+#[test]
+fn whatever_becomes_of_its_file_a_daemon_builds_and_keeps_its_apps() {
+    let (daemon, program) = Daemon::start_from_copy();
+    // The next version is there, and does not even start.
+    let other = program.with_extension("new");
+    std::fs::write(&other, "#!/bin/sh\nexit 9\n").expect("a file");
+    std::fs::set_permissions(&other, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("a program");
+    std::fs::rename(&other, &program).expect("it is replaced");
+    let manifest = r#"{"build_type": "build_crm", "title": "CRM", "features": ["contacts", "deals"]}"#;
+    let ordered = request(daemon.http, "POST", "/v1/builds", "application/json", manifest).expect("the API answers");
+    assert_eq!(ordered.0, 202, "{}", ordered.1);
+    assert!(
+        eventually(Duration::from_secs(60), || stage(&daemon) == "tracked"),
+        "{}\n{}",
+        stage(&daemon),
+        daemon.log()
+    );
+    std::fs::remove_file(&program).expect("it is taken away");
+    let before = supervisors(&daemon);
+    assert_eq!(before.len(), 1, "{before:?}");
+    signal(before[0], "KILL");
+    let (_, apps) = get(daemon.http, "/v1/apps").expect("/v1/apps answers");
+    let apps: Value = serde_json::from_str(&apps).expect("JSON");
+    let url = apps["items"][0]["app"]["url"].as_str().expect("a URL").to_owned();
+    let app: SocketAddr = url.trim_start_matches("http://").trim_end_matches('/').parse().expect("an address");
+    let again = || {
+        let now = supervisors(&daemon);
+        now.len() == 1 && now != before && get(app, "/").is_ok_and(|(status, _)| status == 200)
+    };
+    assert!(eventually(Duration::from_secs(60), again), "{:?}\n{}", supervisors(&daemon), daemon.log());
+}

@@ -275,3 +275,40 @@ fn bad_orders_are_refused_and_a_supervisor_without_a_directory_ends() {
     drop(dir);
     assert!(supervisor.wait().unwrap().success());
 }
+
+#[test]
+fn apps_are_started_again_whatever_became_of_the_file_of_their_supervisor() {
+    let (dir, place) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let program = place.path().join("callwright");
+    std::fs::copy(PROGRAM, &program).unwrap();
+    let mut command = Command::new(&program);
+    command.args(["supervise", "--data"]).arg(dir.path()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut unit = command.spawn().unwrap();
+    let (mut killed, url) = daemon(dir.path(), Keeper::Unit);
+    let again = |what: &str| {
+        let before = processes("apphost", dir.path());
+        kill(before[0]);
+        until(what, || {
+            let now = processes("apphost", dir.path());
+            now.len() == 1 && now != before && ask(&url, "/") == 200
+        });
+    };
+    // Replaced: the newest is run, as a package leaves the supervisor alone.
+    let other = place.path().join("other");
+    std::fs::copy(PROGRAM, &other).unwrap();
+    std::fs::rename(&other, &program).unwrap();
+    again("the app runs by the file that was put there");
+    let of_app = Path::new("/proc").join(processes("apphost", dir.path())[0].to_string()).join("exe");
+    // Root reads the link of any process; a process that is locked in hides its own from others.
+    if let Ok(exe) = std::fs::read_link(of_app) {
+        assert_eq!(exe, program);
+    }
+    // Taken away: the supervisor itself knows how.
+    std::fs::remove_file(&program).unwrap();
+    again("the app runs by the supervisor's own program");
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert!(Command::new("kill").arg(unit.id().to_string()).status().unwrap().success());
+    assert!(unit.wait().unwrap().success());
+    assert_eq!(processes("apphost", dir.path()), Vec::<u32>::new());
+}

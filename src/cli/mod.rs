@@ -6,6 +6,7 @@ pub mod check;
 pub mod demo;
 pub mod dial;
 pub mod doctor;
+pub mod guard;
 pub mod kernel;
 pub mod models;
 pub mod say;
@@ -49,6 +50,9 @@ enum Command {
     /// Generate the files of one app, locked in (the daemon starts this).
     #[command(hide = true)]
     Kernel(kernel::Arguments),
+    /// Run a kernel of somebody else's, and end whatever it has started (the daemon starts this).
+    #[command(hide = true)]
+    Guard(guard::Arguments),
     /// Keep generated apps running while the daemon comes and goes.
     #[command(hide = true)]
     Supervise(supervise::Arguments),
@@ -80,6 +84,7 @@ pub fn run() -> ExitCode {
         Command::Dial(arguments) => dial::run(&arguments),
         Command::Apphost { arguments } => ExitCode::from(apphost::run(arguments)),
         Command::Kernel(arguments) => kernel::run(&arguments),
+        Command::Guard(arguments) => guard::run(&arguments),
         Command::Supervise(arguments) => supervise::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),

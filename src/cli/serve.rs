@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::daemon::{Daemon, DaemonError};
+use crate::os::process;
 use crate::packs::offer;
 use crate::speech::check_engines;
 use crate::telemetry::log;
@@ -70,7 +71,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     let outcome = runtime.block_on(async {
         let daemon = Daemon::start(config, arguments.config.clone()).await?;
         // Calls are answered; better engines may come in meanwhile, and serve from the next start.
-        if let Ok(program) = std::env::current_exe() {
+        if let Ok(program) = process::own_program() {
             offer::in_background(packs, program);
         }
         daemon.run_until_signal().await;

@@ -6,6 +6,7 @@ pub mod bell;
 pub mod clock;
 pub mod descriptors;
 pub mod disk;
+pub mod guard;
 pub mod inherit;
 pub mod notify;
 pub mod process;

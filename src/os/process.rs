@@ -16,6 +16,12 @@ pub fn own_program() -> io::Result<PathBuf> {
     if itself.exists() { Ok(itself.to_owned()) } else { std::env::current_exe() }
 }
 
+/// The program at `path` as it is now; this very one where nothing lies there any more.
+#[must_use]
+pub fn at_or_own(path: &Path) -> PathBuf {
+    if path.exists() { path.to_owned() } else { own_program().unwrap_or_else(|_| path.to_owned()) }
+}
+
 /// What [`own_program`] started is called by its name in `ps` and `top`, and not by the link's.
 pub fn take_name() {
     // Without it everything works as well.
@@ -148,6 +154,15 @@ mod tests {
         // Bash as sh or dash: both take a name for $0 after the script.
         let out = Command::new(&path).args(["-c", script]).arg(&path).output().unwrap();
         assert_eq!(String::from_utf8_lossy(&out.stdout), "other\nsame\n", "{out:?}");
+    }
+
+    #[test]
+    fn a_program_that_was_taken_away_is_replaced_by_ourselves() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("program");
+        assert_eq!(at_or_own(&path), own_program().unwrap());
+        std::fs::write(&path, "").unwrap();
+        assert_eq!(at_or_own(&path), path);
     }
 
     #[test]

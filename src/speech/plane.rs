@@ -24,6 +24,7 @@ use crate::limits::{
     CALL_EVENTS_MAX, SPEECH_JOBS_MAX, SPEECH_LANES_MAX, SPEECH_STREAMS_MAX, STREAM_UTTERANCE_IDLE, UTTERANCE_IDLE_MAX,
 };
 use crate::media::{SpeechEnds, inbound_ring};
+use crate::os::process;
 use crate::os::wake::Wake;
 use crate::packs::{self, trial};
 use crate::telemetry::Marks;
@@ -122,7 +123,7 @@ impl SpeechConfig {
             lanes: config.sip.max_calls,
             vad_threshold: config.vad.threshold as f32,
             models: packs::directory(&config.data.dir),
-            program: std::env::current_exe().ok(),
+            program: process::own_program().ok(),
             providers: config.providers.clone(),
             ..Self::default()
         }

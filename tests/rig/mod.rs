@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of the rig")]
 
+pub mod order;
 pub mod phone;
 pub mod ua;
 
@@ -67,7 +68,27 @@ impl Daemon {
         Self::start_among(dir, calls, more, native, &[("CALLWRIGHT_OFFLINE", "1")])
     }
 
+    /// Starts from a copy of the program that nobody else runs; gives its path.
+    pub fn start_from_copy() -> (Self, PathBuf) {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let program = dir.path().join("callwright");
+        std::fs::copy(env!("CARGO_BIN_EXE_callwright"), &program).expect("a copy");
+        let daemon = Self::start_program(&program, dir, 20, "", &native(), &[("CALLWRIGHT_OFFLINE", "1")]);
+        (daemon, program)
+    }
+
     fn start_among(
+        dir: tempfile::TempDir,
+        calls: usize,
+        more: &str,
+        native: &Path,
+        environment: &[(&str, &str)],
+    ) -> Self {
+        Self::start_program(Path::new(env!("CARGO_BIN_EXE_callwright")), dir, calls, more, native, environment)
+    }
+
+    fn start_program(
+        program: &Path,
         dir: tempfile::TempDir,
         calls: usize,
         more: &str,
@@ -89,7 +110,7 @@ impl Daemon {
         )
         .expect("the configuration is written");
         let log = std::fs::File::create(dir.path().join("daemon.log")).expect("the log file");
-        let child = Command::new(env!("CARGO_BIN_EXE_callwright"))
+        let child = Command::new(program)
             .args(["serve", "--config"])
             .arg(&config)
             .env("CALLWRIGHT_NATIVE", native)
@@ -217,7 +238,8 @@ pub fn free_rtp_range() -> (u16, u16) {
     (first, first + 199)
 }
 
-fn free_app_range() -> (u16, u16) {
+/// Twenty ports for apps.
+pub fn free_app_range() -> (u16, u16) {
     let first = 10_000 + slot(200) * 20;
     (first, first + 19)
 }

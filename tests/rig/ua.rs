@@ -157,6 +157,16 @@ impl Ua {
         self.agreed.as_ref().expect("something was agreed").formats
     }
 
+    /// Says this (8 kHz) and listens meanwhile.
+    pub async fn say(&self, pcm: Vec<i16>) -> Heard {
+        let (socket, agreed) = (self.rtp.try_clone().expect("a socket"), self.agreed.clone().expect("agreed"));
+        let said = move || {
+            let frame = |slot: u64| (0..160).map(|n| pcm.get(slot as usize * 160 + n).copied().unwrap_or(0)).collect();
+            send_slots(&socket, agreed.remote, &agreed.formats, pcm.len().div_ceil(160) as u64, None, &frame)
+        };
+        tokio::task::spawn_blocking(said).await.expect("it talks")
+    }
+
     /// Sends a tone of `hz` for `ms` and listens meanwhile; presses `key` (with a code) in the middle.
     pub async fn talk(&self, hz: f64, ms: u64, key: Option<u8>) -> Heard {
         let (socket, agreed) = (self.rtp.try_clone().expect("a socket"), self.agreed.clone().expect("agreed"));
@@ -171,6 +181,20 @@ static STREAMS: Mutex<BTreeMap<u16, Header>> = Mutex::new(BTreeMap::new());
 
 /// Sends a tone of `hz` for `ms` to `to` and listens meanwhile; presses `key` (with a code) in the middle.
 pub fn talk(socket: &UdpSocket, to: SocketAddr, formats: &Formats, hz: f64, ms: u64, key: Option<u8>) -> Heard {
+    let tone =
+        |slot: u64| (0..160).map(|n| (8000.0 * (TAU * hz * (slot * 160 + n) as f64 / 8000.0).sin()) as i16).collect();
+    send_slots(socket, to, formats, ms / 20, key, &tone)
+}
+
+/// Sends `slots` frames of 20 ms, and listens meanwhile.
+fn send_slots(
+    socket: &UdpSocket,
+    to: SocketAddr,
+    formats: &Formats,
+    slots: u64,
+    key: Option<u8>,
+    sound: &dyn Fn(u64) -> Vec<i16>,
+) -> Heard {
     let mut heard = Heard::default();
     let codec = formats.send.codec;
     let mut encoder = Encoder::new(codec, 8_000, EncoderSettings::default()).expect("the codec opens");
@@ -187,7 +211,6 @@ pub fn talk(socket: &UdpSocket, to: SocketAddr, formats: &Formats, hz: f64, ms: 
     let mut header = *STREAMS.lock().expect("no test has failed").entry(port).or_insert(fresh);
     let step = codec.rtp_clock() / 50;
     let begin = Instant::now();
-    let slots = ms / 20;
     let mut pressed = None;
     for slot in 0..slots + 5 {
         let due = begin + Duration::from_millis(slot * 20);
@@ -207,8 +230,7 @@ pub fn talk(socket: &UdpSocket, to: SocketAddr, formats: &Formats, hz: f64, ms: 
             let of_event = Header { payload_type: event.payload_type, marker: since == 0, timestamp: start, ..header };
             send(socket, to, of_event, &payload);
         } else {
-            let pcm: Vec<i16> =
-                (0..160).map(|n| (8000.0 * (TAU * hz * (slot * 160 + n) as f64 / 8000.0).sin()) as i16).collect();
+            let pcm = sound(slot);
             let mut payload = [0; 1400];
             let length = encoder.encode(&pcm, &mut payload).expect("20 ms are encoded");
             send(socket, to, Header { payload_type: formats.send.payload_type, ..header }, &payload[..length]);

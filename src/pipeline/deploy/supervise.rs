@@ -8,6 +8,7 @@ use super::upstream;
 use crate::apphost::child::{self, AppChild, Plan};
 use crate::apphost::service::Purpose;
 use crate::limits::APP_DATA_MAX;
+use crate::os::process;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::os::unix::net::UnixListener;
@@ -206,7 +207,8 @@ fn start_process(plan: &InstancePlan, listener: &mut Option<UnixListener>) -> Re
     let passed = made.try_clone().map_err(|e| e.to_string());
     *listener = Some(made);
     let plan = Plan {
-        exe: plan.program.clone(),
+        // Looked for each time: a package may have put another one there, or have taken it away.
+        exe: process::at_or_own(&plan.program),
         bundle: plan.bundle.clone(),
         data: plan.data.clone(),
         socket: plan.socket.clone(),

@@ -1,7 +1,7 @@
 //! Gives a task to a kernel and takes what it makes. Purpose: pipes and processes around `session`. Owner: the build thread,
-//! which waits; a thread each reads and writes, since a kernel may neither read nor end. Invariants: a process leads a group of
-//! its own, which is ended whole, and is waited for, whatever comes of its task, and goes with the daemon; what waits in memory
-//! is bounded. Deliberately absent: what the frames mean.
+//! which waits; a thread each reads and writes, since a kernel may neither read nor end. Invariants: a process is ended with all that
+//! it has started, and is waited for, whatever comes of its task, and goes with the daemon: one of this program starts none, others
+//! have a guard (`os::guard`); what waits in memory is bounded. Deliberately absent: what the frames mean.
 
 use super::Kernel;
 use super::frame::{self, Framer, FromKernel, Task, ToKernel};
@@ -11,6 +11,7 @@ use crate::limits::{KERNEL_FRAME_MAX, KERNEL_PIECES_MAX};
 use crate::os::{clock, process};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -21,6 +22,8 @@ use std::time::Duration;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A kernel that was told to end has this long.
 const GRACE: Duration = Duration::from_secs(2);
+/// A guard that was told to end has this long for all that it guards.
+const GUARD_GRACE: Duration = Duration::from_secs(10);
 const GRACE_LOOK: Duration = Duration::from_millis(5);
 /// Octets of what it printed that are quoted.
 const LOG_TAIL: u64 = 600;
@@ -38,7 +41,7 @@ pub fn run(
     wanted: &dyn Fn() -> bool,
 ) -> Result<Output, Broken> {
     match kernel.command(program, scratch) {
-        Some(command) => in_process(kernel.name(), command, scratch, task, wanted),
+        Some(command) => in_process(kernel.name(), program, command, scratch, task, wanted),
         None => in_place(kernel, task),
     }
 }
@@ -62,7 +65,8 @@ fn in_place(kernel: &dyn Kernel, task: Task) -> Result<Output, Broken> {
 
 fn in_process(
     name: &str,
-    mut command: Command,
+    program: &Path,
+    command: Command,
     scratch: &Path,
     task: Task,
     wanted: &dyn Fn() -> bool,
@@ -71,10 +75,16 @@ fn in_process(
     let path = scratch.join("kernel.log");
     let mut log = File::options().create(true).truncate(true).read(true).write(true).open(&path).map_err(start)?;
     let printed = log.try_clone().map_err(start)?;
+    let is_guarded = command.get_program() != program.as_os_str();
+    let mut command = if is_guarded { guarded(program, &command) } else { command };
     command.env_clear().current_dir(scratch);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::from(printed));
-    process::lead_group(&mut command);
-    let mut line = Line::to(command.spawn().map_err(start)?)?;
+    if is_guarded {
+        process::end_with_parent(command.process_group(0));
+    } else {
+        process::lead_group(&mut command);
+    }
+    let mut line = Line::to(command.spawn().map_err(start)?, is_guarded)?;
     let outcome = converse(name, &mut line, task, wanted);
     line.end(matches!(outcome, Err(Broken::CalledOff)));
     if let Err(error) = &outcome {
@@ -87,6 +97,13 @@ fn in_process(
         tracing::warn!(kernel = name, %error, said = said.trim(), "a kernel made nothing of its task");
     }
     outcome
+}
+
+/// The same beneath a guard, as it may start processes that leave its group.
+fn guarded(program: &Path, command: &Command) -> Command {
+    let mut guard = Command::new(program);
+    guard.arg0(env!("CARGO_PKG_NAME")).arg("guard").arg(command.get_program()).args(command.get_args());
+    guard
 }
 
 fn converse(name: &str, line: &mut Line, task: Task, wanted: &dyn Fn() -> bool) -> Result<Output, Broken> {
@@ -129,6 +146,8 @@ fn converse(name: &str, line: &mut Line, task: Task, wanted: &dyn Fn() -> bool) 
 /// The pipes of a kernel's process.
 struct Line {
     child: Child,
+    /// It is a guard, and ends by itself when it is told to.
+    is_guarded: bool,
     /// It was killed and waited for.
     is_over: bool,
     told: SyncSender<Vec<u8>>,
@@ -136,7 +155,7 @@ struct Line {
 }
 
 impl Line {
-    fn to(mut child: Child) -> Result<Self, Broken> {
+    fn to(mut child: Child, is_guarded: bool) -> Result<Self, Broken> {
         let (Some(mut input), Some(mut output)) = (child.stdin.take(), child.stdout.take()) else {
             // Neither is missing of a child that was started with both.
             _ = process::kill_group(child.id());
@@ -161,7 +180,7 @@ impl Line {
                 }
             }
         };
-        let line = Self { child, is_over: false, told, heard };
+        let line = Self { child, is_guarded, is_over: false, told, heard };
         let start = |error: std::io::Error| Broken::Start(error.to_string());
         let threads = [
             thread::Builder::new().name("kernel-writes".into()).spawn(writes),
@@ -183,17 +202,31 @@ impl Line {
     /// Ends the process; one that was `called_off` is told so, and has a moment.
     fn end(&mut self, called_off: bool) {
         if called_off && self.send(&ToKernel::Cancel {}).is_ok() {
-            let begun = clock::monotonic();
-            while clock::monotonic().since(begun) < GRACE && !process::has_ended(self.child.id()) {
-                thread::sleep(GRACE_LOOK);
-            }
+            self.wait(GRACE);
         }
         self.kill();
+    }
+
+    /// Until it has ended, but no longer.
+    fn wait(&self, most: Duration) {
+        let begun = clock::monotonic();
+        while clock::monotonic().since(begun) < most && !process::has_ended(self.child.id()) {
+            thread::sleep(GRACE_LOOK);
+        }
     }
 
     /// With whatever it has started. Before it is waited for: until then its id is nobody else's.
     fn kill(&mut self) {
         if !std::mem::replace(&mut self.is_over, true) {
+            if self.is_guarded && process::terminate(self.child.id()).is_ok() {
+                self.wait(GUARD_GRACE);
+                if !process::has_ended(self.child.id()) {
+                    tracing::error!(
+                        guard = self.child.id(),
+                        "a guard does not end; what its kernel has started may be left"
+                    );
+                }
+            }
             // Gone already is as good.
             _ = process::kill_group(self.child.id());
             _ = self.child.wait();

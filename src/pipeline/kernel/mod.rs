@@ -1,8 +1,8 @@
 //! Kernels: what turns a spec into files. Purpose: one static table from build type and capability to the kernel that has it.
 //! Adding a kernel is one file and one row of [`all`]. All of them speak the frames of [`frame`], those of this program too, each in
 //! a process of its own ([`host`]); the daemon's side is [`session`] (pure) and [`drive`]. Invariant: nothing that a kernel says is
-//! trusted; the bundle's tests decide. Deliberately absent: a configuration of kernels of other people, whose processes nothing here
-//! confines ([`host`] confines itself).
+//! trusted; the bundle's tests decide. Deliberately absent: a configuration of kernels of other people, of whose processes nothing here
+//! sees to more than that they end (`os::guard`; [`host`] confines itself).
 
 mod client;
 pub mod crm;
