@@ -106,6 +106,18 @@ impl Daemon {
     /// # Errors
     /// What could not be started and how to mend it. What had been started is stopped again.
     pub async fn start(config: Config, file: Option<PathBuf>) -> Result<Self, DaemonError> {
+        Self::start_with(config, file, |builds| builds).await
+    }
+
+    /// The same, with what `builds` changes about how things are built: kernels of a program that has this one within it.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_with(
+        config: Config,
+        file: Option<PathBuf>,
+        builds: impl FnOnce(PipelineConfig) -> PipelineConfig,
+    ) -> Result<Self, DaemonError> {
         let book = Book::open(&config, |name| std::env::var(name).ok()).map_err(|e| DaemonError(e.to_string()))?;
         let player = Player::start().map_err(|e| DaemonError::from("the player", e))?;
         player.library().check(&config).map_err(|e| DaemonError(format!("routes.app: play:{e}")))?;
@@ -143,7 +155,8 @@ impl Daemon {
             },
         };
         build.webhook_networks.clone_from(&config.apps.webhook_networks);
-        let pipeline = Pipeline::start(build, store.clone()).await.map_err(|e| DaemonError::from("the pipeline", e))?;
+        let pipeline =
+            Pipeline::start(builds(build), store.clone()).await.map_err(|e| DaemonError::from("the pipeline", e))?;
 
         let mut media = MediaPlane::start(
             &MediaConfig {

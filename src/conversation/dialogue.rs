@@ -28,7 +28,7 @@
 //! | `Pin`      | the right digits; wrong three times            | as below; goodbye                        |
 //! | `Sure`     | yes; key 1                             | `Pin`, or done when it has come, or refused |
 //! | `Sure`     | anything else                          | left as it is                            |
-//! | `GoOn`     | yes                                            | `Features` or `Approval`, asked again    |
+//! | `GoOn`     | yes; "where were we?"                          | `Features` or `Approval`, asked again    |
 //! | `GoOn`     | no, another request                            | `What`; what was kept is forgotten       |
 //! | `ReturnCall` | yes, no; keys 1, 2                           | promised or not; anything else: not      |
 //! | `OfBuild`  | one of its choices; its key; yes             | what the build asks is answered; anything else: its default holds |

@@ -46,7 +46,7 @@ const CHANGES: Words = &[
 #[rustfmt::skip]
 const ORDERS: Words = &[
     "roll it back", "please roll it back", "can you roll back the last change", "go back to the version before", "undo the last change",
-    "bring back the old version", "delete it", "please delete it", "take it down", "cancel the build", "please cancel the build",
+    "bring back the old version", "put the old one back", "delete it", "please delete it", "take it down", "cancel the build", "please cancel the build",
     "stop the build", "stop building it", "how far are you", "how far is it", "how far along are you", "how long will it take",
     "how much longer", "call me when it is ready", "call me back when it is done", "please call me when it's live",
     "ring me when it is up", "can you call me when it is finished", "give me a call when it is done", "what went wrong",

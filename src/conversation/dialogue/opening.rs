@@ -196,6 +196,10 @@ impl Dialogue {
             };
             return self.collected(outcome);
         }
+        // Whoever asks is read what was talked about, and approves anew.
+        if self.question == Question::GoOn && asks_where_we_were(&heard.text) {
+            return self.settle(true);
+        }
         let answer = &understood.answer;
         if answer.yes > 0.0 && answer.no == 0.0 && heard.confidence >= YES_TWICE_CONFIDENCE_MIN {
             return self.settle(true);
@@ -342,6 +346,15 @@ impl Dialogue {
     }
 }
 
+/// "Where were we?", "what were we talking about?".
+fn asks_where_we_were(text: &str) -> bool {
+    let words = words(text);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    words.windows(3).any(|said| {
+        matches!(said, ["where" | "what", "were", "we"] | ["where", "we", "were" | "stopped"] | ["where", "did", "we"])
+    })
+}
+
 /// Words of a heard text, as the readers of digits want them.
 fn words(text: &str) -> Vec<String> {
     let text = text.to_lowercase().replace(|c: char| !c.is_alphanumeric() && c != '\'', " ");
@@ -475,6 +488,16 @@ mod tests {
         assert!(reply.text().contains("Shall I build it?"));
         assert!(matches!(asks(&mut second, "yes").intent, Some(Intent::Build(_))), "its own yes");
 
+        for question in ["where were we?", "Well, what were we talking about?", "let's go on where we stopped"] {
+            let mut asked = with(|_| {}).after(kept.clone());
+            asked.greet();
+            let reply = asks(&mut asked, question);
+            assert!(
+                reply.intent.is_none() && reply.text().contains("Shall I build it?"),
+                "{question}: {}",
+                reply.text()
+            );
+        }
         let mut declined = with(|_| {}).after(kept.clone());
         declined.greet();
         assert!(asks(&mut declined, "no").text().ends_with(ASK_WHAT));

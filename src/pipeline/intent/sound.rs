@@ -76,7 +76,15 @@ const POLITE: &[&str] = &["please", "thanks", "thank", "you", "um", "uh", "yes",
 #[must_use]
 pub fn sounds_like(text: &str, names: &[&str]) -> Option<usize> {
     let plain = text.to_lowercase().replace(|c: char| !c.is_alphanumeric(), " ");
-    let words: Vec<&str> = plain.split_whitespace().filter(|word| !POLITE.contains(word)).collect();
+    let is_answer = |word: &&str| !POLITE.contains(word);
+    // "You" may be the beginning of the answer: "you rose" is "euros".
+    let with_you = |word: &&str| is_answer(word) || *word == "you";
+    let words = |kept: &dyn Fn(&&str) -> bool| plain.split_whitespace().filter(kept).collect::<Vec<&str>>();
+    near(&words(&is_answer), names).or_else(|| near(&words(&with_you), names))
+}
+
+/// The one of `names` that these words sound like.
+fn near(words: &[&str], names: &[&str]) -> Option<usize> {
     if words.is_empty() || words.len() > 3 {
         return None;
     }
@@ -146,6 +154,8 @@ mod tests {
         let names = ["US dollars", "euros", "pounds", "Swiss francs"];
         for (heard, meant) in [
             ("we rose please", Some(1)),
+            ("you rose please", Some(1)),
+            ("thank you", None),
             ("your rows", Some(1)),
             ("a rose", Some(1)),
             ("Euros.", Some(1)),
