@@ -3,6 +3,8 @@
 //! Pure. Invariants: what every app of the type has is always in (a CRM's contacts, a shop's products); what cannot be built is an open
 //! point and is said aloud; each change makes a new revision. Deliberately absent: when to ask what (`dialogue`).
 
+mod read_back;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -21,8 +23,8 @@ const BUILDABLE: &[(&str, Option<&str>)] = &[
     ("search", Some("contacts")),
     ("export", Some("contacts")),
 ];
-/// Open points that are named in the read-back; the rest is counted.
-const NAMED_MAX: usize = 3;
+/// What came or went by one change is named up to here; the rest is counted.
+const NAMED_MAX: usize = 8;
 
 fn buildable(key: &str) -> bool {
     BUILDABLE.iter().any(|(k, _)| *k == key)
@@ -196,36 +198,6 @@ impl Draft {
         }
     }
 
-    /// Limits and technology for the ear; nothing when none were named.
-    fn limits(&self) -> Vec<String> {
-        let mut parts = Vec::new();
-        if let Some(budget) = self.constraints.get("budget") {
-            let amount = budget["amount"].as_f64().unwrap_or_default();
-            let currency = match budget["currency"].as_str().unwrap_or_default() {
-                "USD" => "dollars",
-                "EUR" => "euros",
-                "GBP" => "pounds",
-                "INR" => "rupees",
-                other => other,
-            };
-            parts.push(format!("a budget of {amount} {currency}"));
-        }
-        if let Some(term) = self.constraints.get("timeline").and_then(Value::as_str) {
-            parts.push(spoken_term(term));
-        }
-        if let Some(users) = self.constraints.get("scale").and_then(Value::as_u64) {
-            parts.push(format!("{} users", numbers::count(users)));
-        }
-        let mut say = Vec::new();
-        if !parts.is_empty() {
-            say.push(format!("I noted {}.", numbers::list(&parts)));
-        }
-        if !self.tech_stack.is_empty() {
-            say.push(format!("You named {}. I build with what is on this box.", numbers::list(&self.tech_stack)));
-        }
-        say
-    }
-
     /// Takes what an edit names, without words about it (before the first read-back).
     pub(super) fn take(&mut self, edit: &FeatureEdit) {
         if edit.only {
@@ -310,11 +282,12 @@ impl Draft {
             .partition(|f| self.buildable(&f.key));
         for (list, tail) in [(&gone, "out"), (&come, "in")] {
             if !list.is_empty() {
-                delta.say.push(format!("{} {} {tail}.", capitalised(&spoken(list)), is_or_are(list)));
+                let named = capitalised(&numbers::first(&names(list), NAMED_MAX));
+                delta.say.push(format!("{named} {} {tail}.", is_or_are(list)));
             }
         }
         if !left.is_empty() {
-            delta.say.push(format!("I can't build {} yet.", spoken(&left)));
+            delta.say.push(format!("I can't build {} yet.", numbers::first(&names(&left), NAMED_MAX)));
             delta.say.push(if left.len() == 1 { "It stays open." } else { "They stay open." }.to_owned());
         }
         if self.name != before.name {
@@ -326,43 +299,6 @@ impl Draft {
             delta.say.push(format!("This is revision {}.", numbers::word(self.revision)));
         }
         delta
-    }
-
-    /// "A CRM called Acme for your bakery".
-    pub(super) fn what(&self) -> String {
-        let name = self.name.as_ref().map(|n| format!(" called {}", title_case(n))).unwrap_or_default();
-        let purpose = self.purpose.as_ref().map(|p| format!(" for {p}")).unwrap_or_default();
-        let (article, noun) = (capitalised(self.build_type.article()), self.build_type.noun());
-        format!("{article} {noun}{name}{purpose}")
-    }
-
-    /// What will be built, in full.
-    pub(super) fn read_back(&self) -> Vec<String> {
-        let comma = if self.purpose.is_some() { "," } else { "" };
-        let what = format!("{}{comma} with {}.", self.what(), spoken(&self.features));
-        let mut say = vec!["Here is what I have.".to_owned(), what];
-        say.extend(self.limits());
-        if !self.open.is_empty() {
-            let named = &self.open[..self.open.len().min(NAMED_MAX)];
-            let rest = self.open.len() - named.len();
-            let count = u32::try_from(self.open.len()).unwrap_or(u32::MAX);
-            let things = if count == 1 { "One thing stays open" } else { "things stay open" };
-            let head =
-                if count == 1 { things.to_owned() } else { format!("{} {things}", capitalised(&numbers::word(count))) };
-            let more = if rest == 0 {
-                String::new()
-            } else {
-                format!(", and {} more", numbers::word(rest.try_into().unwrap_or(u32::MAX)))
-            };
-            let sentence = if rest == 0 {
-                spoken(named)
-            } else {
-                named.iter().map(|f| f.spoken.clone()).collect::<Vec<_>>().join(", ")
-            };
-            say.push(format!("{head}: {sentence}{more}."));
-            say.push(if count == 1 { "I can't build that yet." } else { "I can't build those yet." }.to_owned());
-        }
-        say
     }
 
     /// Spoken name, e.g. "CRM" or "Acme CRM".
@@ -451,28 +387,12 @@ impl Draft {
     }
 }
 
-/// "P2W" is "two weeks"; a date as it was said.
-fn spoken_term(term: &str) -> String {
-    let Some(designators) = term.strip_prefix("PT").or(term.strip_prefix('P')) else { return term.to_owned() };
-    let (count, unit) = designators.split_at(designators.len().saturating_sub(1));
-    let unit = match (unit, term.starts_with("PT")) {
-        ("M", true) => "minute",
-        ("H", _) => "hour",
-        ("D", _) => "day",
-        ("W", _) => "week",
-        ("M", false) => "month",
-        ("Y", _) => "year",
-        _ => return term.to_owned(),
-    };
-    match count.parse() {
-        Ok(1) => format!("one {unit}"),
-        Ok(n) => format!("{} {unit}s", numbers::word(n)),
-        Err(_) => term.to_owned(),
-    }
+fn spoken(features: &[Feature]) -> String {
+    numbers::list(&names(features))
 }
 
-fn spoken(features: &[Feature]) -> String {
-    numbers::list(&features.iter().map(|f| f.spoken.clone()).collect::<Vec<_>>())
+fn names(features: &[Feature]) -> Vec<String> {
+    features.iter().map(|f| f.spoken.clone()).collect()
 }
 
 fn is_or_are(features: &[Feature]) -> &'static str {
@@ -507,8 +427,8 @@ mod tests {
         let read_back = draft.read_back().join(" ");
         for part in [
             "I noted a budget of 5000 dollars, two weeks and 200 users.",
-            "You named React.",
-            "One thing stays open: a connection to Slack.",
+            "I build without React.",
+            "I can't build a connection to Slack yet.",
         ] {
             assert!(read_back.contains(part), "{part}: {read_back}");
         }

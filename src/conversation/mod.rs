@@ -5,6 +5,7 @@
 //! Invariant: an [`Intent::Build`] leaves only after a read-back and an explicit yes, go-ahead or key 1.
 //! Deliberately absent: turn-taking (`turn`), audio (`speech`), language models (`llm`).
 
+mod aloud;
 mod classes;
 pub mod collect;
 mod dialogue;

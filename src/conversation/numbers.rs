@@ -38,6 +38,21 @@ pub(super) fn list(items: &[String]) -> String {
     }
 }
 
+/// The first of them, and how many more there are: "a, b and six more".
+#[must_use]
+pub(super) fn first(items: &[String], most: usize) -> String {
+    match items.get(..most) {
+        Some(named) if named.len() < items.len() => and_more(&named.join(", "), items.len() - named.len()),
+        _ => list(items),
+    }
+}
+
+/// "… and six more".
+#[must_use]
+pub(super) fn and_more(named: &str, more: usize) -> String {
+    format!("{named} and {} more", word(more.try_into().unwrap_or(u32::MAX)))
+}
+
 /// "a, b or c".
 #[must_use]
 pub(super) fn either(items: &[String]) -> String {
@@ -69,6 +84,8 @@ mod tests {
         assert_eq!(counted(10, "record", "records"), "10 records");
         assert_eq!(counted(12_345, "record", "records"), "about 12 thousand records");
         assert_eq!(list(&["a".into(), "b".into(), "c".into()]), "a, b and c");
+        let all = ["a", "b", "c", "d"].map(str::to_owned);
+        assert_eq!((first(&all, 4).as_str(), first(&all, 2).as_str()), ("a, b, c and d", "a, b and two more"));
         assert_eq!(port_digits("http://127.0.0.1:8301/").as_deref(), Some("8 3 0 1"));
         assert_eq!(port_digits("http://[::1]:81/x").as_deref(), Some("8 1"));
         assert_eq!(port_digits("https://crm.example/"), None);
