@@ -13,7 +13,8 @@ pub fn sched_idle() -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Makes the calling thread wait for others of the same class: 0 is ordinary, 19 the least. Always allowed.
+/// Makes the calling thread wait for others of the same class: 0 is ordinary, 19 the least, which is always allowed. Less than 0
+/// has others wait, where the limits of the process allow it.
 pub fn step_back(nice: i32) -> io::Result<()> {
     // SAFETY: no memory is passed; 0 means the calling thread (nice is per thread on Linux).
     let result = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) };

@@ -24,8 +24,8 @@ use crate::limits::{
     CALL_EVENTS_MAX, SPEECH_JOBS_MAX, SPEECH_LANES_MAX, SPEECH_STREAMS_MAX, STREAM_UTTERANCE_IDLE, UTTERANCE_IDLE_MAX,
 };
 use crate::media::{SpeechEnds, inbound_ring};
-use crate::os::process;
 use crate::os::wake::Wake;
+use crate::os::{batch, process};
 use crate::packs::{self, trial};
 use crate::telemetry::Marks;
 use callwright_models::Assets;
@@ -162,6 +162,9 @@ pub enum SpeechError {
     #[error("speech cannot start: {0}")]
     System(#[from] io::Error),
 }
+
+/// Niceness of recognition: every answer waits for it, and apps, the store and requests can wait.
+const HEARS_FIRST: i32 = -5;
 
 /// The running plane.
 pub struct SpeechPlane {
@@ -523,7 +526,12 @@ impl SpeechPlane {
         let mut threads = Vec::new();
         for (n, engine) in engines.into_iter().enumerate() {
             let (jobs, inbox) = bounded(SPEECH_JOBS_MAX);
-            self.spawn(format!("{}-{n}", numbered("asr", set)), move || asr::run(engine, &inbox))?;
+            self.spawn(format!("{}-{n}", numbered("asr", set)), move || {
+                if let Err(error) = batch::step_back(HEARS_FIRST) {
+                    tracing::info!(%error, "recognition has ordinary priority: answers come later beside other work; grant LimitNICE=-5");
+                }
+                asr::run(engine, &inbox);
+            })?;
             threads.push(jobs);
         }
         self.recognisers.push(RecogniserSet { threads, next: AtomicUsize::new(0) });

@@ -39,6 +39,8 @@ const EARLY_WORDS: usize = 900 * PER_MS;
 const PARTIAL_APART: Duration = Duration::from_millis(240);
 /// A look at the words is due after so many times what it will cost.
 const PARTIAL_SHARE: f64 = 18.0;
+/// A look costs as much as of so much audio before any of it is heard: what short ones take says less of long ones.
+const LOOK_FIXED: usize = 750 * PER_MS;
 /// After a look at the words the thread is kept free of others for so many times what it took: for results.
 const PARTIAL_REST: u32 = 2;
 /// Turns that are longer have new words at pauses only: every other turn waits for such a decoding.
@@ -96,17 +98,19 @@ pub(in crate::speech) type Clock = Box<dyn Fn() -> Tick + Send>;
 struct Cost {
     /// Nanoseconds a sample, of the last turns.
     per_sample: f64,
+    /// Samples that cost as much as a turn of none does.
+    fixed: usize,
 }
 
 impl Cost {
     fn learn(&mut self, samples: usize, took: Duration) {
-        let now = took.as_nanos() as f64 / samples.max(1) as f64;
+        let now = took.as_nanos() as f64 / (samples + self.fixed).max(1) as f64;
         self.per_sample = if self.per_sample > 0.0 { 0.75 * self.per_sample + 0.25 * now } else { now };
     }
 
     /// Samples of audio that last as long as decoding so many does.
     fn samples(self, of: usize) -> f64 {
-        self.per_sample * of as f64 * (PER_MS as f64 / 1e6)
+        self.per_sample * (of + self.fixed) as f64 * (PER_MS as f64 / 1e6)
     }
 }
 
@@ -177,7 +181,7 @@ impl MoonshineRecogniser {
             places: (0..places.max(1)).map(|_| None).collect(),
             finished: VecDeque::new(),
             ended: 0,
-            words_cost: Cost::default(),
+            words_cost: Cost { fixed: LOOK_FIXED, ..Cost::default() },
             result_cost: Cost::default(),
             rest_until: Tick(0),
             late_said: None,
