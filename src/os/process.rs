@@ -136,7 +136,9 @@ mod tests {
         while lives() {
             std::thread::yield_now();
         }
-        let mut child = std::thread::spawn(start).join().unwrap();
+        // Alone: what a leader has started by then would outlive it.
+        let alone = || lead_group(Command::new("sleep").arg("600")).spawn().unwrap();
+        let mut child = std::thread::spawn(alone).join().unwrap();
         assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
     }
 
