@@ -110,16 +110,24 @@ fn greedy_it_writes_what_the_reference_writes() {
 }
 
 #[test]
-fn several_texts_at_once_are_no_worse_and_give_other_readings() {
+fn several_texts_at_once_are_no_worse_and_give_other_readings_where_there_is_doubt() {
     let Some(mut engine) = engine() else { return };
     let (mut errors, mut others) = (0, 0);
-    for (voice, sentence, expected) in &SAID[..3] {
-        let Some(samples) = say(voice, sentence) else { return };
+    for (n, (voice, sentence, expected)) in SAID[..3].iter().enumerate() {
+        let Some(mut samples) = say(voice, sentence) else { return };
         let heard = engine.recognise(&samples, &Unguided, 4).expect("a turn");
         consistent(&heard, &samples);
         errors += wrong(expected, &heard.text);
-        others += heard.alternatives.len();
         assert!(heard.confidence > 0.5, "{heard:?}");
+        // The same in noise.
+        let mut seed = n as u32 + 1;
+        for sample in &mut samples {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            *sample = sample.saturating_add(((seed >> 16) as i16) / 20);
+        }
+        let heard = engine.recognise(&samples, &Unguided, 4).expect("a turn");
+        consistent(&heard, &samples);
+        others += heard.alternatives.len();
     }
     assert!(errors <= 1 && others > 0, "{errors} words, {others} other readings");
 }
