@@ -273,7 +273,7 @@ fn is_sure<G: Guide>(candidates: &[Candidate<G::State>], pieces: &Pieces, guide:
     let awaited = |other: &Candidate<G::State>| {
         plan.ahead > 0 && other.state.as_ref().is_some_and(|state| other.score + guide.ahead(state) > best.score)
     };
-    others.iter().all(|other| !(near(other) && differs(other)) && !awaited(other))
+    !others.iter().any(|other| near(other) && differs(other) || awaited(other))
 }
 
 /// Leaves the best `width` candidates that go on (and the ends among them), and behind them the `ahead` best of the others by
