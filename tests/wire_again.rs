@@ -3,7 +3,7 @@
 
 mod rig;
 
-use rig::order::{self, APPROVAL, ORDER, READ_BACK};
+use rig::order::{self, APPROVAL, IN_EUROS, ORDER, READ_BACK};
 use rig::{Daemon, eventually, get};
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -49,15 +49,7 @@ fn the_version_before_is_brought_back_by_voice_and_answers() {
         pin.path()
     );
     let daemon = Daemon::start_with(&agents);
-    let first = [
-        "label = \"live\"\nexpect = [\"is live\", \"one question\", \"currency\"]\ntimeout = 120",
-        "label = \"answer\"\nsay = \"Euros, please.\"",
-        "label = \"taken\"\nexpect = [\"euros\", \"changing it now\"]\ntimeout = 60",
-        "label = \"live again\"\nexpect = [\"is live\"]\ntimeout = 120",
-        "label = \"thanks\"\nsay = \"Thank you, goodbye.\"",
-        "hang_up = true",
-    ];
-    let all: Vec<&str> = ORDER.into_iter().chain(READ_BACK).chain(APPROVAL).chain(first).collect();
+    let all: Vec<&str> = ORDER.into_iter().chain(READ_BACK).chain(APPROVAL).chain(IN_EUROS).collect();
     call(&daemon, "300", &all);
     assert!(eventually(PATIENCE, || shows(&daemon, '\u{20ac}')), "{:?}", goods(&daemon));
     let second = [

@@ -11,7 +11,7 @@ use callwright::pipeline::kernel::{self, Capability, Kernel};
 use callwright::pipeline::manifest::{BuildManifest, BuildType};
 use callwright::pipeline::spec::Spec;
 use callwright::rtp::Codec;
-use rig::order::{APPROVAL, ORDER, READ_BACK, speech};
+use rig::order::{APPROVAL, IN_EUROS, ORDER, READ_BACK, speech};
 use rig::ua::Ua;
 use rig::{Daemon, eventually, get, order};
 use serde_json::Value;
@@ -69,18 +69,7 @@ fn currency(http: SocketAddr) -> Value {
 #[test]
 fn a_question_on_the_line_is_answered_and_the_answer_is_the_next_version() {
     let daemon = Daemon::start();
-    call(
-        daemon.sip,
-        "candles",
-        &[
-            "label = \"live\"\nexpect = [\"is live\", \"one question\", \"currency\"]\ntimeout = 120",
-            "label = \"answer\"\nsay = \"Euros, please.\"",
-            "label = \"taken\"\nexpect = [\"euros\", \"changing it now\"]\ntimeout = 60",
-            "label = \"live again\"\nexpect = [\"is live\"]\ntimeout = 120",
-            "label = \"thanks\"\nsay = \"Thank you, goodbye.\"",
-            "hang_up = true",
-        ],
-    );
+    call(daemon.sip, "candles", &IN_EUROS);
     let builds = tracked(daemon.http, 2);
     let asked = question(daemon.http, &builds[0]);
     assert_eq!(

@@ -34,6 +34,15 @@ pub const ORDER: [&str; 2] = [
 pub const READ_BACK: [&str; 1] = ["label = \"read-back\"\nexpect = [\"shop\", \"shall i build it\"]\ntimeout = 60"];
 /// And the yes to it.
 pub const APPROVAL: [&str; 1] = ["label = \"approval\"\nsay = \"Yes.\""];
+/// Then: it is live, asks for its currency, and is live again with the answer.
+pub const IN_EUROS: [&str; 6] = [
+    "label = \"live\"\nexpect = [\"is live\", \"one question\", \"currency\"]\ntimeout = 120",
+    "label = \"answer\"\nsay = \"Euros, please.\"",
+    "label = \"taken\"\nexpect = [\"euros\", \"changing it now\"]\ntimeout = 60",
+    "label = \"live again\"\nexpect = [\"is live\"]\ntimeout = 120",
+    "label = \"thanks\"\nsay = \"Thank you, goodbye.\"",
+    "hang_up = true",
+];
 
 /// One scripted call to its end; what was said, where the script could not be followed.
 pub fn call(to: SocketAddr, number: &str, from: &str, steps: &[&str]) -> Result<(), String> {
