@@ -6,7 +6,7 @@ use std::io::Write;
 
 /// Every vector set that this processor has; says which it lacks.
 fn vector_sets() -> Vec<&'static Kernels> {
-    [Level::Avx2, Level::Avx512]
+    [Level::Avx2, Level::Avx512, Level::Avx512Vnni]
         .into_iter()
         .filter_map(|level| {
             let found = Kernels::of(level);
@@ -266,7 +266,7 @@ fn the_best_set_is_one_of_them() {
 fn a_matrix_of_bytes_times_a_vector_is_the_same() {
     let mut noise = Noise(8);
     for set in vector_sets() {
-        for length in (1..70).chain([255, 288, 416, 511]) {
+        for length in (1..70).chain([127, 128, 255, 288, 416, 511, 1664, 2047, 2048, 2049]) {
             for kind in 0..KINDS {
                 let x = noise.samples(kind, length);
                 let weights: Vec<i8> =

@@ -1,5 +1,5 @@
 //! Inner loops over samples. Purpose: the few loops in which a media or recogniser thread spends its time, each written three times
-//! (plain Rust, AVX2, AVX-512) behind one table of function pointers that is chosen once. Any thread; no state, no heap.
+//! (plain Rust, AVX2, AVX-512; products of octets once more) behind one table of function pointers that is chosen once. Any thread; no state, no heap.
 //!
 //! Invariants: all sets give the same result to the last bit, whatever the input (integer arithmetic throughout, and
 //! where there is a gain, one rounding per step in a fixed order); the plain one is the oracle of the others. A call
@@ -26,19 +26,22 @@ pub enum Level {
     Avx2,
     /// x86-64 with AVX-512 F, BW and VL (servers of 2017 and later).
     Avx512,
+    /// The same with VNNI (servers of 2019 and later).
+    Avx512Vnni,
 }
 
 impl Level {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Scalar, Self::Avx2, Self::Avx512];
+    pub const ALL: [Self; 4] = [Self::Scalar, Self::Avx2, Self::Avx512, Self::Avx512Vnni];
 
-    /// For people: `scalar`, `AVX2`, `AVX-512`.
+    /// For people: `scalar`, `AVX2`, `AVX-512`, `AVX-512 VNNI`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Scalar => "scalar",
             Self::Avx2 => "AVX2",
             Self::Avx512 => "AVX-512",
+            Self::Avx512Vnni => "AVX-512 VNNI",
         }
     }
 }
@@ -86,6 +89,8 @@ impl Kernels {
             Level::Avx2 => x86_64::avx2(),
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => x86_64::avx512(),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512Vnni => x86_64::avx512_vnni(),
             #[cfg(not(target_arch = "x86_64"))]
             _ => None,
         }

@@ -1,10 +1,11 @@
 //! Hand-written bindings to the C libraries, loaded with `dlopen`. The only module of this crate that holds `unsafe`.
 //!
-//! Each file wraps one library so that what it exposes is safe to call. Libraries are never unloaded: they keep static
+//! Each file wraps one library (`pages`: a call of the system) so that what it exposes is safe to call. Libraries are never unloaded: they keep static
 //! state, and the wrappers hold plain function pointers.
 
 pub(crate) mod flite;
 pub(crate) mod lexicon;
+pub(crate) mod pages;
 pub(crate) mod pocketsphinx;
 pub(crate) mod sherpa;
 

@@ -1,12 +1,23 @@
 //! The kernels with 512-bit vectors; the end of a slice is loaded under a mask instead of being looped over. Invariant:
-//! `KERNELS` reaches callers only through `super::avx512`, which has asked the processor; the entries rely on that.
+//! `KERNELS` and `WITH_VNNI` reach callers only through `super`, which has asked the processor; the entries rely on that.
 
 use super::super::polyphase::{self, Polyphase, Walk};
 use super::super::{Kernels, Level, scalar};
 use super::avx2;
 use core::arch::x86_64::*;
 
-pub(super) static KERNELS: Kernels = Kernels {
+/// For processors with F, BW and VL.
+pub(super) static KERNELS: Kernels = SET;
+
+/// For those with VNNI, too.
+pub(super) static WITH_VNNI: Kernels = Kernels {
+    level: Level::Avx512Vnni,
+    // SAFETY: this table is handed out only where the processor has AVX-512 F, BW, VL and VNNI.
+    project: |weights, x, out| unsafe { project_octets(weights, x, out) },
+    ..SET
+};
+
+const SET: Kernels = Kernels {
     level: Level::Avx512,
     // SAFETY: this table is handed out only where the processor has AVX-512 F, BW and VL.
     dot: |x, y| unsafe { dot(x, y) },
@@ -338,7 +349,8 @@ fn project(weights: &[i8], x: &[i16], out: &mut [i32]) {
     let (weights, weights_single) = weights.split_at(groups.len() * ROWS * x.len());
     let rest = load_rest(x_rest);
     for (group, weights) in groups.iter_mut().zip(weights.chunks_exact(ROWS * x.len())) {
-        let rows: [&[i8]; ROWS] = core::array::from_fn(|row| &weights[row * x.len()..(row + 1) * x.len()]);
+        avx2::fetch(weights);
+        let rows = rows_of(weights, x.len());
         let mut sums = [_mm512_setzero_si512(); ROWS];
         if !x_rest.is_empty() {
             for (sum, row) in sums.iter_mut().zip(rows) {
@@ -348,7 +360,8 @@ fn project(weights: &[i8], x: &[i16], out: &mut [i32]) {
                 *sum = _mm512_madd_epi16(_mm512_cvtepi8_epi16(w), rest);
             }
         }
-        let [a, b, c, d] = rows.map(|row| row.as_chunks::<LANES>().0);
+        let [a, b, c, d] = rows;
+        let (a, b, c, d) = (lanes_of(a), lanes_of(b), lanes_of(c), lanes_of(d));
         for ((((x, a), b), c), d) in blocks.iter().zip(a).zip(b).zip(c).zip(d) {
             let x = load(x);
             for (sum, w) in sums.iter_mut().zip([a, b, c, d]) {
@@ -357,12 +370,143 @@ fn project(weights: &[i8], x: &[i16], out: &mut [i32]) {
                 *sum = _mm512_add_epi32(*sum, _mm512_madd_epi16(w, x));
             }
         }
-        let halves = sums.map(|v| _mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64::<1>(v)));
-        let pairs = [_mm256_hadd_epi32(halves[0], halves[1]), _mm256_hadd_epi32(halves[2], halves[3])];
-        let fours = _mm256_hadd_epi32(pairs[0], pairs[1]);
-        let total = _mm_add_epi32(_mm256_castsi256_si128(fours), _mm256_extracti128_si256::<1>(fours));
-        // SAFETY: the array is as long as the 128-bit vector; the store needs no alignment.
-        unsafe { _mm_storeu_si128(group.as_mut_ptr().cast(), total) };
+        store_sums(group, sums, 0);
     }
     scalar::project(weights_single, x, single);
+}
+
+/// The sum of each vector's lanes, less the same number.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn store_sums(out: &mut [i32; ROWS], sums: [__m512i; ROWS], less: i32) {
+    let [a, b, c, d] = sums;
+    let pairs = [_mm256_hadd_epi32(half(a), half(b)), _mm256_hadd_epi32(half(c), half(d))];
+    let fours = _mm256_hadd_epi32(pairs[0], pairs[1]);
+    let total = _mm_add_epi32(_mm256_castsi256_si128(fours), _mm256_extracti128_si256::<1>(fours));
+    // SAFETY: the array is as long as the 128-bit vector; the store needs no alignment.
+    unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), _mm_sub_epi32(total, _mm_set1_epi32(less))) };
+}
+
+/// The upper lanes added to the lower ones.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn half(v: __m512i) -> __m256i {
+    _mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64::<1>(v))
+}
+
+/// So many rows of one length. (Closures would be calls here: they do not inherit the instructions.)
+#[inline]
+fn rows_of(weights: &[i8], length: usize) -> [&[i8]; ROWS] {
+    let (ab, cd) = weights.split_at(2 * length);
+    let ((a, b), (c, d)) = (ab.split_at(length), cd.split_at(length));
+    [a, b, c, d]
+}
+
+/// Octets in a vector.
+const OCTETS: usize = 64;
+/// Vectors that are taken apart in less room, and in more; longer ones are multiplied without VNNI.
+const SPLIT_SHORT: usize = 512;
+const SPLIT_LONG: usize = 2048;
+/// Above this a number is no upper octet with a sign and a lower one with a sign.
+const SPLIT_LARGEST: i16 = 127 * 256 + 127;
+
+/// As `project`, in a third of the instructions: four octets without a sign times four with one are multiplied and added up in one.
+/// `x` is taken apart into upper and lower octets with a sign, 128 is added to the weights, and what that adds is taken off.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+fn project_octets(weights: &[i8], x: &[i16], out: &mut [i32]) {
+    if x.len() <= SPLIT_SHORT {
+        project_split::<SPLIT_SHORT>(weights, x, out);
+    } else if x.len() <= SPLIT_LONG {
+        project_split::<SPLIT_LONG>(weights, x, out);
+    } else {
+        project(weights, x, out);
+    }
+}
+
+/// `LENGTH`: at least that of `x`, a multiple of [`OCTETS`].
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+fn project_split<const LENGTH: usize>(weights: &[i8], x: &[i16], out: &mut [i32]) {
+    let (mut upper, mut lower) = ([0_i8; LENGTH], [0_i8; LENGTH]);
+    let mut sum = _mm512_setzero_si512();
+    let mut too_large = 0;
+    let halves = upper.as_chunks_mut::<LANES>().0.iter_mut().zip(lower.as_chunks_mut::<LANES>().0);
+    for (x, (upper, lower)) in x.chunks(LANES).zip(halves) {
+        let x = if let Some(x) = x.first_chunk::<LANES>() { load(x) } else { load_rest(x) };
+        too_large |= _mm512_cmpgt_epi16_mask(x, _mm512_set1_epi16(SPLIT_LARGEST));
+        let rounded = _mm512_srai_epi16::<8>(_mm512_adds_epi16(x, _mm512_set1_epi16(128)));
+        // SAFETY: both arrays are as long as the 256-bit vector; the stores need no alignment.
+        unsafe {
+            _mm256_storeu_si256(upper.as_mut_ptr().cast(), _mm512_cvtepi16_epi8(rounded));
+            _mm256_storeu_si256(lower.as_mut_ptr().cast(), _mm512_cvtepi16_epi8(x));
+        }
+        sum = _mm512_add_epi32(sum, _mm512_madd_epi16(x, _mm512_set1_epi16(1)));
+    }
+    if too_large != 0 {
+        return project(weights, x, out);
+    }
+    let less = _mm512_reduce_add_epi32(sum).wrapping_mul(128);
+    let (upper, lower) = (upper.as_chunks::<OCTETS>().0, lower.as_chunks::<OCTETS>().0);
+    let sign = _mm512_set1_epi8(i8::MIN);
+    let (groups, single) = out.as_chunks_mut::<ROWS>();
+    let (weights, weights_single) = weights.split_at(groups.len() * ROWS * x.len());
+    for (group, weights) in groups.iter_mut().zip(weights.chunks_exact(ROWS * x.len())) {
+        avx2::fetch(weights);
+        let rows = rows_of(weights, x.len());
+        let mut sums = [[_mm512_setzero_si512(); 2]; ROWS];
+        let [a, b, c, d] = rows;
+        let (a, b, c, d) = (octets_of(a), octets_of(b), octets_of(c), octets_of(d));
+        let x_halves = upper.iter().zip(lower);
+        for ((((x, a), b), c), d) in x_halves.clone().zip(a).zip(b).zip(c).zip(d) {
+            let x = [load_octets(x.0), load_octets(x.1)];
+            for (sums, w) in sums.iter_mut().zip([a, b, c, d]) {
+                *sums = add_products(*sums, _mm512_xor_si512(load_octets(w), sign), x);
+            }
+        }
+        if !x.len().is_multiple_of(OCTETS)
+            && let Some(x) = x_halves.clone().nth(a.len())
+        {
+            let x = [load_octets(x.0), load_octets(x.1)];
+            for (sums, row) in sums.iter_mut().zip(rows) {
+                let rest = &row[a.len() * OCTETS..];
+                // SAFETY: lanes outside the mask are not read, and the mask is as long as the rest of the row.
+                let w = unsafe { _mm512_maskz_loadu_epi8((1 << rest.len()) - 1, rest.as_ptr()) };
+                *sums = add_products(*sums, _mm512_xor_si512(w, sign), x);
+            }
+        }
+        let [a, b, c, d] = sums;
+        store_sums(group, [joined(a), joined(b), joined(c), joined(d)], less);
+    }
+    scalar::project(weights_single, x, single);
+}
+
+#[inline]
+fn octets_of(row: &[i8]) -> &[[i8; OCTETS]] {
+    row.as_chunks().0
+}
+
+#[inline]
+fn lanes_of(row: &[i8]) -> &[[i8; LANES]] {
+    row.as_chunks().0
+}
+
+/// Sums of upper octets and of lower ones as one.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn joined([upper, lower]: [__m512i; 2]) -> __m512i {
+    _mm512_add_epi32(_mm512_slli_epi32::<8>(upper), lower)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_octets(octets: &[i8; OCTETS]) -> __m512i {
+    // SAFETY: the array is as long as the vector; the load needs no alignment.
+    unsafe { _mm512_loadu_si512(octets.as_ptr().cast()) }
+}
+
+/// Adds the products of octets without a sign and of those of two vectors with one.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vnni")]
+fn add_products(sums: [__m512i; 2], w: __m512i, x: [__m512i; 2]) -> [__m512i; 2] {
+    [_mm512_dpbusd_epi32(sums[0], w, x[0]), _mm512_dpbusd_epi32(sums[1], w, x[1])]
 }

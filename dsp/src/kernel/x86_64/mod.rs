@@ -18,3 +18,8 @@ pub(super) fn avx512() -> Option<&'static Kernels> {
         && is_x86_feature_detected!("avx512vl");
     has.then_some(&avx512::KERNELS)
 }
+
+/// The AVX-512 set with the products of octets, where the processor has both.
+pub(super) fn avx512_vnni() -> Option<&'static Kernels> {
+    (avx512().is_some() && is_x86_feature_detected!("avx512vnni")).then_some(&avx512::WITH_VNNI)
+}

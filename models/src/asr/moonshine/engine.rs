@@ -43,7 +43,7 @@ impl fmt::Debug for Moonshine {
 }
 
 impl Moonshine {
-    /// Loads the model. `threads`: how many share the work of one turn, the caller's among them.
+    /// Loads the model. `threads`: how many share the encoder's work, the caller's among them.
     ///
     /// # Errors
     /// [`AsrError::Asset`]: what to install.
@@ -82,7 +82,7 @@ impl Moonshine {
     /// Recognises one turn of 8 kHz telephone audio. `width`: texts that are pursued at once (1 = greedy).
     ///
     /// # Errors
-    /// [`AsrError::Refused`] when ONNX Runtime cannot run the model.
+    /// [`AsrError::Refused`] when ONNX Runtime cannot run the encoder.
     pub fn recognise<G: Guide>(&mut self, samples: &[i16], guide: &G, width: usize) -> Result<Hypothesis, AsrError> {
         self.recognise_again(samples, guide, width, &mut Draft::default())
     }

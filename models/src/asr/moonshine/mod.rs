@@ -1,15 +1,16 @@
-//! Moonshine tiny, English: the embedded recogniser of whole turns, run by our own code on ONNX Runtime. Purpose: 8 kHz
-//! telephone audio in; words out, chosen by the model and by what the caller is known to talk about ([`Guide`]).
+//! Moonshine, English: the embedded recogniser of whole turns; its encoder runs on ONNX Runtime, its decoder in our own code.
+//! Purpose: 8 kHz telephone audio in; words out, chosen by the model and by what the caller is known to talk about ([`Guide`]).
 //!
 //! | file | holds |
 //! |---|---|
 //! | `engine` | the recogniser: one turn in, its words out |
 //! | `audio` | the line's samples as the model wants them, and where in them somebody speaks |
-//! | `graph` | encoder and decoder on ONNX Runtime, with the decoder's memory of what was written |
-//! | `split` | the decoder's file without its last product (pure) |
-//! | `signed` | the graphs' weights in the form that processors multiply fastest (pure) |
+//! | `graph` | the encoder on ONNX Runtime and the decoder, with what was read ahead |
+//! | `decoder` | the decoder, with its memory of what was heard and written |
+//! | `weights` | the decoder's tables, from its file (pure) |
+//! | `matrix` | products with them (pure) |
+//! | `signed` | the encoder's weights in the form that processors multiply fastest (pure) |
 //! | `wire` | the files as messages (pure) |
-//! | `projection` | that product: from what the decoder thinks to how likely each token is (pure) |
 //! | `likeliest` | the likeliest of all tokens (pure) |
 //! | `beam` | the search for the best text (pure) |
 //! | `tokens` | the model's vocabulary |
@@ -21,14 +22,15 @@
 
 mod audio;
 mod beam;
+mod decoder;
 mod engine;
 mod graph;
 mod likeliest;
-mod projection;
+mod matrix;
 mod reading;
 mod signed;
-mod split;
 mod tokens;
+mod weights;
 mod wire;
 
 pub use beam::{Guide, Unguided};

@@ -1,13 +1,14 @@
 //! Models as messages in memory (pure). Purpose: reading and changing a published graph before it is opened. Any thread.
 //! Invariants: octets that nobody changes stay as they are; a message that is cut short is an error, and nothing is read
-//! beyond its end. Deliberately absent: what is changed (`split`, `signed`), models that are too large for memory (`pack`).
+//! beyond its end. Deliberately absent: what is changed (`signed`) or read (`weights`), models that are too large for memory (`pack`).
 //!
 //! Layout: protocol buffers; `onnx.proto3` of ONNX 1.17: NodeProto {1 input, 2 output, 4 op_type, 5 attribute}, TensorProto
 //! {1 dims, 2 data_type, 4 float_data, 5 int32_data, 8 name, 9 raw_data}.
 
 use std::borrow::Cow;
 
-/// `TensorProto.DataType`: octets without a sign, and with one.
+/// `TensorProto.DataType`: reals of 32 bits, octets without a sign, and with one.
+pub(super) const REAL: u64 = 1;
 pub(super) const UINT8: u64 = 2;
 pub(super) const INT8: u64 = 3;
 pub(super) const CUT_SHORT: &str = "it is cut short";
@@ -130,10 +131,6 @@ impl<'a> Node<'a> {
         }
         Ok(node)
     }
-
-    pub(super) fn makes(&self, name: &str) -> bool {
-        self.outputs.iter().any(|output| output == name)
-    }
 }
 
 /// A weight of the graph.
@@ -170,6 +167,13 @@ impl<'a> Weight<'a> {
     pub(super) fn real(&self) -> Option<f32> {
         let octets = if self.raw.is_empty() { self.listed? } else { self.raw };
         Some(f32::from_le_bytes(octets.try_into().ok()?))
+    }
+
+    /// All numbers of one of reals; none of one that is cut short.
+    pub(super) fn reals(&self) -> Vec<f32> {
+        let octets = if self.raw.is_empty() { self.listed.unwrap_or_default() } else { self.raw };
+        let (reals, rest) = octets.as_chunks::<4>();
+        if rest.is_empty() { reals.iter().map(|real| f32::from_le_bytes(*real)).collect() } else { Vec::new() }
     }
 
     pub(super) fn octet(&self) -> Option<u8> {
