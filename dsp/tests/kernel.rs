@@ -1,7 +1,7 @@
 //! The vector kernels against the plain ones: the same to the last bit, for every length up to several vectors, for every
 //! alignment, on random and on extreme samples.
 
-use callwright_dsp::kernel::{Kernels, Level, Polyphase, TAP_ONE};
+use callwright_dsp::kernel::{HALVED_MAX, Halved, Kernels, Level, Line, Polyphase, TAP_ONE, halve};
 use std::io::Write;
 
 /// Every vector set that this processor has; says which it lacks.
@@ -285,6 +285,59 @@ fn a_matrix_of_bytes_times_a_vector_is_the_same() {
             }
         }
     }
+}
+
+#[test]
+fn several_vectors_at_once_are_each_as_alone() {
+    let mut noise = Noise(9);
+    for set in [Some(scalar())].into_iter().flatten().chain(vector_sets()) {
+        for length in [1, 4, 63, 64, 65, 288, 416, 1664] {
+            for (kind, count) in (0..KINDS).zip((0..6).cycle()) {
+                let x: Vec<Vec<i16>> = (0..count).map(|n| noise.samples((kind + n) % KINDS, length)).collect();
+                let weights: Vec<i8> = noise.samples(kind, length * 11).iter().map(|w| (w >> 8) as i8).collect();
+                let lines = length.div_ceil(64);
+                let mut halves = vec![(vec![Line([7; 64]); lines], vec![Line([7; 64]); lines]); count];
+                let vectors: Vec<Halved<'_>> = x
+                    .iter()
+                    .zip(&mut halves)
+                    .map(|(x, (upper, lower))| match halve(x, upper, lower) {
+                        Some(sum) => Halved { x, upper, lower, sum },
+                        None => Halved { x, upper: &[], lower: &[], sum: 0 },
+                    })
+                    .collect();
+                for rows in [0, 3, 4, 11] {
+                    let (mut expected, mut made) = (vec![-1; count * rows + 1], vec![-1; count * rows + 1]);
+                    for (x, expected) in x.iter().zip(expected.chunks_mut(rows.max(1))) {
+                        scalar().project(&weights[..rows * length], x, &mut expected[..rows]);
+                    }
+                    set.project_all(&weights[..rows * length], &vectors, &mut made);
+                    assert_eq!(made, expected, "{:?} {length} {kind} {count} {rows}", set.level());
+                }
+            }
+        }
+        // What does not fit together has no product.
+        let mut out = [7; 2];
+        let vector = |x| Halved { x, upper: &[], lower: &[], sum: 0 };
+        set.project_all(&[1, 2, 3, 4], &[vector(&[1, 2]), vector(&[1])], &mut out);
+        assert_eq!(out, [0, 0]);
+        set.project_all(&[1], &[vector(&[])], &mut out);
+        set.project_all(&[1], &[], &mut out);
+    }
+}
+
+#[test]
+fn halves_are_the_numbers_or_none() {
+    let x: Vec<i16> = (i16::MIN..=HALVED_MAX).collect();
+    let lines = x.len().div_ceil(64);
+    let (mut upper, mut lower) = (vec![Line([7; 64]); lines], vec![Line([7; 64]); lines]);
+    let sum: i32 = x.iter().map(|x| i32::from(*x)).sum();
+    assert_eq!(halve(&x, &mut upper, &mut lower), Some(sum));
+    let octets = |of: &[Line]| of.iter().flat_map(|line| line.0).map(i32::from).collect::<Vec<_>>();
+    let joined: Vec<i32> =
+        octets(&upper).iter().zip(octets(&lower)).map(|(upper, lower)| 256 * upper + lower).collect();
+    assert!(joined.iter().zip(x.iter().map(|x| i32::from(*x)).chain([0; 64])).all(|(is, was)| *is == was));
+    assert_eq!(halve(&[0, HALVED_MAX + 1], &mut upper, &mut lower), None);
+    assert_eq!(halve(&x, &mut upper[1..], &mut lower), None);
 }
 
 #[test]

@@ -62,6 +62,7 @@ pub struct Kernels {
     peak_without: fn(&[i32], &[i16]) -> u32,
     scale_without: fn(&[i32], &[i16], &mut [i16], f32, f32),
     project: fn(&[i8], &[i16], &mut [i32]),
+    project_all: fn(&[i8], &[Halved<'_>], &mut [i32]),
 }
 
 impl Kernels {
@@ -174,5 +175,66 @@ impl Kernels {
         }
         let rows = out.len().min(weights.len() / x.len());
         (self.project)(&weights[..rows * x.len()], x, &mut out[..rows]);
+    }
+
+    /// The same of several vectors of one length, the products of one behind those of the other: the matrix is read once.
+    pub fn project_all(&self, weights: &[i8], vectors: &[Halved<'_>], out: &mut [i32]) {
+        let Some(width) = vectors.first().map(|vector| vector.x.len()) else { return };
+        let (Some(rows), true) = (weights.len().checked_div(width), vectors.iter().all(|v| v.x.len() == width)) else {
+            return out.fill(0);
+        };
+        let count = vectors.len().min(out.len().checked_div(rows).unwrap_or(0));
+        (self.project_all)(&weights[..rows * width], &vectors[..count], &mut out[..count * rows]);
+    }
+}
+
+/// Octets that begin at a line of the processor's cache and fill it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(align(64))]
+pub struct Line(pub [i8; 64]);
+
+/// A vector beside its numbers' upper and lower octets, both with a sign, which some processors multiply faster.
+#[derive(Clone, Copy, Debug)]
+pub struct Halved<'a> {
+    pub x: &'a [i16],
+    /// As [`halve`] makes them; none where it made none.
+    pub upper: &'a [Line],
+    pub lower: &'a [Line],
+    /// Of `x`.
+    pub sum: i32,
+}
+
+/// A number above this is no upper octet with a sign and a lower one with a sign.
+pub const HALVED_MAX: i16 = 127 * 256 + 127;
+
+/// Takes numbers apart: each is 256 times its upper octet and its lower one. Both have room for as many lines as `x` needs; what
+/// is behind its end becomes zero. Answers with the sum of the numbers; `None`: one is larger than [`HALVED_MAX`], or there
+/// is no room.
+#[must_use]
+pub fn halve(x: &[i16], upper: &mut [Line], lower: &mut [Line]) -> Option<i32> {
+    let lines = x.chunks(64);
+    if upper.len() < lines.len() || lower.len() < lines.len() {
+        return None;
+    }
+    let (mut sum, mut largest) = (0_i32, i16::MIN);
+    for ((x, upper), lower) in lines.zip(upper).zip(lower) {
+        let mut line = [0_i16; 64];
+        line[..x.len()].copy_from_slice(x);
+        for ((x, upper), lower) in line.iter().zip(&mut upper.0).zip(&mut lower.0) {
+            // `as` keeps the lower octet.
+            *lower = *x as i8;
+            *upper = (x.saturating_add(128) >> 8) as i8;
+            sum = sum.wrapping_add(i32::from(*x));
+            largest = largest.max(*x);
+        }
+    }
+    (largest <= HALVED_MAX).then_some(sum)
+}
+
+/// [`Kernels::project_all`] by products of one vector.
+fn one_by_one(project: impl Fn(&[i8], &[i16], &mut [i32]), weights: &[i8], vectors: &[Halved<'_>], out: &mut [i32]) {
+    let rows = vectors.first().map_or(0, |vector| weights.len() / vector.x.len());
+    for (vector, out) in vectors.iter().zip(out.chunks_exact_mut(rows.max(1))) {
+        project(weights, vector.x, out);
     }
 }

@@ -2,7 +2,7 @@
 //! that has none. Any thread. Invariant: written for clearness first; no wrap on any input.
 
 use super::polyphase::{HALF, Polyphase, TAP_BITS, Walk};
-use super::{Kernels, Level};
+use super::{Kernels, Level, one_by_one};
 
 pub(super) static KERNELS: Kernels = Kernels {
     level: Level::Scalar,
@@ -17,6 +17,7 @@ pub(super) static KERNELS: Kernels = Kernels {
     peak_without,
     scale_without,
     project,
+    project_all: |weights, vectors, out| one_by_one(project, weights, vectors, out),
 };
 
 pub(super) fn dot(x: &[i16], y: &[i16]) -> i64 {

@@ -3,10 +3,10 @@
 //! again, greedily while somebody speaks, with care as soon as it is quiet, because most pauses are the end, and with less
 //! care while others wait.
 //!
-//! Owning thread: the recogniser thread, which decodes (some 5 to 60 ms for each second of turn). Invariants: one look at
+//! Owning thread: the recogniser thread, which decodes (some 5 to 50 ms for each second of turn). Invariants: one look at
 //! the engine decodes once at most, so that orders are never further behind than one decoding; what is finished comes
-//! before what may be, and that before words so far; but for the looks in its first second, words so far cost each turn an
-//! eighteenth of its time at most and all turns together a third of the thread, so results have the rest; a result made in a
+//! before what may be, and that before words so far; but for the looks in its first second, words so far cost each turn a
+//! forty-eighth of its time at most and all turns together a third of the thread, so results have the rest; a result made in a
 //! pause counts only when nothing was said after it; a panic or an error of the model costs its turn, which is answered and
 //! says so. Time comes from the clock it was made with. Deliberately absent: which words are likely (the guides), where a turn ends (`turn`).
 
@@ -38,7 +38,7 @@ const EARLY_WORDS: usize = 900 * PER_MS;
 /// Words so far are not looked for more often than this by the clock, however fast the audio comes.
 const PARTIAL_APART: Duration = Duration::from_millis(240);
 /// A look at the words is due after so many times what it will cost.
-const PARTIAL_SHARE: f64 = 18.0;
+const PARTIAL_SHARE: f64 = 48.0;
 /// A look costs as much as of so much audio before any of it is heard: what short ones take says less of long ones.
 const LOOK_FIXED: usize = 750 * PER_MS;
 /// After a look at the words the thread is kept free of others for so many times what it took: for results.

@@ -2,7 +2,7 @@
 //! processor; the entries of the table rely on that.
 
 use super::super::polyphase::{self, HALF, Polyphase, TAP_BITS, Walk};
-use super::super::{Kernels, Level, scalar};
+use super::super::{Kernels, Level, one_by_one, scalar};
 use core::arch::x86_64::*;
 
 pub(super) static KERNELS: Kernels = Kernels {
@@ -29,6 +29,10 @@ pub(super) static KERNELS: Kernels = Kernels {
     scale_without: |total, own, out, from, step| unsafe { scale_without(total, own, out, from, step) },
     // SAFETY: as above.
     project: |weights, x, out| unsafe { project(weights, x, out) },
+    project_all: |weights, vectors, out| {
+        // SAFETY: as above.
+        one_by_one(|weights, x, out| unsafe { project(weights, x, out) }, weights, vectors, out);
+    },
 };
 
 /// Samples in a vector.

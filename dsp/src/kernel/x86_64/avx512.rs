@@ -2,7 +2,7 @@
 //! `KERNELS` and `WITH_VNNI` reach callers only through `super`, which has asked the processor; the entries rely on that.
 
 use super::super::polyphase::{self, Polyphase, Walk};
-use super::super::{Kernels, Level, scalar};
+use super::super::{Halved, Kernels, Level, one_by_one, scalar};
 use super::avx2;
 use core::arch::x86_64::*;
 
@@ -13,7 +13,7 @@ pub(super) static KERNELS: Kernels = SET;
 pub(super) static WITH_VNNI: Kernels = Kernels {
     level: Level::Avx512Vnni,
     // SAFETY: this table is handed out only where the processor has AVX-512 F, BW, VL and VNNI.
-    project: |weights, x, out| unsafe { project_octets(weights, x, out) },
+    project_all: |weights, vectors, out| unsafe { project_all(weights, vectors, out) },
     ..SET
 };
 
@@ -42,6 +42,10 @@ const SET: Kernels = Kernels {
     scale_without: |total, own, out, from, step| unsafe { avx2::scale_without(total, own, out, from, step) },
     // SAFETY: as above.
     project: |weights, x, out| unsafe { project(weights, x, out) },
+    project_all: |weights, vectors, out| {
+        // SAFETY: as above.
+        one_by_one(|weights, x, out| unsafe { project(weights, x, out) }, weights, vectors, out);
+    },
 };
 
 /// Samples in a vector.
@@ -404,80 +408,89 @@ fn rows_of(weights: &[i8], length: usize) -> [&[i8]; ROWS] {
 
 /// Octets in a vector.
 const OCTETS: usize = 64;
-/// Vectors that are taken apart in less room, and in more; longer ones are multiplied without VNNI.
-const SPLIT_SHORT: usize = 512;
-const SPLIT_LONG: usize = 2048;
-/// Above this a number is no upper octet with a sign and a lower one with a sign.
-const SPLIT_LARGEST: i16 = 127 * 256 + 127;
 
-/// As `project`, in a third of the instructions: four octets without a sign times four with one are multiplied and added up in one.
-/// `x` is taken apart into upper and lower octets with a sign, 128 is added to the weights, and what that adds is taken off.
+/// As `project` for each vector, in a third of the instructions: four octets without a sign times four with one are multiplied
+/// and added up in one. 128 is added to the weights, and what that adds is taken off.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn project_octets(weights: &[i8], x: &[i16], out: &mut [i32]) {
-    if x.len() <= SPLIT_SHORT {
-        project_split::<SPLIT_SHORT>(weights, x, out);
-    } else if x.len() <= SPLIT_LONG {
-        project_split::<SPLIT_LONG>(weights, x, out);
-    } else {
-        project(weights, x, out);
+fn project_all(weights: &[i8], vectors: &[Halved<'_>], out: &mut [i32]) {
+    let Some(width) = vectors.first().map(|vector| vector.x.len()) else { return };
+    let lines = width.div_ceil(OCTETS);
+    if vectors.iter().any(|vector| vector.upper.len() < lines || vector.lower.len() < lines) {
+        return one_by_one(|weights, x, out| project(weights, x, out), weights, vectors, out);
+    }
+    let rows = weights.len() / width;
+    for (n, (pair, out)) in vectors.chunks(2).zip(out.chunks_mut(2 * rows)).enumerate() {
+        match *pair {
+            [one, other] => {
+                let (first, second) = out.split_at_mut(rows);
+                tile(weights, [one, other], [first, second], n == 0);
+            }
+            [one] => tile(weights, [one], [out], n == 0),
+            _ => {}
+        }
     }
 }
 
-/// `LENGTH`: at least that of `x`, a multiple of [`OCTETS`].
+/// All rows times so many vectors at once: they share the loads of the weights.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn project_split<const LENGTH: usize>(weights: &[i8], x: &[i16], out: &mut [i32]) {
-    let (mut upper, mut lower) = ([0_i8; LENGTH], [0_i8; LENGTH]);
-    let mut sum = _mm512_setzero_si512();
-    let mut too_large = 0;
-    let halves = upper.as_chunks_mut::<LANES>().0.iter_mut().zip(lower.as_chunks_mut::<LANES>().0);
-    for (x, (upper, lower)) in x.chunks(LANES).zip(halves) {
-        let x = if let Some(x) = x.first_chunk::<LANES>() { load(x) } else { load_rest(x) };
-        too_large |= _mm512_cmpgt_epi16_mask(x, _mm512_set1_epi16(SPLIT_LARGEST));
-        let rounded = _mm512_srai_epi16::<8>(_mm512_adds_epi16(x, _mm512_set1_epi16(128)));
-        // SAFETY: both arrays are as long as the 256-bit vector; the stores need no alignment.
-        unsafe {
-            _mm256_storeu_si256(upper.as_mut_ptr().cast(), _mm512_cvtepi16_epi8(rounded));
-            _mm256_storeu_si256(lower.as_mut_ptr().cast(), _mm512_cvtepi16_epi8(x));
-        }
-        sum = _mm512_add_epi32(sum, _mm512_madd_epi16(x, _mm512_set1_epi16(1)));
-    }
-    if too_large != 0 {
-        return project(weights, x, out);
-    }
-    let less = _mm512_reduce_add_epi32(sum).wrapping_mul(128);
-    let (upper, lower) = (upper.as_chunks::<OCTETS>().0, lower.as_chunks::<OCTETS>().0);
+fn tile<const VECTORS: usize>(
+    weights: &[i8],
+    vectors: [Halved<'_>; VECTORS],
+    mut out: [&mut [i32]; VECTORS],
+    ahead: bool,
+) {
+    let width = vectors[0].x.len();
+    let (whole, rest) = (width / OCTETS, width % OCTETS);
     let sign = _mm512_set1_epi8(i8::MIN);
-    let (groups, single) = out.as_chunks_mut::<ROWS>();
-    let (weights, weights_single) = weights.split_at(groups.len() * ROWS * x.len());
-    for (group, weights) in groups.iter_mut().zip(weights.chunks_exact(ROWS * x.len())) {
-        avx2::fetch(weights);
-        let rows = rows_of(weights, x.len());
-        let mut sums = [[_mm512_setzero_si512(); 2]; ROWS];
+    let rows = weights.len() / width;
+    for (n, weights) in weights.chunks_exact(ROWS * width).enumerate() {
+        if ahead {
+            avx2::fetch(weights);
+        }
+        let rows = rows_of(weights, width);
+        let mut sums = [[[_mm512_setzero_si512(); 2]; ROWS]; VECTORS];
         let [a, b, c, d] = rows;
-        let (a, b, c, d) = (octets_of(a), octets_of(b), octets_of(c), octets_of(d));
-        let x_halves = upper.iter().zip(lower);
-        for ((((x, a), b), c), d) in x_halves.clone().zip(a).zip(b).zip(c).zip(d) {
-            let x = [load_octets(x.0), load_octets(x.1)];
-            for (sums, w) in sums.iter_mut().zip([a, b, c, d]) {
-                *sums = add_products(*sums, _mm512_xor_si512(load_octets(w), sign), x);
+        let octets = octets_of(a).iter().zip(octets_of(b)).zip(octets_of(c)).zip(octets_of(d));
+        for (line, (((a, b), c), d)) in octets.enumerate() {
+            let w = [load_octets(a), load_octets(b), load_octets(c), load_octets(d)];
+            for (sums, vector) in sums.iter_mut().zip(&vectors) {
+                add_line(sums, w, sign, vector, line);
             }
         }
-        if !x.len().is_multiple_of(OCTETS)
-            && let Some(x) = x_halves.clone().nth(a.len())
-        {
-            let x = [load_octets(x.0), load_octets(x.1)];
-            for (sums, row) in sums.iter_mut().zip(rows) {
-                let rest = &row[a.len() * OCTETS..];
+        if rest > 0 {
+            let mut w = [_mm512_setzero_si512(); ROWS];
+            for (w, row) in w.iter_mut().zip(rows) {
                 // SAFETY: lanes outside the mask are not read, and the mask is as long as the rest of the row.
-                let w = unsafe { _mm512_maskz_loadu_epi8((1 << rest.len()) - 1, rest.as_ptr()) };
-                *sums = add_products(*sums, _mm512_xor_si512(w, sign), x);
+                *w = unsafe { _mm512_maskz_loadu_epi8((1 << rest) - 1, row[whole * OCTETS..].as_ptr()) };
+            }
+            for (sums, vector) in sums.iter_mut().zip(&vectors) {
+                add_line(sums, w, sign, vector, whole);
             }
         }
-        let [a, b, c, d] = sums;
-        store_sums(group, [joined(a), joined(b), joined(c), joined(d)], less);
+        for ((sums, vector), out) in sums.into_iter().zip(&vectors).zip(&mut out) {
+            let [a, b, c, d] = sums;
+            if let Some(group) = out.as_chunks_mut::<ROWS>().0.get_mut(n) {
+                store_sums(group, [joined(a), joined(b), joined(c), joined(d)], vector.sum.wrapping_mul(128));
+            }
+        }
     }
-    scalar::project(weights_single, x, single);
+    let single = rows / ROWS * ROWS;
+    for (vector, out) in vectors.iter().zip(&mut out) {
+        scalar::project(&weights[single * width..], vector.x, &mut out[single..]);
+    }
+}
+
+/// Adds the products of one line of four rows with one of a vector.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+fn add_line(sums: &mut [[__m512i; 2]; ROWS], w: [__m512i; ROWS], sign: __m512i, vector: &Halved<'_>, line: usize) {
+    let (Some(upper), Some(lower)) = (vector.upper.get(line), vector.lower.get(line)) else { return };
+    let (upper, lower) = (load_octets(&upper.0), load_octets(&lower.0));
+    for (sums, w) in sums.iter_mut().zip(w) {
+        let w = _mm512_xor_si512(w, sign);
+        *sums = [_mm512_dpbusd_epi32(sums[0], w, upper), _mm512_dpbusd_epi32(sums[1], w, lower)];
+    }
 }
 
 #[inline]
@@ -502,11 +515,4 @@ fn joined([upper, lower]: [__m512i; 2]) -> __m512i {
 fn load_octets(octets: &[i8; OCTETS]) -> __m512i {
     // SAFETY: the array is as long as the vector; the load needs no alignment.
     unsafe { _mm512_loadu_si512(octets.as_ptr().cast()) }
-}
-
-/// Adds the products of octets without a sign and of those of two vectors with one.
-#[inline]
-#[target_feature(enable = "avx512f,avx512vnni")]
-fn add_products(sums: [__m512i; 2], w: __m512i, x: [__m512i; 2]) -> [__m512i; 2] {
-    [_mm512_dpbusd_epi32(sums[0], w, x[0]), _mm512_dpbusd_epi32(sums[1], w, x[1])]
 }

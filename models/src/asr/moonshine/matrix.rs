@@ -5,18 +5,16 @@
 //! mean (`decoder`, `likeliest`).
 
 use crate::ffi::pages;
-use callwright_dsp::kernel::Kernels;
+use callwright_dsp::kernel::{self, HALVED_MAX, Halved, Kernels, Line};
 use std::fmt;
 
 /// Octets of a table that stay in the processor's first cache while all vectors pass.
 const OCTETS_AT_ONCE: usize = 24 * 1024;
 const ROWS_AT_ONCE: usize = 64;
 /// Octets of a line of the processor's cache: of a row that begins elsewhere, each read takes two.
-const LINE: usize = 64;
+const LINE: usize = size_of::<Line>();
 /// Wider ones would leave too few bits for the vectors: 11 and a sign.
 const WIDTH_MAX: usize = 4096;
-/// The largest number that the fastest kernel takes.
-const NUMBER_MAX: i32 = 32_639;
 
 /// The octets of several tables in one piece, each at the beginning of a line of the processor's cache.
 pub(super) struct Store {
@@ -119,14 +117,15 @@ impl Matrix {
         }
         let kernels = Kernels::best();
         let at_once = (OCTETS_AT_ONCE / self.width / 4 * 4).clamp(4, ROWS_AT_ONCE);
-        let mut sums = [0_i32; ROWS_AT_ONCE];
+        let halved: Vec<Halved<'_>> = (0..vectors.units.len()).map(|n| vectors.halved(n)).collect();
+        let mut sums = vec![0_i32; at_once * halved.len()];
         for (block, weights) in self.weights(store).chunks(at_once * self.width).enumerate() {
             let rows = weights.len() / self.width;
-            let vectors = vectors.values.chunks_exact(self.width).zip(&vectors.units);
-            for ((x, (unit, sum)), out) in vectors.zip(out.chunks_exact_mut(self.rows)) {
-                kernels.project(weights, x, &mut sums[..rows]);
-                let (scale, less) = (unit * self.scale, sum * self.zero);
-                for (out, sum) in out[block * at_once..].iter_mut().zip(&sums[..rows]) {
+            kernels.project_all(weights, &halved, &mut sums[..rows * halved.len()]);
+            let of_each = sums.chunks_exact(rows).zip(&vectors.units).zip(&halved);
+            for (((sums, unit), vector), out) in of_each.zip(out.chunks_exact_mut(self.rows)) {
+                let (scale, less) = (unit * self.scale, vector.sum * self.zero);
+                for (out, sum) in out[block * at_once..].iter_mut().zip(sums) {
                     *out = sum.wrapping_sub(less) as f32 * scale;
                 }
             }
@@ -149,25 +148,44 @@ fn sizes(octets: &[u8], shape: (u64, u64), scale: f32) -> Result<(usize, usize),
 pub(super) struct Rounded {
     width: usize,
     values: Vec<i16>,
+    /// Their halves, line by line.
+    upper: Vec<Line>,
+    lower: Vec<Line>,
     /// Of each vector: what a unit of it stands for, and the sum of its units.
-    units: Vec<(f32, i32)>,
+    units: Vec<f32>,
+    sums: Vec<i32>,
 }
 
 impl Rounded {
+    fn halved(&self, n: usize) -> Halved<'_> {
+        let lines = self.width.div_ceil(LINE);
+        let at = n * lines..(n + 1) * lines;
+        let (upper, lower) = (&self.upper[at.clone()], &self.lower[at]);
+        Halved { x: &self.values[n * self.width..(n + 1) * self.width], upper, lower, sum: self.sums[n] }
+    }
+
     /// Rounds vectors of `width` numbers, one behind the other; those of before are forgotten.
     pub(super) fn take(&mut self, vectors: &[f32], width: usize) -> &Self {
         self.width = width.max(1);
         self.values.clear();
         self.units.clear();
+        self.sums.clear();
+        let lines = self.width.div_ceil(LINE);
+        let all = lines * (vectors.len() / self.width);
+        self.upper.resize(all, Line([0; LINE]));
+        self.lower.resize(all, Line([0; LINE]));
+        let halves = self.upper.chunks_exact_mut(lines).zip(self.lower.chunks_exact_mut(lines));
         // No sum of products, less what stands for zero, leaves 32 bits.
-        let most = (i32::MAX / 255 / i32::try_from(self.width).unwrap_or(i32::MAX)).clamp(1, NUMBER_MAX);
-        for vector in vectors.chunks_exact(self.width) {
+        let most = (i32::MAX / 255 / i32::try_from(self.width).unwrap_or(i32::MAX)).clamp(1, i32::from(HALVED_MAX));
+        for (vector, (upper, lower)) in vectors.chunks_exact(self.width).zip(halves) {
             let largest = largest(vector);
             let unit = largest / most as f32;
             let each = if unit > 0.0 { 1.0 / unit } else { 0.0 };
             let from = self.values.len();
             self.values.extend(vector.iter().map(|value| rounded(value * each)));
-            self.units.push((unit, self.values[from..].iter().map(|value| i32::from(*value)).sum()));
+            self.units.push(unit);
+            // None is larger than what can be halved.
+            self.sums.push(kernel::halve(&self.values[from..], upper, lower).unwrap_or(0));
         }
         self
     }
