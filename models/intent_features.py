@@ -1,16 +1,23 @@
 """Trains the finder of features (`src/pipeline/intent/entity/finder.rs`): which words of an order name what the thing shall have.
 
-Called by `intents.py`. An averaged perceptron that tags each word as outside, first or further word of a feature, over hashed
-features of the words around it; the best sequence counts. The word lists are those of `entity/listed.rs`, read from there, so
-that both see the same.
+Called by `intents.py`. A linear chain of conditional probabilities that tags each word as outside, first or further word of a
+feature, over hashed features of the words around it and of the thing that is spoken of; the best sequence counts. The word lists
+are those of `entity/listed.rs` and `entity/finder.rs`, read from there, so that both see the same.
 """
-import random, re, zlib
+import functools, random, re, zlib
 from pathlib import Path
 import numpy as np
 
-LISTED = (Path(__file__).resolve().parent.parent / "src/pipeline/intent/entity/listed.rs").read_text()
-BUCKETS = 32768
-EPOCHS = 8
+ENTITY = Path(__file__).resolve().parent.parent / "src/pipeline/intent/entity"
+LISTED = (ENTITY / "listed.rs").read_text()
+BUCKETS = 65536
+EPOCHS, BATCH, RATE = 12, 64, 0.1
+# Draws weights to nothing.
+SHRINK = 1e-3
+# A feature missed costs more than one too many, up to here.
+BIAS = 0.45
+TAGS = 3
+NEVER = -1e4
 
 
 def table(name):
@@ -20,6 +27,8 @@ def table(name):
 OPENS, CLOSES, REFUSES, EMPTY, NO_FEATURE = map(table, ("OPENS", "CLOSES", "REFUSES", "EMPTY", "NO_FEATURE"))
 KNOWN = {word: key for key, words in re.findall(r'\("([^"]+)", &\[([^\]]*)\]\)', LISTED)
          for word in re.findall(r'"([^"]+)"', words)}
+THINGS = {word: key for key, words in re.findall(r'\("(.)", &\[([^\]]*)\]\)', (ENTITY / "finder.rs").read_text())
+          for word in re.findall(r'"([^"]+)"', words)}
 
 
 # The same as `token.rs` and `finder.rs`, word for word.
@@ -61,6 +70,7 @@ def kind(word):
     return "&" if word in ("and", "or") else "#" if word[0] in "0123456789" else "s" if word.endswith("s") else "x"
 
 
+@functools.cache
 def bucket(feature):
     h = 0x811C9DC5
     for byte in feature.encode():
@@ -83,6 +93,7 @@ def seen(low):
         first[k] = first[k - 1] if k and low[k] not in PARTS and low[k - 1] not in PARTS else k
     for k in reversed(range(len(low))):
         end[k] = end[k + 1] if k + 1 < len(low) and low[k] not in PARTS and low[k + 1] not in PARTS else k + 1
+    thing = next((THINGS[word] for word in low if word in THINGS), "-")
     out = []
     opened, opener = "", ""
     for i, word in enumerate(low):
@@ -98,6 +109,7 @@ def seen(low):
             f"j {w(i - 2)} {w(i - 1)}", f"k {w(i - 1)} {c(i)}", f"l {w(i + 1)} {w(i + 2)}", f"m {word[-3:]}", f"n {word[-2:]}",
             f"o {c(i - 2)} {c(i - 1)} {c(i)} {c(i + 1)} {c(i + 2)}", f"p {b} {e}", f"q {length} {c(i)}",
             f"r {w(first[i] - 1)} {w(end[i])} {length}", f"s {left} {length} {right}", f"t {opener}", f"u {opened} {c(i)}",
+            f"v {thing} {c(i)}", f"w {thing} {word}", f"x {thing} {opener}",
         ]
         tagged = [f"A {c(i)}", f"B {word}", f"C {c(i - 1)} {c(i)}", "D"]
         out.append(([bucket(row) for row in rows], [[bucket(f"{row} {tag}") for row in tagged] for tag in range(3)]))
@@ -108,43 +120,87 @@ def seen(low):
     return np.array([row for row, _ in out]).reshape(len(low), -1), np.array([row for _, row in out]).reshape(len(low), 3, -1)
 
 
-def best(low, rows, tagged, w):
+def barred(low):
+    """What no sequence has: a further word behind none, a pause in a feature."""
+    out = np.zeros((len(low), TAGS, TAGS), np.float32)
+    out[:, 0, 2] = NEVER
+    if low:
+        out[0, 1:] = NEVER
+    out[[k for k, word in enumerate(low) if word in (",", ".")], :, 1:] = NEVER
+    return out
+
+
+def scores(rows, tagged, bars, w):
+    """By word, tag before and tag."""
+    return w[tagged].sum(axis=2) + w[rows].sum(axis=1)[:, None, :] + bars
+
+
+def best(low, w):
     """The tags: 0 outside, 1 first, 2 further."""
-    alone, chained = w[rows].sum(axis=1), w[tagged].sum(axis=2)
-    score, back = np.array([0, -1e9, -1e9]), []
-    for i, word in enumerate(low):
-        total = score[:, None] + chained[i] + alone[i][None, :]
-        total[0, 2] = -1e9
-        if word in (",", "."):
-            total[:, 1:] = -1e9
+    if not low:
+        return []
+    score, back = None, []
+    for by_tags in scores(*seen(low), barred(low), w):
+        total = by_tags if score is None else score[:, None] + by_tags
         back.append(total.argmax(axis=0))
-        score = total.max(axis=0)
+        score = total[0] if score is None else total.max(axis=0)
     tag, out = int(score.argmax()), []
-    for i in reversed(range(len(low))):
+    for from_tags in reversed(back):
         out.append(tag)
-        tag = int(back[i][tag])
+        tag = int(from_tags[tag])
     return out[::-1]
+
+
+def summed(x, axis):
+    """The logarithm of the sum."""
+    top = x.max(axis=axis, keepdims=True)
+    return (top + np.log(np.exp(x - top).sum(axis=axis, keepdims=True))).squeeze(axis)
 
 
 def train(examples):
     """Of (low-case words, tags)."""
-    w, sums, count = np.zeros((BUCKETS, 3)), np.zeros((BUCKETS, 3)), 1
-    data = [(low, tags, *seen(low)) for low, tags in examples]
-    dice = random.Random(5)
+    data = [(np.array(tags), *seen(low), barred(low)) for low, tags in examples if low]
+    lengths = np.array([len(tags) for tags, *_ in data])
+    w, squares = np.zeros((BUCKETS, TAGS), np.float32), np.zeros((BUCKETS, TAGS), np.float32)
+    dice = np.random.default_rng(5)
+    steps, step = (len(data) + BATCH - 1) // BATCH * EPOCHS, 0
     for _ in range(EPOCHS):
-        dice.shuffle(data)
-        for low, tags, rows, tagged in data:
-            said = best(low, rows, tagged, w)
-            meant_before = said_before = 0
-            for i, (meant, found) in enumerate(zip(tags, said)):
-                if meant != found or meant_before != said_before:
-                    for tag, by, sign in ((meant, meant_before, 1), (found, said_before, -1)):
-                        for at in (rows[i], tagged[i][by]):
-                            np.add.at(w, (at, tag), sign)
-                            np.add.at(sums, (at, tag), sign * count)
-                meant_before, said_before = meant, found
-            count += 1
-    return w - sums / count
+        # Together what is of about one length.
+        order = np.lexsort((dice.random(len(data)), lengths + dice.integers(0, 4, len(data))))
+        batches = [order[k:k + BATCH] for k in range(0, len(order), BATCH)]
+        dice.shuffle(batches)
+        for picked in batches:
+            some, count, ends = [data[k] for k in picked], len(picked), lengths[picked]
+            longest = ends.max()
+            by_tags = np.zeros((count, longest, TAGS, TAGS), np.float32)
+            for k, (_, *turn) in enumerate(some):
+                by_tags[k, :ends[k]] = scores(*turn, w)
+            before = np.full((count, longest, TAGS), NEVER, np.float32)
+            before[:, 0] = by_tags[:, 0, 0]
+            for t in range(1, longest):
+                before[:, t] = summed(before[:, t - 1][:, :, None] + by_tags[:, t], 1)
+            behind = np.zeros((count, longest, TAGS), np.float32)
+            for t in range(longest - 2, -1, -1):
+                behind[:, t] = summed(by_tags[:, t + 1] + behind[:, t + 1][:, None, :], 2) * (t + 1 < ends)[:, None]
+            whole = summed(before[np.arange(count), ends - 1], 1)
+            at, by = [], []
+            for k, (tags, rows, tagged, _) in enumerate(some):
+                end = ends[k]
+                g = np.zeros((end, TAGS, TAGS), np.float32)
+                g[0, 0] = np.exp(by_tags[k, 0, 0] + behind[k, 0] - whole[k])
+                g[1:] = np.exp(before[k, :end - 1][:, :, None] + by_tags[k, 1:end] + behind[k, 1:end][:, None, :] - whole[k])
+                g[np.arange(end), np.append(0, tags[:-1]), tags] -= 1
+                at += [rows.ravel(), tagged.ravel()]
+                by += [np.repeat(g.sum(axis=1), rows.shape[1], 0), np.repeat(g.reshape(-1, TAGS), tagged.shape[2], 0)]
+            at, by = np.concatenate(at), np.concatenate(by)
+            used, column = np.unique(at, return_inverse=True)
+            g = np.stack([np.bincount(column, by[:, tag], len(used)) for tag in range(TAGS)], axis=1) / count + SHRINK * w[used]
+            squares[used] += g * g
+            w[used] -= RATE * (1 - 0.9 * step / steps) * g / (np.sqrt(squares[used]) + 1e-4)
+            step += 1
+    for tag in range(TAGS):
+        w[bucket(f"D {tag}"), 0] -= BIAS
+    return w
 
 
 def tagged_turn(text, features):
@@ -183,7 +239,7 @@ def unpunctuated(words, tags):
 
 
 def found(low, w):
-    tags, out = best(low, *seen(low), w), []
+    tags, out = best(low, w), []
     for word, tag in zip(low, tags):
         if tag == 1:
             out.append(word)
@@ -193,6 +249,7 @@ def found(low, w):
 
 
 def canonical(name):
+    name = name.replace("-", " ")
     return KNOWN.get(name) or KNOWN.get(name.rsplit(" ", 1)[-1]) or name
 
 

@@ -7,7 +7,8 @@ mod held_out;
 
 use callwright::pipeline::intent::{Label, extract};
 use held_out::{
-    Tally, Turn, development, development_heard, found, fourth, guarded, guarded_heard, second, third, turns, wanted,
+    Tally, Turn, development, development_heard, fifth, found, fourth, guarded, guarded_heard, second, third, turns,
+    wanted,
 };
 
 /// Reads them, and prints how well.
@@ -53,13 +54,13 @@ fn measure(turns: &[Turn]) -> Tally {
 fn held_out_turns_are_read_as_well_as_promised() {
     let tally = measure(&turns());
     assert!(tally.turns >= 500 && tally.negatives >= 250, "{} turns, {} negatives", tally.turns, tally.negatives);
-    // The aim is 0.93; 0.960 was reached.
-    assert!(tally.macro_f1() >= 0.95, "macro-F1 {:.3}", tally.macro_f1());
-    assert!(tally.slots.f1() >= 0.90, "slots F1 {:.3}", tally.slots.f1());
+    // The aim is 0.93; 0.967 was reached, slots 0.976.
+    assert!(tally.macro_f1() >= 0.955, "macro-F1 {:.3}", tally.macro_f1());
+    assert!(tally.slots.f1() >= 0.96, "slots F1 {:.3}", tally.slots.f1());
     assert!(tally.fired_precision() >= 0.98, "fired precision {:.3}", tally.fired_precision());
     assert!(tally.false_triggers_percent() <= 1.0, "{} false triggers", tally.false_triggers);
-    // What never fires is never wrong: 0.92.
-    assert!(tally.fired_recall() >= 0.90, "recall of what fires {:.3}", tally.fired_recall());
+    // What never fires is never wrong: 0.935.
+    assert!(tally.fired_recall() >= 0.92, "recall of what fires {:.3}", tally.fired_recall());
     assert!(tally.calibration_error() <= 0.05, "ECE {:.3}", tally.calibration_error());
 }
 
@@ -68,11 +69,12 @@ fn a_second_set_by_callers_of_other_trades_is_read_too() {
     let tally = measure(&second());
     assert!(tally.turns >= 300 && tally.negatives >= 150, "{} turns, {} negatives", tally.turns, tally.negatives);
     // At the first look: 0.884, 0.950, 3.2; with more patterns: 0.903, 0.954, 3.2; with doubt and more guards: 0.895, 0.983,
-    // 0.64; with turns of five strangers: 0.930, 1.0, 0. Asked: 0.93, 0.97, 1.
-    assert!(tally.macro_f1() >= 0.92, "macro-F1 {:.3}", tally.macro_f1());
-    assert!(tally.fired_precision() >= 0.97, "fired precision {:.3}", tally.fired_precision());
+    // 0.64; with turns of five strangers: 0.930, 1.0, 0; of eleven: 0.957, 0.993, 0; 0.92 of what is wanted fires. Asked: 0.93,
+    // 0.97, 1.
+    assert!(tally.macro_f1() >= 0.945, "macro-F1 {:.3}", tally.macro_f1());
+    assert!(tally.fired_precision() >= 0.98, "fired precision {:.3}", tally.fired_precision());
     assert!(tally.false_triggers_percent() <= 1.0, "{} false triggers", tally.false_triggers);
-    assert!(tally.fired_recall() >= 0.84, "recall of what fires {:.3}", tally.fired_recall());
+    assert!(tally.fired_recall() >= 0.90, "recall of what fires {:.3}", tally.fired_recall());
 }
 
 #[test]
@@ -80,10 +82,10 @@ fn a_third_set_by_a_stranger_is_read_too() {
     let tally = measure(&third());
     assert!(tally.turns >= 400 && tally.negatives >= 200, "{} turns, {} negatives", tally.turns, tally.negatives);
     // At the first look: 0.839, 0.817, 0.969, 0.93; with turns of five other strangers: 0.877, 0.883, 0.993, 0.46; 0.66 of what is
-    // wanted fires, where 0.58 did. Asked: 0.93, 0.90, 0.97, 1.
-    assert!(tally.macro_f1() >= 0.86, "macro-F1 {:.3}", tally.macro_f1());
-    assert!(tally.slots.f1() >= 0.86, "slots F1 {:.3}", tally.slots.f1());
-    assert!(tally.fired_recall() >= 0.64, "recall of what fires {:.3}", tally.fired_recall());
+    // wanted fired, where 0.58 did; with turns of eleven: 0.918, 0.908, 0.988, 0.93; 0.78 fires. Asked: 0.93, 0.90, 0.97, 1.
+    assert!(tally.macro_f1() >= 0.90, "macro-F1 {:.3}", tally.macro_f1());
+    assert!(tally.slots.f1() >= 0.89, "slots F1 {:.3}", tally.slots.f1());
+    assert!(tally.fired_recall() >= 0.75, "recall of what fires {:.3}", tally.fired_recall());
     assert!(tally.fired_precision() >= 0.98, "fired precision {:.3}", tally.fired_precision());
     assert!(tally.false_triggers_percent() <= 1.0, "{} false triggers", tally.false_triggers);
 }
@@ -93,19 +95,32 @@ fn a_fourth_set_by_another_stranger_is_read_too() {
     let tally = measure(&fourth());
     assert!(tally.turns >= 500 && tally.negatives >= 250, "{} turns, {} negatives", tally.turns, tally.negatives);
     // At the first look, before turns of five other strangers trained: 0.890, 0.761, 0.975, 2.0. Asked: 0.93, 0.90, 0.97, 1.
-    // Reached: 0.968, 0.899, 1.0, 0; 0.896 of what is wanted fires.
-    assert!(tally.macro_f1() >= 0.95, "macro-F1 {:.3}", tally.macro_f1());
-    assert!(tally.slots.f1() >= 0.88, "slots F1 {:.3}", tally.slots.f1());
+    // Then 0.968, 0.899, 1.0, 0; with turns of eleven: 0.988, 0.966, 0.996, 0.4; 0.96 of what is wanted fires.
+    assert!(tally.macro_f1() >= 0.97, "macro-F1 {:.3}", tally.macro_f1());
+    assert!(tally.slots.f1() >= 0.95, "slots F1 {:.3}", tally.slots.f1());
     assert!(tally.fired_precision() >= 0.98, "fired precision {:.3}", tally.fired_precision());
     assert!(tally.false_triggers_percent() <= 1.0, "{} false triggers", tally.false_triggers);
-    assert!(tally.fired_recall() >= 0.87, "recall of what fires {:.3}", tally.fired_recall());
+    assert!(tally.fired_recall() >= 0.94, "recall of what fires {:.3}", tally.fired_recall());
+}
+
+#[test]
+fn a_fifth_set_by_one_more_stranger_is_read_too() {
+    let tally = measure(&fifth());
+    assert!(tally.turns >= 600 && tally.negatives >= 250, "{} turns, {} negatives", tally.turns, tally.negatives);
+    // At the first look, with turns of five other strangers: 0.911, 0.766, 0.995, 0; 0.65 of what is wanted fired. With turns of
+    // eleven: 0.936, 0.823, 0.996, 0; 0.82 fires. Asked: 0.93, 0.90, 0.97, 1.
+    assert!(tally.macro_f1() >= 0.92, "macro-F1 {:.3}", tally.macro_f1());
+    assert!(tally.slots.f1() >= 0.80, "slots F1 {:.3}", tally.slots.f1());
+    assert!(tally.fired_precision() >= 0.98, "fired precision {:.3}", tally.fired_precision());
+    assert!(tally.false_triggers_percent() <= 1.0, "{} false triggers", tally.false_triggers);
+    assert!(tally.fired_recall() >= 0.79, "recall of what fires {:.3}", tally.fired_recall());
 }
 
 #[test]
 fn turns_that_may_be_looked_at_are_read() {
     let tally = measure(&development());
     assert!(tally.turns >= 300 && tally.negatives >= 100, "{} turns, {} negatives", tally.turns, tally.negatives);
-    assert!(tally.macro_f1() >= 0.97, "macro-F1 {:.3}", tally.macro_f1());
+    assert!(tally.macro_f1() >= 0.98, "macro-F1 {:.3}", tally.macro_f1());
     assert!(tally.fired_precision() >= 0.98, "fired precision {:.3}", tally.fired_precision());
 }
 
@@ -116,9 +131,7 @@ fn turns_that_sound_like_orders_are_told_apart() {
     assert!(tally.turns >= 250 && halves, "{} turns, {} negatives", tally.turns, tally.negatives);
     // Before rules and patterns were written for what failed here: 0.883, 0.948, 3.9 in 100; slots 0.955.
     assert!(tally.macro_f1() >= 0.95, "macro-F1 {:.3}", tally.macro_f1());
-    // It was 0.989 before features were found by what stands around them; this author counts neither what an API is for nor what
-    // is to be tracked as a feature, five others do.
-    assert!(tally.slots.f1() >= 0.945, "slots F1 {:.3}", tally.slots.f1());
+    assert!(tally.slots.f1() >= 0.97, "slots F1 {:.3}", tally.slots.f1());
     assert!(tally.fired_precision() >= 0.98, "fired precision {:.3}", tally.fired_precision());
     assert!(tally.false_triggers_percent() <= 1.0, "{} false triggers", tally.false_triggers);
 }
@@ -127,9 +140,9 @@ fn turns_that_sound_like_orders_are_told_apart() {
 fn turns_that_sound_like_orders_are_told_apart_as_heard() {
     let tally = measure(&guarded_heard());
     assert!(tally.turns >= 250 && tally.negatives * 2 >= tally.turns, "{} turns", tally.turns);
-    // Asked as heard: 0.80, 0.70, 0.97. Slots 0.842 before, as above.
-    assert!(tally.macro_f1() >= 0.86, "macro-F1 {:.3}", tally.macro_f1());
-    assert!(tally.slots.f1() >= 0.80, "slots F1 {:.3}", tally.slots.f1());
+    // Asked as heard: 0.80, 0.70, 0.97.
+    assert!(tally.macro_f1() >= 0.87, "macro-F1 {:.3}", tally.macro_f1());
+    assert!(tally.slots.f1() >= 0.82, "slots F1 {:.3}", tally.slots.f1());
     assert!(tally.fired_precision() >= 0.97, "fired precision {:.3}", tally.fired_precision());
 }
 
@@ -139,6 +152,6 @@ fn what_our_own_recogniser_made_of_them_is_read() {
     assert!(tally.turns >= 300 && tally.negatives >= 100, "{} turns, {} negatives", tally.turns, tally.negatives);
     // Asked: 0.80 and 0.97. Some 0.86 and 0.98 are reached here, where training patterns were written after a look at these
     // turns; it was 0.74 and 0.94 before.
-    assert!(tally.macro_f1() >= 0.85, "macro-F1 {:.3}", tally.macro_f1());
+    assert!(tally.macro_f1() >= 0.86, "macro-F1 {:.3}", tally.macro_f1());
     assert!(tally.fired_precision() >= 0.98, "fired precision {:.3}", tally.fired_precision());
 }

@@ -35,6 +35,11 @@ pub fn fourth() -> Vec<Turn> {
     set(include_str!("../fixtures/intents/fourth_wanted.txt"), include_str!("../fixtures/intents/fourth_others.txt"))
 }
 
+/// A fifth set, by one more author who saw nothing of this project.
+pub fn fifth() -> Vec<Turn> {
+    set(include_str!("../fixtures/intents/fifth_wanted.txt"), include_str!("../fixtures/intents/fifth_others.txt"))
+}
+
 /// Turns that may be looked at, by a third author; none of them trains.
 pub fn development() -> Vec<Turn> {
     set(include_str!("../../models/intents_dev.txt"), "")

@@ -28,7 +28,7 @@ const THINGS: &[&str] = &["<crm>", "<site>", "<shop>", "<api>", "<dash>", "<chai
 const BETWEEN: &[&str] = &[
     "you", "to", "me", "us", "please", "really", "just", "ever", "want", "<want>", "going", "would", "should", "have",
     "need", "a", "any", "even", "like", "<third>", "tell", "ask", "<x>", "am", "are", "is", "we", "i", "think", "be",
-    "in", "for", "that", "one", "go",
+    "in", "for", "that", "one", "go", "<wants>",
 ];
 /// After which somebody else's deed is what the caller wants: "a site for my friend", "where they can buy".
 const SERVES: &[&str] =

@@ -342,11 +342,11 @@ fn builds(p: &mut Odds, heard: &Transcript, words: &[String], asked: Asked, gues
     });
     let grammar = wanted.filter(|_| label.is_some()).map(|r| r.confidence);
     let evidence = match grammar {
-        Some(g) if g >= 0.9 => 2.5,
+        Some(g) if g >= 0.9 => 2.0,
         Some(g) if g > FIRES => 1.6,
         Some(g) if g > 0.4 => 0.3,
-        Some(g) if g > 0.2 => -0.8,
-        Some(_) => -1.6,
+        Some(g) if g > 0.2 => -0.5,
+        Some(_) => -0.5,
         None => 0.0,
     };
     let sure = grammar.is_some_and(|g| g > FIRES);
@@ -354,7 +354,7 @@ fn builds(p: &mut Odds, heard: &Transcript, words: &[String], asked: Asked, gues
     // Whose words they are decides, whatever they ask for.
     let quoted = caution == Some(Caution::Quoted);
     let against: f64 = match caution {
-        Some(_) if !sure || quoted => -6.0,
+        Some(_) if !sure || quoted => -4.0,
         Some(_) => -1.0,
         None => 0.0,
     };
@@ -405,8 +405,8 @@ fn answers(p: &mut Odds, heard: &Transcript, words: &[String], asked: Asked) {
     }
     // What the grammar of the dialogue reads counts beside the words.
     match way_out(heard) {
-        Some(Act::Repeat) => p[Label::Repeat.index()] *= 4.0,
-        Some(Act::Operator) => p[Label::Transfer.index()] *= 2.0,
+        Some(Act::Repeat) => p[Label::Repeat.index()] *= 2.0,
+        Some(Act::Operator) => p[Label::Transfer.index()] *= 3.0,
         Some(Act::Goodbye) => p[Label::Hangup.index()] *= 4.0,
         _ => {}
     }

@@ -8,8 +8,6 @@ use std::sync::LazyLock;
 
 use crate::limits::HEARD_TEXT_MAX;
 
-/// Rows of the table of features.
-pub(super) const BUCKETS: usize = 20_480;
 /// Of so many words of a sentence, the first, pairs at any distance count.
 const MARKS_MAX: usize = 16;
 /// Say too little at a distance.
@@ -163,43 +161,44 @@ pub(super) fn hash(kind: &str, parts: &[&str]) -> u32 {
     hash
 }
 
-fn bucket(kind: &str, parts: &[&str]) -> usize {
-    hash(kind, parts) as usize % BUCKETS
+/// 24 bits.
+fn key(kind: &str, parts: &[&str]) -> u32 {
+    hash(kind, parts) & 0x00ff_ffff
 }
 
-/// Buckets and values; the values' squares sum to one.
-pub(super) fn features(words: &[String]) -> Vec<(usize, f32)> {
-    let mut found: BTreeMap<usize, f32> = BTreeMap::new();
-    let mut add = |bucket: usize, value: f32| {
-        let known = found.entry(bucket).or_default();
+/// Keys of 24 bits and values; the values' squares sum to one.
+pub(super) fn features(words: &[String]) -> Vec<(u32, f32)> {
+    let mut found: BTreeMap<u32, f32> = BTreeMap::new();
+    let mut add = |key: u32, value: f32| {
+        let known = found.entry(key).or_default();
         *known = known.max(value);
     };
     let mut edged = vec!["<s>"];
     edged.extend(words.iter().map(String::as_str));
     edged.push("</s>");
     for (kind, count) in [("w1", 1), ("w2", 2)] {
-        edged.windows(count).for_each(|gram| add(bucket(kind, gram), 1.0));
+        edged.windows(count).for_each(|gram| add(key(kind, gram), 1.0));
     }
     let stream = classes(words);
     for (kind, count) in [("c1", 1), ("c2", 2), ("c3", 3)] {
-        stream.windows(count).for_each(|gram| add(bucket(kind, gram), 1.0));
+        stream.windows(count).for_each(|gram| add(key(kind, gram), 1.0));
     }
     let inner = &stream[1..stream.len() - 1];
     let marks: Vec<&str> =
         inner.iter().copied().filter(|t| *t != "<x>" && !FILLING.contains(t)).take(MARKS_MAX).collect();
     for (at, first) in marks.iter().enumerate() {
-        marks[at + 1..].iter().for_each(|second| add(bucket("p", &[first, second]), 0.5));
+        marks[at + 1..].iter().for_each(|second| add(key("p", &[first, second]), 0.5));
     }
     for word in words.iter().filter(|word| word.chars().count() >= 3 && !CLASSES.keep.contains(*word)) {
         let letters: Vec<char> = format!("_{word}_").chars().collect();
         for count in 3..=5 {
             for gram in letters.windows(count) {
-                add(bucket("h", &[&gram.iter().collect::<String>()]), 0.7);
+                add(key("h", &[&gram.iter().collect::<String>()]), 0.7);
             }
         }
     }
     let length = found.values().map(|value| value * value).sum::<f32>().sqrt();
-    found.into_iter().map(|(bucket, value)| (bucket, value / length)).collect()
+    found.into_iter().map(|(key, value)| (key, value / length)).collect()
 }
 
 #[cfg(test)]

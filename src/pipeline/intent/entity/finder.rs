@@ -10,9 +10,21 @@ use super::token::Token;
 
 /// Tag by tag within a bucket, 8 bits each.
 static WEIGHTS: &[u8] = include_bytes!("finder.bin");
-const BUCKETS: usize = 32_768;
+const BUCKETS: usize = 65_536;
 const TAGS: usize = 3;
 const _: () = assert!(WEIGHTS.len() == BUCKETS * TAGS);
+/// The thing that is spoken of, by the first of its words.
+#[rustfmt::skip]
+const THINGS: &[(&str, &[&str])] = &[
+    ("c", &["crm", "crms", "client", "clients", "customer", "customers", "tracker"]),
+    ("w", &["website", "site", "homepage", "page", "landing", "webpage"]),
+    ("s", &["shop", "store", "webshop", "ecommerce", "marketplace", "storefront"]),
+    ("a", &["api", "apis", "endpoint", "endpoints", "service", "microservice", "backend", "interface", "graphql", "rest"]),
+    ("d", &["dashboard", "dashboards", "board", "chart", "charts", "graphs", "cockpit", "panel", "figures", "numbers"]),
+    ("b", &["blockchain", "contract", "token", "nft", "nfts", "coin", "chain", "dapp", "ledger", "crypto"]),
+    ("m", &["mockup", "mock", "sketch", "wireframe", "draft", "prototype", "layout", "draw", "component", "button", "screen", "form", "modal"]),
+    ("e", &["add", "put", "drop", "remove", "rename", "swap", "throw", "stick", "instead"]),
+];
 /// Less than any sum of weights.
 const NEVER: i32 = -1_000_000;
 
@@ -32,6 +44,11 @@ fn add(scores: &mut Scores, feature: &str, parts: &[&str]) {
 /// Ends a piece of a list.
 fn parts(word: &str) -> bool {
     matches!(word, "," | "." | "and" | "or")
+}
+
+/// The thing that a word names.
+fn thing(word: &str) -> Option<&'static str> {
+    THINGS.iter().find(|(_, words)| words.contains(&word)).map(|(key, _)| *key)
 }
 
 /// The last `count` letters.
@@ -62,6 +79,7 @@ pub(super) fn spans(tokens: &[Token], used: &[bool]) -> Vec<(usize, usize)> {
     let w = |k: Option<usize>| k.and_then(|k| tokens.get(k)).map_or(edge(k), |token| token.low.as_str());
     let c = |k: Option<usize>| k.and_then(|k| kinds.get(k)).copied().unwrap_or(edge(k));
     let (first, end) = pieces(tokens);
+    let thing = tokens.iter().find_map(|token| thing(&token.low)).unwrap_or("-");
     let (mut opened, mut opener) = ("", "");
     let mut score: Scores = [0, NEVER, NEVER];
     let mut back: Vec<[usize; TAGS]> = Vec::with_capacity(count);
@@ -104,6 +122,9 @@ pub(super) fn spans(tokens: &[Token], used: &[bool]) -> Vec<(usize, usize)> {
         see("s", &[digit(left), length, digit(right)]);
         see("t", &[opener]);
         see("u", &[opened, c0]);
+        see("v", &[thing, c0]);
+        see("w", &[thing, word]);
+        see("x", &[thing, opener]);
         let mut total: Scores = [NEVER; TAGS];
         let mut from = [OUTSIDE; TAGS];
         for (before, name) in ["0", "1", "2"].into_iter().enumerate() {

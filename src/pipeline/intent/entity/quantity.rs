@@ -85,6 +85,10 @@ const UNITS: &[(&str, &str)] = &[
     ("euros", "EUR"), ("eur", "EUR"), ("£", "GBP"), ("pound", "GBP"), ("pounds", "GBP"), ("quid", "GBP"), ("gbp", "GBP"),
     ("sterling", "GBP"), ("₹", "INR"), ("rupee", "INR"), ("rupees", "INR"), ("inr", "INR"), ("rs", "INR"), ("francs", "CHF"),
     ("franc", "CHF"), ("chf", "CHF"), ("¥", "JPY"), ("yen", "JPY"), ("cad", "CAD"), ("aud", "AUD"),
+    ("rand", "ZAR"), ("zar", "ZAR"), ("naira", "NGN"), ("ngn", "NGN"), ("shillings", "KES"), ("kes", "KES"), ("pesos", "MXN"), ("reais", "BRL"), ("real", "BRL"), ("brl", "BRL"),
+    ("dirhams", "AED"), ("dirham", "AED"), ("aed", "AED"), ("riyals", "SAR"), ("zloty", "PLN"), ("zlotys", "PLN"), ("lira", "TRY"), ("yuan", "CNY"), ("rmb", "CNY"), ("won", "KRW"),
+    ("kroner", "NOK"), ("kronor", "SEK"), ("nok", "NOK"), ("sek", "SEK"), ("dkk", "DKK"), ("nzd", "NZD"), ("sgd", "SGD"), ("ringgit", "MYR"), ("baht", "THB"), ("cedis", "GHS"),
+    ("forint", "HUF"), ("koruna", "CZK"), ("shekels", "ILS"), ("roubles", "RUB"), ("rubles", "RUB"),
 ];
 const SIGNS: &[&str] = &["$", "€", "£", "₹", "¥"];
 const BUDGET: &[&str] = &["budget", "spend", "budgeted", "cost", "price", "invest", "pay"];
@@ -98,7 +102,41 @@ const PEOPLE: &[&str] = &[
     "engineers", "women", "men", "kids", "children", "supporters", "followers", "owners", "landlords", "suppliers", "couriers",
     "teams", "shops", "branches", "managers", "waiters", "cooks", "growers", "artists", "musicians", "collectors", "investors",
     "travellers", "pilots", "boats", "neighbours", "neighbors", "heads", "schools", "clubs", "companies", "businesses",
+    "attendees", "graduates", "alumni", "ladies", "gentlemen", "pharmacies", "officers", "inspectors", "lawyers", "attorneys", "realtors", "trainers", "coaches", "singers", "gamers",
+    "walkers", "runners", "cyclists", "dancers", "learners", "trainees", "interns", "apprentices", "carers", "caregivers", "dentists", "vets", "hosts", "renters", "cleaners",
+    "electricians", "plumbers", "bakers", "stylists", "hairdressers", "mechanics", "freelancers", "contractors", "consultants", "accountants", "brokers", "resellers", "retailers",
+    "wholesalers", "merchants", "creators", "listeners", "viewers", "voters", "applicants", "candidates", "recruits", "hotels", "clinics", "offices", "stores", "restaurants", "churches",
+    "parishioners", "congregants", "councillors", "fundraisers", "scouts", "soldiers", "firefighters", "paramedics", "therapists", "midwives", "physios", "scientists", "researchers",
+    "librarians", "professors", "lecturers", "mums", "dads", "mothers", "fathers", "seniors", "pensioners", "tourists", "campers", "hikers", "bikers", "wallets", "holders", "flatmates",
+    "shareholders", "stakeholders", "delegates", "exhibitors", "speakers", "sponsors", "beneficiaries", "adopters", "fosterers", "breeders", "fishermen", "foremen", "lads", "girls", "boys",
 ];
+/// So few of these are what the thing is about rather than who uses it: "my three shops", "two vendors".
+const FEW: &[&str] = &[
+    "shops",
+    "branches",
+    "vendors",
+    "accounts",
+    "partners",
+    "boats",
+    "schools",
+    "clubs",
+    "companies",
+    "businesses",
+    "teams",
+    "hotels",
+    "clinics",
+    "offices",
+    "stores",
+    "restaurants",
+    "musicians",
+    "artists",
+    "heads",
+    "churches",
+    "sponsors",
+    "speakers",
+    "suppliers",
+];
+const FEW_MAX: u64 = 12;
 #[rustfmt::skip]
 const VAGUE: &[&str] = &[
     "about", "around", "roughly", "approximately", "maybe", "say", "just", "only", "at", "most", "the", "less", "than", "no", "more",
@@ -109,7 +147,14 @@ const VAGUE: &[&str] = &[
 /// Any number at `k`, in thousandths, and how many tokens it has.
 fn amount(tokens: &[Token], k: usize) -> Option<(u64, usize)> {
     let at = |n: usize| low(tokens, k + n);
-    let (value, mut count): (u64, usize) = if at(0).starts_with(|c: char| c.is_ascii_digit()) {
+    let (value, mut count): (u64, usize) = if at(0) == "hundred" && at(1) == "and" && before(tokens, k, 1) != "a" {
+        // "all hundred and twelve thousand".
+        let (rest, count) = amount(tokens, k + 2)?;
+        let thousands = rest.is_multiple_of(1_000_000);
+        (rest.checked_add(if thousands { 100_000_000 } else { 100_000 })?, count + 2)
+    } else if at(0) == "a" && at(1) == "grand" && at(2) != "piano" {
+        (1000, 1)
+    } else if at(0).starts_with(|c: char| c.is_ascii_digit()) {
         figures(at(0)).map(|value| (value, 1))?
     } else if begins(tokens, k, "half a").is_some() && matches!(at(2), "million" | "thousand") {
         (500, 2)
@@ -209,6 +254,7 @@ pub(super) fn constraints(tokens: &[Token], used: &mut [bool]) -> Constraints {
     let mut found = Constraints::default();
     let mut with_cue = false;
     let mut users = false;
+    let mut ends = None;
     let mut k = 0;
     while k < tokens.len() {
         if used[k] {
@@ -226,8 +272,14 @@ pub(super) fn constraints(tokens: &[Token], used: &mut [bool]) -> Constraints {
             }
             taken = count;
         } else if let Some((text, count)) = term(tokens, k) {
-            found.timeline = Some(text);
+            // "In ten days, before the fair": the first of them is the term.
+            let follows = ends == Some(k) || ends.is_some_and(|end| end + 1 == k && tokens[end].is_pause());
+            let same = follows && matches!(found.timeline, Some(Timeline::Duration(_)));
+            if !same || matches!(text, Timeline::Duration(_)) {
+                found.timeline = Some(text);
+            }
             taken = count;
+            ends = Some(k + count);
         } else if let Some((scale, count, of_users)) = people(tokens, k) {
             if of_users || !users {
                 found.scale = Some(scale);
@@ -261,6 +313,8 @@ fn money(tokens: &[Token], k: usize) -> Option<(Budget, usize)> {
             "swiss" => Some("CHF"),
             "british" => Some("GBP"),
             "indian" => Some("INR"),
+            "zealand" => Some("NZD"),
+            "singapore" => Some("SGD"),
             _ => None,
         };
         if skip == 1 && between.is_none() {
@@ -270,6 +324,18 @@ fn money(tokens: &[Token], k: usize) -> Option<(Budget, usize)> {
             let currency = if skip == 1 { between.unwrap_or(currency) } else { currency };
             return budget(value, currency, count + skip + 1);
         }
+    }
+    // "six thousand Canadian", "a grand, pounds", "three thousand max".
+    let pause = usize::from(low(tokens, end) == ",");
+    let alone = match low(tokens, end + pause) {
+        "canadian" => Some("CAD"),
+        "australian" | "aussie" => Some("AUD"),
+        "max" | "tops" | "maximum" if value >= 200_000 && unit(low(tokens, end + 1)).is_none() => Some("USD"),
+        word if pause == 1 && low(tokens, end - 1) == "grand" => unit_of(word),
+        _ => None,
+    };
+    if let Some(currency) = alone {
+        return budget(value, currency, count + pause + 1);
     }
     if PEOPLE.contains(&low(tokens, end)) || PEOPLE.contains(&low(tokens, end + 1)) || unit(low(tokens, end)).is_some()
     {
@@ -299,7 +365,7 @@ fn unit(word: &str) -> Option<(&'static str, char, u64)> {
 #[rustfmt::skip]
 const TERM: &[&str] = &[
     "in", "within", "inside", "until", "till", "deadline", "timeline", "timeframe", "have", "has", "takes", "take", "ready", "done",
-    "finished", "by", "live", "during", "over", "under", "give", "time", "it", "you", "schedule",
+    "finished", "by", "live", "during", "over", "under", "give", "time", "it", "you", "schedule", "meant", "gotta", "need", "make", "delivery", "mean", "got", "allow", "deliver",
 ];
 
 /// When it is to be there, at `k`.
@@ -325,7 +391,12 @@ fn duration(tokens: &[Token], k: usize) -> Option<(Timeline, usize)> {
         (value.checked_mul(2)? / 1000, count + skip + 1, unit(at(count + skip))?)
     };
     let after = low(tokens, k + count);
-    if matches!(after, "ago" | "old" | "earlier" | "trial" | "guarantee" | "free" | "notice" | "before" | "of")
+    let early = after == "before" && !matches!(before(tokens, k, 1), "in" | "within" | "like" | "about" | "around");
+    if (early
+        || matches!(
+            after,
+            "ago" | "old" | "earlier" | "trial" | "guarantee" | "free" | "notice" | "of" | "each" | "cliff"
+        ))
         && halves > 0
     {
         return None;
@@ -333,11 +404,45 @@ fn duration(tokens: &[Token], k: usize) -> Option<(Timeline, usize)> {
     if matches!(before(tokens, k, 1), "last" | "past" | "every" | "each" | "per" | "for" | "since" | "previous") {
         return None;
     }
+    #[rustfmt::skip]
     let bounded = |word: &str| {
-        matches!(word, "" | "," | "." | "and" | "please" | "max" | "tops" | "maximum" | "deadline" | "time")
+        matches!(
+            word,
+            "" | "," | "." | "and" | "please" | "max" | "tops" | "maximum" | "deadline" | "time" | "is" | "would" | "at" | "now" | "we" | "if" | "not" | "instead" | "ideally" | "or" | "but" | "should"
+        )
     };
-    let alone = matches!(before(tokens, k, 1), "" | "," | "." | "and") && bounded(after);
-    if !(alone || cued(tokens, k, TERM)) || matches!(after, "long") {
+    // "Ten years" is a story; so is "four minutes".
+    let story = matches!(unit(low(tokens, k + count - 1)), Some((_, 'Y', _) | ("PT", ..)));
+    let lead = before(tokens, k, 1);
+    let alone = matches!(
+        lead,
+        "" | ","
+            | "."
+            | "and"
+            | "so"
+            | "be"
+            | "say"
+            | "like"
+            | "now"
+            | "just"
+            | "to"
+            | "about"
+            | "at"
+            | "some"
+            | "maybe"
+            | "with"
+    ) && bounded(after);
+    let told = matches!(lead, "have" | "has" | "got")
+        && story
+        && !matches!(unit(low(tokens, k + count - 1)), Some(("PT", 'H', _)));
+    // "In twelve years".
+    if matches!(unit(low(tokens, k + count - 1)), Some((_, 'Y', _))) && halves >= 8 {
+        return None;
+    }
+    if !(alone && !(story && lead != "" && lead != "," && lead != "." && lead != "and")
+        || cued(tokens, k, TERM) && !told)
+        || matches!(after, "long")
+    {
         return None;
     }
     let text = match (halves % 2, sign, prefix) {
@@ -364,6 +469,30 @@ const DATES: &[&str] = &[
 ];
 #[rustfmt::skip]
 const OF_DATES: &[&str] = &["the", "end", "of", "this", "next", "beginning", "start", "middle", "early", "late", "mid", "coming", "new", "or", "tail", "very", "black", "first", "last", "second", "mother", "father", "valentine", "boxing", "bank"];
+/// What happens on a day that both know: "before the Lisbon conference".
+#[rustfmt::skip]
+const EVENTS: &[&str] = &[
+    "rush", "break", "sale", "meeting", "fair", "festival", "party", "games", "offsite", "conference", "launch", "exhibition", "wedding", "opening", "demo", "kickoff", "gala", "sprint",
+    "audit", "inspection", "election", "elections", "show", "tournament", "race", "marathon", "exams", "exam", "snow", "frost", "season", "holidays", "holiday", "term", "semester",
+    "convention", "expo", "summit", "congress", "pitch", "deadline", "ceremony", "parade", "concert", "reunion", "fundraiser", "market", "visit", "assembly", "agm", "hackathon", "review",
+    "presentation", "carnival", "play", "match", "harvest", "funeral", "jubilee", "anniversary", "premiere", "tour", "trip", "retreat", "workshop", "auction", "raffle", "hajj", "monsoon", "rains",
+    "round", "day",
+];
+/// Of a period, not of a day.
+const PERIODS: &[&str] = &[
+    "week",
+    "month",
+    "year",
+    "quarter",
+    "term",
+    "season",
+    "weekend",
+    "day",
+    "morning",
+    "afternoon",
+    "evening",
+    "hour",
+];
 /// What a date may lead in: "the winter rush", "the august board meeting".
 const DATED: &[&str] = &[
     "rush", "break", "season", "sale", "sales", "meeting", "fair", "festival", "party", "term", "eve", "day", "games",
@@ -414,11 +543,48 @@ fn date(tokens: &[Token], k: usize) -> Option<(Timeline, usize)> {
     let lead = match (low(tokens, k), phrase) {
         ("by" | "before" | "until" | "till", _) => 1,
         (_, Some(("no later than", count))) => count,
+        // "The meeting tomorrow" is not when it is to be there.
+        (_, Some(("tomorrow", _)))
+            if matches!(
+                before(tokens, k, 1),
+                "meeting" | "pitch" | "pitching" | "something" | "presentation" | "demo" | "call" | "show"
+            ) =>
+        {
+            return None;
+        }
         (_, Some((_, count))) => return Some((text(count), count)),
         _ => return None,
     };
-    let count = take(k + lead, 7)?;
+    // "Sales by month" groups, "not before the summer" is no term.
+    if PERIODS.contains(&low(tokens, k + lead)) && !matches!(low(tokens, k), "until" | "till")
+        || low(tokens, k) == "before" && before(tokens, k, 1) == "not"
+    {
+        return None;
+    }
+    let count = take(k + lead, 7).or_else(|| event(tokens, k + lead))?;
     Some((text(lead + count), lead + count))
+}
+
+/// "the Lisbon conference", "demo day", "the end of the financial year": how many words.
+fn event(tokens: &[Token], k: usize) -> Option<usize> {
+    let mut at = k;
+    let end = begins(tokens, at, "the end of").or_else(|| begins(tokens, at, "end of"));
+    at += end.unwrap_or(0);
+    let of_ours = matches!(low(tokens, at), "the" | "our" | "my" | "this" | "her" | "his" | "their" | "next");
+    at += usize::from(of_ours);
+    let word = |n: usize| tokens.get(at + n).filter(|token| !token.is_pause()).map(|token| token.low.as_str());
+    let plain = |n: usize| {
+        word(n).is_some_and(|w| {
+            w.chars().all(char::is_alphabetic) && !matches!(w, "and" | "or" | "with" | "i" | "we" | "that" | "is")
+        })
+    };
+    if end.is_some() {
+        // One noun, or two of which the second is a period: "q one", "financial year".
+        let more = word(1).is_some_and(|w| PERIODS.contains(&w) || number(&[w]).is_some());
+        return plain(0).then_some(at + 1 + usize::from(more) - k);
+    }
+    let last = (0..=2).take_while(|n| plain(*n)).filter(|n| word(*n).is_some_and(|w| EVENTS.contains(&w))).last()?;
+    (of_ours || last > 0).then_some(at + last + 1 - k)
 }
 
 /// How many people, how many tokens that takes, and whether they were called users.
@@ -428,8 +594,14 @@ fn people(tokens: &[Token], k: usize) -> Option<(u64, usize, bool)> {
         return Some((value / 1000, count + 2, false));
     }
     let (value, count) = amount(tokens, k)?;
-    // "the six of us".
-    if begins(tokens, k + count, "of us").is_some() && value >= 2000 {
+    // "the six of us", but "between the six of us".
+    let split = (1..=2).any(|back| before(tokens, k, back) == "between");
+    if begins(tokens, k + count, "of us").is_some() && value >= 2000 && !split {
+        return Some((value / 1000, count + 2, false));
+    }
+    // "Our volunteers, there's about three hundred of them".
+    let of_people = || tokens[..k].iter().any(|token| PEOPLE.contains(&token.low.as_str()));
+    if begins(tokens, k + count, "of them").is_some() && value >= 20_000 && of_people() {
         return Some((value / 1000, count + 2, false));
     }
     let noun = (0..=2).find(|skip| PEOPLE.contains(&low(tokens, k + count + skip)))?;
@@ -437,6 +609,10 @@ fn people(tokens: &[Token], k: usize) -> Option<(u64, usize, bool)> {
     let plain = passed
         .clone()
         .all(|w| w.chars().all(char::is_alphabetic) && !matches!(w, "and" | "or" | "to" | "of" | "the" | "for"));
+    let few = FEW.contains(&low(tokens, k + count + noun)) && value <= FEW_MAX * 1000;
+    if few || split || matches!(before(tokens, k, 1), "top" | "hit") && value < 1_000_000 {
+        return None;
+    }
     let users = low(tokens, k + count + noun).starts_with("user");
     (plain && value >= 1000).then_some((value / 1000, count + noun + 1, users))
 }
@@ -471,6 +647,10 @@ mod tests {
             ("five thousand, no, six thousand dollars", 6000.0, "USD"),
             ("a couple of thousand bucks", 2000.0, "USD"),
             ("1.5 million yen", 1_500_000.0, "JPY"),
+            ("budget's forty thousand rand", 40_000.0, "ZAR"),
+            ("six thousand Canadian is what I have", 6000.0, "CAD"),
+            ("for less than a grand, pounds", 1000.0, "GBP"),
+            ("four thousand max", 4000.0, "USD"),
         ] {
             let budget = &read(text)["budget"];
             assert_eq!(
@@ -515,6 +695,12 @@ mod tests {
             ("by the end of Q3", "by the end of q3"),
             ("by next month", "by next month"),
             ("as soon as possible", "as soon as possible"),
+            ("a month is what I said, but it's gotta be two weeks now", "P2W"),
+            ("three weeks at the outside", "P3W"),
+            ("in ten days, before the fair", "P10D"),
+            ("before the Lisbon conference", "before the lisbon conference"),
+            ("ship it by demo day", "by demo day"),
+            ("by the end of the financial year", "by the end of the financial year"),
         ] {
             assert_eq!(read(text)["timeline"], json!(iso), "{text}");
         }
@@ -524,6 +710,11 @@ mod tests {
             "I have been here for two years",
             "the last three months",
             "visitors a day",
+            "sales by month",
+            "not before the summer",
+            "I'm pitching tomorrow",
+            "this is Feldman, I have four minutes",
+            "who has what in twelve years",
         ] {
             assert_eq!(read(text).get("timeline"), None, "{text}");
         }
@@ -544,11 +735,23 @@ mod tests {
             ("it's for the eight of us", 8),
             ("forty odd households", 40),
             ("we got about nine hundred dealers", 900),
+            ("our volunteers, there's about three hundred of them", 300),
+            ("for all hundred and twelve thousand households", 112_000),
+            ("roughly four hundred graduates", 400),
         ] {
             assert_eq!(read(text)["scale"], json!(scale), "{text}");
         }
-        for text in ["many users", "users", "open to users", "made for users", "it is for members", "200 orders a day"]
-        {
+        for text in [
+            "many users",
+            "users",
+            "open to users",
+            "made for users",
+            "it is for members",
+            "200 orders a day",
+            "my three shops",
+            "top ten accounts",
+            "split between the five of us",
+        ] {
             assert_eq!(read(text).get("scale"), None, "{text}");
         }
     }

@@ -6,12 +6,14 @@ use super::token::{Token, before, begins, low};
 /// What stands before a name, the longest first.
 #[rustfmt::skip]
 const LEADS: &[&str] = &[
+    "the name of it is", "name of it is", "it's going to be called", "it's going to be", "name of", "title is", "working title", "name's", "the name it's", "rename the thing to",
+    "rename the app to", "rename the site to", "rename the shop to",
     "the name of the company is", "by the name of", "under the name of", "under the name", "the name on it's", "the name's", "its name's", "name of it is", "the name should be", "the name will be",
     "the name is", "name should be", "name will be", "name it as", "name is", "names it", "its name is", "the title is",
     "the title should be", "title should be", "should be called", "should be named", "will be called", "to be called",
     "it is called", "it's called", "is called", "is named", "let's call it", "call it", "calling it", "name it", "title it",
     "naming it", "rename it to", "rename it as", "rename to", "rename it", "change the name to", "change its name to", "set the name to",
-    "change the title to", "make the name", "known as", "called", "named", "titled", "entitled", "name", "named as",
+    "change the title to", "make the name", "known as", "called", "named", "titled", "entitled", "name", "named as", "title",
 ];
 /// After "called" these are no name.
 #[rustfmt::skip]
@@ -58,20 +60,32 @@ pub(super) fn title(tokens: &[Token], used: &mut [bool]) -> Option<String> {
             continue;
         }
         // A bare "name" wants a capital: "name Falcon", not "name badge".
-        if low(tokens, k) == "name" && count == 1 && !tokens.get(from).is_some_and(Token::is_capital) {
+        let loose = matches!(low(tokens, k), "name" | "title" | "working" | "name's")
+            || begins(tokens, k, "it's going to be").is_some();
+        let needs_capital = loose && (count == 1 || matches!(low(tokens, k + count - 1), "of" | "title" | "be"));
+        if needs_capital && !tokens.get(from).is_some_and(Token::is_capital) {
             continue;
         }
         let mut to = from;
         while to < tokens.len() && to < from + WORDS_MAX {
             let token = &tokens[to];
             // "Baxter and Sons".
-            let joins = matches!(token.low.as_str(), "and" | "of" | "for")
+            // "Hops on the Green".
+            let inner = matches!(token.low.as_str(), "on" | "the" | "in" | "at" | "to")
                 && to > from
-                && tokens.get(to + 1).is_some_and(Token::is_capital)
-                && tokens[from].is_capital()
-                && tokens[to - 1].is_capital()
-                && (token.low != "for")
-                && !super::listed::is_known(tokens, to + 1);
+                && (1..=2).any(|n| {
+                    tokens.get(to + n).is_some_and(|t| t.is_capital() && matches!(before(tokens, to + n, 1), "the"))
+                })
+                && (tokens[to - 1].is_capital() || low(tokens, to) == "the")
+                && tokens[from].is_capital();
+            let joins = inner
+                || matches!(token.low.as_str(), "and" | "of" | "for")
+                    && to > from
+                    && tokens.get(to + 1).is_some_and(Token::is_capital)
+                    && tokens[from].is_capital()
+                    && tokens[to - 1].is_capital()
+                    && (token.low != "for")
+                    && !super::listed::is_known(tokens, to + 1);
             if token.is_pause()
                 || ENDS.contains(&token.low.as_str()) && !joins && to > from
                 || to > from && super::listed::is_feature_word(&token.low) && !token.is_capital()
@@ -83,18 +97,46 @@ pub(super) fn title(tokens: &[Token], used: &mut [bool]) -> Option<String> {
         if to == from {
             continue;
         }
-        let name: Vec<String> = tokens[from..to].iter().map(written).collect();
         for flag in &mut used[k..to] {
             *flag = true;
         }
-        found = Some(name.join(" "));
+        found = Some(named(&tokens[from..to]));
     }
-    found
+    found.or_else(|| by_name(tokens, used))
+}
+
+/// The name as it was joined: "Sit-n-Stay".
+fn named(tokens: &[Token]) -> String {
+    let mut out = String::new();
+    for (k, token) in tokens.iter().enumerate() {
+        out.push_str(if k == 0 { "" } else { token.behind });
+        out.push_str(&written(token));
+    }
+    out
+}
+
+/// "Crumbs by name".
+fn by_name(tokens: &[Token], used: &mut [bool]) -> Option<String> {
+    let end = (1..tokens.len()).find(|k| begins(tokens, *k, "by name").is_some())?;
+    let mut from = end;
+    while from > 0 && end - from < WORDS_MAX && tokens[from - 1].is_capital() && !tokens[from - 1].is_pause() {
+        from -= 1;
+    }
+    if from == end {
+        return None;
+    }
+    for flag in &mut used[from..end + 2] {
+        *flag = true;
+    }
+    Some(named(&tokens[from..end]))
 }
 
 /// With its capital, and as it was written where it had one.
 fn written(token: &Token) -> String {
-    if token.is_capital() || token.low == "and" || token.low == "of" {
+    if token.is_capital()
+        || token.behind == "-"
+        || matches!(token.low.as_str(), "and" | "of" | "on" | "the" | "in" | "at" | "to")
+    {
         return token.raw.clone();
     }
     let mut letters = token.raw.chars();
@@ -123,6 +165,11 @@ mod tests {
             ("change the name to silver fox", "Silver Fox"),
             ("a dashboard titled Night Owl, in half a year", "Night Owl"),
             ("a site named McCoy's", "McCoy's"),
+            ("a landing page, call it Hops on the Green, ten days", "Hops on the Green"),
+            ("a cockpit for the bakery, Crumbs by name", "Crumbs"),
+            ("a CRM, title is Bellwether", "Bellwether"),
+            ("a store on the web, name of Second Bloom", "Second Bloom"),
+            ("call it Sit-n-Stay", "Sit-n-Stay"),
         ] {
             assert_eq!(read(text).as_deref(), Some(name), "{text}");
         }
@@ -133,6 +180,8 @@ mod tests {
             "the so called expert",
             "call it off",
             "name badge",
+            "in the name of love, do something",
+            "the title page",
         ] {
             assert!(read(text).is_none_or(|name| name == "Expert"), "{text}: {:?}", read(text));
         }

@@ -10,6 +10,8 @@ pub(super) struct Token {
     pub(super) raw: String,
     /// Lower case; "," and "." for pauses of a clause and of a sentence.
     pub(super) low: String,
+    /// What stands between it and the word before, where that is no pause: "-" in "follow-ups".
+    pub(super) behind: &'static str,
 }
 
 impl Token {
@@ -27,10 +29,13 @@ impl Token {
 pub(super) fn tokens(text: &str) -> Vec<Token> {
     let letters: Vec<char> = text.chars().take(HEARD_TEXT_MAX).collect();
     let (mut out, mut word) = (Vec::new(), String::new());
-    let flush = |word: &mut String, out: &mut Vec<Token>| {
+    let mut behind = " ";
+    let flush = |word: &mut String, out: &mut Vec<Token>, behind: &mut &'static str| {
         let plain = word.trim_matches('\'');
         if !plain.is_empty() {
-            out.push(Token { raw: plain.to_owned(), low: plain.to_lowercase() });
+            out.push(Token { raw: plain.to_owned(), low: plain.to_lowercase(), behind });
+            // "members' area".
+            *behind = if word.ends_with('\'') { "' " } else { " " };
         }
         word.clear();
     };
@@ -47,25 +52,39 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
             }
             '+' | '#' if last.is_some() => word.push(c),
             '$' | '€' | '£' | '¥' | '₹' => {
-                flush(&mut word, &mut out);
-                out.push(Token { raw: c.to_string(), low: c.to_string() });
+                flush(&mut word, &mut out, &mut behind);
+                out.push(Token { raw: c.to_string(), low: c.to_string(), behind: " " });
             }
             _ => {
                 // "C.R.M." is spelling.
                 let spelled = c == '.' && word.chars().count() == 1 && word.chars().all(char::is_alphabetic);
-                flush(&mut word, &mut out);
+                let ties = c == '-' && !word.is_empty() && next.is_alphanumeric();
+                flush(&mut word, &mut out, &mut behind);
+                if ties {
+                    behind = "-";
+                }
                 let pause = match c {
                     ',' | ':' | '(' | ')' | '"' | '\u{2013}' | '\u{2014}' => ",",
                     '.' | '!' | '?' | ';' | '\n' if !spelled => ".",
                     _ => continue,
                 };
                 if out.last().is_some_and(|t: &Token| !t.is_pause()) {
-                    out.push(Token { raw: pause.to_owned(), low: pause.to_owned() });
+                    out.push(Token { raw: pause.to_owned(), low: pause.to_owned(), behind: " " });
                 }
             }
         }
     }
-    flush(&mut word, &mut out);
+    flush(&mut word, &mut out, &mut behind);
+    out
+}
+
+/// The words as they were joined: "follow-ups", "doctors' profiles".
+pub(super) fn joined<'a>(tokens: &'a [Token], word: impl Fn(&'a Token) -> &'a str) -> String {
+    let mut out = String::new();
+    for (k, token) in tokens.iter().enumerate() {
+        out.push_str(if k == 0 { "" } else { token.behind });
+        out.push_str(word(token));
+    }
     out
 }
 
