@@ -134,7 +134,7 @@ pub(super) fn named(tokens: &[Token], used: &mut [bool]) -> (Vec<String>, Vec<St
             .filter_map(|(name, tech)| Some((longest(tokens, k, name)?, name, tech)))
             .filter(|(count, name, tech)| !used[k] && (!name.ambiguous || cued(tokens, k, *count, name, *tech)))
             .max_by_key(|(count, ..)| *count);
-        let by_sound = || sounding(tokens, used, k).filter(|(count, ..)| leads_to_name(tokens, used, k, *count));
+        let by_sound = || leads_to_name(tokens, used, k).then(|| sounding(tokens, used, k)).flatten();
         let Some((count, name, tech)) = best.or_else(by_sound) else {
             k += 1;
             continue;
@@ -203,14 +203,13 @@ fn given_up(tokens: &[Token], k: usize, count: usize, name: &Name) -> bool {
 }
 
 /// Whether a name may stand at `k` that is known by its sound alone.
-fn leads_to_name(tokens: &[Token], used: &[bool], k: usize, count: usize) -> bool {
+fn leads_to_name(tokens: &[Token], used: &[bool], k: usize) -> bool {
     let lists = matches!(before(tokens, k, 1), "and" | "or" | ",") && k >= 2 && used[k - 2];
-    lists
-        || matches!(
-            before(tokens, k, 1),
-            "with" | "to" | "into" | "via" | "through" | "using" | "use" | "from" | "in" | "on"
-        )
-        || matches!(low(tokens, k + count), "integration" | "integrations" | "sync")
+    let lead = matches!(
+        before(tokens, k, 1),
+        "with" | "to" | "into" | "via" | "through" | "using" | "use" | "from" | "in" | "on"
+    );
+    lists || lead || (1..=3).any(|n| matches!(low(tokens, k + n), "integration" | "integrations" | "sync"))
 }
 
 fn longest(tokens: &[Token], k: usize, name: &Name) -> Option<usize> {

@@ -439,10 +439,8 @@ fn duration(tokens: &[Token], k: usize) -> Option<(Timeline, usize)> {
     if matches!(unit(low(tokens, k + count - 1)), Some((_, 'Y', _))) && halves >= 8 {
         return None;
     }
-    if !(alone && !(story && lead != "" && lead != "," && lead != "." && lead != "and")
-        || cued(tokens, k, TERM) && !told)
-        || matches!(after, "long")
-    {
+    let stands = alone && (!story || matches!(lead, "" | "," | "." | "and"));
+    if !(stands || cued(tokens, k, TERM) && !told) || after == "long" {
         return None;
     }
     let text = match (halves % 2, sign, prefix) {
