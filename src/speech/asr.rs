@@ -9,7 +9,7 @@ mod room;
 
 use super::event::SpeechEvent;
 use super::progress::Owed;
-use super::recogniser::Recogniser;
+use super::recogniser::{Caller, Recogniser};
 use crate::conversation::Expectation;
 use crate::id::CallId;
 use crate::time::MediaTime;
@@ -26,8 +26,7 @@ pub(super) enum Job {
     /// A caller began to speak.
     Begin {
         call: CallId,
-        /// Whose caller it is, by number.
-        agent: usize,
+        caller: Caller,
         expectation: Expectation,
         started: MediaTime,
         events: mpsc::Sender<SpeechEvent>,

@@ -10,6 +10,7 @@ use super::asr::{Job, Jobs, tell};
 use super::end_of_turn::{Pauses, TurnAudio};
 use super::event::{Part, SpeechEvent};
 use super::progress::{Owed, Progress};
+use super::recogniser::Caller;
 use super::stirring::Stirring;
 use super::vad::{ONSET_CHUNKS, VoiceTracker, above_gate};
 use crate::conversation::Expectation;
@@ -46,6 +47,10 @@ const TAIL_SAMPLES: u64 = 2400;
 const VOICE_AFTER_SAMPLES: u64 = 3 * 8000;
 /// And so long after a sound began.
 const STIRRED_SAMPLES: u64 = 4000;
+/// What is sent to the caller at this level or above is the agent's voice.
+const AGENT_DBFS: f32 = -50.0;
+/// Whoever begins so soon after it speaks over the agent: it pauses between words, and falls silent at the first sound.
+const OVER_SAMPLES: u64 = 3200;
 /// Else for every 16th chunk: about twice a second.
 const VOICE_SELDOM: u32 = 16;
 /// Places in a call's event channel that `Voice` never takes.
@@ -115,6 +120,8 @@ pub(super) struct Ear {
     stirred: MediaTime,
     /// Levels of the agent's audio that the guard has.
     said: u32,
+    /// When it was last to be heard.
+    agent_until: u64,
     chunk: [i16; CHUNK_SAMPLES],
     filled: usize,
     chunk_at: MediaTime,
@@ -169,6 +176,7 @@ impl Ear {
             stirring: Stirring::default(),
             stirred: MediaTime(0),
             said: 0,
+            agent_until: 0,
             chunk: [0; CHUNK_SAMPLES],
             filled: 0,
             chunk_at: MediaTime(0),
@@ -202,6 +210,9 @@ impl Ear {
         self.said = frame.said.count;
         for level in &frame.said.dbfs[frame.said.dbfs.len() - fresh as usize..] {
             self.guard.handle_said(f32::from(*level));
+            if f32::from(*level) >= AGENT_DBFS {
+                self.agent_until = frame.at.0 + frame.samples().len() as u64;
+            }
         }
         let mut at = frame.at.0;
         let mut samples = frame.samples();
@@ -309,8 +320,9 @@ impl Ear {
         let (call, expectation, events) = (self.call, self.expectation, self.events.clone());
         let stream = self.listening.dictates;
         self.given_up = false;
-        let agent = self.listening.agent;
-        let ordered = self.order(Job::Begin { call, agent, expectation, started, events, stream });
+        let over = started.0 <= self.agent_until + OVER_SAMPLES;
+        let caller = Caller { agent: self.listening.agent, over };
+        let ordered = self.order(Job::Begin { call, caller, expectation, started, events, stream });
         self.turn = Some(Turn { started, fed_to, ordered });
         if let Some(audio) = &mut self.turn_audio {
             // The chunk that is being judged comes after this.

@@ -18,7 +18,7 @@ use crate::id::CallId;
 use crate::limits::{RECOGNISER_QUEUE_MAX, SPEECH_LANES_MAX};
 use crate::speech::event::{Part, SpeechEvent};
 use crate::speech::progress::Owed;
-use crate::speech::recogniser::{Finished, LineMemory, Recogniser};
+use crate::speech::recogniser::{Caller, Finished, LineMemory, Recogniser};
 use crate::time::MediaTime;
 use callwright_models::asr::Hypothesis;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -72,7 +72,7 @@ struct Waiting {
 
 /// A turn as far as it has come.
 struct Kept {
-    agent: usize,
+    caller: Caller,
     expectation: Expectation,
     started: MediaTime,
     until: MediaTime,
@@ -126,12 +126,12 @@ impl Room {
     /// Takes one order.
     pub(super) fn handle(&mut self, job: Job) {
         match job {
-            Job::Begin { call, agent, expectation, started, events, stream } => {
+            Job::Begin { call, caller, expectation, started, events, stream } => {
                 if stream {
                     self.streams.insert(call);
                 }
                 let (samples, quiet, owed) = (Vec::new(), 0, Vec::new());
-                let kept = Kept { agent, expectation, started, until: started, samples, quiet, owed };
+                let kept = Kept { caller, expectation, started, until: started, samples, quiet, owed };
                 self.begin(call, kept, events);
             }
             Job::Audio { call, samples, until, quiet, owed } => match self.unfinished(call) {
@@ -284,11 +284,11 @@ impl Room {
         let Waiting { call, events, end, kept } = waiting;
         let (Some(place), Some(kept)) = (self.free(), kept) else { return };
         let memory = self.lines.entry(call).or_default().clone();
-        let (agent, expectation) = (kept.agent, kept.expectation);
+        let (caller, expectation) = (kept.caller, kept.expectation);
         let began = self.ask(|engine| {
             let began = engine.begin(place, expectation, &memory);
             if began.is_ok() {
-                engine.serve(place, agent);
+                engine.serve(place, caller);
             }
             began
         });

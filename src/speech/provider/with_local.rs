@@ -6,7 +6,7 @@
 
 use crate::conversation::Expectation;
 use crate::limits::UTTERANCE_MAX;
-use crate::speech::recogniser::{Finished, LineMemory, Recogniser};
+use crate::speech::recogniser::{Caller, Finished, LineMemory, Recogniser};
 use crate::telemetry::metric;
 use std::collections::VecDeque;
 
@@ -23,7 +23,7 @@ enum Heard {
 }
 
 struct Seat {
-    agent: usize,
+    caller: Caller,
     expectation: Expectation,
     memory: LineMemory,
     samples: Vec<i16>,
@@ -72,7 +72,7 @@ impl WithLocal {
         metric::provider_fallback(self.provider, "asr");
         seat.heard = match self.local.begin(place, seat.expectation, &seat.memory) {
             Ok(()) => {
-                self.local.serve(place, seat.agent);
+                self.local.serve(place, seat.caller);
                 Heard::Locally
             }
             Err(what) => Heard::Nowhere(format!("{why}; and the local engine: {what}")),
@@ -99,7 +99,7 @@ impl Recogniser for WithLocal {
     fn begin(&mut self, place: usize, expectation: Expectation, memory: &LineMemory) -> Result<(), String> {
         let remote = self.remote.begin(place, expectation, memory);
         self.seats[place] = Some(Seat {
-            agent: 0,
+            caller: Caller::default(),
             expectation,
             memory: memory.clone(),
             samples: Vec::new(),
@@ -120,11 +120,11 @@ impl Recogniser for WithLocal {
         Ok(())
     }
 
-    fn serve(&mut self, place: usize, agent: usize) {
+    fn serve(&mut self, place: usize, caller: Caller) {
         let Some(seat) = self.seats[place].as_mut() else { return };
-        seat.agent = agent;
+        seat.caller = caller;
         if matches!(seat.heard, Heard::Locally) {
-            self.local.serve(place, agent);
+            self.local.serve(place, caller);
         }
     }
 

@@ -37,6 +37,15 @@ pub(super) struct Finished {
     pub(super) memory: LineMemory,
 }
 
+/// Who speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Caller {
+    /// Whose caller it is: the agent's number.
+    pub(super) agent: usize,
+    /// The agent was speaking when the caller began, and is judged by the first words whether to go on.
+    pub(super) over: bool,
+}
+
 /// An engine that hears up to [`places`](Self::places) turns at once. A place is a number below that.
 pub(super) trait Recogniser: Send {
     /// Turns that it hears at once; constant.
@@ -45,9 +54,9 @@ pub(super) trait Recogniser: Send {
     /// A turn begins at a free place. An error is for the operator; the place stays free.
     fn begin(&mut self, place: usize, expectation: Expectation, memory: &LineMemory) -> Result<(), String>;
 
-    /// Whose caller this is, by the agent's number; told when the turn begins. Engines that know every agent's words hear by
-    /// those of this one.
-    fn serve(&mut self, _place: usize, _agent: usize) {}
+    /// Who speaks; told when the turn begins. Engines that know every agent's words hear by those of this caller's, and may
+    /// look for words more often where the agent speaks.
+    fn serve(&mut self, _place: usize, _caller: Caller) {}
 
     /// The next samples, 8 kHz. Engines that work turn by turn may decode here. An error is said once and ends nothing.
     fn accept(&mut self, place: usize, samples: &[i16]) -> Result<(), String>;

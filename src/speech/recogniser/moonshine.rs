@@ -5,12 +5,12 @@
 //!
 //! Owning thread: the recogniser thread, which decodes (some 5 to 50 ms for each second of turn). Invariants: one look at
 //! the engine decodes once at most, so that orders are never further behind than one decoding; what is finished comes
-//! before what may be, and that before words so far; but for the looks in its first second, words so far cost each turn a
-//! forty-eighth of its time at most and all turns together a third of the thread, so results have the rest; a result made in a
+//! before what may be, and that before words so far; but for the looks in its first seconds while the agent speaks, words so
+//! far cost each turn a forty-eighth of its time at most and all turns together a third of the thread, so results have the rest; a result made in a
 //! pause counts only when nothing was said after it; a panic or an error of the model costs its turn, which is answered and
 //! says so. Time comes from the clock it was made with. Deliberately absent: which words are likely (the guides), where a turn ends (`turn`).
 
-use super::{Finished, LineMemory, Recogniser};
+use super::{Caller, Finished, LineMemory, Recogniser};
 use crate::conversation::Expectation;
 use crate::limits::UTTERANCE_MAX;
 use crate::time::Tick;
@@ -30,15 +30,20 @@ const FIRST_PARTIAL: usize = 224 * PER_MS;
 const FIRST_PIECE_MAX: usize = 450 * PER_MS;
 /// New audio between two looks at the words.
 const PARTIAL_EVERY: usize = 400 * PER_MS;
-/// The same in the first [`EARLY_WORDS`] of a turn, whatever was found: whoever begins while the agent speaks is judged by
-/// these words, and the first look often finds half of one, of which the model makes nothing, or another ("yeah" of
-/// "actually"). These looks are few and short, and wait for nobody's rest.
+/// The same in the first [`EARLY_WORDS`] of a turn that began while the agent spoke, whatever was found: whether the agent goes
+/// on is judged by these words, and the first look often finds half of one, of which the model makes nothing, or another
+/// ("yeah" of "actually"). These looks are few and short, and wait for nobody's rest.
 const EARLY_WORDS_EVERY: usize = 96 * PER_MS;
 const EARLY_WORDS: usize = 900 * PER_MS;
+/// And after that, as long as what was taken for an aside may turn out to be none.
+const LATER_WORDS_EVERY: usize = 160 * PER_MS;
+const LATER_WORDS: usize = 2000 * PER_MS;
 /// Words so far are not looked for more often than this by the clock, however fast the audio comes.
 const PARTIAL_APART: Duration = Duration::from_millis(240);
 /// A look at the words is due after so many times what it will cost.
 const PARTIAL_SHARE: f64 = 48.0;
+/// But at the latest when so many times what the last look heard has come: a slow machine would have none after its first.
+const PARTIAL_GROWTH: usize = 2;
 /// A look costs as much as of so much audio before any of it is heard: what short ones take says less of long ones.
 const LOOK_FIXED: usize = 750 * PER_MS;
 /// After a look at the words the thread is kept free of others for so many times what it took: for results.
@@ -124,6 +129,8 @@ struct Early {
 /// One caller's turn.
 struct Turn {
     asked: Asked,
+    /// The agent was speaking when it began.
+    over: bool,
     draft: Draft,
     samples: Vec<i16>,
     /// Samples from which on the first words are looked for.
@@ -206,10 +213,12 @@ impl MoonshineRecogniser {
         if turn.decoded_to == 0 {
             return held >= turn.first_at;
         }
-        if held <= EARLY_WORDS {
-            return held - turn.decoded_to >= EARLY_WORDS_EVERY;
+        if turn.over && held <= LATER_WORDS {
+            let every = if held <= EARLY_WORDS { EARLY_WORDS_EVERY } else { LATER_WORDS_EVERY };
+            return held - turn.decoded_to >= every;
         }
-        let due = (PARTIAL_SHARE * self.words_cost.samples(held)).max(PARTIAL_EVERY as f64);
+        let due = PARTIAL_SHARE * self.words_cost.samples(held);
+        let due = due.min((PARTIAL_GROWTH * turn.decoded_to) as f64).max(PARTIAL_EVERY as f64);
         (held - turn.decoded_to) as f64 >= due && now.since(turn.decoded_at) >= PARTIAL_APART && now >= self.rest_until
     }
 
@@ -309,6 +318,7 @@ impl Recogniser for MoonshineRecogniser {
     fn begin(&mut self, place: usize, expectation: Expectation, _memory: &LineMemory) -> Result<(), String> {
         self.places[place] = Some(Turn {
             asked: Asked { agent: 0, expectation },
+            over: false,
             draft: Draft::default(),
             samples: Vec::new(),
             first_at: usize::MAX,
@@ -325,9 +335,9 @@ impl Recogniser for MoonshineRecogniser {
         Ok(())
     }
 
-    fn serve(&mut self, place: usize, agent: usize) {
+    fn serve(&mut self, place: usize, caller: Caller) {
         if let Some(turn) = self.places[place].as_mut() {
-            turn.asked.agent = agent;
+            (turn.asked.agent, turn.over) = (caller.agent, caller.over);
         }
     }
 
@@ -489,7 +499,7 @@ mod tests {
         for turn in 0..2 {
             for (place, agent) in agents.iter().enumerate() {
                 recogniser.begin(place, Expectation::Open, &None).unwrap();
-                recogniser.serve(place, (agent + turn) % 3);
+                recogniser.serve(place, Caller { agent: (agent + turn) % 3, over: false });
                 recogniser.accept(place, &[10 + ((agent + turn) % 3) as i16; 4000]).unwrap();
             }
             (0..3).for_each(|place| recogniser.finish(place));
@@ -521,16 +531,20 @@ mod tests {
     }
 
     #[test]
-    fn what_the_first_look_made_of_half_a_word_is_looked_at_again_at_once() {
-        let mut rig = Rig::new(1, 20_000);
-        rig.begin(0);
-        let looks: Vec<usize> = (1..=15)
-            .filter(|_| {
-                rig.hear(&[0], 0);
-                rig.recogniser.has_news(0) && !rig.recogniser.partial(0).is_empty()
-            })
-            .collect();
-        assert_eq!(looks, [7, 10, 13], "288, 384 and 480 ms into the speech");
+    fn what_the_first_look_made_of_half_a_word_is_looked_at_again_at_once_while_the_agent_speaks() {
+        for (over, expected) in [(true, vec![7, 10, 13, 16, 21, 26]), (false, vec![7])] {
+            let mut rig = Rig::new(1, 20_000);
+            rig.begin(0);
+            rig.recogniser.serve(0, Caller { agent: 0, over });
+            let looks: Vec<usize> = (1..=30)
+                .filter(|_| {
+                    rig.hear(&[0], 0);
+                    rig.recogniser.has_news(0) && !rig.recogniser.partial(0).is_empty()
+                })
+                .collect();
+            // 288, 384 and 480 ms into the speech, and on.
+            assert_eq!(looks, expected);
+        }
     }
 
     #[test]
@@ -612,26 +626,29 @@ mod tests {
             assert!((12_000..=PARTIAL_TURN_MAX).contains(&longest), "{longest}");
             let cost: u64 = decoded.iter().map(|(length, _)| *length as u64 * cost_us / 8000).sum();
             assert!(cost * 11 <= longest as u64 * 125, "{cost} us of {longest} samples");
-            let apart = decoded.windows(2).map(|pair| pair[1].0 - pair[0].0).min().unwrap();
-            assert!(apart >= PARTIAL_EVERY);
+            let mut apart = decoded.windows(2).map(|pair| pair[1].0 - pair[0].0);
+            assert!(apart.all(|apart| apart >= PARTIAL_EVERY));
         }
     }
 
     #[test]
     fn audio_that_comes_faster_than_it_was_said_is_not_decoded_for_words_again_and_again() {
-        let mut rig = Rig::new(1, 20_000);
-        rig.begin(0);
-        for _ in 0..400 {
-            rig.recogniser.accept(0, &[1; 256]).unwrap();
-            rig.recogniser.quiet(0, 0);
+        // The first looks over the agent's voice, which do not wait for the clock, and no other.
+        for (over, expected, longest) in [(true, 11, LATER_WORDS), (false, 1, EARLY_WORDS)] {
+            let mut rig = Rig::new(1, 20_000);
+            rig.begin(0);
+            rig.recogniser.serve(0, Caller { agent: 0, over });
+            for _ in 0..400 {
+                rig.recogniser.accept(0, &[1; 256]).unwrap();
+                rig.recogniser.quiet(0, 0);
+                rig.recogniser.advance();
+            }
+            let looks: Vec<usize> = rig.decoded().into_iter().map(|(length, _)| length).collect();
+            assert!(looks.len() == expected && looks.iter().all(|length| *length <= longest), "{looks:?}");
+            rig.recogniser.finish(0);
             rig.recogniser.advance();
+            assert_eq!(rig.results().len(), 1);
         }
-        // The first looks, which do not wait for the clock, and no other.
-        let looks: Vec<usize> = rig.decoded().into_iter().map(|(length, _)| length).collect();
-        assert!(looks.len() == 4 && looks.iter().all(|length| *length <= EARLY_WORDS), "{looks:?}");
-        rig.recogniser.finish(0);
-        rig.recogniser.advance();
-        assert_eq!(rig.results().len(), 1);
     }
 
     #[test]
@@ -697,6 +714,7 @@ mod tests {
         let places: Vec<usize> = (0..16).collect();
         for place in &places {
             rig.begin(*place);
+            rig.recogniser.serve(*place, Caller { agent: 0, over: true });
         }
         let (mut cost, mut heard) = (0, [0_usize; 16]);
         for n in 0..300 {
@@ -706,8 +724,8 @@ mod tests {
                 rig.recogniser.partial(*place);
             }
             let now: u64 = rig.decoded().iter().map(|(length, _)| *length as u64 * 30 / 8000).sum();
-            // First words come when they are due, whatever there is.
-            cost += if n > 40 { now } else { 0 };
+            // First words come when they are due, whatever there is: those of the first two seconds.
+            cost += if n > 64 { now } else { 0 };
         }
         assert!(cost <= rig.now.load(Ordering::Relaxed) / MS * 38 / 100, "{cost} ms");
         let (least, most) = (heard.iter().min().unwrap(), heard.iter().max().unwrap());

@@ -177,7 +177,14 @@ impl Rig {
         caller.open = Some((self.next_turn, Vec::new()));
         self.next_turn += 1;
         let (call, events, stream) = (CallId(call), caller.sender.clone(), call >= STREAM);
-        self.room.handle(Job::Begin { call, agent: 0, expectation: Expectation::Open, started, events, stream });
+        self.room.handle(Job::Begin {
+            call,
+            caller: crate::speech::recogniser::Caller::default(),
+            expectation: Expectation::Open,
+            started,
+            events,
+            stream,
+        });
     }
 
     fn audio(&mut self, call: u64) {
