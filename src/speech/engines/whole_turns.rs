@@ -14,7 +14,7 @@ use crate::speech::plain::plain_hypothesis;
 use crate::speech::plane::AgentSpeech;
 use crate::speech::recogniser::moonshine::{Asked, Decode, Effort, MoonshineRecogniser};
 use callwright_models::MoonshineSize;
-use callwright_models::asr::{AsrError, Draft, Moonshine};
+use callwright_models::asr::{AsrError, Draft, Guide, Hypothesis, Moonshine};
 use callwright_models::pack::Kind;
 
 /// Texts that are pursued at once for a result by the larger model: 6 made as many words wrong as 4.
@@ -32,6 +32,9 @@ const FRAGMENT_SAMPLES: usize = 12_000;
 /// An answer so short is a word or two, of which the smaller model is surer: a doubtful yes is asked for again. 1.3 s with the
 /// quiet around it.
 const LONE_ANSWER_SAMPLES: usize = 10_400;
+/// With less than this the larger model hears such an answer, too: of two that hear the same by themselves, one has to be wrong
+/// less often.
+const ANSWER_SURE: f32 = 0.6;
 /// 150 ms.
 const PAUSE_SAMPLES: usize = 1200;
 /// Callers who speak without a pause that a thread keeps up with: words so far of each, and a result at the end.
@@ -131,17 +134,43 @@ fn decoder(mut quick: Moonshine, mut careful: Option<Moonshine>, guides: Vec<Dom
             Expectation::YesNo => ANSWER_WIDTH,
             Expectation::Open | Expectation::Name => open,
         };
-        let heard = model.recognise_again(samples, &guide, width, draft).map_err(|error| error.to_string())?;
+        let mut heard = model.recognise_again(samples, &guide, width, draft).map_err(|error| error.to_string())?;
+        let doubtful = lone && effort == Effort::Result && !heard.text.is_empty() && heard.confidence < ANSWER_SURE;
+        if doubtful && let Some(careful) = careful.as_mut() {
+            let again = careful.recognise(samples, &guide, width).map_err(|error| error.to_string())?;
+            heard.confidence = together(&heard, &again, guide.alike());
+        }
         Ok(plain_hypothesis(heard, expectation))
     })
+}
+
+/// The confidence in what two models hear, each by itself; that of the first where they differ. `alike`: words that mean the same.
+fn together(one: &Hypothesis, other: &Hypothesis, alike: &[&[&str]]) -> f32 {
+    let (text, also) = (one.text.as_str(), other.text.as_str());
+    if text == also || alike.iter().any(|words| words.contains(&text) && words.contains(&also)) {
+        1.0 - (1.0 - one.confidence) * (1.0 - other.confidence)
+    } else {
+        one.confidence
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::conversation::domain;
-    use callwright_models::asr::Guide;
     use std::collections::BTreeMap;
+
+    #[test]
+    fn two_models_that_hear_the_same_are_surer_than_one() {
+        let heard = |text: &str, confidence| Hypothesis { text: text.to_owned(), confidence, ..Hypothesis::default() };
+        let alike: &[&[&str]] = &[&["yes", "yeah"], &["no", "nope"]];
+        let sure = |text, other, confidence| together(&heard(text, 0.4), &heard(other, confidence), alike);
+        for (text, other, expected) in [("yes", "yes", 0.7), ("yes", "yeah", 0.7), ("yes", "no", 0.4), ("yes", "", 0.4)]
+        {
+            assert!((sure(text, other, 0.5) - expected).abs() < 1e-6, "{text} {other}");
+        }
+        assert!((sure("guess", "guess", 0.0) - 0.4).abs() < 1e-6);
+    }
 
     #[test]
     fn each_agent_has_the_words_of_its_own_callers_and_of_nobody_else() {
