@@ -292,9 +292,13 @@ fn several_vectors_at_once_are_each_as_alone() {
     let mut noise = Noise(9);
     for set in [Some(scalar())].into_iter().flatten().chain(vector_sets()) {
         for length in [1, 4, 63, 64, 65, 288, 416, 1664] {
-            for (kind, count) in (0..KINDS).zip((0..6).cycle()) {
-                let x: Vec<Vec<i16>> = (0..count).map(|n| noise.samples((kind + n) % KINDS, length)).collect();
-                let weights: Vec<i8> = noise.samples(kind, length * 11).iter().map(|w| (w >> 8) as i8).collect();
+            for (kind, count, most) in (0..KINDS)
+                .flat_map(|kind| (0..6).flat_map(move |count| [HALVED_MAX, i16::MAX].map(|most| (kind, count, most))))
+            {
+                let samples = |n| noise.samples((kind + n) % KINDS, length).into_iter().map(|x| x.min(most)).collect();
+                let x: Vec<Vec<i16>> = (0..count).map(samples).collect();
+                let weights: Vec<i8> =
+                    noise.samples((kind + count) % KINDS, length * 11).iter().map(|w| (w >> 8) as i8).collect();
                 let lines = length.div_ceil(64);
                 let mut halves = vec![(vec![Line([7; 64]); lines], vec![Line([7; 64]); lines]); count];
                 let vectors: Vec<Halved<'_>> = x

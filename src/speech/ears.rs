@@ -49,8 +49,8 @@ const VOICE_AFTER_SAMPLES: u64 = 3 * 8000;
 const STIRRED_SAMPLES: u64 = 4000;
 /// What is sent to the caller at this level or above is the agent's voice.
 const AGENT_DBFS: f32 = -50.0;
-/// Whoever begins so soon after it speaks over the agent: it pauses between words, and falls silent at the first sound.
-const OVER_SAMPLES: u64 = 3200;
+/// Whoever begins so soon after it speaks over the agent: it pauses between sentences, and falls silent at the first sound.
+const OVER_SAMPLES: u64 = 8000;
 /// Else for every 16th chunk: about twice a second.
 const VOICE_SELDOM: u32 = 16;
 /// Places in a call's event channel that `Voice` never takes.
@@ -121,7 +121,7 @@ pub(super) struct Ear {
     /// Levels of the agent's audio that the guard has.
     said: u32,
     /// When it was last to be heard.
-    agent_until: u64,
+    agent_until: Option<u64>,
     chunk: [i16; CHUNK_SAMPLES],
     filled: usize,
     chunk_at: MediaTime,
@@ -176,7 +176,7 @@ impl Ear {
             stirring: Stirring::default(),
             stirred: MediaTime(0),
             said: 0,
-            agent_until: 0,
+            agent_until: None,
             chunk: [0; CHUNK_SAMPLES],
             filled: 0,
             chunk_at: MediaTime(0),
@@ -211,7 +211,7 @@ impl Ear {
         for level in &frame.said.dbfs[frame.said.dbfs.len() - fresh as usize..] {
             self.guard.handle_said(f32::from(*level));
             if f32::from(*level) >= AGENT_DBFS {
-                self.agent_until = frame.at.0 + frame.samples().len() as u64;
+                self.agent_until = Some(frame.at.0 + frame.samples().len() as u64);
             }
         }
         let mut at = frame.at.0;
@@ -319,8 +319,10 @@ impl Ear {
     fn begin(&mut self, started: MediaTime, fed_to: u64) {
         let (call, expectation, events) = (self.call, self.expectation, self.events.clone());
         let stream = self.listening.dictates;
+        // Who goes on after an aside is judged again.
+        let over = self.given_up || self.agent_until.is_some_and(|until| started.0 <= until + OVER_SAMPLES);
+        let over = over && !stream;
         self.given_up = false;
-        let over = started.0 <= self.agent_until + OVER_SAMPLES;
         let caller = Caller { agent: self.listening.agent, over };
         let ordered = self.order(Job::Begin { call, caller, expectation, started, events, stream });
         self.turn = Some(Turn { started, fed_to, ordered });

@@ -72,7 +72,8 @@ impl WithLocal {
         metric::provider_fallback(self.provider, "asr");
         seat.heard = match self.local.begin(place, seat.expectation, &seat.memory) {
             Ok(()) => {
-                self.local.serve(place, seat.caller);
+                // What it catches up with is judged already.
+                self.local.serve(place, Caller { over: false, ..seat.caller });
                 Heard::Locally
             }
             Err(what) => Heard::Nowhere(format!("{why}; and the local engine: {what}")),

@@ -87,7 +87,9 @@ impl Graph {
 
     /// Tokens, of the likeliest text from its beginning, that will probably be asked for: the next step reads all of them.
     pub(super) fn expect(&mut self, tokens: &[u32]) {
-        self.ahead = Ahead { tokens: tokens.to_vec(), ..Ahead::default() };
+        // Another model of the family may have more.
+        let known = tokens.iter().copied().take_while(|token| (*token as usize) < self.tokens());
+        self.ahead = Ahead { tokens: known.collect(), ..Ahead::default() };
     }
 
     /// Tokens that there are.

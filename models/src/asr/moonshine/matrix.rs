@@ -124,7 +124,7 @@ impl Matrix {
             kernels.project_all(weights, &halved, &mut sums[..rows * halved.len()]);
             let of_each = sums.chunks_exact(rows).zip(&vectors.units).zip(&halved);
             for (((sums, unit), vector), out) in of_each.zip(out.chunks_exact_mut(self.rows)) {
-                let (scale, less) = (unit * self.scale, vector.sum * self.zero);
+                let (scale, less) = (unit * self.scale, vector.sum.wrapping_mul(self.zero));
                 for (out, sum) in out[block * at_once..].iter_mut().zip(sums) {
                     *out = sum.wrapping_sub(less) as f32 * scale;
                 }
@@ -272,6 +272,7 @@ mod tests {
         matrix.times(&store, rounded.take(&[f32::NAN, 1.0, 2.0, 0.0, 0.0, 0.0], 3), &mut out);
         assert!(out[..2].iter().all(|out| out.is_nan()) && out[2..] == [0.0; 2], "{out:?}");
         matrix.times(&store, rounded.take(&[1.0, f32::INFINITY, 2.0], 3), &mut out);
+        matrix.times(&store, rounded.take(&[f32::from_bits(0x7fc0_8000), 1.0, 2.0], 3), &mut out);
         assert!(out[..2].iter().all(|out| !out.is_finite()), "{out:?}");
         // Of another width.
         let mut out = [7.0; 2];

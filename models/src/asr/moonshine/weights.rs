@@ -79,6 +79,11 @@ impl Weights {
             .take_while(|n| parts.products.contains_key(format!("layers.{n}/self_attn/q_proj").as_str()))
             .map(|n| parts.layer(&mut store, n))
             .collect::<Result<Vec<_>, _>>()?;
+        let beyond =
+            (layers.len()..=LAYERS_MAX).any(|n| parts.products.keys().any(|m| m.starts_with(&format!("layers.{n}/"))));
+        if beyond {
+            return Err("its layers do not follow one another".to_owned());
+        }
         let (table, table_name) = parts.lookup.as_ref().ok_or(NOT_ONE)?;
         let table = parts.matrix(&mut store, table, table_name, Matrix::new)?;
         let last_norm = parts.reals("model.decoder.norm.weight")?;
@@ -113,6 +118,7 @@ impl Weights {
             && self.heads > 0
             && width.is_multiple_of(self.heads)
             && !self.turns.is_empty()
+            && self.turns.iter().all(|turn| turn.is_finite())
             && 2 * self.turns.len() <= width / self.heads
     }
 }
@@ -353,7 +359,8 @@ pub(super) mod tests {
             ),
             ("model.decoder.norm.weight", "model.decoder.norm.height", "its model.decoder.norm.weight is missing"),
             ("past_key_values.0.decoder.key", "past_key_values.0.decoder.tea", NOT_ONE),
-            ("layers.0/self_attn/q_proj", "layers.0/self_attn/s_proj", "its tables do not fit together"),
+            ("layers.0/self_attn/q_proj", "layers.0/self_attn/s_proj", "its layers do not follow one another"),
+            ("layers.1/self_attn/q_proj", "layers.1/self_attn/s_proj", "its layers do not follow one another"),
             ("rotary_emb/Cast", "rotary_emb/Rest", "its places are missing"),
         ] {
             assert_eq!(from.len(), to.len());
