@@ -130,7 +130,8 @@ fn every_combination_says_what_it_lacks() {
             &[("asr", "tokenizer.json"), ("asr", "pocketsphinx"), ("asr", "make setup")],
         ),
         (&[ONNX_RUNTIME, SILERO, MOONSHINE], &[], [ok, ok, limited], &[("asr", "moonshine")]),
-        (&[MOONSHINE], &[], [limited, missing, limited], &[("asr", "libonnxruntime.so")]),
+        // It needs no ONNX Runtime.
+        (&[MOONSHINE], &[], [limited, ok, limited], &[("asr", "moonshine tiny-en"), ("vad", "earshot")]),
         (&[], &[], [limited, missing, limited], &[("vad", "earshot"), ("vad", "make setup"), ("asr", "make setup")]),
         (&[ONNX_RUNTIME, SILERO], &[], [ok, missing, limited], &[("asr", "libpocketsphinx.so")]),
         (&[POCKETSPHINX, MODEL], &[], [limited, limited, limited], &[("vad", "silero_vad.onnx")]),

@@ -113,10 +113,8 @@ impl Engines {
         let assets = Assets::locate();
         Self {
             guide: DomainGuide::new(&domain(), &[]),
-            recogniser: Moonshine::load(&assets, MoonshineSize::Tiny, 1)
-                .expect("the recogniser is installed: make setup"),
-            careful: Moonshine::load(&assets, MoonshineSize::Base, 1)
-                .expect("its larger model is installed: make setup"),
+            recogniser: Moonshine::load(&assets, MoonshineSize::Tiny).expect("the recogniser is installed: make setup"),
+            careful: Moonshine::load(&assets, MoonshineSize::Base).expect("its larger model is installed: make setup"),
             judge: EndOfTurn::embedded(&assets).expect("the end-of-turn model is installed: make setup"),
         }
     }

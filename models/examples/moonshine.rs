@@ -1,5 +1,5 @@
 //! What the embedded recogniser hears: `cargo run --release -p callwright-models --example moonshine -- LIST.tsv [WIDTH]
-//! [THREADS] [tiny|base]`. `LIST.tsv`: a line per turn, first column a file of raw 8 kHz 16-bit samples, last column what was said.
+//! [tiny|base]`. `LIST.tsv`: a line per turn, first column a file of raw 8 kHz 16-bit samples, last column what was said.
 //! Prints file, confidence, CPU milliseconds, whether it was written as a whole sentence, text and alternatives; at the end
 //! word errors and speed.
 
@@ -14,11 +14,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let list = arguments.next().ok_or("which list? LIST.tsv is missing")?;
     let width = arguments.next().map_or(Ok(1), |width| width.parse())?;
-    let threads = arguments.next().map_or(Ok(1), |threads| threads.parse())?;
     let size = if arguments.next().as_deref() == Some("base") { MoonshineSize::Base } else { MoonshineSize::Tiny };
     let (mut out, mut said_of_it) = (io::stdout().lock(), io::stderr());
     let started = Instant::now();
-    let mut engine = Moonshine::load(&Assets::locate(), size, threads)?;
+    let mut engine = Moonshine::load(&Assets::locate(), size)?;
     writeln!(said_of_it, "loaded in {} ms, {} MB", started.elapsed().as_millis(), resident_mb())?;
     let (mut errors, mut words, mut cpu_ms, mut audio_ms) = (0, 0, 0.0, 0.0);
     for line in fs::read_to_string(&list)?.lines() {

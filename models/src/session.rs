@@ -40,19 +40,6 @@ pub fn open_varying(assets: &Assets, part: &'static str, file: &Path, threads: u
     Ok(varying(assets, part, threads)?.commit_from_file(file)?)
 }
 
-/// As [`open_varying`], for a graph in memory.
-///
-/// # Errors
-/// [`SessionError`].
-pub fn open_varying_encoded(
-    assets: &Assets,
-    part: &'static str,
-    model: &[u8],
-    threads: u16,
-) -> Result<Session, SessionError> {
-    Ok(varying(assets, part, threads)?.commit_from_memory(model)?)
-}
-
 /// As [`open`], for a graph that was made in memory.
 ///
 /// # Errors

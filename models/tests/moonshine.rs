@@ -32,7 +32,7 @@ fn engine() -> Option<Moonshine> {
 }
 
 fn sized(size: MoonshineSize) -> Option<Moonshine> {
-    match Moonshine::load(&Assets::locate(), size, 1) {
+    match Moonshine::load(&Assets::locate(), size) {
         Ok(engine) => Some(engine),
         Err(error) => {
             assert!(std::env::var_os("CALLWRIGHT_TEST_COMPLETE").is_none(), "{error}");
@@ -241,7 +241,7 @@ fn a_damaged_model_is_named_with_the_command_that_mends_it() {
         }
     };
     let refused = |words: &str| {
-        let error = Moonshine::load(&Assets::at(native), MoonshineSize::Tiny, 1).expect_err(words);
+        let error = Moonshine::load(&Assets::at(native), MoonshineSize::Tiny).expect_err(words);
         assert!(matches!(error, AsrError::Asset(_)), "{error}");
         let said = error.to_string();
         assert!(said.contains(words) && said.contains("make setup"), "{said}");

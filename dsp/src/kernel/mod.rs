@@ -1,20 +1,24 @@
-//! Inner loops over samples. Purpose: the few loops in which a media or recogniser thread spends its time, each written three times
-//! (plain Rust, AVX2, AVX-512; products of octets once more) behind one table of function pointers that is chosen once. Any thread; no state, no heap.
+//! Inner loops. Purpose: the few loops in which a media or recogniser thread spends its time, for each set of instructions
+//! behind one table of function pointers that is chosen once: those over samples and octets are written for each (plain
+//! Rust, AVX2, AVX-512, VNNI; what a set lacks is that of the one before), those over reals once. Any thread; no state, no
+//! heap.
 //!
-//! Invariants: all sets give the same result to the last bit, whatever the input (integer arithmetic throughout, and
-//! where there is a gain, one rounding per step in a fixed order); the plain one is the oracle of the others. A call
-//! costs one indirect jump per block of samples, never per sample. This is the only module of the crate with `unsafe`.
+//! Invariants: all sets give the same result to the last bit, whatever the input (integer arithmetic, and where there are
+//! reals, one rounding per step in a fixed order); the plain one is the oracle of the others. A call costs one indirect jump
+//! per block of samples, never per sample. This is the only module of the crate with `unsafe`.
 //! Deliberately absent: meaning (levels are in `level`, filters in `resample`), and sets of their own for other
 //! architectures: they run the plain one, which the compiler turns into what vectors it may assume (NEON on aarch64).
 
-mod halved;
+mod packed;
 mod polyphase;
+mod reals;
 mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
-pub use halved::{HALVED_MAX, Halved, Line, halve};
+pub use packed::{COLUMNS, Four, HALVED_MAX, Line, Packed, ROWS, Vector, halve, lines, pack};
 pub use polyphase::{Polyphase, TAP_ONE};
+pub use reals::{Shape, View};
 
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
@@ -63,8 +67,8 @@ pub struct Kernels {
     accumulate: fn(&mut [i32], &[i16]),
     peak_without: fn(&[i32], &[i16]) -> u32,
     scale_without: fn(&[i32], &[i16], &mut [i16], f32, f32),
-    project: fn(&[i8], &[i16], &mut [i32]),
-    project_all: fn(&[i8], &[Halved<'_>], &mut [i32]),
+    multiply: fn(Packed<'_>, &[Vector<'_>], &mut [[i32; ROWS]]),
+    reals: &'static reals::Reals,
 }
 
 impl Kernels {
@@ -169,31 +173,15 @@ impl Kernels {
         (self.scale_without)(total, own, out, from, step);
     }
 
-    /// `out[r]` = sum over n of `weights[r · x.len() + n] · x[n]`: a matrix of bytes, row by row, times a vector. A sum that
-    /// leaves 32 bits wraps, which no vector of up to 511 numbers can do; rows that `weights` does not hold are left alone.
-    pub fn project(&self, weights: &[i8], x: &[i16], out: &mut [i32]) {
-        if x.is_empty() {
-            return out.fill(0);
+    /// The product of a matrix with each vector, block of rows by block, those of one vector behind those of the other. A sum
+    /// that leaves 32 bits wraps. Vectors of other lengths than the matrix' rows have only zeros.
+    pub fn multiply(&self, matrix: Packed<'_>, vectors: &[Vector<'_>], out: &mut [[i32; ROWS]]) {
+        if vectors.iter().any(|vector| vector.x.len() != matrix.length) {
+            return out.fill([0; ROWS]);
         }
-        let rows = out.len().min(weights.len() / x.len());
-        (self.project)(&weights[..rows * x.len()], x, &mut out[..rows]);
-    }
-
-    /// The same of several vectors of one length, the products of one behind those of the other: the matrix is read once.
-    pub fn project_all(&self, weights: &[i8], vectors: &[Halved<'_>], out: &mut [i32]) {
-        let Some(width) = vectors.first().map(|vector| vector.x.len()) else { return };
-        let (Some(rows), true) = (weights.len().checked_div(width), vectors.iter().all(|v| v.x.len() == width)) else {
-            return out.fill(0);
-        };
-        let count = vectors.len().min(out.len().checked_div(rows).unwrap_or(0));
-        (self.project_all)(&weights[..rows * width], &vectors[..count], &mut out[..count * rows]);
-    }
-}
-
-/// [`Kernels::project_all`] by products of one vector.
-fn one_by_one(project: impl Fn(&[i8], &[i16], &mut [i32]), weights: &[i8], vectors: &[Halved<'_>], out: &mut [i32]) {
-    let rows = vectors.first().map_or(0, |vector| weights.len() / vector.x.len());
-    for (vector, out) in vectors.iter().zip(out.chunks_exact_mut(rows.max(1))) {
-        project(weights, vector.x, out);
+        let count = vectors.len().min(out.len().checked_div(matrix.blocks()).unwrap_or(0));
+        if count > 0 {
+            (self.multiply)(matrix, &vectors[..count], &mut out[..count * matrix.blocks()]);
+        }
     }
 }

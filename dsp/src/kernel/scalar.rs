@@ -1,8 +1,9 @@
 //! The kernels in plain Rust. Purpose: the oracle that the vector sets are compared with, and the set of every machine
 //! that has none. Any thread. Invariant: written for clearness first; no wrap on any input.
 
+use super::packed::{Packed, ROWS, Vector};
 use super::polyphase::{HALF, Polyphase, TAP_BITS, Walk};
-use super::{Kernels, Level, one_by_one};
+use super::{Kernels, Level, reals};
 
 pub(super) static KERNELS: Kernels = Kernels {
     level: Level::Scalar,
@@ -16,8 +17,8 @@ pub(super) static KERNELS: Kernels = Kernels {
     accumulate,
     peak_without,
     scale_without,
-    project,
-    project_all: |weights, vectors, out| one_by_one(project, weights, vectors, out),
+    multiply,
+    reals: &reals::SCALAR,
 };
 
 pub(super) fn dot(x: &[i16], y: &[i16]) -> i64 {
@@ -98,9 +99,19 @@ pub(super) fn scale_without_at(total: &[i32], own: &[i16], out: &mut [i16], firs
     }
 }
 
-/// `x` is not empty.
-pub(super) fn project(weights: &[i8], x: &[i16], out: &mut [i32]) {
-    for (out, row) in out.iter_mut().zip(weights.chunks_exact(x.len())) {
-        *out = row.iter().zip(x).fold(0, |sum, (w, x)| sum.wrapping_add(i32::from(*w) * i32::from(*x)));
+/// Vectors are as long as a block has lines.
+fn multiply(matrix: Packed<'_>, vectors: &[Vector<'_>], out: &mut [[i32; ROWS]]) {
+    for (vector, out) in vectors.iter().zip(out.chunks_mut(matrix.blocks())) {
+        for (lines, out) in matrix.lines.chunks(matrix.length).zip(out) {
+            *out = [0; ROWS];
+            for (line, x) in lines.iter().zip(vector.x) {
+                for (sum, octets) in out.iter_mut().zip(line.0.as_chunks().0) {
+                    let octets: &[u8; 4] = octets;
+                    for (octet, x) in octets.iter().zip(x) {
+                        *sum = sum.wrapping_add(i32::from(*octet) * i32::from(*x));
+                    }
+                }
+            }
+        }
     }
 }

@@ -16,7 +16,10 @@ unsafe extern "C" {
 }
 
 /// Asks that this memory, into which nothing has been written yet, be had in large pages.
-pub(crate) fn advise(memory: &mut [MaybeUninit<i8>]) {
+pub(crate) fn advise<T>(memory: &mut [MaybeUninit<T>]) {
+    let (start, length) = (memory.as_mut_ptr().cast::<MaybeUninit<i8>>(), size_of_val(memory));
+    // SAFETY: the same memory, octet by octet; whatever is in it need not be anything.
+    let memory = unsafe { std::slice::from_raw_parts_mut(start, length) };
     let skip = memory.as_ptr().align_offset(PAGE).min(memory.len());
     let length = (memory.len() - skip) / PAGE * PAGE;
     if length > 0 {

@@ -177,7 +177,7 @@ impl Narrow {
 impl Wide {
     fn open(assets: &Assets, plan: &EarPlan) -> Result<Self, AsrError> {
         let guide = DomainGuide::new(&domain(plan), &[]);
-        Ok(Self { model: Moonshine::load(assets, MoonshineSize::Tiny, 1)?, guide, piece: Vec::new() })
+        Ok(Self { model: Moonshine::load(assets, MoonshineSize::Tiny)?, guide, piece: Vec::new() })
     }
 
     fn end(&mut self) -> Result<(String, f32), EarError> {

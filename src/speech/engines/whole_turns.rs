@@ -47,7 +47,7 @@ pub(super) fn moonshine(ask: &Ask<'_>) -> Result<Opened<Recognisers>, Unavailabl
     let made =
         |vocabulary: &[String]| DomainGuide::new(&super::taught(ask.domain, vocabulary, ask.lexicon), vocabulary);
     // Each takes some 0.3 s of a core, and callers wait for the slowest of them only.
-    let load = |size| (0..threads).map(|_| Moonshine::load(ask.assets, size, 1)).collect::<Result<Vec<_>, AsrError>>();
+    let load = |size| (0..threads).map(|_| Moonshine::load(ask.assets, size)).collect::<Result<Vec<_>, AsrError>>();
     let (guides, careful, quick) = std::thread::scope(|scope| {
         let guides = scope.spawn(|| guides(&ask.config.agents, ask.vocabulary, made));
         let careful = scope.spawn(|| load(MoonshineSize::Base));

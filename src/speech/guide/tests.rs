@@ -213,7 +213,7 @@ fn say(voice: &str, sentence: &str) -> Option<Vec<i16>> {
 #[test]
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn the_model_hears_the_domain_and_the_rest() {
-    let mut engine = match Moonshine::load(&Assets::locate(), MoonshineSize::Tiny, 1) {
+    let mut engine = match Moonshine::load(&Assets::locate(), MoonshineSize::Tiny) {
         Ok(engine) => engine,
         Err(error) => {
             assert!(std::env::var_os("CALLWRIGHT_TEST_COMPLETE").is_none(), "{error}");
@@ -247,7 +247,7 @@ fn the_model_hears_the_domain_and_the_rest() {
 #[test]
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn the_model_makes_up_no_digits() {
-    let mut engine = match Moonshine::load(&Assets::locate(), MoonshineSize::Tiny, 1) {
+    let mut engine = match Moonshine::load(&Assets::locate(), MoonshineSize::Tiny) {
         Ok(engine) => engine,
         Err(error) => {
             assert!(std::env::var_os("CALLWRIGHT_TEST_COMPLETE").is_none(), "{error}");

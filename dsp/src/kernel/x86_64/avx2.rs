@@ -1,8 +1,9 @@
 //! The kernels with 256-bit vectors. Invariant: `KERNELS` reaches callers only through `super::avx2`, which has asked the
 //! processor; the entries of the table rely on that.
 
+use super::super::packed::{Four, Line, Packed, ROWS, Vector};
 use super::super::polyphase::{self, HALF, Polyphase, TAP_BITS, Walk};
-use super::super::{Kernels, Level, one_by_one, scalar};
+use super::super::{Kernels, Level, reals, scalar};
 use core::arch::x86_64::*;
 
 pub(super) static KERNELS: Kernels = Kernels {
@@ -28,12 +29,11 @@ pub(super) static KERNELS: Kernels = Kernels {
     // SAFETY: as above.
     scale_without: |total, own, out, from, step| unsafe { scale_without(total, own, out, from, step) },
     // SAFETY: as above.
-    project: |weights, x, out| unsafe { project(weights, x, out) },
-    project_all: |weights, vectors, out| {
-        // SAFETY: as above.
-        one_by_one(|weights, x, out| unsafe { project(weights, x, out) }, weights, vectors, out);
-    },
+    multiply: |matrix, vectors, out| unsafe { multiply(matrix, vectors, out) },
+    reals: &compiled::REALS,
 };
+
+reals::compiled!("avx2");
 
 /// Samples in a vector.
 const LANES: usize = 16;
@@ -372,55 +372,66 @@ pub(super) fn scale_without(total: &[i32], own: &[i16], out: &mut [i16], from: f
     scalar::scale_without_at(total_rest, own_rest, out_rest, done, from, step);
 }
 
-/// Octets from what is multiplied to what is wanted of memory meanwhile: a table is larger than any cache, and its rows are too
-/// short for the processor to see by itself where they lead.
+/// Octets from what is multiplied to what is wanted of memory meanwhile: a matrix is larger than any cache, and the processor
+/// does not see far enough by itself.
 const AHEAD: usize = 12 * 1024;
 
-/// Octets of a line of the processor's cache.
-const LINE: usize = 64;
-
-/// Has the lines brought near that lie [`AHEAD`] of these octets.
+/// Has the line brought near that lies [`AHEAD`] of this one.
 #[inline]
-pub(super) fn fetch(octets: &[i8]) {
-    for line in octets.chunks(LINE) {
-        // SAFETY: a prefetch reads nothing, and fails nowhere.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().wrapping_add(AHEAD)) }
+pub(super) fn fetch(line: &Line) {
+    // SAFETY: a prefetch reads nothing, and fails nowhere.
+    unsafe { _mm_prefetch::<_MM_HINT_T1>(core::ptr::from_ref(line).cast::<i8>().wrapping_add(AHEAD)) }
+}
+
+/// Parts of a line whose octets fill a vector as numbers of 16 bits.
+const PARTS: usize = 4;
+
+#[target_feature(enable = "avx2")]
+pub(super) fn multiply(matrix: Packed<'_>, vectors: &[Vector<'_>], out: &mut [[i32; ROWS]]) {
+    let blocks = matrix.blocks();
+    for (n, lines) in matrix.lines.chunks_exact(matrix.length).enumerate() {
+        for (pair, out) in vectors.chunks(2).zip(out.chunks_mut(2 * blocks)) {
+            match *pair {
+                [one, other] => {
+                    let [first, second] = block([one.x, other.x], lines);
+                    (out[n], out[blocks + n]) = (first, second);
+                }
+                [one] => [out[n]] = block([one.x], lines),
+                _ => {}
+            }
+        }
     }
 }
 
-/// Rows that share the loads of `x`.
-const ROWS: usize = 4;
-
+/// A block of rows times so many vectors at once: they share the loads of the rows.
+#[inline]
 #[target_feature(enable = "avx2")]
-fn project(weights: &[i8], x: &[i16], out: &mut [i32]) {
-    let (blocks, x_rest) = x.as_chunks::<LANES>();
-    let (groups, single) = out.as_chunks_mut::<ROWS>();
-    let (weights, weights_single) = weights.split_at(groups.len() * ROWS * x.len());
-    for (group, weights) in groups.iter_mut().zip(weights.chunks_exact(ROWS * x.len())) {
-        fetch(weights);
-        let rows: [&[i8]; ROWS] = core::array::from_fn(|row| &weights[row * x.len()..(row + 1) * x.len()]);
-        let [a, b, c, d] = rows.map(|row| row.as_chunks::<LANES>().0);
-        let mut sums = [_mm256_setzero_si256(); ROWS];
-        for ((((x, a), b), c), d) in blocks.iter().zip(a).zip(b).zip(c).zip(d) {
-            let x = load(x);
-            for (sum, w) in sums.iter_mut().zip([a, b, c, d]) {
-                // SAFETY: the array is as long as the 128-bit vector; the load needs no alignment.
-                let w = _mm256_cvtepi8_epi16(unsafe { _mm_loadu_si128(w.as_ptr().cast()) });
-                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(w, x));
-            }
+fn block<const VECTORS: usize>(vectors: [&[Four<i16>]; VECTORS], lines: &[Line]) -> [[i32; ROWS]; VECTORS] {
+    let vectors = vectors.map(|x| &x[..lines.len()]);
+    let mut sums = [[_mm256_setzero_si256(); PARTS]; VECTORS];
+    for (n, line) in lines.iter().enumerate() {
+        fetch(line);
+        let mut x = [_mm256_setzero_si256(); VECTORS];
+        for (x, vector) in x.iter_mut().zip(vectors) {
+            let [a, b, c, d] = vector[n].map(|x| u64::from(x.cast_unsigned()));
+            *x = _mm256_set1_epi64x((a | b << 16 | c << 32 | d << 48).cast_signed());
         }
-        let pairs = [_mm256_hadd_epi32(sums[0], sums[1]), _mm256_hadd_epi32(sums[2], sums[3])];
-        let fours = _mm256_hadd_epi32(pairs[0], pairs[1]);
-        let total = _mm_add_epi32(_mm256_castsi256_si128(fours), _mm256_extracti128_si256::<1>(fours));
-        // SAFETY: the array is as long as the 128-bit vector; the store needs no alignment.
-        unsafe { _mm_storeu_si128(group.as_mut_ptr().cast(), total) };
-        if !x_rest.is_empty() {
-            for (out, row) in group.iter_mut().zip(rows) {
-                let mut rest = [0];
-                scalar::project(&row[blocks.len() * LANES..], x_rest, &mut rest);
-                *out = out.wrapping_add(rest[0]);
+        for (part, octets) in line.0.as_chunks::<16>().0.iter().enumerate() {
+            // SAFETY: the array is as long as the 128-bit vector; the load needs no alignment.
+            let w = _mm256_cvtepu8_epi16(unsafe { _mm_loadu_si128(octets.as_ptr().cast()) });
+            for (sums, x) in sums.iter_mut().zip(x) {
+                sums[part] = _mm256_add_epi32(sums[part], _mm256_madd_epi16(w, x));
             }
         }
     }
-    scalar::project(weights_single, x, single);
+    let mut out = [[0; ROWS]; VECTORS];
+    for (out, sums) in out.iter_mut().zip(sums) {
+        for (out, pair) in out.as_chunks_mut::<8>().0.iter_mut().zip([[sums[0], sums[1]], [sums[2], sums[3]]]) {
+            // Pairs of columns as rows, and the halves in order.
+            let rows = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_hadd_epi32(pair[0], pair[1]));
+            // SAFETY: the array is as long as the vector; the store needs no alignment.
+            unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), rows) };
+        }
+    }
+    out
 }

@@ -1,8 +1,9 @@
 //! The kernels with 512-bit vectors; the end of a slice is loaded under a mask instead of being looped over. Invariant:
 //! `KERNELS` and `WITH_VNNI` reach callers only through `super`, which has asked the processor; the entries rely on that.
 
+use super::super::packed::{Four, Line, Packed, ROWS, Vector};
 use super::super::polyphase::{self, Polyphase, Walk};
-use super::super::{Halved, Kernels, Level, one_by_one, scalar};
+use super::super::{Kernels, Level, reals, scalar};
 use super::avx2;
 use core::arch::x86_64::*;
 
@@ -13,7 +14,7 @@ pub(super) static KERNELS: Kernels = SET;
 pub(super) static WITH_VNNI: Kernels = Kernels {
     level: Level::Avx512Vnni,
     // SAFETY: this table is handed out only where the processor has AVX-512 F, BW, VL and VNNI.
-    project_all: |weights, vectors, out| unsafe { project_all(weights, vectors, out) },
+    multiply: |matrix, vectors, out| unsafe { multiply(matrix, vectors, out) },
     ..SET
 };
 
@@ -41,12 +42,11 @@ const SET: Kernels = Kernels {
     // SAFETY: as above.
     scale_without: |total, own, out, from, step| unsafe { avx2::scale_without(total, own, out, from, step) },
     // SAFETY: as above.
-    project: |weights, x, out| unsafe { project(weights, x, out) },
-    project_all: |weights, vectors, out| {
-        // SAFETY: as above.
-        one_by_one(|weights, x, out| unsafe { project(weights, x, out) }, weights, vectors, out);
-    },
+    multiply: |matrix, vectors, out| unsafe { avx2::multiply(matrix, vectors, out) },
+    reals: &compiled::REALS,
 };
+
+reals::compiled!("avx512f,avx512bw,avx512vl");
 
 /// Samples in a vector.
 const LANES: usize = 32;
@@ -343,176 +343,121 @@ fn products<const ROW: usize>(rows: &[[i16; ROW]], x: &[i16], (at, phase): (usiz
     sum
 }
 
-/// Rows that share the loads of `x`.
-const ROWS: usize = 4;
+/// Products of this many vectors of octets are in registers at once; so are two blocks of rows.
+const VECTORS: usize = 8;
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn project(weights: &[i8], x: &[i16], out: &mut [i32]) {
-    let (blocks, x_rest) = x.as_chunks::<LANES>();
-    let (groups, single) = out.as_chunks_mut::<ROWS>();
-    let (weights, weights_single) = weights.split_at(groups.len() * ROWS * x.len());
-    let rest = load_rest(x_rest);
-    for (group, weights) in groups.iter_mut().zip(weights.chunks_exact(ROWS * x.len())) {
-        avx2::fetch(weights);
-        let rows = rows_of(weights, x.len());
-        let mut sums = [_mm512_setzero_si512(); ROWS];
-        if !x_rest.is_empty() {
-            for (sum, row) in sums.iter_mut().zip(rows) {
-                let row = &row[blocks.len() * LANES..];
-                // SAFETY: lanes outside the mask are not read, and the mask is as long as the rest of the row.
-                let w = unsafe { _mm256_maskz_loadu_epi8(mask(row.len()), row.as_ptr()) };
-                *sum = _mm512_madd_epi16(_mm512_cvtepi8_epi16(w), rest);
-            }
-        }
-        let [a, b, c, d] = rows;
-        let (a, b, c, d) = (lanes_of(a), lanes_of(b), lanes_of(c), lanes_of(d));
-        for ((((x, a), b), c), d) in blocks.iter().zip(a).zip(b).zip(c).zip(d) {
-            let x = load(x);
-            for (sum, w) in sums.iter_mut().zip([a, b, c, d]) {
-                // SAFETY: the array is as long as the 256-bit vector; the load needs no alignment.
-                let w = _mm512_cvtepi8_epi16(unsafe { _mm256_loadu_si256(w.as_ptr().cast()) });
-                *sum = _mm512_add_epi32(*sum, _mm512_madd_epi16(w, x));
-            }
-        }
-        store_sums(group, sums, 0);
-    }
-    scalar::project(weights_single, x, single);
-}
-
-/// The sum of each vector's lanes, less the same number.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn store_sums(out: &mut [i32; ROWS], sums: [__m512i; ROWS], less: i32) {
-    let [a, b, c, d] = sums;
-    let pairs = [_mm256_hadd_epi32(half(a), half(b)), _mm256_hadd_epi32(half(c), half(d))];
-    let fours = _mm256_hadd_epi32(pairs[0], pairs[1]);
-    let total = _mm_add_epi32(_mm256_castsi256_si128(fours), _mm256_extracti128_si256::<1>(fours));
-    // SAFETY: the array is as long as the 128-bit vector; the store needs no alignment.
-    unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), _mm_sub_epi32(total, _mm_set1_epi32(less))) };
-}
-
-/// The upper lanes added to the lower ones.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn half(v: __m512i) -> __m256i {
-    _mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64::<1>(v))
-}
-
-/// So many rows of one length. (Closures would be calls here: they do not inherit the instructions.)
-#[inline]
-fn rows_of(weights: &[i8], length: usize) -> [&[i8]; ROWS] {
-    let (ab, cd) = weights.split_at(2 * length);
-    let ((a, b), (c, d)) = (ab.split_at(length), cd.split_at(length));
-    [a, b, c, d]
-}
-
-/// Octets in a vector.
-const OCTETS: usize = 64;
-
-/// As `project` for each vector, in a third of the instructions: four octets without a sign times four with one are multiplied
-/// and added up in one. 128 is added to the weights, and what that adds is taken off.
+/// As everywhere, in a quarter of the instructions: four octets without a sign times four with one are multiplied and added
+/// up in one. Numbers of 16 bits are two vectors, of upper and lower octets.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn project_all(weights: &[i8], vectors: &[Halved<'_>], out: &mut [i32]) {
-    let Some(width) = vectors.first().map(|vector| vector.x.len()) else { return };
-    let lines = width.div_ceil(OCTETS);
-    if vectors.iter().any(|vector| vector.upper.len() < lines || vector.lower.len() < lines) {
-        return one_by_one(|weights, x, out| project(weights, x, out), weights, vectors, out);
-    }
-    let rows = weights.len() / width;
-    for (n, (pair, out)) in vectors.chunks(2).zip(out.chunks_mut(2 * rows)).enumerate() {
-        match *pair {
-            [one, other] => {
-                let (first, second) = out.split_at_mut(rows);
-                tile(weights, [one, other], [first, second], n == 0);
-            }
-            [one] => tile(weights, [one], [out], n == 0),
-            _ => {}
-        }
+fn multiply(matrix: Packed<'_>, vectors: &[Vector<'_>], out: &mut [[i32; ROWS]]) {
+    let length = matrix.length;
+    let halved = |vector: &Vector<'_>| [vector.upper.len(), vector.lower.len()].map(|size| size >= length);
+    if vectors.iter().all(|vector| halved(vector) == [true; 2]) {
+        with_octets::<true>(matrix, vectors, out);
+    } else if vectors.iter().all(|vector| vector.upper.is_empty() && halved(vector)[1]) {
+        with_octets::<false>(matrix, vectors, out);
+    } else {
+        avx2::multiply(matrix, vectors, out);
     }
 }
 
-/// All rows times so many vectors at once: they share the loads of the weights.
+/// `HALVES`: numbers have two octets.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn tile<const VECTORS: usize>(
-    weights: &[i8],
-    vectors: [Halved<'_>; VECTORS],
-    mut out: [&mut [i32]; VECTORS],
+fn with_octets<const HALVES: bool>(matrix: Packed<'_>, vectors: &[Vector<'_>], out: &mut [[i32; ROWS]]) {
+    let blocks = matrix.blocks();
+    for block in (0..blocks).step_by(2) {
+        let lines = &matrix.lines[block * matrix.length..];
+        let (one, others) = lines.split_at(matrix.length);
+        let other = others.get(..matrix.length);
+        let (mut rest, mut out) = (vectors, &mut out[block..]);
+        let mut first = true;
+        while !rest.is_empty() {
+            let size = if HALVES { 2 } else { 1 };
+            let count = if rest.len() * size >= VECTORS { VECTORS / size } else { 1 << rest.len().ilog2() };
+            let (now, later) = rest.split_at(count);
+            match count * size {
+                VECTORS => some::<VECTORS, HALVES>(one, other, now, out, blocks, first),
+                4 => some::<4, HALVES>(one, other, now, out, blocks, first),
+                2 => some::<2, HALVES>(one, other, now, out, blocks, first),
+                _ => some::<1, HALVES>(one, other, now, out, blocks, first),
+            }
+            if later.is_empty() {
+                break;
+            }
+            (rest, out, first) = (later, &mut out[count * blocks..], false);
+        }
+    }
+}
+
+/// One block or two times so many vectors of octets.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+fn some<const COUNT: usize, const HALVES: bool>(
+    one: &[Line],
+    other: Option<&[Line]>,
+    vectors: &[Vector<'_>],
+    out: &mut [[i32; ROWS]],
+    blocks: usize,
     ahead: bool,
 ) {
-    let width = vectors[0].x.len();
-    let (whole, rest) = (width / OCTETS, width % OCTETS);
-    let sign = _mm512_set1_epi8(i8::MIN);
-    let rows = weights.len() / width;
-    for (n, weights) in weights.chunks_exact(ROWS * width).enumerate() {
-        if ahead {
-            avx2::fetch(weights);
-        }
-        let rows = rows_of(weights, width);
-        let mut sums = [[[_mm512_setzero_si512(); 2]; ROWS]; VECTORS];
-        let [a, b, c, d] = rows;
-        let octets = octets_of(a).iter().zip(octets_of(b)).zip(octets_of(c)).zip(octets_of(d));
-        for (line, (((a, b), c), d)) in octets.enumerate() {
-            let w = [load_octets(a), load_octets(b), load_octets(c), load_octets(d)];
-            for (sums, vector) in sums.iter_mut().zip(&vectors) {
-                add_line(sums, w, sign, vector, line);
-            }
-        }
-        if rest > 0 {
-            let mut w = [_mm512_setzero_si512(); ROWS];
-            for (w, row) in w.iter_mut().zip(rows) {
-                // SAFETY: lanes outside the mask are not read, and the mask is as long as the rest of the row.
-                *w = unsafe { _mm512_maskz_loadu_epi8((1 << rest) - 1, row[whole * OCTETS..].as_ptr()) };
-            }
-            for (sums, vector) in sums.iter_mut().zip(&vectors) {
-                add_line(sums, w, sign, vector, whole);
-            }
-        }
-        for ((sums, vector), out) in sums.into_iter().zip(&vectors).zip(&mut out) {
-            let [a, b, c, d] = sums;
-            if let Some(group) = out.as_chunks_mut::<ROWS>().0.get_mut(n) {
-                store_sums(group, [joined(a), joined(b), joined(c), joined(d)], vector.sum.wrapping_mul(128));
-            }
-        }
-    }
-    let single = rows / ROWS * ROWS;
-    for (vector, out) in vectors.iter().zip(&mut out) {
-        scalar::project(&weights[single * width..], vector.x, &mut out[single..]);
+    let octets = core::array::from_fn(|n| match HALVES {
+        true if n % 2 == 0 => vectors[n / 2].upper,
+        true => vectors[n / 2].lower,
+        false => vectors[n].lower,
+    });
+    match other {
+        Some(other) if ahead => keep::<COUNT, 2, HALVES>(tile::<COUNT, 2, true>([one, other], octets), out, blocks),
+        Some(other) => keep::<COUNT, 2, HALVES>(tile::<COUNT, 2, false>([one, other], octets), out, blocks),
+        None => keep::<COUNT, 1, HALVES>(tile::<COUNT, 1, false>([one], octets), out, blocks),
     }
 }
 
-/// Adds the products of one line of four rows with one of a vector.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn add_line(sums: &mut [[__m512i; 2]; ROWS], w: [__m512i; ROWS], sign: __m512i, vector: &Halved<'_>, line: usize) {
-    let (Some(upper), Some(lower)) = (vector.upper.get(line), vector.lower.get(line)) else { return };
-    let (upper, lower) = (load_octets(&upper.0), load_octets(&lower.0));
-    for (sums, w) in sums.iter_mut().zip(w) {
-        let w = _mm512_xor_si512(w, sign);
-        *sums = [_mm512_dpbusd_epi32(sums[0], w, upper), _mm512_dpbusd_epi32(sums[1], w, lower)];
+fn tile<const COUNT: usize, const BLOCKS: usize, const AHEAD: bool>(
+    blocks: [&[Line]; BLOCKS],
+    vectors: [&[Four<i8>]; COUNT],
+) -> [[__m512i; BLOCKS]; COUNT] {
+    let length = blocks[0].len();
+    let (blocks, vectors) = (blocks.map(|lines| &lines[..length]), vectors.map(|vector| &vector[..length]));
+    let mut sums = [[_mm512_setzero_si512(); BLOCKS]; COUNT];
+    for n in 0..length {
+        let mut w = [_mm512_setzero_si512(); BLOCKS];
+        for (w, lines) in w.iter_mut().zip(blocks) {
+            if AHEAD {
+                avx2::fetch(&lines[n]);
+            }
+            // SAFETY: a line is as long as the vector; the load needs no alignment.
+            *w = unsafe { _mm512_loadu_si512(lines[n].0.as_ptr().cast()) };
+        }
+        for (sums, vector) in sums.iter_mut().zip(vectors) {
+            let x = _mm512_set1_epi32(i32::from_le_bytes(vector[n].map(i8::cast_unsigned)));
+            for (sum, w) in sums.iter_mut().zip(w) {
+                *sum = _mm512_dpbusd_epi32(*sum, w, x);
+            }
+        }
     }
+    sums
 }
 
-#[inline]
-fn octets_of(row: &[i8]) -> &[[i8; OCTETS]] {
-    row.as_chunks().0
-}
-
-#[inline]
-fn lanes_of(row: &[i8]) -> &[[i8; LANES]] {
-    row.as_chunks().0
-}
-
-/// Sums of upper octets and of lower ones as one.
+/// Writes the sums of one or two blocks where those of their vectors stand.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn joined([upper, lower]: [__m512i; 2]) -> __m512i {
-    _mm512_add_epi32(_mm512_slli_epi32::<8>(upper), lower)
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn load_octets(octets: &[i8; OCTETS]) -> __m512i {
-    // SAFETY: the array is as long as the vector; the load needs no alignment.
-    unsafe { _mm512_loadu_si512(octets.as_ptr().cast()) }
+fn keep<const COUNT: usize, const BLOCKS: usize, const HALVES: bool>(
+    sums: [[__m512i; BLOCKS]; COUNT],
+    out: &mut [[i32; ROWS]],
+    blocks: usize,
+) {
+    let size = if HALVES { 2 } else { 1 };
+    for n in 0..COUNT / size {
+        for (block, out) in out[n * blocks..][..BLOCKS].iter_mut().enumerate() {
+            let mut sum = sums[n * size][block];
+            if HALVES {
+                sum = _mm512_add_epi32(_mm512_slli_epi32::<8>(sum), sums[n * 2 + 1][block]);
+            }
+            // SAFETY: the array is as long as the vector; the store needs no alignment.
+            unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), sum) };
+        }
+    }
 }

@@ -8,11 +8,10 @@
 //! first numbers of each head (Su et al. 2021, neighbours as pairs), attention to the audio, and a gated network whose gate
 //! is a SiLU; before each a layer norm without bias. The last state times the table of tokens says how likely each is.
 
+use super::encoder::{norm, transpose};
 use super::matrix::Rounded;
 use super::weights::Weights;
-
-/// Added to a variance (the graph's own).
-const EPSILON: f32 = 1e-5;
+use callwright_dsp::kernel::{Kernels, Shape, View};
 
 /// Where the tokens of a text lie in memory, the first first.
 pub(super) type Path = Vec<u32>;
@@ -35,6 +34,7 @@ struct Memory {
 #[derive(Debug)]
 pub(super) struct Decoder {
     weights: Weights,
+    /// Keys of the audio lie side by side.
     audio: Vec<Memory>,
     texts: Vec<Memory>,
     /// Tokens in memory.
@@ -86,11 +86,13 @@ impl Decoder {
         self.forget();
         let width = self.width();
         let size = frames.len() / width * width;
-        let (rounded, store) = (self.scratch.rounded.take(frames, width), &self.weights.store);
+        let (rounded, store) = (self.scratch.rounded.take_octets(frames, width), &self.weights.store);
         for (layer, memory) in self.weights.layers.iter().zip(&mut self.audio) {
             memory.keys.resize(size, 0.0);
             memory.values.resize(size, 0.0);
-            layer.audio.key.times(store, rounded, &mut memory.keys);
+            // What comes next has the room until then.
+            layer.audio.key.times(store, rounded, &mut memory.values);
+            transpose(&memory.values, width, &mut memory.keys);
             layer.audio.value.times(store, rounded, &mut memory.values);
         }
     }
@@ -121,7 +123,7 @@ impl Decoder {
         }
         for ((layer, audio), texts) in weights.layers.iter().zip(audio).zip(texts) {
             norm(states, &layer.before_texts, normed);
-            rounded.take(normed, width);
+            rounded.take_octets(normed, width);
             let from = texts.keys.len();
             texts.keys.resize(from + states.len(), 0.0);
             texts.values.resize(from + states.len(), 0.0);
@@ -138,29 +140,28 @@ impl Decoder {
                 let slots = next.before.iter().map(|slot| *slot as usize).chain([*written + n]);
                 attend(&queries[at.clone()], texts, slots, heads, scores, &mut out[at]);
             }
-            layer.texts.out.times(store, rounded.take(out, width), queries);
+            layer.texts.out.times(store, rounded.take_octets(out, width), queries);
             add(states, queries);
 
             norm(states, &layer.before_audio, normed);
-            layer.audio.query.times(store, rounded.take(normed, width), queries);
-            let frames = audio.keys.len() / width;
-            for (query, out) in queries.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
-                attend(query, audio, 0..frames, heads, scores, out);
-            }
-            layer.audio.out.times(store, rounded.take(out, width), queries);
+            layer.audio.query.times(store, rounded.take_octets(normed, width), queries);
+            hear(queries, audio, (width, heads), scores, out);
+            layer.audio.out.times(store, rounded.take_octets(out, width), queries);
             add(states, queries);
 
             norm(states, &layer.before_mlp, normed);
             let width_inner = layer.down.width();
             inner.resize(asked.len() * 2 * width_inner, 0.0);
-            layer.up.times(store, rounded.take(normed, width), inner);
+            layer.up.times(store, rounded.take_octets(normed, width), inner);
             normed.clear();
             for inner in inner.chunks_exact_mut(2 * width_inner) {
                 add(inner, &layer.up_bias);
                 let (passes, gates) = inner.split_at(width_inner);
-                normed.extend(passes.iter().zip(gates).map(|(passes, gate)| passes * gate / (1.0 + (-gate).exp())));
+                let from = normed.len();
+                normed.resize(from + width_inner, 0.0);
+                Kernels::best().gate(passes, gates, &mut normed[from..]);
             }
-            layer.down.times(store, rounded.take(normed, width_inner), queries);
+            layer.down.times(store, rounded.take_octets(normed, width_inner), queries);
             add(states, queries);
             states.chunks_exact_mut(width).for_each(|state| add(state, &layer.down_bias));
         }
@@ -185,7 +186,7 @@ impl Decoder {
         let width = self.width();
         let states = self.states.get(places.start * width..places.end * width).ok_or("a place that there is not")?;
         logits.resize(places.len() * self.weights.table.rows(), 0.0);
-        self.weights.table.times(&self.weights.store, self.scratch.rounded.take(states, width), logits);
+        self.weights.table.times(&self.weights.store, self.scratch.rounded.take_octets(states, width), logits);
         Ok(())
     }
 }
@@ -193,18 +194,6 @@ impl Decoder {
 fn add(to: &mut [f32], what: &[f32]) {
     for (to, what) in to.iter_mut().zip(what) {
         *to += what;
-    }
-}
-
-/// Each vector as long as `weights` with a mean of 0 and a variance of 1, times them.
-fn norm(vectors: &[f32], weights: &[f32], normed: &mut Vec<f32>) {
-    normed.clear();
-    let count = weights.len() as f32;
-    for vector in vectors.chunks_exact(weights.len()) {
-        let mean = sum(vector, |value| value) / count;
-        let variance = sum(vector, |value| (value - mean) * (value - mean)) / count;
-        let scale = 1.0 / (variance + EPSILON).sqrt();
-        normed.extend(vector.iter().zip(weights).map(|(value, weight)| (value - mean) * scale * weight));
     }
 }
 
@@ -220,7 +209,28 @@ fn turn(vector: &mut [f32], place: usize, heads: usize, turns: &[f32]) {
     }
 }
 
-/// What is remembered in these slots, each as far as its key is like the query, head by head.
+/// What is remembered of the audio, each moment as far as its key is like the query, head by head, for each query.
+fn hear(queries: &mut [f32], memory: &Memory, (width, heads): (usize, usize), scores: &mut Vec<f32>, out: &mut [f32]) {
+    let (rows, moments, size) = (queries.len() / width, memory.keys.len() / width, width / heads);
+    if moments == 0 {
+        return out.fill(0.0);
+    }
+    let (kernels, scale) = (Kernels::best(), 1.0 / (size as f32).sqrt());
+    queries.iter_mut().for_each(|query| *query *= scale);
+    scores.clear();
+    scores.resize(rows * moments, 0.0);
+    for head in (0..width).step_by(size) {
+        let of = |reals| View { reals, stride: width };
+        let keys = View { reals: &memory.keys[head * moments..], stride: moments };
+        kernels.product(of(&queries[head..]), keys, Shape { rows, depth: size, columns: moments }, scores, moments);
+        scores.chunks_exact_mut(moments).for_each(|scores| kernels.softmax(scores));
+        let shares = View { reals: scores, stride: moments };
+        let shape = Shape { rows, depth: moments, columns: size };
+        kernels.product(shares, of(&memory.values[head..]), shape, &mut out[head..], width);
+    }
+}
+
+/// What is remembered of the text in these slots, each as far as its key is like the query, head by head.
 fn attend(
     query: &[f32],
     memory: &Memory,
@@ -259,21 +269,6 @@ fn attend(
     }
 }
 
-/// Sums that the processor makes at once.
-const LANES: usize = 8;
-
-/// Sum of what is made of each.
-fn sum(x: &[f32], of: impl Fn(f32) -> f32) -> f32 {
-    let (x, rest) = x.as_chunks::<LANES>();
-    let mut sums = [0.0_f32; LANES];
-    for x in x {
-        for n in 0..LANES {
-            sums[n] += of(x[n]);
-        }
-    }
-    sums.iter().sum::<f32>() + rest.iter().map(|x| of(*x)).sum::<f32>()
-}
-
 /// Sum of products.
 fn dot(x: &[f32], y: &[f32]) -> f32 {
     let ((x, x_rest), (y, y_rest)) = (x.as_chunks::<4>(), y.as_chunks::<4>());
@@ -289,7 +284,6 @@ fn dot(x: &[f32], y: &[f32]) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::graph;
     use super::super::weights;
     use super::*;
     use crate::assets::{Assets, MoonshineSize};
@@ -394,18 +388,17 @@ mod tests {
             samples.extend(chunk.iter().map(|sample| f32::from(*sample) / 32_768.0));
             ControlFlow::Continue(())
         });
-        let read = |name: &str| std::fs::read(directory.join(name)).unwrap();
-        let mut encoder = session::open_varying_encoded(&assets, graph::PART, &read("encoder.onnx"), 1).unwrap();
+        let mut encoder = session::open_varying(&assets, "a test", &directory.join("encoder.onnx"), 1).unwrap();
         let input = TensorRef::from_array_view(([1_usize, samples.len()], samples.as_slice())).unwrap();
         let heard = encoder.run(ort::inputs! { input }).unwrap();
         let (shape, frames) = heard[0].try_extract_tensor::<f32>().unwrap();
         let shape: Vec<usize> = shape.iter().map(|length| *length as usize).collect();
         // Start, and tokens that are likely: whatever they are, both read the same.
         let tokens = [1_i64, 1334, 723, 763, 304, 679];
-        let file = read("decoder.onnx");
-        let weights = Weights::parse(&file).unwrap();
+        let file = directory.join("decoder.onnx");
+        let weights = Weights::parse(&std::fs::read(&file).unwrap()).unwrap();
         let (heads, width) = (weights.heads, weights.width() / weights.heads);
-        let mut published = session::open_varying_encoded(&assets, graph::PART, &file, 1).unwrap();
+        let mut published = session::open_varying(&assets, "a test", &file, 1).unwrap();
         let names: Vec<String> = published.inputs().iter().map(|input| input.name().to_owned()).collect();
         let branch = [false];
         let inputs: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = names

@@ -43,16 +43,16 @@ impl fmt::Debug for Moonshine {
 }
 
 impl Moonshine {
-    /// Loads the model. `threads`: how many share the encoder's work, the caller's among them.
+    /// Loads the model.
     ///
     /// # Errors
     /// [`AsrError::Asset`]: what to install.
-    pub fn load(assets: &Assets, size: MoonshineSize, threads: u16) -> Result<Self, AsrError> {
+    pub fn load(assets: &Assets, size: MoonshineSize) -> Result<Self, AsrError> {
         let directory = assets.moonshine(size)?;
         let file = directory.join("tokenizer.json");
         let json = fs::read(&file).map_err(|source| AsrError::File { path: file.clone(), source })?;
         let pieces = Pieces::parse(&json).map_err(|why| graph::unusable(&file, &why))?;
-        let graph = Graph::load(assets, &directory, threads)?;
+        let graph = Graph::load(&directory)?;
         let mut engine = Self { graph, pieces, wide: Vec::new() };
         engine.try_out().map_err(|error| match error {
             AsrError::Refused { what } => graph::unusable(&directory.join("decoder.onnx"), &what).into(),
@@ -63,7 +63,7 @@ impl Moonshine {
 
     /// The first runs allocate, and what does not fit together shows here and not in a call.
     fn try_out(&mut self) -> Result<(), AsrError> {
-        self.graph.listen(&[0.0; 16_000 / 4])?;
+        self.graph.listen(&[0.0; 16_000 / 4]);
         let first = Continuation { row: 0, token: START };
         if self.graph.tokens() != self.pieces.len() {
             let what = format!("{} tokens, where tokenizer.json has {}", self.graph.tokens(), self.pieces.len());
@@ -82,7 +82,7 @@ impl Moonshine {
     /// Recognises one turn of 8 kHz telephone audio. `width`: texts that are pursued at once (1 = greedy).
     ///
     /// # Errors
-    /// [`AsrError::Refused`] when ONNX Runtime cannot run the encoder.
+    /// [`AsrError::Refused`] when the decoder is asked for what makes no sense, which is our own fault.
     pub fn recognise<G: Guide>(&mut self, samples: &[i16], guide: &G, width: usize) -> Result<Hypothesis, AsrError> {
         self.recognise_again(samples, guide, width, &mut Draft::default())
     }
@@ -118,7 +118,7 @@ impl Moonshine {
             return Ok((Hypothesis { frames: total_ms / 10, ..Hypothesis::default() }, Vec::new()));
         }
         audio::widen(samples, &mut self.wide);
-        self.graph.listen(&self.wide)?;
+        self.graph.listen(&self.wide);
         let seconds = self.wide.len() as f32 / 16_000.0;
         let width = width.clamp(1, WIDTH_MAX);
         // Whoever wants the words so far wants them soon.

@@ -1,36 +1,29 @@
-//! The model of one turn. Purpose: what comes next, for several texts at once, of one turn's audio: the encoder on ONNX
-//! Runtime, the decoder in our own code. Owning thread: the engine's. Invariants: `listen` forgets the turn before. What is
-//! likely to be written (the words so far of a turn that goes on) is read in one run, and each token of it that the search
-//! takes costs nothing more; the first that it does not take ends that. Deliberately absent: which token to take (`beam`),
-//! what a token does to the decoder (`decoder`).
-//!
-//! Encoder: `input_values` f32 [1, samples at 16 kHz] → hidden f32 [1, frames, width of the decoder].
+//! The model of one turn. Purpose: what comes next, for several texts at once, of one turn's audio. Owning thread: the
+//! engine's. Invariants: `listen` forgets the turn before. What is likely to be written (the words so far of a turn that
+//! goes on) is read in one run, and each token of it that the search takes costs nothing more; the first that it does not
+//! take ends that. Deliberately absent: which token to take (`beam`), what is heard (`encoder`), what a token does to the
+//! decoder (`decoder`).
 
 use super::beam::{Continuation, Steps};
 use super::decoder::{Decoder, Next, Path as Slots};
-use super::signed;
+use super::encoder::Encoder;
 use super::tokens::START;
 use super::weights::Weights;
 use crate::asr::AsrError;
-use crate::assets::{AssetError, Assets, SETUP_COMMAND};
-use crate::session::{self, SessionError};
-use ort::session::Session;
-use ort::value::{TensorElementType, TensorRef};
-use std::borrow::Cow;
+use crate::assets::{AssetError, SETUP_COMMAND};
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
 /// Who wants the graphs, for messages.
-pub(super) const PART: &str = "speech recognition";
+const PART: &str = "speech recognition";
 /// Answers to tokens that were read ahead are worked out for so many at a time.
 const AHEAD_AT_ONCE: usize = 16;
 
 /// Encoder, decoder, and the texts of the turn.
 #[derive(Debug)]
 pub(super) struct Graph {
-    encoder: Session,
-    encoder_input: String,
+    encoder: Encoder,
     decoder: Decoder,
     /// Of each text that was asked about last, where its tokens lie.
     paths: Vec<Slots>,
@@ -53,36 +46,27 @@ impl Graph {
     ///
     /// # Errors
     /// [`AsrError::Asset`]: what to install.
-    pub(super) fn load(assets: &Assets, directory: &Path, threads: u16) -> Result<Self, AsrError> {
-        let encoder_file = directory.join("encoder.onnx");
-        let encoder = open(assets, &encoder_file, &read(&encoder_file)?, threads)?;
-        let file = directory.join("decoder.onnx");
-        let weights = Weights::parse(&read(&file)?).map_err(|why| AsrError::Asset(unusable(&file, &why)))?;
-        let [input] = encoder.inputs() else {
-            return Err(AsrError::Asset(unusable(&encoder_file, "it is no Moonshine encoder")));
+    pub(super) fn load(directory: &Path) -> Result<Self, AsrError> {
+        let part = |name: &str| {
+            let file = directory.join(name);
+            read(&file).map(|octets| (file, octets))
         };
-        if input.dtype().tensor_type() != Some(TensorElementType::Float32) {
-            return Err(AsrError::Asset(unusable(&encoder_file, "it takes no samples")));
+        let refused = |file: &Path, why: &str| AsrError::Asset(unusable(file, why));
+        let (file, octets) = part("decoder.onnx")?;
+        let weights = Weights::parse(&octets).map_err(|why| refused(&file, &why))?;
+        let (file, octets) = part("encoder.onnx")?;
+        let encoder = Encoder::parse(&octets, weights.heads).map_err(|why| refused(&file, &why))?;
+        if encoder.width() != weights.width() {
+            return Err(refused(&file, "encoder and decoder are of different sizes"));
         }
-        let encoder_input = input.name().to_owned();
         let decoder = Decoder::new(weights);
-        Ok(Self { encoder, encoder_input, decoder, paths: Vec::new(), ahead: Ahead::default(), logits: Vec::new() })
+        Ok(Self { encoder, decoder, paths: Vec::new(), ahead: Ahead::default(), logits: Vec::new() })
     }
 
     /// Hears a turn: 16 kHz samples, −1 to 1, at least 0.1 s. The next step begins texts about it.
-    ///
-    /// # Errors
-    /// [`AsrError::Refused`] when ONNX Runtime cannot run the encoder.
-    pub(super) fn listen(&mut self, samples: &[f32]) -> Result<(), AsrError> {
+    pub(super) fn listen(&mut self, samples: &[f32]) {
         self.forget();
-        let input = TensorRef::from_array_view(([1_usize, samples.len()], samples)).map_err(failed)?;
-        let outputs = self.encoder.run(ort::inputs! { self.encoder_input.as_str() => input }).map_err(failed)?;
-        let (shape, frames) = outputs[0].try_extract_tensor::<f32>().map_err(failed)?;
-        if shape.last().copied() != i64::try_from(self.decoder.width()).ok() {
-            return Err(AsrError::Refused { what: "encoder and decoder are of different sizes".into() });
-        }
-        self.decoder.listen(frames);
-        Ok(())
+        self.decoder.listen(self.encoder.listen(samples));
     }
 
     /// Tokens, of the likeliest text from its beginning, that will probably be asked for: the next step reads all of them.
@@ -175,34 +159,7 @@ fn read(file: &Path) -> Result<Vec<u8>, AsrError> {
     fs::read(file).map_err(|source| AsrError::File { path: file.to_owned(), source })
 }
 
-/// Opens the graph of `file`, which is `model` by now.
-fn open(assets: &Assets, file: &Path, model: &[u8], threads: u16) -> Result<Session, AsrError> {
-    let model = if multiplies_signed() {
-        Cow::Owned(signed::signed(model).map_err(|why| unusable(file, why))?)
-    } else {
-        Cow::Borrowed(model)
-    };
-    session::open_varying_encoded(assets, PART, &model, threads).map_err(|error| match error {
-        SessionError::Asset(error) => AsrError::Asset(error),
-        SessionError::Runtime(error) => AsrError::Asset(unusable(file, error.message())),
-    })
-}
-
-/// Whether octets without a sign times octets with one are a single instruction. Without it ONNX Runtime may saturate what
-/// it adds up.
-fn multiplies_signed() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    let does = is_x86_feature_detected!("avx512vnni");
-    #[cfg(not(target_arch = "x86_64"))]
-    let does = false;
-    does
-}
-
 /// What a damaged file of the model is called.
 pub(super) fn unusable(file: &Path, why: &str) -> AssetError {
     AssetError::Unusable { part: PART, file: file.display().to_string(), why: why.to_owned(), command: SETUP_COMMAND }
-}
-
-fn failed(error: ort::Error) -> AsrError {
-    AsrError::Refused { what: format!("a turn: {}", error.message()) }
 }

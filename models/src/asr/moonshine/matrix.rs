@@ -1,47 +1,35 @@
-//! Products with the decoder's tables (pure). Purpose: tables of octets times vectors of reals, which is nearly all that a
-//! token costs. Owning thread: any; a table is immutable. Invariants: the table's octets are used as they are;
-//! vectors are rounded to 12 to 15 bits and a sign, which moves no result by more than a thousandth of the largest number
-//! times the table's; a vector with a number that is none has only such results. Deliberately absent: what the results
-//! mean (`decoder`, `likeliest`).
+//! Products with the model's tables (pure). Purpose: tables of octets times vectors of reals, which is nearly all that hearing
+//! and a token cost. Owning thread: any; a table is immutable. Invariants: the table's octets are used as they are; vectors
+//! are rounded to a sign and 11 to 15 bits (or 7, where that is enough), which moves no result by more than a two-thousandth
+//! (or a hundredth) of the largest number times the table's; a vector with a number that is none has only such results.
+//! Deliberately absent: what the results mean (`encoder`, `decoder`, `likeliest`).
 
 use crate::ffi::pages;
-use callwright_dsp::kernel::{self, HALVED_MAX, Halved, Kernels, Line};
+use callwright_dsp::kernel::{self, COLUMNS, Four, HALVED_MAX, Kernels, Line, Packed, ROWS, Vector};
 use std::fmt;
 
-/// Octets of a table that stay in the processor's first cache while all vectors pass.
-const OCTETS_AT_ONCE: usize = 24 * 1024;
-const ROWS_AT_ONCE: usize = 64;
-/// Octets of a line of the processor's cache: of a row that begins elsewhere, each read takes two.
-const LINE: usize = size_of::<Line>();
+/// Lines of a table that stay in the processor's first caches while all vectors pass.
+const LINES_AT_ONCE: usize = 512;
 /// Wider ones would leave too few bits for the vectors: 11 and a sign.
 const WIDTH_MAX: usize = 4096;
 
-/// The octets of several tables in one piece, each at the beginning of a line of the processor's cache.
+/// The octets of several tables in one piece.
 pub(super) struct Store {
-    /// Around zero: an octet less 128.
-    octets: Vec<i8>,
+    lines: Vec<Line>,
 }
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Store").field("octets", &self.octets.len()).finish()
+        f.debug_struct("Store").field("lines", &self.lines.len()).finish()
     }
 }
 
 impl Store {
     /// `room`: octets that will come, about.
     pub(super) fn new(room: usize) -> Self {
-        let mut octets = Vec::with_capacity(room);
-        pages::advise(octets.spare_capacity_mut());
-        Self { octets }
-    }
-
-    fn push(&mut self, octets: impl Iterator<Item = u8>) -> usize {
-        let end = self.octets.as_ptr().addr() + self.octets.len();
-        let from = self.octets.len() + end.next_multiple_of(LINE) - end;
-        self.octets.resize(from, 0);
-        self.octets.extend(octets.map(|octet| (octet ^ 0x80).cast_signed()));
-        from
+        let mut lines = Vec::with_capacity(room / size_of::<Line>());
+        pages::advise(lines.spare_capacity_mut());
+        Self { lines }
     }
 }
 
@@ -52,8 +40,7 @@ pub(super) struct Matrix {
     rows: usize,
     width: usize,
     scale: f32,
-    /// What stands for zero in the store.
-    zero: i32,
+    zero: u8,
 }
 
 impl Matrix {
@@ -69,8 +56,7 @@ impl Matrix {
         zero: u8,
     ) -> Result<Self, String> {
         let (rows, width) = sizes(octets, shape, scale)?;
-        let from = store.push(octets.iter().copied());
-        Ok(Self { from, rows, width, scale, zero: i32::from(zero) - 128 })
+        Ok(Self::packed(store, (rows, width), scale, zero, |row, column| octets[row * width + column]))
     }
 
     /// The same of octets that lie column by column: `shape` is that of the file, columns of the table first.
@@ -85,8 +71,42 @@ impl Matrix {
         zero: u8,
     ) -> Result<Self, String> {
         let (rows, width) = sizes(octets, (shape.1, shape.0), scale)?;
-        let from = store.push((0..rows).flat_map(|row| octets.iter().skip(row).step_by(rows).copied()));
-        Ok(Self { from, rows, width, scale, zero: i32::from(zero) - 128 })
+        Ok(Self::packed(store, (rows, width), scale, zero, |row, column| octets[column * rows + row]))
+    }
+
+    /// The table of a convolution over time, whose input lies moment by moment: `octets` are `shape` of them (channels out,
+    /// channels in, moments), each with a sign.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(super) fn convolution(
+        store: &mut Store,
+        octets: &[u8],
+        (out, channels, moments): (u64, u64, u64),
+        scale: f32,
+        zero: i8,
+    ) -> Result<Self, String> {
+        let (rows, width) = sizes(octets, (out, channels.checked_mul(moments).unwrap_or(0)), scale)?;
+        // Neither is 0, and both are less than the octets.
+        let (channels, moments) = (channels as usize, moments as usize);
+        let octet = |row, column: usize| {
+            let (moment, channel) = (column / channels, column % channels);
+            octets[row * width + channel * moments + moment] ^ 0x80
+        };
+        Ok(Self::packed(store, (rows, width), scale, zero.cast_unsigned() ^ 0x80, octet))
+    }
+
+    fn packed(
+        store: &mut Store,
+        (rows, width): (usize, usize),
+        scale: f32,
+        zero: u8,
+        octet: impl Fn(usize, usize) -> u8,
+    ) -> Self {
+        let from = store.lines.len();
+        store.lines.resize(from + kernel::lines(rows, width), Line([0; _]));
+        kernel::pack(rows, width, octet, &mut store.lines[from..]);
+        Self { from, rows, width, scale, zero }
     }
 
     pub(super) fn rows(&self) -> usize {
@@ -100,13 +120,13 @@ impl Matrix {
 
     /// One row in reals; `None`: there is none of that number.
     pub(super) fn row<'a>(&'a self, store: &'a Store, row: usize) -> Option<impl Iterator<Item = f32> + 'a> {
-        let from = row.checked_mul(self.width)?;
-        let weights = self.weights(store).get(from..from + self.width)?;
-        Some(weights.iter().map(|weight| (i32::from(*weight) - self.zero) as f32 * self.scale))
+        let octets = Packed::new(self.lines(store), self.width);
+        let real = move |octet: u8| (i32::from(octet) - i32::from(self.zero)) as f32 * self.scale;
+        (row < self.rows).then(|| (0..self.width).map(move |column| octets.octet(row, column).map_or(f32::NAN, real)))
     }
 
-    fn weights<'a>(&self, store: &'a Store) -> &'a [i8] {
-        store.octets.get(self.from..self.from + self.rows * self.width).unwrap_or_default()
+    fn lines<'a>(&self, store: &'a Store) -> &'a [Line] {
+        store.lines.get(self.from..self.from + kernel::lines(self.rows, self.width)).unwrap_or_default()
     }
 
     /// The product with each vector, one behind the other: `out` holds [`rows`](Self::rows) for each. Vectors of another
@@ -116,16 +136,20 @@ impl Matrix {
             return;
         }
         let kernels = Kernels::best();
-        let at_once = (OCTETS_AT_ONCE / self.width / 4 * 4).clamp(4, ROWS_AT_ONCE);
-        let halved: Vec<Halved<'_>> = (0..vectors.units.len()).map(|n| vectors.halved(n)).collect();
-        let mut sums = vec![0_i32; at_once * halved.len()];
-        for (block, weights) in self.weights(store).chunks(at_once * self.width).enumerate() {
-            let rows = weights.len() / self.width;
-            kernels.project_all(weights, &halved, &mut sums[..rows * halved.len()]);
-            let of_each = sums.chunks_exact(rows).zip(&vectors.units).zip(&halved);
-            for (((sums, unit), vector), out) in of_each.zip(out.chunks_exact_mut(self.rows)) {
-                let (scale, less) = (unit * self.scale, vector.sum.wrapping_mul(self.zero));
-                for (out, sum) in out[block * at_once..].iter_mut().zip(sums) {
+        let length = self.width.div_ceil(COLUMNS);
+        // Two blocks of rows share the loads of the vectors.
+        let blocks = (LINES_AT_ONCE / length).max(2) & !1;
+        let all: Vec<Vector<'_>> = (0..vectors.units.len()).map(|n| vectors.vector(n)).collect();
+        let mut sums = vec![[0; ROWS]; blocks * all.len()];
+        for (n, lines) in self.lines(store).chunks(blocks * length).enumerate() {
+            let matrix = Packed::new(lines, self.width);
+            let sums = &mut sums[..matrix.blocks() * all.len()];
+            kernels.multiply(matrix, &all, sums);
+            let rows = n * blocks * ROWS..self.rows.min((n + 1) * blocks * ROWS);
+            let of_each = sums.chunks_exact(matrix.blocks()).zip(&vectors.units).zip(&vectors.sums);
+            for (((sums, unit), sum), out) in of_each.zip(out.chunks_exact_mut(self.rows)) {
+                let (scale, less) = (unit * self.scale, sum.wrapping_mul(i32::from(self.zero)));
+                for (out, sum) in out[rows.clone()].iter_mut().zip(sums.as_flattened()) {
                     *out = sum.wrapping_sub(less) as f32 * scale;
                 }
             }
@@ -147,63 +171,74 @@ fn sizes(octets: &[u8], shape: (u64, u64), scale: f32) -> Result<(usize, usize),
 #[derive(Debug, Default)]
 pub(super) struct Rounded {
     width: usize,
-    values: Vec<i16>,
-    /// Their halves, line by line.
-    upper: Vec<Line>,
-    lower: Vec<Line>,
+    values: Vec<Four<i16>>,
+    /// Their halves; there are no upper ones where the lower are all.
+    upper: Vec<Four<i8>>,
+    lower: Vec<Four<i8>>,
     /// Of each vector: what a unit of it stands for, and the sum of its units.
     units: Vec<f32>,
     sums: Vec<i32>,
 }
 
 impl Rounded {
-    fn halved(&self, n: usize) -> Halved<'_> {
-        let lines = self.width.div_ceil(LINE);
-        let at = n * lines..(n + 1) * lines;
-        let (upper, lower) = (&self.upper[at.clone()], &self.lower[at]);
-        Halved { x: &self.values[n * self.width..(n + 1) * self.width], upper, lower, sum: self.sums[n] }
+    fn vector(&self, n: usize) -> Vector<'_> {
+        let length = self.width.div_ceil(COLUMNS);
+        let at = n * length..(n + 1) * length;
+        let upper = self.upper.get(at.clone()).unwrap_or_default();
+        Vector { x: &self.values[at.clone()], upper, lower: &self.lower[at] }
     }
 
     /// Rounds vectors of `width` numbers, one behind the other; those of before are forgotten.
     pub(super) fn take(&mut self, vectors: &[f32], width: usize) -> &Self {
-        self.width = width.max(1);
-        self.values.clear();
-        self.units.clear();
-        self.sums.clear();
-        let lines = self.width.div_ceil(LINE);
-        let all = lines * (vectors.len() / self.width);
-        self.upper.resize(all, Line([0; LINE]));
-        self.lower.resize(all, Line([0; LINE]));
-        let halves = self.upper.chunks_exact_mut(lines).zip(self.lower.chunks_exact_mut(lines));
+        self.take_windows(vectors, width, width)
+    }
+
+    /// The same of those that begin `stride` apart.
+    pub(super) fn take_windows(&mut self, reals: &[f32], width: usize, stride: usize) -> &Self {
         // No sum of products, less what stands for zero, leaves 32 bits.
-        let most = (i32::MAX / 255 / i32::try_from(self.width).unwrap_or(i32::MAX)).clamp(1, i32::from(HALVED_MAX));
-        for (vector, (upper, lower)) in vectors.chunks_exact(self.width).zip(halves) {
-            let largest = largest(vector);
-            let unit = largest / most as f32;
-            let each = if unit > 0.0 { 1.0 / unit } else { 0.0 };
-            let from = self.values.len();
-            self.values.extend(vector.iter().map(|value| rounded(value * each)));
-            self.units.push(unit);
-            // None is larger than what can be halved.
-            self.sums.push(kernel::halve(&self.values[from..], upper, lower).unwrap_or(0));
-        }
+        let most = i32::MAX / 255 / i32::try_from(width.max(1)).unwrap_or(i32::MAX);
+        self.round(reals, (width, stride), most.clamp(1, i32::from(HALVED_MAX)));
+        let (values, lower, upper) = (&self.values, &mut self.lower, &mut self.upper);
+        lower.resize(values.len(), [0; _]);
+        upper.resize(values.len(), [0; _]);
+        let length = self.width.div_ceil(COLUMNS);
+        let halves = upper.chunks_exact_mut(length).zip(lower.chunks_exact_mut(length));
+        // None is larger than what can be halved.
+        let sum = |(x, (upper, lower)): (&[_], (&mut [_], &mut [_]))| kernel::halve(x, upper, lower).unwrap_or(0);
+        self.sums.extend(values.chunks_exact(length).zip(halves).map(sum));
         self
     }
-}
 
-/// The largest magnitude; no number where one is none.
-fn largest(vector: &[f32]) -> f32 {
-    // All bits but the sign's, in the order of magnitudes; what is no number is above all that are.
-    let most = vector.iter().fold(0, |most: u32, value| most.max(value.to_bits() & 0x7fff_ffff));
-    let most = f32::from_bits(most);
-    if most.is_finite() { most } else { f32::NAN }
-}
+    /// As [`take`](Self::take), to an octet each: half the work.
+    pub(super) fn take_octets(&mut self, vectors: &[f32], width: usize) -> &Self {
+        self.round(vectors, (width, width), i32::from(i8::MAX));
+        self.upper.clear();
+        self.lower.clear();
+        // None is larger than an octet holds.
+        self.lower.extend(self.values.iter().map(|x| x.map(|x| x as i8)));
+        let length = self.width.div_ceil(COLUMNS);
+        let sum = |x: &[Four<i16>]| x.as_flattened().iter().map(|x| i32::from(*x)).sum::<i32>();
+        self.sums.extend(self.values.chunks_exact(length).map(sum));
+        self
+    }
 
-/// To the nearest integer, ties to even, of what 16 bits hold. The compiler has no such instruction for every processor.
-fn rounded(value: f32) -> i16 {
-    /// 1.5 · 2²³: what is added to it keeps no fraction, and stands in its lowest bits.
-    const NO_FRACTION: f32 = 12_582_912.0;
-    (value + NO_FRACTION).to_bits() as i16
+    /// The largest number of each vector becomes `most`.
+    fn round(&mut self, reals: &[f32], (width, stride): (usize, usize), most: i32) {
+        let kernels = Kernels::best();
+        self.width = width.max(1);
+        self.units.clear();
+        self.sums.clear();
+        let windows = reals.windows(self.width).step_by(stride.max(1));
+        let length = self.width.div_ceil(COLUMNS);
+        self.values.clear();
+        self.values.resize(windows.len() * length, [0; _]);
+        for (vector, values) in windows.zip(self.values.chunks_exact_mut(length)) {
+            let unit = kernels.largest(vector) / most as f32;
+            let each = if unit > 0.0 { 1.0 / unit } else { 0.0 };
+            kernels.round(vector, each, values.as_flattened_mut());
+            self.units.push(unit);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -240,13 +275,46 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_rounded_to_the_nearest() {
-        for (value, expected) in [(0.0, 0), (0.5, 0), (1.5, 2), (-1.5, -2), (-0.4, 0), (32_639.0, 32_639), (-9.6, -10)]
-        {
-            assert_eq!(rounded(value), expected);
+    fn a_convolution_is_a_product_with_each_window() {
+        // 3 channels out, 2 in, 4 moments.
+        let octets: Vec<i8> = (0..24_i8).map(|n| n * 5 - 60).collect();
+        let raw: Vec<u8> = octets.iter().map(|octet| octet.cast_unsigned()).collect();
+        let mut store = Store::new(0);
+        let matrix = Matrix::convolution(&mut store, &raw, (3, 2, 4), 0.1, -2).unwrap();
+        // 7 moments of 2 channels, every second of which begins a window.
+        let input: Vec<f32> = (0..14).map(|n| (n as f32 * 0.9).sin()).collect();
+        let mut out = [f32::NAN; 6];
+        matrix.times(&store, Rounded::default().take_windows(&input, 8, 4), &mut out);
+        for (window, out) in out.chunks(3).enumerate() {
+            for (row, out) in out.iter().enumerate() {
+                let of = |moment: usize, channel: usize| {
+                    let weight = 0.1 * (f32::from(octets[row * 8 + channel * 4 + moment]) + 2.0);
+                    weight * input[(2 * window + moment) * 2 + channel]
+                };
+                let expected: f32 = (0..8).map(|n| of(n / 2, n % 2)).sum();
+                assert!((out - expected).abs() < 1e-2, "{window} {row}: {out} {expected}");
+            }
         }
-        assert!(largest(&[1.0, -3.0, f32::NAN]).is_nan() && largest(&[f32::NEG_INFINITY]).is_nan());
-        assert!((largest(&[1.0, -3.0]) - 3.0).abs() < 1e-9 && largest(&[]).abs() < 1e-9);
+        assert!(Matrix::convolution(&mut store, &raw, (3, 2, 5), 0.1, 0).is_err());
+        assert!(Matrix::convolution(&mut store, &raw, (3, u64::MAX, 2), 0.1, 0).is_err());
+        assert!(Matrix::convolution(&mut store, &raw, (0, 2, 4), 0.1, 0).is_err());
+    }
+
+    #[test]
+    fn octets_are_enough_for_a_hundredth() {
+        let octets: Vec<u8> = (0..40 * 7_u32).map(|n| (n * 37 % 251) as u8).collect();
+        let mut store = Store::new(0);
+        let matrix = Matrix::new(&mut store, &octets, (7, 40), 0.02, 120).unwrap();
+        let vectors: Vec<f32> = (0..120).map(|n| (n as f32 * 1.3).cos()).collect();
+        let (mut all, mut some) = (vec![0.0; 21], vec![0.0; 21]);
+        let mut rounded = Rounded::default();
+        matrix.times(&store, rounded.take(&vectors, 40), &mut all);
+        matrix.times(&store, rounded.take_octets(&vectors, 40), &mut some);
+        let largest = all.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+        assert!(all.iter().zip(&some).all(|(all, some)| (all - some).abs() < largest / 100.0));
+        assert_ne!(all, some);
+        matrix.times(&store, rounded.take_octets(&[f32::NAN; 40], 40), &mut some);
+        assert!(some[..7].iter().all(|x| x.is_nan()));
     }
 
     #[test]

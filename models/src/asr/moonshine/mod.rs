@@ -1,15 +1,16 @@
-//! Moonshine, English: the embedded recogniser of whole turns; its encoder runs on ONNX Runtime, its decoder in our own code.
+//! Moonshine, English: the embedded recogniser of whole turns, in our own code from the published files' tables.
 //! Purpose: 8 kHz telephone audio in; words out, chosen by the model and by what the caller is known to talk about ([`Guide`]).
 //!
 //! | file | holds |
 //! |---|---|
 //! | `engine` | the recogniser: one turn in, its words out |
 //! | `audio` | the line's samples as the model wants them, and where in them somebody speaks |
-//! | `graph` | the encoder on ONNX Runtime and the decoder, with what was read ahead |
+//! | `graph` | the encoder and the decoder, with what was read ahead |
+//! | `encoder` | the encoder, with its tables (pure) |
 //! | `decoder` | the decoder, with its memory of what was heard and written |
 //! | `weights` | the decoder's tables, from its file (pure) |
+//! | `parts` | what the tables of a file are called (pure) |
 //! | `matrix` | products with them (pure) |
-//! | `signed` | the encoder's weights in the form that processors multiply fastest (pure) |
 //! | `wire` | the files as messages (pure) |
 //! | `likeliest` | the likeliest of all tokens (pure) |
 //! | `beam` | the search for the best text (pure) |
@@ -23,12 +24,13 @@
 mod audio;
 mod beam;
 mod decoder;
+mod encoder;
 mod engine;
 mod graph;
 mod likeliest;
 mod matrix;
+mod parts;
 mod reading;
-mod signed;
 mod tokens;
 mod weights;
 mod wire;

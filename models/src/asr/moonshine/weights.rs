@@ -7,13 +7,9 @@
 //! ValueInfoProto {1 name, 2 type}, TypeProto {1 tensor_type}, Tensor {2 shape}, Shape {1 dim}, Dimension {1 dim_value}.
 
 use super::matrix::{Matrix, Store};
-use super::wire::{Body, Field, Node, REAL, UINT8, Weight, fields};
-use std::borrow::Cow;
-use std::collections::HashMap;
-use std::collections::hash_map::RandomState;
+use super::parts::{Parts, only};
+use super::wire::{Body, fields};
 
-/// More layers than any model of this family has.
-const LAYERS_MAX: usize = 32;
 const NOT_ONE: &str = "it is no Moonshine decoder";
 
 /// One layer. Its three norms have weights only, its attentions no bias.
@@ -60,35 +56,18 @@ impl Weights {
     /// Why it is no such file.
     pub(super) fn parse(model: &[u8]) -> Result<Self, String> {
         let graph = only(fields(model)?, 7).ok_or(NOT_ONE)?.octets();
-        let mut parts = Parts::default();
+        let parts = Parts::of(graph)?;
         let mut heads = None;
-        for field in fields(graph)? {
-            match field.number {
-                1 => parts.look(field)?,
-                5 => {
-                    let (name, weight) = Weight::parse(field.octets())?;
-                    parts.weights.insert(name, weight);
-                }
-                11 => heads = heads.or(heads_of(field.octets())?),
-                _ => {}
-            }
+        for field in fields(graph)?.into_iter().filter(|field| field.number == 11) {
+            heads = heads.or(heads_of(field.octets())?);
         }
+        let heads = heads.ok_or(NOT_ONE)?;
         // And what lies between two tables.
         let mut store = Store::new(model.len());
-        let layers = (0..LAYERS_MAX)
-            .take_while(|n| parts.products.contains_key(format!("layers.{n}/self_attn/q_proj").as_str()))
-            .map(|n| parts.layer(&mut store, n))
-            .collect::<Result<Vec<_>, _>>()?;
-        let beyond =
-            (layers.len()..=LAYERS_MAX).any(|n| parts.products.keys().any(|m| m.starts_with(&format!("layers.{n}/"))));
-        if beyond {
-            return Err("its layers do not follow one another".to_owned());
-        }
-        let (table, table_name) = parts.lookup.as_ref().ok_or(NOT_ONE)?;
-        let table = parts.matrix(&mut store, table, table_name, Matrix::new)?;
+        let layers = (0..parts.layers()?).map(|n| layer(&parts, &mut store, n)).collect::<Result<Vec<_>, _>>()?;
+        let table = parts.lookup(&mut store)?.ok_or(NOT_ONE)?;
         let last_norm = parts.reals("model.decoder.norm.weight")?;
         let turns = parts.turns()?;
-        let heads = heads.ok_or(NOT_ONE)?;
         let weights = Self { store, table, layers, last_norm, heads, turns };
         weights.fit().then_some(weights).ok_or_else(|| "its tables do not fit together".to_owned())
     }
@@ -123,11 +102,6 @@ impl Weights {
     }
 }
 
-/// The only field of a number, or the first of them.
-fn only(fields: Vec<Field<'_>>, number: u64) -> Option<Field<'_>> {
-    fields.into_iter().find(|field| field.number == number)
-}
-
 /// The second length of the memory of texts, if this input is that.
 fn heads_of(input: &[u8]) -> Result<Option<usize>, &'static str> {
     let parts = fields(input)?;
@@ -146,101 +120,29 @@ fn heads_of(input: &[u8]) -> Result<Option<usize>, &'static str> {
     })
 }
 
-/// How the octets of a file become a table.
-type Make = fn(&mut Store, &[u8], (u64, u64), f32, u8) -> Result<Matrix, String>;
-
-type Names<'a, T> = HashMap<Cow<'a, str>, T, RandomState>;
-
-#[derive(Default)]
-struct Parts<'a> {
-    weights: Names<'a, Weight<'a>>,
-    /// Which table each product is made with, and what stands for zero in it: by the module that it belongs to.
-    products: HashMap<String, (Cow<'a, str>, Cow<'a, str>), RandomState>,
-    /// The table of tokens, and what stands for zero in it.
-    lookup: Option<(Cow<'a, str>, Cow<'a, str>)>,
+fn attention(parts: &Parts<'_>, store: &mut Store, of: &str) -> Result<Attention, String> {
+    let mut part = |name: &str| parts.product(store, &format!("{of}/{name}"));
+    Ok(Attention { query: part("q_proj")?, key: part("k_proj")?, value: part("v_proj")?, out: part("dense")? })
 }
 
-impl<'a> Parts<'a> {
-    fn look(&mut self, node: Field<'a>) -> Result<(), &'static str> {
-        let parsed = Node::parse(node.octets())?;
-        let made = parsed.outputs.first().map_or("", |name| name.as_ref());
-        match (parsed.operator.as_ref(), parsed.inputs.as_slice()) {
-            ("MatMulInteger", [_, table, _, zero]) => {
-                let module = made.split("/MatMul_output").next().unwrap_or_default();
-                let module = module.rsplit_once("/decoder/").map_or(module, |(_, module)| module);
-                self.products.entry(module.to_owned()).or_insert_with(|| (table.clone(), zero.clone()));
-            }
-            ("DequantizeLinear", [_, _, zero]) if made.contains("embed_tokens/Gather") => {
-                let table = zero.replace("_zero_point", "_quantized");
-                self.lookup.get_or_insert_with(|| (table.into(), zero.clone()));
-            }
-            ("If", _) => {
-                for attribute in fields(node.octets())?.into_iter().filter(|field| field.number == 5) {
-                    for branch in fields(attribute.octets())?.into_iter().filter(|field| field.number == 6) {
-                        for inner in fields(branch.octets())?.into_iter().filter(|field| field.number == 1) {
-                            self.look(inner)?;
-                        }
-                    }
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn matrix(&self, store: &mut Store, table: &str, zero: &str, make: Make) -> Result<Matrix, String> {
-        let missing = || format!("its table {table} is missing");
-        let octets = self.weights.get(table).filter(|octets| octets.kind == UINT8).ok_or_else(missing)?;
-        let [first, second] = octets.shape.as_slice() else { return Err(missing()) };
-        let scale = table.replace("_quantized", "_scale");
-        let scale = self.weights.get(scale.as_str()).and_then(Weight::real).ok_or_else(missing)?;
-        let zero = self.weights.get(zero).and_then(Weight::octet).ok_or_else(missing)?;
-        make(store, octets.raw, (*first, *second), scale, zero)
-    }
-
-    fn product(&self, store: &mut Store, module: &str) -> Result<Matrix, String> {
-        let (table, zero) = self.products.get(module).ok_or_else(|| format!("its {module} is missing"))?;
-        self.matrix(store, table, zero, Matrix::turned)
-    }
-
-    /// The numbers of a parameter.
-    fn reals(&self, parameter: &str) -> Result<Vec<f32>, String> {
-        let missing = || format!("its {parameter} is missing");
-        let known = self.weights.iter().find(|(name, weight)| weight.kind == REAL && name.starts_with(parameter));
-        let reals = known.ok_or_else(missing)?.1.reals();
-        if reals.is_empty() || !reals.iter().all(|real| real.is_finite()) { Err(missing()) } else { Ok(reals) }
-    }
-
-    fn turns(&self) -> Result<Vec<f32>, String> {
-        let mut known =
-            self.weights.iter().filter(|(name, weight)| weight.kind == REAL && name.contains("rotary_emb/Cast"));
-        known.next().map(|(_, weight)| weight.reals()).ok_or_else(|| "its places are missing".to_owned())
-    }
-
-    fn attention(&self, store: &mut Store, of: &str) -> Result<Attention, String> {
-        let mut part = |name: &str| self.product(store, &format!("{of}/{name}"));
-        Ok(Attention { query: part("q_proj")?, key: part("k_proj")?, value: part("v_proj")?, out: part("dense")? })
-    }
-
-    fn layer(&self, store: &mut Store, n: usize) -> Result<Layer, String> {
-        let reals = |name: &str| self.reals(&format!("model.decoder.layers.{n}.{name}"));
-        Ok(Layer {
-            before_texts: reals("input_layernorm.weight")?,
-            texts: self.attention(store, &format!("layers.{n}/self_attn"))?,
-            before_audio: reals("post_attention_layernorm.weight")?,
-            audio: self.attention(store, &format!("layers.{n}/encoder_attn"))?,
-            before_mlp: reals("final_layernorm.weight")?,
-            up: self.product(store, &format!("layers.{n}/mlp/up_proj"))?,
-            up_bias: reals("mlp.up_proj.bias")?,
-            down: self.product(store, &format!("layers.{n}/mlp/down_proj"))?,
-            down_bias: reals("mlp.down_proj.bias")?,
-        })
-    }
+fn layer(parts: &Parts<'_>, store: &mut Store, n: usize) -> Result<Layer, String> {
+    let reals = |name: &str| parts.reals(&format!("model.decoder.layers.{n}.{name}"));
+    Ok(Layer {
+        before_texts: reals("input_layernorm.weight")?,
+        texts: attention(parts, store, &format!("layers.{n}/self_attn"))?,
+        before_audio: reals("post_attention_layernorm.weight")?,
+        audio: attention(parts, store, &format!("layers.{n}/encoder_attn"))?,
+        before_mlp: reals("final_layernorm.weight")?,
+        up: parts.product(store, &format!("layers.{n}/mlp/up_proj"))?,
+        up_bias: reals("mlp.up_proj.bias")?,
+        down: parts.product(store, &format!("layers.{n}/mlp/down_proj"))?,
+        down_bias: reals("mlp.down_proj.bias")?,
+    })
 }
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::wire::{CUT_SHORT, message, push_octets, push_varint};
+    use super::super::wire::{CUT_SHORT, REAL, UINT8, message, push_octets, push_varint};
     use super::*;
     use proptest::prelude::*;
 
@@ -359,8 +261,9 @@ pub(super) mod tests {
             ),
             ("model.decoder.norm.weight", "model.decoder.norm.height", "its model.decoder.norm.weight is missing"),
             ("past_key_values.0.decoder.key", "past_key_values.0.decoder.tea", NOT_ONE),
-            ("layers.0/self_attn/q_proj", "layers.0/self_attn/s_proj", "its layers do not follow one another"),
-            ("layers.1/self_attn/q_proj", "layers.1/self_attn/s_proj", "its layers do not follow one another"),
+            ("layers.0/self_attn/q_proj", "layers.0/self_attn/s_proj", "its layers.0/self_attn/q_proj is missing"),
+            ("/decoder/layers.0/", "/decoder/layers.7/", "its layers do not follow one another"),
+            ("/decoder/layers.1/", "/decoder/layers.3/", "its layers do not follow one another"),
             ("rotary_emb/Cast", "rotary_emb/Rest", "its places are missing"),
         ] {
             assert_eq!(from.len(), to.len());

@@ -1,6 +1,6 @@
-//! Models as messages in memory (pure). Purpose: reading and changing a published graph before it is opened. Any thread.
-//! Invariants: octets that nobody changes stay as they are; a message that is cut short is an error, and nothing is read
-//! beyond its end. Deliberately absent: what is changed (`signed`) or read (`weights`), models that are too large for memory (`pack`).
+//! Models as messages in memory (pure). Purpose: reading a published graph. Any thread. Invariants: a message that is cut short
+//! is an error, and nothing is read beyond its end. Deliberately absent: what is read (`parts`), models that are too large
+//! for memory (`pack`).
 //!
 //! Layout: protocol buffers; `onnx.proto3` of ONNX 1.17: NodeProto {1 input, 2 output, 4 op_type, 5 attribute}, TensorProto
 //! {1 dims, 2 data_type, 4 float_data, 5 int32_data, 8 name, 9 raw_data}.
@@ -17,8 +17,6 @@ pub(super) const CUT_SHORT: &str = "it is cut short";
 #[derive(Clone, Copy)]
 pub(super) struct Field<'a> {
     pub(super) number: u64,
-    /// As it stands in the message, key and all.
-    pub(super) whole: &'a [u8],
     pub(super) body: Body<'a>,
 }
 
@@ -65,7 +63,6 @@ fn take<'a>(from: &mut &'a [u8], count: u64) -> Result<&'a [u8], &'static str> {
 pub(super) fn fields(message: &[u8]) -> Result<Vec<Field<'_>>, &'static str> {
     let (mut rest, mut all) = (message, Vec::new());
     while !rest.is_empty() {
-        let start = rest;
         let key = varint(&mut rest)?;
         let body = match key & 7 {
             0 => Body::Number(varint(&mut rest)?),
@@ -77,11 +74,12 @@ pub(super) fn fields(message: &[u8]) -> Result<Vec<Field<'_>>, &'static str> {
             5 => take(&mut rest, 4).map(|_| Body::Fixed)?,
             _ => return Err("it holds a field of a kind that no model has"),
         };
-        all.push(Field { number: key >> 3, whole: &start[..start.len() - rest.len()], body });
+        all.push(Field { number: key >> 3, body });
     }
     Ok(all)
 }
 
+#[cfg(test)]
 pub(super) fn push_varint(to: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         to.push((value & 0x7f) as u8 | 0x80);
@@ -90,25 +88,11 @@ pub(super) fn push_varint(to: &mut Vec<u8>, mut value: u64) {
     to.push(value as u8);
 }
 
+#[cfg(test)]
 pub(super) fn push_octets(to: &mut Vec<u8>, number: u64, octets: &[u8]) {
     push_varint(to, number << 3 | 2);
     push_varint(to, octets.len() as u64);
     to.extend_from_slice(octets);
-}
-
-/// A message whose fields `change` keeps (`None`) or replaces by others of the same number.
-pub(super) fn rewritten<'a>(
-    message: &'a [u8],
-    mut change: impl FnMut(Field<'a>) -> Result<Option<Vec<Vec<u8>>>, &'static str>,
-) -> Result<Vec<u8>, &'static str> {
-    let mut out = Vec::with_capacity(message.len());
-    for field in fields(message)? {
-        match change(field)? {
-            None => out.extend_from_slice(field.whole),
-            Some(others) => others.iter().for_each(|octets| push_octets(&mut out, field.number, octets)),
-        }
-    }
-    Ok(out)
 }
 
 /// What a node does, from what, to what.
