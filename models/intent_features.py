@@ -1,8 +1,11 @@
 """Trains the finder of features (`src/pipeline/intent/entity/finder.rs`): which words of an order name what the thing shall have.
 
 Called by `intents.py`. A linear chain of conditional probabilities that tags each word as outside, first or further word of a
-feature, over hashed features of the words around it and of the thing that is spoken of; the best sequence counts. The word lists
-are those of `entity/listed.rs` and `entity/finder.rs`, read from there, so that both see the same.
+feature, over hashed features of the words around it, of the thing that is spoken of and of whether a list goes on; the best
+sequence counts. The word lists are those of `entity/listed.rs` and `entity/finder.rs`, read from there, so that both see the same.
+Of an author by others, features F1: 0.812 by words and kinds alone, 0.825 with what was before, 0.830 with more neighbours, half
+words and hiding. Segments with scores of their own (their first, last and all words, what stands on both sides), the intent, and
+deciding by the probability of each span gained nothing or less than half a hundredth beside that and were left out.
 """
 import functools, random, re, zlib
 from pathlib import Path
@@ -10,13 +13,19 @@ import numpy as np
 
 ENTITY = Path(__file__).resolve().parent.parent / "src/pipeline/intent/entity"
 LISTED = (ENTITY / "listed.rs").read_text()
-BUCKETS = 65536
+BUCKETS = 131072
 EPOCHS, BATCH, RATE = 12, 64, 0.1
+# Of what is seen of a word so much is hidden in training, each time something else: what stands around a word that nobody has said
+# before has to do.
+HIDDEN = 0.35
 # Draws weights to nothing.
 SHRINK = 1e-3
 # A feature missed costs more than one too many, up to here.
-BIAS = 0.45
+BIAS = 0.3
 TAGS = 3
+# What has been before a word: no feature yet, the first word of one, a further word, a feature and only joints behind it, a feature
+# and something else.
+NONE, FIRST, FURTHER, JOINED, PAST = STATES = range(5)
 NEVER = -1e4
 
 
@@ -27,8 +36,9 @@ def table(name):
 OPENS, CLOSES, REFUSES, EMPTY, NO_FEATURE = map(table, ("OPENS", "CLOSES", "REFUSES", "EMPTY", "NO_FEATURE"))
 KNOWN = {word: key for key, words in re.findall(r'\("([^"]+)", &\[([^\]]*)\]\)', LISTED)
          for word in re.findall(r'"([^"]+)"', words)}
-THINGS = {word: key for key, words in re.findall(r'\("(.)", &\[([^\]]*)\]\)', (ENTITY / "finder.rs").read_text())
-          for word in re.findall(r'"([^"]+)"', words)}
+FINDER = (ENTITY / "finder.rs").read_text()
+THINGS = {word: key for key, words in re.findall(r'\("(.)", &\[([^\]]*)\]\)', FINDER) for word in re.findall(r'"([^"]+)"', words)}
+JOINTS = set(re.findall(r'"([^"]+)"', re.search(r"JOINTS: &\[&str\] =\s*&\[(.*?)\];", FINDER, re.S).group(1)))
 
 
 # The same as `token.rs` and `finder.rs`, word for word.
@@ -95,7 +105,7 @@ def seen(low):
         end[k] = end[k + 1] if k + 1 < len(low) and low[k] not in PARTS and low[k + 1] not in PARTS else k + 1
     thing = next((THINGS[word] for word in low if word in THINGS), "-")
     out = []
-    opened, opener = "", ""
+    opened, opener, since = "", "", 0
     for i, word in enumerate(low):
         b, e = min(i - first[i], 6), min(end[i] - 1 - i, 6)
         length = min(end[i] - first[i], 7)
@@ -109,30 +119,51 @@ def seen(low):
             f"j {w(i - 2)} {w(i - 1)}", f"k {w(i - 1)} {c(i)}", f"l {w(i + 1)} {w(i + 2)}", f"m {word[-3:]}", f"n {word[-2:]}",
             f"o {c(i - 2)} {c(i - 1)} {c(i)} {c(i + 1)} {c(i + 2)}", f"p {b} {e}", f"q {length} {c(i)}",
             f"r {w(first[i] - 1)} {w(end[i])} {length}", f"s {left} {length} {right}", f"t {opener}", f"u {opened} {c(i)}",
-            f"v {thing} {c(i)}", f"w {thing} {word}", f"x {thing} {opener}",
+            f"v {thing} {c(i)}", f"w {thing} {word}", f"x {thing} {opener}", f"y {word} {w(i + 1)}", f"z {w(i - 1)} {word}",
+            f"1 {w(i - 2)}", f"2 {w(i + 2)}", f"3 {w(first[i])} {b}", f"4 {w(end[i] - 1)} {e}", f"5 {word[-4:]}", f"6 {word[:4]}",
+            f"7 {opener} {min(since, 8)}", f"8 {w(first[i] - 1)} {w(first[i])} {b}", f"9 {w(first[i])} {w(first[i] + 1)}",
         ]
-        tagged = [f"A {c(i)}", f"B {word}", f"C {c(i - 1)} {c(i)}", "D"]
-        out.append(([bucket(row) for row in rows], [[bucket(f"{row} {tag}") for row in tagged] for tag in range(3)]))
+        tagged = [f"A {c(i)}", f"B {word}", f"C {c(i - 1)} {c(i)}", "D", f"E {length}", f"F {w(i - 1)}", f"G {c(i)} {c(i + 1)}",
+                  f"H {thing}", f"I {length} {right}"]
+        out.append(([bucket(row) for row in rows], [[bucket(f"{row} {state}") for row in tagged] for state in STATES]))
+        since += 1
         if kinds[i] in "OCR":
-            opened, opener = kinds[i], word
+            opened, opener, since = kinds[i], word, 0
         elif word == ".":
-            opened, opener = "", ""
-    return np.array([row for row, _ in out]).reshape(len(low), -1), np.array([row for _, row in out]).reshape(len(low), 3, -1)
+            opened, opener, since = "", "", 0
+    rows, tagged = zip(*out)
+    return np.array(rows, np.int32), np.array(tagged, np.int32)
 
 
 def barred(low):
-    """What no sequence has: a further word behind none, a pause in a feature."""
-    out = np.zeros((len(low), TAGS, TAGS), np.float32)
-    out[:, 0, 2] = NEVER
-    if low:
-        out[0, 1:] = NEVER
+    """By word, state before and tag: no further word behind none, no pause in a feature."""
+    out = np.zeros((len(low), len(STATES), TAGS), np.float32)
+    out[:, (NONE, JOINED, PAST), 2] = NEVER
     out[[k for k, word in enumerate(low) if word in (",", ".")], :, 1:] = NEVER
     return out
 
 
-def scores(rows, tagged, bars, w):
-    """By word, tag before and tag."""
-    return w[tagged].sum(axis=2) + w[rows].sum(axis=1)[:, None, :] + bars
+def outside(low):
+    """By word and state before: the state behind it where it is outside."""
+    out = np.full((len(low), len(STATES)), PAST)
+    out[:, NONE] = NONE
+    joints = [k for k, word in enumerate(low) if word in (",", ".") or kind(word) in "&E" or word in JOINTS]
+    out[np.ix_(joints, (FIRST, FURTHER, JOINED))] = JOINED
+    return out
+
+
+def scores(rows, tagged, bars, w, shown=None):
+    """By word, state before and tag."""
+    alone = w[rows] if shown is None else w[rows] * shown[:, :, None]
+    return w[tagged].sum(axis=2) + alone.sum(axis=1)[:, None, :] + bars
+
+
+def by_states(by_tags, to):
+    """By word, state before and state behind."""
+    out = np.full((len(to), len(STATES), len(STATES)), NEVER, np.float32)
+    out[:, :, FIRST], out[:, :, FURTHER] = by_tags[:, :, 1], by_tags[:, :, 2]
+    np.put_along_axis(out, to[:, :, None], by_tags[:, :, :1], 2)
+    return out
 
 
 def best(low, w):
@@ -140,14 +171,14 @@ def best(low, w):
     if not low:
         return []
     score, back = None, []
-    for by_tags in scores(*seen(low), barred(low), w):
-        total = by_tags if score is None else score[:, None] + by_tags
+    for one in by_states(scores(*seen(low), barred(low), w), outside(low)):
+        total = one[NONE][None, :] if score is None else score[:, None] + one
         back.append(total.argmax(axis=0))
-        score = total[0] if score is None else total.max(axis=0)
-    tag, out = int(score.argmax()), []
-    for from_tags in reversed(back):
-        out.append(tag)
-        tag = int(from_tags[tag])
+        score = total.max(axis=0)
+    state, out = int(score.argmax()), []
+    for before in reversed(back):
+        out.append(state if state in (FIRST, FURTHER) else 0)
+        state = int(before[state])
     return out[::-1]
 
 
@@ -159,7 +190,7 @@ def summed(x, axis):
 
 def train(examples):
     """Of (low-case words, tags)."""
-    data = [(np.array(tags), *seen(low), barred(low)) for low, tags in examples if low]
+    data = [(np.array(tags), outside(low), *seen(low), barred(low)) for low, tags in examples if low]
     lengths = np.array([len(tags) for tags, *_ in data])
     w, squares = np.zeros((BUCKETS, TAGS), np.float32), np.zeros((BUCKETS, TAGS), np.float32)
     dice = np.random.default_rng(5)
@@ -172,34 +203,40 @@ def train(examples):
         for picked in batches:
             some, count, ends = [data[k] for k in picked], len(picked), lengths[picked]
             longest = ends.max()
-            by_tags = np.zeros((count, longest, TAGS, TAGS), np.float32)
-            for k, (_, *turn) in enumerate(some):
-                by_tags[k, :ends[k]] = scores(*turn, w)
-            before = np.full((count, longest, TAGS), NEVER, np.float32)
-            before[:, 0] = by_tags[:, 0, 0]
+            shown = [(dice.random(rows.shape, np.float32) >= HIDDEN) / np.float32(1 - HIDDEN) for _, _, rows, _, _ in some]
+            moves = np.full((count, longest, len(STATES), len(STATES)), NEVER, np.float32)
+            for k, (_, to, rows, tagged, bars) in enumerate(some):
+                moves[k, :ends[k]] = by_states(scores(rows, tagged, bars, w, shown[k]), to)
+            before = np.full((count, longest, len(STATES)), NEVER, np.float32)
+            before[:, 0] = moves[:, 0, NONE]
             for t in range(1, longest):
-                before[:, t] = summed(before[:, t - 1][:, :, None] + by_tags[:, t], 1)
-            behind = np.zeros((count, longest, TAGS), np.float32)
+                before[:, t] = summed(before[:, t - 1][:, :, None] + moves[:, t], 1)
+            behind = np.zeros((count, longest, len(STATES)), np.float32)
             for t in range(longest - 2, -1, -1):
-                behind[:, t] = summed(by_tags[:, t + 1] + behind[:, t + 1][:, None, :], 2) * (t + 1 < ends)[:, None]
+                behind[:, t] = summed(moves[:, t + 1] + behind[:, t + 1][:, None, :], 2) * (t + 1 < ends)[:, None]
             whole = summed(before[np.arange(count), ends - 1], 1)
             at, by = [], []
-            for k, (tags, rows, tagged, _) in enumerate(some):
+            for k, (tags, to, rows, tagged, _) in enumerate(some):
                 end = ends[k]
-                g = np.zeros((end, TAGS, TAGS), np.float32)
-                g[0, 0] = np.exp(by_tags[k, 0, 0] + behind[k, 0] - whole[k])
-                g[1:] = np.exp(before[k, :end - 1][:, :, None] + by_tags[k, 1:end] + behind[k, 1:end][:, None, :] - whole[k])
-                g[np.arange(end), np.append(0, tags[:-1]), tags] -= 1
+                likely = np.zeros((end, len(STATES), len(STATES)), np.float32)
+                likely[0, NONE] = np.exp(moves[k, 0, NONE] + behind[k, 0] - whole[k])
+                likely[1:] = np.exp(before[k, :end - 1][:, :, None] + moves[k, 1:end] + behind[k, 1:end][:, None, :] - whole[k])
+                g = np.stack([np.take_along_axis(likely, to[:, :, None], 2)[:, :, 0], likely[:, :, FIRST], likely[:, :, FURTHER]], 2)
+                state = NONE
+                for t, tag in enumerate(tags):
+                    g[t, state, tag] -= 1
+                    state = tag or to[t, state]
                 at += [rows.ravel(), tagged.ravel()]
-                by += [np.repeat(g.sum(axis=1), rows.shape[1], 0), np.repeat(g.reshape(-1, TAGS), tagged.shape[2], 0)]
+                by += [(g.sum(axis=1)[:, None, :] * shown[k][:, :, None]).reshape(-1, TAGS),
+                       np.repeat(g.reshape(-1, TAGS), tagged.shape[2], 0)]
             at, by = np.concatenate(at), np.concatenate(by)
-            used, column = np.unique(at, return_inverse=True)
-            g = np.stack([np.bincount(column, by[:, tag], len(used)) for tag in range(TAGS)], axis=1) / count + SHRINK * w[used]
+            used = np.flatnonzero(np.bincount(at, minlength=BUCKETS))
+            g = np.stack([np.bincount(at, by[:, tag], BUCKETS)[used] for tag in range(TAGS)], axis=1) / count + SHRINK * w[used]
             squares[used] += g * g
             w[used] -= RATE * (1 - 0.9 * step / steps) * g / (np.sqrt(squares[used]) + 1e-4)
             step += 1
-    for tag in range(TAGS):
-        w[bucket(f"D {tag}"), 0] -= BIAS
+    for state in STATES:
+        w[bucket(f"D {state}"), 0] -= BIAS
     return w
 
 

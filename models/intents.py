@@ -8,14 +8,14 @@
     python3 models/intents.py --folds DIR   # also writes the weights by which each author was measured
 
 Reads `intents_sentences.txt`, `intents_others.txt`, `intents_more.txt`, `intents_idioms.txt` (patterns) and
-`intents_strangers.txt`, `intents_strangers_more.txt` (turns by eleven authors) beside it, and `lexicon.txt` and `classes.txt`
-beside the classifier. The temperature, by which a confidence is a probability, is fitted to what the classifier says of each
-author's turns when others trained it (two are left out at a time). Softmax regression over hashed features: of some 76,000 that
+`intents_strangers.txt`, `intents_strangers_more.txt`, `intents_strangers_orders.txt` (turns by sixteen authors) beside it, and
+`lexicon.txt` and `classes.txt` beside the classifier. The temperature, by which a confidence is a probability, is fitted to what the classifier says of each
+author's turns when others trained it (two or three are left out at a time). Softmax regression over hashed features: of some 76,000 that
 occur twice those that say most train again, alone, and are written with 4 bits a weight; a table of 40,960 buckets in the same
 space was a hundredth worse (0.899 against 0.909 of an author by others), for what it does not know disturbs what it does. More
 kinds of features (words at a distance, three words, first and last words) gained nothing that could be told from chance. The
-finder of features is a linear chain of conditional probabilities over words, their neighbours and the lengths of the pieces
-between commas. The held-out turns of the tests are not read here, nor are those of `intents_dev.txt` and `intents_guarded.txt`.
+finder of features is a linear chain of conditional probabilities over words, their neighbours, the lengths of the pieces
+between commas and whether a list goes on. The held-out turns of the tests are not read here, nor are those of `intents_dev.txt` and `intents_guarded.txt`.
 What our own recogniser made of 700 of the sentences did not help when it trained, too: of patterns that were left out, 0.687 of
 what was heard was right with it and 0.683 without.
 """
@@ -39,10 +39,13 @@ EPOCHS_ALL = 4
 DOUBT = 1.1
 # How much a turn that somebody thought up counts beside one written out of a pattern.
 NATURAL = 8.0
-AUTHORS = "abcdefghijk"
+AUTHORS = "abcdefghijkmnopq"
+# Those whose turns the classifier learns; the finder of features learns from all. The others were asked for orders: with them more
+# of what is wanted fires (0.73 to 0.77 of an author by others), but also more that is not, in sets that never train.
+CLASSIFIED = "abcdefghijk"
 # Those that are left out together, so that it takes minutes.
-LEFT_OUT = ("ag", "bh", "ci", "dj", "ek", "f")
-STRANGERS = ("intents_strangers.txt", "intents_strangers_more.txt")
+LEFT_OUT = ("agm", "bhn", "cio", "djp", "ekq", "f")
+STRANGERS = ("intents_strangers.txt", "intents_strangers_more.txt", "intents_strangers_orders.txt")
 
 
 # The same as `vectorise.rs`, word for word.
@@ -394,7 +397,9 @@ def trained_features(natural, lines, lists):
     q = finder.quantised(finder.train(both(patterns + [(low, tags) for _, low, tags, _ in turns])))
     (INTENT / "entity/finder.bin").write_bytes(q.tobytes())
     orders = ["build me a CRM with contacts and deals", "a website for my law firm, attorney bios, practice areas and a map",
-              "an online shop, gift vouchers and delivery slots being the main things", "what a nice day it is"]
+              "an online shop, gift vouchers and delivery slots being the main things", "what a nice day it is",
+              "Can you make a shop, gift cards, um, also a size guide, plus an order cut-off and pickup slots by Friday?",
+              "so add parking info too, and get rid of the map"]
     found = [", ".join(finder.found([word.lower() for word in finder.tokens(text)], q.astype(np.float64))) for text in orders]
     (HERE.parent / "tests/fixtures/intents/features.txt").write_text(
         "".join(f"{text} | {names.replace(', ', ',')}\n" for text, names in zip(orders, found)))
@@ -407,9 +412,10 @@ def main():
     data = [(label, text, 1.0) for label, _, text in patterns]
     data += [(label, worn(text, dice), 1.0) for label, text, _ in data if dice.random() < 0.4 and len(text.split()) > 3]
     natural = [turn for turn in strangers() if "--without" not in sys.argv or turn[0] != sys.argv[-1]]
+    trained_features(natural, *of_files())
+    natural = [turn for turn in natural if turn[0] in CLASSIFIED]
     print(len(data), "of patterns,", len(natural), "natural")
     wanted = np.array([LABELS.index(label) for _, label, _, _ in natural])
-    trained_features(natural, *of_files())
     z = np.zeros((len(natural), len(LABELS)))
     each = []
     for group in LEFT_OUT:

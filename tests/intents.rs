@@ -7,8 +7,8 @@ mod held_out;
 
 use callwright::pipeline::intent::{Label, extract};
 use held_out::{
-    Tally, Turn, development, development_heard, fifth, found, fourth, guarded, guarded_heard, second, third, turns,
-    wanted,
+    Tally, Turn, development, development_heard, fifth, found, fourth, guarded, guarded_heard, second, sixth, third,
+    turns, wanted,
 };
 
 /// Reads them, and prints how well.
@@ -54,9 +54,9 @@ fn measure(turns: &[Turn]) -> Tally {
 fn held_out_turns_are_read_as_well_as_promised() {
     let tally = measure(&turns());
     assert!(tally.turns >= 500 && tally.negatives >= 250, "{} turns, {} negatives", tally.turns, tally.negatives);
-    // The aim is 0.93; 0.967 was reached, slots 0.976.
+    // The aim is 0.93; 0.967 was reached, slots 0.990.
     assert!(tally.macro_f1() >= 0.955, "macro-F1 {:.3}", tally.macro_f1());
-    assert!(tally.slots.f1() >= 0.96, "slots F1 {:.3}", tally.slots.f1());
+    assert!(tally.slots.f1() >= 0.975, "slots F1 {:.3}", tally.slots.f1());
     assert!(tally.fired_precision() >= 0.98, "fired precision {:.3}", tally.fired_precision());
     assert!(tally.false_triggers_percent() <= 1.0, "{} false triggers", tally.false_triggers);
     // What never fires is never wrong: 0.935.
@@ -108,12 +108,25 @@ fn a_fifth_set_by_one_more_stranger_is_read_too() {
     let tally = measure(&fifth());
     assert!(tally.turns >= 600 && tally.negatives >= 250, "{} turns, {} negatives", tally.turns, tally.negatives);
     // At the first look, with turns of five other strangers: 0.911, 0.766, 0.995, 0; 0.65 of what is wanted fired. With turns of
-    // eleven: 0.936, 0.823, 0.996, 0; 0.82 fires. Asked: 0.93, 0.90, 0.97, 1.
+    // eleven: 0.936, 0.823, 0.996, 0; 0.82 fires; with features learnt from sixteen: slots 0.851. Asked: 0.93, 0.90, 0.97, 1.
     assert!(tally.macro_f1() >= 0.92, "macro-F1 {:.3}", tally.macro_f1());
-    assert!(tally.slots.f1() >= 0.80, "slots F1 {:.3}", tally.slots.f1());
+    assert!(tally.slots.f1() >= 0.83, "slots F1 {:.3}", tally.slots.f1());
     assert!(tally.fired_precision() >= 0.98, "fired precision {:.3}", tally.fired_precision());
     assert!(tally.false_triggers_percent() <= 1.0, "{} false triggers", tally.false_triggers);
     assert!(tally.fired_recall() >= 0.79, "recall of what fires {:.3}", tally.fired_recall());
+}
+
+#[test]
+fn a_sixth_set_by_the_last_of_the_strangers_is_read_too() {
+    let tally = measure(&sixth());
+    assert!(tally.turns >= 600 && tally.negatives >= 250, "{} turns, {} negatives", tally.turns, tally.negatives);
+    // At the first look, with turns of eleven strangers: 0.946, 0.809, 0.993, 0.72; 0.825 of what is wanted fires. With
+    // features learnt from five more: slots 0.847. Asked: 0.93, 0.90, 0.97, 1.
+    assert!(tally.macro_f1() >= 0.935, "macro-F1 {:.3}", tally.macro_f1());
+    assert!(tally.slots.f1() >= 0.83, "slots F1 {:.3}", tally.slots.f1());
+    assert!(tally.fired_precision() >= 0.98, "fired precision {:.3}", tally.fired_precision());
+    assert!(tally.false_triggers_percent() <= 1.0, "{} false triggers", tally.false_triggers);
+    assert!(tally.fired_recall() >= 0.80, "recall of what fires {:.3}", tally.fired_recall());
 }
 
 #[test]

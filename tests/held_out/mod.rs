@@ -40,6 +40,11 @@ pub fn fifth() -> Vec<Turn> {
     set(include_str!("../fixtures/intents/fifth_wanted.txt"), include_str!("../fixtures/intents/fifth_others.txt"))
 }
 
+/// A sixth set, by the last author who saw nothing of this project.
+pub fn sixth() -> Vec<Turn> {
+    set(include_str!("../fixtures/intents/sixth_wanted.txt"), include_str!("../fixtures/intents/sixth_others.txt"))
+}
+
 /// Turns that may be looked at, by a third author; none of them trains.
 pub fn development() -> Vec<Turn> {
     set(include_str!("../../models/intents_dev.txt"), "")

@@ -1,8 +1,9 @@
 //! Which words of an order name what the thing shall have, by what such words stand among: tags from trained weights.
 //!
 //! Pure; some microseconds a word. `models/intent_features.py` trains it on turns of people who name features no table knows
-//! ("attorney bios", "seat selection"). The best sequence of tags counts (outside, first word, further word). Invariant: the
-//! same, word for word, as the trainer reads a turn (test `as_trained`). Deliberately absent: what is refused (`listed`).
+//! ("attorney bios", "seat selection"). The best sequence of tags counts (outside, first word, further word); what a tag says
+//! depends on whether a list goes on. Invariant: the same, word for word, as the trainer reads a turn (test `as_trained`).
+//! Deliberately absent: what is refused (`listed`).
 
 use super::super::vectorise::hash;
 use super::listed::kind;
@@ -10,7 +11,7 @@ use super::token::Token;
 
 /// Tag by tag within a bucket, 8 bits each.
 static WEIGHTS: &[u8] = include_bytes!("finder.bin");
-const BUCKETS: usize = 65_536;
+const BUCKETS: usize = 131_072;
 const TAGS: usize = 3;
 const _: () = assert!(WEIGHTS.len() == BUCKETS * TAGS);
 /// The thing that is spoken of, by the first of its words.
@@ -25,12 +26,24 @@ const THINGS: &[(&str, &[&str])] = &[
     ("m", &["mockup", "mock", "sketch", "wireframe", "draft", "prototype", "layout", "draw", "component", "button", "screen", "form", "modal"]),
     ("e", &["add", "put", "drop", "remove", "rename", "swap", "throw", "stick", "instead"]),
 ];
+/// Stand between the features of a list, beside pauses, "and" and words that say nothing.
+#[rustfmt::skip]
+const JOINTS: &[&str] = &[
+    "a", "an", "the", "my", "our", "their", "his", "her", "your", "some", "any", "each", "every", "its", "wee", "little", "nice",
+    "proper", "big", "simple", "also", "just", "maybe", "um", "uh", "er", "please", "then", "oh", "like", "you", "know", "plus",
+];
 /// Less than any sum of weights.
 const NEVER: i32 = -1_000_000;
 
 const OUTSIDE: usize = 0;
+// What has been before a word: no feature yet, the first word of one, a further one, a feature and only joints behind it, a feature
+// and something else. A tag that is not outside is the state behind it.
+const NONE: usize = 0;
 const FIRST: usize = 1;
 const FURTHER: usize = 2;
+const JOINED: usize = 3;
+const PAST: usize = 4;
+const STATES: usize = 5;
 
 type Scores = [i32; TAGS];
 
@@ -54,6 +67,20 @@ fn thing(word: &str) -> Option<&'static str> {
 /// The last `count` letters.
 fn ending(word: &str, count: usize) -> &str {
     word.char_indices().rev().nth(count - 1).map_or(word, |(at, _)| &word[at..])
+}
+
+/// The first `count` letters.
+fn beginning(word: &str, count: usize) -> &str {
+    word.char_indices().nth(count).map_or(word, |(at, _)| &word[..at])
+}
+
+/// The state behind a word that is outside.
+fn outside(before: usize, joint: bool) -> usize {
+    match before {
+        NONE => NONE,
+        FIRST | FURTHER | JOINED if joint => JOINED,
+        _ => PAST,
+    }
 }
 
 /// Where each word's piece begins, and one past its end.
@@ -80,9 +107,10 @@ pub(super) fn spans(tokens: &[Token], used: &[bool]) -> Vec<(usize, usize)> {
     let c = |k: Option<usize>| k.and_then(|k| kinds.get(k)).copied().unwrap_or(edge(k));
     let (first, end) = pieces(tokens);
     let thing = tokens.iter().find_map(|token| thing(&token.low)).unwrap_or("-");
-    let (mut opened, mut opener) = ("", "");
-    let mut score: Scores = [0, NEVER, NEVER];
-    let mut back: Vec<[usize; TAGS]> = Vec::with_capacity(count);
+    let (mut opened, mut opener, mut since) = ("", "", 0);
+    let mut score = [NEVER; STATES];
+    score[NONE] = 0;
+    let mut back: Vec<[usize; STATES]> = Vec::with_capacity(count);
     for i in 0..count {
         let word = tokens[i].low.as_str();
         let (c0, c1, c2) = (kinds[i], c(at(i, -1)), c(at(i, -2)));
@@ -98,73 +126,96 @@ pub(super) fn spans(tokens: &[Token], used: &[bool]) -> Vec<(usize, usize)> {
             Some(token) if parts(&token.low) => 0,
             Some(_) => (end[behind] - behind).min(4),
         };
+        let (left, right) = (digit(left), digit(right));
         let length = digit((end[i] - first[i]).min(7));
+        let (into, to_go) = (digit((i - first[i]).min(6)), digit((end[i] - 1 - i).min(6)));
+        let (w1, v1) = (w(at(i, -1)), w(at(i, 1)));
+        let opens = tokens[first[i]].low.as_str();
         let mut alone: Scores = [0; TAGS];
         let mut see = |feature: &str, words: &[&str]| add(&mut alone, feature, words);
         see("a", &[word]);
-        see("b", &[w(at(i, -1))]);
-        see("c", &[w(at(i, 1))]);
+        see("b", &[w1]);
+        see("c", &[v1]);
         see("d", &[c0]);
         see("e", &[c1, c0]);
         see("f", &[c0, d1]);
         see("g", &[c2, c1, c0]);
         see("h", &[c0, d1, d2]);
         see("i", &[c1, c0, d1]);
-        see("j", &[w(at(i, -2)), w(at(i, -1))]);
-        see("k", &[w(at(i, -1)), c0]);
-        see("l", &[w(at(i, 1)), w(at(i, 2))]);
+        see("j", &[w(at(i, -2)), w1]);
+        see("k", &[w1, c0]);
+        see("l", &[v1, w(at(i, 2))]);
         see("m", &[ending(word, 3)]);
         see("n", &[ending(word, 2)]);
         see("o", &[c2, c1, c0, d1, d2]);
-        see("p", &[digit((i - first[i]).min(6)), digit((end[i] - 1 - i).min(6))]);
+        see("p", &[into, to_go]);
         see("q", &[length, c0]);
         see("r", &[w(at(first[i], -1)), w(Some(end[i])), length]);
-        see("s", &[digit(left), length, digit(right)]);
+        see("s", &[left, length, right]);
         see("t", &[opener]);
         see("u", &[opened, c0]);
         see("v", &[thing, c0]);
         see("w", &[thing, word]);
         see("x", &[thing, opener]);
-        let mut total: Scores = [NEVER; TAGS];
-        let mut from = [OUTSIDE; TAGS];
-        for (before, name) in ["0", "1", "2"].into_iter().enumerate() {
+        see("y", &[word, v1]);
+        see("z", &[w1, word]);
+        see("1", &[w(at(i, -2))]);
+        see("2", &[w(at(i, 2))]);
+        see("3", &[opens, into]);
+        see("4", &[w(Some(end[i] - 1)), to_go]);
+        see("5", &[ending(word, 4)]);
+        see("6", &[beginning(word, 4)]);
+        see("7", &[opener, digit(since.min(8))]);
+        see("8", &[w(at(first[i], -1)), opens, into]);
+        see("9", &[opens, w(at(first[i], 1))]);
+        let joint = tokens[i].is_pause() || matches!(c0, "&" | "E") || JOINTS.contains(&word);
+        let closed = tokens[i].is_pause() || used.get(i).is_some_and(|used| *used);
+        let mut total = [NEVER; STATES];
+        let mut from = [NONE; STATES];
+        for (before, name) in ["0", "1", "2", "3", "4"].into_iter().enumerate() {
             let mut chained = alone;
             add(&mut chained, "A", &[c0, name]);
             add(&mut chained, "B", &[word, name]);
             add(&mut chained, "C", &[c1, c0, name]);
             add(&mut chained, "D", &[name]);
+            add(&mut chained, "E", &[length, name]);
+            add(&mut chained, "F", &[w1, name]);
+            add(&mut chained, "G", &[c0, d1, name]);
+            add(&mut chained, "H", &[thing, name]);
+            add(&mut chained, "I", &[length, right, name]);
             for tag in [OUTSIDE, FIRST, FURTHER] {
-                let barred = tag == FURTHER && before == OUTSIDE
-                    || tag != OUTSIDE && (tokens[i].is_pause() || used.get(i).is_some_and(|used| *used));
+                let barred = tag == FURTHER && !matches!(before, FIRST | FURTHER) || tag != OUTSIDE && closed;
                 let sum = if barred { NEVER } else { (score[before] + chained[tag]).max(NEVER) };
-                if sum > total[tag] {
-                    (total[tag], from[tag]) = (sum, before);
+                let state = if tag == OUTSIDE { outside(before, joint) } else { tag };
+                if sum > total[state] {
+                    (total[state], from[state]) = (sum, before);
                 }
             }
         }
         (score, _) = (total, back.push(from));
+        since += 1;
         if matches!(c0, "O" | "C" | "R") {
-            (opened, opener) = (c0, word);
+            (opened, opener, since) = (c0, word, 0);
         } else if word == "." {
-            (opened, opener) = ("", "");
+            (opened, opener, since) = ("", "", 0);
         }
     }
     traced(&score, &back)
 }
 
 /// The spans of the best sequence.
-fn traced(score: &Scores, back: &[[usize; TAGS]]) -> Vec<(usize, usize)> {
-    let mut tag = (0..TAGS).rev().max_by_key(|tag| score[*tag]).unwrap_or(OUTSIDE);
+fn traced(score: &[i32; STATES], back: &[[usize; STATES]]) -> Vec<(usize, usize)> {
+    let mut state = (0..STATES).rev().max_by_key(|state| score[*state]).unwrap_or(NONE);
     let (mut spans, mut end) = (Vec::new(), None);
     for (i, from) in back.iter().enumerate().rev() {
-        if tag != OUTSIDE {
+        if matches!(state, FIRST | FURTHER) {
             let to = *end.get_or_insert(i + 1);
-            if tag == FIRST {
+            if state == FIRST {
                 spans.push((i, to));
                 end = None;
             }
         }
-        tag = from[tag];
+        state = from[state];
     }
     spans.reverse();
     spans

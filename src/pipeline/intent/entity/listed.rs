@@ -213,7 +213,9 @@ fn leads_to_name(tokens: &[Token], used: &[bool], k: usize) -> bool {
 }
 
 fn longest(tokens: &[Token], k: usize, name: &Name) -> Option<usize> {
-    name.said.iter().filter_map(|said| begins(tokens, k, said)).max()
+    // "PayPal's fine".
+    let own = |said: &str| low(tokens, k).strip_suffix("'s") == Some(said) && low(tokens, k + 1) == "fine";
+    name.said.iter().filter_map(|said| begins(tokens, k, said).or_else(|| own(said).then_some(1))).max()
 }
 
 /// Sounds of a name that is known by them; a shorter one sounds like too many words.
@@ -269,7 +271,11 @@ fn cued(tokens: &[Token], k: usize, count: usize, name: &Name, tech: bool) -> bo
             || tokens[k].raw == "Go" && k > 0 && matches!(prev, "with" | "and" | "," | "or");
         let named =
             tokens[k].raw == "Go" && matches!(low(tokens, k + 1), "language" | "microservice" | "service" | "backend");
-        return named || leads && !matches!(low(tokens, k + 1), "ahead" | "live" | "for" | "with" | "to" | "back");
+        // "An API in Go for couriers".
+        let written = prev == "in" && tokens[k].raw == "Go";
+        return named
+            || written
+            || leads && !matches!(low(tokens, k + 1), "ahead" | "live" | "for" | "with" | "to" | "back");
     }
     // "Node and MongoDB." at the beginning of a sentence.
     let lists = tech && matches!(low(tokens, k + count), "and" | ",") && is_known(tokens, k + count + 1);
@@ -286,7 +292,7 @@ fn cued(tokens: &[Token], k: usize, count: usize, name: &Name, tech: bool) -> bo
     #[rustfmt::skip]
     let common = matches!(
         name.written,
-        "Spring" | "Microsoft Teams" | "Square" | "Next.js" | "Base" | "Material" | "Anchor" | "Ghost" | "Toast" | "Segment" | "Meta" | "Greenhouse" | "Phantom" | "Pix" | "Plausible" | "Figma"
+        "Spring" | "Microsoft Teams" | "Square" | "Next.js" | "Base" | "Material" | "Anchor" | "Ghost" | "Toast" | "Segment" | "Meta" | "Greenhouse" | "Phantom" | "Pix" | "Tally" | "Wise" | "Plausible" | "Figma"
     );
     capital || follows || !common && leads.contains(&prev)
 }
@@ -346,6 +352,20 @@ pub(super) fn features(tokens: &[Token], used: &[bool]) -> Vec<String> {
     let mut found = finder::spans(tokens, used);
     // "Products card payments" are two where the list has two.
     found = found.into_iter().flat_map(|span| split(span, &listed)).collect();
+    // "Invoices famines", as heard: of two in the plural none belongs to the other.
+    let plural = |k: usize| low(tokens, k).ends_with('s') && !matches!(low(tokens, k), "sales" | "news" | "address");
+    found = found
+        .into_iter()
+        .flat_map(|(from, to)| {
+            let two = to - from == 2 && plural(from) && plural(from + 1) && is_feature_word(low(tokens, from));
+            if two { vec![(from, from + 1), (from + 1, to)] } else { vec![(from, to)] }
+        })
+        .collect();
+    // "A connection to Google Sheets" is that system.
+    found.retain(|&(_, to)| {
+        let system = matches!(low(tokens, to), "to" | "with") && used.get(to + 1).is_some_and(|used| *used);
+        !(system && matches!(low(tokens, to - 1), "connection" | "connections"))
+    });
     // "sales reports" is one where the list has it as one.
     for (from, to, _) in &listed {
         let inside = |(f, t): &(usize, usize)| from <= f && t <= to;
@@ -551,6 +571,7 @@ mod tests {
             ("a shop with a cart and order tracking", "cart,order tracking"),
             ("one CRM with contacts, thank you", "contacts"),
             ("with loyalty points", "loyalty points"),
+            ("a crm with contacts and a connection to Google Sheets", "contacts"),
             ("I was there with my wife", ""),
             ("a client tracker with follow-ups and doctors' profiles", "follow-ups,doctors' profiles"),
             ("a shop with a cart and take the e-mails out", "cart"),
@@ -570,6 +591,7 @@ mod tests {
             ("an API in Go on top of MySQL", "Go,MySQL", ""),
             ("written in node with mongo please", "Node.js,MongoDB", ""),
             ("go ahead and build a site in react", "React", ""),
+            ("an API in Go for blood couriers", "Go", ""),
             ("with Salesforce and Slack integration", "", "Salesforce,Slack"),
             ("connect it to google calendar and zoom", "", "Google Calendar,Zoom"),
             ("integrate it with our till", "", "till"),
@@ -591,6 +613,8 @@ mod tests {
             ("Node is fine", "", ""),
             ("a CRM next week, and next to it a blog", "", ""),
             ("a stablecoin on Base", "Base", ""),
+            ("a shop for records, PayPal's fine", "", "PayPal"),
+            ("three buttons and a tally counter", "", ""),
             ("people pay with Tikkie at the door", "", "Tikkie"),
             ("so that people find us on Google", "", ""),
         ] {

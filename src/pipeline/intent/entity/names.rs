@@ -88,7 +88,7 @@ pub(super) const SYSTEMS: &[Name] = &[
     n("Afterpay", &["afterpay"]), n("Paystack", &["paystack"]), n("Mercado Pago", &["mercado pago"]), n("GoCardless", &["gocardless", "go cardless"]),
     n("SumUp", &["sumup"]), n("Worldpay", &["worldpay"]), n("Google Ads", &["google ads"]), n("Vimeo", &["vimeo"]),
     n("Eventbrite", &["eventbrite"]), n("TripAdvisor", &["tripadvisor", "trip advisor"]), n("Booking.com", &["booking.com"]), n("Airbnb", &["airbnb"]),
-    n("MYOB", &["myob"]), n("Bexio", &["bexio"]), n("Mapbox", &["mapbox"]), n("Tally", &["tally"]), n("Printful", &["printful"]), n("Printify", &["printify"]), n("Plausible", &["plausible analytics"]), a("Plausible", &["plausible"]), n("Matomo", &["matomo"]),
+    n("MYOB", &["myob"]), n("Bexio", &["bexio"]), n("Mapbox", &["mapbox"]), a("Tally", &["tally"]), n("Printful", &["printful"]), n("Printify", &["printify"]), n("Plausible", &["plausible analytics"]), a("Plausible", &["plausible"]), n("Matomo", &["matomo"]),
     n("Mixpanel", &["mixpanel"]), n("Amplitude", &["amplitude analytics"]), n("Hotjar", &["hotjar"]), n("Twitch", &["twitch"]), a("Toast", &["toast"]), n("Flutterwave", &["flutterwave"]),
     n("PayFast", &["payfast", "pay fast"]), n("GCash", &["gcash", "g cash"]), n("M-Pesa", &["mpesa", "m pesa"]), n("PayU", &["payu"]), a("Pix", &["pix"]), n("Bancontact", &["bancontact"]),
     n("iDEAL", &["ideal payments"]), n("Twint", &["twint"]), n("Vipps", &["vipps"]), n("BLIK", &["blik"]), n("Przelewy24", &["przelewy24", "przelewy 24"]), n("InPost", &["inpost"]),
@@ -104,6 +104,6 @@ pub(super) const SYSTEMS: &[Name] = &[
     n("Authorize.net", &["authorize.net"]), n("Chargebee", &["chargebee"]), n("Plaid", &["plaid api"]), n("Revolut", &["revolut"]), n("FreeAgent", &["freeagent", "free agent"]), n("Odoo", &["odoo"]),
     n("Dynamics 365", &["dynamics 365", "microsoft dynamics"]), n("Strava", &["strava"]), n("Garmin", &["garmin"]), n("Fitbit", &["fitbit"]), n("Mindbody", &["mindbody"]), n("Patreon", &["patreon"]),
     n("Substack", &["substack"]), n("Bandcamp", &["bandcamp"]), n("SoundCloud", &["soundcloud"]), n("Moodle", &["moodle"]), n("GoFundMe", &["gofundme"]), n("OpenStreetMap", &["openstreetmap", "open street map"]),
-    n("Streamlabs", &["streamlabs"]), n("USDC", &["usdc"]), n("Looker", &["looker"]), n("Datadog", &["datadog"]), n("Sentry", &["sentry"]), n("Cloudinary", &["cloudinary"]), n("Wise", &["transferwise"]),
+    n("Streamlabs", &["streamlabs"]), n("USDC", &["usdc"]), n("Looker", &["looker"]), n("Datadog", &["datadog"]), n("Sentry", &["sentry"]), n("Cloudinary", &["cloudinary"]), n("Wise", &["transferwise"]), a("Wise", &["wise"]), n("Venmo", &["venmo"]),
     n("Apple Calendar", &["apple calendar"]), n("iCloud", &["icloud"]),
 ];

@@ -305,11 +305,13 @@ fn money(tokens: &[Token], k: usize) -> Option<(Budget, usize)> {
     let (value, count) = amount(tokens, k)?;
     let end = k + count;
     // "five hundred US dollars", "ten thousand of pounds".
+    let new = usize::from(low(tokens, end) == "new" && low(tokens, end + 1) == "zealand");
     for skip in 0..=1 {
-        let between = match low(tokens, end) {
+        let skip = skip * (1 + new);
+        let between = match low(tokens, end + new) {
             "us" | "american" => Some("USD"),
             "canadian" => Some("CAD"),
-            "australian" => Some("AUD"),
+            "australian" | "aussie" => Some("AUD"),
             "swiss" => Some("CHF"),
             "british" => Some("GBP"),
             "indian" => Some("INR"),
@@ -317,11 +319,17 @@ fn money(tokens: &[Token], k: usize) -> Option<(Budget, usize)> {
             "singapore" => Some("SGD"),
             _ => None,
         };
-        if skip == 1 && between.is_none() {
+        if skip > 0 && between.is_none() {
             break;
         }
         if let Some(currency) = unit_of(low(tokens, end + skip)) {
-            let currency = if skip == 1 { between.unwrap_or(currency) } else { currency };
+            // "Seven hundred dollars Canadian".
+            let between = between.or(match low(tokens, end + 1) {
+                "canadian" => Some("CAD"),
+                "australian" => Some("AUD"),
+                _ => None,
+            });
+            let currency = between.filter(|_| low(tokens, end + skip).starts_with("dollar")).unwrap_or(currency);
             return budget(value, currency, count + skip + 1);
         }
     }
@@ -642,6 +650,9 @@ mod tests {
             ("two lakh rupees", 200_000.0, "INR"),
             ("2000 €", 2000.0, "EUR"),
             ("four thousand canadian dollars", 4000.0, "CAD"),
+            ("seven hundred dollars Canadian", 700.0, "CAD"),
+            ("three thousand New Zealand dollars", 3000.0, "NZD"),
+            ("eight thousand Aussie dollars", 8000.0, "AUD"),
             ("five thousand, no, six thousand dollars", 6000.0, "USD"),
             ("a couple of thousand bucks", 2000.0, "USD"),
             ("1.5 million yen", 1_500_000.0, "JPY"),

@@ -6,8 +6,8 @@ use super::token::{Token, before, begins, low};
 /// What stands before a name, the longest first.
 #[rustfmt::skip]
 const LEADS: &[&str] = &[
-    "the name of it is", "name of it is", "it's going to be called", "it's going to be", "name of", "title is", "working title", "name's", "the name it's", "rename the thing to",
-    "rename the app to", "rename the site to", "rename the shop to",
+    "the name of it is", "name of it's", "name of it is", "it's going to be called", "it's going to be", "name of", "title is", "working title", "name's", "the name it's", "rename the thing to",
+    "rename the app to", "rename the site to", "rename the shop to", "call the app", "call the site", "call the shop", "call the thing",
     "the name of the company is", "by the name of", "under the name of", "under the name", "the name on it's", "the name's", "its name's", "name of it is", "the name should be", "the name will be",
     "the name is", "name should be", "name will be", "name it as", "name is", "names it", "its name is", "the title is",
     "the title should be", "title should be", "should be called", "should be named", "will be called", "to be called",
@@ -48,7 +48,9 @@ pub(super) fn title(tokens: &[Token], used: &mut [bool]) -> Option<String> {
         let cold = matches!(low(tokens, k), "cold" | "culled") && THINGS.contains(&before(tokens, k, 1));
         let lead = LEADS.iter().find_map(|lead| begins(tokens, k, lead)).or(cold.then_some(1));
         let Some(count) = lead else { continue };
-        if PEOPLE.contains(&before(tokens, k, 1)) || count == 1 && PEOPLE.contains(&before(tokens, k, 2)) {
+        // "Can we rename it to Polaris?"
+        let asks = count > 2 && low(tokens, k) == "rename";
+        if PEOPLE.contains(&before(tokens, k, 1)) && !asks || count == 1 && PEOPLE.contains(&before(tokens, k, 2)) {
             continue;
         }
         // "called: 'Blue Bird'".
@@ -170,6 +172,9 @@ mod tests {
             ("a CRM, title is Bellwether", "Bellwether"),
             ("a store on the web, name of Second Bloom", "Second Bloom"),
             ("call it Sit-n-Stay", "Sit-n-Stay"),
+            ("can we rename it to Polaris?", "Polaris"),
+            ("coupon codes, call the thing Bric", "Bric"),
+            ("a site, name of it's Rusty Hinge, with gig dates", "Rusty Hinge"),
         ] {
             assert_eq!(read(text).as_deref(), Some(name), "{text}");
         }
