@@ -1,8 +1,8 @@
 //! Products with the decoder's tables (pure). Purpose: tables of octets times vectors of reals, which is nearly all that a
 //! token costs. Owning thread: any; a table is immutable. Invariants: the table's octets are used as they are;
-//! vectors are rounded to 12 to 15 bits and a sign, which moves no result by more than a thousandth of the largest number
-//! times the table's; a vector with a number that is none has only such results. Deliberately absent: what the results
-//! mean (`decoder`, `likeliest`).
+//! vectors are rounded to 11 to 15 bits and a sign (12 to 15 at the widths of the published models), which moves no result
+//! by more than a thousandth of the largest number times the table's; a vector with a number that is none has only such
+//! results. Deliberately absent: what the results mean (`decoder`, `likeliest`).
 
 use crate::ffi::pages;
 use callwright_dsp::kernel::{self, HALVED_MAX, Halved, Kernels, Line};

@@ -5,14 +5,20 @@
 //!
 //! Layout: see `wire`; MatMulInteger {0 A, 1 B, 2 zero of A, 3 zero of B}.
 
-use super::wire::{Body, INT8, Node, UINT8, Weight, fields, push_octets, push_varint, rewritten, varint};
+use super::wire::{
+    Body, DEPTH_MAX, INT8, Node, TOO_DEEP, UINT8, Weight, fields, push_octets, push_varint, rewritten, varint,
+};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Whether something is read by products alone, as their second factor.
 type Uses<'a> = BTreeMap<Cow<'a, str>, bool>;
 
-fn look<'a>(graph: &'a [u8], uses: &mut Uses<'a>) -> Result<(), &'static str> {
+/// `depth`: branches that this one is within.
+fn look<'a>(graph: &'a [u8], depth: usize, uses: &mut Uses<'a>) -> Result<(), &'static str> {
+    if depth > DEPTH_MAX {
+        return Err(TOO_DEEP);
+    }
     for field in fields(graph)?.into_iter().filter(|field| field.number == 1) {
         let node = Node::parse(field.octets())?;
         let product = node.operator == "MatMulInteger";
@@ -22,7 +28,7 @@ fn look<'a>(graph: &'a [u8], uses: &mut Uses<'a>) -> Result<(), &'static str> {
         // Branches: NodeProto {5 attribute}, AttributeProto {6 g}.
         for attribute in fields(field.octets())?.into_iter().filter(|field| field.number == 5) {
             for branch in fields(attribute.octets())?.into_iter().filter(|field| field.number == 6) {
-                look(branch.octets(), uses)?;
+                look(branch.octets(), depth + 1, uses)?;
             }
         }
     }
@@ -66,7 +72,7 @@ pub(super) fn signed(model: &[u8]) -> Result<Vec<u8>, &'static str> {
             return Ok(None);
         }
         let mut uses = Uses::new();
-        look(field.octets(), &mut uses)?;
+        look(field.octets(), 0, &mut uses)?;
         let graph = rewritten(field.octets(), |field| {
             if field.number != 5 {
                 return Ok(None);
@@ -81,7 +87,7 @@ pub(super) fn signed(model: &[u8]) -> Result<Vec<u8>, &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::wire::{message, node, weight};
+    use super::super::wire::{message, nested, node, weight};
     use super::*;
     use proptest::prelude::*;
 
@@ -125,6 +131,13 @@ mod tests {
             ("zero", INT8, vec![1]),
         ];
         assert_eq!(weights(&made), expected.map(|(name, kind, raw)| (name.to_owned(), kind, raw)));
+    }
+
+    #[test]
+    fn branches_without_end_are_refused() {
+        assert_eq!(signed(&nested(1_000_000)), Err(TOO_DEEP));
+        assert_eq!(signed(&nested(DEPTH_MAX + 1)), Err(TOO_DEEP));
+        assert_eq!(signed(&nested(DEPTH_MAX)), Ok(nested(DEPTH_MAX)));
     }
 
     proptest! {

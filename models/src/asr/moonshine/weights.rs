@@ -7,7 +7,7 @@
 //! ValueInfoProto {1 name, 2 type}, TypeProto {1 tensor_type}, Tensor {2 shape}, Shape {1 dim}, Dimension {1 dim_value}.
 
 use super::matrix::{Matrix, Store};
-use super::wire::{Body, Field, Node, REAL, UINT8, Weight, fields};
+use super::wire::{Body, DEPTH_MAX, Field, Node, REAL, TOO_DEEP, UINT8, Weight, fields};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
@@ -64,7 +64,7 @@ impl Weights {
         let mut heads = None;
         for field in fields(graph)? {
             match field.number {
-                1 => parts.look(field)?,
+                1 => parts.look(field, 0)?,
                 5 => {
                     let (name, weight) = Weight::parse(field.octets())?;
                     parts.weights.insert(name, weight);
@@ -161,7 +161,8 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn look(&mut self, node: Field<'a>) -> Result<(), &'static str> {
+    /// `depth`: branches that it is within.
+    fn look(&mut self, node: Field<'a>, depth: usize) -> Result<(), &'static str> {
         let parsed = Node::parse(node.octets())?;
         let made = parsed.outputs.first().map_or("", |name| name.as_ref());
         match (parsed.operator.as_ref(), parsed.inputs.as_slice()) {
@@ -174,11 +175,12 @@ impl<'a> Parts<'a> {
                 let table = zero.replace("_zero_point", "_quantized");
                 self.lookup.get_or_insert_with(|| (table.into(), zero.clone()));
             }
+            ("If", _) if depth >= DEPTH_MAX => return Err(TOO_DEEP),
             ("If", _) => {
                 for attribute in fields(node.octets())?.into_iter().filter(|field| field.number == 5) {
                     for branch in fields(attribute.octets())?.into_iter().filter(|field| field.number == 6) {
                         for inner in fields(branch.octets())?.into_iter().filter(|field| field.number == 1) {
-                            self.look(inner)?;
+                            self.look(inner, depth + 1)?;
                         }
                     }
                 }
@@ -240,7 +242,7 @@ impl<'a> Parts<'a> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::wire::{CUT_SHORT, message, push_octets, push_varint};
+    use super::super::wire::{CUT_SHORT, message, nested, push_octets, push_varint};
     use super::*;
     use proptest::prelude::*;
 
@@ -368,6 +370,13 @@ pub(super) mod tests {
             let at = good.windows(from.len()).position(|part| part == from.as_bytes()).unwrap();
             other[at..at + to.len()].copy_from_slice(to.as_bytes());
             assert_eq!(refused(&other), why);
+        }
+    }
+
+    #[test]
+    fn branches_without_end_are_refused() {
+        for (levels, why) in [(1_000_000, TOO_DEEP), (DEPTH_MAX + 1, TOO_DEEP), (DEPTH_MAX, NOT_ONE)] {
+            assert_eq!(Weights::parse(&nested(levels)).unwrap_err(), why, "{levels}");
         }
     }
 
