@@ -1,5 +1,5 @@
-//! Inner loops over samples. Purpose: the few loops in which a media or recogniser thread spends its time, each written three times
-//! (plain Rust, AVX2, AVX-512; products of octets once more) behind one table of function pointers that is chosen once. Any thread; no state, no heap.
+//! Inner loops over samples. Purpose: the few loops in which a media or recogniser thread spends its time, each written in plain
+//! Rust, for AVX2 and, where they gain by it, for AVX-512 and VNNI; behind a table of functions, chosen once. Any thread; no heap.
 //!
 //! Invariants: all sets give the same result to the last bit, whatever the input (integer arithmetic throughout, and
 //! where there is a gain, one rounding per step in a fixed order); the plain one is the oracle of the others. A call
@@ -179,7 +179,8 @@ impl Kernels {
         (self.project)(&weights[..rows * x.len()], x, &mut out[..rows]);
     }
 
-    /// The same of several vectors of one length, the products of one behind those of the other: the matrix is read once.
+    /// The same of several vectors of one length, the products of one behind those of the other. With VNNI the matrix is read
+    /// once for every two of them, without it once for each.
     pub fn project_all(&self, weights: &[i8], vectors: &[Halved<'_>], out: &mut [i32]) {
         let Some(width) = vectors.first().map(|vector| vector.x.len()) else { return };
         let (Some(rows), true) = (weights.len().checked_div(width), vectors.iter().all(|v| v.x.len() == width)) else {

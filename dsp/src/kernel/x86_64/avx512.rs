@@ -398,7 +398,8 @@ fn half(v: __m512i) -> __m256i {
     _mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64::<1>(v))
 }
 
-/// So many rows of one length. (Closures would be calls here: they do not inherit the instructions.)
+/// So many rows of one length. (Written out: a closure inherits the instructions, but what it would be given to has them not, and
+/// may not take it in.)
 #[inline]
 fn rows_of(weights: &[i8], length: usize) -> [&[i8]; ROWS] {
     let (ab, cd) = weights.split_at(2 * length);
