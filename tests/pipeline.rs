@@ -355,7 +355,9 @@ async fn the_report_counts_what_was_put_in() {
     let facts = pipeline.facts("the C R M").await.unwrap();
     let expected = AppFacts {
         name: "CRM".into(),
+        by_kind: false,
         deployed: true,
+        silent: false,
         apis_live: 5,
         records,
         requests_per_minute: facts.requests_per_minute,
@@ -382,6 +384,38 @@ async fn the_report_counts_what_was_put_in() {
     assert!(!pipeline.health().0);
     let outcome = store.world().get("execution_outcome", "crm").unwrap().unwrap().document;
     assert_eq!((&outcome["version"], &outcome["outcome"]["requests"]), (&json!(1), &json!(before + records)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_is_found_by_its_kind_where_it_is_the_only_one_and_a_silent_one_is_deployed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let pipeline = Pipeline::start(config(dir.path()), store.clone()).await.unwrap();
+    let mut updates = pipeline.updates();
+    let build = pipeline.submit(manifest("m1", "Harbour Contacts")).await.unwrap();
+    live(&mut updates, &build.id).await;
+    reaches(&store, &build.id, BuildStage::Tracked).await;
+    for (subject, by_kind) in [("crm", true), ("a C R M", true), ("harbour", false), ("harbour contacts", false)] {
+        let facts = pipeline.facts(subject).await.unwrap();
+        let found = (facts.name.as_str(), facts.by_kind, facts.deployed, facts.silent);
+        assert_eq!(found, ("Harbour Contacts", by_kind, true, false), "{subject}");
+    }
+    assert_eq!(pipeline.facts("dashboard").await.unwrap().unknown, Some(vec!["Harbour Contacts".to_owned()]));
+    let signal = |name: &str| {
+        for process in app_processes(dir.path()) {
+            assert!(Command::new("kill").args([name, &process.to_string()]).status().unwrap().success());
+        }
+    };
+    signal("-STOP");
+    let facts = pipeline.facts("crm").await.unwrap();
+    signal("-CONT");
+    assert_eq!((facts.name.as_str(), facts.deployed, facts.silent), ("Harbour Contacts", false, true));
+    // Of several none is guessed.
+    let build = pipeline.submit(manifest("m2", "Quay Contacts")).await.unwrap();
+    live(&mut updates, &build.id).await;
+    let known = pipeline.facts("crm").await.unwrap().unknown.unwrap();
+    assert_eq!(BTreeSet::from_iter(known), BTreeSet::from(["Harbour Contacts".to_owned(), "Quay Contacts".to_owned()]));
+    pipeline.shutdown().await;
 }
 
 /// The usual kernels, with their output changed.

@@ -234,6 +234,8 @@ pub struct Dialogue {
     leaving: bool,
     /// Enough of the question whether to call was heard for an answer to it.
     offer_heard: bool,
+    /// The caller was asked whether to call when news came that left nothing to call for: this says so.
+    overtaken: Option<&'static str>,
     /// The build was ordered on another call, by somebody whom this caller may only seem to be.
     inherited: bool,
     /// The app that this call has ordered, or has been told the news of; its name for paths.
@@ -285,6 +287,7 @@ impl Dialogue {
             promise: return_call::Promise::Open,
             leaving: false,
             offer_heard: false,
+            overtaken: None,
             inherited: false,
             own_app: None,
             code_told: false,

@@ -248,8 +248,12 @@ impl fmt::Debug for SetUpCode {
 pub struct AppFacts {
     /// Its spoken name, e.g. "CRM".
     pub name: String,
+    /// It bears another name than the asked one, and is the only one of the asked kind.
+    pub by_kind: bool,
     /// Whether it serves now.
     pub deployed: bool,
+    /// It should serve, but does not answer.
+    pub silent: bool,
     /// API routes that answer.
     pub apis_live: u32,
     /// Rows in its tables.

@@ -1,8 +1,9 @@
 //! Answers "how is the CRM?" from what is so now. Purpose: find the app that is meant, by name as people say it, and count.
-//! Invariant: every figure is asked of the app itself or measured by the gateway at this moment; an unknown name gets the known
-//! ones, never a guess. Deliberately absent: words (`conversation`).
+//! Invariant: every figure is asked of the app itself or measured by the gateway at this moment; a kind means the only app of it;
+//! an unknown name gets the known ones, never a guess. Deliberately absent: words (`conversation`).
 
 use super::deploy::Fleet;
+use super::manifest::BuildType;
 use crate::conversation::AppFacts;
 use crate::store::{App, Build, RunState, Store, StoreError};
 use tokio::task::spawn_blocking;
@@ -23,8 +24,13 @@ pub(super) async fn facts(store: &Store, fleet: &Fleet, subject: &str) -> Result
     let reader = store.clone();
     let listed = spawn_blocking(move || Ok((reader.apps().list()?, reader.builds().open()?)));
     let (apps, builds) = listed.await.unwrap_or(Err(StoreError::Stopped))?;
-    if let Some(app) = find(subject, &apps, |app: &App| (&app.slug, &app.title)) {
-        let facts = of(app, fleet).await;
+    let named = find(subject, &apps, |app: &App| (&app.slug, &app.title));
+    let build = find(subject, &builds, |build: &Build| (&build.slug, &build.title));
+    // What is being built under the name is meant rather than what merely is of the kind.
+    let kin = if named.is_none() && build.is_none() { of_kind(subject, &apps) } else { Vec::new() };
+    let alone = if let [app] = kin.as_slice() { Some(*app) } else { None };
+    if let Some(app) = named.or(alone) {
+        let facts = AppFacts { by_kind: named.is_none(), ..of(app, fleet).await };
         let (reader, build) = (store.clone(), app.build_id.clone());
         let slug = app.slug.clone();
         let read = move || {
@@ -39,10 +45,11 @@ pub(super) async fn facts(store: &Store, fleet: &Fleet, subject: &str) -> Result
         let (slug, manifest) = (app.slug.clone(), manifest.map(Box::new));
         return Ok(AppFacts { slug, manifest, stopped, version: app.version, ..facts });
     }
-    if let Some(build) = find(subject, &builds, |build: &Build| (&build.slug, &build.title)) {
+    if let Some(build) = build {
         return Ok(AppFacts { name: build.title.clone(), ..AppFacts::default() });
     }
-    let known = apps.iter().map(|app| app.title.clone()).take(KNOWN_MAX).collect();
+    let known = if kin.is_empty() { apps.iter().collect() } else { kin };
+    let known = known.into_iter().map(|app| app.title.clone()).take(KNOWN_MAX).collect();
     Ok(AppFacts { name: subject.to_owned(), unknown: Some(known), ..AppFacts::default() })
 }
 
@@ -80,7 +87,7 @@ async fn of(app: &App, fleet: &Fleet) -> AppFacts {
         },
         Err(error) => {
             tracing::warn!(app = app.slug, %error, "an app does not report");
-            base
+            AppFacts { silent: true, ..base }
         }
     }
 }
@@ -103,6 +110,13 @@ fn find<'a, T>(subject: &str, entries: &'a [T], names: impl Fn(&T) -> (&String, 
             asked.iter().all(|word| slug.contains(word) || title.contains(word))
         })
     })
+}
+
+/// The apps of the kind that `subject` names ("dashboard"), whatever they are called.
+fn of_kind<'a>(subject: &str, apps: &'a [App]) -> Vec<&'a App> {
+    let Some(kind) = BuildType::of_noun(&words(subject).join(" ")) else { return Vec::new() };
+    let kind = serde_json::to_value(kind).unwrap_or_default();
+    apps.iter().filter(|app| kind == app.build_type.as_str()).collect()
 }
 
 /// The words of a name that tell it from others; spelled letters ("c r m") become one word.

@@ -36,6 +36,8 @@ pub(super) enum Job {
     /// The next samples of the turn, 8 kHz, which end at `until`.
     /// In the last `quiet` samples nothing was said.
     Audio { call: CallId, samples: Box<[i16]>, until: MediaTime, quiet: usize, owed: Owed },
+    /// The agent became audible just after the turn had begun: it is judged as one that began while the agent spoke.
+    Over { call: CallId, caller: Caller },
     /// The turn is over.
     End { call: CallId, started: MediaTime, ended: MediaTime, asked: Instant },
     /// The turn that is open was answered by whoever could not order its end.

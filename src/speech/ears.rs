@@ -147,6 +147,8 @@ pub(super) struct Ear {
 /// A caller's turn in progress.
 struct Turn {
     started: MediaTime,
+    /// The agent spoke about when it began.
+    over: bool,
     /// First sample not yet sent to the recogniser.
     fed_to: u64,
     /// The recogniser knows of it.
@@ -214,6 +216,7 @@ impl Ear {
                 self.agent_until = Some(frame.at.0 + frame.samples().len() as u64);
             }
         }
+        self.meet_agent();
         let mut at = frame.at.0;
         let mut samples = frame.samples();
         let mut stirred = None;
@@ -320,12 +323,12 @@ impl Ear {
         let (call, expectation, events) = (self.call, self.expectation, self.events.clone());
         let stream = self.listening.dictates;
         // Who goes on after an aside is judged again.
-        let over = self.given_up || self.agent_until.is_some_and(|until| started.0 <= until + OVER_SAMPLES);
-        let over = over && !stream;
+        let over =
+            !stream && (self.given_up || self.agent_until.is_some_and(|until| started.0 <= until + OVER_SAMPLES));
         self.given_up = false;
         let caller = Caller { agent: self.listening.agent, over };
         let ordered = self.order(Job::Begin { call, caller, expectation, started, events, stream });
-        self.turn = Some(Turn { started, fed_to, ordered });
+        self.turn = Some(Turn { started, over, fed_to, ordered });
         if let Some(audio) = &mut self.turn_audio {
             // The chunk that is being judged comes after this.
             let before = self.history.len().saturating_sub(CHUNK_SAMPLES);
@@ -337,6 +340,22 @@ impl Ear {
         self.uncancelled &= !ordered;
         if let Some(progress) = &self.listening.progress {
             progress.turn_began();
+        }
+    }
+
+    /// Whoever begins just before the agent does speaks over it no less: both have begun at once.
+    fn meet_agent(&mut self) {
+        let Some(turn) = self.turn.as_ref().filter(|turn| turn.ordered && !turn.over && !self.listening.dictates)
+        else {
+            return;
+        };
+        let soon = |until: u64| (turn.started.0..turn.started.0 + OVER_SAMPLES).contains(&until);
+        if self.agent_until.is_some_and(soon) {
+            let caller = Caller { agent: self.listening.agent, over: true };
+            let over = self.order(Job::Over { call: self.call, caller });
+            if let Some(turn) = self.turn.as_mut() {
+                turn.over = over;
+            }
         }
     }
 
@@ -602,7 +621,7 @@ mod tests {
                     assert!(heard_to.is_none_or(|to| from <= to), "{heard_to:?} to {from} is lost");
                     heard_to = Some(until.0);
                 }
-                Job::End { .. } | Job::Cancel { .. } | Job::Forget { .. } => {}
+                Job::Over { .. } | Job::End { .. } | Job::Cancel { .. } | Job::Forget { .. } => {}
             }
         }
         assert_eq!((turns, progress.turns(), progress.owed()), (2, 2, 0));
@@ -623,6 +642,63 @@ mod tests {
         let begun = |orders: &[Job]| orders.iter().filter(|order| matches!(order, Job::Begin { .. })).count();
         assert_eq!((begun(&orders[..cancelled]), begun(&orders[cancelled..])), (1, 1));
         assert!(std::iter::from_fn(|| events.try_recv().ok()).all(|e| !matches!(e, SpeechEvent::Final { .. })));
+    }
+
+    /// Who is audible from when to when, milliseconds: the agent, the caller.
+    type Audible = std::ops::Range<usize>;
+
+    /// Whether each turn of a caller is one over the agent, as the recogniser knows at its end; `aside`: the caller's words so
+    /// far are given up then, as not meant for us.
+    fn over(talk: &[i16], agent: Audible, caller: Audible, aside: Option<usize>, dictates: bool) -> Vec<bool> {
+        let (jobs, orders) = bounded(8192);
+        let (mut ear, _events) = ear(dictates.then(Arc::default), jobs);
+        let (mut detector, mut said) = (Detector::earshot(), SaidLevels::SILENCE);
+        for ms in (0..caller.end + 100).step_by(20) {
+            if aside == Some(ms) {
+                ear.forget();
+            }
+            // A tone: no echo of it is anybody's voice.
+            let tone: Vec<i16> = (0..160).map(|n| if n / 8 % 2 == 0 { 3000 } else { -3000 }).collect();
+            said.push_frame(if agent.contains(&ms) { &tone } else { &[0; 160] });
+            let mut pcm = [0; 160];
+            if caller.contains(&ms) {
+                pcm.copy_from_slice(&talk[ms * 8..ms * 8 + 160]);
+            }
+            let at = MediaTime(ms as u64 * 8);
+            ear.handle_frame(&InFrame { at, received: Tick(0), fed: false, len: 160, said, pcm }, &mut detector);
+        }
+        let mut turns = Vec::new();
+        for order in orders.try_iter() {
+            match order {
+                Job::Begin { caller, .. } => turns.push(caller.over),
+                Job::Over { caller, .. } => *turns.last_mut().expect("a turn") = caller.over,
+                _ => {}
+            }
+        }
+        turns
+    }
+
+    #[test]
+    fn whoever_begins_while_the_agent_speaks_or_soon_after_is_over_it() {
+        let Some(talk) = talk() else { return };
+        let silence = 20_000..20_000;
+        for (what, agent, caller, expected) in [
+            ("in the middle of a sentence", 0..3000, 1500..3000, true),
+            ("in a pause after it", 0..1500, 2000..3500, true),
+            ("long after it", 0..1500, 3500..5000, false),
+            ("and nobody else", silence.clone(), 1500..3000, false),
+            ("both at once", 1500..4000, 1500..3000, true),
+            ("40 ms before the agent", 1540..4000, 1500..3000, true),
+            ("200 ms before the agent", 1700..4000, 1500..3000, true),
+            ("600 ms before the agent", 2100..4000, 1500..3000, true),
+            ("long before the agent", 3500..5000, 1500..4500, false),
+        ] {
+            assert_eq!(over(&talk, agent.clone(), caller.clone(), None, false), [expected], "{what}");
+            assert_eq!(over(&talk, agent, caller, None, true), [false], "{what}, dictated");
+        }
+        // Who goes on after an aside is judged again, though the agent has been silent for long.
+        assert_eq!(over(&talk, 0..1000, 3000..6000, Some(4500), false), [false, true]);
+        assert_eq!(over(&talk, silence, 3000..6000, Some(4500), true), [false, false]);
     }
 
     #[test]

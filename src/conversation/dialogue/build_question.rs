@@ -13,13 +13,17 @@ const WORDS_MAX: usize = 6;
 impl Dialogue {
     /// Tells what is asked, after `say`; returns what is expected then.
     pub(super) fn put_build_question(&mut self, ask: BuildQuestion, say: &mut Vec<String>) -> Expectation {
-        let usual = spoken(&ask, &ask.default).to_owned();
-        let others: Vec<String> = ask.choices.iter().filter(|c| c.0 != ask.default).map(|c| c.1.clone()).collect();
         say.push(format!("One question: {}", ask.question));
-        say.push(format!("I take {usual} unless you say {}.", numbers::either(&others)));
+        say.push(how_to_answer(&ask));
         self.leave_return_call();
         (self.question, self.asked_by_build) = (Question::OfBuild, Some(ask));
         Expectation::Open
+    }
+
+    /// The same once more, where it is asked.
+    pub(super) fn build_question_again(&self) -> Vec<String> {
+        let asked = self.asked_by_build.iter().filter(|_| self.question == Question::OfBuild);
+        asked.flat_map(|ask| [ask.question.clone(), how_to_answer(ask)]).collect()
     }
 
     /// An answer to what a build asks; `None`: it is something else.
@@ -37,6 +41,11 @@ impl Dialogue {
             return None;
         }
         let understood = understand(&heard.text, Context::AskedApproval);
+        // Asked whether to call, told that it is live, and asked this, all in one breath: yes or no answers the first.
+        if let (Act::Approve | Act::Reject, true) = (&understood.act, named.is_empty() && self.overtaken.is_some()) {
+            return self.answer_overtaken(understood.act == Act::Approve, self.build_question_again());
+        }
+        self.overtaken = None;
         match understood.act {
             Act::Repeat | Act::Nothing => None,
             // "Yes, that is fine", "keep it".
@@ -84,7 +93,7 @@ impl Dialogue {
 
     fn settle_build_question(&mut self, value: &str) -> Reply {
         let Some(ask) = self.asked_by_build.take() else { return Reply::default() };
-        self.failures = 0;
+        (self.failures, self.overtaken) = (0, None);
         self.question = Question::Nothing;
         let said = spoken(&ask, value).to_owned();
         let over = self.build.as_ref().is_some_and(|build| build.over);
@@ -100,6 +109,12 @@ impl Dialogue {
         let intent = Some(Intent::Answer { question: ask, value: value.to_owned(), follow_up });
         Reply { intent, ..self.reply(say, Expectation::Open) }
     }
+}
+
+fn how_to_answer(ask: &BuildQuestion) -> String {
+    let usual = spoken(ask, &ask.default);
+    let others: Vec<String> = ask.choices.iter().filter(|c| c.0 != ask.default).map(|c| c.1.clone()).collect();
+    format!("I take {usual} unless you say {}.", numbers::either(&others))
 }
 
 fn spoken<'a>(ask: &'a BuildQuestion, value: &str) -> &'a str {

@@ -20,6 +20,9 @@ pub(super) enum About {
     History,
 }
 
+/// What is wrong with an app that should serve.
+const SILENT: &str = "is deployed, but does not answer at the moment";
+
 impl Dialogue {
     /// A question about what is wrong, what was before, or how far a build is; `None`: none of these.
     pub(super) fn hear_question(&mut self, heard: &Heard) -> Option<Reply> {
@@ -95,10 +98,10 @@ impl Dialogue {
         };
         let ours = !self.inherited || self.pin_passed || self.persona.proved;
         self.own_app = own_app.filter(|_| ours).or(self.own_app.take());
-        if update.outcome.is_some() {
+        if let Some(outcome) = &update.outcome {
             self.failures = 0;
             self.draft = None;
-            self.leave_return_call();
+            self.overtake_return_call(outcome);
         }
         // A live app is changed by whoever ordered it, and by nobody without the PIN where there is one.
         let may = ours && (waits || self.persona.pin.is_none() || self.pin_passed || self.persona.proved);
@@ -137,12 +140,18 @@ impl Dialogue {
         } else if about == About::History && !self.building() && !facts.name.is_empty() {
             say.extend(history(facts));
         } else if facts.deployed {
+            if facts.by_kind {
+                say.push(format!("That is the {}.", facts.name));
+            }
             say.push(format!(
                 "Deployed, {} live, {}.",
                 numbers::counted(facts.apis_live.into(), "API", "APIs"),
                 numbers::counted(facts.records, "record", "records")
             ));
             say.extend(figures::say(&facts.figures, &facts.currency));
+            say.extend(traffic(facts));
+        } else if facts.silent {
+            say.push(format!("The {} {SILENT}.", facts.name));
             say.extend(traffic(facts));
         } else if self.building() {
             say.push(match self.build.as_ref().and_then(|build| progress(build.stage)) {
@@ -226,7 +235,9 @@ fn capitalised(text: &str) -> String {
 /// What is wrong with an app.
 fn problems(facts: &AppFacts) -> Vec<String> {
     let mut say = Vec::new();
-    if !facts.deployed {
+    if facts.silent {
+        say.push(format!("The {} {SILENT}.", facts.name));
+    } else if !facts.deployed {
         say.push(format!("The {} is not deployed.", facts.name));
     } else if facts.server_errors == 0 {
         say.push(format!("No request to the {} has failed.", facts.name));
@@ -246,11 +257,12 @@ fn problems(facts: &AppFacts) -> Vec<String> {
 /// What was before.
 fn history(facts: &AppFacts) -> Vec<String> {
     let before = facts.version.saturating_sub(1);
-    let mut say = vec![match (facts.deployed, facts.version) {
+    let deployed = facts.deployed || facts.silent;
+    let mut say = vec![match (deployed, facts.version) {
         (false, _) | (_, 0) => format!("The {} is not deployed.", facts.name),
         (true, version) => format!("Version {} of the {} is live.", numbers::word(version), facts.name),
     }];
-    if facts.deployed {
+    if deployed {
         say.push(match before {
             0 => "There was none before it.".to_owned(),
             n => format!(
@@ -304,6 +316,45 @@ mod tests {
             dialogue.build_update(&reached(stage));
             assert_eq!(says(&mut dialogue, "how far are you").text(), said);
         }
+    }
+
+    #[test]
+    fn an_app_that_does_not_answer_is_deployed_all_the_same() {
+        let mut dialogue = Dialogue::new(Persona::named("Grace"), "conv_1");
+        dialogue.greet();
+        let silent = AppFacts { name: "CRM".into(), silent: true, version: 2, ..AppFacts::default() };
+        for (question, told) in [
+            ("how is the crm", "The CRM is deployed, but does not answer at the moment."),
+            ("are there any problems with the crm", "The CRM is deployed, but does not answer at the moment."),
+            ("what were the last changes to the crm", "Version two of the CRM is live. There was one before it."),
+        ] {
+            says(&mut dialogue, question);
+            let text = dialogue.facts(&silent).text();
+            assert!(text.starts_with(told), "{question}: {text}");
+        }
+    }
+
+    #[test]
+    fn an_app_that_was_asked_for_by_its_kind_is_named() {
+        let mut dialogue = Dialogue::new(Persona::named("Grace"), "conv_1");
+        dialogue.greet();
+        let reply = says(&mut dialogue, "tell me how a dashboard is doing");
+        assert_eq!(reply.intent, Some(Intent::Report { subject: "dashboard".into() }), "{}", reply.text());
+        let facts = AppFacts {
+            name: "Harbour Board".into(),
+            by_kind: true,
+            deployed: true,
+            apis_live: 2,
+            records: 7,
+            ..AppFacts::default()
+        };
+        let text = dialogue.facts(&facts).text();
+        assert!(text.starts_with("That is the Harbour Board. Deployed, 2 APIs live, 7 records."), "{text}");
+        // None of that kind, or several.
+        says(&mut dialogue, "tell me how a dashboard is doing");
+        let unknown = AppFacts { unknown: Some(vec!["Ward".into(), "Quay".into()]), ..AppFacts::default() };
+        let text = dialogue.facts(&unknown).text();
+        assert!(text.starts_with("I have no build called that. I know Ward and Quay."), "{text}");
     }
 
     #[test]

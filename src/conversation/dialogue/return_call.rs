@@ -14,6 +14,9 @@ const ASK_BEFORE_LEAVING: &str = "Your build goes on. Shall I call you when it i
 /// Told where callers are called without being asked.
 const SAID_RETURN_CALL: &str = "Should the line drop, I will call you.";
 const PROMISED: &str = "I will call you when it is live.";
+/// Told whoever says yes to either question when the news have come already.
+const LIVE_ALREADY: &str = "It is live already, so I need not call you.";
+const STOPPED_ALREADY: &str = "It has stopped already, so there is nothing to call you for.";
 
 /// Words of either question up to "shall I call".
 pub(super) const OFFER_WORDS_MIN: usize = 7;
@@ -82,11 +85,39 @@ impl Dialogue {
         }
     }
 
+    /// The news have come: there is nothing to call for any more. Where the question was heard its answer may yet come, behind
+    /// another question that the news bring.
+    pub(super) fn overtake_return_call(&mut self, outcome: &Outcome) {
+        self.overtaken = (self.question == Question::ReturnCall && self.offer_heard).then_some(match outcome {
+            Outcome::Live { .. } => LIVE_ALREADY,
+            Outcome::Parked { .. } => STOPPED_ALREADY,
+        });
+        self.leave_return_call();
+    }
+
+    /// A yes or a no (`wanted`) to the question that the news have overtaken: says so, and then `say`.
+    pub(super) fn answer_overtaken(&mut self, wanted: bool, say: Vec<String>) -> Option<Reply> {
+        let line = self.overtaken.take()?;
+        self.failures = 0;
+        let first = if wanted { line } else { "All right." };
+        Some(self.reply(std::iter::once(first.to_owned()).chain(say).collect(), Expectation::Open))
+    }
+
     /// An answer to the question, or a wish to be called or not; `None`: neither.
     pub(super) fn hear_return_call(&mut self, heard: &Heard) -> Option<Reply> {
         if !self.building() {
             self.leave_return_call();
-            return None;
+            if self.overtaken.is_none() || heard.text.is_empty() {
+                return None;
+            }
+            return match understand(&heard.text, Context::AskedApproval).act {
+                Act::Approve => self.answer_overtaken(true, Vec::new()),
+                Act::Reject => self.answer_overtaken(false, Vec::new()),
+                _ => {
+                    self.overtaken = None;
+                    None
+                }
+            };
         }
         if self.persona.return_call == ReturnCalls::Never {
             return None;
@@ -125,6 +156,10 @@ impl Dialogue {
         match (self.question, key) {
             (Question::ReturnCall, '1') if self.offer_heard => Some(self.settle_return_call(true)),
             (Question::ReturnCall, '2') => Some(self.settle_return_call(false)),
+            (Question::Nothing | Question::OfBuild, '1' | '2') => {
+                let say = self.build_question_again();
+                self.answer_overtaken(key == '1', say)
+            }
             _ => None,
         }
     }
@@ -298,6 +333,57 @@ mod tests {
         let words = reply.text().split_whitespace().count();
         dialogue.cut_off(&reply.text(), words - 4);
         assert_eq!(dialogue.key('1').intent, Some(Intent::ReturnCall(true)), "at \"shall I call\"");
+    }
+
+    #[test]
+    fn a_yes_to_what_the_news_have_overtaken_answers_nothing_else() {
+        let choices = [("USD", "US dollars"), ("EUR", "euros")].map(|(v, s)| (v.to_owned(), s.to_owned())).to_vec();
+        let ask = BuildQuestion {
+            build_id: "b1".into(),
+            name: "currency".into(),
+            question: "Which currency are your prices in?".into(),
+            choices,
+            default: "USD".into(),
+        };
+        let asked = |ask: Option<&BuildQuestion>, words: usize, outcome: Outcome| {
+            let (mut dialogue, reply) = ordered(ReturnCalls::Ask);
+            dialogue.cut_off(&reply.text(), words);
+            let news = dialogue.build_update(&BuildUpdate { ask: ask.cloned(), ..update(outcome) });
+            dialogue.cut_off(&news.text(), usize::MAX);
+            dialogue
+        };
+        let again = "Which currency are your prices in? I take US dollars unless you say euros.";
+        for (says_so, first) in [("Yes, please.", LIVE_ALREADY), ("yes", LIVE_ALREADY), ("No, thanks.", "All right.")] {
+            let mut dialogue = asked(Some(&ask), usize::MAX, live());
+            let reply = says(&mut dialogue, says_so);
+            assert_eq!((reply.text(), reply.intent), (format!("{first} {again}"), None), "{says_so}");
+            // From now on it is the only question.
+            let reply = says(&mut dialogue, "yes");
+            assert!(matches!(&reply.intent, Some(Intent::Answer { value, .. }) if value == "USD"), "{reply:?}");
+        }
+        for (key, first) in [('1', LIVE_ALREADY), ('2', "All right.")] {
+            let mut dialogue = asked(Some(&ask), usize::MAX, live());
+            assert_eq!(dialogue.key(key).text(), format!("{first} {again}"));
+            assert!(matches!(dialogue.key('2').intent, Some(Intent::Answer { ref value, .. }) if value == "EUR"));
+        }
+        // A choice answers the question that it belongs to, whatever stands before it.
+        for choice in ["euros", "yes, euros please"] {
+            let reply = says(&mut asked(Some(&ask), usize::MAX, live()), choice);
+            assert!(
+                matches!(&reply.intent, Some(Intent::Answer { value, .. }) if value == "EUR"),
+                "{choice}: {reply:?}"
+            );
+        }
+        // Whoever did not hear it has answered the other.
+        let reply = says(&mut asked(Some(&ask), 3, live()), "yes please");
+        assert!(matches!(&reply.intent, Some(Intent::Answer { value, .. }) if value == "USD"), "{reply:?}");
+        // Nothing else is asked.
+        assert_eq!(says(&mut asked(None, usize::MAX, live()), "Yes, please.").text(), LIVE_ALREADY);
+        let parked = Outcome::Parked { say: "The page about us did not answer.".into() };
+        assert_eq!(says(&mut asked(None, usize::MAX, parked), "yes please").text(), STOPPED_ALREADY);
+        let mut dialogue = asked(None, usize::MAX, live());
+        says(&mut dialogue, "how is it doing");
+        assert_ne!(says(&mut dialogue, "yes please").text(), LIVE_ALREADY, "only at once");
     }
 
     #[test]

@@ -109,7 +109,7 @@ pub(super) fn report(heard: &Transcript) -> Option<Option<String>> {
     if subject.is_none() && state && heard.len() <= 10 && asks_of_it(heard) {
         return Some(None);
     }
-    if asks_of_what_is_there(heard) {
+    if asks_of_what_is_there(heard) || asks_how_one_does(heard) {
         return Some(subject);
     }
     if names_what_is_there(heard) {
@@ -329,6 +329,23 @@ fn asks_of_what_is_there(heard: &Transcript) -> bool {
     })
 }
 
+/// What is asked of anything that runs, behind "is".
+const DOES: &[&str] = &["doing", "going", "getting", "coming", "running", "performing", "behaving", "holding"];
+
+/// "Tell me how a dashboard is doing", "how our shop is coming along": of whatever there is of that kind.
+fn asks_how_one_does(heard: &Transcript) -> bool {
+    let at = |k: usize| heard.at(k);
+    mentions(heard).iter().filter(|m| m.determiner != Determiner::Others).any(|mention| {
+        // Across the article and adjectives.
+        let how = (mention.start.saturating_sub(3)..mention.start).rev().find(|k| at(*k) == "how");
+        how.is_some_and(|how| {
+            let opens = how == 0 || at(how - 1) == PAUSE || LEAD_IN.contains(&at(how - 1));
+            let negated = (how.saturating_sub(6)..how).any(|k| NEGATORS.contains(&at(k)));
+            opens && !negated && matches!(at(mention.end), "is" | "are") && DOES.contains(&at(mention.end + 1))
+        })
+    })
+}
+
 /// "… the CRM", "… my CRM doing": a few words that end in an app as something that is there already. The telephone eats the
 /// breath of "how", so a recogniser hears "hello is the crm"; what is left still asks about that CRM and orders none.
 fn names_what_is_there(heard: &Transcript) -> bool {
@@ -413,6 +430,15 @@ mod tests {
             assert_eq!(asked(text), Act::Report(None), "{text}");
         }
         assert_eq!(asked("how is the website doing"), Act::Report(Some("website".to_owned())));
+        for (text, subject) in [
+            ("Tell me how a dashboard is doing", "dashboard"),
+            ("tell me how the dashboard is doing", "dashboard"),
+            ("could you tell me how our website is coming along", "website"),
+            ("I wanted to hear how my online shop is doing", "online shop"),
+            ("how the shop is getting on please", "online shop"),
+        ] {
+            assert_eq!(asked(text), Act::Report(Some(subject.to_owned())), "{text}");
+        }
     }
 
     #[test]
@@ -449,6 +475,10 @@ mod tests {
             "I don't know how the CRM is getting on",
             "we worked with the CRM and it is late",
             "have you ever used a CRM",
+            "I don't care how a dashboard is doing",
+            "tell me how a dashboard is made",
+            "build a dashboard that shows how our shop is doing",
+            "she asked how their website is doing",
         ] {
             assert!(!matches!(asked(text), Act::Report(_)), "{text}");
         }

@@ -144,6 +144,20 @@ impl Room {
                 }
                 None => self.accept(call, &samples, until, quiet, vec![owed]),
             },
+            Job::Over { call, caller } => match self.unfinished(call) {
+                Some(waiting) => {
+                    if let Some(kept) = &mut waiting.kept {
+                        kept.caller = caller;
+                    }
+                }
+                None => {
+                    if let Some(place) = self.hearing(call)
+                        && self.ask(|engine| engine.serve(place, caller)).is_err()
+                    {
+                        self.give_up(place);
+                    }
+                }
+            },
             Job::End { call, started, ended, asked } => {
                 let end = End { started, ended, asked };
                 match self.unfinished(call) {

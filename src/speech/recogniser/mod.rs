@@ -42,7 +42,7 @@ pub(super) struct Finished {
 pub(super) struct Caller {
     /// Whose caller it is: the agent's number.
     pub(super) agent: usize,
-    /// The agent was speaking when the caller began, and is judged by the first words whether to go on.
+    /// The agent was speaking when the caller began, or began just then: by the first words it is judged whether it goes on.
     pub(super) over: bool,
 }
 
@@ -54,8 +54,8 @@ pub(super) trait Recogniser: Send {
     /// A turn begins at a free place. An error is for the operator; the place stays free.
     fn begin(&mut self, place: usize, expectation: Expectation, memory: &LineMemory) -> Result<(), String>;
 
-    /// Who speaks; told when the turn begins. Engines that know every agent's words hear by those of this caller's, and may
-    /// look for words more often where the agent speaks.
+    /// Who speaks; told when the turn begins, and once more where that changes. Engines that know every agent's words hear by
+    /// those of this caller's, and may look for words more often where the agent speaks.
     fn serve(&mut self, _place: usize, _caller: Caller) {}
 
     /// The next samples, 8 kHz. Engines that work turn by turn may decode here. An error is said once and ends nothing.

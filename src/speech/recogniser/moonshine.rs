@@ -157,6 +157,11 @@ impl Turn {
         self.samples.len() - self.spoken_to
     }
 
+    /// Its next look is one of those that decide whether the agent goes on.
+    fn is_eager(&self) -> bool {
+        self.over && self.decoded_to > 0 && self.samples.len() <= LATER_WORDS
+    }
+
     /// The result is there already.
     fn is_known(&self) -> bool {
         self.early.as_ref().is_some_and(|early| early.spoken_to >= self.spoken_to)
@@ -213,7 +218,7 @@ impl MoonshineRecogniser {
         if turn.decoded_to == 0 {
             return held >= turn.first_at;
         }
-        if turn.over && held <= LATER_WORDS {
+        if turn.is_eager() {
             let every = if held <= EARLY_WORDS { EARLY_WORDS_EVERY } else { LATER_WORDS_EVERY };
             return held - turn.decoded_to >= every;
         }
@@ -251,6 +256,7 @@ impl MoonshineRecogniser {
         let effort = if effort == Effort::Result && self.is_pressed() { Effort::Hurried } else { effort };
         let Some(turn) = self.places[at].as_mut() else { return };
         let began = (self.clock)();
+        let rests = !turn.is_eager();
         let decode = &mut self.decode;
         let heard = match turn.samples.as_slice() {
             [] => Ok(Hypothesis::default()),
@@ -269,7 +275,10 @@ impl MoonshineRecogniser {
         match effort {
             Effort::Words => {
                 self.words_cost.learn(turn.samples.len(), took);
-                self.rest_until = ended + took * PARTIAL_REST;
+                // A look that waits for nobody's rest makes nobody wait for one: others would have none beside it.
+                if rests {
+                    self.rest_until = ended + took * PARTIAL_REST;
+                }
                 if let Err(what) = heard {
                     turn.failed = true;
                     turn.refused = Some(what);
@@ -421,6 +430,8 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::sync::{Arc, Mutex};
+
+    mod beside;
 
     const MS: u64 = 1_000_000;
     /// What comes at an onset: 300 ms from before it and the 64 ms that made it.
@@ -574,10 +585,7 @@ mod tests {
     fn what_is_said_after_a_pause_makes_its_result_void() {
         let mut rig = Rig::new(1, 20_000);
         rig.begin(0);
-        for n in 0..30 {
-            rig.hear(&[0], 0);
-            let _ = n;
-        }
+        (0..30).for_each(|_| rig.hear(&[0], 0));
         for n in 1..=8 {
             rig.hear(&[0], n * 256);
         }

@@ -418,7 +418,16 @@ fn a_likely_answer_is_synthesised_ahead_and_not_heard_before_it_is_asked_for() {
         assert!(Instant::now() < deadline);
         std::thread::yield_now();
     }
-    // Another call's sentence sees to it that what was prepared has arrived.
+    // That it was begun is no sign that it has arrived: what is said by heart or not at all shows that, and asks nobody.
+    let mut known = rig.call(3, Manner::default());
+    for n in 1.. {
+        rig.order(&known, n, "It is ready.", true);
+        known.play(n);
+        if known.spoken(n).1 > 0 {
+            break;
+        }
+        assert!(Instant::now() < deadline, "it does not arrive");
+    }
     rig.speak(&other, 1, "something else.");
     other.play(1);
     let (asked, paid) = (count(&local), count(&remote));

@@ -8,10 +8,13 @@
 //! first numbers of each head (Su et al. 2021, neighbours as pairs), attention to the audio, and a gated network whose gate
 //! is a SiLU; before each a layer norm without bias. The last state times the table of tokens says how likely each is.
 
-use super::encoder::{norm, transpose};
+use super::encoder::{MOMENTS_KEPT, norm, transpose};
 use super::matrix::Rounded;
 use super::weights::Weights;
 use callwright_dsp::kernel::{Kernels, Shape, View};
+
+/// Memory is kept from turn to turn for so many tokens: of a turn of 8 s, in each of five texts.
+const TOKENS_KEPT: usize = 320;
 
 /// Where the tokens of a text lie in memory, the first first.
 pub(super) type Path = Vec<u32>;
@@ -71,11 +74,19 @@ impl Decoder {
         self.weights.width()
     }
 
-    /// Lets go of the turn.
+    /// Lets go of the turn, and of what memory only a longer one than most needs: one of 30 s takes tens of megabytes.
     pub(super) fn forget(&mut self) {
-        for memory in self.audio.iter_mut().chain(&mut self.texts) {
-            memory.keys.clear();
-            memory.values.clear();
+        let width = self.width();
+        if self.written > TOKENS_KEPT || self.audio.iter().any(|memory| memory.keys.len() > MOMENTS_KEPT * width) {
+            (self.scratch, self.states) = (Scratch::default(), Vec::new());
+        }
+        let audio = self.audio.iter_mut().map(|memory| (memory, MOMENTS_KEPT));
+        for (memory, kept) in audio.chain(self.texts.iter_mut().map(|memory| (memory, TOKENS_KEPT))) {
+            for vectors in [&mut memory.keys, &mut memory.values] {
+                vectors.clear();
+                // What was never larger stays where it is.
+                vectors.shrink_to(kept * width);
+            }
         }
         self.written = 0;
         self.states.clear();
@@ -360,6 +371,29 @@ mod tests {
         assert_eq!(states(&mut decoder, [4, 8, 1]), one);
         assert_ne!(one, other_turn);
         assert!(!near(&one, &states(&mut small(), [8, 4, 1])));
+    }
+
+    #[test]
+    fn memory_of_a_long_turn_is_not_kept_and_that_of_others_is() {
+        let mut decoder = Decoder::new(Weights::parse(&weights::tests::model()).unwrap());
+        let width = decoder.width();
+        let mut turn = |frames: usize, tokens: usize| {
+            decoder.listen(&vec![0.5; frames * width]);
+            let path: Path = (0..tokens as u32).collect();
+            for at in 0..tokens {
+                decoder.read(&[Next { token: 3, before: &path[..at.min(2)] }]).unwrap();
+            }
+            decoder.forget();
+            let vectors = decoder.audio.iter().chain(&decoder.texts).flat_map(|memory| [&memory.keys, &memory.values]);
+            vectors.map(|vectors| (vectors.as_ptr(), vectors.capacity() / width)).collect::<Vec<_>>()
+        };
+        // 30 s, in several texts.
+        let long = turn(1250, 1200);
+        let kept = long.iter().map(|(_, vectors)| *vectors).max().unwrap();
+        assert!(kept <= MOMENTS_KEPT.max(TOKENS_KEPT), "{kept} vectors are kept");
+        for (frames, tokens) in [(MOMENTS_KEPT, TOKENS_KEPT), (40, 8), (MOMENTS_KEPT, 20)] {
+            assert_eq!(turn(frames, tokens), long, "it stays where it was");
+        }
     }
 
     #[test]

@@ -17,6 +17,8 @@ const NOT_ONE: &str = "it is no Moonshine encoder";
 const STRIDES: [usize; 3] = [64, 3, 2];
 /// Moments that are worked on together, so that they stay in the processor's caches.
 const AT_ONCE: usize = 64;
+/// Moments of a turn of 8 s, which few callers exceed: memory for so many is kept from turn to turn.
+pub(super) const MOMENTS_KEPT: usize = 336;
 /// Added to the variance of all that was heard.
 const EPSILON: f32 = 1e-5;
 
@@ -150,6 +152,13 @@ impl Encoder {
         norm(states, last_norm, &mut scratch.normed);
         std::mem::swap(states, &mut scratch.normed);
         states
+    }
+
+    /// Lets go of what memory only a longer turn than most needs.
+    pub(super) fn forget(&mut self) {
+        if self.states.len() > MOMENTS_KEPT * self.width() {
+            (self.states, self.scratch) = (Vec::new(), Scratch::default());
+        }
     }
 
     /// Works out how far each moment is turned.
@@ -397,6 +406,13 @@ mod tests {
         let after = encoder.listen(&noise(16_000)).to_vec();
         assert_eq!(after, Encoder::parse(&model(), 2).unwrap().listen(&noise(16_000)));
         assert_ne!(after[..width], after[width..2 * width]);
+        // Memory of half a minute is not kept, that of a second is.
+        encoder.forget();
+        assert!(encoder.states.capacity() >= 40 * width);
+        encoder.listen(&noise(480_000));
+        encoder.forget();
+        let Scratch { normed, inner, scores, .. } = &encoder.scratch;
+        assert_eq!([&encoder.states, normed, inner, scores].map(Vec::capacity), [0; 4]);
         // Silence, and what is no number.
         assert!(encoder.listen(&[0.0; 4000]).iter().all(|state| state.is_finite()));
         assert!(encoder.listen(&[f32::NAN; 4000]).iter().all(|state| state.is_nan()));

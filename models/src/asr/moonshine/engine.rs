@@ -64,19 +64,13 @@ impl Moonshine {
     /// The first runs allocate, and what does not fit together shows here and not in a call.
     fn try_out(&mut self) -> Result<(), AsrError> {
         self.graph.listen(&[0.0; 16_000 / 4]);
-        let first = Continuation { row: 0, token: START };
         if self.graph.tokens() != self.pieces.len() {
             let what = format!("{} tokens, where tokenizer.json has {}", self.graph.tokens(), self.pieces.len());
             return Err(AsrError::Refused { what });
         }
-        self.graph.step(&[first])?;
-        // Two texts that go on from one.
-        let logits = self.graph.step(&[first, first])?.len();
+        let tried = try_steps(&mut self.graph, self.pieces.len());
         self.graph.forget();
-        if logits == 2 * self.pieces.len() {
-            return Ok(());
-        }
-        Err(AsrError::Refused { what: "two texts at once".into() })
+        tried
     }
 
     /// Recognises one turn of 8 kHz telephone audio. `width`: texts that are pursued at once (1 = greedy).
@@ -130,5 +124,66 @@ impl Moonshine {
         let readings = readings?;
         let tokens = readings.first().map(|best| best.tokens.clone()).unwrap_or_default();
         Ok((reading::hypothesis(&readings, guide.alike(), &self.pieces, &voiced, total_ms), tokens))
+    }
+}
+
+/// A first token, and two texts that go on from it. What is no number shows here: a search that is answered so finds nothing,
+/// and every caller would seem to be silent.
+fn try_steps<S: Steps<Error = AsrError>>(model: &mut S, tokens: usize) -> Result<(), AsrError> {
+    let first = Continuation { row: 0, token: START };
+    for asked in [&[first][..], &[first, first]] {
+        let logits = model.step(asked)?;
+        if logits.len() != asked.len() * tokens {
+            return Err(AsrError::Refused { what: format!("{} texts at once", asked.len()) });
+        }
+        if !logits.iter().all(|logit| logit.is_finite()) {
+            return Err(AsrError::Refused { what: "its weights give no numbers".into() });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::decoder::{Decoder, Next};
+    use super::super::weights::{self, Weights};
+    use super::*;
+
+    /// The decoder of a file, after silence, whatever is asked.
+    struct Alone {
+        decoder: Decoder,
+        logits: Vec<f32>,
+    }
+
+    impl Steps for Alone {
+        type Error = AsrError;
+
+        fn step(&mut self, asked: &[Continuation]) -> Result<&[f32], AsrError> {
+            let next: Vec<_> = asked.iter().map(|next| Next { token: next.token, before: &[] }).collect();
+            self.decoder.read(&next).unwrap();
+            self.decoder.project(0..asked.len(), &mut self.logits).unwrap();
+            Ok(&self.logits)
+        }
+    }
+
+    fn tried(file: &[u8], tokens: usize) -> Result<(), String> {
+        let mut decoder = Decoder::new(Weights::parse(file).unwrap());
+        decoder.listen(&vec![0.0; 4 * decoder.width()]);
+        try_steps(&mut Alone { decoder, logits: Vec::new() }, tokens).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn weights_that_give_no_numbers_are_refused() {
+        let good = weights::tests::model();
+        assert_eq!(tried(&good, 10), Ok(()));
+        assert!(tried(&good, 11).unwrap_err().contains("texts at once"));
+        // Each is finite, and no product with it is.
+        let mut bad = good.clone();
+        let (scale, name) = (0.01_f32.to_le_bytes(), b"embed_scale");
+        let named = |at: &usize| good[*at..].starts_with(name) && good[at + name.len()] == 9 << 3 | 2;
+        let at = (0..good.len() - 32).find(named).unwrap() + name.len() + 2;
+        assert_eq!(good[at..at + 4], scale);
+        bad[at..at + 4].copy_from_slice(&f32::MAX.to_le_bytes());
+        assert!(tried(&bad, 10).unwrap_err().contains("no numbers"));
     }
 }

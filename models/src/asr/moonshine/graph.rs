@@ -83,6 +83,7 @@ impl Graph {
 
     /// Lets go of the turn's memory.
     pub(super) fn forget(&mut self) {
+        self.encoder.forget();
         self.decoder.forget();
         self.paths.clear();
         self.ahead = Ahead::default();

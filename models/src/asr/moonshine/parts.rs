@@ -5,7 +5,7 @@
 //! Layout: see `wire`; GraphProto {1 node, 5 initializer}, AttributeProto {6 g}.
 
 use super::matrix::{Matrix, Store};
-use super::wire::{Field, INT8, Node, REAL, UINT8, Weight, fields};
+use super::wire::{DEPTH_MAX, Field, INT8, Node, REAL, TOO_DEEP, UINT8, Weight, fields};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
@@ -44,7 +44,7 @@ impl<'a> Parts<'a> {
         let mut parts = Self::default();
         for field in fields(graph)? {
             match field.number {
-                1 => parts.look(field)?,
+                1 => parts.look(field, 0)?,
                 5 => {
                     let (name, weight) = Weight::parse(field.octets())?;
                     parts.weights.insert(name, weight);
@@ -65,7 +65,8 @@ impl<'a> Parts<'a> {
         if (count..=LAYERS_MAX).any(has) { Err("its layers do not follow one another") } else { Ok(count) }
     }
 
-    fn look(&mut self, node: Field<'a>) -> Result<(), &'static str> {
+    /// `depth`: branches that it is within.
+    fn look(&mut self, node: Field<'a>, depth: usize) -> Result<(), &'static str> {
         let parsed = Node::parse(node.octets())?;
         let made = parsed.outputs.first().map_or("", |name| name.as_ref());
         match (parsed.operator.as_ref(), parsed.inputs.as_slice()) {
@@ -82,11 +83,12 @@ impl<'a> Parts<'a> {
             ("Mul" | "Add", [_, parameter]) if made.contains("/groupnorm/") => {
                 self.group.insert(parsed.operator.into_owned(), parameter.clone());
             }
+            ("If", _) if depth >= DEPTH_MAX => return Err(TOO_DEEP),
             ("If", _) => {
                 for attribute in fields(node.octets())?.into_iter().filter(|field| field.number == 5) {
                     for branch in fields(attribute.octets())?.into_iter().filter(|field| field.number == 6) {
                         for inner in fields(branch.octets())?.into_iter().filter(|field| field.number == 1) {
-                            self.look(inner)?;
+                            self.look(inner, depth + 1)?;
                         }
                     }
                 }

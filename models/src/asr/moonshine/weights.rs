@@ -142,7 +142,7 @@ fn layer(parts: &Parts<'_>, store: &mut Store, n: usize) -> Result<Layer, String
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::wire::{CUT_SHORT, REAL, UINT8, message, push_octets, push_varint};
+    use super::super::wire::{CUT_SHORT, DEPTH_MAX, REAL, TOO_DEEP, UINT8, message, nested, push_octets, push_varint};
     use super::*;
     use proptest::prelude::*;
 
@@ -271,6 +271,13 @@ pub(super) mod tests {
             let at = good.windows(from.len()).position(|part| part == from.as_bytes()).unwrap();
             other[at..at + to.len()].copy_from_slice(to.as_bytes());
             assert_eq!(refused(&other), why);
+        }
+    }
+
+    #[test]
+    fn branches_without_end_are_refused() {
+        for (levels, why) in [(1_000_000, TOO_DEEP), (DEPTH_MAX + 1, TOO_DEEP), (DEPTH_MAX, NOT_ONE)] {
+            assert_eq!(Weights::parse(&nested(levels)).unwrap_err(), why, "{levels}");
         }
     }
 

@@ -12,6 +12,9 @@ pub(super) const REAL: u64 = 1;
 pub(super) const UINT8: u64 = 2;
 pub(super) const INT8: u64 = 3;
 pub(super) const CUT_SHORT: &str = "it is cut short";
+pub(super) const TOO_DEEP: &str = "its branches are nested more deeply than those of any model";
+/// Graphs within branches of graphs; those of this family have one level. Whoever reads them calls itself.
+pub(super) const DEPTH_MAX: usize = 16;
 
 /// A field of a message.
 #[derive(Clone, Copy)]
@@ -176,6 +179,30 @@ pub(super) fn message(parts: &[(u64, Vec<u8>)]) -> Vec<u8> {
         push_octets(&mut out, *number, octets);
     }
     out
+}
+
+/// A model of choices within choices, so many, and nothing else. Written from its end, as what is inside is within each length.
+#[cfg(test)]
+pub(super) fn nested(levels: usize) -> Vec<u8> {
+    fn close(reversed: &mut Vec<u8>, from: usize, number: u64) {
+        let mut head = Vec::new();
+        push_varint(&mut head, number << 3 | 2);
+        push_varint(&mut head, (reversed.len() - from) as u64);
+        reversed.extend(head.into_iter().rev());
+    }
+    let mut reversed = Vec::new();
+    for _ in 0..levels {
+        // A graph's node with a branch in an attribute.
+        close(&mut reversed, 0, 6);
+        close(&mut reversed, 0, 5);
+        let from = reversed.len();
+        reversed.extend(b"fI");
+        close(&mut reversed, from, 4);
+        close(&mut reversed, 0, 1);
+    }
+    close(&mut reversed, 0, 7);
+    reversed.reverse();
+    reversed
 }
 
 #[cfg(test)]
