@@ -19,7 +19,8 @@ import numpy as np
 ROOT = pathlib.Path(__file__).parent.parent
 SOURCE = (ROOT / "src/turn/interruption.rs").read_text()
 VOICE_PITCHED, SPOKEN_VOICE, CERTAIN_VOICE, ENDED, FALLEN_DB = 60, 220, 250, 128, 20
-CHUNK = 32
+LOUD_DB, DARK_DB = 8, -21
+CHUNK, PER_MS = 32, 8
 
 
 def words(name):
@@ -52,24 +53,31 @@ def kind(text):
 
 def evidence(sound):
     """(ms since the onset as the bench counts, evidence) at each judgement."""
-    onset, voiced, pitched, last, peak, fallen, text = None, 0, 0.0, 0.0, -99.0, 0, ""
-    for event in sorted(sound["heard"], key=lambda event: event["ms"]):
-        late = event["ms"] > 0
-        if onset is None and late and ("stirs" in event or event.get("stirring") or event.get("voiced")):
-            onset = event["stirs"] if "stirs" in event else event["at"] - CHUNK
-            last = event["ms"]
+    onset, voiced, pitched, last, peak, fallen, text, chunks = None, 0, 0.0, 0.0, -99.0, 0, "", []
+    since = lambda at: (at - sound["onset"]) / PER_MS
+    for what, fed, *event in sound["heard"]:
+        ms = now = since(fed)
+        if ms <= 0:
+            continue
+        if onset is None and (what == "stirs" or what == "voice" and (event[1] or event[4])):
+            onset = since(event[0]) - (0 if what == "stirs" else CHUNK)
+            last = ms
         if onset is None:
             continue
-        text = event.get("words", text) if late else text
-        if "voiced" in event:
-            peak = max(peak, event["dbfs"])
-            fallen = fallen + CHUNK if event["dbfs"] < peak - FALLEN_DB else 0
-            if event["voiced"]:
+        if what == "words":
+            text = event[0]
+        if what == "voice":
+            at, is_voiced, last_voiced, dbfs, _, pitch, bright = event
+            now, peak = since(at), max(peak, dbfs)
+            fallen = fallen + CHUNK if dbfs < peak - FALLEN_DB else 0
+            chunks.append((dbfs, bright))
+            if is_voiced:
                 voiced += CHUNK
-                pitched += CHUNK * min(1, max(0, event["pitched"]))
-                last = max(last, event["last_voiced"])
-        now = event.get("at", event["ms"])
-        yield event["ms"], dict(elapsed=now - onset, voiced=voiced, pitched=pitched, quiet=now - last, fallen=fallen, peak=peak, kind=kind(text))
+                pitched += CHUNK * min(1, max(0, pitch))
+                last = max(last, since(last_voiced))
+        loud = [bright for dbfs, bright in chunks[-16:] if dbfs >= max(chunks[-16:])[0] - LOUD_DB]
+        murmur = len(chunks) >= 8 and sum(bright > DARK_DB for bright in loud) <= 1
+        yield ms, dict(elapsed=now - onset, voiced=voiced, pitched=pitched, quiet=now - last, fallen=fallen, peak=peak, murmur=murmur, kind=kind(text))
 
 
 def verdict(sound, decide_after, fallen_ms):
@@ -82,7 +90,8 @@ def verdict(sound, decide_after, fallen_ms):
         if heard["elapsed"] >= decide_after:
             ended = heard["fallen"] >= fallen_ms or heard["quiet"] >= ENDED
             long = heard["pitched"] * 3 >= heard["voiced"] >= CERTAIN_VOICE
-            goes_on = long and not ended and heard["kind"] != "backchannel" and heard["peak"] > -33
+            murmured = heard["murmur"] and heard["kind"] == "none" and heard["pitched"] >= 0.6 * heard["voiced"]
+            goes_on = long and not ended and not murmured and heard["kind"] != "backchannel" and heard["peak"] > -33
             return ms if goes_on or spoken and heard["kind"] == "two" else None
     return None
 
@@ -94,7 +103,7 @@ def weighed(sounds, decide_after):
         heard = next((heard for _, heard in evidence(sound) if heard["elapsed"] >= decide_after), None)
         if heard and sound["kind"] in ("interruption", "backchannel"):
             kinds = ("none", "one", "two", "several", "interrupting", "backchannel")
-            rows.append([1, heard["fallen"] / 100, heard["quiet"] / 100, heard["voiced"] / 400, *(heard["kind"] == name for name in kinds)])
+            rows.append([1, heard["fallen"] / 100, heard["quiet"] / 100, heard["voiced"] / 400, heard["murmur"], *(heard["kind"] == name for name in kinds)])
             meant.append(sound["kind"] == "interruption")
             texts.append(sound["text"])
     rows, meant, texts = np.array(rows, float), np.array(meant, float), np.array(texts)

@@ -80,7 +80,7 @@ impl Line {
             TurnEvent::Resume { .. } => Some("resume"),
             TurnEvent::BargeIn { .. } => Some("barge-in"),
             TurnEvent::EndOfTurn { .. } => Some("end"),
-            TurnEvent::LikelyEnd { .. } => None,
+            TurnEvent::LikelyEnd { .. } | TurnEvent::AsideOver { .. } => None,
             TurnEvent::NoInput { .. } => Some("no input"),
         });
         names.collect()
@@ -339,6 +339,73 @@ fn who_has_agreed_and_goes_on_is_heard() {
     assert_eq!(line.names(), ["duck", "resume"], "nothing but agreement so far");
     line.voice(288);
     line.machine.handle_partial("but leave");
+    assert_eq!(line.names(), ["duck", "resume", "duck", "barge-in"]);
+}
+
+#[test]
+fn who_agreed_is_listened_to_while_the_voice_goes_on_and_a_word_stops_the_agent_at_once() {
+    let mut line = Line::new();
+    line.agent_speaks(1).silence(1000);
+    let onset = line.now;
+    line.voice(256).machine.handle_partial("okay");
+    line.voice(224);
+    assert_eq!(line.names(), ["duck", "resume"]);
+    let over = |line: &Line| line.events.iter().any(|event| matches!(event, TurnEvent::AsideOver { .. }));
+    assert!(!over(&line), "what was recognised is kept");
+    line.machine.handle_partial("okay hold on");
+    assert_eq!(line.names(), ["duck", "resume", "barge-in"]);
+    assert_eq!(line.events.last(), Some(&TurnEvent::BargeIn { at: onset }));
+    // Who said no more is forgotten when it is quiet, and its words are news no longer.
+    let mut line = Line::new();
+    line.agent_speaks(1).silence(1000).voice(256).machine.handle_partial("okay");
+    line.voice(224).silence(160);
+    assert!(!over(&line));
+    line.silence(64);
+    assert!(over(&line));
+    line.machine.handle_partial("okay hold");
+    assert_eq!(line.names(), ["duck", "resume"]);
+}
+
+#[test]
+fn a_voice_with_closed_lips_agrees_however_long_it_hums() {
+    let mut line = Line::new();
+    line.agent_speaks(1).silence(1000);
+    for chunk in 1..=18 {
+        line.now = line.now.plus_ms(32);
+        line.last_voiced = line.now;
+        line.machine.handle_sound(line.now, Sound { bright_db: -27.0, ..sound(true) });
+        line.machine.handle_voice(line.now, true, line.last_voiced);
+        if chunk == 9 {
+            line.machine.handle_partial("");
+        }
+    }
+    line.silence(400);
+    assert_eq!(line.names(), ["duck", "resume"]);
+}
+
+#[test]
+fn a_beginning_that_a_detector_does_not_know_yet_is_waited_for_and_counts() {
+    let soft = |line: &mut Line, ms: u64| {
+        for _ in 0..ms / 32 {
+            line.now = line.now.plus_ms(32);
+            line.machine.handle_sound(line.now, Sound { level_dbfs: -30.0, ..Sound::default() });
+            line.machine.handle_voice(line.now, false, line.last_voiced);
+        }
+    };
+    // It sounds on for a fifth of a second before it is known for a voice.
+    let mut line = Line::new();
+    line.agent_speaks(1).silence(1024);
+    line.machine.handle_stirring(line.now, line.now);
+    soft(&mut line, 192);
+    line.wordless(256);
+    assert_eq!(line.names(), ["duck", "barge-in"]);
+    // For longer: the agent has gone on, and falls silent again, but the verdict is not put off by it.
+    let mut line = Line::new();
+    line.agent_speaks(1).silence(1024);
+    line.machine.handle_stirring(line.now, line.now);
+    soft(&mut line, 256);
+    assert_eq!(line.names(), ["duck", "resume"]);
+    line.wordless(256);
     assert_eq!(line.names(), ["duck", "resume", "duck", "barge-in"]);
 }
 
@@ -614,6 +681,7 @@ proptest! {
                     }
                     TurnEvent::LikelyEnd { at } => prop_assert!(open && at >= last, "likely without a turn"),
                     TurnEvent::NoInput { .. } => prop_assert_ne!(machine.state(), State::Listening),
+                    TurnEvent::AsideOver { .. } => {}
                     TurnEvent::Duck { .. } => {
                         prop_assert_eq!(machine.state(), State::Speaking);
                         prop_assert!(!std::mem::replace(&mut ducked, true), "silent twice");

@@ -254,8 +254,8 @@ fn follow(
             }
             outcome.wavered = true;
             playout.duck(false);
-            lane.forget();
         }
+        TurnEvent::AsideOver { .. } => lane.forget(),
         TurnEvent::BargeIn { at } => {
             if verbose {
                 println!("stops   {since:>5.0} ms {sound:?}, heard {words:?} {:?}", MediaTime(at.0));

@@ -1,5 +1,5 @@
-//! Sounds over the agent's voice to learn verdicts from. Purpose: what callers do while the agent speaks, followed for a
-//! second and written down as the turn machine would get it, one sound a line of JSON; `models/interruption.py` learns from
+//! Sounds over the agent's voice to learn verdicts from. Purpose: what callers do while the agent speaks, followed for two
+//! seconds and written down as the turn machine would get it, one sound a line of JSON; `models/interruption.py` learns from
 //! it. Texts, voices and speeds are none that is measured. Deliberately absent: verdicts.
 
 use super::audio::{self, Over, PER_MS, Studio};
@@ -14,112 +14,40 @@ use std::sync::Mutex;
 
 const VOICES: [&str; 2] = ["rms", "slt"];
 /// A sound is followed for so long after its beginning.
-const FOLLOWED_MS: f64 = 1100.0;
+const FOLLOWED_MS: f64 = 2000.0;
 /// The agent falls silent so long after that.
 const DUCKED_AFTER_MS: f64 = 60.0;
 
-const INTERRUPTIONS: &[&str] = &[
-    "just a second",
-    "no not that",
-    "wait",
-    "stop it please",
-    "what did you say",
-    "but i need invoices",
-    "hang on a minute",
-    "excuse me",
-    "i would rather have tasks",
-    "actually i changed my mind",
-    "when can i see it",
-    "you got that wrong",
-    "one more thing",
-    "listen to me",
-    "make it simpler",
-    "can you hear me",
-    "who is this",
-    "i do not want that",
-    "we need a calendar",
-    "take out the tasks",
-    "please do not do that",
-    "there is something else",
-    "how much does it cost",
-    "my name is spelled differently",
-    "could we start again",
-    "that was not right",
-    "sorry what was that",
-    "hello are you there",
-    "let us leave it",
-    "the leads should come first",
-    "and add a search",
-    "give me a moment",
-    "is it ready",
-    "show me the orders",
-    "no wait",
-    "cancel that",
-    "you forgot the suppliers",
-    "will it work on a phone",
-    "tell me the price first",
-    "put me through to somebody",
-];
-const BACKCHANNELS: &[&str] = &[
-    "yep",
-    "mhm",
-    "yeah yeah",
-    "okay good",
-    "i know",
-    "right right",
-    "ah okay",
-    "fine",
-    "great",
-    "aha",
-    "yes yes",
-    "cool",
-    "perfect",
-    "exactly",
-    "of course",
-    "hm",
-    "oh",
-    "true",
-    "very good",
-    "all right then",
-    "ah",
-    "sounds good",
-    "really",
-    "wow",
-    "nice",
-    "um",
-    "correct",
-    "oh yes",
-    "hm okay",
-    "uh yeah",
-    "~mm",
-    "~mm",
-    "~mm-hm",
-    "~mm-hm",
-    "~hm",
-    "~hm",
-];
-const SIDE_TALK: &[&str] = &[
-    "dinner is ready",
-    "have you seen my keys",
-    "turn that down please",
-    "i will be there in a minute",
-    "the dog needs a walk",
-    "where is the remote",
-];
+/// A letter for the kind, and what is said.
+const SAID: &str = include_str!("../../models/interruption_said.txt");
 
 /// One sound over the agent's voice, to learn verdicts from: two of five are meant. The third value stretches it in time,
 /// and with it lowers it in pitch: two voices are not many.
 fn sounds(seed: u64, count: usize) -> Vec<(&'static str, Sound, f64)> {
+    let said = |kind: &str| -> Vec<&'static str> {
+        SAID.lines()
+            .filter_map(|line| line.split_once(' '))
+            .filter(|(of, _)| *of == kind)
+            .map(|(_, text)| text)
+            .collect()
+    };
+    let (meant, agreed, aside) = (said("i"), said("b"), said("s"));
     let mut random = Random::new(seed ^ 0x0dd5);
     (0..count)
         .map(|n| {
             let sound = match n % 10 {
-                0..=3 => Sound::Interruption(random.pick(INTERRUPTIONS)),
-                4..=7 => Sound::Backchannel(random.pick(BACKCHANNELS)),
-                8 => Sound::SideTalk(random.pick(SIDE_TALK)),
-                _ => Sound::Noise(random.pick(&[Noise::Cough, Noise::Knock, Noise::Keyboard, Noise::Breath])),
+                0..=3 => Sound::Interruption(random.pick(&meant)),
+                4..=7 => Sound::Backchannel(random.pick(&agreed)),
+                8 => Sound::SideTalk(random.pick(&aside)),
+                _ => Sound::Noise(random.pick(&[
+                    Noise::Cough,
+                    Noise::Knock,
+                    Noise::Keyboard,
+                    Noise::Breath,
+                    Noise::Laugh,
+                ])),
             };
-            (random.pick(&VOICES), sound, 0.85 + 0.3 * random.share())
+            (random.pick(&VOICES), sound, 0.84 + 0.32 * random.share())
         })
         .collect()
 }
@@ -131,14 +59,20 @@ pub(crate) fn write(rig: &Rig, count: usize, file: &Path) {
     let lines = on_lanes("sounds to learn from", 2, &sounds(SEED, count), |n, (voice, sound, stretch)| {
         let mut random = Random::new(SEED + 131 * n as u64);
         let over = studio.lock().expect("no lane panicked").sound(voice, *sound, agent.len(), &mut random);
-        let heard = follow(rig, &stretched(&over, *stretch), &agent);
+        let mut over = stretched(&over, *stretch);
+        soften(&mut over, &mut random);
+        let heard = follow(rig, &over, &agent);
         let (kind, text) = match sound {
             Sound::Interruption(text) => ("interruption", *text),
             Sound::Backchannel(text) => ("backchannel", *text),
             Sound::SideTalk(text) => ("side talk", *text),
             _ => ("noise", ""),
         };
-        json!({ "kind": kind, "text": text, "voice": voice, "stretch": stretch, "heard": heard }).to_string()
+        json!({
+            "kind": kind, "text": text, "voice": voice, "stretch": stretch, "begins": over.begins, "onset": over.onset,
+            "heard": heard,
+        })
+        .to_string()
     });
     std::fs::create_dir_all(file.parent().expect("a directory")).expect("target/bench");
     std::fs::write(file, lines.join("\n") + "\n").expect("what was heard is written");
@@ -156,6 +90,15 @@ fn stretched(over: &Over, by: f64) -> Over {
         })
         .collect();
     Over { begins: at(over.begins), onset: at(over.onset), echo: over.echo, pcm }
+}
+
+/// People do not all speak up: somewhat quieter than before, and every other one begins softly.
+fn soften(over: &mut Over, random: &mut Random) {
+    let (level_db, soft_db) = (-8.0 * random.share(), if random.share() < 0.5 { -16.0 * random.share() } else { 0.0 });
+    for (n, sample) in over.pcm.iter_mut().skip(over.onset).enumerate() {
+        let rising = (1.0 - n as f64 / (200 * PER_MS) as f64).max(0.0);
+        *sample = (f64::from(*sample) * 10_f64.powf((level_db + soft_db * rising) / 20.0)) as i16;
+    }
 }
 
 fn follow(rig: &Rig, over: &Over, agent: &[i16]) -> Vec<Value> {
@@ -182,16 +125,20 @@ fn follow(rig: &Rig, over: &Over, agent: &[i16]) -> Vec<Value> {
         call.drain();
         for event in call.seen.drain(..) {
             heard.extend(match event {
-                _ if now < -400.0 => None,
-                SpeechEvent::Stirring { at, .. } => Some(json!({ "ms": now, "stirs": since(at.0) })),
-                SpeechEvent::Onset { at, .. } => Some(json!({ "ms": now, "onset": since(at.0) })),
-                SpeechEvent::Voice { at, voiced, last_voiced, sound, .. } => Some(json!({
-                    "ms": now, "at": since(at.0), "voiced": voiced, "last_voiced": since(last_voiced.0),
-                    "dbfs": sound.level_dbfs, "stirring": sound.stirring, "pitched": sound.pitched,
-                })),
-                SpeechEvent::Partial { text, until, .. } => {
-                    Some(json!({ "ms": now, "words": text, "until": since(until.0) }))
-                }
+                SpeechEvent::Stirring { at, now, .. } => Some(json!(["stirs", call.at, at.0, now.0])),
+                SpeechEvent::Onset { at, .. } => Some(json!(["onset", call.at, at.0])),
+                SpeechEvent::Voice { at, voiced, last_voiced, sound, .. } => Some(json!([
+                    "voice",
+                    call.at,
+                    at.0,
+                    voiced,
+                    last_voiced.0,
+                    sound.level_dbfs,
+                    sound.stirring,
+                    sound.pitched,
+                    sound.bright_db,
+                ])),
+                SpeechEvent::Partial { text, until, .. } => Some(json!(["words", call.at, text, until.0])),
                 _ => None,
             });
         }

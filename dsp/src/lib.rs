@@ -3,6 +3,7 @@
 //! says otherwise; any input is accepted, none panics. Deliberately absent: tokio, serde, sockets, clocks, files.
 
 pub mod beep;
+pub mod brightness;
 pub mod cng;
 pub mod codec;
 pub mod correlation;

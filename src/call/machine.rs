@@ -548,14 +548,16 @@ impl CallMachine {
                     self.ducked = Some(self.onset);
                     self.actions.push_back(CallAction::Duck(true));
                 }
-                TurnEvent::Resume { at, .. } => {
-                    // What was said aside is no part of what the caller says next.
-                    self.given_up = Some(at);
+                TurnEvent::Resume { .. } => {
                     if let Some(onset) = self.ducked {
                         self.measure(Mark::BargeInAside, now.since(onset));
                     }
-                    self.actions.push_back(CallAction::Forget);
                     self.go_on();
+                }
+                TurnEvent::AsideOver { at } => {
+                    // What was said aside is no part of what the caller says next.
+                    self.given_up = Some(at);
+                    self.actions.push_back(CallAction::Forget);
                 }
                 TurnEvent::LikelyEnd { .. } => self.prepare(),
                 TurnEvent::BargeIn { .. } => {

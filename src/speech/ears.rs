@@ -21,6 +21,7 @@ use crate::os::wait::wait_any;
 use crate::os::wake::Wake;
 use crate::time::{MediaTime, Tick};
 use crate::turn::Sound;
+use callwright_dsp::brightness::Brightness;
 use callwright_dsp::echo_guard::EchoGuard;
 use callwright_dsp::level;
 use callwright_dsp::prosody::Melody;
@@ -116,6 +117,7 @@ pub(super) struct Ear {
     melody: Melody,
     guard: Box<EchoGuard>,
     stirring: Stirring,
+    brightness: Brightness,
     /// When a sound was last heard to begin.
     stirred: MediaTime,
     /// Levels of the agent's audio that the guard has.
@@ -176,6 +178,7 @@ impl Ear {
             melody: Melody::default(),
             guard: Box::default(),
             stirring: Stirring::default(),
+            brightness: Brightness::default(),
             stirred: MediaTime(0),
             said: 0,
             agent_until: None,
@@ -279,6 +282,7 @@ impl Ear {
             self.uncancelled = self.jobs.try_send(Job::Cancel { call: self.call }).is_err();
         }
         self.melody.handle_audio(&self.chunk);
+        self.brightness.handle_audio(&self.chunk);
         let began = !self.tracker.in_voice();
         let judgement = self.tracker.handle_chunk(at, &self.chunk, probability);
         if began {
@@ -312,6 +316,7 @@ impl Ear {
             level_dbfs: level::dbfs(&self.chunk),
             stirring: judgement.stirring,
             pitched: self.melody.take_pitched(),
+            bright_db: self.brightness.take_db(),
             maybe_echo: likely && self.guard.path().is_none(),
             echoes: likely,
             contour,

@@ -3,6 +3,8 @@
 //! Pure function of what has been heard since the onset; audio time only. The agent has fallen silent already
 //! (`TurnEvent::Duck`) and goes on from the very sample when the verdict is [`Verdict::Aside`], so a wrong suspicion costs a
 //! short gap and a wrong verdict a repetition or a lost sentence.
+//! A voice with closed lips of which nothing was recognised agrees; what was taken for an aside and goes on is looked at
+//! again with every word that comes.
 //! The verdict goes by audio time and by what was said in it, not by how fast the recogniser was: a voice to which it has not
 //! listened yet is waited for until [`DECIDE_LATE`]; then its length decides, and a short one leaves the agent its turn.
 //! Invariants: there is a verdict [`DECIDE_MAX`] after the onset at the latest, [`DECIDE_LATE`] where the recogniser is late; a pitched sound in which an interrupting word
@@ -32,10 +34,15 @@ const SPOKEN_WORDS: usize = 2;
 /// So many in so much voice are speech at once; fewer, or faster, may be what a recogniser makes of a grunt's first half.
 const SURELY_WORDS: usize = 3;
 const SURELY_VOICE: Duration = Duration::from_millis(380);
+const PROBABLY_VOICE: Duration = Duration::from_millis(384);
 /// Voice so long may have been an answer.
 const ANSWER_VOICE: Duration = Duration::from_millis(160);
 /// A sound that is no voice by then, or as faint as somebody's across the room, is none.
 const VOICE_BY: Duration = Duration::from_millis(160);
+/// A detector knows some voices later, if their beginning is soft: one that sounds on is waited for until then.
+const VOICE_LATE: Duration = Duration::from_millis(256);
+/// The verdict on one that was known still later waits for so long until there is enough of it.
+const LATE_MAX: Duration = Duration::from_millis(192);
 /// With less pitch than this it was no voice: a cough, a knock, wind.
 const VOICE_PITCHED: Duration = Duration::from_millis(60);
 /// Whoever speaks for so long without a pause does more than to agree.
@@ -44,8 +51,12 @@ const LONG_VOICE: Duration = Duration::from_millis(700);
 const UNVOICED_MAX: Duration = Duration::from_millis(200);
 /// The same after one that did agree ("right right", "okay good"): its words come again, or others.
 const LONG_AFTER_AGREEING: Duration = Duration::from_millis(1000);
+/// And when other words are recognised after it.
+const MORE_AFTER_AGREEING: Duration = Duration::from_millis(640);
+/// A word takes this long, ms, spoken fast.
+const WORD_MS: u32 = 100;
 /// A sound that ended so long ago is over; until then a word may still come.
-const OVER: Duration = Duration::from_millis(200);
+pub const OVER: Duration = Duration::from_millis(200);
 /// Nor does it go on if it has been so much quieter than its loudest for so long: a voice detector hangs on, and stops in a
 /// word are shorter.
 pub const FALLEN_DB: f32 = 20.0;
@@ -57,6 +68,8 @@ const ENDED: Duration = Duration::from_millis(128);
 pub struct Evidence<'a> {
     /// Audio time since the first voiced sample.
     pub elapsed: Duration,
+    /// For the first of that it was let pass as no voice.
+    pub late: bool,
     /// Of that, voice.
     pub voiced: Duration,
     /// Voice just before the onset that was taken for an aside, without a pause between: what was judged then goes on.
@@ -73,6 +86,10 @@ pub struct Evidence<'a> {
     pub fallen: Duration,
     /// It is a voice, or looks like one; else it is only known to be a sound.
     pub voice: bool,
+    /// It is about as loud as it was, or has just been.
+    pub sounding: bool,
+    /// It has been made with closed lips: "mm-hm".
+    pub murmur: bool,
     /// It is too quiet to be the caller, so far.
     pub faint: bool,
     /// It is much quieter than the caller is: somebody else in the room, a television.
@@ -112,9 +129,54 @@ const INTERRUPTING: &[&str] = &[
 
 /// Words that only say "I am listening"; a sentence of nothing else is an aside.
 const BACKCHANNEL: &[&str] = &[
-    "ah", "aha", "alright", "cool", "correct", "exactly", "fine", "good", "great", "hm", "hmm", "huh", "mhm", "mm",
-    "mmm", "nice", "oh", "ok", "okay", "perfect", "really", "right", "sure", "thanks", "true", "uh", "uhhuh", "um",
-    "well", "wow", "yeah", "yep", "yes", "yup",
+    "absolutely",
+    "ah",
+    "aha",
+    "alright",
+    "amazing",
+    "brilliant",
+    "certainly",
+    "cool",
+    "correct",
+    "definitely",
+    "exactly",
+    "excellent",
+    "fantastic",
+    "fine",
+    "good",
+    "gotcha",
+    "great",
+    "hm",
+    "hmm",
+    "huh",
+    "indeed",
+    "interesting",
+    "mhm",
+    "mm",
+    "mmm",
+    "nice",
+    "oh",
+    "ok",
+    "okay",
+    "perfect",
+    "really",
+    "right",
+    "super",
+    "sure",
+    "thanks",
+    "totally",
+    "true",
+    "uh",
+    "uhhuh",
+    "um",
+    "understood",
+    "well",
+    "wonderful",
+    "wow",
+    "yeah",
+    "yep",
+    "yes",
+    "yup",
 ];
 
 /// What recognisers make of "mm-hm": "and me", "and the", "amen". So begins a sentence, too, and its third word will show it.
@@ -125,21 +187,34 @@ const BACKCHANNEL_PHRASES: &[&[&str]] = &[
     &["i", "see"],
     &["i", "know"],
     &["i", "understand"],
+    &["i", "get", "it"],
+    &["fair", "enough"],
+    &["good", "to", "know"],
     &["got", "it"],
     &["of", "course"],
     &["go", "on"],
     &["go", "ahead"],
     &["all", "right"],
+    &["sure", "thing"],
     &["very", "good"],
+    &["very", "nice"],
+    &["very", "well"],
     &["that's", "good"],
     &["that's", "fine"],
     &["that's", "great"],
     &["that's", "right"],
+    &["that's", "nice"],
     &["that's", "true"],
+    &["that", "works"],
     &["sounds", "good"],
+    &["sounds", "great"],
+    &["sounds", "fine"],
     &["makes", "sense"],
     &["thank", "you"],
 ];
+
+/// Phrases of these begin like this, and sentences hardly ever.
+const BACKCHANNEL_BEGINNINGS: &[&str] = &["fair", "makes", "sounds", "very"];
 
 /// Words that answer a question that can be answered with yes.
 const AGREEING: &[&str] =
@@ -155,7 +230,11 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
     // The agent's own words are nobody's while they may be its echo.
     let words: Vec<&str> = words(evidence.words).filter(|word| !(evidence.echoes && said.contains(word))).collect();
     let is_voice = evidence.pitched >= VOICE_PITCHED;
-    if is_voice && words.iter().any(|word| INTERRUPTING.contains(word)) {
+    let spoken_in = evidence.before + evidence.voiced;
+    // Nobody says so many words in so little time.
+    let guessed = words.len() as u32 > 1 + (spoken_in.as_millis() as u32) / WORD_MS;
+    let interrupts = words.iter().any(|word| INTERRUPTING.contains(word)) && !is_backchannel(&words);
+    if is_voice && interrupts && !guessed {
         return Verdict::Interruption;
     }
     let answers = |word: &&&str| match evidence.expect {
@@ -165,25 +244,31 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
     };
     let answered = words.iter().any(|word| answers(&word)) && evidence.voiced >= ANSWER_VOICE;
     let meant = answered || !is_backchannel(&words);
-    let murmured = is_murmured(&words);
-    let spoken = |least: usize| words.len() >= least && meant && !murmured && evidence.voiced >= SPOKEN_VOICE;
-    let surely = evidence.voiced >= SURELY_VOICE && spoken(SURELY_WORDS);
-    if is_voice && (surely || answered) {
+    let murmured =
+        is_murmured(&words) || evidence.murmur && words.is_empty() && evidence.pitched * 5 >= evidence.voiced * 3;
+    let spoken = |least: usize| words.len() >= least && meant && !murmured && !guessed && spoken_in >= SPOKEN_VOICE;
+    let surely = evidence.voiced >= SURELY_VOICE && spoken(SURELY_WORDS)
+        || evidence.voiced >= PROBABLY_VOICE && !evidence.far && spoken(SPOKEN_WORDS);
+    let near = !evidence.maybe_echo && !evidence.far;
+    let ended = evidence.fallen >= FALLEN || evidence.quiet >= ENDED;
+    // Who was taken for agreeing and says more.
+    let enough = if evidence.agreed { MORE_AFTER_AGREEING } else { SPOKEN_VOICE };
+    let more = !evidence.before.is_zero() && near && !ended && spoken_in >= enough && spoken(SPOKEN_WORDS);
+    if is_voice && (surely || answered || more) {
         return Verdict::Interruption;
     }
     let over = evidence.quiet >= OVER;
-    let only_backchannel = (!meant || murmured) && !words.is_empty();
-    let near = !evidence.maybe_echo && !evidence.far;
-    let ended = evidence.fallen >= FALLEN || evidence.quiet >= ENDED;
+    let only_backchannel = murmured || !meant && !words.is_empty();
     let long_voice = if evidence.agreed { LONG_AFTER_AGREEING } else { LONG_VOICE };
-    let long = !evidence.before.is_zero() && evidence.before + evidence.voiced >= long_voice;
+    let long = !evidence.before.is_zero() && spoken_in >= long_voice;
     if long && is_voice && near && !ended && !only_backchannel {
         return Verdict::Interruption;
     }
-    if over && (only_backchannel || !is_voice) {
+    if over && (only_backchannel || !is_voice && !evidence.sounding) {
         return Verdict::Aside;
     }
-    if evidence.elapsed >= VOICE_BY && (!evidence.voice || evidence.faint) {
+    let voice_by = if evidence.sounding { VOICE_LATE } else { VOICE_BY };
+    if evidence.elapsed >= voice_by && (evidence.faint || !evidence.voice) {
         return Verdict::Aside;
     }
     let due = match (words.is_empty(), ended && is_voice) {
@@ -192,6 +277,9 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
         (true, true) => DECIDE_ENDED,
     };
     if evidence.elapsed < due {
+        return Verdict::Undecided;
+    }
+    if evidence.late && !ended && evidence.voiced < CERTAIN_VOICE && evidence.elapsed < due + LATE_MAX {
         return Verdict::Undecided;
     }
     let certain = evidence.pitched * 3 >= evidence.voiced && evidence.voiced >= CERTAIN_VOICE;
@@ -203,7 +291,9 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
     // goes on speaking; who has stopped said no more than that.
     let goes_on =
         certain && !ended && !only_backchannel && near && !(unheard && evidence.voiced < LONG_VOICE - UNVOICED_MAX);
-    if goes_on || (is_voice && spoken(SPOKEN_WORDS)) {
+    // Two words that came after an agreement, and no more, were another.
+    let another = !evidence.before.is_zero() && ended && words.len() < SURELY_WORDS;
+    if goes_on || (is_voice && !evidence.far && !another && spoken(SPOKEN_WORDS)) {
         return Verdict::Interruption;
     }
     Verdict::Aside
@@ -226,6 +316,7 @@ fn is_backchannel(words: &[&str]) -> bool {
         rest = match phrase {
             Some(phrase) => &rest[phrase.len()..],
             None if BACKCHANNEL.contains(first) => others,
+            None if others.is_empty() && BACKCHANNEL_BEGINNINGS.contains(first) => others,
             None => return false,
         };
     }
@@ -243,6 +334,7 @@ mod tests {
 
     const BASE: Evidence<'_> = Evidence {
         elapsed: Duration::ZERO,
+        late: false,
         voiced: Duration::ZERO,
         before: Duration::ZERO,
         agreed: false,
@@ -251,6 +343,8 @@ mod tests {
         quiet: Duration::ZERO,
         fallen: Duration::ZERO,
         voice: true,
+        sounding: false,
+        murmur: false,
         faint: false,
         far: false,
         maybe_echo: false,
@@ -283,6 +377,7 @@ mod tests {
         let fallen = |e: Evidence<'static>, ms| Evidence { fallen: Duration::from_millis(ms), ..e };
         let late = |e: Evidence<'static>| Evidence { listened: false, ..e };
         let on = |e: Evidence<'static>| Evidence { before: Duration::from_millis(430), ..e };
+        let agreed = |e: Evidence<'static>| Evidence { agreed: true, ..on(e) };
         let asked = |e: Evidence<'static>| Evidence { expect: Expectation::YesNo, asked: true, ..e };
         let digits = |e: Evidence<'static>| Evidence { expect: Expectation::Digits { max: 4 }, ..e };
         let echo =
@@ -319,6 +414,12 @@ mod tests {
             (fallen(heard(435, 400, 0, "leave"), 64), Interruption, "a stop in a word"),
             (on(heard(290, 280, 0, "")), Interruption, "what was taken for an aside goes on and on"),
             (on(heard(290, 280, 0, "okay")), Undecided, "in nothing but agreement"),
+            (agreed(heard(130, 120, 0, "right hope")), Undecided, "what a recogniser makes of the next agreement"),
+            (agreed(heard(450, 200, 150, "under slid")), Aside, "another agreement that was misheard"),
+            (agreed(heard(450, 200, 150, "leave it there")), Interruption, "three words are none"),
+            (agreed(heard(260, 250, 0, "right so when")), Interruption, "a question after it"),
+            (agreed(heard(260, 250, 0, "right so leave")), Interruption, "a sentence after it"),
+            (Evidence { far: true, ..heard(450, 420, 0, "dinner is") }, Aside, "somebody else's words"),
             (Evidence { far: true, ..heard(450, 420, 0, "wait please") }, Interruption, "from afar, but meant"),
             (Evidence { agreed: true, ..on(heard(290, 280, 0, "")) }, Undecided, "it was agreement, and may be again"),
             (Evidence { agreed: true, ..on(heard(590, 580, 0, "")) }, Interruption, "but not that much"),
@@ -330,7 +431,14 @@ mod tests {
             (late(heard(470, 200, 130, "")), Aside, "a short voice"),
             (late(heard(620, 420, 180, "wait")), Interruption, "they have come"),
             (late(heard(620, 480, 120, "okay")), Aside, "so have these"),
+            // What nobody says in so little time is a guess.
+            (heard(324, 256, 0, "you know what i mean"), Undecided, "five words in a quarter of a second"),
+            // Agreement in words that would interrupt by themselves, and its beginning.
+            (heard(460, 440, 0, "fair enough"), Aside, "enough"),
+            (heard(460, 440, 0, "very"), Aside, "very good"),
             // What it makes of a murmur.
+            (Evidence { murmur: true, ..heard(460, 440, 0, "") }, Aside, "closed lips"),
+            (Evidence { murmur: true, ..heard(460, 440, 0, "we need") }, Interruption, "dark vowels"),
             (heard(450, 430, 0, "and me"), Aside, "mm-hm"),
             (heard(450, 430, 0, "and"), Interruption, "a sentence goes on"),
             (heard(450, 430, 0, "and the deals"), Interruption, "no murmur"),

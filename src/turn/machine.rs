@@ -3,14 +3,16 @@
 //! Owned by the call's actor. Feed it every voice judgement of speech (they come at least twice a second, also in
 //! silence: audio time never stops) and drain [`TurnMachine::poll_event`] after each call.
 //! Invariants: audio time never goes back; between two `EndOfTurn` lies a `UserStarted` or a `BargeIn`; a `Duck` is followed
-//! by a `Resume` or a `BargeIn` within `interruption::DECIDE_MAX` of audio (`DECIDE_LATE` where the recogniser is late), unless the utterance ends otherwise; no input
-//! panics. Deliberately absent: the playout (the actor ducks, flushes and lets it go on).
+//! by a `Resume` or a `BargeIn` within `interruption::DECIDE_MAX` of audio (`DECIDE_LATE` where the recogniser is late), and a
+//! `Resume` by an `AsideOver`, a `Duck` or a `BargeIn` (whoever goes on is listened to), unless the utterance ends otherwise;
+//! no input panics. Deliberately absent: the playout (the actor ducks, flushes and lets it go on).
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::endpoint::Evidence;
-use super::interruption::{self, Verdict};
+use super::interruption::{self, OVER, Verdict};
+use super::murmur::Murmur;
 use super::pauses::Pauses;
 use super::sound::Sound;
 use super::transitions::{Input, State};
@@ -45,6 +47,15 @@ const OWN_FALL_DB: f32 = 0.03;
 /// After a sound that was nobody's voice it takes a voice to make the agent fall silent, for so long: a noisy line would
 /// have it stutter.
 const WARY_FOR: Duration = Duration::from_secs(2);
+/// Voice that goes on for so long after it was judged an aside makes the agent fall silent once more.
+const AGAIN_AFTER: Duration = Duration::from_millis(96);
+/// A sound goes on that was at most so much quieter than its loudest within so long: the stop in "stop" is no end.
+const SOUNDING_DB: f32 = 12.0;
+const SOUNDING_GAP: Duration = Duration::from_millis(128);
+/// And quieter than this is silence, dBFS.
+const QUIETEST_DBFS: f32 = -48.0;
+/// What was let pass sooner than this was not judged by what was said.
+const JUDGED_AFTER: Duration = Duration::from_millis(400);
 /// Silence after which a caller who talked for the longest turn is listened to again.
 const AFTER_LONGEST_TURN: Duration = Duration::from_millis(300);
 
@@ -91,11 +102,16 @@ pub enum TurnEvent {
         /// First voiced sample.
         at: MediaTime,
     },
-    /// It was an aside: the playout goes on from where it fell silent, and what was recognised of it is forgotten.
+    /// It was an aside: the playout goes on from where it fell silent. Whoever goes on speaking is listened to.
     Resume {
         /// Its first voiced sample.
         onset: MediaTime,
         /// When it was decided.
+        at: MediaTime,
+    },
+    /// An aside is over: what was recognised of it is forgotten.
+    AsideOver {
+        /// When that was known.
         at: MediaTime,
     },
     /// The caller spoke over the agent: flush the playout. The caller's turn has begun, no `UserStarted` follows.
@@ -188,18 +204,19 @@ pub struct TurnMachine {
     events: VecDeque<TurnEvent>,
 }
 
-/// Voice that was no interruption: so much of it, until then, and whether it agreed, by its words.
+/// A sound that was no interruption and went on when it was judged.
 #[derive(Clone, Copy, Debug)]
 struct Passed {
-    voiced: Duration,
+    was: Suspicion,
     end: MediaTime,
-    agreed: bool,
 }
 
 /// A sound under judgement.
 #[derive(Clone, Copy, Debug)]
 struct Suspicion {
     onset: MediaTime,
+    /// Where it began to sound: before that, where it was let pass until it was known for a voice.
+    began: MediaTime,
     /// Voice in it, pauses left out, and what of that had a pitch.
     voiced: Duration,
     pitched: Duration,
@@ -211,8 +228,13 @@ struct Suspicion {
     listened: bool,
     /// Its loudest, dBFS.
     peak: f32,
+    /// When it was last about as loud as that.
+    loud_at: MediaTime,
     /// Since when it has been much quieter than that.
     fallen_since: Option<MediaTime>,
+    murmur: Murmur,
+    /// It was let pass before there was enough of it to be judged.
+    early: bool,
     /// It is known for a voice, or looks like one.
     voice: bool,
 }
@@ -287,8 +309,12 @@ impl TurnMachine {
         self.sound_level = sound.level_dbfs.max(self.sound_level - LEVEL_FALL_DB);
         self.contour = sound.contour;
         self.sound = sound;
-        if let Some(suspicion) = &mut self.suspicion {
+        if let Some(suspicion) = self.suspicion.as_mut().or(self.aside.as_mut().map(|passed| &mut passed.was)) {
             suspicion.peak = suspicion.peak.max(sound.level_dbfs);
+            if sound.level_dbfs >= suspicion.peak - SOUNDING_DB {
+                suspicion.loud_at = at;
+            }
+            suspicion.murmur.push(sound.level_dbfs, sound.bright_db);
             let began = MediaTime(at.0.saturating_sub(samples(CHUNK_MAX)));
             suspicion.fallen_since = (sound.level_dbfs < suspicion.peak - interruption::FALLEN_DB)
                 .then(|| suspicion.fallen_since.unwrap_or(began));
@@ -334,6 +360,9 @@ impl TurnMachine {
                 suspicion.pitched += chunk.mul_f32(self.sound.pitched.clamp(0.0, 1.0));
                 suspicion.last_voice = suspicion.last_voice.max(end);
             }
+            if let Some(passed) = &mut self.aside {
+                passed.end = passed.end.max(end);
+            }
         }
         if self.now.since(self.last_voiced.max(end)) >= SHRUGGED_GAP {
             self.shrugged = None;
@@ -366,9 +395,12 @@ impl TurnMachine {
         if self.suspicion.is_none() && self.shrugged.is_some() && text.split_whitespace().count() >= INSISTING_WORDS {
             self.shrugged = None;
         }
-        if let Some(suspicion) = &mut self.suspicion {
-            suspicion.listened = true;
-            self.judge();
+        match &mut self.suspicion {
+            Some(suspicion) => {
+                suspicion.listened = true;
+                self.judge();
+            }
+            None => self.reconsider(),
         }
     }
 
@@ -425,6 +457,7 @@ impl TurnMachine {
             self.run = None;
             self.partial.clear();
             self.suspicion = None;
+            self.aside = None;
         }
         self.enter(Input::AgentStarted);
     }
@@ -527,19 +560,29 @@ impl TurnMachine {
     }
 
     fn suspect(&mut self, onset: MediaTime, voiced: Duration, last_voice: MediaTime, voice: bool) {
-        self.partial.clear();
-        let pitched = voiced.mul_f32(self.sound.pitched.clamp(0.0, 1.0));
-        let before = self.aside.take().filter(|passed| onset.since(passed.end) <= RUN_GAP);
+        self.end_aside(OVER);
+        let passed = self.aside.take().map(|passed| passed.was);
+        if passed.is_none() {
+            self.partial.clear();
+        }
+        let early = passed.filter(|was| was.early);
+        let peak = if voice { self.sound_level } else { f32::MIN };
         self.suspicion = Some(Suspicion {
             onset,
-            voiced,
-            pitched,
+            began: early.map_or(onset, |was| was.began),
+            voiced: voiced + early.map_or(Duration::ZERO, |was| was.voiced),
+            pitched: voiced.mul_f32(self.sound.pitched.clamp(0.0, 1.0))
+                + passed.map_or(Duration::ZERO, |was| was.pitched),
             last_voice,
-            before: before.map_or(Duration::ZERO, |passed| passed.voiced),
-            agreed: before.is_some_and(|passed| passed.agreed),
-            listened: false,
-            peak: if voice { self.sound_level } else { f32::MIN },
+            before: passed
+                .map_or(Duration::ZERO, |was| was.before + if was.early { Duration::ZERO } else { was.voiced }),
+            agreed: passed.is_some_and(|was| was.agreed),
+            listened: passed.is_some_and(|was| was.listened),
+            peak: passed.map_or(peak, |was| was.peak.max(peak)),
+            loud_at: self.now,
             fallen_since: None,
+            early: false,
+            murmur: passed.map_or_else(Murmur::default, |was| was.murmur),
             voice,
         });
         self.push(TurnEvent::Duck { at: onset });
@@ -548,14 +591,46 @@ impl TurnMachine {
     /// While the agent speaks: a sound makes it fall silent, and then it is either meant or not.
     fn judge_interruption(&mut self) {
         let run = self.run.filter(|run| !self.deaf && self.now.since(run.end) <= RUN_GAP);
-        let Some(suspicion) = self.suspicion else {
-            if let Some(run) = run.filter(|run| run.voiced >= self.config.duck_after && self.is_near()) {
+        let Some(mut suspicion) = self.suspicion else {
+            self.end_aside(OVER);
+            let was_judged = self.aside.is_some_and(|passed| !passed.was.early);
+            let needed = if was_judged { AGAIN_AFTER } else { self.config.duck_after };
+            if let Some(run) = run.filter(|run| run.voiced >= needed && self.is_near()) {
                 self.suspect(run.start, run.voiced, run.end, true);
             }
             return;
         };
-        let evidence = interruption::Evidence {
-            elapsed: self.now.since(suspicion.onset),
+        let evidence = self.overheard(&suspicion);
+        let (verdict, quiet, voice) = (interruption::judge(&evidence), evidence.quiet, evidence.voice);
+        let early = evidence.elapsed < JUDGED_AFTER;
+        let sounding = if voice { quiet < RUN_GAP } else { evidence.sounding };
+        match verdict {
+            Verdict::Undecided => {}
+            Verdict::Interruption => self.barge_in(&suspicion),
+            Verdict::Aside => {
+                // Who agrees and goes on speaking is judged anew by what comes next; what is no word is only sound.
+                suspicion.early = early;
+                suspicion.agreed |= !self.partial.is_empty();
+                let end = if voice { suspicion.last_voice } else { self.now };
+                self.aside = Some(Passed { was: suspicion, end });
+                let goes_on = quiet < RUN_GAP && self.partial.is_empty();
+                self.shrugged = goes_on.then_some(suspicion.peak);
+                if !voice {
+                    self.wary_until = self.now.plus_ms(WARY_FOR.as_millis() as u64);
+                }
+                self.suspicion = None;
+                self.run = None;
+                self.push(TurnEvent::Resume { onset: suspicion.onset, at: self.now });
+                self.end_aside(if sounding { OVER } else { Duration::ZERO });
+            }
+        }
+    }
+
+    /// What is known of a sound over the agent's voice.
+    fn overheard(&self, suspicion: &Suspicion) -> interruption::Evidence<'_> {
+        interruption::Evidence {
+            elapsed: self.now.since(suspicion.began),
+            late: suspicion.began < suspicion.onset,
             voiced: suspicion.voiced,
             pitched: suspicion.pitched,
             quiet: self.now.since(suspicion.last_voice),
@@ -564,6 +639,8 @@ impl TurnMachine {
             listened: suspicion.listened,
             fallen: suspicion.fallen_since.map_or(Duration::ZERO, |since| self.now.since(since)),
             voice: suspicion.voice,
+            sounding: self.now.since(suspicion.loud_at) <= SOUNDING_GAP && suspicion.peak >= QUIETEST_DBFS,
+            murmur: suspicion.murmur.is_closed(),
             faint: suspicion.peak < self.caller_level.map_or(FAINT_DBFS, |own| own - FAR_DB),
             far: self.caller_level.is_some_and(|own| suspicion.peak < own - DISTANT_DB),
             maybe_echo: self.sound.maybe_echo,
@@ -572,43 +649,47 @@ impl TurnMachine {
             agent: &self.agent,
             expect: self.expect,
             asked: self.asked,
-        };
-        match interruption::judge(&evidence) {
-            Verdict::Undecided => {}
-            Verdict::Interruption => {
-                self.suspicion = None;
-                let since = suspicion.onset.since(self.turn_voiced_to);
-                if self.ended.is_some() && since <= GOES_ON {
-                    // Whoever speaks into the first words of the answer had not finished.
-                    self.was_no_end();
-                    self.pauses.learn(since);
-                }
-                self.confirm_end();
-                self.voiced = suspicion.voiced;
-                self.turn_started = suspicion.onset;
-                self.last_voiced = self.last_voiced.max(suspicion.last_voice);
-                self.utterance = None;
-                self.push(TurnEvent::BargeIn { at: suspicion.onset });
-                self.enter(Input::VoiceSustained);
-            }
-            Verdict::Aside => {
-                // Who agrees and goes on speaking is judged anew by what comes next; what is no word is only sound.
-                let sounding = evidence.quiet < RUN_GAP;
-                self.aside = sounding.then_some(Passed {
-                    voiced: suspicion.before + suspicion.voiced,
-                    end: suspicion.last_voice,
-                    agreed: suspicion.agreed || !self.partial.is_empty(),
-                });
-                let goes_on = sounding && self.partial.is_empty();
-                self.shrugged = goes_on.then_some(suspicion.peak);
-                if !evidence.voice {
-                    self.wary_until = self.now.plus_ms(WARY_FOR.as_millis() as u64);
-                }
-                self.suspicion = None;
-                self.run = None;
-                self.partial.clear();
-                self.push(TurnEvent::Resume { onset: suspicion.onset, at: self.now });
-            }
+        }
+    }
+
+    /// What was taken for an aside goes on: words that came later may show that it is none. Nothing but words counts.
+    fn reconsider(&mut self) {
+        let Some(Passed { was, end }) = self.aside else { return };
+        if !was.voice || self.now.since(end) > RUN_GAP {
+            return;
+        }
+        let before = was.before + was.voiced;
+        let words_alone =
+            interruption::Evidence { elapsed: Duration::ZERO, voiced: Duration::ZERO, before, ..self.overheard(&was) };
+        if !words_alone.far && interruption::judge(&words_alone) == Verdict::Interruption {
+            self.aside = None;
+            self.barge_in(&was);
+        }
+    }
+
+    /// The caller takes the turn.
+    fn barge_in(&mut self, suspicion: &Suspicion) {
+        self.suspicion = None;
+        let since = suspicion.onset.since(self.turn_voiced_to);
+        if self.ended.is_some() && since <= GOES_ON {
+            // Whoever speaks into the first words of the answer had not finished.
+            self.was_no_end();
+            self.pauses.learn(since);
+        }
+        self.confirm_end();
+        self.voiced = suspicion.voiced;
+        self.turn_started = suspicion.onset;
+        self.last_voiced = self.last_voiced.max(suspicion.last_voice);
+        self.utterance = None;
+        self.push(TurnEvent::BargeIn { at: suspicion.onset });
+        self.enter(Input::VoiceSustained);
+    }
+
+    /// What was said aside is no part of what the caller says next, once it has been quiet for so long.
+    fn end_aside(&mut self, quiet: Duration) {
+        if self.aside.take_if(|passed| self.now.since(passed.end) >= quiet).is_some() {
+            self.partial.clear();
+            self.push(TurnEvent::AsideOver { at: self.now });
         }
     }
 
@@ -682,6 +763,9 @@ impl TurnMachine {
         }
         if next != State::Speaking {
             self.suspicion = None;
+            // Who is still at it begins a turn with it.
+            self.end_aside(RUN_GAP);
+            self.aside = None;
         }
         if next != self.state {
             self.state = next;
@@ -699,7 +783,10 @@ impl TurnMachine {
             | TurnEvent::BargeIn { at }
             | TurnEvent::EndOfTurn { at, .. }
             | TurnEvent::Resume { at, .. } => self.floor = at,
-            TurnEvent::Duck { .. } | TurnEvent::LikelyEnd { .. } | TurnEvent::NoInput { .. } => {}
+            TurnEvent::AsideOver { .. }
+            | TurnEvent::Duck { .. }
+            | TurnEvent::LikelyEnd { .. }
+            | TurnEvent::NoInput { .. } => {}
         }
         self.events.push_back(event);
     }

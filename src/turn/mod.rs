@@ -10,6 +10,7 @@
 mod endpoint;
 pub mod interruption;
 mod machine;
+mod murmur;
 mod pauses;
 mod sound;
 mod transitions;

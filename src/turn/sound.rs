@@ -12,6 +12,8 @@ pub struct Sound {
     pub stirring: bool,
     /// Share of the chunk that has a pitch, 0 to 1.
     pub pitched: f32,
+    /// Energy above 750 Hz against all of it, dB: of a murmur with closed lips, next to none.
+    pub bright_db: f32,
     /// It may be the agent's own voice out of the caller's speaker, which is not certain yet. (What is so for certain is not
     /// reported as voice.)
     pub maybe_echo: bool,
@@ -24,6 +26,14 @@ pub struct Sound {
 impl Default for Sound {
     /// Silence.
     fn default() -> Self {
-        Self { level_dbfs: -96.0, stirring: false, pitched: 0.0, maybe_echo: false, echoes: false, contour: None }
+        Self {
+            level_dbfs: -96.0,
+            stirring: false,
+            pitched: 0.0,
+            bright_db: 0.0,
+            maybe_echo: false,
+            echoes: false,
+            contour: None,
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! again, greedily while somebody speaks, with care as soon as it is quiet, because most pauses are the end, and with less
 //! care while others wait.
 //!
-//! Owning thread: the recogniser thread, which decodes (some 5 to 50 ms for each second of turn). Invariants: one look at
+//! Owning thread: the recogniser thread, which decodes (some 5 to 30 ms for each second of turn). Invariants: one look at
 //! the engine decodes once at most, so that orders are never further behind than one decoding; what is finished comes
 //! before what may be, and that before words so far; but for the looks in its first seconds while the agent speaks, words so
 //! far cost each turn a forty-eighth of its time at most, or a look each time it has trebled, and all turns together a third of the thread, so results have the rest; a result made in a
@@ -23,14 +23,17 @@ use std::time::Duration;
 const PER_MS: usize = 8;
 /// Samples that a turn keeps; what comes after is left out.
 const SAMPLES_MAX: usize = UTTERANCE_MAX.as_secs() as usize * 1000 * PER_MS;
-/// Audio after the first piece of a turn, which ends 64 ms into the speech, until the first words are looked for: the second
-/// look, 384 ms into it, is there when whoever speaks over the agent is judged (`turn::interruption`).
+/// Audio after the first piece of a turn, which ends 64 ms into the speech, until the first words are looked for: the third
+/// look, 416 ms into it, is there when whoever speaks over the agent is judged (`turn::interruption`).
 const FIRST_PARTIAL: usize = 224 * PER_MS;
 /// What a first piece may hold: more is a turn that has waited for its place.
 const FIRST_PIECE_MAX: usize = 450 * PER_MS;
 /// New audio between two looks at the words.
 const PARTIAL_EVERY: usize = 400 * PER_MS;
-/// The same in the first [`EARLY_WORDS`] of a turn that began while the agent spoke, whatever was found: whether the agent goes
+/// The same of the two looks that follow the first in a turn that began while the agent spoke: the last of them is there, its
+/// decoding included, when it is judged.
+const VERDICT_WORDS_EVERY: usize = 64 * PER_MS;
+/// After them, in the first [`EARLY_WORDS`] of a turn that began while the agent spoke, whatever was found: whether the agent goes
 /// on is judged by these words, and the first look often finds half of one, of which the model makes nothing, or another
 /// ("yeah" of "actually"). These looks are few and short, and wait for nobody's rest.
 const EARLY_WORDS_EVERY: usize = 96 * PER_MS;
@@ -219,7 +222,13 @@ impl MoonshineRecogniser {
             return held >= turn.first_at;
         }
         if turn.is_eager() {
-            let every = if held <= EARLY_WORDS { EARLY_WORDS_EVERY } else { LATER_WORDS_EVERY };
+            let every = if held <= turn.first_at + 2 * VERDICT_WORDS_EVERY {
+                VERDICT_WORDS_EVERY
+            } else if held <= EARLY_WORDS {
+                EARLY_WORDS_EVERY
+            } else {
+                LATER_WORDS_EVERY
+            };
             return held - turn.decoded_to >= every;
         }
         let due = PARTIAL_SHARE * self.words_cost.samples(held);
@@ -543,7 +552,7 @@ mod tests {
 
     #[test]
     fn what_the_first_look_made_of_half_a_word_is_looked_at_again_at_once_while_the_agent_speaks() {
-        for (over, expected) in [(true, vec![7, 10, 13, 16, 21, 26]), (false, vec![7])] {
+        for (over, expected) in [(true, vec![7, 9, 11, 14, 19, 24, 29]), (false, vec![7])] {
             let mut rig = Rig::new(1, 20_000);
             rig.begin(0);
             rig.recogniser.serve(0, Caller { agent: 0, over });
@@ -553,7 +562,7 @@ mod tests {
                     rig.recogniser.has_news(0) && !rig.recogniser.partial(0).is_empty()
                 })
                 .collect();
-            // 288, 384 and 480 ms into the speech, and on.
+            // 288, 352 and 416 ms into the speech, and on.
             assert_eq!(looks, expected);
         }
     }
@@ -562,9 +571,7 @@ mod tests {
     fn a_result_is_made_in_the_pause_and_is_there_at_the_end() {
         let mut rig = Rig::new(1, 20_000);
         rig.begin(0);
-        for _ in 0..40 {
-            rig.hear(&[0], 0);
-        }
+        (0..40).for_each(|_| rig.hear(&[0], 0));
         assert!(rig.decoded().iter().all(|(_, effort)| *effort == Effort::Words));
         let pauses: Vec<usize> = (1..=9)
             .filter(|n| {
@@ -624,9 +631,7 @@ mod tests {
         for cost_us in [5_000, 30_000, 60_000] {
             let mut rig = Rig::new(1, cost_us);
             rig.begin(0);
-            for _ in 0..920 {
-                rig.hear(&[0], 0);
-            }
+            (0..920).for_each(|_| rig.hear(&[0], 0));
             // The first looks are few, and short.
             let mut decoded = rig.decoded();
             decoded.retain(|(length, _)| *length > EARLY_WORDS);
