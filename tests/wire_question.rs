@@ -252,3 +252,41 @@ fn a_build_that_waits_calls_its_caller_who_has_hung_up_and_goes_live_with_the_an
     assert_eq!(rung, [1, 0], "a telephone rang once for all of it");
     daemon.stop();
 }
+
+#[test]
+fn who_talks_over_an_order_that_is_on_its_way_does_not_end_it_and_hears_once_that_it_is_live() {
+    let gone = Arc::new(AtomicBool::new(false));
+    let daemon = Inner::start("", &gone);
+    let (sip, http) = (daemon.sip, daemon.http);
+    let caller = std::thread::spawn(move || {
+        let steps = [
+            ORDER[0],
+            "label = \"order\"\nsay = \"Build me a C R M with contacts.\"",
+            "label = \"read-back\"\nexpect = [\"contacts\", \"shall i build it\"]\ntimeout = 60",
+            "label = \"approval\"\nsay = \"Yes.\"",
+            "label = \"interruption\"\nsay = \"Wait, what about the weather in Boston?\"\ninterrupt_after = 0.5",
+            "label = \"live\"\nexpect = [\"is live\"]\ntimeout = 60",
+            "hang_up = true",
+        ];
+        order::call(sip, "300", "ann", &steps)
+    });
+    let told = || {
+        let live = json_of(http, "/v1/calls")["items"][0]["id"].as_str().map(|call| said(http, call));
+        live.unwrap_or_default()
+    };
+    // The order is with the builders; what was said of it was cut off, and the caller's words have been answered.
+    let interrupted = eventually(PATIENCE, || told().to_lowercase().contains("boston") || caller.is_finished());
+    gone.store(true, Ordering::Release);
+    let followed = caller.join().expect("the caller's thread");
+    assert!(interrupted && followed.is_ok(), "{}\n{}", followed.err().unwrap_or_default(), told());
+    let once = |part: &str| told().matches(part).count() == 1;
+    assert!(eventually(PATIENCE, || once("Your CRM is live.")), "{}", told());
+    let turns = told();
+    let order = turns.split("I\'m on it.").nth(1).unwrap_or_default();
+    assert!(
+        order.split("\"heard\":").nth(1).is_some_and(|heard| !heard.starts_with("null")),
+        "it was cut off: {turns}"
+    );
+    assert_eq!(tracked(http, 1).len(), 1);
+    daemon.stop();
+}

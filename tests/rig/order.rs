@@ -22,6 +22,14 @@ const MORE: &[&str] = &[
     "one moment",
     "the version before of your online shop is live again",
     "i leave it as it is",
+    "the crm is deployed but does not answer at the moment",
+    "a crm with contacts and deals",
+    "a crm with contacts",
+    "a website with pages and a blog",
+    "what shall i change",
+    "say for example without deals or add notes",
+    "one moment i am still on it",
+    "your crm is live",
     "that pin is not right",
 ];
 
