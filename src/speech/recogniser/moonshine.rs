@@ -6,9 +6,10 @@
 //! Owning thread: the recogniser thread, which decodes (some 5 to 30 ms for each second of turn). Invariants: one look at
 //! the engine decodes once at most, so that orders are never further behind than one decoding; what is finished comes
 //! before what may be, and that before words so far; but for the looks in its first seconds while the agent speaks, words so
-//! far cost each turn a forty-eighth of its time at most, or a look each time it has trebled, and all turns together a third of the thread, so results have the rest; a result made in a
-//! pause counts only when nothing was said after it; a panic or an error of the model costs its turn, which is answered and
-//! says so. Time comes from the clock it was made with. Deliberately absent: which words are likely (the guides), where a turn ends (`turn`).
+//! far cost each turn a forty-eighth of its time at most, or a look each time it has trebled, and all turns together a third
+//! of the thread, so results have the rest; a result made in a pause counts only when nothing was said after it; a panic or
+//! an error of the model costs its turn, which is answered and says so. Time comes from the clock it was made with.
+//! Deliberately absent: which words are likely (the guides), where a turn ends (`turn`).
 
 use super::{Caller, Finished, LineMemory, Recogniser};
 use crate::conversation::Expectation;
