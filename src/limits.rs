@@ -307,7 +307,7 @@ pub const RECOGNISERS_MAX: usize = 64;
 /// Turns that each thread of an engine of whole turns keeps at once: places there cost nothing but their audio, of
 /// `UTTERANCE_MAX` at most (0.5 MB).
 pub const WHOLE_TURN_PLACES_MAX: usize = 64;
-/// Threads of such an engine at most; each holds both models (some 150 MB), and up to 130 MB more while it hears a turn of half a
+/// Threads of such an engine at most; each holds both models (some 120 MB), and up to 130 MB more while it hears a turn of half a
 /// minute, of which it keeps what turns of 8 s need (26 MB at most).
 pub const RECOGNISER_THREADS_MAX: usize = 8;
 /// Turns that wait for a recogniser, each of `UTTERANCE_MAX` at most (0.5 MB).

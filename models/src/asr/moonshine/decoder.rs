@@ -295,15 +295,14 @@ fn dot(x: &[f32], y: &[f32]) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::encoder::tests::a_sentence;
     use super::super::weights;
     use super::*;
     use crate::assets::{Assets, MoonshineSize};
     use crate::session;
-    use crate::tts::Flite;
     use ort::session::SessionInputValue;
     use ort::value::{Tensor, TensorRef};
     use std::borrow::Cow;
-    use std::ops::ControlFlow;
 
     fn small() -> Decoder {
         let mut decoder = Decoder::new(Weights::parse(&weights::tests::model()).unwrap());
@@ -413,15 +412,7 @@ mod tests {
     /// A sentence, the sound of it as the encoder hears it, and what the published graph makes of it.
     fn beside_the_published_graph(size: MoonshineSize) {
         let assets = Assets::locate();
-        let (Ok(directory), Ok(mut flite)) = (assets.moonshine(size), Flite::load(&assets, "rms")) else {
-            assert!(std::env::var_os("CALLWRIGHT_TEST_COMPLETE").is_none(), "model and voice are meant to be there");
-            return;
-        };
-        let mut samples = vec![0.0_f32; 3200];
-        flite.speak("We would like to have a shop for our candles.", &mut |chunk| {
-            samples.extend(chunk.iter().map(|sample| f32::from(*sample) / 32_768.0));
-            ControlFlow::Continue(())
-        });
+        let Some((directory, samples)) = a_sentence(&assets, size) else { return };
         let mut encoder = session::open_varying(&assets, "a test", &directory.join("encoder.onnx"), 1).unwrap();
         let input = TensorRef::from_array_view(([1_usize, samples.len()], samples.as_slice())).unwrap();
         let heard = encoder.run(ort::inputs! { input }).unwrap();

@@ -318,7 +318,7 @@ pub(super) fn transpose(vectors: &[f32], width: usize, out: &mut [f32]) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::weights::Weights;
     use super::super::wire::{INT8, REAL, UINT8, message, node, weight};
     use super::*;
@@ -327,6 +327,7 @@ mod tests {
     use crate::tts::Flite;
     use ort::value::TensorRef;
     use std::ops::ControlFlow;
+    use std::path::PathBuf;
 
     const WIDTH: u8 = 8;
     const INNER: u8 = 6;
@@ -444,18 +445,24 @@ mod tests {
         assert!((0..good.len()).step_by(7).all(|end| Encoder::parse(&good[..end], 2).is_err()));
     }
 
-    /// A sentence as the encoder hears it and as the published graph does.
-    fn beside_the_published_graph(size: MoonshineSize) {
-        let assets = Assets::locate();
-        let (Ok(directory), Ok(mut flite)) = (assets.moonshine(size), Flite::load(&assets, "rms")) else {
+    /// Where a model is, and a sentence as it takes one; `None`: model or voice is missing.
+    pub(in super::super) fn a_sentence(assets: &Assets, size: MoonshineSize) -> Option<(PathBuf, Vec<f32>)> {
+        let (Ok(directory), Ok(mut flite)) = (assets.moonshine(size), Flite::load(assets, "rms")) else {
             assert!(std::env::var_os("CALLWRIGHT_TEST_COMPLETE").is_none(), "model and voice are meant to be there");
-            return;
+            return None;
         };
         let mut samples = vec![0.0_f32; 3200];
         flite.speak("We would like to have a shop for our candles.", &mut |chunk| {
             samples.extend(chunk.iter().map(|sample| f32::from(*sample) / 32_768.0));
             ControlFlow::Continue(())
         });
+        Some((directory, samples))
+    }
+
+    /// A sentence as the encoder hears it and as the published graph does.
+    fn beside_the_published_graph(size: MoonshineSize) {
+        let assets = Assets::locate();
+        let Some((directory, samples)) = a_sentence(&assets, size) else { return };
         let read = |name: &str| std::fs::read(directory.join(name)).unwrap();
         let heads = Weights::parse(&read("decoder.onnx")).unwrap().heads;
         let mut published = session::open_varying(&assets, "a test", &directory.join("encoder.onnx"), 1).unwrap();
