@@ -112,6 +112,26 @@ fn answers_are_heard_from_two_voices() {
     }
 }
 
+/// Numbers that nothing was heard of, or a part, while the likeliest text alone was pursued.
+#[test]
+fn numbers_of_ten_digits_are_heard_to_their_end() {
+    let Some(rig) = start(&config()) else { return };
+    for voice in ["rms", "slt"] {
+        let mut call = rig.followed_call();
+        call.hear(Expectation::Open, &turn(voice, "please build me a crm with contacts and deals"));
+        let numbers = [
+            "eight four eight four five one three five five nine",
+            "five eight one four two eight four seven four seven",
+            "one one nine six five two four six nine one",
+            "four nine seven three three four oh six five four",
+            "one five three three five eight eight two three four",
+        ];
+        let heard = numbers.map(|said| call.hear(Expectation::Digits { max: 10 }, &turn(voice, said)).0);
+        let right = numbers.iter().zip(&heard).filter(|(said, heard)| *said == heard).count();
+        assert!(right >= 4 && heard.iter().all(|heard| !heard.is_empty()), "{voice}: {right} of 5: {heard:?}");
+    }
+}
+
 #[test]
 fn digits_are_heard_from_two_voices() {
     let Some(rig) = start(&config()) else { return };

@@ -159,6 +159,10 @@ impl Guide for ExpectationGuide {
         }
     }
 
+    fn forbids(&self) -> bool {
+        matches!(self.kind, Kind::Digits(_))
+    }
+
     fn may_repeat(&self) -> bool {
         matches!(self.kind, Kind::Digits(_))
     }

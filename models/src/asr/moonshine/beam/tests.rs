@@ -192,11 +192,11 @@ fn silence_is_the_models_word_and_no_guide_overrules_it() {
     let silence = |sure: f32| {
         move |text: &[u32]| odds(if text.is_empty() { [sure, 1.0 - sure, 0.0, 0.0] } else { [1.0, 0.0, 0.0, 0.0] })
     };
-    assert!(found(silence(0.9), &Unguided, 4, 10).is_empty());
-    assert!(found(silence(0.9), &Likes(" a", 20.0), 4, 10).is_empty());
+    assert!(found(silence(0.95), &Unguided, 4, 10).is_empty());
+    assert!(found(silence(0.95), &Likes(" a", 20.0), 4, 10).is_empty());
     // Below that, somebody has said something: what, is the likeliest.
-    assert_eq!(found(silence(0.8), &Unguided, 1, 10)[0].tokens, [A]);
-    assert_eq!(found(silence(0.8), &Stops, 1, 10)[0].tokens, [A]);
+    assert_eq!(found(silence(0.93), &Unguided, 1, 10)[0].tokens, [A]);
+    assert_eq!(found(silence(0.93), &Stops, 1, 10)[0].tokens, [A]);
 }
 
 #[test]
@@ -250,6 +250,36 @@ fn one_text_is_enough_until_another_word_comes_near() {
     };
     let (asked, readings) = rows(late, &Unguided, 0);
     assert_eq!((asked.as_slice(), readings.len()), (&[1, 1, 2, 2][..], 2));
+}
+
+/// Lets nothing come after "a".
+struct Forbids;
+
+impl Guide for Forbids {
+    type State = bool;
+
+    fn start(&self) -> bool {
+        false
+    }
+
+    fn extend(&self, state: &bool, piece: &str) -> (bool, f32) {
+        (piece == " a", if *state { f32::NEG_INFINITY } else { 0.0 })
+    }
+
+    fn end(&self, state: &bool) -> f32 {
+        if *state { f32::NEG_INFINITY } else { 0.0 }
+    }
+
+    fn forbids(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn the_likeliest_text_is_not_pursued_alone_where_a_guide_may_forbid_its_end() {
+    let plan = Plan { width: 2, ahead: 0, sure: 0.1, tokens: 10 };
+    let Ok(readings) = search(&mut Fake::new(trap), &abc(), &Forbids, plan);
+    assert_eq!(readings.first().map(|best| best.tokens.as_slice()), Some(&[B, C][..]));
 }
 
 #[test]
@@ -314,7 +344,11 @@ fn a_sentence_that_is_written_twice_is_found() {
     let mut other = once.repeat(2);
     other[13] = A;
     assert_eq!(said_twice(&other, &abc()), None);
-    assert_eq!(said_twice(&once[..6].repeat(2), &abc()), None);
+    // The full stop is one of them alone.
+    let [take, the, deals, away, stop] = [A, B, C, A, 6];
+    let pieces = pieces_of(&["▁a", "▁b", "▁c", "."]);
+    assert_eq!(said_twice(&[take, the, deals, away, C, stop, take, the, deals, away, C], &pieces), Some(5));
+    assert_eq!(said_twice(&once[..4].repeat(2), &abc()), None);
 }
 
 #[test]
