@@ -108,7 +108,8 @@ fn a_fifth_set_by_one_more_stranger_is_read_too() {
     let tally = measure(&fifth());
     assert!(tally.turns >= 600 && tally.negatives >= 250, "{} turns, {} negatives", tally.turns, tally.negatives);
     // At the first look, with turns of five other strangers: 0.911, 0.766, 0.995, 0; 0.65 of what is wanted fired. With turns of
-    // eleven: 0.936, 0.823, 0.996, 0; 0.82 fires; with features learnt from sixteen: slots 0.851. Asked: 0.93, 0.90, 0.97, 1.
+    // eleven: 0.936, 0.823, 0.996, 0; 0.82 fires; with features learnt from sixteen: slots 0.851; from 446
+    // more orders, by their probability: 0.854. Asked: 0.93, 0.90, 0.97, 1.
     assert!(tally.macro_f1() >= 0.92, "macro-F1 {:.3}", tally.macro_f1());
     assert!(tally.slots.f1() >= 0.83, "slots F1 {:.3}", tally.slots.f1());
     assert!(tally.fired_precision() >= 0.98, "fired precision {:.3}", tally.fired_precision());
@@ -121,9 +122,9 @@ fn a_sixth_set_by_the_last_of_the_strangers_is_read_too() {
     let tally = measure(&sixth());
     assert!(tally.turns >= 600 && tally.negatives >= 250, "{} turns, {} negatives", tally.turns, tally.negatives);
     // At the first look, with turns of eleven strangers: 0.946, 0.809, 0.993, 0.72; 0.825 of what is wanted fires. With
-    // features learnt from five more: slots 0.847. Asked: 0.93, 0.90, 0.97, 1.
+    // features learnt from five more: slots 0.847; from 446 more orders, by their probability: 0.858. Asked: 0.93, 0.90, 0.97, 1.
     assert!(tally.macro_f1() >= 0.935, "macro-F1 {:.3}", tally.macro_f1());
-    assert!(tally.slots.f1() >= 0.83, "slots F1 {:.3}", tally.slots.f1());
+    assert!(tally.slots.f1() >= 0.845, "slots F1 {:.3}", tally.slots.f1());
     assert!(tally.fired_precision() >= 0.98, "fired precision {:.3}", tally.fired_precision());
     assert!(tally.false_triggers_percent() <= 1.0, "{} false triggers", tally.false_triggers);
     assert!(tally.fired_recall() >= 0.80, "recall of what fires {:.3}", tally.fired_recall());

@@ -1,19 +1,22 @@
 //! Which words of an order name what the thing shall have, by what such words stand among: tags from trained weights.
 //!
 //! Pure; some microseconds a word. `models/intent_features.py` trains it on turns of people who name features no table knows
-//! ("attorney bios", "seat selection"). The best sequence of tags counts (outside, first word, further word); what a tag says
-//! depends on whether a list goes on. Invariant: the same, word for word, as the trainer reads a turn (test `as_trained`).
+//! ("attorney bios", "seat selection"). Each word is outside, the first or a further word of a feature, and what speaks for it
+//! depends on whether a list goes on; of all that may be so, those spans are found that are probable enough. Invariants: the same,
+//! word for word, as the trainer reads a turn (test `as_trained`); no span begins or ends at a hyphen.
 //! Deliberately absent: what is refused (`listed`).
 
 use super::super::vectorise::hash;
-use super::listed::kind;
-use super::token::Token;
+use super::listed::{is_feature_word, kind};
+use super::token::{Token, is_tied};
 
-/// Tag by tag within a bucket, 8 bits each.
+/// What one step of a weight is worth (`f32`), then tag by tag within a bucket, 8 bits each.
 static WEIGHTS: &[u8] = include_bytes!("finder.bin");
+const SCALE: f64 = f32::from_le_bytes([WEIGHTS[0], WEIGHTS[1], WEIGHTS[2], WEIGHTS[3]]) as f64;
+const HEAD: usize = 4;
 const BUCKETS: usize = 131_072;
 const TAGS: usize = 3;
-const _: () = assert!(WEIGHTS.len() == BUCKETS * TAGS);
+const _: () = assert!(WEIGHTS.len() == HEAD + BUCKETS * TAGS);
 /// The thing that is spoken of, by the first of its words.
 #[rustfmt::skip]
 const THINGS: &[(&str, &[&str])] = &[
@@ -32,8 +35,13 @@ const JOINTS: &[&str] = &[
     "a", "an", "the", "my", "our", "their", "his", "her", "your", "some", "any", "each", "every", "its", "wee", "little", "nice",
     "proper", "big", "simple", "also", "just", "maybe", "um", "uh", "er", "please", "then", "oh", "like", "you", "know", "plus",
 ];
+/// A span is found that is more probable than this; one that the product knows by name, than this.
+const ENOUGH: f64 = 0.45;
+const ENOUGH_KNOWN: f64 = 0.2;
+/// What is longer than so many words is no feature.
+const LONGEST: usize = 9;
 /// Less than any sum of weights.
-const NEVER: i32 = -1_000_000;
+const NEVER: f64 = -1e4;
 
 const OUTSIDE: usize = 0;
 // What has been before a word: no feature yet, the first word of one, a further one, a feature and only joints behind it, a feature
@@ -48,7 +56,7 @@ const STATES: usize = 5;
 type Scores = [i32; TAGS];
 
 fn add(scores: &mut Scores, feature: &str, parts: &[&str]) {
-    let at = hash(feature, parts) as usize % BUCKETS * TAGS;
+    let at = HEAD + hash(feature, parts) as usize % BUCKETS * TAGS;
     for (score, weight) in scores.iter_mut().zip(&WEIGHTS[at..at + TAGS]) {
         *score += i32::from(weight.cast_signed());
     }
@@ -84,10 +92,8 @@ fn outside(before: usize, joint: bool) -> usize {
 }
 
 /// Where each word's piece begins, and one past its end.
-fn pieces(tokens: &[Token]) -> (Vec<usize>, Vec<usize>) {
-    let count = tokens.len();
+fn pieces(splits: impl Fn(usize) -> bool, count: usize) -> (Vec<usize>, Vec<usize>) {
     let (mut first, mut end) = (vec![0; count], vec![0; count]);
-    let splits = |k: usize| parts(&tokens[k].low);
     for k in 0..count {
         first[k] = if k > 0 && !splits(k) && !splits(k - 1) { first[k - 1] } else { k };
     }
@@ -99,18 +105,30 @@ fn pieces(tokens: &[Token]) -> (Vec<usize>, Vec<usize>) {
 
 /// Spans of words that name features, in their order; words that are `used` are in none.
 pub(super) fn spans(tokens: &[Token], used: &[bool]) -> Vec<(usize, usize)> {
-    let kinds: Vec<&str> = tokens.iter().map(|token| kind(&token.low)).collect();
     let count = tokens.len();
+    let tied = |k: usize| is_tied(tokens, k);
+    // The words of "check-in" and "do-not-mail flag" are as one: they neither open nor close nor part anything.
+    let inside: Vec<bool> = (0..count).map(|k| tied(k) || tied(k + 1)).collect();
+    let splits = |k: usize| parts(&tokens[k].low) && !inside[k];
+    let plain = |(k, token): (usize, &Token)| match kind(&token.low) {
+        sign @ ("K" | "s") => sign,
+        sign => {
+            if inside[k] {
+                "x"
+            } else {
+                sign
+            }
+        }
+    };
+    let kinds: Vec<&str> = tokens.iter().enumerate().map(plain).collect();
     let at = |from: usize, by: isize| from.checked_add_signed(by);
     let edge = |k: Option<usize>| if k.is_none() { "<" } else { ">" };
     let w = |k: Option<usize>| k.and_then(|k| tokens.get(k)).map_or(edge(k), |token| token.low.as_str());
     let c = |k: Option<usize>| k.and_then(|k| kinds.get(k)).copied().unwrap_or(edge(k));
-    let (first, end) = pieces(tokens);
+    let (first, end) = pieces(splits, count);
     let thing = tokens.iter().find_map(|token| thing(&token.low)).unwrap_or("-");
     let (mut opened, mut opener, mut since) = ("", "", 0);
-    let mut score = [NEVER; STATES];
-    score[NONE] = 0;
-    let mut back: Vec<[usize; STATES]> = Vec::with_capacity(count);
+    let mut chain = Vec::with_capacity(count);
     for i in 0..count {
         let word = tokens[i].low.as_str();
         let (c0, c1, c2) = (kinds[i], c(at(i, -1)), c(at(i, -2)));
@@ -118,13 +136,13 @@ pub(super) fn spans(tokens: &[Token], used: &[bool]) -> Vec<(usize, usize)> {
         let behind = end[i] + 1;
         let left = match first[i].checked_sub(2) {
             None => 9,
-            Some(k) if parts(&tokens[k].low) => 0,
+            Some(k) if splits(k) => 0,
             Some(k) => (k + 1 - first[k]).min(4),
         };
-        let right = match tokens.get(behind) {
-            None => 9,
-            Some(token) if parts(&token.low) => 0,
-            Some(_) => (end[behind] - behind).min(4),
+        let right = match behind {
+            _ if behind >= count => 9,
+            _ if splits(behind) => 0,
+            _ => (end[behind] - behind).min(4),
         };
         let (left, right) = (digit(left), digit(right));
         let length = digit((end[i] - first[i]).min(7));
@@ -168,10 +186,11 @@ pub(super) fn spans(tokens: &[Token], used: &[bool]) -> Vec<(usize, usize)> {
         see("7", &[opener, digit(since.min(8))]);
         see("8", &[w(at(first[i], -1)), opens, into]);
         see("9", &[opens, w(at(first[i], 1))]);
-        let joint = tokens[i].is_pause() || matches!(c0, "&" | "E") || JOINTS.contains(&word);
-        let closed = tokens[i].is_pause() || used.get(i).is_some_and(|used| *used);
-        let mut total = [NEVER; STATES];
-        let mut from = [NONE; STATES];
+        let joint = !inside[i] && (tokens[i].is_pause() || matches!(c0, "&" | "E") || JOINTS.contains(&word));
+        let is_used = |k: usize| used.get(k).is_some_and(|used| *used);
+        let closed = tokens[i].is_pause() || is_used(i);
+        let bound = tied(i) && !closed && !is_used(i - 1);
+        let mut link = Link { says: [[NEVER; TAGS]; STATES], joint };
         for (before, name) in ["0", "1", "2", "3", "4"].into_iter().enumerate() {
             let mut chained = alone;
             add(&mut chained, "A", &[c0, name]);
@@ -184,15 +203,15 @@ pub(super) fn spans(tokens: &[Token], used: &[bool]) -> Vec<(usize, usize)> {
             add(&mut chained, "H", &[thing, name]);
             add(&mut chained, "I", &[length, right, name]);
             for tag in [OUTSIDE, FIRST, FURTHER] {
-                let barred = tag == FURTHER && !matches!(before, FIRST | FURTHER) || tag != OUTSIDE && closed;
-                let sum = if barred { NEVER } else { (score[before] + chained[tag]).max(NEVER) };
-                let state = if tag == OUTSIDE { outside(before, joint) } else { tag };
-                if sum > total[state] {
-                    (total[state], from[state]) = (sum, before);
+                let goes_on = matches!(before, FIRST | FURTHER);
+                let torn = bound && (tag == FIRST || tag == OUTSIDE && goes_on);
+                let barred = tag == FURTHER && !goes_on || tag != OUTSIDE && closed || torn;
+                if !barred {
+                    link.says[before][tag] = f64::from(chained[tag]) * SCALE;
                 }
             }
         }
-        (score, _) = (total, back.push(from));
+        chain.push(link);
         since += 1;
         if matches!(c0, "O" | "C" | "R") {
             (opened, opener, since) = (c0, word, 0);
@@ -200,22 +219,94 @@ pub(super) fn spans(tokens: &[Token], used: &[bool]) -> Vec<(usize, usize)> {
             (opened, opener, since) = ("", "", 0);
         }
     }
-    traced(&score, &back)
+    let enough = |from: usize, to: usize| {
+        let words: Vec<&str> = tokens[from..to].iter().map(|token| token.low.as_str()).collect();
+        if is_feature_word(&words.join(" ")) { ENOUGH_KNOWN } else { ENOUGH }
+    };
+    most_probable(&likely(&chain), enough)
 }
 
-/// The spans of the best sequence.
-fn traced(score: &[i32; STATES], back: &[[usize; STATES]]) -> Vec<(usize, usize)> {
-    let mut state = (0..STATES).rev().max_by_key(|state| score[*state]).unwrap_or(NONE);
-    let (mut spans, mut end) = (Vec::new(), None);
-    for (i, from) in back.iter().enumerate().rev() {
-        if matches!(state, FIRST | FURTHER) {
-            let to = *end.get_or_insert(i + 1);
-            if state == FIRST {
-                spans.push((i, to));
-                end = None;
+/// What speaks for each tag of a word, by the state before it.
+struct Link {
+    says: [[f64; TAGS]; STATES],
+    joint: bool,
+}
+
+impl Link {
+    /// What speaks for a tag behind a state, and the state that follows.
+    fn step(&self, before: usize, tag: usize) -> (f64, usize) {
+        (self.says[before][tag], if tag == OUTSIDE { outside(before, self.joint) } else { tag })
+    }
+}
+
+/// The logarithm of the sum of what these are logarithms of.
+fn summed(parts: &[f64]) -> f64 {
+    let top = parts.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    top + parts.iter().map(|part| (part - top).exp()).sum::<f64>().ln()
+}
+
+/// By first word and length less one: how probable it is that just these words are a feature, over all tags of all words.
+fn likely(chain: &[Link]) -> Vec<[f64; LONGEST]> {
+    let count = chain.len();
+    let (mut before, mut behind) = (vec![[NEVER; STATES]; count + 1], vec![[0.0; STATES]; count + 1]);
+    before[0][NONE] = 0.0;
+    for (t, link) in chain.iter().enumerate() {
+        let mut ways: [Vec<f64>; STATES] = Default::default();
+        for (state, reached) in before[t].into_iter().enumerate() {
+            for tag in [OUTSIDE, FIRST, FURTHER] {
+                let (says, to) = link.step(state, tag);
+                ways[to].push(reached + says);
             }
         }
-        state = from[state];
+        before[t + 1] = ways.map(|ways| if ways.is_empty() { NEVER } else { summed(&ways) });
+    }
+    let rest = |t: usize, state: usize, tags: &[usize], behind: &[[f64; STATES]]| {
+        let way = |tag: &usize| {
+            let (says, to) = chain[t].step(state, *tag);
+            says + behind[t + 1][to]
+        };
+        summed(&tags.iter().map(way).collect::<Vec<f64>>())
+    };
+    for t in (0..count).rev() {
+        behind[t] = std::array::from_fn(|state| rest(t, state, &[OUTSIDE, FIRST, FURTHER], &behind));
+    }
+    let mut out = vec![[0.0; LONGEST]; count];
+    for (t, lengths) in out.iter_mut().enumerate() {
+        let begins: [f64; STATES] = std::array::from_fn(|state| before[t][state] + chain[t].says[state][FIRST]);
+        let mut inside = summed(&begins) - behind[0][NONE];
+        for (more, length) in lengths.iter_mut().enumerate().take(count - t) {
+            if more > 0 {
+                inside += chain[t + more].says[if more == 1 { FIRST } else { FURTHER }][FURTHER];
+            }
+            let (state, after) = (if more > 0 { FURTHER } else { FIRST }, t + more + 1);
+            let ends = if after < count { rest(after, state, &[OUTSIDE, FIRST], &behind) } else { 0.0 };
+            *length = (inside + ends).exp();
+        }
+    }
+    out
+}
+
+/// Of spans that do not overlap those that are together most probable, each of them more than it has to be.
+fn most_probable(likely: &[[f64; LONGEST]], enough: impl Fn(usize, usize) -> f64) -> Vec<(usize, usize)> {
+    // Up to each word, what is gained, and the length of the span that ends there.
+    let mut gained = vec![(0.0, 0)];
+    for end in 1..=likely.len() {
+        let mut best = (gained[end - 1].0, 0);
+        for length in 1..=LONGEST.min(end) {
+            let gain = gained[end - length].0 + likely[end - length][length - 1] - enough(end - length, end);
+            if gain > best.0 {
+                best = (gain, length);
+            }
+        }
+        gained.push(best);
+    }
+    let (mut spans, mut end) = (Vec::new(), likely.len());
+    while end > 0 {
+        let length = gained[end].1;
+        if length > 0 {
+            spans.push((end - length, end));
+        }
+        end -= length.max(1);
     }
     spans.reverse();
     spans

@@ -8,7 +8,7 @@ use super::super::sound::sounds;
 use super::super::vectorise::is_plain;
 use super::finder;
 use super::names::{Name, SYSTEMS, TECHNOLOGY};
-use super::token::{Token, before, begins, joined, low};
+use super::token::{Token, before, begins, is_tied, joined, low};
 use crate::limits::OPEN_POINTS_MAX;
 use std::sync::LazyLock;
 
@@ -426,7 +426,9 @@ fn of_lists(tokens: &[Token], used: &[bool]) -> (Vec<(usize, usize, String)>, Ve
             k += 1;
             continue;
         }
-        let drops = REFUSES.contains(&word)
+        // "A do-not-mail flag" refuses nothing, "a sign-in page" closes nothing.
+        let whole = !is_tied(tokens, k) && !is_tied(tokens, k + 1);
+        let drops = whole && REFUSES.contains(&word)
             || matches!(word, "leave" | "take") && (k + 1..k + 6).any(|m| matches!(low(tokens, m), "out" | "away"))
             || word == "rid"
             || word == "instead" && low(tokens, k + 1) == "of"
@@ -446,7 +448,7 @@ fn of_lists(tokens: &[Token], used: &[bool]) -> (Vec<(usize, usize, String)>, Ve
             }
             continue;
         }
-        if OPENS.contains(&word) {
+        if whole && OPENS.contains(&word) {
             // "swap the invoices for quotes" comes below; "put the calendar in" opens.
             (open, wide, refused) = (true, OPENS_WIDE.contains(&word), false);
             k += 1;
@@ -458,11 +460,11 @@ fn of_lists(tokens: &[Token], used: &[bool]) -> (Vec<(usize, usize, String)>, Ve
             k += 1;
             continue;
         }
-        if matches!(word, "and" | "or" | "both" | "then") || EMPTY.contains(&word) {
+        if whole && (matches!(word, "and" | "or" | "both" | "then") || EMPTY.contains(&word)) {
             k += 1;
             continue;
         }
-        if CLOSES.contains(&word) {
+        if whole && CLOSES.contains(&word) {
             (open, wide) = (false, false);
             k += 1;
             continue;
@@ -496,12 +498,13 @@ fn phrase_end(tokens: &[Token], used: &[bool], k: usize) -> usize {
     while end < tokens.len()
         && !tokens[end].is_pause()
         && !used[end]
-        && !matches!(low(tokens, end), "and" | "or" | "too" | "as")
-        && !CLOSES.contains(&low(tokens, end))
-        && (!OPENS.contains(&low(tokens, end))
-            || is_feature_word(&format!("{} {}", low(tokens, end - 1), low(tokens, end))))
-        && !REFUSES.contains(&low(tokens, end))
-        && !EMPTY.contains(&low(tokens, end))
+        && (is_tied(tokens, end)
+            || !matches!(low(tokens, end), "and" | "or" | "too" | "as")
+                && !CLOSES.contains(&low(tokens, end))
+                && (!OPENS.contains(&low(tokens, end))
+                    || is_feature_word(&format!("{} {}", low(tokens, end - 1), low(tokens, end))))
+                && !REFUSES.contains(&low(tokens, end))
+                && !EMPTY.contains(&low(tokens, end)))
     {
         end += 1;
     }
@@ -575,6 +578,7 @@ mod tests {
             ("I was there with my wife", ""),
             ("a client tracker with follow-ups and doctors' profiles", "follow-ups,doctors' profiles"),
             ("a shop with a cart and take the e-mails out", "cart"),
+            ("a CRM with a do-not-mail flag, deposits and notes", "do-not-mail flag,deposits,notes"),
         ] {
             assert_eq!(entities(text).features.join(","), features, "{text}");
         }

@@ -93,6 +93,11 @@ pub(super) fn low(tokens: &[Token], k: usize) -> &str {
     tokens.get(k).map_or("", |t| t.low.as_str())
 }
 
+/// Whether a hyphen ties the word at `k` to the one before.
+pub(super) fn is_tied(tokens: &[Token], k: usize) -> bool {
+    tokens.get(k).is_some_and(|token| token.behind == "-")
+}
+
 /// The word so many places before `k`; empty before the beginning.
 pub(super) fn before(tokens: &[Token], k: usize, back: usize) -> &str {
     k.checked_sub(back).map_or("", |k| low(tokens, k))
