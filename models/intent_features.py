@@ -70,7 +70,7 @@ def tokens(text):
             out.append(c)
         else:
             spelled = c == "." and len(word) == 1 and word.isalpha()
-            ties = c == "-" and word and after.isalnum()
+            ties = c == "-" and word.strip("'") and after.isalnum()
             flush()
             tie = "-" if ties else tie
             pause = "," if c in ',:()"\u2013\u2014' else "." if c in ".!?;\n" and not spelled else ""

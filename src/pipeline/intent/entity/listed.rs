@@ -578,6 +578,7 @@ mod tests {
             ("I was there with my wife", ""),
             ("a client tracker with follow-ups and doctors' profiles", "follow-ups,doctors' profiles"),
             ("a shop with a cart and take the e-mails out", "cart"),
+            ("'-in", ""),
             ("a CRM with a do-not-mail flag, deposits and notes", "do-not-mail flag,deposits,notes"),
         ] {
             assert_eq!(entities(text).features.join(","), features, "{text}");

@@ -58,7 +58,8 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
             _ => {
                 // "C.R.M." is spelling.
                 let spelled = c == '.' && word.chars().count() == 1 && word.chars().all(char::is_alphabetic);
-                let ties = c == '-' && !word.is_empty() && next.is_alphanumeric();
+                // An apostrophe alone is no word that could be tied to.
+                let ties = c == '-' && word.chars().any(char::is_alphanumeric) && next.is_alphanumeric();
                 flush(&mut word, &mut out, &mut behind);
                 if ties {
                     behind = "-";
