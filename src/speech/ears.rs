@@ -144,6 +144,8 @@ pub(super) struct Ear {
     uncancelled: bool,
     /// A turn was given up in the middle of speech: what comes next of it is a turn of its own.
     given_up: bool,
+    /// End of the speech in the turn before: no other turn's audio reaches back to it.
+    ended: u64,
 }
 
 /// A caller's turn in progress.
@@ -196,6 +198,7 @@ impl Ear {
             overloaded: false,
             uncancelled: false,
             given_up: false,
+            ended: 0,
         })
     }
 
@@ -298,7 +301,7 @@ impl Ear {
         if let Some(onset) = judgement.onset {
             tell(&self.events, SpeechEvent::Onset { at: onset, received: self.arrival(onset) });
             if self.turn.is_none() {
-                self.begin(onset, onset.0.saturating_sub(PRE_ROLL_SAMPLES));
+                self.begin(onset, onset.0.saturating_sub(PRE_ROLL_SAMPLES).max(self.ended));
             }
         } else if (self.listening.dictates || self.given_up) && self.turn.is_none() && judgement.voiced {
             // A turn was cut for its length, or given up, in the middle of speech; nobody else begins the next.
@@ -394,10 +397,14 @@ impl Ear {
 
     fn finalize(&mut self, asked: Instant) {
         self.given_up = false;
+        if !self.listening.dictates {
+            self.tracker.release();
+        }
         match self.turn.take() {
             Some(turn) => {
                 let started = turn.started;
                 let ended = self.tracker.last_voiced().max(started);
+                self.ended = ended.0;
                 // The recogniser answers what it was told of.
                 if !(turn.ordered && self.order(Job::End { call: self.call, started, ended, asked })) {
                     self.uncancelled |= turn.ordered;
@@ -631,6 +638,29 @@ mod tests {
         }
         assert_eq!((turns, progress.turns(), progress.owed()), (2, 2, 0));
         assert!(heard_to.is_some_and(|to| to >= talk.len() as u64));
+    }
+
+    #[test]
+    fn who_speaks_again_soon_after_the_end_of_a_turn_is_heard() {
+        let Some(talk) = talk() else { return };
+        let (jobs, orders) = bounded(8192);
+        let (mut ear, _events) = ear(None, jobs);
+        let mut at = 0;
+        hear(&mut ear, &mut at, &talk[..8000]);
+        ear.finalize(Instant::now());
+        let ended = ear.ended;
+        // Shorter than a pause that ends a stretch of speech.
+        hear(&mut ear, &mut at, &[0; 2240]);
+        hear(&mut ear, &mut at, &talk[8000..16_000]);
+        let orders: Vec<Job> = orders.try_iter().collect();
+        let begun: Vec<usize> =
+            orders.iter().enumerate().filter(|(_, o)| matches!(o, Job::Begin { .. })).map(|(n, _)| n).collect();
+        assert_eq!(begun.len(), 2);
+        let first = orders[begun[1]..].iter().find_map(|order| match order {
+            Job::Audio { samples, until, .. } => Some(until.0 - samples.len() as u64),
+            _ => None,
+        });
+        assert!(first.is_some_and(|from| (ended..10_240).contains(&from)), "{first:?} after {ended}");
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Where speech starts and ends in one call's audio. Sans-IO: chunks and probabilities in, decisions out; owned by the ears.
 //!
 //! Onset wants [`ONSET_CHUNKS`] voiced chunks in a row, so that a click is none; while somebody speaks a lower probability
-//! still counts as voice; [`QUIET_CHUNKS`] without voice end the stretch, so that the next voice is a new onset. The end of
+//! still counts as voice; [`QUIET_CHUNKS`] without voice end the stretch, so that the next voice is a new onset. Once the turn
+//! is over, less does: people who talk in the background would stretch it until the caller's next words are a part of it,
+//! and words without an onset are nobody's. The end of
 //! speech is found to 4 ms by level, because a model that judges 32 ms with memory hangs on after the last sound.
 //! Deliberately absent: how long a pause ends a turn (`turn`), the model (`models::vad`).
 
@@ -12,6 +14,8 @@ use callwright_models::vad::CHUNK_SAMPLES;
 pub(super) const ONSET_CHUNKS: u32 = 2;
 /// Unvoiced chunks that end a stretch of speech: 320 ms.
 const QUIET_CHUNKS: u32 = 10;
+/// The same when the turn is over: 128 ms. Stops in words are shorter.
+const RELEASED_CHUNKS: u32 = 4;
 /// Probability that counts as voice while somebody speaks, as a share of the threshold for the onset.
 const STAY_SHARE: f32 = 0.7;
 /// Probability from which on it may be the beginning of speech, as a share of the same.
@@ -40,6 +44,8 @@ pub(super) struct VoiceTracker {
     /// Probability that counts as voice before the onset.
     threshold: f32,
     speaking: bool,
+    /// The turn that this stretch belonged to is over.
+    released: bool,
     voiced_in_a_row: u32,
     unvoiced_in_a_row: u32,
     candidate: MediaTime,
@@ -66,6 +72,7 @@ impl VoiceTracker {
         Self {
             threshold,
             speaking: false,
+            released: false,
             voiced_in_a_row: 0,
             unvoiced_in_a_row: 0,
             candidate: MediaTime(0),
@@ -82,7 +89,7 @@ impl VoiceTracker {
         samples: &[i16; CHUNK_SAMPLES],
         probability: f32,
     ) -> Judgement {
-        let threshold = if self.speaking { self.threshold * STAY_SHARE } else { self.threshold };
+        let threshold = if self.speaking && !self.released { self.threshold * STAY_SHARE } else { self.threshold };
         let voiced = probability >= threshold;
         let mut onset = None;
         if voiced {
@@ -108,17 +115,29 @@ impl VoiceTracker {
         } else {
             self.voiced_in_a_row = 0;
             self.unvoiced_in_a_row += 1;
-            if self.speaking && self.unvoiced_in_a_row >= QUIET_CHUNKS {
-                self.speaking = false;
-            }
+            self.end_if_quiet();
         }
         let stirring = !self.speaking && probability >= self.threshold * STIR_SHARE && self.voiced_in_a_row <= 1;
         Judgement { onset, voiced: voiced && self.speaking, stirring }
     }
 
+    /// The turn is over: what is left of the stretch belongs to none, and ends with a short pause.
+    pub(super) fn release(&mut self) {
+        self.released = self.speaking;
+        self.end_if_quiet();
+    }
+
+    fn end_if_quiet(&mut self) {
+        let enough = if self.released { RELEASED_CHUNKS } else { QUIET_CHUNKS };
+        if self.speaking && self.unvoiced_in_a_row >= enough {
+            (self.speaking, self.released) = (false, false);
+        }
+    }
+
     /// What comes next does not follow on what was: whoever speaks then begins to.
     pub(super) fn interrupt(&mut self) {
-        (self.speaking, self.voiced_in_a_row, self.unvoiced_in_a_row) = (false, 0, 0);
+        (self.speaking, self.released) = (false, false);
+        (self.voiced_in_a_row, self.unvoiced_in_a_row) = (0, 0);
     }
 
     /// End of the last speech so far, zero when there was none.
@@ -203,6 +222,41 @@ mod tests {
         }
         assert_eq!(onsets, 2);
         assert!(tracker.speaking());
+    }
+
+    #[test]
+    fn once_the_turn_is_over_a_short_pause_or_mere_murmur_makes_the_next_voice_an_onset() {
+        // Chunks and probability between two voices; whether the turn is over before them or behind them; whether the next
+        // voice is an onset.
+        for (between, probability, over, late, expected) in [
+            (9, 0.0, false, false, false),
+            (4, 0.0, true, false, true),
+            (4, 0.0, true, true, true),
+            (3, 0.0, true, false, false),
+            (3, 0.0, true, true, false),
+            (40, 0.5, false, false, false),
+            (40, 0.5, true, false, true),
+            // Whoever speaks on without a pause began before.
+            (40, 0.7, true, false, false),
+        ] {
+            let (mut tracker, mut at) = (VoiceTracker::new(0.6), 0);
+            let mut voice = |tracker: &mut VoiceTracker, chunks: u32, probability: f32| {
+                (0..chunks).filter(|_| run(tracker, &mut at, &LOUD, probability).onset.is_some()).count()
+            };
+            assert_eq!(voice(&mut tracker, 5, 0.9), 1);
+            if over && !late {
+                tracker.release();
+            }
+            voice(&mut tracker, between, probability);
+            if over && late {
+                tracker.release();
+            }
+            let onsets = voice(&mut tracker, 5, 0.9);
+            assert_eq!(onsets == 1, expected, "{between} chunks of {probability}, over: {over}, late: {late}");
+            // The next stretch is as long as any.
+            voice(&mut tracker, 9, 0.45);
+            assert!(!expected || tracker.speaking());
+        }
     }
 
     #[test]
