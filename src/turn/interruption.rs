@@ -51,8 +51,9 @@ const LONG_VOICE: Duration = Duration::from_millis(700);
 const UNVOICED_MAX: Duration = Duration::from_millis(200);
 /// The same after one that did agree ("right right", "okay good"): its words come again, or others.
 const LONG_AFTER_AGREEING: Duration = Duration::from_millis(1000);
-/// And when other words are recognised after it.
-const MORE_AFTER_AGREEING: Duration = Duration::from_millis(640);
+/// And when other words are recognised after it: one that was short ("yeah") is often followed by another that is misheard;
+/// of one that lasted until its verdict was due, other words are a sentence.
+const MORE_AFTER_AGREEING: Duration = Duration::from_millis(440);
 /// A word takes this long, ms, spoken fast.
 const WORD_MS: u32 = 100;
 /// A sound that ended so long ago is over; until then a word may still come.
@@ -60,7 +61,9 @@ pub const OVER: Duration = Duration::from_millis(200);
 /// Nor does it go on if it has been so much quieter than its loudest for so long: a voice detector hangs on, and stops in a
 /// word are shorter.
 pub const FALLEN_DB: f32 = 20.0;
-const FALLEN: Duration = Duration::from_millis(96);
+const FALLEN: Duration = Duration::from_millis(128);
+/// What fell so long ago has ended, however long the detector hangs on, and two words are what a recogniser makes of its one.
+const FADED: Duration = Duration::from_millis(160);
 const ENDED: Duration = Duration::from_millis(128);
 
 /// What has been heard since the onset.
@@ -246,7 +249,9 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
     let meant = answered || !is_backchannel(&words);
     let murmured =
         is_murmured(&words) || evidence.murmur && words.is_empty() && evidence.pitched * 5 >= evidence.voiced * 3;
-    let spoken = |least: usize| words.len() >= least && meant && !murmured && !guessed && spoken_in >= SPOKEN_VOICE;
+    let misheard = usize::from(evidence.fallen >= FADED);
+    let spoken =
+        |least: usize| words.len() >= least + misheard && meant && !murmured && !guessed && spoken_in >= SPOKEN_VOICE;
     let surely = evidence.voiced >= SURELY_VOICE && spoken(SURELY_WORDS)
         || evidence.voiced >= PROBABLY_VOICE && !evidence.far && spoken(SPOKEN_WORDS);
     let near = !evidence.maybe_echo && !evidence.far;
@@ -378,6 +383,7 @@ mod tests {
         let late = |e: Evidence<'static>| Evidence { listened: false, ..e };
         let on = |e: Evidence<'static>| Evidence { before: Duration::from_millis(430), ..e };
         let agreed = |e: Evidence<'static>| Evidence { agreed: true, ..on(e) };
+        let shortly = |e: Evidence<'static>| Evidence { before: Duration::from_millis(180), ..agreed(e) };
         let asked = |e: Evidence<'static>| Evidence { expect: Expectation::YesNo, asked: true, ..e };
         let digits = |e: Evidence<'static>| Evidence { expect: Expectation::Digits { max: 4 }, ..e };
         let echo =
@@ -400,7 +406,12 @@ mod tests {
             (heard(460, 450, 0, "right okay"), Aside, "still nothing but agreement"),
             (heard(460, 200, 130, ""), Undecided, "a short voice: its word may come"),
             (heard(470, 200, 130, ""), Aside, "a short voice without words"),
-            (fallen(heard(460, 440, 0, "shoe"), 96), Aside, "one word that has faded, to which the detector hangs on"),
+            (fallen(heard(460, 440, 0, "shoe"), 128), Aside, "one word that has faded, to which the detector hangs on"),
+            (fallen(heard(420, 390, 0, "you are"), 160), Undecided, "two that were made of one"),
+            (fallen(heard(450, 410, 0, "you are"), 160), Aside, "and no more of it"),
+            (fallen(heard(450, 410, 0, "wait please"), 160), Interruption, "a word that takes the turn"),
+            (fallen(heard(450, 410, 0, "leave it there"), 160), Interruption, "three are made of more than one"),
+            (fallen(heard(450, 410, 0, "tell me"), 128), Interruption, "a stop after two"),
             (heard(440, 420, 0, "i see"), Aside, "two words that say no more"),
             (Evidence { voice: false, ..heard(170, 0, 170, "") }, Aside, "a sound that is no voice"),
             (Evidence { faint: true, ..heard(170, 90, 0, "") }, Aside, "somebody across the room"),
@@ -411,10 +422,11 @@ mod tests {
             (heard(440, 400, 0, ""), Undecided, "not yet"),
             (heard(450, 400, 0, ""), Interruption, "still at it"),
             (heard(435, 400, 0, "shoe"), Interruption, "with a word a little sooner"),
-            (fallen(heard(435, 400, 0, "leave"), 64), Interruption, "a stop in a word"),
+            (fallen(heard(435, 400, 0, "leave"), 96), Interruption, "a stop in a word"),
             (on(heard(290, 280, 0, "")), Interruption, "what was taken for an aside goes on and on"),
             (on(heard(290, 280, 0, "okay")), Undecided, "in nothing but agreement"),
-            (agreed(heard(130, 120, 0, "right hope")), Undecided, "what a recogniser makes of the next agreement"),
+            (shortly(heard(130, 120, 0, "right hope")), Undecided, "what a recogniser makes of the next agreement"),
+            (agreed(heard(130, 120, 0, "right hope")), Interruption, "words after one that lasted"),
             (agreed(heard(450, 200, 150, "under slid")), Aside, "another agreement that was misheard"),
             (agreed(heard(450, 200, 150, "leave it there")), Interruption, "three words are none"),
             (agreed(heard(260, 250, 0, "right so when")), Interruption, "a question after it"),
