@@ -2,21 +2,23 @@
 //!
 //! Pure; some microseconds a word. `models/intent_features.py` trains it on turns of people who name features no table knows
 //! ("attorney bios", "seat selection"). Each word is outside, the first or a further word of a feature, and what speaks for it
-//! depends on whether a list goes on; of all that may be so, those spans are found that are probable enough. Invariants: the same,
-//! word for word, as the trainer reads a turn (test `as_trained`); no span begins or ends at a hyphen.
+//! depends on whether a list goes on; what may be a feature is weighed again as a whole (`span`), and those spans are found that
+//! are probable enough. Invariants: the same, word for word, as the trainer reads a turn (test `as_trained`); no span begins or ends
+//! at a hyphen.
 //! Deliberately absent: what is refused (`listed`).
 
 use super::super::vectorise::hash;
 use super::listed::{is_feature_word, kind};
+use super::span::probable;
 use super::token::{Token, is_tied};
 
-/// What one step of a weight is worth (`f32`), then tag by tag within a bucket, 8 bits each.
-static WEIGHTS: &[u8] = include_bytes!("finder.bin");
+/// What one step of a weight is worth (`f32`), then tag by tag within a bucket, 8 bits each; behind [`CHAIN_END`] what `span` reads.
+pub(super) static WEIGHTS: &[u8] = include_bytes!("finder.bin");
 const SCALE: f64 = f32::from_le_bytes([WEIGHTS[0], WEIGHTS[1], WEIGHTS[2], WEIGHTS[3]]) as f64;
 const HEAD: usize = 4;
 const BUCKETS: usize = 131_072;
 const TAGS: usize = 3;
-const _: () = assert!(WEIGHTS.len() == HEAD + BUCKETS * TAGS);
+pub(super) const CHAIN_END: usize = HEAD + BUCKETS * TAGS;
 /// The thing that is spoken of, by the first of its words.
 #[rustfmt::skip]
 const THINGS: &[(&str, &[&str])] = &[
@@ -39,7 +41,7 @@ const JOINTS: &[&str] = &[
 const ENOUGH: f64 = 0.45;
 const ENOUGH_KNOWN: f64 = 0.2;
 /// What is longer than so many words is no feature.
-const LONGEST: usize = 9;
+pub(super) const LONGEST: usize = 9;
 /// Less than any sum of weights.
 const NEVER: f64 = -1e4;
 
@@ -73,7 +75,7 @@ fn thing(word: &str) -> Option<&'static str> {
 }
 
 /// The last `count` letters.
-fn ending(word: &str, count: usize) -> &str {
+pub(super) fn ending(word: &str, count: usize) -> &str {
     word.char_indices().rev().nth(count - 1).map_or(word, |(at, _)| &word[at..])
 }
 
@@ -223,7 +225,7 @@ pub(super) fn spans(tokens: &[Token], used: &[bool]) -> Vec<(usize, usize)> {
         let words: Vec<&str> = tokens[from..to].iter().map(|token| token.low.as_str()).collect();
         if is_feature_word(&words.join(" ")) { ENOUGH_KNOWN } else { ENOUGH }
     };
-    most_probable(&likely(&chain), enough)
+    most_probable(&probable(tokens, &kinds, &likely(&chain)), enough)
 }
 
 /// What speaks for each tag of a word, by the state before it.
@@ -287,20 +289,20 @@ fn likely(chain: &[Link]) -> Vec<[f64; LONGEST]> {
 }
 
 /// Of spans that do not overlap those that are together most probable, each of them more than it has to be.
-fn most_probable(likely: &[[f64; LONGEST]], enough: impl Fn(usize, usize) -> f64) -> Vec<(usize, usize)> {
+fn most_probable(probable: &[[f64; LONGEST]], enough: impl Fn(usize, usize) -> f64) -> Vec<(usize, usize)> {
     // Up to each word, what is gained, and the length of the span that ends there.
     let mut gained = vec![(0.0, 0)];
-    for end in 1..=likely.len() {
+    for end in 1..=probable.len() {
         let mut best = (gained[end - 1].0, 0);
         for length in 1..=LONGEST.min(end) {
-            let gain = gained[end - length].0 + likely[end - length][length - 1] - enough(end - length, end);
+            let gain = gained[end - length].0 + probable[end - length][length - 1] - enough(end - length, end);
             if gain > best.0 {
                 best = (gain, length);
             }
         }
         gained.push(best);
     }
-    let (mut spans, mut end) = (Vec::new(), likely.len());
+    let (mut spans, mut end) = (Vec::new(), probable.len());
     while end > 0 {
         let length = gained[end].1;
         if length > 0 {
@@ -312,7 +314,7 @@ fn most_probable(likely: &[[f64; LONGEST]], enough: impl Fn(usize, usize) -> f64
     spans
 }
 
-fn digit(count: usize) -> &'static str {
+pub(super) fn digit(count: usize) -> &'static str {
     ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"][count.min(9)]
 }
 

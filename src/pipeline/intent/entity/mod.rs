@@ -6,6 +6,7 @@
 //! | `quantity` | money, durations, counts of users, in figures and in words |
 //! | `title` | "called Bluebird" |
 //! | `finder` | features by what stands around them, from trained weights |
+//! | `span` | whether a span that may be a feature is one |
 //! | `listed` | features, technology and integrations; tables in `names.rs` |
 //!
 //! Pure. Invariants: nothing is made up: each value was said; what is refused ("without invoices") is not in. Of two values for
@@ -15,6 +16,7 @@ mod finder;
 mod listed;
 mod names;
 mod quantity;
+mod span;
 mod title;
 mod token;
 
