@@ -15,7 +15,7 @@ use super::stirring::Stirring;
 use super::vad::{ONSET_CHUNKS, VoiceTracker, above_gate};
 use crate::conversation::Expectation;
 use crate::id::CallId;
-use crate::limits::UTTERANCE_MAX;
+use crate::limits::{TURN_MAX, UTTERANCE_MAX};
 use crate::media::{InFrame, InboundConsumer};
 use crate::os::wait::wait_any;
 use crate::os::wake::Wake;
@@ -54,6 +54,9 @@ const AGENT_DBFS: f32 = -50.0;
 const OVER_SAMPLES: u64 = 8000;
 /// Else for every 16th chunk: about twice a second.
 const VOICE_SELDOM: u32 = 16;
+/// A turn that ends after so long and without such a pause was cut.
+const CUT_AFTER: Duration = TURN_MAX.saturating_sub(Duration::from_secs(1));
+const PAUSE_MIN: Duration = Duration::from_millis(128);
 /// Places in a call's event channel that `Voice` never takes.
 pub(super) const EVENT_RESERVE: usize = 32;
 /// A chunk of which so much is the agent's own voice is nobody's speech.
@@ -305,6 +308,7 @@ impl Ear {
             }
         } else if (self.listening.dictates || self.given_up) && self.turn.is_none() && judgement.voiced {
             // A turn was cut for its length, or given up, in the middle of speech; nobody else begins the next.
+            self.tracker.claim();
             self.begin(at, at.0.saturating_sub(CHUNK_SAMPLES as u64));
         }
         self.feed(judgement.onset, end);
@@ -397,7 +401,11 @@ impl Ear {
 
     fn finalize(&mut self, asked: Instant) {
         self.given_up = false;
-        if !self.listening.dictates {
+        // Who is cut for talking too long is listened to again after a real pause (`turn`): that stretch stays one.
+        let now = MediaTime(self.history_end);
+        let cut = now.since(self.tracker.last_voiced()) < PAUSE_MIN
+            && self.turn.as_ref().is_some_and(|turn| now.since(turn.started) >= CUT_AFTER);
+        if !self.listening.dictates && !cut {
             self.tracker.release();
         }
         match self.turn.take() {
@@ -647,10 +655,11 @@ mod tests {
         let (mut ear, _events) = ear(None, jobs);
         let mut at = 0;
         hear(&mut ear, &mut at, &talk[..8000]);
+        // Together shorter than a pause that ends a stretch of speech.
+        hear(&mut ear, &mut at, &[0; 1600]);
         ear.finalize(Instant::now());
         let ended = ear.ended;
-        // Shorter than a pause that ends a stretch of speech.
-        hear(&mut ear, &mut at, &[0; 2240]);
+        hear(&mut ear, &mut at, &[0; 640]);
         hear(&mut ear, &mut at, &talk[8000..16_000]);
         let orders: Vec<Job> = orders.try_iter().collect();
         let begun: Vec<usize> =
@@ -661,6 +670,21 @@ mod tests {
             _ => None,
         });
         assert!(first.is_some_and(|from| (ended..10_240).contains(&from)), "{first:?} after {ended}");
+    }
+
+    #[test]
+    fn who_is_cut_for_talking_too_long_is_listened_to_after_a_pause() {
+        let Some(talk) = talk() else { return };
+        let begun = |pause: usize| {
+            let (jobs, orders) = bounded(8192);
+            let (mut ear, _events) = ear(None, jobs);
+            let mut at = 0;
+            hear(&mut ear, &mut at, &talk[..8000 * 31]);
+            hear(&mut ear, &mut at, &vec![0; pause]);
+            hear(&mut ear, &mut at, &talk[8000 * 31..8000 * 34]);
+            orders.try_iter().filter(|order| matches!(order, Job::Begin { .. })).count()
+        };
+        assert_eq!((begun(2240), begun(8000)), (1, 2));
     }
 
     #[test]

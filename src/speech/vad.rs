@@ -127,6 +127,11 @@ impl VoiceTracker {
         self.end_if_quiet();
     }
 
+    /// A turn goes on in this stretch after all.
+    pub(super) fn claim(&mut self) {
+        self.released = false;
+    }
+
     fn end_if_quiet(&mut self) {
         let enough = if self.released { RELEASED_CHUNKS } else { QUIET_CHUNKS };
         if self.speaking && self.unvoiced_in_a_row >= enough {

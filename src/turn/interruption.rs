@@ -64,6 +64,8 @@ pub const FALLEN_DB: f32 = 20.0;
 const FALLEN: Duration = Duration::from_millis(128);
 /// What fell so long ago has ended, however long the detector hangs on, and two words are what a recogniser makes of its one.
 const FADED: Duration = Duration::from_millis(160);
+/// That holds of a sound no longer than this: one that lasted had room for two, however late they are recognised.
+const ONE_WORD: Duration = Duration::from_millis(306);
 const ENDED: Duration = Duration::from_millis(128);
 
 /// What has been heard since the onset.
@@ -249,7 +251,8 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
     let meant = answered || !is_backchannel(&words);
     let murmured =
         is_murmured(&words) || evidence.murmur && words.is_empty() && evidence.pitched * 5 >= evidence.voiced * 3;
-    let misheard = usize::from(evidence.fallen >= FADED);
+    let faded = evidence.fallen >= FADED && evidence.elapsed.saturating_sub(evidence.fallen) < ONE_WORD;
+    let misheard = usize::from(faded);
     let spoken =
         |least: usize| words.len() >= least + misheard && meant && !murmured && !guessed && spoken_in >= SPOKEN_VOICE;
     let surely = evidence.voiced >= SURELY_VOICE && spoken(SURELY_WORDS)
@@ -412,6 +415,8 @@ mod tests {
             (fallen(heard(450, 410, 0, "wait please"), 160), Interruption, "a word that takes the turn"),
             (fallen(heard(450, 410, 0, "leave it there"), 160), Interruption, "three are made of more than one"),
             (fallen(heard(450, 410, 0, "tell me"), 128), Interruption, "a stop after two"),
+            (late(fallen(heard(620, 420, 200, "skip it"), 200)), Interruption, "two that are recognised late"),
+            (late(fallen(heard(700, 400, 300, "skip it"), 300)), Interruption, "and later"),
             (heard(440, 420, 0, "i see"), Aside, "two words that say no more"),
             (Evidence { voice: false, ..heard(170, 0, 170, "") }, Aside, "a sound that is no voice"),
             (Evidence { faint: true, ..heard(170, 90, 0, "") }, Aside, "somebody across the room"),
