@@ -3,7 +3,7 @@
 //! Pure; some microseconds a span. The chain of `finder` sees a few words at a time. What it finds at all probable is weighed again
 //! by a logistic regression over how probable it and what overlaps it are, what else the turn names, which word opens the clause,
 //! the span's edges, and how often its words are words of features. `models/intent_spans.py` trains it, on spans of authors whom
-//! the chain did not know. Invariants: the same, number by number, as the trainer (test `as_trained` of `finder`); no span is
+//! the chain did not know. Invariants: the trainer finds the same features (test `as_trained` of `finder`); no span is
 //! found that the chain finds improbable. Deliberately absent: what is enough (`finder`).
 
 use super::super::vectorise::hash;
