@@ -4,6 +4,7 @@
 mod socket;
 
 use super::problem::{Problem, read};
+use super::seat::Seat;
 use super::state::AppState;
 use crate::bus::{BusError, EventKind, Subscription};
 use crate::call::browser::Browsers;
@@ -21,7 +22,6 @@ use serde::Deserialize;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub(super) use socket::{Wanted, token};
 
@@ -53,7 +53,7 @@ pub(super) async fn stream(
     wanted: Wanted,
 ) -> Result<Response, Problem> {
     let wanted = wanted.by_own_page(&headers)?;
-    let room = Box::new(Open::new(&state)?);
+    let room = Box::new(seat(&state)?);
     let after = start_of(&state, start, &headers).await?;
     Ok(answer(Following::new(&state, after, None, room), wanted))
 }
@@ -74,7 +74,7 @@ pub(super) async fn of_call(
     }
     let browser = state.browsers.as_ref().zip(id.parse().ok()).filter(|(browsers, call)| browsers.is_in(*call));
     let (room, before): (Room, u64) = match browser {
-        None => (Box::new(Open::new(&state)?), 0),
+        None => (Box::new(seat(&state)?), 0),
         Some((browsers, call)) => room_of(browsers, call)?,
     };
     let after = start_of(&state, start, &headers).await?.map(|after| after.max(before));
@@ -178,27 +178,10 @@ async fn position(state: &AppState, last: String) -> Result<u64, Problem> {
 /// What a stream takes, for as long as somebody follows.
 type Room = Box<dyn Send>;
 
-/// One open stream, counted.
-struct Open {
-    streams: Arc<Semaphore>,
-    permit: Option<OwnedSemaphorePermit>,
-}
-
-impl Open {
-    fn new(state: &AppState) -> Result<Self, Problem> {
-        let streams = Arc::clone(&state.streams);
-        let permit = Arc::clone(&streams).try_acquire_owned().map_err(|_| {
-            let why = format!("{EVENT_STREAMS_MAX} clients follow the events already");
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, why)
-        })?;
-        metric::event_streams(EVENT_STREAMS_MAX - streams.available_permits());
-        Ok(Self { streams, permit: Some(permit) })
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.permit = None;
-        metric::event_streams(EVENT_STREAMS_MAX - self.streams.available_permits());
-    }
+/// A place at the event stream.
+fn seat(state: &AppState) -> Result<Seat, Problem> {
+    Seat::take(&state.streams, metric::event_streams).map_err(|_| {
+        let why = format!("{EVENT_STREAMS_MAX} clients follow the events already");
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, why)
+    })
 }

@@ -25,6 +25,7 @@ mod recordings;
 mod reload;
 mod return_calls;
 mod routes;
+mod seat;
 mod server;
 mod state;
 mod steer;

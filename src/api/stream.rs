@@ -14,6 +14,7 @@ mod intake;
 mod overdue;
 
 use super::problem::Problem;
+use super::seat::Seat;
 use super::state::AppState;
 use crate::limits::{SPEECH_STREAMS_MAX, STREAM_MESSAGE_MAX, STREAM_UTTERANCE_IDLE};
 use crate::speech::{Heard, SpeechError, SpeechStream};
@@ -27,9 +28,7 @@ use caption::{Caption, Captions};
 use futures_util::{Stream, StreamExt};
 use intake::{Format, Intake, Pace, Wish};
 use overdue::Overdue;
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 /// How often a client is asked whether it is there, and its turn looked after.
@@ -73,13 +72,13 @@ pub(super) async fn upgrade(
         let detail = format!("{SPEECH_STREAMS_MAX} streams are open already");
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     };
-    let open = Open::new(&state.listeners).map_err(full)?;
+    let seat = Seat::take(&state.listeners, metric::speech_streams).map_err(full)?;
     let socket = socket.max_message_size(STREAM_MESSAGE_MAX).max_frame_size(STREAM_MESSAGE_MAX);
     Ok(socket.on_upgrade(move |socket| async move {
         let mut client = Client { socket, heard: Instant::now() };
         let ended = client.serve(&state, wish).await;
         client.close(ended).await;
-        drop(open);
+        drop(seat);
     }))
 }
 
@@ -105,27 +104,6 @@ fn read_query(query: &str) -> Result<Wish, String> {
         }
     }
     Intake::new(&wish).map(|_| wish)
-}
-
-/// One open stream, counted.
-struct Open {
-    listeners: Arc<Semaphore>,
-    permit: Option<OwnedSemaphorePermit>,
-}
-
-impl Open {
-    fn new(listeners: &Arc<Semaphore>) -> Result<Self, tokio::sync::TryAcquireError> {
-        let permit = Some(Arc::clone(listeners).try_acquire_owned()?);
-        metric::speech_streams(SPEECH_STREAMS_MAX - listeners.available_permits());
-        Ok(Self { listeners: Arc::clone(listeners), permit })
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.permit = None;
-        metric::speech_streams(SPEECH_STREAMS_MAX - self.listeners.available_permits());
-    }
 }
 
 /// Why a stream ended.

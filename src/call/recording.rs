@@ -12,8 +12,7 @@ use crate::store::{CallRecording, RecordingState, Store};
 use crate::telemetry::Marks;
 use crate::telemetry::metric;
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tracing::{error, info, warn};
 
@@ -118,20 +117,25 @@ impl Hand {
 
 /// Takes the recorder's reports to the log, the metrics and the store.
 fn reports(store: Store) -> Reports {
-    let active = AtomicUsize::new(0);
+    // Two threads report. The figure is told under the lock, or the later of two may tell the older one.
+    let active = Mutex::new(0usize);
     Arc::new(move |report| {
         let recordings = store.recordings();
         let now = clock::wall();
         match report {
             Report::Started { call, name, format } => {
-                metric::recordings_active(active.fetch_add(1, Relaxed) + 1);
+                let mut active = active.lock().unwrap_or_else(PoisonError::into_inner);
+                *active += 1;
+                metric::recordings_active(*active);
+                drop(active);
                 info!(%call, file = %name, "recording");
                 recordings.keep(started(call, name, format), now);
             }
             Report::Ended(ended) => {
                 if ended.outcome != Outcome::Empty {
-                    let left = active.fetch_update(Relaxed, Relaxed, |n| Some(n.saturating_sub(1)));
-                    metric::recordings_active(left.map_or(0, |before| before.saturating_sub(1)));
+                    let mut active = active.lock().unwrap_or_else(PoisonError::into_inner);
+                    *active = active.saturating_sub(1);
+                    metric::recordings_active(*active);
                 }
                 if let Some(row) = over(ended) {
                     recordings.keep(row, now);

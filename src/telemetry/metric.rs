@@ -444,16 +444,14 @@ pub fn api_answer(route: &str, status: u16) {
     metrics::counter!(Metric::ApiRequests.name(), "route" => route.to_owned(), "class" => class(status)).increment(1);
 }
 
-/// So many clients follow the event stream.
-pub fn event_streams(open: usize) {
-    #[expect(clippy::cast_precision_loss, reason = "bounded by EVENT_STREAMS_MAX")]
-    metrics::gauge!(Metric::EventStreams.name()).set(open as f64);
+/// So many more clients follow the event stream, or fewer.
+pub fn event_streams(more: f64) {
+    metrics::gauge!(Metric::EventStreams.name()).increment(more);
 }
 
-/// So many clients stream speech.
-pub fn speech_streams(open: usize) {
-    #[expect(clippy::cast_precision_loss, reason = "bounded by SPEECH_STREAMS_MAX")]
-    metrics::gauge!(Metric::SpeechStreams.name()).set(open as f64);
+/// So many more clients stream speech, or fewer.
+pub fn speech_streams(more: f64) {
+    metrics::gauge!(Metric::SpeechStreams.name()).increment(more);
 }
 
 /// A client was told that more than `limits::STREAM_QUEUE_MAX` of its chunks wait.
