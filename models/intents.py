@@ -21,7 +21,7 @@ of the tests are not read here, nor are those of `intents_dev.txt` and `intents_
 What our own recogniser made of 700 of the sentences did not help when it trained, too: of patterns that were left out, 0.687 of
 what was heard was right with it and 0.683 without.
 """
-import functools, multiprocessing, random, struct, sys, zlib
+import argparse, functools, multiprocessing, random, struct, zlib
 from pathlib import Path
 import numpy as np
 import intent_features as finder
@@ -392,7 +392,7 @@ def likely_of(turns, w):
     return {low: finder.likely(low, w).astype(np.float32).astype(float) for low, _ in turns}
 
 
-def trained_features(natural, lines, lists):
+def trained_features(options, natural, lines, lists):
     """Writes the weights of the finder of features, and what it says of some orders; how it fares with a new author."""
     patterns = finder.of_patterns(lines, lists, expand)
     turns = [(author, *map(tuple, finder.tagged_turn(text, found.get("features", "").split(","))), found)
@@ -424,9 +424,9 @@ def trained_features(natural, lines, lists):
             for how, probable in zip(counts, (likely[group][low], spans.probable(low, likely[group][low], looks[group]))):
                 names = {finder.canonical(name) for name in finder.found(low, probable)}
                 counts[how] += len(names & wanted), len(names), len(wanted)
-        if "--folds" in sys.argv:
+        if options.folds:
             for author in group:
-                spans.written(chains[group], looks[group], Path(sys.argv[-1]) / (author + ".finder"))
+                spans.written(chains[group], looks[group], options.folds / (author + ".finder"))
     for how, (right, said, meant) in counts.items():
         print(f"features of an author by others, by {how}: precision {right / said:.3f}, recall {right / meant:.3f}, "
               f"F1 {2 * right / (said + meant):.4f}", flush=True)
@@ -445,14 +445,25 @@ def trained_features(natural, lines, lists):
     print("\n".join(found))
 
 
+def asked():
+    """What is asked for on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--report", action="store_true")
+    parser.add_argument("--features", action="store_true")
+    parser.add_argument("--without", metavar="AUTHOR")
+    parser.add_argument("--folds", metavar="DIR", type=Path)
+    return parser.parse_args()
+
+
 def main():
+    options = asked()
     patterns = sentences()
     dice = random.Random(11)
     data = [(label, text, 1.0) for label, _, text in patterns]
     data += [(label, worn(text, dice), 1.0) for label, text, _ in data if dice.random() < 0.4 and len(text.split()) > 3]
-    natural = [turn for turn in strangers() if "--without" not in sys.argv or turn[0] != sys.argv[-1]]
-    trained_features(natural, *of_files())
-    if "--features" in sys.argv:
+    natural = [turn for turn in strangers() if turn[0] != options.without]
+    trained_features(options, natural, *of_files())
+    if options.features:
         return
     natural = [turn for turn in natural if turn[0] in CLASSIFIED]
     print(len(data), "of patterns,", len(natural), "natural")
@@ -470,12 +481,12 @@ def main():
             said = z[mine].argmax(axis=1)
             each.append(macro_f1(wanted[mine], said))
             print(f"author {author} by others: right {np.mean(said == wanted[mine]):.3f}, macro-F1 {each[-1]:.3f}", flush=True)
-            if "--report" in sys.argv:
+            if options.report:
                 for k, best in zip(mine, said):
                     if best != wanted[k]:
                         print(f"  {natural[k][1]:18} {LABELS[best]:18} {natural[k][2]}")
-            if "--folds" in sys.argv:
-                written(model, 0.72, Path(sys.argv[-1]) / author)
+            if options.folds:
+                written(model, 0.72, options.folds / author)
     print(f"macro-F1 of an author by others: {np.mean(each):.3f}")
     t = temperature(z, wanted) * DOUBT
     print(f"macro-F1 {macro_f1(wanted, z.argmax(axis=1)):.3f}, temperature {t:.2f}")

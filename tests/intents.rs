@@ -111,7 +111,7 @@ fn a_fifth_set_by_one_more_stranger_is_read_too() {
     // eleven: 0.936, 0.823, 0.996, 0; 0.82 fires; with features learnt from sixteen: slots 0.851; from 446
     // more orders, by their probability: 0.854; from 672 more, each span looked at twice: 0.862. Asked: 0.93, 0.90, 0.97, 1.
     assert!(tally.macro_f1() >= 0.92, "macro-F1 {:.3}", tally.macro_f1());
-    assert!(tally.slots.f1() >= 0.83, "slots F1 {:.3}", tally.slots.f1());
+    assert!(tally.slots.f1() >= 0.855, "slots F1 {:.3}", tally.slots.f1());
     assert!(tally.fired_precision() >= 0.98, "fired precision {:.3}", tally.fired_precision());
     assert!(tally.false_triggers_percent() <= 1.0, "{} false triggers", tally.false_triggers);
     assert!(tally.fired_recall() >= 0.79, "recall of what fires {:.3}", tally.fired_recall());
@@ -125,7 +125,7 @@ fn a_sixth_set_by_the_last_of_the_strangers_is_read_too() {
     // features learnt from five more: slots 0.847; from 446 more orders, by their probability: 0.858; from 672 more, each
     // span looked at twice: 0.868. Asked: 0.93, 0.90, 0.97, 1.
     assert!(tally.macro_f1() >= 0.935, "macro-F1 {:.3}", tally.macro_f1());
-    assert!(tally.slots.f1() >= 0.845, "slots F1 {:.3}", tally.slots.f1());
+    assert!(tally.slots.f1() >= 0.86, "slots F1 {:.3}", tally.slots.f1());
     assert!(tally.fired_precision() >= 0.98, "fired precision {:.3}", tally.fired_precision());
     assert!(tally.false_triggers_percent() <= 1.0, "{} false triggers", tally.false_triggers);
     assert!(tally.fired_recall() >= 0.80, "recall of what fires {:.3}", tally.fired_recall());

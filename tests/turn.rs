@@ -259,7 +259,7 @@ fn without_a_word_whoever_speaks_on_for_half_a_second_takes_the_turn() {
 fn a_recogniser_that_is_late_changes_no_verdict() {
     // What the caller says, for how long, and what becomes of it, however late its words come: at once, late, never.
     for (words, ms, meant) in
-        [("okay", 480, false), ("right okay", 576, false), ("wait", 320, true), ("i need help", 640, true)]
+        [("okay", 448, false), ("right okay", 576, false), ("wait", 320, true), ("i need help", 640, true)]
     {
         for late in [160, 224, 416, 480, 608, 672] {
             let mut line = Line::new();
@@ -334,7 +334,7 @@ fn a_noise_that_goes_on_is_shrugged_off_once_and_a_voice_over_it_is_not() {
 fn who_has_agreed_and_goes_on_is_heard() {
     let mut line = Line::new();
     line.agent_speaks(1).silence(1000).voice(256);
-    line.machine.handle_partial("okay");
+    line.machine.handle_partial("right okay");
     line.voice(192);
     assert_eq!(line.names(), ["duck", "resume"], "nothing but agreement so far");
     line.voice(288);
@@ -347,23 +347,33 @@ fn who_agreed_is_listened_to_while_the_voice_goes_on_and_a_word_stops_the_agent_
     let mut line = Line::new();
     line.agent_speaks(1).silence(1000);
     let onset = line.now;
-    line.voice(256).machine.handle_partial("okay");
+    line.voice(256).machine.handle_partial("right okay");
     line.voice(224);
     assert_eq!(line.names(), ["duck", "resume"]);
     let over = |line: &Line| line.events.iter().any(|event| matches!(event, TurnEvent::AsideOver { .. }));
     assert!(!over(&line), "what was recognised is kept");
-    line.machine.handle_partial("okay hold on");
+    line.machine.handle_partial("right okay hold on");
     assert_eq!(line.names(), ["duck", "resume", "barge-in"]);
     assert_eq!(line.events.last(), Some(&TurnEvent::BargeIn { at: onset }));
     // Who said no more is forgotten when it is quiet, and its words are news no longer.
     let mut line = Line::new();
-    line.agent_speaks(1).silence(1000).voice(256).machine.handle_partial("okay");
+    line.agent_speaks(1).silence(1000).voice(256).machine.handle_partial("right okay");
     line.voice(224).silence(160);
     assert!(!over(&line));
     line.silence(64);
     assert!(over(&line));
-    line.machine.handle_partial("okay hold");
+    line.machine.handle_partial("right okay hold");
     assert_eq!(line.names(), ["duck", "resume"]);
+}
+
+#[test]
+fn one_word_of_agreement_that_does_not_end_opens_a_sentence() {
+    for (ms, names) in [(448, &["duck", "resume"][..]), (512, &["duck", "barge-in"])] {
+        let mut line = Line::new();
+        line.agent_speaks(1).silence(1000).voice(256).machine.handle_partial("okay");
+        line.voice(ms - 256).silence(300);
+        assert_eq!(line.names(), names, "{ms} ms");
+    }
 }
 
 #[test]

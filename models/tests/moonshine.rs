@@ -204,6 +204,30 @@ fn what_the_smaller_model_wrote_leads_the_larger_one_nowhere_else() {
     assert!(words > 60 && errors <= 2 && misled <= 2, "{errors} or {misled} of {words} words");
 }
 
+#[test]
+fn what_has_just_begun_may_be_several_things_and_what_is_over_is_one() {
+    let Some(mut engine) = engine() else { return };
+    let Some(samples) = say("rms", "How much money do you want for the car?") else { return };
+    let mut draft = Draft::default();
+    let begun = engine.readings(&samples[..3600], 4, &mut draft).expect("a turn");
+    let over = engine.readings(&samples, 4, &mut draft).expect("a turn");
+    for readings in [&begun, &over] {
+        let sum: f32 = readings.iter().map(|(_, probability)| probability).sum();
+        assert!(readings.len() > 1 && (0.01..=1.001).contains(&sum), "{readings:?}");
+        let mut texts: Vec<&str> = readings.iter().map(|(text, _)| text.as_str()).collect();
+        texts.sort_unstable();
+        texts.dedup();
+        assert_eq!(texts.len(), readings.len(), "each text once: {readings:?}");
+    }
+    assert_eq!(over[0].0, "how much money do you want for the car");
+    assert!(over[0].1 > 0.5 && begun[0].1 < over[0].1, "{begun:?} {over:?}");
+    // The draft is what it was, and nothing stays where nobody speaks.
+    let again = engine.recognise_again(&samples, &Unguided, 4, &mut draft).expect("a turn");
+    assert_eq!(again.text, over[0].0);
+    assert_eq!(engine.readings(&[0; 4000], 4, &mut draft).expect("a turn"), []);
+    assert_eq!(draft, Draft::default());
+}
+
 fn hears_nobody(engine: &mut Moonshine) {
     let mut seed = 1_u32;
     let mut random = || {

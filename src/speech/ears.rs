@@ -57,6 +57,9 @@ const VOICE_SELDOM: u32 = 16;
 /// A turn that ends after so long and without such a pause was cut.
 const CUT_AFTER: Duration = TURN_MAX.saturating_sub(Duration::from_secs(1));
 const PAUSE_MIN: Duration = Duration::from_millis(128);
+/// Whoever leads a call ends a turn of [`TURN_MAX`] itself, and is given so long to ask: a turn that had ended by then would be
+/// answered twice, first with nothing. (Who asks still later, or counts from a later beginning, may be.)
+const ASKED_WITHIN: Duration = Duration::from_millis(500);
 /// Places in a call's event channel that `Voice` never takes.
 pub(super) const EVENT_RESERVE: usize = 32;
 /// A chunk of which so much is the agent's own voice is nobody's speech.
@@ -375,7 +378,8 @@ impl Ear {
     fn feed(&mut self, onset: Option<MediaTime>, end: MediaTime) {
         let Some(turn) = &mut self.turn else { return };
         let silence = end.since(self.tracker.last_voiced());
-        if end.since(turn.started) >= UTTERANCE_MAX || silence >= self.listening.idle {
+        let longest = UTTERANCE_MAX + if self.listening.dictates { Duration::ZERO } else { ASKED_WITHIN };
+        if end.since(turn.started) >= longest || silence >= self.listening.idle {
             self.finalize(Instant::now());
             return;
         }
@@ -685,6 +689,30 @@ mod tests {
             orders.try_iter().filter(|order| matches!(order, Job::Begin { .. })).count()
         };
         assert_eq!((begun(2240), begun(8000)), (1, 2));
+    }
+
+    #[test]
+    fn a_turn_that_is_asked_for_at_its_longest_is_answered_once_and_not_with_nothing() {
+        let Some(talk) = talk() else { return };
+        // Samples after it.
+        for late in [0, 2400, 16_000] {
+            let (jobs, orders) = bounded(8192);
+            let (mut ear, mut events) = ear(None, jobs);
+            let mut at = 0;
+            hear(&mut ear, &mut at, &talk[..16_000]);
+            let started = ear.turn.as_ref().expect("a turn").started;
+            let to = started.0 as usize + TURN_MAX.as_millis() as usize * 8 + late;
+            hear(&mut ear, &mut at, &talk[16_000..to.next_multiple_of(160)]);
+            let ended = |orders: Vec<Job>| orders.iter().filter(|order| matches!(order, Job::End { .. })).count();
+            let unasked = ended(orders.try_iter().collect());
+            assert_eq!(unasked, usize::from(late == 16_000), "nobody asked");
+            if unasked == 0 {
+                ear.finalize(Instant::now());
+                assert_eq!(ended(orders.try_iter().collect()), 1, "{late} samples late");
+            }
+            let nothing = std::iter::from_fn(|| events.try_recv().ok()).any(|e| matches!(e, SpeechEvent::Final { .. }));
+            assert!(!nothing, "{late} samples late");
+        }
     }
 
     #[test]

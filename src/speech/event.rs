@@ -54,7 +54,8 @@ pub enum SpeechEvent {
         until: MediaTime,
     },
     /// The turn as recognised. Answers [`SpeechLane::finalize`](crate::speech::SpeechLane::finalize); also sent unasked
-    /// when a turn outlasts `limits::UTTERANCE_MAX` or nobody ends it for `limits::UTTERANCE_IDLE_MAX` after its last speech.
+    /// when a turn outlasts `limits::UTTERANCE_MAX` (in a call by half a second) or nobody ends it for
+    /// `limits::UTTERANCE_IDLE_MAX` after its last speech.
     Final {
         /// Lower-case words; empty when there was sound but nothing that the domain knows.
         text: String,

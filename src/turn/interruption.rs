@@ -54,6 +54,12 @@ const LONG_AFTER_AGREEING: Duration = Duration::from_millis(1000);
 /// And when other words are recognised after it: one that was short ("yeah") is often followed by another that is misheard;
 /// of one that lasted until its verdict was due, other words are a sentence.
 const MORE_AFTER_AGREEING: Duration = Duration::from_millis(440);
+/// One of [`OPENING`] in voice so long which sounds on, and not much quieter, when so much time has passed begins a sentence:
+/// alone it would have ended.
+const OPENING_VOICE: Duration = Duration::from_millis(300);
+const OPENING_AFTER: Duration = Duration::from_millis(480);
+/// Agreement is heard where all that is agreement is at least so likely together.
+const MAY_AGREE: f32 = 0.1;
 /// A word takes this long, ms, spoken fast.
 const WORD_MS: u32 = 100;
 /// A sound that ended so long ago is over; until then a word may still come.
@@ -225,6 +231,9 @@ const BACKCHANNEL_BEGINNINGS: &[&str] = &["fair", "makes", "sounds", "very"];
 const AGREEING: &[&str] =
     &["yes", "yeah", "yep", "yup", "sure", "correct", "right", "okay", "ok", "exactly", "perfect", "please", "fine"];
 
+/// Agreements with which as many sentences begin.
+const OPENING: &[&str] = &["okay", "right", "yeah", "well", "oh", "yes", "um"];
+
 /// Words of dictated digits beside their names: an answer that comes before the question is over.
 const DIGIT_WORDS: &[&str] = &["oh", "double", "triple"];
 
@@ -267,6 +276,9 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
     }
     let over = evidence.quiet >= OVER;
     let only_backchannel = murmured || !meant && !words.is_empty();
+    let unbroken = evidence.quiet.is_zero() && evidence.fallen.is_zero() && evidence.before.is_zero();
+    let opening =
+        unbroken && evidence.voiced >= OPENING_VOICE && matches!(words[..], [word] if OPENING.contains(&word));
     let long_voice = if evidence.agreed { LONG_AFTER_AGREEING } else { LONG_VOICE };
     let long = !evidence.before.is_zero() && spoken_in >= long_voice;
     if long && is_voice && near && !ended && !only_backchannel {
@@ -280,6 +292,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
         return Verdict::Aside;
     }
     let due = match (words.is_empty(), ended && is_voice) {
+        (false, _) if opening => OPENING_AFTER,
         (false, _) => DECIDE_AFTER,
         (true, false) => DECIDE_UNHEARD,
         (true, true) => DECIDE_ENDED,
@@ -295,16 +308,56 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
     if unheard && evidence.elapsed < DECIDE_LATE && evidence.voiced < LONG_VOICE {
         return Verdict::Undecided;
     }
-    // Nothing but "yeah", or nothing that could be made out: its length decides. Who is still at it when the verdict is due
-    // goes on speaking; who has stopped said no more than that.
-    let goes_on =
-        certain && !ended && !only_backchannel && near && !(unheard && evidence.voiced < LONG_VOICE - UNVOICED_MAX);
+    // Nothing but "yeah", or nothing that could be made out: its length decides, also of a "yeah" that opens a sentence. Who
+    // is still at it when the verdict is due goes on speaking; who has stopped said no more than that.
+    let goes_on = certain
+        && !ended
+        && (!only_backchannel || opening)
+        && near
+        && !(unheard && evidence.voiced < LONG_VOICE - UNVOICED_MAX);
     // Two words that came after an agreement, and no more, were another.
     let another = !evidence.before.is_zero() && ended && words.len() < SURELY_WORDS;
     if goes_on || (is_voice && !evidence.far && !another && spoken(SPOKEN_WORDS)) {
         return Verdict::Interruption;
     }
     Verdict::Aside
+}
+
+/// What somebody says who has just begun to speak over the agent. `readings`: what a recogniser takes it for, the likeliest
+/// first, with probabilities. Whether it is agreement matters, not which ("yeah" or "yes"), so all that agree count
+/// together: of a word's first half no one text is likely. But they outweigh words that take the turn only where they are
+/// likelier than all of those. Empty where it is known to be a word, but not which.
+#[must_use]
+pub fn likeliest(readings: &[(String, f32)]) -> &str {
+    let (mut agreeing, mut interrupting) = (Kind::default(), Kind::default());
+    for (text, probability) in readings {
+        let words: Vec<&str> = words(text).collect();
+        if !words.is_empty() && is_backchannel(&words) {
+            agreeing.add(text, *probability);
+        } else if words.iter().any(|word| INTERRUPTING.contains(word)) {
+            interrupting.add(text, *probability);
+        }
+    }
+    match (readings.first(), agreeing.likeliest, interrupting.likeliest) {
+        (_, Some(_), Some(text)) if interrupting.together >= agreeing.together => text,
+        (_, Some(text), _) if agreeing.together >= MAY_AGREE => text,
+        (Some((first, _)), agreement, _) if agreement != Some(first.as_str()) => first,
+        _ => "",
+    }
+}
+
+/// Readings of a kind.
+#[derive(Default)]
+struct Kind<'a> {
+    likeliest: Option<&'a str>,
+    together: f32,
+}
+
+impl<'a> Kind<'a> {
+    fn add(&mut self, text: &'a str, probability: f32) {
+        self.likeliest.get_or_insert(text);
+        self.together += probability;
+    }
 }
 
 /// They may be nothing but a murmur.
@@ -453,6 +506,16 @@ mod tests {
             // Agreement in words that would interrupt by themselves, and its beginning.
             (heard(460, 440, 0, "fair enough"), Aside, "enough"),
             (heard(460, 440, 0, "very"), Aside, "very good"),
+            // Agreement with which a sentence begins: alone it would be over.
+            (heard(470, 440, 0, "okay"), Undecided, "it may end yet"),
+            (heard(480, 440, 0, "okay"), Interruption, "okay hold on"),
+            (fallen(heard(480, 440, 0, "okay"), 32), Aside, "it ends"),
+            (heard(480, 440, 20, "okay"), Aside, "it has ended"),
+            (heard(480, 280, 0, "okay"), Aside, "it has hardly begun"),
+            (heard(480, 440, 0, "okay good"), Aside, "another one goes on with it"),
+            (heard(480, 440, 0, "exactly"), Aside, "so long a word takes its time"),
+            (on(heard(480, 440, 0, "okay")), Aside, "what was agreement goes on"),
+            (Evidence { far: true, ..heard(480, 440, 0, "okay") }, Aside, "somebody else's"),
             // What it makes of a murmur.
             (Evidence { murmur: true, ..heard(460, 440, 0, "") }, Aside, "closed lips"),
             (Evidence { murmur: true, ..heard(460, 440, 0, "we need") }, Interruption, "dark vowels"),
@@ -473,7 +536,38 @@ mod tests {
         }
     }
 
+    #[test]
+    fn whatever_agrees_counts_together() {
+        let heard = |readings: &[(&str, f32)]| {
+            likeliest(&readings.iter().map(|(text, p)| ((*text).to_owned(), *p)).collect::<Vec<_>>()).to_owned()
+        };
+        let other = ("you are", 0.3);
+        assert_eq!(heard(&[other, ("yeah", 0.06), ("yes", 0.05)]), "yeah", "likely together");
+        assert_eq!(
+            heard(&[other, ("yeah", 0.05), ("yes", 0.04), ("yeah but", 0.2)]),
+            "you are",
+            "a sentence adds nothing"
+        );
+        assert_eq!(heard(&[("yeah", 0.05), ("you are", 0.04)]), "", "the first of many, none of them likely");
+        assert_eq!(heard(&[("fair enough", 0.4), other]), "fair enough", "a phrase");
+        assert_eq!(heard(&[("no", 0.6), ("oh", 0.15)]), "no", "a word that takes the turn");
+        assert_eq!(heard(&[("oh", 0.5), ("no", 0.2)]), "oh", "it is less likely");
+        assert_eq!(heard(&[("oh", 0.2), ("no", 0.15), ("stop", 0.1)]), "no", "together they are likelier");
+        assert_eq!(heard(&[("you are", 0.3), ("no", 0.1), ("but", 0.1), ("oh", 0.05)]), "no", "than agreement");
+        assert_eq!(heard(&[]), "");
+        assert_eq!(heard(&[("", 0.9), ("mm", 0.02)]), "", "nothing is no agreement");
+        assert_eq!(heard(&[("wait", f32::NAN), ("okay", f32::NAN)]), "wait", "no number is no likelihood");
+    }
+
     proptest! {
+        #[test]
+        fn what_is_heard_is_a_reading_or_nothing(
+            readings in proptest::collection::vec(("(yeah|okay|you|stop| |'){0,3}", any::<f32>()), 0..6),
+        ) {
+            let heard = likeliest(&readings);
+            prop_assert!(heard.is_empty() || readings.iter().any(|(text, _)| text == heard));
+        }
+
         #[test]
         fn there_is_a_verdict_in_time(
             (elapsed, voiced, pitched, quiet) in (500u64..2000, 0u64..800, 0u64..800, 0u64..800),

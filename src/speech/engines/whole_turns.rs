@@ -10,9 +10,10 @@ use crate::conversation::Expectation;
 use crate::limits::{RECOGNISER_THREADS_MAX, WHOLE_TURN_PLACES_MAX};
 use crate::os::clock;
 use crate::speech::guide::DomainGuide;
-use crate::speech::plain::plain_hypothesis;
+use crate::speech::plain::{plain, plain_hypothesis};
 use crate::speech::plane::AgentSpeech;
 use crate::speech::recogniser::moonshine::{Asked, Decode, Effort, MoonshineRecogniser};
+use crate::turn::interruption;
 use callwright_models::MoonshineSize;
 use callwright_models::asr::{AsrError, Draft, Guide, Hypothesis, Moonshine};
 use callwright_models::pack::Kind;
@@ -35,6 +36,9 @@ const LONE_ANSWER_SAMPLES: usize = 10_400;
 /// With less than this the larger model hears such an answer, too: of two that hear the same by themselves, one has to be wrong
 /// less often.
 const ANSWER_SURE: f32 = 0.6;
+/// Texts that are pursued at once of the first words over the agent's voice, in which all agreements count together: most of
+/// what they may be is in four.
+const OVERHEARD_WIDTH: usize = 4;
 /// 150 ms.
 const PAUSE_SAMPLES: usize = 1200;
 /// Callers who speak without a pause that a thread keeps up with: words so far of each, and a result at the end.
@@ -113,13 +117,20 @@ fn decoder(mut quick: Moonshine, mut careful: Option<Moonshine>, guides: Vec<Dom
     Box::new(move |samples: &[i16], asked: Asked, effort: Effort, draft: &mut Draft| {
         let Asked { agent, expectation } = asked;
         let guide = guides.get(agent).unwrap_or(&guides[0]).under(expectation);
-        if effort == Effort::Words {
+        if matches!(effort, Effort::Words | Effort::Overheard) {
             let mut samples = samples;
             if samples.len() <= FRAGMENT_SAMPLES {
                 padded.clear();
                 padded.extend_from_slice(samples);
                 padded.resize(samples.len() + PAUSE_SAMPLES, 0);
                 samples = &padded;
+            }
+            // An answer is heard by what was asked.
+            if effort == Effort::Overheard && matches!(expectation, Expectation::Open | Expectation::Name) {
+                let readings = quick.readings(samples, OVERHEARD_WIDTH, draft).map_err(|error| error.to_string())?;
+                let readings: Vec<(String, f32)> =
+                    readings.into_iter().map(|(text, probability)| (plain(&text, expectation), probability)).collect();
+                return Ok(Hypothesis { text: interruption::likeliest(&readings).to_owned(), ..Hypothesis::default() });
             }
             let heard = quick.recognise_again(samples, &guide, 1, draft).map_err(|error| error.to_string())?;
             return Ok(plain_hypothesis(heard, expectation));

@@ -1,7 +1,7 @@
 //! The embedded recogniser of people's speech: Moonshine, which hears whole turns. Purpose: words while the caller speaks
 //! and a result that is there when the turn ends, from a model that knows neither: the turn so far is decoded again and
 //! again, greedily while somebody speaks, with care as soon as it is quiet, because most pauses are the end, and with less
-//! care while others wait.
+//! care while others wait. The first words over the agent's voice are heard in a way of their own ([`Effort::Overheard`]).
 //!
 //! Owning thread: the recogniser thread, which decodes (some 5 to 30 ms for each second of turn). Invariants: one look at
 //! the engine decodes once at most, so that orders are never further behind than one decoding; what is finished comes
@@ -81,6 +81,9 @@ const PANICKED: &str = "recognition failed for this turn; the engine's fault, se
 pub(in crate::speech) enum Effort {
     /// Words so far, soon.
     Words,
+    /// The first words of a turn that began over the agent's voice or just after it, by which it is judged whether somebody only
+    /// agrees: it is likelier to be agreement than other turns are.
+    Overheard,
     /// A result, but soon: others wait.
     Hurried,
     /// A result.
@@ -250,8 +253,9 @@ impl MoonshineRecogniser {
             return Some((at, Effort::Result));
         }
         let speaks = turns().filter(|(_, turn)| self.are_words_due(turn, now));
-        let speaks = speaks.min_by_key(|(_, turn)| (turn.decoded_to > 0, turn.decoded_at));
-        speaks.map(|(at, _)| (at, Effort::Words))
+        let (at, turn) = speaks.min_by_key(|(_, turn)| (turn.decoded_to > 0, turn.decoded_at))?;
+        let overheard = turn.over && turn.samples.len() <= EARLY_WORDS;
+        Some((at, if overheard { Effort::Overheard } else { Effort::Words }))
     }
 
     /// All results that are due, made with care, would keep the last of them waiting for too long.
@@ -283,8 +287,11 @@ impl MoonshineRecogniser {
             turn.news = true;
         }
         match effort {
-            Effort::Words => {
-                self.words_cost.learn(turn.samples.len(), took);
+            Effort::Words | Effort::Overheard => {
+                // Only what waits for its share is measured.
+                if effort == Effort::Words {
+                    self.words_cost.learn(turn.samples.len(), took);
+                }
                 // A look that waits for nobody's rest makes nobody wait for one: others would have none beside it.
                 if rests {
                     self.rest_until = ended + took * PARTIAL_REST;
@@ -565,6 +572,10 @@ mod tests {
                 .collect();
             // 288, 352 and 416 ms into the speech, and on.
             assert_eq!(looks, expected);
+            let overheard = |length| over && length <= EARLY_WORDS;
+            for (length, effort) in rig.decoded() {
+                assert_eq!(effort == Effort::Overheard, overheard(length), "{length}: {effort:?}");
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 //! of a turn stays for the next. Deliberately absent: pooling, choice of engine (`speech`).
 
 use super::audio::{self, LINE_RATE, Voiced};
-use super::beam::{self, Continuation, Guide, Plan, Steps};
+use super::beam::{self, Continuation, Guide, Plan, Reading, Steps, Unguided};
 use super::graph::{self, Graph};
 use super::reading;
 use super::tokens::{Pieces, START};
@@ -98,6 +98,27 @@ impl Moonshine {
         Ok(heard)
     }
 
+    /// What a turn that goes on may be: texts as words, the likeliest first, with what the model alone gives each as a whole
+    /// (0–1). Several are pursued however sure the first is. `draft`: becomes that of this time, for
+    /// [`recognise_again`](Self::recognise_again); it is no help here.
+    ///
+    /// # Errors
+    /// As [`recognise`](Self::recognise).
+    pub fn readings(
+        &mut self,
+        samples: &[i16],
+        width: usize,
+        draft: &mut Draft,
+    ) -> Result<Vec<(String, f32)>, AsrError> {
+        if Voiced::of(samples).is_empty() {
+            draft.tokens.clear();
+            return Ok(Vec::new());
+        }
+        let readings = self.search(samples, &Unguided, (width, 0, f32::INFINITY), &[])?;
+        draft.tokens = best(&readings);
+        Ok(reading::texts(&readings, &self.pieces))
+    }
+
     /// What it hears, and the tokens of that. `expected`: tokens that it will probably begin with.
     fn hear<G: Guide>(
         &mut self,
@@ -111,20 +132,35 @@ impl Moonshine {
         if voiced.is_empty() {
             return Ok((Hypothesis { frames: total_ms / 10, ..Hypothesis::default() }, Vec::new()));
         }
+        // Whoever wants the words so far wants them soon.
+        let ahead = if width > 1 { AHEAD } else { 0 };
+        let readings = self.search(samples, guide, (width, ahead, SURE), expected)?;
+        let heard = reading::hypothesis(&readings, guide.alike(), &self.pieces, &voiced, total_ms);
+        Ok((heard, best(&readings)))
+    }
+
+    /// The texts, the best first. How far: width, ahead and sure of [`Plan`].
+    fn search<G: Guide>(
+        &mut self,
+        samples: &[i16],
+        guide: &G,
+        (width, ahead, sure): (usize, usize, f32),
+        expected: &[u32],
+    ) -> Result<Vec<Reading>, AsrError> {
         audio::widen(samples, &mut self.wide);
         self.graph.listen(&self.wide);
         let seconds = self.wide.len() as f32 / 16_000.0;
         let width = width.clamp(1, WIDTH_MAX);
-        // Whoever wants the words so far wants them soon.
-        let ahead = if width > 1 { AHEAD } else { 0 };
-        let plan = Plan { width, ahead, sure: SURE, tokens: TOKENS_LEAST + (seconds * TOKENS_PER_SECOND) as usize };
+        let plan = Plan { width, ahead, sure, tokens: TOKENS_LEAST + (seconds * TOKENS_PER_SECOND) as usize };
         self.graph.expect(&expected[..expected.len().min(plan.tokens)]);
         let readings = beam::search(&mut self.graph, &self.pieces, guide, plan);
         self.graph.forget();
-        let readings = readings?;
-        let tokens = readings.first().map(|best| best.tokens.clone()).unwrap_or_default();
-        Ok((reading::hypothesis(&readings, guide.alike(), &self.pieces, &voiced, total_ms), tokens))
+        readings
     }
+}
+
+fn best(readings: &[Reading]) -> Vec<u32> {
+    readings.first().map(|best| best.tokens.clone()).unwrap_or_default()
 }
 
 /// A first token, and two texts that go on from it. What is no number shows here: a search that is answered so finds nothing,

@@ -45,6 +45,24 @@ pub(super) fn hypothesis(
     Hypothesis { text, confidence, words, frames, alternatives, complete }
 }
 
+/// The readings as words, the best first, with what the model gives each as a whole. What is written in several ways (with a
+/// full stop, with a comma) is one text, as likely as all of them together.
+pub(super) fn texts(readings: &[Reading], pieces: &Pieces) -> Vec<(String, f32)> {
+    let mut texts: Vec<(String, f32)> = Vec::with_capacity(readings.len());
+    for reading in readings {
+        let text = written::plain(&pieces.decode(&reading.tokens));
+        if text.is_empty() {
+            continue;
+        }
+        let probability = (reading.log_probabilities.iter().sum::<f32>() + reading.end).exp().clamp(0.0, 1.0);
+        match texts.iter_mut().find(|(other, _)| *other == text) {
+            Some((_, sum)) => *sum = (*sum + probability).min(1.0),
+            None => texts.push((text, probability)),
+        }
+    }
+    texts
+}
+
 /// Geometric mean of the words' probabilities.
 fn confidence(words: &[Word]) -> f32 {
     let log_sum: f32 = words.iter().map(|word| word.posterior.max(1e-6).ln()).sum();
@@ -182,6 +200,26 @@ mod tests {
         let two = [reading(&[5, 8, 6], &[0.3, 0.9, 0.9]), reading(&[3, 8, 6], &[0.4, 0.9, 0.9])];
         assert!(near(sure(&two, alike), 0.63_f32.sqrt()), "{}", sure(&two, alike));
         assert!(near(sure(&[reading(&[3], &[0.9]), reading(&[4], &[0.9])], alike), 1.0));
+    }
+
+    #[test]
+    fn a_text_is_as_likely_as_all_ways_to_write_it() {
+        let pieces = pieces_of(&["▁Yeah", "▁yeah", ".", ",", "▁You", "..."]);
+        let mut cut = reading(&[7], &[0.2]);
+        cut.end = 0.5_f32.ln();
+        let readings = [
+            reading(&[3, 5], &[0.5, 0.4]),
+            cut,
+            reading(&[4, 6], &[0.5, 0.2]),
+            reading(&[8], &[0.9]),
+            reading(&[3], &[2.0]),
+        ];
+        let rounded = |readings: &[Reading]| -> Vec<(String, u32)> {
+            texts(readings, &pieces).into_iter().map(|(text, p)| (text, (p * 100.0).round() as u32)).collect()
+        };
+        assert_eq!(rounded(&readings[..4]), [("yeah".to_owned(), 30), ("you".to_owned(), 10)]);
+        assert_eq!(rounded(&readings), [("yeah".to_owned(), 100), ("you".to_owned(), 10)], "no more than certain");
+        assert_eq!(rounded(&[]), []);
     }
 
     #[test]
