@@ -21,7 +21,7 @@ pub const DECIDE_MAX: Duration = Duration::from_millis(500);
 /// The same where the recogniser has not listened to a voice yet.
 pub const DECIDE_LATE: Duration = Duration::from_millis(720);
 /// It is given this early: voice is judged every 32 ms, and the flush needs a frame.
-const DECIDE_AFTER: Duration = Duration::from_millis(432);
+const DECIDE_AFTER: Duration = Duration::from_millis(422);
 /// The same while nothing has been recognised: words are about to come.
 const DECIDE_UNHEARD: Duration = Duration::from_millis(448);
 /// And where it has ended by then: only its word can tell.
@@ -34,7 +34,7 @@ const SPOKEN_WORDS: usize = 2;
 /// So many in so much voice are speech at once; fewer, or faster, may be what a recogniser makes of a grunt's first half.
 const SURELY_WORDS: usize = 3;
 const SURELY_VOICE: Duration = Duration::from_millis(380);
-const PROBABLY_VOICE: Duration = Duration::from_millis(384);
+const PROBABLY_VOICE: Duration = Duration::from_millis(352);
 /// Voice so long may have been an answer.
 const ANSWER_VOICE: Duration = Duration::from_millis(160);
 /// A sound that is no voice by then, or as faint as somebody's across the room, is none.
@@ -57,7 +57,7 @@ const MORE_AFTER_AGREEING: Duration = Duration::from_millis(440);
 /// One of [`OPENING`] in voice so long which sounds on, and not much quieter, when so much time has passed begins a sentence:
 /// alone it would have ended.
 const OPENING_VOICE: Duration = Duration::from_millis(300);
-const OPENING_AFTER: Duration = Duration::from_millis(480);
+const OPENING_AFTER: Duration = Duration::from_millis(464);
 /// Agreement is heard where all that is agreement is at least so likely together.
 const MAY_AGREE: f32 = 0.1;
 /// A word takes this long, ms, spoken fast.
@@ -221,18 +221,33 @@ const BACKCHANNEL_PHRASES: &[&[&str]] = &[
     &["sounds", "great"],
     &["sounds", "fine"],
     &["makes", "sense"],
+    &["no", "problem"],
+    &["no", "worries"],
     &["thank", "you"],
 ];
 
-/// Phrases of these begin like this, and sentences hardly ever.
-const BACKCHANNEL_BEGINNINGS: &[&str] = &["fair", "makes", "sounds", "very"];
+/// Phrases or words of these begin like this, as far as a recogniser knows by then, and sentences hardly ever.
+const BACKCHANNEL_BEGINNINGS: &[&str] = &[
+    "absolute",
+    "certain",
+    "definite",
+    "exact",
+    "fair",
+    "interest",
+    "makes",
+    "sounds",
+    "very",
+    "wonder",
+    "wondered",
+    "wonders",
+];
 
 /// Words that answer a question that can be answered with yes.
 const AGREEING: &[&str] =
     &["yes", "yeah", "yep", "yup", "sure", "correct", "right", "okay", "ok", "exactly", "perfect", "please", "fine"];
 
 /// Agreements with which as many sentences begin.
-const OPENING: &[&str] = &["okay", "right", "yeah", "well", "oh", "yes", "um"];
+const OPENING: &[&str] = &["okay", "ok", "right", "yeah", "well", "oh", "yes", "um"];
 
 /// Words of dictated digits beside their names: an answer that comes before the question is over.
 const DIGIT_WORDS: &[&str] = &["oh", "double", "triple"];
@@ -506,8 +521,11 @@ mod tests {
             // Agreement in words that would interrupt by themselves, and its beginning.
             (heard(460, 440, 0, "fair enough"), Aside, "enough"),
             (heard(460, 440, 0, "very"), Aside, "very good"),
+            (heard(460, 440, 0, "interest"), Aside, "interesting"),
+            (heard(300, 280, 0, "no problem"), Undecided, "agreement, whatever its first word is by itself"),
+            (heard(460, 440, 0, "no problem"), Aside, "and no more"),
             // Agreement with which a sentence begins: alone it would be over.
-            (heard(470, 440, 0, "okay"), Undecided, "it may end yet"),
+            (heard(460, 430, 0, "okay"), Undecided, "it may end yet"),
             (heard(480, 440, 0, "okay"), Interruption, "okay hold on"),
             (fallen(heard(480, 440, 0, "okay"), 32), Aside, "it ends"),
             (heard(480, 440, 20, "okay"), Aside, "it has ended"),
