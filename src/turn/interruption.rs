@@ -21,7 +21,7 @@ pub const DECIDE_MAX: Duration = Duration::from_millis(500);
 /// The same where the recogniser has not listened to a voice yet.
 pub const DECIDE_LATE: Duration = Duration::from_millis(720);
 /// It is given this early: voice is judged every 32 ms, and the flush needs a frame.
-const DECIDE_AFTER: Duration = Duration::from_millis(422);
+const DECIDE_AFTER: Duration = Duration::from_millis(432);
 /// The same while nothing has been recognised: words are about to come.
 const DECIDE_UNHEARD: Duration = Duration::from_millis(448);
 /// And where it has ended by then: only its word can tell.
@@ -34,7 +34,7 @@ const SPOKEN_WORDS: usize = 2;
 /// So many in so much voice are speech at once; fewer, or faster, may be what a recogniser makes of a grunt's first half.
 const SURELY_WORDS: usize = 3;
 const SURELY_VOICE: Duration = Duration::from_millis(380);
-const PROBABLY_VOICE: Duration = Duration::from_millis(352);
+const PROBABLY_VOICE: Duration = Duration::from_millis(384);
 /// Voice so long may have been an answer.
 const ANSWER_VOICE: Duration = Duration::from_millis(160);
 /// A sound that is no voice by then, or as faint as somebody's across the room, is none.
@@ -57,7 +57,7 @@ const MORE_AFTER_AGREEING: Duration = Duration::from_millis(440);
 /// One of [`OPENING`] in voice so long which sounds on, and not much quieter, when so much time has passed begins a sentence:
 /// alone it would have ended.
 const OPENING_VOICE: Duration = Duration::from_millis(300);
-const OPENING_AFTER: Duration = Duration::from_millis(464);
+const OPENING_AFTER: Duration = Duration::from_millis(480);
 /// Agreement is heard where all that is agreement is at least so likely together.
 const MAY_AGREE: f32 = 0.1;
 /// A word takes this long, ms, spoken fast.
@@ -525,7 +525,7 @@ mod tests {
             (heard(300, 280, 0, "no problem"), Undecided, "agreement, whatever its first word is by itself"),
             (heard(460, 440, 0, "no problem"), Aside, "and no more"),
             // Agreement with which a sentence begins: alone it would be over.
-            (heard(460, 430, 0, "okay"), Undecided, "it may end yet"),
+            (heard(470, 440, 0, "okay"), Undecided, "it may end yet"),
             (heard(480, 440, 0, "okay"), Interruption, "okay hold on"),
             (fallen(heard(480, 440, 0, "okay"), 32), Aside, "it ends"),
             (heard(480, 440, 20, "okay"), Aside, "it has ended"),
