@@ -335,7 +335,7 @@ fn who_has_agreed_and_goes_on_is_heard() {
     let mut line = Line::new();
     line.agent_speaks(1).silence(1000).voice(256);
     line.machine.handle_partial("right okay");
-    line.voice(192);
+    line.voice(224);
     assert_eq!(line.names(), ["duck", "resume"], "nothing but agreement so far");
     line.voice(288);
     line.machine.handle_partial("but leave");

@@ -20,8 +20,10 @@ use crate::conversation::spoken::SMALL;
 pub const DECIDE_MAX: Duration = Duration::from_millis(500);
 /// The same where the recogniser has not listened to a voice yet.
 pub const DECIDE_LATE: Duration = Duration::from_millis(720);
-/// It is given this early: voice is judged every 32 ms. The last of the words that it goes by come with it.
+/// It is given this early: voice is judged every 32 ms. The last words that it goes by have only just come.
 const DECIDE_AFTER: Duration = Duration::from_millis(456);
+/// The same of one that goes on and of which nothing was made out.
+const DECIDE_UNHEARD: Duration = Duration::from_millis(448);
 /// The same of one without words that has ended by then: only its word can tell.
 const DECIDE_ENDED: Duration = Duration::from_millis(466);
 /// Voice so long is no cough, whatever the recogniser makes of it.
@@ -327,8 +329,9 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
     }
     let due = match (words.is_empty(), ended && is_voice) {
         (false, _) if opening => OPENING_AFTER,
+        (false, _) => DECIDE_AFTER,
+        (true, false) => DECIDE_UNHEARD,
         (true, true) => DECIDE_ENDED,
-        _ => DECIDE_AFTER,
     };
     if evidence.elapsed < due {
         return Verdict::Undecided;
@@ -580,7 +583,7 @@ mod tests {
         let other = ("you are", 0.3);
         assert_eq!(heard(&[other, ("yeah", 0.03), ("yes", 0.02)]), "yeah", "likely together");
         assert_eq!(
-            heard(&[other, ("yeah", 0.05), ("yes", 0.04), ("yeah but", 0.2)]),
+            heard(&[other, ("yeah", 0.02), ("yes", 0.01), ("yeah so", 0.2)]),
             "you are",
             "a sentence adds nothing"
         );
