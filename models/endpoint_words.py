@@ -1,16 +1,22 @@
 #!/usr/bin/env python3
-"""Makes what words say of the end of a turn: prints the table of src/turn/endpoint/table.rs.
+"""Makes what words say of the end of a turn: the table of src/turn/endpoint/table.rs and wording.bin beside it.
 
 Every proper prefix of a sentence is a hold, the whole sentence an end; a prefix that is a whole sentence of the texts
-itself is an end that counts half. Logistic regression on word classes (src/turn/endpoint/word.rs, read from there) with a
-ridge. Texts, all of this repository: everyday talk, the domain's templates (src/conversation), the requests of the tests,
-and the sentences of endpoint_sentences.txt, where a "|" is a place where people stop to think. None is of benches/turns.
+itself is an end that counts half. Logistic regression with a ridge, on word classes (src/turn/endpoint/word.rs, read from
+there) and on the words themselves (src/turn/endpoint/wording.rs). Texts, all of this repository: everyday talk, the domain's
+templates (src/conversation), the requests of the tests, the turns of the strangers who train the intents, and the sentences of
+endpoint_sentences.txt and endpoint_callers.txt, where a "|" is a place where people stop to think: the latter are sixteen
+authors', who had seen no sentence of this repository. None is of benches/turns.
 
 People stop at junctures more than within phrases (about two pauses in three: Goldman-Eisler, "Psycholinguistics", 1968), so
-prefixes before a conjunction, preposition, subject or question word count for more than the others.
+prefixes before a conjunction, preposition, subject or question word count for more than the others, and for still more those
+after which the text has a comma or a full stop.
 
-Needs numpy and scipy. Usage: models/endpoint_words.py [judge FILE]: FILE has a text a line; tells what the table makes of it.
+Needs numpy and scipy; a minute of one core. Prints the table of src/turn/endpoint/table.rs, and writes wording.bin beside it.
+Usage: models/endpoint_words.py [judge FILE | check]: FILE has a text a line, and it tells what the table makes of it; "check"
+tells how well callers are judged of whose author nothing was trained on.
 """
+import collections
 import pathlib
 import random
 import re
@@ -22,6 +28,9 @@ from scipy.optimize import minimize
 
 ROOT = pathlib.Path(__file__).parent.parent
 RIDGE = {"bias": 0.0, "last": 1.0, "before": 2.0, "pair": 5.0, "third": 6.0, "shape": 1.0}
+# Of words themselves.
+WORDING = {"word": 4.0, "words": 6.0, "class-word": 6.0, "word-class": 6.0, "begins": 6.0, "has": 6.0, "length": 3.0, "long": 2.0}
+RIDGE |= WORDING
 # What the last word says before anything is learnt.
 PRIORS = {f"last {name}": weight for weight, names in {
     -3.5: ("Article", "Coordinator", "Filler"), -2.5: ("Subordinator", "Preposition", "Subject", "Possessive", "To"),
@@ -29,7 +38,7 @@ PRIORS = {f"last {name}": weight for weight, names in {
     -1.0: ("Verb", "Tens", "Unit", "Letter"), -0.5: ("Adjective", "Gerund"), 0.5: ("Adverb", "Thing"), 1.5: ("Polite",),
 }.items() for name in names}
 SURE = {
-    "shape asks without verb": -2.0, "shape asked before": 1.5, "shape asked who it is": 3.0, "shape subordinate without verb": -2.0, "shape asks of nothing": -2.0,
+    "shape asks without verb": -2.0, "shape asked before": 1.5, "shape asked who it is": 3.0, "shape subordinate without verb": -4.0, "shape asks of nothing": -2.0,
     "shape gives nothing": -2.0, "shape is something": 1.0, "shape preposition alone": -1.0, "shape ends in be": -1.0,
     # Recognisers write it for "too".
     "pair Noun To": 1.5,
@@ -40,10 +49,16 @@ SURE = {
 }
 PRIORS |= SURE
 # These are grammar, not taste: the texts move them little.
-SURE_RIDGE = 8.0
+SURE_RIDGE = 64.0
 # Weight of a table's row below which it is left out.
 LEAST = 0.12
 JUNCTURE = 3.0
+PUNCTUATED = 6.0
+# One step of wording.bin, and the least that is written.
+STEP = 0.04
+LEAST_STEPS = 2
+# Words that one text alone has say nothing of others.
+SEEN = 2
 
 HESITANT = (pathlib.Path(__file__).parent / "endpoint_sentences.txt").read_text()
 def read(path):
@@ -86,8 +101,17 @@ def class_of(word):
     return "Noun"
 
 
+def wording(words, classes):
+    """As `wording::odds`: names of what is true of the words themselves."""
+    last, before = words[-1], words[-2] if len(words) > 1 else None
+    made = [f"word {last}", f"length {min(len(words), 30)}", f"long {min(len(words) // 3, 8)}", *(f"has {word}" for word in sorted(set(words)))]
+    if before is not None:
+        made += [f"words {before} {last}", f"class-word {classes[-2]} {last}", f"word-class {before} {classes[-1]}", f"begins {words[0]} {words[1]}"]
+    return made
+
+
 def features(words):
-    """As `completeness::features`: names of what is true of the words."""
+    """As `completeness::completeness`: names of what is true of the words."""
     classes = [class_of(word) for word in words]
     at = lambda n: classes[-n] if len(classes) >= n else "Start"
     made = [f"last {at(1)}", f"before {at(2)}", f"pair {at(2)} {at(1)}", f"third {at(3)} {at(1)}"]
@@ -140,7 +164,7 @@ def features(words):
         made.append("shape preposition alone")
     if at(1) == "Be" and since == 0 and not asked:
         made.append("shape ends in be")
-    return made
+    return made + wording(words, classes)
 
 
 def plain(line):
@@ -161,6 +185,14 @@ def templates():
     return made
 
 
+def strangers():
+    """Turns of the authors who train the intents, as they wrote them."""
+    for name in ("strangers", "strangers_more", "strangers_orders", "orders", "manners"):
+        for line in read(f"models/intents_{name}.txt").splitlines():
+            if " | " in line and not line.startswith("#"):
+                yield line.split(" | ")[1].strip()
+
+
 def sources():
     requests = [re.sub(r"^\W+|\|.*$", "", line) for path in ("crm_requests", "spoken_requests")
                 for line in read(f"tests/fixtures/{path}.txt").splitlines() if line.strip() and not line.startswith("#")]
@@ -169,39 +201,59 @@ def sources():
         "domain": (0.6, templates()),
         "requests": (0.5, requests),
         "hesitant": (2.0, HESITANT.strip().splitlines()),
+        "strangers": (6.0, list(strangers())),
+        "callers": (16.0, [line for lines in callers().values() for line in lines]),
     }
 
 
-def rows(names=None):
+def callers():
+    """Lines of endpoint_callers.txt, by author."""
+    made = {}
+    for line in read("models/endpoint_callers.txt").splitlines():
+        if line.startswith("# "):
+            made[line[2:]] = []
+        elif line.strip():
+            made[list(made)[-1]].append(line)
+    return made
+
+
+def marked(line):
+    """Words, the places marked with "|", and those after which there is punctuation."""
+    line = re.sub(r"\b([A-Za-z])\.(?=[A-Za-z]\.)|\.(?=\s*[A-Z]\.)", r"\1", line)
+    words, marks, punctuated = [], set(), set()
+    for part in re.findall(r"[a-z0-9']+|[|,;:\u2014.?!\u2026]", line.lower().replace("\u2019", "'").replace("c.r.m.", "crm")):
+        if re.match(r"[a-z0-9']", part):
+            words.append(part)
+        else:
+            (marks if part == "|" else punctuated).add(len(words))
+    return words, marks, punctuated
+
+
+def rows(names=None, taken=None):
     """(source, words, over, weight)."""
     made = []
-    taken = {name: text for name, text in sources().items() if names is None or name in names}
-    whole = {tuple(word for word in plain(line) if word != "|") for _, lines in taken.values() for line in lines}
-    # However it began: what ends in the same words is as whole.
-    whole |= {words[-4:] for words in whole if len(words) >= 4}
+    taken = taken or {name: text for name, text in sources().items() if names is None or name in names}
     for source, (worth, lines) in taken.items():
+        texts = [text for text in map(marked, lines) if text[0]]
+        written_by_strangers = source in ("strangers", "callers")
+        # Of a few sources: however it began, what ends in the same words is as whole.
+        whole = {tuple(words) for name, (_, lines) in taken.items() if (name == source if written_by_strangers else name not in ("strangers", "callers"))
+                 for words, _, _ in map(marked, lines)}
+        alike_whole = set() if written_by_strangers else {words[-4:] for words in whole if len(words) >= 4}
         ends, holds = {}, {}
-        for line in lines:
-            words, marks = [], set()
-            for word in plain(line):
-                if word == "|":
-                    marks.add(len(words))
-                else:
-                    words.append(word)
-            if not words:
-                continue
+        for words, marks, punctuated in texts:
             ends[tuple(words)] = 1.0
             for n in range(1, len(words)):
                 part = tuple(words[:n])
                 follows = class_of(words[n])
                 juncture = follows in ("Coordinator", "Subordinator", "Preposition", "Subject", "Wh", "To", "Filler", "Article", "Contracted")
-                weight = JUNCTURE if juncture else 1.0
-                if marks:
+                weight = PUNCTUATED if n in punctuated and source == "strangers" else JUNCTURE if juncture else 1.0
+                if marks or source == "callers":
                     weight = 8.0 if n in marks else 0.5
-                if not marks and (part in whole or part[-4:] in whole):
+                elif part in whole or part[-4:] in alike_whole:
                     ends[part] = max(ends.get(part, 0), 0.5)
-                else:
-                    holds[part] = max(holds.get(part, 0), weight)
+                    continue
+                holds[part] = max(holds.get(part, 0), weight)
         # Of many that end alike one tells as much.
         def share(of):
             alike = {}
@@ -216,30 +268,24 @@ def rows(names=None):
 
 
 # Silences that all of the weight counts for: how far the ridge gives way.
-SILENCES = 2500
+SILENCES = 20000
 
 
 def fit(made):
-    names, seen = {}, []
-    for _, words, _, _ in made:
-        seen.append(features(words))
-        for name in seen[-1]:
-            names.setdefault(name, len(names))
-    for name in ["bias", *PRIORS]:
-        names.setdefault(name, len(names))
-    matrix = sparse.lil_matrix((len(made), len(names)))
-    for n, row in enumerate(seen):
-        for name in row:
-            matrix[n, names[name]] = 1
-        matrix[n, names["bias"]] = 1
-    matrix = matrix.tocsr()
+    seen = [features(words) for _, words, _, _ in made]
+    often = collections.Counter(name for names in seen for name in names)
+    names = {name: n for n, name in enumerate(["bias", *PRIORS])}
+    columns, begins = [], [0]
+    for row in seen:
+        columns.append(names["bias"])
+        columns += [names.setdefault(name, len(names)) for name in row if name in names or often[name] >= SEEN]
+        begins.append(len(columns))
+    matrix = sparse.csr_matrix((np.ones(len(columns)), columns, begins), shape=(len(made), len(names)))
     over = np.array([row[2] for row in made])
     weight = np.array([row[3] for row in made])
     weight *= SILENCES / weight.sum()
-    ridge = np.zeros(len(names))
     prior = np.array([PRIORS.get(name, 0.0) for name in names])
-    for name, n in names.items():
-        ridge[n] = SURE_RIDGE if name in SURE else RIDGE[name.split()[0]]
+    ridge = np.array([SURE_RIDGE if name in SURE else RIDGE[name.split()[0]] for name in names])
 
     def loss(w):
         z = matrix @ w
@@ -249,7 +295,35 @@ def fit(made):
         return value, matrix.T @ (weight * (chance - over)) + ridge * away
 
     w = minimize(loss, prior, jac=True, method="L-BFGS-B", options={"maxiter": 400}).x
-    return {name: round(float(w[n]), 2) for name, n in names.items() if abs(w[n]) >= LEAST or name == "bias"}
+    table = {}
+    for name, n in names.items():
+        if name.split()[0] in WORDING:
+            steps = int(np.clip(round(w[n] / STEP), -127, 127))
+            if abs(steps) >= LEAST_STEPS:
+                table[name] = steps * STEP
+        elif abs(w[n]) >= LEAST or name == "bias":
+            table[name] = round(float(w[n]), 2)
+    return table
+
+
+def key(name):
+    """As `wording::Key`: FNV-1a, 32 bits."""
+    value = 0x811C9DC5
+    for byte in name.encode():
+        value = (value ^ byte) * 0x01000193 & 0xFFFFFFFF
+    return value
+
+
+def write_wording(table):
+    """Keys that rise, then a step each."""
+    steps = {}
+    for name, weight in table.items():
+        if name.split()[0] in WORDING:
+            steps[key(name)] = steps.get(key(name), 0) + round(weight / STEP)
+    rows = sorted((key, max(-127, min(127, step))) for key, step in steps.items())
+    packed = b"".join(key.to_bytes(4, "little") for key, _ in rows) + bytes(step & 0xFF for _, step in rows)
+    (ROOT / "src/turn/endpoint/wording.bin").write_bytes(packed)
+    return len(rows)
 
 
 def judge(table, words):
@@ -264,7 +338,7 @@ def report(table, made, what):
     order = np.argsort(z)
     below = np.cumsum((weight * (1 - over))[order])
     area = np.sum((weight * over)[order] * below) / ((weight * over).sum() * (weight * (1 - over)).sum())
-    print(f"// {what}: {len(made)} texts, log loss {loss:.3f}, area under the curve {area:.3f}")
+    print(f"// {what}: {len(made)} texts, log loss {loss:.3f}, area under the curve {area:.3f}", file=sys.stderr)
 
 
 def print_table(table):
@@ -293,18 +367,34 @@ def print_table(table):
         print(f"pub(super) const {const}: f32 = {odds('shape ' + const.lower().replace('_', ' '))};")
 
 
+def check():
+    """Authors by whom nothing was trained, two at a time."""
+    by_author = callers()
+    authors = list(by_author)
+    for left_out in zip(authors[::2], authors[1::2]):
+        worth = sources()
+        kept = [line for author in authors if author not in left_out for line in by_author[author]]
+        worth["callers"] = (worth["callers"][0], kept)
+        table = fit(rows(taken=worth))
+        asked = []
+        for author in left_out:
+            for words, marks, _ in map(marked, by_author[author]):
+                asked += [("left out", words[:n], 0.0, 1.0) for n in sorted(marks)] + [("left out", words, 1.0, 1.0)]
+        report(table, asked, f"{' and '.join(left_out)}, not trained on")
+
+
 def main():
-    made = rows()
     if sys.argv[1:2] == ["check"]:
-        for left_out in sources():
-            rest = [row for row in made if row[0] != left_out]
-            report(fit(rest), [row for row in made if row[0] == left_out], f"{left_out}, not trained on")
+        check()
+        return
+    made = rows()
     table = fit(made)
-    report(table, made, "all")
     if sys.argv[1:2] == ["judge"]:
         for line in open(sys.argv[2]):
             print(f"{judge(table, plain(line)):6.2f} {line.rstrip()}")
         return
+    report(table, made, "all")
+    print(f"// {write_wording(table)} rows of wording.bin", file=sys.stderr)
     print_table(table)
 
 if __name__ == "__main__":

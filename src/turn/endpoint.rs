@@ -12,6 +12,7 @@
 //! | `completeness` | whether words are a finished utterance |
 //! | `elliptic` | answers that leave out what was asked: "it is", "i think so" |
 //! | `word` | word classes |
+//! | `wording` | what words themselves weigh beyond their classes |
 //! | `table` | what word classes weigh, made by `models/endpoint_words.py` |
 //! | `weights` | the other constants, and where they come from |
 //!
@@ -26,6 +27,7 @@ mod said;
 mod table;
 mod weights;
 mod word;
+mod wording;
 
 use std::time::Duration;
 

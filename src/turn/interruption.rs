@@ -376,8 +376,10 @@ pub fn likeliest(readings: &[(String, f32)]) -> &str {
         }
     }
     match (readings.first(), agreeing.likeliest, interrupting.likeliest) {
-        (_, Some(_), Some(text)) if interrupting.together >= agreeing.together => text,
-        (_, Some(text), _) if agreeing.together >= MAY_AGREE => text,
+        (_, Some(agreement), interruption) if agreeing.together >= MAY_AGREE => match interruption {
+            Some(text) if interrupting.together >= agreeing.together => text,
+            _ => agreement,
+        },
         (Some((first, _)), agreement, _) if agreement != Some(first.as_str()) => first,
         _ => "",
     }
@@ -594,6 +596,8 @@ mod tests {
         assert_eq!(heard(&[("oh", 0.5), ("no", 0.2)]), "oh", "it is less likely");
         assert_eq!(heard(&[("oh", 0.2), ("no", 0.15), ("stop", 0.1)]), "no", "together they are likelier");
         assert_eq!(heard(&[("you are", 0.3), ("no", 0.1), ("but", 0.1), ("oh", 0.05)]), "no", "and than agreement");
+        let unlikely = heard(&[("you are", 0.3), ("no", 0.03), ("oh", 0.02)]);
+        assert_eq!(unlikely, "you are", "what agrees is too unlikely to be weighed at all");
         assert_eq!(heard(&[]), "");
         assert_eq!(heard(&[("", 0.9), ("mm", 0.02)]), "", "nothing is no agreement");
         assert_eq!(heard(&[("wait", f32::NAN), ("okay", f32::NAN)]), "wait", "no number is no likelihood");
