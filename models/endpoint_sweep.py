@@ -134,7 +134,7 @@ class Silences:
         said = np.where((self.said < 0) & ~self.hangs, weights["lacking"] * self.said, self.said)
         asked = np.select([self.asked == "YesNo", self.asked == "Name"], [weights["yes_no"], weights["name"]], weights["open"])
         # A caller of whom the model is not yet known to be right: `Pauses::reliability`.
-        tone = 0.4 * weights["sounded"] / (1 + said**2) * self.sounded
+        tone = 0.4 * weights["sounded"] / (1 + (said / np.where((said > 0) & (self.sounded > 0), 2, 1)) ** 2) * self.sounded
         melody = (weights["fell"] * self.fell + weights["faded"] * self.faded) / (1 + (np.minimum(said, 0) / 2) ** 2)
         manner = tone + melody + weights["length"] * self.length
         manner = np.where(self.replied, np.maximum(manner, weights["doubt"]), manner)

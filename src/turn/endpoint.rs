@@ -164,12 +164,16 @@ impl<'a> Evidence<'a> {
         let believed = self.believed(said);
         let complete = if believed > 0.0 { WEIGHTS.words * believed } else { believed };
         let words = asked + if whole { complete.max(WHOLE) } else { complete };
-        // Where the words are strong they win over the tone, which does not know of a missing word.
-        let tone = WEIGHTS.sounded / (1.0 + (believed / WEIGHTS.words_win).powi(2));
+        // Where the words are strong they win over the tone, which does not know of a missing word; less so where both speak
+        // for an end.
+        let sounded = self.sounded_odds();
+        let agree = believed > 0.0 && sounded > 0.0;
+        let win = if agree { WEIGHTS.words_agree } else { WEIGHTS.words_win };
+        let tone = WEIGHTS.sounded / (1.0 + (believed / win).powi(2));
         // So they do over how it came to an end: people trail off after "and".
         let trailing = 1.0 / (1.0 + (believed.min(0.0) / TRAILING).powi(2));
         let melody = trailing * (WEIGHTS.fell * self.fell() + WEIGHTS.faded * self.faded());
-        let sound = tone * self.pauses.reliability() * self.sounded_odds() + melody;
+        let sound = tone * self.pauses.reliability() * sounded + melody;
         let manner = sound + WEIGHTS.length * self.length(said);
         let replied = said.answered && self.expect == Expectation::YesNo;
         words + if replied { manner.max(ANSWERED_DOUBT) } else { manner } + self.pauses.steadiness()

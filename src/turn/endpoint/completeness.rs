@@ -137,7 +137,7 @@ mod tests {
             ("for the restaurant", -1.26),
             ("what do you need", 0.47),
             ("the question is", -4.05),
-            ("so um we could", -3.14),
+            ("so um we might", -2.54),
             ("that was all", 0.44),
             ("leave it out please", 1.81),
             ("peter's car", -0.67),

@@ -17,6 +17,8 @@ pub(super) struct Weights {
     pub(super) sounded: f32,
     /// Words of this strength halve that.
     pub(super) words_win: f32,
+    /// So do words of this strength where both speak for an end.
+    pub(super) words_agree: f32,
     /// Of a melody that fell to its end, -1 to 1.
     pub(super) fell: f32,
     /// Of words that speak for an end: sentences that the table has not seen show them to be worth less than it says.
@@ -34,6 +36,7 @@ pub(super) const WEIGHTS: Weights = Weights {
     name: 0.40,
     sounded: 0.73,
     words_win: 1.0,
+    words_agree: 2.0,
     fell: 0.30,
     words: 0.80,
     faded: 0.75,
