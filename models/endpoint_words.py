@@ -38,13 +38,14 @@ PRIORS = {f"last {name}": weight for weight, names in {
     -1.0: ("Verb", "Tens", "Unit", "Letter"), -0.5: ("Adjective", "Gerund"), 0.5: ("Adverb", "Thing"), 1.5: ("Polite",),
 }.items() for name in names}
 SURE = {
-    "shape asks without verb": -2.0, "shape asked before": 1.5, "shape asked who it is": 3.0, "shape subordinate without verb": -4.0, "shape asks of nothing": -2.0,
+    "shape asks without verb": -2.0, "shape asked before": 1.5, "shape asked who it is": 3.0,
+    "shape subordinate without verb": -4.0, "shape asks of nothing": -2.0,
     "shape gives nothing": -2.0, "shape is something": 1.0, "shape preposition alone": -1.0, "shape ends in be": -1.0,
     # Recognisers write it for "too".
     "pair Noun To": 1.5,
-    # "that was all"; "is that …".
     # Nobody has finished with these.
     "last Filler": -3.5, "last Coordinator": -3.5, "last Article": -3.5,
+    # "that was all"; "is that …".
     "pair Be Quantifier": 1.5, "pair Be Demonstrative": -1.5,
 }
 PRIORS |= SURE
@@ -237,8 +238,8 @@ def rows(names=None, taken=None):
         texts = [text for text in map(marked, lines) if text[0]]
         written_by_strangers = source in ("strangers", "callers")
         # Of a few sources: however it began, what ends in the same words is as whole.
-        whole = {tuple(words) for name, (_, lines) in taken.items() if (name == source if written_by_strangers else name not in ("strangers", "callers"))
-                 for words, _, _ in map(marked, lines)}
+        counts = lambda name: name == source if written_by_strangers else name not in ("strangers", "callers")
+        whole = {tuple(words) for name, (_, lines) in taken.items() if counts(name) for words, _, _ in map(marked, lines)}
         alike_whole = set() if written_by_strangers else {words[-4:] for words in whole if len(words) >= 4}
         ends, holds = {}, {}
         for words, marks, punctuated in texts:

@@ -1,6 +1,7 @@
 //! How likely words are a finished utterance. Pure: a logistic regression over word classes (`word`), its constants in
 //! `table`, and over the words themselves (`wording`), trained by `models/endpoint_words.py` on sentences and their
-//! beginnings. Log odds, where as many silences are ends as are not. Deliberately absent: what was asked for, short answers, digits and spelling (`said`).
+//! beginnings. Log odds, where as many silences are ends as are not. Deliberately absent: what was asked for, short answers,
+//! digits and spelling (`said`).
 
 use super::word::Class;
 use super::{table, wording};
