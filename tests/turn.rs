@@ -56,6 +56,11 @@ impl Line {
         self.voice(ms - 224)
     }
 
+    /// Packets come up to `ms` after the last judgement.
+    fn heard(&mut self, ms: u64) {
+        self.machine.handle_heard(self.now.plus_ms(ms));
+    }
+
     fn silence(&mut self, ms: u64) -> &mut Self {
         self.audio(ms, false)
     }
@@ -308,6 +313,30 @@ fn the_agent_falls_silent_for_a_sound_before_it_is_known_for_a_voice_and_goes_on
     assert_eq!(line.names(), ["duck"]);
     line.voice(32);
     assert_eq!(line.names(), ["duck", "barge-in"]);
+}
+
+#[test]
+fn a_verdict_that_is_due_between_two_judgements_waits_for_none() {
+    let mut line = Line::new();
+    line.agent_speaks(1).silence(1024).voice(224).machine.handle_partial("our");
+    line.voice(224);
+    line.heard(4);
+    assert_eq!(line.names(), ["duck"], "452 ms after the onset");
+    line.heard(24);
+    assert_eq!(line.names(), ["duck", "barge-in"], "472 ms after it");
+    // One of which every chunk is voice is no less unbroken for a packet that completes none.
+    let mut line = Line::new();
+    line.agent_speaks(1).silence(1024).voice(224).machine.handle_partial("right");
+    line.voice(224);
+    line.heard(28);
+    assert_eq!(line.names(), ["duck"], "476 ms after the onset");
+    line.heard(32);
+    assert_eq!(line.names(), ["duck", "barge-in"], "480 ms after it: alone it would have ended");
+    // Nothing moves without a sound to judge.
+    let mut line = Line::new();
+    line.agent_speaks(1).silence(1024).heard(60);
+    line.voice(32);
+    assert_eq!(line.names(), ["duck"]);
 }
 
 #[test]
@@ -619,6 +648,7 @@ enum Step {
     Voice(u64, bool, u64),
     Onset(u64),
     Time(u64),
+    Heard(u64),
     Partial(String),
     Final,
     Expect(u8),
@@ -633,6 +663,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (0u64..1200, any::<bool>(), 0u64..2000).prop_map(|(ms, v, l)| Step::Voice(ms, v, l)),
         2 => (0u64..2000).prop_map(Step::Onset),
         1 => any::<u64>().prop_map(|t| Step::Time(t % 1_000_000)),
+        1 => any::<u64>().prop_map(|t| Step::Heard(t % 1_000_000)),
         2 => "[a-z ]{0,12}".prop_map(Step::Partial),
         1 => Just(Step::Final),
         1 => any::<u8>().prop_map(Step::Expect),
@@ -659,6 +690,7 @@ proptest! {
                 }
                 Step::Onset(back) => machine.handle_onset(MediaTime((clock + 800).saturating_sub(back * 8))),
                 Step::Time(at) => machine.handle_time(MediaTime(at)),
+                Step::Heard(at) => machine.handle_heard(MediaTime(at)),
                 Step::Partial(text) => machine.handle_partial(&text),
                 Step::Final => machine.handle_final(),
                 Step::Expect(n) => machine.expect(match n % 4 {

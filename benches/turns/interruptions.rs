@@ -222,6 +222,7 @@ fn hear(call: &mut Call, machine: &mut TurnMachine, words: &mut String) {
                     println!("  {:?} {voiced} {sound:?}", at.0 / 8);
                 }
             }
+            SpeechEvent::Heard { to } => machine.handle_heard(to),
             SpeechEvent::Partial { text, .. } => {
                 words.clone_from(&text);
                 machine.agent_has_said(&AGENT.to_lowercase(), false);

@@ -42,6 +42,8 @@ pub enum CallInput {
         /// When its first sample reached us.
         received: Tick,
     },
+    /// Audio has come up to here, of which nothing is judged yet.
+    Heard(MediaTime),
     /// What the recogniser believes so far.
     Partial(String),
     /// How the caller's pause sounded to a model.

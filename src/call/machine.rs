@@ -4,11 +4,12 @@
 //! time. Owned by one call actor. Invariants: nothing is said before the ACK; at most one utterance is being said; what
 //! nobody asked for at this moment (news, looked-up facts) waits until nobody speaks; an utterance of an old playout
 //! generation is never believed, nor a transcript of a turn that was given up; a build is submitted only by the
-//! dialogue's `Intent::Build`; every call ends with one [`CallEnd`]. `duties` holds what is owed beside answers, `watch` the
-//! time of an answer, `tools` what is done besides talking. Deliberately absent: signalling (the actor answers
-//! and ends the dialog) and audio.
+//! dialogue's `Intent::Build`; every call ends with one [`CallEnd`]. `duties` holds what is owed beside answers, `hearing` what
+//! the caller's audio tells before there is a transcript, `watch` the time of an answer, `tools` what is done besides
+//! talking. Deliberately absent: signalling (the actor answers and ends the dialog) and audio.
 
 mod duties;
+mod hearing;
 mod saying;
 mod tools;
 mod watch;
@@ -210,44 +211,12 @@ impl CallMachine {
     /// Everything that needs an answered call.
     fn handle_talk(&mut self, now: Tick, input: CallInput) {
         match input {
-            CallInput::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick, sound } => {
-                self.onset = onset_tick.unwrap_or(last_voiced_tick);
-                if voiced {
-                    self.last_voiced = last_voiced_tick;
-                    self.last_voiced_at = self.last_voiced_at.max(last_voiced);
-                    self.dialogue.caller_voice(last_voiced);
-                }
-                self.voiced = voiced;
-                self.audio_now = self.audio_now.max(at);
-                self.turn.handle_sound(at, sound);
-                self.turn.handle_voice(at, voiced, last_voiced);
-                self.follow_turn(now);
-                self.follow_wish(now);
-            }
-            CallInput::Onset(at) => {
-                self.turn.handle_onset(at);
-                self.follow_turn(now);
-            }
-            CallInput::Stirring { at, now: heard_to, received } => {
-                self.onset = received;
-                self.turn.handle_stirring(at, heard_to);
-                self.follow_turn(now);
-            }
-            CallInput::Partial(text) => {
-                if self.turn.is_judging()
-                    && let Some(said) = &self.saying
-                {
-                    let (words, asked) = said.said_last();
-                    self.turn.agent_has_said(&words, asked);
-                }
-                self.turn.handle_partial(&text);
-                self.duties.partial = text;
-                self.follow_turn(now);
-            }
-            CallInput::EndOfTurn { at, probability } => {
-                self.turn.handle_end_of_turn(at, probability);
-                self.follow_turn(now);
-            }
+            CallInput::Voice { .. }
+            | CallInput::Onset(_)
+            | CallInput::Stirring { .. }
+            | CallInput::Heard(_)
+            | CallInput::Partial(_)
+            | CallInput::EndOfTurn { .. } => self.handle_hearing(now, input),
             CallInput::Final { text, confidence, alternatives, ended } => {
                 self.handle_final(now, &Heard { text, confidence, alternatives }, ended);
             }

@@ -3,7 +3,8 @@
 //! Purpose: drains the inbound rings, finds speech, and hands the speech (with what came just before it) to a recogniser.
 //! Owning thread: "ears", one; woken by each media worker's bell at most once a pass and by its own for commands.
 //! Invariants: no call waits for another's recogniser (decoding is on other threads); rings are drained at every wake, so a
-//! frame is read within one wake of its arrival; `Voice` leaves [`EVENT_RESERVE`] places for events that must arrive.
+//! frame is read within one wake of its arrival; `Voice` and what else comes often leave [`EVENT_RESERVE`] places for events
+//! that must arrive.
 //! Deliberately absent: decisions about turns, decoding.
 
 use super::asr::{Job, Jobs, tell};
@@ -231,7 +232,7 @@ impl Ear {
         self.meet_agent();
         let mut at = frame.at.0;
         let mut samples = frame.samples();
-        let mut stirred = None;
+        let (mut stirred, mut judged) = (None, false);
         while !samples.is_empty() {
             if self.filled == 0 {
                 self.chunk_at = MediaTime(at);
@@ -247,16 +248,24 @@ impl Ear {
             samples = &samples[take..];
             if self.filled == CHUNK_SAMPLES {
                 self.handle_chunk(detector);
+                judged = true;
                 self.filled = 0;
                 self.chunk_at = MediaTime(at);
             }
         }
-        if let Some(began) = stirred.filter(|_| self.events.capacity() > EVENT_RESERVE) {
-            self.stirred = began;
-            let event = SpeechEvent::Stirring { at: began, now: MediaTime(at), received: self.arrival(began) };
-            // A closed channel belongs to a call whose detach is on its way.
-            drop(self.events.try_send(event));
-        }
+        let crowded = self.events.capacity() <= EVENT_RESERVE;
+        let event = match stirred {
+            _ if crowded => None,
+            Some(began) => {
+                self.stirred = began;
+                Some(SpeechEvent::Stirring { at: began, now: MediaTime(at), received: self.arrival(began) })
+            }
+            // The last chunk was reported, so something is going on.
+            None if !judged && self.chunks_since_voice == 0 => Some(SpeechEvent::Heard { to: MediaTime(at) }),
+            None => None,
+        };
+        // A closed channel belongs to a call whose detach is on its way.
+        drop(event.map(|event| self.events.try_send(event)));
     }
 
     /// Of speech in the chunk. A detector that failed once leaves this call to the one that cannot.

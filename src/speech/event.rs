@@ -7,7 +7,8 @@ use crate::time::{MediaTime, Tick};
 use crate::turn::Sound;
 use std::time::Duration;
 
-/// One report about one call. `Voice` is dropped when the actor falls behind; the others are kept room for.
+/// One report about one call. `Voice`, `Heard` and `Stirring` are dropped when the actor falls behind; the others are kept
+/// room for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SpeechEvent {
     /// The caller began to speak: 64 ms of speech have been heard, beginning at `at`.
@@ -42,6 +43,11 @@ pub enum SpeechEvent {
         onset_tick: Option<Tick>,
         /// What it sounded like.
         sound: Sound,
+    },
+    /// Audio has come that completes no chunk, as of three packets in eight. Sent while every chunk is reported.
+    Heard {
+        /// End of it.
+        to: MediaTime,
     },
     /// Words recognised so far in this turn; sent when they change, and once when the recogniser has looked and found none.
     /// May still change.
@@ -112,6 +118,7 @@ impl SpeechEvent {
             Self::Onset { .. } => ("onset", 0),
             Self::Stirring { .. } => ("stirring", 0),
             Self::Voice { .. } => ("voice", 0),
+            Self::Heard { .. } => ("heard", 0),
             Self::Partial { text, .. } => ("partial", text.chars().count()),
             Self::Final { text, .. } => ("final", text.chars().count()),
             Self::EndOfTurn { .. } => ("end-of-turn", 0),

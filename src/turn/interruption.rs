@@ -20,7 +20,7 @@ use crate::conversation::spoken::SMALL;
 pub const DECIDE_MAX: Duration = Duration::from_millis(500);
 /// The same where the recogniser has not listened to a voice yet.
 pub const DECIDE_LATE: Duration = Duration::from_millis(720);
-/// It is given this early: voice is judged every 32 ms. The last words that it goes by have only just come.
+/// It is given this early: audio comes in packets of 20 ms. The last words that it goes by have only just come.
 const DECIDE_AFTER: Duration = Duration::from_millis(456);
 /// The same of one that goes on and of which nothing was made out.
 const DECIDE_UNHEARD: Duration = Duration::from_millis(448);
@@ -57,7 +57,7 @@ const MORE_AFTER_AGREEING: Duration = Duration::from_millis(440);
 /// One of [`OPENING`] in voice so long which sounds on, and not much quieter, when so much time has passed begins a sentence:
 /// alone it would have ended.
 const OPENING_VOICE: Duration = Duration::from_millis(300);
-const OPENING_AFTER: Duration = Duration::from_millis(464);
+const OPENING_AFTER: Duration = Duration::from_millis(480);
 /// Agreement is heard where all that is agreement is at least so likely together: half a word may be so much else. Chosen by
 /// rehearsal: with 0.1 twelve more of 400 agreements stop the agent, and six fewer of 400 interruptions are taken for asides.
 const MAY_AGREE: f32 = 0.04;

@@ -15,6 +15,7 @@ use super::interruption::{self, OVER, Verdict};
 use super::murmur::Murmur;
 use super::pauses::Pauses;
 use super::sound::Sound;
+use super::suspicion::{Passed, Suspicion};
 use super::transitions::{Input, State};
 use crate::conversation::{Expectation, is_whole_request};
 use crate::id::UtteranceId;
@@ -49,8 +50,7 @@ const OWN_FALL_DB: f32 = 0.03;
 const WARY_FOR: Duration = Duration::from_secs(2);
 /// Voice that goes on for so long after it was judged an aside makes the agent fall silent once more.
 const AGAIN_AFTER: Duration = Duration::from_millis(96);
-/// A sound goes on that was at most so much quieter than its loudest within so long: the stop in "stop" is no end.
-const SOUNDING_DB: f32 = 12.0;
+/// A sound goes on that was about as loud as its loudest within so long: the stop in "stop" is no end.
 const SOUNDING_GAP: Duration = Duration::from_millis(128);
 /// And quieter than this is silence, dBFS.
 const QUIETEST_DBFS: f32 = -48.0;
@@ -155,6 +155,8 @@ pub struct TurnMachine {
     config: TurnConfig,
     state: State,
     now: MediaTime,
+    /// How far audio has come, ahead of what of it was judged.
+    heard_to: MediaTime,
     expect: Expectation,
     partial: String,
     /// That makes a whole request: looked at when it comes, not at every judgement.
@@ -204,41 +206,6 @@ pub struct TurnMachine {
     events: VecDeque<TurnEvent>,
 }
 
-/// A sound that was no interruption and went on when it was judged.
-#[derive(Clone, Copy, Debug)]
-struct Passed {
-    was: Suspicion,
-    end: MediaTime,
-}
-
-/// A sound under judgement.
-#[derive(Clone, Copy, Debug)]
-struct Suspicion {
-    onset: MediaTime,
-    /// Where it began to sound: before that, where it was let pass until it was known for a voice.
-    began: MediaTime,
-    /// Voice in it, pauses left out, and what of that had a pitch.
-    voiced: Duration,
-    pitched: Duration,
-    last_voice: MediaTime,
-    /// Voice just before it that was taken for an aside, where there was no pause between, and whether that agreed.
-    before: Duration,
-    agreed: bool,
-    /// The recogniser has listened to it.
-    listened: bool,
-    /// Its loudest, dBFS.
-    peak: f32,
-    /// When it was last about as loud as that.
-    loud_at: MediaTime,
-    /// Since when it has been much quieter than that.
-    fallen_since: Option<MediaTime>,
-    murmur: Murmur,
-    /// It was let pass before there was enough of it to be judged.
-    early: bool,
-    /// It is known for a voice, or looks like one.
-    voice: bool,
-}
-
 impl TurnMachine {
     /// A machine in IDLE at audio time zero.
     #[must_use]
@@ -247,6 +214,7 @@ impl TurnMachine {
             config,
             state: State::Idle,
             now: MediaTime(0),
+            heard_to: MediaTime(0),
             expect: Expectation::Open,
             partial: String::new(),
             whole: false,
@@ -310,15 +278,7 @@ impl TurnMachine {
         self.contour = sound.contour;
         self.sound = sound;
         if let Some(suspicion) = self.suspicion.as_mut().or(self.aside.as_mut().map(|passed| &mut passed.was)) {
-            suspicion.peak = suspicion.peak.max(sound.level_dbfs);
-            if sound.level_dbfs >= suspicion.peak - SOUNDING_DB {
-                suspicion.loud_at = at;
-            }
-            suspicion.murmur.push(sound.level_dbfs, sound.bright_db);
-            let began = MediaTime(at.0.saturating_sub(samples(CHUNK_MAX)));
-            suspicion.fallen_since = (sound.level_dbfs < suspicion.peak - interruption::FALLEN_DB)
-                .then(|| suspicion.fallen_since.unwrap_or(began));
-            suspicion.voice |= sound.stirring;
+            suspicion.handle_sound(MediaTime(at.0.saturating_sub(samples(CHUNK_MAX))), at, sound);
         }
         if self.state == State::Listening && self.run.is_some_and(|run| run.end > self.turn_started) {
             let own = self.caller_level.get_or_insert(self.sound_level);
@@ -372,6 +332,14 @@ impl TurnMachine {
             self.deaf = false;
         }
         self.judge();
+    }
+
+    /// Audio has come up to `at`, and none of it completed a chunk to judge: a verdict that is due by then waits for none.
+    pub fn handle_heard(&mut self, at: MediaTime) {
+        self.heard_to = self.heard_to.max(at.min(self.now.plus_ms(64)));
+        if self.suspicion.is_some() {
+            self.judge();
+        }
     }
 
     /// Audio time moves on without a judgement (no audio reaches speech, e.g. on hold).
@@ -629,7 +597,7 @@ impl TurnMachine {
     /// What is known of a sound over the agent's voice.
     fn overheard(&self, suspicion: &Suspicion) -> interruption::Evidence<'_> {
         interruption::Evidence {
-            elapsed: self.now.since(suspicion.began),
+            elapsed: self.now.max(self.heard_to).since(suspicion.began),
             late: suspicion.began < suspicion.onset,
             voiced: suspicion.voiced,
             pitched: suspicion.pitched,

@@ -13,6 +13,7 @@ mod machine;
 mod murmur;
 mod pauses;
 mod sound;
+mod suspicion;
 mod transitions;
 
 pub use endpoint::{CUT_COST, Evidence};

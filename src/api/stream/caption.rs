@@ -62,6 +62,7 @@ impl Captions {
             | SpeechEvent::Onset { .. }
             | SpeechEvent::Stirring { .. }
             | SpeechEvent::Voice { .. }
+            | SpeechEvent::Heard { .. }
             | SpeechEvent::SpeakStarted { .. }
             | SpeechEvent::Spoken { .. } => None,
         }

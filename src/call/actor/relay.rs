@@ -47,6 +47,7 @@ pub(super) fn speech_input(call: CallId, event: SpeechEvent) -> Option<CallInput
         SpeechEvent::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick, sound } => {
             CallInput::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick, sound }
         }
+        SpeechEvent::Heard { to } => CallInput::Heard(to),
         SpeechEvent::Partial { text, .. } => CallInput::Partial(text),
         SpeechEvent::EndOfTurn { at, probability } => CallInput::EndOfTurn { at, probability },
         SpeechEvent::Final { text, confidence, alternatives, ended, .. } => {
