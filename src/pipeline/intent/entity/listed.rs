@@ -140,14 +140,7 @@ pub(super) fn named(tokens: &[Token], used: &mut [bool]) -> (Vec<String>, Vec<St
             continue;
         };
         let list = if tech || is_ground(tokens, k, name) { &mut technology } else { &mut systems };
-        let refused = given_up(tokens, k, count, name)
-            || matches!(before(tokens, k, 1), "not" | "without")
-            || (1..=3).any(|back| {
-                matches!(before(tokens, k, back), "no" | "not" | "without" | "don't" | "than" | "of") && {
-                    let word = before(tokens, k, back);
-                    word != "of" && word != "than" || matches!(before(tokens, k, back + 1), "instead" | "rather")
-                }
-            }) && !(1..=2).any(|back| tokens.get(k.wrapping_sub(back)).is_some_and(Token::is_pause));
+        let refused = given_up(tokens, k, count, name) || is_denied(tokens, k);
         if refused && matches!(before(tokens, k, 1), "not" | "no") {
             // "HubSpot, no, not HubSpot".
             list.retain(|known| known != name.written);
@@ -164,6 +157,17 @@ pub(super) fn named(tokens: &[Token], used: &mut [bool]) -> (Vec<String>, Vec<St
     (technology, systems)
 }
 
+/// Whether a name is said not to be wanted: "not HubSpot", "instead of React".
+pub(super) fn is_denied(tokens: &[Token], k: usize) -> bool {
+    let denies = |back: usize| match before(tokens, k, back) {
+        "no" | "not" | "without" | "don't" => true,
+        "of" | "than" => matches!(before(tokens, k, back + 1), "instead" | "rather"),
+        _ => false,
+    };
+    let pause = (1..=2).any(|back| tokens.get(k.wrapping_sub(back)).is_some_and(Token::is_pause));
+    matches!(before(tokens, k, 1), "not" | "without") || !pause && (1..=3).any(denies)
+}
+
 /// What the thing stands on rather than talks to: "a shop on Shopify".
 fn is_ground(tokens: &[Token], k: usize, name: &Name) -> bool {
     name.written == "Shopify" && before(tokens, k, 1) == "on"
@@ -171,7 +175,7 @@ fn is_ground(tokens: &[Token], k: usize, name: &Name) -> bool {
 
 /// Whether a name is what is done without: "swap Stripe for Square", "something like Shopify", "we've outgrown Pipedrive", "in
 /// Excel".
-fn given_up(tokens: &[Token], k: usize, count: usize, name: &Name) -> bool {
+pub(super) fn given_up(tokens: &[Token], k: usize, count: usize, name: &Name) -> bool {
     #[rustfmt::skip]
     const GIVES_UP: &[&str] = &[
         "swap", "swapping", "replace", "replacing", "ditch", "ditching", "outgrew", "outgrown", "hate", "hates", "unlike", "leaving", "drop", "dropping", "scrap", "paying",
@@ -212,7 +216,7 @@ fn leads_to_name(tokens: &[Token], used: &[bool], k: usize) -> bool {
     lists || lead || (1..=3).any(|n| matches!(low(tokens, k + n), "integration" | "integrations" | "sync"))
 }
 
-fn longest(tokens: &[Token], k: usize, name: &Name) -> Option<usize> {
+pub(super) fn longest(tokens: &[Token], k: usize, name: &Name) -> Option<usize> {
     // "PayPal's fine".
     let own = |said: &str| low(tokens, k).strip_suffix("'s") == Some(said) && low(tokens, k + 1) == "fine";
     name.said.iter().filter_map(|said| begins(tokens, k, said).or_else(|| own(said).then_some(1))).max()
@@ -263,7 +267,7 @@ fn homophone(word: &str) -> Option<&'static str> {
 }
 
 /// Whether a name that is also a word stands where a name does.
-fn cued(tokens: &[Token], k: usize, count: usize, name: &Name, tech: bool) -> bool {
+pub(super) fn cued(tokens: &[Token], k: usize, count: usize, name: &Name, tech: bool) -> bool {
     let prev = before(tokens, k, 1);
     // "go ahead", "go live": an order.
     if name.written == "Go" {
@@ -337,7 +341,19 @@ fn unknown_systems(tokens: &[Token], used: &mut [bool], systems: &mut Vec<String
         let plain = to > from
             && !matches!(
                 low(tokens, from),
-                "person" | "human" | "someone" | "somebody" | "manager" | "operator" | "agent" | "people" | "customers"
+                "person"
+                    | "human"
+                    | "someone"
+                    | "somebody"
+                    | "manager"
+                    | "operator"
+                    | "agent"
+                    | "people"
+                    | "customers"
+                    | "nothing"
+                    | "any"
+                    | "anything"
+                    | "everything"
             );
         if plain && systems.len() < OPEN_POINTS_MAX {
             systems.push(joined(&tokens[from..to], |t| &t.raw));

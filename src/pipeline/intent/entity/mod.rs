@@ -5,6 +5,8 @@
 //! | `token` | words with their case and their pauses |
 //! | `quantity` | money, durations, counts of users, in figures and in words |
 //! | `title` | "called Bluebird" |
+//! | `candidates` | whatever may be one of these |
+//! | `meant` | which of that its caller wants of the thing, from trained weights |
 //! | `finder` | features by what stands around them, from trained weights |
 //! | `span` | whether a span that may be a feature is one |
 //! | `listed` | features, technology and integrations; tables in `names.rs` |
@@ -12,8 +14,10 @@
 //! Pure. Invariants: nothing is made up: each value was said; what is refused ("without invoices") is not in. Of two values for
 //! one slot the later counts ("two hundred, no, three hundred users"). Deliberately absent: what can be built (the dialogue).
 
+mod candidates;
 mod finder;
 mod listed;
+mod meant;
 mod names;
 mod quantity;
 mod span;
@@ -73,11 +77,17 @@ impl Entities {
 pub fn entities(text: &str) -> Entities {
     let tokens = tokens(text);
     let mut used = vec![false; tokens.len()];
-    let title = title::title(&tokens, &mut used);
-    let constraints = quantity::constraints(&tokens, &mut used);
-    let (tech_stack, integrations) = listed::named(&tokens, &mut used);
-    let features = listed::features(&tokens, &used);
-    Entities { title, features, tech_stack, constraints, integrations }
+    let mut found = meant::judged(&tokens, by_grammar(&tokens, &mut used), &mut used);
+    found.features = listed::features(&tokens, &used);
+    found
+}
+
+/// What the grammar makes of a turn, but for features; marks their words.
+fn by_grammar(tokens: &[token::Token], used: &mut [bool]) -> Entities {
+    let title = title::title(tokens, used);
+    let constraints = quantity::constraints(tokens, used);
+    let (tech_stack, integrations) = listed::named(tokens, used);
+    Entities { title, features: Vec::new(), tech_stack, constraints, integrations }
 }
 
 #[cfg(test)]

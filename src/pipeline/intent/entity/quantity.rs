@@ -93,7 +93,7 @@ const UNITS: &[(&str, &str)] = &[
 const SIGNS: &[&str] = &["$", "€", "£", "₹", "¥"];
 const BUDGET: &[&str] = &["budget", "spend", "budgeted", "cost", "price", "invest", "pay"];
 #[rustfmt::skip]
-const PEOPLE: &[&str] = &[
+pub(super) const PEOPLE: &[&str] = &[
     "users", "user", "people", "customers", "employees", "members", "visitors", "agents", "staff", "seats", "clients", "students",
     "patients", "colleagues", "accounts", "salespeople", "reps", "guests", "subscribers", "players", "tenants", "drivers",
     "doctors", "persons", "workers", "teachers", "buyers", "shoppers", "logins", "participants", "technicians", "operators",
@@ -145,7 +145,7 @@ const VAGUE: &[&str] = &[
 ];
 
 /// Any number at `k`, in thousandths, and how many tokens it has.
-fn amount(tokens: &[Token], k: usize) -> Option<(u64, usize)> {
+pub(super) fn amount(tokens: &[Token], k: usize) -> Option<(u64, usize)> {
     let at = |n: usize| low(tokens, k + n);
     let (value, mut count): (u64, usize) = if at(0) == "hundred" && at(1) == "and" && before(tokens, k, 1) != "a" {
         // "all hundred and twelve thousand".
@@ -295,12 +295,16 @@ pub(super) fn constraints(tokens: &[Token], used: &mut [bool]) -> Constraints {
     found
 }
 
-fn money(tokens: &[Token], k: usize) -> Option<(Budget, usize)> {
-    let unit_of = |word: &str| UNITS.iter().find(|(name, _)| *name == word).map(|(_, currency)| *currency);
+/// The ISO 4217 code of a unit of money.
+pub(super) fn currency(word: &str) -> Option<&'static str> {
+    UNITS.iter().find(|(name, _)| *name == word).map(|(_, currency)| *currency)
+}
+
+pub(super) fn money(tokens: &[Token], k: usize) -> Option<(Budget, usize)> {
     let budget = |thousandths: u64, currency, count| Some((Budget { cents: thousandths / 10, currency }, count));
     if SIGNS.contains(&low(tokens, k)) {
         let (value, count) = amount(tokens, k + 1)?;
-        return budget(value, unit_of(low(tokens, k))?, count + 1);
+        return budget(value, currency(low(tokens, k))?, count + 1);
     }
     let (value, count) = amount(tokens, k)?;
     let end = k + count;
@@ -322,7 +326,7 @@ fn money(tokens: &[Token], k: usize) -> Option<(Budget, usize)> {
         if skip > 0 && between.is_none() {
             break;
         }
-        if let Some(currency) = unit_of(low(tokens, end + skip)) {
+        if let Some(currency) = currency(low(tokens, end + skip)) {
             // "Seven hundred dollars Canadian".
             let between = between.or(match low(tokens, end + 1) {
                 "canadian" => Some("CAD"),
@@ -339,7 +343,7 @@ fn money(tokens: &[Token], k: usize) -> Option<(Budget, usize)> {
         "canadian" => Some("CAD"),
         "australian" | "aussie" => Some("AUD"),
         "max" | "tops" | "maximum" if value >= 200_000 && unit(low(tokens, end + 1)).is_none() => Some("USD"),
-        word if pause == 1 && low(tokens, end - 1) == "grand" => unit_of(word),
+        word if pause == 1 && low(tokens, end - 1) == "grand" => currency(word),
         _ => None,
     };
     if let Some(currency) = alone {
@@ -356,7 +360,9 @@ fn money(tokens: &[Token], k: usize) -> Option<(Budget, usize)> {
 }
 
 /// ISO 8601 designators, and how many of them a unit is.
-fn unit(word: &str) -> Option<(&'static str, char, u64)> {
+pub(super) type Unit = (&'static str, char, u64);
+
+pub(super) fn unit(word: &str) -> Option<Unit> {
     Some(match word {
         "minute" | "minutes" => ("PT", 'M', 1),
         "hour" | "hours" => ("PT", 'H', 1),
@@ -381,9 +387,10 @@ fn term(tokens: &[Token], k: usize) -> Option<(Timeline, usize)> {
     duration(tokens, k).or_else(|| date(tokens, k))
 }
 
-fn duration(tokens: &[Token], k: usize) -> Option<(Timeline, usize)> {
+/// Any length of time at `k`: in halves of how many of which unit, and how many words it has.
+pub(super) fn length(tokens: &[Token], k: usize) -> Option<(u64, usize, Unit)> {
     let at = |n: usize| low(tokens, k + n);
-    let (halves, count, (prefix, sign, each)) = if begins(tokens, k, "half a").is_some() {
+    let (halves, count, unit) = if begins(tokens, k, "half a").is_some() {
         // "half a year", "half a day".
         (1, 3, unit(at(2))?)
     } else if begins(tokens, k, "a quarter of a year").is_some() {
@@ -398,6 +405,11 @@ fn duration(tokens: &[Token], k: usize) -> Option<(Timeline, usize)> {
         let skip = usize::from(matches!(at(count), "working" | "business" | "full" | "more" | "short"));
         (value.checked_mul(2)? / 1000, count + skip + 1, unit(at(count + skip))?)
     };
+    Some((halves, count, unit))
+}
+
+fn duration(tokens: &[Token], k: usize) -> Option<(Timeline, usize)> {
+    let (halves, count, unit_of_it) = length(tokens, k)?;
     let after = low(tokens, k + count);
     let early = after == "before" && !matches!(before(tokens, k, 1), "in" | "within" | "like" | "about" | "around");
     if (early
@@ -451,6 +463,11 @@ fn duration(tokens: &[Token], k: usize) -> Option<(Timeline, usize)> {
     if !(stands || cued(tokens, k, TERM) && !told) || after == "long" {
         return None;
     }
+    Some((iso(halves, unit_of_it)?, count))
+}
+
+/// ISO 8601, e.g. `P2W`; nothing for no time.
+pub(super) fn iso(halves: u64, (prefix, sign, each): Unit) -> Option<Timeline> {
     let text = match (halves % 2, sign, prefix) {
         (0, ..) => format!("{prefix}{}{sign}", halves / 2 * each),
         // What halves have no designator of their own.
@@ -462,11 +479,11 @@ fn duration(tokens: &[Token], k: usize) -> Option<(Timeline, usize)> {
         (_, 'H', _) => format!("PT{}M", halves * 30),
         _ => format!("{prefix}{}{sign}", halves / 2 * each),
     };
-    (halves > 0).then_some((Timeline::Duration(text), count))
+    (halves > 0).then_some(Timeline::Duration(text))
 }
 
 #[rustfmt::skip]
-const DATES: &[&str] = &[
+pub(super) const DATES: &[&str] = &[
     "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "january", "february", "march", "april", "may",
     "june", "july", "august", "september", "october", "november", "december", "tomorrow", "tonight", "christmas", "easter",
     "summer", "winter", "spring", "autumn", "week", "month", "year", "quarter", "weekend", "noon", "midnight", "holidays", "eod",
@@ -474,10 +491,10 @@ const DATES: &[&str] = &[
     "ramadan", "passover", "lent", "term", "harvest",
 ];
 #[rustfmt::skip]
-const OF_DATES: &[&str] = &["the", "end", "of", "this", "next", "beginning", "start", "middle", "early", "late", "mid", "coming", "new", "or", "tail", "very", "black", "first", "last", "second", "mother", "father", "valentine", "boxing", "bank"];
+pub(super) const OF_DATES: &[&str] = &["the", "end", "of", "this", "next", "beginning", "start", "middle", "early", "late", "mid", "coming", "new", "or", "tail", "very", "black", "first", "last", "second", "mother", "father", "valentine", "boxing", "bank"];
 /// What happens on a day that both know: "before the Lisbon conference".
 #[rustfmt::skip]
-const EVENTS: &[&str] = &[
+pub(super) const EVENTS: &[&str] = &[
     "rush", "break", "sale", "meeting", "fair", "festival", "party", "games", "offsite", "conference", "launch", "exhibition", "wedding", "opening", "demo", "kickoff", "gala", "sprint",
     "audit", "inspection", "election", "elections", "show", "tournament", "race", "marathon", "exams", "exam", "snow", "frost", "season", "holidays", "holiday", "term", "semester",
     "convention", "expo", "summit", "congress", "pitch", "deadline", "ceremony", "parade", "concert", "reunion", "fundraiser", "market", "visit", "assembly", "agm", "hackathon", "review",
@@ -505,11 +522,13 @@ const DATED: &[&str] = &[
     "board",
 ];
 
-fn date(tokens: &[Token], k: usize) -> Option<(Timeline, usize)> {
-    let ordinal = |word: &str| {
-        word.trim_end_matches(|c: char| c.is_ascii_alphabetic()).parse::<u16>().is_ok()
-            || crate::conversation::spoken::ordinal(&[word]).is_some()
-    };
+/// "3rd", "third".
+pub(super) fn ordinal(word: &str) -> bool {
+    word.trim_end_matches(|c: char| c.is_ascii_alphabetic()).parse::<u16>().is_ok()
+        || crate::conversation::spoken::ordinal(&[word]).is_some()
+}
+
+pub(super) fn date(tokens: &[Token], k: usize) -> Option<(Timeline, usize)> {
     let take = |from: usize, most: usize| {
         let mut count = 0;
         let mut named = false;

@@ -108,7 +108,7 @@ pub(super) fn title(tokens: &[Token], used: &mut [bool]) -> Option<String> {
 }
 
 /// The name as it was joined: "Sit-n-Stay".
-fn named(tokens: &[Token]) -> String {
+pub(super) fn named(tokens: &[Token]) -> String {
     let mut out = String::new();
     for (k, token) in tokens.iter().enumerate() {
         out.push_str(if k == 0 { "" } else { token.behind });
