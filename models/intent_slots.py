@@ -21,8 +21,6 @@ FILES = ("intents_strangers.txt", "intents_strangers_more.txt", "intents_strange
 ORDERS = ("build_", "component_mockup", "amend")
 BUCKETS = 32768
 EPOCHS, BATCH, RATE, SHRINK = 6, 64, 0.15, 1e-3
-# The same as in `meant.rs`.
-ENOUGH = 0.33
 # Kinds that a turn has several of.
 LISTS = "Ti"
 LEFT_OUT = ("agm", "bhn", "cio", "djp", "ekq", "f", "ABC", "DEF", "GHI", "JKLM")
@@ -67,17 +65,22 @@ def train(turns):
     return w
 
 
-def written(w):
-    """What one step is worth, then the steps."""
+def quantised(w):
+    """What one step is worth, and the steps."""
     step = float(np.abs(w[:BUCKETS]).max() / 127)
-    OUT.write_bytes(struct.pack("<f", step) + np.clip(np.round(w[:BUCKETS] / step), -127, 127).astype(np.int8).tobytes())
+    return step, np.clip(np.round(w[:BUCKETS] / step), -127, 127).astype(np.int8)
+
+
+def written(w):
+    step, steps = quantised(w)
+    OUT.write_bytes(struct.pack("<f", step) + steps.tobytes())
 
 
 def judged(w, turn):
-    """The rows that are meant, as `meant.rs` takes them."""
+    """The rows that are meant, as `meant.rs` takes them; names known by their sound are none."""
     rows, out = turn["rows"], []
     likely = [1 / (1 + np.exp(-w[row[5]].sum())) for row in rows]
-    for n in sorted((n for n in range(len(rows)) if likely[n] >= ENOUGH), key=lambda n: (-likely[n], -n)):
+    for n in sorted((n for n in range(len(rows)) if likely[n] >= rows[n][6]), key=lambda n: (-likely[n], -n)):
         kind, (start, end) = rows[n][0], rows[n][4]
         if not any(m[4][0] < end and start < m[4][1] or kind not in LISTS and m[0] == kind for m in out):
             out.append(rows[n])
@@ -86,7 +89,11 @@ def judged(w, turn):
 
 def measure(turns):
     """F1 of all slots but features, of authors by others."""
-    models = {group: train([turn for turn in turns if turn["author"] not in group]) for group in LEFT_OUT}
+    def model(group):
+        step, steps = quantised(train([turn for turn in turns if turn["author"] not in group]))
+        return step * steps.astype(float)
+
+    models = {group: model(group) for group in LEFT_OUT}
     for heard in (0, 1):
         for groups, who in ((LEFT_OUT[:6], "strangers"), (LEFT_OUT[6:], "who order in whole sentences")):
             for how in ("grammar", "judge"):

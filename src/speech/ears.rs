@@ -232,7 +232,7 @@ impl Ear {
         self.meet_agent();
         let mut at = frame.at.0;
         let mut samples = frame.samples();
-        let (mut stirred, mut judged) = (None, false);
+        let mut stirred = None;
         while !samples.is_empty() {
             if self.filled == 0 {
                 self.chunk_at = MediaTime(at);
@@ -248,7 +248,6 @@ impl Ear {
             samples = &samples[take..];
             if self.filled == CHUNK_SAMPLES {
                 self.handle_chunk(detector);
-                judged = true;
                 self.filled = 0;
                 self.chunk_at = MediaTime(at);
             }
@@ -260,8 +259,8 @@ impl Ear {
                 self.stirred = began;
                 Some(SpeechEvent::Stirring { at: began, now: MediaTime(at), received: self.arrival(began) })
             }
-            // The last chunk was reported, so something is going on.
-            None if !judged && self.chunks_since_voice == 0 => Some(SpeechEvent::Heard { to: MediaTime(at) }),
+            // The last chunk was reported, so most likely something is going on.
+            None if self.filled > 0 && self.chunks_since_voice == 0 => Some(SpeechEvent::Heard { to: MediaTime(at) }),
             None => None,
         };
         // A closed channel belongs to a call whose detach is on its way.

@@ -44,7 +44,8 @@ pub enum SpeechEvent {
         /// What it sounded like.
         sound: Sound,
     },
-    /// Audio has come that completes no chunk, as of three packets in eight. Sent while every chunk is reported.
+    /// Audio has come behind the last whole chunk, as with seven packets in eight. Sent while every chunk is reported;
+    /// dropped as `Voice` is.
     Heard {
         /// End of it.
         to: MediaTime,

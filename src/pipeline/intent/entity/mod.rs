@@ -11,8 +11,8 @@
 //! | `span` | whether a span that may be a feature is one |
 //! | `listed` | features, technology and integrations; tables in `names.rs` |
 //!
-//! Pure. Invariants: nothing is made up: each value was said; what is refused ("without invoices") is not in. Of two values for
-//! one slot the later counts ("two hundred, no, three hundred users"). Deliberately absent: what can be built (the dialogue).
+//! Pure. Invariants: nothing is made up: each value was said; features that are refused ("without invoices") are not in. Of two values
+//! for one slot the likelier counts ("two hundred, no, three hundred users"). Deliberately absent: what can be built (the dialogue).
 
 mod candidates;
 mod finder;
@@ -31,7 +31,7 @@ use serde::Serialize;
 
 use token::tokens;
 
-/// The slots of a request. Lists are in the order of speaking, without doubles.
+/// The slots of a request. Lists are in the order of speaking, names that were known by their sound last, without doubles.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Entities {
     /// As it is to be written, e.g. "Bluebird"; `None` when no name was given.
