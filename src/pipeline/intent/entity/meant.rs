@@ -266,6 +266,7 @@ mod tests {
                 "An API for the parcels, hooked up to Zendesk, in Python.",
                 json!({"integrations": ["Zendesk"], "stack": ["Python"]}),
             ),
+            ("A dashboard, please, that shows cars that have been sitting over a week.", json!({})),
             ("A CRM, my budget is 150.", json!({"budget": 150})),
             ("A shop, I need it for next week.", json!({"timeline": "next week"})),
             ("A shop with Stripe, no, not Stripe, with Klarna.", json!({"integrations": ["Klarna"]})),

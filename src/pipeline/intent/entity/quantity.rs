@@ -424,6 +424,11 @@ fn duration(tokens: &[Token], k: usize) -> Option<(Timeline, usize)> {
     if matches!(before(tokens, k, 1), "last" | "past" | "every" | "each" | "per" | "for" | "since" | "previous") {
         return None;
     }
+    // "Cars that have been sitting over a week".
+    let lasts = |word: &str| matches!(word, "been" | "for" | "there") || word.ends_with("ing");
+    if before(tokens, k, 1) == "over" && lasts(before(tokens, k, 2)) {
+        return None;
+    }
     #[rustfmt::skip]
     let bounded = |word: &str| {
         matches!(
