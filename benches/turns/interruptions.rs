@@ -1,5 +1,5 @@
-//! People and things that make a sound while the agent speaks: how soon it falls silent, how soon it is decided, and which
-//! share of coughs, backchannels, side talk and echo leaves the agent its turn.
+//! People and things that make a sound while the agent speaks: how soon it falls silent, when it is last heard, how soon it is
+//! decided, and which share of coughs, backchannels, side talk and echo leaves the agent its turn.
 //!
 //! The real path (ears, voice detector, recogniser, `TurnMachine`) in virtual time: a frame of 20 ms is fed, everything that
 //! it leads to is waited for, then the next. So times are of the audio (a packet's last sample counts as its arrival) and the
@@ -39,7 +39,9 @@ struct Outcome {
     ducked: Option<f64>,
     /// The same to the decision that it was meant.
     stopped: Option<f64>,
-    /// The agent had taken it for an aside before.
+    /// The same to the decision to fall silent that the agent has kept to.
+    silent_from: Option<f64>,
+    /// The agent had taken it for an aside before, and gone on.
     wavered: bool,
     /// Time for which the agent was silent.
     silent_ms: f64,
@@ -114,7 +116,10 @@ fn report(outcomes: &[Outcome], out: &mut Map<String, Value>) {
         let these: Vec<&Outcome> = outcomes.iter().filter(|o| of(&o.sound)).collect();
         let mut duck: Vec<f64> =
             these.iter().enumerate().filter_map(|(n, o)| o.ducked.map(|ms| ms + phase(n))).collect();
-        let mut stop: Vec<f64> = these.iter().filter_map(|o| o.stopped).collect();
+        // As `barge_in_stop_seconds` of the product and `dial` on the wire count it: to the last sample of the agent's.
+        let last = |(n, o): (usize, &&Outcome)| o.stopped.and(o.silent_from).map(|ms| ms + phase(n));
+        let mut stop: Vec<f64> = these.iter().enumerate().filter_map(last).collect();
+        let mut decided: Vec<f64> = these.iter().filter_map(|o| o.stopped).collect();
         let wavered = these.iter().filter(|o| o.wavered).count();
         let share = stop.len() as f64 / these.len().max(1) as f64;
         println!(
@@ -124,12 +129,15 @@ fn report(outcomes: &[Outcome], out: &mut Map<String, Value>) {
             stop.len()
         );
         println!("fell silent, 20 dB down: p50 {:.0}, p95 {:.0} ms", at(&mut duck, 0.5), at(&mut duck, 0.95));
-        println!("decided to stop: p50 {:.0}, p95 {:.0} ms", at(&mut stop, 0.5), at(&mut stop, 0.95));
+        println!("last heard: p50 {:.0}, p95 {:.0} ms", at(&mut stop, 0.5), at(&mut stop, 0.95));
+        println!("decided to stop: p50 {:.0}, p95 {:.0} ms", at(&mut decided, 0.5), at(&mut decided, 0.95));
         out.insert(format!("{key}interruptions"), json!(these.len()));
         out.insert(format!("{key}yield_share"), json!(round(share)));
         out.insert(format!("{key}wavered_share"), json!(round(wavered as f64 / these.len().max(1) as f64)));
         out.insert(format!("{key}duck_ms_p95"), json!(at(&mut duck, 0.95).round()));
         out.insert(format!("{key}stop_ms_p95"), json!(at(&mut stop, 0.95).round()));
+        out.insert(format!("{key}decided_ms_p50"), json!(at(&mut decided, 0.5).round()));
+        out.insert(format!("{key}decided_ms_p95"), json!(at(&mut decided, 0.95).round()));
     }
     let meant = |o: &&Outcome| matches!(o.sound, Sound::Interruption(_) | Sound::OverEcho(_));
     let asides: Vec<&Outcome> = outcomes.iter().filter(|o| !meant(o)).collect();
@@ -173,7 +181,7 @@ fn report(outcomes: &[Outcome], out: &mut Map<String, Value>) {
 fn talk_over(rig: &Rig, sound: Sound, over: &Over, agent: &[i16]) -> Outcome {
     let mut call = rig.followed_call();
     let mut machine = TurnMachine::new(TurnConfig::default());
-    let mut outcome = Outcome { sound, ducked: None, stopped: None, wavered: false, silent_ms: 0.0 };
+    let mut outcome = Outcome { sound, ducked: None, stopped: None, silent_from: None, wavered: false, silent_ms: 0.0 };
     let mut playout = Agent::new(agent);
     let mut words = String::new();
     for (n, frame) in over.pcm.chunks(FRAME).enumerate() {
@@ -246,6 +254,7 @@ fn follow(
     match event {
         TurnEvent::Duck { .. } => {
             outcome.ducked.get_or_insert(since);
+            outcome.silent_from = Some(since);
             words.clear();
             playout.duck(true);
         }
@@ -254,6 +263,7 @@ fn follow(
                 println!("goes on {since:>5.0} ms {sound:?}, heard {words:?}");
             }
             outcome.wavered = true;
+            outcome.silent_from = None;
             playout.duck(false);
         }
         TurnEvent::AsideOver { .. } => lane.forget(),
@@ -262,6 +272,7 @@ fn follow(
                 println!("stops   {since:>5.0} ms {sound:?}, heard {words:?} {:?}", MediaTime(at.0));
             }
             outcome.stopped.get_or_insert(since);
+            outcome.silent_from.get_or_insert(since);
         }
         // What the caller said before the agent spoke.
         TurnEvent::EndOfTurn { .. } => lane.finalize(),

@@ -93,7 +93,7 @@ marks! {
         playout: "turn_response_part_seconds", "part=\"playout\"", TURN_BOUNDS;
         /// Caller onset to agent at −20 dB on the wire.
         barge_in_duck: "barge_in_duck_seconds", "", TURN_BOUNDS;
-        /// Caller onset to the decision that it was an aside: for so long the agent is silent for nothing.
+        /// Caller onset to the agent's going on after an aside: for so long it is silent for nothing.
         barge_in_aside: "barge_in_aside_seconds", "", TURN_BOUNDS;
         /// Caller onset to the last agent sample sent.
         barge_in_stop: "barge_in_stop_seconds", "", TURN_BOUNDS;

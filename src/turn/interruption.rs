@@ -20,6 +20,9 @@ use crate::conversation::spoken::SMALL;
 pub const DECIDE_MAX: Duration = Duration::from_millis(500);
 /// The same where the recogniser has not listened to a voice yet.
 pub const DECIDE_LATE: Duration = Duration::from_millis(720);
+/// Whoever is taken to agree is not spoken over: the agent stays silent while that voice sounds, so long after the onset at
+/// most. Of rehearsed interruptions half as many hear it begin again.
+pub(super) const WAITS_MAX: Duration = Duration::from_millis(720);
 /// It is given this early: audio comes in packets of 20 ms. The last words that it goes by have only just come.
 const DECIDE_AFTER: Duration = Duration::from_millis(456);
 /// The same of one that goes on and of which nothing was made out.
@@ -304,7 +307,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
     let surely = evidence.voiced >= SURELY_VOICE && spoken(SURELY_WORDS)
         || evidence.voiced >= PROBABLY_VOICE && !evidence.far && spoken(SPOKEN_WORDS);
     let near = !evidence.maybe_echo && !evidence.far;
-    let ended = evidence.fallen >= FALLEN || evidence.quiet >= ENDED;
+    let ended = has_ended(evidence.fallen, evidence.quiet);
     // Who was taken for agreeing and says more.
     let enough = if evidence.agreed { MORE_AFTER_AGREEING } else { SPOKEN_VOICE };
     let more = !evidence.before.is_zero() && near && !ended && spoken_in >= enough && spoken(SPOKEN_WORDS);
@@ -358,6 +361,12 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
         return Verdict::Interruption;
     }
     Verdict::Aside
+}
+
+/// Whether a voice is over that has been so much quieter than its loudest for `fallen`, and none at all for `quiet`: stops in words
+/// are shorter.
+pub(super) fn has_ended(fallen: Duration, quiet: Duration) -> bool {
+    fallen >= FALLEN || quiet >= ENDED
 }
 
 /// What somebody says who has just begun to speak over the agent. `readings`: what a recogniser takes it for, the likeliest

@@ -3,19 +3,20 @@
 //! Owned by the call's actor. Feed it every voice judgement of speech (they come at least twice a second, also in
 //! silence: audio time never stops) and drain [`TurnMachine::poll_event`] after each call.
 //! Invariants: audio time never goes back; between two `EndOfTurn` lies a `UserStarted` or a `BargeIn`; a `Duck` is followed
-//! by a `Resume` or a `BargeIn` within `interruption::DECIDE_MAX` of audio (`DECIDE_LATE` where the recogniser is late), and a
-//! `Resume` by an `AsideOver`, a `Duck` or a `BargeIn` (whoever goes on is listened to), unless the utterance ends otherwise;
+//! by a verdict within `interruption::DECIDE_MAX` of audio (`DECIDE_LATE` where the recogniser is late): a `BargeIn`, or a
+//! `Resume` which waits while the aside's voice goes on, for `WAITS_MAX` at most and the verdict that is under way by then;
+//! and a `Resume` by an `AsideOver`, a `Duck` or a `BargeIn` (whoever goes on is listened to), unless the utterance ends otherwise;
 //! no input panics. Deliberately absent: the playout (the actor ducks, flushes and lets it go on).
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::endpoint::Evidence;
-use super::interruption::{self, OVER, Verdict};
+use super::interruption::{self, OVER, Verdict, WAITS_MAX};
 use super::murmur::Murmur;
 use super::pauses::Pauses;
 use super::sound::Sound;
-use super::suspicion::{Passed, Suspicion};
+use super::suspicion::{Passed, Run, Suspicion};
 use super::transitions::{Input, State};
 use crate::conversation::{Expectation, is_whole_request};
 use crate::id::UtteranceId;
@@ -106,7 +107,7 @@ pub enum TurnEvent {
     Resume {
         /// Its first voiced sample.
         onset: MediaTime,
-        /// When it was decided.
+        /// When it was decided, or its voice had ended.
         at: MediaTime,
     },
     /// An aside is over: what was recognised of it is forgotten.
@@ -139,14 +140,6 @@ pub enum TurnEvent {
         /// For how long.
         after: Duration,
     },
-}
-
-/// Voice with only short gaps.
-#[derive(Clone, Copy, Debug)]
-struct Run {
-    start: MediaTime,
-    voiced: Duration,
-    end: MediaTime,
 }
 
 /// One call's turn-taking. See the module.
@@ -190,6 +183,8 @@ pub struct TurnMachine {
     shrugged: Option<f32>,
     /// Voice that was no interruption and goes on.
     aside: Option<Passed>,
+    /// The first voiced sample of asides that the agent lets end before it goes on.
+    waits: Option<MediaTime>,
     /// Until then a sound is not believed before it is known for a voice.
     wary_until: MediaTime,
     /// The caller's own level while it was their turn, dBFS.
@@ -235,6 +230,7 @@ impl TurnMachine {
             suspicion: None,
             shrugged: None,
             aside: None,
+            waits: None,
             wary_until: MediaTime(0),
             caller_level: None,
             sound_level: -96.0,
@@ -383,7 +379,7 @@ impl TurnMachine {
     /// The agent has fallen silent for a sound, and what is said now may be meant.
     #[must_use]
     pub const fn is_judging(&self) -> bool {
-        self.suspicion.is_some()
+        self.suspicion.is_some() || self.waits.is_some()
     }
 
     /// A model has judged the pause that lasted at `at`: `probability` that the caller has finished.
@@ -426,6 +422,7 @@ impl TurnMachine {
             self.partial.clear();
             self.suspicion = None;
             self.aside = None;
+            self.waits = None;
         }
         self.enter(Input::AgentStarted);
     }
@@ -553,13 +550,17 @@ impl TurnMachine {
             murmur: passed.map_or_else(Murmur::default, |was| was.murmur),
             voice,
         });
-        self.push(TurnEvent::Duck { at: onset });
+        // Where the agent still waits it is silent.
+        if self.waits.is_none() {
+            self.push(TurnEvent::Duck { at: onset });
+        }
     }
 
     /// While the agent speaks: a sound makes it fall silent, and then it is either meant or not.
     fn judge_interruption(&mut self) {
         let run = self.run.filter(|run| !self.deaf && self.now.since(run.end) <= RUN_GAP);
         let Some(mut suspicion) = self.suspicion else {
+            self.go_on();
             self.end_aside(OVER);
             let was_judged = self.aside.is_some_and(|passed| !passed.was.early);
             let needed = if was_judged { AGAIN_AFTER } else { self.config.duck_after };
@@ -571,6 +572,7 @@ impl TurnMachine {
         let evidence = self.overheard(&suspicion);
         let (verdict, quiet, voice) = (interruption::judge(&evidence), evidence.quiet, evidence.voice);
         let early = evidence.elapsed < JUDGED_AFTER;
+        let near = !(evidence.far || evidence.faint || evidence.maybe_echo);
         let sounding = if voice { quiet < RUN_GAP } else { evidence.sounding };
         match verdict {
             Verdict::Undecided => {}
@@ -588,9 +590,32 @@ impl TurnMachine {
                 }
                 self.suspicion = None;
                 self.run = None;
-                self.push(TurnEvent::Resume { onset: suspicion.onset, at: self.now });
+                self.waits.get_or_insert(suspicion.onset);
+                if voice && near {
+                    self.go_on();
+                } else {
+                    self.resume();
+                }
                 self.end_aside(if sounding { OVER } else { Duration::ZERO });
             }
+        }
+    }
+
+    /// Two do not speak at once: the agent goes on when the aside has ended, or has lasted too long. What comes of it until then
+    /// may still take the turn, and nobody has heard the agent begin.
+    fn go_on(&mut self) {
+        let Some(onset) = self.waits else { return };
+        let fallen = self.aside.and_then(|passed| passed.was.fallen_since);
+        let fallen = fallen.map_or(Duration::ZERO, |since| self.now.since(since));
+        let ended = interruption::has_ended(fallen, self.now.since(self.last_voiced));
+        if ended || self.now.since(onset) >= WAITS_MAX {
+            self.resume();
+        }
+    }
+
+    fn resume(&mut self) {
+        if let Some(onset) = self.waits.take() {
+            self.push(TurnEvent::Resume { onset, at: self.now });
         }
     }
 
@@ -640,6 +665,7 @@ impl TurnMachine {
     /// The caller takes the turn.
     fn barge_in(&mut self, suspicion: &Suspicion) {
         self.suspicion = None;
+        self.waits = None;
         let since = suspicion.onset.since(self.turn_voiced_to);
         if self.ended.is_some() && since <= GOES_ON {
             // Whoever speaks into the first words of the answer had not finished.
@@ -733,6 +759,7 @@ impl TurnMachine {
         }
         if next != State::Speaking {
             self.suspicion = None;
+            self.waits = None;
             // Who is still at it begins a turn with it.
             self.end_aside(RUN_GAP);
             self.aside = None;

@@ -10,6 +10,14 @@ use std::time::Duration;
 /// At most so much quieter than its loudest, it is about as loud.
 const SOUNDING_DB: f32 = 12.0;
 
+/// Voice with only short gaps.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run {
+    pub(super) start: MediaTime,
+    pub(super) voiced: Duration,
+    pub(super) end: MediaTime,
+}
+
 /// A sound that was no interruption and went on when it was judged.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Passed {
