@@ -472,23 +472,40 @@ fn what_is_much_quieter_than_the_caller_is_somebody_else() {
 }
 
 proptest! {
-    /// Whatever was heard: half a second after it fell silent the agent speaks again or has lost its turn.
+    /// Whatever was heard, and however late its words: the agent is silent for as long as a verdict takes or an aside goes on.
     #[test]
-    fn silence_ends(steps in proptest::collection::vec((any::<bool>(), -60.0f32..0.0, 0.0f32..1.0, "[a-z ]{0,9}"), 0..100)) {
+    fn silence_ends(
+        steps in proptest::collection::vec(
+            (any::<bool>(), -60.0f32..0.0, 0.0f32..1.0, proptest::option::of("[a-z ]{0,9}")), 0..150
+        ),
+        prompt in any::<bool>(),
+    ) {
         let mut line = Line::new();
         line.agent_speaks(1).silence(100);
-        let mut ducked = None;
+        let (mut ducked, mut voice) = (None, line.now);
         for (voiced, level_dbfs, pitched, words) in steps {
             line.now = line.now.plus_ms(32);
             line.last_voiced = if voiced { line.now } else { line.last_voiced };
+            voice = voice.max(line.last_voiced);
             line.machine.handle_sound(line.now, Sound { level_dbfs, pitched, stirring: voiced, ..Sound::default() });
             line.machine.handle_voice(line.now, voiced, line.last_voiced);
-            line.machine.handle_partial(&words);
+            match words {
+                Some(words) => line.machine.handle_partial(&words),
+                None if prompt => line.machine.handle_partial(""),
+                None => {}
+            }
             line.drain();
+            let mut spoke = false;
             for event in std::mem::take(&mut line.events) {
                 match event {
-                    TurnEvent::Duck { .. } => ducked = Some(line.now),
-                    TurnEvent::Resume { .. } => prop_assert!(ducked.take().is_some(), "it was not silent"),
+                    TurnEvent::Duck { .. } => {
+                        prop_assert!(!spoke, "it was not heard between");
+                        prop_assert!(ducked.replace(line.now).is_none(), "it was silent already");
+                    }
+                    TurnEvent::Resume { .. } => {
+                        prop_assert!(ducked.take().is_some(), "it was not silent");
+                        spoke = true;
+                    }
                     TurnEvent::BargeIn { .. } => {
                         ducked = None;
                         line.machine.agent_speaking(UtteranceId(2));
@@ -496,11 +513,10 @@ proptest! {
                     _ => {}
                 }
             }
-            // Silent for longer only while somebody's aside goes on or has just been followed by more voice.
             let silent = ducked.map_or(Duration::ZERO, |at| line.now.since(at));
-            let quiet = line.now.since(line.last_voiced);
-            prop_assert!(silent <= Duration::from_millis(500) || quiet <= Duration::from_millis(500), "{silent:?} {quiet:?}");
-            prop_assert!(silent <= Duration::from_millis(720 + 500), "{silent:?}");
+            let verdict = Duration::from_millis(if prompt { 500 } else { 720 });
+            prop_assert!(silent <= verdict || line.now.since(voice) <= verdict, "{silent:?} after {:?} of quiet", line.now.since(voice));
+            prop_assert!(silent <= Duration::from_millis(720) + verdict, "{silent:?}");
         }
     }
 }
@@ -556,8 +572,31 @@ fn who_agrees_is_not_spoken_over_and_nobody_hears_the_agent_begin_before_an_inte
         TurnEvent::Resume { at, .. } => Some(*at),
         _ => None,
     });
-    let silent = at.expect("it goes on").since(ducked).as_millis();
+    let at = at.expect("it goes on");
+    let silent = at.since(ducked).as_millis();
     assert!(silent <= 1220, "{silent} ms");
+    let again = line.events.iter().find_map(|event| match event {
+        TurnEvent::Duck { at: again } if *again > ducked => Some(*again),
+        _ => None,
+    });
+    assert!(again.is_none_or(|again| again >= at), "it is heard before it falls silent again");
+    // Two sounds that come one after the other: only the first has ended.
+    let mut line = Line::new();
+    line.agent_speaks(1).silence(1000).voice(352);
+    line.machine.handle_partial("exactly");
+    line.silence(96).voice(64);
+    line.machine.handle_partial("exactly but when");
+    assert_eq!(line.names(), ["duck", "barge-in"], "a stop in a word takes nothing from what was said");
+    // A level that has fallen ends it, however long the detector hangs on.
+    let mut line = agreeing(416);
+    for _ in 0..4 {
+        line.now = line.now.plus_ms(32);
+        line.last_voiced = line.now;
+        line.machine.handle_sound(line.now, Sound { level_dbfs: -70.0, ..sound(true) });
+        line.machine.handle_voice(line.now, true, line.last_voiced);
+    }
+    line.drain();
+    assert_eq!(line.names(), ["duck", "resume"], "it has fallen silent");
     // What is no voice, or somebody else's, is not waited for.
     let mut line = Line::new();
     line.voice(1000).silence(1500).agent_speaks(1).silence(1000);

@@ -116,7 +116,7 @@ fn report(outcomes: &[Outcome], out: &mut Map<String, Value>) {
         let these: Vec<&Outcome> = outcomes.iter().filter(|o| of(&o.sound)).collect();
         let mut duck: Vec<f64> =
             these.iter().enumerate().filter_map(|(n, o)| o.ducked.map(|ms| ms + phase(n))).collect();
-        // As `barge_in_stop_seconds` of the product and `dial` on the wire count it: to the last sample of the agent's.
+        // To the last sample of the agent's, from the true onset, also where it had gone on before.
         let last = |(n, o): (usize, &&Outcome)| o.stopped.and(o.silent_from).map(|ms| ms + phase(n));
         let mut stop: Vec<f64> = these.iter().enumerate().filter_map(last).collect();
         let mut decided: Vec<f64> = these.iter().filter_map(|o| o.stopped).collect();
@@ -129,13 +129,15 @@ fn report(outcomes: &[Outcome], out: &mut Map<String, Value>) {
             stop.len()
         );
         println!("fell silent, 20 dB down: p50 {:.0}, p95 {:.0} ms", at(&mut duck, 0.5), at(&mut duck, 0.95));
-        println!("last heard: p50 {:.0}, p95 {:.0} ms", at(&mut stop, 0.5), at(&mut stop, 0.95));
+        let (p50, p95, p99) = (at(&mut stop, 0.5), at(&mut stop, 0.95), at(&mut stop, 0.99));
+        println!("last heard: p50 {p50:.0}, p95 {p95:.0}, p99 {p99:.0} ms");
         println!("decided to stop: p50 {:.0}, p95 {:.0} ms", at(&mut decided, 0.5), at(&mut decided, 0.95));
         out.insert(format!("{key}interruptions"), json!(these.len()));
         out.insert(format!("{key}yield_share"), json!(round(share)));
         out.insert(format!("{key}wavered_share"), json!(round(wavered as f64 / these.len().max(1) as f64)));
         out.insert(format!("{key}duck_ms_p95"), json!(at(&mut duck, 0.95).round()));
-        out.insert(format!("{key}stop_ms_p95"), json!(at(&mut stop, 0.95).round()));
+        out.insert(format!("{key}stop_ms_p95"), json!(p95.round()));
+        out.insert(format!("{key}stop_ms_p99"), json!(p99.round()));
         out.insert(format!("{key}decided_ms_p50"), json!(at(&mut decided, 0.5).round()));
         out.insert(format!("{key}decided_ms_p95"), json!(at(&mut decided, 0.95).round()));
     }

@@ -615,7 +615,10 @@ impl CallMachine {
             // A filler alone is let finish: what is said follows it.
             self.cut_playout();
         }
-        self.go_on();
+        // Over a filler somebody may be speaking.
+        if !self.turn.is_judging() {
+            self.go_on();
+        }
         self.utterances += 1;
         let utterance = UtteranceId(self.utterances);
         let answers = self.answering.take();

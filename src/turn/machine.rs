@@ -558,9 +558,9 @@ impl TurnMachine {
 
     /// While the agent speaks: a sound makes it fall silent, and then it is either meant or not.
     fn judge_interruption(&mut self) {
-        let run = self.run.filter(|run| !self.deaf && self.now.since(run.end) <= RUN_GAP);
         let Some(mut suspicion) = self.suspicion else {
             self.go_on();
+            let run = self.run.filter(|run| !self.deaf && self.now.since(run.end) <= RUN_GAP);
             self.end_aside(OVER);
             let was_judged = self.aside.is_some_and(|passed| !passed.was.early);
             let needed = if was_judged { AGAIN_AFTER } else { self.config.duck_after };
@@ -596,7 +596,8 @@ impl TurnMachine {
                 } else {
                     self.resume();
                 }
-                self.end_aside(if sounding { OVER } else { Duration::ZERO });
+                // What it waits for may only have stopped in a word.
+                self.end_aside(if sounding || self.waits.is_some() { OVER } else { Duration::ZERO });
             }
         }
     }
@@ -615,6 +616,8 @@ impl TurnMachine {
 
     fn resume(&mut self) {
         if let Some(onset) = self.waits.take() {
+            // It is to be heard for a while before it falls silent again.
+            self.run = None;
             self.push(TurnEvent::Resume { onset, at: self.now });
         }
     }
