@@ -587,6 +587,16 @@ fn who_agrees_is_not_spoken_over_and_nobody_hears_the_agent_begin_before_an_inte
     line.silence(96).voice(64);
     line.machine.handle_partial("exactly but when");
     assert_eq!(line.names(), ["duck", "barge-in"], "a stop in a word takes nothing from what was said");
+    // Of what may be the beginning of more it waits for the rest.
+    for (words, quiet) in [("exactly", 160), ("naked", 224)] {
+        let mut line = Line::new();
+        line.agent_speaks(1).silence(1000).voice(320);
+        line.machine.handle_partial(words);
+        line.silence(quiet - 32);
+        assert_eq!(line.names(), ["duck"], "{words}");
+        line.silence(32);
+        assert_eq!(line.names(), ["duck", "resume"], "{words}");
+    }
     // A level that has fallen ends it, however long the detector hangs on.
     let mut line = agreeing(416);
     for _ in 0..4 {

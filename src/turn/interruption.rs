@@ -21,7 +21,7 @@ pub const DECIDE_MAX: Duration = Duration::from_millis(500);
 /// The same where the recogniser has not listened to a voice yet.
 pub const DECIDE_LATE: Duration = Duration::from_millis(720);
 /// Whoever is taken to agree is not spoken over: the agent stays silent while that voice sounds, so long after the onset at
-/// most. Of rehearsed interruptions half as many hear it begin again.
+/// most. Of rehearsed interruptions half as many hear it begin again by that.
 pub(super) const WAITS_MAX: Duration = Duration::from_millis(720);
 /// It is given this early: audio comes in packets of 20 ms. The last words that it goes by have only just come.
 const DECIDE_AFTER: Duration = Duration::from_millis(456);
@@ -367,6 +367,13 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
 /// are shorter.
 pub(super) fn has_ended(fallen: Duration, quiet: Duration) -> bool {
     fallen >= FALLEN || quiet >= ENDED
+}
+
+/// Whether the agent may go on after an aside of which so much has been made out: words that do not agree are waited for until
+/// no more can come. Of rehearsed interruptions a third as many hear it begin again by that.
+pub(super) fn has_passed(fallen: Duration, quiet: Duration, said: &str) -> bool {
+    let said: Vec<&str> = words(said).collect();
+    if is_backchannel(&said) { has_ended(fallen, quiet) } else { fallen >= OVER || quiet >= OVER }
 }
 
 /// What somebody says who has just begun to speak over the agent. `readings`: what a recogniser takes it for, the likeliest

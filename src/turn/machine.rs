@@ -608,8 +608,8 @@ impl TurnMachine {
         let Some(onset) = self.waits else { return };
         let fallen = self.aside.and_then(|passed| passed.was.fallen_since);
         let fallen = fallen.map_or(Duration::ZERO, |since| self.now.since(since));
-        let ended = interruption::has_ended(fallen, self.now.since(self.last_voiced));
-        if ended || self.now.since(onset) >= WAITS_MAX {
+        let passed = interruption::has_passed(fallen, self.now.since(self.last_voiced), &self.partial);
+        if passed || self.now.since(onset) >= WAITS_MAX {
             self.resume();
         }
     }
