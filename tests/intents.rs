@@ -125,7 +125,7 @@ fn a_sixth_set_by_the_last_of_the_strangers_is_read_too() {
     assert!(tally.turns >= 600 && tally.negatives >= 250, "{} turns, {} negatives", tally.turns, tally.negatives);
     // At the first look, with turns of eleven strangers: 0.946, 0.809, 0.993, 0.72; 0.825 of what is wanted fires. With
     // features learnt from five more: slots 0.847; from 446 more orders, by their probability: 0.858; from 672 more, each
-    // span looked at twice: 0.868; all slots weighed: 0.873. Asked: 0.93, 0.90, 0.97, 1.
+    // span looked at twice: 0.868; all slots weighed: 0.872. Asked: 0.93, 0.90, 0.97, 1.
     assert!(tally.macro_f1() >= 0.935, "macro-F1 {:.3}", tally.macro_f1());
     assert!(tally.slots.f1() >= 0.865, "slots F1 {:.3}", tally.slots.f1());
     assert!(tally.fired_precision() >= 0.98, "fired precision {:.3}", tally.fired_precision());
