@@ -21,7 +21,7 @@ pub const DECIDE_MAX: Duration = Duration::from_millis(500);
 /// The same where the recogniser has not listened to a voice yet.
 pub const DECIDE_LATE: Duration = Duration::from_millis(720);
 /// Whoever is taken to agree is not spoken over: the agent stays silent while that voice sounds, so long after the onset at
-/// most. Of rehearsed interruptions half as many hear it begin again by that.
+/// most: what is taken for agreement may be the beginning of a sentence.
 pub(super) const WAITS_MAX: Duration = Duration::from_millis(720);
 /// It is given this early: audio comes in packets of 20 ms. The last words that it goes by have only just come.
 const DECIDE_AFTER: Duration = Duration::from_millis(456);
@@ -370,7 +370,7 @@ pub(super) fn has_ended(fallen: Duration, quiet: Duration) -> bool {
 }
 
 /// Whether the agent may go on after an aside of which so much has been made out: words that do not agree are waited for until
-/// no more can come. Of rehearsed interruptions a third as many hear it begin again by that.
+/// no more can come, as they may be the misheard beginning of a sentence.
 pub(super) fn has_passed(fallen: Duration, quiet: Duration, said: &str) -> bool {
     let said: Vec<&str> = words(said).collect();
     if is_backchannel(&said) { has_ended(fallen, quiet) } else { fallen >= OVER || quiet >= OVER }
