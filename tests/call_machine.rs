@@ -111,7 +111,7 @@ impl Rig {
     /// The caller says something, is judged to have finished, and the recogniser delivers.
     fn caller_says(&mut self, text: &str) {
         self.pass(960, true);
-        self.tell(CallInput::Partial(text.to_owned()));
+        self.tell(CallInput::Partial(text.to_owned(), MediaTime(self.now_ms * 8)));
         let before = self.count(|a| matches!(a, CallAction::Finalize));
         while self.count(|a| matches!(a, CallAction::Finalize)) == before {
             self.pass(32, false);
@@ -145,13 +145,11 @@ impl Rig {
 
     /// What the caller said, as the transcript has it.
     fn heard(&self) -> Vec<&str> {
-        self.done
-            .iter()
-            .filter_map(|a| match a {
-                CallAction::Note(said) if said.speaker == Speaker::Caller => Some(said.text.as_str()),
-                _ => None,
-            })
-            .collect()
+        let heard = |a| match a {
+            &CallAction::Note(ref said) if said.speaker == Speaker::Caller => Some(said.text.as_str()),
+            _ => None,
+        };
+        self.done.iter().filter_map(heard).collect()
     }
 
     /// What was heard of what the agent was cut off in.
@@ -188,13 +186,11 @@ impl Rig {
     }
 
     fn measured(&self, mark: Mark) -> Vec<Duration> {
-        self.done
-            .iter()
-            .filter_map(|a| match a {
-                CallAction::Measure(m, took) if *m == mark => Some(*took),
-                _ => None,
-            })
-            .collect()
+        let took = |a: &CallAction| match a {
+            CallAction::Measure(m, took) if *m == mark => Some(*took),
+            _ => None,
+        };
+        self.done.iter().filter_map(took).collect()
     }
 
     /// Nothing happens but time, until that holds.
@@ -366,14 +362,18 @@ fn a_barge_in_flushes_and_the_transcript_keeps_what_was_heard() {
         assert_eq!(rig.count(|a| matches!(a, CallAction::Duck(true))), 1, "it falls silent with the first voice");
         rig.tell(CallInput::Ducked(utterance, Tick((onset + 45) * 1_000_000)));
         rig.pass(128, true);
-        rig.tell(CallInput::Partial("wait".to_owned()));
-        assert_eq!(rig.count(|a| matches!(a, CallAction::Flush(Generation(1)))), 1, "with the first word");
+        rig.tell(CallInput::Partial("wait".to_owned(), MediaTime(rig.now_ms * 8)));
+        assert_eq!(rig.measured(Mark::BargeInFloor), [Duration::from_millis(160)], "with the first word");
+        assert_eq!(rig.count(|a| matches!(a, CallAction::Flush(_))), 0, "it may become another");
+        let last_audible = Some(rig.tick());
+        rig.pass(384, false);
+        assert_eq!(rig.count(|a| matches!(a, CallAction::Flush(Generation(1)))), 1, "it has not");
         assert_eq!(rig.measured(Mark::BargeInDuck), [Duration::from_micros(49_500)]);
-        rig.flushed(1, Some(utterance), 8_480);
+        let (generation, utterance) = (Generation(1), Some(utterance));
+        rig.tell(CallInput::Flushed { generation, utterance, samples: 8_480, last_audible });
         // 1060 ms were sent, 160 ms of them after the onset; of the rest 160 ms count as still under way, or the round trip and 60.
         assert_eq!(rig.cuts(), [of_it], "{round_trip:?}");
-        let stop = rig.measured(Mark::BargeInStop);
-        assert_eq!(stop, [Duration::from_millis(rig.now_ms - onset)], "from the first voiced sample on");
+        assert_eq!(rig.measured(Mark::BargeInStop), [Duration::from_millis(160)], "from the first voiced sample on");
     }
 }
 
@@ -382,7 +382,7 @@ fn an_aside_stops_nothing_and_is_no_part_of_the_next_turn() {
     let mut rig = Rig::answered();
     rig.tell(CallInput::FirstAudible(rig.utterance, rig.tick()));
     rig.pass(288, true);
-    rig.tell(CallInput::Partial("yeah".to_owned()));
+    rig.tell(CallInput::Partial("yeah".to_owned(), MediaTime(rig.now_ms * 8)));
     rig.pass(320, false);
     assert_eq!(rig.count(|a| matches!(a, CallAction::Duck(true))), 1);
     assert_eq!(rig.count(|a| matches!(a, CallAction::Duck(false))), 1, "it goes on");

@@ -73,7 +73,7 @@ impl Rig {
     /// The caller says something and pauses; the end-of-turn model takes it for the end.
     fn caller_pauses_after(&mut self, text: &str) {
         self.pass(960, true);
-        self.tell(CallInput::Partial(text.to_owned()));
+        self.tell(CallInput::Partial(text.to_owned(), MediaTime(self.now_ms * 8)));
         self.pass(128, false);
         self.tell(CallInput::EndOfTurn { at: MediaTime(self.now_ms * 8), probability: 0.97 });
         self.pass(64, false);
@@ -136,7 +136,7 @@ fn what_was_prepared_for_a_caller_who_goes_on_was_neither_said_nor_done() {
     assert_eq!((rig.submitted(), rig.said().len()), (0, said), "and the yes has done nothing");
     // "yes… but leave out the deals": the dialogue is where it was.
     rig.pass(960, true);
-    rig.tell(CallInput::Partial("yes but leave out the deals".to_owned()));
+    rig.tell(CallInput::Partial("yes but leave out the deals".to_owned(), MediaTime(rig.now_ms * 8)));
     rig.turn_ends("yes but leave out the deals");
     assert_eq!(rig.submitted(), 0, "{:?}", rig.said().last());
     rig.agent_finishes();

@@ -156,16 +156,20 @@ fn the_turn_runs_from_the_exact_onset_to_the_exact_end() {
     assert_eq!(line.events, [TurnEvent::Duck { at: onset }]);
     line.machine.handle_partial("no");
     line.drain();
-    assert_eq!(line.events[1], TurnEvent::BargeIn { at: onset });
-    line.machine.handle_partial("");
+    assert_eq!(line.events[1], TurnEvent::Floor { at: MediaTime(15 * 256) });
     let ended = MediaTime(15 * 256 - 32);
     for _ in 0..4 {
         chunk(&mut line, true, ended);
     }
-    for _ in 0..96 {
+    for _ in 0..8 {
         chunk(&mut line, false, ended);
     }
-    let Some(TurnEvent::EndOfTurn { at, waited }) = line.events.get(2) else { panic!("{:?}", line.events) };
+    assert_eq!(line.events.last(), Some(&TurnEvent::BargeIn { at: onset }));
+    line.machine.handle_partial("");
+    for _ in 0..88 {
+        chunk(&mut line, false, ended);
+    }
+    let Some(TurnEvent::EndOfTurn { at, waited }) = line.events.last() else { panic!("{:?}", line.events) };
     // Nothing was recognised, so with some patience, counted from the last sound that was reported.
     assert!(waited.as_millis() >= 700 && waited.as_millis() < 2400, "{waited:?}");
     assert_eq!(at.since(MediaTime(15 * 256)), *waited);
@@ -287,7 +291,7 @@ proptest! {
     fn any_order_of_events(steps in proptest::collection::vec(step(), 0..200)) {
         let mut machine = TurnMachine::new(TurnConfig::default());
         let mut clock = 0u64;
-        let (mut open, mut ducked) = (false, false);
+        let (mut open, mut ducked, mut floor) = (false, false, false);
         let mut last = MediaTime(0);
         for step in steps {
             match step {
@@ -311,13 +315,10 @@ proptest! {
                 Step::Nothing => machine.nothing_to_say(),
                 Step::Key(at) => machine.digit(MediaTime(at)),
             }
-            if machine.state() != State::Speaking {
-                ducked = false;
-            }
             while let Some(event) = machine.poll_event() {
                 match event {
                     TurnEvent::UserStarted { at, .. } | TurnEvent::BargeIn { at } => {
-                        ducked = false;
+                        (ducked, floor) = (false, false);
                         prop_assert!(at >= last, "{at:?} before {last:?}");
                         last = at;
                         open = true;
@@ -328,7 +329,11 @@ proptest! {
                         last = at;
                         open = false;
                     }
-                    TurnEvent::LikelyEnd { at } => prop_assert!(open && at >= last, "likely without a turn"),
+                    TurnEvent::LikelyEnd { at } => prop_assert!((open || floor) && at >= last, "likely without a turn"),
+                    TurnEvent::Floor { at } => {
+                        prop_assert!(ducked && at >= last, "the agent speaks on");
+                        prop_assert!(!std::mem::replace(&mut floor, true), "it has it already");
+                    }
                     TurnEvent::NoInput { .. } => prop_assert_ne!(machine.state(), State::Listening),
                     TurnEvent::AsideOver { .. } => {}
                     TurnEvent::Duck { .. } => {
@@ -336,10 +341,15 @@ proptest! {
                         prop_assert!(!std::mem::replace(&mut ducked, true), "silent twice");
                     }
                     TurnEvent::Resume { onset, at } => {
+                        floor = false;
                         prop_assert!(std::mem::replace(&mut ducked, false), "goes on without having fallen silent");
                         prop_assert!(at >= onset);
                     }
                 }
+            }
+            if machine.state() != State::Speaking {
+                prop_assert!(!floor, "whose verdict never comes");
+                ducked = false;
             }
         }
     }

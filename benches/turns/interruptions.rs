@@ -1,5 +1,5 @@
 //! People and things that make a sound while the agent speaks: how soon it falls silent, when it is last heard, how soon it is
-//! decided, and which share of coughs, backchannels, side talk and echo leaves the agent its turn.
+//! decided who has the floor and what was meant, and which share of coughs, backchannels, side talk and echo leaves the agent its turn.
 //!
 //! The real path (ears, voice detector, recogniser, `TurnMachine`) in virtual time: a frame of 20 ms is fed, everything that
 //! it leads to is waited for, then the next. So times are of the audio (a packet's last sample counts as its arrival) and the
@@ -37,6 +37,8 @@ struct Outcome {
     sound: Sound,
     /// From its onset to the decision to fall silent, ms.
     ducked: Option<f64>,
+    /// The same to the decision that whoever makes it has the floor, or that it was meant.
+    decided: Option<f64>,
     /// The same to the decision that it was meant.
     stopped: Option<f64>,
     /// The same to the decision to fall silent that the agent has kept to.
@@ -119,7 +121,8 @@ fn report(outcomes: &[Outcome], out: &mut Map<String, Value>) {
         // To the last sample of the agent's, from the true onset, also where it had gone on before.
         let last = |(n, o): (usize, &&Outcome)| o.stopped.and(o.silent_from).map(|ms| ms + phase(n));
         let mut stop: Vec<f64> = these.iter().enumerate().filter_map(last).collect();
-        let mut decided: Vec<f64> = these.iter().filter_map(|o| o.stopped).collect();
+        let mut decided: Vec<f64> = these.iter().filter_map(|o| o.stopped.and(o.decided)).collect();
+        let mut meant: Vec<f64> = these.iter().filter_map(|o| o.stopped).collect();
         let wavered = these.iter().filter(|o| o.wavered).count();
         let share = stop.len() as f64 / these.len().max(1) as f64;
         println!(
@@ -131,7 +134,8 @@ fn report(outcomes: &[Outcome], out: &mut Map<String, Value>) {
         println!("fell silent, 20 dB down: p50 {:.0}, p95 {:.0} ms", at(&mut duck, 0.5), at(&mut duck, 0.95));
         let (p50, p95, p99) = (at(&mut stop, 0.5), at(&mut stop, 0.95), at(&mut stop, 0.99));
         println!("last heard: p50 {p50:.0}, p95 {p95:.0}, p99 {p99:.0} ms");
-        println!("decided to stop: p50 {:.0}, p95 {:.0} ms", at(&mut decided, 0.5), at(&mut decided, 0.95));
+        println!("decided to let them speak: p50 {:.0}, p95 {:.0} ms", at(&mut decided, 0.5), at(&mut decided, 0.95));
+        println!("known to be meant: p50 {:.0}, p95 {:.0} ms", at(&mut meant, 0.5), at(&mut meant, 0.95));
         out.insert(format!("{key}interruptions"), json!(these.len()));
         out.insert(format!("{key}yield_share"), json!(round(share)));
         out.insert(format!("{key}wavered_share"), json!(round(wavered as f64 / these.len().max(1) as f64)));
@@ -140,6 +144,8 @@ fn report(outcomes: &[Outcome], out: &mut Map<String, Value>) {
         out.insert(format!("{key}stop_ms_p99"), json!(p99.round()));
         out.insert(format!("{key}decided_ms_p50"), json!(at(&mut decided, 0.5).round()));
         out.insert(format!("{key}decided_ms_p95"), json!(at(&mut decided, 0.95).round()));
+        out.insert(format!("{key}meant_ms_p50"), json!(at(&mut meant, 0.5).round()));
+        out.insert(format!("{key}meant_ms_p95"), json!(at(&mut meant, 0.95).round()));
     }
     let meant = |o: &&Outcome| matches!(o.sound, Sound::Interruption(_) | Sound::OverEcho(_));
     let asides: Vec<&Outcome> = outcomes.iter().filter(|o| !meant(o)).collect();
@@ -183,7 +189,15 @@ fn report(outcomes: &[Outcome], out: &mut Map<String, Value>) {
 fn talk_over(rig: &Rig, sound: Sound, over: &Over, agent: &[i16]) -> Outcome {
     let mut call = rig.followed_call();
     let mut machine = TurnMachine::new(TurnConfig::default());
-    let mut outcome = Outcome { sound, ducked: None, stopped: None, silent_from: None, wavered: false, silent_ms: 0.0 };
+    let mut outcome = Outcome {
+        sound,
+        ducked: None,
+        decided: None,
+        stopped: None,
+        silent_from: None,
+        wavered: false,
+        silent_ms: 0.0,
+    };
     let mut playout = Agent::new(agent);
     let mut words = String::new();
     for (n, frame) in over.pcm.chunks(FRAME).enumerate() {
@@ -216,6 +230,10 @@ fn talk_over(rig: &Rig, sound: Sound, over: &Over, agent: &[i16]) -> Outcome {
             break;
         }
     }
+    if playout.speaking && playout.ducked && !matches!(sound, Sound::Interruption(_) | Sound::OverEcho(_)) {
+        // The sound has been over for a second and a half, and the agent has not gone on.
+        outcome.stopped.get_or_insert(f64::INFINITY);
+    }
     outcome
 }
 
@@ -233,10 +251,10 @@ fn hear(call: &mut Call, machine: &mut TurnMachine, words: &mut String) {
                 }
             }
             SpeechEvent::Heard { to } => machine.handle_heard(to),
-            SpeechEvent::Partial { text, .. } => {
+            SpeechEvent::Partial { text, until, .. } => {
                 words.clone_from(&text);
                 machine.agent_has_said(&AGENT.to_lowercase(), false);
-                machine.handle_partial(&text);
+                machine.handle_partial_to(&text, until);
             }
             _ => {}
         }
@@ -265,14 +283,18 @@ fn follow(
                 println!("goes on {since:>5.0} ms {sound:?}, heard {words:?}");
             }
             outcome.wavered = true;
-            outcome.silent_from = None;
+            (outcome.silent_from, outcome.decided) = (None, None);
             playout.duck(false);
+        }
+        TurnEvent::Floor { .. } => {
+            outcome.decided.get_or_insert(since);
         }
         TurnEvent::AsideOver { .. } => lane.forget(),
         TurnEvent::BargeIn { at } => {
             if verbose {
                 println!("stops   {since:>5.0} ms {sound:?}, heard {words:?} {:?}", MediaTime(at.0));
             }
+            outcome.decided.get_or_insert(since);
             outcome.stopped.get_or_insert(since);
             outcome.silent_from.get_or_insert(since);
         }

@@ -45,7 +45,7 @@ pub enum CallInput {
     /// Audio has come up to here, of which nothing is judged yet.
     Heard(MediaTime),
     /// What the recogniser believes so far.
-    Partial(String),
+    Partial(String, MediaTime),
     /// How the caller's pause sounded to a model.
     EndOfTurn {
         /// End of the audio that it heard.
@@ -150,6 +150,8 @@ pub enum Mark {
     Playout,
     /// Caller onset → agent 20 dB down.
     BargeInDuck,
+    /// Caller onset → decision that whoever speaks has the floor: the agent stays silent until it is known what was said.
+    BargeInFloor,
     /// Caller onset → decision that it was an aside, and the agent goes on.
     BargeInAside,
     /// Caller onset → last agent sample sent.

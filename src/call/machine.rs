@@ -215,7 +215,7 @@ impl CallMachine {
             | CallInput::Onset(_)
             | CallInput::Stirring { .. }
             | CallInput::Heard(_)
-            | CallInput::Partial(_)
+            | CallInput::Partial(..)
             | CallInput::EndOfTurn { .. } => self.handle_hearing(now, input),
             CallInput::Final { text, confidence, alternatives, ended } => {
                 self.handle_final(now, &Heard { text, confidence, alternatives }, ended);
@@ -318,6 +318,11 @@ impl CallMachine {
         if turn.voiced_to.since(ended) >= FIRST_PART_MIN {
             return; // asked for before the caller went on; what was said since is still to come
         }
+        if self.caller_speaking {
+            // Over a filler somebody has the floor, who may go on with it.
+            self.duties.whole = true;
+            return;
+        }
         self.conclude_turn(now, turn.decided);
     }
 
@@ -390,6 +395,7 @@ impl CallMachine {
             return;
         }
         self.take_said_before_key();
+        let spoken = self.caller_speaking;
         self.duties.watch.stop();
         self.duties.ledger.next_turn();
         self.cancel_tools();
@@ -401,7 +407,7 @@ impl CallMachine {
         self.follow_turn(now);
         // A key gives up what was being said; its answer is no answer to speech.
         self.given_up = Some(self.audio_now_or(at));
-        if self.caller_speaking && !self.voiced {
+        if (spoken || self.caller_speaking) && !self.voiced {
             // So that the next words are not recognised as the end of these.
             self.actions.push_back(CallAction::Finalize);
         }
@@ -517,11 +523,19 @@ impl CallMachine {
                     self.ducked = Some(self.onset);
                     self.actions.push_back(CallAction::Duck(true));
                 }
+                TurnEvent::Floor { .. } => {
+                    self.caller_speaking = true;
+                    self.duties.watch.stop();
+                    if let Some(onset) = self.ducked {
+                        self.measure(Mark::BargeInFloor, now.since(onset));
+                    }
+                }
                 TurnEvent::Resume { .. } => {
                     if let Some(onset) = self.ducked {
                         self.measure(Mark::BargeInAside, now.since(onset));
                     }
                     self.go_on();
+                    self.take_floor_back(now);
                 }
                 TurnEvent::AsideOver { at } => {
                     // What was said aside is no part of what the caller says next.
@@ -534,6 +548,7 @@ impl CallMachine {
                     self.duties.watch.stop();
                     self.duties.ledger.next_turn();
                     self.cancel_tools();
+                    self.duties.whole = false;
                     // Over a filler, the caller goes on with a turn that has not been answered.
                     if self.end_of_turn.take().is_none() {
                         self.carried.clear();

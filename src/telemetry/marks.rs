@@ -93,6 +93,8 @@ marks! {
         playout: "turn_response_part_seconds", "part=\"playout\"", TURN_BOUNDS;
         /// Caller onset to agent at −20 dB on the wire.
         barge_in_duck: "barge_in_duck_seconds", "", TURN_BOUNDS;
+        /// Caller onset to the decision that whoever speaks has the floor.
+        barge_in_floor: "barge_in_floor_seconds", "", TURN_BOUNDS;
         /// Caller onset to the agent's going on after an aside: for so long it is silent for nothing.
         barge_in_aside: "barge_in_aside_seconds", "", TURN_BOUNDS;
         /// Caller onset to the last agent sample sent.
@@ -209,6 +211,7 @@ mod tests {
             "turn_response_seconds_count 1",
             "turn_response_part_seconds_count{part=\"asr_final\"} 0",
             "barge_in_duck_seconds_count 0",
+            "barge_in_floor_seconds_count 0",
             "barge_in_aside_seconds_count 0",
             "barge_in_stop_seconds_count 0",
             "jitter_buffer_seconds_count 0",

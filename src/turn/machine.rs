@@ -3,16 +3,17 @@
 //! Owned by the call's actor. Feed it every voice judgement of speech (they come at least twice a second, also in
 //! silence: audio time never stops) and drain [`TurnMachine::poll_event`] after each call.
 //! Invariants: audio time never goes back; between two `EndOfTurn` lies a `UserStarted` or a `BargeIn`; a `Duck` is followed
-//! by a verdict within `interruption::DECIDE_MAX` of audio (`DECIDE_LATE` where the recogniser is late): a `BargeIn`, or a
-//! `Resume` which waits while the aside's voice goes on, for `WAITS_MAX` at most and the verdict that is under way by then;
-//! and a `Resume` by an `AsideOver`, a `Duck` or a `BargeIn` (whoever goes on is listened to), unless the utterance ends otherwise;
+//! by a `Floor`, a `BargeIn` or a `Resume` within `interruption::DECIDE_MAX` of audio (a voice that was found late by some
+//! packets more), and a `Floor` by one of the other two: when the voice has ended, or `interruption::FLOOR_MAX` after the onset;
+//! a `Resume` by an `AsideOver`, a `Duck` or a `BargeIn` (whoever goes on is listened to), unless the utterance ends otherwise;
 //! no input panics. Deliberately absent: the playout (the actor ducks, flushes and lets it go on).
+
+mod pause;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::endpoint::Evidence;
-use super::interruption::{self, OVER, Verdict, WAITS_MAX};
+use super::interruption::{self, OVER, Verdict};
 use super::murmur::Murmur;
 use super::pauses::Pauses;
 use super::sound::Sound;
@@ -20,7 +21,7 @@ use super::suspicion::{Passed, Run, Suspicion};
 use super::transitions::{Input, State};
 use crate::conversation::{Expectation, is_whole_request};
 use crate::id::UtteranceId;
-use crate::limits::{TURN_EVENTS_MAX, TURN_MAX};
+use crate::limits::TURN_EVENTS_MAX;
 use crate::time::MediaTime;
 use callwright_dsp::prosody::Contour;
 
@@ -55,6 +56,10 @@ const AGAIN_AFTER: Duration = Duration::from_millis(96);
 const SOUNDING_GAP: Duration = Duration::from_millis(128);
 /// And quieter than this is silence, dBFS.
 const QUIETEST_DBFS: f32 = -48.0;
+/// What the recogniser says of so much quiet after the last voice it has heard with care.
+const HEARD_OUT_AFTER: Duration = Duration::from_millis(192);
+/// Voice over the agent that was not near enough to fall silent for counts for so long.
+const BEGAN_MAX: Duration = Duration::from_millis(256);
 /// What was let pass sooner than this was not judged by what was said.
 const JUDGED_AFTER: Duration = Duration::from_millis(400);
 /// Silence after which a caller who talked for the longest turn is listened to again.
@@ -62,10 +67,6 @@ const AFTER_LONGEST_TURN: Duration = Duration::from_millis(300);
 
 /// Who interrupts so soon after an end of turn goes on with what was said before it.
 const GOES_ON: Duration = Duration::from_millis(1500);
-/// From this probability on the end of a turn is worth preparing for.
-const LIKELY: f32 = 0.6;
-/// No sooner: stops in words are shorter, and the words of the last syllables are still to come.
-const LIKELY_AFTER: Duration = Duration::from_millis(160);
 
 /// What an operator may tune.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +104,12 @@ pub enum TurnEvent {
         /// First voiced sample.
         at: MediaTime,
     },
+    /// Whoever makes the sound has the floor: the agent stays silent for as long as they speak. A `Resume` follows if they only
+    /// agreed or were none, a `BargeIn` when they have said more.
+    Floor {
+        /// When it was decided.
+        at: MediaTime,
+    },
     /// It was an aside: the playout goes on from where it fell silent. Whoever goes on speaking is listened to.
     Resume {
         /// Its first voiced sample.
@@ -115,7 +122,7 @@ pub enum TurnEvent {
         /// When that was known.
         at: MediaTime,
     },
-    /// The caller spoke over the agent: flush the playout. The caller's turn has begun, no `UserStarted` follows.
+    /// The caller spoke over the agent, and meant it: flush the playout. The caller's turn has begun, no `UserStarted` follows.
     /// Also for a key that was pressed while the agent spoke; then no turn has begun.
     BargeIn {
         /// First voiced sample, or when the key came.
@@ -183,8 +190,6 @@ pub struct TurnMachine {
     shrugged: Option<f32>,
     /// Voice that was no interruption and goes on.
     aside: Option<Passed>,
-    /// The first voiced sample of asides that the agent lets end before it goes on.
-    waits: Option<MediaTime>,
     /// Until then a sound is not believed before it is known for a voice.
     wary_until: MediaTime,
     /// The caller's own level while it was their turn, dBFS.
@@ -230,7 +235,6 @@ impl TurnMachine {
             suspicion: None,
             shrugged: None,
             aside: None,
-            waits: None,
             wary_until: MediaTime(0),
             caller_level: None,
             sound_level: -96.0,
@@ -346,6 +350,11 @@ impl TurnMachine {
 
     /// The text recognised so far in this turn replaces what was known. Empty: the recogniser has listened and found no words.
     pub fn handle_partial(&mut self, text: &str) {
+        self.handle_partial_to(text, self.now);
+    }
+
+    /// The same, of the audio up to `until`.
+    pub fn handle_partial_to(&mut self, text: &str, until: MediaTime) {
         if self.partial != text {
             self.partial.clear();
             self.partial.push_str(text);
@@ -361,7 +370,7 @@ impl TurnMachine {
         }
         match &mut self.suspicion {
             Some(suspicion) => {
-                suspicion.listened = true;
+                suspicion.told_to = until;
                 self.judge();
             }
             None => self.reconsider(),
@@ -379,7 +388,7 @@ impl TurnMachine {
     /// The agent has fallen silent for a sound, and what is said now may be meant.
     #[must_use]
     pub const fn is_judging(&self) -> bool {
-        self.suspicion.is_some() || self.waits.is_some()
+        self.suspicion.is_some()
     }
 
     /// A model has judged the pause that lasted at `at`: `probability` that the caller has finished.
@@ -393,7 +402,7 @@ impl TurnMachine {
 
     /// The final text of a turn has come: its partial no longer says anything about the next turn.
     pub fn handle_final(&mut self) {
-        if self.state != State::Listening {
+        if self.state != State::Listening && self.suspicion.is_none() {
             self.partial.clear();
         }
     }
@@ -422,7 +431,6 @@ impl TurnMachine {
             self.partial.clear();
             self.suspicion = None;
             self.aside = None;
-            self.waits = None;
         }
         self.enter(Input::AgentStarted);
     }
@@ -447,6 +455,7 @@ impl TurnMachine {
         self.now = self.now.max(at);
         self.quiet_since = self.now;
         self.run = None;
+        self.suspicion = None;
         if self.state == State::Speaking {
             self.utterance = None;
             self.push(TurnEvent::BargeIn { at: self.now });
@@ -534,91 +543,71 @@ impl TurnMachine {
         let peak = if voice { self.sound_level } else { f32::MIN };
         self.suspicion = Some(Suspicion {
             onset,
-            began: early.map_or(onset, |was| was.began),
+            began: early.map_or(onset, |was| was.began.max(MediaTime(onset.0.saturating_sub(samples(JUDGED_AFTER))))),
             voiced: voiced + early.map_or(Duration::ZERO, |was| was.voiced),
             pitched: voiced.mul_f32(self.sound.pitched.clamp(0.0, 1.0))
                 + passed.map_or(Duration::ZERO, |was| was.pitched),
             last_voice,
             before: passed
                 .map_or(Duration::ZERO, |was| was.before + if was.early { Duration::ZERO } else { was.voiced }),
-            agreed: passed.is_some_and(|was| was.agreed),
-            listened: passed.is_some_and(|was| was.listened),
+            told_to: MediaTime(0),
             peak: passed.map_or(peak, |was| was.peak.max(peak)),
             loud_at: self.now,
             fallen_since: None,
             early: false,
             murmur: passed.map_or_else(Murmur::default, |was| was.murmur),
             voice,
+            floor: false,
         });
-        // Where the agent still waits it is silent.
-        if self.waits.is_none() {
-            self.push(TurnEvent::Duck { at: onset });
-        }
+        self.push(TurnEvent::Duck { at: onset });
     }
 
     /// While the agent speaks: a sound makes it fall silent, and then it is either meant or not.
     fn judge_interruption(&mut self) {
         let Some(mut suspicion) = self.suspicion else {
-            self.go_on();
             let run = self.run.filter(|run| !self.deaf && self.now.since(run.end) <= RUN_GAP);
             self.end_aside(OVER);
             let was_judged = self.aside.is_some_and(|passed| !passed.was.early);
             let needed = if was_judged { AGAIN_AFTER } else { self.config.duck_after };
             if let Some(run) = run.filter(|run| run.voiced >= needed && self.is_near()) {
-                self.suspect(run.start, run.voiced, run.end, true);
+                // Over a noise that goes on it begins where it is louder; in one that has been there for long, of late.
+                let most = if self.shrugged.is_some() { CHUNK_MAX } else { BEGAN_MAX };
+                let earliest = MediaTime(self.now.0.saturating_sub(samples(most))).max(self.floor);
+                self.suspect(run.start.max(earliest), run.voiced.min(most), run.end, true);
             }
             return;
         };
         let evidence = self.overheard(&suspicion);
-        let (verdict, quiet, voice) = (interruption::judge(&evidence), evidence.quiet, evidence.voice);
+        let (verdict, quiet, voice, far) =
+            (interruption::judge(&evidence), evidence.quiet, evidence.voice, evidence.far);
         let early = evidence.elapsed < JUDGED_AFTER;
-        let near = !(evidence.far || evidence.faint || evidence.maybe_echo);
         let sounding = if voice { quiet < RUN_GAP } else { evidence.sounding };
         match verdict {
+            // Who has ended and did not merely agree is likely to be answered.
+            Verdict::Undecided if suspicion.floor => self.announce_end(quiet, Some(suspicion.voiced)),
             Verdict::Undecided => {}
+            Verdict::Floor => {
+                suspicion.floor = true;
+                self.suspicion = Some(suspicion);
+                self.push(TurnEvent::Floor { at: self.now });
+            }
             Verdict::Interruption => self.barge_in(&suspicion),
             Verdict::Aside => {
                 // Who agrees and goes on speaking is judged anew by what comes next; what is no word is only sound.
                 suspicion.early = early;
-                suspicion.agreed |= !self.partial.is_empty();
                 let end = if voice { suspicion.last_voice } else { self.now };
                 self.aside = Some(Passed { was: suspicion, end });
-                let goes_on = quiet < RUN_GAP && self.partial.is_empty();
+                let goes_on = quiet < RUN_GAP && (self.partial.is_empty() || far);
                 self.shrugged = goes_on.then_some(suspicion.peak);
                 if !voice {
                     self.wary_until = self.now.plus_ms(WARY_FOR.as_millis() as u64);
                 }
                 self.suspicion = None;
                 self.run = None;
-                self.waits.get_or_insert(suspicion.onset);
-                if voice && near {
-                    self.go_on();
-                } else {
-                    self.resume();
-                }
-                // What it waits for may only have stopped in a word.
-                self.end_aside(if sounding || self.waits.is_some() { OVER } else { Duration::ZERO });
+                self.push(TurnEvent::Resume { onset: suspicion.onset, at: self.now });
+                // It may only have stopped in a word.
+                self.end_aside(if sounding { OVER } else { Duration::ZERO });
             }
-        }
-    }
-
-    /// Two do not speak at once: the agent goes on when the aside has ended, or has lasted too long. What comes of it until then
-    /// may still take the turn, and nobody has heard the agent begin.
-    fn go_on(&mut self) {
-        let Some(onset) = self.waits else { return };
-        let fallen = self.aside.and_then(|passed| passed.was.fallen_since);
-        let fallen = fallen.map_or(Duration::ZERO, |since| self.now.since(since));
-        let passed = interruption::has_passed(fallen, self.now.since(self.last_voiced), &self.partial);
-        if passed || self.now.since(onset) >= WAITS_MAX {
-            self.resume();
-        }
-    }
-
-    fn resume(&mut self) {
-        if let Some(onset) = self.waits.take() {
-            // It is to be heard for a while before it falls silent again.
-            self.run = None;
-            self.push(TurnEvent::Resume { onset, at: self.now });
         }
     }
 
@@ -632,13 +621,13 @@ impl TurnMachine {
             pitched: suspicion.pitched,
             quiet: self.now.since(suspicion.last_voice),
             before: suspicion.before,
-            agreed: suspicion.agreed,
-            listened: suspicion.listened,
-            // By the same clock: how long it sounded before it fell is the difference.
+            heard_out: suspicion.told_to.since(suspicion.last_voice) >= HEARD_OUT_AFTER,
+            // By the clock of `elapsed`.
             fallen: suspicion.fallen_since.map_or(Duration::ZERO, |since| heard_to.since(since)),
             voice: suspicion.voice,
             sounding: self.now.since(suspicion.loud_at) <= SOUNDING_GAP && suspicion.peak >= QUIETEST_DBFS,
             murmur: suspicion.murmur.is_closed(),
+            floor: suspicion.floor,
             faint: suspicion.peak < self.caller_level.map_or(FAINT_DBFS, |own| own - FAR_DB),
             far: self.caller_level.is_some_and(|own| suspicion.peak < own - DISTANT_DB),
             maybe_echo: self.sound.maybe_echo,
@@ -657,9 +646,14 @@ impl TurnMachine {
             return;
         }
         let before = was.before + was.voiced;
-        let words_alone =
-            interruption::Evidence { elapsed: Duration::ZERO, voiced: Duration::ZERO, before, ..self.overheard(&was) };
-        if !words_alone.far && interruption::judge(&words_alone) == Verdict::Interruption {
+        let words_alone = interruption::Evidence {
+            elapsed: Duration::ZERO,
+            voiced: Duration::ZERO,
+            before,
+            floor: false,
+            ..self.overheard(&was)
+        };
+        if !words_alone.far && matches!(interruption::judge(&words_alone), Verdict::Floor | Verdict::Interruption) {
             self.aside = None;
             self.barge_in(&was);
         }
@@ -668,7 +662,6 @@ impl TurnMachine {
     /// The caller takes the turn.
     fn barge_in(&mut self, suspicion: &Suspicion) {
         self.suspicion = None;
-        self.waits = None;
         let since = suspicion.onset.since(self.turn_voiced_to);
         if self.ended.is_some() && since <= GOES_ON {
             // Whoever speaks into the first words of the answer had not finished.
@@ -692,77 +685,17 @@ impl TurnMachine {
         }
     }
 
-    fn judge_pause(&mut self) {
-        let waited = self.now.since(self.last_voiced);
-        let too_long = self.now.since(self.turn_started) >= TURN_MAX;
-        let evidence = self.evidence();
-        let (over, sounded) = (waited >= evidence.wait(), evidence.sounded);
-        if !over
-            && !self.partial.is_empty()
-            && self.announced < self.last_voiced
-            && waited >= LIKELY_AFTER
-            && evidence.probability_after(waited) >= LIKELY
-        {
-            self.announced = self.last_voiced;
-            self.push(TurnEvent::LikelyEnd { at: self.now });
-        }
-        if over || too_long {
-            self.deaf = waited < AFTER_LONGEST_TURN;
-            self.run = None;
-            self.turn_voiced_to = self.last_voiced;
-            self.ended = Some(sounded);
-            self.push(TurnEvent::EndOfTurn { at: self.now, waited });
-            self.enter(Input::PauseOver);
-        }
-    }
-
-    /// What speaks for the end in this pause.
-    fn evidence(&self) -> Evidence<'_> {
-        Evidence {
-            expect: self.expect,
-            text: &self.partial,
-            whole: self.whole && !self.partial.is_empty(),
-            sounded: self.sounded.filter(|(at, _)| *at > self.last_voiced).map(|(_, probability)| probability),
-            contour: self.contour,
-            pauses: self.pauses,
-            voiced: Some(self.voiced),
-        }
-    }
-
-    /// The turn before was over as decided: what is said now is another.
-    fn confirm_end(&mut self) {
-        if let Some(sounded) = self.ended.take() {
-            self.pauses.end(sounded);
-        }
-    }
-
-    /// The turn before was not over: whoever took it for over is believed less.
-    fn was_no_end(&mut self) {
-        if let Some(sounded) = self.ended.take().flatten() {
-            self.sounded = None;
-            self.pauses.went_on(sounded);
-        }
-    }
-
-    /// The caller went on after a pause: it counts once the voice has lasted.
-    fn learn_pause(&mut self) {
-        let lasted = self.run.is_some_and(|run| run.voiced >= self.config.start_after);
-        if lasted && let Some(pause) = self.paused.take() {
-            self.pauses.learn(pause);
-            if let Some((_, sounded)) = self.sounded.take_if(|(at, _)| *at <= self.last_voiced) {
-                self.pauses.went_on(sounded);
-            }
-        }
-    }
-
     fn enter(&mut self, input: Input) {
         let next = self.state.after(input);
         if next != self.state {
             self.shrugged = None;
         }
         if next != State::Speaking {
-            self.suspicion = None;
-            self.waits = None;
+            if let Some(was) = self.suspicion.take().filter(|was| was.floor) {
+                // The agent's sentence was over: there is nothing to interrupt. Who speaks on begins a turn with it.
+                self.push(TurnEvent::Resume { onset: was.onset, at: self.now });
+                self.aside = Some(Passed { was, end: was.last_voice });
+            }
             // Who is still at it begins a turn with it.
             self.end_aside(RUN_GAP);
             self.aside = None;
@@ -784,6 +717,7 @@ impl TurnMachine {
             | TurnEvent::EndOfTurn { at, .. }
             | TurnEvent::Resume { at, .. } => self.floor = at,
             TurnEvent::AsideOver { .. }
+            | TurnEvent::Floor { .. }
             | TurnEvent::Duck { .. }
             | TurnEvent::LikelyEnd { .. }
             | TurnEvent::NoInput { .. } => {}

@@ -35,11 +35,10 @@ pub(super) struct Suspicion {
     pub(super) voiced: Duration,
     pub(super) pitched: Duration,
     pub(super) last_voice: MediaTime,
-    /// Voice just before it that was taken for an aside, where there was no pause between, and whether that agreed.
+    /// Voice just before it that was taken for an aside, where there was no pause between.
     pub(super) before: Duration,
-    pub(super) agreed: bool,
-    /// The recogniser has listened to it.
-    pub(super) listened: bool,
+    /// What the recogniser last said is of the audio up to here.
+    pub(super) told_to: MediaTime,
     /// Its loudest, dBFS.
     pub(super) peak: f32,
     /// When it was last about as loud as that.
@@ -51,6 +50,8 @@ pub(super) struct Suspicion {
     pub(super) early: bool,
     /// It is known for a voice, or looks like one.
     pub(super) voice: bool,
+    /// Whoever makes it has been given the floor.
+    pub(super) floor: bool,
 }
 
 impl Suspicion {

@@ -80,6 +80,7 @@ impl Line {
             TurnEvent::UserStarted { continues: true, .. } => Some("continued"),
             TurnEvent::Duck { .. } => Some("duck"),
             TurnEvent::Resume { .. } => Some("resume"),
+            TurnEvent::Floor { .. } => Some("floor"),
             TurnEvent::BargeIn { .. } => Some("barge-in"),
             TurnEvent::EndOfTurn { .. } => Some("end"),
             TurnEvent::LikelyEnd { .. } | TurnEvent::AsideOver { .. } => None,

@@ -299,7 +299,7 @@ impl Call {
         for n in before..self.words.len() {
             let at = self.words[n].0 + self.setting.partials;
             // The text is made when it is due: what was finalised meanwhile is no part of it.
-            self.later(at, CallInput::Partial(String::new()));
+            self.later(at, CallInput::Partial(String::new(), MediaTime(0)));
         }
     }
 
@@ -516,11 +516,11 @@ impl Call {
     }
 
     fn hand_over(&mut self, input: CallInput) {
-        if self.now < self.deaf_until && matches!(input, CallInput::Partial(_) | CallInput::Final { .. }) {
+        if self.now < self.deaf_until && matches!(input, CallInput::Partial(..) | CallInput::Final { .. }) {
             return self.later(self.deaf_until, input);
         }
         match &input {
-            CallInput::Partial(_) => {
+            CallInput::Partial(..) => {
                 if self.recogniser != Recogniser::Works {
                     return;
                 }
@@ -530,7 +530,7 @@ impl Call {
                 }
                 let text: Vec<&str> = self.words[self.finalised..known].iter().map(|(_, word)| word.as_str()).collect();
                 let text = text.join(" ");
-                return self.tell(CallInput::Partial(text));
+                return self.tell(CallInput::Partial(text, MediaTime(self.now * 8)));
             }
             CallInput::Digit(..)
             | CallInput::Found(..)

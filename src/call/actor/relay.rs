@@ -34,6 +34,7 @@ pub(super) fn measure(marks: &Marks, mark: Mark, took: Duration) {
         Mark::TtsFirstAudio => &marks.tts_first_audio,
         Mark::Playout => &marks.playout,
         Mark::BargeInDuck => &marks.barge_in_duck,
+        Mark::BargeInFloor => &marks.barge_in_floor,
         Mark::BargeInAside => &marks.barge_in_aside,
         Mark::BargeInStop => &marks.barge_in_stop,
         Mark::Greeting => &marks.greeting,
@@ -48,7 +49,7 @@ pub(super) fn speech_input(call: CallId, event: SpeechEvent) -> Option<CallInput
             CallInput::Voice { at, voiced, last_voiced, last_voiced_tick, onset_tick, sound }
         }
         SpeechEvent::Heard { to } => CallInput::Heard(to),
-        SpeechEvent::Partial { text, .. } => CallInput::Partial(text),
+        SpeechEvent::Partial { text, until, .. } => CallInput::Partial(text, until),
         SpeechEvent::EndOfTurn { at, probability } => CallInput::EndOfTurn { at, probability },
         SpeechEvent::Final { text, confidence, alternatives, ended, .. } => {
             CallInput::Final { text, confidence, alternatives, ended }

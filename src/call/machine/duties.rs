@@ -44,6 +44,8 @@ const FAREWELL_HEADS: &[&str] = &["bye", "goodbye", "thanks", "thank", "cheers",
 pub(super) struct Duties {
     pub(super) patience: Patience,
     pub(super) watch: Watch,
+    /// The transcript of the turn that is to be answered has come, while somebody had the floor.
+    pub(super) whole: bool,
     /// The filler being said.
     pub(super) filler: Option<Saying>,
     /// What the recogniser believes of the turn so far.
@@ -225,6 +227,24 @@ impl CallMachine {
             self.handle_time(now);
         }
         self.tell_waiting(now);
+    }
+
+    /// Whoever had the floor only agreed: an answer that is owed is made, or waited for, as before.
+    pub(super) fn take_floor_back(&mut self, now: Tick) {
+        if !std::mem::take(&mut self.caller_speaking) {
+            return;
+        }
+        let whole = std::mem::take(&mut self.duties.whole);
+        match self.end_of_turn {
+            Some(turn) if whole => self.conclude_turn(now, turn.decided),
+            Some(_) => self.duties.watch.begin(now, &{ self.duties.patience }),
+            None => {
+                self.carried.clear();
+                if self.saying.as_ref().is_some_and(|said| !said.audible) {
+                    self.duties.watch.begin_voice(now, &{ self.duties.patience });
+                }
+            }
+        }
     }
 
     /// Nothing of the answer has been heard for too long.

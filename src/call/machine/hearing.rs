@@ -35,14 +35,14 @@ impl CallMachine {
                 self.turn.handle_heard(to);
                 self.follow_turn(now);
             }
-            CallInput::Partial(text) => {
+            CallInput::Partial(text, until) => {
                 if self.turn.is_judging()
                     && let Some(said) = &self.saying
                 {
                     let (words, asked) = said.said_last();
                     self.turn.agent_has_said(&words, asked);
                 }
-                self.turn.handle_partial(&text);
+                self.turn.handle_partial_to(&text, until);
                 self.duties.partial = text;
                 self.follow_turn(now);
             }

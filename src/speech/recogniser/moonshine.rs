@@ -24,15 +24,14 @@ use std::time::Duration;
 const PER_MS: usize = 8;
 /// Samples that a turn keeps; what comes after is left out.
 const SAMPLES_MAX: usize = UTTERANCE_MAX.as_secs() as usize * 1000 * PER_MS;
-/// Audio after the first piece of a turn, which ends 64 ms into the speech, until the first words are looked for: the third
-/// look, 416 ms into it, is there when whoever speaks over the agent is judged (`turn::interruption`).
+/// Audio after the first piece of a turn, which ends 64 ms into the speech, until the first words are looked for.
 const FIRST_PARTIAL: usize = 224 * PER_MS;
 /// What a first piece may hold: more is a turn that has waited for its place.
 const FIRST_PIECE_MAX: usize = 450 * PER_MS;
 /// New audio between two looks at the words.
 const PARTIAL_EVERY: usize = 400 * PER_MS;
 /// The same of the two looks that follow the first in a turn that began while the agent spoke: the last of them is there, its
-/// decoding included, when it is judged.
+/// decoding included, when one that has ended by then is judged (`turn::interruption`).
 const VERDICT_WORDS_EVERY: usize = 64 * PER_MS;
 /// After them, in the first [`EARLY_WORDS`] of a turn that began while the agent spoke, whatever was found: whether the agent goes
 /// on is judged by these words, and the first look often finds half of one, of which the model makes nothing, or another
