@@ -2,7 +2,8 @@
 //!
 //! 0 leaves a part out; its keys then keep the values that the file has. Measured are callers on whom nothing was tuned
 //! (`held_out`). `rehearsal`: other voices and sentences, for development and training; its figures go nowhere. `former`: the
-//! callers of earlier figures, at whom constants were looked at; theirs go beside the others, as `former_…`. End of turn: the embedded engines hear callers who hesitate, and the endpointing is given
+//! callers of earlier figures, at whom constants were looked at; theirs go beside the others, as `former_…`. `rehearsal trace`
+//! writes down what is heard of sounds over the agent's voice, and `replay` gives that to the turn machine again. End of turn: the embedded engines hear callers who hesitate, and the endpointing is given
 //! what they make of it when a call would be (`heard`); the sweep of eot-bench (which share of hesitations is cut, how long a
 //! finished caller waits) at every patience, beside plain silence on the same audio. Interruptions: see
 //! `turns/interruptions.rs`. Response: one daemon and a caller on the wire (`response`). Prints a table and writes
@@ -29,6 +30,8 @@ mod noises;
 mod rehearsal;
 #[path = "turns/rehearsed_sounds.rs"]
 mod rehearsed_sounds;
+#[path = "turns/replay.rs"]
+mod replay;
 #[path = "turns/response.rs"]
 mod response;
 #[path = "turns/sweep.rs"]
@@ -78,6 +81,10 @@ fn main() {
     };
     let mut of_corpus = Map::new();
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");
+    let traced = target.join("sounds-rehearsed.jsonl");
+    if std::env::args().any(|a| a == "replay") {
+        return replay::run(&traced);
+    }
     let before = std::fs::read(target.join("turns.json")).ok().and_then(|text| serde_json::from_slice(&text).ok());
     let mut out: Map<String, Value> = before.unwrap_or_default();
     if hesitations > 0 {
@@ -90,9 +97,8 @@ fn main() {
         let config = SpeechConfig { recognisers: LANES, recogniser_threads: 2, ..SpeechConfig::default() };
         let rig = ears::start(&config).expect("the engines are installed: make setup");
         if std::env::args().any(|a| a == "trace") {
-            let file = target.join("sounds-rehearsed.jsonl");
-            rehearsed_sounds::write(&rig, sounds, &file);
-            println!("written to {}", file.display());
+            rehearsed_sounds::write(&rig, sounds, &traced);
+            println!("written to {}", traced.display());
             return;
         }
         interruptions::run(&rig, sounds, corpus, &mut of_corpus);

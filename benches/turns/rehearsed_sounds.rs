@@ -1,6 +1,6 @@
 //! Sounds over the agent's voice to learn verdicts from. Purpose: what callers do while the agent speaks, followed for two
-//! seconds and written down as the turn machine would get it, one sound a line of JSON; `models/interruption.py` learns from
-//! it. Texts, voices and speeds are none that is measured. Deliberately absent: verdicts.
+//! seconds and written down as the turn machine would get it, one sound a line of JSON; `replay` gives it to the turn machine.
+//! Texts, voices and speeds are none that is measured. Deliberately absent: verdicts.
 
 use super::audio::{self, Over, PER_MS, Studio};
 use super::corpus::{Noise, Random, Sound};

@@ -318,8 +318,8 @@ impl CallMachine {
         if turn.voiced_to.since(ended) >= FIRST_PART_MIN {
             return; // asked for before the caller went on; what was said since is still to come
         }
-        if self.caller_speaking {
-            // Over a filler somebody has the floor, who may go on with it.
+        if self.caller_speaking || self.turn.is_judging() {
+            // Over a filler somebody speaks who may go on with it.
             self.duties.whole = true;
             return;
         }
@@ -395,7 +395,9 @@ impl CallMachine {
             return;
         }
         self.take_said_before_key();
-        let spoken = self.caller_speaking;
+        let spoken = std::mem::take(&mut self.caller_speaking);
+        // What was said before it is given up, also where somebody has the floor.
+        (self.end_of_turn, self.duties.whole) = (None, false);
         self.duties.watch.stop();
         self.duties.ledger.next_turn();
         self.cancel_tools();
@@ -525,7 +527,6 @@ impl CallMachine {
                 }
                 TurnEvent::Floor { .. } => {
                     self.caller_speaking = true;
-                    self.duties.watch.stop();
                     if let Some(onset) = self.ducked {
                         self.measure(Mark::BargeInFloor, now.since(onset));
                     }
@@ -538,13 +539,15 @@ impl CallMachine {
                     self.take_floor_back(now);
                 }
                 TurnEvent::AsideOver { at } => {
-                    // What was said aside is no part of what the caller says next.
-                    self.given_up = Some(at);
+                    // What was said aside is no part of what the caller says next; what was said before it may still be owed.
+                    if self.end_of_turn.is_none() {
+                        self.given_up = Some(at);
+                    }
                     self.actions.push_back(CallAction::Forget);
                 }
                 TurnEvent::LikelyEnd { .. } => self.prepare(),
                 TurnEvent::BargeIn { .. } => {
-                    self.caller_speaking = true;
+                    let had_floor = std::mem::replace(&mut self.caller_speaking, true);
                     self.duties.watch.stop();
                     self.duties.ledger.next_turn();
                     self.cancel_tools();
@@ -552,8 +555,8 @@ impl CallMachine {
                     // Over a filler, the caller goes on with a turn that has not been answered.
                     if self.end_of_turn.take().is_none() {
                         self.carried.clear();
-                        self.duties.partial.clear();
-                        self.duties.hearing_failed = false;
+                        self.turn.words().clone_into(&mut self.duties.partial);
+                        self.duties.hearing_failed &= had_floor;
                     }
                     let onset = self.ducked.unwrap_or(self.onset);
                     self.interrupted = self.saying.as_ref().is_some_and(|s| s.audible).then_some(onset);

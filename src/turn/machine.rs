@@ -110,11 +110,12 @@ pub enum TurnEvent {
         /// When it was decided.
         at: MediaTime,
     },
-    /// It was an aside: the playout goes on from where it fell silent. Whoever goes on speaking is listened to.
+    /// It was an aside: the playout goes on from where it fell silent. Whoever goes on speaking is listened to. Also where the
+    /// agent's sentence has ended under whoever had the floor.
     Resume {
         /// Its first voiced sample.
         onset: MediaTime,
-        /// When it was decided, or its voice had ended.
+        /// When it was decided.
         at: MediaTime,
     },
     /// An aside is over: what was recognised of it is forgotten.
@@ -594,7 +595,7 @@ impl TurnMachine {
             Verdict::Interruption => self.barge_in(&suspicion),
             Verdict::Aside => {
                 // Who agrees and goes on speaking is judged anew by what comes next; what is no word is only sound.
-                suspicion.early = early;
+                suspicion.early = early && !suspicion.floor;
                 let end = if voice { suspicion.last_voice } else { self.now };
                 self.aside = Some(Passed { was: suspicion, end });
                 let goes_on = quiet < RUN_GAP && (self.partial.is_empty() || far);

@@ -166,7 +166,8 @@ impl CallMachine {
             [duties.looking.as_ref().map(|looking| looking.since), duties.submitting].into_iter().flatten().min();
         let filler = duties.filler.as_ref().filter(|_| flowing).map(|filler| filler.progress + PROGRESS_DEADLINE);
         [
-            duties.watch.due().filter(|_| flowing),
+            // Who has the floor is not told that something is late.
+            duties.watch.due().filter(|_| flowing && !self.caller_speaking),
             filler,
             tool.map(|since| since + duties.patience.tool),
             duties.key_due.filter(|_| !duties.away),
@@ -219,6 +220,7 @@ impl CallMachine {
             self.finish_filler(now);
         }
         if self.is_flowing()
+            && !self.caller_speaking
             && let Some(step) = self.duties.watch.poll(now)
         {
             self.handle_dead_air(now, step);
@@ -229,21 +231,13 @@ impl CallMachine {
         self.tell_waiting(now);
     }
 
-    /// Whoever had the floor only agreed: an answer that is owed is made, or waited for, as before.
+    /// Whoever spoke over the agent only agreed: an answer that is owed is made, or waited for, as before.
     pub(super) fn take_floor_back(&mut self, now: Tick) {
-        if !std::mem::take(&mut self.caller_speaking) {
-            return;
-        }
-        let whole = std::mem::take(&mut self.duties.whole);
+        let (floor, whole) = (std::mem::take(&mut self.caller_speaking), std::mem::take(&mut self.duties.whole));
         match self.end_of_turn {
             Some(turn) if whole => self.conclude_turn(now, turn.decided),
-            Some(_) => self.duties.watch.begin(now, &{ self.duties.patience }),
-            None => {
-                self.carried.clear();
-                if self.saying.as_ref().is_some_and(|said| !said.audible) {
-                    self.duties.watch.begin_voice(now, &{ self.duties.patience });
-                }
-            }
+            None if floor => self.carried.clear(),
+            _ => {}
         }
     }
 
@@ -284,7 +278,9 @@ impl CallMachine {
     /// The caller goes to somebody else, or comes back: to the agent it is as if on hold.
     pub(super) fn handle_away(&mut self, now: Tick, away: bool) {
         if away && !self.duties.away {
+            (self.caller_speaking, self.duties.whole) = (false, false);
             self.cut_playout();
+            self.follow_turn(now);
         }
         self.duties.away = away;
         if !away {
@@ -427,6 +423,7 @@ impl CallMachine {
             self.go_on();
             // The turn goes on being answered.
             self.follow_turn(now);
+            self.tell_waiting(now);
         }
     }
 

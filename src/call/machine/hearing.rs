@@ -19,7 +19,12 @@ impl CallMachine {
                 self.audio_now = self.audio_now.max(at);
                 self.turn.handle_sound(at, sound);
                 self.turn.handle_voice(at, voiced, last_voiced);
+                let speaking = self.caller_speaking;
                 self.follow_turn(now);
+                if speaking && !self.caller_speaking {
+                    // What had to wait for whoever had the floor.
+                    self.tell_waiting(now);
+                }
                 self.follow_wish(now);
             }
             CallInput::Onset(at) => {
@@ -42,8 +47,11 @@ impl CallMachine {
                     let (words, asked) = said.said_last();
                     self.turn.agent_has_said(&words, asked);
                 }
+                // Over a filler: what stands in for the turn that is owed an answer is not what is said meanwhile.
+                if !(self.turn.is_judging() && self.end_of_turn.is_some()) {
+                    self.duties.partial.clone_from(&text);
+                }
                 self.turn.handle_partial_to(&text, until);
-                self.duties.partial = text;
                 self.follow_turn(now);
             }
             CallInput::EndOfTurn { at, probability } => {
