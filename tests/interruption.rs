@@ -132,19 +132,10 @@ fn a_sound_that_was_there_before_does_not_count_for_the_voice_over_it() {
     // Words insist; the noise in them has lasted for seconds.
     let mut line = Line::new();
     line.agent_speaks(1).silence(1000);
-    let loud = |line: &mut Line, sound: Sound, ms: u64| {
-        for _ in 0..ms / 32 {
-            line.now = line.now.plus_ms(32);
-            line.last_voiced = line.now;
-            line.machine.handle_sound(line.now, sound);
-            line.machine.handle_voice(line.now, true, line.last_voiced);
-        }
-        line.drain();
-    };
     let noise = Sound { level_dbfs: -30.0, pitched: 0.1, ..Sound::default() };
-    loud(&mut line, noise, 3200);
+    line.sounds(noise, 3200);
     line.machine.handle_partial("yeah okay right");
-    loud(&mut line, Sound { level_dbfs: -27.0, pitched: 0.8, ..noise }, 320);
+    line.sounds(Sound { level_dbfs: -27.0, pitched: 0.8, ..noise }, 320);
     line.silence(400);
     assert_eq!(line.names(), ["duck", "resume", "duck", "floor", "resume"]);
     // Somebody far away spoke for seconds.
@@ -152,9 +143,9 @@ fn a_sound_that_was_there_before_does_not_count_for_the_voice_over_it() {
     line.voice(1000).silence(1500).agent_speaks(1).silence(1000);
     let before = line.names().len();
     line.machine.handle_stirring(line.now, line.now);
-    loud(&mut line, Sound { level_dbfs: -37.0, ..sound(true) }, 4000);
+    line.sounds(Sound { level_dbfs: -37.0, ..sound(true) }, 4000);
     let far = line.names().len();
-    loud(&mut line, sound(true), 256);
+    line.sounds(sound(true), 256);
     line.machine.handle_partial("okay");
     line.silence(400);
     assert!(!line.names()[before..].contains(&"barge-in"), "{:?}", line.names());
@@ -260,18 +251,9 @@ fn a_noise_that_goes_on_is_shrugged_off_once_and_a_voice_over_it_is_not() {
     let mut line = Line::new();
     line.agent_speaks(1).silence(1000);
     let noise = Sound { level_dbfs: -30.0, pitched: 0.1, ..Sound::default() };
-    let hum = |line: &mut Line, sound: Sound, ms: u64| {
-        for _ in 0..ms / 32 {
-            line.now = line.now.plus_ms(32);
-            line.last_voiced = line.now;
-            line.machine.handle_sound(line.now, sound);
-            line.machine.handle_voice(line.now, true, line.last_voiced);
-        }
-        line.drain();
-    };
-    hum(&mut line, noise, 4000);
+    line.sounds(noise, 4000);
     assert_eq!(line.names(), ["duck", "resume"], "the agent does not stammer");
-    hum(&mut line, Sound { level_dbfs: -20.0, pitched: 0.8, ..noise }, 480);
+    line.sounds(Sound { level_dbfs: -20.0, pitched: 0.8, ..noise }, 480);
     assert_eq!(line.names(), ["duck", "resume", "duck", "floor"]);
 }
 

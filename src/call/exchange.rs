@@ -44,7 +44,7 @@ pub enum CallInput {
     },
     /// Audio has come up to here, of which nothing is judged yet.
     Heard(MediaTime),
-    /// What the recogniser believes so far.
+    /// What the recogniser believes so far, of the audio up to then.
     Partial(String, MediaTime),
     /// How the caller's pause sounded to a model.
     EndOfTurn {

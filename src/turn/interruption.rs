@@ -57,7 +57,7 @@ const AGREED: Duration = Duration::from_millis(160);
 /// when it has been quiet for 192 ms.
 const SAID: Duration = Duration::from_millis(360);
 /// Agreement is heard where all that is agreement is at least so likely together: half a word may be so much else. Chosen by
-/// rehearsal: with 0.1 twelve more of 400 agreements stop the agent, and six fewer of 400 interruptions are taken for asides.
+/// rehearsal, when half a word decided: with 0.1 twelve more of 400 agreements stop the agent, and six fewer of 400 interruptions are taken for asides.
 const MAY_AGREE: f32 = 0.04;
 /// A word takes this long, ms, spoken fast.
 const WORD_MS: u32 = 100;

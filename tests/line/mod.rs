@@ -47,6 +47,18 @@ impl Line {
         self.audio(ms, true)
     }
 
+    /// A sound that the detector takes for voice.
+    pub fn sounds(&mut self, sound: Sound, ms: u64) -> &mut Self {
+        for _ in 0..ms / 32 {
+            self.now = self.now.plus_ms(32);
+            self.last_voiced = self.now;
+            self.machine.handle_sound(self.now, sound);
+            self.machine.handle_voice(self.now, true, self.last_voiced);
+        }
+        self.drain();
+        self
+    }
+
     /// A voice to which the recogniser listens and finds no words in.
     pub fn wordless(&mut self, ms: u64) -> &mut Self {
         self.voice(224).machine.handle_partial("");
