@@ -10,13 +10,14 @@
 
 Reads `intents_sentences.txt`, `intents_others.txt`, `intents_more.txt`, `intents_idioms.txt` (patterns), `intents_strangers.txt`,
 `intents_strangers_more.txt`, `intents_strangers_orders.txt` (turns by sixteen authors), `intents_orders.txt` and
-`intents_manners.txt` (orders by two more, for features) beside it, and `lexicon.txt` and `classes.txt` beside the classifier. The temperature, by which a confidence is a probability, is fitted to what the classifier says of each
+`intents_manners.txt` (orders by two more, for features) and `intents_wishes_1.txt` to `_4` (by thirteen more, for features) beside it, and `lexicon.txt` and `classes.txt` beside the classifier. The temperature, by which a confidence is a probability, is fitted to what the classifier says of each
 author's turns when others trained it (two or three are left out at a time). Softmax regression over hashed features: of some 76,000 that
 occur twice those that say most train again, alone, and are written with 4 bits a weight; a table of 40,960 buckets in the same
 space was a hundredth worse (0.899 against 0.909 of an author by others), for what it does not know disturbs what it does. More
 kinds of features (words at a distance, three words, first and last words) gained nothing that could be told from chance. The
 finder of features is a linear chain of conditional probabilities over words, their neighbours, the lengths of the pieces
-between commas and whether a list goes on, and a second look at each span that may be one (`intent_spans.py`). The held-out turns
+between commas and whether a list goes on (the mean of two: those who say a wish in a whole sentence teach one of them alone), and
+a second look at each span that may be one (`intent_spans.py`). The held-out turns
 of the tests are not read here, nor are those of `intents_dev.txt` and `intents_guarded.txt`.
 What our own recogniser made of 700 of the sentences did not help when it trained, too: of patterns that were left out, 0.687 of
 what was heard was right with it and 0.683 without.
@@ -50,6 +51,10 @@ CLASSIFIED = "abcdefghijk"
 LEFT_OUT = ("agm", "bhn", "cio", "djp", "ekq", "f")
 STRANGERS = ("intents_strangers.txt", "intents_strangers_more.txt", "intents_strangers_orders.txt", "intents_orders.txt",
              "intents_manners.txt")
+# Orders by authors who tell what they want in whole sentences: for features alone.
+WISHES = tuple(f"intents_wishes_{n}.txt" for n in range(1, 5))
+WISHERS = "ABCDEFGHIJKLM"
+LEFT_OUT_WISHERS = ("ABC", "DEF", "GHI", "JKLM")
 
 
 # The same as `vectorise.rs`, word for word.
@@ -240,15 +245,15 @@ def worn(text, dice):
     return " ".join(words)
 
 
-def strangers():
+def strangers(files=STRANGERS):
     """(author, label, text, slots)"""
     out, author = [], ""
-    for line in (line for file in STRANGERS for line in (HERE / file).read_text().splitlines()):
+    for line in (line for file in files for line in (HERE / file).read_text().splitlines()):
         if line.startswith("# -- author "):
             author = line[-1]
         elif line and not line.startswith("#"):
             label, text, *slots = [part.strip() for part in line.split(" | ")]
-            assert label in LABELS and author in AUTHORS, line
+            assert label in LABELS and author in AUTHORS + WISHERS, line
             found = dict(slot.split("=", 1) for slot in ";".join(slots).split(";") if "=" in slot)
             out.append((author, label, text, found))
     return out
@@ -397,25 +402,33 @@ def trained_features(options, natural, lines, lists):
     patterns = finder.of_patterns(lines, lists, expand)
     turns = [(author, *map(tuple, finder.tagged_turn(text, found.get("features", "").split(","))), found)
              for author, _, text, found in natural if found]
+    wishes = [(author, *map(tuple, finder.tagged_turn(text, found.get("features", "").split(","))), found)
+              for author, _, text, found in strangers(WISHES) if found and author != options.without]
     both = lambda examples: examples + [finder.unpunctuated(*example) for example in examples]
-    for low, tags in both(patterns + [(low, tags) for _, low, tags, _ in turns]):
+    every = turns + wishes
+    for low, tags in both(patterns + [(low, tags) for _, low, tags, _ in every]):
         finder.prepared(tuple(low), tuple(tags))
-    without = lambda left_out: [(low, tags) for who, low, tags, _ in turns if who not in left_out]
+    without = lambda turns, left_out: [(low, tags) for who, low, tags, _ in turns if who not in left_out]
     within = lambda group: [(tuple(low), tuple(tags)) for low, tags in
-                            both([(low, tags) for who, low, tags, _ in turns if who in group])]
-    left_out = ["", *LEFT_OUT]
-    # Two at once, each the same as alone.
-    chains = dict(zip(left_out, side_by_side(finder.train, [both(patterns + without(group)) for group in left_out])))
-    odds = {group: spans.odds(without(group)) for group in left_out}
-    likely = {group: likely_of(within(group), chains[group]) for group in LEFT_OUT}
+                            both([(low, tags) for who, low, tags, _ in every if who in group])]
+    groups = (*LEFT_OUT, *LEFT_OUT_WISHERS)
+    left_out = ["", *groups]
+    # The mean of two: of all, and of those alone who say what they want in a few words. Two at once, each the same as alone.
+    few, of_all = ["", *LEFT_OUT], left_out
+    made = list(side_by_side(finder.train, [both(patterns + without(turns, group)) for group in few]
+                             + [both(patterns + without(every, group)) for group in of_all]))
+    of_few, of_all = dict(zip(few, made)), dict(zip(of_all, made[len(few):]))
+    chains = {group: (of_few.get(group, of_few[""]) + of_all[group]) / 2 for group in left_out}
+    odds = {group: spans.odds(without(every, group)) for group in left_out}
+    likely = {group: likely_of(within(group), chains[group]) for group in groups}
 
     def second_look(left_out):
         """Of the spans that each chain sees in turns of authors it did not know."""
-        return *spans.train([(low, tags, likely[group][low], odds[group]) for group in LEFT_OUT if group != left_out
+        return *spans.train([(low, tags, likely[group][low], odds[group]) for group in groups if group != left_out
                              for low, tags in within(group)]), odds[left_out]
 
     # That of all first; then those that measure it, of chains that knew who is left out: half a hundredth worse than it is.
-    looks = {group: second_look(group) for group in left_out}
+    looks = {group: second_look(group) for group in ["", *LEFT_OUT]}
     spans.written(chains[""], looks[""], INTENT / "entity/finder.bin")
     counts = {"words": np.zeros(3), "words and spans": np.zeros(3)}
     for group in LEFT_OUT:

@@ -54,7 +54,7 @@ fn measure(turns: &[Turn]) -> Tally {
 fn held_out_turns_are_read_as_well_as_promised() {
     let tally = measure(&turns());
     assert!(tally.turns >= 500 && tally.negatives >= 250, "{} turns, {} negatives", tally.turns, tally.negatives);
-    // The aim is 0.93; 0.967 was reached, slots 0.983.
+    // The aim is 0.93; 0.967 was reached, slots 0.986.
     assert!(tally.macro_f1() >= 0.955, "macro-F1 {:.3}", tally.macro_f1());
     assert!(tally.slots.f1() >= 0.975, "slots F1 {:.3}", tally.slots.f1());
     assert!(tally.fired_precision() >= 0.98, "fired precision {:.3}", tally.fired_precision());
@@ -82,10 +82,10 @@ fn a_third_set_by_a_stranger_is_read_too() {
     let tally = measure(&third());
     assert!(tally.turns >= 400 && tally.negatives >= 200, "{} turns, {} negatives", tally.turns, tally.negatives);
     // At the first look: 0.839, 0.817, 0.969, 0.93; with turns of five other strangers: 0.877, 0.883, 0.993, 0.46; 0.66 of what is
-    // wanted fired, where 0.58 did; with turns of eleven: 0.918, 0.908, 0.988, 0.93; 0.78 fires; all slots weighed: 0.911.
-    // Asked: 0.93, 0.90, 0.97, 1.
+    // wanted fired, where 0.58 did; with turns of eleven: 0.918, 0.908, 0.988, 0.93; 0.78 fires; all slots weighed: 0.911; features
+    // of thirteen more: 0.932. Asked: 0.93, 0.90, 0.97, 1.
     assert!(tally.macro_f1() >= 0.90, "macro-F1 {:.3}", tally.macro_f1());
-    assert!(tally.slots.f1() >= 0.90, "slots F1 {:.3}", tally.slots.f1());
+    assert!(tally.slots.f1() >= 0.92, "slots F1 {:.3}", tally.slots.f1());
     assert!(tally.fired_recall() >= 0.75, "recall of what fires {:.3}", tally.fired_recall());
     assert!(tally.fired_precision() >= 0.98, "fired precision {:.3}", tally.fired_precision());
     assert!(tally.false_triggers_percent() <= 1.0, "{} false triggers", tally.false_triggers);
@@ -110,7 +110,8 @@ fn a_fifth_set_by_one_more_stranger_is_read_too() {
     assert!(tally.turns >= 600 && tally.negatives >= 250, "{} turns, {} negatives", tally.turns, tally.negatives);
     // At the first look, with turns of five other strangers: 0.911, 0.766, 0.995, 0; 0.65 of what is wanted fired. With turns of
     // eleven: 0.936, 0.823, 0.996, 0; 0.82 fires; with features learnt from sixteen: slots 0.851; from 446
-    // more orders, by their probability: 0.854; from 672 more, each span looked at twice: 0.862; all slots weighed: 0.867. Asked:
+    // more orders, by their probability: 0.854; from 672 more, each span looked at twice: 0.862; all slots weighed: 0.867, and 0.866
+    // with features of thirteen more. Asked:
     // 0.93, 0.90, 0.97, 1.
     assert!(tally.macro_f1() >= 0.92, "macro-F1 {:.3}", tally.macro_f1());
     assert!(tally.slots.f1() >= 0.86, "slots F1 {:.3}", tally.slots.f1());
@@ -125,7 +126,8 @@ fn a_sixth_set_by_the_last_of_the_strangers_is_read_too() {
     assert!(tally.turns >= 600 && tally.negatives >= 250, "{} turns, {} negatives", tally.turns, tally.negatives);
     // At the first look, with turns of eleven strangers: 0.946, 0.809, 0.993, 0.72; 0.825 of what is wanted fires. With
     // features learnt from five more: slots 0.847; from 446 more orders, by their probability: 0.858; from 672 more, each
-    // span looked at twice: 0.868; all slots weighed: 0.872. Asked: 0.93, 0.90, 0.97, 1.
+    // span looked at twice: 0.868; all slots weighed: 0.872; features of
+    // thirteen more: 0.873. Asked: 0.93, 0.90, 0.97, 1.
     assert!(tally.macro_f1() >= 0.935, "macro-F1 {:.3}", tally.macro_f1());
     assert!(tally.slots.f1() >= 0.865, "slots F1 {:.3}", tally.slots.f1());
     assert!(tally.fired_precision() >= 0.98, "fired precision {:.3}", tally.fired_precision());
