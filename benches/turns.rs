@@ -46,7 +46,7 @@ use serde_json::{Map, Value, json};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use sweep::{cut_at, delay_at};
 
 /// Whose turns.
@@ -194,7 +194,23 @@ fn end_of_turn(hesitations: usize, corpus: Corpus, out: &mut Map<String, Value>)
     out.insert("eot_delay_ms".into(), json!(now.delay_ms.round()));
     out.insert("eot_cut_percent".into(), json!((now.cut_share * 1000.0).round() / 10.0));
     out.insert("hesitations".into(), json!(holds));
+    calibration(&silences, out);
     parts(&silences);
+}
+
+/// Whether what the scorer gives is a probability: of pauses in which nothing has been said for so long.
+fn calibration(silences: &[Silence], out: &mut Map<String, Value>) {
+    const LASTS: Duration = Duration::from_millis(320);
+    let tenths = sweep::reliability(silences, LASTS);
+    let all: usize = tenths.iter().map(|(count, ..)| count).sum();
+    println!("\nof {all} silences of {} ms: how likely the end, which share ended", LASTS.as_millis());
+    for (count, given, ended) in tenths.iter().filter(|(count, ..)| *count > 0) {
+        println!("{count:<38} {given:>12.2} {ended:>14.2}  {}", "#".repeat((ended * 30.0).round() as usize));
+    }
+    let error: f64 = tenths.iter().map(|(count, given, ended)| *count as f64 * (given - ended).abs()).sum();
+    let error = error / all.max(1) as f64;
+    println!("{:<38} {error:>12.3}", "expected calibration error");
+    out.insert("eot_calibration_error".into(), json!((error * 1000.0).round() / 1000.0));
 }
 
 /// What each part gives by itself, and what becomes of each kind of answer.

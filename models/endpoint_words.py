@@ -6,7 +6,8 @@ itself is an end that counts half. Logistic regression with a ridge, on word cla
 there) and on the words themselves (src/turn/endpoint/wording.rs). Texts, all of this repository: everyday talk, the domain's
 templates (src/conversation), the requests of the tests, the turns of the strangers who train the intents, and the sentences of
 endpoint_sentences.txt and endpoint_callers.txt, where a "|" is a place where people stop to think: the latter are sixteen
-authors', who had seen no sentence of this repository. None is of benches/turns.
+authors', who had seen no sentence of this repository. What the measured callers of benches/turns say in the same three words or
+more is left out.
 
 People stop at junctures more than within phrases (about two pauses in three: Goldman-Eisler, "Psycholinguistics", 1968), so
 prefixes before a conjunction, preposition, subject or question word count for more than the others, and for still more those
@@ -194,7 +195,22 @@ def strangers():
                 yield line.split(" | ")[1].strip()
 
 
+def words_of(line):
+    return tuple(word for word in plain(line) if word != "|")
+
+
+def measured():
+    """What the callers say by whom the ends of turns are measured, three words or more."""
+    said = re.findall(r'"([^"]*)"', read("benches/turns/held_out.rs"))
+    return {words for words in map(words_of, said) if len(words) >= 3}
+
+
 def sources():
+    left_out = measured()
+    return {name: (worth, [line for line in lines if words_of(line) not in left_out]) for name, (worth, lines) in texts().items()}
+
+
+def texts():
     requests = [re.sub(r"^\W+|\|.*$", "", line) for path in ("crm_requests", "spoken_requests")
                 for line in read(f"tests/fixtures/{path}.txt").splitlines() if line.strip() and not line.startswith("#")]
     return {

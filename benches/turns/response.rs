@@ -15,6 +15,8 @@ use std::process::Command;
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/turns/caller.toml");
 /// Builds beside the calls.
 const BUILDS: usize = 2;
+/// Turns of a caller whom nothing befalls: what the script says.
+const SAID: usize = 5;
 const STAGES: [&str; 5] = ["endpoint", "asr_final", "think", "tts_first_audio", "playout"];
 
 /// Calls so often, prints, and adds to `out`.
@@ -43,7 +45,10 @@ pub(crate) fn run(calls: usize, out: &mut Map<String, Value>) {
         built.took_s.len(),
         built.failed
     );
+    let missing = (SAID * calls).saturating_sub(count);
+    println!("{missing} turns without a response");
     out.insert("responses".into(), json!(count));
+    out.insert("responses_missing".into(), json!(missing));
     out.insert("response_builds_at_once".into(), json!(builds));
     out.insert("response_builds_served".into(), json!(built.took_s.len()));
     out.insert("response_builds_failed".into(), json!(built.failed));
@@ -69,6 +74,10 @@ fn callers(calls: usize, daemon: &Daemon, file: &std::path::Path) -> Vec<f64> {
         let turns = report["turns"].as_u64().unwrap_or(0);
         let these: Vec<f64> = (1..=turns).filter_map(|n| report[format!("turn_{n}_response_ms")].as_f64()).collect();
         eprintln!("call {call} of {calls}: {these:.0?}");
+        if these.len() < SAID {
+            // Not answered, or not in time: no response to count, and the figures are told to lack it.
+            eprintln!("{}", String::from_utf8_lossy(&output.stdout));
+        }
         responses.extend(these);
     }
     responses

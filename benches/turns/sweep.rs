@@ -29,6 +29,23 @@ fn fires(silence: &Silence, evidence: &[Evidence<'_>], cut_cost: Duration) -> f6
     MOST_MS
 }
 
+/// Of the silences that last so long: how many there are, what the scorer gives them to be ends on average, and which share is;
+/// for each tenth of probability.
+pub(crate) fn reliability(silences: &[Silence], lasts: Duration) -> Vec<(usize, f64, f64)> {
+    let ms = lasts.as_secs_f64() * 1000.0;
+    let mut tenths = vec![(0_usize, 0.0, 0.0); 10];
+    for silence in silences.iter().filter(|silence| silence.resumes_ms.is_none_or(|resumes| resumes > ms)) {
+        let Some(known) = silence.known.iter().take_while(|known| known.at <= ms).last() else { continue };
+        let sure = f64::from(silence.evidence(known).probability_after(lasts));
+        let (count, given, ended) = &mut tenths[((sure * 10.0) as usize).min(9)];
+        *count += 1;
+        *given += sure;
+        *ended += f64::from(u8::from(silence.resumes_ms.is_none()));
+    }
+    let mean = |sum: f64, count: usize| sum / count.max(1) as f64;
+    tenths.into_iter().map(|(count, given, ended)| (count, mean(given, count), mean(ended, count))).collect()
+}
+
 /// Outcome where being cut off is worth so much waiting.
 pub(crate) fn point(silences: &[Silence], cut_cost: Duration) -> Point {
     points(silences, std::iter::once(cut_cost)).remove(0)
