@@ -36,7 +36,7 @@ Examples:
   callwright dial sip:300@127.0.0.1 --digits 1 --duration 20
   callwright dial sip:300@127.0.0.1 --script order.toml --set RECORDS=7 --report r.json
   callwright dial sip:300@127.0.0.1 --scenario all
-        coughs, agrees, interrupts, hesitates, returns an echo; scores what the agent does about it
+        coughs, agrees, interrupts, hesitates, returns an echo, babble; scores what the agent does about it
 
 A script is a list of steps; each does one thing:
   [[step]]

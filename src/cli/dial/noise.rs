@@ -17,15 +17,18 @@ pub enum Noise {
     Breath,
     /// A fan: two seconds of steady noise.
     Fan,
+    /// A room full of people: three seconds of voices of which no word is to be made out, as far away as they are.
+    Babble,
 }
 
 /// All of them with their names.
-pub const NOISES: [(&str, Noise); 5] = [
+pub const NOISES: [(&str, Noise); 6] = [
     ("cough", Noise::Cough),
     ("knock", Noise::Knock),
     ("keys", Noise::Keys),
     ("breath", Noise::Breath),
     ("fan", Noise::Fan),
+    ("babble", Noise::Babble),
 ];
 
 impl Noise {
@@ -62,9 +65,22 @@ impl Noise {
             }
             Self::Breath => hiss.swell(600, 0.3, 2500.0),
             Self::Fan => hiss.swell(2000, 0.1, 6000.0),
+            Self::Babble => {
+                let mut sum = vec![0.0; samples_in(3000)];
+                for talker in 0..TALKERS {
+                    hiss.talk(85.0 + 18.0 * talker as f32, &mut sum);
+                }
+                let size = (sum.iter().map(|s| s * s).sum::<f32>() / sum.len() as f32).sqrt().max(1e-6);
+                sum.iter().map(|sample| (sample / size * BABBLE_RMS) as i16).collect()
+            }
         }
     }
 }
+
+/// People in the room.
+const TALKERS: usize = 8;
+/// Their loudness together: -36 dBFS, some 15 dB below who holds the telephone.
+const BABBLE_RMS: f32 = 520.0;
 
 struct Hiss(u32);
 
@@ -85,6 +101,28 @@ impl Hiss {
             .collect()
     }
 
+    /// Adds a voice of this pitch, Hz: pulses through two formants, which are others in each syllable.
+    fn talk(&mut self, pitch: f32, sum: &mut [f32]) {
+        let rate = RATE_HZ as f32;
+        let (mut at, mut phase) = (0, 0.0);
+        while at < sum.len() {
+            let syllable = samples_in(120 + (90.0 * (self.next() + 1.0)) as usize);
+            let (low, high) = (520.0 + 240.0 * self.next(), 1500.0 + 650.0 * self.next());
+            let (rise, loud) = (1.0 + 0.12 * self.next(), 1.0 + 0.6 * self.next());
+            let mut formants = [Formant::new(low, 90.0), Formant::new(high, 140.0)];
+            for (n, sample) in sum[at..].iter_mut().take(syllable).enumerate() {
+                let t = n as f32 / syllable as f32;
+                phase += pitch * (1.0 + (rise - 1.0) * t) / rate;
+                let pulse = if phase >= 1.0 { 1.0 } else { 0.0 };
+                phase %= 1.0;
+                let [low, high] = &mut formants;
+                let voice = low.next(pulse) + 0.5 * high.next(pulse);
+                *sample += voice * loud * (std::f32::consts::PI * t).sin();
+            }
+            at += syllable + samples_in(if self.next() > 0.5 { 260 } else { 25 });
+        }
+    }
+
     /// Noise that comes and goes; the smaller `bright`, the darker.
     fn swell(&mut self, ms: usize, bright: f32, peak: f32) -> Vec<i16> {
         let length = samples_in(ms);
@@ -95,6 +133,28 @@ impl Hiss {
                 (before * (std::f32::consts::PI * n as f32 / length as f32).sin() * peak) as i16
             })
             .collect()
+    }
+}
+
+/// A resonance.
+struct Formant {
+    one: f32,
+    two: f32,
+    before: [f32; 2],
+}
+
+impl Formant {
+    /// Of these frequencies, Hz.
+    fn new(at: f32, width: f32) -> Self {
+        let radius = (-std::f32::consts::PI * width / RATE_HZ as f32).exp();
+        let angle = 2.0 * std::f32::consts::PI * at / RATE_HZ as f32;
+        Self { one: 2.0 * radius * angle.cos(), two: -radius * radius, before: [0.0; 2] }
+    }
+
+    fn next(&mut self, input: f32) -> f32 {
+        let out = input + self.one * self.before[0] + self.two * self.before[1];
+        self.before = [out, self.before[0]];
+        out
     }
 }
 

@@ -10,9 +10,10 @@ use super::report::Report;
 use super::script::Script;
 
 /// Name and text of those that are built in.
-const BUILT_IN: [(&str, &str); 7] = [
+const BUILT_IN: [(&str, &str); 8] = [
     ("cough", include_str!("scenarios/cough.toml")),
     ("backchannel", include_str!("scenarios/backchannel.toml")),
+    ("babble", include_str!("scenarios/babble.toml")),
     ("side-talk", include_str!("scenarios/side-talk.toml")),
     ("interruption", include_str!("scenarios/interruption.toml")),
     ("pause", include_str!("scenarios/pause.toml")),

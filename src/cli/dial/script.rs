@@ -27,7 +27,7 @@
 //! interrupt_after = 0.8                           # into the agent's next speech: barge in
 //! agent = "stops"                                 # judged on the wire; or "goes_on"
 //! [[step]]
-//! sound = "cough"                                 # or knock, keys, breath, fan
+//! sound = "cough"                                 # or knock, keys, breath, fan, babble
 //! level = -6                                      # dB louder (quieter) than usual; also of say and play
 //! interrupt_after = 0.8
 //! [[step]]
