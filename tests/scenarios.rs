@@ -44,7 +44,8 @@
 mod simulator;
 
 use simulator::script;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 fn files() -> Vec<PathBuf> {
@@ -73,6 +74,77 @@ fn every_scenario_goes_as_written() {
         }
     }
     assert!(failed.is_empty(), "{} went otherwise:\n\n{}", failed.len(), failed.join("\n"));
+}
+
+/// Order, words and times of all of them, to the millisecond: what changes here is to be read before it is committed.
+#[test]
+fn every_scenario_goes_to_the_millisecond_as_it_is_kept() {
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/scenarios.trace");
+    let mut now = String::new();
+    for file in files() {
+        let text = std::fs::read_to_string(&file).expect("a readable file");
+        let trace = script::trace(&text).unwrap_or_else(|story| panic!("{}:\n{story}", name(&file)));
+        let _ = write!(now, "{}\n{trace}", name(&file));
+    }
+    if std::env::var_os("CALLWRIGHT_BLESS").is_some() {
+        return std::fs::write(kept, now).expect("the traces are written");
+    }
+    let was = std::fs::read_to_string(kept).expect("part of the tree");
+    let of = |text: &str| -> BTreeMap<String, String> {
+        let mut traces = BTreeMap::new();
+        let mut at = String::new();
+        for line in text.lines() {
+            if line.starts_with(' ') {
+                let _ = writeln!(traces.entry(at.clone()).or_insert_with(String::new), "{line}");
+            } else {
+                line.clone_into(&mut at);
+            }
+        }
+        traces
+    };
+    let (was, now) = (of(&was), of(&now));
+    let names: BTreeSet<&String> = was.keys().chain(now.keys()).collect();
+    let none = String::new();
+    let otherwise: Vec<String> = names
+        .into_iter()
+        .map(|name| (name, was.get(name).unwrap_or(&none), now.get(name).unwrap_or(&none)))
+        .filter(|(_, was, now)| was != now)
+        .map(|(name, was, now)| format!("── {name}: was\n{was}   is\n{now}"))
+        .collect();
+    let tell = "CALLWRIGHT_BLESS=1 keeps them as they are now";
+    assert!(otherwise.is_empty(), "{} go otherwise; {tell}\n{}", otherwise.len(), otherwise.join("\n"));
+}
+
+/// Over whatever the agent says in any scenario, once of each text, with somebody to put callers through to; not over the
+/// last words of a daemon that must hang up.
+#[test]
+fn a_zero_reaches_a_person_whatever_was_asked() {
+    let (mut said, mut missed) = (BTreeSet::new(), Vec::new());
+    for file in files() {
+        let text = std::fs::read_to_string(&file).expect("a readable file");
+        let with = if text.contains("\nwith operator ") { "" } else { "with operator One moment, please.\n" };
+        let lines: Vec<&str> = text.lines().collect();
+        for (end, line) in lines.iter().enumerate().filter(|(_, line)| line.starts_with("> says ")) {
+            if !said.insert((*line).to_owned()) {
+                continue;
+            }
+            let so_far = format!("{with}{}", lines[..=end].join("\n"));
+            // Scenarios that need nobody to be there go otherwise.
+            let Some(happened) = script::then(&so_far, "keys over 200 ms: 0", 12_000) else { continue };
+            let has_failed =
+                |what: &String| ["drained", "failed", "too_long"].iter().any(|end| what == &format!("hangs up {end}"));
+            if !happened.iter().any(|what| what == "puts through" || has_failed(what)) {
+                missed.push(format!("{} after {line:?}: {happened:?}", name(&file)));
+            }
+        }
+    }
+    assert!(
+        missed.is_empty() && said.len() > 90,
+        "of {} texts {} not:\n{}",
+        said.len(),
+        missed.len(),
+        missed.join("\n")
+    );
 }
 
 #[test]

@@ -390,6 +390,19 @@ mod tests {
     }
 
     #[test]
+    fn at_every_delay_and_level_of_a_speakerphone_the_own_voice_is_no_caller() {
+        // 30 dB down it is next to the line's own noise here, and known by that it is faint (`turn`).
+        let db_of = [-10.0, -15.0, -20.0, -25.0];
+        for (lag, db) in (5..=30).step_by(5).flat_map(|lag| db_of.map(|db| (lag, db))) {
+            let (mut guard, mut voice) = (EchoGuard::default(), Voice::new(3 + lag as u32));
+            let shares = run(&mut guard, 600, Some((lag, db)), |_| voice.next(), |_| -100.0);
+            let known = &shares[12..];
+            let mean = known.iter().sum::<f32>() / known.len() as f32;
+            assert!(mean > 0.95, "{} ms, {db} dB: {mean}", lag * 10);
+        }
+    }
+
+    #[test]
     fn whoever_speaks_on_a_line_without_echo_is_a_person() {
         for seed in 0..40 {
             let (mut guard, mut voice, mut person) = (EchoGuard::default(), Voice::new(seed), Voice::new(1000 + seed));

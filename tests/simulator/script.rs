@@ -26,6 +26,40 @@ pub(crate) fn points(text: &str) -> Vec<u32> {
 
 /// Plays a scenario. Error: the story, as far as it went, with what went otherwise.
 pub(crate) fn run(text: &str) -> Result<String, String> {
+    let (mut play, story) = played(text)?;
+    play.pass(TAIL_MS);
+    match play.next_told() {
+        Some(more) => Err(format!(
+            "{story}✗ (the end)\n    but then: {}\n  all that happened:\n{}",
+            more.told.in_words(),
+            play.trace()
+        )),
+        None => Ok(format!("{story}{}", play.trace())),
+    }
+}
+
+/// All that happens in a scenario, with its times. Error: as of [`run`].
+pub(crate) fn trace(text: &str) -> Result<String, String> {
+    let (mut play, _) = played(text)?;
+    play.pass(TAIL_MS);
+    Ok(play.trace())
+}
+
+/// What happens in the `ms` after a scenario's last line, whatever it is; `None`: the call is over by then, or the scenario goes
+/// otherwise.
+pub(crate) fn then(text: &str, line: &str, ms: u64) -> Option<Vec<String>> {
+    let (mut play, _) = played(text).ok()?;
+    if play.call.ended {
+        return None;
+    }
+    let before = play.call.events.len();
+    play.act(line).ok()?;
+    play.pass(ms);
+    Some(play.call.events[before..].iter().map(|event| event.told.in_words()).collect())
+}
+
+/// The scenario after its last line, and its story.
+fn played(text: &str) -> Result<(Play, String), String> {
     let mut setting = Setting::default();
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
     for line in &lines {
@@ -49,15 +83,7 @@ pub(crate) fn run(text: &str) -> Result<String, String> {
         }
         let _ = writeln!(story, "✓ {line}");
     }
-    play.pass(TAIL_MS);
-    match play.next_told() {
-        Some(more) => Err(format!(
-            "{story}✗ (the end)\n    but then: {}\n  all that happened:\n{}",
-            more.told.in_words(),
-            play.trace()
-        )),
-        None => Ok(format!("{story}{}", play.trace())),
-    }
+    Ok((play, story))
 }
 
 /// `1.2 s`, `300 ms`, `5 min`.
