@@ -308,11 +308,12 @@ impl Bench {
         });
         let said = Said::by_turns(&mut self.voices, &VOICES, lines.collect())?;
         let run = product::run("the sentences of a file", &self.config, &by_turns(&said), &self.noises)?;
-        let mut page = String::from("label\tsaid\theard\tvoice\tsnr_db\tconfidence\twanted\ttaken\n");
+        let mut page = String::from("label\tsaid\theard\tvoice\tsnr_db\tconfidence\twanted\tsure\ttaken\tothers\n");
         for outcome in &run.outcomes {
             let (job, snr) = (outcome.job, outcome.job.channel.snr_db.unwrap_or_default());
             let (line, heard) = (job.line, &outcome.text);
-            let wanted = extract(heard, &[]).intent.name();
+            let found = extract(heard, &[]);
+            let (wanted, sure) = (found.intent.name(), found.confidence);
             // What a label says behind the question is what is meant, as the corpus has it.
             let meant = line.meant.split_once(' ').filter(|(asked, _)| Asked::of(asked).is_some());
             let taken = meant.map(|(_, meant)| {
@@ -320,8 +321,12 @@ impl Bench {
             });
             let taken = taken.map_or_else(|| "-".into(), |taken| format!("{taken:?}"));
             page += &format!(
-                "{}\t{}\t{heard}\t{}\t{snr}\t{:.2}\t{wanted}\t{taken}\n",
-                line.meant, line.text, job.voice, outcome.confidence
+                "{}\t{}\t{heard}\t{}\t{snr}\t{:.2}\t{wanted}\t{sure:.3}\t{taken}\t{}\n",
+                line.meant,
+                line.text,
+                job.voice,
+                outcome.confidence,
+                outcome.alternatives.join(" / ")
             );
         }
         self.report.page("speech-said.tsv", &page)?;

@@ -37,6 +37,8 @@ pub struct Rig {
 pub struct Heard {
     pub text: String,
     pub confidence: f32,
+    /// Other readings, the likelier first.
+    pub alternatives: Vec<String>,
     /// From the request to the result, wall time.
     pub took: Duration,
 }
@@ -175,12 +177,12 @@ impl Call {
         }
         let asked = Instant::now();
         self.lane.finalize();
-        let (text, confidence) = self.wait(|event| match event {
-            SpeechEvent::Final { text, confidence, .. } => Some((text, confidence)),
+        let (text, confidence, alternatives) = self.wait(|event| match event {
+            SpeechEvent::Final { text, confidence, alternatives, .. } => Some((text, confidence, alternatives)),
             _ => None,
         })?;
         let took = asked.elapsed();
         early.push(text);
-        Ok(Heard { text: early.join(" ").trim().to_owned(), confidence, took })
+        Ok(Heard { text: early.join(" ").trim().to_owned(), confidence, alternatives, took })
     }
 }

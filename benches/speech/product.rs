@@ -40,6 +40,7 @@ pub fn run<'a>(what: &str, config: &SpeechConfig, jobs: &[Job<'a>], noises: &Noi
                                 job: *job,
                                 text: heard.text,
                                 confidence: heard.confidence,
+                                alternatives: heard.alternatives,
                                 final_ms: heard.took.as_secs_f64() * 1e3,
                             });
                             progress.step();
@@ -76,7 +77,13 @@ pub fn run_paced<'a>(what: &str, config: &SpeechConfig, jobs: &[Job<'a>], noises
                     let turn = job.turn(noises, job.tail());
                     let heard = call.hear_paced(job.line.asked.expectation(), &turn.packets)?;
                     let final_ms = heard.took.as_secs_f64() * 1e3;
-                    outcomes.push(Outcome { job, text: heard.text, confidence: heard.confidence, final_ms });
+                    outcomes.push(Outcome {
+                        job,
+                        text: heard.text,
+                        confidence: heard.confidence,
+                        alternatives: heard.alternatives,
+                        final_ms,
+                    });
                     progress.step();
                 }
             }

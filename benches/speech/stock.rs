@@ -128,6 +128,7 @@ impl Peer {
             job: *job,
             text: answer["text"].as_str().unwrap_or_default().to_owned(),
             confidence: 1.0,
+            alternatives: Vec::new(),
             final_ms: answer["final_ms"].as_f64().unwrap_or(f64::NAN),
         };
         Ok((outcome, answer["cpu_s"].as_f64().unwrap_or(f64::NAN)))

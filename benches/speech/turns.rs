@@ -46,6 +46,8 @@ pub struct Outcome<'a> {
     pub job: Job<'a>,
     pub text: String,
     pub confidence: f32,
+    /// Other readings, the likelier first.
+    pub alternatives: Vec<String>,
     /// From the request for the result to the result.
     pub final_ms: f64,
 }
