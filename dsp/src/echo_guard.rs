@@ -398,7 +398,7 @@ mod tests {
             let shares = run(&mut guard, 600, Some((lag, db)), |_| voice.next(), |_| -100.0);
             let known = &shares[12..];
             let mean = known.iter().sum::<f32>() / known.len() as f32;
-            assert!(mean > 0.95, "{} ms, {db} dB: {mean}", lag * 10);
+            assert!(mean > 0.9, "{} ms, {db} dB: {mean}", lag * 10);
         }
     }
 

@@ -17,7 +17,7 @@ pub enum Noise {
     Breath,
     /// A fan: two seconds of steady noise.
     Fan,
-    /// A room full of people: three seconds of voices of which no word is to be made out, as far away as they are.
+    /// A room full of people: two seconds of voices of which no word is to be made out, as far away as they are.
     Babble,
 }
 
@@ -66,7 +66,8 @@ impl Noise {
             Self::Breath => hiss.swell(600, 0.3, 2500.0),
             Self::Fan => hiss.swell(2000, 0.1, 6000.0),
             Self::Babble => {
-                let mut sum = vec![0.0; samples_in(3000)];
+                // Shorter than what is left of a greeting: whether the agent went on is seen only after it.
+                let mut sum = vec![0.0; samples_in(2000)];
                 for talker in 0..TALKERS {
                     hiss.talk(85.0 + 18.0 * talker as f32, &mut sum);
                 }
