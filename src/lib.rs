@@ -67,7 +67,8 @@
 //!
 //! 1. `Intent::Build` carries a manifest. `pipeline` writes it and the event `build.request.created` in one
 //!    transaction, then answers; a crash after that loses nothing.
-//! 2. Threads of the lowest class (SCHED_IDLE) take it through the stages: spec, bundle (SQL, views, API description,
+//! 2. Threads of the lowest class (SCHED_IDLE) take it through the stages: spec (what the order leaves open is taken from
+//!    what was built before, and cited: `knowledge`), bundle (SQL, views, API description,
 //!    scenario tests) in a git repository of its own. The bundle is made by a kernel: a confined child process of this
 //!    program, told and heard in frames, of which nothing is trusted. What it asks is put to the caller meanwhile.
 //! 3. The app's own tests run against a throw-away instance. One that fails parks the build, and the caller hears its
@@ -132,6 +133,7 @@ pub mod apphost;
 pub mod pipeline;
 
 pub mod bus;
+pub mod knowledge;
 pub mod store;
 
 pub mod api;

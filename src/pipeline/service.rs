@@ -9,7 +9,7 @@ use super::manifest::BuildManifest;
 use super::pool::{self, Pool};
 use super::queue::{Queue, SubmitError};
 use super::report;
-use super::stage::Works;
+use super::stage::{self, Works};
 use super::tracker::Traffic;
 use crate::config::Network;
 use crate::conversation::{AppFacts, BuildQuestion, BuildStage, BuildUpdate};
@@ -126,6 +126,7 @@ impl Pipeline {
         if held > 0 {
             tracing::info!(builds = held, "builds of a daemon that was killed go on");
         }
+        stage::recall::seed(&store).await;
         let queue = Arc::new(Queue::new(store.clone()));
         if let Err(why) = &config.confines {
             tracing::error!(

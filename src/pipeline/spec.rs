@@ -1,6 +1,7 @@
-//! The spec: what will be generated, field by field, derived from a manifest alone.
+//! The spec: what will be generated, field by field, derived from a manifest and from what it leaves open to earlier builds.
 //! Purpose: the one typed document between "what the caller asked for" and "files"; a base template of the build type
-//! plus one pack per asked feature. Pure: no clock, no randomness, no files; the same manifest gives the same spec.
+//! plus one pack per asked feature. Pure: no clock, no randomness, no files; the same manifest and
+//! the same earlier spec give the same spec.
 //! Invariants: every asked feature ends either in `features` (with the pack that covers it) or in `open_points` (with a
 //! sentence that can be spoken); every reference names an entity of the same spec.
 //! Deliberately absent: SQL, HTML and anything else that a kernel decides.
@@ -10,10 +11,12 @@ mod crm;
 pub(crate) mod dashboard;
 mod entity;
 mod rest;
+mod reuse;
 mod shop;
 mod website;
 
 pub use compose::{ACCESS_TESTS, SAMPLE_TESTS, promises};
+pub(crate) use reuse::{CURRENCIES, currency_words};
 
 use super::manifest::{BuildManifest, BuildType, catalogue};
 use serde::{Deserialize, Serialize};

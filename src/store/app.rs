@@ -195,6 +195,7 @@ impl Apps<'_> {
         self.0.write(move |db| {
             db.execute("DELETE FROM app_versions WHERE slug = ?1", [&slug])?;
             db.execute("DELETE FROM app_exchanges WHERE slug = ?1", [&slug])?;
+            db.execute("DELETE FROM memory WHERE key IN (SELECT id FROM builds WHERE slug = ?1)", [&slug])?;
             if db.execute("DELETE FROM apps WHERE slug = ?1", [&slug])? == 0 {
                 return Ok(false);
             }

@@ -6,7 +6,7 @@ use super::StoreError;
 use rusqlite::Connection;
 
 /// All steps; step N (counted from 1) leads from version N-1 to N.
-const STEPS: [&str; 18] = [
+const STEPS: [&str; 19] = [
     include_str!("migrations/0001_events.sql"),
     include_str!("migrations/0002_calls.sql"),
     include_str!("migrations/0003_conversations.sql"),
@@ -25,6 +25,7 @@ const STEPS: [&str; 18] = [
     include_str!("migrations/0016_retention.sql"),
     include_str!("migrations/0017_questions.sql"),
     include_str!("migrations/0018_question_calls.sql"),
+    include_str!("migrations/0019_memory.sql"),
 ];
 
 /// Applies every step that `db` lacks.

@@ -7,7 +7,7 @@ use super::lockout::WrongPins;
 use super::writer::Writer;
 use super::{
     Apps, Builds, Calls, Commit, Conversations, Deliveries, Events, Hours, KeptBindings, KeptConversations, Lockouts,
-    Manifests, Messages, Questions, Recordings, Retention, ReturnCalls, StoreError, World, migration,
+    Manifests, Memory, Messages, Questions, Recordings, Retention, ReturnCalls, StoreError, World, migration,
 };
 use crate::limits::{PAGE_ROWS_MAX, STORE_LOCK_WAIT, STORE_READERS};
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -197,6 +197,11 @@ impl Store {
     #[must_use]
     pub const fn hours(&self) -> Hours<'_> {
         Hours(self)
+    }
+    /// What is found by its words.
+    #[must_use]
+    pub const fn memory(&self) -> Memory<'_> {
+        Memory(self)
     }
     /// Versioned documents.
     #[must_use]

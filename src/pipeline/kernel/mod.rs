@@ -36,12 +36,19 @@ use std::process::Command;
 pub enum Capability {
     /// Tables, constraints, indexes, queries.
     Database,
+    /// What is done with the data: actions, rules, what happens by itself.
+    Coding,
     /// JSON endpoints and their description.
     Api,
     /// Pages.
     Frontend,
     /// Scenarios that must hold.
     Testing,
+}
+
+impl Capability {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Database, Self::Coding, Self::Api, Self::Frontend, Self::Testing];
 }
 
 /// Turns specs of the build types it knows into the files of a bundle. Deterministic: the same input gives the same files.
@@ -87,10 +94,10 @@ struct BuiltIn {
     name: &'static str,
     of: BuildType,
     make: fn(&Spec, &BuildManifest) -> Files,
-    asks: fn(&BuildManifest) -> Vec<Ask>,
+    asks: fn(&BuildManifest, &Spec) -> Vec<Ask>,
 }
 
-const fn nothing(_: &BuildManifest) -> Vec<Ask> {
+const fn nothing(_: &BuildManifest, _: &Spec) -> Vec<Ask> {
     Vec::new()
 }
 
@@ -107,8 +114,8 @@ impl Kernel for BuiltIn {
         Ok((self.make)(spec, manifest))
     }
 
-    fn questions(&self, manifest: &BuildManifest, _: &Spec) -> Vec<Ask> {
-        (self.asks)(manifest)
+    fn questions(&self, manifest: &BuildManifest, spec: &Spec) -> Vec<Ask> {
+        (self.asks)(manifest, spec)
     }
 
     fn command(&self, program: &Path, scratch: &Path) -> Option<Command> {

@@ -7,7 +7,7 @@ use super::parts::{Parts, closed, menu, page_of, public, submit, view};
 use crate::apphost::bundle::{Files, Submit, Target, View};
 use crate::apphost::currency_sign;
 use crate::pipeline::manifest::BuildManifest;
-use crate::pipeline::spec::Spec;
+use crate::pipeline::spec::{CURRENCIES, Spec, currency_words};
 use serde_json::json;
 
 const VIEWS: [(&str, &str); 8] = [
@@ -21,18 +21,18 @@ const VIEWS: [(&str, &str); 8] = [
     ("manage", include_str!("shop/manage.html")),
 ];
 
-/// What prices are in, as people say it; the first holds without an answer.
-const CURRENCIES: [(&str, &str); 4] =
-    [("USD", "US dollars"), ("EUR", "euros"), ("GBP", "pounds"), ("CHF", "Swiss francs")];
-
-/// A new shop whose order names no currency leaves open what prices are in. Nothing waits for the answer: it changes no data.
-pub(super) fn questions(manifest: &BuildManifest) -> Vec<Ask> {
+/// A new shop whose order names no currency leaves open what prices are in; the spec's own holds without an answer. Nothing waits
+/// for the answer: it changes no data.
+pub(super) fn questions(manifest: &BuildManifest, spec: &Spec) -> Vec<Ask> {
     if manifest.constraints.contains_key("currency") || manifest.amends().is_some() {
         return Vec::new();
     }
-    let choices = CURRENCIES.map(|(value, say)| Choice { value: value.to_owned(), say: say.to_owned() }).to_vec();
+    let usual = spec.currency.as_str();
+    let others = CURRENCIES.iter().map(|(code, _)| *code).filter(|code| *code != usual);
+    let choice = |code: &str| Choice { value: code.to_owned(), say: currency_words(code).to_owned() };
+    let choices = std::iter::once(usual).chain(others).map(choice).collect();
     let question = "Which currency are your prices in?".to_owned();
-    vec![Ask { ask_id: "currency".to_owned(), question, choices, default: "USD".to_owned(), wait_s: 0 }]
+    vec![Ask { ask_id: "currency".to_owned(), question, choices, default: usual.to_owned(), wait_s: 0 }]
 }
 
 /// Generates a shop.

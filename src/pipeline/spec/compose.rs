@@ -1,6 +1,7 @@
 //! Composition: base template of the type, a fragment per pack, open points. Pure: the same manifest gives the same spec.
 
 use super::entity::{endpoint, endpoints};
+use super::reuse::USUAL_CURRENCY;
 use super::{
     Citation, CoveredFeature, Entity, FieldKind, OpenPoint, SPEC_FORMAT, Spec, SpecTest, Theme, crm, dashboard, rest,
     shop, slug, website,
@@ -190,7 +191,7 @@ fn currency(manifest: &BuildManifest) -> String {
         .and_then(|v| v.as_str())
         .map(str::to_ascii_uppercase)
         .filter(|c| c.len() == 3 && c.bytes().all(|b| b.is_ascii_uppercase()))
-        .unwrap_or_else(|| "USD".to_owned())
+        .unwrap_or_else(|| USUAL_CURRENCY.to_owned())
 }
 
 /// The colour that the caller named, else one that goes with the type.

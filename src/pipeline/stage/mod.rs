@@ -6,6 +6,7 @@ mod approve;
 mod carry;
 mod generate;
 mod plan;
+pub(super) mod recall;
 mod release;
 mod specify;
 mod test;

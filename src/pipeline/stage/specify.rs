@@ -15,9 +15,10 @@ pub(super) fn run(works: &Works, build: &Build) -> Result<Done, StageError> {
         return Err(check(format!("I know what {article} {noun} is, but nothing here builds one yet")));
     }
     let mut spec = Spec::compose(&manifest);
+    let taken_over = super::recall::build_on(works, build, &manifest, &mut spec);
     // The title's own slug may belong to another app of this box.
     spec.slug.clone_from(&build.slug);
-    let say = spec.say_open_points();
+    let say = [spec.say_open_points(), taken_over.unwrap_or_default()].join(" ").trim().to_owned();
     let document = serde_json::to_value(&spec).map_err(|e| super::fault(e.to_string()))?;
     works.store.world().put(CATEGORY, &build.id, document, clock::wall()).wait()?;
     Ok(Done { advance: Advance::default(), say: (!say.is_empty()).then_some(say) })

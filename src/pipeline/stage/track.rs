@@ -25,5 +25,6 @@ pub(super) fn run(works: &Works, build: &Build) -> Result<Done, StageError> {
         "live": build.live.map(|t| t.to_string()),
     });
     works.store.world().put(CATEGORY, &build.slug, document, clock::wall()).wait()?;
+    super::recall::note_live(works, build)?;
     Ok(Done { advance: Advance::default(), say: None })
 }
