@@ -566,6 +566,8 @@ pub const OFFER_AGAIN_AFTER: Duration = Duration::from_secs(6 * 3600);
 /// All files of one app's data together, octets; an app beyond it is stopped. A database as large as one may be, its log, three
 /// backups and two copies on their way fit.
 pub const APP_DATA_MAX: u64 = 8 << 30;
+/// Files of one app's data; an app beyond it is stopped. Its database, log, index and a few copies are some ten.
+pub const APP_DATA_FILES_MAX: usize = 1000;
 /// A worker that is not heard of for this long loses its build to another; longer than any stage takes.
 pub const BUILD_LEASE: Duration = Duration::from_secs(180);
 /// Apps that one supervisor keeps, versions that are being switched included.

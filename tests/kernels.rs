@@ -14,9 +14,11 @@ use callwright::pipeline::{Pipeline, PipelineConfig};
 use callwright::store::Store;
 use serde_json::{Map, json};
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::sync::broadcast;
@@ -25,8 +27,7 @@ use tokio::time::timeout;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_callwright");
 /// Far beyond what a build takes, also on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
-const CAPABILITIES: [Capability; 4] =
-    [Capability::Database, Capability::Api, Capability::Frontend, Capability::Testing];
+const CAPABILITIES: [Capability; 5] = Capability::ALL;
 
 fn manifest(id: &str) -> BuildManifest {
     BuildManifest {
@@ -233,6 +234,28 @@ fn what_a_kernel_makes_a_session_of_its_own_is_ended_with_it() {
     assert_eq!(std::fs::read_to_string(&pid).unwrap(), before, "nobody goes on");
 }
 
+#[test]
+fn a_kernel_of_this_program_ends_with_the_thread_that_started_it_though_its_pipe_is_open() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut child = std::thread::scope(|scope| {
+        let starts = || {
+            let kernels = kernel::all();
+            let mut command = kernels[0].command(Path::new(PROGRAM), scratch.path()).unwrap();
+            let mut child = command.env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+            child.stdin.as_mut().unwrap().write_all(b"{\"type\":\"hello\",\"protocol\":1}\n").unwrap();
+            // It has settled.
+            let mut ready = String::new();
+            BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+            assert!(ready.contains("ready"), "{ready}");
+            child
+        };
+        scope.spawn(starts).join().unwrap()
+    });
+    let input = child.stdin.take();
+    assert_eq!(child.wait().unwrap().signal(), Some(9));
+    drop(input);
+}
+
 /// Whether Landlock of this system's kernel keeps signals in (Linux 6.12).
 fn keeps_signals_in() -> bool {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
@@ -355,4 +378,88 @@ async fn an_app_of_a_script_goes_live_after_its_kernel_died_once_and_one_that_al
         let left: Vec<_> = left.filter(|e| e.file_name().to_string_lossy().starts_with("kernel-")).collect();
         assert!(left.is_empty(), "{left:?}");
     }
+}
+
+/// Makes a part of an app: what its process says to a task depends on what the task asks for.
+#[derive(Debug)]
+struct Part {
+    name: &'static str,
+    can: fn(Capability) -> bool,
+    text: String,
+}
+
+impl Kernel for Part {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+    fn can(&self, build_type: BuildType, capability: Capability) -> bool {
+        build_type == BuildType::BuildCrm && (self.can)(capability)
+    }
+    fn generate(&self, _: &BuildManifest, _: &Spec) -> Result<Files, String> {
+        Err("it is a process".into())
+    }
+    fn command(&self, _: &Path, _: &Path) -> Option<Command> {
+        let mut command = Command::new("/bin/sh");
+        command.arg("-c").arg(&self.text);
+        Some(command)
+    }
+}
+
+/// A kernel whose goes are noted in the file `goes`; it says of all files those that `of` names, the scenarios in a go of their own.
+fn part(dir: &Path, name: &'static str, can: fn(Capability) -> bool, of: fn(&str) -> bool) -> Part {
+    let path = |what: &str| dir.join(format!("{name}.{what}"));
+    let capabilities: Vec<_> = Capability::ALL.into_iter().filter(|capability| can(*capability)).collect();
+    let build_types = vec![BuildType::BuildCrm];
+    let ready = FromKernel::Ready { protocol: PROTOCOL, name: name.into(), capabilities, build_types };
+    std::fs::write(path("ready"), lines(&[ready])).unwrap();
+    for (what, tests) in [("tests", true), ("rest", false)] {
+        let mut files = files();
+        files.retain(|path, _| of(path) && path.starts_with("scenarios/") == tests);
+        std::fs::write(path(what), lines(&whole(&files))).unwrap();
+    }
+    let goes = dir.join("goes");
+    let text = format!(
+        "read -r hello; cat {ready}; read -r task; wanted=${{task#*capabilities???}}; echo \"{name} ${{wanted%%]*}}\" >>{goes}
+         case \"$wanted\" in '\"testing\"]'*) cat {tests};; *) cat {rest};; esac",
+        ready = path("ready").display(),
+        goes = goes.display(),
+        tests = path("tests").display(),
+        rest = path("rest").display(),
+    );
+    Part { name, can, text }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_kernels_make_one_app_each_what_it_can_and_what_nobody_can_is_said() {
+    let (dir, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let is_page = |path: &str| path.starts_with("views/");
+    let pages = || part(dir.path(), "pages", |capability| capability == Capability::Frontend, is_page);
+    let rest = || {
+        part(dir.path(), "rest", |capability| capability != Capability::Frontend, |path| !path.starts_with("views/"))
+    };
+    let store = Store::open(data.path()).unwrap();
+    let mut config = config(data.path(), Script(String::new()));
+    config.kernels = vec![Box::new(pages()), Box::new(rest())];
+    let pipeline = Pipeline::start(config, store.clone()).await.unwrap();
+    let mut updates = pipeline.updates();
+    pipeline.submit(manifest("m")).await.unwrap();
+    let ended = outcome(&mut updates).await;
+    assert!(matches!(ended, Outcome::Live { .. }), "{ended:?}");
+    let goes = std::fs::read_to_string(dir.path().join("goes")).unwrap();
+    assert_eq!(goes.replace('"', ""), "rest database,coding,api\npages frontend\nrest testing\n");
+    pipeline.shutdown().await;
+
+    let (data, mut config) = (tempfile::tempdir().unwrap(), self::config(data.path(), Script(String::new())));
+    let store = Store::open(data.path()).unwrap();
+    config.data = data.path().to_owned();
+    config.kernels = vec![Box::new(rest())];
+    let pipeline = Pipeline::start(config, store).await.unwrap();
+    let mut updates = pipeline.updates();
+    pipeline.submit(manifest("m")).await.unwrap();
+    let ended = outcome(&mut updates).await;
+    assert!(
+        matches!(&ended, Outcome::Parked { say } if say.contains("nothing on this system can make the pages")),
+        "{ended:?}"
+    );
+    pipeline.shutdown().await;
 }

@@ -9,6 +9,7 @@ use callwright::pipeline::manifest::{BuildManifest, BuildType, CreatedFrom};
 use callwright::pipeline::{Pipeline, PipelineConfig};
 use callwright::store::Store;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -102,8 +103,13 @@ fn add_contact(data: &Path) {
 
 /// Builds the app in a process of its own, whose daemon can be killed, and returns once it is tracked.
 fn daemon(data: &Path, keeper: Keeper) -> (Child, String) {
+    daemon_with(data, keeper, &[])
+}
+
+fn daemon_with(data: &Path, keeper: Keeper, set: &[&str]) -> (Child, String) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "daemon_that_is_killed", "--nocapture"]).env("SUPERVISOR_TEST_DIR", data);
+    command.envs(set.iter().map(|name| (name, "1")));
     if keeper == Keeper::Unit {
         command.env("SUPERVISOR_TEST_UNIT", "1");
     }
@@ -118,6 +124,9 @@ fn daemon(data: &Path, keeper: Keeper) -> (Child, String) {
 fn daemon_that_is_killed() {
     let Some(dir) = std::env::var_os("SUPERVISOR_TEST_DIR").map(PathBuf::from) else { return };
     let keeper = if std::env::var_os("SUPERVISOR_TEST_UNIT").is_some() { Keeper::Unit } else { Keeper::Daemon };
+    if std::env::var_os("SUPERVISOR_TEST_NO_FORK").is_some() {
+        forbid_forks();
+    }
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let store = Store::open(&dir).unwrap();
         let pipeline = Pipeline::start(config(&dir, keeper), store.clone()).await.unwrap();
@@ -133,6 +142,43 @@ fn daemon_that_is_killed() {
         }
         std::future::pending::<()>().await;
     });
+}
+
+/// From now on this process and its children make threads and children that share their memory till they are another program, and
+/// cannot be copied.
+fn forbid_forks() {
+    use seccompiler::{SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule};
+    let shares = u64::try_from(libc::CLONE_VM).unwrap();
+    let copies = SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(shares), 0).unwrap();
+    let filter = |rules: Vec<(i64, Vec<SeccompRule>)>, denied: libc::c_int| {
+        let arch = std::env::consts::ARCH.try_into().expect("this machine's architecture is known");
+        let denied = SeccompAction::Errno(denied.unsigned_abs());
+        let filter = SeccompFilter::new(rules.into_iter().collect(), SeccompAction::Allow, denied, arch).unwrap();
+        let program: seccompiler::BpfProgram = filter.try_into().unwrap();
+        seccompiler::apply_filter(&program).expect("the test machine takes filters");
+    };
+    // What its flags are cannot be seen; libraries then take the older one.
+    filter(vec![(libc::SYS_clone3, vec![])], libc::ENOSYS);
+    filter(vec![(libc::SYS_clone, vec![SeccompRule::new(vec![copies]).unwrap()])], libc::EPERM);
+    #[cfg(target_arch = "x86_64")]
+    filter(vec![(libc::SYS_fork, vec![])], libc::EPERM);
+    // SAFETY: the child, if there is one after all, only ends itself.
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        // SAFETY: ends the child at once.
+        unsafe { libc::_exit(0) };
+    }
+    assert_eq!(pid, -1, "a control: copies are refused");
+}
+
+#[test]
+fn no_build_copies_the_daemon() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut killed, url) = daemon_with(dir.path(), Keeper::Daemon, &["SUPERVISOR_TEST_NO_FORK"]);
+    until("it serves", || ask(&url, "/") == 200);
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    attach(dir.path(), Keeper::Daemon, async |_, _| {});
 }
 
 /// A pipeline in this process on what the killed one left.
@@ -185,6 +231,99 @@ fn an_app_outlives_kill_9_of_its_daemon_and_is_found_again() {
     });
     assert_eq!(processes("supervise", dir.path()), Vec::<u32>::new(), "a stop in order leaves nothing behind");
     assert_eq!(processes("apphost", dir.path()), Vec::<u32>::new());
+}
+
+/// Scheduling policies (proc(5), field 41: 0 ordinary, 5 idle) of the processes with this data directory, by what they do.
+fn policies(data: &Path) -> Vec<(&'static str, u32, u32)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Ok(pid) = entry.file_name().to_string_lossy().parse() else { continue };
+        // Processes come and go.
+        let read = |what: &str| std::fs::read(entry.path().join(what)).unwrap_or_default();
+        let (line, stat) = (read("cmdline"), read("stat"));
+        let words: Vec<_> = line.split(|b| *b == 0).map(String::from_utf8_lossy).collect();
+        if !words.iter().any(|word| word.starts_with(&*data.to_string_lossy())) {
+            continue;
+        }
+        let does = match words.get(1).map(|word| word.as_ref()) {
+            Some("kernel") => "kernel",
+            Some("apphost") if words.iter().any(|word| word == "--scenario") => "trial",
+            Some("apphost") => "live",
+            _ => continue,
+        };
+        let stat = String::from_utf8_lossy(&stat).into_owned();
+        // `rest` begins with field 3.
+        let policy = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(41 - 3)?.parse().ok());
+        found.extend(policy.map(|policy| (does, policy, pid)));
+    }
+    found
+}
+
+#[test]
+fn what_a_build_starts_gets_what_calls_leave_over_and_a_live_app_its_share() {
+    let dir = tempfile::tempdir().unwrap();
+    let allowed = |pid: &str| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        status.lines().find(|line| line.starts_with("Cpus_allowed:")).unwrap().to_owned()
+    };
+    attach(dir.path(), Keeper::Daemon, async |pipeline, store| {
+        let mut seen = BTreeSet::new();
+        // They are short: one that is not seen in the first build is in the next.
+        for n in 0..10 {
+            let build = pipeline.submit(manifest(&format!("m{n}"), &format!("CRM {n}"))).await.unwrap();
+            let begun = Instant::now();
+            loop {
+                let stage = store.builds().get(&build.id).unwrap().unwrap().stage;
+                assert!(stage != BuildStage::Parked && begun.elapsed() < PATIENCE, "{stage:?}");
+                seen.extend(
+                    policies(dir.path())
+                        .into_iter()
+                        .filter(|(does, ..)| *does != "live")
+                        .map(|(does, policy, _)| (does, policy)),
+                );
+                if stage == BuildStage::Tracked {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            if seen.len() > 1 {
+                break;
+            }
+        }
+        assert_eq!(seen, BTreeSet::from([("kernel", 5), ("trial", 5)]));
+        let live: Vec<_> = policies(dir.path()).into_iter().filter(|(does, ..)| *does == "live").collect();
+        assert!(!live.is_empty());
+        for (_, policy, pid) in live {
+            assert_eq!((policy, allowed(&pid.to_string())), (0, allowed("self")));
+        }
+    });
+}
+
+#[test]
+fn an_app_that_fills_the_disk_with_many_files_is_stopped_and_comes_back_when_they_are_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut killed, url) = daemon(dir.path(), Keeper::Daemon);
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    attach(dir.path(), Keeper::Daemon, async |_, store| {
+        until("the gateway serves it", || ask(&url, "/") == 200);
+        let data = PathBuf::from(&store.apps().list().unwrap()[0].data);
+        let downs = |why: &str| {
+            let events = store.events().after(0, 1000).unwrap();
+            events.iter().filter(|e| e.kind == "app.down" && e.data.to_string().contains(why)).count()
+        };
+        // Each of a size that the app may give a file of its own. They take no room.
+        let full: Vec<PathBuf> = (0..9).map(|n| data.join(format!("full{n}"))).collect();
+        full.iter().for_each(|file| std::fs::File::create(file).unwrap().set_len(1 << 30).unwrap());
+        until("it is stopped for what its files weigh", || downs("larger than 8192 MB") > 0);
+        full.iter().for_each(|file| std::fs::remove_file(file).unwrap());
+        until("it serves again", || ask(&url, "/") == 200);
+        let many: Vec<PathBuf> = (0..1001).map(|n| data.join(format!("many{n}"))).collect();
+        many.iter().for_each(|file| drop(std::fs::File::create(file).unwrap()));
+        until("it is stopped for their number", || downs("more than 1000 files") > 0);
+        many.iter().for_each(|file| std::fs::remove_file(file).unwrap());
+        until("it serves again", || ask(&url, "/") == 200);
+    });
 }
 
 #[test]

@@ -105,7 +105,10 @@ fn start(arguments: Arguments) -> Result<(), String> {
     let alone = SockRef::from(&listener).domain().map_err(|e| format!("the socket is unusable: {e}"))? != Domain::UNIX;
     let keep = std::iter::once(listener.as_raw_fd()).chain(lifeline.as_ref().map(AsRawFd::as_raw_fd)).collect();
     // `enter` closes what the parent forgot, so nothing of our own may be open yet but these.
-    let caged = sandbox::enter(cage(&arguments.bundle, &arguments.data, keep)).map_err(|e| e.to_string())?;
+    let mut plan = cage(&arguments.bundle, &arguments.data, keep);
+    // Nobody waits for it but a build, which takes what calls leave over.
+    plan.is_batch = arguments.scenario;
+    let caged = sandbox::enter(plan).map_err(|e| e.to_string())?;
     let files = bundle::read_dir(&arguments.bundle).map_err(|e| e.to_string())?;
     let settled = caged.settle().map_err(|e| e.to_string())?;
     super::log(&settled.says);

@@ -18,6 +18,10 @@ pub struct Arguments {
 #[expect(clippy::print_stderr, reason = "what it prints is the daemon's to log")]
 pub fn run(arguments: &Arguments) -> ExitCode {
     process::take_name();
+    if let Err(error) = process::end_with_starter() {
+        eprintln!("callwright guard: whoever started it is gone: {error}");
+        return ExitCode::FAILURE;
+    }
     let Some((program, rest)) = arguments.command.split_first() else { return ExitCode::from(2) };
     let mut command = Command::new(program);
     command.args(rest);

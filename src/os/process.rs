@@ -1,7 +1,11 @@
 //! Processes that we start ourselves: which program, and how they end. Any thread.
+//! The daemon starts its children without `fork`: a copy of its page tables takes milliseconds, and after it every page that a
+//! thread writes, recognition and media too, has to be copied. So nothing on the daemon's side may run between fork and exec
+//! (`pre_exec`, a program that is looked for in another PATH): a child of ours does that itself ([`end_with_starter`]).
 //! Deliberately absent: signals to anything else: the id must come from a child that has not been waited for yet.
 
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -31,6 +35,46 @@ pub fn take_name() {
 /// The child is asked to end (SIGTERM) when the thread that starts it is gone, however that came: even by SIGKILL.
 pub fn end_with_parent(command: &mut Command) -> &mut Command {
     signal_with_parent(command, libc::SIGTERM)
+}
+
+/// In a child of ours, as its first act: it is asked to end (SIGTERM) when the thread that started it is gone, even by SIGKILL. Its
+/// standard input is a pipe from there, which tells that it went before.
+///
+/// # Errors
+/// It is gone.
+pub fn end_with_starter() -> io::Result<()> {
+    signal_with_starter(libc::SIGTERM)
+}
+
+/// The same by SIGKILL.
+///
+/// # Errors
+/// It is gone.
+pub fn die_with_starter() -> io::Result<()> {
+    signal_with_starter(libc::SIGKILL)
+}
+
+fn signal_with_starter(signal: libc::c_int) -> io::Result<()> {
+    // SAFETY: takes numbers only.
+    if unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let mut input = libc::pollfd { fd: libc::STDIN_FILENO, events: libc::POLLIN, revents: 0 };
+    // SAFETY: the pointer is to one live struct for the duration of the call.
+    let told = unsafe { libc::poll(&raw mut input, 1, 0) };
+    if told > 0 && input.revents & libc::POLLHUP != 0 { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
+}
+
+/// Where `name` is in PATH, as a shell finds it; the name itself where it is in none of it.
+#[must_use]
+pub fn in_path(name: &str) -> PathBuf {
+    let paths = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
+    let is_program = |path: &PathBuf| {
+        std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+    };
+    let found =
+        std::env::split_paths(&paths).map(|dir| dir.join(name)).filter(|path| path.is_absolute()).find(is_program);
+    found.unwrap_or_else(|| name.into())
 }
 
 /// The child leads a group of processes of its own, which [`kill_group`] ends; it is killed itself when the thread that starts it is

@@ -5,6 +5,7 @@
 //! time give the same commit. Deliberately absent: remotes, merging.
 
 use crate::apphost::bundle::{Files, write_dir};
+use crate::os::process;
 use crate::time::Wallclock;
 use std::ffi::OsStr;
 use std::fs;
@@ -166,7 +167,7 @@ impl Repository {
     }
 
     fn command(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
-        let mut command = Command::new("git");
+        let mut command = Command::new(process::in_path("git"));
         command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into()))

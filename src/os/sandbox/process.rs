@@ -110,6 +110,9 @@ pub(super) fn change_root(dir: &Path) -> bool {
 /// Root becomes nobody, or root without any capability where only root exists (user namespaces of one user); returns
 /// which, in words.
 pub(super) fn become_nobody() -> Result<&'static str, SandboxError> {
+    let mut with_starter: libc::c_int = 0;
+    // SAFETY: the pointer is to a live number for the duration of the call.
+    unsafe { libc::prctl(libc::PR_GET_PDEATHSIG, &raw mut with_starter) };
     for capability in 0..64 {
         // SAFETY: takes numbers only. Fails for numbers beyond the kernel's last, which is fine.
         unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
@@ -120,6 +123,9 @@ pub(super) fn become_nobody() -> Result<&'static str, SandboxError> {
     let changed = groups == 0 && unsafe { libc::setresgid(NOBODY, NOBODY, NOBODY) } == 0;
     // SAFETY: takes numbers only.
     if changed && unsafe { libc::setresuid(NOBODY, NOBODY, NOBODY) } == 0 {
+        // The kernel forgets at this what is to happen when whoever started this process is gone.
+        // SAFETY: takes numbers only.
+        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, with_starter) };
         return Ok("user nobody");
     }
     // Version 3 of the interface: pid 0 is oneself; two blocks of no capability.

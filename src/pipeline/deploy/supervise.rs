@@ -7,10 +7,9 @@
 use super::upstream;
 use crate::apphost::child::{self, AppChild, Plan};
 use crate::apphost::service::Purpose;
-use crate::limits::APP_DATA_MAX;
+use crate::limits::{APP_DATA_FILES_MAX, APP_DATA_MAX};
 use crate::os::process;
 use serde::{Deserialize, Serialize};
-use std::io;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -33,7 +32,7 @@ const PROVEN: Duration = Duration::from_secs(10);
 /// Requests under way get this long when an app is stopped.
 const GRACE: Duration = Duration::from_secs(2);
 /// How often the size of its data is looked at.
-const WEIGH: Duration = Duration::from_secs(10);
+const WEIGH: Duration = Duration::from_secs(1);
 /// An app's log is begun anew beyond this, octets.
 const LOG_MAX: u64 = 4 << 20;
 
@@ -218,14 +217,24 @@ fn start_process(plan: &InstancePlan, listener: &mut Option<UnixListener>) -> Re
     child::spawn_on(&plan, passed?).map_err(|e| e.to_string())
 }
 
-/// Octets of the files in `data`; the sandbox bounds one file, this their sum.
-fn weigh(data: &Path) -> io::Result<u64> {
-    let mut sum = 0_u64;
-    for entry in std::fs::read_dir(data)? {
-        // A file that goes meanwhile weighs nothing.
-        sum = sum.saturating_add(entry?.metadata().map_or(0, |file| file.len()));
+/// Looks at all that is in `data`: the sandbox bounds one file (and lets it make no directory), this their sum and their number.
+///
+/// # Errors
+/// What there is too much of.
+fn weigh(data: &Path) -> Result<(), String> {
+    let (mut octets, mut files) = (0_u64, 0_usize);
+    // A directory or a file that goes meanwhile weighs nothing.
+    for entry in std::fs::read_dir(data).into_iter().flatten().flatten() {
+        octets = octets.saturating_add(entry.metadata().map_or(0, |file| file.len()));
+        files += 1;
+        if octets > APP_DATA_MAX {
+            return Err(format!("its data is larger than {} MB", APP_DATA_MAX >> 20));
+        }
+        if files > APP_DATA_FILES_MAX {
+            return Err(format!("its data is more than {APP_DATA_FILES_MAX} files"));
+        }
     }
-    Ok(sum)
+    Ok(())
 }
 
 /// Returns why the process is no more, once it is no more (or shall be).
@@ -242,8 +251,8 @@ async fn watch_over(
     loop {
         if weighed.elapsed() > WEIGH {
             weighed = Instant::now();
-            if weigh(&plan.data).is_ok_and(|octets| octets > APP_DATA_MAX) {
-                return format!("its data is larger than {} MB", APP_DATA_MAX >> 20);
+            if let Err(why) = weigh(&plan.data) {
+                return why;
             }
         }
         if !process.is_running() {

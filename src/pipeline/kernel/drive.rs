@@ -79,11 +79,8 @@ fn in_process(
     let mut command = if is_guarded { guarded(program, &command) } else { command };
     command.env_clear().current_dir(scratch);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::from(printed));
-    if is_guarded {
-        process::end_with_parent(command.process_group(0));
-    } else {
-        process::lead_group(&mut command);
-    }
+    // Either ends with this thread by its own doing (`os::process`).
+    command.process_group(0);
     let mut line = Line::to(command.spawn().map_err(start)?, is_guarded)?;
     let outcome = converse(name, &mut line, task, wanted);
     line.end(matches!(outcome, Err(Broken::CalledOff)));

@@ -370,10 +370,7 @@ mod tests {
     }
 
     fn frames() -> BoxedStrategy<FromKernel> {
-        let capabilities = prop::sample::subsequence(
-            vec![Capability::Database, Capability::Api, Capability::Frontend, Capability::Testing],
-            0..=4,
-        );
+        let capabilities = prop::sample::subsequence(Capability::ALL.to_vec(), 0..=5);
         let types = prop::sample::subsequence(BuildType::ALL.to_vec(), 0..=6);
         prop_oneof![
             (any::<u32>(), words(NAME_MAX), capabilities, types).prop_map(

@@ -7,6 +7,7 @@ use super::frame::{self, Framer, FromKernel, PROTOCOL, ToKernel};
 use super::session::digest;
 use super::{Capability, Kernel};
 use crate::limits::{APP_FILES_MAX, APP_MEMORY_MAX, BUNDLE_MAX};
+use crate::os::process;
 use crate::os::sandbox::{self, Plan};
 use crate::pipeline::manifest::BuildType;
 use std::io::{self, Read, Write};
@@ -26,9 +27,8 @@ pub fn serve(kernel: &dyn Kernel, input: &mut dyn Read, output: &mut dyn Write) 
         }
         other => return Err(out_of_order(other)),
     }
-    let all = [Capability::Database, Capability::Api, Capability::Frontend, Capability::Testing];
     let knows = |capability| BuildType::ALL.into_iter().any(|build_type| kernel.can(build_type, capability));
-    let capabilities: Vec<_> = all.into_iter().filter(|capability| knows(*capability)).collect();
+    let capabilities: Vec<_> = Capability::ALL.into_iter().filter(|capability| knows(*capability)).collect();
     let knows = |build_type| capabilities.iter().any(|capability| kernel.can(build_type, *capability));
     let build_types = BuildType::ALL.into_iter().filter(|build_type| knows(*build_type)).collect();
     let name = kernel.name().to_owned();
@@ -73,6 +73,7 @@ pub fn run(name: &str, scratch: &Path) -> Result<(), String> {
         is_batch: true,
         landlock_abi_max: None,
     };
+    process::die_with_starter().map_err(|error| format!("whoever started it is gone: {error}"))?;
     sandbox::enter(plan).and_then(sandbox::Cage::settle).map_err(|error| error.to_string())?;
     let output = io::stdout();
     serve(kernel.as_ref(), &mut io::stdin().lock(), &mut output.lock()).map_err(|error| error.to_string())

@@ -1,7 +1,7 @@
 //! Tasks to files: every kernel of the plan in order, each by the frames of `kernel::frame`; their files are committed to the app's
 //! branch `staging`.
 
-use super::plan::Task;
+use super::plan::{self, Task};
 use super::{Done, StageError, Works, carry, check, fault};
 use crate::apphost::bundle::{self, Bundle, Files};
 use crate::limits::KERNEL_TASK_MAX;
@@ -13,7 +13,6 @@ use crate::pipeline::manifest::BuildManifest;
 use crate::pipeline::spec::{Citation, Spec};
 use crate::store::{Advance, Build, NewQuestion, QuestionChoice, QuestionState};
 use crate::time::Wallclock;
-use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Where a bundle says why its parts are there.
@@ -24,14 +23,13 @@ pub(super) fn run(works: &Works, build: &Build) -> Result<Done, StageError> {
     let plan = build.plan.clone().ok_or_else(|| fault(format!("{} has no plan", build.id)))?;
     let tasks: Vec<Task> = serde_json::from_value(plan).map_err(|e| fault(e.to_string()))?;
     let mut files = Files::new();
-    let (mut say, mut cites, mut asks, mut asked) = (None, Vec::new(), Vec::new(), BTreeSet::new());
-    for task in &tasks {
-        // A kernel makes all that the plan gave it in one go.
-        if !asked.insert(task.kernel.as_str()) {
-            continue;
-        }
-        let wanted = tasks.iter().filter(|other| other.kernel == task.kernel).map(|other| other.capability).collect();
-        let made = ask(works, build, &task.kernel, wanted, &manifest, &spec)?;
+    let (mut say, mut cites, mut asks) = (None, Vec::new(), Vec::new());
+    let goes = plan::goes(&tasks);
+    if goes.is_empty() {
+        return Err(fault("the tasks of its plan wait for each other"));
+    }
+    for (kernel, wanted) in goes {
+        let made = ask(works, build, kernel, wanted, &manifest, &spec)?;
         say = made.say.or(say);
         cites.extend(made.cites);
         asks.extend(made.asks);
