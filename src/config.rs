@@ -9,6 +9,7 @@ mod fields;
 mod groups;
 mod hours;
 mod http;
+mod manners;
 mod networks;
 mod numbers;
 mod return_call;
@@ -27,6 +28,7 @@ pub use fields::{FieldNames, with_fields};
 pub use groups::{Group, Strategy};
 pub use hours::Hours;
 pub use http::Http;
+pub use manners::{ConsentChoice, PinFor};
 pub use networks::Network;
 pub use numbers::{NumberForm, Numbers};
 pub use return_call::{ReturnCallRule, ReturnWhen};
@@ -511,6 +513,9 @@ pub struct Agent {
     /// Before what they must.
     #[serde(default)]
     pub pin_for: PinFor,
+    /// Whether a telephone that has proved which extension it is needs no PIN.
+    #[serde(default)]
+    pub trust_extensions: bool,
     /// Who is rung for callers that want a person: `sip:USER@HOST`, `extension:NUMBER`, `trunk:NAME:NUMBER` or `group:NAME`.
     #[serde(default)]
     pub operator: Option<String>,
@@ -526,30 +531,6 @@ pub struct Agent {
     /// Whether callers are called when what they have ordered is live, or needs them.
     #[serde(default)]
     pub return_call: ReturnCallRule,
-}
-
-/// Before what callers must key or say the PIN.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PinFor {
-    /// Before anything else; it then holds for changes as well.
-    #[default]
-    Calls,
-    /// Before what changes or takes away what there is.
-    Changes,
-}
-
-/// What callers are told about the recording of their call.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ConsentChoice {
-    /// Nothing.
-    #[default]
-    None,
-    /// That it is recorded.
-    Announce,
-    /// Asked; nothing is recorded before a yes.
-    Ask,
 }
 
 impl Agent {
@@ -572,6 +553,7 @@ impl Agent {
             consent_text: None,
             pin_file: None,
             pin_for: PinFor::Calls,
+            trust_extensions: false,
             operator: None,
             operator_text: None,
             operator_announce: None,

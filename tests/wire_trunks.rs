@@ -85,6 +85,43 @@ async fn a_daemon_is_the_pbx_of_another_which_is_called_and_calls() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_extension_that_has_proved_itself_needs_no_pin_where_it_is_trusted_and_strangers_do() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let file = dir.path().join("pin");
+    std::fs::write(&file, "47114711").expect("the file is written");
+    let agent = |name: &str, trusts: bool| {
+        format!("[[agents]]\nname = \"{name}\"\npin_file = {file:?}\ntrust_extensions = {trusts}\n")
+    };
+    let pbx = Daemon::start_with(&format!(
+        "[[extensions]]\nnumber = \"200\"\npassword = \"s3cret\"\n\
+         [[routes]]\nmatch = \"31\"\napp = \"agent:vault\"\n[[routes]]\nmatch = \"32\"\napp = \"agent:strict\"\n{}{}",
+        agent("vault", true),
+        agent("strict", false)
+    ));
+    let routes = ["31", "32"].map(|to| format!("[[routes]]\nmatch = \"9{to}\"\napp = \"bridge:trunk:pbx:{to}\"\n"));
+    let branch = Daemon::start_with(&format!("{}{}", routes.concat(), trunk("pbx", pbx.sip, "s3cret")));
+    wait_for(&branch, "registered: calls reach us");
+    let asked = || pbx.log().matches("key in your PIN").count();
+    for (to, number, pins) in [(branch.sip, "931", 0), (branch.sip, "932", 1), (pbx.sip, "31", 1)] {
+        let (before, greetings) = (asked(), pbx.log().matches("who=Agent text=Hello").count());
+        let mut caller = Ua::new(&[Codec::Pcmu]);
+        caller.invite(to, number).await;
+        caller.accepted().await;
+        let greeted = || pbx.log().matches("who=Agent text=Hello").count() > greetings;
+        for _ in 0..20 {
+            caller.talk(OWN, 500, None).await;
+            if greeted() {
+                break;
+            }
+        }
+        assert!(greeted(), "{number}: {}", pbx.log());
+        assert_eq!(asked() - before, pins, "{number}: {}", pbx.log());
+        caller.hang_up().await;
+        caller.ended().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn all_telephones_of_an_extension_ring_and_the_first_to_answer_has_the_call() {
     let daemon = Daemon::start_with(
         "[[extensions]]\nnumber = \"200\"\npassword = \"s3cret\"\n[[routes]]\nmatch = \"200\"\napp = \"bridge:extension:200\"",

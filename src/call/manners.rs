@@ -44,6 +44,7 @@ impl Manners {
         }
         persona.idle_prompts = agent.idle_prompts;
         persona.pin_at_start = agent.pin_for == PinFor::Calls;
+        persona.trusted = agent.trust_extensions;
         let text = |usual: &str| agent.consent_text.clone().unwrap_or_else(|| usual.to_owned());
         persona.consent = match agent.consent {
             _ if !recorded => Consent::Silent,

@@ -141,6 +141,7 @@ impl Talk {
         let mut persona = manners.persona;
         let pin_set = persona.pin.is_some().then(|| pin_set(&config, agent));
         persona.proved = matches!(party.peer, Some(Peer::Extension(_)));
+        persona.trusted &= persona.proved;
         persona.return_call = match returns_to.as_ref().map(|to| to.when) {
             None | Some(ReturnWhen::Never) => ReturnCalls::Never,
             Some(ReturnWhen::Ask) => ReturnCalls::Ask,

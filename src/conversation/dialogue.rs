@@ -251,6 +251,7 @@ impl Dialogue {
     #[must_use]
     pub fn new(persona: Persona, conversation_id: impl Into<String>) -> Self {
         let conversation_id = conversation_id.into();
+        let trusted = persona.trusted;
         Self {
             persona,
             trigger: Trigger::new(conversation_id.clone()),
@@ -278,7 +279,7 @@ impl Dialogue {
             collector: None,
             silences: 0,
             consent_unclear: false,
-            pin_passed: false,
+            pin_passed: trusted,
             pending: None,
             left: false,
             putting_through: false,

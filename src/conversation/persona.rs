@@ -97,6 +97,8 @@ pub struct Persona {
     pub return_call: ReturnCalls,
     /// The caller has proved who it is, by a password: more than a number that anybody can show.
     pub proved: bool,
+    /// That takes the place of the PIN, also where none is set up.
+    pub trusted: bool,
 }
 
 impl Persona {
@@ -114,6 +116,7 @@ impl Persona {
             putting_through: None,
             return_call: ReturnCalls::Never,
             proved: false,
+            trusted: false,
         }
     }
 }

@@ -256,8 +256,9 @@ impl Dialogue {
 
     fn cannot_be_authorised(&self) -> Option<&'static str> {
         match &self.persona.pin {
+            _ if self.pin_passed => None,
             None => Some(NO_PIN),
-            Some(_) if self.persona.locked && !self.pin_passed => Some(LOCKED),
+            Some(_) if self.persona.locked => Some(LOCKED),
             Some(_) => None,
         }
     }
@@ -452,6 +453,20 @@ mod tests {
         let done = dialogue.changed(Changed::Done);
         assert_eq!(done.text(), "The version before of your Website is live again.");
         assert_eq!(dialogue.changed(Changed::Done), Reply::default(), "told once");
+    }
+
+    #[test]
+    fn an_extension_that_is_trusted_takes_the_place_of_the_pin() {
+        for pin in [Some(PIN), None] {
+            let mut persona = Persona::named("Grace");
+            (persona.pin, persona.pin_at_start, persona.trusted) = (pin.and_then(Pin::new), true, true);
+            let mut dialogue = Dialogue::new(persona, "conv_1");
+            assert!(dialogue.greet().text().contains("What shall I build"), "nothing is asked first");
+            says(&mut dialogue, "please roll back the website");
+            dialogue.facts(&known(&served(None).1));
+            let change = Change::RollBack { slug: "website".into(), lose_data: false };
+            assert_eq!(says(&mut dialogue, "yes").intent, Some(Intent::Change(change)));
+        }
     }
 
     #[test]
