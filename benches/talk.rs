@@ -4,7 +4,9 @@
 //! One daemon on the embedded engines; one `callwright dial` after the other follows `tests/fixtures/talk.toml`: it waits
 //! for the greeting, orders, interrupts the read-back, hesitates and asks. Every figure comes from dial's capture: greeting
 //! (ACK → first audible sample), response (last voiced sample sent → first audible sample received), stop (onset of an
-//! interruption → last audible sample received), lateness of the agent's packets against the 20 ms grid.
+//! interruption → last audible sample received), lateness of the agent's packets against the 20 ms grid. How long the daemon takes
+//! to route audio is its own word (`media_route_seconds`, the upper bound of the bucket): a packet from the kernel's receive stamp to
+//! the ears, a due frame to its send.
 //! Prints a table and writes `target/bench/talk.json` (flat: metric → number).
 
 #![allow(clippy::print_stdout, reason = "a bench prints")]
@@ -62,6 +64,17 @@ fn main() {
     row(&mut out, "response", "last caller sound to first answer", &mut figures.response);
     row(&mut out, "stop", "interruption to agent silent", &mut figures.stop);
     row(&mut out, "late_p99", "p99 packet lateness of each call", &mut figures.late_p99);
+    let (_, metrics) = rig::get(daemon.http, "/metrics").expect("/metrics answers");
+    for (path, name) in [("ingress", "audio routed in, at most"), ("egress", "audio routed out, at most")] {
+        let buckets = buckets(&metrics, path);
+        let [p50, p95, p99, max] = [0.5, 0.95, 0.99, 1.0].map(|share| within(&buckets, share));
+        let count = buckets.last().map_or(0.0, |(_, count)| *count);
+        println!("{name:<34} {count:>6} {p50:>8.2} {p95:>8.2} {p99:>8.2} {max:>8.2}");
+        for (quantile, ms) in [("p50", p50), ("p95", p95), ("p99", p99), ("max", max)] {
+            out.insert(format!("route_{path}_ms_{quantile}"), json!(ms));
+        }
+        out.insert(format!("route_{path}_count"), json!(count));
+    }
     println!("packets lost {} of {}", figures.lost, figures.packets);
     out.insert("calls".to_owned(), json!(calls));
     out.insert("builds_at_once".to_owned(), json!(builds));
@@ -100,6 +113,22 @@ fn take(figures: &mut Figures, report: &Value) {
     figures.late_p99.extend(number("lateness_ms_p99"));
     figures.lost += number("packets_lost").unwrap_or(0.0);
     figures.packets += number("packets_received").unwrap_or(0.0);
+}
+
+/// Buckets of `media_route_seconds`: upper bound in ms, how many are within it.
+fn buckets(metrics: &str, path: &str) -> Vec<(f64, f64)> {
+    let begins = format!("media_route_seconds_bucket{{path=\"{path}\",le=\"");
+    let of = |line: &str| -> Option<(f64, f64)> {
+        let (bound, count) = line.strip_prefix(&begins)?.split_once("\"} ")?;
+        Some((bound.replace("+Inf", "inf").parse::<f64>().ok()? * 1000.0, count.trim().parse().ok()?))
+    };
+    metrics.lines().filter_map(of).collect()
+}
+
+/// The bound within which this share is.
+fn within(buckets: &[(f64, f64)], share: f64) -> f64 {
+    let all = buckets.last().map_or(0.0, |(_, count)| *count);
+    buckets.iter().find(|(_, count)| *count >= share * all).map_or(f64::NAN, |(bound, _)| *bound)
 }
 
 fn row(out: &mut Map<String, Value>, key: &str, name: &str, values: &mut [f64]) {

@@ -15,6 +15,8 @@ mod reuse;
 mod shop;
 mod website;
 
+#[cfg(test)]
+pub(crate) use compose::THEMES;
 pub use compose::{ACCESS_TESTS, SAMPLE_TESTS, promises};
 pub(crate) use reuse::{CURRENCIES, currency_words};
 

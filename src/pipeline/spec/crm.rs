@@ -196,6 +196,26 @@ mod tests {
     }
 
     #[test]
+    fn what_does_not_go_together_is_left_open_and_said() {
+        let website = BuildManifest {
+            build_type: BuildType::BuildWebsite,
+            ..manifest("Bakery", &["contact_form", "static", "booking"])
+        };
+        let spec = Spec::compose(&website);
+        let packs: Vec<&str> = spec.features.iter().filter(|f| f.asked).map(|f| f.pack.as_str()).collect();
+        assert_eq!(packs, ["contact_form", "booking"]);
+        assert_eq!(
+            spec.say_open_points(),
+            "Nothing but pages does not go together with a contact form, so it is left open."
+        );
+        assert_eq!(spec.questions, ["Who should see the messages?", "At which times can people book?"]);
+        // Whichever comes first stays.
+        let website = BuildManifest { features: vec!["static".into(), "booking".into()], ..website };
+        let spec = Spec::compose(&website);
+        assert_eq!(spec.say_open_points(), "Bookings does not go together with nothing but pages, so it is left open.");
+    }
+
+    #[test]
     fn only_asked_features_are_there_and_contacts_always() {
         assert_eq!(names(&Spec::compose(&manifest("CRM", &[]))), ["contacts"]);
         assert_eq!(names(&Spec::compose(&manifest("CRM", &["deals"]))), ["contacts", "deals"]);
