@@ -256,6 +256,22 @@ fn a_kernel_of_this_program_ends_with_the_thread_that_started_it_though_its_pipe
     drop(input);
 }
 
+#[test]
+fn a_kernel_whose_starter_has_gone_before_does_nothing() {
+    let scratch = tempfile::tempdir().unwrap();
+    let made = scratch.path().join("made");
+    let guarded = format!("touch {}", made.display());
+    let kernel: &[&str] = &["kernel", "crm", "--scratch", scratch.path().to_str().unwrap()];
+    for arguments in [kernel, &["guard", "/bin/sh", "-c", &guarded]] {
+        let (input, starter) = std::io::pipe().unwrap();
+        drop(starter);
+        let output = Command::new(PROGRAM).args(arguments).stdin(input).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains("whoever started it is gone"), "{said}");
+    }
+    assert!(!made.exists());
+}
+
 /// Whether Landlock of this system's kernel keeps signals in (Linux 6.12).
 fn keeps_signals_in() -> bool {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
@@ -414,7 +430,8 @@ fn part(dir: &Path, name: &'static str, can: fn(Capability) -> bool, of: fn(&str
     std::fs::write(path("ready"), lines(&[ready])).unwrap();
     for (what, tests) in [("tests", true), ("rest", false)] {
         let mut files = files();
-        files.retain(|path, _| of(path) && path.starts_with("scenarios/") == tests);
+        files.retain(|path, _| of(path) && path.starts_with("tests/") == tests);
+        assert!(!tests || files.is_empty() != can(Capability::Testing), "the scenarios are a part of their own");
         std::fs::write(path(what), lines(&whole(&files))).unwrap();
     }
     let goes = dir.join("goes");
